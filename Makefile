@@ -1,0 +1,36 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`. PIP_ARGS is passed on to pip.
+PYTHON ?= python3
+PIP_ARGS ?=
+BIN := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
+READY := .venv/.ready
+
+.PHONY: setup demo test lab lock check
+setup: $(READY)
+
+# The stamp is written last: an interrupted installation is started again.
+$(READY): requirements.lock weights.lock pyproject.toml
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/python -m pip install $(PIP_ARGS) --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install $(PIP_ARGS) --require-hashes --no-deps --no-build-isolation -r weights.lock
+	$(BIN)/python -m pip install $(PIP_ARGS) --no-deps --no-build-isolation --editable .
+	touch $@
+
+demo: setup
+	$(BIN)/brats-al run --profile demo
+
+test: setup check
+	$(BIN)/python -m pytest
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+# JupyterLab on loopback, with the token that it prints.
+lab: setup
+	$(BIN)/jupyter lab --ip 127.0.0.1 --notebook-dir notebooks
+
+# Resolves the lock file anew, for every platform and Python version that pyproject.toml names; needs `uv` on the PATH.
+lock:
+	uv pip compile --universal --generate-hashes --python-version 3.11 --fork-strategy fewest --no-emit-index-url \
+		--extra dev pyproject.toml --output-file requirements.lock --upgrade
