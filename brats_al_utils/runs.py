@@ -1,0 +1,226 @@
+"""One training and what came of it: `Run` says what decides the result, `RunStore` keeps the results."""
+
+import json
+import os
+import platform
+import subprocess
+import time
+import uuid
+import warnings
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torchvision
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from brats_al_utils import InputError, __version__
+from brats_al_utils.cohort import PARTS, check_split
+from brats_al_utils.network import build, normalisation
+from brats_al_utils.slices import SliceSet
+from brats_al_utils.training import Images, Settings, finetune, predict
+
+PROTOCOL = 1
+"""Part of every run's key; raised when the same run no longer gives the same result."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everything that decides the result of one training; what only decides where and how fast is not here.
+
+    Attributes
+    ----------
+    data : str
+        Fingerprint of the slice set.
+    training, validation, test : tuple of int
+        Ids of slices in it.
+    start : str
+        One of `network.STARTS`.
+    freeze : bool
+        Whether the convolutional layers are kept as they are.
+    settings : Settings
+        Hyperparameters.
+    weights_seed, order_seed : int
+        Of the random weights; of batch order and dropout.
+    protocol : int
+        See ``PROTOCOL``.
+    """
+
+    data: str
+    training: tuple[int, ...]
+    validation: tuple[int, ...]
+    test: tuple[int, ...]
+    start: str
+    freeze: bool
+    settings: Settings
+    weights_seed: int
+    order_seed: int
+    protocol: int = PROTOCOL
+
+    @property
+    def spec(self) -> str:
+        """The run as canonical JSON."""
+        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+
+    @property
+    def key(self) -> str:
+        """SHA-256 of ``spec``: the name of the run's file."""
+        return sha256(self.spec.encode()).hexdigest()
+
+    @property
+    def images(self) -> int:
+        """Image passes of the training, evaluation not counted."""
+        return self.settings.epochs * len(self.training)
+
+    def ids(self, part: str) -> np.ndarray[Any, Any]:
+        """Return the ids of a part's slices."""
+        return np.array({"training": self.training, "validation": self.validation, "test": self.test}[part])
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run gave.
+
+    Attributes
+    ----------
+    run : Run
+    arrays : dict of str to np.ndarray
+        ``train_loss`` and ``validation_auc`` [epochs]; ``probability/validation`` and ``probability/test`` [slices]:
+        the P(HGG) of the part's slices at the kept epoch. All float64.
+    best_epoch : int
+        The kept epoch, counted from 1.
+    seconds : float
+        Wall-clock time of the training and its evaluations.
+    facts : dict of str to str
+        Device, threads, versions, git commit.
+    """
+
+    run: Run
+    arrays: dict[str, np.ndarray[Any, Any]]
+    best_epoch: int
+    seconds: float
+    facts: dict[str, str]
+
+
+def compute(
+    run: Run, slices: SliceSet, device: torch.device, after_epoch: Callable[[int], None] = lambda epoch: None
+) -> Result:
+    """Train what a run specifies.
+
+    Raises
+    ------
+    InputError
+        If the run belongs to another slice set, or a patient is in two of its parts.
+    """
+    if run.data != slices.fingerprint:
+        raise InputError(f"{slices.folder}: fingerprint {slices.fingerprint}, expected {run.data}: open the run's set")
+    check_split(
+        slices.table.iloc[np.concatenate([run.ids(part) for part in PARTS])].assign(
+            part=np.repeat(PARTS, [len(run.ids(part)) for part in PARTS])
+        )
+    )
+    started = time.perf_counter()
+    network = build(run.start, run.weights_seed, run.freeze).to(device)
+    images = Images.load(slices.pixels, slices.table["label"].to_numpy(), normalisation(run.start), device)
+    history = finetune(
+        network, images, run.ids("training"), run.ids("validation"), run.settings, run.order_seed, after_epoch
+    )
+    arrays = {"train_loss": history.train_loss, "validation_auc": history.validation_auc}
+    for part in PARTS[1:]:
+        arrays[f"probability/{part}"] = predict(network, images, run.ids(part))
+    return Result(run, arrays, history.best_epoch, time.perf_counter() - started, facts(device))
+
+
+def facts(device: torch.device) -> dict[str, str]:
+    """Return what does not decide a result, but may explain one."""
+    return {
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or "cpu",
+        "threads": str(torch.get_num_threads()),
+        "brats_al_utils": __version__,
+        "commit": commit(),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "torch": torch.__version__,
+        "torchvision": torchvision.__version__,
+    }
+
+
+def commit() -> str:
+    """Return the git commit of this package's checkout, with a plus sign if it has changes, or ``unknown``."""
+    git = ["git", "-C", str(Path(__file__).parent)]
+    try:
+        head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True)  # noqa: S603
+        changed = subprocess.run([*git, "status", "--porcelain", "."], capture_output=True, text=True, check=True)  # noqa: S603
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return head.stdout.strip() + ("+" if changed.stdout else "")
+
+
+@dataclass(frozen=True)
+class RunStore:
+    """A folder with one safetensors file a run, named by its key and written atomically."""
+
+    folder: Path
+
+    def path(self, run: Run) -> Path:
+        """Return where a run's result is kept."""
+        return self.folder / f"{run.key}.safetensors"
+
+    def save(self, result: Result) -> None:
+        """Keep a result; the file appears whole or not at all."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        record = {name: value for name, value in asdict(result).items() if name not in ("run", "arrays")}
+        metadata = {"run": result.run.spec, "record": json.dumps(record)}
+        # safetensors writes the buffer behind a strided array, not its values.
+        arrays = {name: np.ascontiguousarray(values) for name, values in result.arrays.items()}
+        content = save(arrays, metadata | {"sha256": checksum(arrays, metadata)})
+        path = self.path(result.run)
+        partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.partial")
+        try:
+            with partial.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+    def load(self, run: Run) -> Result | None:
+        """Return a run's result, or None if it is not here; a damaged file is reported and set aside."""
+        path = self.path(run)
+        if not path.exists():
+            return None
+        try:
+            return read_result(path, run)
+        except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+            aside = self.folder / "damaged" / f"{path.name}.{time.time_ns()}"
+            aside.parent.mkdir(exist_ok=True)
+            path.rename(aside)
+            warnings.warn(f"{path}: damaged ({error}); set aside as {aside}, the run is computed again", stacklevel=2)
+            return None
+
+
+def checksum(arrays: dict[str, np.ndarray[Any, Any]], metadata: dict[str, str]) -> str:
+    """Return the SHA-256 of a result's numbers and metadata."""
+    digest = sha256("\n".join(metadata[name] for name in sorted(metadata)).encode())
+    for name in sorted(arrays):
+        digest.update(f"{name} {arrays[name].dtype} {arrays[name].shape}\n".encode())
+        digest.update(arrays[name].tobytes())
+    return digest.hexdigest()
+
+
+def read_result(path: Path, run: Run) -> Result:
+    """Read a result and check that it is whole and that of the run."""
+    with safe_open(path, framework="numpy") as file:
+        metadata = dict(file.metadata() or {})
+        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    if metadata.pop("sha256", "") != checksum(arrays, metadata):
+        raise ValueError("its checksum does not fit")
+    if metadata["run"] != run.spec:
+        raise ValueError("it is the result of another run")
+    return replace(Result(run, arrays, 0, 0.0, {}), **json.loads(metadata["record"]))

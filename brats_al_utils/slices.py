@@ -1,0 +1,423 @@
+"""Cut a cohort into a slice set: the pixels, the table of slices, the split, and a manifest with a fingerprint."""
+
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.lib.format import write_array_header_1_0
+from torch.nn.functional import interpolate
+
+from brats_al_utils import InputError
+from brats_al_utils.cohort import GRADES, Cohort, case_files, check_split, split_patients
+from brats_al_utils.seeds import generator
+from brats_al_utils.volumes import SEGMENTATION, SEQUENCES, Volume, read_case
+
+FORMAT = 1
+"""Raised when the same cohort and rule no longer give the same slice set."""
+
+LABEL = {"LGG": 0, "HGG": 1}
+"""Section 2.2.1."""
+
+INTENSITIES = ("percentile", "zscore")
+PERCENTILES = (0.5, 99.5)
+ZSCORE_LIMIT = 3.0
+
+BALANCED_SHARE = {"HGG": 0.5, "LGG": 1.5}
+"""Slices a patient of the balanced set, as a multiple of the imbalanced set's (section 3.4: 10 and 30 for 20)."""
+
+
+@dataclass(frozen=True)
+class SliceRule:
+    """What decides which slices are cut, and how.
+
+    Attributes
+    ----------
+    per_patient : int
+        Slices with tumour drawn from each patient, without replacement (section 2.2.1).
+    balanced : bool
+        Half as many for HGG and one and a half times as many for LGG (section 3.4).
+    min_tumour_mm2 : float
+        A slice counts as one with tumour when its tumour is larger than 0 and at least this area.
+    channels : tuple of str
+        Three of ``SEQUENCES``, in this order.
+    intensity : {"percentile", "zscore"}
+        Percentiles 0.5 to 99.5 of the brain mapped to 0..1; or mean plus and minus three standard deviations.
+    image_size : int
+        Pixels along each side.
+    slice_seed, split_seed : int
+        Of the slices drawn from each patient, and of the split of the patients.
+    """
+
+    per_patient: int = 20
+    balanced: bool = False
+    min_tumour_mm2: float = 0.0
+    channels: tuple[str, ...] = ("t1", "t1ce", "t2")
+    intensity: str = "percentile"
+    image_size: int = 224
+    slice_seed: int = 0
+    split_seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse values that no slice set can be cut with."""
+        expected = {
+            "per_patient": (self.per_patient >= 2, "at least 2"),
+            "channels": (
+                len(self.channels) == 3 and len(set(self.channels)) == 3 and set(self.channels) <= set(SEQUENCES),
+                f"three of {', '.join(SEQUENCES)}",
+            ),
+            "intensity": (self.intensity in INTENSITIES, " or ".join(INTENSITIES)),
+            "image_size": (64 <= self.image_size <= 512, "64 to 512 pixels, AlexNet's pooling needs 64"),
+            "min_tumour_mm2": (self.min_tumour_mm2 >= 0, "0 or more square millimetres"),
+        }
+        for name, (good, what) in expected.items():
+            if not good:
+                raise InputError(f"{name} is {getattr(self, name)!r}, expected {what}")
+
+    def slices_of(self, grade: str) -> int:
+        """Return how many slices a patient of this grade gives."""
+        return int(self.per_patient * BALANCED_SHARE[grade]) if self.balanced else self.per_patient
+
+
+@dataclass(frozen=True)
+class SliceSet:
+    """A folder that `prepare` wrote.
+
+    Attributes
+    ----------
+    folder : Path
+    manifest : dict
+        format, release, synthetic, rule, slices (their number), counts by part and grade, fewer_slices (patients who
+        had fewer than the rule asks for), left_out (patients with a problem), absent, fingerprint.
+    table : pd.DataFrame
+        One row a slice; the row number is the slice's id. Columns patient_id, grade, label (LGG 0, HGG 1), site,
+        z (axial index), position (0 at the lowest slice with tumour, 1 at the highest), tumour_mm2, part.
+    pixels : np.memmap [N, 3, H, W] of uint8
+        In radiological convention: the patient's front is up and the patient's right is on the left.
+    segmentation : np.memmap [N, H, W] of uint8
+        The BraTS labels of the same pixels.
+    """
+
+    folder: Path
+    manifest: dict[str, Any]
+    table: pd.DataFrame
+    pixels: np.ndarray[Any, Any]
+    segmentation: np.ndarray[Any, Any]
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the pixels and of the table of slices."""
+        return str(self.manifest["fingerprint"])
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether the patients are phantoms."""
+        return bool(self.manifest["synthetic"])
+
+    def ids(self, part: str) -> np.ndarray[Any, Any]:
+        """Return the ids of a part's slices, in ascending order."""
+        return np.flatnonzero((self.table["part"] == part).to_numpy())
+
+
+def scale_intensity(voxels: np.ndarray[Any, Any], intensity: str) -> np.ndarray[Any, Any]:
+    """Map a volume's brain to 0..1 and its background to 0.
+
+    Parameters
+    ----------
+    voxels : np.ndarray of any shape
+        Brain voxels are those that are not zero; in a derived volume with negative intensities the background is the
+        most frequent value instead.
+    intensity : {"percentile", "zscore"}
+        See `SliceRule`.
+
+    Returns
+    -------
+    np.ndarray of float32, same shape
+
+    Raises
+    ------
+    InputError
+        If the brain is empty or of a single intensity.
+    """
+    background: Any = 0
+    if voxels.min() < 0:
+        values, counts = np.unique(voxels, return_counts=True)
+        background = values[counts.argmax()]
+    brain = voxels != background
+    inside = voxels[brain]
+    if inside.size == 0 or inside.min() == inside.max():
+        raise InputError("a volume without contrast, expected a brain: leave the patient out")
+    if intensity == "percentile":
+        low, high = np.percentile(inside, PERCENTILES)
+    else:
+        mean, deviation = inside.mean(dtype=np.float64), inside.std(dtype=np.float64)
+        low, high = mean - ZSCORE_LIMIT * deviation, mean + ZSCORE_LIMIT * deviation
+    if low == high:
+        low, high = inside.min(), inside.max()
+    scaled = np.zeros(voxels.shape, np.float32)
+    scaled[brain] = np.clip((inside - np.float32(low)) / np.float32(high - low), 0, 1)
+    return scaled
+
+
+def choose_slices(
+    tumour_mm2: np.ndarray[Any, Any], count: int, rule: SliceRule, patient_id: str
+) -> np.ndarray[Any, Any]:
+    """Draw a patient's slices: ascending axial indices, at most ``count``, each with tumour.
+
+    Parameters
+    ----------
+    tumour_mm2 : np.ndarray [Z] of float
+        Tumour area of each axial slice.
+
+    Notes
+    -----
+    Fewer slices are a subset of more, so a patient's imbalanced and balanced slices overlap as far as they can.
+    """
+    eligible = np.flatnonzero((tumour_mm2 > 0) & (tumour_mm2 >= rule.min_tumour_mm2))
+    return np.sort(generator(rule.slice_seed, "slices", patient_id).permutation(eligible)[:count])
+
+
+def resize(images: np.ndarray[Any, Any], size: int) -> np.ndarray[Any, Any]:
+    """Resize float32 images [n, c, h, w] bilinearly with antialiasing to uint8 [n, c, size, size], 0..1 to 0..255."""
+    resized = interpolate(torch.from_numpy(images), (size, size), mode="bilinear", antialias=True)
+    return np.asarray((resized * 255).round_().clamp_(0, 255).to(torch.uint8).numpy())
+
+
+def cut_case(case: pd.Series, rule: SliceRule) -> tuple[pd.DataFrame, np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Cut one patient.
+
+    Returns
+    -------
+    table : pd.DataFrame
+        The patient's rows of `SliceSet.table`, but for part.
+    pixels : np.ndarray [n, 3, H, W] of uint8
+    segmentation : np.ndarray [n, H, W] of uint8
+
+    Raises
+    ------
+    InputError
+        Naming everything that is wrong with the case.
+    """
+    files = case_files(case)
+    volumes, problems = read_case(files, (SEGMENTATION, *rule.channels))
+    if problems:
+        raise InputError("\n".join(problems))
+    tumour = volumes[SEGMENTATION]
+    if tumour.voxels.shape[0] != tumour.voxels.shape[1]:
+        raise InputError(
+            f"{files[SEGMENTATION]}: axial slices of {tumour.voxels.shape[:2]} voxels, expected square: pad"
+        )
+    area = np.count_nonzero(tumour.voxels, axis=(0, 1)) * float(np.prod(tumour.spacing[:2]))
+    z = choose_slices(area, rule.slices_of(case["grade"]), rule, case["patient_id"])
+    if z.size == 0:
+        raise InputError(
+            f"{files[SEGMENTATION]}: no slice with {rule.min_tumour_mm2} mm2 of tumour: lower min_tumour_mm2"
+        )
+    channels = [axial(volumes[name], z, files[name], rule.intensity) for name in rule.channels]
+    labels = torch.from_numpy(upright(tumour.voxels, z).astype(np.float32))[:, None]
+    segmentation = interpolate(labels, (rule.image_size,) * 2, mode="nearest-exact")[:, 0].to(torch.uint8).numpy()
+    with_tumour = np.flatnonzero(area)
+    extent = max(int(with_tumour[-1] - with_tumour[0]), 1)
+    table = pd.DataFrame(
+        {
+            "patient_id": case["patient_id"],
+            "grade": case["grade"],
+            "label": LABEL[case["grade"]],
+            "site": case["site"],
+            "z": z,
+            "position": np.round((z - with_tumour[0]) / extent, 4),
+            "tumour_mm2": np.round(area[z], 3),
+        }
+    )
+    return table, resize(np.stack(channels, axis=1), rule.image_size), segmentation
+
+
+def upright(voxels: np.ndarray[Any, Any], z: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return axial slices [n, rows, columns] as a radiologist sees them."""
+    return np.ascontiguousarray(voxels[:, :, z].transpose(2, 1, 0))
+
+
+def axial(volume: Volume, z: np.ndarray[Any, Any], path: Path, intensity: str) -> np.ndarray[Any, Any]:
+    """Return a volume's slices, scaled."""
+    try:
+        return upright(scale_intensity(volume.voxels, intensity), z)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+@contextmanager
+def written_beside(folder: Path) -> Iterator[Path]:
+    """Yield a folder to write into, renamed to ``folder`` at the end and removed if anything goes wrong.
+
+    Raises
+    ------
+    InputError
+        If ``folder`` exists already.
+    """
+    if folder.exists():
+        raise InputError(f"{folder}: exists already: name a new folder, or delete it")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.partial")
+    partial.mkdir()
+    try:
+        yield partial
+        partial.rename(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+class GrowingArray:
+    """A .npy file of uint8 that grows by its first axis, so that memory does not grow with the number of patients."""
+
+    def __init__(self, path: Path, shape: tuple[int, ...]) -> None:
+        self.shape, self.count = shape, 0
+        self.file = path.open("wb")
+        self.write_header()
+
+    def write_header(self) -> None:
+        """Write the header for the present length; numpy leaves room in it for any other."""
+        self.file.seek(0)
+        header = {"descr": "|u1", "fortran_order": False, "shape": (self.count, *self.shape)}
+        write_array_header_1_0(self.file, header)
+
+    def append(self, rows: np.ndarray[Any, Any]) -> bytes:
+        """Append rows and return their bytes."""
+        content = rows.tobytes()
+        self.file.write(content)
+        self.count += len(rows)
+        return content
+
+    def close(self) -> None:
+        """Write the final length and close the file."""
+        self.write_header()
+        self.file.flush()
+        os.fsync(self.file.fileno())
+        self.file.close()
+
+
+def prepare(
+    cohort: Cohort,
+    rule: SliceRule,
+    folder: Path,
+    skip_bad: bool = False,
+    progress: Callable[[Iterable[pd.Series]], Iterable[pd.Series]] = lambda cases: cases,
+) -> SliceSet:
+    """Cut a cohort into a slice set; memory does not grow with the number of patients.
+
+    Parameters
+    ----------
+    folder : Path
+        A new folder, written beside and renamed: an interrupted call leaves nothing under this name.
+    skip_bad : bool
+        Go on without the patients that have a problem, and record them in the manifest.
+
+    Raises
+    ------
+    InputError
+        At the first patient with a problem (unless ``skip_bad``), if too few patients are left for a split, or if
+        ``folder`` exists.
+    """
+    left_out = {name: list(found) for name, found in cohort.problems.items()}
+    if left_out and not skip_bad:
+        raise InputError("\n".join(problem for found in left_out.values() for problem in found))
+    if not skip_bad:
+        split_patients(cohort.cases, rule.split_seed)  # refuses too small a cohort before any volume is read
+    with written_beside(folder) as partial:
+        size = rule.image_size
+        pixels = GrowingArray(partial / "pixels.npy", (3, size, size))
+        segmentation = GrowingArray(partial / "segmentation.npy", (size, size))
+        digest, tables = sha256(), []
+        for case in progress([case for _, case in cohort.cases.iterrows()]):
+            try:
+                table, images, labels = cut_case(case, rule)
+            except InputError as error:
+                if not skip_bad:
+                    raise
+                left_out[case["patient_id"]] = str(error).splitlines()
+                continue
+            tables.append(table)
+            digest.update(pixels.append(images))
+            segmentation.append(labels)
+        pixels.close()
+        segmentation.close()
+        table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["patient_id", "grade"])
+        split = split_patients(table.drop_duplicates("patient_id"), rule.split_seed)
+        table_csv = table.to_csv(index_label="slice_id", lineterminator="\n")
+        digest.update(table_csv.encode())
+        (partial / "slices.csv").write_text(table_csv, newline="")
+        split.to_csv(partial / "split.csv", index=False, lineterminator="\n")
+        counts = table.merge(split[["patient_id", "part"]], on="patient_id").groupby(["part", "grade"])["patient_id"]
+        manifest = {
+            "format": FORMAT,
+            "fingerprint": digest.hexdigest(),
+            "release": cohort.release,
+            "synthetic": cohort.synthetic,
+            "rule": asdict(rule),
+            "slices": len(table),
+            "counts": [
+                {"part": part, "grade": grade, "patients": int(group.nunique()), "slices": len(group)}
+                for (part, grade), group in counts
+            ],
+            "fewer_slices": fewer_slices(table, rule),
+            "left_out": left_out,
+            "absent": list(cohort.absent),
+        }
+        (partial / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+    return open_slices(folder)
+
+
+def fewer_slices(table: pd.DataFrame, rule: SliceRule) -> dict[str, int]:
+    """Return, for each patient with fewer slices than the rule asks for, how many there are."""
+    counts = table.groupby(["patient_id", "grade"]).size().reset_index(name="count")
+    wanted = counts["grade"].map(rule.slices_of)
+    return dict(counts.loc[counts["count"] < wanted, ["patient_id", "count"]].itertuples(index=False))
+
+
+def open_slices(folder: Path, verify: bool = False) -> SliceSet:
+    """Open a slice set; the pixels stay on disk until they are used.
+
+    Parameters
+    ----------
+    verify : bool
+        Read every pixel and compare with the fingerprint.
+
+    Raises
+    ------
+    InputError
+        If the folder is not a slice set, or is damaged.
+    """
+    mend = f"delete {folder} and prepare it again"
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text())
+        table_csv = (folder / "slices.csv").read_text()
+        table = pd.read_csv(folder / "slices.csv", index_col="slice_id")
+        split = pd.read_csv(folder / "split.csv")
+        # Copy on write: the files are never changed, and torch shares the memory without a warning.
+        pixels = np.load(folder / "pixels.npy", mmap_mode="c", allow_pickle=False)
+        segmentation = np.load(folder / "segmentation.npy", mmap_mode="c", allow_pickle=False)
+        expected = manifest["slices"]
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{folder}: not a slice set ({error}): {mend}") from error
+    if not len(table) == len(pixels) == len(segmentation) == expected:
+        raise InputError(f"{folder}: {len(pixels)} images and {len(table)} rows, expected {expected}: {mend}")
+    if verify:
+        digest = sha256()
+        for start in range(0, len(pixels), 64):
+            digest.update(pixels[start : start + 64].tobytes())
+        digest.update(table_csv.encode())
+        if digest.hexdigest() != manifest["fingerprint"]:
+            raise InputError(f"{folder}: its pixels or table are not those of its fingerprint: {mend}")
+    check_split(split)
+    if set(split["grade"]) != set(GRADES) or set(split["patient_id"]) != set(table["patient_id"]):
+        raise InputError(f"{folder}: split.csv is not the split of slices.csv: {mend}")
+    table["part"] = table["patient_id"].map(split.set_index("patient_id")["part"])
+    return SliceSet(folder, manifest, table, pixels, segmentation)
