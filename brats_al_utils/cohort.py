@@ -1,13 +1,14 @@
 """Find the cases of a BraTS release, and split them by patient."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 
 from brats_al_utils import InputError
+from brats_al_utils.progress import Track, untracked
 from brats_al_utils.seeds import generator
 from brats_al_utils.volumes import SEGMENTATION, SEQUENCES, read_case
 
@@ -215,12 +216,10 @@ def case_files(case: pd.Series) -> dict[str, Path]:
     return {name: Path(case[name]) for name in FILES}
 
 
-def check_cohort(
-    cohort: Cohort, progress: Callable[[Iterable[pd.Series]], Iterable[pd.Series]] = lambda cases: cases
-) -> Cohort:
+def check_cohort(cohort: Cohort, track: Track = untracked) -> Cohort:
     """Read every volume of a cohort and move the patients with a fault from its cases to its problems."""
     problems = {name: list(found) for name, found in cohort.problems.items()}
-    for case in progress([case for _, case in cohort.cases.iterrows()]):
+    for case in track([case for _, case in cohort.cases.iterrows()]):
         _, found = read_case(case_files(case), FILES)
         if found:
             problems[case["patient_id"]] = found

@@ -18,7 +18,8 @@ from torchvision.models import AlexNet_Weights, alexnet
 
 from brats_al_utils import InputError
 
-STARTS = ("imagenet", "imagenet-trunk", "scratch")
+START_NAMES = {"imagenet": "full ImageNet", "imagenet-trunk": "ImageNet trunk", "scratch": "scratch"}
+STARTS = tuple(START_NAMES)
 """All of torchvision's ImageNet layers but the last; the five convolutional layers only; random weights."""
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -41,7 +42,10 @@ class Weights:
     ----------
     start : str
         One of ``STARTS``.
-    source, sha256 : str
+    get : str
+        How to get them.
+    sha256 : str
+        Of the file, or how it begins.
     path : Path or None
         None for random weights.
     available : bool
@@ -49,7 +53,7 @@ class Weights:
     """
 
     start: str
-    source: str
+    get: str
     sha256: str
     path: Path | None
     available: bool
@@ -65,9 +69,9 @@ def weights() -> list[Weights]:
     trunk = Path(folders[0]) / TRUNK_FILE if folders else None
     short = name.removesuffix(".pth").rsplit("-", 1)[1] + "..."
     return [
-        Weights("imagenet", "torchvision AlexNet_Weights.IMAGENET1K_V1", short, imagenet, imagenet.exists()),
+        Weights("imagenet", f"downloaded at first use, or copy {url} there", short, imagenet, imagenet.exists()),
         Weights("imagenet-trunk", GET_TRUNK, TRUNK_SHA256, trunk, bool(trunk and trunk.exists())),
-        Weights("scratch", "random", "", None, True),
+        Weights("scratch", "random numbers", "", None, True),
     ]
 
 
@@ -137,6 +141,19 @@ STATES: dict[str, Callable[[], dict[str, torch.Tensor]]] = {
 }
 
 
+def initial_state(start: str) -> dict[str, torch.Tensor]:
+    """Return the pretrained tensors of a start by torchvision's names; all others are random.
+
+    Raises
+    ------
+    InputError
+        If the start is unknown or its weights cannot be had.
+    """
+    if start not in STATES:
+        raise InputError(f"start is {start!r}, expected one of {', '.join(STARTS)}")
+    return STATES[start]()
+
+
 def build(start: str, seed: int, freeze: bool = False) -> nn.Module:
     """Return AlexNet (Table 1) with two logits, LGG and HGG.
 
@@ -154,9 +171,7 @@ def build(start: str, seed: int, freeze: bool = False) -> nn.Module:
     InputError
         If the start is unknown or its weights cannot be had.
     """
-    if start not in STATES:
-        raise InputError(f"start is {start!r}, expected one of {', '.join(STARTS)}")
-    state = STATES[start]()
+    state = initial_state(start)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         network: nn.Module = alexnet(num_classes=2)
@@ -166,7 +181,7 @@ def build(start: str, seed: int, freeze: bool = False) -> nn.Module:
     if freeze:
         network.get_submodule("features").requires_grad_(False)
     # Channels last: the layout in which convolutions are fastest on the CPU and on tensor cores.
-    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    return network.to(memory_format=torch.channels_last)
 
 
 def normalisation(start: str) -> tuple[tuple[float, ...], tuple[float, ...]]:

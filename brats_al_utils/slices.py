@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from hashlib import sha256
@@ -19,6 +19,7 @@ from torch.nn.functional import interpolate
 
 from brats_al_utils import InputError
 from brats_al_utils.cohort import GRADES, Cohort, case_files, check_split, split_patients
+from brats_al_utils.progress import Track, untracked
 from brats_al_utils.seeds import generator
 from brats_al_utils.volumes import SEGMENTATION, SEQUENCES, Volume, read_case
 
@@ -309,7 +310,7 @@ def prepare(
     rule: SliceRule,
     folder: Path,
     skip_bad: bool = False,
-    progress: Callable[[Iterable[pd.Series]], Iterable[pd.Series]] = lambda cases: cases,
+    track: Track = untracked,
 ) -> SliceSet:
     """Cut a cohort into a slice set; memory does not grow with the number of patients.
 
@@ -319,6 +320,8 @@ def prepare(
         A new folder, written beside and renamed: an interrupted call leaves nothing under this name.
     skip_bad : bool
         Go on without the patients that have a problem, and record them in the manifest.
+    track : callable
+        Shows how many patients have been cut.
 
     Raises
     ------
@@ -336,7 +339,7 @@ def prepare(
         pixels = GrowingArray(partial / "pixels.npy", (3, size, size))
         segmentation = GrowingArray(partial / "segmentation.npy", (size, size))
         digest, tables = sha256(), []
-        for case in progress([case for _, case in cohort.cases.iterrows()]):
+        for case in track([case for _, case in cohort.cases.iterrows()]):
             try:
                 table, images, labels = cut_case(case, rule)
             except InputError as error:
@@ -382,13 +385,8 @@ def fewer_slices(table: pd.DataFrame, rule: SliceRule) -> dict[str, int]:
     return dict(counts.loc[counts["count"] < wanted, ["patient_id", "count"]].itertuples(index=False))
 
 
-def open_slices(folder: Path, verify: bool = False) -> SliceSet:
-    """Open a slice set; the pixels stay on disk until they are used.
-
-    Parameters
-    ----------
-    verify : bool
-        Read every pixel and compare with the fingerprint.
+def open_slices(folder: Path) -> SliceSet:
+    """Open a slice set and compare it with its fingerprint; the pixels stay on disk until they are used.
 
     Raises
     ------
@@ -409,13 +407,12 @@ def open_slices(folder: Path, verify: bool = False) -> SliceSet:
         raise InputError(f"{folder}: not a slice set ({error}): {mend}") from error
     if not len(table) == len(pixels) == len(segmentation) == expected:
         raise InputError(f"{folder}: {len(pixels)} images and {len(table)} rows, expected {expected}: {mend}")
-    if verify:
-        digest = sha256()
-        for start in range(0, len(pixels), 64):
-            digest.update(pixels[start : start + 64].tobytes())
-        digest.update(table_csv.encode())
-        if digest.hexdigest() != manifest["fingerprint"]:
-            raise InputError(f"{folder}: its pixels or table are not those of its fingerprint: {mend}")
+    digest = sha256()
+    for start in range(0, len(pixels), 64):
+        digest.update(pixels[start : start + 64].tobytes())
+    digest.update(table_csv.encode())
+    if digest.hexdigest() != manifest["fingerprint"]:
+        raise InputError(f"{folder}: its pixels or table are not those of its fingerprint: {mend}")
     check_split(split)
     if set(split["grade"]) != set(GRADES) or set(split["patient_id"]) != set(table["patient_id"]):
         raise InputError(f"{folder}: split.csv is not the split of slices.csv: {mend}")

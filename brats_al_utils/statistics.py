@@ -77,3 +77,23 @@ def summarise(runs: pd.DataFrame) -> pd.DataFrame:
     for keys, group in runs.groupby(["arm", "cohort", "unit"], sort=False):
         rows.append((*keys, *mean_interval(group["auc"].to_numpy()), len(group)))
     return pd.DataFrame(rows, columns=["arm", "cohort", "unit", "auc_mean", "ci_low", "ci_high", "n_runs"])
+
+
+def difference(runs: pd.DataFrame, arm: str, other: str) -> pd.DataFrame:
+    """Return by how much one arm's AUC exceeds another's, paired by seed.
+
+    Parameters
+    ----------
+    runs : pd.DataFrame
+        Columns arm, seed, cohort, unit, auc.
+
+    Returns
+    -------
+    pd.DataFrame
+        cohort, unit, auc_difference, ci_low, ci_high (95 % t-interval over the seeds' differences), n_runs.
+    """
+    paired = runs.pivot_table(index=["cohort", "unit", "seed"], columns="arm", values="auc", sort=False)
+    rows = []
+    for keys, group in (paired[arm] - paired[other]).groupby(["cohort", "unit"], sort=False):
+        rows.append((*keys, *mean_interval(group.to_numpy()), len(group)))
+    return pd.DataFrame(rows, columns=["cohort", "unit", "auc_difference", "ci_low", "ci_high", "n_runs"])

@@ -1,0 +1,230 @@
+"""The command line; heavy modules are imported by the verb that needs them, so that help comes at once."""
+
+import json
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from brats_al_utils import InputError, __version__
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+Folder = Annotated[Path, typer.Argument(help="Folder of a BraTS release, or the one above it.")]
+ProfileName = Annotated[str, typer.Option(help="smoke, demo or paper.")]
+Json = Annotated[bool, typer.Option("--json", help="Print facts as JSON.")]
+Set = Annotated[list[str] | None, typer.Option("--set", help="Change a setting: name=value. May be repeated.")]
+
+
+def track(items: Any) -> Any:
+    """Pass items on, with a progress bar."""
+    from tqdm import tqdm
+
+    return tqdm(items, unit=" patients", leave=False, dynamic_ncols=True)
+
+
+def settings_of(pairs: list[str] | None) -> dict[str, str]:
+    """Return name=value pairs as a dictionary."""
+    settings = {}
+    for pair in pairs or []:
+        name, sign, value = pair.partition("=")
+        if not sign:
+            raise InputError(f"{pair!r} is not a setting, expected name=value")
+        settings[name] = value
+    return settings
+
+
+@app.command()
+def cohort(folder: Folder, as_json: Json = False) -> None:
+    """List the cases of a release, read every volume, and say everything that is wrong; exits 1 if anything is."""
+    from brats_al_utils.cohort import check_cohort, read_cohort
+
+    found = check_cohort(read_cohort(folder), track)
+    if as_json:
+        facts = {
+            "root": str(found.root),
+            "release": found.release,
+            "synthetic": found.synthetic,
+            "cases": found.cases.to_dict(orient="records"),
+            "absent": found.absent,
+            "problems": found.problems,
+        }
+        print(json.dumps(facts, indent=1))
+    else:
+        if not found.cases.empty:
+            print(found.cases.groupby(["release", "site", "grade"]).size().unstack(fill_value=0).to_string())
+        print(f"{len(found.cases)} usable patients in {found.root}" + " (synthetic)" * found.synthetic)
+        if found.absent:
+            print(f"{len(found.absent)} patients of the release's mapping are not in the folder")
+        for problems in found.problems.values():
+            for problem in problems:
+                print(f"problem: {problem}")
+    if found.problems:
+        raise typer.Exit(1)
+
+
+@app.command()
+def phantom(
+    folder: Annotated[Path, typer.Argument(help="New folder for the synthetic cohort.")],
+    patients: Annotated[int, typer.Option(help="Number of patients.")] = 60,
+    seed: Annotated[int, typer.Option(help="Seed of everything that is drawn.")] = 0,
+    spacing: Annotated[int, typer.Option(help="Voxel size in mm: 1 or 2.")] = 1,
+    layout: Annotated[str, typer.Option(help="Folders and names as in the release of 2018, 2019 or 2020.")] = "2019",
+) -> None:
+    """Write a cohort of synthetic patients in BraTS's format."""
+    from brats_al_utils.phantom import write_cohort
+
+    write_cohort(folder, patients, seed, spacing, layout, track)
+    print(f"{patients} synthetic patients in {folder}")
+
+
+@app.command()
+def prepare(
+    folder: Folder,
+    out: Annotated[Path, typer.Option(help="New folder for the slice set.")],
+    profile: ProfileName = "paper",
+    balanced: Annotated[bool, typer.Option("--balanced", help="30 slices an LGG and 10 an HGG patient.")] = False,
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out patients with a problem.")] = False,
+    settings: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Cut a release into a slice set."""
+    from brats_al_utils.cohort import read_cohort
+    from brats_al_utils.profile import profile_of
+    from brats_al_utils.slices import prepare as prepare_slices
+
+    rule = profile_of(profile, settings_of(settings)).slice_rule(balanced)
+    slices = prepare_slices(read_cohort(folder), rule, out, skip_bad, track)
+    if as_json:
+        print(json.dumps(slices.manifest, indent=1))
+        return
+    for row in slices.manifest["counts"]:
+        print(f"{row['part']:<10} {row['grade']}  {row['patients']:>4} patients  {row['slices']:>5} slices")
+    for name, what in (("fewer_slices", "had fewer slices with tumour"), ("left_out", "left out")):
+        if slices.manifest[name]:
+            print(f"{what}: {', '.join(slices.manifest[name])}")
+    print(f"{slices.manifest['slices']} slices in {out}, fingerprint {slices.fingerprint}")
+
+
+@app.command()
+def run(
+    profile: ProfileName = "demo",
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder of a BraTS release; default: the synthetic cohort, for paper BRATS_ROOT."),
+    ] = None,
+    only: Annotated[list[str] | None, typer.Option(help="Numbers of the notebooks to run, as in --only 00 01.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for everything; default: figures/ and outputs/ of the checkout.")
+    ] = None,
+    settings: Set = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    more: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
+) -> None:
+    """Execute the notebooks in order: prepare, train what is missing, draw. Started again, it goes on."""
+    # `--only 00 01` and `--set a=1 b=2`: what follows the first value arrives here.
+    pairs = [*(settings or []), *(word for word in more or [] if "=" in word)]
+    numbers = [*(only or []), *(word for word in more or [] if "=" not in word)]
+    if numbers and not only:
+        raise InputError(f"unexpected {' '.join(numbers)}: name notebooks with --only")
+
+    from brats_al_utils import notebooks
+    from brats_al_utils.profile import profile_of
+    from brats_al_utils.study import open_study
+
+    chosen = profile_of(profile, settings_of(pairs))
+    paths = notebooks.find(numbers)
+    changed = {name: value for name, value in asdict(chosen).items() if value != getattr(profile_of(profile), name)}
+    place = str(out.resolve()) if out else ""
+    source = str(data.resolve()) if data else ""
+    study = open_study(profile, source, place, changed, device, track)
+    print(
+        f"profile {profile}: {study.cohort_name}, {len(study.slices.table)} slices; outputs in {study.places.outputs}"
+    )
+    parameters = {"profile": profile, "data": source, "out": place, "settings": changed, "device": device}
+    for path in paths:
+        started = time.perf_counter()
+        executed = notebooks.execute(path, parameters, study.places)
+        print(f"{path.stem}: done in {time.perf_counter() - started:.0f} s, see {executed}", flush=True)
+    print(f"figures and tables in {study.places.figures}")
+
+
+@app.command()
+def plan(profile: ProfileName = "paper", settings: Set = None, device: str = "auto", as_json: Json = False) -> None:
+    """Say what a profile will cost: runs, image passes, and hours on this machine from a short calibration."""
+    from brats_al_utils import notebooks
+    from brats_al_utils.plan import calibrate, cost, slices_by_part
+    from brats_al_utils.profile import profile_of
+
+    chosen = profile_of(profile, settings_of(settings))
+    training_rate, evaluation_rate = calibrate(chosen, device)
+    total = cost(chosen, notebooks.find())
+    seconds = total.training_images / training_rate + total.evaluation_images / evaluation_rate
+    facts = {
+        "profile": asdict(chosen),
+        "slices": slices_by_part(chosen),
+        "notebooks": {path.stem: asdict(cost(chosen, [path])) for path in notebooks.find()},
+        "total": asdict(total),
+        "training_images_per_second": round(training_rate, 1),
+        "evaluation_images_per_second": round(evaluation_rate, 1),
+        "hours": round(seconds / 3600, 3),
+    }
+    if as_json:
+        print(json.dumps(facts, indent=1))
+        return
+    for name, part in {path.stem: cost(chosen, [path]) for path in notebooks.find()}.items():
+        print(f"{name:<28} {part.asked:>4} runs asked for, {part.training_images:>9,} images to train on")
+    print(
+        f"{total.distinct} distinct runs, {total.training_images:,} image passes of training and "
+        f"{total.evaluation_images:,} of evaluation: about {seconds / 3600:.2f} hours on this machine "
+        f"({training_rate:.0f} and {evaluation_rate:.0f} images/s)"
+    )
+
+
+@app.command()
+def weights(as_json: Json = False) -> None:
+    """Say which weights AlexNet can start from here, and how to get the others."""
+    from brats_al_utils.network import weights as known
+
+    found = known()
+    if as_json:
+        print(json.dumps([asdict(start) | {"path": str(start.path or "")} for start in found], indent=1))
+        return
+    for start in found:
+        state = "available" if start.available else "missing"
+        print(f"{start.start:<15} {state:<10} {start.path or ''} ({start.get})")
+
+
+def version(asked: bool) -> None:
+    """Print the version and stop."""
+    if asked:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Regenerate the tables of Hao et al. 2021, on active learning for glioma grading, from a BraTS-format cohort."""
+
+
+def main() -> None:
+    """Run the command line; what the user can mend ends in one message and exit status 1."""
+    try:
+        app()
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("interrupted: finished runs are kept, the same command goes on from them", file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

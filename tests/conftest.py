@@ -1,0 +1,70 @@
+"""Small cohorts for the tests: real NIfTI files, tiny volumes."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from brats_al_utils.cohort import FILES
+
+SHAPE = (32, 32, 24)
+AFFINE = np.array([[-1.0, 0, 0, 0], [0, -1, 0, 31], [0, 0, 1, 0], [0, 0, 0, 1]])
+
+
+def write_volume(path: Path, voxels: np.ndarray[Any, Any], affine: np.ndarray[Any, Any] = AFFINE) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nib.save(nib.Nifti1Image(voxels, affine), path)
+
+
+def write_case(folder: Path, seed: int, suffix: str = ".nii.gz") -> None:
+    """Write a case named after its folder: an ellipsoid of a brain with a box of a tumour in slices 6 to 17."""
+    rng = np.random.default_rng(seed)
+    x, y, z = np.meshgrid(*(np.linspace(-1, 1, n) for n in SHAPE), indexing="ij")
+    brain = x**2 + y**2 + z**2 < 0.9
+    tumour = np.zeros(SHAPE, np.uint8)
+    tumour[10:18, 12:20, 6:18] = 2
+    tumour[12:16, 14:18, 8:16] = 4
+    for number, name in enumerate(FILES[:-1]):
+        signal = 200 + 100 * number + 150 * (tumour > 0) + rng.normal(0, 20, SHAPE)
+        write_volume(folder / f"{folder.name}_{name}{suffix}", np.where(brain, signal, 0).astype(np.int16))
+    write_volume(folder / f"{folder.name}_seg{suffix}", tumour)
+
+
+@pytest.fixture
+def tiny_cohort(tmp_path: Path) -> Path:
+    """Four HGG and three LGG patients in the folders of 2018."""
+    root = tmp_path / "release"
+    for number in range(7):
+        grade = "HGG" if number < 4 else "LGG"
+        write_case(root / grade / f"Brats18_SITE{number % 2}_{number}_1", number)
+    return root
+
+
+@pytest.fixture(scope="session")
+def real_cases() -> Path:
+    """Return the folder of real BraTS cases that the environment names."""
+    folder = os.environ.get("BRATS_AL_REAL_CASES")
+    if not folder:
+        pytest.skip("BRATS_AL_REAL_CASES names no folder of real cases")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def smoke(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder in which `brats-al run --profile smoke` wrote a whole study."""
+    out = tmp_path_factory.mktemp("smoke") / "out"
+    brats_al("run", "--profile", "smoke", "--out", str(out))
+    return out
+
+
+def brats_al(*arguments: str, expect: int = 0) -> str:
+    """Run the command line as a user does, and return what it printed on both streams."""
+    command = [sys.executable, "-m", "brats_al_utils", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == expect, done.stdout + done.stderr
+    return done.stdout + done.stderr

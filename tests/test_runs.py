@@ -1,0 +1,163 @@
+"""A run's key, and a store that gives back what was put in or nothing."""
+
+import os
+import signal
+import subprocess
+import sys
+import warnings
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from conftest import write_case
+
+from brats_al_utils import InputError
+from brats_al_utils.cohort import PARTS, read_cohort
+from brats_al_utils.runs import Result, Run, RunStore, compute
+from brats_al_utils.slices import SliceRule, SliceSet, prepare
+from brats_al_utils.training import Settings
+
+SETTINGS = Settings(epochs=2, batch_size=16, learning_rate=0.001, momentum=0.8, weight_decay=0.0001)
+RUN = Run("f" * 64, (0, 1, 2), (3, 4), (5, 6), "scratch", False, SETTINGS, weights_seed=1, order_seed=2)
+ARRAYS = {
+    "train_loss": np.array([0.7, 0.6]),
+    "validation_auc": np.array([0.5, 1.0]),
+    "probability/validation": np.array([0.1, 0.9]),
+    # Strided: what it holds must be kept, not the memory behind it.
+    "probability/test": np.array([[0.2, 0.8], [0.4, 0.6]])[:, 1],
+}
+RESULT = Result(RUN, ARRAYS, 2, 1.5, {"device": "cpu"})
+
+
+@pytest.fixture(scope="module")
+def slice_set(tmp_path_factory: pytest.TempPathFactory) -> SliceSet:
+    root = tmp_path_factory.mktemp("release")
+    for number in range(6):
+        write_case(root / ("HGG" if number % 2 else "LGG") / f"Brats18_SITE0_{number}_1", number)
+    return prepare(read_cohort(root), SliceRule(per_patient=2, image_size=64), root / "set")
+
+
+def run_on(slices: SliceSet) -> Run:
+    training, validation, test = (tuple(slices.ids(part).tolist()) for part in PARTS)
+    return replace(RUN, data=slices.fingerprint, training=training, validation=validation, test=test)
+
+
+def test_the_key_is_stable() -> None:
+    """Written down once: a change would orphan every stored run, so it must come with a new ``PROTOCOL``."""
+    assert RUN.key == "eb6360f54caddcfe58ca895167350ab892512be9e1365e9fccc86dd6096a6359"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"data": "0" * 64},
+        {"training": (0, 1, 3)},
+        {"start": "imagenet"},
+        {"freeze": True},
+        {"settings": replace(SETTINGS, learning_rate=0.0005)},
+        {"weights_seed": 5},
+        {"order_seed": 5},
+        {"protocol": 2},
+    ],
+)
+def test_whatever_decides_the_result_is_in_the_key(change: dict[str, Any]) -> None:
+    assert replace(RUN, **change).key != RUN.key
+
+
+def test_a_result_comes_back_as_it_was(tmp_path: Path) -> None:
+    store = RunStore(tmp_path / "runs")
+    assert store.load(RUN) is None
+    store.save(RESULT)
+    found = store.load(RUN)
+    assert found is not None
+    assert (found.run, found.best_epoch, found.seconds, found.facts) == (RUN, 2, 1.5, {"device": "cpu"})
+    assert set(found.arrays) == set(ARRAYS)
+    for name, values in ARRAYS.items():
+        np.testing.assert_array_equal(found.arrays[name], values)
+    assert [path.name for path in store.folder.iterdir()] == [f"{RUN.key}.safetensors"]
+
+
+def truncate(content: bytes) -> bytes:
+    return content[:-7]
+
+
+def flip_a_bit(content: bytes) -> bytes:
+    return content[:-7] + bytes([content[-7] ^ 4]) + content[-6:]
+
+
+def flip_a_fact(content: bytes) -> bytes:
+    return content.replace(b'best_epoch\\": 2', b'best_epoch\\": 1')
+
+
+def nothing(content: bytes) -> bytes:
+    return b""
+
+
+@pytest.mark.parametrize("damage", [truncate, flip_a_bit, flip_a_fact, nothing])
+def test_a_damaged_file_is_reported_and_set_aside(tmp_path: Path, damage: Any) -> None:
+    store = RunStore(tmp_path)
+    store.save(RESULT)
+    content = store.path(RUN).read_bytes()
+    assert damage(content) != content
+    store.path(RUN).write_bytes(damage(content))
+    with pytest.warns(UserWarning, match=f"{RUN.key}.safetensors: damaged .* set aside as .* computed again"):
+        assert store.load(RUN) is None
+    assert len(list((tmp_path / "damaged").iterdir())) == 1
+    store.save(RESULT)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert store.load(RUN) is not None
+
+
+def test_another_run_s_result_under_this_name_is_refused(tmp_path: Path) -> None:
+    store, other = RunStore(tmp_path), replace(RUN, order_seed=9)
+    store.save(replace(RESULT, run=other))
+    store.path(other).rename(store.path(RUN))
+    with pytest.warns(UserWarning, match="the result of another run"):
+        assert store.load(RUN) is None
+
+
+@pytest.mark.parametrize("milliseconds", [1, 7, 20, 60])
+def test_killed_while_writing_leaves_no_half_file(tmp_path: Path, milliseconds: int) -> None:
+    """A process that saves over and over is killed; whatever is then found under the run's name is whole."""
+    code = (
+        "import sys; sys.path.insert(0, 'tests'); from test_runs import RESULT, RunStore, Path\n"
+        f"store = RunStore(Path({str(tmp_path)!r})); print('go', flush=True)\nwhile True: store.save(RESULT)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=Path(__file__).parents[1]
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        try:
+            process.wait(milliseconds / 1000)
+        except subprocess.TimeoutExpired:
+            os.kill(process.pid, signal.SIGKILL)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        RunStore(tmp_path).load(RUN)  # would warn of a damaged file
+    assert process.returncode == -signal.SIGKILL
+
+
+def test_a_run_computes_and_repeats_to_the_bit(slice_set: SliceSet) -> None:
+    run = run_on(slice_set)
+    first, second = (compute(run, slice_set, torch.device("cpu")) for _ in range(2))
+    assert {name: values.tobytes() for name, values in first.arrays.items()} == {
+        name: values.tobytes() for name, values in second.arrays.items()
+    }
+    assert first.arrays["probability/test"].shape == (len(run.test),)
+    assert {"device", "threads", "torch", "numpy", "commit"} <= set(first.facts)
+
+
+def test_a_run_on_another_slice_set_is_refused(slice_set: SliceSet) -> None:
+    with pytest.raises(InputError, match="expected ffff"):
+        compute(RUN, slice_set, torch.device("cpu"))
+
+
+def test_a_run_with_a_patient_in_two_parts_is_refused(slice_set: SliceSet) -> None:
+    run = run_on(slice_set)
+    with pytest.raises(InputError, match="patients in more than one part: Brats18_SITE0_"):
+        compute(replace(run, training=(*run.training, run.test[0])), slice_set, torch.device("cpu"))
