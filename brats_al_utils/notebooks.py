@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 import types
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -106,8 +105,7 @@ def progress_bar(progress: Path, name: str) -> Iterator[None]:
                     bar.refresh()
                     continue
                 if bar.total != state["total"]:
-                    bar.reset(state["total"])
-                    bar.start_t = time.time() - 0.5
+                    bar.reset(state["total"])  # the time left counts from here
                 bar.set_postfix_str(state["text"], refresh=False)
                 bar.update(state["done"] - bar.n)
 

@@ -2,12 +2,14 @@
 
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from IPython.core.getipython import get_ipython
 from IPython.display import display
+
+from brats_al_utils.files import write_file
 
 Track = Callable[[Iterable[Any]], Iterable[Any]]
 """Passes items on one by one, and may show how many have gone by (tqdm, for instance)."""
@@ -35,13 +37,22 @@ class Note:
             self.handle.update({"text/plain": text}, raw=True)
 
 
+def noted(items: Iterable[Any]) -> Iterator[Any]:
+    """Pass patients on, and say in the notebook how many have gone by."""
+    patients, note = list(items), Note()
+    for number, patient in enumerate(patients, 1):
+        note.show(f"preparing patient {number} of {len(patients)}")
+        yield patient
+    note.show(f"{len(patients)} patients prepared")
+
+
 class TrainingProgress:
     """How far a study's trainings are: in the notebook, and in a file that another process reads.
 
     Parameters
     ----------
     path : Path
-        Receives ``{"done": images, "total": images, "text": str}`` after every epoch.
+        Receives ``{"done": images, "total": images, "text": str}`` at the start and after every epoch.
     total : int
         Image passes of all trainings.
     note : Note
@@ -50,12 +61,15 @@ class TrainingProgress:
     def __init__(self, path: Path, total: int, note: Note) -> None:
         self.path, self.total, self.note = path, total, note
         self.done, self.started = 0, time.perf_counter()
+        self.write("starting")
 
     def advance(self, images: int, text: str) -> None:
         """Add image passes, and say what they were for."""
         self.done += images
         left = (time.perf_counter() - self.started) * (self.total / self.done - 1)
         self.note.show(f"{text}; {self.done / self.total:.0%} of the training done, {left / 60:.1f} minutes left")
-        partial = self.path.with_suffix(".partial")
-        partial.write_text(json.dumps({"done": self.done, "total": self.total, "text": text}))
-        partial.replace(self.path)
+        self.write(text)
+
+    def write(self, text: str) -> None:
+        """Tell other processes."""
+        write_file(self.path, json.dumps({"done": self.done, "total": self.total, "text": text}).encode())

@@ -1,11 +1,9 @@
 """One training and what came of it: `Run` says what decides the result, `RunStore` keeps the results."""
 
 import json
-import os
 import platform
 import subprocess
 import time
-import uuid
 import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -21,6 +19,7 @@ from safetensors.numpy import save
 
 from brats_al_utils import InputError, __version__
 from brats_al_utils.cohort import PARTS, check_split
+from brats_al_utils.files import write_file
 from brats_al_utils.network import build, normalisation
 from brats_al_utils.slices import SliceSet
 from brats_al_utils.training import Images, Settings, finetune, predict
@@ -173,22 +172,12 @@ class RunStore:
 
     def save(self, result: Result) -> None:
         """Keep a result; the file appears whole or not at all."""
-        self.folder.mkdir(parents=True, exist_ok=True)
         record = {name: value for name, value in asdict(result).items() if name not in ("run", "arrays")}
         metadata = {"run": result.run.spec, "record": json.dumps(record)}
         # safetensors writes the buffer behind a strided array, not its values.
         arrays = {name: np.ascontiguousarray(values) for name, values in result.arrays.items()}
         content = save(arrays, metadata | {"sha256": checksum(arrays, metadata)})
-        path = self.path(result.run)
-        partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.partial")
-        try:
-            with partial.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+        write_file(self.path(result.run), content)
 
     def load(self, run: Run) -> Result | None:
         """Return a run's result, or None if it is not here; a damaged file is reported and set aside."""

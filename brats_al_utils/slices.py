@@ -2,10 +2,6 @@
 
 import json
 import os
-import shutil
-import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -19,6 +15,7 @@ from torch.nn.functional import interpolate
 
 from brats_al_utils import InputError
 from brats_al_utils.cohort import GRADES, Cohort, case_files, check_split, split_patients
+from brats_al_utils.files import new_folder
 from brats_al_utils.progress import Track, untracked
 from brats_al_utils.seeds import generator
 from brats_al_utils.volumes import SEGMENTATION, SEQUENCES, Volume, read_case
@@ -255,27 +252,6 @@ def axial(volume: Volume, z: np.ndarray[Any, Any], path: Path, intensity: str) -
         raise InputError(f"{path}: {error}") from error
 
 
-@contextmanager
-def written_beside(folder: Path) -> Iterator[Path]:
-    """Yield a folder to write into, renamed to ``folder`` at the end and removed if anything goes wrong.
-
-    Raises
-    ------
-    InputError
-        If ``folder`` exists already.
-    """
-    if folder.exists():
-        raise InputError(f"{folder}: exists already: name a new folder, or delete it")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.partial")
-    partial.mkdir()
-    try:
-        yield partial
-        partial.rename(folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-
-
 class GrowingArray:
     """A .npy file of uint8 that grows by its first axis, so that memory does not grow with the number of patients."""
 
@@ -334,7 +310,7 @@ def prepare(
         raise InputError("\n".join(problem for found in left_out.values() for problem in found))
     if not skip_bad:
         split_patients(cohort.cases, rule.split_seed)  # refuses too small a cohort before any volume is read
-    with written_beside(folder) as partial:
+    with new_folder(folder) as partial:
         size = rule.image_size
         pixels = GrowingArray(partial / "pixels.npy", (3, size, size))
         segmentation = GrowingArray(partial / "segmentation.npy", (size, size))

@@ -16,7 +16,7 @@ from brats_al_utils.cohort import FILES, PARTS, Cohort, read_cohort
 from brats_al_utils.network import START_NAMES, initial_state
 from brats_al_utils.phantom import write_cohort
 from brats_al_utils.profile import Profile, profile_of
-from brats_al_utils.progress import Note, Track, TrainingProgress, untracked
+from brats_al_utils.progress import Note, Track, TrainingProgress, noted
 from brats_al_utils.runs import Result, Run, RunStore, compute
 from brats_al_utils.seeds import integer
 from brats_al_utils.slices import SliceRule, SliceSet, open_slices, prepare
@@ -220,13 +220,13 @@ def find_data(profile: Profile, data: str | Path = "") -> Path | None:
     return Path(named).expanduser().resolve() if named else None
 
 
-def open_cohort(profile: Profile, places: Places, data: str | Path = "", track: Track = untracked) -> Cohort:
+def open_cohort(profile: Profile, places: Places, data: str | Path, track: Track) -> Cohort:
     """Return the cohort of a study, and write the synthetic one if it is not there yet."""
     folder = find_data(profile, data)
     if folder is None:
         folder = places.outputs / f"phantom-{profile.patients}-{profile.spacing}mm-seed{profile.phantom_seed}"
         if not folder.exists():
-            write_cohort(folder, profile.patients, profile.phantom_seed, profile.spacing, progress=track)
+            write_cohort(folder, profile.patients, profile.phantom_seed, profile.spacing, track=track)
     return read_cohort(folder)
 
 
@@ -236,7 +236,7 @@ def open_study(
     out: str | Path = "",
     settings: Mapping[str, object] | None = None,
     device: str = "auto",
-    track: Track = untracked,
+    track: Track = noted,
 ) -> Study:
     """Open a study, and prepare what it needs: the synthetic cohort, the slice set.
 
@@ -268,7 +268,7 @@ def open_study(
     return Study(chosen, places, slices, where)
 
 
-def open_slice_set(cohort: Cohort, rule: SliceRule, places: Places, track: Track = untracked) -> SliceSet:
+def open_slice_set(cohort: Cohort, rule: SliceRule, places: Places, track: Track) -> SliceSet:
     """Return the slice set of a cohort and a rule, cut now or found among the outputs."""
     states = [(path, Path(path).stat()) for path in cohort.cases[list(FILES)].to_numpy().ravel()]
     files = [(path, state.st_size, state.st_mtime_ns) for path, state in states]

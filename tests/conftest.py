@@ -63,8 +63,8 @@ def smoke(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def brats_al(*arguments: str, expect: int = 0) -> str:
-    """Run the command line as a user does, and return what it printed on both streams."""
+    """Run the command line as a user does, and return what it printed: its results, or its errors if it is to fail."""
     command = [sys.executable, "-m", "brats_al_utils", *arguments]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == expect, done.stdout + done.stderr
-    return done.stdout + done.stderr
+    return done.stderr + done.stdout if expect else done.stdout

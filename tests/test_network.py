@@ -14,7 +14,7 @@ from brats_al_utils import InputError, network
 from brats_al_utils.network import ArrayUnpickler, build, imagenet_state, trunk_state, weights
 
 # Table 1 of the paper: layer, kernel, stride, padding, output. Two of its rows are wrong: with the printed stride of 2
-# Conv2 would give 192 x 14 x 14 rather than the printed 192 x 27 x 27, and Maxpool2 of 27 x 27 gives 13 x 13, not 14 x 14.
+# Conv2 would give 14 x 14 rather than the printed 27 x 27, and Maxpool2 of 27 x 27 gives 13 x 13, not 14 x 14.
 TABLE_1 = {
     "Conv1": (11, 4, 2, (64, 55, 55)),
     "Maxpool1": (3, 2, 0, (64, 27, 27)),

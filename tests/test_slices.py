@@ -195,7 +195,7 @@ def test_an_interrupt_leaves_nothing_half_made(
 
 
 def test_an_existing_folder_is_left_alone(slice_set: SliceSet, tiny_cohort: Path) -> None:
-    with pytest.raises(InputError, match="exists already"):
+    with pytest.raises(InputError, match="exists and is not empty"):
         prepare(read_cohort(tiny_cohort), RULE, slice_set.folder)
     assert open_slices(slice_set.folder).fingerprint == slice_set.fingerprint
 

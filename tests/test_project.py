@@ -1,0 +1,182 @@
+"""What holds of the project as a whole: pins, floors, notebooks' hygiene, documentation."""
+
+import ast
+import importlib
+import inspect
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import papermill
+import pytest
+import yaml
+from conftest import brats_al
+
+ROOT = Path(__file__).parents[1]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+PACKAGE = sorted((ROOT / "brats_al_utils").glob("*.py"))
+
+# Lowest first: a module imports only from those before it. `__init__` holds the error that all of them raise.
+FLOORS = [
+    "__init__",
+    "seeds",
+    "files",
+    "progress",
+    "volumes",
+    "cohort",
+    "scanner",
+    "phantom",
+    "slices",
+    "network",
+    "statistics",
+    "training",
+    "runs",
+    "profile",
+    "study",
+    "paper",
+    "figures",
+    "notebooks",
+    "plan",
+    "__main__",
+]
+
+
+def locked() -> dict[str, str]:
+    lines = (ROOT / "requirements.lock").read_text().splitlines()
+    return dict(match.groups() for line in lines if (match := re.match(r"([a-z0-9_.-]+)==(\S+)", line)))  # type: ignore[misc]
+
+
+def direct_dependencies() -> set[str]:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return {re.split(r"[=<>~!]", dependency)[0] for dependency in project["dependencies"]}
+
+
+def test_environment_yml_has_the_pins_of_the_lock() -> None:
+    text = (ROOT / "environment.yml").read_text()
+    (pip,) = [entry["pip"] for entry in yaml.safe_load(text)["dependencies"] if isinstance(entry, dict)]
+    pins = dict(entry.split("==") for entry in pip if "==" in entry)
+    assert pins == {name: version for name, version in locked().items() if name in direct_dependencies()}
+    assert set(pins) == direct_dependencies()
+    assert all("  # " in line or " # " in line for line in text.splitlines() if "==" in line), (
+        "a pin without its reason"
+    )
+
+
+def test_every_locked_package_has_hashes() -> None:
+    blocks = re.split(r"\n(?=[a-z0-9])", (ROOT / "requirements.lock").read_text())
+    blocks = [block for block in blocks if re.match(r"[a-z0-9_.-]+==", block)]
+    assert len(blocks) == len(locked()) > 100
+    assert all("--hash=sha256:" in block for block in blocks)
+    assert "--hash=sha256:" in (ROOT / "weights.lock").read_text()
+
+
+@pytest.mark.parametrize("system", ["linux", "darwin", "win32"])
+def test_the_lock_serves_every_platform(system: str) -> None:
+    """What only one platform has is marked so, and what every platform needs is not."""
+    text = (ROOT / "requirements.lock").read_text()
+    assert re.search(r"\nnvidia-cublas==.*sys_platform == 'linux'", text)
+    assert re.search(r"\npywinpty==.*os_name == 'nt'", text)
+    for name in direct_dependencies():
+        (line,) = re.findall(rf"^{name}==.*$", text, re.MULTILINE)
+        assert ";" not in line, f"{name} is not for {system}"
+
+
+@pytest.mark.parametrize("path", PACKAGE, ids=lambda path: path.stem)
+def test_a_module_imports_only_from_floors_below(path: Path) -> None:
+    below = set(FLOORS[: FLOORS.index(path.stem)])
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("brats_al_utils"):
+            _, _, module = (node.module or "").partition(".")
+            modules = {module} if module else {alias.name for alias in node.names}
+            assert {name for name in modules if name in FLOORS} <= below, f"{path.stem} imports {modules}"
+
+
+def code_lines(path: Path) -> int:
+    """Count the lines that hold code: no blank lines, comments or documentation."""
+    source = path.read_text()
+    tree = ast.parse(source)
+    documentation = {
+        line
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)
+    }
+    lines = enumerate(source.splitlines(), 1)
+    return sum(
+        bool(line.strip()) and not line.strip().startswith("#") and number not in documentation
+        for number, line in lines
+    )
+
+
+def test_every_module_has_a_floor_and_the_package_is_thin() -> None:
+    assert {path.stem for path in PACKAGE} == set(FLOORS)
+    assert sum(code_lines(path) for path in PACKAGE) <= 3000
+
+
+def public(module: Any) -> list[Any]:
+    members = inspect.getmembers(module, lambda member: inspect.isfunction(member) or inspect.isclass(member))
+    return [member for name, member in members if member.__module__ == module.__name__ and not name.startswith("_")]
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in PACKAGE if path.stem not in ("__main__",)], ids=lambda path: path.stem
+)
+def test_everything_public_is_documented(path: Path) -> None:
+    module = importlib.import_module("brats_al_utils" if path.stem == "__init__" else f"brats_al_utils.{path.stem}")
+    assert module.__doc__
+    for member in public(module):
+        assert (member.__doc__ or "").strip(), f"{member} has no docstring"
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebook_hygiene(path: Path) -> None:
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    assert notebook.metadata.kernelspec.name == "python3"
+    cells = notebook.cells
+    assert len({cell.id for cell in cells}) == len(cells)
+    code = [cell for cell in cells if cell.cell_type == "code"]
+    assert not any(cell.outputs or cell.execution_count for cell in code)
+    assert sum("parameters" in cell.metadata.get("tags", []) for cell in code) == 1
+    assert cells[0].cell_type == "markdown"
+    assert "Hao et al." in cells[0].source
+    tree = ast.parse("\n".join(cell.source for cell in code))
+    own = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Lambda)]
+    assert not own, "a notebook holds no algorithm: put it into the package"
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_every_parameter_has_type_default_and_help(path: Path) -> None:
+    parameters = papermill.inspect_notebook(path)
+    assert list(parameters) == ["profile", "data", "out", "settings", "device"]
+    for parameter in parameters.values():
+        assert parameter["inferred_type_name"] not in ("", "None")
+        assert parameter["default"]
+        assert parameter["help"]
+
+
+def test_help_names_every_verb() -> None:
+    printed = brats_al("--help")
+    for verb in ("cohort", "phantom", "prepare", "run", "plan", "weights"):
+        assert re.search(rf"^  {verb} ", printed, re.MULTILINE)
+        assert "Usage:" in brats_al(verb, "--help")
+
+
+def test_importing_the_package_and_asking_for_help_load_no_torch() -> None:
+    for code in ("import brats_al_utils", "import brats_al_utils.__main__"):
+        code += "; import sys; sys.exit('torch' in sys.modules)"
+        subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_nothing_that_must_not_be_here() -> None:
+    files = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split("\0")
+    for name in filter(None, files):
+        path = ROOT / name
+        assert not name.endswith((".nii", ".nii.gz", ".dcm")), f"{name} is an image volume"
+        assert not path.exists() or path.stat().st_size < 2**21, f"{name} is larger than 2 MB"

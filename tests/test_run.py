@@ -1,0 +1,267 @@
+"""Whole studies through the command line: smoke on phantoms and on real cases, interrupted, repeated, refused."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import nbformat
+import pandas as pd
+import psutil
+import pytest
+from conftest import brats_al
+
+from brats_al_utils import notebooks
+from brats_al_utils.cohort import read_cohort
+from brats_al_utils.notebooks import check_parameters, find, progress_bar
+from brats_al_utils.phantom import write_cohort
+from brats_al_utils.profile import PROFILES
+from brats_al_utils.slices import prepare
+from brats_al_utils.study import Places, find_data, open_study
+
+SMOKE = PROFILES["smoke"]
+FIGURES = ["cohort", "slices", "intensities", "table2", "table2_training"]
+
+
+def check_table2(folder: Path, n_runs: int) -> None:
+    """Check that Table 2 is there, well formed, and follows from the runs listed beside it."""
+    table = pd.read_csv(folder / "table2.csv")
+    assert list(table.columns) == ["arm", "cohort", "unit", "auc_mean", "ci_low", "ci_high", "n_runs"]
+    assert table.groupby(["arm", "cohort", "unit"]).size().shape == (8,)
+    assert (table["n_runs"] == n_runs).all()
+    runs = pd.read_csv(folder / "runs.csv")
+    assert list(runs.columns) == ["arm", "seed", "cohort", "unit", "auc", "best_epoch", "seconds", "key"]
+    means = runs.groupby(["arm", "cohort", "unit"], sort=False)["auc"].mean()
+    assert table["auc_mean"].tolist() == pytest.approx(means.tolist(), abs=1e-5)
+    assert runs["auc"].between(0, 1).all()
+
+
+def check_executed(folder: Path) -> None:
+    """Check that the executed notebooks hold no error and nothing on stderr."""
+    executed = sorted((folder / "outputs" / "notebooks").glob("*.ipynb"))
+    assert [path.name for path in executed] == ["00_cohort.ipynb", "01_transfer_vs_scratch.ipynb"]
+    for path in executed:
+        for cell in nbformat.read(path, as_version=4).cells:
+            for output in cell.get("outputs", []):
+                assert output.output_type != "error"
+                assert output.get("name") != "stderr", output.text
+
+
+@pytest.mark.slow
+def test_smoke(smoke: Path) -> None:
+    check_table2(smoke, SMOKE.n_runs)
+    check_executed(smoke)
+    for name in FIGURES:
+        for end in ("svg", "png", "csv"):
+            assert (smoke / f"{name}.{end}").stat().st_size > 100
+    assert (
+        "Synthetic cohort (12 patients)"
+        in (smoke / "outputs" / "notebooks" / "01_transfer_vs_scratch.ipynb").read_text()
+    )
+    manifest = json.loads(next((smoke / "outputs" / "slices").glob("*/manifest.json")).read_text())
+    assert manifest["synthetic"]
+    assert manifest["slices"] == SMOKE.patients * SMOKE.per_patient
+
+
+@pytest.mark.slow
+def test_started_again_nothing_is_trained_and_the_tables_are_the_same(smoke: Path) -> None:
+    names = ("table2.csv", "runs.csv", "cohort.csv", "intensities.csv", "table2.svg", "table2_training.svg")
+    before = {name: (smoke / name).read_bytes() for name in names}
+    stored = {path: path.stat().st_mtime_ns for path in (smoke / "outputs" / "runs").iterdir()}
+    brats_al("run", "--profile", "smoke", "--out", str(smoke), "--only", "01")
+    assert {name: (smoke / name).read_bytes() for name in names} == before
+    assert {path: path.stat().st_mtime_ns for path in (smoke / "outputs" / "runs").iterdir()} == stored
+    executed = (smoke / "outputs" / "notebooks" / "01_transfer_vs_scratch.ipynb").read_text()
+    assert "4 runs asked for, 4 distinct, 4 already there, 0 trained" in executed
+
+
+@pytest.mark.slow
+def test_killed_in_mid_run_it_goes_on_where_it_was(smoke: Path, tmp_path: Path) -> None:
+    """SIGKILL of the driver: no process stays, no finished run is repeated, and the tables are the undisturbed ones."""
+    out = tmp_path / "out"
+    (out / "outputs").mkdir(parents=True)
+    shutil.copytree(next((smoke / "outputs").glob("phantom-*")), out / "outputs" / "phantom-12-2mm-seed0")
+    command = [sys.executable, "-m", "brats_al_utils", "run", "--profile", "smoke", "--only", "01", "--out", str(out)]
+    runs = out / "outputs" / "runs"
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as driver:
+        deadline = time.monotonic() + 240
+        while len(list(runs.glob("*.safetensors"))) < 2:
+            assert driver.poll() is None, "it ended before it could be killed"
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        kernels = psutil.Process(driver.pid).children(recursive=True)
+        os.kill(driver.pid, signal.SIGKILL)
+    assert kernels
+    assert not psutil.wait_procs(kernels, timeout=30)[1], "a kernel outlived its driver"
+    finished = {path.name: path.stat().st_mtime_ns for path in runs.glob("*.safetensors")}
+    assert 2 <= len(finished) < 4
+    subprocess.run(command, check=True, capture_output=True)
+    now = {path.name: path.stat().st_mtime_ns for path in runs.glob("*.safetensors")}
+    assert len(now) == 4
+    assert finished.items() <= now.items()
+    assert (out / "table2.csv").read_bytes() == (smoke / "table2.csv").read_bytes()
+    found, expected = (pd.read_csv(folder / "runs.csv").drop(columns="seconds") for folder in (out, smoke))
+    pd.testing.assert_frame_equal(found, expected)
+
+
+@pytest.mark.slow
+def test_real_cases(real_cases: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    brats_al("run", "--profile", "smoke", "--data", str(real_cases), "--only", "00", "01", "--out", str(out))
+    check_table2(out, SMOKE.n_runs)
+    check_executed(out)
+    assert "BraTS 2018 (10 patients)" in (out / "outputs" / "notebooks" / "01_transfer_vs_scratch.ipynb").read_text()
+    # No image of a patient among the figures, and the outputs are hidden from git.
+    assert not list(out.glob("slices.*"))
+    assert (out / "outputs" / "images" / "slices.png").exists()
+    assert (out / "outputs" / ".gitignore").read_text() == "*\n"
+
+
+@pytest.mark.slow
+def test_real_cases_at_full_size_the_loss_falls(real_cases: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    settings = ("--set", "image_size=224", "--set", "epochs=6", "--set", "n_runs=1")
+    brats_al("run", "--profile", "smoke", "--data", str(real_cases), "--only", "01", "--out", str(out), *settings)
+    check_table2(out, n_runs=1)
+    history = pd.read_csv(out / "table2_training.csv")
+    for arm, losses in history.groupby("arm")["train_loss"]:
+        assert losses.iloc[-1] < losses.iloc[0], arm
+
+
+@pytest.mark.slow
+def test_counts_of_brats_2019(tmp_path: Path) -> None:
+    """A synthetic cohort of 335 patients gives the paper's numbers of slices, for one split of the patients."""
+    write_cohort(tmp_path / "phantom", 335, seed=0, spacing=2)
+    cohort = read_cohort(tmp_path / "phantom")
+    assert cohort.cases["grade"].value_counts().to_dict() == {"HGG": 259, "LGG": 76}
+    rule = PROFILES["paper"].slice_rule()
+    imbalanced = prepare(cohort, replace(rule, image_size=64), tmp_path / "imbalanced")
+    balanced = prepare(cohort, replace(rule, image_size=64, balanced=True), tmp_path / "balanced")
+    assert (len(imbalanced.table), len(imbalanced.ids("training"))) == (6700, 4060)
+    assert (len(balanced.table), len(balanced.ids("training"))) == (4870, 2950)
+    assert imbalanced.manifest["fewer_slices"] == balanced.manifest["fewer_slices"] == {}
+    assert (tmp_path / "imbalanced" / "split.csv").read_text() == (tmp_path / "balanced" / "split.csv").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--profile", "full"], "profile is 'full', expected one of smoke, demo, paper"),
+        (["--profile", "smoke", "--set", "epoch=3"], "no setting is called 'epoch'"),
+        (["--profile", "smoke", "--set", "epochs=three"], "epochs is 'three', expected int"),
+        (["--profile", "smoke", "--set", "epochs=3", "n_runs=x"], "n_runs is 'x', expected int"),
+        (["--profile", "smoke", "--set", "epochs"], "'epochs' is not a setting, expected name=value"),
+        (["--profile", "smoke", "--only", "99"], "no notebook '99', expected one of 00_cohort"),
+        (["--profile", "smoke", "01"], "unexpected 01: name notebooks with --only"),
+        (["--profile", "smoke", "--device", "tpu"], "device is 'tpu', expected auto, cpu or cuda"),
+        (["--profile", "smoke", "--data", "/no/such/folder"], "/no/such/folder: no such folder"),
+        (
+            ["--profile", "paper", "--set", "start=scratch"],
+            "profile paper has no data: name the folder of a BraTS release",
+        ),
+    ],
+)
+def test_refused_before_anything_starts(
+    arguments: list[str], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("BRATS_ROOT", raising=False)
+    out = tmp_path / "out"
+    printed = brats_al("run", *arguments, "--out", str(out), expect=1)
+    assert f"error: {words}" in printed
+    assert not list(out.rglob("*.csv"))
+    assert not (out / "outputs" / "notebooks").exists()
+
+
+def test_a_parameter_that_a_notebook_lacks_is_refused() -> None:
+    with pytest.raises(ValueError, match="no parameter profil, expected profile, data, out, settings, device"):
+        check_parameters(find(["01"])[0], {"profil": "smoke"})
+
+
+def test_a_failing_notebook_says_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    notebook = nbformat.v4.new_notebook(metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}})
+    notebook.cells = [nbformat.v4.new_code_cell("raise ValueError('as planned')")]
+    nbformat.write(notebook, tmp_path / "00_fails.ipynb")
+    places = Places.of("smoke", tmp_path / "out")
+    places.make()
+    with pytest.raises(ValueError, match="00_fails: ValueError: as planned .*see .*00_fails.ipynb"):
+        notebooks.execute(tmp_path / "00_fails.ipynb", {}, places)
+
+
+def test_where_data_comes_from(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("BRATS_ROOT", str(tmp_path))
+    assert find_data(PROFILES["paper"]) == tmp_path
+    assert find_data(PROFILES["demo"]) is None, "the demo is synthetic whatever the machine has"
+    assert find_data(PROFILES["demo"], tmp_path / "named") == tmp_path / "named"
+
+
+def test_outputs_are_hidden_from_git_wherever_they_lie(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
+    places = Places.of("smoke", tmp_path / "results")
+    places.make()
+    (places.outputs / "images").mkdir()
+    (places.outputs / "images" / "slices.png").write_bytes(b"a patient")
+    status = subprocess.run(
+        ["git", "-C", str(tmp_path), "status", "--porcelain", "-uall"], capture_output=True, check=True
+    )
+    assert status.stdout == b""
+
+
+def test_a_study_reuses_its_slice_set_and_notices_other_data(tiny_cohort: Path, tmp_path: Path) -> None:
+    settings = {"image_size": 64, "per_patient": 4, "start": "scratch"}
+    first, second = (open_study("smoke", tiny_cohort, tmp_path / "out", settings) for _ in range(2))
+    assert first.slices.folder == second.slices.folder
+    for path in (tiny_cohort / "HGG" / "Brats18_SITE0_0_1").glob("*_t1.nii.gz"):
+        os.utime(path, ns=(0, 0))
+    third = open_study("smoke", tiny_cohort, tmp_path / "out", settings)
+    assert third.slices.folder != first.slices.folder
+    assert third.slices.fingerprint == first.slices.fingerprint
+
+
+def test_plan_counts_what_the_paper_needs() -> None:
+    facts = json.loads(brats_al("plan", "--profile", "paper", "--set", "batch_size=2", "--json"))
+    assert facts["slices"] == {"training": 4060, "validation": 1320, "test": 1320}
+    transfer = facts["notebooks"]["01_transfer_vs_scratch"]
+    assert transfer["distinct"] == 20
+    assert transfer["training_images"] == 10 * (30 + 80) * 4060
+    assert transfer["evaluation_images"] == 10 * ((31 + 81) * 1320 + 2 * 1320)
+    assert facts["hours"] > 0
+
+
+def test_the_other_verbs(tmp_path: Path, tiny_cohort: Path) -> None:
+    facts = json.loads(brats_al("cohort", str(tiny_cohort), "--json"))
+    assert len(facts["cases"]) == 7
+    assert facts["release"] == "2018"
+    arguments = (
+        "prepare",
+        str(tiny_cohort),
+        "--profile",
+        "smoke",
+        "--balanced",
+        "--out",
+        str(tmp_path / "set"),
+        "--json",
+    )
+    assert json.loads(brats_al(*arguments))["slices"] == 4 * 3 + 3 * 9
+    starts = json.loads(brats_al("weights", "--json"))
+    assert [start["start"] for start in starts] == ["imagenet", "imagenet-trunk", "scratch"]
+    assert starts[1]["available"], "make setup installs the trunk"
+    brats_al("phantom", str(tmp_path / "phantom"), "--patients", "12", "--spacing", "2", "--layout", "2020")
+    facts = json.loads(brats_al("cohort", str(tmp_path / "phantom"), "--json"))
+    assert facts["synthetic"]
+    assert len(facts["cases"]) == 12
+
+
+def test_progress_is_read_from_the_study_s_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    progress = tmp_path / "progress.json"
+    progress.write_text(json.dumps({"done": 250, "total": 1000, "text": "scratch, run 1 of 3: epoch 2 of 8"}))
+    with progress_bar(progress, "01"):
+        time.sleep(1.2)
+    shown = capsys.readouterr().err
+    assert "25%" in shown
+    assert "epoch 2 of 8" in shown
+    assert "<" in shown, "time left"
