@@ -140,7 +140,10 @@ def run(
     changed = {name: value for name, value in asdict(chosen).items() if value != getattr(profile_of(profile), name)}
     place = str(out.resolve()) if out else ""
     source = str(data.resolve()) if data else ""
-    study = open_study(profile, source, place, changed, device, track)
+    needed = dict.fromkeys(["imbalanced", *(arm.dataset for path in paths for arm in notebooks.arms(path, chosen))])
+    study = open_study(profile, source, place, changed, device, list(needed), track)
+    if not numbers:
+        (study.places.figures / "runs.csv").unlink(missing_ok=True)  # every notebook adds its own anew
     print(
         f"profile {profile}: {study.cohort_name}, {len(study.slices.table)} slices; outputs in {study.places.outputs}"
     )
@@ -153,20 +156,34 @@ def run(
 
 
 @app.command()
+def report(
+    profile: ProfileName = "demo",
+    out: Annotated[Path | None, typer.Option(help="The folder given to `run`, if one was.")] = None,
+) -> None:
+    """Turn a finished study into one static HTML site: the notebooks, the tables and the figures."""
+    from brats_al_utils.report import write_report
+    from brats_al_utils.study import Places
+
+    print(write_report(Places.of(profile, out or "")))
+
+
+@app.command()
 def plan(profile: ProfileName = "paper", settings: Set = None, device: str = "auto", as_json: Json = False) -> None:
     """Say what a profile will cost: runs, image passes, and hours on this machine from a short calibration."""
     from brats_al_utils import notebooks
-    from brats_al_utils.plan import calibrate, cost, slices_by_part
+    from brats_al_utils.plan import calibrate, cost, planned, slices_by_part
     from brats_al_utils.profile import profile_of
 
     chosen = profile_of(profile, settings_of(settings))
+    study, paths = planned(chosen), notebooks.find()
+    parts = {path.stem: cost(study, [path]) for path in paths}
+    total = cost(study, paths)
     training_rate, evaluation_rate = calibrate(chosen, device)
-    total = cost(chosen, notebooks.find())
     seconds = total.training_images / training_rate + total.evaluation_images / evaluation_rate
     facts = {
         "profile": asdict(chosen),
-        "slices": slices_by_part(chosen),
-        "notebooks": {path.stem: asdict(cost(chosen, [path])) for path in notebooks.find()},
+        "slices": slices_by_part(study),
+        "notebooks": {name: asdict(part) for name, part in parts.items()},
         "total": asdict(total),
         "training_images_per_second": round(training_rate, 1),
         "evaluation_images_per_second": round(evaluation_rate, 1),
@@ -175,10 +192,10 @@ def plan(profile: ProfileName = "paper", settings: Set = None, device: str = "au
     if as_json:
         print(json.dumps(facts, indent=1))
         return
-    for name, part in {path.stem: cost(chosen, [path]) for path in notebooks.find()}.items():
-        print(f"{name:<28} {part.asked:>4} runs asked for, {part.training_images:>9,} images to train on")
+    for name, part in parts.items():
+        print(f"{name:<28} {part.asked:>4} runs asked for, {part.training_images:>10,} images to train on")
     print(
-        f"{total.distinct} distinct runs, {total.training_images:,} image passes of training and "
+        f"{total.distinct} distinct runs of {total.asked}, {total.training_images:,} image passes of training and "
         f"{total.evaluation_images:,} of evaluation: about {seconds / 3600:.2f} hours on this machine "
         f"({training_rate:.0f} and {evaluation_rate:.0f} images/s)"
     )

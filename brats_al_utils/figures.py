@@ -9,6 +9,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from IPython.core.getipython import get_ipython
+from IPython.display import Image, display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -20,8 +22,21 @@ COLUMN, PAGE = 3.5, 7.2
 """Widths in inches of a journal's column and page."""
 
 PALETTE = dict(zip(("blue", "orange", "green", "red", "purple"), sns.color_palette("colorblind"), strict=False))
+ARM_COLOURS = (PALETTE["orange"], PALETTE["blue"])
 GRADE_COLOURS = {"HGG": PALETTE["orange"], "LGG": PALETTE["blue"]}
 CHANNEL_NAMES = {"t1": "T1", "t1ce": "T1ce", "t2": "T2", "flair": "FLAIR"}
+
+TENTH_COLOURS = {"hardest": PALETTE["red"], "between": (0.75, 0.75, 0.75), "easiest": PALETTE["green"]}
+COHORT_STYLES: dict[str, Any] = {
+    "validation": {"color": PALETTE["blue"], "marker": "o", "ms": 4, "ls": "-"},
+    "test": {"color": PALETTE["orange"], "marker": "s", "ms": 4, "ls": "--"},
+}
+# Orange and blue as in the paper; the placebo is the proposed method's own sampler with another draw.
+CURVE_STYLES: dict[str, Any] = {
+    "proposed": {"color": PALETTE["orange"], "marker": "o", "ms": 4, "ls": "-"},
+    "random": {"color": PALETTE["blue"], "marker": "s", "ms": 4, "ls": "-."},
+    "placebo": {"color": "0.5", "marker": "^", "ms": 4, "ls": "--"},
+}
 
 STYLE: dict[Any, Any] = {
     "font.size": 8,
@@ -45,12 +60,15 @@ STYLE: dict[Any, Any] = {
 
 
 def save(figure: Figure, table: pd.DataFrame, name: str, folder: Path, caption: str) -> None:
-    """Write ``name`` as SVG, PNG and CSV (the numbers that it is drawn from), with its origin below it."""
+    """Write ``name`` as SVG, PNG and CSV (its numbers), its origin below it, and show it in a notebook."""
     figure.supxlabel(caption, fontsize=6, color="0.35")
     folder.mkdir(parents=True, exist_ok=True)
     figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
     figure.savefig(folder / f"{name}.png")
+    plt.close(figure)
     save_table(table, name, folder)
+    if get_ipython() is not None:
+        display(Image(folder / f"{name}.png", width=round(100 * figure.get_figwidth()), alt=f"{name}: {caption}"))
 
 
 def save_table(table: pd.DataFrame, name: str, folder: Path) -> None:
@@ -79,6 +97,7 @@ def cohort(slices: SliceSet, folder: Path, caption: str) -> None:
         stacked_bars(by_site, sites[list(PARTS)], colours)
         by_grade.set(ylabel="patients")
         by_site.set(ylabel="patients")
+        by_site.yaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True))
         by_site.tick_params(axis="x", rotation=45)
         save(figure, table, "cohort", folder, caption)
 
@@ -172,50 +191,164 @@ def auc_table(summary: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
     return both.pivot_table(index=["cohort", "source"], columns="arm", values="text", aggfunc="first", sort=False)
 
 
-def table2(
-    summary: pd.DataFrame, published: pd.DataFrame, starts: Mapping[str, str], folder: Path, caption: str
+def auc_bars(
+    summary: pd.DataFrame, published: pd.DataFrame, starts: Mapping[str, str], name: str, folder: Path, caption: str
 ) -> None:
-    """Draw Table 2: the AUC of each arm on validation and test, by slice and by patient, the paper's beside ours.
+    """Draw Table 2 and Figures 5 and 6: AUCs on validation and test, by slice and by patient, and the paper's.
 
     Parameters
     ----------
     summary, published
         See `auc_table`.
     starts : mapping of str to str
-        The start of each arm.
+        The start of each arm; two arms.
     """
     arms = list(starts)
-    colours = dict(zip(arms, (PALETTE["blue"], PALETTE["orange"]), strict=True))
+    colours = dict(zip(arms, ARM_COLOURS, strict=True))
     with plt.rc_context(STYLE):
         figure, grid = plt.subplots(1, 2, figsize=(PAGE, 2.8), sharey=True)
-        for axes, cohort_name in zip(grid, PARTS[1:], strict=True):
+        for axes, part in zip(grid, PARTS[1:], strict=True):
             for place, arm in enumerate(arms):
-                rows = summary[(summary["arm"] == arm) & (summary["cohort"] == cohort_name)].set_index("unit")
-                printed = published[(published["arm"] == arm) & (published["cohort"] == cohort_name)].iloc[0]
-                bars = rows.loc[["slice", "patient"]]
-                x = np.array([0.0, 1.0]) + (place - 0.5) * 0.36
-                half = (bars["ci_high"] - bars["auc_mean"]).to_numpy()
-                label = f"{arm} (start: {START_NAMES[starts[arm]]})"
-                axes.bar(x, bars["auc_mean"], width=0.32, color=colours[arm], label=label)
-                axes.errorbar(x, bars["auc_mean"], yerr=half, fmt="none", ecolor="0.15", capsize=2, lw=0.9)
-                low, high = printed["auc"] - printed["ci_low"], printed["ci_high"] - printed["auc"]
-                axes.errorbar(
-                    [2 + (place - 0.5) * 0.36],
-                    [printed["auc"]],
-                    yerr=[[low], [high]],
+                offset = (place - 0.5) * 0.36
+                bars = summary[(summary["arm"] == arm) & (summary["cohort"] == part)].set_index("unit")
+                bars = bars.loc[["slice", "patient"]]
+                label = arm if arm == starts[arm] else f"{arm} (start: {START_NAMES[starts[arm]]})"
+                axes.bar([offset, 1 + offset], bars["auc_mean"], width=0.32, color=colours[arm], label=label)
+                interval(axes, [offset, 1 + offset], bars, fmt="none", ecolor="0.15")
+                printed = published[(published["arm"] == arm) & (published["cohort"] == part)]
+                printed = printed.rename(columns={"auc": "auc_mean"})
+                interval(
+                    axes,
+                    [2 + offset],
+                    printed,
                     fmt="D",
                     ms=4,
                     color=colours[arm],
                     mec="0.15",
-                    capsize=2,
-                    lw=0.9,
+                    label=f"{arm}, as printed",
                 )
             axes.axhline(0.5, color="0.5", lw=0.8, ls=":")
             axes.set_xticks([0, 1, 2], ["ours,\nby slice", "ours,\nby patient", "paper,\nby slice"])
-            axes.set(title=cohort_name, ylim=(0, 1))
-        grid[0].set_ylabel("AUC (95 % t-interval over runs)")
-        figure.legend(*grid[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
-        save(figure, summary, "table2", folder, caption)
+            axes.set(title=part, ylim=(0, 1))
+        grid[0].set_ylabel("AUC (95 % interval over runs)")
+        figure.legend(*grid[0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
+        save(figure, summary, name, folder, caption)
+
+
+def interval(axes: Axes, x: Any, summary: pd.DataFrame, **style: Any) -> None:
+    """Draw means with their intervals; a mean without interval gets none."""
+    low, high = summary["auc_mean"] - summary["ci_low"], summary["ci_high"] - summary["auc_mean"]
+    axes.errorbar(x, summary["auc_mean"], yerr=np.nan_to_num([low, high]), capsize=2, lw=0.9, **style)
+
+
+def keep_to_auc(axes: Axes) -> None:
+    """Show no more than an AUC can be: a t-interval over few runs may reach beyond 0 and 1."""
+    low, high = axes.get_ylim()
+    axes.set_ylim(max(low, 0), min(high, 1.02))
+
+
+def figure2(ranking: pd.DataFrame, folder: Path, caption: str) -> None:
+    """Draw Figure 2: the uncertainty of the training slices, unsorted and sorted, of the first run's committee.
+
+    Parameters
+    ----------
+    ranking : pd.DataFrame
+        From `study.Study.ranking`.
+    """
+    first = ranking[ranking["seed"] == ranking["seed"].iloc[0]]
+    unsorted = first.sort_values("slice_id")
+    with plt.rc_context(STYLE):
+        figure, (left, right) = plt.subplots(1, 2, figsize=(PAGE, 2.4), sharey=True)
+        left.plot(range(len(unsorted)), unsorted["uncertainty"], ".", ms=2, color=PALETTE["blue"], rasterized=True)
+        right.plot(range(len(first)), first["uncertainty"], color=PALETTE["blue"], lw=1.2)
+        for tenth in ("hardest", "easiest"):
+            ranks = np.flatnonzero(first["tenth"] == tenth)
+            right.axvspan(ranks[0], ranks[-1], color=TENTH_COLOURS[tenth], alpha=0.3, lw=0, label=f"{tenth} tenth")
+        left.set(
+            xlabel="training slice, in the order of the patients", ylabel="uncertainty (nats)", title="(a) unsorted"
+        )
+        right.set(xlabel="training slice, by falling uncertainty", title="(b) sorted")
+        right.legend()
+        save(figure, first, "figure2", folder, caption)
+
+
+def figure3(summary: pd.DataFrame, folder: Path, caption: str) -> None:
+    """Draw Figure 3: AUC by slice after training on each range of the uncertainty ranking.
+
+    Parameters
+    ----------
+    summary : pd.DataFrame
+        From `statistics.summarise`, arms named by their range, in order.
+    """
+    rows = summary[summary["unit"] == "slice"]
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(figsize=(PAGE, 2.8))
+        for place, (part, style) in enumerate(COHORT_STYLES.items()):
+            shown = rows[rows["cohort"] == part]
+            x = np.arange(len(shown)) + (place - 0.5) * 0.12
+            interval(axes, x, shown, label=part, **style)
+        axes.set_xticks(range(len(shown)), shown["arm"])
+        axes.set(xlabel="range of the ranking (0 %: most uncertain)", ylabel="AUC by slice\n(95 % interval over runs)")
+        keep_to_auc(axes)
+        figure.legend(loc="outside upper center", ncols=2)
+        save(figure, summary, "figure3", folder, caption)
+
+
+def figure4(ranking: pd.DataFrame, folder: Path, caption: str) -> pd.DataFrame:
+    """Draw Figure 4, where the hardest and the easiest tenth lie and who they are, and return the latter as a table."""
+    first = ranking[ranking["seed"] == ranking["seed"].iloc[0]]
+    facts = {
+        "LGG slices": ranking["grade"] == "LGG",
+        "smaller half of tumours": ranking["tumour_mm2"] < ranking["tumour_mm2"].median(),
+        "outer half of the tumour": (ranking["position"] - 0.5).abs() > 0.25,
+        **({"atypical patients": ranking["atypical"]} if "atypical" in ranking else {}),
+    }
+    shares = pd.DataFrame(facts).astype(float).groupby(ranking["tenth"]).mean().loc[list(TENTH_COLOURS)]
+    with plt.rc_context(STYLE):
+        figure, (left, right) = plt.subplots(1, 2, figsize=(PAGE, 2.6), width_ratios=(1, 1.4))
+        groups = [first.loc[first["tenth"] == tenth, "uncertainty"] for tenth in TENTH_COLOURS]
+        left.hist(groups, bins=30, stacked=True, color=list(TENTH_COLOURS.values()), label=list(TENTH_COLOURS))
+        left.set(xlabel="uncertainty (nats)", ylabel="training slices (first run)")
+        for place, (tenth, colour) in enumerate(TENTH_COLOURS.items()):
+            right.bar(np.arange(len(facts)) + (place - 1) * 0.26, 100 * shares.loc[tenth], width=0.24, color=colour)
+        right.set_xticks(range(len(facts)), [name.replace(" ", "\n", 1) for name in facts])
+        right.set(ylabel="share of the group (%)")
+        figure.legend(
+            *left.get_legend_handles_labels(), loc="outside upper center", ncols=3, title="part of the ranking"
+        )
+        table = shares.rename_axis("tenth").reset_index()
+        save(figure, table, "figure4", folder, caption)
+    return table
+
+
+def budget_curves(
+    summary: pd.DataFrame, baseline: pd.DataFrame, name: str, folder: Path, caption: str, cohort_name: str = "test"
+) -> None:
+    """Draw Figures 7 and 8: test AUC by slice against the number of slices trained on.
+
+    Parameters
+    ----------
+    summary : pd.DataFrame
+        From `statistics.summarise` by examples: arms proposed, random and placebo.
+    baseline : pd.DataFrame
+        The same of the network trained on every training slice.
+    """
+    rows = summary[(summary["cohort"] == cohort_name) & (summary["unit"] == "slice")]
+    whole = baseline[(baseline["cohort"] == cohort_name) & (baseline["unit"] == "slice")].iloc[0]
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(figsize=(PAGE, 3.0))
+        step = rows["examples"].min()
+        for place, (arm, style) in enumerate(CURVE_STYLES.items()):
+            shown = rows[rows["arm"] == arm].sort_values("examples")
+            interval(axes, shown["examples"] + (place - 1) * 0.08 * step, shown, label=arm, **style)
+        axes.axhline(whole["auc_mean"], color="0.2", ls=":", lw=1.2, label=f"baseline: all {whole['examples']} slices")
+        if whole["n_runs"] > 1:
+            axes.axhspan(whole["ci_low"], whole["ci_high"], color="0.85", lw=0, zorder=0)
+        axes.set_xticks(sorted(rows["examples"].unique()))
+        keep_to_auc(axes)
+        axes.set(xlabel="slices trained on", ylabel=f"{cohort_name} AUC by slice\n(95 % interval over runs)")
+        figure.legend(loc="outside upper center", ncols=4)
+        save(figure, pd.concat([rows, baseline], ignore_index=True), name, folder, caption)
 
 
 def training_curves(history: pd.DataFrame, name: str, folder: Path, caption: str) -> None:
@@ -227,7 +360,7 @@ def training_curves(history: pd.DataFrame, name: str, folder: Path, caption: str
         Columns arm, seed, epoch (from 1), train_loss, validation_auc, kept (bool).
     """
     arms = list(history["arm"].unique())
-    colours = dict(zip(arms, PALETTE.values(), strict=False))
+    colours = dict(zip(arms, ARM_COLOURS, strict=True))
     with plt.rc_context(STYLE):
         figure, grid = plt.subplots(1, 2, figsize=(PAGE, 2.4))
         for axes, column, title in zip(

@@ -1,10 +1,12 @@
 """AlexNet with two outputs, and the weights that it starts from."""
 
+import copy
 import importlib.util
 import io
 import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -171,6 +173,12 @@ def build(start: str, seed: int, freeze: bool = False) -> nn.Module:
     InputError
         If the start is unknown or its weights cannot be had.
     """
+    return copy.deepcopy(initial_network(start, seed, freeze))
+
+
+@lru_cache(maxsize=1)
+def initial_network(start: str, seed: int, freeze: bool) -> nn.Module:
+    """Make what `build` copies: runs of one seed follow each other, and drawing 57 million weights is slow."""
     state = initial_state(start)
     with torch.random.fork_rng():
         torch.manual_seed(seed)

@@ -15,7 +15,8 @@ from tqdm import tqdm
 
 from brats_al_utils import InputError
 from brats_al_utils.profile import Profile
-from brats_al_utils.study import ROOT, Arm, Places
+from brats_al_utils.sampling import WINDOWS
+from brats_al_utils.study import DATASETS, ROOT, Arm, Places
 
 FOLDER = ROOT / "notebooks"
 
@@ -45,7 +46,8 @@ def tagged(path: Path, tag: str) -> str:
 
 def arms(path: Path, profile: Profile) -> list[Arm]:
     """Return the arms that a notebook compares: those of its cell tagged ``arms``."""
-    names: dict[str, Any] = {"Arm": Arm, "study": types.SimpleNamespace(profile=profile)}
+    study = types.SimpleNamespace(profile=profile)
+    names: dict[str, Any] = {"Arm": Arm, "DATASETS": DATASETS, "WINDOWS": WINDOWS, "study": study}
     exec(tagged(path, "arms"), names)  # noqa: S102 - a cell of this checkout, which `run` executes as well
     return list(names.get("arms", []))
 

@@ -10,10 +10,13 @@ import pandas as pd
 import torch
 
 from brats_al_utils import notebooks
-from brats_al_utils.cohort import PARTS, split_patients
+from brats_al_utils.cohort import PARTS, Cohort, split_patients
 from brats_al_utils.network import build
 from brats_al_utils.phantom import grade_of
 from brats_al_utils.profile import Profile
+from brats_al_utils.sampling import Pool
+from brats_al_utils.slices import SliceSet
+from brats_al_utils.study import DATASETS, Places, Study
 from brats_al_utils.training import Images, choose_device, finetune, predict
 
 BRATS_2019 = {"HGG": 259, "LGG": 76}
@@ -38,28 +41,52 @@ class Cost:
     evaluation_images: int
 
 
-def slices_by_part(profile: Profile) -> dict[str, int]:
-    """Return the slices of each part: of the synthetic cohort, or of BraTS 2019 where the profile has none."""
+class PlannedStudy(Study):
+    """A study without pixels or results: it can name its runs, and count them."""
+
+    def pool(self, dataset: str, number: int) -> Pool:
+        """Return the training slices, ranked by their ids: how many are chosen does not depend on which."""
+        ids = self.sets[dataset].ids("training")
+        return Pool(ids, np.zeros(len(ids)))
+
+
+def planned(profile: Profile) -> PlannedStudy:
+    """Return the study of a profile's synthetic cohort, or of BraTS 2019's counts where the profile has none."""
     grades = [grade_of(number) for number in range(profile.patients)] or [
         grade for grade, count in BRATS_2019.items() for _ in range(count)
     ]
     cases = pd.DataFrame({"patient_id": [f"{number:04}" for number in range(len(grades))], "grade": grades})
-    rule = profile.slice_rule()
     split = split_patients(cases, profile.split_seed)
-    slices = split["grade"].map(rule.slices_of)
-    return {part: int(slices[split["part"] == part].sum()) for part in PARTS}
+    sets = {}
+    for dataset in DATASETS:
+        rule = profile.slice_rule(balanced=dataset == "balanced")
+        table = split.loc[split.index.repeat(split["grade"].map(rule.slices_of))].reset_index(drop=True)
+        sets[dataset] = SliceSet(Path(), {"fingerprint": dataset}, table, np.empty(0), np.empty(0))
+    cohort = Cohort(Path(), cases, (), {})
+    return PlannedStudy(profile, Places.of(profile.name), cohort, sets, torch.device("cpu"))
 
 
-def cost(profile: Profile, paths: Sequence[Path]) -> Cost:
-    """Return what the runs of some notebooks cost, as far as it can be known before any of them."""
-    slices = slices_by_part(profile)
-    asked = [
-        (arm, number) for path in paths for arm in notebooks.arms(path, profile) for number in range(profile.n_runs)
-    ]
-    distinct = {(arm.start, arm.epochs, number): arm for arm, number in asked}
-    training = sum(arm.epochs * slices["training"] for arm in distinct.values())
-    evaluation = sum((arm.epochs + 1) * slices["validation"] + slices["test"] for arm in distinct.values())
-    return Cost(len(asked), len(distinct), training, evaluation)
+def slices_by_part(study: Study) -> dict[str, dict[str, int]]:
+    """Return the slices of each set and part."""
+    return {name: {part: len(slices.ids(part)) for part in PARTS} for name, slices in study.sets.items()}
+
+
+def cost(study: Study, paths: Sequence[Path]) -> Cost:
+    """Return what the runs of some notebooks cost."""
+    asked = []
+    for path in paths:
+        arms = notebooks.arms(path, study.profile)
+        asked += [run for _, run in study.committees(arms)]
+        asked += study.wanted(arms).values()
+    distinct = {run.key: run for run in asked}.values()
+    return Cost(
+        asked=len(asked),
+        distinct=len(distinct),
+        training_images=sum(run.images for run in distinct),
+        evaluation_images=sum(
+            (run.settings.epochs + 1) * len(run.validation) + len(run.test) + len(run.pool) for run in distinct
+        ),
+    )
 
 
 def calibrate(profile: Profile, device: str = "auto") -> tuple[float, float]:
@@ -74,9 +101,7 @@ def calibrate(profile: Profile, device: str = "auto") -> tuple[float, float]:
     settings = profile.training_settings(epochs=1)
     finetune(network, images, ids, ids, settings, 0)  # the first steps also allocate memory: not timed
     started = time.perf_counter()
-    predict(network, images, ids)
-    if where.type == "cuda":
-        torch.cuda.synchronize()
+    predict(network, images, ids)  # returns the numbers, so a GPU has finished
     evaluation = time.perf_counter() - started
     started = time.perf_counter()
     finetune(network, images, ids, ids, settings, 0)

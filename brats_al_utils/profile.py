@@ -10,6 +10,12 @@ from brats_al_utils import InputError
 from brats_al_utils.network import STARTS
 from brats_al_utils.slices import SliceRule
 from brats_al_utils.training import Settings
+from brats_al_utils.uncertainty import AGGREGATES, PAIRS
+
+SOURCES = ("labelled subset", "sample draw", "weights", "batch order")
+"""What varies from run to run, each by its own seed; slices and split have theirs in `slices.SliceRule`."""
+
+BUDGET_BASES = ("training", "paper")
 
 
 @dataclass(frozen=True)
@@ -32,8 +38,18 @@ class Profile:
         With a pretrained start, and from scratch.
     batch_size, learning_rate, momentum, weight_decay
         Of the optimiser.
+    committee_rates : tuple of float
+        The members' learning rates (section 2.2.4).
+    labelled_share : float
+        Share of the training slices that the committee is trained on (section 2.2.4).
+    pairs, aggregate : str
+        Of the uncertainty: see `uncertainty.score`.
+    budget_base : {"training", "paper"}
+        What the budgets are shares of: the training slices, or, as in Table 5, all slices where the set is balanced.
     n_runs : int
         Runs of each arm.
+    hold : tuple of str
+        Sources of chance (``SOURCES``) that keep the first run's seed in every run.
     seed : int
         Of the first run; the others follow.
     """
@@ -57,7 +73,13 @@ class Profile:
     learning_rate: float = 0.001
     momentum: float = 0.8
     weight_decay: float = 0.0001
+    committee_rates: tuple[float, ...] = (0.001, 0.0005, 0.0001)
+    labelled_share: float = 0.3
+    pairs: str = "ordered"
+    aggregate: str = "sum"
+    budget_base: str = "training"
     n_runs: int = 10
+    hold: tuple[str, ...] = ()
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -79,6 +101,15 @@ class Profile:
                 name: (getattr(self, name) >= 0, "not negative")
                 for name in ("seed", "slice_seed", "split_seed", "phantom_seed", "weight_decay", "momentum")
             },
+            "committee_rates": (
+                len(self.committee_rates) > 1 and min(self.committee_rates) > 0,
+                "two or more positive numbers",
+            ),
+            "labelled_share": (0 < self.labelled_share <= 1, "a share above 0 and up to 1"),
+            "pairs": (self.pairs in PAIRS, f"one of {', '.join(PAIRS)}"),
+            "aggregate": (self.aggregate in AGGREGATES, f"one of {', '.join(AGGREGATES)}"),
+            "budget_base": (self.budget_base in BUDGET_BASES, f"one of {', '.join(BUDGET_BASES)}"),
+            "hold": (set(self.hold) <= set(SOURCES), f"none or some of {', '.join(SOURCES)}"),
             "learning_rate": (0 < self.learning_rate < np.inf, "a positive number"),
         }
         for name, (good, what) in expected.items():
@@ -91,9 +122,9 @@ class Profile:
         names = {field.name for field in fields(SliceRule)} - {"balanced"}
         return SliceRule(balanced=balanced, **{name: getattr(self, name) for name in names})
 
-    def training_settings(self, epochs: int) -> Settings:
-        """Return the hyperparameters of a training of this many epochs."""
-        return Settings(epochs, self.batch_size, self.learning_rate, self.momentum, self.weight_decay)
+    def training_settings(self, epochs: int, learning_rate: float | None = None) -> Settings:
+        """Return the hyperparameters of a training of this many epochs, at the profile's or another learning rate."""
+        return Settings(epochs, self.batch_size, learning_rate or self.learning_rate, self.momentum, self.weight_decay)
 
     def with_settings(self, settings: Mapping[str, object]) -> "Profile":
         """Return the profile with some settings changed.
@@ -121,22 +152,22 @@ PROFILES = {
         "smoke",
         patients=12,
         spacing=2,
-        per_patient=6,
-        image_size=96,
+        per_patient=4,
+        image_size=64,
         start="imagenet-trunk",
-        epochs=2,
-        scratch_epochs=3,
+        epochs=1,
+        scratch_epochs=2,
         n_runs=2,
     ),
     "demo": Profile(
         "demo",
-        patients=60,
+        patients=40,
         spacing=2,
-        per_patient=8,
-        image_size=128,
+        per_patient=6,
+        image_size=96,
         start="imagenet-trunk",
-        epochs=5,
-        scratch_epochs=8,
+        epochs=4,
+        scratch_epochs=6,
         n_runs=3,
     ),
     "paper": Profile("paper"),
@@ -147,7 +178,7 @@ def parse(name: str, value: object, kind: Any) -> Any:
     """Return a setting's value in its type, from that type or from text (YAML reads ``1e-4`` as text)."""
     wrong = InputError(f"{name} is {value!r}, expected {getattr(kind, '__name__', kind)}")
     if get_origin(kind) is tuple:
-        parts = value.split(",") if isinstance(value, str) else value
+        parts = [part for part in value.split(",") if part] if isinstance(value, str) else value
         if not isinstance(parts, list | tuple):
             raise wrong
         return tuple(parse(name, part, get_args(kind)[0]) for part in parts)

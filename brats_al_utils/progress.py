@@ -43,7 +43,7 @@ def noted(items: Iterable[Any]) -> Iterator[Any]:
     for number, patient in enumerate(patients, 1):
         note.show(f"preparing patient {number} of {len(patients)}")
         yield patient
-    note.show(f"{len(patients)} patients prepared")
+    note.show("")
 
 
 class TrainingProgress:

@@ -27,6 +27,9 @@ from brats_al_utils.training import Images, Settings, finetune, predict
 PROTOCOL = 1
 """Part of every run's key; raised when the same run no longer gives the same result."""
 
+PREDICTED = (*PARTS[1:], "pool")
+"""Slices of which a run stores the probability."""
+
 
 @dataclass(frozen=True)
 class Run:
@@ -38,6 +41,8 @@ class Run:
         Fingerprint of the slice set.
     training, validation, test : tuple of int
         Ids of slices in it.
+    pool : tuple of int
+        Slices whose probability is stored as well: of a committee member, the whole training set.
     start : str
         One of `network.STARTS`.
     freeze : bool
@@ -54,6 +59,7 @@ class Run:
     training: tuple[int, ...]
     validation: tuple[int, ...]
     test: tuple[int, ...]
+    pool: tuple[int, ...]
     start: str
     freeze: bool
     settings: Settings
@@ -77,8 +83,8 @@ class Run:
         return self.settings.epochs * len(self.training)
 
     def ids(self, part: str) -> np.ndarray[Any, Any]:
-        """Return the ids of a part's slices."""
-        return np.array({"training": self.training, "validation": self.validation, "test": self.test}[part])
+        """Return the ids of a part's slices, or of the pool's."""
+        return np.array(getattr(self, part), np.int64)
 
 
 @dataclass(frozen=True)
@@ -89,8 +95,8 @@ class Result:
     ----------
     run : Run
     arrays : dict of str to np.ndarray
-        ``train_loss`` and ``validation_auc`` [epochs]; ``probability/validation`` and ``probability/test`` [slices]:
-        the P(HGG) of the part's slices at the kept epoch. All float64.
+        ``train_loss`` and ``validation_auc`` [epochs]; ``probability/validation``, ``probability/test`` and
+        ``probability/pool`` [slices]: P(HGG) at the kept epoch. All float64.
     best_epoch : int
         The kept epoch, counted from 1.
     seconds : float
@@ -130,7 +136,7 @@ def compute(
         network, images, run.ids("training"), run.ids("validation"), run.settings, run.order_seed, after_epoch
     )
     arrays = {"train_loss": history.train_loss, "validation_auc": history.validation_auc}
-    for part in PARTS[1:]:
+    for part in PREDICTED:
         arrays[f"probability/{part}"] = predict(network, images, run.ids(part))
     return Result(run, arrays, history.best_epoch, time.perf_counter() - started, facts(device))
 

@@ -60,23 +60,25 @@ def mean_interval(values: np.ndarray[Any, Any]) -> tuple[float, float, float]:
     return mean, float(mean - half), float(mean + half)
 
 
-def summarise(runs: pd.DataFrame) -> pd.DataFrame:
+def summarise(runs: pd.DataFrame, by: tuple[str, ...] = ()) -> pd.DataFrame:
     """Return mean and interval over the runs of each arm.
 
     Parameters
     ----------
     runs : pd.DataFrame
         Columns arm, cohort, unit, auc; one row for each run, cohort and unit.
+    by : tuple of str
+        Further columns whose values are kept apart.
 
     Returns
     -------
     pd.DataFrame
-        arm, cohort, unit, auc_mean, ci_low, ci_high, n_runs; arms in the order in which they come.
+        arm, cohort, unit, those of ``by``, auc_mean, ci_low, ci_high, n_runs; arms in the order in which they come.
     """
-    rows = []
-    for keys, group in runs.groupby(["arm", "cohort", "unit"], sort=False):
-        rows.append((*keys, *mean_interval(group["auc"].to_numpy()), len(group)))
-    return pd.DataFrame(rows, columns=["arm", "cohort", "unit", "auc_mean", "ci_low", "ci_high", "n_runs"])
+    keys, rows = ["arm", "cohort", "unit", *by], []
+    for values, group in runs.groupby(keys, sort=False):
+        rows.append((*values, *mean_interval(group["auc"].to_numpy()), len(group)))
+    return pd.DataFrame(rows, columns=[*keys, "auc_mean", "ci_low", "ci_high", "n_runs"])
 
 
 def difference(runs: pd.DataFrame, arm: str, other: str) -> pd.DataFrame:

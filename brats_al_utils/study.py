@@ -3,25 +3,30 @@
 import json
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 
 from brats_al_utils import InputError
-from brats_al_utils.cohort import FILES, PARTS, Cohort, read_cohort
+from brats_al_utils.cohort import FILES, PARTS, TRUTH_FILE, Cohort, read_cohort
+from brats_al_utils.files import write_file
 from brats_al_utils.network import START_NAMES, initial_state
 from brats_al_utils.phantom import write_cohort
 from brats_al_utils.profile import Profile, profile_of
 from brats_al_utils.progress import Note, Track, TrainingProgress, noted
 from brats_al_utils.runs import Result, Run, RunStore, compute
+from brats_al_utils.sampling import DISCARDED, NEEDS_NO_SCORE, Pool, select
 from brats_al_utils.seeds import integer
 from brats_al_utils.slices import SliceRule, SliceSet, open_slices, prepare
 from brats_al_utils.statistics import UNITS, auc, by_unit
-from brats_al_utils.training import choose_device
+from brats_al_utils.training import Settings, choose_device
+from brats_al_utils.uncertainty import score
 
 ROOT = Path(__file__).resolve().parents[1]
 """The checkout: notebooks, figures and outputs lie here."""
@@ -29,6 +34,12 @@ ROOT = Path(__file__).resolve().parents[1]
 DATA_VARIABLE = "BRATS_ROOT"
 COHORTS = PARTS[1:]
 """Where results are reported: validation and test."""
+
+DATASETS = ("imbalanced", "balanced")
+"""Slice sets of the same patients: section 2.2.1, and section 3.4."""
+
+Results = dict[tuple["Arm", int], Result]
+"""Results by arm and run number."""
 
 
 @dataclass(frozen=True)
@@ -42,11 +53,25 @@ class Arm:
     start : str
         One of `network.STARTS`.
     epochs : int
+    strategy : str
+        ``all`` to train on every training slice, or one of `sampling.STRATEGIES`.
+    share : float
+        Budget of the strategy, as a share of the training slices.
+    dataset : str
+        One of ``DATASETS``.
     """
 
     name: str
     start: str
     epochs: int
+    strategy: str = "all"
+    share: float = 1.0
+    dataset: str = "imbalanced"
+
+    @property
+    def needs_committee(self) -> bool:
+        """Whether its slices are chosen by uncertainty."""
+        return self.strategy not in ("all", *NEEDS_NO_SCORE)
 
 
 @dataclass(frozen=True)
@@ -86,12 +111,18 @@ class Places:
 
 @dataclass(frozen=True)
 class Study:
-    """A profile with its slices and its store of runs; `open_study` makes one."""
+    """A profile with its slice sets and its store of runs; `open_study` makes one."""
 
     profile: Profile
     places: Places
-    slices: SliceSet
+    cohort: Cohort
+    sets: Mapping[str, SliceSet]
     device: torch.device
+
+    @property
+    def slices(self) -> SliceSet:
+        """The imbalanced slice set."""
+        return self.sets[DATASETS[0]]
 
     @property
     def store(self) -> RunStore:
@@ -121,65 +152,212 @@ class Study:
             parts += [f"start: {names}", f"{self.profile.n_runs} run{'s' * (self.profile.n_runs > 1)}"]
         return "; ".join(parts)
 
-    def run(self, arm: Arm, number: int) -> Run:
-        """Return an arm's run of this number, from 0; runs of the same number share their seeds across arms."""
-        seed = self.profile.seed + number
-        training, validation, test = (tuple(self.slices.ids(part).tolist()) for part in PARTS)
+    def seed(self, number: int, source: str) -> int:
+        """Return the seed of one of ``SOURCES`` in the run of this number, from 0."""
+        return integer(self.profile.seed + (0 if source in self.profile.hold else number), source)
+
+    def run(
+        self,
+        dataset: str,
+        number: int,
+        training: np.ndarray[Any, Any],
+        start: str,
+        settings: Settings,
+        pool: bool = False,
+    ) -> Run:
+        """Return the run of this number on some slices; runs of one number share their seeds."""
+        slices = self.sets[dataset]
+        none = np.array([], np.int64)
+        parts = (training, slices.ids("validation"), slices.ids("test"), slices.ids("training") if pool else none)
+        training_ids, validation, test, pool_ids = (tuple(ids.tolist()) for ids in parts)
         return Run(
-            self.slices.fingerprint,
-            training,
+            slices.fingerprint,
+            training_ids,
             validation,
             test,
-            arm.start,
-            self.profile.freeze and arm.start != "scratch",
-            self.profile.training_settings(arm.epochs),
-            integer(seed, "weights"),
-            integer(seed, "batch order"),
+            pool_ids,
+            start,
+            self.profile.freeze and start != "scratch",
+            settings,
+            self.seed(number, "weights"),
+            self.seed(number, "batch order"),
         )
 
-    def train(self, arms: Iterable[Arm]) -> dict[tuple[str, int], Result]:
-        """Return the results of every arm's runs, by arm and run number; only what the store lacks is trained.
+    def labelled(self, dataset: str, number: int) -> np.ndarray[Any, Any]:
+        """Return the ids of the random slices that the committee is trained on (section 2.2.4, step 1)."""
+        pool = self.sets[dataset].ids("training")
+        count = round(self.profile.labelled_share * len(pool))
+        return select("random", Pool(pool, np.zeros(len(pool))), count, self.seed(number, "labelled subset"))
 
-        Prints how many runs were asked for, how many of them are distinct and how many were there already.
+    def committee(self, dataset: str, number: int) -> list[Run]:
+        """Return the committee's runs: the same slices, one learning rate each."""
+        training = self.labelled(dataset, number)
+        settings = [self.profile.training_settings(self.profile.epochs, rate) for rate in self.profile.committee_rates]
+        return [self.run(dataset, number, training, self.profile.start, member, pool=True) for member in settings]
+
+    def pool(self, dataset: str, number: int) -> Pool:
+        """Return the training slices with the uncertainty that the committee of this number gives them.
+
+        Raises
+        ------
+        InputError
+            If the committee is not trained yet.
         """
-        wanted = {(arm.name, number): self.run(arm, number) for number in range(self.profile.n_runs) for arm in arms}
-        distinct = {run.key: run for run in wanted.values()}
-        results = {key: result for key, run in distinct.items() if (result := self.store.load(run))}
-        missing = {key: run for key, run in distinct.items() if key not in results}
-        started = time.perf_counter()
-        note = Note()
-        names = {run.key: f"{arm}, run {number + 1} of {self.profile.n_runs}" for (arm, number), run in wanted.items()}
-        progress = TrainingProgress(self.places.progress, sum(run.images for run in missing.values()), note)
-        for key, run in missing.items():
+        results = [self.store.load(run) for run in self.committee(dataset, number)]
+        if None in results:
+            raise InputError(
+                f"the {dataset} set's committee {number + 1} is not trained: call train with its arms first"
+            )
+        high = np.stack([result.arrays["probability/pool"] for result in results if result])
+        probability = np.stack([1 - high, high], axis=-1)
+        return Pool(self.sets[dataset].ids("training"), score(probability, self.profile.pairs, self.profile.aggregate))
 
-            def after_epoch(epoch: int, run: Run = run, name: str = names[key]) -> None:
-                progress.advance(len(run.training), f"{name}: epoch {epoch} of {run.settings.epochs}")
+    def ranking(self, dataset: str = DATASETS[0]) -> pd.DataFrame:
+        """Return who is uncertain: one row for each training slice and run.
 
-            results[key] = compute(run, self.slices, self.device, after_epoch)
-            self.store.save(results[key])
-        note.show(
-            f"{len(wanted)} runs asked for, {len(distinct)} distinct, {len(distinct) - len(missing)} already there, "
-            f"{len(missing)} trained in {time.perf_counter() - started:.0f} s.",
-            last=True,
+        Returns
+        -------
+        pd.DataFrame
+            slice_id, seed, uncertainty, rank_share (0: most uncertain), tenth (hardest, between or easiest),
+            patient_id, grade, tumour_mm2, position; on a synthetic cohort also atypical, from its truth table.
+        """
+        columns = ["patient_id", "grade", "tumour_mm2", "position"]
+        table = self.sets[dataset].table[columns]
+        if self.cohort.synthetic:
+            truth = pd.read_csv(self.cohort.root / TRUTH_FILE).set_index("patient_id")["atypical"]
+            table = table.assign(atypical=table["patient_id"].map(truth))
+        frames = []
+        for number in range(self.profile.n_runs):
+            pool = self.pool(dataset, number)
+            scores = pd.Series(pool.score, pool.ids)[pool.ranking]
+            share = (np.arange(len(scores)) + 0.5) / len(scores)
+            tenth = np.select([share < DISCARDED, share > 1 - DISCARDED], ["hardest", "easiest"], "between")
+            facts: dict[str, Any] = {
+                "seed": self.profile.seed + number,
+                "uncertainty": scores,
+                "rank_share": share,
+                "tenth": tenth,
+            }
+            frames.append(table.loc[scores.index].assign(**facts).rename_axis("slice_id").reset_index())
+        return pd.concat(frames, ignore_index=True)
+
+    def budget(self, arm: Arm) -> int:
+        """Return how many slices an arm chooses (Table 5)."""
+        slices = self.sets[arm.dataset]
+        whole = self.profile.budget_base == "paper" and arm.dataset == "balanced"
+        return round(arm.share * (len(slices.table) if whole else len(slices.ids("training"))))
+
+    def budgets(self, arms: Iterable[Arm]) -> pd.DataFrame:
+        """Return how many slices each arm with a strategy chooses: arm, dataset, share, examples, can_be_drawn."""
+        rows = [
+            (arm.name, arm.dataset, arm.share, self.budget(arm), self.can_be_drawn(arm))
+            for arm in arms
+            if arm.strategy != "all"
+        ]
+        return pd.DataFrame(rows, columns=["arm", "dataset", "share", "examples", "can_be_drawn"])
+
+    def can_be_drawn(self, arm: Arm) -> bool:
+        """Whether an arm's budget is there to be drawn."""
+        ids = self.sets[arm.dataset].ids("training")
+        try:
+            return (
+                arm.strategy == "all"
+                or len(select(arm.strategy, Pool(ids, np.zeros(len(ids))), self.budget(arm), 0)) > 0
+            )
+        except InputError:
+            return False
+
+    def chosen(self, arm: Arm, number: int) -> np.ndarray[Any, Any]:
+        """Return the ids of the slices that an arm is trained on in the run of this number."""
+        ids = self.sets[arm.dataset].ids("training")
+        if arm.strategy == "all":
+            return ids
+        pool = self.pool(arm.dataset, number) if arm.needs_committee else Pool(ids, np.zeros(len(ids)))
+        return select(arm.strategy, pool, self.budget(arm), self.seed(number, "sample draw"))
+
+    def train(self, arms: Sequence[Arm]) -> Results:
+        """Return the results of every arm's runs; only what the store lacks is trained, the committees first.
+
+        Arms whose budget cannot be drawn are left out. Shows how many runs were asked for, how many of them are
+        distinct and how many were there already.
+        """
+        members = self.committees(arms)
+        if members:
+            self.compute(members, "committee runs")
+        wanted = self.wanted(arms)
+        results = self.compute(
+            [(self.describe(arm.name, number), run) for (arm, number), run in wanted.items()], "runs"
         )
         return {place: results[run.key] for place, run in wanted.items()}
 
-    def predictions(self, result: Result, part: str) -> pd.DataFrame:
+    def describe(self, name: str, number: int) -> str:
+        """Return how a run is named while it is trained."""
+        return f"{name}, run {number + 1} of {self.profile.n_runs}"
+
+    def committees(self, arms: Iterable[Arm]) -> list[tuple[str, Run]]:
+        """Return the committee runs that some arms need, each with its description."""
+        datasets = dict.fromkeys(arm.dataset for arm in arms if arm.needs_committee)
+        return [
+            (self.describe(f"{dataset} committee", number), run)
+            for dataset in datasets
+            for number in range(self.profile.n_runs)
+            for run in self.committee(dataset, number)
+        ]
+
+    def wanted(self, arms: Sequence[Arm]) -> dict[tuple[Arm, int], Run]:
+        """Return the runs of some arms; those whose budget cannot be drawn are left out."""
+        drawable = [arm for arm in arms if self.can_be_drawn(arm)]
+        wanted = {}
+        for number in range(self.profile.n_runs):
+            for arm in drawable:
+                settings = self.profile.training_settings(arm.epochs)
+                wanted[arm, number] = self.run(arm.dataset, number, self.chosen(arm, number), arm.start, settings)
+        return wanted
+
+    def compute(self, named: Sequence[tuple[str, Run]], what: str) -> dict[str, Result]:
+        """Return the results of some runs by key, from the store or trained now."""
+        distinct = {run.key: (name, run) for name, run in named}
+        results = {key: result for key, (_, run) in distinct.items() if (result := self.store.load(run))}
+        missing = {key: named_run for key, named_run in distinct.items() if key not in results}
+        started, note = time.perf_counter(), Note()
+        progress = TrainingProgress(self.places.progress, sum(run.images for _, run in missing.values()), note)
+        by_fingerprint = {slices.fingerprint: slices for slices in self.sets.values()}
+        for key, (name, run) in missing.items():
+
+            def after_epoch(epoch: int, run: Run = run, name: str = name) -> None:
+                progress.advance(len(run.training), f"{name}: epoch {epoch} of {run.settings.epochs}")
+
+            results[key] = compute(run, by_fingerprint[run.data], self.device, after_epoch)
+            self.store.save(results[key])
+        note.show(
+            f"{len(named)} {what} asked for, {len(distinct)} distinct, {len(distinct) - len(missing)} already there, "
+            f"{len(missing)} trained in {time.perf_counter() - started:.0f} s.",
+            last=True,
+        )
+        return results
+
+    def predictions(self, arm: Arm, result: Result, part: str) -> pd.DataFrame:
         """Return patient_id, label and score, P(HGG), of a part's slices, by slice id."""
-        table = self.slices.table.iloc[result.run.ids(part)][["patient_id", "label"]]
+        table = self.sets[arm.dataset].table.iloc[result.run.ids(part)][["patient_id", "label"]]
         return table.assign(score=result.arrays[f"probability/{part}"])
 
-    def evaluate(self, results: Mapping[tuple[str, int], Result]) -> pd.DataFrame:
-        """Return one row for each run, cohort and unit: arm, seed, cohort, unit, auc, best_epoch, seconds, key."""
+    def evaluate(self, results: Results) -> pd.DataFrame:
+        """Return one row for each run, cohort and unit.
+
+        Returns
+        -------
+        pd.DataFrame
+            arm, seed, cohort, unit, auc, best_epoch, seconds, key; dataset, start, strategy, share, examples.
+        """
         rows = []
         for (arm, number), result in results.items():
             for cohort in COHORTS:
-                frame = self.predictions(result, cohort)
+                frame = self.predictions(arm, result, cohort)
                 for unit in UNITS:
                     scored = by_unit(frame, unit)
                     rows.append(
                         {
-                            "arm": arm,
+                            "arm": arm.name,
                             "seed": self.profile.seed + number,
                             "cohort": cohort,
                             "unit": unit,
@@ -187,20 +365,78 @@ class Study:
                             "best_epoch": result.best_epoch,
                             "seconds": round(result.seconds, 1),
                             "key": result.run.key,
+                            "dataset": arm.dataset,
+                            "start": arm.start,
+                            "strategy": arm.strategy,
+                            "share": arm.share,
+                            "examples": len(result.run.training),
                         }
                     )
         return pd.DataFrame(rows)
 
-    def history(self, results: Mapping[tuple[str, int], Result]) -> pd.DataFrame:
+    def record(self, runs: pd.DataFrame) -> None:
+        """Keep an evaluation in ``runs.csv`` with those of other notebooks; a row replaces its older self."""
+        path = self.places.figures / "runs.csv"
+        same = ["arm", "dataset", "share", "seed", "cohort", "unit"]
+        rows = pd.concat([self.recorded_runs(), runs] if path.exists() else [runs]).drop_duplicates(same, keep="last")
+        write_file(path, rows.to_csv(index=False, lineterminator="\n").encode())
+
+    def recorded_runs(self) -> pd.DataFrame:
+        """Return what the notebooks recorded.
+
+        Raises
+        ------
+        InputError
+            If none has.
+        """
+        path = self.places.figures / "runs.csv"
+        if not path.exists():
+            raise InputError(f"{path}: not there, expected the runs of notebooks 01 to 05: run these first")
+        return pd.read_csv(path)
+
+    def history(self, results: Results) -> pd.DataFrame:
         """Return one row an epoch of every run: arm, seed, epoch (from 1), train_loss, validation_auc, kept."""
         frames = []
         for (arm, number), result in results.items():
             frame = pd.DataFrame({name: result.arrays[name] for name in ("train_loss", "validation_auc")})
             frame.insert(0, "epoch", range(1, len(frame) + 1))
             frame.insert(0, "seed", self.profile.seed + number)
-            frame.insert(0, "arm", arm)
+            frame.insert(0, "arm", arm.name)
             frames.append(frame.assign(kept=frame["epoch"] == result.best_epoch))
         return pd.concat(frames, ignore_index=True)
+
+    def label_cost(self, arm: Arm) -> pd.DataFrame:
+        """Return what an arm's labels cost: one row a run.
+
+        Returns
+        -------
+        pd.DataFrame
+            arm, dataset, seed; labelled, chosen and paid (their union), in slices; share (paid, of the training
+            slices); patients (touched by a paid slice) and patient_share; validation (slices, labelled as well).
+        """
+        slices = self.sets[arm.dataset]
+        pool, rows = slices.ids("training"), []
+        patient = slices.table["patient_id"].to_numpy()
+        for number in range(self.profile.n_runs):
+            labelled = self.labelled(arm.dataset, number) if arm.needs_committee else np.array([], int)
+            chosen = self.chosen(arm, number)
+            paid = np.union1d(labelled, chosen)
+            patients = len(np.unique(patient[paid]))
+            rows.append(
+                {
+                    "arm": arm.name,
+                    "dataset": arm.dataset,
+                    "seed": self.profile.seed + number,
+                    "labelled": len(labelled),
+                    "chosen": len(chosen),
+                    "paid": len(paid),
+                    "share": len(paid) / len(pool),
+                    "patients": patients,
+                    "patient_share": patients / len(np.unique(patient[pool])),
+                    "validation": len(slices.ids("validation")),
+                }
+            )
+        return pd.DataFrame(rows)
 
 
 def find_data(profile: Profile, data: str | Path = "") -> Path | None:
@@ -236,9 +472,10 @@ def open_study(
     out: str | Path = "",
     settings: Mapping[str, object] | None = None,
     device: str = "auto",
+    datasets: Sequence[str] = DATASETS[:1],
     track: Track = noted,
 ) -> Study:
-    """Open a study, and prepare what it needs: the synthetic cohort, the slice set.
+    """Open a study, and prepare what it needs: the synthetic cohort, the slice sets.
 
     Parameters
     ----------
@@ -250,6 +487,8 @@ def open_study(
     settings : mapping of str to object
         Settings of the profile to change.
     device : {"auto", "cpu", "cuda"}
+    datasets : sequence of str
+        Which of ``DATASETS`` it uses.
     track : callable
         Shows how many patients have been written or cut.
 
@@ -264,8 +503,12 @@ def open_study(
     places = Places.of(profile, out)
     find_data(chosen, data)
     places.make()
-    slices = open_slice_set(open_cohort(chosen, places, data, track), chosen.slice_rule(), places, track)
-    return Study(chosen, places, slices, where)
+    cohort = open_cohort(chosen, places, data, track)
+    sets = {
+        dataset: open_slice_set(cohort, chosen.slice_rule(balanced=dataset == "balanced"), places, track)
+        for dataset in datasets
+    }
+    return Study(chosen, places, cohort, sets, where)
 
 
 def open_slice_set(cohort: Cohort, rule: SliceRule, places: Places, track: Track) -> SliceSet:

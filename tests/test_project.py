@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ import papermill
 import pytest
 import yaml
 from conftest import brats_al
+
+from brats_al_utils.profile import PROFILES
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -32,6 +35,8 @@ FLOORS = [
     "phantom",
     "slices",
     "network",
+    "uncertainty",
+    "sampling",
     "statistics",
     "training",
     "runs",
@@ -40,6 +45,7 @@ FLOORS = [
     "paper",
     "figures",
     "notebooks",
+    "report",
     "plan",
     "__main__",
 ]
@@ -161,7 +167,7 @@ def test_every_parameter_has_type_default_and_help(path: Path) -> None:
 
 def test_help_names_every_verb() -> None:
     printed = brats_al("--help")
-    for verb in ("cohort", "phantom", "prepare", "run", "plan", "weights"):
+    for verb in ("cohort", "phantom", "prepare", "run", "report", "plan", "weights"):
         assert re.search(rf"^  {verb} ", printed, re.MULTILINE)
         assert "Usage:" in brats_al(verb, "--help")
 
@@ -180,3 +186,15 @@ def test_nothing_that_must_not_be_here() -> None:
         path = ROOT / name
         assert not name.endswith((".nii", ".nii.gz", ".dcm")), f"{name} is an image volume"
         assert not path.exists() or path.stat().st_size < 2**21, f"{name} is larger than 2 MB"
+
+
+def test_every_setting_is_in_the_protocol() -> None:
+    """The page lists each setting with the default that the paper profile has, and no setting that there is not."""
+    rows = re.findall(r"^\| `(\w+)` \|[^|]*\| ([^|]*) \|", (ROOT / "docs" / "protocol.md").read_text(), re.MULTILINE)
+    documented = dict(rows)
+    settings = asdict(PROFILES["paper"])
+    assert set(documented) == set(settings) - {"name"}
+    for name, default in documented.items():
+        value = settings[name]
+        written = ",".join(map(str, value)) or "none" if isinstance(value, tuple) else str(value)
+        assert default.strip("`").split(":")[0] == (written.lower() if isinstance(value, bool) else written), name

@@ -9,6 +9,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pandas as pd
@@ -20,12 +21,14 @@ from brats_al_utils import notebooks
 from brats_al_utils.cohort import read_cohort
 from brats_al_utils.notebooks import check_parameters, find, progress_bar
 from brats_al_utils.phantom import write_cohort
+from brats_al_utils.plan import planned
 from brats_al_utils.profile import PROFILES
 from brats_al_utils.slices import prepare
 from brats_al_utils.study import Places, find_data, open_study
 
 SMOKE = PROFILES["smoke"]
-FIGURES = ["cohort", "slices", "intensities", "table2", "table2_training"]
+FIGURES = ["cohort", "slices", "intensities", "table2_training", "table2", *(f"figure{n}" for n in range(2, 9))]
+TABLES = ["table3", "table4", "table5", "scorecard", "label_cost", "label_cost_imbalanced", "label_cost_balanced"]
 
 
 def check_table2(folder: Path, n_runs: int) -> None:
@@ -35,30 +38,53 @@ def check_table2(folder: Path, n_runs: int) -> None:
     assert table.groupby(["arm", "cohort", "unit"]).size().shape == (8,)
     assert (table["n_runs"] == n_runs).all()
     runs = pd.read_csv(folder / "runs.csv")
-    assert list(runs.columns) == ["arm", "seed", "cohort", "unit", "auc", "best_epoch", "seconds", "key"]
+    assert list(runs.columns)[:8] == ["arm", "seed", "cohort", "unit", "auc", "best_epoch", "seconds", "key"]
     means = runs.groupby(["arm", "cohort", "unit"], sort=False)["auc"].mean()
     assert table["auc_mean"].tolist() == pytest.approx(means.tolist(), abs=1e-5)
     assert runs["auc"].between(0, 1).all()
 
 
 def check_executed(folder: Path) -> None:
-    """Check that the executed notebooks hold no error and nothing on stderr."""
+    """Check that all notebooks were executed without error or warning, and show every figure that was written."""
     executed = sorted((folder / "outputs" / "notebooks").glob("*.ipynb"))
-    assert [path.name for path in executed] == ["00_cohort.ipynb", "01_transfer_vs_scratch.ipynb"]
+    assert [path.name for path in executed] == [path.name for path in find()]
+    shown = 0
     for path in executed:
         for cell in nbformat.read(path, as_version=4).cells:
             for output in cell.get("outputs", []):
                 assert output.output_type != "error"
                 assert output.get("name") != "stderr", output.text
+                shown += "image/png" in output.get("data", {})
+    assert shown == len(list(folder.glob("*.png"))) + len(list((folder / "outputs" / "images").glob("*.png")))
+
+
+def check_scorecard(folder: Path, synthetic: bool) -> None:
+    """Check the scorecard's columns, and that a verdict on an AUC is only given where it can be."""
+    card = pd.read_csv(folder / "scorecard.csv").set_index("id")
+    names = ["section", "printed", "recomputed", "ours", "ci_low", "ci_high", "verdict", "rule"]
+    assert list(card.columns) == names
+    assert card["rule"].str.len().gt(20).all()
+    assert card.loc["table2.val_gain.arithmetic", "verdict"] == "not reproduced"
+    verdicts = card.loc[card.index.str.startswith("table3"), "verdict"]
+    assert set(verdicts) == {"not applicable on a synthetic cohort" if synthetic else "cannot tell"}
+    assert card.loc["table3.proposed.test", "ours"] == pytest.approx(
+        pd.read_csv(folder / "table3.csv")
+        .query("arm == 'proposed' and cohort == 'test' and unit == 'slice'")["auc_mean"]
+        .item(),
+        abs=1e-5,
+    )
 
 
 @pytest.mark.slow
 def test_smoke(smoke: Path) -> None:
     check_table2(smoke, SMOKE.n_runs)
     check_executed(smoke)
+    check_scorecard(smoke, synthetic=True)
     for name in FIGURES:
         for end in ("svg", "png", "csv"):
             assert (smoke / f"{name}.{end}").stat().st_size > 100
+    for name in TABLES:
+        assert (smoke / f"{name}.csv").stat().st_size > 100
     assert (
         "Synthetic cohort (12 patients)"
         in (smoke / "outputs" / "notebooks" / "01_transfer_vs_scratch.ipynb").read_text()
@@ -112,9 +138,10 @@ def test_killed_in_mid_run_it_goes_on_where_it_was(smoke: Path, tmp_path: Path) 
 @pytest.mark.slow
 def test_real_cases(real_cases: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    brats_al("run", "--profile", "smoke", "--data", str(real_cases), "--only", "00", "01", "--out", str(out))
+    brats_al("run", "--profile", "smoke", "--data", str(real_cases), "--out", str(out))
     check_table2(out, SMOKE.n_runs)
     check_executed(out)
+    check_scorecard(out, synthetic=False)
     assert "BraTS 2018 (10 patients)" in (out / "outputs" / "notebooks" / "01_transfer_vs_scratch.ipynb").read_text()
     # No image of a patient among the figures, and the outputs are hidden from git.
     assert not list(out.glob("slices.*"))
@@ -223,13 +250,43 @@ def test_a_study_reuses_its_slice_set_and_notices_other_data(tiny_cohort: Path, 
 
 
 def test_plan_counts_what_the_paper_needs() -> None:
+    """On the counts of BraTS 2019, worked out by hand from sections 3.1 to 3.5."""
     facts = json.loads(brats_al("plan", "--profile", "paper", "--set", "batch_size=2", "--json"))
-    assert facts["slices"] == {"training": 4060, "validation": 1320, "test": 1320}
+    assert facts["slices"]["imbalanced"] == {"training": 4060, "validation": 1320, "test": 1320}
+    assert facts["slices"]["balanced"] == {"training": 2950, "validation": 960, "test": 960}
     transfer = facts["notebooks"]["01_transfer_vs_scratch"]
-    assert transfer["distinct"] == 20
+    assert (transfer["asked"], transfer["distinct"]) == (20, 20)
     assert transfer["training_images"] == 10 * (30 + 80) * 4060
     assert transfer["evaluation_images"] == 10 * ((31 + 81) * 1320 + 2 * 1320)
+    ranges = facts["notebooks"]["02_uncertainty_ranges"]
+    assert ranges["distinct"] == 10 * (3 + 8), "a committee of three and eight windows"
+    assert ranges["training_images"] == 10 * 30 * 11 * 1218
+    assert ranges["evaluation_images"] == 10 * (11 * (31 * 1320 + 1320) + 3 * 4060)
+    curves = facts["notebooks"]["05_random_vs_uncertainty"]
+    assert curves["asked"] == 10 * 2 * (3 + 3 * 8 + 1)
+    assert curves["distinct"] == curves["asked"] - 10 * 2, "the placebo at 80 % is the whole middle, as the proposed is"
+    # Shared: committees (02 = 03 = 05, 04 = 05), the baselines (01 = 03 = 05, 04 = 05), and the proposed sets at 30 %.
+    assert facts["total"]["distinct"] == 10 * (2 + 3 + 8 + 23 + 3 + 1 + 23)
     assert facts["hours"] > 0
+
+
+def test_budgets_that_cannot_be_drawn() -> None:
+    """Table 5's balanced row, 487 x k, from a training set of 2,950 whose middle has 2,360."""
+    study = planned(PROFILES["paper"].with_settings({"budget_base": "paper"}))
+    arms = notebooks.arms(find(["05"])[0], study.profile)
+    table = study.budgets(arms)
+
+    def row(dataset: str, arm: str, column: str, of: pd.DataFrame = table) -> list[Any]:
+        return list(of.loc[(of["dataset"] == dataset) & (of["arm"] == arm), column])
+
+    assert row("balanced", "proposed", "examples") == [487 * k for k in range(1, 9)]
+    assert row("balanced", "proposed", "can_be_drawn") == [True] * 4 + [False] * 4
+    assert row("balanced", "random", "can_be_drawn") == [True] * 6 + [False] * 2
+    assert row("imbalanced", "proposed", "examples") == [406 * k for k in range(1, 9)]
+    assert row("imbalanced", "proposed", "can_be_drawn") == [True] * 8
+    default = planned(PROFILES["paper"]).budgets(arms)
+    assert row("balanced", "proposed", "examples", default) == [295 * k for k in range(1, 9)]
+    assert row("balanced", "proposed", "can_be_drawn", default) == [True] * 8
 
 
 def test_the_other_verbs(tmp_path: Path, tiny_cohort: Path) -> None:
