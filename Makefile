@@ -4,7 +4,7 @@ PIP_ARGS ?=
 BIN := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
 READY := .venv/.ready
 
-.PHONY: setup demo test lab lock check
+.PHONY: setup demo test lab lock check baseline
 setup: $(READY)
 
 # The stamp is written last: an interrupted installation is started again.
@@ -17,6 +17,7 @@ $(READY): requirements.lock weights.lock pyproject.toml
 
 demo: setup
 	$(BIN)/brats-al run --profile demo
+	$(BIN)/brats-al report --profile demo
 
 test: setup check
 	$(BIN)/python -m pytest
@@ -25,6 +26,12 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+# What the smoke study gives, for tests/test_regression.py.
+baseline: setup
+	rm -rf outputs/baseline
+	$(BIN)/brats-al run --profile smoke --out outputs/baseline
+	$(BIN)/python tests/test_regression.py outputs/baseline
 
 # JupyterLab on loopback, with the token that it prints.
 lab: setup
