@@ -161,8 +161,8 @@ def report(
     out: Annotated[Path | None, typer.Option(help="The folder given to `run`, if one was.")] = None,
 ) -> None:
     """Turn a finished study into one static HTML site: the notebooks, the tables and the figures."""
+    from brats_al_utils.places import Places
     from brats_al_utils.report import write_report
-    from brats_al_utils.study import Places
 
     print(write_report(Places.of(profile, out or "")))
 

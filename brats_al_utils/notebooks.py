@@ -14,9 +14,10 @@ from papermill.exceptions import PapermillExecutionError
 from tqdm import tqdm
 
 from brats_al_utils import InputError
+from brats_al_utils.places import ROOT, Places
 from brats_al_utils.profile import Profile
 from brats_al_utils.sampling import WINDOWS
-from brats_al_utils.study import DATASETS, ROOT, Arm, Places
+from brats_al_utils.study import DATASETS, Arm
 
 FOLDER = ROOT / "notebooks"
 

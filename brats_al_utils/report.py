@@ -17,7 +17,7 @@ from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 
 from brats_al_utils import InputError, __version__
 from brats_al_utils.files import beside, new_folder
-from brats_al_utils.study import Places
+from brats_al_utils.places import Places
 
 STYLE = """
 body{max-width:62rem;margin:0 auto;padding:0 1rem 4rem;font:1rem/1.55 system-ui,sans-serif;color:#1b1f24}

@@ -1,7 +1,6 @@
 """What a notebook talks to: the profile's settings, the slices, and the runs of its arms."""
 
 import json
-import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -18,6 +17,7 @@ from brats_al_utils.cohort import FILES, PARTS, TRUTH_FILE, Cohort, read_cohort
 from brats_al_utils.files import write_file
 from brats_al_utils.network import START_NAMES, initial_state
 from brats_al_utils.phantom import write_cohort
+from brats_al_utils.places import Places, find_data
 from brats_al_utils.profile import Profile, profile_of
 from brats_al_utils.progress import Note, Track, TrainingProgress, noted
 from brats_al_utils.runs import Result, Run, RunStore, compute
@@ -28,10 +28,6 @@ from brats_al_utils.statistics import UNITS, auc, by_unit
 from brats_al_utils.training import Settings, choose_device
 from brats_al_utils.uncertainty import score
 
-ROOT = Path(__file__).resolve().parents[1]
-"""The checkout: notebooks, figures and outputs lie here."""
-
-DATA_VARIABLE = "BRATS_ROOT"
 COHORTS = PARTS[1:]
 """Where results are reported: validation and test."""
 
@@ -72,41 +68,6 @@ class Arm:
     def needs_committee(self) -> bool:
         """Whether its slices are chosen by uncertainty."""
         return self.strategy not in ("all", *NEEDS_NO_SCORE)
-
-
-@dataclass(frozen=True)
-class Places:
-    """Where a study writes.
-
-    Attributes
-    ----------
-    figures : Path
-        Figures and tables.
-    outputs : Path
-        What git never sees: slice sets, runs, executed notebooks, and every image of a real patient.
-    """
-
-    figures: Path
-    outputs: Path
-
-    @classmethod
-    def of(cls, profile: str, out: str | Path = "") -> "Places":
-        """Return the checkout's folders of a profile, or those under ``out``."""
-        if out:
-            folder = Path(out).expanduser().resolve()
-            return cls(folder, folder / "outputs")
-        return cls(ROOT / "figures" / profile, ROOT / "outputs" / profile)
-
-    def make(self) -> None:
-        """Make both folders, and hide the outputs from git wherever they lie."""
-        self.figures.mkdir(parents=True, exist_ok=True)
-        self.outputs.mkdir(parents=True, exist_ok=True)
-        (self.outputs / ".gitignore").write_text("*\n")
-
-    @property
-    def progress(self) -> Path:
-        """The file in which a study says how far it is."""
-        return self.outputs / "progress.json"
 
 
 @dataclass(frozen=True)
@@ -378,7 +339,8 @@ class Study:
         """Keep an evaluation in ``runs.csv`` with those of other notebooks; a row replaces its older self."""
         path = self.places.figures / "runs.csv"
         same = ["arm", "dataset", "share", "seed", "cohort", "unit"]
-        rows = pd.concat([self.recorded_runs(), runs] if path.exists() else [runs]).drop_duplicates(same, keep="last")
+        rows = pd.concat([self.recorded_runs(), runs] if path.exists() else [runs])
+        rows = rows.drop_duplicates(same, keep="last").sort_values(same)
         write_file(path, rows.to_csv(index=False, lineterminator="\n").encode())
 
     def recorded_runs(self) -> pd.DataFrame:
@@ -437,23 +399,6 @@ class Study:
                 }
             )
         return pd.DataFrame(rows)
-
-
-def find_data(profile: Profile, data: str | Path = "") -> Path | None:
-    """Return the folder of the data: the one named, else ``BRATS_ROOT`` where the profile has no synthetic cohort.
-
-    Raises
-    ------
-    InputError
-        If the profile needs data and none is named.
-    """
-    named = data or ("" if profile.patients else os.environ.get(DATA_VARIABLE, ""))
-    if not named and not profile.patients:
-        raise InputError(
-            f"profile {profile.name} has no data: name the folder of a BraTS release (--data DIR, or {DATA_VARIABLE}); "
-            "or ask for a synthetic cohort with patients=335"
-        )
-    return Path(named).expanduser().resolve() if named else None
 
 
 def open_cohort(profile: Profile, places: Places, data: str | Path, track: Track) -> Cohort:

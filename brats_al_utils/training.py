@@ -163,7 +163,7 @@ def finetune(
     places = torch.from_numpy(training)
     validation_labels = images.labels.cpu().numpy()[validation]
     losses, scores = np.zeros(settings.epochs), np.zeros(settings.epochs)
-    best = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    best = {name: torch.empty_like(tensor) for name, tensor in network.state_dict().items()}
     deterministic = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True)
     with torch.random.fork_rng(), deterministic:
         torch.manual_seed(seed)

@@ -1,18 +1,33 @@
 """Small cohorts for the tests: real NIfTI files, tiny volumes."""
 
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import nibabel as nib
 import numpy as np
 import pytest
+from selenium import webdriver
 
 from brats_al_utils.cohort import FILES
 
 SHAPE = (32, 32, 24)
+CHROMIUM_OPTIONS = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+    "--window-size=1400,1000",
+]
 AFFINE = np.array([[-1.0, 0, 0, 0], [0, -1, 0, 31], [0, 0, 1, 0], [0, 0, 0, 1]])
 
 
@@ -68,3 +83,31 @@ def brats_al(*arguments: str, expect: int = 0) -> str:
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == expect, done.stdout + done.stderr
     return done.stderr + done.stdout if expect else done.stdout
+
+
+def program(*names: str) -> str:
+    """Return the path of the first program that is installed; without one the test is skipped, but fails in CI."""
+    found = next((path for name in names if (path := shutil.which(name))), None)
+    if found is None:
+        reason = f"no {' or '.join(names)} on the PATH"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return found
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[webdriver.Chrome]:
+    """Start a browser without a window that keeps its console's log."""
+    options = webdriver.ChromeOptions()
+    options.binary_location = program("chromium", "chromium-browser", "google-chrome")
+    for option in [*CHROMIUM_OPTIONS, f"--user-data-dir={tmp_path / 'chromium'}"]:
+        options.add_argument(option)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    # With the driver's path named, selenium does not look for one to download.
+    service = webdriver.ChromeService(executable_path=program("chromedriver"))
+    driver = webdriver.Chrome(options=options, service=service)
+    try:
+        yield driver
+    finally:
+        driver.quit()

@@ -18,7 +18,6 @@ from pathlib import Path
 import nbformat
 import psutil
 import pytest
-from selenium import webdriver
 from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webdriver import WebDriver
@@ -33,18 +32,6 @@ SETTINGS = {
     # No question whether to fetch news, which would lie over the notebook.
     "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
 }
-CHROMIUM_OPTIONS = [
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-dev-shm-usage",
-    "--window-size=1400,1000",
-]
 
 
 @dataclass(frozen=True)
@@ -178,37 +165,6 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         yield lab
     finally:
         lab.stop()
-
-
-def program(*names: str) -> str:
-    """Return the path of the first program that is installed; without one the test is skipped, but fails in CI."""
-    found = next((path for name in names if (path := shutil.which(name))), None)
-    if found is None:
-        reason = f"no {' or '.join(names)} on the PATH"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    return found
-
-
-@pytest.fixture
-def browser(tmp_path: Path) -> Iterator[WebDriver]:
-    """Start a browser without a window, and keep a picture of what it shows at the end, passed or failed."""
-    options = webdriver.ChromeOptions()
-    options.binary_location = program("chromium", "chromium-browser", "google-chrome")
-    for option in [*CHROMIUM_OPTIONS, f"--user-data-dir={tmp_path / 'chromium'}"]:
-        options.add_argument(option)
-    # With the driver's path named, selenium does not look for one to download.
-    service = webdriver.ChromeService(executable_path=program("chromedriver"))
-    driver = webdriver.Chrome(options=options, service=service)
-    try:
-        yield driver
-        # A window as high as the notebook, so that the picture shows all of it.
-        driver.set_window_size(1400, 3600)
-        driver.execute_script("document.querySelector('.jp-Cell')?.scrollIntoView()")
-        driver.save_screenshot(str(tmp_path / "screenshot.png"))
-    finally:
-        driver.quit()
 
 
 def all_of(parent: WebDriver | WebElement, selector: str) -> list[WebElement]:

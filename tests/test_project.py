@@ -17,6 +17,8 @@ import pytest
 import yaml
 from conftest import brats_al
 
+from brats_al_utils.notebooks import find
+from brats_al_utils.plan import cost, planned
 from brats_al_utils.profile import PROFILES
 
 ROOT = Path(__file__).parents[1]
@@ -41,6 +43,7 @@ FLOORS = [
     "training",
     "runs",
     "profile",
+    "places",
     "study",
     "paper",
     "figures",
@@ -198,3 +201,19 @@ def test_every_setting_is_in_the_protocol() -> None:
         value = settings[name]
         written = ",".join(map(str, value)) or "none" if isinstance(value, tuple) else str(value)
         assert default.strip("`").split(":")[0] == (written.lower() if isinstance(value, bool) else written), name
+
+
+def test_the_readme_counts_the_demo_s_runs() -> None:
+    text = (ROOT / "README.md").read_text()
+    study, paths = planned(PROFILES["demo"]), find()
+    written = dict(re.findall(r"^\| `(\d\d_\w+)` \|.*\| (\d+) \|$", text, re.MULTILINE))
+    assert {name: int(count) for name, count in written.items()} == {
+        path.stem: cost(study, [path]).asked for path in paths
+    }
+    total = cost(study, paths)
+    assert f"of {total.asked} asked for, {total.distinct} are distinct" in " ".join(text.split())
+    demo = PROFILES["demo"]
+    assert f"{demo.patients} patients of {demo.per_patient} slices at {demo.image_size} pixels" in " ".join(
+        text.split()
+    )
+    assert f"{demo.epochs} epochs ({demo.scratch_epochs} from scratch) and {demo.n_runs} runs" in " ".join(text.split())

@@ -1,10 +1,8 @@
 """The report of a study: a small one with hostile contents, read as files and opened in a browser."""
 
 import base64
-import os
 import re
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -15,25 +13,14 @@ from nbformat import NotebookNode, write
 from selenium import webdriver
 
 from brats_al_utils import InputError
+from brats_al_utils.places import Places
 from brats_al_utils.report import write_report
-from brats_al_utils.study import Places
 
 PIXEL = (
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="  # one grey dot
 )
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="900" height="20"><rect width="900" height="20"/></svg>'
 ATTACK = '<script>document.title = "hacked"</script><img src="https://example.org/x.png" onerror="hack()">'
-CHROMIUM_OPTIONS = [
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-dev-shm-usage",
-]
 
 
 def code(*data: dict[str, str], source: str = "pass") -> NotebookNode:
@@ -204,37 +191,9 @@ def test_a_study_without_figures_has_a_report(places: Places) -> None:
     assert "patients: do not publish" not in write_report(places).read_text()
 
 
-def program(*names: str) -> str:
-    """Return the path of the first program that is installed; without one the test is skipped, but fails in CI."""
-    found = next((path for name in names if (path := shutil.which(name))), None)
-    if found is None:
-        reason = f"no {' or '.join(names)} on the PATH"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    return found
-
-
-@pytest.fixture
-def browser(tmp_path: Path) -> Iterator[webdriver.Chrome]:
-    """Start a browser without a window, as wide as a telephone, that keeps its console's log."""
-    options = webdriver.ChromeOptions()
-    options.binary_location = program("chromium", "chromium-browser", "google-chrome")
-    for option in [*CHROMIUM_OPTIONS, f"--user-data-dir={tmp_path / 'chromium'}"]:
-        options.add_argument(option)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    # With the driver's path named, selenium does not look for one to download.
-    service = webdriver.ChromeService(executable_path=program("chromedriver"))
-    driver = webdriver.Chrome(options=options, service=service)
-    try:
-        metrics = {"width": 390, "height": 800, "deviceScaleFactor": 1, "mobile": True}
-        driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-        yield driver
-    finally:
-        driver.quit()
-
-
 def test_every_page_opens_from_the_disk_in_a_browser(places: Places, browser: webdriver.Chrome) -> None:
+    metrics = {"width": 390, "height": 800, "deviceScaleFactor": 1, "mobile": True}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)  # as wide as a telephone
     report = write_report(places).parent
     images = 0
     for path in sorted(report.glob("*.html")):
