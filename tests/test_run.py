@@ -10,12 +10,14 @@ import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlparse
 
 import nbformat
 import pandas as pd
 import psutil
 import pytest
 from conftest import brats_al
+from selenium import webdriver
 
 from brats_al_utils import notebooks
 from brats_al_utils.cohort import read_cohort
@@ -29,7 +31,16 @@ from brats_al_utils.study import open_study
 
 SMOKE = PROFILES["smoke"]
 FIGURES = ["cohort", "slices", "intensities", "table2_training", "table2", *(f"figure{n}" for n in range(2, 9))]
-TABLES = ["table3", "table4", "table5", "scorecard", "label_cost", "label_cost_imbalanced", "label_cost_balanced"]
+TABLES = [
+    "table1",
+    "table3",
+    "table4",
+    "table5",
+    "scorecard",
+    "label_cost",
+    "label_cost_imbalanced",
+    "label_cost_balanced",
+]
 
 
 def check_table2(folder: Path, n_runs: int) -> None:
@@ -94,6 +105,22 @@ def test_smoke(smoke: Path) -> None:
     manifest = json.loads(next((smoke / "outputs" / "slices").glob("*/manifest.json")).read_text())
     assert manifest["synthetic"]
     assert manifest["slices"] == SMOKE.patients * SMOKE.per_patient
+
+
+@pytest.mark.slow
+def test_the_report_of_a_whole_study(smoke: Path, browser: webdriver.Chrome) -> None:
+    index = Path(brats_al("report", "--profile", "smoke", "--out", str(smoke)).strip())
+    pages = [path.stem for path in find()]
+    browser.get(index.as_uri())
+    links = {str(link.get_attribute("href")) for link in browser.find_elements("css selector", "a[href]")}
+    assert {(index.parent / f"{page}.html").as_uri() for page in pages} <= links
+    assert not [link for link in links if not Path(unquote(urlparse(link).path)).exists()]
+    for page, least in [("index", len(FIGURES)), *((page, 0) for page in pages)]:
+        browser.get((index.parent / f"{page}.html").as_uri())
+        widths = browser.execute_script("return [...document.images].map(image => image.naturalWidth)")
+        assert len(widths) >= least
+        assert all(widths), page
+        assert browser.get_log("browser") == []
 
 
 @pytest.mark.slow
