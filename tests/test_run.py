@@ -333,7 +333,7 @@ def test_the_other_verbs(tmp_path: Path, tiny_cohort: Path) -> None:
         str(tmp_path / "set"),
         "--json",
     )
-    assert json.loads(brats_al(*arguments))["slices"] == 4 * 3 + 3 * 9
+    assert json.loads(brats_al(*arguments))["slices"] == 4 * 2 + 3 * 6
     starts = json.loads(brats_al("weights", "--json"))
     assert [start["start"] for start in starts] == ["imagenet", "imagenet-trunk", "scratch"]
     assert starts[1]["available"], "make setup installs the trunk"
