@@ -16,6 +16,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=N
 Folder = Annotated[Path, typer.Argument(help="Folder of a BraTS release, or the one above it.")]
 ProfileName = Annotated[str, typer.Option(help="smoke, demo or paper.")]
 Json = Annotated[bool, typer.Option("--json", help="Print facts as JSON.")]
+SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave out patients with a problem, and record them.")]
 Set = Annotated[list[str] | None, typer.Option("--set", help="Change a setting: name=value. May be repeated.")]
 
 
@@ -87,7 +88,7 @@ def prepare(
     out: Annotated[Path, typer.Option(help="New folder for the slice set.")],
     profile: ProfileName = "paper",
     balanced: Annotated[bool, typer.Option("--balanced", help="30 slices an LGG and 10 an HGG patient.")] = False,
-    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out patients with a problem.")] = False,
+    skip_bad: SkipBad = False,
     settings: Set = None,
     as_json: Json = False,
 ) -> None:
@@ -122,6 +123,7 @@ def run(
     ] = None,
     settings: Set = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    skip_bad: SkipBad = False,
     more: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
 ) -> None:
     """Execute the notebooks in order: prepare, train what is missing, draw. Started again, it goes on."""
@@ -141,7 +143,7 @@ def run(
     place = str(out.resolve()) if out else ""
     source = str(data.resolve()) if data else ""
     needed = dict.fromkeys(["imbalanced", *(arm.dataset for path in paths for arm in notebooks.arms(path, chosen))])
-    study = open_study(profile, source, place, changed, device, list(needed), track)
+    study = open_study(profile, source, place, changed, device, list(needed), skip_bad, track)
     if not numbers:
         (study.places.figures / "runs.csv").unlink(missing_ok=True)  # every notebook adds its own anew
     print(

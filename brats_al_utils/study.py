@@ -418,6 +418,7 @@ def open_study(
     settings: Mapping[str, object] | None = None,
     device: str = "auto",
     datasets: Sequence[str] = DATASETS[:1],
+    skip_bad: bool = False,
     track: Track = noted,
 ) -> Study:
     """Open a study, and prepare what it needs: the synthetic cohort, the slice sets.
@@ -434,6 +435,8 @@ def open_study(
     device : {"auto", "cpu", "cuda"}
     datasets : sequence of str
         Which of ``DATASETS`` it uses.
+    skip_bad : bool
+        Cut the slice sets without the patients that have a problem; a set that is there already is used as it is.
     track : callable
         Shows how many patients have been written or cut.
 
@@ -450,13 +453,13 @@ def open_study(
     places.make()
     cohort = open_cohort(chosen, places, data, track)
     sets = {
-        dataset: open_slice_set(cohort, chosen.slice_rule(balanced=dataset == "balanced"), places, track)
+        dataset: open_slice_set(cohort, chosen.slice_rule(balanced=dataset == "balanced"), places, skip_bad, track)
         for dataset in datasets
     }
     return Study(chosen, places, cohort, sets, where)
 
 
-def open_slice_set(cohort: Cohort, rule: SliceRule, places: Places, track: Track) -> SliceSet:
+def open_slice_set(cohort: Cohort, rule: SliceRule, places: Places, skip_bad: bool, track: Track) -> SliceSet:
     """Return the slice set of a cohort and a rule, cut now or found among the outputs."""
     states = [(path, Path(path).stat()) for path in cohort.cases[list(FILES)].to_numpy().ravel()]
     files = [(path, state.st_size, state.st_mtime_ns) for path, state in states]
@@ -465,4 +468,4 @@ def open_slice_set(cohort: Cohort, rule: SliceRule, places: Places, track: Track
     folder = places.outputs / "slices" / f"{kind}-{sha256(source.encode()).hexdigest()[:12]}"
     if folder.exists():
         return open_slices(folder)
-    return prepare(cohort, rule, folder, track=track)
+    return prepare(cohort, rule, folder, skip_bad, track)

@@ -16,7 +16,7 @@ import nbformat
 import pandas as pd
 import psutil
 import pytest
-from conftest import brats_al
+from conftest import brats_al, write_case
 from selenium import webdriver
 
 from brats_al_utils import notebooks
@@ -277,6 +277,18 @@ def test_a_study_reuses_its_slice_set_and_notices_other_data(tiny_cohort: Path, 
     third = open_study("smoke", tiny_cohort, tmp_path / "out", settings)
     assert third.slices.folder != first.slices.folder
     assert third.slices.fingerprint == first.slices.fingerprint
+
+
+def test_a_bad_patient_stops_a_study_unless_it_is_skipped(tiny_cohort: Path, tmp_path: Path) -> None:
+    write_case(tiny_cohort / "HGG" / "Brats18_SITE0_8_1", 8)
+    (tiny_cohort / "HGG" / "Brats18_SITE0_8_1" / "Brats18_SITE0_8_1_t2.nii.gz").unlink()
+    settings = {"image_size": 64, "per_patient": 4, "start": "scratch"}
+    with pytest.raises(ValueError, match="Brats18_SITE0_8_1_t2.nii.gz .* is missing"):
+        open_study("smoke", tiny_cohort, tmp_path / "out", settings)
+    study = open_study("smoke", tiny_cohort, tmp_path / "out", settings, skip_bad=True)
+    assert list(study.slices.manifest["left_out"]) == ["Brats18_SITE0_8_1"]
+    # The notebooks of the same study then find the set that was cut.
+    assert open_study("smoke", tiny_cohort, tmp_path / "out", settings).slices.fingerprint == study.slices.fingerprint
 
 
 def test_plan_counts_what_the_paper_needs() -> None:
