@@ -1,9 +1,14 @@
 """Find the cases of a BraTS release, and split them by patient."""
 
+import os
 import re
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 import pandas as pd
 
@@ -21,6 +26,11 @@ TRUTH_FILE = "phantom_truth.csv"
 
 HELD_OUT_SHARE = 66 / 335
 """Share of the patients that validation and test each get (section 2.2.1: 203, 66 and 66 of 335)."""
+
+MAX_AT_ONCE = 4
+"""Cases that are in memory at the same time; of BraTS's size each takes some 100 MB."""
+
+Outcome = TypeVar("Outcome")
 
 # 2017 to 2019 name release, site, patient and time point; 2020 (BraTS20_Training_001) only the release.
 CASE_ID = re.compile(r"brats(?P<year>\d\d)_(?P<site>[^_]+)_(?P<patient>.+)_\d+", re.IGNORECASE)
@@ -216,12 +226,37 @@ def case_files(case: pd.Series) -> dict[str, Path]:
     return {name: Path(case[name]) for name in FILES}
 
 
+def each_case(
+    cohort: Cohort, work: Callable[[pd.Series], Outcome], threads: int, track: Track
+) -> Iterator[tuple[pd.Series, "Future[Outcome]"]]:
+    """Do some work on every case, several at a time, and yield each with what comes of it, in the cohort's order.
+
+    Parameters
+    ----------
+    cohort : Cohort
+    work : callable
+        Takes a row of the cohort's table; what it raises is raised by the future's ``result``.
+    threads : int
+        How many cases at a time; no more than ``MAX_AT_ONCE`` are worked on, and one more waits to be used.
+    track : callable
+        Shows how many cases are done.
+    """
+    cases = [case for _, case in cohort.cases.iterrows()]
+    threads = min(threads, MAX_AT_ONCE)
+    with ThreadPoolExecutor(threads) as pool:
+        started = (pool.submit(work, case) for case in cases)
+        running = deque(islice(started, threads))
+        for case in track(cases):
+            running.extend(islice(started, 1))
+            yield case, running.popleft()
+
+
 def check_cohort(cohort: Cohort, track: Track = untracked) -> Cohort:
     """Read every volume of a cohort and move the patients with a fault from its cases to its problems."""
     problems = {name: list(found) for name, found in cohort.problems.items()}
-    for case in track([case for _, case in cohort.cases.iterrows()]):
-        _, found = read_case(case_files(case), FILES)
-        if found:
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    for case, reading in each_case(cohort, lambda case: read_case(case_files(case), FILES)[1], available, track):
+        if found := reading.result():
             problems[case["patient_id"]] = found
     good = cohort.cases[~cohort.cases["patient_id"].isin(problems)].reset_index(drop=True)
     return replace(cohort, cases=good, problems=frozen(problems))

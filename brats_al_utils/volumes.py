@@ -3,15 +3,17 @@
 import gzip
 import zlib
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import nibabel as nib
 import numpy as np
-from nibabel.filebasedimages import ImageFileError
+from deflate import DeflateError, gzip_decompress
 from nibabel.orientations import apply_orientation, axcodes2ornt, io_orientation, ornt_transform
 from nibabel.spatialimages import HeaderDataError
+from nibabel.volumeutils import apply_read_scaling
 
 from brats_al_utils import InputError
 
@@ -24,7 +26,10 @@ tumour; 3 is no longer used but stands in some re-releases for 4."""
 MAX_VOXELS = 512**3
 """A header that claims more is refused before anything is allocated (BraTS has 240 x 240 x 155)."""
 
-UNREADABLE = (OSError, EOFError, ValueError, zlib.error, gzip.BadGzipFile, ImageFileError, HeaderDataError)
+MAX_OFFSET = 2**24
+"""Bytes of header and extensions before the voxels; more is refused, too (BraTS has 352)."""
+
+UNREADABLE = (OSError, EOFError, ValueError, OverflowError, zlib.error, HeaderDataError)
 
 
 @dataclass(frozen=True)
@@ -46,25 +51,71 @@ class Volume:
     spacing: tuple[float, float, float]
 
 
+def open_nifti(path: Path) -> BinaryIO:
+    """Open a NIfTI file for reading, inflating it on the way if its name says that it is compressed."""
+    return cast(BinaryIO, gzip.open(path)) if path.suffix == ".gz" else path.open("rb")
+
+
+def read_header(path: Path) -> nib.Nifti1Header:
+    """Read a file's header, without its extensions: these may claim to be of any size."""
+    size = nib.Nifti1Header.sizeof_hdr
+    with open_nifti(path) as file:
+        block = file.read(size)
+    if len(block) < size:
+        raise EOFError(f"it ends after {len(block)} bytes, within the header")
+    return nib.Nifti1Header(block)
+
+
+def read_content(path: Path, size: int) -> bytes | bytearray:
+    """Read a file that is to hold so many bytes when inflated; of one that holds more, no more are inflated.
+
+    Raises
+    ------
+    EOFError, ValueError
+        If it holds fewer or more.
+    """
+    if path.suffix == ".gz":
+        with suppress(DeflateError), path.open("rb") as file:
+            # No compression makes more of it than this; what is longer is left to the slower way.
+            inflated = gzip_decompress(file.read(size + size // 1000 + 2**16), size)
+            if len(inflated) == size:
+                return inflated
+    # Not compressed, of several members, or at fault, and then this tells the fault.
+    with open_nifti(path) as file:
+        content = file.read(size + 1)
+    if len(content) < size:
+        raise EOFError(f"it ends after {len(content)} bytes, its header promises {size}")
+    if len(content) > size:
+        raise ValueError(f"it goes on after the {size} bytes that its header promises")
+    return content
+
+
 def read_volume(path: Path) -> Volume:
     """Read one file.
 
     Raises
     ------
     InputError
-        If the file cannot be read to its end, is not three-dimensional, claims more than ``MAX_VOXELS`` or holds
-        NaN or infinite voxels.
+        If the file cannot be read to its end, holds less or more than its header promises, is not three-dimensional,
+        claims more than ``MAX_VOXELS`` or holds NaN or infinite voxels.
     """
     try:
-        image = nib.Nifti1Image.from_filename(path)
-        shape, dtype = image.shape, image.get_data_dtype()
-        if len(shape) != 3 or not 0 < np.prod(shape, dtype=float) <= MAX_VOXELS or dtype.kind not in "iuf":
+        header = read_header(path)
+        shape, dtype, offset = header.get_data_shape(), header.get_data_dtype(), header.get_data_offset()
+        count = np.prod(shape, dtype=float)
+        if len(shape) != 3 or min(shape) < 1 or count > MAX_VOXELS or offset > MAX_OFFSET or dtype.kind not in "iuf":
             raise InputError(
                 f"{path}: expected a three-dimensional volume of numbers of at most {MAX_VOXELS} voxels, found "
-                f"shape {shape} of {dtype}: put the release's own file in its place"
+                f"shape {shape} of {dtype} from byte {offset}: put the release's own file in its place"
             )
-        voxels = np.asanyarray(image.dataobj)
-        orientation = io_orientation(image.affine)
+        affine, sizes = header.get_best_affine(), np.abs(header.get_zooms())
+        if not (np.isfinite(affine).all() and np.isfinite(sizes).all()):
+            raise ValueError("its affine or its voxel sizes are not finite")
+        orientation = io_orientation(affine)
+        to_lps = ornt_transform(orientation, axcodes2ornt("LPS"))
+        content = read_content(path, offset + int(count) * dtype.itemsize)
+        stored: np.ndarray[Any, Any] = np.ndarray(shape, dtype, content, offset, order="F")
+        voxels = apply_read_scaling(stored, *header.get_slope_inter())
     except InputError:
         raise
     except UNREADABLE as error:
@@ -72,26 +123,23 @@ def read_volume(path: Path) -> Volume:
             f"{path}: cannot be read as NIfTI ({error or type(error).__name__}): copy or download the file again"
         ) from error
     if voxels.dtype.kind == "f" and not np.isfinite(voxels).all():
-        count = int((~np.isfinite(voxels)).sum())
+        bad = int((~np.isfinite(voxels)).sum())
         raise InputError(
-            f"{path}: {count} voxels are NaN or infinite, expected finite intensities: replace them (with 0 outside "
+            f"{path}: {bad} voxels are NaN or infinite, expected finite intensities: replace them (with 0 outside "
             "the brain) or leave the patient out"
         )
-    to_lps = ornt_transform(orientation, axcodes2ornt("LPS"))
-    sizes = np.abs(image.header.get_zooms())
     x, y, z = (float(size) for size in sizes[np.argsort(orientation[:, 0])])
-    return Volume(apply_orientation(voxels, to_lps), image.affine, (x, y, z))
+    return Volume(apply_orientation(voxels, to_lps), affine, (x, y, z))
 
 
 def segmentation_problem(path: Path, voxels: np.ndarray[Any, Any]) -> str | None:
     """Return what is wrong with a segmentation's labels, or None."""
-    values = np.unique(voxels)
-    if set(values.tolist()) - set(LABELS):
-        return (
-            f"{path}: labels {[value for value in values.tolist() if value not in LABELS]} found, expected "
-            "0, 1, 2 and 4: is this the segmentation?"
-        )
-    if values.max() == 0:
+    # Every integer from the lowest to the highest label may occur: only then need the values not be listed.
+    if voxels.dtype.kind == "f" or voxels.min() < LABELS[0] or voxels.max() > LABELS[-1]:
+        strange = [value for value in np.unique(voxels).tolist() if value not in LABELS]
+        if strange:
+            return f"{path}: labels {strange} found, expected 0, 1, 2 and 4: is this the segmentation?"
+    if voxels.max() == 0:
         return f"{path}: the segmentation is empty, expected a tumour: leave the patient out"
     return None
 

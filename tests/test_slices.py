@@ -12,11 +12,12 @@ import pytest
 from conftest import SHAPE, write_volume
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from brats_al_utils import InputError
 from brats_al_utils import slices as slices_module
 from brats_al_utils.cohort import check_split, read_cohort
-from brats_al_utils.slices import SliceRule, SliceSet, choose_slices, open_slices, prepare, scale_intensity
+from brats_al_utils.slices import SliceRule, SliceSet, choose_slices, open_slices, percentiles, prepare, scale_intensity
 
 RULE = SliceRule(per_patient=6, image_size=64)
 
@@ -110,6 +111,21 @@ def test_scaling_by_hand() -> None:
     z = scale_intensity(voxels, "zscore")
     assert z[50 + 100] == pytest.approx(0.5)
     assert z[50] == pytest.approx(0.5 - 100 / (6 * 58.0229), abs=1e-4)
+
+
+@given(
+    arrays(st.sampled_from([np.int16, np.uint8, np.uint16, np.int32]), st.integers(2, 200)),
+    st.tuples(st.floats(0, 100), st.floats(0, 100)),
+)
+def test_counted_percentiles_are_numpy_s_to_the_bit(values: np.ndarray[Any, Any], shares: tuple[float, ...]) -> None:
+    np.testing.assert_array_equal(percentiles(values, shares), np.percentile(values.astype(np.int64), shares))
+
+
+def test_a_part_is_scaled_as_the_whole_is() -> None:
+    voxels = np.random.default_rng(0).integers(0, 900, (9, 8, 7)).astype(np.int16)
+    for intensity in ("percentile", "zscore"):
+        whole = scale_intensity(np.asfortranarray(voxels), intensity)
+        np.testing.assert_array_equal(scale_intensity(voxels, intensity, voxels[:, 2:5]), whole[:, 2:5])
 
 
 def test_negative_intensities_have_the_modal_value_as_background() -> None:
