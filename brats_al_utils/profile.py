@@ -9,7 +9,7 @@ import numpy as np
 from brats_al_utils import InputError
 from brats_al_utils.network import STARTS
 from brats_al_utils.slices import SliceRule
-from brats_al_utils.training import Settings
+from brats_al_utils.training import ARITHMETICS, Settings
 from brats_al_utils.uncertainty import AGGREGATES, PAIRS
 
 SOURCES = ("labelled subset", "sample draw", "weights", "batch order")
@@ -38,6 +38,8 @@ class Profile:
         With a pretrained start, and from scratch.
     batch_size, learning_rate, momentum, weight_decay
         Of the optimiser.
+    arithmetic : str
+        One of `training.ARITHMETICS`.
     committee_rates : tuple of float
         The members' learning rates (section 2.2.4).
     labelled_share : float
@@ -73,6 +75,7 @@ class Profile:
     learning_rate: float = 0.001
     momentum: float = 0.8
     weight_decay: float = 0.0001
+    arithmetic: str = ARITHMETICS[0]
     committee_rates: tuple[float, ...] = (0.001, 0.0005, 0.0001)
     labelled_share: float = 0.3
     pairs: str = "ordered"
@@ -86,6 +89,7 @@ class Profile:
         """Refuse values that no study can be made with."""
         expected = {
             "start": (self.start in STARTS, f"one of {', '.join(STARTS)}"),
+            "arithmetic": (self.arithmetic in ARITHMETICS, f"one of {', '.join(ARITHMETICS)}"),
             "spacing": (self.spacing in (1, 2), "1 or 2 mm"),
             **{
                 name: (getattr(self, name) >= least, f"at least {least}")
@@ -124,7 +128,8 @@ class Profile:
 
     def training_settings(self, epochs: int, learning_rate: float | None = None) -> Settings:
         """Return the hyperparameters of a training of this many epochs, at the profile's or another learning rate."""
-        return Settings(epochs, self.batch_size, learning_rate or self.learning_rate, self.momentum, self.weight_decay)
+        rate = learning_rate or self.learning_rate
+        return Settings(epochs, self.batch_size, rate, self.momentum, self.weight_decay, self.arithmetic)
 
     def with_settings(self, settings: Mapping[str, object]) -> "Profile":
         """Return the profile with some settings changed.

@@ -3,8 +3,10 @@
 import ctypes
 import platform
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,11 @@ from brats_al_utils import InputError
 from brats_al_utils.statistics import auc
 
 EVALUATION_BATCH = 128
+
+ARITHMETICS = ("float32", "tf32", "bfloat16", "compiled")
+"""How a training computes. ``tf32``: the GPU's tensor cores round factors to 10 bits of fraction; as ``float32`` on the
+CPU. ``bfloat16``: layers round to 7 bits, weights and their updates stay float32. ``compiled``: as ``tf32``, in kernels
+that torch compiles, on the GPU replayed as CUDA graphs; it needs a compiler. Predictions are always float32."""
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 """From glibc's malloc.h."""
@@ -60,13 +67,17 @@ class Images:
 
 @dataclass(frozen=True)
 class Settings:
-    """Hyperparameters of one training (section 3.1 gives the values; `study.Profile` holds the defaults)."""
+    """Hyperparameters of one training (section 3.1 gives the values; `profile.Profile` holds the defaults).
+
+    ``arithmetic`` is one of ``ARITHMETICS``.
+    """
 
     epochs: int
     batch_size: int
     learning_rate: float
     momentum: float
     weight_decay: float
+    arithmetic: str = ARITHMETICS[0]
 
 
 @dataclass(frozen=True)
@@ -101,8 +112,55 @@ def choose_device(name: str) -> torch.device:
     return torch.device("cuda" if name == "cuda" or (name == "auto" and torch.cuda.is_available()) else "cpu")
 
 
+@contextmanager
+def rounding(arithmetic: str) -> Iterator[None]:
+    """Have the GPU's kernels deterministic and as exact as one of ``ARITHMETICS``; the process's flags are put back."""
+    fast = arithmetic in ("tf32", "compiled")
+    before = torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = fast
+    try:
+        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=fast):
+            yield
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = before
+
+
+@lru_cache(maxsize=1)
+def compiled() -> Callable[[nn.Module, torch.Tensor], torch.Tensor]:
+    """Return the forward pass compiled, once in a process: every network of one kind shares it.
+
+    Where torch would silently go on uncompiled it fails instead, since the numbers would be others.
+    """
+
+    def forward(network: nn.Module, images: torch.Tensor) -> torch.Tensor:
+        return network(images)  # type: ignore[no-any-return]
+
+    return torch.compile(forward, fullgraph=True, dynamic=False, mode="reduce-overhead")
+
+
+def logits(network: nn.Module, images: torch.Tensor, settings: Settings) -> torch.Tensor:
+    """Return the logits [n, 2] of a training batch in the settings' arithmetic.
+
+    Raises
+    ------
+    InputError
+        If it is ``compiled`` and torch cannot compile here.
+    """
+    # The smaller batch that ends an epoch is not worth a compilation of its own.
+    if settings.arithmetic == "compiled" and len(images) == settings.batch_size:
+        try:
+            return compiled()(network, images)
+        except torch._dynamo.exc.BackendCompilerFailed as error:
+            raise InputError(
+                f"arithmetic is 'compiled' and torch cannot compile here ({error}): install a C++ compiler (CPU) or "
+                "Triton (GPU), or use arithmetic=float32"
+            ) from error
+    with torch.autocast(images.device.type, torch.bfloat16, enabled=settings.arithmetic == "bfloat16"):
+        return network(images)  # type: ignore[no-any-return]
+
+
 def predict(network: nn.Module, images: Images, ids: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Return P(HGG) of some slices.
+    """Return P(HGG) of some slices, computed in float32.
 
     Parameters
     ----------
@@ -116,10 +174,10 @@ def predict(network: nn.Module, images: Images, ids: np.ndarray[Any, Any]) -> np
         return np.empty(0)
     network.eval()
     places = torch.from_numpy(ids).to(images.pixels.device)
-    with torch.inference_mode():
-        logits = [network(images.batch(batch)) for batch in places.split(EVALUATION_BATCH)]
+    with torch.inference_mode(), rounding("float32"):
+        scores = [network(images.batch(batch)) for batch in places.split(EVALUATION_BATCH)]
         # Softmax in double: 1 - p stays apart from 0 where the uncertainty's logarithm needs it.
-        return np.asarray(torch.cat(logits).double().softmax(1)[:, 1].cpu().numpy())
+        return np.asarray(torch.cat(scores).double().softmax(1)[:, 1].cpu().numpy())
 
 
 def keep_freed_memory() -> None:
@@ -152,6 +210,11 @@ def finetune(
         same to the bit.
     after_epoch : callable
         Told the number of epochs done.
+
+    Raises
+    ------
+    InputError
+        If the arithmetic is ``compiled`` and torch cannot compile here.
     """
     keep_freed_memory()
     device = images.pixels.device
@@ -164,19 +227,20 @@ def finetune(
     validation_labels = images.labels.cpu().numpy()[validation]
     losses, scores = np.zeros(settings.epochs), np.zeros(settings.epochs)
     best = {name: torch.empty_like(tensor) for name, tensor in network.state_dict().items()}
-    deterministic = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True)
-    with torch.random.fork_rng(), deterministic:
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         for epoch in range(settings.epochs):
             network.train()
             total = torch.zeros((), device=device)
-            for batch in places[torch.randperm(len(places), generator=order)].split(settings.batch_size):
-                ids = batch.to(device)
-                optimiser.zero_grad()
-                loss = cross_entropy(network(images.batch(ids)), images.labels[ids])
-                loss.backward()
-                optimiser.step()
-                total += loss.detach() * len(batch)
+            # Copied as a whole: nothing within an epoch makes the processor wait for the GPU.
+            shuffled = places[torch.randperm(len(places), generator=order)].to(device, non_blocking=True)
+            with rounding(settings.arithmetic):
+                for ids in shuffled.split(settings.batch_size):
+                    optimiser.zero_grad()
+                    loss = cross_entropy(logits(network, images.batch(ids), settings), images.labels[ids])
+                    loss.backward()
+                    optimiser.step()
+                    total += loss.detach() * len(ids)
             losses[epoch] = total.item() / len(places)
             scores[epoch] = auc(validation_labels, predict(network, images, validation))
             if scores[epoch] > scores[:epoch].max(initial=-1.0):

@@ -1,5 +1,6 @@
 """Fine-tuning: reproducible to the bit, the best epoch kept, and nothing of the test set in it."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -135,3 +136,21 @@ def test_cuda_is_reproducible(images: Images) -> None:
         finetune(build("scratch", 1).to(device), moved, TRAINING, VALIDATION, SETTINGS, 5).train_loss for _ in range(2)
     ]
     np.testing.assert_array_equal(losses[0], losses[1])
+
+
+@pytest.mark.parametrize("arithmetic", ["tf32", "bfloat16", pytest.param("compiled", marks=pytest.mark.slow)])
+def test_every_arithmetic_trains_as_float32_does_to_its_rounding(arithmetic: str, images: Images) -> None:
+    """On the CPU TF32 is float32; bfloat16 keeps 8 bits; compiled draws other numbers for dropout, so without it."""
+    losses = {}
+    for one in ("float32", arithmetic):
+        network = build("scratch", 0)
+        for module in network.modules():
+            if isinstance(module, nn.Dropout):
+                module.p = 0.0
+        history = finetune(network, images, TRAINING, VALIDATION, replace(SETTINGS, arithmetic=one), 0)
+        losses[one] = history.train_loss
+    tolerance = {"tf32": 0.0, "bfloat16": 0.02, "compiled": 1e-4}[arithmetic]
+    np.testing.assert_allclose(losses[arithmetic], losses["float32"], rtol=0, atol=tolerance)
+    if arithmetic == "bfloat16":
+        assert (losses[arithmetic] != losses["float32"]).any(), "it had no effect"
+    assert not torch.backends.cuda.matmul.allow_tf32, "the process's flags are put back"
