@@ -11,12 +11,15 @@ import typer
 
 from brats_al_utils import InputError, __version__
 
+cluster = typer.Typer(no_args_is_help=True, help="Spread a study over a cluster.")
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+app.add_typer(cluster, name="cluster")
 
 Folder = Annotated[Path, typer.Argument(help="Folder of a BraTS release, or the one above it.")]
 ProfileName = Annotated[str, typer.Option(help="smoke, demo or paper.")]
 Json = Annotated[bool, typer.Option("--json", help="Print facts as JSON.")]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave out patients with a problem, and record them.")]
+Out = Annotated[Path | None, typer.Option(help="The folder given to `run`, if one was.")]
 Set = Annotated[list[str] | None, typer.Option("--set", help="Change a setting: name=value. May be repeated.")]
 
 
@@ -24,7 +27,7 @@ def track(items: Any) -> Any:
     """Pass items on, with a progress bar."""
     from tqdm import tqdm
 
-    return tqdm(items, unit=" patients", leave=False, dynamic_ncols=True)
+    return tqdm(items, unit=" patients", leave=False, dynamic_ncols=True, disable=None)
 
 
 def settings_of(pairs: list[str] | None) -> dict[str, str]:
@@ -123,6 +126,11 @@ def run(
     ] = None,
     settings: Set = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes of this machine that train at a time.")] = None,
+    per_gpu: Annotated[
+        int | None, typer.Option("--workers-per-gpu", min=1, help="The same, as many for each GPU.")
+    ] = None,
+    scheduler: Annotated[str, typer.Option(help="Address of a Dask scheduler whose workers train.")] = "",
     skip_bad: SkipBad = False,
     more: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
 ) -> None:
@@ -132,35 +140,137 @@ def run(
     numbers = [*(only or []), *(word for word in more or [] if "=" not in word)]
     if numbers and not only:
         raise InputError(f"unexpected {' '.join(numbers)}: name notebooks with --only")
+    if sum(map(bool, (workers, per_gpu, scheduler))) > 1:
+        raise InputError("--workers, --workers-per-gpu and --scheduler exclude each other: give one")
 
     from brats_al_utils import notebooks
     from brats_al_utils.profile import profile_of
+    from brats_al_utils.status import remember
     from brats_al_utils.study import open_study
 
     chosen = profile_of(profile, settings_of(pairs))
     paths = notebooks.find(numbers)
-    changed = {name: value for name, value in asdict(chosen).items() if value != getattr(profile_of(profile), name)}
-    place = str(out.resolve()) if out else ""
-    source = str(data.resolve()) if data else ""
-    needed = dict.fromkeys(["imbalanced", *(arm.dataset for path in paths for arm in notebooks.arms(path, chosen))])
-    study = open_study(profile, source, place, changed, device, list(needed), skip_bad, track)
-    if not numbers:
-        (study.places.figures / "runs.csv").unlink(missing_ok=True)  # every notebook adds its own anew
+    parameters: dict[str, Any] = {
+        "profile": profile,
+        "data": str(data.resolve()) if data else "",
+        "out": str(out.resolve()) if out else "",
+        "settings": {
+            name: value for name, value in asdict(chosen).items() if value != getattr(profile_of(profile), name)
+        },
+        "device": device,
+        "workers": scheduler or (f"{per_gpu * gpus()}" if per_gpu else str(workers or "")),
+    }
+    study = open_study(**parameters, datasets=notebooks.datasets(paths, chosen), skip_bad=skip_bad, track=track)
+    remember(study.places, parameters, [path.stem for path in paths])
     print(
         f"profile {profile}: {study.cohort_name}, {len(study.slices.table)} slices; outputs in {study.places.outputs}"
     )
-    parameters = {"profile": profile, "data": source, "out": place, "settings": changed, "device": device}
+    failures = []
     for path in paths:
         started = time.perf_counter()
-        executed = notebooks.execute(path, parameters, study.places)
+        try:
+            executed = notebooks.execute(path, parameters, study.places)
+        except InputError as error:
+            failures.append(path.stem)
+            print(f"error: {error}", file=sys.stderr, flush=True)
+            continue  # the others may not need what is missing here
         print(f"{path.stem}: done in {time.perf_counter() - started:.0f} s, see {executed}", flush=True)
     print(f"figures and tables in {study.places.figures}")
+    if failures:
+        raise InputError(f"{', '.join(failures)} not finished: mend what is said above; the same command goes on")
+
+
+def gpus() -> int:
+    """Return how many GPUs this machine has.
+
+    Raises
+    ------
+    InputError
+        If it has none.
+    """
+    import torch
+
+    if not torch.cuda.device_count():
+        raise InputError("torch finds no GPU here, expected one for --workers-per-gpu: use --workers")
+    return torch.cuda.device_count()
+
+
+@app.command()
+def status(profile: ProfileName = "demo", out: Out = None, as_json: Json = False) -> None:
+    """Say how far a study is: runs done, running, failed and waiting, and the time left."""
+    from brats_al_utils.places import Places
+    from brats_al_utils.status import status as status_of
+
+    found = status_of(Places.of(profile, out or ""))
+    if as_json:
+        print(json.dumps(asdict(found), indent=1))
+        return
+    print(f"{found.done} runs done, {found.running} running, {found.failed} failed, {found.waiting} waiting")
+    if found.seconds_left is not None:
+        share = found.images_done / (found.images_done + found.images_left)
+        print(f"{share:.0%} of the training done, about {found.seconds_left / 60:.1f} minutes left")
+    for path, why in found.failures.items():
+        print(f"failed: {why.splitlines()[-1]} (see {path})")
+
+
+@app.command()
+def runs(profile: ProfileName = "demo", out: Out = None, as_json: Json = False) -> None:
+    """List the runs that are stored or have failed; with --json, each with all that decides its result."""
+    from brats_al_utils.places import Places
+    from brats_al_utils.runs import RunStore
+
+    records = RunStore(Places.of(profile, out or "").runs).records()
+    if as_json:
+        print(json.dumps(records, indent=1))
+        return
+    for record in records:
+        spec = record.get("run", {})
+        settings = spec.get("settings", {})
+        print(
+            f"{record['key'][:12]}  {record['state']:<8} {spec.get('start', ''):<15} "
+            f"{len(spec.get('training', [])):>6} slices  {settings.get('epochs', 0):>3} epochs  "
+            f"learning rate {settings.get('learning_rate', 0):<8g} {record.get('seconds', 0):>8.1f} s"
+        )
+
+
+@cluster.command()
+def slurm(
+    command: Annotated[list[str], typer.Argument(help="After two dashes: run, with its options.")],
+    jobs: Annotated[int, typer.Option(help="Jobs at a time.")] = 8,
+    gpus: Annotated[int, typer.Option(help="GPUs of each job.")] = 1,
+    cpus: Annotated[int, typer.Option(help="Cores of each job.")] = 4,
+    workers: Annotated[int, typer.Option(help="Runs at a time in each job.")] = 4,
+    limit: Annotated[str, typer.Option("--time", help="Limit of each job, as in 04:00:00.")] = "04:00:00",
+    sbatch: Annotated[
+        list[str] | None, typer.Option(help="A further option of sbatch: --sbatch=--partition=gpu.")
+    ] = None,
+    host: Annotated[str, typer.Option(help="This machine's address in the cluster, if it has several.")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the sbatch script, and start nothing.")] = False,
+) -> None:
+    """Start a scheduler here and a throttled job array of workers, and run a study on them."""
+    from brats_al_utils import cluster as clusters
+
+    if command[:1] != ["run"]:
+        raise InputError(f"{' '.join(command)!r} cannot be run on a cluster, expected run: -- run --profile paper")
+    from brats_al_utils.places import ROOT
+
+    asked = clusters.Slurm(jobs, gpus, cpus, workers, limit, tuple(sbatch or []))
+    folder = ROOT / "outputs" / "cluster" / time.strftime("%Y%m%d-%H%M%S")
+    if dry_run:
+        print(clusters.script(asked, "tls://SCHEDULER:PORT", folder), end="")
+        return
+    with (
+        clusters.scheduler(folder, host) as (address, close),
+        clusters.job_array(clusters.script(asked, address, folder), folder, close) as number,
+    ):
+        print(f"scheduler {address}; job array {number} of {jobs} jobs at a time, logs in {folder}", flush=True)
+        app([*command, "--scheduler", address], standalone_mode=False)
 
 
 @app.command()
 def report(
     profile: ProfileName = "demo",
-    out: Annotated[Path | None, typer.Option(help="The folder given to `run`, if one was.")] = None,
+    out: Out = None,
 ) -> None:
     """Turn a finished study into one static HTML site: the notebooks, the tables and the figures."""
     from brats_al_utils.places import Places
@@ -239,6 +349,9 @@ def main() -> None:
         app()
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+    except OSError as error:
+        print(f"error: {error}: make room or mend its rights, and start again: finished runs are kept", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         print("interrupted: finished runs are kept, the same command goes on from them", file=sys.stderr)

@@ -1,19 +1,23 @@
 """Find the notebooks, check what is asked of them, and execute them headless."""
 
 import json
+import sys
 import threading
 import types
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import papermill
+from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 from tqdm import tqdm
 
 from brats_al_utils import InputError
+from brats_al_utils.executors import ATTEMPTS
+from brats_al_utils.files import beside
 from brats_al_utils.places import ROOT, Places
 from brats_al_utils.profile import Profile
 from brats_al_utils.sampling import WINDOWS
@@ -53,6 +57,12 @@ def arms(path: Path, profile: Profile) -> list[Arm]:
     return list(names.get("arms", []))
 
 
+def datasets(paths: Iterable[Path], profile: Profile) -> list[str]:
+    """Return which slice sets some notebooks need."""
+    needed = (arm.dataset for path in paths for arm in arms(path, profile))
+    return list(dict.fromkeys([DATASETS[0], *needed]))
+
+
 def check_parameters(path: Path, parameters: Mapping[str, object]) -> None:
     """Refuse parameters that the notebook does not have: papermill would only log them."""
     known = papermill.inspect_notebook(path)
@@ -72,25 +82,37 @@ def execute(path: Path, parameters: Mapping[str, object], places: Places) -> Pat
     Raises
     ------
     InputError
-        If a cell fails; the executed copy then shows where.
+        If a cell fails; the executed copy then shows where. If its kernel dies again and again.
     """
     check_parameters(path, parameters)
     executed = places.outputs / "notebooks" / path.name
     executed.parent.mkdir(parents=True, exist_ok=True)
     places.progress.unlink(missing_ok=True)
-    with progress_bar(places.progress, path.stem):
-        try:
-            papermill.execute_notebook(
-                path,
-                executed,
-                dict(parameters),
-                cwd=path.parent,
-                progress_bar=False,
-                # Its only warning is that the kernel's messages, which stay on this machine, are not encrypted.
-                extra_arguments=["--IPKernelApp.log_level=ERROR"],
-            )
-        except PapermillExecutionError as error:
-            raise InputError(f"{path.stem}: {error.ename}: {error.evalue} (see {executed})") from error
+    # A second driver of the study may execute the same notebook; papermill wants a notebook's suffix.
+    partial = beside(executed).with_suffix(".ipynb")
+    try:
+        with progress_bar(places.progress, path.stem):
+            for attempt in range(1, ATTEMPTS + 1):
+                try:
+                    papermill.execute_notebook(
+                        path,
+                        partial,
+                        dict(parameters),
+                        cwd=path.parent,
+                        progress_bar=False,
+                        # Its only warning is that the kernel's messages, which stay on this machine, are not encrypted.
+                        extra_arguments=["--IPKernelApp.log_level=ERROR"],
+                    )
+                    break
+                except DeadKernelError as error:
+                    if attempt == ATTEMPTS:
+                        raise InputError(f"{path.stem}: its kernel died {ATTEMPTS} times: is memory short?") from error
+                    print(f"{path.stem}: its kernel died, a new one goes on from the finished runs", file=sys.stderr)
+                except PapermillExecutionError as error:
+                    raise InputError(f"{path.stem}: {error.ename}: {error.evalue} (see {executed})") from error
+    finally:
+        if partial.exists():
+            partial.replace(executed)
     return executed
 
 
@@ -98,7 +120,7 @@ def execute(path: Path, parameters: Mapping[str, object], places: Places) -> Pat
 def progress_bar(progress: Path, name: str) -> Iterator[None]:
     """Show, while a notebook runs, how far the file that its study writes says it is."""
     stop = threading.Event()
-    with tqdm(unit=" images", desc=name, leave=False, dynamic_ncols=True, unit_scale=True) as bar:
+    with tqdm(unit=" images", desc=name, leave=False, dynamic_ncols=True, unit_scale=True, disable=None) as bar:
 
         def follow() -> None:
             while not stop.wait(0.5):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from brats_al_utils import InputError
+from brats_al_utils.files import write_file
 from brats_al_utils.profile import Profile
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -40,7 +41,19 @@ class Places:
         """Make both folders, and hide the outputs from git wherever they lie."""
         self.figures.mkdir(parents=True, exist_ok=True)
         self.outputs.mkdir(parents=True, exist_ok=True)
-        (self.outputs / ".gitignore").write_text("*\n")
+        hidden = self.outputs / ".gitignore"
+        if not hidden.exists():
+            write_file(hidden, b"*\n")
+
+    @property
+    def runs(self) -> Path:
+        """The folder of the store of runs."""
+        return self.outputs / "runs"
+
+    @property
+    def asked(self) -> Path:
+        """The file in which `run` keeps what it was asked for."""
+        return self.outputs / "study.json"
 
     @property
     def progress(self) -> Path:

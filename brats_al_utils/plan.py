@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 
 from brats_al_utils import notebooks
 from brats_al_utils.cohort import PARTS, Cohort, split_patients
@@ -15,9 +14,10 @@ from brats_al_utils.network import build
 from brats_al_utils.phantom import grade_of
 from brats_al_utils.places import Places
 from brats_al_utils.profile import Profile
+from brats_al_utils.runs import Run
 from brats_al_utils.sampling import Pool
 from brats_al_utils.slices import SliceSet
-from brats_al_utils.study import DATASETS, Study
+from brats_al_utils.study import DATASETS, Arm, Study
 from brats_al_utils.training import Images, choose_device, finetune, predict
 
 BRATS_2019 = {"HGG": 259, "LGG": 76}
@@ -43,12 +43,21 @@ class Cost:
 
 
 class PlannedStudy(Study):
-    """A study without pixels or results: it can name its runs, and count them."""
+    """A study that can name its runs, and count them, before there are pixels or results."""
 
     def pool(self, dataset: str, number: int) -> Pool:
-        """Return the training slices, ranked by their ids: how many are chosen does not depend on which."""
+        """Return the training slices, ranked by their ids where there is no committee yet.
+
+        How many are chosen does not depend on which.
+        """
+        if all(self.store.path(run).exists() for run in self.committee(dataset, number)):
+            return super().pool(dataset, number)
         ids = self.sets[dataset].ids("training")
         return Pool(ids, np.zeros(len(ids)))
+
+    def runs(self, arms: Sequence[Arm]) -> list[Run]:
+        """Return every run that some arms ask for."""
+        return [*(run for _, run in self.committees(arms)), *self.wanted(arms).values()]
 
 
 def planned(profile: Profile) -> PlannedStudy:
@@ -64,7 +73,7 @@ def planned(profile: Profile) -> PlannedStudy:
         table = split.loc[split.index.repeat(split["grade"].map(rule.slices_of))].reset_index(drop=True)
         sets[dataset] = SliceSet(Path(), {"fingerprint": dataset}, table, np.empty(0), np.empty(0))
     cohort = Cohort(Path(), cases, (), {})
-    return PlannedStudy(profile, Places.of(profile.name), cohort, sets, torch.device("cpu"))
+    return PlannedStudy(profile, Places.of(profile.name), cohort, sets)
 
 
 def slices_by_part(study: Study) -> dict[str, dict[str, int]]:
@@ -72,13 +81,11 @@ def slices_by_part(study: Study) -> dict[str, dict[str, int]]:
     return {name: {part: len(slices.ids(part)) for part in PARTS} for name, slices in study.sets.items()}
 
 
-def cost(study: Study, paths: Sequence[Path]) -> Cost:
+def cost(study: PlannedStudy, paths: Sequence[Path]) -> Cost:
     """Return what the runs of some notebooks cost."""
     asked = []
     for path in paths:
-        arms = notebooks.arms(path, study.profile)
-        asked += [run for _, run in study.committees(arms)]
-        asked += study.wanted(arms).values()
+        asked += study.runs(notebooks.arms(path, study.profile))
     distinct = {run.key: run for run in asked}.values()
     return Cost(
         asked=len(asked),

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -66,10 +67,12 @@ class TrainingProgress:
     def advance(self, images: int, text: str) -> None:
         """Add image passes, and say what they were for."""
         self.done += images
-        left = (time.perf_counter() - self.started) * (self.total / self.done - 1)
-        self.note.show(f"{text}; {self.done / self.total:.0%} of the training done, {left / 60:.1f} minutes left")
+        if self.done:
+            left = (time.perf_counter() - self.started) * (self.total / self.done - 1)
+            self.note.show(f"{text}; {self.done / self.total:.0%} of the training done, {left / 60:.1f} minutes left")
         self.write(text)
 
     def write(self, text: str) -> None:
-        """Tell other processes."""
-        write_file(self.path, json.dumps({"done": self.done, "total": self.total, "text": text}).encode())
+        """Tell other processes, if the disk lets us: no training is lost for want of a progress bar."""
+        with suppress(OSError):
+            write_file(self.path, json.dumps({"done": self.done, "total": self.total, "text": text}).encode())

@@ -176,6 +176,19 @@ class RunStore:
         """Return where a run's result is kept."""
         return self.folder / f"{run.key}.safetensors"
 
+    def claim(self, run: Run) -> Path:
+        """Return where the one who computes a run says so: see `claims`."""
+        return self.folder / "claims" / f"{run.key}.json"
+
+    def failure(self, run: Run) -> Path:
+        """Return where it is said why a run failed."""
+        return self.folder / "failed" / f"{run.key}.json"
+
+    def save_failure(self, run: Run, name: str, why: str) -> None:
+        """Say why a run failed, beside what it was."""
+        record = {"name": name, "why": why, "run": json.loads(run.spec)}
+        write_file(self.failure(run), json.dumps(record, indent=1).encode())
+
     def save(self, result: Result) -> None:
         """Keep a result; the file appears whole or not at all."""
         record = {name: value for name, value in asdict(result).items() if name not in ("run", "arrays")}
@@ -198,6 +211,25 @@ class RunStore:
             path.rename(aside)
             warnings.warn(f"{path}: damaged ({error}); set aside as {aside}, the run is computed again", stacklevel=2)
             return None
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return what is known of every run that is here.
+
+        Each has key, state (done, failed or damaged) and run; a run that is done also best_epoch, seconds and facts;
+        one that failed name and why.
+        """
+        records = []
+        for path in sorted(self.folder.glob("*.safetensors")):
+            try:
+                with safe_open(path, framework="numpy") as file:
+                    metadata = dict(file.metadata() or {})
+                facts = {"state": "done", "run": json.loads(metadata["run"])} | json.loads(metadata["record"])
+            except (SafetensorError, OSError, ValueError, KeyError):
+                facts = {"state": "damaged"}
+            records.append({"key": path.stem} | facts)
+        for path in sorted((self.folder / "failed").glob("*.json")):
+            records.append({"key": path.stem, "state": "failed"} | json.loads(path.read_text()))
+        return records
 
 
 def checksum(arrays: dict[str, np.ndarray[Any, Any]], metadata: dict[str, str]) -> str:

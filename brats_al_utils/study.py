@@ -2,6 +2,7 @@
 
 import json
 import time
+import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
@@ -10,17 +11,18 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
+from filelock import FileLock
 
 from brats_al_utils import InputError
 from brats_al_utils.cohort import FILES, PARTS, TRUTH_FILE, Cohort, read_cohort
+from brats_al_utils.executors import Task, carry_out, executor_of
 from brats_al_utils.files import write_file
 from brats_al_utils.network import START_NAMES, initial_state
 from brats_al_utils.phantom import write_cohort
 from brats_al_utils.places import Places, find_data
 from brats_al_utils.profile import Profile, profile_of
 from brats_al_utils.progress import Note, Track, TrainingProgress, noted
-from brats_al_utils.runs import Result, Run, RunStore, compute
+from brats_al_utils.runs import Result, Run, RunStore
 from brats_al_utils.sampling import DISCARDED, NEEDS_NO_SCORE, Pool, select
 from brats_al_utils.seeds import integer
 from brats_al_utils.slices import SliceRule, SliceSet, open_slices, prepare
@@ -78,7 +80,8 @@ class Study:
     places: Places
     cohort: Cohort
     sets: Mapping[str, SliceSet]
-    device: torch.device
+    device: str = "auto"
+    workers: str = ""
 
     @property
     def slices(self) -> SliceSet:
@@ -88,7 +91,7 @@ class Study:
     @property
     def store(self) -> RunStore:
         """Where the results are kept."""
-        return RunStore(self.places.outputs / "runs")
+        return RunStore(self.places.runs)
 
     @property
     def image_folder(self) -> Path:
@@ -282,14 +285,28 @@ class Study:
         missing = {key: named_run for key, named_run in distinct.items() if key not in results}
         started, note = time.perf_counter(), Note()
         progress = TrainingProgress(self.places.progress, sum(run.images for _, run in missing.values()), note)
-        by_fingerprint = {slices.fingerprint: slices for slices in self.sets.values()}
-        for key, (name, run) in missing.items():
-
-            def after_epoch(epoch: int, run: Run = run, name: str = name) -> None:
-                progress.advance(len(run.training), f"{name}: epoch {epoch} of {run.settings.epochs}")
-
-            results[key] = compute(run, by_fingerprint[run.data], self.device, after_epoch)
-            self.store.save(results[key])
+        folders = {slices.fingerprint: slices.folder for slices in self.sets.values()}
+        driver = uuid.uuid4().hex
+        tasks = [
+            Task(name, run, folders[run.data], self.store.folder, self.device, driver) for name, run in missing.values()
+        ]
+        failures = carry_out(tasks, executor_of(self.workers), progress.advance)
+        for task in tasks:
+            result = self.store.load(task.run)
+            if result:
+                results[task.run.key] = result
+            else:
+                failures.setdefault(task.run.key, "its worker kept it elsewhere: let workers share the store's folder")
+        if failures:
+            lines = [
+                f"{name}: {failures[key]} ({self.store.failure(run)})"
+                for key, (name, run) in missing.items()
+                if key in failures
+            ]
+            raise InputError(
+                f"{len(failures)} of {len(distinct)} {what} are missing; the others are kept, start again to go on:\n"
+                + "\n".join(lines)
+            )
         note.show(
             f"{len(named)} {what} asked for, {len(distinct)} distinct, {len(distinct) - len(missing)} already there, "
             f"{len(missing)} trained in {time.perf_counter() - started:.0f} s.",
@@ -335,13 +352,23 @@ class Study:
                     )
         return pd.DataFrame(rows)
 
+    @property
+    def name(self) -> str:
+        """A short name of the settings and the data: what other settings gave is not part of this study."""
+        return sha256(json.dumps([asdict(self.profile), self.slices.fingerprint]).encode()).hexdigest()[:12]
+
     def record(self, runs: pd.DataFrame) -> None:
-        """Keep an evaluation in ``runs.csv`` with those of other notebooks; a row replaces its older self."""
+        """Keep an evaluation in ``runs.csv`` with those of the other notebooks; a row replaces its older self."""
         path = self.places.figures / "runs.csv"
         same = ["arm", "dataset", "share", "seed", "cohort", "unit"]
-        rows = pd.concat([self.recorded_runs(), runs] if path.exists() else [runs])
-        rows = rows.drop_duplicates(same, keep="last").sort_values(same)
-        write_file(path, rows.to_csv(index=False, lineterminator="\n").encode())
+        with FileLock(self.places.outputs / ".runs.csv.lock"):  # another driver may record at the same time
+            rows = pd.concat(
+                [self.recorded_runs(), runs.assign(study=self.name)]
+                if path.exists()
+                else [runs.assign(study=self.name)]
+            )
+            rows = rows.drop_duplicates(same, keep="last").sort_values(same)
+            write_file(path, rows.to_csv(index=False, lineterminator="\n").encode())
 
     def recorded_runs(self) -> pd.DataFrame:
         """Return what the notebooks recorded.
@@ -354,7 +381,8 @@ class Study:
         path = self.places.figures / "runs.csv"
         if not path.exists():
             raise InputError(f"{path}: not there, expected the runs of notebooks 01 to 05: run these first")
-        return pd.read_csv(path)
+        rows = pd.read_csv(path)
+        return rows[rows["study"] == self.name] if "study" in rows else rows[:0]  # not of an earlier version
 
     def history(self, results: Results) -> pd.DataFrame:
         """Return one row an epoch of every run: arm, seed, epoch (from 1), train_loss, validation_auc, kept."""
@@ -417,6 +445,7 @@ def open_study(
     out: str | Path = "",
     settings: Mapping[str, object] | None = None,
     device: str = "auto",
+    workers: str | int = "",
     datasets: Sequence[str] = DATASETS[:1],
     skip_bad: bool = False,
     track: Track = noted,
@@ -433,6 +462,8 @@ def open_study(
     settings : mapping of str to object
         Settings of the profile to change.
     device : {"auto", "cpu", "cuda"}
+    workers : str or int
+        Where its runs are computed: see `executors.executor_of`.
     datasets : sequence of str
         Which of ``DATASETS`` it uses.
     skip_bad : bool
@@ -446,17 +477,20 @@ def open_study(
         If anything that was named cannot be used.
     """
     chosen = profile_of(profile, settings)
-    where = choose_device(device)
+    executor_of(str(workers))
+    if "://" not in str(workers):
+        choose_device(device)  # on a cluster, the workers have it or not
     initial_state(chosen.start)  # refused now rather than at the first training
     places = Places.of(profile, out)
     find_data(chosen, data)
     places.make()
-    cohort = open_cohort(chosen, places, data, track)
-    sets = {
-        dataset: open_slice_set(cohort, chosen.slice_rule(balanced=dataset == "balanced"), places, skip_bad, track)
-        for dataset in datasets
-    }
-    return Study(chosen, places, cohort, sets, where)
+    with FileLock(places.outputs / ".preparing.lock"):  # a second driver waits, and finds what the first has cut
+        cohort = open_cohort(chosen, places, data, track)
+        sets = {
+            dataset: open_slice_set(cohort, chosen.slice_rule(balanced=dataset == "balanced"), places, skip_bad, track)
+            for dataset in datasets
+        }
+    return Study(chosen, places, cohort, sets, device, str(workers))
 
 
 def open_slice_set(cohort: Cohort, rule: SliceRule, places: Places, skip_bad: bool, track: Track) -> SliceSet:

@@ -40,8 +40,12 @@ FLOORS = [
     "uncertainty",
     "sampling",
     "statistics",
+    "comparison",
+    "budgets",
     "training",
     "runs",
+    "claims",
+    "executors",
     "profile",
     "places",
     "study",
@@ -50,6 +54,8 @@ FLOORS = [
     "notebooks",
     "report",
     "plan",
+    "status",
+    "cluster",
     "__main__",
 ]
 
@@ -123,7 +129,7 @@ def code_lines(path: Path) -> int:
 
 def test_every_module_has_a_floor_and_the_package_is_thin() -> None:
     assert {path.stem for path in PACKAGE} == set(FLOORS)
-    assert sum(code_lines(path) for path in PACKAGE) <= 3000
+    assert sum(code_lines(path) for path in PACKAGE) <= 4000
 
 
 def public(module: Any) -> list[Any]:
@@ -161,7 +167,7 @@ def test_notebook_hygiene(path: Path) -> None:
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_every_parameter_has_type_default_and_help(path: Path) -> None:
     parameters = papermill.inspect_notebook(path)
-    assert list(parameters) == ["profile", "data", "out", "settings", "device"]
+    assert list(parameters) == ["profile", "data", "out", "settings", "device", "workers"]
     for parameter in parameters.values():
         assert parameter["inferred_type_name"] not in ("", "None")
         assert parameter["default"]

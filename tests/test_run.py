@@ -102,7 +102,7 @@ def test_smoke(smoke: Path) -> None:
         "Synthetic cohort (12 patients)"
         in (smoke / "outputs" / "notebooks" / "01_transfer_vs_scratch.ipynb").read_text()
     )
-    manifest = json.loads(next((smoke / "outputs" / "slices").glob("*/manifest.json")).read_text())
+    manifest = json.loads(next((smoke / "outputs" / "slices").glob("imbalanced-*/manifest.json")).read_text())
     assert manifest["synthetic"]
     assert manifest["slices"] == SMOKE.patients * SMOKE.per_patient
 
@@ -163,6 +163,78 @@ def test_killed_in_mid_run_it_goes_on_where_it_was(smoke: Path, tmp_path: Path) 
     found, expected = (pd.read_csv(folder / "runs.csv").drop(columns="seconds") for folder in (out, smoke))
     expected = expected[expected["arm"].isin(found["arm"])].reset_index(drop=True)
     pd.testing.assert_frame_equal(found, expected)
+
+
+@pytest.mark.slow
+def test_a_killed_kernel_is_replaced(smoke: Path, tmp_path: Path) -> None:
+    """SIGKILL of the kernel alone: the driver starts another, which goes on from the finished runs."""
+    out = tmp_path / "out"
+    (out / "outputs").mkdir(parents=True)
+    shutil.copytree(next((smoke / "outputs").glob("phantom-*")), out / "outputs" / "phantom-12-2mm-seed0")
+    command = [sys.executable, "-m", "brats_al_utils", "run", "--profile", "smoke", "--only", "01", "--out", str(out)]
+    runs = out / "outputs" / "runs"
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as driver:
+        deadline = time.monotonic() + 240
+        while len(list(runs.glob("*.safetensors"))) < 2:
+            assert driver.poll() is None, driver.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        finished = {path.name: path.stat().st_mtime_ns for path in runs.glob("*.safetensors")}
+        kernels = psutil.Process(driver.pid).children(recursive=True)
+        kernel = next(child for child in kernels if "ipykernel_launcher" in " ".join(child.cmdline()))
+        kernel.kill()
+        _, errors = driver.communicate()
+    assert driver.returncode == 0, errors
+    assert "01_transfer_vs_scratch: its kernel died, a new one goes on from the finished runs" in errors
+    now = {path.name: path.stat().st_mtime_ns for path in runs.glob("*.safetensors")}
+    assert finished.items() <= now.items(), "a finished run was repeated"
+    assert (out / "table2.csv").read_bytes() == (smoke / "table2.csv").read_bytes()
+
+
+@pytest.mark.slow
+def test_status_and_runs_of_a_study(smoke: Path, tmp_path: Path) -> None:
+    places = ("--profile", "smoke", "--out")
+    found = json.loads(brats_al("status", *places, str(smoke), "--json"))
+    records = json.loads(brats_al("runs", *places, str(smoke), "--json"))
+    assert found["done"] == len(records) == len(list((smoke / "outputs" / "runs").glob("*.safetensors")))
+    assert (found["running"], found["failed"], found["waiting"], found["images_left"]) == (0, 0, 0, 0)
+    assert all(record["state"] == "done" and record["seconds"] > 0 and record["run"]["training"] for record in records)
+    assert len(brats_al("runs", *places, str(smoke)).splitlines()) == len(records)
+    # The same study with a run taken away, and another that failed instead.
+    other = tmp_path / "out"
+    shutil.copytree(smoke / "outputs", other / "outputs")
+    asked = json.loads((other / "outputs" / "study.json").read_text())
+    asked["parameters"]["out"] = str(other)
+    (other / "outputs" / "study.json").write_text(json.dumps(asked))
+    committee = {tuple(record["run"]["training"]) for record in records if record["run"]["pool"]}
+    missing, failed = [record for record in records if tuple(record["run"]["training"]) not in committee][:2]
+    for record in (missing, failed):
+        (other / "outputs" / "runs" / f"{record['key']}.safetensors").unlink()
+    (other / "outputs" / "runs" / "failed").mkdir(exist_ok=True)
+    (other / "outputs" / "runs" / "failed" / f"{failed['key']}.json").write_text(
+        json.dumps({"name": "planned", "why": "Traceback\nValueError: as planned", "run": failed["run"]})
+    )
+    printed = brats_al("status", *places, str(other))
+    assert f"{len(records) - 2} runs done, 0 running, 1 failed, 1 waiting" in printed
+    assert "minutes left" in printed
+    assert "failed: ValueError: as planned (see " in printed
+
+
+def test_a_parameter_with_code_in_it_is_only_text(tmp_path: Path) -> None:
+    """Papermill writes parameters into a cell; what they hold must not run."""
+    notebook = nbformat.v4.new_notebook(
+        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    )
+    cell = nbformat.v4.new_code_cell('data: str = ""', metadata={"tags": ["parameters"]})
+    notebook.cells = [cell, nbformat.v4.new_code_cell("print(data)")]
+    nbformat.write(notebook, tmp_path / "00_prints.ipynb")
+    places = Places.of("smoke", tmp_path / "out")
+    places.make()
+    planted = tmp_path / "planted"
+    code = f'"\nopen({str(planted)!r}, "w")\n#\\"; open({str(planted)!r}, "w") #'
+    executed = nbformat.read(notebooks.execute(tmp_path / "00_prints.ipynb", {"data": code}, places), as_version=4)
+    assert not planted.exists()
+    assert executed.cells[-1].outputs[0].text == code + "\n"
 
 
 @pytest.mark.slow
@@ -235,7 +307,7 @@ def test_refused_before_anything_starts(
 
 
 def test_a_parameter_that_a_notebook_lacks_is_refused() -> None:
-    with pytest.raises(ValueError, match="no parameter profil, expected profile, data, out, settings, device"):
+    with pytest.raises(ValueError, match="no parameter profil, expected profile, data, out, settings, device, workers"):
         check_parameters(find(["01"])[0], {"profil": "smoke"})
 
 
@@ -355,7 +427,10 @@ def test_the_other_verbs(tmp_path: Path, tiny_cohort: Path) -> None:
     assert len(facts["cases"]) == 12
 
 
-def test_progress_is_read_from_the_study_s_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_progress_is_read_from_the_study_s_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     progress = tmp_path / "progress.json"
     progress.write_text(json.dumps({"done": 250, "total": 1000, "text": "scratch, run 1 of 3: epoch 2 of 8"}))
     with progress_bar(progress, "01"):

@@ -1,0 +1,37 @@
+"""A study that is over in seconds, for the tests that disturb one: `python small_study.py DATA OUT [WORKERS]`."""
+
+import sys
+from pathlib import Path
+
+from brats_al_utils.study import Arm, Study, open_study
+
+SETTINGS = {
+    "image_size": 64,
+    "per_patient": 4,
+    "start": "scratch",
+    "epochs": 2,
+    "n_runs": 2,
+    "committee_rates": [0.001, 0.0005],
+}
+ARMS = [
+    Arm("all", start="scratch", epochs=2),
+    Arm("random", start="scratch", epochs=2, strategy="random", share=0.5),
+    Arm("top", start="scratch", epochs=2, strategy="top", share=0.5),
+]
+RUNS = 2 * (2 + len(ARMS))
+
+
+def small_study(data: Path, out: Path, workers: str = "") -> Study:
+    return open_study("smoke", data, out, SETTINGS, "cpu", workers)
+
+
+def main(data: str, out: str, workers: str = "") -> None:
+    study = small_study(Path(data), Path(out), workers)
+    print("opened", flush=True)
+    runs = study.evaluate(study.train(ARMS)).drop(columns="seconds")
+    runs.to_csv(Path(out) / "table.csv", index=False)
+    print("done", flush=True)
+
+
+if __name__ == "__main__":  # a worker imports this module anew
+    main(*sys.argv[1:])
