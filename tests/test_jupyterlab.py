@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
@@ -69,7 +70,10 @@ class Lab:
 
     def addresses(self) -> set[str]:
         """Return the addresses on which the server and its kernels listen."""
-        sockets = [each for process in self.processes() for each in process.net_connections("inet")]
+        sockets = []
+        for process in self.processes():
+            with suppress(psutil.NoSuchProcess):  # the server asks short-lived programs for their versions
+                sockets += process.net_connections("inet")
         return {each.laddr.ip for each in sockets if each.status == psutil.CONN_LISTEN}
 
     def stop(self) -> None:
