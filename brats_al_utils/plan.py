@@ -13,9 +13,9 @@ from brats_al_utils.cohort import PARTS, Cohort, split_patients
 from brats_al_utils.network import build
 from brats_al_utils.phantom import grade_of
 from brats_al_utils.places import Places
+from brats_al_utils.pool import Pool
 from brats_al_utils.profile import Profile
 from brats_al_utils.runs import Run
-from brats_al_utils.sampling import Pool
 from brats_al_utils.slices import SliceSet
 from brats_al_utils.study import DATASETS, Arm, Study
 from brats_al_utils.training import Images, choose_device, finetune, predict

@@ -5,78 +5,17 @@ budgets are nested: a smaller one is a subset of a larger one.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 
 from brats_al_utils import InputError
-from brats_al_utils.seeds import generator
-
-Array = np.ndarray[Any, Any]
+from brats_al_utils.pool import Array, Pool, check_budget, drawn
 
 DISCARDED = 0.1
 """Share of the ranking that the proposed method drops at either end (section 3.3)."""
 
-
-@dataclass(frozen=True)
-class Pool:
-    """The slices that could be labelled.
-
-    Attributes
-    ----------
-    ids : np.ndarray [n] of int
-        Without repeats, in any order.
-    score : np.ndarray [n] of float
-        Uncertainty of each.
-    """
-
-    ids: Array
-    score: Array
-
-    def __post_init__(self) -> None:
-        """Refuse arrays that do not belong together."""
-        if self.ids.shape != self.score.shape or self.ids.ndim != 1 or len(np.unique(self.ids)) != len(self.ids):
-            raise InputError(
-                f"{self.ids.shape} ids and {self.score.shape} scores, expected one score for each of n ids"
-            )
-        if not np.isfinite(self.score).all():
-            raise InputError("an uncertainty is not finite: the committee's probabilities are damaged")
-
-    @property
-    def ranking(self) -> Array:
-        """The ids by falling uncertainty, those of equals ascending."""
-        return np.asarray(self.ids[np.lexsort((self.ids, -self.score))])
-
-    def between(self, low: float, high: float) -> Array:
-        """Return the ids of a window of the ranking, by rank share: 0 is the most uncertain, 1 the least."""
-        size = round(len(self.ids) * round(high - low, 6))
-        start = min(round(len(self.ids) * low), len(self.ids) - size)
-        return self.ranking[start : start + size]
-
-
 Strategy = Callable[[Pool, int, int], Array]
-
-
-def drawn(source: Array, budget: int, seed: int, name: str = "sample draw") -> Array:
-    """Draw a budget at random; the order of the source does not matter, another name gives another draw.
-
-    Raises
-    ------
-    InputError
-        If the budget is larger than the source.
-    """
-    check_budget(source, budget)
-    return np.asarray(generator(seed, name).permutation(np.sort(source))[:budget])
-
-
-def check_budget(source: Array, budget: int) -> None:
-    """Refuse a budget that its source cannot give."""
-    if not 0 < budget <= len(source):
-        raise InputError(
-            f"a budget of {budget} slices from {len(source)}, expected 1 to {len(source)}: lower the budget"
-        )
 
 
 def window(pool: Pool, budget: int, seed: int, *, low: float, high: float) -> Array:

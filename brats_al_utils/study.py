@@ -20,10 +20,11 @@ from brats_al_utils.files import write_file
 from brats_al_utils.network import START_NAMES, initial_state
 from brats_al_utils.phantom import write_cohort
 from brats_al_utils.places import Places, find_data
+from brats_al_utils.pool import Pool
 from brats_al_utils.profile import Profile, profile_of
 from brats_al_utils.progress import Note, Track, TrainingProgress, noted
 from brats_al_utils.runs import Result, Run, RunStore
-from brats_al_utils.sampling import DISCARDED, NEEDS_NO_SCORE, Pool, select
+from brats_al_utils.sampling import DISCARDED, NEEDS_NO_SCORE, select
 from brats_al_utils.seeds import integer
 from brats_al_utils.slices import SliceRule, SliceSet, open_slices, prepare
 from brats_al_utils.statistics import UNITS, auc, by_unit

@@ -38,6 +38,7 @@ FLOORS = [
     "slices",
     "network",
     "uncertainty",
+    "pool",
     "sampling",
     "statistics",
     "comparison",

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brats_al_utils import InputError
-from brats_al_utils.sampling import NEEDS_NO_SCORE, STRATEGIES, WINDOWS, Pool, select
+from brats_al_utils.pool import Pool
+from brats_al_utils.sampling import NEEDS_NO_SCORE, STRATEGIES, WINDOWS, select
 
 # The share of the pool that each strategy draws from.
 SOURCE = {"random": 1.0, "middle": 0.8, "placebo": 0.8, "top": 1.0} | {
@@ -55,12 +56,6 @@ def test_what_needs_no_score_ignores_it(strategy: str) -> None:
     np.testing.assert_array_equal(select(strategy, pool, 9, 3), select(strategy, Pool(pool.ids, -pool.score), 9, 3))
 
 
-def test_ranking_by_hand() -> None:
-    pool = Pool(np.array([5, 3, 8, 1]), np.array([0.2, 0.9, 0.2, 0.5]))
-    assert pool.ranking.tolist() == [3, 1, 5, 8]
-    assert pool.between(0.25, 0.75).tolist() == [1, 5]
-
-
 def test_windows_are_those_of_figure_3() -> None:
     pool = Pool(np.arange(4060), -np.arange(4060.0))
     assert [list(WINDOWS)[place] for place in (0, -1)] == ["window 0%-30%", "window 70%-100%"]
@@ -96,9 +91,3 @@ def test_another_seed_draws_other_slices() -> None:
 def test_refusals() -> None:
     with pytest.raises(InputError, match="strategy is 'best', expected one of random, middle"):
         select("best", pool_of(20), 3, 0)
-    with pytest.raises(InputError, match="one score for each"):
-        Pool(np.arange(3), np.zeros(4))
-    with pytest.raises(InputError, match="one score for each"):
-        Pool(np.array([1, 1]), np.zeros(2))
-    with pytest.raises(InputError, match="not finite"):
-        Pool(np.arange(2), np.array([0.0, np.nan]))

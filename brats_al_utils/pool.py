@@ -1,0 +1,139 @@
+"""What a query strategy is given: the slices that could be labelled, and what is known of each."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from brats_al_utils import InputError
+from brats_al_utils.seeds import generator
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Views:
+    """What a query network, trained on the slices labelled already, says of n candidates.
+
+    Attributes
+    ----------
+    probability : np.ndarray [n] of float
+        P(HGG).
+    dropout : np.ndarray [passes, n] of float
+        P(HGG) of forward passes with dropout on.
+    augmented : np.ndarray [copies, n] of float
+        P(HGG) of flipped and rotated copies.
+    features : np.ndarray [n, D] of float
+        Of the penultimate layer.
+    label : np.ndarray [n] of int
+        HGG 1, LGG 0: only for strategies that pay for every label.
+    """
+
+    probability: Array
+    dropout: Array
+    augmented: Array
+    features: Array
+    label: Array
+
+    def __post_init__(self) -> None:
+        """Refuse arrays that do not belong together."""
+        size = self.probability.size
+        shapes = [self.probability.shape, self.dropout.shape[1:], self.augmented.shape[1:], self.label.shape]
+        if set(shapes) != {(size,)} or self.features.shape[:1] != (size,) or self.features.ndim != 2:
+            raise InputError(
+                f"views of {', '.join(map(str, shapes))} and {self.features.shape}, expected all of the same n slices"
+            )
+        if not all(np.isfinite(values).all() for values in vars(self).values()):
+            raise InputError("a view is not finite: the query network's outputs are damaged")
+
+    def at(self, rows: Array) -> "Views":
+        """Return the views of some rows."""
+        return Views(
+            self.probability[rows],
+            self.dropout[:, rows],
+            self.augmented[:, rows],
+            self.features[rows],
+            self.label[rows],
+        )
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The slices that could be labelled.
+
+    Attributes
+    ----------
+    ids : np.ndarray [n] of int
+        Without repeats, in any order.
+    score : np.ndarray [n] of float
+        Uncertainty of each, from the committee.
+    patient : np.ndarray [n] of str, optional
+        Whose slice each is.
+    views : Views, optional
+        What the query network says of each.
+    known : np.ndarray [m, D] of float, optional
+        Features of the slices labelled already, for strategies that keep away from them.
+    """
+
+    ids: Array
+    score: Array
+    patient: Array | None = None
+    views: Views | None = None
+    known: Array | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse arrays that do not belong together."""
+        if self.ids.shape != self.score.shape or self.ids.ndim != 1 or len(np.unique(self.ids)) != len(self.ids):
+            raise InputError(
+                f"{self.ids.shape} ids and {self.score.shape} scores, expected one score for each of n ids"
+            )
+        if not np.isfinite(self.score).all():
+            raise InputError("an uncertainty is not finite: the committee's probabilities are damaged")
+        if self.patient is not None and self.patient.shape != self.ids.shape:
+            raise InputError(f"{self.patient.shape} patients, expected one for each of {len(self.ids)} slices")
+        if self.views is not None and self.views.probability.shape != self.ids.shape:
+            raise InputError(f"views of {self.views.probability.shape} slices, expected {len(self.ids)}")
+        if self.known is not None and (self.views is None or self.known.shape[1:] != self.views.features.shape[1:]):
+            raise InputError(f"known features of shape {self.known.shape}, expected [m, D] with the D of the views")
+
+    @property
+    def ranking(self) -> Array:
+        """The ids by falling uncertainty, those of equals ascending."""
+        return np.asarray(self.ids[np.lexsort((self.ids, -self.score))])
+
+    def between(self, low: float, high: float) -> Array:
+        """Return the ids of a window of the ranking, by rank share: 0 is the most uncertain, 1 the least."""
+        size = round(len(self.ids) * round(high - low, 6))
+        start = min(round(len(self.ids) * low), len(self.ids) - size)
+        return self.ranking[start : start + size]
+
+    def by_id(self) -> "Pool":
+        """Return the pool with its slices in ascending order, so that no strategy depends on it."""
+        rows = np.argsort(self.ids)
+        return replace(
+            self,
+            ids=self.ids[rows],
+            score=self.score[rows],
+            patient=None if self.patient is None else self.patient[rows],
+            views=None if self.views is None else self.views.at(rows),
+        )
+
+
+def drawn(source: Array, budget: int, seed: int, name: str = "sample draw") -> Array:
+    """Draw a budget at random; the order of the source does not matter, another name gives another draw.
+
+    Raises
+    ------
+    InputError
+        If the budget is larger than the source.
+    """
+    check_budget(source, budget)
+    return np.asarray(generator(seed, name).permutation(np.sort(source))[:budget])
+
+
+def check_budget(source: Array, budget: int) -> None:
+    """Refuse a budget that its source cannot give."""
+    if not 0 < budget <= len(source):
+        raise InputError(
+            f"a budget of {budget} slices from {len(source)}, expected 1 to {len(source)}: lower the budget"
+        )
