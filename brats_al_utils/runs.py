@@ -24,7 +24,7 @@ from brats_al_utils.network import build, normalisation
 from brats_al_utils.slices import SliceSet
 from brats_al_utils.training import Images, Settings, finetune, predict
 
-PROTOCOL = 1
+PROTOCOL = 2
 """Part of every run's key; raised when the same run no longer gives the same result."""
 
 PREDICTED = (*PARTS[1:], "pool")
@@ -51,6 +51,10 @@ class Run:
         Hyperparameters.
     weights_seed, order_seed : int
         Of the random weights; of batch order and dropout.
+    network : str
+        One of `network.NETWORKS`.
+    views : bool
+        Whether more of what the network makes of the pool is stored: see `Result`.
     protocol : int
         See ``PROTOCOL``.
     """
@@ -65,6 +69,8 @@ class Run:
     settings: Settings
     weights_seed: int
     order_seed: int
+    network: str = "alexnet"
+    views: bool = False
     protocol: int = PROTOCOL
 
     @property
@@ -130,8 +136,9 @@ def compute(
         )
     )
     started = time.perf_counter()
-    network = build(run.start, run.weights_seed, run.freeze).to(device)
-    images = Images.load(slices.pixels, slices.table["label"].to_numpy(), normalisation(run.start), device)
+    network = build(run.start, run.weights_seed, run.freeze, run.network).to(device)
+    expected = normalisation(run.start, run.network)
+    images = Images.load(slices.pixels, slices.table["label"].to_numpy(), expected, device)
     history = finetune(
         network, images, run.ids("training"), run.ids("validation"), run.settings, run.order_seed, after_epoch
     )
