@@ -21,14 +21,28 @@ from brats_al_utils import InputError, __version__
 from brats_al_utils.cohort import PARTS, check_split
 from brats_al_utils.files import write_file
 from brats_al_utils.network import build, normalisation
+from brats_al_utils.seeds import integer
 from brats_al_utils.slices import SliceSet
-from brats_al_utils.training import Images, Settings, finetune, predict
+from brats_al_utils.training import (
+    Images,
+    Settings,
+    augmented_predictions,
+    dropout_layers,
+    dropout_predictions,
+    features,
+    finetune,
+    predict,
+)
 
 PROTOCOL = 2
 """Part of every run's key; raised when the same run no longer gives the same result."""
 
 PREDICTED = (*PARTS[1:], "pool")
 """Slices of which a run stores the probability."""
+
+DROPOUT_PASSES = 20
+VIEW_PASSES = DROPOUT_PASSES + 8 + 1
+"""Passes over the pool of a run that stores views: with dropout, turned and mirrored, for the features."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +102,12 @@ class Run:
         """Image passes of the training, evaluation not counted."""
         return self.settings.epochs * len(self.training)
 
+    @property
+    def evaluation_images(self) -> int:
+        """Image passes of the evaluation: at most, since epochs after a validation AUC of 1 need none."""
+        validation, test, pool = (len(self.ids(part)) for part in PREDICTED)
+        return (self.settings.epochs + 1) * validation + 2 * test + (1 + self.views * VIEW_PASSES) * pool
+
     def ids(self, part: str) -> np.ndarray[Any, Any]:
         """Return the ids of a part's slices, or of the pool's."""
         return np.array(getattr(self, part), np.int64)
@@ -101,8 +121,11 @@ class Result:
     ----------
     run : Run
     arrays : dict of str to np.ndarray
-        ``train_loss`` and ``validation_auc`` [epochs]; ``probability/validation``, ``probability/test`` and
-        ``probability/pool`` [slices]: P(HGG) at the kept epoch. All float64.
+        ``train_loss`` and ``validation_auc`` [epochs]: see `training.History`; ``probability/validation``,
+        ``probability/test`` and ``probability/pool`` [slices]: P(HGG) at the kept epoch; ``probability/test_last``
+        [slices]: after the last epoch. All float64. With views, of the pool's n slices at the kept epoch:
+        ``views/dropout`` [passes, n] and ``views/augmented`` [copies, n], P(HGG) as float64, and ``views/features``
+        [n, D] as float16: see `training.dropout_predictions`, `training.augmented_predictions`, `training.features`.
     best_epoch : int
         The kept epoch, counted from 1.
     seconds : float
@@ -126,7 +149,8 @@ def compute(
     Raises
     ------
     InputError
-        If the run belongs to another slice set, or a patient is in two of its parts.
+        If the run belongs to another slice set, a patient is in two of its parts, or its views need dropout that its
+        network lacks.
     """
     if run.data != slices.fingerprint:
         raise InputError(f"{slices.folder}: fingerprint {slices.fingerprint}, expected {run.data}: open the run's set")
@@ -139,12 +163,24 @@ def compute(
     network = build(run.start, run.weights_seed, run.freeze, run.network).to(device)
     expected = normalisation(run.start, run.network)
     images = Images.load(slices.pixels, slices.table["label"].to_numpy(), expected, device)
-    history = finetune(
-        network, images, run.ids("training"), run.ids("validation"), run.settings, run.order_seed, after_epoch
-    )
-    arrays = {"train_loss": history.train_loss, "validation_auc": history.validation_auc}
+    if run.views:
+        dropout_layers(network)  # refused now rather than after the training
+    arrays = {}
+
+    def told(epoch: int) -> None:
+        if epoch == run.settings.epochs:
+            arrays["probability/test_last"] = predict(network, images, run.ids("test"))
+        after_epoch(epoch)
+
+    history = finetune(network, images, run.ids("training"), run.ids("validation"), run.settings, run.order_seed, told)
+    arrays |= {"train_loss": history.train_loss, "validation_auc": history.validation_auc}
     for part in PREDICTED:
         arrays[f"probability/{part}"] = predict(network, images, run.ids(part))
+    if run.views:
+        pool, seed = run.ids("pool"), integer(run.order_seed, "dropout views")
+        arrays["views/dropout"] = dropout_predictions(network, images, pool, DROPOUT_PASSES, seed)
+        arrays["views/augmented"] = augmented_predictions(network, images, pool)
+        arrays["views/features"] = features(network, images, pool).astype(np.float16)
     return Result(run, arrays, history.best_epoch, time.perf_counter() - started, facts(device))
 
 

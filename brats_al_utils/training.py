@@ -1,4 +1,4 @@
-"""Fine-tune a network on some slices, and predict others."""
+"""Fine-tune a network on some slices, and ask it about others."""
 
 import ctypes
 import platform
@@ -87,7 +87,8 @@ class History:
     Attributes
     ----------
     train_loss, validation_auc : np.ndarray [epochs] of float64
-        Mean cross-entropy of the training batches, and AUC by slice.
+        Mean cross-entropy of the training batches, and AUC by slice. After an AUC of 1, which no later epoch can
+        surpass, that of the last epoch alone is computed; the others are NaN.
     best_epoch : int
         Counted from 1: the one with the highest validation AUC, the earliest of equals; its weights are kept.
     """
@@ -159,6 +160,19 @@ def logits(network: nn.Module, images: torch.Tensor, settings: Settings) -> torc
         return network(images)  # type: ignore[no-any-return]
 
 
+def outputs(forward: Callable[[torch.Tensor], torch.Tensor], images: Images, ids: np.ndarray[Any, Any]) -> torch.Tensor:
+    """Return what a forward pass makes of some slices, computed in float32 and batch by batch; one row a slice."""
+    places = torch.from_numpy(ids).to(images.pixels.device)
+    with torch.inference_mode(), rounding("float32"):
+        return torch.cat([forward(images.batch(batch)) for batch in places.split(EVALUATION_BATCH)])
+
+
+def high_grade(scores: torch.Tensor) -> np.ndarray[Any, Any]:
+    """Return P(HGG) [...] of float64 from logits [..., 2]."""
+    # Softmax in double: 1 - p stays apart from 0 where the uncertainty's logarithm needs it.
+    return np.asarray(scores.double().softmax(-1)[..., 1].cpu().numpy())
+
+
 def predict(network: nn.Module, images: Images, ids: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """Return P(HGG) of some slices, computed in float32.
 
@@ -172,12 +186,120 @@ def predict(network: nn.Module, images: Images, ids: np.ndarray[Any, Any]) -> np
     """
     if not len(ids):
         return np.empty(0)
+    return high_grade(outputs(network.eval(), images, ids))
+
+
+def augmented_predictions(network: nn.Module, images: Images, ids: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return P(HGG) of the copies of some slices: each turned by 0 to 3 quarters, as it is and then mirrored.
+
+    What a square allows of the augmented patches of Zhou et al. 2017 (AIFT) without a new pixel value.
+
+    Parameters
+    ----------
+    ids : np.ndarray [n] of int
+        At least one.
+
+    Returns
+    -------
+    np.ndarray [8, n] of float64
+        The first of the slices themselves, as `predict` returns it.
+    """
     network.eval()
-    places = torch.from_numpy(ids).to(images.pixels.device)
-    with torch.inference_mode(), rounding("float32"):
-        scores = [network(images.batch(batch)) for batch in places.split(EVALUATION_BATCH)]
-        # Softmax in double: 1 - p stays apart from 0 where the uncertainty's logarithm needs it.
-        return np.asarray(torch.cat(scores).double().softmax(1)[:, 1].cpu().numpy())
+
+    def forward(batch: torch.Tensor) -> torch.Tensor:
+        copies = [image.rot90(turns, (2, 3)) for image in (batch, batch.flip(3)) for turns in range(4)]
+        return torch.stack([network(copy.contiguous(memory_format=torch.channels_last)) for copy in copies], dim=1)
+
+    return high_grade(outputs(forward, images, ids)).T
+
+
+def dropout_layers(network: nn.Module) -> list[nn.Dropout]:
+    """Return a network's dropout layers.
+
+    Raises
+    ------
+    InputError
+        If it has none.
+    """
+    layers = [module for module in network.modules() if isinstance(module, nn.Dropout)]
+    if not layers:
+        raise InputError(
+            f"{type(network).__name__} has no dropout, which BALD needs of the network that chooses: let AlexNet, "
+            "GoogLeNet or VGG-16 choose"
+        )
+    return layers
+
+
+def dropout_predictions(
+    network: nn.Module, images: Images, ids: np.ndarray[Any, Any], passes: int, seed: int
+) -> np.ndarray[Any, Any]:
+    """Return P(HGG) of some slices in passes with dropout (Gal and Ghahramani 2016); all else is as in `predict`.
+
+    Parameters
+    ----------
+    ids : np.ndarray [n] of int
+        At least one.
+    passes : int
+    seed : int
+        Of what is dropped.
+
+    Returns
+    -------
+    np.ndarray [passes, n] of float64
+
+    Raises
+    ------
+    InputError
+        If the network has no dropout.
+    """
+    network.eval()
+    for layer in dropout_layers(network):
+        layer.train()
+    with seeded(seed, images.pixels.device):
+        found = [high_grade(outputs(network, images, ids)) for _ in range(passes)]
+    network.eval()
+    return np.stack(found)
+
+
+def features(network: nn.Module, images: Images, ids: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return what enters the last layer of a network, without dropout.
+
+    Parameters
+    ----------
+    ids : np.ndarray [n] of int
+        At least one.
+
+    Returns
+    -------
+    np.ndarray [n, D] of float32
+        D is 4096 of AlexNet and VGG-16, 1024 of GoogLeNet and 512 of ResNet-18.
+    """
+    network.eval()
+    *_, last = (module for module in network.modules() if isinstance(module, nn.Linear))
+    entered: list[torch.Tensor] = []
+
+    def forward(batch: torch.Tensor) -> torch.Tensor:
+        network(batch)
+        return entered.pop()
+
+    with last.register_forward_pre_hook(lambda _, inputs: entered.append(inputs[0])):
+        return np.asarray(outputs(forward, images, ids).cpu().numpy())
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Have torch draw the random numbers of a seed; the process's own go on afterwards as if nothing had been."""
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
+
+
+def start_training(network: nn.Module) -> None:
+    """Have a network drop and normalise as in training; what is frozen keeps its statistics as well."""
+    network.train()
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d) and not module.weight.requires_grad:
+            module.eval()
 
 
 def keep_freed_memory() -> None:
@@ -209,7 +331,7 @@ def finetune(
         Of the order of the batches and of dropout. With the same machine, thread count and torch, the result is the
         same to the bit.
     after_epoch : callable
-        Told the number of epochs done.
+        Told the number of epochs done, while the network is as that epoch has left it.
 
     Raises
     ------
@@ -225,12 +347,11 @@ def finetune(
     order = torch.Generator().manual_seed(seed)
     places = torch.from_numpy(training)
     validation_labels = images.labels.cpu().numpy()[validation]
-    losses, scores = np.zeros(settings.epochs), np.zeros(settings.epochs)
+    losses, scores = np.zeros(settings.epochs), np.full(settings.epochs, np.nan)
     best = {name: torch.empty_like(tensor) for name, tensor in network.state_dict().items()}
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
+    with seeded(seed, device):
         for epoch in range(settings.epochs):
-            network.train()
+            start_training(network)
             total = torch.zeros((), device=device)
             # Copied as a whole: nothing within an epoch makes the processor wait for the GPU.
             shuffled = places[torch.randperm(len(places), generator=order)].to(device, non_blocking=True)
@@ -242,10 +363,12 @@ def finetune(
                     optimiser.step()
                     total += loss.detach() * len(ids)
             losses[epoch] = total.item() / len(places)
-            scores[epoch] = auc(validation_labels, predict(network, images, validation))
-            if scores[epoch] > scores[:epoch].max(initial=-1.0):
+            highest = np.nanmax(scores[:epoch], initial=-1.0)
+            if highest < 1 or epoch + 1 == settings.epochs:
+                scores[epoch] = auc(validation_labels, predict(network, images, validation))
+            if scores[epoch] > highest:
                 for name, tensor in network.state_dict().items():
                     best[name].copy_(tensor)
             after_epoch(epoch + 1)
     network.load_state_dict(best)
-    return History(losses, scores, int(scores.argmax()) + 1)
+    return History(losses, scores, int(np.nanargmax(scores)) + 1)

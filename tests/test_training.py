@@ -51,7 +51,7 @@ def test_it_learns(images: Images) -> None:
     settings = Settings(epochs=30, batch_size=4, learning_rate=0.02, momentum=0.8, weight_decay=0.0)
     history = finetune(small(), images, TRAINING, VALIDATION, settings, seed=0)
     assert history.train_loss[-1] < 0.5 * history.train_loss[0]
-    assert history.validation_auc.max() == 1
+    assert np.nanmax(history.validation_auc) == 1
 
 
 def test_one_step_by_hand(images: Images) -> None:
