@@ -104,15 +104,23 @@ def _is_atypical(seed: int, index: int) -> bool:
     return math.floor((before + 1) * ATYPICAL[grade] + start) > math.floor(before * ATYPICAL[grade] + start)
 
 
-def draw_patient(seed: int, index: int) -> Patient:
-    """Draw the numbers that make a patient; they depend on the seed and the index alone."""
+def draw_patient(seed: int, index: int, atypical: bool | None = None) -> Patient:
+    """Draw the numbers that make a patient; they depend on the seed and the index alone.
+
+    Parameters
+    ----------
+    atypical : bool, optional
+        Whether to make the patient atypical for its grade, whatever the cohort's shares would make of it. Contrast
+        uptake and necrosis keep their places in the ranges they are drawn from; nothing else changes, in particular
+        neither brain nor noise nor which voxels are tumour.
+    """
     rng = generator(seed, "phantom", index, "parameters")
 
     def near(mean: float, deviation: float) -> float:
         return float(mean * np.exp(deviation * np.clip(rng.standard_normal(), -2.5, 2.5)))
 
     grade = grade_of(index)
-    atypical = _is_atypical(seed, index)
+    atypical = _is_atypical(seed, index) if atypical is None else atypical
     enhances = (grade == "HGG") != atypical
     scale = near(0.92, 0.02) * np.array([near(1.0, 0.015) for _ in "xyz"])
     return Patient(
@@ -384,8 +392,8 @@ def _truth(patient: Patient) -> dict[str, Any]:
     return row
 
 
-def _write_patient(folder: Path, patient: Patient, spacing: int, layout: str) -> dict[str, Any]:
-    """Write one patient's folder and return its row of the truth table."""
+def write_patient(folder: Path, patient: Patient, spacing: int, layout: str) -> dict[str, Any]:
+    """Write one patient's folder, where the layout has it, and return its row of the truth table."""
     name = _subject_ids(patient)[layout]
     place = (folder if layout == "2020" else folder / patient.grade) / name
     place.mkdir(parents=True)
@@ -451,7 +459,7 @@ def write_cohort(
         truth, names = [], []
         for index in track(range(patients)):
             patient = draw_patient(seed, index)
-            truth.append(_write_patient(unfinished, patient, spacing, layout))
+            truth.append(write_patient(unfinished, patient, spacing, layout))
             ids = {release: name for release, name in _subject_ids(patient).items() if release in (layout, "2019")}
             names.append({"Grade": patient.grade} | ids)
         releases = ["2017", "2018", "TCGA_TCIA", "2019"] + (["2020"] if layout == "2020" else [])

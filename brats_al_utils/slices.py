@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from hashlib import sha256
@@ -37,6 +37,9 @@ COUNTED_RANGE = 2**16
 
 BALANCED_SHARE = {"HGG": 0.5, "LGG": 1.5}
 """Slices a patient of the balanced set, as a multiple of the imbalanced set's (section 3.4: 10 and 30 for 20)."""
+
+Cut = tuple[pd.DataFrame, np.ndarray[Any, Any], np.ndarray[Any, Any]]
+"""A patient's table, pixels and segmentation: see `cut_case`."""
 
 
 @dataclass(frozen=True)
@@ -228,7 +231,7 @@ def resize(images: np.ndarray[Any, Any], size: int) -> np.ndarray[Any, Any]:
     return np.asarray(np.rint(levels, out=levels).astype(np.uint8))
 
 
-def cut_case(case: pd.Series, rule: SliceRule) -> tuple[pd.DataFrame, np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+def cut_case(case: pd.Series, rule: SliceRule) -> Cut:
     """Cut one patient.
 
     Returns
@@ -359,24 +362,42 @@ def prepare(
         raise InputError("\n".join(problem for found in left_out.values() for problem in found))
     if not skip_bad:
         split_patients(cohort.cases, rule.split_seed)  # refuses too small a cohort before any volume is read
+
+    def cut(threads: int) -> Iterator[Cut]:
+        for case, cutting in each_case(cohort, lambda case: cut_case(case, rule), threads, track):
+            try:
+                yield cutting.result()
+            except InputError as error:
+                if not skip_bad:
+                    raise
+                left_out[case["patient_id"]] = str(error).splitlines()
+
+    with threads_for_cases() as threads:
+        return write_slices(folder, cohort, rule, cut(threads), left_out=left_out)
+
+
+def write_slices(folder: Path, cohort: Cohort, rule: SliceRule, patients: Iterable[Cut], **facts: Any) -> SliceSet:
+    """Write a slice set, one patient after the other.
+
+    Parameters
+    ----------
+    folder : Path
+        As for `prepare`.
+    patients : iterable of (table, pixels, segmentation)
+        As `cut_case` returns them, by patient_id.
+    **facts
+        What else the manifest holds; read when the last patient is written.
+    """
     with new_folder(folder) as partial:
         size = rule.image_size
         pixels = GrowingArray(partial / "pixels.npy", (3, size, size))
         segmentation = GrowingArray(partial / "segmentation.npy", (size, size))
         digest, tables = sha256(), []
-        with threads_for_cases() as threads:
-            for case, cutting in each_case(cohort, lambda case: cut_case(case, rule), threads, track):
-                try:
-                    table, images, labels = cutting.result()
-                except InputError as error:
-                    if not skip_bad:
-                        raise
-                    left_out[case["patient_id"]] = str(error).splitlines()
-                    continue
-                tables.append(table)
-                pixels.append(images)
-                digest.update(images.data)
-                segmentation.append(labels)
+        for table, images, labels in patients:
+            tables.append(table)
+            pixels.append(images)
+            digest.update(images.data)
+            segmentation.append(labels)
         pixels.close()
         segmentation.close()
         table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["patient_id", "grade"])
@@ -398,7 +419,7 @@ def prepare(
                 for (part, grade), group in counts
             ],
             "fewer_slices": fewer_slices(table, rule),
-            "left_out": left_out,
+            **facts,
             "absent": list(cohort.absent),
         }
         (partial / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")

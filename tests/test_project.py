@@ -41,6 +41,7 @@ FLOORS = [
     "pool",
     "sampling",
     "statistics",
+    "outliers",
     "comparison",
     "budgets",
     "training",
