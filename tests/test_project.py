@@ -39,6 +39,7 @@ FLOORS = [
     "network",
     "uncertainty",
     "pool",
+    "competitors",
     "sampling",
     "statistics",
     "outliers",
