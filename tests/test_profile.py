@@ -17,6 +17,7 @@ def test_the_paper_s_values() -> None:
     assert (settings.learning_rate, settings.momentum, settings.weight_decay) == (0.001, 0.8, 0.0001)
     assert (settings.batch_size, paper.epochs, paper.scratch_epochs, paper.n_runs) == (16, 30, 80, 10)
     assert (paper.start, paper.freeze, paper.per_patient, paper.image_size) == ("imagenet", False, 20, 224)
+    assert paper.network == "alexnet"
     assert (paper.channels, paper.patients) == (("t1", "t1ce", "t2"), 0)
 
 
@@ -32,6 +33,8 @@ def test_the_paper_s_values() -> None:
         ({"channels": "flair,t1,t2"}, "channels", ("flair", "t1", "t2")),
         ({"channels": ["flair", "t1", "t2"]}, "channels", ("flair", "t1", "t2")),
         ({"start": "scratch"}, "start", "scratch"),
+        ({"start": "imagenet-trunk-shuffled"}, "start", "imagenet-trunk-shuffled"),
+        ({"network": "vgg16"}, "network", "vgg16"),
     ],
 )
 def test_settings_are_read_in_their_type(settings: dict[str, Any], name: str, value: object) -> None:
@@ -57,6 +60,11 @@ def test_settings_are_read_in_their_type(settings: dict[str, Any], name: str, va
         ({"channels": "t1,t2"}, "channels is .*, expected three of"),
         ({"channels": 3}, "channels is 3, expected"),
         ({"start": "vgg"}, "start is 'vgg', expected one of imagenet, imagenet-trunk, scratch"),
+        ({"network": "vgg"}, "network is 'vgg', expected one of alexnet, googlenet, vgg16, resnet18"),
+        (
+            {"network": "vgg16"},  # smoke starts from AlexNet's trunk
+            "start is 'imagenet-trunk', expected one of imagenet, scratch, imagenet-shuffled for vgg16",
+        ),
         ({"start": "__import__('os').system('true')"}, "expected one of imagenet"),
         ({"spacing": 3}, "spacing is 3, expected 1 or 2 mm"),
         ({"seed": -1}, "seed is -1, expected not negative"),

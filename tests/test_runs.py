@@ -14,7 +14,7 @@ import pytest
 import torch
 from conftest import write_case
 
-from brats_al_utils import InputError
+from brats_al_utils import InputError, training
 from brats_al_utils.cohort import PARTS, read_cohort
 from brats_al_utils.runs import Result, Run, RunStore, compute
 from brats_al_utils.slices import SliceRule, SliceSet, prepare
@@ -153,6 +153,63 @@ def test_a_run_computes_and_repeats_to_the_bit(slice_set: SliceSet) -> None:
     }
     assert first.arrays["probability/test"].shape == (len(run.test),)
     assert {"device", "threads", "torch", "numpy", "commit"} <= set(first.facts)
+
+
+def test_the_test_set_is_predicted_at_the_kept_and_at_the_last_epoch(
+    slice_set: SliceSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, found = run_on(slice_set), {}
+    for kept, scores in {1: [0.9, 0.1], 2: [0.1, 0.9]}.items():
+        told = iter(scores)
+        monkeypatch.setattr(training, "auc", lambda *_, told=told: next(told))
+        found[kept] = compute(run, slice_set, torch.device("cpu"))
+        assert found[kept].best_epoch == kept
+    last = [result.arrays["probability/test_last"] for result in found.values()]
+    np.testing.assert_array_equal(last[0], last[1])
+    np.testing.assert_array_equal(last[1], found[2].arrays["probability/test"])
+    assert (last[0] != found[1].arrays["probability/test"]).any()
+
+
+def test_a_run_with_views(slice_set: SliceSet, tmp_path: Path) -> None:
+    """The views change nothing else, and are kept."""
+    plain = replace(run_on(slice_set), network="googlenet", pool=run_on(slice_set).training)
+    run = replace(plain, views=True)
+    arrays = compute(run, slice_set, torch.device("cpu")).arrays
+    n = len(run.pool)
+    shapes = {name: (values.shape, values.dtype.name) for name, values in arrays.items() if name.startswith("views/")}
+    assert shapes == {
+        "views/dropout": ((20, n), "float64"),
+        "views/augmented": ((8, n), "float64"),
+        "views/features": ((n, 1024), "float16"),
+    }
+    np.testing.assert_array_equal(arrays["views/augmented"][0], arrays["probability/pool"])
+    assert (np.ptp(arrays["views/dropout"], axis=0) > 0).all()
+    without = compute(plain, slice_set, torch.device("cpu")).arrays
+    assert set(without) == set(arrays) - set(shapes)
+    for name, values in without.items():
+        np.testing.assert_array_equal(values, arrays[name])
+    store = RunStore(tmp_path)
+    store.save(Result(run, arrays, 1, 1.0, {}))
+    found = store.load(run)
+    assert found is not None
+    np.testing.assert_array_equal(found.arrays["views/features"], arrays["views/features"])
+
+
+def test_views_of_a_network_without_dropout_are_refused_before_the_training(slice_set: SliceSet) -> None:
+    run = replace(run_on(slice_set), network="resnet18", views=True)
+    told: list[int] = []
+    with pytest.raises(InputError, match="ResNet has no dropout, which BALD needs"):
+        compute(run, slice_set, torch.device("cpu"), told.append)
+    assert told == []
+
+
+def test_image_passes_by_hand() -> None:
+    """Two epochs of 3 slices; 2 of validation after each and with the best weights; 2 of the test set twice."""
+    assert RUN.images == 2 * 3
+    assert RUN.evaluation_images == 3 * 2 + 2 * 2
+    pool = replace(RUN, pool=(0, 1, 2))
+    assert pool.evaluation_images == 10 + 3
+    assert replace(pool, views=True).evaluation_images == 10 + 3 + (20 + 8 + 1) * 3
 
 
 def test_a_run_on_another_slice_set_is_refused(slice_set: SliceSet) -> None:
