@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from scipy.spatial.distance import cdist
 from threadpoolctl import threadpool_limits
 
@@ -25,12 +26,15 @@ COMPONENTS = 64
 """Dimensions in which distances between features are taken."""
 
 UNCERTAIN = 0.5
-"""Share of the pool that MedAL calls uncertain. Its authors keep 30 slices to take 5; of a budget as large as the
-paper's, six times as much would be more than there is."""
+"""Share of the pool that MedAL calls uncertain. Its authors' code keeps 30 images to take 5; six times the paper's
+budget would be more than there is."""
 
 RADII = np.geomspace(0.01, 2, 24)
-"""Radii that ProbCover tries, between features of length 1. Those of a trained network lie close together: the
-smallest of scikit-activeml's own, 0.2, can already be too wide."""
+"""Radii that ProbCover tries, between features of length 1: finer than scikit-activeml's 0.2, 0.4, ..., 2, so that one
+is found however close together a network's features lie."""
+
+MISLEADING = 4440 / 68640
+"""Share of each grade that reverse active learning removes: as many as its authors did (section 2.1.2)."""
 
 
 def seen(pool: Pool) -> Views:
@@ -212,24 +216,21 @@ def medal(pool: Pool, budget: int, seed: int) -> Array:
     return np.asarray(uncertain[chosen])
 
 
-def misleading(views: Views) -> Array:
-    """Return which slices mislead: most of their flipped and rotated copies look like the other grade, bool [n]."""
-    return np.asarray(((views.augmented >= 0.5) != views.label).mean(0) > 0.5)
-
-
 def reverse(pool: Pool, budget: int, seed: int) -> Array:
-    """Remove the slices that mislead and draw from the rest: reverse active learning (Li et al. 2019), for two grades.
+    """Remove the slices that mislead and draw from the rest: reverse active learning (Li et al. 2019).
 
-    They start from all labels and remove patches that look mislabelled, by a network's confidence over rotated copies,
-    in rounds. Among two grades one is always above one half, so here a slice goes if most copies contradict its label,
-    at once. It pays for every label. A budget beyond what is left takes back those that mislead least.
+    They start from all labels and remove the patches that look mislabelled to a network, over rotated copies and in
+    rounds. Here at once: of each grade, the share ``MISLEADING`` whose label the network believes least on average over
+    flipped and rotated copies. By grade, because a network that sees three HGG for one LGG can doubt every LGG. It pays
+    for every label. A budget beyond what is left takes back those that mislead least.
     """
     views = seen(pool)
     check_budget(pool.ids, budget)
-    gone = misleading(views)
-    confidence = np.where(views.label, views.augmented, 1 - views.augmented).mean(0)
+    belief = pd.Series(np.where(views.label, views.augmented, 1 - views.augmented).mean(0))
+    place = belief.groupby(views.label).rank(method="first", pct=True).to_numpy()
+    gone = place <= MISLEADING
     kept = generator(seed, "sample draw").permutation(pool.ids[~gone])
-    back = pool.ids[gone][np.argsort(-confidence[gone], kind="stable")]
+    back = pool.ids[gone][np.argsort(-place[gone], kind="stable")]
     return np.asarray(np.concatenate([kept, back])[:budget])
 
 
