@@ -371,11 +371,11 @@ def test_plan_counts_what_the_paper_needs() -> None:
     transfer = facts["notebooks"]["01_transfer_vs_scratch"]
     assert (transfer["asked"], transfer["distinct"]) == (20, 20)
     assert transfer["training_images"] == 10 * (30 + 80) * 4060
-    assert transfer["evaluation_images"] == 10 * ((31 + 81) * 1320 + 2 * 1320)
+    assert transfer["evaluation_images"] == 10 * ((31 + 81) * 1320 + 2 * 2 * 1320)
     ranges = facts["notebooks"]["02_uncertainty_ranges"]
     assert ranges["distinct"] == 10 * (3 + 8), "a committee of three and eight windows"
     assert ranges["training_images"] == 10 * 30 * 11 * 1218
-    assert ranges["evaluation_images"] == 10 * (11 * (31 * 1320 + 1320) + 3 * 4060)
+    assert ranges["evaluation_images"] == 10 * (11 * (31 * 1320 + 2 * 1320) + 3 * 4060)
     curves = facts["notebooks"]["05_random_vs_uncertainty"]
     assert curves["asked"] == 10 * 2 * (3 + 3 * 8 + 1)
     assert curves["distinct"] == curves["asked"] - 10 * 2, "the placebo at 80 % is the whole middle, as the proposed is"
@@ -419,7 +419,7 @@ def test_the_other_verbs(tmp_path: Path, tiny_cohort: Path) -> None:
     )
     assert json.loads(brats_al(*arguments))["slices"] == 4 * 2 + 3 * 6
     starts = json.loads(brats_al("weights", "--json"))
-    assert [start["start"] for start in starts] == ["imagenet", "imagenet-trunk", "scratch"]
+    assert [start["start"] for start in starts[:3]] == ["imagenet", "imagenet-trunk", "scratch"]
     assert starts[1]["available"], "make setup installs the trunk"
     brats_al("phantom", str(tmp_path / "phantom"), "--patients", "12", "--spacing", "2", "--layout", "2020")
     facts = json.loads(brats_al("cohort", str(tmp_path / "phantom"), "--json"))
