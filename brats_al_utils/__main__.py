@@ -144,9 +144,10 @@ def run(
         raise InputError("--workers, --workers-per-gpu and --scheduler exclude each other: give one")
 
     from brats_al_utils import notebooks
+    from brats_al_utils.plan import PlannedStudy
     from brats_al_utils.profile import profile_of
     from brats_al_utils.status import remember
-    from brats_al_utils.study import open_study
+    from brats_al_utils.study import is_synthetic, open_study
 
     chosen = profile_of(profile, settings_of(pairs))
     paths = notebooks.find(numbers)
@@ -160,11 +161,13 @@ def run(
         "device": device,
         "workers": scheduler or (f"{per_gpu * gpus()}" if per_gpu else str(workers or "")),
     }
-    study = open_study(**parameters, datasets=notebooks.datasets(paths, chosen), skip_bad=skip_bad, track=track)
+    datasets = notebooks.datasets(paths, chosen, is_synthetic(chosen, parameters["data"]))
+    study = open_study(**parameters, datasets=datasets, skip_bad=skip_bad, track=track)
     remember(study.places, parameters, [path.stem for path in paths])
     print(
         f"profile {profile}: {study.cohort_name}, {len(study.slices.table)} slices; outputs in {study.places.outputs}"
     )
+    before = {path.stem for path in study.places.runs.glob("*.safetensors")}
     failures = []
     for path in paths:
         started = time.perf_counter()
@@ -178,6 +181,13 @@ def run(
     print(f"figures and tables in {study.places.figures}")
     if failures:
         raise InputError(f"{', '.join(failures)} not finished: mend what is said above; the same command goes on")
+    asked = PlannedStudy(**vars(study)).runs_of(paths)
+    distinct = {run.key: run for run in asked}
+    saved = 1 - sum(run.images for run in distinct.values()) / max(sum(run.images for run in asked), 1)
+    print(
+        f"{len(asked)} runs asked for, {len(distinct)} distinct, {len(before & distinct.keys())} already there; "
+        f"sharing saved {saved:.0%} of the image passes"
+    )
 
 
 def gpus() -> int:

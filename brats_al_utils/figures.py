@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from brats_al_utils.cohort import GRADES, PARTS
 from brats_al_utils.network import START_NAMES
 from brats_al_utils.slices import SliceSet
+from brats_al_utils.statistics import UNITS, mean_interval
 
 COLUMN, PAGE = 3.5, 7.2
 """Widths in inches of a journal's column and page."""
@@ -382,3 +383,105 @@ def training_curves(history: pd.DataFrame, name: str, folder: Path, caption: str
             title="dot: the epoch kept",
         )
         save(figure, history, name, folder, caption)
+
+
+OVER_STYLES: dict[str, Any] = {
+    "seeds": {"color": PALETTE["blue"], "marker": "o", "ms": 3},
+    "patients": {"color": PALETTE["green"], "marker": "s", "ms": 3},
+    "both": {"color": PALETTE["orange"], "marker": "D", "ms": 3},
+}
+KIND_STYLES: dict[str, Any] = {
+    "atypical": {"color": PALETTE["orange"], "marker": "o", "ms": 4, "ls": "-"},
+    "mislabelled": {"color": PALETTE["blue"], "marker": "s", "ms": 4, "ls": "--"},
+    "corrupted": {"color": PALETTE["green"], "marker": "^", "ms": 4, "ls": "-."},
+}
+
+
+def forest(table: pd.DataFrame, value: str, xlabel: str, name: str, folder: Path, caption: str) -> None:
+    """Draw a value of each arm with its intervals over seeds, over patients and over both, by slice and by patient.
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        From `comparison.intervals` or `comparison.compare` with a column unit; arms in their order.
+    value : str
+        The column of the value: ``auc_mean`` or ``auc_difference``.
+    """
+    arms = list(dict.fromkeys(table["arm"]))
+    with plt.rc_context(STYLE | {"axes.grid.axis": "x"}):
+        figure, grid = plt.subplots(1, 2, figsize=(PAGE, 0.9 + 0.3 * len(arms)), sharey=True)
+        for axes, unit in zip(grid, UNITS, strict=True):
+            rows = table[table["unit"] == unit].set_index("arm").loc[arms]
+            for place, (over, style) in enumerate(OVER_STYLES.items()):
+                y = np.arange(len(arms)) + 0.24 * (place - 1)
+                ends = [rows[value] - rows[f"{over}_low"], rows[f"{over}_high"] - rows[value]]
+                label = {"seeds": "over seeds", "patients": "over patients", "both": "over seeds and patients"}[over]
+                axes.errorbar(rows[value], y, xerr=np.nan_to_num(ends), ls="", capsize=2, lw=0.9, label=label, **style)
+            if value == "auc_difference":
+                axes.axvline(0, color="0.2", lw=0.8)
+            axes.set(title=f"by {unit}", xlabel=xlabel)
+        grid[0].set_yticks(range(len(arms)), arms)
+        grid[0].invert_yaxis()
+        figure.legend(*grid[0].get_legend_handles_labels(), loc="outside upper center", ncols=3, title="95 % interval")
+        save(figure, table, name, folder, caption)
+
+
+def paid_curves(runs: pd.DataFrame, name: str, folder: Path, caption: str) -> None:
+    """Draw test AUC by slice over the labels really paid for, the committee's included.
+
+    Parameters
+    ----------
+    runs : pd.DataFrame
+        As `budgets` takes it: strategy, budget, seed, paid, auc.
+    """
+    rows = []
+    for (strategy, budget), group in runs.groupby(["strategy", "budget"], sort=False):
+        mean, low, high = mean_interval(group["auc"].to_numpy())
+        rows.append((strategy, budget, group["paid"].mean(), mean, low, high))
+    table = pd.DataFrame(rows, columns=["strategy", "budget", "paid", "auc_mean", "ci_low", "ci_high"])
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(figsize=(PAGE, 2.8))
+        for strategy, style in CURVE_STYLES.items():
+            shown = table[table["strategy"] == strategy].sort_values("paid")
+            interval(axes, 100 * shown["paid"], shown, label=strategy, **style)
+        keep_to_auc(axes)
+        axes.set(
+            xlabel="labels paid for (% of the training slices)", ylabel="test AUC by slice\n(95 % interval over runs)"
+        )
+        figure.legend(loc="outside upper center", ncols=3)
+        save(figure, table, name, folder, caption)
+
+
+def dose_response(caught: pd.DataFrame, gains: pd.DataFrame, name: str, folder: Path, caption: str) -> None:
+    """Draw what planted outliers do: how many of them the hardest tenth holds, and what dropping the tails gains.
+
+    Parameters
+    ----------
+    caught : pd.DataFrame
+        kind, dose, mean, low, high (the share of the hardest tenth that was planted) and prevalence (chance).
+    gains : pd.DataFrame
+        kind, dose, auc_difference, both_low, both_high: test AUC of the proposed sampler less that of random.
+    """
+    with plt.rc_context(STYLE):
+        figure, (left, right) = plt.subplots(1, 2, figsize=(PAGE, 2.8))
+        for place, (kind, style) in enumerate(KIND_STYLES.items()):
+            for axes, table, value, ends in (
+                (left, caught, "mean", ("low", "high")),
+                (right, gains, "auc_difference", ("both_low", "both_high")),
+            ):
+                rows = table[table["kind"] == kind].sort_values("dose")
+                error = [rows[value] - rows[ends[0]], rows[ends[1]] - rows[value]]
+                x = 100 * rows["dose"] + 0.15 * (place - 1)
+                axes.errorbar(
+                    x, 100 * rows[value], yerr=100 * np.nan_to_num(error), capsize=2, lw=0.9, label=kind, **style
+                )
+        chance = caught.groupby("dose")["prevalence"].mean()
+        left.plot(100 * chance.index, 100 * chance, color="0.2", ls=":", lw=1.2, label="chance")
+        right.axhline(0, color="0.2", lw=0.8)
+        left.set(ylabel="planted slices in the hardest tenth (%)\n(95 % interval over runs)")
+        right.set(ylabel="test AUC by slice, tails dropped less random\n(points, 95 % over seeds and patients)")
+        for axes in (left, right):
+            axes.set(xlabel="outliers planted in the training set (%)")
+            axes.set_xticks(sorted(100 * caught["dose"].unique()))
+        figure.legend(*left.get_legend_handles_labels(), loc="outside upper center", ncols=4)
+        save(figure, caught.merge(gains, on=["kind", "dose"]), name, folder, caption)

@@ -15,13 +15,14 @@ from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 from tqdm import tqdm
 
-from brats_al_utils import InputError
+from brats_al_utils import InputError, competitors, network, outliers, sampling
+from brats_al_utils import arms as arms_module
+from brats_al_utils.arms import Arm
 from brats_al_utils.executors import ATTEMPTS
 from brats_al_utils.files import beside
 from brats_al_utils.places import ROOT, Places
 from brats_al_utils.profile import Profile
-from brats_al_utils.sampling import WINDOWS
-from brats_al_utils.study import DATASETS, Arm
+from brats_al_utils.study import DATASETS
 
 FOLDER = ROOT / "notebooks"
 
@@ -49,17 +50,19 @@ def tagged(path: Path, tag: str) -> str:
     return next((str(cell.source) for cell in cells if tag in cell.metadata.get("tags", [])), "")
 
 
-def arms(path: Path, profile: Profile) -> list[Arm]:
-    """Return the arms that a notebook compares: those of its cell tagged ``arms``."""
-    study = types.SimpleNamespace(profile=profile)
-    names: dict[str, Any] = {"Arm": Arm, "DATASETS": DATASETS, "WINDOWS": WINDOWS, "study": study}
+def arms(path: Path, profile: Profile, synthetic: bool) -> list[Arm]:
+    """Return the arms that a notebook compares on a synthetic or another cohort: those of its cell tagged ``arms``."""
+    study = types.SimpleNamespace(profile=profile, synthetic=synthetic)
+    names: dict[str, Any] = {"DATASETS": DATASETS, "study": study}
+    for module in (arms_module, competitors, network, outliers, sampling):  # what such a cell may name
+        names |= vars(module)
     exec(tagged(path, "arms"), names)  # noqa: S102 - a cell of this checkout, which `run` executes as well
     return list(names.get("arms", []))
 
 
-def datasets(paths: Iterable[Path], profile: Profile) -> list[str]:
+def datasets(paths: Iterable[Path], profile: Profile, synthetic: bool) -> list[str]:
     """Return which slice sets some notebooks need."""
-    needed = (arm.dataset for path in paths for arm in arms(path, profile))
+    needed = (arm.dataset for path in paths for arm in arms(path, profile, synthetic))
     return list(dict.fromkeys([DATASETS[0], *needed]))
 
 

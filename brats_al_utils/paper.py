@@ -8,6 +8,7 @@ from importlib.resources import files
 import numpy as np
 import pandas as pd
 
+from brats_al_utils.comparison import compare, intervals, patient_pairs
 from brats_al_utils.network import STARTS
 from brats_al_utils.statistics import mean_interval
 
@@ -15,6 +16,7 @@ REPRODUCED, NOT_REPRODUCED, CANNOT_TELL = "reproduced", "not reproduced", "canno
 NOT_APPLICABLE = "not applicable on a synthetic cohort"
 VERDICTS = (REPRODUCED, NOT_REPRODUCED, CANNOT_TELL, NOT_APPLICABLE)
 COLUMNS = ["id", "section", "printed", "recomputed", "ours", "ci_low", "ci_high", "verdict", "rule"]
+EVIDENCE = ["patients_low", "patients_high", "paired_p", "could_tell"]
 RUN_COLUMNS = ["seed", "cohort", "unit", "auc", "key", "dataset", "start", "strategy", "share", "examples"]
 COST_COLUMNS = ["arm", "dataset", "seed", "chosen", "paid", "share"]
 
@@ -285,6 +287,43 @@ def scorecard(runs: pd.DataFrame, cost: pd.DataFrame, synthetic: bool) -> pd.Dat
         given = output_width(*geometry)
         add_arithmetic(id_, layer, f"192x{given}x{given}", width, given)
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def patient_evidence(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return what the patients say of each AUC and gain: how far it would move with others, and what could be told.
+
+    Parameters
+    ----------
+    scores : pd.DataFrame
+        dataset, cohort, arm (as in ``ARMS``, or a strategy at 30 %), seed, patient_id, label, score; a row a slice.
+
+    Returns
+    -------
+    pd.DataFrame
+        id; patients_low, patients_high: 95 % interval over patients (AUCs as shares, gains in points); paired_p: of a
+        gain, Obuchowski's test by patients; could_tell: whether a gain of the printed size would be found with a
+        probability of 80 %, and from which size on.
+    """
+    sets = scores.groupby(["dataset", "cohort"], sort=False)
+    pairs = {key: patient_pairs(rows, "slice") for key, rows in sets}
+    limits = {key: intervals(of_set).set_index("arm") for key, of_set in pairs.items()}
+    found = []
+    results, claims = published_results().set_index("id"), published_claims().set_index("id")
+    for id_, (dataset, cohort) in results[["dataset", "cohort"]].iterrows():
+        arm = str(id_).split(".")[1]
+        if (dataset, cohort) in pairs and arm in pairs[dataset, cohort].arms:
+            row = limits[dataset, cohort].loc[arm]
+            found.append((id_, row["patients_low"], row["patients_high"], np.nan, ""))
+    for id_, (dataset, cohort, *pair) in GAINS.items():
+        if (dataset, cohort) in pairs and set(pair) <= set(pairs[dataset, cohort].arms):
+            row = compare(pairs[dataset, cohort], [(pair[0], pair[1])]).iloc[0]
+            texts = map(str, claims.loc[id_, ["printed", "recomputed_from_the_tables"]])
+            (printed, *_) = [float(text) for text in texts if re.fullmatch(r"-?\d+(\.\d+)?", text)]
+            least = 100 * row["detectable"]
+            answer = "yes" if least <= abs(printed) else "no"
+            ends = 100 * row["patients_low"], 100 * row["patients_high"]
+            found.append((id_, *ends, row["p_patients"], f"{answer}, from {least:.1f} points on"))
+    return pd.DataFrame(found, columns=["id", *EVIDENCE])
 
 
 def verdict_counts(card: pd.DataFrame) -> pd.DataFrame:

@@ -50,6 +50,8 @@ class Profile:
         Of the uncertainty: see `uncertainty.score`.
     budget_base : {"training", "paper"}
         What the budgets are shares of: the training slices, or, as in Table 5, all slices where the set is balanced.
+    doses : tuple of float
+        Shares of the training data that are planted outliers, on a synthetic cohort (notebook 07).
     n_runs : int
         Runs of each arm.
     hold : tuple of str
@@ -84,6 +86,7 @@ class Profile:
     pairs: str = "ordered"
     aggregate: str = "sum"
     budget_base: str = "training"
+    doses: tuple[float, ...] = (0.0, 0.05, 0.1)
     n_runs: int = 10
     hold: tuple[str, ...] = ()
     seed: int = 0
@@ -121,6 +124,7 @@ class Profile:
             "aggregate": (self.aggregate in AGGREGATES, f"one of {', '.join(AGGREGATES)}"),
             "budget_base": (self.budget_base in BUDGET_BASES, f"one of {', '.join(BUDGET_BASES)}"),
             "hold": (set(self.hold) <= set(SOURCES), f"none or some of {', '.join(SOURCES)}"),
+            "doses": (all(0 <= dose <= 1 for dose in self.doses), "shares from 0 to 1"),
             "learning_rate": (0 < self.learning_rate < np.inf, "a positive number"),
         }
         for name, (good, what) in expected.items():
@@ -169,6 +173,7 @@ PROFILES = {
         start="imagenet-trunk",
         epochs=1,
         scratch_epochs=2,
+        doses=(0.0, 0.1),
         n_runs=2,
     ),
     "demo": Profile(

@@ -13,7 +13,7 @@ from brats_al_utils.places import Places
 from brats_al_utils.plan import PlannedStudy
 from brats_al_utils.profile import profile_of
 from brats_al_utils.runs import Run, RunStore
-from brats_al_utils.study import open_study
+from brats_al_utils.study import is_synthetic, open_study
 
 SAME_STUDY = ("profile", "data", "out", "settings")
 """Parameters of `run` that say which study it is; the others only where and how fast."""
@@ -75,8 +75,9 @@ def status(places: Places) -> Status:
     parameters = last["parameters"] | {"workers": ""}
     paths = notebooks.find(last["notebooks"])
     profile = profile_of(parameters["profile"], parameters["settings"])
-    study = open_study(**parameters, datasets=notebooks.datasets(paths, profile))
-    runs = PlannedStudy(**vars(study)).runs([arm for path in paths for arm in notebooks.arms(path, study.profile)])
+    synthetic = is_synthetic(profile, parameters["data"])
+    study = open_study(**parameters, datasets=notebooks.datasets(paths, profile, synthetic))
+    runs = PlannedStudy(**vars(study)).runs_of(paths)
     return count(study.store, list({run.key: run for run in runs}.values()))
 
 
@@ -84,7 +85,7 @@ def running(store: RunStore, run: Run) -> bool:
     """Whether a living process has claimed a run; shown only, so the clocks of two machines may differ a little."""
     path = store.claim(run)
     owner = owner_of(path)
-    return owner is not None and not owner.dead and time.time() - path.stat().st_mtime < STALE
+    return owner is not None and not owner.dead and abs(time.time() - path.stat().st_mtime) < STALE
 
 
 def count(store: RunStore, runs: list[Run]) -> Status:

@@ -3,8 +3,8 @@
 import json
 import time
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -14,17 +14,19 @@ import pandas as pd
 from filelock import FileLock
 
 from brats_al_utils import InputError
-from brats_al_utils.cohort import FILES, PARTS, TRUTH_FILE, Cohort, read_cohort
+from brats_al_utils.arms import ALL, ROUND_SHARE, Arm, planted_outliers
+from brats_al_utils.cohort import FILES, PARTS, TRUTH_FILE, Cohort, find_root, read_cohort
 from brats_al_utils.executors import Task, carry_out, executor_of
 from brats_al_utils.files import write_file
 from brats_al_utils.network import START_NAMES, initial_state
+from brats_al_utils.outliers import plant
 from brats_al_utils.phantom import write_cohort
 from brats_al_utils.places import Places, find_data
-from brats_al_utils.pool import Pool
+from brats_al_utils.pool import Pool, Views
 from brats_al_utils.profile import Profile, profile_of
 from brats_al_utils.progress import Note, Track, TrainingProgress, noted
 from brats_al_utils.runs import Result, Run, RunStore
-from brats_al_utils.sampling import DISCARDED, NEEDS_NO_SCORE, select
+from brats_al_utils.sampling import DISCARDED, PAYS_ALL, select
 from brats_al_utils.seeds import integer
 from brats_al_utils.slices import SliceRule, SliceSet, open_slices, prepare
 from brats_al_utils.statistics import UNITS, auc, by_unit
@@ -37,40 +39,11 @@ COHORTS = PARTS[1:]
 DATASETS = ("imbalanced", "balanced")
 """Slice sets of the same patients: section 2.2.1, and section 3.4."""
 
-Results = dict[tuple["Arm", int], Result]
+Ids = np.ndarray[Any, Any]
+"""Ids of slices, ascending."""
+
+Results = dict[tuple[Arm, int], Result]
 """Results by arm and run number."""
-
-
-@dataclass(frozen=True)
-class Arm:
-    """One of the ways of training that a section compares.
-
-    Attributes
-    ----------
-    name : str
-        As in the tables.
-    start : str
-        One of `network.STARTS`.
-    epochs : int
-    strategy : str
-        ``all`` to train on every training slice, or one of `sampling.STRATEGIES`.
-    share : float
-        Budget of the strategy, as a share of the training slices.
-    dataset : str
-        One of ``DATASETS``.
-    """
-
-    name: str
-    start: str
-    epochs: int
-    strategy: str = "all"
-    share: float = 1.0
-    dataset: str = "imbalanced"
-
-    @property
-    def needs_committee(self) -> bool:
-        """Whether its slices are chosen by uncertainty."""
-        return self.strategy not in ("all", *NEEDS_NO_SCORE)
 
 
 @dataclass(frozen=True)
@@ -90,6 +63,11 @@ class Study:
         return self.sets[DATASETS[0]]
 
     @property
+    def synthetic(self) -> bool:
+        """Whether the patients are phantoms."""
+        return self.slices.synthetic
+
+    @property
     def store(self) -> RunStore:
         """Where the results are kept."""
         return RunStore(self.places.runs)
@@ -97,16 +75,22 @@ class Study:
     @property
     def image_folder(self) -> Path:
         """Where figures that show patients go: among the others for phantoms, out of git's sight for real patients."""
-        return self.places.figures if self.slices.synthetic else self.places.outputs / "images"
+        return self.places.figures if self.synthetic else self.places.outputs / "images"
 
     @property
     def cohort_name(self) -> str:
         """The cohort, as every figure names it."""
         patients = self.slices.table["patient_id"].nunique()
-        if self.slices.synthetic:
+        if self.synthetic:
             return f"synthetic cohort ({patients} patients)"
         release = self.slices.manifest["release"]
         return f"{'cohort' if release == 'unknown' else 'BraTS ' + release} ({patients} patients)"
+
+    def with_sets_of(self, arms: Iterable[Arm]) -> "Study":
+        """Return the study with the slice sets that some arms need beside those that are open."""
+        missing = [arm.dataset for arm in arms if arm.dataset not in self.sets]
+        with FileLock(self.places.outputs / ".preparing.lock"):
+            return replace(self, sets=open_sets(self.cohort, self.profile, self.places, missing, self.sets))
 
     def caption(self, arms: Iterable[Arm] = ()) -> str:
         """Return what every figure says of its origin: cohort, starts and number of runs."""
@@ -125,12 +109,16 @@ class Study:
         self,
         dataset: str,
         number: int,
-        training: np.ndarray[Any, Any],
+        training: Ids,
         start: str,
         settings: Settings,
         pool: bool = False,
+        **more: Any,
     ) -> Run:
-        """Return the run of this number on some slices; runs of one number share their seeds."""
+        """Return the run of this number on some slices; runs of one number share their seeds.
+
+        ``more`` are fields of `runs.Run`: network, freeze and views.
+        """
         slices = self.sets[dataset]
         none = np.array([], np.int64)
         parts = (training, slices.ids("validation"), slices.ids("test"), slices.ids("training") if pool else none)
@@ -142,40 +130,85 @@ class Study:
             test,
             pool_ids,
             start,
-            self.profile.freeze and start != "scratch",
+            (more.pop("freeze", False) or self.profile.freeze) and start != "scratch",
             settings,
             self.seed(number, "weights"),
             self.seed(number, "batch order"),
+            **{"network": self.profile.network} | more,
         )
 
-    def labelled(self, dataset: str, number: int) -> np.ndarray[Any, Any]:
+    def labelled(self, dataset: str, number: int) -> Ids:
         """Return the ids of the random slices that the committee is trained on (section 2.2.4, step 1)."""
         pool = self.sets[dataset].ids("training")
         count = round(self.profile.labelled_share * len(pool))
         return select("random", Pool(pool, np.zeros(len(pool))), count, self.seed(number, "labelled subset"))
 
-    def committee(self, dataset: str, number: int) -> list[Run]:
-        """Return the committee's runs: the same slices, one learning rate each."""
-        training = self.labelled(dataset, number)
+    def committee(self, dataset: str, number: int, labelled: Ids) -> list[Run]:
+        """Return the committee's runs: the same labelled slices, one learning rate each."""
         settings = [self.profile.training_settings(self.profile.epochs, rate) for rate in self.profile.committee_rates]
-        return [self.run(dataset, number, training, self.profile.start, member, pool=True) for member in settings]
+        return [self.run(dataset, number, labelled, self.profile.start, member, pool=True) for member in settings]
 
-    def pool(self, dataset: str, number: int) -> Pool:
-        """Return the training slices with the uncertainty that the committee of this number gives them.
+    def query(self, dataset: str, number: int, labelled: Ids) -> Run:
+        """Return the run of the query network, of which strategies other than the paper's ask more than a score."""
+        settings = self.profile.training_settings(self.profile.epochs)
+        return self.run(dataset, number, labelled, self.profile.start, settings, pool=True, views=True)
+
+    def choosers(self, arm: Arm, number: int, labelled: Ids) -> list[Run]:
+        """Return the runs that must be there before an arm's slices can be chosen."""
+        committee = self.committee(arm.dataset, number, labelled) if arm.needs_score else []
+        return [*committee, *([self.query(arm.dataset, number, labelled)] if arm.needs_views else [])]
+
+    def stored(self, runs: Iterable[Run]) -> list[Result]:
+        """Return the results of runs that were trained before.
 
         Raises
         ------
         InputError
-            If the committee is not trained yet.
+            If one of them was not.
         """
-        results = [self.store.load(run) for run in self.committee(dataset, number)]
+        results = [self.store.load(run) for run in runs]
         if None in results:
-            raise InputError(
-                f"the {dataset} set's committee {number + 1} is not trained: call train with its arms first"
-            )
-        high = np.stack([result.arrays["probability/pool"] for result in results if result])
-        probability = np.stack([1 - high, high], axis=-1)
-        return Pool(self.sets[dataset].ids("training"), score(probability, self.profile.pairs, self.profile.aggregate))
+            raise InputError("the networks that choose the slices are not trained yet: call train with the arms first")
+        return [result for result in results if result]
+
+    def uncertainty(self, dataset: str, number: int, labelled: Ids) -> np.ndarray[Any, Any]:
+        """Return what the committee of this number makes of each training slice (section 2.2.3)."""
+        results = self.stored(self.committee(dataset, number, labelled))
+        high = np.stack([result.arrays["probability/pool"] for result in results])
+        return score(np.stack([1 - high, high], axis=-1), self.profile.pairs, self.profile.aggregate)
+
+    def views(self, dataset: str, number: int, labelled: Ids) -> Views:
+        """Return what the query network of this number says of each training slice."""
+        (result,) = self.stored([self.query(dataset, number, labelled)])
+        slices = self.sets[dataset]
+        return Views(
+            result.arrays["probability/pool"],
+            result.arrays["views/dropout"],
+            result.arrays["views/augmented"],
+            result.arrays["views/features"].astype(np.float32),
+            slices.table["label"].to_numpy()[slices.ids("training")],
+        )
+
+    def pool(self, arm: Arm, number: int, labelled: Ids, without: Ids) -> Pool:
+        """Return the training slices that an arm can choose from.
+
+        Parameters
+        ----------
+        labelled : np.ndarray of int
+            What the networks that choose were trained on.
+        without : np.ndarray of int
+            Slices that are not to be chosen again.
+        """
+        slices = self.sets[arm.dataset]
+        ids = slices.ids("training")
+        left = np.flatnonzero(~np.isin(ids, without))
+        uncertainty = self.uncertainty(arm.dataset, number, labelled) if arm.needs_score else np.zeros(len(ids))
+        patient = slices.table["patient_id"].to_numpy(str)[ids]
+        if not arm.needs_views:
+            return Pool(ids[left], uncertainty[left], patient[left])
+        views = self.views(arm.dataset, number, labelled)
+        known = views.features[np.isin(ids, without)]
+        return Pool(ids[left], uncertainty[left], patient[left], views.at(left), known)
 
     def ranking(self, dataset: str = DATASETS[0]) -> pd.DataFrame:
         """Return who is uncertain: one row for each training slice and run.
@@ -184,16 +217,19 @@ class Study:
         -------
         pd.DataFrame
             slice_id, seed, uncertainty, rank_share (0: most uncertain), tenth (hardest, between or easiest),
-            patient_id, grade, tumour_mm2, position; on a synthetic cohort also atypical, from its truth table.
+            patient_id, grade, tumour_mm2, position; on a synthetic cohort also atypical, from its truth table; on a
+            set with planted outliers also planted.
         """
-        columns = ["patient_id", "grade", "tumour_mm2", "position"]
-        table = self.sets[dataset].table[columns]
-        if self.cohort.synthetic:
+        columns = ["patient_id", "grade", "tumour_mm2", "position", "planted"]
+        table = self.sets[dataset].table
+        table = table[[column for column in columns if column in table]]
+        if self.synthetic and "planted" not in table:
             truth = pd.read_csv(self.cohort.root / TRUTH_FILE).set_index("patient_id")["atypical"]
             table = table.assign(atypical=table["patient_id"].map(truth))
         frames = []
         for number in range(self.profile.n_runs):
-            pool = self.pool(dataset, number)
+            ids = self.sets[dataset].ids("training")
+            pool = Pool(ids, self.uncertainty(dataset, number, self.labelled(dataset, number)))
             scores = pd.Series(pool.score, pool.ids)[pool.ranking]
             share = (np.arange(len(scores)) + 0.5) / len(scores)
             tenth = np.select([share < DISCARDED, share > 1 - DISCARDED], ["hardest", "easiest"], "between")
@@ -217,57 +253,99 @@ class Study:
         rows = [
             (arm.name, arm.dataset, arm.share, self.budget(arm), self.can_be_drawn(arm))
             for arm in arms
-            if arm.strategy != "all"
+            if arm.strategy != ALL
         ]
         return pd.DataFrame(rows, columns=["arm", "dataset", "share", "examples", "can_be_drawn"])
 
     def can_be_drawn(self, arm: Arm) -> bool:
         """Whether an arm's budget is there to be drawn."""
-        ids = self.sets[arm.dataset].ids("training")
+        slices, budget = self.sets[arm.dataset], self.budget(arm)
+        ids = slices.ids("training")
+        if arm.strategy == ALL or arm.in_rounds or arm.needs_views:
+            return 0 < budget <= len(ids)
         try:
-            return (
-                arm.strategy == "all"
-                or len(select(arm.strategy, Pool(ids, np.zeros(len(ids))), self.budget(arm), 0)) > 0
+            select(
+                arm.strategy, Pool(ids, np.zeros(len(ids)), slices.table["patient_id"].to_numpy(str)[ids]), budget, 0
             )
         except InputError:
             return False
+        return True
 
-    def chosen(self, arm: Arm, number: int) -> np.ndarray[Any, Any]:
-        """Return the ids of the slices that an arm is trained on in the run of this number."""
-        ids = self.sets[arm.dataset].ids("training")
-        if arm.strategy == "all":
-            return ids
-        pool = self.pool(arm.dataset, number) if arm.needs_committee else Pool(ids, np.zeros(len(ids)))
+    def chosen(self, arm: Arm, number: int) -> Ids:
+        """Return the ids of the slices that an arm chooses in the run of this number."""
+        if arm.strategy == ALL:
+            return self.sets[arm.dataset].ids("training")
+        if arm.in_rounds:
+            return self.after_rounds(arm, number, arm.rounds)
+        labelled = self.labelled(arm.dataset, number)
+        pool = self.pool(arm, number, labelled, without=labelled[:0])
         return select(arm.strategy, pool, self.budget(arm), self.seed(number, "sample draw"))
 
+    def after_rounds(self, arm: Arm, number: int, rounds: int) -> Ids:
+        """Return the ids that an arm has labelled after some rounds; the first is random."""
+        ids = self.sets[arm.dataset].ids("training")
+        counts = [round(ROUND_SHARE * len(ids) * done) for done in range(rounds + 1)]
+        labelled = select("random", Pool(ids, np.zeros(len(ids))), counts[1], self.seed(number, "labelled subset"))
+        for done in range(1, rounds):
+            pool = self.pool(arm, number, labelled, without=labelled)
+            seed = integer(self.seed(number, "sample draw"), "round", done)
+            added = select(arm.strategy, pool, counts[done + 1] - counts[done], seed)
+            labelled = np.union1d(labelled, added)
+        return labelled
+
+    def training_ids(self, arm: Arm, number: int) -> Ids:
+        """Return the ids of the slices that an arm is trained on."""
+        chosen = self.chosen(arm, number)
+        return np.union1d(chosen, self.labelled(arm.dataset, number)) if arm.with_labelled else chosen
+
     def train(self, arms: Sequence[Arm]) -> Results:
-        """Return the results of every arm's runs; only what the store lacks is trained, the committees first.
+        """Return the results of every arm's runs; only what the store lacks is trained, who chooses first.
 
         Arms whose budget cannot be drawn are left out. Shows how many runs were asked for, how many of them are
         distinct and how many were there already.
         """
-        members = self.committees(arms)
-        if members:
-            self.compute(members, "committee runs")
+        for what, named in self.choosing(arms):
+            self.compute(named, what)
         wanted = self.wanted(arms)
         results = self.compute(
             [(self.describe(arm.name, number), run) for (arm, number), run in wanted.items()], "runs"
         )
         return {place: results[run.key] for place, run in wanted.items()}
 
+    def choosing(self, arms: Sequence[Arm]) -> Iterator[tuple[str, list[tuple[str, Run]]]]:
+        """Yield the runs of the networks that choose slices, in the order in which they can be trained.
+
+        Those at once first, then those of each round, whose slices follow from the round before. Each with its
+        description.
+        """
+        numbers = range(self.profile.n_runs)
+        at_once = dict.fromkeys((arm.dataset, arm.needs_score, arm.needs_views) for arm in arms if not arm.in_rounds)
+        named = []
+        for dataset, needs_score, needs_views in at_once:
+            for number in numbers:
+                labelled = self.labelled(dataset, number)
+                committee = self.committee(dataset, number, labelled) if needs_score else []
+                named += [(self.describe(f"{dataset} committee", number), run) for run in committee]
+                if needs_views:
+                    named.append(
+                        (self.describe(f"{dataset} query network", number), self.query(dataset, number, labelled))
+                    )
+        if named:
+            yield "committee runs", named
+        for done in range(1, max((arm.rounds for arm in arms), default=1)):
+            named = [
+                (self.describe(f"{arm.name}, round {done}", number), run)
+                for arm in arms
+                if arm.rounds > done
+                for number in numbers
+                for run in self.choosers(arm, number, self.after_rounds(arm, number, done))
+            ]
+            if named:
+                yield f"runs of round {done}", named
+
     def describe(self, name: str, number: int) -> str:
         """Return how a run is named while it is trained."""
         return f"{name}, run {number + 1} of {self.profile.n_runs}"
-
-    def committees(self, arms: Iterable[Arm]) -> list[tuple[str, Run]]:
-        """Return the committee runs that some arms need, each with its description."""
-        datasets = dict.fromkeys(arm.dataset for arm in arms if arm.needs_committee)
-        return [
-            (self.describe(f"{dataset} committee", number), run)
-            for dataset in datasets
-            for number in range(self.profile.n_runs)
-            for run in self.committee(dataset, number)
-        ]
 
     def wanted(self, arms: Sequence[Arm]) -> dict[tuple[Arm, int], Run]:
         """Return the runs of some arms; those whose budget cannot be drawn are left out."""
@@ -276,7 +354,11 @@ class Study:
         for number in range(self.profile.n_runs):
             for arm in drawable:
                 settings = self.profile.training_settings(arm.epochs)
-                wanted[arm, number] = self.run(arm.dataset, number, self.chosen(arm, number), arm.start, settings)
+                training = self.training_ids(arm, number)
+                network = arm.network or self.profile.network
+                wanted[arm, number] = self.run(
+                    arm.dataset, number, training, arm.start, settings, network=network, freeze=arm.freeze
+                )
         return wanted
 
     def compute(self, named: Sequence[tuple[str, Run]], what: str) -> dict[str, Result]:
@@ -308,17 +390,21 @@ class Study:
                 f"{len(failures)} of {len(distinct)} {what} are missing; the others are kept, start again to go on:\n"
                 + "\n".join(lines)
             )
+        trained = [results[task.run.key].arrays["validation_auc"] for task in tasks]
+        skipped = int(sum(np.isnan(scores).sum() for scores in trained))
         note.show(
             f"{len(named)} {what} asked for, {len(distinct)} distinct, {len(distinct) - len(missing)} already there, "
-            f"{len(missing)} trained in {time.perf_counter() - started:.0f} s.",
+            f"{len(missing)} trained in {time.perf_counter() - started:.0f} s"
+            + (f" ({skipped} evaluations of epochs that could not be kept were skipped)" if skipped else "")
+            + ".",
             last=True,
         )
         return results
 
-    def predictions(self, arm: Arm, result: Result, part: str) -> pd.DataFrame:
-        """Return patient_id, label and score, P(HGG), of a part's slices, by slice id."""
+    def predictions(self, arm: Arm, result: Result, part: str, last_epoch: bool = False) -> pd.DataFrame:
+        """Return patient_id, label and score, P(HGG) at the kept or the last epoch, of a part's slices by slice id."""
         table = self.sets[arm.dataset].table.iloc[result.run.ids(part)][["patient_id", "label"]]
-        return table.assign(score=result.arrays[f"probability/{part}"])
+        return table.assign(score=result.arrays[f"probability/{part}" + "_last" * last_epoch])
 
     def evaluate(self, results: Results) -> pd.DataFrame:
         """Return one row for each run, cohort and unit.
@@ -402,16 +488,18 @@ class Study:
         Returns
         -------
         pd.DataFrame
-            arm, dataset, seed; labelled, chosen and paid (their union), in slices; share (paid, of the training
-            slices); patients (touched by a paid slice) and patient_share; validation (slices, labelled as well).
+            arm, dataset, seed; labelled (before any is chosen), chosen and paid (their union; every slice, where a
+            strategy asks for every label), in slices; share (paid, of the training slices); patients (touched by a
+            paid slice) and patient_share; validation (slices, labelled as well).
         """
         slices = self.sets[arm.dataset]
         pool, rows = slices.ids("training"), []
         patient = slices.table["patient_id"].to_numpy()
         for number in range(self.profile.n_runs):
-            labelled = self.labelled(arm.dataset, number) if arm.needs_committee else np.array([], int)
             chosen = self.chosen(arm, number)
-            paid = np.union1d(labelled, chosen)
+            before = (arm.needs_score or arm.needs_views or arm.with_labelled) and not arm.in_rounds
+            labelled = self.labelled(arm.dataset, number) if before else chosen[:0]
+            paid = pool if arm.strategy in PAYS_ALL else np.union1d(labelled, chosen)
             patients = len(np.unique(patient[paid]))
             rows.append(
                 {
@@ -440,6 +528,12 @@ def open_cohort(profile: Profile, places: Places, data: str | Path, track: Track
     return read_cohort(folder)
 
 
+def is_synthetic(profile: Profile, data: str | Path) -> bool:
+    """Whether the cohort of a study is, or will be, made of phantoms."""
+    folder = find_data(profile, data)
+    return folder is None or (find_root(folder) / TRUTH_FILE).exists()
+
+
 def open_study(
     profile: str = "demo",
     data: str | Path = "",
@@ -466,7 +560,8 @@ def open_study(
     workers : str or int
         Where its runs are computed: see `executors.executor_of`.
     datasets : sequence of str
-        Which of ``DATASETS`` it uses.
+        Which of ``DATASETS`` it uses, and which sets with planted outliers (`arms.planted_name`), for which the
+        cohort must be synthetic.
     skip_bad : bool
         Cut the slice sets without the patients that have a problem; a set that is there already is used as it is.
     track : callable
@@ -487,11 +582,28 @@ def open_study(
     places.make()
     with FileLock(places.outputs / ".preparing.lock"):  # a second driver waits, and finds what the first has cut
         cohort = open_cohort(chosen, places, data, track)
-        sets = {
-            dataset: open_slice_set(cohort, chosen.slice_rule(balanced=dataset == "balanced"), places, skip_bad, track)
-            for dataset in datasets
-        }
+        sets = open_sets(cohort, chosen, places, [DATASETS[0], *datasets], {}, skip_bad, track)
     return Study(chosen, places, cohort, sets, device, str(workers))
+
+
+def open_sets(
+    cohort: Cohort,
+    profile: Profile,
+    places: Places,
+    datasets: Iterable[str],
+    sets: Mapping[str, SliceSet],
+    skip_bad: bool = False,
+    track: Track = noted,
+) -> dict[str, SliceSet]:
+    """Return some slice sets beside those that are open, each cut now or found among the outputs; imbalanced first."""
+    sets = dict(sets)
+    for dataset in dict.fromkeys(datasets):
+        if planted := planted_outliers(dataset):
+            sets[dataset] = open_planted(cohort, sets[DATASETS[0]], *planted, profile.phantom_seed, places)
+        else:
+            rule = profile.slice_rule(balanced=dataset == "balanced")
+            sets[dataset] = open_slice_set(cohort, rule, places, skip_bad, track)
+    return sets
 
 
 def open_slice_set(cohort: Cohort, rule: SliceRule, places: Places, skip_bad: bool, track: Track) -> SliceSet:
@@ -504,3 +616,10 @@ def open_slice_set(cohort: Cohort, rule: SliceRule, places: Places, skip_bad: bo
     if folder.exists():
         return open_slices(folder)
     return prepare(cohort, rule, folder, skip_bad, track)
+
+
+def open_planted(cohort: Cohort, slices: SliceSet, kind: str, dose: float, seed: int, places: Places) -> SliceSet:
+    """Return a slice set with planted outliers, made now or found among the outputs."""
+    source = json.dumps([slices.fingerprint, kind, dose, seed])
+    folder = places.outputs / "slices" / f"{kind}-{sha256(source.encode()).hexdigest()[:12]}"
+    return open_slices(folder) if folder.exists() else plant(cohort, slices, kind, dose, seed, folder)
