@@ -238,3 +238,13 @@ COMPETITORS: dict[str, Callable[[Pool, int, int], Array]] = {
     strategy.__name__: strategy
     for strategy in (entropy, margin, bald, coreset, badge, typiclust, probcover, aift, medal, reverse)
 }
+
+VIEWS = {
+    "entropy": (),
+    "margin": (),
+    "bald": ("dropout",),
+    "aift": ("augmented",),
+    "reverse": ("augmented",),
+    **dict.fromkeys(("coreset", "badge", "typiclust", "probcover", "medal"), ("features",)),
+}
+"""What each needs of the query network beside the probability."""

@@ -61,7 +61,7 @@ class PlannedStudy(Study):
     def chosen(self, arm: Arm, number: int) -> Ids:
         """Return the ids that an arm chooses, or as many others."""
         labelled = self.labelled(arm.dataset, number)
-        if arm.in_rounds or not arm.needs_views or self.there([self.query(arm.dataset, number, labelled)]):
+        if arm.in_rounds or not arm.needs_views or self.there([self.query(arm, number, labelled)]):
             return super().chosen(arm, number)
         return self.instead(arm, number, self.budget(arm))
 

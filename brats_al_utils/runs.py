@@ -7,6 +7,7 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -41,8 +42,9 @@ PREDICTED = (*PARTS[1:], "pool")
 """Slices of which a run stores the probability."""
 
 DROPOUT_PASSES = 20
-VIEW_PASSES = DROPOUT_PASSES + 8 + 1
-"""Passes over the pool of a run that stores views: with dropout, turned and mirrored, for the features."""
+VIEW_PASSES = {"dropout": DROPOUT_PASSES, "augmented": 8, "features": 1}
+"""What a run can store of its pool beside the probability, and how many passes over the pool it takes (with dropout,
+of the last layers alone)."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,8 @@ class Run:
         Of the random weights; of batch order and dropout.
     network : str
         One of `network.NETWORKS`.
-    views : bool
-        Whether more of what the network makes of the pool is stored: see `Result`.
+    views : tuple of str
+        Some of ``VIEW_PASSES``: what more the network makes of the pool is stored, see `Result`.
     protocol : int
         See ``PROTOCOL``.
     """
@@ -84,7 +86,7 @@ class Run:
     weights_seed: int
     order_seed: int
     network: str = "alexnet"
-    views: bool = False
+    views: tuple[str, ...] = ()
     protocol: int = PROTOCOL
 
     @property
@@ -106,7 +108,8 @@ class Run:
     def evaluation_images(self) -> int:
         """Image passes of the evaluation: at most, since epochs after a validation AUC of 1 need none."""
         validation, test, pool = (len(self.ids(part)) for part in PREDICTED)
-        return (self.settings.epochs + 1) * validation + 2 * test + (1 + self.views * VIEW_PASSES) * pool
+        passes = 1 + sum(VIEW_PASSES[view] for view in self.views)
+        return (self.settings.epochs + 1) * validation + 2 * test + passes * pool
 
     def ids(self, part: str) -> np.ndarray[Any, Any]:
         """Return the ids of a part's slices, or of the pool's."""
@@ -163,7 +166,7 @@ def compute(
     network = build(run.start, run.weights_seed, run.freeze, run.network).to(device)
     expected = normalisation(run.start, run.network)
     images = Images.load(slices.pixels, slices.table["label"].to_numpy(), expected, device)
-    if run.views:
+    if "dropout" in run.views:
         dropout_layers(network)  # refused now rather than after the training
     arrays = {}
 
@@ -176,11 +179,13 @@ def compute(
     arrays |= {"train_loss": history.train_loss, "validation_auc": history.validation_auc}
     for part in PREDICTED:
         arrays[f"probability/{part}"] = predict(network, images, run.ids(part))
-    if run.views:
-        pool, seed = run.ids("pool"), integer(run.order_seed, "dropout views")
-        arrays["views/dropout"] = dropout_predictions(network, images, pool, DROPOUT_PASSES, seed)
-        arrays["views/augmented"] = augmented_predictions(network, images, pool)
-        arrays["views/features"] = features(network, images, pool).astype(np.float16)
+    pool, seed = run.ids("pool"), integer(run.order_seed, "dropout views")
+    views: dict[str, Callable[[], np.ndarray[Any, Any]]] = {
+        "dropout": lambda: dropout_predictions(network, images, pool, DROPOUT_PASSES, seed),
+        "augmented": lambda: augmented_predictions(network, images, pool),
+        "features": lambda: features(network, images, pool).astype(np.float16),
+    }
+    arrays |= {f"views/{view}": views[view]() for view in run.views}
     return Result(run, arrays, history.best_epoch, time.perf_counter() - started, facts(device))
 
 
@@ -198,6 +203,7 @@ def facts(device: torch.device) -> dict[str, str]:
     }
 
 
+@lru_cache(maxsize=1)
 def commit() -> str:
     """Return the git commit of this package's checkout, with a plus sign if it has changes, or ``unknown``."""
     git = ["git", "-C", str(Path(__file__).parent)]

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from brats_al_utils import InputError
-from brats_al_utils.competitors import COMPETITORS
+from brats_al_utils.competitors import COMPETITORS, VIEWS
 from brats_al_utils.pool import Array, Pool, check_budget, drawn
 from brats_al_utils.seeds import generator
 
@@ -138,8 +138,8 @@ STRATEGIES: dict[str, Strategy] = {
 NEEDS_SCORE = ("middle", "placebo", "top", *WINDOWS, "drop top", "drop bottom", "middle patients")
 """Strategies for which a committee is trained."""
 
-NEEDS_VIEWS = tuple(COMPETITORS)
-"""Strategies for which a query network is trained."""
+NEEDS_VIEWS: dict[str, tuple[str, ...]] = VIEWS
+"""Strategies for which a query network is trained, and what they need of it beside the probability."""
 
 PAYS_ALL = ("reverse",)
 """Strategies that must know every label before they choose."""

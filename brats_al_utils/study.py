@@ -26,7 +26,7 @@ from brats_al_utils.pool import Pool, Views
 from brats_al_utils.profile import Profile, profile_of
 from brats_al_utils.progress import Note, Track, TrainingProgress, noted
 from brats_al_utils.runs import Result, Run, RunStore
-from brats_al_utils.sampling import DISCARDED, PAYS_ALL, select
+from brats_al_utils.sampling import DISCARDED, NEEDS_VIEWS, PAYS_ALL, select
 from brats_al_utils.seeds import integer
 from brats_al_utils.slices import SliceRule, SliceSet, open_slices, prepare
 from brats_al_utils.statistics import UNITS, auc, by_unit
@@ -148,15 +148,15 @@ class Study:
         settings = [self.profile.training_settings(self.profile.epochs, rate) for rate in self.profile.committee_rates]
         return [self.run(dataset, number, labelled, self.profile.start, member, pool=True) for member in settings]
 
-    def query(self, dataset: str, number: int, labelled: Ids) -> Run:
-        """Return the run of the query network, of which strategies other than the paper's ask more than a score."""
-        settings = self.profile.training_settings(self.profile.epochs)
-        return self.run(dataset, number, labelled, self.profile.start, settings, pool=True, views=True)
+    def query(self, arm: Arm, number: int, labelled: Ids) -> Run:
+        """Return the run of an arm's query network, of which it is asked more than a committee's member."""
+        settings, views = self.profile.training_settings(self.profile.epochs), NEEDS_VIEWS[arm.strategy]
+        return self.run(arm.dataset, number, labelled, self.profile.start, settings, pool=True, views=views)
 
     def choosers(self, arm: Arm, number: int, labelled: Ids) -> list[Run]:
         """Return the runs that must be there before an arm's slices can be chosen."""
         committee = self.committee(arm.dataset, number, labelled) if arm.needs_score else []
-        return [*committee, *([self.query(arm.dataset, number, labelled)] if arm.needs_views else [])]
+        return [*committee, *([self.query(arm, number, labelled)] if arm.needs_views else [])]
 
     def stored(self, runs: Iterable[Run]) -> list[Result]:
         """Return the results of runs that were trained before.
@@ -177,16 +177,17 @@ class Study:
         high = np.stack([result.arrays["probability/pool"] for result in results])
         return score(np.stack([1 - high, high], axis=-1), self.profile.pairs, self.profile.aggregate)
 
-    def views(self, dataset: str, number: int, labelled: Ids) -> Views:
-        """Return what the query network of this number says of each training slice."""
-        (result,) = self.stored([self.query(dataset, number, labelled)])
-        slices = self.sets[dataset]
+    def views(self, arm: Arm, number: int, labelled: Ids) -> Views:
+        """Return what an arm's query network says of each training slice; nothing where the strategy does not ask."""
+        (result,) = self.stored([self.query(arm, number, labelled)])
+        slices, arrays = self.sets[arm.dataset], result.arrays
+        ids = slices.ids("training")
         return Views(
-            result.arrays["probability/pool"],
-            result.arrays["views/dropout"],
-            result.arrays["views/augmented"],
-            result.arrays["views/features"].astype(np.float32),
-            slices.table["label"].to_numpy()[slices.ids("training")],
+            arrays["probability/pool"],
+            arrays.get("views/dropout", np.empty((0, len(ids)))),
+            arrays.get("views/augmented", np.empty((0, len(ids)))),
+            arrays.get("views/features", np.empty((len(ids), 0))).astype(np.float32),
+            slices.table["label"].to_numpy()[ids],
         )
 
     def pool(self, arm: Arm, number: int, labelled: Ids, without: Ids) -> Pool:
@@ -206,7 +207,7 @@ class Study:
         patient = slices.table["patient_id"].to_numpy(str)[ids]
         if not arm.needs_views:
             return Pool(ids[left], uncertainty[left], patient[left])
-        views = self.views(arm.dataset, number, labelled)
+        views = self.views(arm, number, labelled)
         known = views.features[np.isin(ids, without)]
         return Pool(ids[left], uncertainty[left], patient[left], views.at(left), known)
 
@@ -319,17 +320,15 @@ class Study:
         description.
         """
         numbers = range(self.profile.n_runs)
-        at_once = dict.fromkeys((arm.dataset, arm.needs_score, arm.needs_views) for arm in arms if not arm.in_rounds)
-        named = []
-        for dataset, needs_score, needs_views in at_once:
-            for number in numbers:
-                labelled = self.labelled(dataset, number)
-                committee = self.committee(dataset, number, labelled) if needs_score else []
-                named += [(self.describe(f"{dataset} committee", number), run) for run in committee]
-                if needs_views:
-                    named.append(
-                        (self.describe(f"{dataset} query network", number), self.query(dataset, number, labelled))
-                    )
+        needs = {
+            (arm.dataset, arm.needs_score, NEEDS_VIEWS.get(arm.strategy)): arm for arm in arms if not arm.in_rounds
+        }
+        named = [
+            (self.describe(f"{arm.dataset} committee, for {arm.name}", number), run)
+            for arm in needs.values()
+            for number in numbers
+            for run in self.choosers(arm, number, self.labelled(arm.dataset, number))
+        ]
         if named:
             yield "committee runs", named
         for done in range(1, max((arm.rounds for arm in arms), default=1)):

@@ -202,13 +202,15 @@ def augmented_predictions(network: nn.Module, images: Images, ids: np.ndarray[An
     Returns
     -------
     np.ndarray [8, n] of float64
-        The first of the slices themselves, as `predict` returns it.
+        The first of the slices themselves, as `predict` returns it but for rounding.
     """
     network.eval()
 
     def forward(batch: torch.Tensor) -> torch.Tensor:
         copies = [image.rot90(turns, (2, 3)) for image in (batch, batch.flip(3)) for turns in range(4)]
-        return torch.stack([network(copy.contiguous(memory_format=torch.channels_last)) for copy in copies], dim=1)
+        together = torch.cat(copies).contiguous(memory_format=torch.channels_last)
+        scores = [network(some) for some in together.split(EVALUATION_BATCH)]
+        return torch.cat(scores).unflatten(0, (len(copies), len(batch))).transpose(0, 1)
 
     return high_grade(outputs(forward, images, ids)).T
 
@@ -235,6 +237,8 @@ def dropout_predictions(
 ) -> np.ndarray[Any, Any]:
     """Return P(HGG) of some slices in passes with dropout (Gal and Ghahramani 2016); all else is as in `predict`.
 
+    What comes before the first dropout is the same in every pass and computed once.
+
     Parameters
     ----------
     ids : np.ndarray [n] of int
@@ -252,13 +256,16 @@ def dropout_predictions(
     InputError
         If the network has no dropout.
     """
-    network.eval()
-    for layer in dropout_layers(network):
+    layers, parts = dropout_layers(network.eval()), list(network.children())
+    first = next(place for place, part in enumerate(parts) if any(isinstance(m, nn.Dropout) for m in part.modules()))
+    head = nn.Sequential(*parts[first:])
+    entered = entering(parts[first], network, images, ids)
+    for layer in layers:
         layer.train()
-    with seeded(seed, images.pixels.device):
-        found = [high_grade(outputs(network, images, ids)) for _ in range(passes)]
+    with seeded(seed, images.pixels.device), torch.inference_mode(), rounding("float32"):
+        scores = [head(rows) for rows in entered.repeat(passes, 1).split(EVALUATION_BATCH)]
     network.eval()
-    return np.stack(found)
+    return high_grade(torch.cat(scores)).reshape(passes, len(ids))
 
 
 def features(network: nn.Module, images: Images, ids: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -274,16 +281,20 @@ def features(network: nn.Module, images: Images, ids: np.ndarray[Any, Any]) -> n
     np.ndarray [n, D] of float32
         D is 4096 of AlexNet and VGG-16, 1024 of GoogLeNet and 512 of ResNet-18.
     """
-    network.eval()
     *_, last = (module for module in network.modules() if isinstance(module, nn.Linear))
+    return np.asarray(entering(last, network.eval(), images, ids).cpu().numpy())
+
+
+def entering(module: nn.Module, network: nn.Module, images: Images, ids: np.ndarray[Any, Any]) -> torch.Tensor:
+    """Return what enters a module of a network when it sees some slices; one row a slice."""
     entered: list[torch.Tensor] = []
 
     def forward(batch: torch.Tensor) -> torch.Tensor:
         network(batch)
         return entered.pop()
 
-    with last.register_forward_pre_hook(lambda _, inputs: entered.append(inputs[0])):
-        return np.asarray(outputs(forward, images, ids).cpu().numpy())
+    with module.register_forward_pre_hook(lambda _, inputs: entered.append(inputs[0])):
+        return outputs(forward, images, ids)
 
 
 @contextmanager

@@ -64,7 +64,7 @@ def test_rounds_add_a_tenth_each_to_a_random_tenth(study: Study, results: Result
     np.testing.assert_array_equal(first, study.after_rounds(arm("proposed, in rounds"), 0, 1))
     assert set(first) <= set(study.labelled("imbalanced", 0)), "random budgets of one seed are nested"
     # What entropy adds is what the network trained on the first tenth is least sure of, among the others.
-    high = study.views("imbalanced", 0, first).probability
+    high = study.views(arm("entropy, in rounds"), 0, first).probability
     others = ~np.isin(pool, first)
     added = np.isin(pool, study.after_rounds(arm("entropy, in rounds"), 0, 2)) & others
     assert np.abs(high[added] - 0.5).max() <= np.abs(high[others & ~added] - 0.5).min()
