@@ -1,5 +1,6 @@
 """Find the cases of a BraTS release, and split them by patient."""
 
+import csv
 import os
 import re
 from collections import deque
@@ -29,6 +30,12 @@ HELD_OUT_SHARE = 66 / 335
 
 MAX_AT_ONCE = 4
 """Cases that are in memory at the same time; of BraTS's size each takes some 100 MB."""
+
+MAX_MAPPING = 2**20
+"""Bytes of a mapping of names; a longer one is refused (the 335 patients of 2019 take 40 000)."""
+
+MAX_COLUMNS = 50
+"""Columns of such a mapping (that of 2020 has six)."""
 
 Outcome = TypeVar("Outcome")
 
@@ -86,7 +93,8 @@ def read_cohort(folder: Path) -> Cohort:
     Raises
     ------
     InputError
-        If no patient is found, if several releases lie side by side, or if the mapping cannot be read.
+        If no patient is found, if several releases lie side by side, if a folder's name cannot be printed, or if the
+        mapping cannot be read or holds what no mapping does.
     """
     root = find_root(folder)
     mapping = read_mapping(root)
@@ -94,7 +102,7 @@ def read_cohort(folder: Path) -> Cohort:
     problems: dict[str, list[str]] = {}
     keys: dict[str, Path] = {}
     for case_folder, folder_grade in case_folders(root):
-        row, found = describe_case(case_folder, folder_grade, mapping)
+        row, found = describe_case(case_folder, folder_grade, mapping, root)
         key = row.pop("key")
         if key in keys:
             found.append(f"{case_folder}: the same patient as {keys[key]}: keep one of the two")
@@ -144,7 +152,27 @@ def case_folders(root: Path) -> Iterator[tuple[Path, str | None]]:
     for parent, grade in (parents or {root: None}).items():
         for child in sorted(parent.iterdir()):
             if child.is_dir() and not child.name.startswith("."):
+                if not child.name.isprintable():
+                    raise InputError(f"{str(child)!a}: its name cannot be printed: rename the folder")
                 yield child, grade
+
+
+def link_out(path: Path, root: Path) -> str | None:
+    """Return what is wrong with a path that a symbolic link leads out of the release, or None.
+
+    The release's folder may be a link itself, and so may what is in it, if it leads to another place in it: what lies
+    elsewhere is another release's, or no release's at all.
+    """
+    here = root.resolve()
+    if path.resolve().is_relative_to(here):
+        return None
+    parts = path.relative_to(root).parts
+    steps = [root.joinpath(*parts[:count]) for count in range(1, len(parts) + 1)]
+    link = next(step for step in steps if not step.resolve().is_relative_to(here))
+    return (
+        f"{link}: a link that leads out of the release, to {link.resolve()}: put a copy in its place, or name the "
+        "release's folder that it leads to"
+    )
 
 
 def read_mapping(root: Path) -> pd.DataFrame | None:
@@ -152,29 +180,56 @@ def read_mapping(root: Path) -> pd.DataFrame | None:
     path = root / MAPPING_FILE
     if not path.exists():
         return None
+    if problem := link_out(path, root):
+        raise InputError(problem)
+    if not path.is_file() or path.stat().st_size > MAX_MAPPING:
+        raise InputError(f"{path}: not a file of at most {MAX_MAPPING} bytes: copy the release's file again")
     try:
-        mapping = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, restval="", strict=True)
+            columns = list(reader.fieldnames or [])
+            if len(set(columns)) < len(columns) or len(columns) > MAX_COLUMNS:
+                raise ValueError(f"{len(columns)} columns, {len(set(columns))} of them different")
+            rows = list(reader)
+        if any(None in row for row in rows):
+            raise ValueError("a row is longer than the first")
+    except (OSError, ValueError, csv.Error) as error:
         raise InputError(f"{path}: cannot be read as CSV ({error}): copy the release's file again") from error
+    mapping = pd.DataFrame(rows, columns=columns, dtype=str)
     if "Grade" not in mapping or not any(column.endswith("_subject_ID") for column in mapping.columns):
         raise InputError(
-            f"{path}: columns {list(mapping.columns)}, expected Grade and BraTS_<year>_subject_ID: copy the "
-            "release's file again"
+            f"{path}: columns {columns}, expected Grade and BraTS_<year>_subject_ID: copy the release's file again"
         )
+    for column in mapping.filter(regex="_subject_ID$"):
+        for name in mapping[column]:
+            if not name.isprintable() or name.startswith(".") or "/" in name or "\\" in name:
+                raise InputError(
+                    f"{path}: {name!a} in {column}, expected a patient's name: copy the release's file again"
+                )
     return mapping
 
 
 def mapping_row(mapping: pd.DataFrame | None, patient_id: str) -> pd.Series | None:
-    """Return a patient's row of the mapping, or None."""
+    """Return a patient's row of the mapping, or None.
+
+    Raises
+    ------
+    InputError
+        If it has several, of different grades.
+    """
     if mapping is None:
         return None
     names = mapping[[column for column in mapping.columns if column.endswith("_subject_ID")]]
     hits = mapping[(names == patient_id).any(axis=1)]
+    if hits["Grade"].nunique() > 1:
+        raise InputError(
+            f"{patient_id}: {' and '.join(sorted(set(hits['Grade'])))} in {MAPPING_FILE}: delete the wrong row"
+        )
     return None if hits.empty else hits.iloc[0]
 
 
 def describe_case(
-    folder: Path, folder_grade: str | None, mapping: pd.DataFrame | None
+    folder: Path, folder_grade: str | None, mapping: pd.DataFrame | None, root: Path
 ) -> tuple[dict[str, str], list[str]]:
     """Return a case's row (with the patient's ``key``, the same in every release) and its problems."""
     patient_id, problems = folder.name, []
@@ -198,15 +253,19 @@ def describe_case(
         problems.append(
             f"{folder}: {case['grade']} by its folder but {row['Grade']} in {MAPPING_FILE}: correct the wrong one"
         )
+    if problem := link_out(folder, root):
+        return case, [*problems, problem]
     for name in FILES:
         found = [path for end in (".nii.gz", ".nii") if (path := folder / f"{patient_id}_{name}{end}").is_file()]
         case[name] = str(found[0]) if found else ""
         if not found:
-            others = ", ".join(sorted(path.name for path in folder.iterdir())) or "nothing"
+            others = ", ".join(ascii(path.name)[1:-1] for path in sorted(folder.iterdir())) or "nothing"
             problems.append(
                 f"{folder}: {patient_id}_{name}.nii.gz (or .nii) is missing; the folder holds {others}: copy or "
                 "rename the file"
             )
+        elif problem := link_out(found[0], root):
+            problems.append(problem)
     return case, problems
 
 

@@ -9,7 +9,7 @@ import io
 import pickle
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from hashlib import sha256
+from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -155,13 +155,24 @@ class ArrayUnpickler(pickle.Unpickler):
         return self.allowed[module, name]
 
 
+def check_hash(here: Weights, found: str, mend: str) -> None:
+    """Refuse a file of weights whose SHA-256 is not the one that is known."""
+    if not found.startswith(here.sha256.removesuffix("...")):
+        raise InputError(f"{here.path}: SHA-256 {found}, expected {here.sha256}: {mend}")
+
+
 def imagenet_state(network: str = "alexnet") -> dict[str, torch.Tensor]:
     """Return torchvision's pretrained weights without the last layer, from the cache or by download, hash checked."""
-    pretrained = torchvision_weights(network)
+    pretrained, here = torchvision_weights(network), imagenet_weights(network)
     try:
-        state = pretrained.get_state_dict(progress=False, check_hash=True)
+        # torchvision compares the hash of a download only, and takes what its cache holds for a pickle to be run.
+        if here.path and here.path.exists():
+            with here.path.open("rb") as file:
+                check_hash(here, file_digest(file, "sha256").hexdigest(), "delete it: it is then downloaded again")
+        state = pretrained.get_state_dict(progress=False, check_hash=True, weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise InputError(f"{here.path}: it holds more than weights, expected torchvision's file: delete it") from error
     except (URLError, OSError, RuntimeError) as error:
-        here = imagenet_weights(network)
         trunk = f"use the convolutional layers only: `{GET_TRUNK}` and start=imagenet-trunk"
         raise InputError(
             f"the ImageNet weights are not at {here.path} and cannot be downloaded ({error}). Either connect this "
@@ -182,11 +193,7 @@ def trunk_state() -> dict[str, torch.Tensor]:
             f"{imagenet_weights().path}, use start=imagenet"
         )
     content = here.path.read_bytes()
-    if sha256(content).hexdigest() != TRUNK_SHA256:
-        raise InputError(
-            f"{here.path}: SHA-256 {sha256(content).hexdigest()}, expected {TRUNK_SHA256}: install it again by "
-            f"`{GET_TRUNK} --force-reinstall`"
-        )
+    check_hash(here, sha256(content).hexdigest(), f"install it again by `{GET_TRUNK} --force-reinstall`")
     layers = ArrayUnpickler(io.BytesIO(content)).load()["AlexNet_0"]
     state = {}
     for index, place in enumerate(CONVOLUTIONS):

@@ -23,11 +23,14 @@ LABELS = range(5)
 """Values a BraTS segmentation may hold: 0 background, 1 necrotic and non-enhancing core, 2 oedema, 4 enhancing
 tumour; 3 is no longer used but stands in some re-releases for 4."""
 
-MAX_VOXELS = 512**3
-"""A header that claims more is refused before anything is allocated (BraTS has 240 x 240 x 155)."""
+MAX_VOXELS = 2**25
+"""A header that claims more is refused before anything is allocated (BraTS has 240 x 240 x 155, a quarter of it)."""
 
-MAX_OFFSET = 2**24
-"""Bytes of header and extensions before the voxels; more is refused, too (BraTS has 352)."""
+OFFSETS = range(nib.Nifti1Header.sizeof_hdr, 2**24)
+"""Where the voxels may begin, after the header and its extensions (BraTS has 352)."""
+
+SHOWN = 5
+"""Strange labels that a message lists: a file that is no segmentation may hold millions."""
 
 UNREADABLE = (OSError, EOFError, ValueError, OverflowError, zlib.error, HeaderDataError)
 
@@ -77,8 +80,10 @@ def read_content(path: Path, size: int) -> bytes | bytearray:
     if path.suffix == ".gz":
         with suppress(DeflateError), path.open("rb") as file:
             # No compression makes more of it than this; what is longer is left to the slower way.
-            inflated = gzip_decompress(file.read(size + size // 1000 + 2**16), size)
-            if len(inflated) == size:
+            compressed = file.read(size + size // 1000 + 2**16)
+            inflated = gzip_decompress(compressed, size)
+            # A stream ends with its length; what follows a whole one would go unnoticed.
+            if len(inflated) == size and compressed.endswith(size.to_bytes(4, "little")):
                 return inflated
     # Not compressed, of several members, or at fault, and then this tells the fault.
     with open_nifti(path) as file:
@@ -97,13 +102,14 @@ def read_volume(path: Path) -> Volume:
     ------
     InputError
         If the file cannot be read to its end, holds less or more than its header promises, is not three-dimensional,
-        claims more than ``MAX_VOXELS`` or holds NaN or infinite voxels.
+        claims more than ``MAX_VOXELS``, has no orientation, or holds NaN or infinite voxels.
     """
     try:
         header = read_header(path)
         shape, dtype, offset = header.get_data_shape(), header.get_data_dtype(), header.get_data_offset()
         count = np.prod(shape, dtype=float)
-        if len(shape) != 3 or min(shape) < 1 or count > MAX_VOXELS or offset > MAX_OFFSET or dtype.kind not in "iuf":
+        number = dtype.kind in "iuf" and dtype.itemsize <= 8
+        if len(shape) != 3 or min(shape) < 1 or count > MAX_VOXELS or offset not in OFFSETS or not number:
             raise InputError(
                 f"{path}: expected a three-dimensional volume of numbers of at most {MAX_VOXELS} voxels, found "
                 f"shape {shape} of {dtype} from byte {offset}: put the release's own file in its place"
@@ -112,6 +118,8 @@ def read_volume(path: Path) -> Volume:
         if not (np.isfinite(affine).all() and np.isfinite(sizes).all()):
             raise ValueError("its affine or its voxel sizes are not finite")
         orientation = io_orientation(affine)
+        if np.isnan(orientation).any():
+            raise ValueError("its affine leaves out an axis")
         to_lps = ornt_transform(orientation, axcodes2ornt("LPS"))
         content = read_content(path, offset + int(count) * dtype.itemsize)
         stored: np.ndarray[Any, Any] = np.ndarray(shape, dtype, content, offset, order="F")
@@ -136,9 +144,9 @@ def segmentation_problem(path: Path, voxels: np.ndarray[Any, Any]) -> str | None
     """Return what is wrong with a segmentation's labels, or None."""
     # Every integer from the lowest to the highest label may occur: only then need the values not be listed.
     if voxels.dtype.kind == "f" or voxels.min() < LABELS[0] or voxels.max() > LABELS[-1]:
-        strange = [value for value in np.unique(voxels).tolist() if value not in LABELS]
-        if strange:
-            return f"{path}: labels {strange} found, expected 0, 1, 2 and 4: is this the segmentation?"
+        strange = np.setdiff1d(voxels, LABELS)
+        if strange.size:
+            return f"{path}: labels {strange[:SHOWN].tolist()} found, expected 0, 1, 2 and 4: is this the segmentation?"
     if voxels.max() == 0:
         return f"{path}: the segmentation is empty, expected a tumour: leave the patient out"
     return None

@@ -1,0 +1,308 @@
+"""Throw damaged and hostile input at the readers of volumes and cohorts: `python tests/fuzz.py --minutes 10`.
+
+Whatever the input, a reader returns something sound or raises `InputError`, within bounds of memory and time. Prints
+how many inputs of each kind were accepted and refused; what breaks a reader is shown as hypothesis shrinks it.
+"""
+
+import argparse
+import contextlib
+import gzip
+import json
+import logging
+import os
+import resource
+import signal
+import struct
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+from hypothesis import HealthCheck, given, seed, settings
+from hypothesis import strategies as st
+
+from brats_al_utils import InputError
+from brats_al_utils.cohort import FILES, GRADES, MAPPING_FILE, check_cohort, read_cohort
+from brats_al_utils.volumes import MAX_VOXELS, read_volume
+
+MEMORY = 2**31
+"""Bytes of address space beyond those of the start: the largest volume, its scaled copy, and as much again."""
+
+SECONDS = 10
+"""Seconds of processor time for one input; most take milliseconds."""
+
+EXAMPLES = 100
+"""Inputs between two looks at the clock."""
+
+VOXELS = np.arange(60).reshape(5, 4, 3)
+
+# The fields of a NIfTI-1 header that a reader uses: where they stand, and the format of each value.
+FIELDS = {
+    "sizeof_hdr": (0, "i", 1),
+    "dim": (40, "h", 8),
+    "datatype": (70, "h", 1),
+    "bitpix": (72, "h", 1),
+    "pixdim": (76, "f", 8),
+    "vox_offset": (108, "f", 1),
+    "scl_slope": (112, "f", 1),
+    "scl_inter": (116, "f", 1),
+    "xyzt_units": (123, "b", 1),
+    "qform_code": (252, "h", 1),
+    "sform_code": (254, "h", 1),
+    "quatern": (256, "f", 6),
+    "srow": (280, "f", 12),
+    "magic": (344, "b", 4),
+    "extension": (348, "b", 4),
+    "esize": (352, "i", 2),
+}
+INTEGERS = st.sampled_from([-(2**31), -32768, -129, -1, 0, 1, 2, 3, 4, 7, 8, 16, 64, 512, 1536, 32767, 2**31 - 1])
+FLOATS = st.sampled_from([0.0, -0.0, 1.0, -1.0, 1e-45, 1e-20, 352.0, 348.0, -1e9, 1e9, 1e20, 3.4e38]) | st.floats(
+    width=32
+)
+
+CELLS = st.sampled_from(["HGG", "LGG", "NA", "", "Brats18_SITE0_1_1", "BraTS20_Training_001"]) | (
+    st.sampled_from(["../../etc/passwd", "/etc/passwd", "..", "\\", '"']) | st.text(max_size=20)
+)
+GOOD_COLUMNS = ["Grade", "BraTS_2018_subject_ID", "BraTS_2019_subject_ID", "BraTS_2020_subject_ID"]
+COLUMNS = st.sampled_from([*GOOD_COLUMNS, "", "x"])
+NAMES = st.sampled_from(
+    [
+        "Brats18_SITE0_1_1",
+        "BraTS20_Training_001",
+        "brats19_a_b_1",
+        "x",
+        "NA",
+        "HGG",
+        "Brats18_\n_1_1",
+        "Brats18_a;b_1_1",
+    ]
+) | st.binary(min_size=1, max_size=40).map(os.fsdecode).filter(
+    lambda name: name not in (".", "..") and "/" not in name and "\0" not in name
+)
+
+
+class TooLong(BaseException):
+    """Not an `Exception`: no reader takes it for a fault of the file."""
+
+
+def volume_bytes(dtype: str, order: str = "<") -> bytes:
+    """Return a valid NIfTI file."""
+    header = nib.Nifti1Header(endianness=order)
+    image = nib.Nifti1Image(VOXELS.astype(dtype), np.eye(4), header)
+    return bytes(image.to_bytes())
+
+
+VALID = [volume_bytes(dtype, order) for dtype in ("u1", "i2", "f4", "f8") for order in "<>"]
+COMPRESSED = [gzip.compress(content, mtime=0) for content in VALID]
+
+
+@st.composite
+def headers(draw: st.DrawFn) -> bytes:
+    """Return a file some of whose header's fields hold something else."""
+    content = bytearray(draw(st.sampled_from(VALID)))
+    order = "<" if content[0] else ">"
+    for name in draw(st.lists(st.sampled_from(sorted(FIELDS)), min_size=1, max_size=4)):
+        place, kind, count = FIELDS[name]
+        position = place + draw(st.integers(0, count - 1)) * struct.calcsize(kind)
+        value = draw(FLOATS if kind == "f" else INTEGERS)
+        bits = 8 * struct.calcsize(kind)
+        if kind != "f":
+            value = (int(value) + 2 ** (bits - 1)) % 2**bits - 2 ** (bits - 1)
+        with contextlib.suppress(OverflowError):
+            struct.pack_into(order + kind, content, position, value)
+    return bytes(content)
+
+
+@st.composite
+def streams(draw: st.DrawFn, sources: list[bytes]) -> bytes:
+    """Return a file with bytes changed, lost, repeated or put in."""
+    content = bytearray(draw(st.sampled_from(sources)))
+    for _ in range(draw(st.integers(1, 4))):
+        start = draw(st.integers(0, len(content)))
+        stop = draw(st.integers(start, min(len(content), start + 64)))
+        how = draw(st.sampled_from(["flip", "cut", "end", "repeat", "insert", "append"]))
+        if how == "flip" and start < len(content):
+            content[start] ^= draw(st.integers(1, 255))
+        elif how == "cut":
+            del content[start:stop]
+        elif how == "end":
+            del content[start:]
+        elif how == "repeat":
+            content[start:start] = content[start:stop]
+        elif how == "insert":
+            content[start:start] = draw(st.binary(max_size=64))
+        elif how == "append":
+            content += draw(st.sampled_from(sources))
+    return bytes(content)
+
+
+@st.composite
+def mappings(draw: st.DrawFn) -> bytes:
+    """Return a mapping of names: any cells under good or any columns, with bytes changed or not."""
+    columns = GOOD_COLUMNS if draw(st.booleans()) else draw(st.lists(COLUMNS, min_size=1, max_size=6))
+    rows = draw(st.lists(st.lists(CELLS, min_size=1, max_size=len(columns)), max_size=6))
+    separator, end = draw(st.sampled_from([",", ",", ",", ";"])), draw(st.sampled_from(["\n", "\r\n", "\r"]))
+    content = end.join(separator.join(row) for row in [columns, *rows]).encode()
+    return draw(streams([content])) if draw(st.booleans()) else content
+
+
+def read_nifti(content: bytes, path: Path) -> np.ndarray[Any, Any]:
+    """Read a file: what is accepted is a volume."""
+    path.write_bytes(content)
+    volume = read_volume(path)
+    assert volume.voxels.ndim == 3
+    assert 0 < volume.voxels.size <= MAX_VOXELS
+    assert np.isfinite(volume.voxels).all()
+    assert np.isfinite(volume.affine).all()
+    assert np.isfinite(volume.spacing).all()
+    return volume.voxels
+
+
+def read_compressed(content: bytes, path: Path) -> None:
+    """Read a compressed file: what is accepted is what was written, for the stream has a checksum."""
+    assert np.array_equal(read_nifti(content, path), VOXELS[::-1, ::-1])
+
+
+def read_folder(folder: Path) -> None:
+    """Read a cohort: what is accepted lies in the release, and can be printed and written down."""
+    cohort = read_cohort(folder)
+    assert not any(set("/\\") & set(name) for name in cohort.absent)
+    for path in cohort.cases[list(FILES)].to_numpy().ravel():
+        assert Path(path).resolve().is_relative_to(folder.resolve())
+    cohort = check_cohort(cohort)
+    json.dumps([cohort.problems, cohort.absent], ensure_ascii=False).encode()
+    cohort.cases.to_csv().encode()
+
+
+def read_mapped(content: bytes, folder: Path) -> None:
+    """Read a cohort with a mapping."""
+    for name in ("BraTS20_Training_001", "Brats18_SITE0_1_1"):
+        (folder / name).mkdir(exist_ok=True)
+    (folder / MAPPING_FILE).write_bytes(content)
+    read_folder(folder)
+
+
+@st.composite
+def trees(draw: st.DrawFn) -> list[tuple[list[str], str]]:
+    """Return paths of a release, and what to put there."""
+    paths = []
+    for _ in range(draw(st.integers(1, 6))):
+        grade = draw(st.sampled_from([*GRADES, ""]))
+        name = draw(NAMES)
+        file = f"{name}_{draw(st.sampled_from(FILES))}.nii" if draw(st.booleans()) else draw(NAMES)
+        what = draw(st.sampled_from(["volume", "volume", "folder", "link out", "link in", "dangling", "loop", "pipe"]))
+        paths.append(([part for part in (grade, name, file)[: draw(st.integers(1, 3))] if part], what))
+    return paths
+
+
+def read_tree(paths: list[tuple[list[str], str]], folder: Path) -> None:
+    """Read a cohort of any folders, files and links."""
+    outside = folder.with_name("outside")
+    outside.mkdir(exist_ok=True)
+    for parts, what in paths:
+        path = folder.joinpath(*parts)
+        with contextlib.suppress(OSError):  # two of them may want the same place, and a name may be too long
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if what == "volume":
+                with path.open("xb") as file:  # it may be a pipe by now
+                    file.write(VALID[0])
+            elif what == "folder":
+                path.mkdir()
+            elif what == "pipe":
+                os.mkfifo(path)
+            else:
+                targets = {"link out": outside, "link in": folder, "dangling": Path("/no/such"), "loop": path}
+                path.symlink_to(targets[what])
+    read_folder(folder)
+
+
+def in_file(read: Callable[[Any, Path], object], name: str) -> Callable[[Any], None]:
+    """Give a reader a new place for each input."""
+
+    def run(content: Any) -> None:
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = Path(scratch) / "release"
+            folder.mkdir()
+            read(content, folder / name)
+
+    return run
+
+
+KINDS: dict[str, tuple[st.SearchStrategy[Any], Callable[[Any], None]]] = {
+    "header": (headers(), in_file(read_nifti, "v.nii")),
+    "header, compressed": (headers().map(gzip.compress), in_file(read_nifti, "v.nii.gz")),
+    "bytes": (streams(VALID), in_file(read_nifti, "v.nii")),
+    "bytes, compressed": (streams(COMPRESSED), in_file(read_compressed, "v.nii.gz")),
+    "mapping": (mappings(), in_file(read_mapped, "")),
+    "folders": (trees(), in_file(read_tree, "")),
+}
+
+
+@contextmanager
+def bounded() -> Iterator[None]:
+    """End what takes too long, by the processor's time: others may be using the machine."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise TooLong
+
+    signal.signal(signal.SIGPROF, stop)
+    signal.setitimer(signal.ITIMER_PROF, SECONDS)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+
+
+def counted(kind: str, run: Callable[[Any], None], counts: Counter[tuple[str, str]]) -> Callable[[Any], None]:
+    """Return a test of one input that counts what became of it."""
+
+    def one(content: Any) -> None:
+        try:
+            with bounded():
+                run(content)
+        except InputError as error:
+            str(error).encode()
+            counts[kind, "refused"] += 1
+        else:
+            counts[kind, "accepted"] += 1
+
+    return one
+
+
+def fuzz(minutes: float, first_seed: int) -> Counter[tuple[str, str]]:
+    """Try inputs of all kinds in turn for a time, and count them by kind and by what became of them."""
+    counts: Counter[tuple[str, str]] = Counter()
+    options = settings(max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    end, number = time.monotonic() + 60 * minutes, first_seed
+    while time.monotonic() < end:
+        for kind, (strategy, run) in KINDS.items():
+            seed(number)(options(given(content=strategy)(counted(kind, run, counts))))()
+        number += 1
+    return counts
+
+
+def main() -> None:
+    """Bound the memory, try, and print the counts."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)  # it tells what it mends
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + MEMORY,) * 2)
+    counts = fuzz(arguments.minutes, arguments.seed)
+    for kind in KINDS:
+        accepted, refused = counts[kind, "accepted"], counts[kind, "refused"]
+        print(f"{kind:<20} {accepted + refused:>7} tried  {accepted:>7} accepted  {refused:>7} refused")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(f"{counts.total()} inputs, peak memory {peak // 1024} MB")
+
+
+if __name__ == "__main__":
+    main()
