@@ -298,8 +298,9 @@ def plan(profile: ProfileName = "paper", settings: Set = None, device: str = "au
 
     chosen = profile_of(profile, settings_of(settings))
     study, paths = planned(chosen), notebooks.find()
-    parts = {path.stem: cost(study, [path]) for path in paths}
-    total = cost(study, paths)
+    asked = {path.stem: study.runs_of([path]) for path in paths}
+    parts = {name: cost(some) for name, some in asked.items()}
+    total = cost([run for some in asked.values() for run in some])
     training_rate, evaluation_rate = calibrate(chosen, device)
     seconds = total.training_images / training_rate + total.evaluation_images / evaluation_rate
     facts = {

@@ -115,9 +115,8 @@ def slices_by_part(study: Study) -> dict[str, dict[str, int]]:
     return {name: {part: len(study.sets[name].ids(part)) for part in PARTS} for name in DATASETS}
 
 
-def cost(study: PlannedStudy, paths: Sequence[Path]) -> Cost:
-    """Return what the runs of some notebooks cost."""
-    asked = study.runs_of(paths)
+def cost(asked: Sequence[Run]) -> Cost:
+    """Return what some runs cost."""
     distinct = {run.key: run for run in asked}.values()
     return Cost(
         asked=len(asked),

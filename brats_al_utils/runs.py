@@ -6,8 +6,8 @@ import subprocess
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
-from functools import lru_cache
+from dataclasses import asdict, dataclass, fields, replace
+from functools import cached_property, lru_cache
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -92,9 +92,10 @@ class Run:
     @property
     def spec(self) -> str:
         """The run as canonical JSON."""
-        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+        values = {field.name: getattr(self, field.name) for field in fields(self)}  # asdict copies each of the ids
+        return json.dumps(values | {"settings": asdict(self.settings)}, sort_keys=True, separators=(",", ":"))
 
-    @property
+    @cached_property
     def key(self) -> str:
         """SHA-256 of ``spec``: the name of the run's file."""
         return sha256(self.spec.encode()).hexdigest()

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from numpy.lib.format import write_array_header_1_0
 from torch.nn.functional import interpolate
 
 from brats_al_utils import InputError
-from brats_al_utils.cohort import GRADES, Cohort, case_files, check_split, each_case, split_patients
+from brats_al_utils.cohort import GRADES, PARTS, Cohort, case_files, check_split, each_case, split_patients
 from brats_al_utils.files import new_folder
 from brats_al_utils.progress import Track, untracked
 from brats_al_utils.seeds import generator
@@ -131,7 +132,12 @@ class SliceSet:
 
     def ids(self, part: str) -> np.ndarray[Any, Any]:
         """Return the ids of a part's slices, in ascending order."""
-        return np.flatnonzero((self.table["part"] == part).to_numpy())
+        return self.parts[part]
+
+    @cached_property
+    def parts(self) -> dict[str, np.ndarray[Any, Any]]:
+        """The ids of each part's slices."""
+        return {part: np.flatnonzero((self.table["part"] == part).to_numpy()) for part in PARTS}
 
 
 def scale_intensity(

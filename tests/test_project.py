@@ -219,9 +219,9 @@ def test_the_readme_counts_the_demo_s_runs() -> None:
     study, paths = planned(PROFILES["demo"]), find()
     written = dict(re.findall(r"^\| `(\d\d_\w+)` \|.*\| (\d+) \|$", text, re.MULTILINE))
     assert {name: int(count) for name, count in written.items()} == {
-        path.stem: cost(study, [path]).asked for path in paths
+        path.stem: len(study.runs_of([path])) for path in paths
     }
-    total = cost(study, paths)
+    total = cost(study.runs_of(paths))
     assert f"of {total.asked} asked for, {total.distinct} are distinct" in " ".join(text.split())
     demo = PROFILES["demo"]
     assert f"{demo.patients} patients of {demo.per_patient} slices at {demo.image_size} pixels" in " ".join(

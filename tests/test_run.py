@@ -22,6 +22,7 @@ from selenium import webdriver
 from brats_al_utils import notebooks
 from brats_al_utils.cohort import read_cohort
 from brats_al_utils.notebooks import check_parameters, find, progress_bar
+from brats_al_utils.paper import GAINS
 from brats_al_utils.phantom import write_cohort
 from brats_al_utils.places import Places, find_data
 from brats_al_utils.plan import planned
@@ -30,7 +31,13 @@ from brats_al_utils.slices import prepare
 from brats_al_utils.study import open_study
 
 SMOKE = PROFILES["smoke"]
-FIGURES = ["cohort", "slices", "intensities", "table2_training", "table2", *(f"figure{n}" for n in range(2, 9))]
+BEYOND = ["intervals", "labels_paid", "controls", "competitors", "rounds", "transfer", "selection_for_others"]
+FIGURES = [
+    *("cohort", "slices", "intensities", "table2_training", "table2"),
+    *(f"figure{n}" for n in range(2, 9)),
+    *BEYOND,
+    "outliers",
+]
 TABLES = [
     "table1",
     "table3",
@@ -40,6 +47,8 @@ TABLES = [
     "label_cost",
     "label_cost_imbalanced",
     "label_cost_balanced",
+    *("runs_beyond", "tests", "areas", "label_efficiency", "wins", "quality", "optimism"),
+    *(f"{name}_cost" for name in ("controls", "competitors", "rounds")),
 ]
 
 
@@ -75,7 +84,11 @@ def check_scorecard(folder: Path, synthetic: bool) -> None:
     """Check the scorecard's columns, and that a verdict on an AUC is only given where it can be."""
     card = pd.read_csv(folder / "scorecard.csv").set_index("id")
     names = ["section", "printed", "recomputed", "ours", "ci_low", "ci_high", "verdict", "rule"]
-    assert list(card.columns) == names
+    assert list(card.columns) == [*names, "patients_low", "patients_high", "paired_p", "could_tell"]
+    gains = card.loc[list(GAINS)]
+    assert gains["paired_p"].between(0, 1).all()
+    assert gains["could_tell"].str.fullmatch(r"(yes|no), from \d+\.\d points on").all()
+    assert (gains["patients_low"] <= gains["patients_high"]).all()
     assert card["rule"].str.len().gt(20).all()
     assert card.loc["table2.val_gain.arithmetic", "verdict"] == "not reproduced"
     verdicts = card.loc[card.index.str.startswith("table3"), "verdict"]
@@ -380,14 +393,19 @@ def test_plan_counts_what_the_paper_needs() -> None:
     assert curves["asked"] == 10 * 2 * (3 + 3 * 8 + 1)
     assert curves["distinct"] == curves["asked"] - 10 * 2, "the placebo at 80 % is the whole middle, as the proposed is"
     # Shared: committees (02 = 03 = 05, 04 = 05), the baselines (01 = 03 = 05, 04 = 05), and the proposed sets at 30 %.
-    assert facts["total"]["distinct"] == 10 * (2 + 3 + 8 + 23 + 3 + 1 + 23)
+    paper = 2 + 3 + 8 + 23 + 3 + 1 + 23
+    # Notebook 07 on real patients: eight controls; ten competitors and the three query networks that store views; in
+    # rounds, six networks that chose in the first, twelve in the second and eleven in the end; a frozen and a shuffled
+    # start; three other networks on two choices each. (Margin chooses as entropy does, which a plan does not know.)
+    beyond = 8 + (10 + 3) + (6 + 12 + 11) + 2 + 3 * 2
+    assert facts["total"]["distinct"] == 10 * (paper + beyond)
     assert facts["hours"] > 0
 
 
 def test_budgets_that_cannot_be_drawn() -> None:
     """Table 5's balanced row, 487 x k, from a training set of 2,950 whose middle has 2,360."""
     study = planned(PROFILES["paper"].with_settings({"budget_base": "paper"}))
-    arms = notebooks.arms(find(["05"])[0], study.profile)
+    arms = notebooks.arms(find(["05"])[0], study.profile, synthetic=False)
     table = study.budgets(arms)
 
     def row(dataset: str, arm: str, column: str, of: pd.DataFrame = table) -> list[Any]:
