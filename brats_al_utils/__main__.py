@@ -326,7 +326,7 @@ def plan(profile: ProfileName = "paper", settings: Set = None, device: str = "au
 
 @app.command()
 def weights(as_json: Json = False) -> None:
-    """Say which weights AlexNet can start from here, and how to get the others."""
+    """Say which weights each network can start from here, and how to get the others."""
     from brats_al_utils.network import weights as known
 
     found = known()
@@ -335,7 +335,7 @@ def weights(as_json: Json = False) -> None:
         return
     for start in found:
         state = "available" if start.available else "missing"
-        print(f"{start.start:<15} {state:<10} {start.path or ''} ({start.get})")
+        print(f"{start.network:<10} {start.start:<24} {state:<10} {start.path or ''} ({start.get})")
 
 
 def version(asked: bool) -> None:

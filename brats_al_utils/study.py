@@ -575,7 +575,7 @@ def open_study(
     executor_of(str(workers))
     if "://" not in str(workers):
         choose_device(device)  # on a cluster, the workers have it or not
-    initial_state(chosen.start)  # refused now rather than at the first training
+    initial_state(chosen.start, chosen.network)  # refused now rather than at the first training
     places = Places.of(profile, out)
     find_data(chosen, data)
     places.make()

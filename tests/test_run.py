@@ -396,8 +396,8 @@ def test_plan_counts_what_the_paper_needs() -> None:
     paper = 2 + 3 + 8 + 23 + 3 + 1 + 23
     # Notebook 07 on real patients: eight controls; ten competitors and the three query networks that store views; in
     # rounds, six networks that chose in the first, twelve in the second and eleven in the end; a frozen and a shuffled
-    # start; three other networks on two choices each. (Margin chooses as entropy does, which a plan does not know.)
-    beyond = 8 + (10 + 3) + (6 + 12 + 11) + 2 + 3 * 2
+    # start; two other networks on two choices each. (Margin chooses as entropy does, which a plan does not know.)
+    beyond = 8 + (10 + 3) + (6 + 12 + 11) + 2 + 2 * 2
     assert facts["total"]["distinct"] == 10 * (paper + beyond)
     assert facts["hours"] > 0
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 import numpy as np
-import pandas as pd
 import pytest
 from conftest import write_case
 from small_study import small_study
@@ -108,10 +107,10 @@ def test_data_frames_of_the_evidence(study: Study, results: Results) -> None:
     for row in table.itertuples():
         expected = runs[(runs["arm"] == row.arm) & (runs["unit"] == row.unit)]["auc"].mean()
         assert row.auc_mean == pytest.approx(expected)
-    gain = evidence.against(study, some, "random").set_index("unit").loc["slice"]
+    gains = evidence.against(study, some, "random").query("unit == 'slice'")
     means = runs[runs["unit"] == "slice"].groupby("arm")["auc"].mean()
-    assert gain["auc_difference"] == pytest.approx(means["proposed"] - means["random"])
-    assert "- proposed: " in evidence.sentences(gain.to_frame().T.assign(unit="slice"))
+    assert gains["auc_difference"].item() == pytest.approx(means["proposed"] - means["random"])
+    assert "- proposed: " in evidence.sentences(gains)
     paid = evidence.paid_runs(study, some)
     assert set(paid["strategy"]) == {"random", "proposed"}
     assert (
@@ -123,8 +122,6 @@ def test_data_frames_of_the_evidence(study: Study, results: Results) -> None:
     labels = study.slices.table["label"].to_numpy()[result.run.ids("test")]
     last = epochs[(epochs["arm"] == "random") & (epochs["seed"] == 0)]["test_last"].item()
     assert last == pytest.approx(auc(labels, result.arrays["probability/test_last"]))
-    both = evidence.family([gain.to_frame().T.assign(unit="slice")] * 2)
-    assert both["p_patients_holm"].tolist() == pytest.approx(
-        (2 * both["p_patients"].astype(float)).clip(upper=1).tolist()
-    )
-    assert isinstance(evidence.choices(study, ARMS[:2]), pd.DataFrame)
+    both = evidence.family([gains, gains])
+    assert both["p_patients_holm"].tolist() == pytest.approx((2 * both["p_patients"]).clip(upper=1).tolist())
+    assert list(evidence.choices(study, ARMS[:2])["arm"]) == ["random", "proposed"]
