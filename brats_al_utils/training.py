@@ -210,7 +210,7 @@ def augmented_predictions(network: nn.Module, images: Images, ids: np.ndarray[An
         copies = [image.rot90(turns, (2, 3)) for image in (batch, batch.flip(3)) for turns in range(4)]
         together = torch.cat(copies).contiguous(memory_format=torch.channels_last)
         scores: list[torch.Tensor] = [network(some) for some in together.split(EVALUATION_BATCH)]
-        return torch.cat(scores).unflatten(0, (len(copies), len(batch))).transpose(0, 1)
+        return torch.cat(scores).reshape(len(copies), len(batch), -1).transpose(0, 1)
 
     return high_grade(outputs(forward, images, ids)).T
 
