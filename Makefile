@@ -4,7 +4,7 @@ PIP_ARGS ?=
 BIN := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
 READY := .venv/.ready
 
-.PHONY: setup demo test lab lock check baseline
+.PHONY: setup demo test lab lock check baseline bench
 setup: $(READY)
 
 # The stamp is written last: an interrupted installation is started again.
@@ -32,6 +32,27 @@ baseline: setup
 	rm -rf outputs/baseline
 	$(BIN)/brats-al run --profile smoke --out outputs/baseline
 	$(BIN)/python tests/test_regression.py outputs/baseline
+
+# Speed beside the usual tools, in an environment of its own: theirs are in it, and .venv's packages by reference.
+BENCH := $(subst .venv,.venv-bench,$(BIN))
+BENCH_READY := .venv-bench/.ready
+BENCH_PROFILE ?= demo
+
+$(BENCH_READY): $(READY) benchmarks/requirements.txt
+	$(BIN)/python -m venv --clear --without-pip .venv-bench
+	$(BIN)/python -c "import sysconfig; print('import site; site.addsitedir(%r)' % sysconfig.get_path('purelib'))" \
+		> "$$($(BENCH)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/shared.pth"
+	$(BIN)/python -m pip --python $(BENCH)/python install $(PIP_ARGS) --require-hashes --no-deps \
+		-r benchmarks/requirements.txt
+	touch $@
+
+# The table and the plot are benchmarks/results/summary.csv and .svg; the study's overhead takes a whole demo.
+bench: $(BENCH_READY)
+	$(BIN)/python benchmarks/startup.py
+	$(BENCH)/python benchmarks/training.py
+	$(BENCH)/python benchmarks/preparation.py
+	$(BIN)/python benchmarks/overhead.py --profile $(BENCH_PROFILE)
+	$(BIN)/python benchmarks/summary.py
 
 # JupyterLab on loopback, with the token that it prints.
 lab: setup

@@ -1,0 +1,316 @@
+"""How fast a cohort is cut into slices, beside the usual code and mere inflating: `python benchmarks/preparation.py`.
+
+All methods cut the same slices of the same files at 224 pixels, scaled by the percentiles of each brain, to uint8 on
+the disk:
+
+* ours: `slices.prepare`, with its checks, table, split, fingerprint and flush to the disk;
+* the usual loop: nibabel's ``get_fdata``, numpy, Pillow's resize, a .npy file for each slice and its segmentation. It
+  works on one case at a time, as it is usually written; the variant "in threads" on as many as there are cores;
+* MONAI: its transforms in a PersistentDataset, read once by a DataLoader with a worker for each core. Slices are cut
+  before they are resized, all of a case at once, and only they are kept, which is in its favour;
+* decompression: libdeflate (the package ``deflate``; isal, zlib-ng and cramjam were slower) inflates the segmentation
+  and the three sequences of each case, a thread for each core; nothing is done with them.
+
+Each has a process of its own, in which it has run once before; repetitions are interleaved, and a ratio is the median
+of those of each repetition. The files are in the system's page cache. The cohort is synthetic, of 1 mm, unless
+``--data`` names a release; for more cases than it has, its files are linked under further names. Memory, and time by
+number of cases, are ours: memory that of a fresh process, sampled; "private" is without the pages of mapped files,
+which the system takes back when it needs them. Needs MONAI: see ``requirements.in``.
+"""
+
+import argparse
+import multiprocessing
+import os
+import platform
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import psutil
+import torch
+from deflate import gzip_decompress
+from PIL import Image
+
+from brats_al_utils.cohort import Cohort, case_files, read_cohort
+from brats_al_utils.phantom import write_cohort
+from brats_al_utils.slices import PERCENTILES, SliceRule, choose_slices, prepare
+from brats_al_utils.volumes import SEGMENTATION
+
+RESULTS = Path(__file__).parent / "results"
+RULE = SliceRule()
+CORES = os.cpu_count() or 1
+
+RENDERED = 16
+"""Patients of the synthetic cohort; some two seconds each."""
+
+COMPARED = 10
+"""Cases that the methods are compared on."""
+
+SCALES = (10, 40, 160)
+"""Numbers of cases that ours is timed on."""
+
+COHORT = 335
+"""Patients of BraTS 2019 (section 2.2.1)."""
+
+
+def synthetic(patients: int = RENDERED) -> Path:
+    """Return the folder of a synthetic cohort, written on first use and kept among the temporary files."""
+    folder = Path(tempfile.gettempdir()) / "brats-al-benchmarks" / f"phantom-{patients}"
+    if not folder.exists():
+        write_cohort(folder, patients, 0)
+    return folder
+
+
+def enlarge(cohort: Cohort, count: int, folder: Path) -> Cohort:
+    """Copy a cohort's files, link them under the names of so many patients, and read these; any number has both grades.
+
+    Hard links: the cohort's own reader refuses the other kind.
+    """
+    grades = cohort.cases.groupby("grade")["grade"]
+    order = np.argsort(grades.cumcount() / grades.transform("size"), kind="stable")
+    copies: dict[Path, Path] = {}
+    for number in range(count):
+        case = cohort.cases.iloc[order[number % len(order)]]
+        name = f"BraTS19_COPY_{number:04d}_1"
+        for kind, path in case_files(case).items():
+            target = folder / case["grade"] / name / f"{name}_{kind}{''.join(path.suffixes)}"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if path in copies:
+                target.hardlink_to(copies[path])
+            else:
+                copies[path] = Path(shutil.copyfile(path, target))
+    return read_cohort(folder)
+
+
+def chosen(case: Any, tumour: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return the slices of a case that ours cuts, at voxels of 1 mm2."""
+    return choose_slices((tumour > 0).sum(axis=(0, 1)), RULE.per_patient, RULE, case["patient_id"])
+
+
+def ours(cohort: Cohort, folder: Path) -> None:
+    """Cut with this package."""
+    prepare(cohort, RULE, folder)
+
+
+def scaled(voxels: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Map the brain's percentiles to 0..1."""
+    low, high = np.percentile(voxels[voxels > 0], PERCENTILES).tolist()
+    return np.asarray(np.clip((voxels - low) / (high - low), 0, 1))
+
+
+def usual_case(case: pd.Series, folder: Path) -> None:
+    """Cut one case the usual way."""
+    tumour = nib.load(case[SEGMENTATION]).get_fdata()
+    volumes = [scaled(nib.load(case[name]).get_fdata()) for name in RULE.channels]
+    size = (RULE.image_size, RULE.image_size)
+    for z in chosen(case, tumour):
+        planes = [Image.fromarray(volume[:, :, z].T.astype(np.float32)) for volume in volumes]
+        pixels = np.stack([np.asarray(plane.resize(size, Image.Resampling.BILINEAR)) for plane in planes])
+        name = f"{case['patient_id']}_{z:03d}"
+        np.save(folder / f"{name}.npy", np.rint(255 * pixels).astype(np.uint8))
+        labels = Image.fromarray(tumour[:, :, z].T.astype(np.uint8)).resize(size, Image.Resampling.NEAREST)
+        np.save(folder / f"{name}_seg.npy", np.asarray(labels))
+
+
+def usual(cohort: Cohort, folder: Path, threads: int = 1) -> None:
+    """Cut with the usual loop."""
+    folder.mkdir()
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(lambda row: usual_case(row[1], folder), cohort.cases.iterrows()))
+
+
+def usual_threads(cohort: Cohort, folder: Path) -> None:
+    """Cut with the usual loop, on as many cases at a time as there are cores."""
+    usual(cohort, folder, CORES)
+
+
+def monai_dataset(cohort: Cohort, folder: Path) -> Any:
+    """Return MONAI's dataset of a cohort: items with image [20, 3, 224, 224] and seg [20, 224, 224], uint8."""
+    from monai.data import PersistentDataset
+    from monai.transforms import Compose, ConcatItemsd, Lambda, Lambdad, LoadImaged, Resized, SelectItemsd
+
+    def cut(item: dict[str, Any]) -> dict[str, Any]:
+        # [c, X, Y, Z] to slices [Z' * c, Y, X]: MONAI resizes the axes after the first.
+        z = chosen(item, item["seg"][0].numpy())
+        image, seg = (item[name][..., z].permute(3, 0, 2, 1).flatten(0, 1) for name in ("image", "seg"))
+        return {"image": image, "seg": seg}
+
+    def pack(item: dict[str, Any]) -> dict[str, Any]:
+        image, seg = (item["image"] * 255).round().byte(), item["seg"].byte()
+        return {"image": image.unflatten(0, (-1, len(RULE.channels))), "seg": seg}
+
+    size = (RULE.image_size, RULE.image_size)
+    transforms = [
+        LoadImaged([*RULE.channels, SEGMENTATION], image_only=True, ensure_channel_first=True),
+        Lambdad(RULE.channels, lambda volume: torch.from_numpy(scaled(volume.numpy()))),
+        ConcatItemsd(RULE.channels, "image"),
+        Lambda(cut),
+        Resized("image", size, mode="bilinear"),
+        Resized("seg", size, mode="nearest-exact"),
+        Lambda(pack),
+        SelectItemsd(["image", "seg"]),
+    ]
+    names = ["patient_id", *RULE.channels, SEGMENTATION]
+    return PersistentDataset(cohort.cases[names].to_dict("records"), Compose(transforms), folder)
+
+
+def monai(cohort: Cohort, folder: Path) -> None:
+    """Cut with MONAI."""
+    from monai.data import DataLoader
+
+    # The items are wanted on the disk only. Forked workers start at once; this process itself was spawned.
+    quick = {"multiprocessing_context": "fork", "collate_fn": lambda items: len(items)}
+    for _ in DataLoader(monai_dataset(cohort, folder), num_workers=CORES, **quick):
+        pass
+
+
+def decompress(path: Path) -> int:
+    """Inflate a file; return the number of its bytes."""
+    content = path.read_bytes()
+    return len(gzip_decompress(content, int.from_bytes(content[-4:], "little")) if path.suffix == ".gz" else content)
+
+
+def decompression(cohort: Cohort, folder: Path) -> None:
+    """Inflate the files that the others read, and keep nothing."""
+    files = [case_files(case)[name] for _, case in cohort.cases.iterrows() for name in (SEGMENTATION, *RULE.channels)]
+    with ThreadPoolExecutor(CORES) as pool:
+        list(pool.map(decompress, files))
+
+
+METHODS: dict[str, Callable[[Cohort, Path], None]] = {
+    "ours": ours,
+    "usual loop": usual,
+    "usual loop in threads": usual_threads,
+    "MONAI": monai,
+    "decompression": decompression,
+}
+
+
+def seconds(method: str, data: Path) -> dict[str, float]:
+    """Return how long a method takes for a cohort: by the clock, and of the cores with those of its workers."""
+    cohort = read_cohort(data)
+    with tempfile.TemporaryDirectory() as temporary:
+        started, cpu = time.perf_counter(), sum(os.times()[:4])
+        METHODS[method](cohort, Path(temporary) / "slices")
+        return {"seconds": time.perf_counter() - started, "cpu": sum(os.times()[:4]) - cpu}
+
+
+def memory(method: str, data: Path, interval: float = 0.005) -> dict[str, float]:
+    """Return how long a method takes, and the most memory that this process has meanwhile, in MiB."""
+    process, samples, done = psutil.Process(), [], threading.Event()
+
+    def sample() -> None:
+        while not done.wait(interval):
+            found = process.memory_info()
+            samples.append((found.rss / 2**20, (found.rss - getattr(found, "shared", 0)) / 2**20))
+
+    thread = threading.Thread(target=sample)
+    thread.start()
+    try:
+        took = seconds(method, data)
+    finally:
+        done.set()
+        thread.join()
+    resident, private = (max(values) for values in zip(*samples, strict=True))
+    return took | {"resident": resident, "private": private}
+
+
+def measure(
+    data: Path, repetitions: int = 5, count: int = COMPARED, scales: Iterable[int] = SCALES, most: int = COHORT
+) -> pd.DataFrame:
+    """Return one row for each measurement.
+
+    Parameters
+    ----------
+    data : Path
+        A cohort's folder.
+    repetitions : int
+        Of each method, after one that is not counted; three at most of each of the scales.
+    count : int
+        Cases that the methods are compared on.
+    scales : iterable of int
+        Numbers of cases that ours is timed on.
+    most : int
+        Number of cases on which memory is measured.
+
+    Returns
+    -------
+    pd.DataFrame
+        benchmark (methods, scale or memory), method, cases, repetition, seconds, cpu (seconds of the cores), resident
+        and private (MiB).
+    """
+    spawn = multiprocessing.get_context("spawn")
+    cohort, rows = read_cohort(data), []
+    with tempfile.TemporaryDirectory() as temporary:
+        sizes = sorted({count, most, *scales})
+        folders = {size: Path(temporary) / str(size) for size in sizes}
+        for size, folder in folders.items():
+            enlarge(cohort, size, folder)
+        pools = {method: ProcessPoolExecutor(1, mp_context=spawn) for method in METHODS}
+        try:
+            for repetition in range(repetitions + 1):
+                for method, pool in pools.items():
+                    row = {"benchmark": "methods", "method": method, "cases": count, "repetition": repetition}
+                    rows.append(row | pool.submit(seconds, method, folders[count]).result())
+            for repetition in range(1, min(repetitions, 3) + 1):
+                for size in scales:
+                    row = {"benchmark": "scale", "method": "ours", "cases": size, "repetition": repetition}
+                    rows.append(row | pools["ours"].submit(seconds, "ours", folders[size]).result())
+        finally:
+            for pool in pools.values():
+                pool.shutdown()
+        with ProcessPoolExecutor(1, mp_context=spawn) as pool:
+            row = {"benchmark": "memory", "method": "ours", "cases": most, "repetition": 1}
+            rows.append(row | pool.submit(memory, "ours", folders[most]).result())
+    table = pd.DataFrame(rows)
+    return table[table["repetition"] > 0].reset_index(drop=True)
+
+
+def summarise(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a row for each benchmark, method and number of cases.
+
+    Returns
+    -------
+    pd.DataFrame
+        benchmark, method, cases; seconds (median), min, max, per_case; ratio: the method's time over ours of the same
+        repetition (median); cpu, resident and private (medians).
+    """
+    keys = ["benchmark", "method", "cases"]
+    reference = table[table["method"] == "ours"].set_index(["benchmark", "cases", "repetition"])["seconds"]
+    places = pd.MultiIndex.from_frame(table[["benchmark", "cases", "repetition"]])
+    groups = table.assign(ratio=table["seconds"] / reference.reindex(places).to_numpy()).groupby(keys, sort=False)
+    summary = groups["seconds"].agg(seconds="median", min="min", max="max")
+    summary["per_case"] = summary["seconds"] / summary.index.get_level_values("cases")
+    return summary.join(groups[["ratio", "cpu", "resident", "private"]].median()).reset_index()
+
+
+def exponent(table: pd.DataFrame) -> float:
+    """Return the power of the number of cases with which ours grows: the slope of the logarithms' line."""
+    scale = table[table["benchmark"] == "scale"]
+    return float(np.polyfit(np.log(scale["cases"]), np.log(scale["seconds"]), 1)[0])
+
+
+def main() -> None:
+    """Measure, keep the measurements as CSV, and print their summary."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--repetitions", type=int, default=5)
+    parser.add_argument("--data", type=Path, help="folder of a BraTS release; default: a synthetic cohort")
+    options = parser.parse_args()
+    table = measure(options.data or synthetic(), options.repetitions)
+    RESULTS.mkdir(exist_ok=True)
+    table.to_csv(RESULTS / "preparation.csv", index=False, float_format="%.4g", lineterminator="\n")
+    print(f"{platform.machine()}, {CORES} cores, {'the release named' if options.data else 'synthetic cohort'}")
+    print(summarise(table).round(3).to_string(index=False, na_rep=""))
+    print(f"ours grows as the number of cases to the power of {exponent(table):.2f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,173 @@
+"""The benchmarks' arithmetic, and that what they compare gives the same slices."""
+
+import gzip
+import re
+import runpy
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from brats_al_utils.cohort import case_files, read_cohort
+from brats_al_utils.slices import open_slices
+
+FOLDER = Path(__file__).parents[1] / "benchmarks"
+
+
+def benchmark(name: str) -> SimpleNamespace:
+    """Return what a benchmark, a script beside the package, defines."""
+    return SimpleNamespace(**runpy.run_path(str(FOLDER / f"{name}.py")))
+
+
+preparation, overhead, summary = (benchmark(name) for name in ("preparation", "overhead", "summary"))
+
+
+def test_the_usual_loop_cuts_our_slices(tiny_cohort: Path, tmp_path: Path) -> None:
+    cohort = read_cohort(tiny_cohort)
+    preparation.ours(cohort, tmp_path / "ours")
+    preparation.usual(cohort, tmp_path / "usual", 2)
+    ours = open_slices(tmp_path / "ours")
+    rows = zip(ours.table["patient_id"], ours.table["z"], strict=True)
+    names = [f"{patient_id}_{z:03d}" for patient_id, z in rows]
+    assert sorted(path.stem for path in (tmp_path / "usual").iterdir()) == sorted(
+        names + [f"{name}_seg" for name in names]
+    )
+    for number, name in enumerate(names):
+        usual = np.load(tmp_path / "usual" / f"{name}.npy").astype(int)
+        assert np.abs(usual - ours.pixels[number]).max() <= 1  # grey levels
+        assert np.array_equal(np.load(tmp_path / "usual" / f"{name}_seg.npy"), ours.segmentation[number])
+
+
+def test_monai_cuts_our_slices(tiny_cohort: Path, tmp_path: Path) -> None:
+    pytest.importorskip("monai")
+    cohort = read_cohort(tiny_cohort)
+    preparation.ours(cohort, tmp_path / "ours")
+    items = list(preparation.monai_dataset(cohort, tmp_path / "monai"))
+    assert len(list((tmp_path / "monai").iterdir())) == len(cohort.cases)
+    ours = open_slices(tmp_path / "ours")
+    pixels, segmentation = (np.concatenate([np.asarray(item[name]) for item in items]) for name in ("image", "seg"))
+    assert pixels.shape == ours.pixels.shape
+    assert np.abs(pixels.astype(int) - ours.pixels).max() <= 1  # nothing is made smaller, so filters do not differ
+    assert np.array_equal(segmentation, ours.segmentation)
+
+
+def test_decompression_inflates_every_byte(tiny_cohort: Path) -> None:
+    path = case_files(read_cohort(tiny_cohort).cases.iloc[0])["t1"]
+    assert preparation.decompress(path) == len(gzip.decompress(path.read_bytes()))
+
+
+def test_a_cohort_is_enlarged_with_both_grades(tiny_cohort: Path, tmp_path: Path) -> None:
+    cohort = read_cohort(tiny_cohort)
+    large = preparation.enlarge(cohort, 10, tmp_path / "large")
+    assert len(large.cases) == 10
+    assert not large.problems
+    # Of the seven, 4 HGG and 3 LGG; of the three that come again, at least one is LGG.
+    assert large.cases["grade"].value_counts().to_dict() == {"HGG": 6, "LGG": 4}
+    first, again = (next((tmp_path / "large").glob(f"*/BraTS19_COPY_{number:04d}_1/*_t2.nii.gz")) for number in (0, 7))
+    assert first.samefile(again)
+    assert first.read_bytes() == case_files(cohort.cases.iloc[0])["t2"].read_bytes()
+
+
+def test_memory_is_that_of_the_process(tiny_cohort: Path) -> None:
+    found = preparation.memory("ours", tiny_cohort)
+    assert found["seconds"] > 0
+    assert 50 < found["private"] <= found["resident"] < 16 * 1024  # MiB: torch alone takes more than 50
+
+
+def measurements() -> pd.DataFrame:
+    """Return made-up measurements: the usual loop takes 4, 5 and 6 times as long, decompression half."""
+    rows = []
+    for repetition, (ours, factor) in enumerate([(1.0, 4.0), (2.0, 5.0), (4.0, 6.0)], 1):
+        for method, seconds in {
+            "ours": ours,
+            "usual loop": ours * factor,
+            "usual loop in threads": ours * 3,
+            "MONAI": ours * 1.5,
+            "decompression": ours / 2,
+        }.items():
+            rows.append(("methods", method, 10, repetition, seconds, np.nan))
+    rows += [("scale", "ours", cases, 1, 0.1 * cases, np.nan) for cases in (10, 40, 160)]
+    rows.append(("memory", "ours", 335, 1, 30.0, 2000.0))
+    table = pd.DataFrame(rows, columns=["benchmark", "method", "cases", "repetition", "seconds", "resident"])
+    return table.assign(cpu=table["seconds"], private=table["resident"] / 4)
+
+
+def test_a_ratio_is_the_median_of_each_repetition_s() -> None:
+    found = preparation.summarise(measurements()).set_index(["benchmark", "method", "cases"])
+    usual = found.loc["methods", "usual loop", 10]
+    assert (usual["seconds"], usual["per_case"], usual["ratio"]) == (10, 1, 5)
+    assert found.loc["methods", "decompression", 10]["ratio"] == 0.5
+    assert summary.paired(measurements()[:15], "seconds", "usual loop", "ours") == 5
+
+
+@pytest.mark.parametrize("power", [1.0, 1.5])
+def test_the_exponent_is_that_of_the_time(power: float) -> None:
+    table = pd.DataFrame({"benchmark": "scale", "cases": [10, 40, 160]})
+    assert preparation.exponent(table.assign(seconds=3 * table["cases"] ** power)) == pytest.approx(power)
+
+
+def test_overhead_is_what_no_run_took() -> None:
+    executed = pd.DataFrame([("00", 100.0, 110.0), ("01", 111.0, 141.0)], columns=["part", "started", "ended"])
+    runs = pd.DataFrame([(120.0, 6.0), (140.0, 14.0)], columns=["ended", "seconds"])
+    found = overhead.parts(50.0, executed, runs).set_index("part")
+    assert found["overhead"].to_dict() == {"00": 10, "01": 10, "before and between": 10, "all": 30}
+    assert found["share"].to_dict() == {"00": 0.2, "01": 0.2, "before and between": 0.2, "all": 0.6}
+
+
+@given(st.floats(0.01, 100), st.sampled_from([">=", "<="]), st.floats(0.01, 100))
+def test_a_limit_is_reached_if_the_comparison_holds(value: float, comparison: str, bound: float) -> None:
+    holds = value >= bound if comparison == ">=" else value <= bound
+    assert summary.reached(value, f"{comparison} {bound}") == ("yes" if holds else "no")
+    assert summary.reached(value, "") == ""
+
+
+def test_the_summary_compares_with_the_limits() -> None:
+    training = pd.DataFrame(
+        {
+            "benchmark": "training",
+            "method": ["ours", "torchvision's loop", "Lightning"],
+            "repetition": 1,
+            "images_per_second": [30.0, 10.0, 15.0],
+            "share": [0.8, np.nan, np.nan],
+        }
+    )
+    startup = pd.DataFrame(
+        {"case": ["python", "import brats_al_utils", "brats-al --help", "brats-al run --help"], "seconds": 0.4}
+    )
+    study = pd.DataFrame(
+        {"profile": "demo", "part": ["00", "all"], "seconds": 100.0, "overhead": 4.0, "share": [0.5, 0.04]}
+    )
+    tables = {"preparation": measurements(), "training": training, "startup": startup, "overhead": study}
+    found = summary.summarise(tables)
+    answers = found.set_index("what")["reached"]
+    assert answers[answers != ""].to_dict() == {
+        "preparation: times faster than usual loop": "yes",
+        "preparation: times faster than MONAI": "no",
+        "preparation: time over decompression": "no",
+        "preparation: peak resident memory at 335 patients": "no",
+        "preparation: time a patient at 160 over that at 10": "yes",
+        "training: times faster than Lightning": "yes",  # the better peer
+        "training: share of the matrix-multiply rate": "yes",
+        "start: import brats_al_utils": "no",
+        "start: brats-al --help": "yes",
+        "start: brats-al run --help": "yes",
+        "study: overhead's share of the demo": "yes",
+    }
+    labels = [label.get_text() for label in summary.plot(found).axes[0].get_yticklabels()]
+    assert labels == list(answers[answers != ""].index[::-1])
+
+
+def test_the_summary_kept_is_that_of_the_measurements_kept() -> None:
+    found = summary.summarise(summary.measured())
+    written = found.to_csv(index=False, float_format="%.4g", lineterminator="\n")
+    assert (FOLDER / "results" / "summary.csv").read_text() == written
+
+
+def test_what_the_benchmarks_need_is_pinned() -> None:
+    wanted = [line for line in (FOLDER / "requirements.in").read_text().splitlines() if not line.startswith("#")]
+    pinned = (FOLDER / "requirements.txt").read_text()
+    assert re.findall(r"^(\S+)==\S+ \\\n    --hash=sha256:", pinned, re.MULTILINE) == wanted
