@@ -7,12 +7,15 @@ import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from brats_al_utils import claims
 from brats_al_utils.claims import Owner, Watch, claim, owner_of
 from brats_al_utils.files import write_file
+from brats_al_utils.runs import RunStore
+from brats_al_utils.status import running
 
 ELSEWHERE = Owner("another driver", "another machine", 1)
 
@@ -101,6 +104,16 @@ def test_a_claim_is_stale_when_it_does_not_change(tmp_path: Path, monkeypatch: p
     now += 2
     assert watch.free(path)
     assert not path.exists()
+
+
+def test_who_is_shown_as_running_when_the_clock_went_backwards(tmp_path: Path) -> None:
+    """A claim from the future was touched before the clock went, and not since."""
+    store, run = RunStore(tmp_path), SimpleNamespace(key="a")
+    path = store.claim(run)  # type: ignore[arg-type]
+    write_claim(path, ELSEWHERE)
+    for seconds, shown in ((0, True), (2 * claims.STALE, False), (-2 * claims.STALE, False), (0, True)):
+        os.utime(path, (time.time() + seconds,) * 2)
+        assert running(store, run) == shown  # type: ignore[arg-type]
 
 
 def test_a_claim_of_a_dead_neighbour_is_free_at_once(tmp_path: Path) -> None:

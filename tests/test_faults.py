@@ -3,23 +3,29 @@
 import contextlib
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+import nbformat
 import psutil
 import pytest
 from conftest import program, write_case
 from safetensors.numpy import load_file
 from small_study import RUNS
 
+from brats_al_utils.executors import ATTEMPTS
+
 HERE = Path(__file__).parent
-KILLS = 8
+ROOT = HERE.parent
+KILLS = 20
 
 
 @pytest.fixture(scope="module")
@@ -103,28 +109,30 @@ def assert_none_left(processes: Sequence[psutil.Process]) -> None:
 @pytest.mark.slow
 def test_killed_at_random_moments(data: Path, undisturbed: Path, tmp_path: Path) -> None:
     """SIGKILL of the driver, or of a worker: nothing finished is repeated, nobody is left, and the end is the same."""
-    chance = random.Random(0)
-    seconds = {workers: undisturbed_seconds(data, undisturbed, tmp_path, workers) for workers in ("", "2")}
-    kills = studies = 0
-    while kills < KILLS:
-        out, workers = tmp_path / str(studies), ("", "2")[studies % 2]
-        copy_slices(undisturbed, out)
-        over = False
-        while not over:
-            before = finished(out)
-            with driver(data, out, workers) as process:
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    # From its first import to its last run; once enough are killed, it is left alone.
-                    process.wait(chance.uniform(0.2, 1) * seconds[workers] if kills < KILLS else None)
-                if process.poll() is None:
-                    kill_one(process, chance)
-                    kills += 1
-                over = process.returncode == 0
-            assert before.items() <= finished(out).items(), "a finished run was repeated"
-        assert_same_study(out, undisturbed)
-        assert not (out / "outputs" / "runs" / "damaged").exists()
-        studies += 1
-    print(f"{kills} kills in {studies} studies")
+
+    def disturb(workers: str) -> int:
+        """Kill until this way of computing has had its half, in as many studies as that takes; return their number."""
+        chance, kills, studies = random.Random(workers), 0, 0
+        while kills < KILLS // 2:
+            out = tmp_path / f"{workers or 'here'}-{studies}"
+            copy_slices(undisturbed, out)
+            over = False
+            while not over:
+                before = finished(out)
+                with driver(data, out, workers) as process:
+                    for number in range(min(ATTEMPTS, KILLS // 2 - kills)):
+                        wait_for_a_moment(out, process, chance)
+                        kills += kill_one(process, chance, number < ATTEMPTS - 1)
+                    over = process.wait() == 0
+                    assert over or process.returncode == -signal.SIGKILL, process.communicate()
+                assert before.items() <= finished(out).items(), "a finished run was repeated"
+            assert_same_study(out, undisturbed)
+            assert not (out / "outputs" / "runs" / "damaged").exists()
+            studies += 1
+        return studies
+
+    with ThreadPoolExecutor(2) as pool:
+        print(f"{KILLS} kills in {sum(pool.map(disturb, ('', '2')))} studies")
 
 
 def copy_slices(source: Path, out: Path) -> None:
@@ -132,45 +140,85 @@ def copy_slices(source: Path, out: Path) -> None:
     shutil.copytree(source / "outputs" / "slices", out / "outputs" / "slices")
 
 
-def undisturbed_seconds(data: Path, undisturbed: Path, tmp_path: Path, workers: str) -> float:
-    """Return how long the study takes when nobody disturbs it."""
-    out = tmp_path / f"timed{workers}"
-    copy_slices(undisturbed, out)
-    started = time.monotonic()
-    finish(data, out, workers)
-    return time.monotonic() - started
+def wait_for_a_moment(out: Path, process: subprocess.Popen[str], chance: random.Random) -> None:
+    """Wait until none, one or two more runs are stored, and then for a while: another is in mid-training."""
+    before = len(finished(out))
+    more = chance.randrange(3)
+    while process.poll() is None and len(finished(out)) < min(before + more, RUNS - 1):
+        time.sleep(0.01)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(chance.uniform(0, 1 if more else 4))  # from its first import on
 
 
-def kill_one(process: subprocess.Popen[str], chance: random.Random) -> None:
-    """Kill the driver or, where there are some, one of its workers; the driver then sees to it."""
+def kill_one(process: subprocess.Popen[str], chance: random.Random, or_a_worker: bool) -> bool:
+    """Kill the driver or, where there are some, one of its workers, which it replaces; return whether one was."""
     children = family(process)
-    workers = [child for child in children if "spawn_main" in " ".join(child.cmdline())]
-    if workers and chance.random() < 0.5:
-        chance.choice(workers).kill()
-        assert process.wait() == 0, process.communicate()[1]
-    else:
-        process.kill()
-        process.wait()
-        assert_none_left(children)
+    workers = []
+    for child in children:
+        with contextlib.suppress(psutil.NoSuchProcess):  # it may just have ended
+            workers += [child] if "spawn_main" in " ".join(child.cmdline()) else []
+    if process.poll() is not None:
+        return False
+    if workers and or_a_worker and chance.random() < 0.5:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            chance.choice(workers).kill()
+            return True
+        return False
+    process.kill()
+    process.wait()
+    assert_none_left(children)
+    return True
 
 
-@pytest.mark.slow
-def test_killed_between_writing_a_result_and_naming_it(data: Path, undisturbed: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    fault = """
-import os, pathlib, signal
+DEATH = """
+import multiprocessing, os, pathlib, signal, sys
 rename = pathlib.Path.replace
 def replace(self, target):
-    if str(target).endswith(".safetensors"):
+    me = "worker" if multiprocessing.parent_process() else "kernel" if "ipykernel" in sys.modules else "driver"
+    if me == {who!r} and str(target).endswith(".safetensors") and not os.path.exists({dead!r}):
+        open({dead!r}, "x").close()
         os.kill(os.getpid(), signal.SIGKILL)
     return rename(self, target)
 pathlib.Path.replace = replace
 """
-    with driver(data, out, code=fault) as process:
-        assert process.wait() == -signal.SIGKILL
-    assert not finished(out)
+IN_A_NOTEBOOK = """
+import pathlib
+import small_study
+from brats_al_utils.notebooks import execute
+from brats_al_utils.places import Places
+def main(data, out, workers):
+    execute(pathlib.Path({notebook!r}), {{"data": data, "out": out}}, Places.of("smoke", out))
+small_study.main = main
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("who", ["driver", "worker", "kernel"])
+def test_killed_between_writing_a_result_and_naming_it(data: Path, undisturbed: Path, tmp_path: Path, who: str) -> None:
+    """SIGKILL of itself, once; a driver is started again, for a worker or a kernel the driver starts another."""
+    out, dead = tmp_path / "out", tmp_path / "dead"
+    copy_slices(undisturbed, out)
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    notebook = nbformat.v4.new_notebook(metadata={"kernelspec": kernel})
+    notebook.cells = [
+        nbformat.v4.new_code_cell('data: str = ""\nout: str = ""', metadata={"tags": ["parameters"]}),
+        nbformat.v4.new_code_cell(
+            f"import sys\nsys.path.insert(0, {str(HERE)!r})\nfrom small_study import main\nmain(data, out)"
+        ),
+    ]
+    nbformat.write(notebook, tmp_path / "00_study.ipynb")
+    # Python runs this at every start, of workers and kernels, too.
+    (tmp_path / "sitecustomize.py").write_text(DEATH.format(who=who, dead=str(dead)))
+    path = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")]))
+    code = IN_A_NOTEBOOK.format(notebook=str(tmp_path / "00_study.ipynb")) if who == "kernel" else ""
+    with driver(data, out, "1" if who == "worker" else "", code, PYTHONPATH=path) as process:
+        _, errors = process.communicate()
+        assert process.returncode == (-signal.SIGKILL if who == "driver" else 0), errors
+    assert dead.exists()
     assert len(list((out / "outputs" / "runs").glob(".*.partial"))) == 1, "written, not named"
-    finish(data, out)
+    if who == "driver":
+        assert not finished(out)
+        finish(data, out)
     assert_same_study(out, undisturbed)
 
 
@@ -218,6 +266,46 @@ executors.compute = counted
         assert (first.returncode, second.returncode) == (0, 0), printed
     assert_same_study(out, undisturbed)
     assert not list((out / "outputs" / "runs" / "claims").iterdir())
+    keys = computed.read_text().split()
+    assert len(keys) == len(set(keys)) == RUNS
+
+
+@pytest.mark.slow
+def test_a_clock_that_goes_backwards(data: Path, undisturbed: Path, tmp_path: Path) -> None:
+    """At every look it is a minute earlier, for files as well: no run is taken twice, nobody waits for ever."""
+    out, computed = tmp_path / "out", tmp_path / "computed"
+    copy_slices(undisturbed, out)
+    clock = f"""
+import itertools, os, time
+from brats_al_utils import claims, executors
+claims.STALE, claims.HEARTBEAT = 5.0, 0.2
+claims.Owner.dead = False  # as if on another machine: only the touches tell
+now, looks = time.time(), itertools.count()
+time.time = lambda: now - 60 * next(looks)
+time.time_ns = lambda: int(time.time() * 1e9)
+stamp = os.utime
+def utime(path, times=None, **more):
+    stamp(path, **(more or {{"times": times or (time.time(),) * 2}}))
+os.utime = utime
+sync = os.fsync
+def fsync(file):
+    sync(file)
+    os.utime(file)
+os.fsync = fsync
+compute = executors.compute
+def counted(run, *arguments):
+    with open({str(computed)!r}, "a") as file:
+        file.write(run.key + "\\n")
+    return compute(run, *arguments)
+executors.compute = counted
+"""
+    with driver(data, out, code=clock) as first, driver(data, out, code=clock) as second:
+        printed = [process.communicate(timeout=300) for process in (first, second)]
+        assert (first.returncode, second.returncode) == (0, 0), printed
+    assert_same_study(out, undisturbed)
+    stamps = list(finished(out).values())
+    assert max(stamps) - min(stamps) > 60e9, "the clock did go"
+    assert min(stamps) < (undisturbed / "table.csv").stat().st_mtime_ns
     keys = computed.read_text().split()
     assert len(keys) == len(set(keys)) == RUNS
 
@@ -321,3 +409,10 @@ def test_damaged_results_are_computed_again(data: Path, undisturbed: Path, tmp_p
     now = finished(out)
     assert {path.name for path in (cut, flipped)} == {name for name in now if now[name] != before[name]}
     assert_same_study(out, undisturbed)
+
+
+def test_the_page_of_faults_names_tests_that_exist() -> None:
+    named = re.findall(r"`(test_\w+)\.py::(test_\w+)`", (ROOT / "docs" / "faults.md").read_text())
+    assert len(named) > 20
+    for module, name in named:
+        assert re.search(rf"^def {name}\(", (HERE / f"{module}.py").read_text(), re.MULTILINE), (module, name)
