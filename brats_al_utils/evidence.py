@@ -8,7 +8,7 @@ import pandas as pd
 from brats_al_utils.arms import Arm, planted_outliers
 from brats_al_utils.comparison import compare, holm, intervals, patient_pairs
 from brats_al_utils.outliers import caught
-from brats_al_utils.statistics import UNITS, auc, by_unit, measures
+from brats_al_utils.statistics import CONFIDENCE, UNITS, auc, by_unit, measures
 from brats_al_utils.study import COHORTS, Results, Study
 
 
@@ -134,15 +134,19 @@ def family(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
     return table
 
 
+def gain_in_words(row: pd.Series) -> str:
+    """Return a row of `comparison.compare` in points, with its interval and test where there are any."""
+    gain, low, high = 100 * row[["auc_difference", "both_low", "both_high"]].astype(float)
+    if np.isnan(low):
+        return f"{gain:+.1f} points (a single run, or a grade with a single patient: no interval over both)"
+    return f"{gain:+.1f} points ({low:+.1f} to {high:+.1f} over patients and runs)"
+
+
 def sentences(table: pd.DataFrame) -> str:
     """Return what `against` found by slice as a list in Markdown, one arm a line."""
     rows = table[table["unit"] == "slice"]
-    numbers = 100 * rows[["auc_difference", "both_low", "both_high"]].to_numpy(float)
-    lines = [
-        f"- {arm}: {gain:+.1f} points ({low:+.1f} to {high:+.1f} over patients and runs; Holm-adjusted p {p:.2f})"
-        for arm, (gain, low, high), p in zip(rows["arm"], numbers, rows["p_patients_holm"], strict=True)
-    ]
+    lines = [f"- {row['arm']}: {gain_in_words(row)}" for _, row in rows.iterrows()]
     apart = rows[(rows["both_low"] > 0) | (rows["both_high"] < 0)]
-    return "\n".join(
-        [*lines, f"- {len(apart)} of {len(lines)} are apart from it by their interval over patients and runs."]
-    )
+    found = rows[rows["p_patients_holm"] < 1 - CONFIDENCE]
+    said = f"- Apart from it: {len(apart)} of {len(rows)} by that interval, {len(found)} by Holm-adjusted tests over patients."
+    return "\n".join([*lines, said])

@@ -409,7 +409,8 @@ def forest(table: pd.DataFrame, value: str, xlabel: str, name: str, folder: Path
     """
     arms = list(dict.fromkeys(table["arm"]))
     with plt.rc_context(STYLE | {"axes.grid.axis": "x"}):
-        figure, grid = plt.subplots(1, 2, figsize=(PAGE, 0.9 + 0.3 * len(arms)), sharey=True)
+        figure, grid = plt.subplots(1, 2, figsize=(PAGE, 1.3 + 0.3 * len(arms)), sharey=True)
+        furthest = (0.0, 1.0) if value == "auc_mean" else (-1.0, 1.0)  # a t-interval of few runs reaches beyond
         for axes, unit in zip(grid, UNITS, strict=True):
             rows = table[table["unit"] == unit].set_index("arm").loc[arms]
             for place, (over, style) in enumerate(OVER_STYLES.items()):
@@ -419,7 +420,9 @@ def forest(table: pd.DataFrame, value: str, xlabel: str, name: str, folder: Path
                 axes.errorbar(rows[value], y, xerr=np.nan_to_num(ends), ls="", capsize=2, lw=0.9, label=label, **style)
             if value == "auc_difference":
                 axes.axvline(0, color="0.2", lw=0.8)
-            axes.set(title=f"by {unit}", xlabel=xlabel)
+            low, high = axes.get_xlim()
+            limits = max(low, furthest[0] - 0.02), min(high, furthest[1] + 0.02)
+            axes.set(title=f"by {unit}", xlabel=xlabel, xlim=limits, ylim=(-0.6, len(arms) - 0.4))
         grid[0].set_yticks(range(len(arms)), arms)
         grid[0].invert_yaxis()
         figure.legend(*grid[0].get_legend_handles_labels(), loc="outside upper center", ncols=3, title="95 % interval")
@@ -478,8 +481,11 @@ def dose_response(caught: pd.DataFrame, gains: pd.DataFrame, name: str, folder: 
         chance = caught.groupby("dose")["prevalence"].mean()
         left.plot(100 * chance.index, 100 * chance, color="0.2", ls=":", lw=1.2, label="chance")
         right.axhline(0, color="0.2", lw=0.8)
-        left.set(ylabel="planted slices in the hardest tenth (%)\n(95 % interval over runs)")
-        right.set(ylabel="test AUC by slice, tails dropped less random\n(points, 95 % over seeds and patients)")
+        low, high = left.get_ylim()
+        left.set(
+            ylabel="planted, of the hardest tenth (%)\n(95 % interval over runs)", ylim=(max(low, -2), min(high, 102))
+        )
+        right.set(ylabel="test AUC less random's (points)\n(95 % over seeds and patients)", title="tails dropped")
         for axes in (left, right):
             axes.set(xlabel="outliers planted in the training set (%)")
             axes.set_xticks(sorted(100 * caught["dose"].unique()))
