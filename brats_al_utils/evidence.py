@@ -148,5 +148,5 @@ def sentences(table: pd.DataFrame) -> str:
     lines = [f"- {row['arm']}: {gain_in_words(row)}" for _, row in rows.iterrows()]
     apart = rows[(rows["both_low"] > 0) | (rows["both_high"] < 0)]
     found = rows[rows["p_patients_holm"] < 1 - CONFIDENCE]
-    said = f"- Apart from it: {len(apart)} of {len(rows)} by that interval, {len(found)} by Holm-adjusted tests over patients."
-    return "\n".join([*lines, said])
+    told = f"by that interval {len(apart)} of {len(rows)}, by Holm-adjusted tests of patients {len(found)}"
+    return "\n".join([*lines, f"- Apart from it: {told}."])

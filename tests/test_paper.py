@@ -1,8 +1,10 @@
 """The scorecard's rules against runs made up by hand, and the paper's own arithmetic."""
 
 import math
+import re
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -21,6 +23,7 @@ from brats_al_utils.paper import (
     gain_verdict,
     number_verdict,
     output_width,
+    patient_evidence,
     published_claims,
     published_results,
     range_verdict,
@@ -28,6 +31,7 @@ from brats_al_utils.paper import (
     verdict_counts,
 )
 from brats_al_utils.sampling import STRATEGIES
+from brats_al_utils.statistics import auc
 
 EXTRA = {
     "abstract.gain.arithmetic",
@@ -385,3 +389,45 @@ def test_counts_of_our_runs_stand_beside_table_5() -> None:
 
 def test_the_papers_start_comes_first() -> None:
     assert STARTS == ("imagenet", "imagenet-trunk", "scratch")  # `scorecard` takes the first that was run
+
+
+def made_up_scores(gain: float) -> pd.DataFrame:
+    """Return scores of 20 HGG and 20 LGG patients of three slices: the proposed arm's grades lie further apart."""
+    rng = np.random.default_rng(0)
+    patient = np.repeat([f"p{number:02}" for number in range(40)], 3)
+    label = np.repeat(np.arange(40) % 2, 3)
+    frames = []
+    for seed in range(3):
+        noise = rng.normal(0, 1, len(label))
+        for arm, distance in (("proposed", 1.0 + gain), ("baseline", 1.0)):
+            facts = {"arm": arm, "seed": seed, "patient_id": patient, "label": label}
+            frames.append(pd.DataFrame({**facts, "score": noise + distance * label}))
+    return pd.concat(frames, ignore_index=True).assign(dataset="imbalanced", cohort="test")
+
+
+def test_what_the_patients_say_of_each_number_and_gain() -> None:
+    scores = made_up_scores(gain=2.0)
+    found = patient_evidence(scores).set_index("id")
+    assert set(found.index) == {"table3.proposed.test", "table3.baseline.test", "abstract.gain"}
+    means = {
+        str(arm): float(
+            np.mean([auc(run["label"].to_numpy(), run["score"].to_numpy()) for _, run in runs.groupby("seed")])
+        )
+        for arm, runs in scores.groupby("arm")
+    }
+    for arm, mean in means.items():
+        row = found.loc[f"table3.{arm}.test"]
+        assert row["patients_low"] < mean < row["patients_high"]
+        assert np.isnan(row["paired_p"])
+    gain = found.loc["abstract.gain"]
+    assert gain["patients_low"] < 100 * (means["proposed"] - means["baseline"]) < gain["patients_high"]
+    assert gain["patients_low"] > 0
+    assert gain["paired_p"] < 0.01
+    # Forty patients cannot tell the printed 2.92 points where the arms disagree as these do.
+    assert re.fullmatch(r"no, from \d+\.\d points on", str(gain["could_tell"]))
+
+
+def test_a_gain_of_nothing_is_told_from_any_other() -> None:
+    gain = patient_evidence(made_up_scores(gain=0.0)).set_index("id").loc["abstract.gain"]
+    assert (gain["patients_low"], gain["patients_high"], gain["paired_p"]) == (0.0, 0.0, 1.0)
+    assert gain["could_tell"] == "yes, from 0.0 points on"

@@ -134,7 +134,7 @@ def code_lines(path: Path) -> int:
 
 def test_every_module_has_a_floor_and_the_package_is_thin() -> None:
     assert {path.stem for path in PACKAGE} == set(FLOORS)
-    assert sum(code_lines(path) for path in PACKAGE) <= 4000
+    assert sum(code_lines(path) for path in PACKAGE) <= 5000
 
 
 def public(module: Any) -> list[Any]:
