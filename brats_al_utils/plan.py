@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from brats_al_utils import notebooks
-from brats_al_utils.arms import ROUND_SHARE, Arm
+from brats_al_utils.arms import ROUND_SHARE, Arm, planted_outliers
 from brats_al_utils.cohort import PARTS, Cohort, split_patients
 from brats_al_utils.network import build
 from brats_al_utils.phantom import grade_of
@@ -104,7 +104,10 @@ def planned(profile: Profile) -> PlannedStudy:
     for dataset in dict.fromkeys([*DATASETS, *notebooks.datasets(notebooks.find(), profile, synthetic)]):
         rule = profile.slice_rule(balanced=dataset == "balanced")
         table = split.loc[split.index.repeat(split["grade"].map(rule.slices_of))].reset_index(drop=True)
-        manifest = {"fingerprint": dataset, "synthetic": synthetic}
+        planted = planted_outliers(dataset)
+        # Where nothing is planted, the kind does not matter.
+        fingerprint = dataset if planted is None or planted[1] else "typical"
+        manifest = {"fingerprint": fingerprint, "synthetic": synthetic}
         sets[dataset] = SliceSet(Path(), manifest, table, np.empty(0), np.empty(0))
     cohort = Cohort(Path(), cases, (), {})
     return PlannedStudy(profile, Places.of(profile.name), cohort, sets)
