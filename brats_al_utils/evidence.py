@@ -135,8 +135,8 @@ def family(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
 
 
 def gain_in_words(row: pd.Series) -> str:
-    """Return a row of `comparison.compare` in points, with its interval and test where there are any."""
-    gain, low, high = 100 * row[["auc_difference", "both_low", "both_high"]].astype(float)
+    """Return a row of `comparison.compare` in points, with its interval where there is one; no AUC differs by more."""
+    gain, low, high = np.clip(100 * row[["auc_difference", "both_low", "both_high"]].to_numpy(float), -100, 100)
     if np.isnan(low):
         return f"{gain:+.1f} points (a single run, or a grade with a single patient: no interval over both)"
     return f"{gain:+.1f} points ({low:+.1f} to {high:+.1f} over patients and runs)"
