@@ -8,10 +8,7 @@ bias, noise and gain. The same seed gives the same patient in any cohort and, no
 
 import gzip
 import math
-import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
@@ -25,7 +22,7 @@ from scipy import ndimage
 from scipy.special import ndtr
 
 from brats_al_utils import InputError
-from brats_al_utils.cohort import MAPPING_FILE, MAX_AT_ONCE, TRUTH_FILE
+from brats_al_utils.cohort import MAPPING_FILE, TRUTH_FILE
 from brats_al_utils.files import new_folder
 from brats_al_utils.progress import Track, untracked
 from brats_al_utils.scanner import BLOOD, FLUID, GREY, NECROTIC, OEDEMA, SITES, SOLID_DENSITY, WHITE, Tissue, signal
@@ -460,21 +457,11 @@ def write_cohort(
     _check(patients, spacing, layout)
     with new_folder(folder) as unfinished:
         truth, names = [], []
-        _template()  # once, before the threads need it
-
-        def write(index: int) -> tuple[Patient, dict[str, Any]]:
+        for index in track(range(patients)):
             patient = draw_patient(seed, index)
-            return patient, write_patient(unfinished, patient, spacing, layout)
-
-        with (
-            ThreadPoolExecutor(min(os.cpu_count() or 1, MAX_AT_ONCE)) as pool,
-            # Interrupted, it starts no other patient.
-            closing(pool.map(write, range(patients))) as written,  # type: ignore[type-var]
-        ):
-            for _, (patient, row) in zip(track(range(patients)), written, strict=True):
-                truth.append(row)
-                ids = {release: name for release, name in _subject_ids(patient).items() if release in (layout, "2019")}
-                names.append({"Grade": patient.grade} | ids)
+            truth.append(write_patient(unfinished, patient, spacing, layout))
+            ids = {release: name for release, name in _subject_ids(patient).items() if release in (layout, "2019")}
+            names.append({"Grade": patient.grade} | ids)
         releases = ["2017", "2018", "TCGA_TCIA", "2019"] + (["2020"] if layout == "2020" else [])
         columns = {r: f"{r}_subject_ID" if r == "TCGA_TCIA" else f"BraTS_{r}_subject_ID" for r in releases}
         mapping = pd.DataFrame(names).reindex(columns=["Grade", *releases]).rename(columns=columns)

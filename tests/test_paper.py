@@ -388,7 +388,7 @@ def test_counts_of_our_runs_stand_beside_table_5() -> None:
 
 
 def test_the_papers_start_comes_first() -> None:
-    assert STARTS == ("imagenet", "imagenet-trunk", "scratch")  # `scorecard` takes the first that was run
+    assert STARTS[:3] == ("imagenet", "imagenet-trunk", "scratch")  # `scorecard` takes the first that was run
 
 
 def made_up_scores(gain: float) -> pd.DataFrame:
