@@ -320,9 +320,10 @@ def patient_evidence(scores: pd.DataFrame) -> pd.DataFrame:
             texts = map(str, claims.loc[id_, ["printed", "recomputed_from_the_tables"]])
             (printed, *_) = [float(text) for text in texts if re.fullmatch(r"-?\d+(\.\d+)?", text)]
             least = 100 * row["detectable"]
-            answer = "yes" if least <= abs(printed) else "no"
+            answer = f"{'yes' if least <= abs(printed) else 'no'}, from {least:.1f} points on"
+            answer = "no, a grade has a single patient" if np.isnan(least) else answer
             ends = 100 * row["patients_low"], 100 * row["patients_high"]
-            found.append((id_, *ends, row["p_patients"], f"{answer}, from {least:.1f} points on"))
+            found.append((id_, *ends, row["p_patients"], answer))
     return pd.DataFrame(found, columns=["id", *EVIDENCE])
 
 
