@@ -29,8 +29,8 @@ ARMS = [
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     root = tmp_path_factory.mktemp("study")
-    for number in range(12):
-        write_case(root / "release" / ("HGG" if number < 7 else "LGG") / f"Brats18_SITE0_{number}_1", number)
+    for number in range(16):  # two patients of each grade for the test
+        write_case(root / "release" / ("HGG" if number < 8 else "LGG") / f"Brats18_SITE0_{number}_1", number)
     return small_study(root / "release", root / "out")
 
 
