@@ -176,7 +176,7 @@ def train_lightning(folder: Path) -> dict[str, float]:
     return rate(ends)
 
 
-def measure(repetitions: int = 5, count: int = 160) -> pd.DataFrame:
+def measure(repetitions: int = 5, count: int = 320) -> pd.DataFrame:
     """Return one row for each measurement.
 
     Parameters

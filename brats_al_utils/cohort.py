@@ -16,7 +16,7 @@ import pandas as pd
 from brats_al_utils import InputError
 from brats_al_utils.progress import Track, untracked
 from brats_al_utils.seeds import generator
-from brats_al_utils.volumes import SEGMENTATION, SEQUENCES, read_case
+from brats_al_utils.volumes import SEGMENTATION, SEQUENCES, each_volume
 
 GRADES = ("HGG", "LGG")
 PARTS = ("training", "validation", "test")
@@ -314,7 +314,14 @@ def check_cohort(cohort: Cohort, track: Track = untracked) -> Cohort:
     """Read every volume of a cohort and move the patients with a fault from its cases to its problems."""
     problems = {name: list(found) for name, found in cohort.problems.items()}
     available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    for case, reading in each_case(cohort, lambda case: read_case(case_files(case), FILES)[1], available, track):
+
+    def faults(case: pd.Series) -> list[str]:
+        found: list[str] = []
+        for _ in each_volume(case_files(case), FILES, found):
+            pass
+        return found
+
+    for case, reading in each_case(cohort, faults, available, track):
         if found := reading.result():
             problems[case["patient_id"]] = found
     good = cohort.cases[~cohort.cases["patient_id"].isin(problems)].reset_index(drop=True)

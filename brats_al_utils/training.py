@@ -1,8 +1,5 @@
 """Fine-tune a network on some slices, and ask it about others."""
 
-import ctypes
-import platform
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +12,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from brats_al_utils import InputError
+from brats_al_utils.memory import keep_freed_memory
 from brats_al_utils.statistics import auc
 
 EVALUATION_BATCH = 128
@@ -23,9 +21,6 @@ ARITHMETICS = ("float32", "tf32", "bfloat16", "compiled")
 """How a training computes. ``tf32``: the GPU's tensor cores round factors to 10 bits of fraction; as ``float32`` on the
 CPU. ``bfloat16``: layers round to 7 bits, weights and their updates stay float32. ``compiled``: as ``tf32``, in kernels
 that torch compiles, on the GPU replayed as CUDA graphs; it needs a compiler. Predictions are always float32."""
-
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
-"""From glibc's malloc.h."""
 
 
 @dataclass(frozen=True)
@@ -311,14 +306,6 @@ def start_training(network: nn.Module) -> None:
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d) and not module.weight.requires_grad:
             module.eval()
-
-
-def keep_freed_memory() -> None:
-    """Let glibc keep the memory that a step frees, for the next step: fresh pages cost it a third of its time."""
-    if sys.platform == "linux" and platform.libc_ver()[0] == "glibc":
-        libc = ctypes.CDLL(None)
-        libc.mallopt(M_MMAP_THRESHOLD, 2**30)
-        libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def finetune(

@@ -2,7 +2,7 @@
 
 import gzip
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -152,8 +152,8 @@ def segmentation_problem(path: Path, voxels: np.ndarray[Any, Any]) -> str | None
     return None
 
 
-def read_case(paths: Mapping[str, Path], names: Iterable[str]) -> tuple[dict[str, Volume], list[str]]:
-    """Read some files of a case and compare them with each other.
+def each_volume(paths: Mapping[str, Path], names: Iterable[str], problems: list[str]) -> Iterator[tuple[str, Volume]]:
+    """Read some files of a case one after the other, and compare them with each other.
 
     Parameters
     ----------
@@ -161,32 +161,32 @@ def read_case(paths: Mapping[str, Path], names: Iterable[str]) -> tuple[dict[str
         The files of a case by sequence (``SEQUENCES``) and ``SEGMENTATION``.
     names : iterable of str
         Which of them to read.
-
-    Returns
-    -------
-    volumes : dict of str to Volume
-        Those that could be read.
     problems : list of str
-        Everything that is wrong, each naming its file, what was expected and the mend; empty for a good case.
+        Takes everything that is wrong, each naming its file, what was expected and the mend; it stays empty for a good
+        case.
+
+    Yields
+    ------
+    name : str
+    volume : Volume
+        Each that could be read, after its problems.
     """
-    volumes: dict[str, Volume] = {}
-    problems: list[str] = []
+    first: tuple[str, tuple[int, ...], np.ndarray[Any, Any]] | None = None
     for name in names:
         try:
-            volumes[name] = read_volume(paths[name])
+            volume = read_volume(paths[name])
         except InputError as error:
             problems.append(str(error))
-    reference = next(iter(volumes), None)
-    for name, volume in volumes.items():
-        first = volumes[reference] if reference else volume
+            continue
+        reference, shape, affine = first = first or (name, volume.voxels.shape, volume.affine)
         same_grid = "the sequences of a case share one grid: register them again"
-        if volume.voxels.shape != first.voxels.shape:
+        if volume.voxels.shape != shape:
             problems.append(
-                f"{paths[name]}: shape {volume.voxels.shape}, expected {first.voxels.shape} as in {reference}; "
-                + same_grid
+                f"{paths[name]}: shape {volume.voxels.shape}, expected {shape} as in {reference}; {same_grid}"
             )
-        elif not np.allclose(volume.affine, first.affine, atol=1e-3):
+        elif not np.allclose(volume.affine, affine, atol=1e-3):
             problems.append(f"{paths[name]}: its affine is not that of {reference}; {same_grid}")
         if name == SEGMENTATION and (problem := segmentation_problem(paths[name], volume.voxels)):
             problems.append(problem)
-    return volumes, problems
+        yield name, volume
+        del volume  # not kept while the next one is read

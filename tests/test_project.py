@@ -31,6 +31,7 @@ FLOORS = [
     "seeds",
     "files",
     "progress",
+    "memory",
     "volumes",
     "cohort",
     "scanner",

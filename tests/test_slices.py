@@ -17,7 +17,16 @@ from hypothesis.extra.numpy import arrays
 from brats_al_utils import InputError
 from brats_al_utils import slices as slices_module
 from brats_al_utils.cohort import check_split, read_cohort
-from brats_al_utils.slices import SliceRule, SliceSet, choose_slices, open_slices, percentiles, prepare, scale_intensity
+from brats_al_utils.slices import (
+    SliceRule,
+    SliceSet,
+    choose_slices,
+    nonzero,
+    open_slices,
+    percentiles,
+    prepare,
+    scale_intensity,
+)
 
 RULE = SliceRule(per_patient=6, image_size=64)
 
@@ -114,11 +123,24 @@ def test_scaling_by_hand() -> None:
 
 
 @given(
-    arrays(st.sampled_from([np.int16, np.uint8, np.uint16, np.int32]), st.integers(2, 200)),
+    arrays(st.sampled_from([np.int16, np.uint8, np.uint16, np.int32, np.uint32]), st.integers(2, 200)),
     st.tuples(st.floats(0, 100), st.floats(0, 100)),
 )
 def test_counted_percentiles_are_numpy_s_to_the_bit(values: np.ndarray[Any, Any], shares: tuple[float, ...]) -> None:
     np.testing.assert_array_equal(percentiles(values, shares), np.percentile(values.astype(np.int64), shares))
+
+
+@given(
+    arrays(
+        st.sampled_from([np.int8, np.int16, np.float32, np.float64, np.uint64]),
+        st.integers(0, 40),
+        elements=st.sampled_from([0, 0, 0, 0, 1, 3]),
+    )
+)
+def test_values_that_are_not_zero_are_found_by_the_word(values: np.ndarray[Any, Any]) -> None:
+    np.testing.assert_array_equal(nonzero(values), values[values != 0])
+    signed_zero = np.copysign(np.zeros(9, np.float32), -1)
+    assert nonzero(signed_zero).size == 0
 
 
 def test_a_part_is_scaled_as_the_whole_is() -> None:
