@@ -181,7 +181,7 @@ def run(
     print(f"figures and tables in {study.places.figures}")
     if failures:
         raise InputError(f"{', '.join(failures)} not finished: mend what is said above; the same command goes on")
-    asked = PlannedStudy(**vars(study)).runs_of(paths)
+    asked = PlannedStudy.of(study).runs_of(paths)
     distinct = {run.key: run for run in asked}
     saved = 1 - sum(run.images for run in distinct.values()) / max(sum(run.images for run in asked), 1)
     print(

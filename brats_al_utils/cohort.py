@@ -4,7 +4,7 @@ import csv
 import os
 import re
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -37,6 +37,7 @@ MAX_MAPPING = 2**20
 MAX_COLUMNS = 50
 """Columns of such a mapping (that of 2020 has six)."""
 
+Case = TypeVar("Case")
 Outcome = TypeVar("Outcome")
 
 # 2017 to 2019 name release, site, patient and time point; 2020 (BraTS20_Training_001) only the release.
@@ -75,6 +76,11 @@ class Cohort:
     def synthetic(self) -> bool:
         """Whether the patients are phantoms."""
         return (self.root / TRUTH_FILE).exists()
+
+    @property
+    def rows(self) -> list[pd.Series]:
+        """The rows of ``cases``."""
+        return [case for _, case in self.cases.iterrows()]
 
     @property
     def release(self) -> str:
@@ -285,22 +291,27 @@ def case_files(case: pd.Series) -> dict[str, Path]:
     return {name: Path(case[name]) for name in FILES}
 
 
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def each_case(
-    cohort: Cohort, work: Callable[[pd.Series], Outcome], threads: int, track: Track
-) -> Iterator[tuple[pd.Series, "Future[Outcome]"]]:
-    """Do some work on every case, several at a time, and yield each with what comes of it, in the cohort's order.
+    cases: Sequence[Case], work: Callable[[Case], Outcome], threads: int, track: Track
+) -> Iterator[tuple[Case, "Future[Outcome]"]]:
+    """Do some work on every case, several at a time, and yield each with what comes of it, in the order given.
 
     Parameters
     ----------
-    cohort : Cohort
+    cases : sequence
+        Rows of a cohort's table (`Cohort.rows`), or patients that are not written yet.
     work : callable
-        Takes a row of the cohort's table; what it raises is raised by the future's ``result``.
+        Takes a case; what it raises is raised by the future's ``result``.
     threads : int
         How many cases at a time; no more than ``MAX_AT_ONCE`` are worked on, and one more waits to be used.
     track : callable
         Shows how many cases are done.
     """
-    cases = [case for _, case in cohort.cases.iterrows()]
     threads = min(threads, MAX_AT_ONCE)
     with ThreadPoolExecutor(threads) as pool:
         started = (pool.submit(work, case) for case in cases)
@@ -312,8 +323,6 @@ def each_case(
 
 def check_cohort(cohort: Cohort, track: Track = untracked) -> Cohort:
     """Read every volume of a cohort and move the patients with a fault from its cases to its problems."""
-    problems = {name: list(found) for name, found in cohort.problems.items()}
-    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
     def faults(case: pd.Series) -> list[str]:
         found: list[str] = []
@@ -321,7 +330,8 @@ def check_cohort(cohort: Cohort, track: Track = untracked) -> Cohort:
             pass
         return found
 
-    for case, reading in each_case(cohort, faults, available, track):
+    problems = {name: list(found) for name, found in cohort.problems.items()}
+    for case, reading in each_case(cohort.rows, faults, cores(), track):
         if found := reading.result():
             problems[case["patient_id"]] = found
     good = cohort.cases[~cohort.cases["patient_id"].isin(problems)].reset_index(drop=True)

@@ -5,7 +5,6 @@ dropping it helps when they are there and hurts when they are not.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,7 +15,7 @@ import pandas as pd
 
 from brats_al_utils import InputError
 from brats_al_utils.cohort import FILES, TRUTH_FILE, Cohort, each_case
-from brats_al_utils.phantom import Patient, draw_patient, write_patient
+from brats_al_utils.phantom import Patient, draw_patient, render, write_patient
 from brats_al_utils.progress import Track, untracked
 from brats_al_utils.seeds import generator
 from brats_al_utils.slices import Cut, SliceRule, SliceSet, cut_case, threads_for_cases, write_slices
@@ -155,17 +154,16 @@ def drawn_anew(cohort: Cohort, truth: pd.DataFrame, rule: SliceRule, track: Trac
         patient = draw_patient(int(drawn["seed"]), int(drawn["index"]), atypical=not drawn["atypical"])
         return cut_patient(patient, int(drawn["spacing"]), case["release"], rule)
 
-    cases = cohort.cases[cohort.cases["patient_id"].isin(truth.index)]
+    cases = [case for case in cohort.rows if case["patient_id"] in truth.index]
     with threads_for_cases() as threads:
-        each = each_case(replace(cohort, cases=cases), cut, threads, track)
-        return {case["patient_id"]: cutting.result() for case, cutting in each}
+        return {case["patient_id"]: cutting.result() for case, cutting in each_case(cases, cut, threads, track)}
 
 
 @lru_cache(KEPT_PATIENTS)
 def cut_patient(patient: Patient, spacing: int, layout: str, rule: SliceRule) -> Cut:
     """Write a synthetic patient as `phantom` does, and cut it as `prepare` does; callers must not change the arrays."""
     with TemporaryDirectory() as folder:
-        drawn = write_patient(Path(folder), patient, spacing, layout)
+        drawn = write_patient(Path(folder), patient, render(patient, spacing), spacing, layout)
         files = {name: str(path) for name in FILES for path in Path(folder).rglob(f"*_{name}.nii.gz")}
         return cut_case(pd.Series(drawn | files), rule)
 

@@ -20,9 +20,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.special import ndtr
+from threadpoolctl import threadpool_limits
 
 from brats_al_utils import InputError
-from brats_al_utils.cohort import MAPPING_FILE, TRUTH_FILE
+from brats_al_utils.cohort import MAPPING_FILE, TRUTH_FILE, cores, each_case
 from brats_al_utils.files import new_folder
 from brats_al_utils.progress import Track, untracked
 from brats_al_utils.scanner import BLOOD, FLUID, GREY, NECROTIC, OEDEMA, SITES, SOLID_DENSITY, WHITE, Tissue, signal
@@ -50,7 +51,8 @@ TEXTURE = 0.035  # standard deviation of the logarithm of the brain's mottle, tw
 
 
 Array = NDArray[np.float32]
-
+Rendered = tuple[dict[str, NDArray[np.int16]], NDArray[np.uint8]]
+"""A patient's volumes by sequence, and the labels: see `render`."""
 
 LABELLED_GADOLINIUM = 0.08  # mM: above it a reader calls a voxel of tumour enhancing
 
@@ -243,7 +245,7 @@ def _soft_below(values: Any, limit: Any, width: float) -> Array:
     return share
 
 
-def render(patient: Patient, spacing: int) -> tuple[dict[str, NDArray[np.int16]], NDArray[np.uint8]]:
+def render(patient: Patient, spacing: int) -> Rendered:
     """Return a patient's four volumes by sequence, and the labels (1 core, 2 oedema, 4 enhancing).
 
     Parameters
@@ -392,12 +394,12 @@ def _truth(patient: Patient) -> dict[str, Any]:
     return row
 
 
-def write_patient(folder: Path, patient: Patient, spacing: int, layout: str) -> dict[str, Any]:
+def write_patient(folder: Path, patient: Patient, rendered: Rendered, spacing: int, layout: str) -> dict[str, Any]:
     """Write one patient's folder, where the layout has it, and return its row of the truth table."""
+    volumes, labels = rendered
     name = _subject_ids(patient)[layout]
     place = (folder if layout == "2020" else folder / patient.grade) / name
     place.mkdir(parents=True)
-    volumes, labels = render(patient, spacing)
     for sequence, volume in volumes.items():
         _write_volume(place / f"{name}_{sequence}.nii.gz", volume, spacing)
     seg = labels.astype(np.int16) if patient.site == "SYN1" else labels
@@ -455,11 +457,12 @@ def write_cohort(
         Shows how many patients have been written.
     """
     _check(patients, spacing, layout)
-    with new_folder(folder) as unfinished:
+    # A patient has a core to itself: the threads of its small matrix products would only get in each other's way.
+    with new_folder(folder) as unfinished, threadpool_limits(1):
         truth, names = [], []
-        for index in track(range(patients)):
-            patient = draw_patient(seed, index)
-            truth.append(write_patient(unfinished, patient, spacing, layout))
+        drawn = [draw_patient(seed, index) for index in range(patients)]
+        for patient, rendering in each_case(drawn, lambda patient: render(patient, spacing), cores(), track):
+            truth.append(write_patient(unfinished, patient, rendering.result(), spacing, layout))
             ids = {release: name for release, name in _subject_ids(patient).items() if release in (layout, "2019")}
             names.append({"Grade": patient.grade} | ids)
         releases = ["2017", "2018", "TCGA_TCIA", "2019"] + (["2020"] if layout == "2020" else [])

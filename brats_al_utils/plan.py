@@ -52,6 +52,11 @@ class PlannedStudy(Study):
     others than another strategy: only that decides how many runs are distinct.
     """
 
+    @classmethod
+    def of(cls, study: Study) -> "PlannedStudy":
+        """Return a study as it can be planned now."""
+        return cls(study.profile, study.places, study.cohort, study.sets, study.device, study.workers)
+
     def uncertainty(self, dataset: str, number: int, labelled: Ids) -> np.ndarray[Any, Any]:
         """Return what the committee makes of each training slice, zeros where it is not trained yet."""
         if self.there(self.committee(dataset, number, labelled)):

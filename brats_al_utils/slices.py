@@ -393,7 +393,7 @@ def prepare(
         split_patients(cohort.cases, rule.split_seed)  # refuses too small a cohort before any volume is read
 
     def cut(threads: int) -> Iterator[Cut]:
-        for case, cutting in each_case(cohort, lambda case: cut_case(case, rule), threads, track):
+        for case, cutting in each_case(cohort.rows, lambda case: cut_case(case, rule), threads, track):
             try:
                 yield cutting.result()
             except InputError as error:

@@ -77,7 +77,7 @@ def status(places: Places) -> Status:
     profile = profile_of(parameters["profile"], parameters["settings"])
     synthetic = is_synthetic(profile, parameters["data"])
     study = open_study(**parameters, datasets=notebooks.datasets(paths, profile, synthetic))
-    runs = PlannedStudy(**vars(study)).runs_of(paths)
+    runs = PlannedStudy.of(study).runs_of(paths)
     return count(study.store, list({run.key: run for run in runs}.values()))
 
 

@@ -4,7 +4,7 @@ import json
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,7 @@ class Study:
     sets: Mapping[str, SliceSet]
     device: str = "auto"
     workers: str = ""
+    picked: dict[tuple[Any, ...], Ids] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def slices(self) -> SliceSet:
@@ -279,8 +280,15 @@ class Study:
         if arm.in_rounds:
             return self.after_rounds(arm, number, arm.rounds)
         labelled = self.labelled(arm.dataset, number)
-        pool = self.pool(arm, number, labelled, without=labelled[:0])
-        return select(arm.strategy, pool, self.budget(arm), self.seed(number, "sample draw"))
+        return self.pick(arm, number, self.budget(arm), self.seed(number, "sample draw"), labelled, labelled[:0])
+
+    def pick(self, arm: Arm, number: int, count: int, seed: int, labelled: Ids, without: Ids) -> Ids:
+        """Return the slices that an arm's strategy picks, see `pool`; it is asked the same only once."""
+        question = (arm.dataset, arm.strategy, number, count, seed, labelled.tobytes(), without.tobytes())
+        if question not in self.picked:
+            pool = self.pool(arm, number, labelled, without)
+            self.picked[question] = select(arm.strategy, pool, count, seed)
+        return self.picked[question]
 
     def after_rounds(self, arm: Arm, number: int, rounds: int) -> Ids:
         """Return the ids that an arm has labelled after some rounds; the first is random."""
@@ -288,9 +296,8 @@ class Study:
         counts = [round(ROUND_SHARE * len(ids) * done) for done in range(rounds + 1)]
         labelled = select("random", Pool(ids, np.zeros(len(ids))), counts[1], self.seed(number, "labelled subset"))
         for done in range(1, rounds):
-            pool = self.pool(arm, number, labelled, without=labelled)
             seed = integer(self.seed(number, "sample draw"), "round", done)
-            added = select(arm.strategy, pool, counts[done + 1] - counts[done], seed)
+            added = self.pick(arm, number, counts[done + 1] - counts[done], seed, labelled, without=labelled)
             labelled = np.union1d(labelled, added)
         return labelled
 

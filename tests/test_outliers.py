@@ -55,6 +55,7 @@ def cohort(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cohort]:
     folder = tmp_path_factory.mktemp("outliers") / "cohort"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(phantom, "render", small_render)
+        patch.setattr(outliers, "render", small_render)
         write_cohort(folder, PATIENTS, seed=3, spacing=2)
         yield read_cohort(folder)
         cut_patient.cache_clear()  # no other test may find these patients

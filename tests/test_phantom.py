@@ -12,14 +12,15 @@ import pytest
 
 from brats_al_utils import phantom, scanner
 from brats_al_utils.cohort import TRUTH_FILE
+from brats_al_utils.phantom import Patient
 from brats_al_utils.volumes import SEQUENCES
 
 FILES = {"t1", "t1ce", "t2", "flair", "seg"}
 
 
-def first(count: int) -> Callable[[Iterable[int]], Iterable[int]]:
+def first(count: int) -> Callable[[Iterable[Patient]], Iterable[Patient]]:
     """Return a progress that ends after the first patients, to save time."""
-    return lambda indices: islice(indices, count)
+    return lambda patients: islice(patients, count)
 
 
 @pytest.fixture(scope="module")
@@ -239,11 +240,11 @@ def test_an_empty_folder_is_used(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("blank")
 def test_an_interrupted_run_leaves_nothing(tmp_path: Path) -> None:
-    def interrupted(indices: Iterable[int]) -> Iterator[int]:
-        for index in indices:
-            if index == 2:
+    def interrupted(patients: Iterable[Patient]) -> Iterator[Patient]:
+        for patient in patients:
+            if patient.index == 2:
                 raise KeyboardInterrupt
-            yield index
+            yield patient
 
     with pytest.raises(KeyboardInterrupt):
         phantom.write_cohort(tmp_path / "cohort", 10, seed=0, track=interrupted)

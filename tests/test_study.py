@@ -1,6 +1,7 @@
 """Arms of notebook 07: slices chosen at once or in rounds, what they cost, and what is made of their results."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -88,10 +89,10 @@ def test_what_arms_are_trained_on_and_what_they_pay_for(study: Study, results: R
 @pytest.mark.slow
 def test_a_plan_names_the_runs_that_are_made(study: Study, results: Results) -> None:
     """With everything stored, the plan's runs are the study's; with nothing stored, it counts as many."""
-    planned = PlannedStudy(**vars(study))
+    planned = PlannedStudy.of(study)
     made = {path.stem for path in study.store.folder.glob("*.safetensors")}
     assert {run.key for run in planned.runs(ARMS)} == made
-    empty = PlannedStudy(**vars(study) | {"places": study.places.of("smoke", study.places.outputs / "nowhere")})
+    empty = PlannedStudy.of(replace(study, places=study.places.of("smoke", study.places.outputs / "nowhere")))
     asked = empty.runs(ARMS)
     assert len(asked) == len(planned.runs(ARMS))
     assert len({run.key for run in asked}) == len(made)
