@@ -77,10 +77,12 @@ def script(slurm: Slurm, address: str, folder: Path) -> str:
         *("--tls-ca-file", str(folder / "certificate.pem"), "--tls-cert", str(folder / "certificate.pem")),
         *("--tls-key", str(folder / "key.pem")),
     ]
+    threads = max(1, slurm.cpus // slurm.workers)
     lines = [
         "#!/bin/bash",
         *(f"#SBATCH {shlex.quote(option)}" for option in options),
-        f"export OMP_NUM_THREADS={max(1, slurm.cpus // slurm.workers)}",
+        # All three, or Dask gives a worker a single thread.
+        f"export {' '.join(f'{name}_NUM_THREADS={threads}' for name in ('OMP', 'MKL', 'OPENBLAS'))}",
         f'exec {shlex.join(worker)} --local-directory "${{TMPDIR:-/tmp}}"',
     ]
     return "\n".join(lines) + "\n"

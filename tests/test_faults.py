@@ -248,20 +248,24 @@ def wait_for_runs(out: Path, count: int, process: subprocess.Popen[str]) -> None
         time.sleep(0.02)
 
 
-@pytest.mark.slow
-def test_two_drivers_on_one_store(data: Path, undisturbed: Path, tmp_path: Path) -> None:
-    """Both end with the whole study, and no run is trained twice."""
-    out, computed = tmp_path / "out", tmp_path / "computed"
-    count = f"""
+def counting(path: Path) -> str:
+    """Return the code that has a driver write down each run that it computes."""
+    return f"""
 from brats_al_utils import executors
 compute = executors.compute
 def counted(run, *arguments):
-    with open({str(computed)!r}, "a") as file:
+    with open({str(path)!r}, "a") as file:
         file.write(run.key + "\\n")
     return compute(run, *arguments)
 executors.compute = counted
 """
-    with driver(data, out, code=count) as first, driver(data, out, code=count) as second:
+
+
+@pytest.mark.slow
+def test_two_drivers_on_one_store(data: Path, undisturbed: Path, tmp_path: Path) -> None:
+    """Both end with the whole study, and no run is trained twice."""
+    out, computed = tmp_path / "out", tmp_path / "computed"
+    with driver(data, out, code=counting(computed)) as first, driver(data, out, code=counting(computed)) as second:
         printed = [process.communicate() for process in (first, second)]
         assert (first.returncode, second.returncode) == (0, 0), printed
     assert_same_study(out, undisturbed)
@@ -275,7 +279,7 @@ def test_a_clock_that_goes_backwards(data: Path, undisturbed: Path, tmp_path: Pa
     """At every look it is a minute earlier, for files as well: no run is taken twice, nobody waits for ever."""
     out, computed = tmp_path / "out", tmp_path / "computed"
     copy_slices(undisturbed, out)
-    clock = f"""
+    clock = """
 import itertools, os, time
 from brats_al_utils import claims, executors
 claims.STALE, claims.HEARTBEAT = 5.0, 0.2
@@ -285,21 +289,18 @@ time.time = lambda: now - 60 * next(looks)
 time.time_ns = lambda: int(time.time() * 1e9)
 stamp = os.utime
 def utime(path, times=None, **more):
-    stamp(path, **(more or {{"times": times or (time.time(),) * 2}}))
+    stamp(path, **(more or {"times": times or (time.time(),) * 2}))
 os.utime = utime
 sync = os.fsync
 def fsync(file):
     sync(file)
     os.utime(file)
 os.fsync = fsync
-compute = executors.compute
-def counted(run, *arguments):
-    with open({str(computed)!r}, "a") as file:
-        file.write(run.key + "\\n")
-    return compute(run, *arguments)
-executors.compute = counted
 """
-    with driver(data, out, code=clock) as first, driver(data, out, code=clock) as second:
+    with (
+        driver(data, out, code=clock + counting(computed)) as first,
+        driver(data, out, code=clock + counting(computed)) as second,
+    ):
         printed = [process.communicate(timeout=300) for process in (first, second)]
         assert (first.returncode, second.returncode) == (0, 0), printed
     assert_same_study(out, undisturbed)
@@ -366,7 +367,7 @@ def test_a_read_only_disk(data: Path, undisturbed: Path, small_disk: Path) -> No
 def test_a_slow_disk(data: Path, undisturbed: Path, tmp_path: Path) -> None:
     """Writing a result takes longer than a claim lasts without a touch: still nobody else computes it."""
     out, computed = tmp_path / "out", tmp_path / "computed"
-    slow = f"""
+    slow = """
 import os, time
 from brats_al_utils import claims, executors
 claims.STALE, claims.HEARTBEAT = 1.0, 0.2
@@ -376,14 +377,11 @@ def slow_sync(file):
     sync(file)
 os.fsync = slow_sync
 claims.Owner.dead = False  # as if on another machine: only the touches tell
-compute = executors.compute
-def counted(run, *arguments):
-    with open({str(computed)!r}, "a") as file:
-        file.write(run.key + "\\n")
-    return compute(run, *arguments)
-executors.compute = counted
 """
-    with driver(data, out, code=slow) as first, driver(data, out, code=slow) as second:
+    with (
+        driver(data, out, code=slow + counting(computed)) as first,
+        driver(data, out, code=slow + counting(computed)) as second,
+    ):
         printed = [process.communicate() for process in (first, second)]
         assert (first.returncode, second.returncode) == (0, 0), printed
     assert_same_study(out, undisturbed)
