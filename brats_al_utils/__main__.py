@@ -23,6 +23,10 @@ Out = Annotated[Path | None, typer.Option(help="The folder given to `run`, if on
 Set = Annotated[list[str] | None, typer.Option("--set", help="Change a setting: name=value. May be repeated.")]
 
 
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells have it."""
+
+
 def track(items: Any) -> Any:
     """Pass items on, with a progress bar."""
     from tqdm import tqdm
@@ -247,7 +251,7 @@ def runs(profile: ProfileName = "demo", out: Out = None, as_json: Json = False) 
 def slurm(
     command: Annotated[list[str], typer.Argument(help="After two dashes: run, with its options.")],
     jobs: Annotated[int, typer.Option(help="Jobs at a time.")] = 8,
-    gpus: Annotated[int, typer.Option(help="GPUs of each job.")] = 1,
+    gpus: Annotated[int, typer.Option(min=0, max=1, help="GPUs of each job; for more, ask for more jobs.")] = 1,
     cpus: Annotated[int, typer.Option(help="Cores of each job.")] = 4,
     workers: Annotated[int, typer.Option(help="Runs at a time in each job.")] = 4,
     limit: Annotated[str, typer.Option("--time", help="Limit of each job, as in 04:00:00.")] = "04:00:00",
@@ -274,7 +278,8 @@ def slurm(
         clusters.job_array(clusters.script(asked, address, folder), folder, close) as number,
     ):
         print(f"scheduler {address}; job array {number} of {jobs} jobs at a time, logs in {folder}", flush=True)
-        app([*command, "--scheduler", address], standalone_mode=False)
+        if interrupted := app([*command, "--scheduler", address], standalone_mode=False):
+            raise typer.Exit(interrupted)
 
 
 @app.command()
@@ -364,9 +369,10 @@ def main() -> None:
     except OSError as error:
         print(f"error: {error}: make room or mend its rights, and start again: finished runs are kept", file=sys.stderr)
         sys.exit(1)
-    except KeyboardInterrupt:
-        print("interrupted: finished runs are kept, the same command goes on from them", file=sys.stderr)
-        sys.exit(130)
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            print("interrupted: finished runs are kept, the same command goes on from them", file=sys.stderr)
+        raise
 
 
 if __name__ == "__main__":

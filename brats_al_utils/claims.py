@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import psutil
+from filelock import FileLock
 
 HEARTBEAT = 5.0
 """Seconds between two touches of a claim."""
@@ -26,8 +27,8 @@ class Owner:
     Attributes
     ----------
     driver : str
-        The study's process on whose behalf it does so; a driver asks one process at a time, so a claim that is made
-        for the same driver is that of a process it has lost.
+        On whose behalf it does so: a study, each time that it computes what it lacks. It has a run computed by one
+        process at a time, so a claim that is made for the same driver is that of a process it has lost.
     host : str
     pid : int
         If it is given to another process, the claim still turns stale.
@@ -73,7 +74,7 @@ def claim(path: Path, driver: str) -> Iterator[bool]:
         yield False
         return
     done = threading.Event()
-    touching = threading.Thread(target=touch, args=(path, done), daemon=True)
+    touching = threading.Thread(target=touch, args=(path, mine, done), daemon=True)
     touching.start()
     try:
         yield True
@@ -84,28 +85,35 @@ def claim(path: Path, driver: str) -> Iterator[bool]:
             path.unlink(missing_ok=True)
 
 
+def turn(path: Path) -> FileLock:
+    """Return the lock of who takes or frees a claim: one that looks lost may by now be that of a process that lives."""
+    return FileLock(path.parent / ".lock")
+
+
 def take(path: Path, mine: Owner) -> bool:
     """Write a claim, unless another driver's living process has it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    holder = owner_of(path)
-    if holder and (holder.driver == mine.driver or holder.dead):
-        path.unlink(missing_ok=True)
-    try:
-        with path.open("x") as file:  # fails if another process made it in between
-            json.dump(asdict(mine), file)
-    except FileExistsError:
-        return False
-    except OSError:
-        path.unlink(missing_ok=True)  # an empty claim would hold until it is stale
-        raise
+    with turn(path):
+        holder = owner_of(path)
+        if holder and (holder.driver == mine.driver or holder.dead):
+            path.unlink(missing_ok=True)
+        try:
+            with path.open("x") as file:
+                json.dump(asdict(mine), file)
+        except FileExistsError:
+            return False
+        except OSError:
+            path.unlink(missing_ok=True)  # an empty claim would hold until it is stale
+            raise
     return True
 
 
-def touch(path: Path, done: threading.Event) -> None:
-    """Touch a claim until its work is done."""
+def touch(path: Path, mine: Owner, done: threading.Event) -> None:
+    """Touch a claim until its work is done, or another has taken it over."""
     while not done.wait(HEARTBEAT):
         with suppress(OSError):
-            os.utime(path)
+            if owner_of(path) == mine:
+                os.utime(path)
 
 
 @dataclass
@@ -125,7 +133,10 @@ class Watch:
             self.seen[path] = (touched, time.monotonic())
         owner = owner_of(path)
         stale = touched == last and time.monotonic() - since > STALE
-        if stale or (owner and owner.dead):
+        if not stale and not (owner and owner.dead):
+            return False
+        with turn(path):
+            if owner_of(path) != owner:
+                return False  # another driver was quicker
             path.unlink(missing_ok=True)
-            return True
-        return False
+        return True

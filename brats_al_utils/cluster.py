@@ -17,6 +17,9 @@ from brats_al_utils.files import write_file
 REPLACEMENTS = 10
 """Jobs of the array for each that runs at a time: Slurm starts the next when one is lost or its time is up."""
 
+MAX_ARRAY = 1000
+"""The longest array that Slurm takes unless it is told otherwise."""
+
 DEATH_TIMEOUT = 60
 """Seconds after which a worker that has lost its scheduler ends."""
 
@@ -33,7 +36,7 @@ class Slurm:
     jobs : int
         Jobs that run at a time.
     gpus, cpus : int
-        Of each job.
+        Of each job; one GPU at most, as a job's workers all train on the first.
     workers : int
         Processes of each job; they share its GPU and its cores.
     time : str
@@ -62,7 +65,7 @@ def script(slurm: Slurm, address: str, folder: Path) -> str:
     """
     options = [
         "--job-name=brats-al",
-        f"--array=1-{slurm.jobs * REPLACEMENTS}%{slurm.jobs}",
+        f"--array=1-{min(slurm.jobs * REPLACEMENTS, MAX_ARRAY)}%{slurm.jobs}",
         f"--cpus-per-task={slurm.cpus}",
         *([f"--gres=gpu:{slurm.gpus}"] if slurm.gpus else []),
         f"--time={slurm.time}",
@@ -103,7 +106,9 @@ def scheduler(folder: Path, host: str = "") -> Iterator[tuple[str, Callable[[], 
         from distributed.security import Security
         from distributed.utils import get_ip
     except ImportError as error:
-        raise InputError("a cluster needs the packages of the extra: pip install 'brats-al[cluster]'") from error
+        raise InputError(
+            "a cluster needs the packages of the extra: in the checkout, pip install --editable '.[cluster]'"
+        ) from error
     security = Security.temporary()
     credentials = {"certificate.pem": security.tls_ca_file, "key.pem": security.tls_scheduler_key}
     folder.mkdir(parents=True, exist_ok=True)
@@ -142,12 +147,15 @@ def job_array(text: str, folder: Path, none_left: Callable[[], None]) -> Iterato
         If Slurm refuses it.
     """
     write_file(folder / "workers.sbatch", text.encode())
-    number = slurm("sbatch", "--parsable", str(folder / "workers.sbatch")).split(";")[0]
+    submitted = call("sbatch", "--parsable", str(folder / "workers.sbatch"))
+    if submitted.returncode:
+        raise InputError(f"sbatch says: {submitted.stderr.strip()}")
+    number = submitted.stdout.strip().split(";")[0]
     done = threading.Event()
 
     def watch() -> None:
         while not done.wait(CHECK):
-            if not slurm("squeue", "--noheader", "--jobs", number, check=False):
+            if not any_left(number):
                 print(f"no job of the array {number} is left, see its logs in {folder}", file=sys.stderr)
                 none_left()
                 return
@@ -158,15 +166,18 @@ def job_array(text: str, folder: Path, none_left: Callable[[], None]) -> Iterato
         yield number
     finally:
         done.set()
-        slurm("scancel", number, check=False)
+        call("scancel", number)
 
 
-def slurm(*command: str, check: bool = True) -> str:
-    """Return what a command of Slurm prints."""
+def call(*command: str) -> "subprocess.CompletedProcess[str]":
+    """Return what came of a command of Slurm."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True)  # noqa: S603 - Slurm's own
+        return subprocess.run(command, capture_output=True, text=True)  # noqa: S603 - Slurm's own
     except FileNotFoundError as error:
         raise InputError(f"{command[0]} is not on this machine: start this where jobs are submitted") from error
-    if check and done.returncode:
-        raise InputError(f"{command[0]} says: {done.stderr.strip()}")
-    return done.stdout.strip()
+
+
+def any_left(number: str) -> bool:
+    """Whether a job array has jobs that wait or run; if Slurm cannot say it now, they may."""
+    asked = call("squeue", "--noheader", "--jobs", number)
+    return bool(asked.stdout.strip()) or (asked.returncode != 0 and "Invalid job id" not in asked.stderr)

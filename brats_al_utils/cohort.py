@@ -38,7 +38,7 @@ MAX_COLUMNS = 50
 """Columns of such a mapping (that of 2020 has six)."""
 
 Case = TypeVar("Case")
-Outcome = TypeVar("Outcome")
+Made = TypeVar("Made")
 
 # 2017 to 2019 name release, site, patient and time point; 2020 (BraTS20_Training_001) only the release.
 CASE_ID = re.compile(r"brats(?P<year>\d\d)_(?P<site>[^_]+)_(?P<patient>.+)_\d+", re.IGNORECASE)
@@ -297,8 +297,8 @@ def cores() -> int:
 
 
 def each_case(
-    cases: Sequence[Case], work: Callable[[Case], Outcome], threads: int, track: Track
-) -> Iterator[tuple[Case, "Future[Outcome]"]]:
+    cases: Sequence[Case], work: Callable[[Case], Made], threads: int, track: Track
+) -> Iterator[tuple[Case, "Future[Made]"]]:
     """Do some work on every case, several at a time, and yield each with what comes of it, in the order given.
 
     Parameters

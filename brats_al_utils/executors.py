@@ -31,6 +31,10 @@ ATTEMPTS = 3
 POLL = 1.0
 """Seconds between two looks at what other drivers compute."""
 
+COMPUTING = threading.Lock()
+"""Held while this process computes a run: torch's random numbers and flags are the process's, and a Dask worker may
+have several threads."""
+
 CONNECTION_TIMEOUT = 30
 """Seconds in which a Dask scheduler must answer."""
 
@@ -105,8 +109,9 @@ def work(task: Task, after_epoch: Callable[[int], None] = lambda epoch: None) ->
         with claim(store.claim(task.run), task.driver) as mine:
             if not mine:
                 return Outcome("claimed")
-            if store.load(task.run) is None:
-                store.save(compute(task.run, opened(task.slices), choose_device(task.device), after_epoch))
+            with COMPUTING:
+                if store.load(task.run) is None:
+                    store.save(compute(task.run, opened(task.slices), choose_device(task.device), after_epoch))
             store.failure(task.run).unlink(missing_ok=True)
             return Outcome("done")
     except OSError as error:
@@ -131,20 +136,25 @@ def carry_out(tasks: Sequence[Task], executor: Executor, report: Report) -> dict
     lost: Counter[str] = Counter()
     watch = Watch()
     tasks = sorted(tasks, key=lambda task: -task.run.images)  # no long one is left for the end
-    while tasks:
+    claimed: list[Task] = []
+    while tasks or claimed:
         again: list[Task] = []
-        for task, outcome in executor(tasks, report):
+        for task, outcome in executor(tasks, report) if tasks else ():
             lost[task.run.key] += outcome.state == "lost"
-            if outcome.state == "claimed" or (outcome.state == "lost" and lost[task.run.key] < ATTEMPTS):
+            if outcome.state == "claimed":
+                claimed.append(task)
+            elif outcome.state == "lost" and lost[task.run.key] < ATTEMPTS:
                 again.append(task)
             elif outcome.state == "lost":
                 failures[task.run.key] = f"{outcome.why}, {ATTEMPTS} times"
                 RunStore(task.store).save_failure(task.run, task.name, failures[task.run.key])
             elif outcome.state == "failed":
                 failures[task.run.key] = outcome.why
-        tasks = again
-        while tasks and not any(watch.free(RunStore(task.store).claim(task.run)) for task in tasks):
-            report(0, f"waiting for {len(tasks)} runs that another process computes")
+        free = {task.run.key for task in claimed if watch.free(RunStore(task.store).claim(task.run))}
+        tasks = [*again, *(task for task in claimed if task.run.key in free)]
+        claimed = [task for task in claimed if task.run.key not in free]
+        if not tasks and claimed:
+            report(0, f"waiting for {len(claimed)} runs that another process computes")
             time.sleep(POLL)
     return failures
 
@@ -184,7 +194,7 @@ class Worker:
         self.connection.close()
 
 
-def beside(workers: int, tasks: Sequence[Task], report: Report) -> Iterator[tuple[Task, Outcome]]:
+def in_processes(workers: int, tasks: Sequence[Task], report: Report) -> Iterator[tuple[Task, Outcome]]:
     """Compute tasks in processes of this machine, which share its threads and its GPUs evenly."""
     waiting = deque(tasks)
     count = min(workers, len(tasks))
@@ -256,7 +266,9 @@ def connected(address: str) -> Any:
     try:
         from distributed import Client
     except ImportError as error:
-        raise InputError("a Dask scheduler needs the package distributed: pip install 'brats-al[cluster]'") from error
+        raise InputError(
+            "a Dask scheduler needs the package distributed: in the checkout, pip install --editable '.[cluster]'"
+        ) from error
     try:
         return Client(address, timeout=CONNECTION_TIMEOUT)
     except (OSError, ValueError, TypeError) as error:
@@ -290,6 +302,13 @@ def on_cluster(address: str, tasks: Sequence[Task], report: Report) -> Iterator[
                 raise InputError(
                     f"the Dask scheduler at {address} is lost: finished runs are kept, start again to go on"
                 ) from error
+            except InputError:
+                raise
+            except Exception as error:  # a run's own is in its outcome
+                raise InputError(
+                    f"{address}: a worker cannot take {task.name} ({type(error).__name__}: {error}): install this "
+                    "checkout in its environment"
+                ) from error
             if outcome.state == "done":
                 report(task.run.images, task.name)
             yield task, outcome
@@ -311,7 +330,7 @@ def executor_of(workers: str) -> Executor:
     if not workers:
         return here
     if workers.isdecimal() and int(workers) > 0:
-        return partial(beside, int(workers))
+        return partial(in_processes, int(workers))
     if "://" in workers:
         return partial(on_cluster, workers)
     raise InputError(

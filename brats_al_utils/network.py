@@ -260,8 +260,8 @@ def initial_network(start: str, seed: int, freeze: bool, network: str) -> nn.Mod
     from torchvision.models import get_model
 
     state = initial_state(start, network)
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with torch.random.fork_rng(devices=[]):  # weights are drawn on the CPU, however many GPUs there are
+        torch.default_generator.manual_seed(seed)
         built: nn.Module = get_model(network, num_classes=2, **OPTIONS.get(network, {}))
     if start.endswith(SHUFFLED):
         state = shuffled(state, seed)

@@ -66,7 +66,7 @@ class TrainingProgress:
 
     def advance(self, images: int, text: str) -> None:
         """Add image passes, and say what they were for."""
-        self.done += images
+        self.done = min(self.done + images, self.total)  # a run that is started again passes its images again
         if self.done:
             left = (time.perf_counter() - self.started) * (self.total / self.done - 1)
             self.note.show(f"{text}; {self.done / self.total:.0%} of the training done, {left / 60:.1f} minutes left")

@@ -219,7 +219,7 @@ def write_report(places: Places) -> Path:
     InputError
         If no notebook was executed, or one of them cannot be read.
     """
-    paths = sorted((places.outputs / "notebooks").glob("*.ipynb"))
+    paths = sorted((places.outputs / "notebooks").glob("[0-9][0-9]_*.ipynb"))
     if not paths:
         raise InputError(f"{places.outputs / 'notebooks'}: no executed notebooks: run `brats-al run` first")
     places.make()

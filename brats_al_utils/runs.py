@@ -6,6 +6,7 @@ import subprocess
 import time
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property, lru_cache
 from hashlib import sha256
@@ -255,10 +256,13 @@ class RunStore:
             return None
         try:
             return read_result(path, run)
-        except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+        except FileNotFoundError:
+            return None
+        except (SafetensorError, ValueError, KeyError, TypeError) as error:
             aside = self.folder / "damaged" / f"{path.name}.{time.time_ns()}"
             aside.parent.mkdir(exist_ok=True)
-            path.rename(aside)
+            with suppress(FileNotFoundError):  # another driver has just done so
+                path.rename(aside)
             warnings.warn(f"{path}: damaged ({error}); set aside as {aside}, the run is computed again", stacklevel=2)
             return None
 
@@ -278,7 +282,8 @@ class RunStore:
                 facts = {"state": "damaged"}
             records.append({"key": path.stem} | facts)
         for path in sorted((self.folder / "failed").glob("*.json")):
-            records.append({"key": path.stem, "state": "failed"} | json.loads(path.read_text()))
+            with suppress(FileNotFoundError):  # it has just been computed after all
+                records.append({"key": path.stem, "state": "failed"} | json.loads(path.read_text()))
         return records
 
 

@@ -116,7 +116,6 @@ def spread(pool: Pool, budget: int, seed: int) -> Array:
     return np.asarray(ids[np.lexsort((place, turn))][:budget])
 
 
-WINDOW_SHARE = 0.3
 WINDOWS = {f"window {10 * tenth}%-{10 * tenth + 30}%": (tenth / 10, (tenth + 3) / 10) for tenth in range(8)}
 """The eight ranges of Figure 3, each of 30 % of the training slices."""
 

@@ -72,7 +72,7 @@ def status(places: Places) -> Status:
     last = asked(places)
     if last is None:
         raise InputError(f"{places.asked}: not there, expected what `run` was asked for: start a study first")
-    parameters = last["parameters"] | {"workers": ""}
+    parameters = last["parameters"] | {"workers": "", "device": "cpu"}  # those of the machine that trains
     paths = notebooks.find(last["notebooks"])
     profile = profile_of(parameters["profile"], parameters["settings"])
     synthetic = is_synthetic(profile, parameters["data"])
@@ -85,25 +85,31 @@ def running(store: RunStore, run: Run) -> bool:
     """Whether a living process has claimed a run; shown only, so the clocks of two machines may differ a little."""
     path = store.claim(run)
     owner = owner_of(path)
-    return owner is not None and not owner.dead and abs(time.time() - path.stat().st_mtime) < STALE
+    try:
+        return owner is not None and not owner.dead and abs(time.time() - path.stat().st_mtime) < STALE
+    except FileNotFoundError:  # it has just ended
+        return False
 
 
 def count(store: RunStore, runs: list[Run]) -> Status:
     """Return how far some distinct runs are."""
-    done = [run for run in runs if store.path(run).exists()]
-    left = [run for run in runs if not store.path(run).exists()]
-    at_work = [run for run in left if running(store, run)]
-    failed = [run for run in left if run not in at_work and store.failure(run).exists()]
-    images_done, images_left = (sum(run.images for run in some) for some in (done, left))
-    known = {record["key"]: record for record in store.records()}
-    seconds = sum(known[run.key].get("seconds", 0.0) for run in done if run.key in known)
+    known = {record["key"]: record for record in reversed(store.records())}  # a result outweighs an earlier failure
+    by_state: dict[str, list[Run]] = {"done": [], "running": [], "failed": [], "waiting": []}
+    for run in runs:
+        state = known.get(run.key, {}).get("state")
+        if state != "done":  # one that is damaged will be computed again
+            state = "running" if running(store, run) else "failed" if state == "failed" else "waiting"
+        by_state[state].append(run)
+    done, at_work, failed, waiting = by_state.values()
+    images_done, images_left = (sum(run.images for run in some) for some in (done, at_work + failed + waiting))
+    seconds = sum(known[run.key]["seconds"] for run in done)
     return Status(
         len(done),
         len(at_work),
         len(failed),
-        len(left) - len(at_work) - len(failed),
+        len(waiting),
         images_done,
         images_left,
         seconds / images_done * images_left / max(1, len(at_work)) if done else None,
-        {str(store.failure(run)): json.loads(store.failure(run).read_text())["why"] for run in failed},
+        {str(store.failure(run)): known[run.key]["why"] for run in failed},
     )

@@ -44,7 +44,7 @@ def test_a_claim_is_there_while_its_block_runs(tmp_path: Path) -> None:
 def test_a_claim_goes_when_its_block_fails(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt), claim(tmp_path / "a.json", "me"):
         raise KeyboardInterrupt
-    assert not list(tmp_path.iterdir())
+    assert not (tmp_path / "a.json").exists()
 
 
 @pytest.mark.parametrize("other", [Owner("another driver", socket.gethostname(), os.getpid()), ELSEWHERE])
@@ -132,8 +132,11 @@ def test_an_unreadable_claim_holds_until_it_is_stale(tmp_path: Path, content: by
     assert not Watch().free(path)
 
 
-def test_one_of_many_gets_it(tmp_path: Path) -> None:
-    """Twenty processes ask at the same time, each for a driver of its own."""
+@pytest.mark.parametrize("after_a_crash", [False, True])
+def test_one_of_many_gets_it(tmp_path: Path, after_a_crash: bool) -> None:
+    """Twenty processes ask at the same time, each for a driver of its own; a dead one may have left its claim."""
+    if after_a_crash:
+        write_claim(tmp_path / "a.json", Owner("another driver", socket.gethostname(), gone()))
     code = (
         "import sys, time; from pathlib import Path; from brats_al_utils.claims import claim\n"
         "print('ready', flush=True); sys.stdin.readline()\n"

@@ -16,7 +16,7 @@ import torch
 from conftest import brats_al, program
 
 from brats_al_utils import InputError
-from brats_al_utils.cluster import Slurm, scheduler, script
+from brats_al_utils.cluster import Slurm, any_left, scheduler, script
 from brats_al_utils.executors import connected
 
 HERE = Path(__file__).parent
@@ -52,6 +52,29 @@ def test_a_dry_run_prints_the_script_and_starts_nothing() -> None:
 
 def test_only_a_run_is_run_on_a_cluster() -> None:
     assert "'report' cannot be run on a cluster, expected run" in brats_al("cluster", "slurm", "report", expect=1)
+
+
+def test_more_gpus_are_more_jobs() -> None:
+    assert "'--gpus': Input should be less than or equal to 1" in brats_al(
+        "cluster", "slurm", "--gpus", "2", "--dry-run", "--", "run", expect=2
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "printed", "said", "left"),
+    [
+        (0, "1_1 R\n", "", True),
+        (0, "", "", False),
+        (1, "", "slurm_load_jobs error: Invalid job id specified", False),
+        (1, "", "slurm_load_jobs error: Unable to contact slurm controller", True),
+    ],
+)
+def test_a_controller_that_does_not_answer_ends_no_study(
+    monkeypatch: pytest.MonkeyPatch, code: int, printed: str, said: str, left: bool
+) -> None:
+    answer = subprocess.CompletedProcess(["squeue"], code, printed, said)
+    monkeypatch.setattr("brats_al_utils.cluster.call", lambda *command: answer)
+    assert any_left("1") == left
 
 
 def test_one_place_to_compute_at_a_time() -> None:

@@ -5,8 +5,10 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -15,7 +17,7 @@ from small_study import ARMS, RUNS, small_study
 from brats_al_utils import InputError, executors
 from brats_al_utils.claims import claim
 from brats_al_utils.executors import ATTEMPTS, Outcome, Report, Task, carry_out, executor_of
-from brats_al_utils.runs import RunStore, compute
+from brats_al_utils.runs import Run, RunStore, compute
 from brats_al_utils.study import Study
 from brats_al_utils.training import choose_device
 
@@ -129,6 +131,73 @@ def test_what_another_driver_computes_is_waited_for_and_not_computed(study: Stud
     assert store.path(task.run).stat().st_mtime_ns == modified
 
 
+def test_all_that_is_freed_is_taken_on_together(study: Study) -> None:
+    """After a crash of another driver, its runs are not waited for one by one."""
+    tasks = tasks_of(study)
+    passes: list[list[str]] = []
+
+    def execute(tasks: Sequence[Task], report: Report) -> Iterator[tuple[Task, Outcome]]:
+        passes.append(sorted(task.name for task in tasks))
+        for task in tasks:
+            yield task, Outcome("claimed" if len(passes) == 1 else "done")
+
+    assert carry_out(tasks, execute, quiet) == {}  # nobody holds the claims any more
+    assert passes == [sorted(task.name for task in tasks)] * 2
+
+
+def test_only_what_is_freed_is_given_to_the_workers_again(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executors, "POLL", 0.01)
+    tasks = tasks_of(study)
+    held = RunStore(tasks[0].store).claim(tasks[0].run)
+    passes: list[list[str]] = []
+    waits: list[str] = []
+
+    def execute(tasks: Sequence[Task], report: Report) -> Iterator[tuple[Task, Outcome]]:
+        passes.append([task.name for task in tasks])
+        for task in tasks:
+            yield task, Outcome("claimed" if len(passes) == 1 else "done")
+
+    def wait(images: int, text: str) -> None:
+        waits.append(text)
+        if len(waits) == 3:
+            finished.set()
+            thread.join()
+
+    claimed, finished = threading.Event(), threading.Event()
+
+    def other() -> None:
+        with claim(held, "another"):
+            claimed.set()
+            finished.wait()
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    claimed.wait()
+    assert carry_out(tasks, execute, wait) == {}
+    assert waits == ["waiting for 1 runs that another process computes"] * 3
+    assert [len(names) for names in passes] == [len(tasks), len(tasks) - 1, 1]
+    assert passes[-1] == [tasks[0].name]
+
+
+def test_a_process_computes_one_run_at_a_time(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Dask worker may have several threads, and torch's random numbers are the process's."""
+    at_work, most = [], []
+    honest = compute
+
+    def watched(run: Run, *arguments: Any) -> Any:
+        at_work.append(run.key)
+        most.append(len(at_work))
+        try:
+            return honest(run, *arguments)
+        finally:
+            at_work.remove(run.key)
+
+    monkeypatch.setattr(executors, "compute", watched)
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(executors.work, tasks_of(study))) == [Outcome("done")] * 4
+    assert most == [1] * 4
+
+
 def test_a_worker_that_does_not_see_the_study_s_folder_says_so(task: Task) -> None:
     with pytest.raises(InputError, match="/no/such/set: not on .*let workers share the study's folder"):
         executors.work(replace(task, slices=Path("/no/such/set")))
@@ -171,5 +240,5 @@ def test_a_killed_worker_is_replaced_and_its_run_tried_again(study: Study) -> No
     assert carry_out(tasks, executor_of("1"), kill_first) == {}
     assert seen
     assert all(study.store.load(task.run) for task in tasks)
-    assert not list((study.store.folder / "claims").iterdir())
+    assert not list((study.store.folder / "claims").glob("*.json"))
     assert not workers()

@@ -149,23 +149,29 @@ def test_started_again_nothing_is_trained_and_the_tables_are_the_same(smoke: Pat
 
 
 @pytest.mark.slow
-def test_killed_in_mid_run_it_goes_on_where_it_was(smoke: Path, tmp_path: Path) -> None:
-    """SIGKILL of the driver: no process stays, no finished run is repeated, and the tables are the undisturbed ones."""
+@pytest.mark.parametrize("by", [signal.SIGKILL, signal.SIGINT])
+def test_stopped_in_mid_run_it_goes_on_where_it_was(smoke: Path, tmp_path: Path, by: signal.Signals) -> None:
+    """The driver is killed, or Ctrl-C pressed: no process stays, no run is repeated, and the tables are the same."""
     out = tmp_path / "out"
     (out / "outputs").mkdir(parents=True)
     shutil.copytree(next((smoke / "outputs").glob("phantom-*")), out / "outputs" / "phantom-12-2mm-seed0")
     command = [sys.executable, "-m", "brats_al_utils", "run", "--profile", "smoke", "--only", "01", "--out", str(out)]
     runs = out / "outputs" / "runs"
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as driver:
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as driver:
         deadline = time.monotonic() + 240
         while len(list(runs.glob("*.safetensors"))) < 2:
-            assert driver.poll() is None, "it ended before it could be killed"
+            assert driver.poll() is None, "it ended before it could be stopped"
             assert time.monotonic() < deadline
             time.sleep(0.02)
         kernels = psutil.Process(driver.pid).children(recursive=True)
-        os.kill(driver.pid, signal.SIGKILL)
+        os.kill(driver.pid, by)
+        said = driver.communicate()[1]
     assert kernels
     assert not psutil.wait_procs(kernels, timeout=30)[1], "a kernel outlived its driver"
+    if by == signal.SIGINT:
+        assert driver.returncode == 130
+        assert said.endswith("interrupted: finished runs are kept, the same command goes on from them\n")
+        assert "Traceback" not in said
     finished = {path.name: path.stat().st_mtime_ns for path in runs.glob("*.safetensors")}
     assert 2 <= len(finished) < 4
     subprocess.run(command, check=True, capture_output=True)
@@ -176,6 +182,9 @@ def test_killed_in_mid_run_it_goes_on_where_it_was(smoke: Path, tmp_path: Path) 
     found, expected = (pd.read_csv(folder / "runs.csv").drop(columns="seconds") for folder in (out, smoke))
     expected = expected[expected["arm"].isin(found["arm"])].reset_index(drop=True)
     pd.testing.assert_frame_equal(found, expected)
+    # What a killed driver left half-written beside the executed notebook is no page of the report.
+    index = Path(brats_al("report", "--profile", "smoke", "--out", str(out)).strip())
+    assert {path.name for path in index.parent.glob("*.html")} == {"index.html", "01_transfer_vs_scratch.html"}
 
 
 @pytest.mark.slow
@@ -213,11 +222,11 @@ def test_status_and_runs_of_a_study(smoke: Path, tmp_path: Path) -> None:
     assert (found["running"], found["failed"], found["waiting"], found["images_left"]) == (0, 0, 0, 0)
     assert all(record["state"] == "done" and record["seconds"] > 0 and record["run"]["training"] for record in records)
     assert len(brats_al("runs", *places, str(smoke)).splitlines()) == len(records)
-    # The same study with a run taken away, and another that failed instead.
+    # The same study with a run taken away, and another that failed instead; it trains where there is a GPU.
     other = tmp_path / "out"
     shutil.copytree(smoke / "outputs", other / "outputs")
     asked = json.loads((other / "outputs" / "study.json").read_text())
-    asked["parameters"]["out"] = str(other)
+    asked["parameters"] |= {"out": str(other), "device": "cuda", "workers": "tcp://elsewhere:8786"}
     (other / "outputs" / "study.json").write_text(json.dumps(asked))
     committee = {tuple(record["run"]["training"]) for record in records if record["run"]["pool"]}
     missing, failed = [record for record in records if tuple(record["run"]["training"]) not in committee][:2]

@@ -115,6 +115,20 @@ def test_a_damaged_file_is_reported_and_set_aside(tmp_path: Path, damage: Any) -
         assert store.load(RUN) is not None
 
 
+def test_a_disk_that_fails_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = RunStore(tmp_path)
+    store.save(RESULT)
+
+    def fails(*_: object) -> None:
+        raise PermissionError("as planned")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("brats_al_utils.runs.read_result", fails)
+        with pytest.raises(PermissionError):
+            store.load(RUN)
+    assert store.load(RUN), "still there"
+
+
 def test_another_run_s_result_under_this_name_is_refused(tmp_path: Path) -> None:
     store, other = RunStore(tmp_path), replace(RUN, order_seed=9)
     store.save(replace(RESULT, run=other))
