@@ -103,8 +103,8 @@ def execute(path: Path, parameters: Mapping[str, object], places: Places) -> Pat
                         dict(parameters),
                         cwd=path.parent,
                         progress_bar=False,
-                        # What fails in a cell comes as a message. All that a kernel logs is that its messages, which stay
-                        # on this machine, are not encrypted, and after Ctrl-C that nobody reads them any more.
+                        # What fails in a cell comes as a message. All that a kernel logs is that its messages, which
+                        # stay on this machine, are not encrypted, and after Ctrl-C that nobody reads them any more.
                         extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
                     )
                     break
