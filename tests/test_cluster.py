@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pandas as pd
@@ -16,6 +17,7 @@ import torch
 from conftest import brats_al, program
 
 from brats_al_utils import InputError
+from brats_al_utils.__main__ import main
 from brats_al_utils.cluster import Slurm, any_left, scheduler, script
 from brats_al_utils.executors import connected
 
@@ -75,6 +77,22 @@ def test_a_controller_that_does_not_answer_ends_no_study(
     answer = subprocess.CompletedProcess(["squeue"], code, printed, said)
     monkeypatch.setattr("brats_al_utils.cluster.call", lambda *command: answer)
     assert any_left("1") == left
+
+
+def test_ctrl_c_ends_a_study_on_a_cluster_as_it_ends_others(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(names: list[str]) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("brats_al_utils.cluster.scheduler", lambda *_: nullcontext(("tcp://host:1", None)))
+    monkeypatch.setattr("brats_al_utils.cluster.job_array", lambda *_: nullcontext("1"))
+    monkeypatch.setattr("brats_al_utils.notebooks.find", interrupted)
+    monkeypatch.setattr(sys, "argv", ["brats-al", "cluster", "slurm", "--", "run"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 130
+    assert "interrupted: finished runs are kept" in capsys.readouterr().err
 
 
 def test_one_place_to_compute_at_a_time() -> None:
