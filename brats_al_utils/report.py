@@ -31,6 +31,7 @@ img{max-width:100%;height:auto} figure{margin:.5rem 0} figure img{width:48rem}
 table{border-collapse:collapse;font-size:.9rem;margin:.5rem 0} thead tr:last-child th{border-color:#57606a}
 th,td{padding:.25rem .7rem;border-bottom:1px solid #d5dae0;text-align:left;vertical-align:top}
 .number,.dataframe td{text-align:right;font-variant-numeric:tabular-nums} .number{white-space:nowrap}
+.text{min-width:26rem}
 .warning,.output_error{padding:.5rem .8rem;border-left:.3rem solid #b42318;background:#fdf1ef}
 """
 
@@ -59,7 +60,9 @@ INDEX = """{% extends "page" %}
 <summary>{{ exhibit.rows|length - 1 }} rows</summary><div class="table" tabindex="0">
 <table><thead><tr>{% for cell in exhibit.rows[0] %}<th scope="col">{{ cell }}</th>{% endfor %}</tr></thead><tbody>
 {% for row in exhibit.rows[1:] %}
-<tr>{% for cell in row %}<td{% if cell is a_number %} class="number"{% endif %}>{{ cell }}</td>{% endfor %}</tr>
+<tr>{% for cell in row %}
+<td{% if cell is a_number %} class="number"{% elif cell|length > 160 %} class="text"{% endif %}>{{ cell }}</td>
+{% endfor %}</tr>
 {% endfor %}
 </tbody></table></div></details>
 {% endif %}
