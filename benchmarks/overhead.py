@@ -40,8 +40,10 @@ def training(out: Path) -> pd.DataFrame:
 
 def notebooks(out: Path) -> pd.DataFrame:
     """Return a row for each executed notebook of a study: part (its name), started and ended (Unix time)."""
+    from brats_al_utils.places import NUMBERED
+
     rows = []
-    for path in sorted((out / "outputs" / "notebooks").glob("[0-9][0-9]_*.ipynb")):
+    for path in sorted((out / "outputs" / "notebooks").glob(NUMBERED)):
         timing = json.loads(path.read_text())["metadata"]["papermill"]
         started, ended = (pd.Timestamp(timing[name]).timestamp() for name in ("start_time", "end_time"))
         rows.append({"part": path.stem, "started": started, "ended": ended})

@@ -20,7 +20,7 @@ from brats_al_utils import arms as arms_module
 from brats_al_utils.arms import Arm
 from brats_al_utils.executors import ATTEMPTS
 from brats_al_utils.files import beside
-from brats_al_utils.places import ROOT, Places
+from brats_al_utils.places import NUMBERED, ROOT, Places
 from brats_al_utils.profile import Profile
 from brats_al_utils.study import DATASETS
 
@@ -35,7 +35,7 @@ def find(only: Sequence[str] = ()) -> list[Path]:
     InputError
         If there is no such notebook.
     """
-    every = sorted(FOLDER.glob("[0-9][0-9]_*.ipynb"))
+    every = sorted(FOLDER.glob(NUMBERED))
     if not every:
         raise InputError(f"{FOLDER}: no notebooks, expected the checkout's: install with `pip install --editable`")
     for name in only:

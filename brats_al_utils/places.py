@@ -11,6 +11,9 @@ from brats_al_utils.profile import Profile
 ROOT = Path(__file__).resolve().parents[1]
 """The checkout: notebooks, figures and outputs lie here."""
 
+NUMBERED = "[0-9][0-9]_*.ipynb"
+"""The notebooks of a folder; what is half-written beside them begins with a dot."""
+
 DATA_VARIABLE = "BRATS_ROOT"
 
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +55,7 @@ class PlannedStudy(Study):
     @classmethod
     def of(cls, study: Study) -> "PlannedStudy":
         """Return a study as it can be planned now."""
-        return cls(study.profile, study.places, study.cohort, study.sets, study.device, study.workers)
+        return cls(**{each.name: getattr(study, each.name) for each in fields(study) if each.init})
 
     def uncertainty(self, dataset: str, number: int, labelled: Ids) -> np.ndarray[Any, Any]:
         """Return what the committee makes of each training slice, zeros where it is not trained yet."""

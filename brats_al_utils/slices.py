@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.lib.format import write_array_header_1_0
+from threadpoolctl import threadpool_limits
 from torch.nn.functional import interpolate
 
 from brats_al_utils import InputError
@@ -356,7 +357,8 @@ def threads_for_cases() -> Iterator[int]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        yield threads
+        with threadpool_limits(1, user_api="blas"):
+            yield threads
     finally:
         torch.set_num_threads(threads)
 

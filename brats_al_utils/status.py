@@ -72,7 +72,7 @@ def status(places: Places) -> Status:
     last = asked(places)
     if last is None:
         raise InputError(f"{places.asked}: not there, expected what `run` was asked for: start a study first")
-    parameters = last["parameters"] | {"workers": "", "device": "cpu"}  # those of the machine that trains
+    parameters = last["parameters"] | {"workers": "", "device": "cpu"}  # not those of the machine that trains
     paths = notebooks.find(last["notebooks"])
     profile = profile_of(parameters["profile"], parameters["settings"])
     synthetic = is_synthetic(profile, parameters["data"])

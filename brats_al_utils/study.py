@@ -57,6 +57,7 @@ class Study:
     device: str = "auto"
     workers: str = ""
     picked: dict[tuple[Any, ...], Ids] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """What `pick` has answered, by question."""
 
     @property
     def slices(self) -> SliceSet:

@@ -42,6 +42,10 @@ def test_the_script_asks_for_what_was_asked() -> None:
     assert subprocess.run(["bash", "-n"], input=text, text=True).returncode == 0
 
 
+def test_an_array_is_no_longer_than_slurm_takes() -> None:
+    assert "#SBATCH --array=1-1000%200\n" in script(Slurm(200, 0, 1, 1, "10"), "tls://host:1", Path("/shared"))
+
+
 def test_a_job_without_a_gpu_asks_for_none() -> None:
     assert "gres" not in script(Slurm(1, 0, 1, 1, "10"), "tls://host:1", Path("/shared"))
 
