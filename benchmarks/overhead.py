@@ -29,8 +29,8 @@ def run(profile: str, out: Path) -> float:
 
 def training(out: Path) -> pd.DataFrame:
     """Return a row for each run of a study: ended (Unix time) and seconds."""
-    from brats_al_utils.places import Places
-    from brats_al_utils.runs import RunStore
+    from brats_al_utils.runs.run import RunStore
+    from brats_al_utils.study.places import Places
 
     store = RunStore(Places.of("", out).runs)
     done = [record for record in store.records() if record["state"] == "done"]
@@ -40,7 +40,7 @@ def training(out: Path) -> pd.DataFrame:
 
 def notebooks(out: Path) -> pd.DataFrame:
     """Return a row for each executed notebook of a study: part (its name), started and ended (Unix time)."""
-    from brats_al_utils.places import NUMBERED
+    from brats_al_utils.study.places import NUMBERED
 
     rows = []
     for path in sorted((out / "outputs" / "notebooks").glob(NUMBERED)):

@@ -39,10 +39,10 @@ import torch
 from deflate import gzip_decompress
 from PIL import Image
 
-from brats_al_utils.cohort import Cohort, case_files, read_cohort
-from brats_al_utils.phantom import write_cohort
-from brats_al_utils.slices import PERCENTILES, SliceRule, choose_slices, prepare
-from brats_al_utils.volumes import SEGMENTATION
+from brats_al_utils.cohorts.brats import Cohort, case_files, read_cohort
+from brats_al_utils.cohorts.slices import PERCENTILES, SliceRule, choose_slices, prepare
+from brats_al_utils.cohorts.volumes import SEGMENTATION
+from brats_al_utils.phantoms.phantom import write_cohort
 
 RESULTS = Path(__file__).parent / "results"
 RULE = SliceRule()

@@ -34,10 +34,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 
-from brats_al_utils import training
-from brats_al_utils.network import build, normalisation
-from brats_al_utils.profile import PROFILES
-from brats_al_utils.training import EVALUATION_BATCH, Images, finetune, predict
+from brats_al_utils.networks import training
+from brats_al_utils.networks.network import build, normalisation
+from brats_al_utils.networks.training import EVALUATION_BATCH, Images, finetune, predict
+from brats_al_utils.study.profile import PROFILES
 
 RESULTS = Path(__file__).parent / "results"
 PAPER = PROFILES["paper"]

@@ -48,7 +48,7 @@ def settings_of(pairs: list[str] | None) -> dict[str, str]:
 @app.command()
 def cohort(folder: Folder, as_json: Json = False) -> None:
     """List the cases of a release, read every volume, and say everything that is wrong; exits 1 if anything is."""
-    from brats_al_utils.cohort import check_cohort, read_cohort
+    from brats_al_utils.cohorts.brats import check_cohort, read_cohort
 
     found = check_cohort(read_cohort(folder), track)
     if as_json:
@@ -83,7 +83,7 @@ def phantom(
     layout: Annotated[str, typer.Option(help="Folders and names as in the release of 2018, 2019 or 2020.")] = "2019",
 ) -> None:
     """Write a cohort of synthetic patients in BraTS's format."""
-    from brats_al_utils.phantom import write_cohort
+    from brats_al_utils.phantoms.phantom import write_cohort
 
     write_cohort(folder, patients, seed, spacing, layout, track)
     print(f"{patients} synthetic patients in {folder}")
@@ -100,9 +100,9 @@ def prepare(
     as_json: Json = False,
 ) -> None:
     """Cut a release into a slice set."""
-    from brats_al_utils.cohort import read_cohort
-    from brats_al_utils.profile import profile_of
-    from brats_al_utils.slices import prepare as prepare_slices
+    from brats_al_utils.cohorts.brats import read_cohort
+    from brats_al_utils.cohorts.slices import prepare as prepare_slices
+    from brats_al_utils.study.profile import profile_of
 
     rule = profile_of(profile, settings_of(settings)).slice_rule(balanced)
     slices = prepare_slices(read_cohort(folder), rule, out, skip_bad, track)
@@ -147,11 +147,11 @@ def run(
     if sum(map(bool, (workers, per_gpu, scheduler))) > 1:
         raise InputError("--workers, --workers-per-gpu and --scheduler exclude each other: give one")
 
-    from brats_al_utils import notebooks
-    from brats_al_utils.plan import PlannedStudy
-    from brats_al_utils.profile import profile_of
-    from brats_al_utils.status import remember
-    from brats_al_utils.study import is_synthetic, open_study
+    from brats_al_utils.show import notebooks
+    from brats_al_utils.study.plan import PlannedStudy
+    from brats_al_utils.study.profile import profile_of
+    from brats_al_utils.study.status import remember
+    from brats_al_utils.study.study import is_synthetic, open_study
 
     chosen = profile_of(profile, settings_of(pairs))
     paths = notebooks.find(numbers)
@@ -212,8 +212,8 @@ def gpus() -> int:
 @app.command()
 def status(profile: ProfileName = "demo", out: Out = None, as_json: Json = False) -> None:
     """Say how far a study is: runs done, running, failed and waiting, and the time left."""
-    from brats_al_utils.places import Places
-    from brats_al_utils.status import status as status_of
+    from brats_al_utils.study.places import Places
+    from brats_al_utils.study.status import status as status_of
 
     found = status_of(Places.of(profile, out or ""))
     if as_json:
@@ -230,8 +230,8 @@ def status(profile: ProfileName = "demo", out: Out = None, as_json: Json = False
 @app.command()
 def runs(profile: ProfileName = "demo", out: Out = None, as_json: Json = False) -> None:
     """List the runs that are stored or have failed; with --json, each with all that decides its result."""
-    from brats_al_utils.places import Places
-    from brats_al_utils.runs import RunStore
+    from brats_al_utils.runs.run import RunStore
+    from brats_al_utils.study.places import Places
 
     records = RunStore(Places.of(profile, out or "").runs).records()
     if as_json:
@@ -262,11 +262,11 @@ def slurm(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the sbatch script, and start nothing.")] = False,
 ) -> None:
     """Start a scheduler here and a throttled job array of workers, and run a study on them."""
-    from brats_al_utils import cluster as clusters
+    from brats_al_utils.runs import cluster as clusters
 
     if command[:1] != ["run"]:
         raise InputError(f"{' '.join(command)!r} cannot be run on a cluster, expected run: -- run --profile paper")
-    from brats_al_utils.places import ROOT
+    from brats_al_utils.study.places import ROOT
 
     asked = clusters.Slurm(jobs, gpus, cpus, workers, limit, tuple(sbatch or []))
     folder = ROOT / "outputs" / "cluster" / time.strftime("%Y%m%d-%H%M%S")
@@ -288,8 +288,8 @@ def report(
     out: Out = None,
 ) -> None:
     """Turn a finished study into one static HTML site: the notebooks, the tables and the figures."""
-    from brats_al_utils.places import Places
-    from brats_al_utils.report import write_report
+    from brats_al_utils.show.report import write_report
+    from brats_al_utils.study.places import Places
 
     print(write_report(Places.of(profile, out or "")))
 
@@ -297,9 +297,9 @@ def report(
 @app.command()
 def plan(profile: ProfileName = "paper", settings: Set = None, device: str = "auto", as_json: Json = False) -> None:
     """Say what a profile will cost: runs, image passes, and hours on this machine from a short calibration."""
-    from brats_al_utils import notebooks
-    from brats_al_utils.plan import calibrate, cost, planned, slices_by_part
-    from brats_al_utils.profile import profile_of
+    from brats_al_utils.show import notebooks
+    from brats_al_utils.study.plan import calibrate, cost, planned, slices_by_part
+    from brats_al_utils.study.profile import profile_of
 
     chosen = profile_of(profile, settings_of(settings))
     study, paths = planned(chosen), notebooks.find()
@@ -332,7 +332,7 @@ def plan(profile: ProfileName = "paper", settings: Set = None, device: str = "au
 @app.command()
 def weights(as_json: Json = False) -> None:
     """Say which weights each network can start from here, and how to get the others."""
-    from brats_al_utils.network import weights as known
+    from brats_al_utils.networks.network import weights as known
 
     found = known()
     if as_json:

@@ -28,8 +28,8 @@ from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
 from brats_al_utils import InputError
-from brats_al_utils.cohort import FILES, GRADES, MAPPING_FILE, check_cohort, read_cohort
-from brats_al_utils.volumes import MAX_VOXELS, read_volume
+from brats_al_utils.cohorts.brats import FILES, GRADES, MAPPING_FILE, check_cohort, read_cohort
+from brats_al_utils.cohorts.volumes import MAX_VOXELS, read_volume
 
 MEMORY = 2**31
 """Bytes of address space beyond those of the start: the largest volume, its scaled copy, and as much again."""

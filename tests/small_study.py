@@ -3,8 +3,8 @@
 import sys
 from pathlib import Path
 
-from brats_al_utils.arms import Arm
-from brats_al_utils.study import Study, open_study
+from brats_al_utils.study.arms import Arm
+from brats_al_utils.study.study import Study, open_study
 
 SETTINGS = {
     "image_size": 64,

@@ -21,7 +21,7 @@ from conftest import program, write_case
 from safetensors.numpy import load_file
 from small_study import RUNS
 
-from brats_al_utils.executors import ATTEMPTS
+from brats_al_utils.runs.executors import ATTEMPTS
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -184,8 +184,8 @@ pathlib.Path.replace = replace
 IN_A_NOTEBOOK = """
 import pathlib
 import small_study
-from brats_al_utils.notebooks import execute
-from brats_al_utils.places import Places
+from brats_al_utils.show.notebooks import execute
+from brats_al_utils.study.places import Places
 def main(data, out, workers):
     execute(pathlib.Path({notebook!r}), {{"data": data, "out": out}}, Places.of("smoke", out))
 small_study.main = main
@@ -252,7 +252,7 @@ def wait_for_runs(out: Path, count: int, process: subprocess.Popen[str]) -> None
 def counting(path: Path) -> str:
     """Return the code that has a driver write down each run that it computes."""
     return f"""
-from brats_al_utils import executors
+from brats_al_utils.runs import executors
 compute = executors.compute
 def counted(run, *arguments):
     with open({str(path)!r}, "a") as file:
@@ -282,7 +282,8 @@ def test_a_clock_that_goes_backwards(data: Path, undisturbed: Path, tmp_path: Pa
     copy_slices(undisturbed, out)
     clock = """
 import itertools, os, time
-from brats_al_utils import claims, executors
+from brats_al_utils.runs import claims
+from brats_al_utils.runs import executors
 claims.STALE, claims.HEARTBEAT = 5.0, 0.2
 claims.Owner.dead = False  # as if on another machine: only the touches tell
 now, looks = time.time(), itertools.count()
@@ -370,7 +371,8 @@ def test_a_slow_disk(data: Path, undisturbed: Path, tmp_path: Path) -> None:
     out, computed = tmp_path / "out", tmp_path / "computed"
     slow = """
 import os, time
-from brats_al_utils import claims, executors
+from brats_al_utils.runs import claims
+from brats_al_utils.runs import executors
 claims.STALE, claims.HEARTBEAT = 1.0, 0.2
 sync = os.fsync
 def slow_sync(file):

@@ -18,10 +18,11 @@ import pytest
 import torch
 from conftest import SHAPE, write_volume
 
-from brats_al_utils import InputError, network
-from brats_al_utils.cohort import MAX_MAPPING, check_cohort, read_cohort
-from brats_al_utils.network import Weights, imagenet_state, imagenet_weights, trunk_state
-from brats_al_utils.volumes import MAX_VOXELS, read_volume
+from brats_al_utils import InputError
+from brats_al_utils.cohorts.brats import MAX_MAPPING, check_cohort, read_cohort
+from brats_al_utils.cohorts.volumes import MAX_VOXELS, read_volume
+from brats_al_utils.networks import network
+from brats_al_utils.networks.network import Weights, imagenet_state, imagenet_weights, trunk_state
 
 HERE = Path(__file__).parent
 ROOM = 2**30
@@ -32,7 +33,7 @@ READER = f"""
 import resource, sys, time
 from pathlib import Path
 from brats_al_utils import InputError
-from brats_al_utils.volumes import read_volume
+from brats_al_utils.cohorts.volumes import read_volume
 pages = int(Path("/proc/self/statm").read_text().split()[0])
 resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + {ROOM},) * 2)
 before, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()

@@ -19,16 +19,16 @@ import pytest
 from conftest import brats_al, write_case
 from selenium import webdriver
 
-from brats_al_utils import notebooks
-from brats_al_utils.cohort import read_cohort
-from brats_al_utils.notebooks import check_parameters, find, progress_bar
-from brats_al_utils.paper import GAINS
-from brats_al_utils.phantom import write_cohort
-from brats_al_utils.places import Places, find_data
-from brats_al_utils.plan import planned
-from brats_al_utils.profile import PROFILES
-from brats_al_utils.slices import prepare
-from brats_al_utils.study import open_study
+from brats_al_utils.cohorts.brats import read_cohort
+from brats_al_utils.cohorts.slices import prepare
+from brats_al_utils.findings.paper import GAINS
+from brats_al_utils.phantoms.phantom import write_cohort
+from brats_al_utils.show import notebooks
+from brats_al_utils.show.notebooks import check_parameters, find, progress_bar
+from brats_al_utils.study.places import Places, find_data
+from brats_al_utils.study.plan import planned
+from brats_al_utils.study.profile import PROFILES
+from brats_al_utils.study.study import open_study
 
 SMOKE = PROFILES["smoke"]
 BEYOND = ["intervals", "labels_paid", "controls", "competitors", "rounds", "transfer", "selection_for_others"]

@@ -1,0 +1,182 @@
+"""How well runs tell HGG from LGG: AUC and other measures by slice and by patient, and intervals over runs.
+
+`comparison` asks what would hold for other patients, `budgets` what a label buys.
+"""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import t
+from sklearn.metrics import average_precision_score, brier_score_loss, roc_curve
+
+from brats_al_utils.networks.training import auc
+
+UNITS = ("slice", "patient")
+CONFIDENCE = 0.95
+
+BINS = 15
+"""Of the calibration error: as many as Guo et al. 2017 take."""
+
+
+def by_unit(frame: pd.DataFrame, unit: str) -> pd.DataFrame:
+    """Return label and score of each slice, or of each patient: the mean over its slices; both by patient_id.
+
+    Parameters
+    ----------
+    frame : pd.DataFrame
+        Columns patient_id, label, score, one row a slice.
+    unit : {"slice", "patient"}
+    """
+    scored = frame.set_index("patient_id")[["label", "score"]]
+    return scored if unit == "slice" else scored.groupby(level=0).mean()
+
+
+def expected_calibration_error(label: np.ndarray[Any, Any], score: np.ndarray[Any, Any]) -> float:
+    """Return the mean distance between P(HGG) and the share of HGG, over ``BINS`` bins of equal mass.
+
+    Equal mass, as Nguyen and O'Connor 2015 (EMNLP, p. 1587), has less bias than equal width (Roelofs et al. 2022,
+    AISTATS, p. 4036). With few scores a bin, as by patient, chance alone lifts it: compare arms, not with 0.
+
+    Parameters
+    ----------
+    label : np.ndarray [n] of int
+        LGG 0, HGG 1.
+    score : np.ndarray [n] of float
+        P(HGG); equal scores are in one bin.
+    """
+    edges = np.quantile(score, np.arange(1, BINS) / BINS)
+    excess = np.bincount(np.searchsorted(edges, score, side="right"), score - label)
+    return float(np.abs(excess).sum() / len(score))
+
+
+def youden_threshold(label: np.ndarray[Any, Any], score: np.ndarray[Any, Any]) -> float:
+    """Return the score from which on a slice or patient is called HGG, so that sensitivity + specificity is largest.
+
+    Youden 1950 (Cancer 3:32); of equals the highest, infinite if no threshold does better than calling all LGG.
+    """
+    false_positive, true_positive, thresholds = roc_curve(label, score)
+    return float(thresholds[np.argmax(true_positive - false_positive)])
+
+
+def measures(validation: pd.DataFrame, test: pd.DataFrame) -> dict[str, float]:
+    """Return how well one run does on the test cohort, by slice or by patient.
+
+    Parameters
+    ----------
+    validation, test : pd.DataFrame
+        Columns label, score, as `by_unit` gives them.
+
+    Returns
+    -------
+    dict
+        auc; average_precision of LGG, the minority (Saito and Rehmsmeier 2015, PLoS ONE 10:e0118432); brier
+        (Brier 1950); calibration_error; sensitivity (share of HGG called HGG) and specificity (share of LGG called
+        LGG) at the ``threshold`` chosen on validation.
+    """
+    label, score = (test[column].to_numpy() for column in ("label", "score"))
+    threshold = youden_threshold(validation["label"].to_numpy(), validation["score"].to_numpy())
+    called = score >= threshold
+    return {
+        "auc": auc(label, score),
+        "average_precision": float(average_precision_score(1 - label, -score)),
+        "brier": float(brier_score_loss(label, score)),
+        "calibration_error": expected_calibration_error(label, score),
+        "sensitivity": float(called[label == 1].mean()),
+        "specificity": float(1 - called[label == 0].mean()),
+        "threshold": threshold,
+    }
+
+
+def mean_interval(values: np.ndarray[Any, Any], redrawn: float = 0.0) -> tuple[float, float, float]:
+    """Return the mean over runs and its 95 % t-interval (n - 1 degrees of freedom; NaN limits for a single run).
+
+    Parameters
+    ----------
+    values : np.ndarray [n] of float
+    redrawn : float
+        Test slices over training slices, where each run redraws the split: runs share training slices, and the
+        variance of their mean is taken as (1/n + redrawn) times their variance (Nadeau and Bengio 2003, Machine
+        Learning 52:239, the corrected resampled t-test). 0 where the test set is fixed.
+    """
+    mean = float(np.mean(values))
+    if len(values) < 2:
+        return mean, float("nan"), float("nan")
+    error = np.std(values, ddof=1) * np.sqrt(1 / len(values) + redrawn)
+    half = t.ppf((1 + CONFIDENCE) / 2, len(values) - 1) * error
+    return mean, float(mean - half), float(mean + half)
+
+
+def summarise(runs: pd.DataFrame, by: tuple[str, ...] = ()) -> pd.DataFrame:
+    """Return mean and interval over the runs of each arm.
+
+    Parameters
+    ----------
+    runs : pd.DataFrame
+        Columns arm, cohort, unit, auc; one row for each run, cohort and unit.
+    by : tuple of str
+        Further columns whose values are kept apart.
+
+    Returns
+    -------
+    pd.DataFrame
+        arm, cohort, unit, those of ``by``, auc_mean, ci_low, ci_high, n_runs; arms in the order in which they come.
+    """
+    keys, rows = ["arm", "cohort", "unit", *by], []
+    for values, group in runs.groupby(keys, sort=False):
+        rows.append((*values, *mean_interval(group["auc"].to_numpy()), len(group)))
+    return pd.DataFrame(rows, columns=[*keys, "auc_mean", "ci_low", "ci_high", "n_runs"])
+
+
+def difference(runs: pd.DataFrame, arm: str, other: str) -> pd.DataFrame:
+    """Return by how much one arm's AUC exceeds another's, paired by seed.
+
+    Parameters
+    ----------
+    runs : pd.DataFrame
+        Columns arm, seed, cohort, unit, auc.
+
+    Returns
+    -------
+    pd.DataFrame
+        cohort, unit, auc_difference, ci_low, ci_high (95 % t-interval over the seeds' differences), n_runs.
+    """
+    paired = runs.pivot_table(index=["cohort", "unit", "seed"], columns="arm", values="auc", sort=False)
+    rows = []
+    for keys, group in (paired[arm] - paired[other]).groupby(["cohort", "unit"], sort=False):
+        rows.append((*keys, *mean_interval(group.to_numpy()), len(group)))
+    return pd.DataFrame(rows, columns=["cohort", "unit", "auc_difference", "ci_low", "ci_high", "n_runs"])
+
+
+def optimism(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return by how much choosing the epoch on validation flatters the validation AUC.
+
+    The chosen epoch's validation AUC exceeds its test AUC for two reasons: it was chosen for being high, and the
+    patients are others. The last epoch was not chosen, so that what choosing gains on validation beyond what it gains
+    on test is the first alone (Cawley and Talbot 2010, JMLR 11:2079, on selecting and reporting with one set).
+
+    Parameters
+    ----------
+    runs : pd.DataFrame
+        Columns arm, validation_best, validation_last, test_best, test_last: AUC at the best validation epoch and at
+        the last one; one row a run.
+
+    Returns
+    -------
+    pd.DataFrame
+        arm, quantity, auc_mean, ci_low, ci_high (over runs); the quantities: the four, gap (validation_best -
+        test_best), gain (test_best - test_last) and optimism (validation_best - validation_last - gain).
+    """
+    gain = runs["test_best"] - runs["test_last"]
+    quantities = runs.assign(
+        gap=runs["validation_best"] - runs["test_best"],
+        gain=gain,
+        optimism=runs["validation_best"] - runs["validation_last"] - gain,
+    )
+    names = ("validation_best", "validation_last", "test_best", "test_last", "gap", "gain", "optimism")
+    rows = [
+        (arm, name, *mean_interval(group[name].to_numpy()))
+        for arm, group in quantities.groupby("arm", sort=False)
+        for name in names
+    ]
+    return pd.DataFrame(rows, columns=["arm", "quantity", "auc_mean", "ci_low", "ci_high"])

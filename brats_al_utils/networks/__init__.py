@@ -1,0 +1,1 @@
+"""AlexNet and the others: their weights, training and predictions."""

@@ -1,0 +1,392 @@
+"""Fine-tune a network on some slices, and ask it about others."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.metrics import roc_auc_score
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from brats_al_utils import InputError
+from brats_al_utils.memory import keep_freed_memory
+
+EVALUATION_BATCH = 128
+
+ARITHMETICS = ("float32", "tf32", "bfloat16", "compiled")
+"""How a training computes. ``tf32``: the GPU's tensor cores round factors to 10 bits of fraction; as ``float32`` on the
+CPU. ``bfloat16``: layers round to 7 bits, weights and their updates stay float32. ``compiled``: as ``tf32``, in kernels
+that torch compiles, on the GPU replayed as CUDA graphs; it needs a compiler. Predictions are always float32."""
+
+
+@dataclass(frozen=True)
+class Images:
+    """Slices where the network is, as bytes: a batch becomes numbers only when it is used.
+
+    Attributes
+    ----------
+    pixels : torch.Tensor [N, 3, H, W] of uint8
+    labels : torch.Tensor [N] of int64
+        LGG 0, HGG 1.
+    mean, std : torch.Tensor [3, 1, 1] of float32
+        Of pixels in 0..255.
+    """
+
+    pixels: torch.Tensor
+    labels: torch.Tensor
+    mean: torch.Tensor
+    std: torch.Tensor
+
+    @classmethod
+    def load(
+        cls,
+        pixels: np.ndarray[Any, Any],
+        labels: np.ndarray[Any, Any],
+        normalisation: tuple[tuple[float, ...], tuple[float, ...]],
+        device: torch.device,
+    ) -> "Images":
+        """Put arrays on a device; on the CPU the pixels stay where they are, in a file's memory map for instance."""
+        mean, std = (255 * torch.tensor(values, device=device).reshape(3, 1, 1) for values in normalisation)
+        resident = torch.from_numpy(pixels).to(device)
+        return cls(resident, torch.from_numpy(labels.astype(np.int64)).to(device), mean, std)
+
+    def batch(self, ids: torch.Tensor) -> torch.Tensor:
+        """Return normalised float32 images [n, 3, H, W]."""
+        images = (self.pixels[ids].float() - self.mean) / self.std
+        return images.contiguous(memory_format=torch.channels_last)  # as `network.build` lays out the weights
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Hyperparameters of one training (section 3.1 gives the values; `profile.Profile` holds the defaults).
+
+    ``arithmetic`` is one of ``ARITHMETICS``.
+    """
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    momentum: float
+    weight_decay: float
+    arithmetic: str = ARITHMETICS[0]
+
+
+@dataclass(frozen=True)
+class History:
+    """What happened during a training.
+
+    Attributes
+    ----------
+    train_loss, validation_auc : np.ndarray [epochs] of float64
+        Mean cross-entropy of the training batches, and AUC by slice. After an AUC of 1, which no later epoch can
+        surpass, that of the last epoch alone is computed; the others are NaN.
+    best_epoch : int
+        Counted from 1: the one with the highest validation AUC, the earliest of equals; its weights are kept.
+    """
+
+    train_loss: np.ndarray[Any, Any]
+    validation_auc: np.ndarray[Any, Any]
+    best_epoch: int
+
+
+def auc(label: np.ndarray[Any, Any], score: np.ndarray[Any, Any]) -> float:
+    """Return the area under the ROC curve: the share of (HGG, LGG) pairs in the right order, ties counting half.
+
+    Parameters
+    ----------
+    label : np.ndarray [n] of int
+        LGG 0, HGG 1.
+    score : np.ndarray [n] of float
+        P(HGG).
+
+    Raises
+    ------
+    InputError
+        If only one grade is there.
+    """
+    if len(np.unique(label)) != 2:
+        raise InputError(f"labels {np.unique(label).tolist()}, expected both 0 and 1: an AUC compares two grades")
+    return float(roc_auc_score(label, score))
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device of this name; ``auto`` is CUDA where there is one, and the CPU elsewhere.
+
+    Raises
+    ------
+    InputError
+        If it is CUDA and there is none.
+    """
+    if name not in ("auto", "cpu", "cuda"):
+        raise InputError(f"device is {name!r}, expected auto, cpu or cuda")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise InputError("device is 'cuda' and torch finds no GPU: use device=auto, or install its driver")
+    return torch.device("cuda" if name == "cuda" or (name == "auto" and torch.cuda.is_available()) else "cpu")
+
+
+@contextmanager
+def rounding(arithmetic: str) -> Iterator[None]:
+    """Have the GPU's kernels deterministic and as exact as one of ``ARITHMETICS``; the process's flags are put back."""
+    fast = arithmetic in ("tf32", "compiled")
+    before = torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = fast
+    try:
+        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=fast):
+            yield
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = before
+
+
+@lru_cache(maxsize=1)
+def compiled() -> Callable[[nn.Module, torch.Tensor], torch.Tensor]:
+    """Return the forward pass compiled, once in a process: every network of one kind shares it.
+
+    Where torch would silently go on uncompiled it fails instead, since the numbers would be others.
+    """
+
+    def forward(network: nn.Module, images: torch.Tensor) -> torch.Tensor:
+        return network(images)  # type: ignore[no-any-return]
+
+    return torch.compile(forward, fullgraph=True, dynamic=False, mode="reduce-overhead")
+
+
+def logits(network: nn.Module, images: torch.Tensor, settings: Settings) -> torch.Tensor:
+    """Return the logits [n, 2] of a training batch in the settings' arithmetic.
+
+    Raises
+    ------
+    InputError
+        If it is ``compiled`` and torch cannot compile here.
+    """
+    # The smaller batch that ends an epoch is not worth a compilation of its own.
+    if settings.arithmetic == "compiled" and len(images) == settings.batch_size:
+        try:
+            return compiled()(network, images)
+        except torch._dynamo.exc.BackendCompilerFailed as error:
+            raise InputError(
+                f"arithmetic is 'compiled' and torch cannot compile here ({error}): install a C++ compiler (CPU) or "
+                "Triton (GPU), or use arithmetic=float32"
+            ) from error
+    with torch.autocast(images.device.type, torch.bfloat16, enabled=settings.arithmetic == "bfloat16"):
+        return network(images)  # type: ignore[no-any-return]
+
+
+def outputs(forward: Callable[[torch.Tensor], torch.Tensor], images: Images, ids: np.ndarray[Any, Any]) -> torch.Tensor:
+    """Return what a forward pass makes of some slices, computed in float32 and batch by batch; one row a slice."""
+    places = torch.from_numpy(ids).to(images.pixels.device)
+    with torch.inference_mode(), rounding("float32"):
+        return torch.cat([forward(images.batch(batch)) for batch in places.split(EVALUATION_BATCH)])
+
+
+def high_grade(scores: torch.Tensor) -> np.ndarray[Any, Any]:
+    """Return P(HGG) [...] of float64 from logits [..., 2]."""
+    # Softmax in double: 1 - p stays apart from 0 where the uncertainty's logarithm needs it.
+    return np.asarray(scores.double().softmax(-1)[..., 1].cpu().numpy())
+
+
+def predict(network: nn.Module, images: Images, ids: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return P(HGG) of some slices, computed in float32.
+
+    Parameters
+    ----------
+    ids : np.ndarray [n] of int
+
+    Returns
+    -------
+    np.ndarray [n] of float64
+    """
+    if not len(ids):
+        return np.empty(0)
+    return high_grade(outputs(network.eval(), images, ids))
+
+
+def augmented_predictions(network: nn.Module, images: Images, ids: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return P(HGG) of the copies of some slices: each turned by 0 to 3 quarters, as it is and then mirrored.
+
+    What a square allows of the augmented patches of Zhou et al. 2017 (AIFT) without a new pixel value.
+
+    Parameters
+    ----------
+    ids : np.ndarray [n] of int
+        At least one.
+
+    Returns
+    -------
+    np.ndarray [8, n] of float64
+        The first of the slices themselves, as `predict` returns it but for rounding.
+    """
+    network.eval()
+
+    def forward(batch: torch.Tensor) -> torch.Tensor:
+        copies = [image.rot90(turns, (2, 3)) for image in (batch, batch.flip(3)) for turns in range(4)]
+        together = torch.cat(copies).contiguous(memory_format=torch.channels_last)
+        scores: list[torch.Tensor] = [network(some) for some in together.split(EVALUATION_BATCH)]
+        return torch.cat(scores).reshape(len(copies), len(batch), -1).transpose(0, 1)
+
+    return high_grade(outputs(forward, images, ids)).T
+
+
+def dropout_layers(network: nn.Module) -> list[nn.Dropout]:
+    """Return a network's dropout layers.
+
+    Raises
+    ------
+    InputError
+        If it has none.
+    """
+    layers = [module for module in network.modules() if isinstance(module, nn.Dropout)]
+    if not layers:
+        raise InputError(
+            f"{type(network).__name__} has no dropout, which BALD needs of the network that chooses: let AlexNet, "
+            "GoogLeNet or VGG-16 choose"
+        )
+    return layers
+
+
+def dropout_predictions(
+    network: nn.Module, images: Images, ids: np.ndarray[Any, Any], passes: int, seed: int
+) -> np.ndarray[Any, Any]:
+    """Return P(HGG) of some slices in passes with dropout (Gal and Ghahramani 2016); all else is as in `predict`.
+
+    What comes before the first dropout is the same in every pass and computed once.
+
+    Parameters
+    ----------
+    ids : np.ndarray [n] of int
+        At least one.
+    passes : int
+    seed : int
+        Of what is dropped.
+
+    Returns
+    -------
+    np.ndarray [passes, n] of float64
+
+    Raises
+    ------
+    InputError
+        If the network has no dropout.
+    """
+    layers, parts = dropout_layers(network.eval()), list(network.children())
+    first = next(place for place, part in enumerate(parts) if any(isinstance(m, nn.Dropout) for m in part.modules()))
+    head = nn.Sequential(*parts[first:])
+    entered = entering(parts[first], network, images, ids)
+    for layer in layers:
+        layer.train()
+    with seeded(seed, images.pixels.device), torch.inference_mode(), rounding("float32"):
+        scores = [head(rows) for rows in entered.repeat(passes, 1).split(EVALUATION_BATCH)]
+    network.eval()
+    return high_grade(torch.cat(scores)).reshape(passes, len(ids))
+
+
+def features(network: nn.Module, images: Images, ids: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return what enters the last layer of a network, without dropout.
+
+    Parameters
+    ----------
+    ids : np.ndarray [n] of int
+        At least one.
+
+    Returns
+    -------
+    np.ndarray [n, D] of float32
+        D is 4096 of AlexNet and VGG-16, 1024 of GoogLeNet and 512 of ResNet-18.
+    """
+    *_, last = (module for module in network.modules() if isinstance(module, nn.Linear))
+    return np.asarray(entering(last, network.eval(), images, ids).cpu().numpy())
+
+
+def entering(module: nn.Module, network: nn.Module, images: Images, ids: np.ndarray[Any, Any]) -> torch.Tensor:
+    """Return what enters a module of a network when it sees some slices; one row a slice."""
+    entered: list[torch.Tensor] = []
+
+    def forward(batch: torch.Tensor) -> torch.Tensor:
+        network(batch)
+        return entered.pop()
+
+    with module.register_forward_pre_hook(lambda _, inputs: entered.append(inputs[0])):
+        return outputs(forward, images, ids)
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Have torch draw the random numbers of a seed; the process's own go on afterwards as if nothing had been."""
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
+
+
+def start_training(network: nn.Module) -> None:
+    """Have a network drop and normalise as in training; what is frozen keeps its statistics as well."""
+    network.train()
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d) and not module.weight.requires_grad:
+            module.eval()
+
+
+def finetune(
+    network: nn.Module,
+    images: Images,
+    training: np.ndarray[Any, Any],
+    validation: np.ndarray[Any, Any],
+    settings: Settings,
+    seed: int,
+    after_epoch: Callable[[int], None] = lambda epoch: None,
+) -> History:
+    """Train a network by SGD on cross-entropy, and leave it with the weights of its best validation epoch.
+
+    Parameters
+    ----------
+    network : nn.Module
+        On the device of the images; changed in place.
+    training, validation : np.ndarray of int
+        Ids of slices.
+    seed : int
+        Of the order of the batches and of dropout. With the same machine, thread count and torch, the result is the
+        same to the bit.
+    after_epoch : callable
+        Told the number of epochs done, while the network is as that epoch has left it.
+
+    Raises
+    ------
+    InputError
+        If the arithmetic is ``compiled`` and torch cannot compile here.
+    """
+    keep_freed_memory()
+    device = images.pixels.device
+    trainable = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    optimiser = torch.optim.SGD(
+        trainable, settings.learning_rate, settings.momentum, weight_decay=settings.weight_decay, fused=True
+    )
+    order = torch.Generator().manual_seed(seed)
+    places = torch.from_numpy(training)
+    validation_labels = images.labels.cpu().numpy()[validation]
+    losses, scores = np.zeros(settings.epochs), np.full(settings.epochs, np.nan)
+    best = {name: torch.empty_like(tensor) for name, tensor in network.state_dict().items()}
+    with seeded(seed, device):
+        for epoch in range(settings.epochs):
+            start_training(network)
+            total = torch.zeros((), device=device)
+            # Copied as a whole: nothing within an epoch makes the processor wait for the GPU.
+            shuffled = places[torch.randperm(len(places), generator=order)].to(device, non_blocking=True)
+            with rounding(settings.arithmetic):
+                for ids in shuffled.split(settings.batch_size):
+                    optimiser.zero_grad()
+                    loss = cross_entropy(logits(network, images.batch(ids), settings), images.labels[ids])
+                    loss.backward()
+                    optimiser.step()
+                    total += loss.detach() * len(ids)
+            losses[epoch] = total.item() / len(places)
+            highest = np.nanmax(scores[:epoch], initial=-1.0)
+            if highest < 1 or epoch + 1 == settings.epochs:
+                scores[epoch] = auc(validation_labels, predict(network, images, validation))
+            if scores[epoch] > highest:
+                for name, tensor in network.state_dict().items():
+                    best[name].copy_(tensor)
+            after_epoch(epoch + 1)
+    network.load_state_dict(best)
+    return History(losses, scores, int(np.nanargmax(scores)) + 1)

@@ -1,0 +1,1 @@
+"""Which slices to annotate: uncertainty, strategies, and what an arm selects."""

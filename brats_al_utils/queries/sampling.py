@@ -1,0 +1,160 @@
+"""Which slices to label: pure functions from a pool and its uncertainty to slice ids, one registry.
+
+A strategy takes a `Pool` in ascending order of its ids, a budget (how many slices) and a seed, and returns ids of
+slices. For one pool and seed its budgets are nested: a smaller one is a subset of a larger one (but see
+``NOT_NESTED``). The paper's own strategies and their controls are here, those of others in `competitors`.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+import pandas as pd
+
+from brats_al_utils import InputError
+from brats_al_utils.queries.competitors import COMPETITORS, VIEWS
+from brats_al_utils.queries.pool import Array, Pool, check_budget, drawn
+from brats_al_utils.seeds import generator
+
+DISCARDED = 0.1
+"""Share of the ranking that the proposed method drops at either end (section 3.3)."""
+
+Strategy = Callable[[Pool, int, int], Array]
+
+
+def window(pool: Pool, budget: int, seed: int, *, low: float, high: float) -> Array:
+    """Take the most uncertain of a window of the ranking (section 3.2: the whole window)."""
+    source = pool.between(low, high)
+    check_budget(source, budget)
+    return source[:budget]
+
+
+def middle(pool: Pool, budget: int, seed: int) -> Array:
+    """Drop a tenth of the ranking at either end and draw from the rest: the proposed method (section 3.3)."""
+    return drawn(pool.between(DISCARDED, 1 - DISCARDED), budget, seed)
+
+
+def placebo(pool: Pool, budget: int, seed: int) -> Array:
+    """Draw as `middle` does, but other slices: section 3.5's random sampler, if its pool lacks the tails as well.
+
+    Whatever separates it from `middle` is chance.
+    """
+    return drawn(pool.between(DISCARDED, 1 - DISCARDED), budget, seed, name="placebo draw")
+
+
+def random(pool: Pool, budget: int, seed: int) -> Array:
+    """Draw at random from the whole pool (section 3.5)."""
+    return drawn(pool.ids, budget, seed)
+
+
+def top(pool: Pool, budget: int, seed: int) -> Array:
+    """Take the most uncertain (section 2.2.4 read by the letter)."""
+    return window(pool, budget, seed, low=0.0, high=1.0)
+
+
+def drop_random(pool: Pool, budget: int, seed: int) -> Array:
+    """Drop as many as `middle` does, but at random, and draw from the rest: what dropping alone does."""
+    kept = len(pool.between(DISCARDED, 1 - DISCARDED))
+    return drawn(drawn(pool.ids, kept, seed, name="random drop"), budget, seed)
+
+
+def drop_top(pool: Pool, budget: int, seed: int) -> Array:
+    """Drop only the most uncertain tenth and draw from the rest."""
+    return drawn(pool.between(DISCARDED, 1), budget, seed)
+
+
+def drop_bottom(pool: Pool, budget: int, seed: int) -> Array:
+    """Drop only the least uncertain tenth and draw from the rest."""
+    return drawn(pool.between(0, 1 - DISCARDED), budget, seed)
+
+
+def whose(pool: Pool) -> Array:
+    """Return whose slice each is.
+
+    Raises
+    ------
+    InputError
+        If the pool does not say.
+    """
+    if pool.patient is None:
+        raise InputError("the pool does not say whose slices they are, expected the patient of each")
+    return pool.patient
+
+
+def shuffled(pool: Pool, patients: Array, seed: int) -> tuple[Array, Array]:
+    """Return the ids of some patients' slices in random order, and the place of each one's patient in another."""
+    rows = generator(seed, "sample draw").permutation(len(pool.ids))
+    place = pd.Index(generator(seed, "patient draw").permutation(np.sort(patients))).get_indexer(whose(pool)[rows])
+    return pool.ids[rows][place >= 0], place[place >= 0]
+
+
+def whole_patients(pool: Pool, patients: Array, budget: int, seed: int) -> Array:
+    """Draw whole patients until the budget is full; of the last one, as many slices as there is room for."""
+    ids, place = shuffled(pool, patients, seed)
+    check_budget(ids, budget)
+    return np.asarray(ids[np.argsort(place, kind="stable")][:budget])
+
+
+def random_patients(pool: Pool, budget: int, seed: int) -> Array:
+    """Draw whole patients at random."""
+    return whole_patients(pool, np.unique(whose(pool)), budget, seed)
+
+
+def middle_patients(pool: Pool, budget: int, seed: int) -> Array:
+    """Do as `middle` with whole patients: drop a tenth of them at either end of their mean uncertainty, draw others."""
+    mean = pd.Series(pool.score).groupby(whose(pool)).mean()  # by name, which the stable sort keeps among equals
+    ranking = mean.sort_values(ascending=False, kind="stable").index.to_numpy()
+    cut = round(DISCARDED * len(ranking))
+    return whole_patients(pool, ranking[cut : len(ranking) - cut], budget, seed)
+
+
+def spread(pool: Pool, budget: int, seed: int) -> Array:
+    """Draw as evenly over the patients as can be: a random slice of each, then a second of each, and so on."""
+    ids, place = shuffled(pool, np.unique(whose(pool)), seed)
+    check_budget(ids, budget)
+    turn = pd.Series(place).groupby(place).cumcount()
+    return np.asarray(ids[np.lexsort((place, turn))][:budget])
+
+
+WINDOWS = {f"window {10 * tenth}%-{10 * tenth + 30}%": (tenth / 10, (tenth + 3) / 10) for tenth in range(8)}
+"""The eight ranges of Figure 3, each of 30 % of the training slices."""
+
+STRATEGIES: dict[str, Strategy] = {
+    "random": random,
+    "middle": middle,
+    "placebo": placebo,
+    "top": top,
+    **{name: partial(window, low=low, high=high) for name, (low, high) in WINDOWS.items()},
+    "drop random": drop_random,
+    "drop top": drop_top,
+    "drop bottom": drop_bottom,
+    "random patients": random_patients,
+    "middle patients": middle_patients,
+    "spread": spread,
+    **COMPETITORS,
+}
+
+NEEDS_SCORE = ("middle", "placebo", "top", *WINDOWS, "drop top", "drop bottom", "middle patients")
+"""Strategies for which a committee is trained."""
+
+NEEDS_VIEWS: dict[str, tuple[str, ...]] = VIEWS
+"""Strategies for which a query network is trained, and what they need of it beside the probability."""
+
+PAYS_ALL = ("reverse",)
+"""Strategies that must know every label before they choose."""
+
+NOT_NESTED = ("typiclust",)
+"""Strategies whose choice for a smaller budget is not part of that for a larger one: they cluster by budget."""
+
+
+def select(strategy: str, pool: Pool, budget: int, seed: int) -> Array:
+    """Return the ids that a strategy chooses, ascending.
+
+    Raises
+    ------
+    InputError
+        If the strategy is unknown, its source is smaller than the budget, or the pool lacks what it needs.
+    """
+    if strategy not in STRATEGIES:
+        raise InputError(f"strategy is {strategy!r}, expected one of {', '.join(STRATEGIES)}")
+    return np.sort(STRATEGIES[strategy](pool.by_id(), budget, seed))

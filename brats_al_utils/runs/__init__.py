@@ -1,0 +1,1 @@
+"""One training and its result: what decides it, where it is kept, who computes it."""

@@ -1,0 +1,183 @@
+"""A Dask scheduler in this process, and a Slurm job array of workers for it."""
+
+import os
+import shlex
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from brats_al_utils import InputError
+from brats_al_utils.files import write_file
+from brats_al_utils.runs.executors import ATTEMPTS
+
+REPLACEMENTS = 10
+"""Jobs of the array for each that runs at a time: Slurm starts the next when one is lost or its time is up."""
+
+MAX_ARRAY = 1000
+"""The longest array that Slurm takes unless it is told otherwise."""
+
+DEATH_TIMEOUT = 60
+"""Seconds after which a worker that has lost its scheduler ends."""
+
+CHECK = 30.0
+"""Seconds between two looks at whether the array still has jobs."""
+
+
+@dataclass(frozen=True)
+class Slurm:
+    """What is asked of Slurm.
+
+    Attributes
+    ----------
+    jobs : int
+        Jobs that run at a time.
+    gpus, cpus : int
+        Of each job; one GPU at most, as a job's workers all train on the first.
+    workers : int
+        Processes of each job; they share its GPU and its cores.
+    time : str
+        Limit of each job, as Slurm writes it.
+    options : tuple of str
+        Further options of sbatch, as in ``--partition=gpu``.
+    """
+
+    jobs: int
+    gpus: int
+    cpus: int
+    workers: int
+    time: str
+    options: tuple[str, ...] = ()
+
+
+def script(slurm: Slurm, address: str, folder: Path) -> str:
+    """Return the sbatch script of a job array of workers.
+
+    Parameters
+    ----------
+    address : str
+        Of the scheduler.
+    folder : Path
+        Seen by all machines: holds the credentials, and receives the logs.
+    """
+    options = [
+        "--job-name=brats-al",
+        f"--array=1-{min(slurm.jobs * REPLACEMENTS, MAX_ARRAY)}%{slurm.jobs}",
+        f"--cpus-per-task={slurm.cpus}",
+        *([f"--gres=gpu:{slurm.gpus}"] if slurm.gpus else []),
+        f"--time={slurm.time}",
+        f"--output={folder}/%A_%a.log",
+        *slurm.options,
+    ]
+    worker = [
+        *(sys.executable, "-m", "distributed.cli.dask_worker", address),
+        *("--nworkers", str(slurm.workers), "--nthreads", "1", "--memory-limit", "0"),
+        *("--dashboard-address", "127.0.0.1:0"),  # it would answer whoever asks
+        *("--death-timeout", str(DEATH_TIMEOUT)),
+        *("--tls-ca-file", str(folder / "certificate.pem"), "--tls-cert", str(folder / "certificate.pem")),
+        *("--tls-key", str(folder / "key.pem")),
+    ]
+    threads = max(1, slurm.cpus // slurm.workers)
+    lines = [
+        "#!/bin/bash",
+        *(f"#SBATCH {shlex.quote(option)}" for option in options),
+        # All three, or Dask gives a worker a single thread.
+        f"export {' '.join(f'{name}_NUM_THREADS={threads}' for name in ('OMP', 'MKL', 'OPENBLAS'))}",
+        f'exec {shlex.join(worker)} --local-directory "${{TMPDIR:-/tmp}}"',
+    ]
+    return "\n".join(lines) + "\n"
+
+
+@contextmanager
+def scheduler(folder: Path, host: str = "") -> Iterator[tuple[str, Callable[[], None]]]:
+    """Run a Dask scheduler in this process; it ends with it.
+
+    Whoever can talk to a Dask scheduler can run code as its user, so it only listens to those who hold the key, which
+    is made for this one and which only its user can read.
+
+    Yields its address, and a function that closes it before its time.
+    """
+    try:
+        import dask
+        from distributed import LocalCluster
+        from distributed.security import Security
+        from distributed.utils import get_ip
+    except ImportError as error:
+        raise InputError(
+            "a cluster needs the packages of the extra: in the checkout, pip install --editable '.[cluster]'"
+        ) from error
+    security = Security.temporary()
+    credentials = {"certificate.pem": security.tls_ca_file, "key.pem": security.tls_scheduler_key}
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    for name, content in credentials.items():
+        write_file(folder / name, content.encode())
+    # The kernels, which are this process's children, read their client's credentials from here.
+    for name, file in {
+        "CA_FILE": "certificate.pem",
+        "CLIENT__CERT": "certificate.pem",
+        "CLIENT__KEY": "key.pem",
+    }.items():
+        os.environ[f"DASK_DISTRIBUTED__COMM__TLS__{name}"] = str(folder / file)
+    os.environ["DASK_DISTRIBUTED__COMM__REQUIRE_ENCRYPTION"] = "True"
+    try:
+        with (
+            dask.config.set({"distributed.scheduler.allowed-failures": ATTEMPTS - 1}),
+            LocalCluster(
+                n_workers=0, host=host or get_ip(), protocol="tls", security=security, dashboard_address=None
+            ) as cluster,
+        ):
+            yield cluster.scheduler_address, cluster.close
+    finally:
+        (folder / "key.pem").unlink(missing_ok=True)
+
+
+@contextmanager
+def job_array(text: str, folder: Path, none_left: Callable[[], None]) -> Iterator[str]:
+    """Submit a job array and cancel what is left of it at the end; if none is left before, ``none_left`` is called.
+
+    Yields its number.
+
+    Raises
+    ------
+    InputError
+        If Slurm refuses it.
+    """
+    write_file(folder / "workers.sbatch", text.encode())
+    submitted = call("sbatch", "--parsable", str(folder / "workers.sbatch"))
+    if submitted.returncode:
+        raise InputError(f"sbatch says: {submitted.stderr.strip()}")
+    number = submitted.stdout.strip().split(";")[0]
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(CHECK):
+            if not any_left(number):
+                print(f"no job of the array {number} is left, see its logs in {folder}", file=sys.stderr)
+                none_left()
+                return
+
+    watching = threading.Thread(target=watch, daemon=True)
+    watching.start()
+    try:
+        yield number
+    finally:
+        done.set()
+        call("scancel", number)
+
+
+def call(*command: str) -> "subprocess.CompletedProcess[str]":
+    """Return what came of a command of Slurm."""
+    try:
+        return subprocess.run(command, capture_output=True, text=True)  # noqa: S603 - Slurm's own
+    except FileNotFoundError as error:
+        raise InputError(f"{command[0]} is not on this machine: start this where jobs are submitted") from error
+
+
+def any_left(number: str) -> bool:
+    """Whether a job array has jobs that wait or run; if Slurm cannot say it now, they may."""
+    asked = call("squeue", "--noheader", "--jobs", number)
+    return bool(asked.stdout.strip()) or (asked.returncode != 0 and "Invalid job id" not in asked.stderr)

@@ -1,0 +1,1 @@
+"""What is compared, with which settings, and where it is kept."""

@@ -1,0 +1,81 @@
+"""Where a study reads and writes."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from brats_al_utils import InputError
+from brats_al_utils.files import write_file
+from brats_al_utils.study.profile import Profile
+
+ROOT = Path(__file__).resolve().parents[2]
+"""The checkout: notebooks, figures and outputs lie here."""
+
+NUMBERED = "[0-9][0-9]_*.ipynb"
+"""The notebooks of a folder; what is half-written beside them begins with a dot."""
+
+DATA_VARIABLE = "BRATS_ROOT"
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a study writes.
+
+    Attributes
+    ----------
+    figures : Path
+        Figures and tables.
+    outputs : Path
+        What git never sees: slice sets, runs, executed notebooks, and every image of a real patient.
+    """
+
+    figures: Path
+    outputs: Path
+
+    @classmethod
+    def of(cls, profile: str, out: str | Path = "") -> "Places":
+        """Return the checkout's folders of a profile, or those under ``out``."""
+        if out:
+            folder = Path(out).expanduser().resolve()
+            return cls(folder, folder / "outputs")
+        return cls(ROOT / "figures" / profile, ROOT / "outputs" / profile)
+
+    def make(self) -> None:
+        """Make both folders, and hide the outputs from git wherever they lie."""
+        self.figures.mkdir(parents=True, exist_ok=True)
+        self.outputs.mkdir(parents=True, exist_ok=True)
+        hidden = self.outputs / ".gitignore"
+        if not hidden.exists():
+            write_file(hidden, b"*\n")
+
+    @property
+    def runs(self) -> Path:
+        """The folder of the store of runs."""
+        return self.outputs / "runs"
+
+    @property
+    def asked(self) -> Path:
+        """The file in which `run` keeps what it was asked for."""
+        return self.outputs / "study.json"
+
+    @property
+    def progress(self) -> Path:
+        """The file in which a study says how far it is."""
+        return self.outputs / "progress.json"
+
+
+def find_data(profile: Profile, data: str | Path = "") -> Path | None:
+    """Return the folder of the data: the one named, else ``BRATS_ROOT`` where the profile has no synthetic cohort.
+
+    Raises
+    ------
+    InputError
+        If the profile needs data and none is named.
+    """
+    named = data or ("" if profile.patients else os.environ.get(DATA_VARIABLE, ""))
+    if not named and not profile.patients:
+        raise InputError(
+            f"profile {profile.name} has no data: name the folder of a BraTS release (--data DIR, or {DATA_VARIABLE}); "
+            "or ask for a synthetic cohort with patients=335"
+        )
+    return Path(named).expanduser().resolve() if named else None

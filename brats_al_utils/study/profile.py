@@ -1,0 +1,222 @@
+"""The scientific settings of a study, and the three profiles: smoke, demo and paper."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, get_args, get_origin, get_type_hints
+
+import numpy as np
+
+from brats_al_utils import InputError
+from brats_al_utils.cohorts.slices import SliceRule
+from brats_al_utils.networks.network import NETWORKS, starts_of
+from brats_al_utils.networks.training import ARITHMETICS, Settings
+from brats_al_utils.queries.uncertainty import AGGREGATES, PAIRS
+
+SOURCES = ("labelled subset", "sample draw", "weights", "batch order")
+"""What varies from run to run, each by its own seed; slices and split have theirs in `slices.SliceRule`."""
+
+BUDGET_BASES = ("training", "paper")
+
+
+@dataclass(frozen=True)
+class Profile:
+    """The scientific settings of a study; the defaults are those of the paper (sections 2.2.1 and 3.1).
+
+    Attributes
+    ----------
+    name : str
+        smoke (does it run?), demo (a synthetic cohort, in minutes) or paper.
+    patients, spacing, phantom_seed : int
+        The synthetic cohort of a study without data: patients (0: there is none), voxel size in mm (1 or 2), seed.
+    per_patient, min_tumour_mm2, channels, intensity, image_size, slice_seed, split_seed
+        See `slices.SliceRule`.
+    network : str
+        One of `network.NETWORKS`.
+    start : str
+        One of `network.STARTS` that the network has, for every arm that is not trained from scratch.
+    freeze : bool
+        Keep the pretrained convolutional layers as they are.
+    epochs, scratch_epochs : int
+        With a pretrained start, and from scratch.
+    batch_size, learning_rate, momentum, weight_decay
+        Of the optimiser.
+    arithmetic : str
+        One of `training.ARITHMETICS`.
+    committee_rates : tuple of float
+        The members' learning rates (section 2.2.4).
+    labelled_share : float
+        Share of the training slices that the committee is trained on (section 2.2.4).
+    pairs, aggregate : str
+        Of the uncertainty: see `uncertainty.score`.
+    budget_base : {"training", "paper"}
+        What the budgets are shares of: the training slices, or, as in Table 5, all slices where the set is balanced.
+    doses : tuple of float
+        Shares of the training data that are planted outliers, on a synthetic cohort (notebook 07).
+    n_runs : int
+        Runs of each arm.
+    hold : tuple of str
+        Sources of chance (``SOURCES``) that keep the first run's seed in every run.
+    seed : int
+        Of the first run; the others follow.
+    """
+
+    name: str
+    patients: int = 0
+    spacing: int = 1
+    phantom_seed: int = 0
+    per_patient: int = 20
+    min_tumour_mm2: float = 0.0
+    channels: tuple[str, ...] = ("t1", "t1ce", "t2")
+    intensity: str = "percentile"
+    image_size: int = 224
+    slice_seed: int = 0
+    split_seed: int = 0
+    network: str = "alexnet"
+    start: str = "imagenet"
+    freeze: bool = False
+    epochs: int = 30
+    scratch_epochs: int = 80
+    batch_size: int = 16
+    learning_rate: float = 0.001
+    momentum: float = 0.8
+    weight_decay: float = 0.0001
+    arithmetic: str = ARITHMETICS[0]
+    committee_rates: tuple[float, ...] = (0.001, 0.0005, 0.0001)
+    labelled_share: float = 0.3
+    pairs: str = "ordered"
+    aggregate: str = "sum"
+    budget_base: str = "training"
+    doses: tuple[float, ...] = (0.0, 0.05, 0.1)
+    n_runs: int = 10
+    hold: tuple[str, ...] = ()
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse values that no study can be made with."""
+        expected = {
+            "network": (self.network in NETWORKS, f"one of {', '.join(NETWORKS)}"),
+            "start": (
+                self.start in starts_of(self.network),
+                f"one of {', '.join(starts_of(self.network))} for {self.network}",
+            ),
+            "arithmetic": (self.arithmetic in ARITHMETICS, f"one of {', '.join(ARITHMETICS)}"),
+            "spacing": (self.spacing in (1, 2), "1 or 2 mm"),
+            **{
+                name: (getattr(self, name) >= least, f"at least {least}")
+                for name, least in {
+                    "epochs": 1,
+                    "scratch_epochs": 1,
+                    "batch_size": 1,
+                    "n_runs": 1,
+                    "patients": 0,
+                }.items()
+            },
+            **{
+                name: (getattr(self, name) >= 0, "not negative")
+                for name in ("seed", "slice_seed", "split_seed", "phantom_seed", "weight_decay", "momentum")
+            },
+            "committee_rates": (
+                len(self.committee_rates) > 1 and min(self.committee_rates) > 0,
+                "two or more positive numbers",
+            ),
+            "labelled_share": (0 < self.labelled_share <= 1, "a share above 0 and up to 1"),
+            "pairs": (self.pairs in PAIRS, f"one of {', '.join(PAIRS)}"),
+            "aggregate": (self.aggregate in AGGREGATES, f"one of {', '.join(AGGREGATES)}"),
+            "budget_base": (self.budget_base in BUDGET_BASES, f"one of {', '.join(BUDGET_BASES)}"),
+            "hold": (set(self.hold) <= set(SOURCES), f"none or some of {', '.join(SOURCES)}"),
+            "doses": (all(0 <= dose <= 1 for dose in self.doses), "shares from 0 to 1"),
+            "learning_rate": (0 < self.learning_rate < np.inf, "a positive number"),
+        }
+        for name, (good, what) in expected.items():
+            if not good:
+                raise InputError(f"{name} is {getattr(self, name)!r}, expected {what}")
+        self.slice_rule()
+
+    def slice_rule(self, balanced: bool = False) -> SliceRule:
+        """Return the rule of the imbalanced or the balanced set."""
+        names = {field.name for field in fields(SliceRule)} - {"balanced"}
+        return SliceRule(balanced=balanced, **{name: getattr(self, name) for name in names})
+
+    def training_settings(self, epochs: int, learning_rate: float | None = None) -> Settings:
+        """Return the hyperparameters of a training of this many epochs, at the profile's or another learning rate."""
+        rate = learning_rate or self.learning_rate
+        return Settings(epochs, self.batch_size, rate, self.momentum, self.weight_decay, self.arithmetic)
+
+    def with_settings(self, settings: Mapping[str, object]) -> "Profile":
+        """Return the profile with some settings changed.
+
+        Parameters
+        ----------
+        settings : mapping of str to object
+            Values of the field's type, or text that says one: ``{"epochs": 6}``, ``{"learning_rate": "1e-4"}``.
+
+        Raises
+        ------
+        InputError
+            If a name is unknown or a value is not of its type.
+        """
+        types = get_type_hints(Profile)
+        names = [name for name in types if name != "name"]
+        for name in settings:
+            if name not in names:
+                raise InputError(f"no setting is called {name!r}, expected one of {', '.join(names)}")
+        return replace(self, **{name: parse(name, value, types[name]) for name, value in settings.items()})
+
+
+PROFILES = {
+    "smoke": Profile(
+        "smoke",
+        patients=12,
+        spacing=2,
+        per_patient=4,
+        image_size=64,
+        start="imagenet-trunk",
+        epochs=1,
+        scratch_epochs=2,
+        doses=(0.0, 0.1),
+        n_runs=2,
+    ),
+    "demo": Profile(
+        "demo",
+        patients=40,
+        spacing=2,
+        per_patient=6,
+        image_size=80,
+        start="imagenet-trunk",
+        epochs=3,
+        scratch_epochs=5,
+        n_runs=3,
+    ),
+    "paper": Profile("paper"),
+}
+
+
+def parse(name: str, value: object, kind: Any) -> Any:
+    """Return a setting's value in its type, from that type or from text (YAML reads ``1e-4`` as text)."""
+    wrong = InputError(f"{name} is {value!r}, expected {getattr(kind, '__name__', kind)}")
+    if get_origin(kind) is tuple:
+        parts = [part for part in value.split(",") if part] if isinstance(value, str) else value
+        if not isinstance(parts, list | tuple):
+            raise wrong
+        return tuple(parse(name, part, get_args(kind)[0]) for part in parts)
+    if isinstance(value, str) and kind is bool:
+        if value.lower() not in ("true", "false"):
+            raise wrong
+        return value.lower() == "true"
+    if isinstance(value, str):
+        try:
+            return kind(value.strip())
+        except ValueError as error:
+            raise wrong from error
+    if kind is float and type(value) is int:
+        return float(value)
+    if type(value) is not kind:
+        raise wrong
+    return value
+
+
+def profile_of(name: str, settings: Mapping[str, object] | None = None) -> Profile:
+    """Return a profile by name, with some settings changed."""
+    if name not in PROFILES:
+        raise InputError(f"profile is {name!r}, expected one of {', '.join(PROFILES)}")
+    return PROFILES[name].with_settings(settings or {})

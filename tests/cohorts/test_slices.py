@@ -1,0 +1,276 @@
+"""Which slices are cut, how they are scaled, and what an interrupted or damaged slice set does."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import SHAPE, write_volume
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from brats_al_utils import InputError
+from brats_al_utils.cohorts import slices as slices_module
+from brats_al_utils.cohorts.brats import check_split, read_cohort
+from brats_al_utils.cohorts.slices import (
+    SliceRule,
+    SliceSet,
+    choose_slices,
+    nonzero,
+    open_slices,
+    percentiles,
+    prepare,
+    scale_intensity,
+)
+
+RULE = SliceRule(per_patient=6, image_size=64)
+
+
+@pytest.fixture
+def slice_set(tiny_cohort: Path, tmp_path: Path) -> SliceSet:
+    return prepare(read_cohort(tiny_cohort), RULE, tmp_path / "set")
+
+
+def test_a_slice_set(slice_set: SliceSet) -> None:
+    assert slice_set.pixels.shape == (42, 3, 64, 64)
+    assert slice_set.segmentation.shape == (42, 64, 64)
+    assert slice_set.table.groupby("patient_id")["z"].nunique().eq(6).all()
+    assert slice_set.table["z"].between(6, 17).all()
+    assert (slice_set.table["tumour_mm2"] == 64.0).all()
+    assert set(slice_set.table.loc[slice_set.table["grade"] == "HGG", "label"]) == {1}
+    assert set(slice_set.table.loc[slice_set.table["grade"] == "LGG", "label"]) == {0}
+    check_split(slice_set.table)
+    assert sorted(np.concatenate([slice_set.ids(part) for part in ("training", "validation", "test")])) == list(
+        range(42)
+    )
+    assert slice_set.manifest["release"] == "2018"
+    assert not slice_set.synthetic
+
+
+def test_pixels_are_those_of_the_volume(slice_set: SliceSet, tiny_cohort: Path) -> None:
+    row = slice_set.table.iloc[0]
+    path = tiny_cohort / "HGG" / row["patient_id"] / f"{row['patient_id']}_t1.nii.gz"
+    volume = np.asarray(nib.Nifti1Image.from_filename(path).dataobj)
+    low, high = np.percentile(volume[volume != 0], (0.5, 99.5))
+    expected = np.clip((volume[:, :, row["z"]].T - low) / (high - low), 0, 1) * (volume[:, :, row["z"]].T != 0)
+    # Twice the size: away from edges, the mean of each two by two block is close to the voxel.
+    found = slice_set.pixels[0, 0].reshape(32, 2, 32, 2).mean((1, 3)) / 255
+    assert abs(found - expected).mean() < 0.03
+    assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.98
+
+
+def test_orientation_is_undone(tiny_cohort: Path, tmp_path: Path) -> None:
+    """A case stored with flipped and swapped axes gives the same pixels."""
+    expected = prepare(read_cohort(tiny_cohort), RULE, tmp_path / "a").fingerprint
+    for path in (tiny_cohort / "LGG" / "Brats18_SITE0_4_1").iterdir():
+        image: Any = nib.load(path)
+        turned = image.as_reoriented(np.array([[1, -1], [2, 1], [0, -1]]))
+        write_volume(path, np.asarray(turned.dataobj), turned.affine)
+    assert prepare(read_cohort(tiny_cohort), RULE, tmp_path / "b").fingerprint == expected
+
+
+def test_the_balanced_rule(tiny_cohort: Path, tmp_path: Path) -> None:
+    balanced = prepare(read_cohort(tiny_cohort), replace(RULE, balanced=True), tmp_path / "balanced")
+    for grade, count in (("HGG", 3), ("LGG", 9)):
+        rows = balanced.table[balanced.table["grade"] == grade]
+        assert rows["patient_id"].value_counts().eq(count).all()
+    assert SliceRule(balanced=True).slices_of("HGG") == 10
+    assert SliceRule(balanced=True).slices_of("LGG") == 30
+
+
+def test_patients_with_fewer_slices_are_named(tiny_cohort: Path, tmp_path: Path) -> None:
+    path = tiny_cohort / "LGG" / "Brats18_SITE0_4_1" / "Brats18_SITE0_4_1_seg.nii.gz"
+    voxels = np.zeros(SHAPE, np.int16)
+    voxels[14, 14, 3:7] = 1
+    write_volume(path, voxels)
+    slices = prepare(read_cohort(tiny_cohort), RULE, tmp_path / "set")
+    assert slices.manifest["fewer_slices"] == {"Brats18_SITE0_4_1": 4}
+    assert len(slices.table) == 6 * 6 + 4
+
+
+def test_the_same_input_gives_the_same_fingerprint(slice_set: SliceSet, tiny_cohort: Path, tmp_path: Path) -> None:
+    cohort = read_cohort(tiny_cohort)
+    assert prepare(cohort, RULE, tmp_path / "again").fingerprint == slice_set.fingerprint
+    other = prepare(cohort, replace(RULE, slice_seed=1), tmp_path / "other")
+    assert other.fingerprint != slice_set.fingerprint
+
+
+@given(st.lists(st.sampled_from([0.0, 1.0, 5.0, 40.0]), min_size=1, max_size=40), st.integers(1, 30))
+def test_chosen_slices_have_tumour_and_nest(areas: list[float], count: int) -> None:
+    area = np.array(areas)
+    rule = SliceRule(min_tumour_mm2=5.0)
+    chosen = choose_slices(area, count, rule, "p")
+    assert (area[chosen] >= 5).all()
+    assert len(set(chosen)) == len(chosen) == min(count, int((area >= 5).sum()))
+    assert set(chosen) <= set(choose_slices(area, count + 1, rule, "p"))
+
+
+def test_scaling_by_hand() -> None:
+    voxels = np.concatenate([np.zeros(50), np.arange(1, 202)]).astype(np.int16)
+    scaled = scale_intensity(voxels, "percentile")
+    # Of 1..201, percentile 0.5 is 2 and percentile 99.5 is 200.
+    np.testing.assert_allclose(scaled[50:], np.clip((np.arange(1, 202) - 2) / 198, 0, 1), atol=1e-6)
+    assert (scaled[:50] == 0).all()
+    # 101 is the mean; three standard deviations of 58.02 reach beyond both ends.
+    z = scale_intensity(voxels, "zscore")
+    assert z[50 + 100] == pytest.approx(0.5)
+    assert z[50] == pytest.approx(0.5 - 100 / (6 * 58.0229), abs=1e-4)
+
+
+@given(
+    arrays(st.sampled_from([np.int16, np.uint8, np.uint16, np.int32, np.uint32]), st.integers(2, 200)),
+    st.tuples(st.floats(0, 100), st.floats(0, 100)),
+)
+def test_counted_percentiles_are_numpy_s_to_the_bit(values: np.ndarray[Any, Any], shares: tuple[float, ...]) -> None:
+    np.testing.assert_array_equal(percentiles(values, shares), np.percentile(values.astype(np.int64), shares))
+
+
+@given(
+    arrays(
+        st.sampled_from([np.int8, np.int16, np.float32, np.float64, np.uint64]),
+        st.integers(0, 40),
+        elements=st.sampled_from([0, 0, 0, 0, 1, 3]),
+    )
+)
+def test_values_that_are_not_zero_are_found_by_the_word(values: np.ndarray[Any, Any]) -> None:
+    np.testing.assert_array_equal(nonzero(values), values[values != 0])
+    signed_zero = np.copysign(np.zeros(9, np.float32), -1)
+    assert nonzero(signed_zero).size == 0
+
+
+def test_a_part_is_scaled_as_the_whole_is() -> None:
+    voxels = np.random.default_rng(0).integers(0, 900, (9, 8, 7)).astype(np.int16)
+    for intensity in ("percentile", "zscore"):
+        whole = scale_intensity(np.asfortranarray(voxels), intensity)
+        np.testing.assert_array_equal(scale_intensity(voxels, intensity, voxels[:, 2:5]), whole[:, 2:5])
+
+
+def test_negative_intensities_have_the_modal_value_as_background() -> None:
+    voxels = np.concatenate([np.full(500, -1.5), np.linspace(-1, 3, 200)])
+    scaled = scale_intensity(voxels, "percentile")
+    assert (scaled[:500] == 0).all()
+    assert scaled[500:].max() == 1
+    assert scaled[-100] == pytest.approx(0.5, abs=0.02)
+
+
+def test_a_volume_without_contrast_is_refused() -> None:
+    for voxels in (np.zeros(9), np.array([0.0, 5.0, 5.0])):
+        with pytest.raises(InputError, match="without contrast"):
+            scale_intensity(voxels, "percentile")
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ({"channels": ("t1", "t1", "t2")}, "three of t1, t1ce, t2, flair"),
+        ({"intensity": "log"}, "percentile or zscore"),
+        ({"image_size": 32}, "64 to 512"),
+        ({"per_patient": 0}, "at least 2"),
+        ({"min_tumour_mm2": -1.0}, "0 or more"),
+    ],
+)
+def test_rules_are_checked(setting: dict[str, Any], words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        SliceRule(**setting)
+
+
+def test_other_channels(tiny_cohort: Path, tmp_path: Path, slice_set: SliceSet) -> None:
+    flair = prepare(read_cohort(tiny_cohort), replace(RULE, channels=("flair", "t1ce", "t1")), tmp_path / "flair")
+    np.testing.assert_array_equal(flair.pixels[:, 2], slice_set.pixels[:, 0])
+
+
+def break_case(cohort: Path) -> None:
+    path = cohort / "LGG" / "Brats18_SITE0_4_1" / "Brats18_SITE0_4_1_t1ce.nii.gz"
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def test_a_bad_case_leaves_nothing_half_made(tiny_cohort: Path, tmp_path: Path) -> None:
+    break_case(tiny_cohort)
+    before = set(tmp_path.iterdir())
+    with pytest.raises(InputError, match="Brats18_SITE0_4_1_t1ce.nii.gz: cannot be read"):
+        prepare(read_cohort(tiny_cohort), RULE, tmp_path / "set")
+    assert set(tmp_path.iterdir()) == before
+
+
+def test_skip_bad_records_the_patient(tiny_cohort: Path, tmp_path: Path) -> None:
+    for number in (7, 8):  # enough patients for a split without the bad one
+        source = tiny_cohort / "LGG" / "Brats18_SITE1_5_1"
+        target = tiny_cohort / "LGG" / f"Brats18_SITE1_{number}_1"
+        target.mkdir()
+        for path in source.iterdir():
+            (target / path.name.replace(source.name, target.name)).write_bytes(path.read_bytes())
+    break_case(tiny_cohort)
+    (tiny_cohort / "HGG" / "Brats18_SITE0_0_1" / "Brats18_SITE0_0_1_t2.nii.gz").unlink()
+    cohort = read_cohort(tiny_cohort)
+    with pytest.raises(InputError, match="t2.nii.gz .* is missing"):
+        prepare(cohort, RULE, tmp_path / "set")
+    slices = prepare(cohort, RULE, tmp_path / "set", skip_bad=True)
+    assert list(slices.manifest["left_out"]) == ["Brats18_SITE0_0_1", "Brats18_SITE0_4_1"]
+    assert slices.table["patient_id"].nunique() == 7
+
+
+def test_an_interrupt_leaves_nothing_half_made(
+    tiny_cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cut_case, calls = slices_module.cut_case, []
+
+    def interrupted(case: pd.Series, rule: SliceRule) -> Any:
+        calls.append(case)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return cut_case(case, rule)
+
+    monkeypatch.setattr(slices_module, "cut_case", interrupted)
+    before = set(tmp_path.iterdir())
+    with pytest.raises(KeyboardInterrupt):
+        prepare(read_cohort(tiny_cohort), RULE, tmp_path / "set")
+    assert set(tmp_path.iterdir()) == before
+
+
+def test_an_existing_folder_is_left_alone(slice_set: SliceSet, tiny_cohort: Path) -> None:
+    with pytest.raises(InputError, match="exists and is not empty"):
+        prepare(read_cohort(tiny_cohort), RULE, slice_set.folder)
+    assert open_slices(slice_set.folder).fingerprint == slice_set.fingerprint
+
+
+def flip_a_pixel(folder: Path) -> None:
+    content = bytearray((folder / "pixels.npy").read_bytes())
+    content[-1000] ^= 1
+    (folder / "pixels.npy").write_bytes(content)
+
+
+def leak_a_patient(folder: Path) -> None:
+    split = pd.read_csv(folder / "split.csv")
+    extra = split.iloc[[0]].assign(part=next(part for part in ("training", "test") if part != split["part"][0]))
+    pd.concat([split, extra]).to_csv(folder / "split.csv", index=False)
+
+
+def drop_a_row(folder: Path) -> None:
+    lines = (folder / "slices.csv").read_text().splitlines(keepends=True)
+    (folder / "slices.csv").write_text("".join(lines[:-1]))
+
+
+def truncate_pixels(folder: Path) -> None:
+    (folder / "pixels.npy").write_bytes((folder / "pixels.npy").read_bytes()[:-1000])
+
+
+def break_manifest(folder: Path) -> None:
+    (folder / "manifest.json").write_text("{")
+
+
+@pytest.mark.parametrize("damage", [flip_a_pixel, leak_a_patient, drop_a_row, truncate_pixels, break_manifest])
+def test_a_damaged_slice_set_is_refused(slice_set: SliceSet, damage: Any) -> None:
+    damage(slice_set.folder)
+    with pytest.raises(InputError, match="prepare it again|more than one part"):
+        open_slices(slice_set.folder)
+
+
+def test_the_manifest_counts(slice_set: SliceSet) -> None:
+    manifest = json.loads((slice_set.folder / "manifest.json").read_text())
+    assert sum(row["slices"] for row in manifest["counts"]) == manifest["slices"] == 42
+    assert sum(row["patients"] for row in manifest["counts"]) == 7

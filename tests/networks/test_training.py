@@ -1,0 +1,287 @@
+"""Fine-tuning: reproducible to the bit, the best epoch kept, and nothing of the test set in it."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from brats_al_utils import InputError
+from brats_al_utils.networks import training as training_module
+from brats_al_utils.networks.network import build
+from brats_al_utils.networks.training import (
+    Images,
+    Settings,
+    augmented_predictions,
+    choose_device,
+    dropout_predictions,
+    features,
+    finetune,
+    predict,
+)
+
+SETTINGS = Settings(epochs=3, batch_size=4, learning_rate=0.001, momentum=0.8, weight_decay=0.0001)
+TRAINING, VALIDATION = np.arange(12), np.arange(12, 20)
+
+
+@pytest.fixture(scope="module")
+def images() -> Images:
+    """Twenty slices; those of label 1 are brighter on one side."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(20) % 2
+    pixels = rng.integers(0, 120, (20, 3, 64, 64), dtype=np.uint8)
+    pixels[labels == 1, :, :, :32] += 100
+    return Images.load(pixels, labels, ((0.5,) * 3, (0.25,) * 3), torch.device("cpu"))
+
+
+def small() -> nn.Sequential:
+    """Return a network small enough to train in no time, with dropout as AlexNet has."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return nn.Sequential(nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Dropout(), nn.Linear(48, 2))
+
+
+def settled(network: nn.Module, images: Images) -> nn.Module:
+    """Return a network whose batch normalisation knows the images: with 0 and 1, GoogLeNet's activations vanish."""
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = 1.0
+    with torch.no_grad():
+        network.train()(images.batch(torch.arange(20)))
+    return network
+
+
+def test_the_same_seed_gives_the_same_bits(images: Images) -> None:
+    outcomes = []
+    for _ in range(2):
+        network = build("scratch", 1)
+        history = finetune(network, images, TRAINING, VALIDATION, SETTINGS, seed=5)
+        outcomes.append((history.train_loss.tobytes(), predict(network, images, np.arange(20)).tobytes()))
+        torch.rand(1)  # whatever else draws numbers in between
+    assert outcomes[0] == outcomes[1]
+    other = finetune(build("scratch", 1), images, TRAINING, VALIDATION, SETTINGS, seed=6)
+    assert other.train_loss.tobytes() != outcomes[0][0]
+
+
+def test_it_learns(images: Images) -> None:
+    settings = Settings(epochs=30, batch_size=4, learning_rate=0.02, momentum=0.8, weight_decay=0.0)
+    history = finetune(small(), images, TRAINING, VALIDATION, settings, seed=0)
+    assert history.train_loss[-1] < 0.5 * history.train_loss[0]
+    assert np.nanmax(history.validation_auc) == 1
+
+
+def test_one_step_by_hand(images: Images) -> None:
+    """The first step of SGD with L2 is the weights less the rate times (gradient plus decay times weights)."""
+    linear = nn.Linear(48, 2)
+    network = nn.Sequential(nn.AdaptiveAvgPool2d(4), nn.Flatten(), linear)
+    before = linear.weight.detach().clone()
+    ids = torch.from_numpy(TRAINING)
+    loss = cross_entropy(network(images.batch(ids)), images.labels[ids])
+    (gradient,) = torch.autograd.grad(loss, linear.weight)
+    history = finetune(network, images, TRAINING, VALIDATION, Settings(1, 12, 0.1, 0.8, 0.01), seed=0)
+    torch.testing.assert_close(linear.weight.detach(), before - 0.1 * (gradient + 0.01 * before))
+    assert history.train_loss[0] == pytest.approx(loss.item(), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("scores", "kept"), [([0.6, 0.9, 0.9, 0.7], 2), ([0.4, 0.3, 0.2, 0.1], 1), ([0.0, 0.0, 0.0, 0.1], 4)]
+)
+def test_the_earliest_best_epoch_is_kept(
+    images: Images, monkeypatch: pytest.MonkeyPatch, scores: list[float], kept: int
+) -> None:
+    network, states, told = small(), [], iter(scores)
+    (weight, _) = network.parameters()
+
+    def auc(*_: Any) -> float:
+        states.append(weight.detach().clone())
+        return next(told)
+
+    monkeypatch.setattr(training_module, "auc", auc)
+    history = finetune(network, images, TRAINING, VALIDATION, Settings(4, 4, 0.1, 0.8, 0.0), seed=0)
+    assert history.best_epoch == kept
+    assert torch.equal(weight, states[kept - 1])
+
+
+def test_after_an_auc_of_1_only_the_last_epoch_is_evaluated(images: Images, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if each had been: the same weights are kept and the same losses seen, to the bit."""
+    found = []
+    for highest in (1.0, 0.999):
+        told = iter([0.6, highest, 0.5, 0.4, 0.7] if highest < 1 else [0.6, highest, 0.7])
+        monkeypatch.setattr(training_module, "auc", lambda *_, told=told: next(told))
+        network = small()
+        history = finetune(network, images, TRAINING, VALIDATION, Settings(5, 4, 0.1, 0.8, 0.0), seed=0)
+        assert next(told, None) is None, "all were asked for"
+        assert history.best_epoch == 2
+        found.append((history, network.state_dict()))
+    (skipped, state), (whole, other) = found
+    np.testing.assert_array_equal(skipped.validation_auc, [0.6, 1.0, np.nan, np.nan, 0.7])
+    np.testing.assert_array_equal(skipped.train_loss, whole.train_loss)
+    assert all(torch.equal(state[name], other[name]) for name in state)
+
+
+@pytest.mark.parametrize("name", ["googlenet", "resnet18"])
+def test_networks_with_batch_normalisation(name: str, images: Images) -> None:
+    """An epoch's last batch of one image at 64 pixels; the kept statistics are those of the kept epoch."""
+    outcomes = []
+    for _ in range(2):
+        network = build("scratch", 1, network=name)
+        states: list[dict[str, torch.Tensor]] = []
+
+        def keep(_: int, network: nn.Module = network, states: list[dict[str, torch.Tensor]] = states) -> None:
+            states.append({name: tensor.clone() for name, tensor in network.state_dict().items()})
+
+        settings = replace(SETTINGS, epochs=2)
+        history = finetune(network, images, np.arange(13), np.arange(13, 20), settings, 0, keep)
+        kept, state = states[history.best_epoch - 1], network.state_dict()
+        assert all(torch.equal(state[name], kept[name]) for name in state)
+        counters = [tensor for name, tensor in state.items() if name.endswith("num_batches_tracked")]
+        assert counters
+        assert all(counter == 4 * history.best_epoch for counter in counters)
+        outcomes.append(predict(network, images, np.arange(20)).tobytes())
+        assert all(torch.equal(state[name], kept[name]) for name in state), "a prediction changes nothing"
+    assert outcomes[0] == outcomes[1]
+
+
+def test_frozen_batch_normalisation_keeps_its_statistics(images: Images) -> None:
+    network = build("scratch", 0, freeze=True, network="resnet18")
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    finetune(network, images, TRAINING, VALIDATION, SETTINGS, 0)
+    changed = {name for name, tensor in network.state_dict().items() if not torch.equal(tensor, before[name])}
+    assert changed == {"fc.weight", "fc.bias"}
+
+
+def test_augmented_copies_by_hand(images: Images) -> None:
+    network, ids = nn.Sequential(nn.Flatten(), nn.Linear(3 * 64 * 64, 2)), np.arange(20)
+    found = augmented_predictions(network, images, ids)
+    pixels = images.pixels.numpy()
+    turned = [np.rot90(image, turns, (2, 3)) for image in (pixels, pixels[..., ::-1]) for turns in range(4)]
+    for row, copy in zip(found, turned, strict=True):
+        expected = predict(network, replace(images, pixels=torch.from_numpy(copy.copy())), ids)
+        np.testing.assert_allclose(row, expected, rtol=1e-6)
+    np.testing.assert_array_equal(found[0], predict(network, images, ids))
+    assert len(np.unique(found[:, 0])) == 8
+    assert found.dtype == np.float64
+
+
+def test_dropout_predictions(images: Images, monkeypatch: pytest.MonkeyPatch) -> None:
+    network, ids = small(), np.arange(20)
+    torch.manual_seed(1)
+    expected = torch.rand(3)
+    torch.manual_seed(1)
+    found = dropout_predictions(network, images, ids, passes=200, seed=4)
+    assert torch.equal(torch.rand(3), expected), "no random number of the caller is drawn"
+    assert (found.shape, found.dtype) == ((200, 20), np.float64)
+    assert (np.ptp(found, axis=0) > 0).all()
+    assert not network.training
+    np.testing.assert_array_equal(dropout_predictions(network, images, ids, 200, 4), found)
+    assert not np.array_equal(dropout_predictions(network, images, ids, 200, 5), found)
+    # Dropout keeps the mean of what the last layer adds up: 200 passes come near the prediction without it.
+    logit = np.log(found / (1 - found))
+    whole = predict(network, images, ids)
+    error = logit.std(0) / np.sqrt(200)
+    assert (np.abs(logit.mean(0) - np.log(whole / (1 - whole))) < 5 * error).all()
+    for _ in range(2):
+        np.testing.assert_array_equal(predict(network, images, ids), whole)
+
+
+def test_dropout_is_the_only_layer_that_trains(images: Images) -> None:
+    network = settled(build("scratch", 0, network="googlenet"), images)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    found = dropout_predictions(network, images, np.arange(4), passes=2, seed=0)
+    assert (found[0] != found[1]).any()
+    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+    with pytest.raises(InputError, match="ResNet has no dropout, which BALD needs"):
+        dropout_predictions(build("scratch", 0, network="resnet18"), images, np.arange(4), passes=2, seed=0)
+
+
+@pytest.mark.parametrize(("name", "size"), [("alexnet", 4096), ("googlenet", 1024), ("resnet18", 512)])
+def test_features_are_what_the_last_layer_is_given(name: str, size: int, images: Images) -> None:
+    network, ids = settled(build("scratch", 0, network=name), images), np.arange(20)
+    found = features(network, images, ids)
+    assert (found.shape, found.dtype) == ((20, size), np.float32)
+    assert len(np.unique(found, axis=0)) == 20
+    *_, last = (module for module in network.modules() if isinstance(module, nn.Linear))
+    with torch.inference_mode():
+        again = last(torch.from_numpy(found)).double().softmax(1)[:, 1].numpy()
+    np.testing.assert_allclose(again, predict(network, images, ids), rtol=1e-5)
+    np.testing.assert_array_equal(features(network, images, ids), found)
+
+
+def test_features_by_hand(images: Images, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training_module, "EVALUATION_BATCH", 3)
+    found = features(small(), images, np.array([7, 2, 9, 4]))
+    blocks = ((images.pixels.double() / 255 - 0.5) / 0.25).reshape(20, 3, 4, 16, 4, 16).mean((3, 5))
+    np.testing.assert_allclose(found, blocks.reshape(20, 48)[[7, 2, 9, 4]], atol=1e-5)
+
+
+def test_every_epoch_is_told(images: Images) -> None:
+    told: list[int] = []
+    finetune(small(), images, TRAINING, VALIDATION, SETTINGS, 0, told.append)
+    assert told == [1, 2, 3]
+
+
+def test_frozen_layers_stay(images: Images) -> None:
+    network = build("scratch", 0, freeze=True)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    finetune(network, images, TRAINING, VALIDATION, SETTINGS, 0)
+    changed = {name for name, tensor in network.state_dict().items() if not torch.equal(tensor, before[name])}
+    assert changed == {name for name in before if name.startswith("classifier.")}
+
+
+def test_prediction_does_not_depend_on_batches(images: Images, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = small()
+    whole = predict(network, images, np.arange(20))
+    monkeypatch.setattr(training_module, "EVALUATION_BATCH", 3)
+    np.testing.assert_allclose(predict(network, images, np.arange(20)), whole, atol=1e-7)
+    np.testing.assert_allclose(predict(network, images, np.array([7, 2])), whole[[7, 2]], atol=1e-7)
+    assert whole.dtype == np.float64
+    assert ((whole > 0) & (whole < 1)).all()
+
+
+def test_normalisation_by_hand(images: Images) -> None:
+    batch = images.batch(torch.tensor([3]))
+    expected = (images.pixels[3].double() / 255 - 0.5) / 0.25
+    torch.testing.assert_close(batch[0].double(), expected, atol=1e-5, rtol=0)
+
+
+def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert choose_device("auto").type == "cpu"
+    with pytest.raises(InputError, match="finds no GPU"):
+        choose_device("cuda")
+    with pytest.raises(InputError, match="expected auto, cpu or cuda"):
+        choose_device("gpu")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert choose_device("auto").type == "cuda"
+    assert choose_device("cpu").type == "cpu"
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_cuda_is_reproducible(images: Images) -> None:
+    device = torch.device("cuda")
+    moved = Images(*(getattr(images, name).to(device) for name in ("pixels", "labels", "mean", "std")))
+    losses = [
+        finetune(build("scratch", 1).to(device), moved, TRAINING, VALIDATION, SETTINGS, 5).train_loss for _ in range(2)
+    ]
+    np.testing.assert_array_equal(losses[0], losses[1])
+
+
+@pytest.mark.parametrize("arithmetic", ["tf32", "bfloat16", pytest.param("compiled", marks=pytest.mark.slow)])
+def test_every_arithmetic_trains_as_float32_does_to_its_rounding(arithmetic: str, images: Images) -> None:
+    """On the CPU TF32 is float32; bfloat16 keeps 8 bits; compiled draws other numbers for dropout, so without it."""
+    losses = {}
+    for one in ("float32", arithmetic):
+        network = build("scratch", 0)
+        for module in network.modules():
+            if isinstance(module, nn.Dropout):
+                module.p = 0.0
+        history = finetune(network, images, TRAINING, VALIDATION, replace(SETTINGS, arithmetic=one), 0)
+        losses[one] = history.train_loss
+    tolerance = {"tf32": 0.0, "bfloat16": 0.02, "compiled": 1e-4}[arithmetic]
+    np.testing.assert_allclose(losses[arithmetic], losses["float32"], rtol=0, atol=tolerance)
+    if arithmetic == "bfloat16":
+        assert (losses[arithmetic] != losses["float32"]).any(), "it had no effect"
+    assert not torch.backends.cuda.matmul.allow_tf32, "the process's flags are put back"

@@ -1,0 +1,251 @@
+"""The synthetic cohort: what is on disk, what is drawn, and the physics behind the brightness."""
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+
+from brats_al_utils.cohorts.brats import TRUTH_FILE
+from brats_al_utils.cohorts.volumes import SEQUENCES
+from brats_al_utils.phantoms import phantom, scanner
+from brats_al_utils.phantoms.phantom import Patient
+
+FILES = {"t1", "t1ce", "t2", "flair", "seg"}
+
+
+def first(count: int) -> Callable[[Iterable[Patient]], Iterable[Patient]]:
+    """Return a progress that ends after the first patients, to save time."""
+    return lambda patients: islice(patients, count)
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cohorts") / "five"
+    phantom.write_cohort(folder, patients=10, seed=1, spacing=2, track=first(5))
+    return folder
+
+
+@pytest.fixture
+def blank(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Replace the rendering of a patient, where only files and folders matter."""
+    volume = np.zeros((4, 4, 4), np.int16)
+    volumes = dict.fromkeys(SEQUENCES, volume)
+    monkeypatch.setattr(phantom, "render", lambda patient, spacing: (volumes, volume.astype(np.uint8)))
+
+
+def voxels(path: Path) -> np.ndarray:
+    return np.asarray(nib.Nifti1Image.from_filename(path).dataobj)
+
+
+def cases(folder: Path) -> list[Path]:
+    return sorted(path.parent for path in folder.rglob("*_seg.nii.gz"))
+
+
+def test_of_335_patients_259_are_hgg_and_ten_hold_three_of_each() -> None:
+    grades = [phantom.grade_of(index) for index in range(335)]
+    assert (grades.count("HGG"), grades.count("LGG")) == (259, 76)
+    assert grades[: phantom.MIN_PATIENTS].count("LGG") == 3
+    assert grades[: phantom.MIN_PATIENTS - 1].count("LGG") < 3
+
+
+def test_atypical_patients_have_the_share_that_the_constants_state() -> None:
+    drawn = [phantom.draw_patient(5, index) for index in range(335)]
+    for grade, share in phantom.ATYPICAL.items():
+        atypical = [patient.atypical for patient in drawn if patient.grade == grade]
+        assert abs(sum(atypical) - share * len(atypical)) < 1
+
+
+def test_sizes_and_heights_overlap_between_the_grades() -> None:
+    drawn = [phantom.draw_patient(0, index) for index in range(335)]
+    for name, tolerance in (("reach", 1.5), ("noise", 0.003)):
+        means = [np.mean([getattr(p, name) for p in drawn if p.grade == grade]) for grade in ("HGG", "LGG")]
+        assert abs(means[0] - means[1]) < tolerance
+    heights = [np.mean([p.seat[2] for p in drawn if p.grade == grade]) for grade in ("HGG", "LGG")]
+    assert abs(heights[0] - heights[1]) < 6
+
+
+def test_every_patient_reaches_over_enough_slices() -> None:
+    """The core alone, before its edge is made ragged, spans more slices than the study draws from a patient."""
+    drawn = [phantom.draw_patient(0, index) for index in range(335)]
+    for grade, slices in (("HGG", 20), ("LGG", 30)):
+        heights = np.array([2 * p.reach * p.core for p in drawn if p.grade == grade])
+        assert heights.min() > slices
+
+
+def test_a_patient_is_the_same_byte_for_byte_in_a_larger_cohort(cohort: Path, tmp_path: Path) -> None:
+    larger = tmp_path / "twelve"
+    phantom.write_cohort(larger, patients=12, seed=1, spacing=2, track=first(2))
+    files = list(larger.rglob("*.nii.gz"))
+    assert len(files) == 10
+    for path in files:
+        assert path.read_bytes() == (cohort / path.relative_to(larger)).read_bytes()
+
+
+@pytest.mark.usefixtures("blank")
+def test_bytes_and_truth_do_not_depend_on_the_number_of_patients(tmp_path: Path) -> None:
+    for patients in (10, 12):
+        phantom.write_cohort(tmp_path / str(patients), patients, seed=4)
+    few = {path.relative_to(tmp_path / "10"): path for path in (tmp_path / "10").rglob("*.nii.gz")}
+    assert len(few) == 50
+    for relative, path in few.items():
+        assert path.read_bytes() == (tmp_path / "12" / relative).read_bytes()
+    short, long = ((tmp_path / n / TRUTH_FILE).read_text().splitlines() for n in ("10", "12"))
+    assert long[: len(short)] == short
+
+
+def test_seeds_differ() -> None:
+    assert phantom.draw_patient(0, 3) != phantom.draw_patient(1, 3)
+
+
+def test_files_of_a_release_are_complete(cohort: Path) -> None:
+    found = cases(cohort)
+    assert len(found) == 5
+    types = set()
+    for folder in found:
+        assert {path.name.removesuffix(".nii.gz").rpartition("_")[2] for path in folder.iterdir()} == FILES
+        images = {s: nib.Nifti1Image.from_filename(folder / f"{folder.name}_{s}.nii.gz") for s in FILES}
+        types.add(images["seg"].get_data_dtype())
+        for sequence, image in images.items():
+            assert image.shape == (120, 120, 155)
+            np.testing.assert_array_equal(
+                image.affine, [[-2, 0, 0, -0.5], [0, -2, 0, 238.5], [0, 0, 1, 0], [0, 0, 0, 1]]
+            )
+            assert sequence == "seg" or image.get_data_dtype() == np.int16
+    assert types == {np.dtype(np.uint8), np.dtype(np.int16)}
+
+
+def test_labels_lie_in_the_brain_and_the_background_is_zero(cohort: Path) -> None:
+    counted = pd.read_csv(cohort / TRUTH_FILE).set_index("patient_id")["tumour_slices"].to_dict()
+    for folder in cases(cohort):
+        seg, *volumes = (voxels(folder / f"{folder.name}_{s}.nii.gz") for s in ("seg", *SEQUENCES))
+        brain = volumes[0] > 0
+        assert 0.9e6 < 4 * brain.sum() < 1.8e6  # mm3
+        assert all(np.array_equal(volume > 0, brain) for volume in volumes)
+        assert set(np.unique(seg)) <= {0, 1, 2, 4}
+        assert not seg[~brain].any()
+        slices = int(seg.any(axis=(0, 1)).sum())
+        assert slices == counted[folder.name] >= (30 if folder.parent.name == "LGG" else 20)
+
+
+def test_tissues_are_ordered_as_in_each_sequence(cohort: Path) -> None:
+    """Fluid is dark in T1 and FLAIR and bright in T2; a tumour is bright in T2 and FLAIR."""
+    for folder in cases(cohort)[:4]:
+        seg, t1, t2, flair = (
+            voxels(folder / f"{folder.name}_{s}.nii.gz").astype(float) for s in ("seg", "t1", "t2", "flair")
+        )
+        healthy = (t1 > 0) & (seg == 0)
+        fluid = healthy & (t2 > np.percentile(t2[healthy], 99))
+        assert np.median(t1[fluid]) < 0.75 * np.median(t1[healthy])
+        assert np.median(flair[fluid]) < 0.75 * np.median(flair[healthy])
+        for volume in (t2, flair):
+            assert np.median(volume[seg == 2]) > 1.1 * np.median(volume[healthy])
+
+
+def test_one_millimetre_has_the_shape_and_place_of_brats_and_the_anatomy_of_two() -> None:
+    patient = phantom.draw_patient(0, 1)
+    fine, coarse = phantom.render(patient, 1)[1], phantom.render(patient, 2)[1]
+    assert fine.shape == (240, 240, 155)
+    merged = fine.reshape(120, 2, 120, 2, 155).max(axis=(1, 3)) > 0
+    assert np.mean(merged[coarse > 0]) > 0.95
+    assert np.sum(fine > 0) == pytest.approx(4 * np.sum(coarse > 0), rel=0.03)
+
+
+@pytest.mark.usefixtures("blank")
+@pytest.mark.parametrize("layout", phantom.LAYOUTS)
+def test_layouts(tmp_path: Path, layout: str) -> None:
+    root = tmp_path / "cohort"
+    phantom.write_cohort(root, 10, seed=0, layout=layout)
+    mapping = pd.read_csv(root / "name_mapping.csv", keep_default_na=False)
+    names = ["BraTS_2017_subject_ID", "BraTS_2018_subject_ID", "TCGA_TCIA_subject_ID", "BraTS_2019_subject_ID"]
+    assert list(mapping) == ["Grade", *names, *(["BraTS_2020_subject_ID"] if layout == "2020" else [])]
+    ids = mapping[f"BraTS_{layout}_subject_ID"]
+    pattern = {
+        "2018": r"Brats18_SYN[1-4]_\d{4}_1",
+        "2019": r"BraTS19_SYN[1-4]_\d{4}_1",
+        "2020": r"BraTS20_Training_\d{3}",
+    }[layout]
+    assert ids.str.fullmatch(pattern).all()
+    for name, grade in zip(ids, mapping["Grade"], strict=True):
+        place = root / name if layout == "2020" else root / grade / name
+        assert {path.name for path in place.iterdir()} == {f"{name}_{s}.nii.gz" for s in FILES}
+    assert mapping["BraTS_2019_subject_ID"].str.contains("_SYN").all()
+    assert (mapping["BraTS_2017_subject_ID"] == "NA").all()
+    assert set(pd.read_csv(root / TRUTH_FILE)["patient_id"]) == set(ids)
+
+
+def test_truth_table_holds_every_drawn_number(cohort: Path) -> None:
+    truth = pd.read_csv(cohort / TRUTH_FILE)
+    assert len(truth) == 5
+    assert not truth.isna().any(axis=None)
+    patient = phantom.draw_patient(1, 4)
+    row = truth.iloc[4]
+    assert row["grade"] == patient.grade == "LGG"
+    assert bool(row["atypical"]) == patient.atypical
+    assert row["seat_z"] == pytest.approx(patient.seat[2])
+    assert row["gain_flair"] == pytest.approx(patient.gain[3])
+    assert {"site", "seed", "spacing", "reach", "core", "gadolinium", "ventricles_right"} <= set(truth)
+
+
+def test_spin_echo_by_hand() -> None:
+    # TR = T1 and TE = 0: 63.2 % of the density has recovered; TE = T2 leaves 36.8 % of it.
+    assert scanner.spin_echo(1.0, 700.0, 90.0, 700.0, 0.0) == pytest.approx(0.632121, abs=1e-6)
+    assert scanner.spin_echo(0.8, 700.0, 90.0, 1e9, 90.0) == pytest.approx(0.8 * 0.367879, abs=1e-6)
+
+
+def test_inversion_recovery_by_hand() -> None:
+    # A tissue is dark when inverted for T1 ln 2 (TR long), and at full, inverted strength at once.
+    assert scanner.inversion_recovery(1.0, 4000.0, 1800.0, 1e9, 0.0, 4000 * math.log(2)) == pytest.approx(0, abs=1e-9)
+    assert scanner.inversion_recovery(0.7, 678.0, 87.0, 1e9, 0.0, 0.0) == pytest.approx(0.7)
+
+
+def test_gadolinium_shortens_t1_by_hand() -> None:
+    assert scanner.relaxed(1000.0, 0.0) == pytest.approx(1000.0)
+    assert scanner.relaxed(1000.0, 1.0) == pytest.approx(1 / 0.0053)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"patients": 9}, "patients is 9.*10 or more"),
+        ({"spacing": 3}, "spacing is 3.*1 or 2"),
+        ({"layout": "2016"}, "layout is '2016'.*2018, 2019, 2020"),
+    ],
+)
+def test_wrong_arguments_are_refused(tmp_path: Path, wrong: dict[str, int | str], message: str) -> None:
+    arguments = {"patients": 10, "seed": 0} | wrong
+    with pytest.raises(ValueError, match=message):
+        phantom.write_cohort(tmp_path / "cohort", **arguments)  # type: ignore[arg-type]
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_folder_that_holds_something_is_refused_and_kept(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(ValueError, match="not empty"):
+        phantom.write_cohort(tmp_path, 10, seed=0)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+@pytest.mark.usefixtures("blank")
+def test_an_empty_folder_is_used(tmp_path: Path) -> None:
+    phantom.write_cohort(tmp_path / "cohort", 10, seed=0)
+    (tmp_path / "empty").mkdir()
+    phantom.write_cohort(tmp_path / "empty", 10, seed=0)
+    assert len(cases(tmp_path / "empty")) == len(cases(tmp_path / "cohort")) == 10
+
+
+@pytest.mark.usefixtures("blank")
+def test_an_interrupted_run_leaves_nothing(tmp_path: Path) -> None:
+    def interrupted(patients: Iterable[Patient]) -> Iterator[Patient]:
+        for patient in patients:
+            if patient.index == 2:
+                raise KeyboardInterrupt
+            yield patient
+
+    with pytest.raises(KeyboardInterrupt):
+        phantom.write_cohort(tmp_path / "cohort", 10, seed=0, track=interrupted)
+    assert not any(tmp_path.iterdir())

@@ -1,0 +1,70 @@
+"""What a query strategy is given."""
+
+import numpy as np
+import pytest
+
+from brats_al_utils import InputError
+from brats_al_utils.queries.pool import Pool, Views, drawn
+
+
+def views_of(size: int, seed: int = 0, passes: int = 4, width: int = 3) -> Views:
+    rng = np.random.default_rng(seed)
+    return Views(
+        rng.random(size), rng.random((passes, size)), rng.random((2, size)), rng.random((size, width)), np.ones(size)
+    )
+
+
+def test_ranking_by_hand() -> None:
+    pool = Pool(np.array([5, 3, 8, 1]), np.array([0.2, 0.9, 0.2, 0.5]))
+    assert pool.ranking.tolist() == [3, 1, 5, 8]
+    assert pool.between(0.25, 0.75).tolist() == [1, 5]
+
+
+def test_by_id_moves_everything_along() -> None:
+    views = views_of(3)
+    pool = Pool(np.array([5, 3, 8]), np.array([0.5, 0.3, 0.8]), np.array(["e", "c", "h"]), views, np.zeros((2, 3)))
+    ordered = pool.by_id()
+    assert ordered.ids.tolist() == [3, 5, 8]
+    assert ordered.score.tolist() == [0.3, 0.5, 0.8]
+    assert ordered.patient is not None
+    assert ordered.patient.tolist() == ["c", "e", "h"]
+    assert ordered.views is not None
+    for name in ("probability", "features", "label"):
+        np.testing.assert_array_equal(getattr(ordered.views, name), getattr(views, name)[[1, 0, 2]])
+    for name in ("dropout", "augmented"):
+        np.testing.assert_array_equal(getattr(ordered.views, name), getattr(views, name)[:, [1, 0, 2]])
+    assert ordered.known is pool.known
+    assert Pool(pool.ids, pool.score).by_id().views is None
+
+
+def test_a_draw_does_not_depend_on_the_order_but_on_seed_and_name() -> None:
+    source = np.arange(50)
+    assert drawn(source, 20, 0).tolist() == drawn(source[::-1], 20, 0).tolist()
+    assert drawn(source, 20, 0).tolist() != drawn(source, 20, 1).tolist()
+    assert drawn(source, 20, 0).tolist() != drawn(source, 20, 0, "placebo draw").tolist()
+
+
+def test_refusals() -> None:
+    with pytest.raises(InputError, match="one score for each"):
+        Pool(np.arange(3), np.zeros(4))
+    with pytest.raises(InputError, match="one score for each"):
+        Pool(np.array([1, 1]), np.zeros(2))
+    with pytest.raises(InputError, match="not finite"):
+        Pool(np.arange(2), np.array([0.0, np.nan]))
+    with pytest.raises(InputError, match=r"\(2,\) patients, expected one for each of 3 slices"):
+        Pool(np.arange(3), np.zeros(3), np.array(["a", "b"]))
+    with pytest.raises(InputError, match=r"views of \(2,\) slices, expected 3"):
+        Pool(np.arange(3), np.zeros(3), views=views_of(2))
+    with pytest.raises(InputError, match=r"known features of shape \(2, 5\)"):
+        Pool(np.arange(3), np.zeros(3), views=views_of(3), known=np.zeros((2, 5)))
+    with pytest.raises(InputError, match=r"known features of shape \(2, 5\)"):
+        Pool(np.arange(3), np.zeros(3), known=np.zeros((2, 5)))
+    with pytest.raises(InputError, match="a budget of 4 slices from 3, expected 1 to 3: lower the budget"):
+        drawn(np.arange(3), 4, 0)
+    good = views_of(3)
+    with pytest.raises(InputError, match="expected all of the same n slices"):
+        Views(good.probability, good.dropout[:, :2], good.augmented, good.features, good.label)
+    with pytest.raises(InputError, match="expected all of the same n slices"):
+        Views(good.probability, good.dropout, good.augmented, good.features[:2], good.label)
+    with pytest.raises(InputError, match="a view is not finite"):
+        Views(good.probability * np.nan, good.dropout, good.augmented, good.features, good.label)

@@ -1,0 +1,195 @@
+"""The contract that every strategy meets, and what each of the paper's own and their controls chooses."""
+
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from brats_al_utils import InputError
+from brats_al_utils.queries.pool import Pool, Views
+from brats_al_utils.queries.sampling import NEEDS_SCORE, NEEDS_VIEWS, NOT_NESTED, PAYS_ALL, STRATEGIES, WINDOWS, select
+from brats_al_utils.seeds import generator
+
+PER_PATIENT = 5
+
+
+def source(strategy: str, size: int) -> int:
+    """Return how many slices of a pool a strategy draws from."""
+    share = {"middle": 0.8, "placebo": 0.8, "drop random": 0.8, "drop top": 0.9, "drop bottom": 0.9}
+    if strategy == "middle patients":
+        patients = size // PER_PATIENT
+        return PER_PATIENT * (patients - 2 * round(0.1 * patients))
+    return round(size * (0.3 if strategy in WINDOWS else share.get(strategy, 1.0)))
+
+
+def pool_of(size: int, seed: int = 0) -> Pool:
+    rng = np.random.default_rng(seed)
+    views = Views(
+        rng.random(size),
+        rng.random((4, size)),
+        rng.random((3, size)),
+        rng.random((size, 6)),
+        rng.integers(0, 2, size),
+    )
+    # Scores repeat: equals must be ordered too.
+    return Pool(
+        rng.permutation(np.arange(100, 100 + 2 * size, 2)),
+        rng.integers(0, max(size // 3, 1), size).astype(float),
+        rng.permutation([f"patient {place // PER_PATIENT}" for place in range(size)]),
+        views,
+        rng.random((seed % 3, 6)),
+    )
+
+
+def contract(strategy: str, pool: Pool, budget: int, seed: int) -> None:
+    chosen = select(strategy, pool, budget, seed)
+    assert len(chosen) == len(set(chosen.tolist())) == budget
+    assert set(chosen.tolist()) <= set(pool.ids.tolist())
+    assert chosen.tolist() == sorted(chosen.tolist())
+    np.testing.assert_array_equal(chosen, select(strategy, pool, budget, seed))
+    order = np.random.default_rng(seed + 1).permutation(len(pool.ids))
+    assert pool.patient is not None
+    assert pool.views is not None
+    permuted = Pool(pool.ids[order], pool.score[order], pool.patient[order], pool.views.at(order), pool.known)
+    np.testing.assert_array_equal(chosen, select(strategy, permuted, budget, seed))
+    if strategy not in NOT_NESTED:
+        smaller = select(strategy, pool, max(budget // 2, 1), seed)
+        assert set(smaller.tolist()) <= set(chosen.tolist())
+
+
+@pytest.mark.parametrize("strategy", [name for name in STRATEGIES if name not in NEEDS_VIEWS])
+@given(patients=st.integers(4, 24), seed=st.integers(0, 10**6), data=st.data())
+def test_contract(strategy: str, patients: int, seed: int, data: st.DataObject) -> None:
+    budget = data.draw(st.integers(1, source(strategy, PER_PATIENT * patients)))
+    contract(strategy, pool_of(PER_PATIENT * patients, seed), budget, seed)
+
+
+@pytest.mark.parametrize("strategy", NEEDS_VIEWS)
+@settings(max_examples=8, deadline=None)  # the first imports scikit-activeml, and each clusters
+@given(patients=st.integers(4, 24), seed=st.integers(0, 10**6), data=st.data())
+def test_contract_of_the_competitors(strategy: str, patients: int, seed: int, data: st.DataObject) -> None:
+    budget = data.draw(st.integers(1, PER_PATIENT * patients))
+    contract(strategy, pool_of(PER_PATIENT * patients, seed), budget, seed)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_budget_larger_than_its_source_is_refused_with_both_numbers(strategy: str) -> None:
+    largest = source(strategy, 100)
+    assert len(select(strategy, pool_of(100), largest, 0)) == largest
+    with pytest.raises(InputError, match=f"a budget of {largest + 1} slices from {largest}, expected 1 to {largest}"):
+        select(strategy, pool_of(100), largest + 1, 0)
+    with pytest.raises(InputError, match="a budget of 0"):
+        select(strategy, pool_of(100), 0, 0)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_strategy_uses_what_it_is_said_to_need_and_no_more(strategy: str) -> None:
+    pool = pool_of(50)
+    chosen = select(strategy, pool, 9, 3).tolist()
+    assert (select(strategy, replace(pool, score=-pool.score), 9, 3).tolist() != chosen) == (strategy in NEEDS_SCORE)
+    assert pool.views is not None
+    other = replace(pool, views=replace(pool.views, label=1 - pool.views.label))
+    assert (select(strategy, other, 9, 3).tolist() != chosen) == (strategy in PAYS_ALL)
+    if strategy not in NEEDS_VIEWS:
+        assert select(strategy, Pool(pool.ids, pool.score, pool.patient), 9, 3).tolist() == chosen
+
+
+def test_draws_are_those_of_the_runs_stored_so_far() -> None:
+    """Another draw for the same seed would make every stored result useless."""
+    pool = pool_of(100)
+    middle = generator(5, "sample draw").permutation(np.sort(pool.ranking[10:90]))[:30]
+    assert select("middle", pool, 30, 5).tolist() == sorted(middle.tolist())
+    random = generator(5, "sample draw").permutation(np.sort(pool.ids))[:30]
+    assert select("random", pool, 30, 5).tolist() == sorted(random.tolist())
+    placebo = generator(5, "placebo draw").permutation(np.sort(pool.ranking[10:90]))[:30]
+    assert select("placebo", pool, 30, 5).tolist() == sorted(placebo.tolist())
+
+
+def test_windows_are_those_of_figure_3() -> None:
+    pool = Pool(np.arange(4060), -np.arange(4060.0))
+    assert [list(WINDOWS)[place] for place in (0, -1)] == ["window 0%-30%", "window 70%-100%"]
+    for number, name in enumerate(WINDOWS):
+        chosen = select(name, pool, 1218, 0)
+        assert chosen.tolist() == list(range(406 * number, 406 * number + 1218))
+
+
+def test_the_counts_of_brats_2019() -> None:
+    """The committee's 1,218 slices, and the proposed set of 1,218 drawn from the middle 3,248 of 4,060."""
+    pool = Pool(np.arange(4060), -np.arange(4060.0))
+    assert len(pool.between(0.1, 0.9)) == 3248
+    middle = select("middle", pool, 1218, 0)
+    assert middle.min() >= 406
+    assert middle.max() < 4060 - 406
+    assert len(select("random", pool, round(0.3 * 4060), 0)) == 1218
+    assert [round(k / 10 * 4060) for k in range(1, 9)] == [406 * k for k in range(1, 9)]
+    assert [round(k / 10 * 2950) for k in range(1, 9)] == [295 * k for k in range(1, 9)]
+
+
+def test_the_placebo_draws_other_slices_from_the_same_source() -> None:
+    pool = pool_of(100)
+    middle, placebo = (set(select(name, pool, 40, 0).tolist()) for name in ("middle", "placebo"))
+    assert middle != placebo
+    assert middle | placebo <= set(pool.between(0.1, 0.9).tolist())
+
+
+def test_another_seed_draws_other_slices() -> None:
+    pool = pool_of(100)
+    assert select("random", pool, 30, 0).tolist() != select("random", pool, 30, 1).tolist()
+
+
+def test_refusals() -> None:
+    with pytest.raises(InputError, match="strategy is 'best', expected one of random, middle"):
+        select("best", pool_of(20), 3, 0)
+
+
+def counts(pool: Pool, chosen: np.ndarray) -> list[int]:
+    """Return how many slices of each patient were chosen, ascending, zeros left out."""
+    assert pool.patient is not None
+    return sorted(Counter(pool.patient[np.isin(pool.ids, chosen)].tolist()).values())
+
+
+def test_dropping_one_end_keeps_the_other() -> None:
+    pool = Pool(np.arange(100), -np.arange(100.0))
+    assert select("drop top", pool, 90, 0).tolist() == list(range(10, 100))
+    assert select("drop bottom", pool, 90, 0).tolist() == list(range(90))
+
+
+def test_dropping_at_random_drops_other_slices_in_another_run() -> None:
+    pool = pool_of(100)
+    first, second = (set(select("drop random", pool, 80, seed).tolist()) for seed in (0, 1))
+    assert len(first & second) < 80
+    assert first != set(pool.between(0.1, 0.9).tolist())
+
+
+@pytest.mark.parametrize("strategy", ["random patients", "middle patients"])
+def test_whole_patients_are_drawn_and_the_last_one_is_cut(strategy: str) -> None:
+    pool = pool_of(100)
+    assert counts(pool, select(strategy, pool, 20, 0)) == [5, 5, 5, 5]
+    assert counts(pool, select(strategy, pool, 22, 0)) == [2, 5, 5, 5, 5]
+
+
+def test_the_middle_patients_are_those_of_middle_mean_uncertainty() -> None:
+    """Ten patients of mean 0 to 9: the first and the last can never be drawn, whatever one slice of theirs says."""
+    mean = np.repeat(np.arange(10.0), 4)
+    pool = Pool(np.arange(40), mean + np.tile([-5.0, -1.0, 1.0, 5.0], 10), np.repeat(list("abcdefghij"), 4))
+    assert select("middle patients", pool, 32, 0).tolist() == list(range(4, 36))
+
+
+def test_spread_goes_round_the_patients() -> None:
+    pool = pool_of(100)
+    assert counts(pool, select("spread", pool, 20, 0)) == [1] * 20
+    assert counts(pool, select("spread", pool, 30, 0)) == [1] * 10 + [2] * 10
+    uneven = Pool(np.arange(10), np.zeros(10), np.array(list("abbbcccccc")))
+    assert counts(uneven, select("spread", uneven, 8, 0)) == [1, 3, 4]
+    first = [select("spread", uneven, 3, seed) for seed in range(60)]
+    assert all(uneven.patient is not None and uneven.patient[ids].tolist() == ["a", "b", "c"] for ids in first)
+    assert set(np.concatenate(first).tolist()) == set(range(10))
+
+
+@pytest.mark.parametrize("strategy", ["random patients", "middle patients", "spread"])
+def test_patients_must_be_known(strategy: str) -> None:
+    with pytest.raises(InputError, match="the pool does not say whose slices they are"):
+        select(strategy, Pool(np.arange(9), np.zeros(9)), 3, 0)

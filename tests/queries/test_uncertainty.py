@@ -1,0 +1,111 @@
+"""The uncertainty score against values worked out by hand, and what must not change it."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy.stats import rankdata
+
+from brats_al_utils import InputError
+from brats_al_utils.queries.uncertainty import AGGREGATES, PAIRS, SMALLEST, divergence, entropy, score
+
+LN2 = np.log(2)
+
+
+def committee(high: Any) -> np.ndarray[Any, Any]:
+    """Return [members, slices, 2] from P(HGG) [members, slices]."""
+    return np.stack([1 - np.asarray(high, float), np.asarray(high, float)], axis=-1)
+
+
+probabilities = arrays(float, st.tuples(st.integers(2, 4), st.integers(1, 12)), elements=st.floats(0, 1)).map(committee)
+
+
+def test_entropy_by_hand() -> None:
+    assert entropy(np.array([0.5, 0.5])) == pytest.approx(LN2)
+    assert entropy(np.array([1.0, 0.0])) == pytest.approx(0)
+    assert entropy(np.array([0.25, 0.75])) == pytest.approx(0.25 * np.log(4) + 0.75 * np.log(4 / 3))
+
+
+def test_divergence_by_hand() -> None:
+    p, q = np.array([0.5, 0.5]), np.array([0.25, 0.75])
+    assert divergence(p, q) == pytest.approx(0.5 * np.log(2) + 0.5 * np.log(2 / 3))
+    assert divergence(q, p) == pytest.approx(0.25 * np.log(0.5) + 0.75 * np.log(1.5))
+    assert divergence(p, p) == 0
+
+
+def test_score_of_one_certain_and_one_uniform_member() -> None:
+    """Entropies 0 and ln 2; certain from uniform ln 2; uniform from certain (ln 0.5 - ln 1 + ln 0.5 - ln 1e-7) / 2."""
+    probability = committee([[1.0], [0.5]])
+    certain, uniform = LN2, 0.5 * (np.log(0.5) + np.log(0.5) - np.log(SMALLEST))
+    assert score(probability, "ordered") == pytest.approx(LN2 + certain + uniform)
+    assert score(probability, "forward") == pytest.approx(LN2 + certain)
+    assert score(probability, "aift") == pytest.approx(LN2 + 2 * (certain + uniform))
+    assert score(probability, "ordered", "mean") == pytest.approx((LN2 + certain + uniform) / 2)
+
+
+def test_a_committee_of_three_has_six_ordered_divergences() -> None:
+    high = np.array([[0.9], [0.6], [0.2]])
+    values = committee(high)[:, 0]
+    pairs = [(m, n) for m in range(3) for n in range(3) if m != n]
+    expected = sum(entropy(values)) + sum(divergence(values[m], values[n]) for m, n in pairs)
+    assert score(committee(high)) == pytest.approx(expected)
+
+
+@given(probabilities)
+def test_identical_members_do_not_diverge(probability: np.ndarray[Any, Any]) -> None:
+    same = np.repeat(probability[:1], 3, axis=0)
+    np.testing.assert_allclose(score(same), 3 * entropy(probability[0]), atol=1e-12)
+
+
+@given(probabilities, st.randoms())
+def test_the_order_of_members_does_not_matter_for_ordered(probability: np.ndarray[Any, Any], random: Any) -> None:
+    order = list(range(len(probability)))
+    random.shuffle(order)
+    np.testing.assert_allclose(score(probability[order]), score(probability), atol=1e-9)
+
+
+@given(probabilities, st.randoms(), st.sampled_from(PAIRS), st.sampled_from(AGGREGATES))
+def test_slices_are_scored_one_by_one(
+    probability: np.ndarray[Any, Any], random: Any, pairs: str, aggregate: str
+) -> None:
+    order = list(range(probability.shape[1]))
+    random.shuffle(order)
+    scores = score(probability, pairs, aggregate)
+    np.testing.assert_array_equal(score(probability[:, order], pairs, aggregate), scores[order])
+    assert np.isfinite(scores).all()
+    if pairs != "forward":
+        assert (scores >= -1e-6).all()
+
+
+@given(probabilities)
+def test_the_logarithm_s_base_leaves_the_ranks(probability: np.ndarray[Any, Any]) -> None:
+    scores = score(probability)
+    np.testing.assert_array_equal(rankdata(scores), rankdata(scores / np.float64(4.0)))  # base e**4, exactly scaled
+
+
+def test_swapping_the_classes_changes_nothing() -> None:
+    probability = committee(np.random.default_rng(0).random((3, 20)))
+    np.testing.assert_allclose(score(probability[..., ::-1]), score(probability))
+
+
+@pytest.mark.parametrize(
+    ("probability", "words"),
+    [
+        (np.ones((3, 4)) / 4, r"shape \(3, 4\), expected \[members, slices, classes\]"),
+        (np.zeros((3, 0, 2)), "expected .members, slices, classes."),
+        (np.array([[[2.0, -1.0]]]), "pass softmax outputs"),
+        (np.array([[[0.3, 0.3]]]), "sum to 1"),
+        (np.array([[[np.nan, 1.0]]]), "0..1"),
+    ],
+)
+def test_what_is_no_probability_is_refused(probability: np.ndarray[Any, Any], words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        score(probability)
+
+
+def test_unknown_options_are_refused() -> None:
+    with pytest.raises(InputError, match="pairs='all'"):
+        score(committee([[0.5], [0.5]]), "all")

@@ -1,0 +1,203 @@
+"""A study on a cluster: the sbatch script, and a real Slurm of one node."""
+
+import os
+import re
+import shutil
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import nullcontext
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from conftest import brats_al, program
+
+from brats_al_utils import InputError
+from brats_al_utils.__main__ import main
+from brats_al_utils.runs.cluster import Slurm, any_left, scheduler, script
+from brats_al_utils.runs.executors import connected
+
+HERE = Path(__file__).parents[1]
+
+
+def test_the_script_asks_for_what_was_asked() -> None:
+    text = script(Slurm(8, 1, 12, 4, "02:30:00", ("--partition=gpu",)), "tls://host:1", Path("/shared/a folder"))
+    options = re.findall(r"^#SBATCH (.*)$", text, re.MULTILINE)
+    assert options == [
+        "--job-name=brats-al",
+        "--array=1-80%8",
+        "--cpus-per-task=12",
+        "--gres=gpu:1",
+        "--time=02:30:00",
+        "'--output=/shared/a folder/%A_%a.log'",
+        "--partition=gpu",
+    ]
+    assert "export OMP_NUM_THREADS=3 MKL_NUM_THREADS=3 OPENBLAS_NUM_THREADS=3\n" in text
+    assert "tls://host:1 --nworkers 4 --nthreads 1" in text
+    assert "--tls-key '/shared/a folder/key.pem'" in text
+    assert subprocess.run(["bash", "-n"], input=text, text=True).returncode == 0
+
+
+def test_an_array_is_no_longer_than_slurm_takes() -> None:
+    assert "#SBATCH --array=1-1000%200\n" in script(Slurm(200, 0, 1, 1, "10"), "tls://host:1", Path("/shared"))
+
+
+def test_a_job_without_a_gpu_asks_for_none() -> None:
+    assert "gres" not in script(Slurm(1, 0, 1, 1, "10"), "tls://host:1", Path("/shared"))
+
+
+def test_a_dry_run_prints_the_script_and_starts_nothing() -> None:
+    printed = brats_al("cluster", "slurm", "--dry-run", "--jobs", "3", "--", "run", "--profile", "smoke")
+    assert printed.startswith("#!/bin/bash\n#SBATCH --job-name=brats-al\n#SBATCH --array=1-30%3\n")
+    assert "tls://SCHEDULER:PORT" in printed
+
+
+def test_only_a_run_is_run_on_a_cluster() -> None:
+    assert "'report' cannot be run on a cluster, expected run" in brats_al("cluster", "slurm", "report", expect=1)
+
+
+def test_more_gpus_are_more_jobs() -> None:
+    assert "'--gpus': Input should be less than or equal to 1" in brats_al(
+        "cluster", "slurm", "--gpus", "2", "--dry-run", "--", "run", expect=2
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "printed", "said", "left"),
+    [
+        (0, "1_1 R\n", "", True),
+        (0, "", "", False),
+        (1, "", "slurm_load_jobs error: Invalid job id specified", False),
+        (1, "", "slurm_load_jobs error: Unable to contact slurm controller", True),
+    ],
+)
+def test_a_controller_that_does_not_answer_ends_no_study(
+    monkeypatch: pytest.MonkeyPatch, code: int, printed: str, said: str, left: bool
+) -> None:
+    answer = subprocess.CompletedProcess(["squeue"], code, printed, said)
+    monkeypatch.setattr("brats_al_utils.runs.cluster.call", lambda *command: answer)
+    assert any_left("1") == left
+
+
+def test_ctrl_c_ends_a_study_on_a_cluster_as_it_ends_others(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(names: list[str]) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("brats_al_utils.runs.cluster.scheduler", lambda *_: nullcontext(("tcp://host:1", None)))
+    monkeypatch.setattr("brats_al_utils.runs.cluster.job_array", lambda *_: nullcontext("1"))
+    monkeypatch.setattr("brats_al_utils.show.notebooks.find", interrupted)
+    monkeypatch.setattr(sys, "argv", ["brats-al", "cluster", "slurm", "--", "run"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 130
+    assert "interrupted: finished runs are kept" in capsys.readouterr().err
+
+
+def test_one_place_to_compute_at_a_time() -> None:
+    printed = brats_al("run", "--profile", "smoke", "--workers", "2", "--scheduler", "tcp://host:1", expect=1)
+    assert "--workers, --workers-per-gpu and --scheduler exclude each other" in printed
+
+
+def test_a_scheduler_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("brats_al_utils.runs.executors.CONNECTION_TIMEOUT", 1)
+    with pytest.raises(InputError, match=r"no Dask scheduler at tcp://127.0.0.1:9 .*: start one, or mend the address"):
+        connected("tcp://127.0.0.1:9")
+
+
+def test_the_scheduler_listens_only_to_who_holds_its_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("DASK_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setattr("brats_al_utils.runs.executors.CONNECTION_TIMEOUT", 3)
+    key = tmp_path / "cluster" / "key.pem"
+    with scheduler(tmp_path / "cluster", "127.0.0.1") as (address, _):
+        assert address.startswith("tls://")
+        assert stat.S_IMODE(key.parent.stat().st_mode) == 0o700
+        with pytest.raises(InputError, match="no Dask scheduler at tcp"):
+            connected(address.replace("tls://", "tcp://"))
+        code = "import sys; from brats_al_utils.runs.executors import connected; "
+        code += "connected(sys.argv[1]).close(); print('in')"
+        asked = subprocess.run([sys.executable, "-c", code, address], capture_output=True, text=True)
+        assert asked.stdout == "in\n", asked.stderr
+    assert not key.exists()
+
+
+@pytest.fixture
+def slurm_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Start a Slurm of one node; only root can."""
+    program("slurmctld")
+    if os.geteuid():
+        pytest.skip("only root can start a Slurm")
+    folder = tmp_path / "slurm"
+    started = subprocess.run(["bash", str(HERE / "slurm" / "up.sh"), str(folder)], capture_output=True, text=True)
+    try:
+        assert started.returncode == 0, started.stdout + started.stderr
+        monkeypatch.setenv("SLURM_CONF", started.stdout.splitlines()[-1])
+        yield folder
+    finally:
+        subprocess.run(["bash", str(HERE / "slurm" / "down.sh"), str(folder)])
+
+
+def queue() -> list[list[str]]:
+    """Return the running elements of job arrays: job and its state."""
+    printed = subprocess.run(["squeue", "--noheader", "--format=%i %t"], capture_output=True, text=True, check=True)
+    return [line.split() for line in printed.stdout.splitlines()]
+
+
+@pytest.mark.slow
+def test_a_study_over_a_job_array_whose_running_element_is_cancelled(
+    smoke: Path, slurm_node: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Slurm replaces the lost job, and every table of the smoke study is that of the study without it."""
+    out, started = tmp_path / "out", time.monotonic()
+    shutil.copytree(next((smoke / "outputs").glob("phantom-*")), out / "outputs" / "phantom-12-2mm-seed0")
+    # As many threads for a training as it had in the smoke study, which the last bits depend on.
+    cpus = str(torch.get_num_threads())
+    arguments = ["cluster", "slurm", "--jobs", "1", "--gpus", "0", "--cpus", cpus, "--workers", "1", "--time", "30"]
+    command = ["--host", "127.0.0.1", "--", "run", "--profile", "smoke", "--out", str(out)]
+    runs = out / "outputs" / "runs"
+    half = len(list((smoke / "outputs" / "runs").glob("*.safetensors"))) // 2
+    with subprocess.Popen(
+        [sys.executable, "-m", "brats_al_utils", *arguments, *command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as study:
+        deadline = time.monotonic() + 900
+        while len(list(runs.glob("*.safetensors"))) < half:
+            assert study.poll() is None, study.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        running = [job for job, state in queue() if state == "R"]
+        assert running
+        subprocess.run(["scancel", running[0]], check=True)
+        cancelled = time.monotonic()
+        before = {path.name: path.stat().st_mtime_ns for path in runs.glob("*.safetensors")}
+        while not [path for path in runs.glob("*.safetensors") if path.name not in before]:
+            assert study.poll() is None, study.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        next_after = time.monotonic() - cancelled
+        printed = study.communicate()[0]
+    assert study.returncode == 0, printed
+    assert not queue(), "what is left of the array is cancelled"
+    now = {path.name: path.stat().st_mtime_ns for path in runs.glob("*.safetensors")}
+    assert before.items() <= now.items(), "a finished run was repeated"
+    assert set(now) == {path.name for path in (smoke / "outputs" / "runs").glob("*.safetensors")}
+    tables = sorted(path.name for path in smoke.glob("*.csv"))
+    for name in tables:
+        found, expected = (
+            pd.read_csv(folder / name).drop(columns="seconds", errors="ignore") for folder in (out, smoke)
+        )
+        pd.testing.assert_frame_equal(found, expected)
+    with capsys.disabled():
+        print(
+            f"\nSlurm {subprocess.check_output(['slurmctld', '-V'], text=True).split()[-1]}: smoke study over a job "
+            f"array in {time.monotonic() - started:.0f} s; element {running[0]} cancelled after {len(before)} of "
+            f"{len(now)} runs, the next was done {next_after:.0f} s later; no run repeated, {len(tables)} tables equal"
+        )

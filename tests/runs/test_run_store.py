@@ -1,0 +1,239 @@
+"""A run's key, and a store that gives back what was put in or nothing."""
+
+import os
+import signal
+import subprocess
+import sys
+import warnings
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from conftest import write_case
+
+from brats_al_utils import InputError
+from brats_al_utils.cohorts.brats import PARTS, read_cohort
+from brats_al_utils.cohorts.slices import SliceRule, SliceSet, prepare
+from brats_al_utils.networks import training
+from brats_al_utils.networks.training import Settings
+from brats_al_utils.runs.run import Result, Run, RunStore, compute
+
+SETTINGS = Settings(epochs=2, batch_size=16, learning_rate=0.001, momentum=0.8, weight_decay=0.0001)
+RUN = Run("f" * 64, (0, 1, 2), (3, 4), (5, 6), (), "scratch", False, SETTINGS, weights_seed=1, order_seed=2)
+ARRAYS = {
+    "train_loss": np.array([0.7, 0.6]),
+    "validation_auc": np.array([0.5, 1.0]),
+    "probability/validation": np.array([0.1, 0.9]),
+    # Strided: what it holds must be kept, not the memory behind it.
+    "probability/test": np.array([[0.2, 0.8], [0.4, 0.6]])[:, 1],
+}
+RESULT = Result(RUN, ARRAYS, 2, 1.5, {"device": "cpu"})
+
+
+@pytest.fixture(scope="module")
+def slice_set(tmp_path_factory: pytest.TempPathFactory) -> SliceSet:
+    root = tmp_path_factory.mktemp("release")
+    for number in range(6):
+        write_case(root / ("HGG" if number % 2 else "LGG") / f"Brats18_SITE0_{number}_1", number)
+    return prepare(read_cohort(root), SliceRule(per_patient=2, image_size=64), root / "set")
+
+
+def run_on(slices: SliceSet) -> Run:
+    training, validation, test = (tuple(slices.ids(part).tolist()) for part in PARTS)
+    return replace(RUN, data=slices.fingerprint, training=training, validation=validation, test=test)
+
+
+def test_the_key_is_stable() -> None:
+    """Written down once: a change would orphan every stored run, so it must come with a new ``PROTOCOL``."""
+    assert RUN.key == "ddffc77930cd2b6b4818ecadb002b1ccdab9e9ce6867cab4d2f63965d3dfdeaf"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"data": "0" * 64},
+        {"training": (0, 1, 3)},
+        {"pool": (0, 1)},
+        {"start": "imagenet"},
+        {"freeze": True},
+        {"settings": replace(SETTINGS, learning_rate=0.0005)},
+        {"weights_seed": 5},
+        {"order_seed": 5},
+        {"network": "resnet18"},
+        {"views": ("features",)},
+        {"protocol": 1},
+    ],
+)
+def test_whatever_decides_the_result_is_in_the_key(change: dict[str, Any]) -> None:
+    assert replace(RUN, **change).key != RUN.key
+
+
+def test_a_result_comes_back_as_it_was(tmp_path: Path) -> None:
+    store = RunStore(tmp_path / "runs")
+    assert store.load(RUN) is None
+    store.save(RESULT)
+    found = store.load(RUN)
+    assert found is not None
+    assert (found.run, found.best_epoch, found.seconds, found.facts) == (RUN, 2, 1.5, {"device": "cpu"})
+    assert set(found.arrays) == set(ARRAYS)
+    for name, values in ARRAYS.items():
+        np.testing.assert_array_equal(found.arrays[name], values)
+    assert [path.name for path in store.folder.iterdir()] == [f"{RUN.key}.safetensors"]
+
+
+def truncate(content: bytes) -> bytes:
+    return content[:-7]
+
+
+def flip_a_bit(content: bytes) -> bytes:
+    return content[:-7] + bytes([content[-7] ^ 4]) + content[-6:]
+
+
+def flip_a_fact(content: bytes) -> bytes:
+    return content.replace(b'best_epoch\\": 2', b'best_epoch\\": 1')
+
+
+def nothing(content: bytes) -> bytes:
+    return b""
+
+
+@pytest.mark.parametrize("damage", [truncate, flip_a_bit, flip_a_fact, nothing])
+def test_a_damaged_file_is_reported_and_set_aside(tmp_path: Path, damage: Any) -> None:
+    store = RunStore(tmp_path)
+    store.save(RESULT)
+    content = store.path(RUN).read_bytes()
+    assert damage(content) != content
+    store.path(RUN).write_bytes(damage(content))
+    with pytest.warns(UserWarning, match=f"{RUN.key}.safetensors: damaged .* set aside as .* computed again"):
+        assert store.load(RUN) is None
+    assert len(list((tmp_path / "damaged").iterdir())) == 1
+    store.save(RESULT)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert store.load(RUN) is not None
+
+
+def test_a_disk_that_fails_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = RunStore(tmp_path)
+    store.save(RESULT)
+
+    def fails(*_: object) -> None:
+        raise PermissionError("as planned")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("brats_al_utils.runs.run.read_result", fails)
+        with pytest.raises(PermissionError):
+            store.load(RUN)
+    assert store.load(RUN), "still there"
+
+
+def test_another_run_s_result_under_this_name_is_refused(tmp_path: Path) -> None:
+    store, other = RunStore(tmp_path), replace(RUN, order_seed=9)
+    store.save(replace(RESULT, run=other))
+    store.path(other).rename(store.path(RUN))
+    with pytest.warns(UserWarning, match="the result of another run"):
+        assert store.load(RUN) is None
+
+
+@pytest.mark.parametrize("milliseconds", [1, 7, 20, 60])
+def test_killed_while_writing_leaves_no_half_file(tmp_path: Path, milliseconds: int) -> None:
+    """A process that saves over and over is killed; whatever is then found under the run's name is whole."""
+    code = (
+        "import sys; sys.path.insert(0, 'tests'); from test_runs import RESULT, RunStore, Path\n"
+        f"store = RunStore(Path({str(tmp_path)!r})); print('go', flush=True)\nwhile True: store.save(RESULT)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        try:
+            process.wait(milliseconds / 1000)
+        except subprocess.TimeoutExpired:
+            os.kill(process.pid, signal.SIGKILL)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        RunStore(tmp_path).load(RUN)  # would warn of a damaged file
+    assert process.returncode == -signal.SIGKILL
+
+
+def test_a_run_computes_and_repeats_to_the_bit(slice_set: SliceSet) -> None:
+    run = run_on(slice_set)
+    first, second = (compute(run, slice_set, torch.device("cpu")) for _ in range(2))
+    assert {name: values.tobytes() for name, values in first.arrays.items()} == {
+        name: values.tobytes() for name, values in second.arrays.items()
+    }
+    assert first.arrays["probability/test"].shape == (len(run.test),)
+    assert {"device", "threads", "torch", "numpy", "commit"} <= set(first.facts)
+
+
+def test_the_test_set_is_predicted_at_the_kept_and_at_the_last_epoch(
+    slice_set: SliceSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, found = run_on(slice_set), {}
+    for kept, scores in {1: [0.9, 0.1], 2: [0.1, 0.9]}.items():
+        told = iter(scores)
+        monkeypatch.setattr(training, "auc", lambda *_, told=told: next(told))
+        found[kept] = compute(run, slice_set, torch.device("cpu"))
+        assert found[kept].best_epoch == kept
+    last = [result.arrays["probability/test_last"] for result in found.values()]
+    np.testing.assert_array_equal(last[0], last[1])
+    np.testing.assert_array_equal(last[1], found[2].arrays["probability/test"])
+    assert (last[0] != found[1].arrays["probability/test"]).any()
+
+
+def test_a_run_with_views(slice_set: SliceSet, tmp_path: Path) -> None:
+    """The views change nothing else, and are kept."""
+    plain = replace(run_on(slice_set), network="googlenet", pool=run_on(slice_set).training)
+    run = replace(plain, views=("dropout", "augmented", "features"))
+    arrays = compute(run, slice_set, torch.device("cpu")).arrays
+    n = len(run.pool)
+    shapes = {name: (values.shape, values.dtype.name) for name, values in arrays.items() if name.startswith("views/")}
+    assert shapes == {
+        "views/dropout": ((20, n), "float64"),
+        "views/augmented": ((8, n), "float64"),
+        "views/features": ((n, 1024), "float16"),
+    }
+    np.testing.assert_allclose(arrays["views/augmented"][0], arrays["probability/pool"], atol=1e-6)
+    assert (np.ptp(arrays["views/dropout"], axis=0) > 0).all()
+    without = compute(plain, slice_set, torch.device("cpu")).arrays
+    assert set(without) == set(arrays) - set(shapes)
+    for name, values in without.items():
+        np.testing.assert_array_equal(values, arrays[name])
+    store = RunStore(tmp_path)
+    store.save(Result(run, arrays, 1, 1.0, {}))
+    found = store.load(run)
+    assert found is not None
+    np.testing.assert_array_equal(found.arrays["views/features"], arrays["views/features"])
+
+
+def test_views_of_a_network_without_dropout_are_refused_before_the_training(slice_set: SliceSet) -> None:
+    run = replace(run_on(slice_set), network="resnet18", views=("dropout",))
+    told: list[int] = []
+    with pytest.raises(InputError, match="ResNet has no dropout, which BALD needs"):
+        compute(run, slice_set, torch.device("cpu"), told.append)
+    assert told == []
+
+
+def test_image_passes_by_hand() -> None:
+    """Two epochs of 3 slices; 2 of validation after each and with the best weights; 2 of the test set twice."""
+    assert RUN.images == 2 * 3
+    assert RUN.evaluation_images == 3 * 2 + 2 * 2
+    pool = replace(RUN, pool=(0, 1, 2))
+    assert pool.evaluation_images == 10 + 3
+    assert replace(pool, views=("features",)).evaluation_images == 10 + 3 + 3
+    assert replace(pool, views=("dropout", "augmented")).evaluation_images == 10 + 3 + (20 + 8) * 3
+
+
+def test_a_run_on_another_slice_set_is_refused(slice_set: SliceSet) -> None:
+    with pytest.raises(InputError, match="expected ffff"):
+        compute(RUN, slice_set, torch.device("cpu"))
+
+
+def test_a_run_with_a_patient_in_two_parts_is_refused(slice_set: SliceSet) -> None:
+    run = run_on(slice_set)
+    with pytest.raises(InputError, match="patients in more than one part: Brats18_SITE0_"):
+        compute(replace(run, training=(*run.training, run.test[0])), slice_set, torch.device("cpu"))

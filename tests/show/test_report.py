@@ -1,0 +1,210 @@
+"""The report of a study: a small one with hostile contents, read as files and opened in a browser."""
+
+import base64
+import re
+import shutil
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import nbformat.v4 as nb
+import pytest
+from bs4 import BeautifulSoup
+from nbformat import NotebookNode, write
+from selenium import webdriver
+
+from brats_al_utils import InputError
+from brats_al_utils.show.report import write_report
+from brats_al_utils.study.places import Places
+
+PIXEL = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="  # one grey dot
+)
+SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="900" height="20"><rect width="900" height="20"/></svg>'
+ATTACK = '<script>document.title = "hacked"</script><img src="https://example.org/x.png" onerror="hack()">'
+
+
+def code(*data: dict[str, str], source: str = "pass") -> NotebookNode:
+    """Return an executed cell with an output for each of ``data``."""
+    outputs = [nb.new_output("display_data", data={"text/plain": "plain"} | each) for each in data]
+    cell: NotebookNode = nb.new_code_cell(source, execution_count=1, outputs=outputs)
+    return cell
+
+
+def notebook(name: str, *cells: NotebookNode) -> NotebookNode:
+    """Return an executed notebook that begins as all do: a title, and the caption in bold."""
+    caption = {"text/markdown": "**Synthetic cohort (3 patients); start: scratch.** 60 slices."}
+    for number, cell in enumerate(cells := (nb.new_markdown_cell(f"# {name} & more"), code(caption), *cells)):
+        cell["id"] = f"cell-{number}"
+    parameters = {"profile": "smoke", "settings": {"epochs": 2}}
+    whole: NotebookNode = nb.new_notebook(cells=list(cells), metadata={"papermill": {"parameters": parameters}})
+    return whole
+
+
+def write_study(folder: Path) -> Places:
+    """Write what a study leaves behind: two notebooks, figures and tables, a figure of patients."""
+    places = Places.of("smoke", folder)
+    places.make()
+    table = "<table border='1'><thead><tr><th></th><th>auc</th></tr></thead><tr><th>test</th><td>0.5</td></tr></table>"
+    first = notebook(
+        "First",
+        nb.new_markdown_cell(
+            f"## Figures of it\n\nSee [the other](02_second.ipynb#Far) and [above](#Figures-of-it).{ATTACK}"
+        ),
+        code(
+            {"image/png": PIXEL},
+            source="print('a very long line of code ' * 10, 'that is wider than a telephone ' * 10)",
+        ),
+        code({"text/html": table + ATTACK}, {"application/javascript": "document.title = 'hacked'"}),
+        code({"text/markdown": f"- It was *found* {ATTACK}."}),
+    )
+    error = nb.new_output("error", ename="ValueError", evalue="no", traceback=["\x1b[31mValueError\x1b[0m: <no>"])
+    failed = nb.new_code_cell("raise ValueError", execution_count=2, outputs=[error])
+    second = notebook("Second", nb.new_markdown_cell("## Far\n\n![a picture](https://example.org/far.png)"), failed)
+    for name, content in (("01_first", first), ("02_second", second)):
+        path = places.outputs / "notebooks" / f"{name}.ipynb"
+        path.parent.mkdir(exist_ok=True)
+        write(content, path)
+    images = places.outputs / "images"
+    images.mkdir()
+    for path in (places.figures / "table2.svg", places.figures / "odd #1 & %2f.svg", images / "slices.svg"):
+        path.write_text(SVG)
+        path.with_suffix(".png").write_bytes(base64.b64decode(PIXEL))
+    (places.figures / "table2.csv").write_text(
+        f'arm,auc\npretrained,0.91\n"{ATTACK.replace(chr(34), chr(34) * 2)}",-1e-05\n'
+    )
+    (places.figures / "scorecard.csv").write_text("claim,verdict\nTransfer helps,agrees\n")
+    (places.figures / "runs.csv").write_text("arm,key\npretrained,abc\n")
+    return places
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> Places:
+    return write_study(tmp_path / "a study")
+
+
+def soups(places: Places) -> dict[Path, BeautifulSoup]:
+    """Return the pages of the report."""
+    report = write_report(places).parent
+    return {path: BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser") for path in report.glob("*.html")}
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_index_shows_scorecard_tables_figures_and_what_each_notebook_found(places: Places) -> None:
+    index = soups(places)[places.outputs / "report" / "index.html"]
+    text = index.get_text(" ", strip=True)
+    assert "Synthetic cohort (3 patients); start: scratch; profile smoke; epochs=2" in text
+    assert "These pages show images of patients: do not publish them." in text
+    assert text.index("Transfer helps") < text.index("Notebooks") < text.index("First & more") < text.index("Table 2")
+    assert text.index("It was found") < text.index("Second & more") < text.index("Stopped with an error")
+    assert [str(image["src"]) for image in index("img")] == [
+        "figures/table2.svg",
+        "figures/odd%20%231%20%26%20%252f.svg",
+        "images/slices.svg",
+    ]
+    assert index("img")[0]["alt"] == "Table 2: figure. Synthetic cohort (3 patients); start: scratch"
+    assert {th["scope"] for th in index("th")} == {"col"}
+    assert [td.get_text() for td in index.select("td.number")] == ["0.91", "-1e-05"]
+    assert index.find("a", href="figures/runs.csv")
+
+
+def test_a_notebook_is_shown_with_its_outputs_its_code_folded(places: Places) -> None:
+    page = soups(places)[places.outputs / "report" / "01_first.html"]
+    (picture,) = page("img")
+    assert str(picture["src"]).startswith("data:image/png;base64,")
+    assert picture["alt"] == "Figures of it: figure"
+    assert all(block.find_parent("details") for block in page.select(".highlight"))
+    assert not page.find("details", open=True)
+    assert [(th.get_text(), th["scope"]) for th in page("th")] == [("", "col"), ("auc", "col"), ("test", "row")]
+    assert page.find("a", href="02_second.html#Far")
+    assert page.find("a", href="index.html", string="Report")
+
+
+def test_contents_cannot_run_and_nothing_is_loaded_from_elsewhere(places: Places) -> None:
+    for path, page in soups(places).items():
+        assert not page("script"), path.name
+        assert not page("iframe"), path.name
+        assert page.html and page.html["lang"] == "en"
+        assert page.title and page.title.get_text() != "hacked"
+        for element in page.select("[src], link"):
+            target = str(element.get("src") or element.get("href"))
+            assert not re.match(r"\w+:|//", target) or target.startswith("data:"), f"{path.name}: {target[:80]}"
+        policy = page.find("meta", attrs={"http-equiv": "Content-Security-Policy"})
+        assert policy and str(policy["content"]).startswith("default-src 'none'; img-src")
+    index = (places.outputs / "report" / "index.html").read_text()
+    assert "&lt;script&gt;" in index and "<script" not in index
+
+
+def test_links_are_relative_and_lead_somewhere(places: Places) -> None:
+    pages = soups(places)
+    assert {path.name for path in pages} == {"index.html", "01_first.html", "02_second.html"}
+    followed = 0
+    for path, page in pages.items():
+        links = [str(element.get("href") or element.get("src")) for element in page.select("[href], [src]")]
+        for link in (link for link in links if not link.startswith("data:")):
+            url = urlsplit(link)
+            target = path.parent / unquote(url.path) if url.path else path
+            assert not url.scheme and target.is_file(), f"{path.name}: {link}"
+            assert not url.fragment or pages[target].find(id=unquote(url.fragment)), f"{path.name}: {link}"
+            followed += 1
+    assert followed > 15
+
+
+def test_writing_again_gives_the_same_report_in_the_place_of_the_earlier(places: Places) -> None:
+    report = write_report(places).parent
+    before = contents(report)
+    (report / "stale.html").write_text("of an earlier study")
+    assert contents(write_report(places).parent) == before
+    (places.figures / "scorecard.csv").unlink()
+    assert "Transfer helps" not in write_report(places).read_text()
+    assert [path.name for path in places.outputs.iterdir() if "report" in path.name] == ["report"]
+
+
+def test_git_never_sees_the_report(places: Places) -> None:
+    (places.outputs / ".gitignore").unlink()
+    report = write_report(places).parent
+    assert report.parent == places.outputs and (places.outputs / ".gitignore").read_text() == "*\n"
+
+
+def test_without_executed_notebooks_the_error_names_the_folder_and_the_mend(tmp_path: Path) -> None:
+    places = Places.of("smoke", tmp_path)
+    with pytest.raises(InputError, match=re.escape(f"{places.outputs / 'notebooks'}: ") + ".*`brats-al run` first"):
+        write_report(places)
+    assert not places.outputs.exists()
+
+
+def test_a_damaged_notebook_is_named_and_the_earlier_report_stays(places: Places) -> None:
+    before = contents(write_report(places).parent)
+    damaged = places.outputs / "notebooks" / "02_second.ipynb"
+    damaged.write_text(damaged.read_text()[:200])
+    with pytest.raises(InputError, match="02_second.ipynb: not a whole notebook"):
+        write_report(places)
+    assert contents(places.outputs / "report") == before
+
+
+def test_a_study_without_figures_has_a_report(places: Places) -> None:
+    shutil.rmtree(places.outputs / "images")
+    for path in places.figures.glob("*.*"):
+        path.unlink()
+    assert "patients: do not publish" not in write_report(places).read_text()
+
+
+def test_every_page_opens_from_the_disk_in_a_browser(places: Places, browser: webdriver.Chrome) -> None:
+    metrics = {"width": 390, "height": 800, "deviceScaleFactor": 1, "mobile": True}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)  # as wide as a telephone
+    report = write_report(places).parent
+    images = 0
+    for path in sorted(report.glob("*.html")):
+        browser.get(path.as_uri())
+        assert browser.get_log("browser") == [], path.name
+        assert browser.title != "hacked"
+        for source, width in browser.execute_script("return [...document.images].map(i => [i.src, i.naturalWidth])"):
+            assert width > 0 and source.startswith((report.as_uri(), "data:image/")), f"{path.name}: {source}"
+            images += 1
+        loaded = browser.execute_script("return performance.getEntriesByType('resource').map(entry => entry.name)")
+        assert all(name.startswith((report.as_uri(), "data:")) for name in loaded), loaded
+        browser.execute_script("document.querySelectorAll('details').forEach(each => each.open = true)")
+        assert browser.execute_script("return document.documentElement.scrollWidth") == 390, path.name
+    assert images == 4

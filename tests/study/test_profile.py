@@ -1,0 +1,92 @@
+"""Settings refuse what they do not know, before anything starts."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from brats_al_utils import InputError
+from brats_al_utils.study.profile import PROFILES, profile_of
+
+
+def test_the_paper_s_values() -> None:
+    """Sections 2.2.1 and 3.1."""
+    paper = PROFILES["paper"]
+    settings = paper.training_settings(paper.epochs)
+    assert (settings.learning_rate, settings.momentum, settings.weight_decay) == (0.001, 0.8, 0.0001)
+    assert (settings.batch_size, paper.epochs, paper.scratch_epochs, paper.n_runs) == (16, 30, 80, 10)
+    assert (paper.start, paper.freeze, paper.per_patient, paper.image_size) == ("imagenet", False, 20, 224)
+    assert paper.network == "alexnet"
+    assert (paper.channels, paper.patients) == (("t1", "t1ce", "t2"), 0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "name", "value"),
+    [
+        ({"epochs": 6}, "epochs", 6),
+        ({"epochs": "6"}, "epochs", 6),
+        ({"learning_rate": "1e-4"}, "learning_rate", 0.0001),
+        ({"learning_rate": 1}, "learning_rate", 1.0),
+        ({"freeze": "true"}, "freeze", True),
+        ({"freeze": False}, "freeze", False),
+        ({"channels": "flair,t1,t2"}, "channels", ("flair", "t1", "t2")),
+        ({"channels": ["flair", "t1", "t2"]}, "channels", ("flair", "t1", "t2")),
+        ({"start": "scratch"}, "start", "scratch"),
+        ({"start": "imagenet-trunk-shuffled"}, "start", "imagenet-trunk-shuffled"),
+        ({"network": "vgg16"}, "network", "vgg16"),
+    ],
+)
+def test_settings_are_read_in_their_type(settings: dict[str, Any], name: str, value: object) -> None:
+    found = getattr(profile_of("paper", settings), name)
+    assert found == value
+    assert type(found) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"epoch": 6}, "no setting is called 'epoch', expected one of .*epochs"),
+        ({"name": "x"}, "no setting is called 'name'"),
+        ({"epochs": "six"}, "epochs is 'six', expected int"),
+        ({"epochs": 6.0}, "epochs is 6.0, expected int"),
+        ({"epochs": True}, "epochs is True, expected int"),
+        ({"epochs": None}, "epochs is None, expected int"),
+        ({"epochs": 0}, "epochs is 0, expected at least 1"),
+        ({"freeze": "yes"}, "freeze is 'yes', expected bool"),
+        ({"freeze": 1}, "freeze is 1, expected bool"),
+        ({"learning_rate": "-0.1"}, "learning_rate is -0.1, expected a positive number"),
+        ({"learning_rate": "nan"}, "learning_rate is nan, expected a positive number"),
+        ({"channels": "t1,t2"}, "channels is .*, expected three of"),
+        ({"channels": 3}, "channels is 3, expected"),
+        ({"start": "vgg"}, "start is 'vgg', expected one of imagenet, imagenet-trunk, scratch"),
+        ({"network": "vgg"}, "network is 'vgg', expected one of alexnet, googlenet, vgg16, resnet18"),
+        (
+            {"network": "vgg16"},  # smoke starts from AlexNet's trunk
+            "start is 'imagenet-trunk', expected one of imagenet, scratch, imagenet-shuffled for vgg16",
+        ),
+        ({"start": "__import__('os').system('true')"}, "expected one of imagenet"),
+        ({"spacing": 3}, "spacing is 3, expected 1 or 2 mm"),
+        ({"seed": -1}, "seed is -1, expected not negative"),
+    ],
+)
+def test_settings_that_are_refused(settings: dict[str, Any], words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        profile_of("smoke", settings)
+
+
+def test_an_unknown_profile_is_refused() -> None:
+    with pytest.raises(InputError, match="profile is 'full', expected one of smoke, demo, paper"):
+        profile_of("full")
+
+
+@given(
+    st.text(),
+    st.one_of(st.none(), st.text(), st.floats(), st.lists(st.integers()), st.dictionaries(st.text(), st.none())),
+)
+def test_whatever_is_given_ends_in_a_profile_or_one_error(name: str, value: object) -> None:
+    for setting in (name, "epochs", "learning_rate", "channels", "freeze"):
+        try:
+            profile_of("smoke", {setting: value})
+        except InputError as error:
+            assert setting in str(error) or repr(setting) in str(error)
