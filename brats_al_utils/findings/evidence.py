@@ -114,7 +114,7 @@ def ranking(study: Study, dataset: str = "imbalanced") -> pd.DataFrame:
         table = table.assign(atypical=table["patient_id"].map(truth))
     frames = []
     for number in range(study.profile.n_runs):
-        pool = Pool(study.ids(dataset, "training"), committee_uncertainty(study, dataset, number))
+        pool = Pool(study.ids(dataset, "training", number), committee_uncertainty(study, dataset, number))
         uncertainty = pd.Series(pool.score, pool.ids)[pool.ranking]
         share = (np.arange(len(uncertainty)) + 0.5) / len(uncertainty)
         ends = [share < DISCARDED, share > 1 - DISCARDED]
@@ -164,9 +164,9 @@ def annotation_cost(study: Study, arm: Arm) -> pd.DataFrame:
         annotated slice) and patient_share; validation (slices, annotated as well).
     """
     slices = study.slice_set(arm.dataset)
-    pool, rows = study.pool(arm.dataset), []
-    patient = slices.table["patient_id"].to_numpy()
+    patient, rows = slices.table["patient_id"].to_numpy(), []
     for number in range(study.profile.n_runs):
+        pool = study.pool(arm.dataset, number)
         selected = selection(study, arm, number)
         annotated = pool.ids if arm.strategy in PAYS_ALL else selected.annotated
         patients = len(np.unique(patient[annotated]))
@@ -181,7 +181,7 @@ def annotation_cost(study: Study, arm: Arm) -> pd.DataFrame:
                 "share": len(annotated) / len(pool.ids),
                 "patients": patients,
                 "patient_share": patients / len(np.unique(patient[pool.ids])),
-                "validation": len(slices.ids("validation")),
+                "validation": len(study.ids(arm.dataset, "validation", number)),
             }
         )
     return pd.DataFrame(rows)

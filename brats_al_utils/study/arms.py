@@ -168,7 +168,7 @@ class Beyond:
 
 
 def beyond(profile: Profile, synthetic: bool) -> Beyond:
-    """Return the arms of notebook 07; outliers are planted only in a synthetic cohort."""
+    """Return the arms of notebook 07; outliers are planted only among the training slices of a synthetic cohort's split."""
     own, first = profile.network, profile.labelled_share
     # Expected share of the training slices that the committee's and the chosen slices make together.
     annotated = first + BUDGET - first * BUDGET
@@ -220,7 +220,7 @@ def beyond(profile: Profile, synthetic: bool) -> Beyond:
             for kind in KINDS
             for dose in profile.doses
             for name, strategy in (("tails dropped", "middle"), ("random", "random"))
-            if synthetic
+            if synthetic and profile.folds == 1
         ],
     )
 

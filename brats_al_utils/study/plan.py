@@ -83,7 +83,7 @@ def runs_of_notebooks(study: Study, names: Iterable[str]) -> list[Run]:
 
 def slices_by_part(study: Study) -> dict[str, dict[str, int]]:
     """Return the slices of each set and part."""
-    return {name: {part: len(study.ids(name, part)) for part in PARTS} for name in DATASETS}
+    return {name: {part: len(study.ids(name, part, 0)) for part in PARTS} for name in DATASETS}
 
 
 def cost(asked: Sequence[Run]) -> Cost:

@@ -20,11 +20,11 @@ Selections = dict[tuple[Arm, int], Selection]
 """Selections by arm and run number."""
 
 
-def budget(study: Study, arm: Arm) -> int:
-    """Return how many slices an arm chooses (Table 5)."""
+def budget(study: Study, arm: Arm, number: int = 0) -> int:
+    """Return how many slices an arm chooses in the run of this number (Table 5)."""
     slices = study.slice_set(arm.dataset)
     whole = study.profile.budget_base == "paper" and arm.dataset == "balanced"
-    return round(arm.share * (len(slices.table) if whole else len(slices.ids("training"))))
+    return round(arm.share * (len(slices.table) if whole else len(study.ids(arm.dataset, "training", number))))
 
 
 def selection(study: Study, arm: Arm, number: int) -> Selection:
@@ -46,7 +46,7 @@ def selection(study: Study, arm: Arm, number: int) -> Selection:
 
 def select(study: Study, arm: Arm, number: int) -> Selection:
     """Make the selection of an arm with what the store holds now."""
-    pool = study.pool(arm.dataset)
+    pool = study.pool(arm.dataset, number)
     if arm.strategy == ALL:
         return Selection(pool.ids[:0], pool.ids, (), True)
     seeds, ask = partial(study.seed, number), partial(opinions, study, arm.dataset, number)
@@ -54,12 +54,12 @@ def select(study: Study, arm: Arm, number: int) -> Selection:
         totals = [round(ITERATION_SHARE * len(pool.ids) * done) for done in range(arm.iterations + 1)]
         return iterative(arm.strategy, pool, np.diff(totals).tolist(), seeds, ask)
     first = round(study.profile.labelled_share * len(pool.ids))
-    return one_shot(arm.strategy, pool, first, budget(study, arm), seeds, ask)
+    return one_shot(arm.strategy, pool, first, budget(study, arm, number), seeds, ask)
 
 
 def labelled(study: Study, dataset: str, number: int) -> Ids:
     """Return the random slices that the committee of this number is trained on (section 2.2.4, step 1)."""
-    pool = study.pool(dataset)
+    pool = study.pool(dataset, number)
     return random_start(pool, round(study.profile.labelled_share * len(pool.ids)), partial(study.seed, number))
 
 
@@ -92,7 +92,7 @@ def opinions(study: Study, dataset: str, number: int, question: Question) -> Opi
     if question.views is None:
         high = np.stack([arrays["probability/pool"] for arrays in trained])
         return Opinions(score(np.stack([1 - high, high], axis=-1), study.profile.pairs, study.profile.aggregate))
-    (arrays,), ids = trained, study.ids(dataset, "training")
+    (arrays,), ids = trained, study.ids(dataset, "training", number)
     views = Views(
         arrays["probability/pool"],
         arrays.get("views/dropout", np.empty((0, len(ids)))),
@@ -115,7 +115,7 @@ def choosers(study: Study, dataset: str, number: int, question: Question) -> lis
             labelled,
             profile.start,
             profile.training_settings(profile.epochs, rate),
-            pool=study.ids(dataset, "training"),
+            pool=study.ids(dataset, "training", number),
             views=question.views or (),
         )
         for rate in rates
@@ -145,8 +145,8 @@ def run_of(
     return Run(
         data=study.slice_set(dataset).fingerprint,
         training=tuple(training.tolist()),
-        validation=tuple(study.ids(dataset, "validation").tolist()),
-        test=tuple(study.ids(dataset, "test").tolist()),
+        validation=tuple(study.ids(dataset, "validation", number).tolist()),
+        test=tuple(study.ids(dataset, "test", number).tolist()),
         pool=() if pool is None else tuple(pool.tolist()),
         start=start,
         freeze=(freeze or study.profile.freeze) and start != "scratch",

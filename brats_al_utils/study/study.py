@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from brats_al_utils.cohorts.brats import Cohort
+from brats_al_utils.cohorts.folds import fold_split
 from brats_al_utils.cohorts.slices import SliceSet
 from brats_al_utils.networks.network import START_NAMES
 from brats_al_utils.progress import Track, noted
@@ -41,6 +42,8 @@ class Study:
         The slice sets that were asked for.
     selections : dict
         What arms have selected, by question.
+    dealt : dict of (str, int) to np.ndarray [slices] of str
+        The part of each slice of a set in the run of a number, where there are folds.
     """
 
     profile: Profile
@@ -52,6 +55,7 @@ class Study:
     track: Track = noted
     opened: dict[str, SliceSet] = field(default_factory=dict, repr=False, compare=False)
     selections: dict[tuple[object, ...], Selection] = field(default_factory=dict, repr=False, compare=False)
+    dealt: dict[tuple[str, int], Ids] = field(default_factory=dict, repr=False, compare=False)
 
     def slice_set(self, dataset: str) -> SliceSet:
         """Return a slice set by name, see `sets.open_set`."""
@@ -67,14 +71,21 @@ class Study:
         """The imbalanced slice set."""
         return self.slice_set(DATASETS[0])
 
-    def ids(self, dataset: str, part: str) -> Ids:
-        """Return the ids of the slices of a part."""
-        return self.slice_set(dataset).ids(part)
-
-    def pool(self, dataset: str) -> Pool:
-        """Return the training slices of a set, with the patient of each."""
+    def ids(self, dataset: str, part: str, number: int) -> Ids:
+        """Return the ids of the slices of a part in the run of this number; without folds every run has the same."""
         slices = self.slice_set(dataset)
-        ids = slices.ids("training")
+        if self.profile.folds == 1:
+            return slices.ids(part)
+        place = (dataset, number)
+        if place not in self.dealt:
+            patients = slices.table.drop_duplicates("patient_id")
+            split = fold_split(patients, self.profile.folds, number, self.profile.split_seed)
+            self.dealt[place] = slices.table["patient_id"].map(split.set_index("patient_id")["part"]).to_numpy(str)
+        return np.flatnonzero(self.dealt[place] == part)
+
+    def pool(self, dataset: str, number: int) -> Pool:
+        """Return the training slices of a run, with the patient of each."""
+        slices, ids = self.slice_set(dataset), self.ids(dataset, "training", number)
         return Pool(ids, np.zeros(len(ids)), slices.table["patient_id"].to_numpy(str)[ids])
 
     @property
@@ -109,7 +120,13 @@ class Study:
             names = ", ".join(START_NAMES[start] for start in starts)
             runs = self.profile.n_runs
             parts += [f"initialisation: {names}", f"{runs} run{'s' * (runs > 1)}"]
+            parts += [f"{self.profile.folds} folds"] * (self.profile.folds > 1)
         return "; ".join(parts)
+
+    @property
+    def redrawn(self) -> float:
+        """Test patients over training patients where each run tests another fold, 0 where all test the same."""
+        return 1 / (self.profile.folds - 2) if self.profile.folds > 1 else 0.0
 
     def seed(self, number: int, source: str) -> int:
         """Return the seed of one of `profile.SOURCES` in the run of this number, from 0."""
