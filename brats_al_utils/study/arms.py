@@ -168,7 +168,7 @@ class Beyond:
 
 
 def beyond(profile: Profile, synthetic: bool) -> Beyond:
-    """Return the arms of notebook 07; outliers are planted only among the training slices of a synthetic cohort's split."""
+    """Return the arms of notebook 07; outliers are planted only in a synthetic cohort that has no folds."""
     own, first = profile.network, profile.labelled_share
     # Expected share of the training slices that the committee's and the chosen slices make together.
     annotated = first + BUDGET - first * BUDGET
