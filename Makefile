@@ -4,7 +4,7 @@ PIP_ARGS ?=
 BIN := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
 READY := .venv/.ready
 
-.PHONY: setup demo test lab lock check baseline bench
+.PHONY: setup demo test test-long lab lock check baseline bench
 setup: $(READY)
 
 # The stamp is written last: an interrupted installation is started again.
@@ -21,6 +21,10 @@ demo: setup
 
 test: setup check
 	$(BIN)/python -m pytest
+
+# The campaigns: many kills, a cluster, hundreds of patients, simulations.
+test-long: setup
+	$(BIN)/python -m pytest -m long
 
 check: setup
 	$(BIN)/ruff format --check .
