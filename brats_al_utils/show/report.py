@@ -17,7 +17,7 @@ from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 
 from brats_al_utils import InputError, __version__
 from brats_al_utils.files import beside, new_folder
-from brats_al_utils.study.places import NUMBERED, Places
+from brats_al_utils.study.places import Places, numbered
 
 STYLE = """
 body{max-width:62rem;margin:0 auto;padding:0 1rem 4rem;font:1rem/1.55 system-ui,sans-serif;color:#1b1f24}
@@ -222,7 +222,7 @@ def write_report(places: Places) -> Path:
     InputError
         If no notebook was executed, or one of them cannot be read.
     """
-    paths = sorted((places.outputs / "notebooks").glob(NUMBERED))
+    paths = numbered(places.outputs / "notebooks")
     if not paths:
         raise InputError(f"{places.outputs / 'notebooks'}: no executed notebooks: run `brats-al run` first")
     places.make()
