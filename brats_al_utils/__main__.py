@@ -166,13 +166,14 @@ def run(
         raise InputError("--workers, --workers-per-gpu and --scheduler exclude each other: give one")
 
     from brats_al_utils.show import notebooks
-    from brats_al_utils.study.plan import PlannedStudy
+    from brats_al_utils.study.opening import cut_sets, open_study
+    from brats_al_utils.study.plan import cost, runs_of_notebooks
     from brats_al_utils.study.profile import profile_of
     from brats_al_utils.study.status import remember
-    from brats_al_utils.study.study import is_synthetic, open_study
 
     chosen = profile_of(profile, settings_of(pairs))
     paths = notebooks.find(numbers)
+    names = [path.stem for path in paths]
     parameters: dict[str, Any] = {
         "profile": profile,
         "data": str(data.resolve()) if data else "",
@@ -180,10 +181,11 @@ def run(
         "settings": chosen.changes,
         "device": device,
         "workers": scheduler or (f"{per_gpu * gpus()}" if per_gpu else str(workers or "")),
+        "skip_bad": skip_bad,
     }
-    datasets = notebooks.datasets(paths, chosen, is_synthetic(chosen, parameters["data"]))
-    study = open_study(**parameters, datasets=datasets, skip_bad=skip_bad, track=track)
-    remember(study.places, parameters, [path.stem for path in paths])
+    study = open_study(**parameters, track=track)
+    cut_sets(study, names)
+    remember(study.places, parameters, names)
     print(
         f"profile {profile}: {study.cohort_name}, {len(study.slices.table)} slices; outputs in {study.places.outputs}"
     )
@@ -201,14 +203,14 @@ def run(
     print(f"figures and tables in {study.places.figures}")
     if failures:
         raise InputError(f"{', '.join(failures)} not finished: mend what is said above; the same command goes on")
-    asked = PlannedStudy.of(study).runs_of(paths)
+    asked = runs_of_notebooks(study, names)
     if not asked:
         print("no runs asked for: these notebooks train nothing")
         return
-    distinct = {run.key: run for run in asked}
-    saved = 1 - sum(run.images for run in distinct.values()) / sum(run.images for run in asked)
+    total, distinct = cost(asked), {run.key for run in asked}
+    saved = 1 - total.training_images / sum(run.images for run in asked)
     print(
-        f"{len(asked)} runs asked for, {len(distinct)} distinct, {len(before & distinct.keys())} already there; "
+        f"{total.asked} runs asked for, {total.distinct} distinct, {len(before & distinct)} already there; "
         f"sharing saved {saved:.0%} of the image passes"
     )
 
@@ -316,13 +318,13 @@ def report(
 @app.command()
 def plan(profile: ProfileName = "paper", settings: Set = None, device: str = "auto", as_json: Json = False) -> None:
     """Say what a profile will cost: runs, image passes, and hours on this machine from a short calibration."""
-    from brats_al_utils.show import notebooks
-    from brats_al_utils.study.plan import calibrate, cost, planned, slices_by_part
+    from brats_al_utils.study.arms import NOTEBOOKS
+    from brats_al_utils.study.plan import calibrate, cost, planned, runs_of_notebooks, slices_by_part
     from brats_al_utils.study.profile import profile_of
 
     chosen = profile_of(profile, settings_of(settings))
-    study, paths = planned(chosen), notebooks.find()
-    asked = {path.stem: study.runs_of([path]) for path in paths}
+    study = planned(chosen)
+    asked = {name: runs_of_notebooks(study, [name]) for name in NOTEBOOKS}
     parts = {name: cost(some) for name, some in asked.items()}
     total = cost([run for some in asked.values() for run in some])
     training_rate, evaluation_rate = calibrate(chosen, device)

@@ -3,8 +3,11 @@
 import sys
 from pathlib import Path
 
+from brats_al_utils.findings.evidence import evaluate
 from brats_al_utils.study.arms import Arm
-from brats_al_utils.study.study import Study, open_study
+from brats_al_utils.study.opening import open_study
+from brats_al_utils.study.study import Study
+from brats_al_utils.study.trainer import train
 
 SETTINGS = {
     "image_size": 64,
@@ -28,8 +31,8 @@ def small_study(data: Path, out: Path, workers: str = "") -> Study:
 
 def main(data: str, out: str, workers: str = "") -> None:
     study = small_study(Path(data), Path(out), workers)
-    print("opened", flush=True)
-    runs = study.evaluate(study.train(ARMS)).drop(columns="seconds")
+    print(f"opened {study.slices.folder}", flush=True)
+    runs = evaluate(study, train(study, ARMS))
     runs.to_csv(Path(out) / "table.csv", index=False)
     print("done", flush=True)
 

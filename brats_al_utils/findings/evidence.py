@@ -1,44 +1,200 @@
-"""From a study's results to the data frames that `comparison`, `budgets`, `statistics` and `outliers` work on."""
+"""From a study's results to tidy tables: one row a run, a slice, an epoch or an arm."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from brats_al_utils import InputError
+from brats_al_utils.cohorts.brats import PARTS, TRUTH_FILE
 from brats_al_utils.findings.comparison import compare, holm, intervals, patient_pairs
-from brats_al_utils.findings.statistics import CONFIDENCE, UNITS, by_unit, measures
+from brats_al_utils.findings.statistics import UNITS, by_unit, measures
 from brats_al_utils.networks.training import auc
 from brats_al_utils.phantoms.outliers import caught
-from brats_al_utils.study.arms import Arm, planted_outliers
-from brats_al_utils.study.study import COHORTS, Results, Study
+from brats_al_utils.queries.pool import Pool
+from brats_al_utils.queries.sampling import DISCARDED, PAYS_ALL
+from brats_al_utils.queries.selection import Question
+from brats_al_utils.runs.run import Result
+from brats_al_utils.study.arms import ALL, Arm, planted_outliers
+from brats_al_utils.study.selections import budget, can_be_drawn, labelled, opinions, selection
+from brats_al_utils.study.study import Study
+from brats_al_utils.study.trainer import Results
+
+EVALUATION_SETS = PARTS[1:]
+"""Where results are reported: validation and test."""
 
 
-def scores(study: Study, results: Results, cohort: str) -> pd.DataFrame:
-    """Return arm, seed, patient_id, label and score of each slice of a cohort, in every run."""
+def predictions(study: Study, arm: Arm, result: Result, part: str, last_epoch: bool = False) -> pd.DataFrame:
+    """Return patient_id, label and score, P(HGG) at the kept or the last epoch, of a part's slices by slice id."""
+    table = study.slice_set(arm.dataset).table.iloc[result.run.ids(part)][["patient_id", "label"]]
+    return table.assign(score=result.arrays[f"probability/{part}" + "_last" * last_epoch])
+
+
+def scores(study: Study, results: Results, part: str) -> pd.DataFrame:
+    """Return arm, seed, patient_id, label and score of each slice of a part, in every run."""
     frames = []
     for (arm, number), result in results.items():
-        frame = study.predictions(arm, result, cohort)
+        frame = predictions(study, arm, result, part)
         frames.append(frame.assign(arm=arm.name, seed=study.profile.seed + number))
     return pd.concat(frames, ignore_index=True)
 
 
-def sets_scores(study: Study, results: Results) -> pd.DataFrame:
-    """Return what `paper.patient_evidence` takes: `scores` with dataset and cohort, for each of both."""
+def of_set(results: Results, dataset: str) -> Results:
+    """Return the results of one data set."""
+    return {place: result for place, result in results.items() if place[0].dataset == dataset}
+
+
+def of_arms(results: Results, arms: Iterable[Arm]) -> Results:
+    """Return the results of some arms."""
+    chosen = set(arms)
+    return {place: result for place, result in results.items() if place[0] in chosen}
+
+
+def evaluate(study: Study, results: Results) -> pd.DataFrame:
+    """Return one row for each run, part and unit.
+
+    Returns
+    -------
+    pd.DataFrame
+        arm, seed, part, unit, auc, best_epoch, key; dataset, start, strategy, share, examples.
+    """
+    rows = []
+    for (arm, number), result in results.items():
+        for part in EVALUATION_SETS:
+            frame = predictions(study, arm, result, part)
+            for unit in UNITS:
+                scored = by_unit(frame, unit)
+                rows.append(
+                    {
+                        "arm": arm.name,
+                        "seed": study.profile.seed + number,
+                        "part": part,
+                        "unit": unit,
+                        "auc": auc(scored["label"].to_numpy(), scored["score"].to_numpy()),
+                        "best_epoch": result.best_epoch,
+                        "key": result.run.key,
+                        "dataset": arm.dataset,
+                        "start": arm.start,
+                        "strategy": arm.strategy,
+                        "share": arm.share,
+                        "examples": len(result.run.training),
+                    }
+                )
+    return pd.DataFrame(rows)
+
+
+def history(study: Study, results: Results) -> pd.DataFrame:
+    """Return one row an epoch of every run: arm, seed, epoch (from 1), train_loss, validation_auc, kept."""
     frames = []
-    for dataset in dict.fromkeys(arm.dataset for arm, _ in results):
-        of_set = {place: result for place, result in results.items() if place[0].dataset == dataset}
-        frames += [scores(study, of_set, cohort).assign(dataset=dataset, cohort=cohort) for cohort in COHORTS]
+    for (arm, number), result in results.items():
+        frame = pd.DataFrame({name: result.arrays[name] for name in ("train_loss", "validation_auc")})
+        frame.insert(0, "epoch", range(1, len(frame) + 1))
+        frame.insert(0, "seed", study.profile.seed + number)
+        frame.insert(0, "arm", arm.name)
+        frames.append(frame.assign(kept=frame["epoch"] == result.best_epoch))
     return pd.concat(frames, ignore_index=True)
 
 
+def ranking(study: Study, dataset: str = "imbalanced") -> pd.DataFrame:
+    """Return who is uncertain: one row for each training slice and run.
+
+    Returns
+    -------
+    pd.DataFrame
+        slice_id, seed, uncertainty, rank_share (0: most uncertain), decile (most uncertain, between or least
+        uncertain), patient_id, grade, tumour_mm2, position; on a synthetic cohort also atypical, from its truth table;
+        on a set with planted outliers also planted.
+    """
+    columns = ["patient_id", "grade", "tumour_mm2", "position", "planted"]
+    table = study.slice_set(dataset).table
+    table = table[[column for column in columns if column in table]]
+    if study.synthetic and "planted" not in table:
+        truth = pd.read_csv(study.cohort.root / TRUTH_FILE).set_index("patient_id")["atypical"]
+        table = table.assign(atypical=table["patient_id"].map(truth))
+    frames = []
+    for number in range(study.profile.n_runs):
+        pool = Pool(study.ids(dataset, "training", number), committee_uncertainty(study, dataset, number))
+        uncertainty = pd.Series(pool.score, pool.ids)[pool.ranking]
+        share = (np.arange(len(uncertainty)) + 0.5) / len(uncertainty)
+        ends = [share < DISCARDED, share > 1 - DISCARDED]
+        facts: dict[str, Any] = {
+            "seed": study.profile.seed + number,
+            "uncertainty": uncertainty,
+            "rank_share": share,
+            "decile": np.select(ends, ["most uncertain", "least uncertain"], "between"),
+        }
+        frames.append(table.loc[uncertainty.index].assign(**facts).rename_axis("slice_id").reset_index())
+    return pd.concat(frames, ignore_index=True)
+
+
+def committee_uncertainty(study: Study, dataset: str, number: int) -> Any:
+    """Return what the committee of this number makes of each training slice (section 2.2.3).
+
+    Raises
+    ------
+    InputError
+        If it is not trained yet.
+    """
+    question = Question(tuple(labelled(study, dataset, number).tolist()), None, settled=True)
+    found = opinions(study, dataset, number, question)
+    if found is None:
+        raise InputError("the networks that choose the slices are not trained yet: call train with the arms first")
+    return found.uncertainty
+
+
+def budgets(study: Study, arms: Iterable[Arm]) -> pd.DataFrame:
+    """Return how many slices each arm with a strategy chooses: arm, dataset, share, examples, can_be_drawn."""
+    rows = [
+        (arm.name, arm.dataset, arm.share, budget(study, arm), can_be_drawn(study, arm))
+        for arm in arms
+        if arm.strategy != ALL
+    ]
+    return pd.DataFrame(rows, columns=["arm", "dataset", "share", "examples", "can_be_drawn"])
+
+
+def annotation_cost(study: Study, arm: Arm) -> pd.DataFrame:
+    """Return what an arm's annotations cost: one row a run.
+
+    Returns
+    -------
+    pd.DataFrame
+        arm, dataset, seed; labelled (before any is chosen), chosen and annotated (their union; every slice, where a
+        strategy asks for every label), in slices; share (annotated, of the training slices); patients (with an
+        annotated slice) and patient_share; validation (slices, annotated as well).
+    """
+    slices = study.slice_set(arm.dataset)
+    patient, rows = slices.table["patient_id"].to_numpy(), []
+    for number in range(study.profile.n_runs):
+        pool = study.pool(arm.dataset, number)
+        selected = selection(study, arm, number)
+        annotated = pool.ids if arm.strategy in PAYS_ALL else selected.annotated
+        patients = len(np.unique(patient[annotated]))
+        rows.append(
+            {
+                "arm": arm.name,
+                "dataset": arm.dataset,
+                "seed": study.profile.seed + number,
+                "labelled": len(selected.labelled),
+                "chosen": len(selected.chosen),
+                "annotated": len(annotated),
+                "share": len(annotated) / len(pool.ids),
+                "patients": patients,
+                "patient_share": patients / len(np.unique(patient[pool.ids])),
+                "validation": len(study.ids(arm.dataset, "validation", number)),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
 def interval_table(study: Study, results: Results) -> pd.DataFrame:
-    """Return `comparison.intervals` of every arm on the test cohort, with a column unit."""
+    """Return `comparison.intervals` of every arm on the test set, with a column unit."""
     test = scores(study, results, "test")
     return pd.concat([intervals(patient_pairs(test, unit)).assign(unit=unit) for unit in UNITS], ignore_index=True)
 
 
 def against(study: Study, results: Results, reference: str, arms: Iterable[str] = ()) -> pd.DataFrame:
-    """Return `comparison.compare` of some arms, or of every other one, with a reference on the test cohort.
+    """Return `comparison.compare` of some arms, or of every other one, with a reference on the test set.
 
     Returns
     -------
@@ -52,22 +208,23 @@ def against(study: Study, results: Results, reference: str, arms: Iterable[str] 
     return pd.concat(tables, ignore_index=True)
 
 
-def paid_runs(study: Study, results: Results) -> pd.DataFrame:
-    """Return what `budgets` takes, of the test cohort by slice: strategy (the arm), budget, seed, paid, auc."""
-    cost = {arm: study.label_cost(arm).set_index("seed")["share"] for arm in dict.fromkeys(arm for arm, _ in results)}
+def annotated_runs(study: Study, results: Results) -> pd.DataFrame:
+    """Return what `budgets` takes, slice-level on the test set: strategy (the arm), budget, seed, annotated, auc."""
+    arms = dict.fromkeys(arm for arm, _ in results)
+    cost = {arm: annotation_cost(study, arm).set_index("seed")["share"] for arm in arms}
     rows = []
     for (arm, number), result in results.items():
-        frame, seed = study.predictions(arm, result, "test"), study.profile.seed + number
+        frame, seed = predictions(study, arm, result, "test"), study.profile.seed + number
         value = auc(frame["label"].to_numpy(), frame["score"].to_numpy())
         rows.append((arm.name, arm.share, seed, cost[arm][seed], value))
-    return pd.DataFrame(rows, columns=["strategy", "budget", "seed", "paid", "auc"])
+    return pd.DataFrame(rows, columns=["strategy", "budget", "seed", "annotated", "auc"])
 
 
 def quality(study: Study, results: Results) -> pd.DataFrame:
     """Return `statistics.measures` of every run by slice and by patient: arm, seed, unit and the measures."""
     rows = []
     for (arm, number), result in results.items():
-        validation, test = (study.predictions(arm, result, cohort) for cohort in COHORTS)
+        validation, test = (predictions(study, arm, result, part) for part in EVALUATION_SETS)
         for unit in UNITS:
             found = measures(by_unit(validation, unit), by_unit(test, unit))
             rows.append({"arm": arm.name, "seed": study.profile.seed + number, "unit": unit, **found})
@@ -78,7 +235,7 @@ def epochs_kept_and_last(study: Study, results: Results) -> pd.DataFrame:
     """Return what `statistics.optimism` takes: AUC by slice at the kept and at the last epoch of every run."""
     rows = []
     for (arm, number), result in results.items():
-        kept, last = (study.predictions(arm, result, "test", last_epoch) for last_epoch in (False, True))
+        kept, last = (predictions(study, arm, result, "test", last_epoch) for last_epoch in (False, True))
         validation = result.arrays["validation_auc"]
         rows.append(
             {
@@ -100,7 +257,7 @@ def outliers_caught(study: Study, datasets: Iterable[str]) -> pd.DataFrame:
     frames = []
     for dataset in datasets:
         kind, dose = planted_outliers(dataset) or ("", 0.0)
-        frames.append(caught(study.ranking(dataset)).assign(kind=kind, dose=dose))
+        frames.append(caught(ranking(study, dataset)).assign(kind=kind, dose=dose))
     return pd.concat(frames, ignore_index=True)
 
 
@@ -115,16 +272,15 @@ def gains_by_dose(study: Study, results: Results, arm: str, other: str) -> pd.Da
     frames = []
     for dataset in dict.fromkeys(arm.dataset for arm, _ in results):
         kind, dose = planted_outliers(dataset) or ("", 0.0)
-        of_set = {place: result for place, result in results.items() if place[0].dataset == dataset}
-        pairs = patient_pairs(scores(study, of_set, "test"), "slice")
+        pairs = patient_pairs(scores(study, of_set(results, dataset), "test"), "slice")
         frames.append(compare(pairs, [(arm, other)]).assign(kind=kind, dose=dose))
     return pd.concat(frames, ignore_index=True)
 
 
 def choices(study: Study, arms: Iterable[Arm]) -> pd.DataFrame:
-    """Return what arms train on and pay for, means over the runs: arm, chosen, paid and share (of training slices)."""
-    costs = pd.concat([study.label_cost(arm) for arm in arms], ignore_index=True)
-    return costs.groupby("arm", sort=False)[["chosen", "paid", "share", "patient_share"]].mean().reset_index()
+    """Return what arms choose and have annotated, means across runs: arm, chosen, annotated, share, patient_share."""
+    costs = pd.concat([annotation_cost(study, arm) for arm in arms], ignore_index=True)
+    return costs.groupby("arm", sort=False)[["chosen", "annotated", "share", "patient_share"]].mean().reset_index()
 
 
 def family(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
@@ -133,21 +289,3 @@ def family(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
     for column in ("p_seeds", "p_patients"):
         table[f"{column}_holm"] = table.groupby("unit")[column].transform(lambda p: holm(p.to_numpy()))
     return table
-
-
-def gain_in_words(row: pd.Series) -> str:
-    """Return a row of `comparison.compare` in points, with its interval where there is one; no AUC differs by more."""
-    gain, low, high = np.clip(100 * row[["auc_difference", "both_low", "both_high"]].to_numpy(float), -100, 100)
-    if np.isnan(low):
-        return f"{gain:+.1f} points (a single run, or a grade with a single patient: no interval over both)"
-    return f"{gain:+.1f} points ({low:+.1f} to {high:+.1f} over patients and runs)"
-
-
-def sentences(table: pd.DataFrame) -> str:
-    """Return what `against` found by slice as a list in Markdown, one arm a line."""
-    rows = table[table["unit"] == "slice"]
-    lines = [f"- {row['arm']}: {gain_in_words(row)}" for _, row in rows.iterrows()]
-    apart = rows[(rows["both_low"] > 0) | (rows["both_high"] < 0)]
-    found = rows[rows["p_patients_holm"] < 1 - CONFIDENCE]
-    told = f"by that interval {len(apart)} of {len(rows)}, by Holm-adjusted tests of patients {len(found)}"
-    return "\n".join([*lines, f"- Apart from it: {told}."])

@@ -7,8 +7,7 @@ import re
 import sys
 import tempfile
 import threading
-import types
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -24,15 +23,9 @@ from tqdm import tqdm
 
 from brats_al_utils import InputError
 from brats_al_utils.files import beside, cause
-from brats_al_utils.networks import network
-from brats_al_utils.phantoms import outliers
-from brats_al_utils.queries import competitors, sampling
 from brats_al_utils.runs.executors import ATTEMPTS
-from brats_al_utils.study import arms as arms_module
-from brats_al_utils.study.arms import Arm
-from brats_al_utils.study.places import ROOT, Places, numbered
-from brats_al_utils.study.profile import Profile
-from brats_al_utils.study.study import DATASETS
+from brats_al_utils.study.arms import NOTEBOOKS
+from brats_al_utils.study.places import ROOT, Places
 
 FOLDER = ROOT / "notebooks"
 
@@ -48,35 +41,13 @@ def find(only: Sequence[str] = ()) -> list[Path]:
     InputError
         If there is no such notebook.
     """
-    every = numbered(FOLDER)
+    every = [path for name in sorted(NOTEBOOKS) if (path := FOLDER / f"{name}.ipynb").exists()]
     if not every:
         raise InputError(f"{FOLDER}: no notebooks, expected the checkout's: install with `pip install --editable`")
     for name in only:
         if not any(name in (path.stem, path.stem[:2]) for path in every):
             raise InputError(f"no notebook {name!r}, expected one of {', '.join(path.stem for path in every)}")
     return [path for path in every if not only or path.stem in only or path.stem[:2] in only]
-
-
-def tagged(path: Path, tag: str) -> str:
-    """Return the source of the cell with a tag, empty if there is none."""
-    cells = nbformat.read(path, as_version=4).cells
-    return next((str(cell.source) for cell in cells if tag in cell.metadata.get("tags", [])), "")
-
-
-def arms(path: Path, profile: Profile, synthetic: bool) -> list[Arm]:
-    """Return the arms that a notebook compares on a synthetic or another cohort: those of its cell tagged ``arms``."""
-    study = types.SimpleNamespace(profile=profile, synthetic=synthetic)
-    names: dict[str, Any] = {"DATASETS": DATASETS, "study": study}
-    for module in (arms_module, competitors, network, outliers, sampling):  # what such a cell may name
-        names |= vars(module)
-    exec(tagged(path, "arms"), names)  # noqa: S102 - a cell of this checkout, which `run` executes as well
-    return list(names.get("arms", []))
-
-
-def datasets(paths: Iterable[Path], profile: Profile, synthetic: bool) -> list[str]:
-    """Return which slice sets some notebooks need."""
-    needed = (arm.dataset for path in paths for arm in arms(path, profile, synthetic))
-    return list(dict.fromkeys([DATASETS[0], *needed]))
 
 
 def literal(path: Path) -> str:

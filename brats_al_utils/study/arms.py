@@ -1,15 +1,25 @@
-"""The ways of training that a section compares."""
+"""The ways of training that are compared, and which of them each notebook compares."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from brats_al_utils.queries.sampling import NEEDS_SCORE, NEEDS_VIEWS
+from brats_al_utils.phantoms.outliers import KINDS
+from brats_al_utils.queries.competitors import COMPETITORS
+from brats_al_utils.queries.sampling import PAYS_ALL, WINDOWS
+from brats_al_utils.study.profile import Profile
 
 ALL = "all"
 """In place of a strategy: every training slice."""
 
-ROUND_SHARE = 0.1
-"""Of the training slices: what is labelled at random at first, and what each round of querying adds."""
+BUDGET = 0.3
+"""Share of the training slices that a strategy chooses, unless the budget is what varies (section 2.2.4)."""
+
+ITERATION_SHARE = 0.1
+"""Of the training slices: what is annotated at random at first, and what each further query adds."""
+
+DATASETS = ("imbalanced", "balanced")
+"""Slice sets of the same patients: section 2.2.1, and section 3.4."""
 
 
 @dataclass(frozen=True)
@@ -28,16 +38,16 @@ class Arm:
     share : float
         Budget of the strategy, as a share of the training slices.
     dataset : str
-        One of `study.DATASETS`, or a set with planted outliers: see `outliers.planted_name`.
+        One of ``DATASETS``, or a set with planted outliers: see `planted_name`.
     network : str
         One of `network.NETWORKS` that is trained in place of the profile's, which still chooses the slices.
     freeze : bool
         Keep the convolutional layers as they are, whatever the profile says.
     with_labelled : bool
-        Train on every label that was paid for, not on the chosen slices alone.
-    in_rounds : bool
-        Start from a random tenth of the training slices and add a tenth a round, each time chosen by networks trained
-        on what is labelled so far; without it, all is chosen at once, as in the paper.
+        Train on every slice that was annotated, not on the chosen ones alone.
+    iterative : bool
+        Start from a random tenth of the training slices and add a tenth with each query, chosen by networks trained on
+        all that is annotated so far; without it the query is one-shot, as in the paper.
     """
 
     name: str
@@ -49,22 +59,12 @@ class Arm:
     network: str = ""
     freeze: bool = False
     with_labelled: bool = False
-    in_rounds: bool = False
+    iterative: bool = False
 
     @property
-    def needs_score(self) -> bool:
-        """Whether a committee's uncertainty is needed to choose its slices."""
-        return self.strategy in NEEDS_SCORE
-
-    @property
-    def needs_views(self) -> bool:
-        """Whether a query network is needed to choose its slices."""
-        return self.strategy in NEEDS_VIEWS
-
-    @property
-    def rounds(self) -> int:
-        """How many times a share of the training slices is labelled before it is trained."""
-        return round(self.share / ROUND_SHARE) if self.in_rounds else 1
+    def iterations(self) -> int:
+        """How many times a share of the training slices is annotated before it is trained."""
+        return round(self.share / ITERATION_SHARE) if self.iterative else 1
 
 
 def planted_name(kind: str, dose: float) -> str:
@@ -76,3 +76,163 @@ def planted_outliers(dataset: str) -> tuple[str, float] | None:
     """Return the kind and the dose that a data set's name says, or None if nothing is planted in it."""
     match = re.fullmatch(r"([\d.]+)% (\w+)", dataset)
     return (match[2], float(match[1]) / 100) if match else None
+
+
+def transfer(profile: Profile) -> list[Arm]:
+    """Return the arms of notebook 01: ImageNet's weights against random ones (section 3.1)."""
+    return [Arm("pretrained", profile.start, profile.epochs), Arm("scratch", "scratch", profile.scratch_epochs)]
+
+
+def ranges(profile: Profile) -> list[Arm]:
+    """Return the arms of notebook 02: the eight ranges of the uncertainty ranking (section 3.2)."""
+    return [pretrained(profile, name.removeprefix("window "), name) for name in WINDOWS]
+
+
+def proposed(profile: Profile, dataset: str = DATASETS[0]) -> list[Arm]:
+    """Return the arms of notebook 03: the proposed method against training on everything (section 3.3)."""
+    return [
+        pretrained(profile, "proposed", "middle", dataset=dataset),
+        pretrained(profile, "baseline", ALL, 1.0, dataset=dataset),
+    ]
+
+
+def balanced(profile: Profile) -> list[Arm]:
+    """Return the arms of notebook 04: those of notebook 03 on the balanced set (section 3.4)."""
+    return proposed(profile, DATASETS[1])
+
+
+def curves(profile: Profile, dataset: str = DATASETS[0]) -> list[Arm]:
+    """Return the proposed method, random sampling and the placebo at budgets of 10 % to 80 % (section 3.5)."""
+    return [
+        pretrained(profile, name, strategy, tenth / 10, dataset=dataset)
+        for name, strategy in (("proposed", "middle"), ("random", "random"), ("placebo", "placebo"))
+        for tenth in range(1, 9)
+    ]
+
+
+def budgets(profile: Profile) -> list[Arm]:
+    """Return the arms of notebook 05: the curves of both sets, and what they are compared with (section 3.5)."""
+    return [
+        *(arm for dataset in DATASETS for arm in curves(profile, dataset)),
+        *(pretrained(profile, "baseline", ALL, 1.0, dataset=dataset) for dataset in DATASETS),
+    ]
+
+
+def scorecard(profile: Profile) -> list[Arm]:
+    """Return the arms of notebook 06: all of the paper's."""
+    return [
+        *transfer(profile),
+        *(pretrained(profile, name, name) for name in WINDOWS),
+        *budgets(profile),
+    ]
+
+
+def pretrained(
+    profile: Profile,
+    name: str,
+    strategy: str,
+    share: float = BUDGET,
+    dataset: str = DATASETS[0],
+    network: str = "",
+    start: str = "",
+    **more: bool,
+) -> Arm:
+    """Return an arm from the profile's initialisation, or another, trained for as many epochs."""
+    return Arm(name, start or profile.start, profile.epochs, strategy, share, dataset, network, **more)
+
+
+@dataclass(frozen=True)
+class Beyond:
+    """The arms of notebook 07, by what they are compared for.
+
+    Attributes
+    ----------
+    main, curves, controls, competitors, iterative, transfer, others, planted : list of Arm
+        What the paper compares; its curves; controls of the proposed method; strategies of others, one-shot and
+        iterative; other weights; other networks that train on this one's choice; sets with planted outliers.
+    """
+
+    main: list[Arm]
+    curves: list[Arm]
+    controls: list[Arm]
+    competitors: list[Arm]
+    iterative: list[Arm]
+    transfer: list[Arm]
+    others: list[Arm]
+    planted: list[Arm]
+
+    @property
+    def every(self) -> list[Arm]:
+        """All of them, each once."""
+        return list(dict.fromkeys(arm for group in vars(self).values() for arm in group))
+
+
+def beyond(profile: Profile, synthetic: bool) -> Beyond:
+    """Return the arms of notebook 07; outliers are planted only in a synthetic cohort that has no folds."""
+    own, first = profile.network, profile.labelled_share
+    # Expected share of the training slices that the committee's and the chosen slices make together.
+    annotated = first + BUDGET - first * BUDGET
+    known = [name for name in COMPETITORS if name != "bald" or own != "resnet18"]  # which has no dropout
+    asked = {"proposed": "middle", "random": "random"} | {name: name for name in known if name not in PAYS_ALL}
+    return Beyond(
+        main=[
+            *proposed(profile)[:1],
+            pretrained(profile, "random", "random"),
+            pretrained(profile, "placebo", "placebo"),
+            *proposed(profile)[1:],
+            Arm("scratch", "scratch", profile.scratch_epochs),
+        ],
+        curves=curves(profile),
+        controls=[
+            pretrained(profile, "random at the annotated share", "random", annotated),
+            pretrained(profile, "random fifth dropped", "drop random"),
+            pretrained(profile, "only the top dropped", "drop top"),
+            pretrained(profile, "only the bottom dropped", "drop bottom"),
+            pretrained(profile, "all annotated slices", "middle", with_labelled=True),
+            pretrained(profile, "whole patients, proposed", "middle patients"),
+            pretrained(profile, "whole patients, random", "random patients"),
+            pretrained(profile, "one slice a patient", "spread", 1 / profile.per_patient),
+        ],
+        competitors=[pretrained(profile, name, name) for name in known],
+        iterative=[
+            pretrained(profile, f"{name}, iterative", strategy, iterative=True) for name, strategy in asked.items()
+        ],
+        transfer=[
+            pretrained(profile, "frozen convolutions", ALL, 1.0, freeze=True),
+            pretrained(profile, "shuffled weights", ALL, 1.0, start=f"{profile.start}-shuffled"),
+        ]
+        if profile.start in ("imagenet", "imagenet-trunk")
+        else [],
+        others=[
+            pretrained(
+                profile,
+                f"{network}, {name}",
+                strategy,
+                network=network,
+                start=profile.start if profile.start == "imagenet" else "scratch",
+            )
+            for network in ("alexnet", "googlenet", "resnet18")  # VGG-16 takes ten times as long
+            if network != own
+            for name, strategy in ((f"{own}'s choice", "middle"), ("random", "random"))
+        ],
+        planted=[
+            pretrained(profile, name, strategy, dataset=planted_name(kind, dose))
+            for kind in KINDS
+            for dose in profile.doses
+            for name, strategy in (("tails dropped", "middle"), ("random", "random"))
+            if synthetic and profile.folds == 1
+        ],
+    )
+
+
+NOTEBOOKS: dict[str, Callable[[Profile, bool], list[Arm]]] = {
+    "00_cohort": lambda profile, synthetic: [],
+    "01_transfer_vs_scratch": lambda profile, synthetic: transfer(profile),
+    "02_uncertainty_ranges": lambda profile, synthetic: ranges(profile),
+    "03_proposed_vs_baseline": lambda profile, synthetic: proposed(profile),
+    "04_balanced_set": lambda profile, synthetic: balanced(profile),
+    "05_random_vs_uncertainty": lambda profile, synthetic: budgets(profile),
+    "06_scorecard": lambda profile, synthetic: scorecard(profile),
+    "07_beyond_the_paper": lambda profile, synthetic: beyond(profile, synthetic).every,
+}
+"""What each notebook compares, on a synthetic or another cohort."""

@@ -50,6 +50,16 @@ class Places:
             write_file(hidden, b"*\n")
 
     @property
+    def slices(self) -> Path:
+        """The folder of the slice sets."""
+        return self.outputs / "slices"
+
+    @property
+    def images(self) -> Path:
+        """The folder of what shows or names real patients."""
+        return self.outputs / "images"
+
+    @property
     def runs(self) -> Path:
         """The folder of the store of runs."""
         return self.outputs / "runs"

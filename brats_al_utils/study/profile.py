@@ -9,6 +9,7 @@ import numpy as np
 import yaml
 
 from brats_al_utils import InputError
+from brats_al_utils.cohorts.folds import FEWEST_FOLDS
 from brats_al_utils.cohorts.slices import SliceRule
 from brats_al_utils.networks.network import NETWORKS, starts_of
 from brats_al_utils.networks.training import ARITHMETICS, Settings
@@ -56,6 +57,8 @@ class Profile:
         Shares of the training data that are planted outliers, on a synthetic cohort (notebook 07).
     n_runs : int
         Runs of each arm.
+    folds : int
+        1: every run has the same split. K, at least 3: run r tests fold r mod K, see `folds.fold_split`.
     hold : tuple of str
         Sources of chance (``SOURCES``) that keep the first run's seed in every run.
     seed : int
@@ -90,6 +93,7 @@ class Profile:
     budget_base: str = "training"
     doses: tuple[float, ...] = (0.0, 0.05, 0.1)
     n_runs: int = 10
+    folds: int = 1
     hold: tuple[str, ...] = ()
     seed: int = 0
 
@@ -125,6 +129,10 @@ class Profile:
                 "two or more positive numbers, each another: members that are equal never disagree",
             ),
             "labelled_share": (0 < self.labelled_share <= 1, "a share above 0 and up to 1"),
+            "folds": (
+                self.folds == 1 or self.folds >= FEWEST_FOLDS,
+                f"1 (every run has the same split) or at least {FEWEST_FOLDS}",
+            ),
             "pairs": (self.pairs in PAIRS, f"one of {', '.join(PAIRS)}"),
             "aggregate": (self.aggregate in AGGREGATES, f"one of {', '.join(AGGREGATES)}"),
             "budget_base": (self.budget_base in BUDGET_BASES, f"one of {', '.join(BUDGET_BASES)}"),

@@ -10,11 +10,9 @@ from brats_al_utils import InputError
 from brats_al_utils.files import write_file
 from brats_al_utils.runs.claims import STALE, owner_of
 from brats_al_utils.runs.run import Run, RunStore
-from brats_al_utils.show import notebooks
+from brats_al_utils.study.opening import open_study
 from brats_al_utils.study.places import Places
-from brats_al_utils.study.plan import PlannedStudy
-from brats_al_utils.study.profile import profile_of
-from brats_al_utils.study.study import is_synthetic, open_study
+from brats_al_utils.study.plan import runs_of_notebooks
 
 SAME_STUDY = ("profile", "data", "out", "settings")
 """Parameters of `run` that say which study it is; the others only where and how fast."""
@@ -73,12 +71,8 @@ def status(places: Places) -> Status:
     last = asked(places)
     if last is None:
         raise InputError(f"{places.asked}: not there, expected what `run` was asked for: start a study first")
-    parameters = last["parameters"] | {"workers": "", "device": "cpu"}  # not those of the machine that trains
-    paths = notebooks.find(last["notebooks"])
-    profile = profile_of(parameters["profile"], parameters["settings"])
-    synthetic = is_synthetic(profile, parameters["data"])
-    study = open_study(**parameters, datasets=notebooks.datasets(paths, profile, synthetic))
-    runs = PlannedStudy.of(study).runs_of(paths)
+    study = open_study(**last["parameters"] | {"workers": "", "device": "cpu"})  # not those of the machine that trains
+    runs = runs_of_notebooks(study, last["notebooks"])
     return count(study.store, list({run.key: run for run in runs}.values()))
 
 

@@ -1,4 +1,4 @@
-"""Arms of notebook 07: slices chosen at once or in rounds, what they cost, and what is made of their results."""
+"""Arms of notebook 07: one-shot and iterative selections, what they cost, and what is made of their results."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,18 +11,20 @@ from small_study import small_study
 from brats_al_utils.findings import evidence
 from brats_al_utils.networks.training import auc
 from brats_al_utils.study.arms import Arm, planted_name, planted_outliers
-from brats_al_utils.study.plan import PlannedStudy
-from brats_al_utils.study.study import Results, Study
+from brats_al_utils.study.plan import runs_of_arms
+from brats_al_utils.study.selections import labelled, opinions, selection
+from brats_al_utils.study.study import Study
+from brats_al_utils.study.trainer import Results, train
 
 EPOCHS = 1
 ARMS = [
     Arm("random", "scratch", EPOCHS, "random", 0.3),
     Arm("proposed", "scratch", EPOCHS, "middle", 0.3),
-    Arm("all paid labels", "scratch", EPOCHS, "middle", 0.3, with_labelled=True),
+    Arm("all annotated slices", "scratch", EPOCHS, "middle", 0.3, with_labelled=True),
     Arm("coreset", "scratch", EPOCHS, "coreset", 0.3),
     Arm("reverse", "scratch", EPOCHS, "reverse", 0.3),
-    Arm("entropy, in rounds", "scratch", EPOCHS, "entropy", 0.3, in_rounds=True),
-    Arm("proposed, in rounds", "scratch", EPOCHS, "middle", 0.3, in_rounds=True),
+    Arm("entropy, iterative", "scratch", EPOCHS, "entropy", 0.3, iterative=True),
+    Arm("proposed, iterative", "scratch", EPOCHS, "middle", 0.3, iterative=True),
     Arm("another network", "scratch", EPOCHS, "middle", 0.3, network="resnet18"),
 ]
 
@@ -37,7 +39,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
 
 @pytest.fixture(scope="module")
 def results(study: Study) -> Iterator[Results]:
-    yield study.train(ARMS)
+    yield train(study, ARMS)
 
 
 def arm(name: str) -> Arm:
@@ -52,71 +54,75 @@ def test_a_data_set_s_name_says_what_is_planted() -> None:
 
 
 @pytest.mark.slow
-def test_rounds_add_a_tenth_each_to_a_random_tenth(study: Study, results: Results) -> None:
-    pool = study.slices.ids("training")
-    for name in ("entropy, in rounds", "proposed, in rounds"):
-        labelled = [study.after_rounds(arm(name), 0, rounds) for rounds in (1, 2, 3)]
-        assert [len(ids) for ids in labelled] == [round(0.1 * len(pool) * rounds) for rounds in (1, 2, 3)]
-        assert set(labelled[0]) <= set(labelled[1]) <= set(labelled[2]) <= set(pool)
-        run = results[arm(name), 0].run
-        assert run.training == tuple(labelled[2])
-    first = study.after_rounds(arm("entropy, in rounds"), 0, 1)
-    np.testing.assert_array_equal(first, study.after_rounds(arm("proposed, in rounds"), 0, 1))
-    assert set(first) <= set(study.labelled("imbalanced", 0)), "random budgets of one seed are nested"
+def test_each_query_adds_a_tenth_to_a_random_tenth(study: Study, results: Results) -> None:
+    pool = study.ids("imbalanced", "training", 0)
+    size = [round(0.1 * len(pool) * queries) for queries in (1, 2, 3)]
+    for name in ("entropy, iterative", "proposed, iterative"):
+        selected = selection(study, arm(name), 0)
+        assert selected.settled
+        first, second = (np.array(question.labelled) for question in selected.questions)
+        assert [len(first), len(second), len(selected.chosen)] == size
+        assert set(first) < set(second) < set(selected.chosen) < set(pool)
+        assert results[arm(name), 0].run.training == tuple(selected.chosen)
+        assert set(first) <= set(labelled(study, "imbalanced", 0)), "random budgets of one seed are nested"
     # What entropy adds is what the network trained on the first tenth is least sure of, among the others.
-    high = study.views(arm("entropy, in rounds"), 0, first).probability
-    others = ~np.isin(pool, first)
-    added = np.isin(pool, study.after_rounds(arm("entropy, in rounds"), 0, 2)) & others
-    assert np.abs(high[added] - 0.5).max() <= np.abs(high[others & ~added] - 0.5).min()
+    question = selection(study, arm("entropy, iterative"), 0).questions[0]
+    found = opinions(study, "imbalanced", 0, question)
+    assert found is not None and found.views is not None
+    others = ~np.isin(pool, question.labelled)
+    added = np.isin(pool, selection(study, arm("entropy, iterative"), 0).questions[1].labelled) & others
+    distance = np.abs(found.views.probability - 0.5)
+    assert distance[added].max() <= distance[others & ~added].min()
 
 
 @pytest.mark.slow
-def test_what_arms_are_trained_on_and_what_they_pay_for(study: Study, results: Results) -> None:
-    pool = study.slices.ids("training")
-    labelled, chosen = study.labelled("imbalanced", 1), study.chosen(arm("proposed"), 1)
+def test_what_arms_are_trained_on_and_what_they_have_annotated(study: Study, results: Results) -> None:
+    pool = study.ids("imbalanced", "training", 0)
+    committee, chosen = labelled(study, "imbalanced", 1), selection(study, arm("proposed"), 1).chosen
     assert results[arm("proposed"), 1].run.training == tuple(chosen)
-    assert results[arm("all paid labels"), 1].run.training == tuple(np.union1d(labelled, chosen))
+    assert results[arm("all annotated slices"), 1].run.training == tuple(np.union1d(committee, chosen))
     other = results[arm("another network"), 1].run
     assert (other.network, other.training) == ("resnet18", tuple(chosen)), "AlexNet chose for it"
-    cost = {each.name: study.label_cost(each).set_index("seed").loc[1] for each in ARMS}
-    assert cost["random"]["paid"] == cost["random"]["chosen"] == round(0.3 * len(pool))
-    assert cost["proposed"]["paid"] == cost["all paid labels"]["paid"] == len(set(labelled) | set(chosen))
-    assert cost["coreset"]["paid"] == len(set(labelled) | set(study.chosen(arm("coreset"), 1)))
-    assert cost["reverse"]["paid"] == len(pool)
-    assert cost["entropy, in rounds"]["paid"] == cost["entropy, in rounds"]["chosen"]
+    cost = {each.name: evidence.annotation_cost(study, each).set_index("seed").loc[1] for each in ARMS}
+    assert cost["random"]["annotated"] == cost["random"]["chosen"] == round(0.3 * len(pool))
+    both = len(set(committee) | set(chosen))
+    assert cost["proposed"]["annotated"] == cost["all annotated slices"]["annotated"] == both
+    coreset = selection(study, arm("coreset"), 1)
+    assert cost["coreset"]["annotated"] == len(set(committee) | set(coreset.chosen))
+    assert cost["reverse"]["annotated"] == len(pool)
+    assert cost["entropy, iterative"]["annotated"] == cost["entropy, iterative"]["chosen"]
 
 
 @pytest.mark.slow
 def test_a_plan_names_the_runs_that_are_made(study: Study, results: Results) -> None:
     """With everything stored, the plan's runs are the study's; with nothing stored, it counts as many."""
-    planned = PlannedStudy.of(study)
+    planned = runs_of_arms(study, ARMS)
     made = {path.stem for path in study.store.folder.glob("*.safetensors")}
-    assert {run.key for run in planned.runs(ARMS)} == made
-    empty = PlannedStudy.of(replace(study, places=study.places.of("smoke", study.places.outputs / "nowhere")))
-    asked = empty.runs(ARMS)
-    assert len(asked) == len(planned.runs(ARMS))
+    assert {run.key for run in planned} == made
+    places = study.places.of("smoke", study.places.outputs / "nowhere")
+    empty = replace(study, places=places, selections={})
+    asked = runs_of_arms(empty, ARMS)
+    assert len(asked) == len(planned)
     assert len({run.key for run in asked}) == len(made)
     # How many chosen slices were labelled before is not known beforehand.
-    assert sum(run.images for run in asked) == pytest.approx(sum(run.images for run in planned.runs(ARMS)), rel=0.03)
+    assert sum(run.images for run in asked) == pytest.approx(sum(run.images for run in planned), rel=0.03)
 
 
 @pytest.mark.slow
 def test_data_frames_of_the_evidence(study: Study, results: Results) -> None:
     some = {place: result for place, result in results.items() if place[0].name in ("random", "proposed")}
     table = evidence.interval_table(study, some)
-    runs = study.evaluate(some).query("cohort == 'test'")
+    runs = evidence.evaluate(study, some).query("part == 'test'")
     for row in table.itertuples():
         expected = runs[(runs["arm"] == row.arm) & (runs["unit"] == row.unit)]["auc"].mean()
         assert row.auc_mean == pytest.approx(expected)
     gains = evidence.against(study, some, "random").query("unit == 'slice'")
     means = runs[runs["unit"] == "slice"].groupby("arm")["auc"].mean()
     assert gains["auc_difference"].item() == pytest.approx(means["proposed"] - means["random"])
-    assert "- proposed: " in evidence.sentences(gains)
-    paid = evidence.paid_runs(study, some)
+    paid = evidence.annotated_runs(study, some)
     assert set(paid["strategy"]) == {"random", "proposed"}
-    assert (
-        paid.loc[paid["strategy"] == "random", "paid"] < paid.loc[paid["strategy"] == "proposed", "paid"].min()
-    ).all()
+    share = paid.set_index("strategy")["annotated"]
+    assert share["random"].max() < share["proposed"].min()
     assert set(evidence.quality(study, some)["unit"]) == {"slice", "patient"}
     epochs = evidence.epochs_kept_and_last(study, some)
     result = some[arm("random"), 0]

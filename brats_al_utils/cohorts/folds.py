@@ -1,0 +1,55 @@
+"""Deal a cohort's patients into folds, so that each of them is tested once a cycle."""
+
+import pandas as pd
+
+from brats_al_utils import InputError
+from brats_al_utils.cohorts.brats import GRADES, PARTS
+from brats_al_utils.seeds import generator
+
+FEWEST_FOLDS = 3
+"""One to test, one to validate on, one to train on."""
+
+
+def fold_split(cases: pd.DataFrame, folds: int, number: int, seed: int) -> pd.DataFrame:
+    """Return the split of one run: it tests one fold, validates on the next one and trains on the others.
+
+    Run r tests fold r mod K. After each cycle of K runs the folds are dealt anew, so that every patient is tested once
+    a cycle, and with other companions in the next.
+
+    Parameters
+    ----------
+    cases : pd.DataFrame
+        With columns patient_id and grade, one row a patient.
+    folds : int
+        K, at least 3.
+    number : int
+        Of the run, from 0.
+    seed : int
+        Of the deal.
+
+    Returns
+    -------
+    pd.DataFrame
+        patient_id, grade, part (one of ``PARTS``), by patient_id. In each class the folds differ by one patient at
+        most.
+
+    Raises
+    ------
+    InputError
+        If a class has fewer patients than there are folds.
+    """
+    cycle, tested = divmod(number, folds)
+    frames = []
+    for grade in GRADES:
+        patients = sorted(cases.loc[cases["grade"] == grade, "patient_id"])
+        if len(patients) < folds:
+            raise InputError(
+                f"{len(patients)} {grade} patients, expected at least one for each of {folds} folds: lower folds, or "
+                "add patients"
+            )
+        order = generator(seed, "folds", cycle, grade).permutation(len(patients))
+        # How many folds lie between the one that is tested and the patient's: 0 is tested, 1 validates.
+        ahead = [(place - tested) % folds for place in range(len(patients))]
+        parts = [PARTS[2] if steps == 0 else PARTS[1] if steps == 1 else PARTS[0] for steps in ahead]
+        frames.append(pd.DataFrame({"patient_id": [patients[i] for i in order], "grade": grade, "part": parts}))
+    return pd.concat(frames).sort_values("patient_id", ignore_index=True)

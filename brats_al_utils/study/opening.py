@@ -1,0 +1,85 @@
+"""Open a study: its profile, its cohort, and the synthetic one written where there is no other."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from filelock import FileLock
+
+from brats_al_utils.cohorts.brats import TRUTH_FILE, find_root, read_cohort
+from brats_al_utils.networks.network import initial_state
+from brats_al_utils.networks.training import choose_device
+from brats_al_utils.phantoms.phantom import write_cohort
+from brats_al_utils.progress import Track, noted
+from brats_al_utils.runs.executors import executor_of
+from brats_al_utils.study.arms import DATASETS, NOTEBOOKS
+from brats_al_utils.study.places import Places, find_data
+from brats_al_utils.study.profile import Profile, profile_of
+from brats_al_utils.study.study import Study
+
+
+def open_study(
+    profile: str = "demo",
+    data: str | Path = "",
+    out: str | Path = "",
+    settings: Mapping[str, object] | None = None,
+    device: str = "auto",
+    workers: str | int = "",
+    skip_bad: bool = False,
+    track: Track = noted,
+) -> Study:
+    """Open a study; its slice sets are cut when they are first asked for.
+
+    Parameters
+    ----------
+    profile : {"smoke", "demo", "paper"}
+    data : str or Path
+        Folder of a BraTS release; empty for the profile's synthetic cohort.
+    out : str or Path
+        Folder for everything that the study writes; empty for ``figures/<profile>`` and ``outputs/<profile>``.
+    settings : mapping of str to object
+        Settings of the profile to change.
+    device : {"auto", "cpu", "cuda"}
+    workers : str or int
+        Who computes its runs: see `executors.executor_of`.
+    skip_bad : bool
+        Cut the slice sets without the patients that have a problem; a set that is there already is used as it is.
+    track : callable
+        Shows how many patients have been written or cut.
+
+    Raises
+    ------
+    InputError
+        If anything that was named cannot be used.
+    """
+    chosen = profile_of(profile, settings)
+    executor_of(str(workers))
+    if "://" not in str(workers):
+        choose_device(device)  # on a cluster, the workers have it or not
+    initial_state(chosen.start, chosen.network)  # refused now rather than at the first training
+    places = Places.of(profile, out)
+    folder = find_data(chosen, data)
+    places.make()
+    cohort = read_cohort(folder or synthetic_cohort(chosen, places, track))
+    return Study(chosen, places, cohort, device, str(workers), skip_bad, track)
+
+
+def synthetic_cohort(profile: Profile, places: Places, track: Track) -> Path:
+    """Return the folder of a profile's synthetic cohort, written now if it is not there yet."""
+    folder = places.outputs / f"phantom-{profile.patients}-{profile.spacing}mm-seed{profile.phantom_seed}"
+    with FileLock(f"{folder}.lock"):  # a second driver waits, and finds what the first has written
+        if not folder.exists():
+            write_cohort(folder, profile.patients, profile.phantom_seed, profile.spacing, track=track)
+    return folder
+
+
+def is_synthetic(profile: Profile, data: str | Path) -> bool:
+    """Whether the cohort of a study is, or will be, made of phantoms."""
+    folder = find_data(profile, data)
+    return folder is None or (find_root(folder) / TRUTH_FILE).exists()
+
+
+def cut_sets(study: Study, notebooks: Iterable[str]) -> None:
+    """Cut or find every slice set that some notebooks use."""
+    arms = (arm for name in notebooks for arm in NOTEBOOKS[name](study.profile, study.synthetic))
+    for dataset in dict.fromkeys([DATASETS[0], *(arm.dataset for arm in arms)]):
+        study.slice_set(dataset)

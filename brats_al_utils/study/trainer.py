@@ -1,0 +1,113 @@
+"""Have the runs of arms computed: first those of the networks that choose slices, then those on what they chose."""
+
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+
+from brats_al_utils import InputError
+from brats_al_utils.progress import Note, TrainingProgress
+from brats_al_utils.queries.selection import Question
+from brats_al_utils.runs.executors import Task, carry_out, executor_of
+from brats_al_utils.runs.run import Result, Run
+from brats_al_utils.study.arms import Arm
+from brats_al_utils.study.selections import Selections, choosers, run_of, selections_of, training_ids
+from brats_al_utils.study.study import Study
+
+Results = dict[tuple[Arm, int], Result]
+"""Results by arm and run number."""
+
+
+def train(study: Study, arms: Sequence[Arm]) -> Results:
+    """Return the results of every arm's runs; only what the store does not hold is trained.
+
+    Arms whose budget cannot be drawn are skipped. Shows how many runs were asked for, how many of them are distinct
+    and how many were there already.
+
+    Raises
+    ------
+    InputError
+        If runs failed; all others are kept.
+    """
+    asked: set[str] = set()
+    while named := [each for each in choosing(study, selections_of(study, arms)) if each[1].key not in asked]:
+        compute(study, named, "runs of networks that choose slices")
+        asked |= {run.key for _, run in named}
+    wanted = wanted_runs(study, selections_of(study, arms))
+    compute(study, [(describe(study, arm.name, number), run) for (arm, number), run in wanted.items()], "runs")
+    return {place: result for place, run in wanted.items() if (result := study.store.load(run))}
+
+
+def choosing(study: Study, selected: Selections, settled: bool = True) -> Iterator[tuple[str, Run]]:
+    """Yield the runs of the networks that choose for some arms, each with its description.
+
+    Parameters
+    ----------
+    selected : dict of (Arm, int) to Selection
+    settled : bool
+        Only those whose training slices are known by now; otherwise stand-ins take the place of the others.
+    """
+    seen: set[tuple[str, int, Question]] = set()
+    for (arm, number), selection in selected.items():
+        for question in selection.questions:
+            place = (arm.dataset, number, question)
+            if place not in seen and (question.settled or not settled):
+                name = describe(study, f"{arm.dataset} set, networks that choose for {arm.name}", number)
+                yield from ((name, run) for run in choosers(study, arm.dataset, number, question))
+            seen.add(place)
+
+
+def wanted_runs(study: Study, selected: Selections) -> dict[tuple[Arm, int], Run]:
+    """Return the runs on what arms selected."""
+    return {
+        (arm, number): run_of(
+            study,
+            arm.dataset,
+            number,
+            training_ids(arm, selection),
+            arm.start,
+            study.profile.training_settings(arm.epochs),
+            network=arm.network or study.profile.network,
+            freeze=arm.freeze,
+        )
+        for (arm, number), selection in selected.items()
+    }
+
+
+def describe(study: Study, name: str, number: int) -> str:
+    """Return how a run is named while it is trained."""
+    return f"{name}, run {number + 1} of {study.profile.n_runs}"
+
+
+def compute(study: Study, named: Sequence[tuple[str, Run]], what: str) -> None:
+    """Have some runs computed that the store does not hold.
+
+    Raises
+    ------
+    InputError
+        If runs failed; all others are kept.
+    """
+    distinct = {run.key: (name, run) for name, run in named}
+    missing = {key: each for key, each in distinct.items() if not study.store.path(each[1]).exists()}
+    started, note = time.perf_counter(), Note()
+    progress = TrainingProgress(study.places.progress, sum(run.images for _, run in missing.values()), note)
+    folders = {slices.fingerprint: slices.folder for slices in study.opened.values()}
+    driver = uuid.uuid4().hex
+    tasks = [
+        Task(name, run, folders[run.data], study.store.folder, study.device, driver) for name, run in missing.values()
+    ]
+    failures = carry_out(tasks, executor_of(study.workers), progress.advance)
+    if failures:
+        lines = [
+            f"{name}: {failures[key]} ({study.store.failure(run)})"
+            for key, (name, run) in missing.items()
+            if key in failures
+        ]
+        raise InputError(
+            f"{len(failures)} of {len(distinct)} {what} are missing; the others are kept, start again to go on:\n"
+            + "\n".join(lines)
+        )
+    note.show(
+        f"{len(named)} {what} asked for, {len(distinct)} distinct, {len(distinct) - len(missing)} already there, "
+        f"{len(missing)} trained in {time.perf_counter() - started:.0f} s.",
+        last=True,
+    )
