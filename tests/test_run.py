@@ -21,14 +21,16 @@ from selenium import webdriver
 
 from brats_al_utils.cohorts.brats import read_cohort
 from brats_al_utils.cohorts.slices import prepare
+from brats_al_utils.findings.evidence import budgets
 from brats_al_utils.findings.paper import GAINS
 from brats_al_utils.phantoms.phantom import write_cohort
 from brats_al_utils.show import notebooks
 from brats_al_utils.show.notebooks import check_parameters, find, progress_bar
+from brats_al_utils.study.arms import NOTEBOOKS
+from brats_al_utils.study.opening import open_study
 from brats_al_utils.study.places import Places, find_data
 from brats_al_utils.study.plan import planned
 from brats_al_utils.study.profile import PROFILES
-from brats_al_utils.study.study import open_study
 
 SMOKE = PROFILES["smoke"]
 BEYOND = ["intervals", "labels_paid", "controls", "competitors", "rounds", "transfer", "selection_for_others"]
@@ -414,8 +416,8 @@ def test_plan_counts_what_the_paper_needs() -> None:
 def test_budgets_that_cannot_be_drawn() -> None:
     """Table 5's balanced row, 487 x k, from a training set of 2,950 whose middle has 2,360."""
     study = planned(PROFILES["paper"].with_settings({"budget_base": "paper"}))
-    arms = notebooks.arms(find(["05"])[0], study.profile, synthetic=False)
-    table = study.budgets(arms)
+    arms = NOTEBOOKS["05_random_vs_uncertainty"](study.profile, False)
+    table = budgets(study, arms)
 
     def row(dataset: str, arm: str, column: str, of: pd.DataFrame = table) -> list[Any]:
         return list(of.loc[(of["dataset"] == dataset) & (of["arm"] == arm), column])
@@ -425,7 +427,7 @@ def test_budgets_that_cannot_be_drawn() -> None:
     assert row("balanced", "random", "can_be_drawn") == [True] * 6 + [False] * 2
     assert row("imbalanced", "proposed", "examples") == [406 * k for k in range(1, 9)]
     assert row("imbalanced", "proposed", "can_be_drawn") == [True] * 8
-    default = planned(PROFILES["paper"]).budgets(arms)
+    default = budgets(planned(PROFILES["paper"]), arms)
     assert row("balanced", "proposed", "examples", default) == [295 * k for k in range(1, 9)]
     assert row("balanced", "proposed", "can_be_drawn", default) == [True] * 8
 

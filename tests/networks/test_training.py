@@ -144,7 +144,8 @@ def test_a_loss_that_is_no_number_is_seen_where_no_epoch_is_evaluated(
 
     def spoil(epoch: int) -> None:
         with torch.no_grad():
-            network[-1].weight.fill_(float("nan"))
+            for weight in network.parameters():
+                weight.fill_(float("nan"))
 
     with pytest.raises(InputError, match="the training diverged in epoch 2 of 3"):
         finetune(network, images, TRAINING, VALIDATION, SETTINGS, 0, spoil)

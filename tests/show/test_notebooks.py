@@ -15,7 +15,7 @@ from papermill.cli import papermill as papermill_command
 
 from brats_al_utils import InputError
 from brats_al_utils.show import notebooks
-from brats_al_utils.study.places import Places
+from brats_al_utils.study.places import ROOT, Places
 from brats_al_utils.study.profile import PROFILES, Profile, profile_of
 
 OTHER: dict[str, Any] = {
@@ -68,7 +68,7 @@ def write(path: Path, *code: str) -> Path:
     real.cells = [parameters]
     for source in code:
         markdown = source.startswith("#")
-        real.cells.append((nbformat.v4.new_markdown_cell if markdown else nbformat.v4.new_code_cell)(source))
+        real.cells.append(nbformat.v4.new_markdown_cell(source) if markdown else nbformat.v4.new_code_cell(source))
     nbformat.write(real, path)
     return path
 
@@ -148,7 +148,7 @@ def test_the_kernel_is_this_python(tmp_path: Path, places: Places, monkeypatch: 
         tmp_path / "00_prints.ipynb", "import sys, brats_al_utils\nprint(sys.executable, brats_al_utils.__file__)"
     )
     executed = notebooks.execute(source, {}, places)
-    assert printed(executed) == f"{sys.executable} {notebooks.ROOT / 'brats_al_utils' / '__init__.py'}"
+    assert printed(executed) == f"{sys.executable} {ROOT / 'brats_al_utils' / '__init__.py'}"
 
 
 @pytest.mark.parametrize(
