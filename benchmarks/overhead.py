@@ -40,10 +40,10 @@ def training(out: Path) -> pd.DataFrame:
 
 def notebooks(out: Path) -> pd.DataFrame:
     """Return a row for each executed notebook of a study: part (its name), started and ended (Unix time)."""
-    from brats_al_utils.study.places import NUMBERED
+    from brats_al_utils.study.places import numbered
 
     rows = []
-    for path in sorted((out / "outputs" / "notebooks").glob(NUMBERED)):
+    for path in numbered(out / "outputs" / "notebooks"):
         timing = json.loads(path.read_text())["metadata"]["papermill"]
         started, ended = (pd.Timestamp(timing[name]).timestamp() for name in ("start_time", "end_time"))
         rows.append({"part": path.stem, "started": started, "ended": ended})

@@ -1,5 +1,6 @@
 """The command line; heavy modules are imported by the verb that needs them, so that help comes at once."""
 
+import io
 import json
 import sys
 import time
@@ -10,16 +11,32 @@ from typing import Annotated, Any
 import typer
 
 from brats_al_utils import InputError, __version__
+from brats_al_utils.files import cause
 
 cluster = typer.Typer(no_args_is_help=True, help="Spread a study over a cluster.")
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 app.add_typer(cluster, name="cluster")
 
-Folder = Annotated[Path, typer.Argument(help="Folder of a BraTS release, or the one above it.")]
+
+def home(text: str) -> Path:
+    """Return a path whose ``~`` is the home folder: within an option (``--out=~/x``) a shell leaves it as it is."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise typer.BadParameter(f"{text}: no home folder of that name") from error
+
+
+PATH: dict[str, Any] = {"parser": home, "metavar": "PATH"}
+"""Of every argument and option that is a path."""
+
+Folder = Annotated[Path, typer.Argument(help="Folder of a BraTS release, or the one above it.", **PATH)]
 ProfileName = Annotated[str, typer.Option(help="smoke, demo or paper.")]
 Json = Annotated[bool, typer.Option("--json", help="Print facts as JSON.")]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave out patients with a problem, and record them.")]
-Out = Annotated[Path | None, typer.Option(help="The folder given to `run`, if one was.")]
+FollowLinks = Annotated[
+    bool, typer.Option("--follow-links", help="Read files that links name outside the folder, as git-annex has them.")
+]
+Out = Annotated[Path | None, typer.Option(help="The folder given to `run`, if one was.", **PATH)]
 Set = Annotated[list[str] | None, typer.Option("--set", help="Change a setting: name=value. May be repeated.")]
 
 
@@ -76,7 +93,7 @@ def cohort(folder: Folder, as_json: Json = False) -> None:
 
 @app.command()
 def phantom(
-    folder: Annotated[Path, typer.Argument(help="New folder for the synthetic cohort.")],
+    folder: Annotated[Path, typer.Argument(help="New folder for the synthetic cohort.", **PATH)],
     patients: Annotated[int, typer.Option(help="Number of patients.")] = 60,
     seed: Annotated[int, typer.Option(help="Seed of everything that is drawn.")] = 0,
     spacing: Annotated[int, typer.Option(help="Voxel size in mm: 1 or 2.")] = 1,
@@ -92,7 +109,7 @@ def phantom(
 @app.command()
 def prepare(
     folder: Folder,
-    out: Annotated[Path, typer.Option(help="New folder for the slice set.")],
+    out: Annotated[Path, typer.Option(help="New folder for the slice set.", **PATH)],
     profile: ProfileName = "paper",
     balanced: Annotated[bool, typer.Option("--balanced", help="30 slices an LGG and 10 an HGG patient.")] = False,
     skip_bad: SkipBad = False,
@@ -122,11 +139,12 @@ def run(
     profile: ProfileName = "demo",
     data: Annotated[
         Path | None,
-        typer.Option(help="Folder of a BraTS release; default: the synthetic cohort, for paper BRATS_ROOT."),
+        typer.Option(help="Folder of a BraTS release; default: the synthetic cohort, for paper BRATS_ROOT.", **PATH),
     ] = None,
     only: Annotated[list[str] | None, typer.Option(help="Numbers of the notebooks to run, as in --only 00 01.")] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for everything; default: figures/ and outputs/ of the checkout.")
+        Path | None,
+        typer.Option(help="Folder for everything; default: figures/ and outputs/ of the checkout.", **PATH),
     ] = None,
     settings: Set = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
@@ -136,6 +154,7 @@ def run(
     ] = None,
     scheduler: Annotated[str, typer.Option(help="Address of a Dask scheduler whose workers train.")] = "",
     skip_bad: SkipBad = False,
+    follow_links: FollowLinks = False,
     more: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
 ) -> None:
     """Execute the notebooks in order: prepare, train what is missing, draw. Started again, it goes on."""
@@ -160,12 +179,11 @@ def run(
         "profile": profile,
         "data": str(data.resolve()) if data else "",
         "out": str(out.resolve()) if out else "",
-        "settings": {
-            name: value for name, value in asdict(chosen).items() if value != getattr(profile_of(profile), name)
-        },
+        "settings": chosen.changes,
         "device": device,
         "workers": scheduler or (f"{per_gpu * gpus()}" if per_gpu else str(workers or "")),
         "skip_bad": skip_bad,
+        "follow_links": follow_links,
     }
     study = open_study(**parameters, track=track)
     cut_sets(study, names)
@@ -188,8 +206,11 @@ def run(
     if failures:
         raise InputError(f"{', '.join(failures)} not finished: mend what is said above; the same command goes on")
     asked = runs_of_notebooks(study, names)
+    if not asked:
+        print("no runs asked for: these notebooks train nothing")
+        return
     total, distinct = cost(asked), {run.key for run in asked}
-    saved = 1 - total.training_images / max(sum(run.images for run in asked), 1)
+    saved = 1 - total.training_images / sum(run.images for run in asked)
     print(
         f"{total.asked} runs asked for, {total.distinct} distinct, {len(before & distinct)} already there; "
         f"sharing saved {saved:.0%} of the image passes"
@@ -363,13 +384,16 @@ def options(
 
 def main() -> None:
     """Run the command line; what the user can mend ends in one message and exit status 1."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal may not know every letter of a name
     try:
         app()
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
     except OSError as error:
-        print(f"error: {error}: make room or mend its rights, and start again: finished runs are kept", file=sys.stderr)
+        print(f"error: {cause(error)}", file=sys.stderr)
         sys.exit(1)
     except SystemExit as end:
         if end.code == INTERRUPTED:

@@ -1,5 +1,6 @@
 """Files and folders that appear whole or not at all."""
 
+import errno
 import os
 import shutil
 import uuid
@@ -8,6 +9,24 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from brats_al_utils import InputError
+
+MENDS = {
+    errno.ENOSPC: "free some disk space",
+    errno.EDQUOT: "free some disk space: your share of it is used up",
+    errno.EACCES: "fix its permissions",
+    errno.EPERM: "fix its permissions",
+    errno.EROFS: "name a folder on a disk that can be written",
+    errno.ENOENT: "check its name",
+}
+"""What mends an error of the system's, by its number; of others the system's own words must do."""
+
+
+def cause(error: OSError) -> str:
+    """Return what went wrong with a file, which one it was, and what mends it."""
+    if not error.strerror:
+        return str(error) or type(error).__name__
+    parts = [error.filename, error.strerror, MENDS.get(error.errno or 0)]
+    return ": ".join(str(part) for part in parts if part)
 
 
 def beside(path: Path) -> Path:

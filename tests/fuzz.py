@@ -10,7 +10,6 @@ import gzip
 import json
 import logging
 import os
-import resource
 import signal
 import struct
 import tempfile
@@ -289,6 +288,8 @@ def fuzz(minutes: float, first_seed: int) -> Counter[tuple[str, str]]:
 
 def main() -> None:
     """Bound the memory, try, and print the counts."""
+    import resource  # Windows lacks it
+
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--seed", type=int, default=0)

@@ -4,7 +4,6 @@ import gzip
 import os
 import pickle
 import re
-import resource
 import shutil
 import subprocess
 import sys
@@ -21,8 +20,8 @@ from conftest import SHAPE, write_volume
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.brats import MAX_MAPPING, check_cohort, read_cohort
 from brats_al_utils.cohorts.volumes import MAX_VOXELS, read_volume
-from brats_al_utils.networks import network
-from brats_al_utils.networks.network import Weights, imagenet_state, imagenet_weights, trunk_state
+from brats_al_utils.networks import weights
+from brats_al_utils.networks.weights import Weights, imagenet_state, imagenet_weights, trunk_state
 
 HERE = Path(__file__).parent
 ROOM = 2**30
@@ -126,6 +125,7 @@ def test_what_a_header_claims(tmp_path: Path, claim: str, suffix: str, pair: boo
         content[344:348] = b"ni1\0"  # nibabel checks less of these
     path = tmp_path / f"hostile{suffix}"
     path.write_bytes(gzip.compress(content) if suffix == ".nii.gz" else content)
+    resource = pytest.importorskip("resource", reason="this system does not say how much memory was taken")
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(InputError, match=re.escape(str(path))), warnings.catch_warnings(action="ignore"):
         read_volume(path)
@@ -194,11 +194,11 @@ def test_a_pickle_that_runs_code_does(tmp_path: Path) -> None:
 def test_a_pickle_in_place_of_the_trunk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, planted = tmp_path / "alexnet.ckpt", tmp_path / "planted"
     path.write_bytes(pickle.dumps({"AlexNet_0": Attack(planted)}, protocol=2))
-    here = Weights("alexnet", "imagenet-trunk", "", network.TRUNK_SHA256, path, True)
-    monkeypatch.setattr(network, "trunk_weights", lambda: here)
+    here = Weights("alexnet", "imagenet-trunk", "", weights.TRUNK_SHA256, path, True)
+    monkeypatch.setattr(weights, "trunk_weights", lambda: here)
     with pytest.raises(InputError, match="alexnet.ckpt: SHA-256 .*expected 443c5bc3.*--force-reinstall"):
         trunk_state()
-    monkeypatch.setattr(network, "check_hash", lambda *_: None)  # even if the hash were right
+    monkeypatch.setattr(weights, "check_hash", lambda *_: None)  # even if the hash were right
     with pytest.raises(InputError, match="ask for .*open, expected only numpy arrays"):
         trunk_state()
     assert not planted.exists()
@@ -216,7 +216,7 @@ def test_a_pickle_in_place_of_torchvision_s_weights(
     torch.save({"features.0.weight": Attack(planted)}, path, _use_new_zipfile_serialization=as_archive)
     with pytest.raises(InputError, match=f"{path.name}: SHA-256 .*expected 7be5be79.*: delete it"):
         imagenet_state()
-    monkeypatch.setattr(network, "check_hash", lambda *_: None)  # eight digits of a hash can be forged
+    monkeypatch.setattr(weights, "check_hash", lambda *_: None)  # eight digits of a hash can be forged
     with pytest.raises(InputError, match=f"{path.name}: it holds more than weights.*: delete it"):
         imagenet_state()
     assert not planted.exists()

@@ -21,14 +21,16 @@ from selenium import webdriver
 
 from brats_al_utils.cohorts.brats import read_cohort
 from brats_al_utils.cohorts.slices import prepare
+from brats_al_utils.findings.evidence import budgets
 from brats_al_utils.findings.paper import GAINS
 from brats_al_utils.phantoms.phantom import write_cohort
 from brats_al_utils.show import notebooks
 from brats_al_utils.show.notebooks import check_parameters, find, progress_bar
+from brats_al_utils.study.arms import NOTEBOOKS
+from brats_al_utils.study.opening import open_study
 from brats_al_utils.study.places import Places, find_data
 from brats_al_utils.study.plan import planned
 from brats_al_utils.study.profile import PROFILES
-from brats_al_utils.study.study import open_study
 
 SMOKE = PROFILES["smoke"]
 BEYOND = ["intervals", "labels_paid", "controls", "competitors", "rounds", "transfer", "selection_for_others"]
@@ -149,8 +151,8 @@ def test_started_again_nothing_is_trained_and_the_tables_are_the_same(smoke: Pat
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("by", [signal.SIGKILL, signal.SIGINT])
-def test_stopped_in_mid_run_it_goes_on_where_it_was(smoke: Path, tmp_path: Path, by: signal.Signals) -> None:
+@pytest.mark.parametrize("by", ["SIGKILL", "SIGINT"])
+def test_stopped_in_mid_run_it_goes_on_where_it_was(smoke: Path, tmp_path: Path, by: str) -> None:
     """The driver is killed, or Ctrl-C pressed: no process stays, no run is repeated, and the tables are the same."""
     out = tmp_path / "out"
     (out / "outputs").mkdir(parents=True)
@@ -164,11 +166,11 @@ def test_stopped_in_mid_run_it_goes_on_where_it_was(smoke: Path, tmp_path: Path,
             assert time.monotonic() < deadline
             time.sleep(0.02)
         kernels = psutil.Process(driver.pid).children(recursive=True)
-        os.kill(driver.pid, by)
+        os.kill(driver.pid, signal.Signals[by])
         said = driver.communicate()[1]
     assert kernels
     assert not psutil.wait_procs(kernels, timeout=30)[1], "a kernel outlived its driver"
-    if by == signal.SIGINT:
+    if by == "SIGINT":
         assert driver.returncode == 130
         assert said.endswith("interrupted: finished runs are kept, the same command goes on from them\n")
         assert "Traceback" not in said
@@ -339,7 +341,7 @@ def test_a_failing_notebook_says_where(tmp_path: Path, monkeypatch: pytest.Monke
     nbformat.write(notebook, tmp_path / "00_fails.ipynb")
     places = Places.of("smoke", tmp_path / "out")
     places.make()
-    with pytest.raises(ValueError, match="00_fails: ValueError: as planned .*see .*00_fails.ipynb"):
+    with pytest.raises(ValueError, match=r"00_fails, cell 1, line 1 .*: ValueError: as planned .*see .*00_fails.ipynb"):
         notebooks.execute(tmp_path / "00_fails.ipynb", {}, places)
 
 
@@ -414,8 +416,8 @@ def test_plan_counts_what_the_paper_needs() -> None:
 def test_budgets_that_cannot_be_drawn() -> None:
     """Table 5's balanced row, 487 x k, from a training set of 2,950 whose middle has 2,360."""
     study = planned(PROFILES["paper"].with_settings({"budget_base": "paper"}))
-    arms = notebooks.arms(find(["05"])[0], study.profile, synthetic=False)
-    table = study.budgets(arms)
+    arms = NOTEBOOKS["05_random_vs_uncertainty"](study.profile, False)
+    table = budgets(study, arms)
 
     def row(dataset: str, arm: str, column: str, of: pd.DataFrame = table) -> list[Any]:
         return list(of.loc[(of["dataset"] == dataset) & (of["arm"] == arm), column])
@@ -425,7 +427,7 @@ def test_budgets_that_cannot_be_drawn() -> None:
     assert row("balanced", "random", "can_be_drawn") == [True] * 6 + [False] * 2
     assert row("imbalanced", "proposed", "examples") == [406 * k for k in range(1, 9)]
     assert row("imbalanced", "proposed", "can_be_drawn") == [True] * 8
-    default = planned(PROFILES["paper"]).budgets(arms)
+    default = budgets(planned(PROFILES["paper"]), arms)
     assert row("balanced", "proposed", "examples", default) == [295 * k for k in range(1, 9)]
     assert row("balanced", "proposed", "can_be_drawn", default) == [True] * 8
 
@@ -466,3 +468,31 @@ def test_progress_is_read_from_the_study_s_file(
     assert "25%" in shown
     assert "epoch 2 of 8" in shown
     assert "<" in shown, "time left"
+
+
+@pytest.mark.slow
+def test_a_hospital_s_number_stays_on_the_machine(tmp_path: Path) -> None:
+    """A release whose patients are called by their number in a hospital: neither git nor the report ever has one."""
+    number = "4711308"
+    for patient in range(7):
+        grade = "HGG" if patient < 4 else "LGG"
+        write_case(tmp_path / "release" / grade / f"Brats18_SITE0_{number}{patient}_1", patient)
+    checkout = tmp_path / "checkout"
+    subprocess.run(["git", "init", "--quiet", str(checkout)], check=True)
+    out = checkout / "figures" / "own"
+    settings = ["per_patient=12", "image_size=64", "start=scratch", "epochs=1", "n_runs=1"]  # fewer than asked for
+    arguments = [word for pair in settings for word in ("--set", pair)]
+    brats_al(
+        *("run", "--profile", "smoke", "--data", str(tmp_path / "release"), "--only", "00", "--only", "02"),
+        *("--out", str(out), *arguments),
+    )
+    index = Path(brats_al("report", "--profile", "smoke", "--out", str(out)).strip())
+    git = ["git", "-C", str(checkout), "ls-files", "--others", "--exclude-standard"]
+    seen = [checkout / name for name in subprocess.run(git, capture_output=True, text=True, check=True).stdout.split()]
+    assert {out / "cohort.csv", out / "figure2.csv"} <= set(seen)
+    pages = [path for path in index.parent.rglob("*") if path.is_file()]
+    assert index.parent / "02_uncertainty_ranges.html" in pages
+    for path in [*seen, *pages]:
+        assert number not in path.name
+        assert number.encode() not in path.read_bytes(), path
+    assert number in (out / "outputs" / "notebooks" / "00_cohort.ipynb").read_text(), "it was there to be found"

@@ -328,6 +328,16 @@ def start_training(network: nn.Module) -> None:
             module.eval()
 
 
+def check_finite(numbers: np.ndarray[Any, Any], epoch: int, settings: Settings) -> None:
+    """Refuse a loss or predictions that are no numbers: the weights have grown beyond measure."""
+    if not np.isfinite(numbers).all():
+        raise InputError(
+            f"the training diverged in epoch {epoch} of {settings.epochs}: the loss is no longer finite, at learning "
+            f"rate {settings.learning_rate:g} and momentum {settings.momentum:g}: lower learning_rate, or the rate of "
+            "committee_rates that this is"
+        )
+
+
 def finetune(
     network: nn.Module,
     images: Images,
@@ -354,7 +364,7 @@ def finetune(
     Raises
     ------
     InputError
-        If the arithmetic is ``compiled`` and torch cannot compile here.
+        If the arithmetic is ``compiled`` and torch cannot compile here, or the training diverges.
     """
     keep_freed_memory()
     device = images.pixels.device
@@ -381,9 +391,12 @@ def finetune(
                     optimiser.step()
                     total += loss.detach() * len(ids)
             losses[epoch] = total.item() / len(places)
+            check_finite(np.asarray(losses[epoch]), epoch + 1, settings)
             highest = np.nanmax(scores[:epoch], initial=-1.0)
             if highest < 1 or epoch + 1 == settings.epochs:
-                scores[epoch] = auc(validation_labels, predict(network, images, validation))
+                predicted = predict(network, images, validation)
+                check_finite(predicted, epoch + 1, settings)  # the last step may be the one that went too far
+                scores[epoch] = auc(validation_labels, predicted)
             if scores[epoch] > highest:
                 for name, tensor in network.state_dict().items():
                     best[name].copy_(tensor)

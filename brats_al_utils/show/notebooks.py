@@ -1,23 +1,36 @@
 """Find the notebooks, check what is asked of them, and execute them headless."""
 
 import json
+import logging
+import os
+import re
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO, Any
 
+import nbformat
 import papermill
+from ipykernel.kernelspec import get_kernel_dict
+from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import DeadKernelError
-from papermill.exceptions import PapermillExecutionError
+from papermill.exceptions import PapermillExecutionError, strip_color
 from tqdm import tqdm
 
 from brats_al_utils import InputError
-from brats_al_utils.files import beside
+from brats_al_utils.files import beside, cause
 from brats_al_utils.runs.executors import ATTEMPTS
-from brats_al_utils.study.places import NUMBERED, ROOT, Places
+from brats_al_utils.study.arms import NOTEBOOKS
+from brats_al_utils.study.places import ROOT, Places
 
 FOLDER = ROOT / "notebooks"
+
+START_TIMEOUT = 180
+"""Seconds in which a kernel must be there: on a busy network disk, imports take a minute."""
 
 
 def find(only: Sequence[str] = ()) -> list[Path]:
@@ -28,7 +41,7 @@ def find(only: Sequence[str] = ()) -> list[Path]:
     InputError
         If there is no such notebook.
     """
-    every = sorted(FOLDER.glob(NUMBERED))
+    every = [path for name in sorted(NOTEBOOKS) if (path := FOLDER / f"{name}.ipynb").exists()]
     if not every:
         raise InputError(f"{FOLDER}: no notebooks, expected the checkout's: install with `pip install --editable`")
     for name in only:
@@ -37,54 +50,112 @@ def find(only: Sequence[str] = ()) -> list[Path]:
     return [path for path in every if not only or path.stem in only or path.stem[:2] in only]
 
 
+def literal(path: Path) -> str:
+    """Return a path as papermill takes it: braces would be fields that it fills in."""
+    return str(path).replace("{", "{{").replace("}", "}}")
+
+
 def check_parameters(path: Path, parameters: Mapping[str, object]) -> None:
     """Refuse parameters that the notebook does not have: papermill would only log them."""
-    known = papermill.inspect_notebook(path)
+    known = papermill.inspect_notebook(literal(path))
     unknown = sorted(set(parameters) - set(known))
     if unknown:
         raise InputError(f"{path}: no parameter {', '.join(unknown)}, expected {', '.join(known)}")
 
 
+def kernel_manager(said: IO[bytes]) -> type[AsyncKernelManager]:
+    """Return what starts a kernel of this Python and this checkout, whatever kernels Jupyter finds on the machine.
+
+    Parameters
+    ----------
+    said : file
+        Where the kernel says what it has to say outside the notebook: why it cannot start, for instance.
+    """
+    packages = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    # Jupyter fills in what stands after a dollar sign.
+    spec = KernelSpec(**get_kernel_dict(), env={"PYTHONPATH": packages.replace("$", "$$")})
+
+    class ThisPython(AsyncKernelManager):
+        kernel_spec = spec
+
+        async def start_kernel(self, **options: Any) -> None:  # type: ignore[override]
+            await super().start_kernel(stderr=said, **options)
+
+    return ThisPython
+
+
+def last_line(said: IO[bytes]) -> str:
+    """Return the last line that a kernel said, in brackets; empty if it was silent."""
+    said.seek(0)
+    lines = said.read().decode(errors="replace").split("\n")
+    return next((f" ({line.strip()})" for line in reversed(lines) if line.strip()), "")
+
+
+def place(error: PapermillExecutionError, executed: Path) -> str:
+    """Return where a notebook failed: the number of the cell, the heading above it, the line."""
+    heading = ""
+    for cell in nbformat.read(executed, as_version=4).cells:
+        if any(output.output_type == "error" for output in cell.get("outputs", [])):
+            break
+        if cell.cell_type == "markdown":
+            heading = next(reversed(re.findall(r"^#+ +(.+)$", cell.source, re.MULTILINE)), heading)
+    found = re.search(r"Cell In\[\d+\], line (\d+)", strip_color("\n".join(error.traceback)))
+    line = f", line {found[1]} ({error.source.splitlines()[int(found[1]) - 1].strip()})" if found else ""
+    return f"cell {error.exec_count}" + f" below {heading!r}" * bool(heading) + line
+
+
 def execute(path: Path, parameters: Mapping[str, object], places: Places) -> Path:
-    """Execute a notebook and return the executed copy, which lies among the outputs.
+    """Execute a notebook by the Python that runs this, and return the executed copy, which lies among the outputs.
 
     Parameters
     ----------
     parameters : mapping of str to object
-        Values for the notebook's cell tagged ``parameters``.
+        Values for the notebook's cell tagged ``parameters``, as JSON has them.
 
     Raises
     ------
     InputError
-        If a cell fails; the executed copy then shows where. If its kernel dies again and again.
+        If a cell fails; the executed copy then shows where. If its kernel does not start, or dies again and again.
     """
     check_parameters(path, parameters)
     executed = places.outputs / "notebooks" / path.name
     executed.parent.mkdir(parents=True, exist_ok=True)
     places.progress.unlink(missing_ok=True)
+    logging.getLogger("papermill").setLevel(logging.CRITICAL)  # what fails comes as a message
     # A second driver of the study may execute the same notebook; papermill wants a notebook's suffix.
     partial = beside(executed).with_suffix(".ipynb")
     try:
-        with progress_bar(places.progress, path.stem):
+        with tempfile.TemporaryFile() as said, progress_bar(places.progress, path.stem):
             for attempt in range(1, ATTEMPTS + 1):
                 try:
                     papermill.execute_notebook(
-                        path,
-                        partial,
+                        literal(path),
+                        literal(partial),
                         dict(parameters),
+                        kernel_name="python3",
+                        language="python",
+                        kernel_manager_class=kernel_manager(said),
+                        start_timeout=START_TIMEOUT,
                         cwd=path.parent,
                         progress_bar=False,
-                        # What fails in a cell comes as a message. All that a kernel logs is that its messages, which
-                        # stay on this machine, are not encrypted, and after Ctrl-C that nobody reads them any more.
-                        extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
                     )
                     break
                 except DeadKernelError as error:
                     if attempt == ATTEMPTS:
-                        raise InputError(f"{path.stem}: its kernel died {ATTEMPTS} times: is memory short?") from error
+                        raise InputError(
+                            f"{path.stem}: its kernel died {ATTEMPTS} times{last_line(said)}: is memory short?"
+                        ) from error
                     print(f"{path.stem}: its kernel died, a new one goes on from the finished runs", file=sys.stderr)
                 except PapermillExecutionError as error:
-                    raise InputError(f"{path.stem}: {error.ename}: {error.evalue} (see {executed})") from error
+                    why = error.evalue if error.ename == "InputError" else f"{error.ename}: {error.evalue}"
+                    raise InputError(f"{path.stem}, {place(error, partial)}: {why} (see {executed})") from error
+                except RuntimeError as error:
+                    raise InputError(
+                        f"{path.stem}: its kernel, {sys.executable}, did not start within {START_TIMEOUT} s"
+                        f"{last_line(said)}: install the environment again (make setup), or start again"
+                    ) from error
+                except OSError as error:
+                    raise InputError(f"{path.stem}: {cause(error)}") from error
     finally:
         if partial.exists():
             partial.replace(executed)

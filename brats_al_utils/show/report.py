@@ -1,6 +1,7 @@
 """Turn a finished study into one static HTML site, which opens from the disk and loads nothing from elsewhere."""
 
 import csv
+import json
 import re
 import shutil
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 
 from brats_al_utils import InputError, __version__
 from brats_al_utils.files import beside, new_folder
-from brats_al_utils.study.places import NUMBERED, Places
+from brats_al_utils.study.places import Places, numbered
 
 STYLE = """
 body{max-width:62rem;margin:0 auto;padding:0 1rem 4rem;font:1rem/1.55 system-ui,sans-serif;color:#1b1f24}
@@ -191,9 +192,31 @@ def page_body(notebook: nbformat.NotebookNode, links: dict[str, str]) -> Markup:
     return Markup(soup)  # noqa: S704 - cleaned above, and the page's policy lets nothing run
 
 
-def copy_exhibits(folder: Path, site: Path, name: str) -> list[Exhibit]:
-    """Copy a folder's figures and tables into the site, under ``name``."""
-    files = {path.name: path for path in sorted(folder.glob("*")) if path.suffix in (".svg", ".csv")}
+def patients_of(places: Places) -> set[str]:
+    """Return the names of the real patients of a study: those of its slice sets, left out and absent ones included."""
+    names: set[str] = set()
+    for path in (places.outputs / "slices").glob("[!.]*/manifest.json"):
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        if not manifest["synthetic"]:
+            with (path.parent / "split.csv").open(newline="", encoding="utf-8") as file:
+                names |= {row["patient_id"] for row in csv.DictReader(file)}
+            names |= {*manifest["left_out"], *manifest["absent"]}
+    return names
+
+
+def hide(site: Path, names: set[str]) -> None:
+    """Take the names of patients out of all that a site says, whichever notebook or error has let one in."""
+    for path in site.rglob("*.*") if names else ():
+        said = text = path.read_text(encoding="utf-8")
+        for name in names:
+            text = text.replace(name, "[patient]")
+        if text != said:
+            path.write_text(text, encoding="utf-8")
+
+
+def copy_exhibits(folder: Path, site: Path, name: str, ends: tuple[str, ...] = (".svg", ".csv")) -> list[Exhibit]:
+    """Copy a folder's figures and tables, or what else ends so, into the site, under ``name``."""
+    files = {path.name: path for path in sorted(folder.glob("*")) if path.suffix in ends}
     for path in files.values():
         (site / name).mkdir(exist_ok=True)
         shutil.copyfile(path, site / name / path.name)
@@ -217,12 +240,14 @@ def captions_of(notebooks: list[Executed]) -> list[str]:
 def write_report(places: Places) -> Path:
     """Write the report of a study among its outputs, in place of an earlier one, and return its index.
 
+    Of real patients it shows images, but no name and no table of single patients.
+
     Raises
     ------
     InputError
         If no notebook was executed, or one of them cannot be read.
     """
-    paths = sorted((places.outputs / "notebooks").glob(NUMBERED))
+    paths = numbered(places.outputs / "notebooks")
     if not paths:
         raise InputError(f"{places.outputs / 'notebooks'}: no executed notebooks: run `brats-al run` first")
     places.make()
@@ -236,7 +261,7 @@ def write_report(places: Places) -> Path:
     report = places.outputs / "report"
     fresh, old = beside(report), beside(report)
     with new_folder(fresh) as site:
-        images = copy_exhibits(places.outputs / "images", site, "images")
+        images = copy_exhibits(places.outputs / "images", site, "images", (".svg",))  # its tables name patients
         index: dict[str, Any] = {
             "title": "Does active learning save labels? A report of brats-al",
             "here": "index.html",
@@ -250,6 +275,7 @@ def write_report(places: Places) -> Path:
         for path, notebook in zip(paths, notebooks, strict=True):
             html = page.render(title=notebook.title, here=notebook.link, body=notebook.body)
             (site / f"{path.stem}.html").write_text(html, encoding="utf-8")
+        hide(site, patients_of(places))
     if report.exists():
         report.rename(old)
     fresh.rename(report)

@@ -1,6 +1,7 @@
 """Where a study reads and writes."""
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,8 +12,8 @@ from brats_al_utils.study.profile import Profile
 ROOT = Path(__file__).resolve().parents[2]
 """The checkout: notebooks, figures and outputs lie here."""
 
-NUMBERED = "[0-9][0-9]_*.ipynb"
-"""The notebooks of a folder; what is half-written beside them begins with a dot."""
+NUMBERED = re.compile(r"[0-9]{2}_[a-z0-9_]+\.ipynb")
+"""How the notebooks are called; a copy of one is not, nor what is half-written: ``01_name-Copy1.ipynb``."""
 
 DATA_VARIABLE = "BRATS_ROOT"
 
@@ -72,6 +73,11 @@ class Places:
     def progress(self) -> Path:
         """The file in which a study says how far it is."""
         return self.outputs / "progress.json"
+
+
+def numbered(folder: Path) -> list[Path]:
+    """Return the notebooks of a folder in order, without the copies that JupyterLab or a file manager makes of them."""
+    return sorted(path for path in folder.glob("*.ipynb") if NUMBERED.fullmatch(path.name))
 
 
 def find_data(profile: Profile, data: str | Path = "") -> Path | None:

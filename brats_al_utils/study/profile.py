@@ -1,10 +1,12 @@
 """The scientific settings of a study, and the three profiles: smoke, demo and paper."""
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, get_args, get_origin, get_type_hints
 
 import numpy as np
+import yaml
 
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.folds import FEWEST_FOLDS
@@ -117,11 +119,14 @@ class Profile:
             },
             **{
                 name: (getattr(self, name) >= 0, "not negative")
-                for name in ("seed", "slice_seed", "split_seed", "phantom_seed", "weight_decay", "momentum")
+                for name in ("seed", "slice_seed", "split_seed", "phantom_seed")
             },
+            "momentum": (0 <= self.momentum < 1, "a number from 0 to below 1"),
+            "weight_decay": (0 <= self.weight_decay < np.inf, "a number that is not negative"),
             "committee_rates": (
-                len(self.committee_rates) > 1 and min(self.committee_rates) > 0,
-                "two or more positive numbers",
+                len(set(self.committee_rates)) == len(self.committee_rates) > 1
+                and all(0 < rate < np.inf for rate in self.committee_rates),
+                "two or more positive numbers, each another: members that are equal never disagree",
             ),
             "labelled_share": (0 < self.labelled_share <= 1, "a share above 0 and up to 1"),
             "folds": (
@@ -132,7 +137,10 @@ class Profile:
             "aggregate": (self.aggregate in AGGREGATES, f"one of {', '.join(AGGREGATES)}"),
             "budget_base": (self.budget_base in BUDGET_BASES, f"one of {', '.join(BUDGET_BASES)}"),
             "hold": (set(self.hold) <= set(SOURCES), f"none or some of {', '.join(SOURCES)}"),
-            "doses": (all(0 <= dose <= 1 for dose in self.doses), "shares from 0 to 1"),
+            "doses": (
+                len(set(self.doses)) == len(self.doses) > 0 and all(0 <= dose <= 1 for dose in self.doses),
+                "one or more shares from 0 to 1, each another",
+            ),
             "learning_rate": (0 < self.learning_rate < np.inf, "a positive number"),
         }
         for name, (good, what) in expected.items():
@@ -150,13 +158,37 @@ class Profile:
         rate = learning_rate or self.learning_rate
         return Settings(epochs, self.batch_size, rate, self.momentum, self.weight_decay, self.arithmetic)
 
+    def labelled_slices(self, training: int) -> int:
+        """Return how many of so many training slices the committee is trained on (section 2.2.4, step 1).
+
+        Raises
+        ------
+        InputError
+            If that is none.
+        """
+        count = round(self.labelled_share * training)
+        if not count:
+            raise InputError(
+                f"labelled_share is {self.labelled_share:g}, which is none of the {training} training slices, expected "
+                f"at least {1 / training:.2g}: the committee is trained on them"
+            )
+        return count
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        """The settings that differ from those of the profile of this name, as JSON has them: a tuple is a list."""
+        usual = asdict(PROFILES[self.name])
+        changed = {name: value for name, value in asdict(self).items() if value != usual[name]}
+        return dict(json.loads(json.dumps(changed)))  # papermill would pass a tuple on as text
+
     def with_settings(self, settings: Mapping[str, object]) -> "Profile":
         """Return the profile with some settings changed.
 
         Parameters
         ----------
         settings : mapping of str to object
-            Values of the field's type, or text that says one: ``{"epochs": 6}``, ``{"learning_rate": "1e-4"}``.
+            Values of the field's type, or text that says one: ``{"epochs": 6}``, ``{"learning_rate": "1e-4"}``,
+            ``{"doses": "0, 0.2"}``.
 
         Raises
         ------
@@ -201,12 +233,15 @@ PROFILES = {
 
 def parse(name: str, value: object, kind: Any) -> Any:
     """Return a setting's value in its type, from that type or from text (YAML reads ``1e-4`` as text)."""
-    wrong = InputError(f"{name} is {value!r}, expected {getattr(kind, '__name__', kind)}")
-    if get_origin(kind) is tuple:
-        parts = [part for part in value.split(",") if part] if isinstance(value, str) else value
+    several = get_origin(kind) is tuple
+    of = get_args(kind)[0] if several else kind
+    wrong = InputError(f"{name} is {value!r}, expected {of.__name__}{', or several with commas between' * several}")
+    if several:
+        # Text may be what Python or YAML would write: (0.0, 0.2), ['t1', 't2', 'flair'].
+        parts = [part for part in value.strip(" ()[]").split(",") if part] if isinstance(value, str) else value
         if not isinstance(parts, list | tuple):
             raise wrong
-        return tuple(parse(name, part, get_args(kind)[0]) for part in parts)
+        return tuple(parse(name, part.strip(" '\"") if isinstance(part, str) else part, of) for part in parts)
     if isinstance(value, str) and kind is bool:
         if value.lower() not in ("true", "false"):
             raise wrong
@@ -223,8 +258,31 @@ def parse(name: str, value: object, kind: Any) -> Any:
     return value
 
 
-def profile_of(name: str, settings: Mapping[str, object] | None = None) -> Profile:
-    """Return a profile by name, with some settings changed."""
+def mapping_of(settings: Mapping[str, object] | str) -> Mapping[str, object]:
+    """Return settings as a mapping; as text they are JSON or YAML, as `papermill -p settings` passes them on.
+
+    Raises
+    ------
+    InputError
+        If they are neither.
+    """
+    try:
+        found = yaml.safe_load(settings) or {} if isinstance(settings, str) else settings
+    except yaml.YAMLError:
+        found = settings
+    if not isinstance(found, Mapping):
+        raise InputError(f'settings is {settings!r}, expected names with values, as in {{"epochs": 6}}')
+    return found
+
+
+def profile_of(name: str, settings: Mapping[str, object] | str | None = None) -> Profile:
+    """Return a profile by name, with some settings changed.
+
+    Raises
+    ------
+    InputError
+        If there is no such profile, or a setting cannot be used.
+    """
     if name not in PROFILES:
         raise InputError(f"profile is {name!r}, expected one of {', '.join(PROFILES)}")
-    return PROFILES[name].with_settings(settings or {})
+    return PROFILES[name].with_settings(mapping_of(settings or {}))

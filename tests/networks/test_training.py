@@ -86,6 +86,71 @@ def test_one_step_by_hand(images: Images) -> None:
     assert history.train_loss[0] == pytest.approx(loss.item(), rel=1e-6)
 
 
+def test_two_steps_by_hand(images: Images, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second step also goes on as the first did, by the momentum's share (section 3.1: 0.8)."""
+    linear = nn.Linear(48, 2)
+    network = nn.Sequential(nn.AdaptiveAvgPool2d(4), nn.Flatten(), linear)
+    ids, weight, bias = torch.from_numpy(TRAINING), linear.weight.detach().clone(), linear.bias.detach().clone()
+    steps = [torch.zeros_like(weight), torch.zeros_like(bias)]
+    inputs = nn.Sequential(*list(network)[:-1])(images.batch(ids))
+    for _ in range(2):
+        at = [weight.clone().requires_grad_(), bias.clone().requires_grad_()]
+        loss = cross_entropy(inputs @ at[0].T + at[1], images.labels[ids])
+        gradients = torch.autograd.grad(loss, at)
+        pulls = [gradient + 0.01 * value.detach() for gradient, value in zip(gradients, at, strict=True)]
+        steps = [0.8 * step + pull for step, pull in zip(steps, pulls, strict=True)]
+        weight, bias = weight - 0.1 * steps[0], bias - 0.1 * steps[1]
+    rising = iter([0.6, 0.7])
+    monkeypatch.setattr(training_module, "auc", lambda *_: next(rising))  # the second epoch is kept
+    finetune(network, images, TRAINING, VALIDATION, Settings(2, 12, 0.1, 0.8, 0.01), seed=0)
+    torch.testing.assert_close(linear.weight.detach(), weight)
+
+
+def test_every_epoch_has_another_order(images: Images, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    batch = Images.batch
+
+    def record(self: Images, ids: torch.Tensor) -> torch.Tensor:
+        seen.extend(ids.tolist())
+        return batch(self, ids)
+
+    monkeypatch.setattr(Images, "batch", record)
+    monkeypatch.setattr(training_module, "predict", lambda *_: np.linspace(0, 1, len(VALIDATION)))
+    orders = {}
+    for seed in (0, 1):
+        seen.clear()
+        finetune(small(), images, TRAINING, VALIDATION, SETTINGS, seed)
+        orders[seed] = [seen[start : start + 12] for start in (0, 12, 24)]
+        assert len(seen) == 36
+        assert all(sorted(order) == TRAINING.tolist() != order for order in orders[seed])
+    assert len({tuple(order) for order in orders[0] + orders[1]}) == 6
+
+
+@pytest.mark.parametrize("epochs", [1, 3])
+def test_a_training_that_diverges_says_so(images: Images, epochs: int) -> None:
+    """With one step in all, only the predictions are no numbers; with more, the loss is none either."""
+    settings = Settings(epochs, 12, 1e38, 0.8, 0.0)
+    words = f"the training diverged in epoch 1 of {epochs}: .*learning rate 1e\\+38 .*lower learning_rate"
+    with pytest.raises(InputError, match=words):
+        finetune(build("scratch", 0), images, TRAINING, VALIDATION, settings, seed=0)
+
+
+def test_a_loss_that_is_no_number_is_seen_where_no_epoch_is_evaluated(
+    images: Images, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After an AUC of 1 only the loss tells."""
+    network = small()
+    monkeypatch.setattr(training_module, "auc", lambda *_: 1.0)
+
+    def spoil(epoch: int) -> None:
+        with torch.no_grad():
+            for weight in network.parameters():
+                weight.fill_(float("nan"))
+
+    with pytest.raises(InputError, match="the training diverged in epoch 2 of 3"):
+        finetune(network, images, TRAINING, VALIDATION, SETTINGS, 0, spoil)
+
+
 @pytest.mark.parametrize(
     ("scores", "kept"), [([0.6, 0.9, 0.9, 0.7], 2), ([0.4, 0.3, 0.2, 0.1], 1), ([0.0, 0.0, 0.0, 0.1], 4)]
 )

@@ -1,6 +1,7 @@
 """The report of a study: a small one with hostile contents, read as files and opened in a browser."""
 
 import base64
+import json
 import re
 import shutil
 from pathlib import Path
@@ -208,3 +209,23 @@ def test_every_page_opens_from_the_disk_in_a_browser(places: Places, browser: we
         browser.execute_script("document.querySelectorAll('details').forEach(each => each.open = true)")
         assert browser.execute_script("return document.documentElement.scrollWidth") == 390, path.name
     assert images == 4
+
+
+@pytest.mark.parametrize("synthetic", [False, True])
+def test_the_names_of_real_patients_are_taken_out(places: Places, synthetic: bool) -> None:
+    """Whoever let one in: a table, a notebook's output, the message of a cell that failed, a patient left out."""
+    names = ["Brats18_SITE0_4711308_1", "Brats18_SITE0_4711309_1", "Brats18_SITE0_4711310_1"]
+    slices = places.outputs / "slices" / "imbalanced-0123"
+    slices.mkdir(parents=True)
+    manifest = {"synthetic": synthetic, "left_out": {names[1]: ["no t2"]}, "absent": [names[2]]}
+    (slices / "manifest.json").write_text(json.dumps(manifest))
+    (slices / "split.csv").write_text(f"patient_id,part\n{names[0]},test\n")
+    (places.figures / "table2.csv").write_text(f"patient_id,auc\n{names[0]},0.91\n")
+    (places.outputs / "images" / "slices.csv").write_text(f"patient_id,z\n{names[0]},9\n")
+    write(notebook("Third", code({"text/markdown": " ".join(names)})), places.outputs / "notebooks" / "03_third.ipynb")
+    site = contents(write_report(places).parent)
+    everything = b"".join(site.values())
+    assert [name.encode() in everything for name in names] == [synthetic] * 3
+    assert (b"[patient]" in everything) is not synthetic
+    assert "images/slices.csv" not in site
+    assert "images/slices.svg" in site

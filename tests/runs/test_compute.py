@@ -1,0 +1,74 @@
+"""A run is computed as it says: its start, its seeds, what is frozen, and the normalisation of its own start."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+from brats_al_utils.cohorts.slices import SliceSet
+from brats_al_utils.networks.network import normalisation
+from brats_al_utils.networks.training import Images, Settings, finetune
+from brats_al_utils.runs import run as run_module
+from brats_al_utils.runs.run import Run, compute
+
+RUN = Run(
+    "f" * 64,
+    tuple(range(8)),
+    tuple(range(8, 12)),
+    tuple(range(12, 16)),
+    (),
+    "imagenet-trunk",
+    False,
+    Settings(epochs=2, batch_size=4, learning_rate=0.01, momentum=0.8, weight_decay=0.0),
+    weights_seed=1,
+    order_seed=2,
+)
+
+
+@pytest.fixture
+def slices() -> SliceSet:
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (16, 3, 8, 8), dtype=np.uint8)
+    table = pd.DataFrame({"patient_id": [f"p{number}" for number in range(16)], "label": np.arange(16) % 2})
+    return SliceSet(Path(), {"fingerprint": RUN.data}, table, pixels, np.empty(0))
+
+
+def small(start: str, seed: int, freeze: bool = False, network: str = "alexnet") -> nn.Module:
+    """Build a network of one convolution in place of AlexNet: its weights follow from the seed, and can be frozen."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        built = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(16, 2))
+    built[0].requires_grad_(not freeze)
+    return built
+
+
+@pytest.fixture(autouse=True)
+def small_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_module, "build", small)
+
+
+def by_hand(run: Run, slices: SliceSet) -> tuple[np.ndarray[Any, Any], nn.Module]:
+    """Return the losses of a run's training, and the trained network."""
+    network = small(run.start, run.weights_seed, run.freeze)
+    images = Images.load(slices.pixels, slices.table["label"].to_numpy(), normalisation(run.start), torch.device("cpu"))
+    history = finetune(network, images, run.ids("training"), run.ids("validation"), run.settings, run.order_seed)
+    return history.train_loss, network
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{}, {"weights_seed": 7}, {"order_seed": 7}, {"freeze": True}, {"start": "scratch"}],
+    ids=["as it is", "other weights", "another order", "frozen", "another start"],
+)
+def test_a_run_is_computed_as_it_says(change: dict[str, Any], slices: SliceSet) -> None:
+    """To the bit as by hand, and otherwise than the run without the change."""
+    run = replace(RUN, **change)
+    found = compute(run, slices, torch.device("cpu")).arrays["train_loss"]
+    np.testing.assert_array_equal(found, by_hand(run, slices)[0])
+    if change:
+        assert (found != by_hand(RUN, slices)[0]).all()

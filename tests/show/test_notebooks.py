@@ -1,0 +1,215 @@
+"""Notebooks are executed by this Python, with every setting as it was given; what fails says where."""
+
+import json
+import os
+import sys
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import papermill
+import pytest
+from conftest import brats_al
+from papermill.cli import papermill as papermill_command
+
+from brats_al_utils import InputError
+from brats_al_utils.show import notebooks
+from brats_al_utils.study.places import ROOT, Places
+from brats_al_utils.study.profile import PROFILES, Profile, profile_of
+
+OTHER: dict[str, Any] = {
+    "patients": 14,
+    "spacing": 1,
+    "phantom_seed": 3,
+    "per_patient": 5,
+    "min_tumour_mm2": 20.0,
+    "channels": ("flair", "t1ce", "t2"),
+    "intensity": "zscore",
+    "image_size": 72,
+    "slice_seed": 4,
+    "split_seed": 5,
+    "network": "resnet18",
+    "start": "scratch",
+    "freeze": True,
+    "epochs": 3,
+    "scratch_epochs": 4,
+    "batch_size": 8,
+    "learning_rate": 1e-05,
+    "momentum": 0.7,
+    "weight_decay": 1e-05,
+    "arithmetic": "bfloat16",
+    "committee_rates": (0.002, 1e-05),
+    "labelled_share": 0.4,
+    "pairs": "forward",
+    "aggregate": "mean",
+    "budget_base": "paper",
+    "doses": (0.0, 0.2),
+    "n_runs": 3,
+    "hold": ("weights", "batch order"),
+    "seed": 6,
+}
+"""Another value of every setting than smoke's; all together make a study."""
+
+PRINTS = "from brats_al_utils.study.profile import profile_of\nprint(repr(profile_of(profile, settings)))"
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> Places:
+    found = Places.of("smoke", tmp_path / "out {of} brats")
+    found.make()
+    return found
+
+
+def write(path: Path, *code: str) -> Path:
+    """Write a notebook with the parameters of the real ones, and some cells."""
+    real = nbformat.read(notebooks.find(["00"])[0], as_version=4)
+    (parameters,) = (cell for cell in real.cells if "parameters" in cell.metadata.get("tags", []))
+    real.cells = [parameters]
+    for source in code:
+        markdown = source.startswith("#")
+        real.cells.append(nbformat.v4.new_markdown_cell(source) if markdown else nbformat.v4.new_code_cell(source))
+    nbformat.write(real, path)
+    return path
+
+
+def printed(path: Path) -> str:
+    return str(nbformat.read(path, as_version=4).cells[-1].outputs[0].text).strip()
+
+
+def prepared(path: Path) -> Profile:
+    """Return the profile that a notebook has, once its own parameters and those that papermill wrote are there."""
+    found: dict[str, Any] = {}
+    for cell in nbformat.read(path, as_version=4).cells[:2]:
+        exec(cell.source, found)
+    return profile_of(found["profile"], found["settings"])
+
+
+def test_every_setting_has_another_value() -> None:
+    assert list(OTHER) == [field.name for field in fields(Profile) if field.name != "name"]
+    assert all(value != getattr(PROFILES["smoke"], name) for name, value in OTHER.items())
+
+
+@pytest.mark.parametrize("name", OTHER)
+def test_every_setting_reaches_a_notebook(name: str, tmp_path: Path) -> None:
+    """As `run --set` passes it on, as `papermill -p settings` does and as `papermill -y`: by the cells it writes."""
+    changed = {name: OTHER[name]} | ({"start": "scratch"} if name == "network" else {})
+    texts = {key: ",".join(map(str, value)) if isinstance(value, tuple) else value for key, value in changed.items()}
+    expected = replace(PROFILES["smoke"], **changed)
+    chosen = profile_of("smoke", {key: str(text) for key, text in texts.items()})
+    assert chosen == expected
+    plain = json.dumps(chosen.changes)
+    source, target = write(tmp_path / "00_prints.ipynb", PRINTS), tmp_path / "prepared.ipynb"
+    papermill.execute_notebook(source, target, {"profile": "smoke", "settings": chosen.changes}, prepare_only=True)
+    assert prepared(target) == expected
+    for options in (
+        ["-p", "settings", plain],
+        ["-p", "settings", str(texts)],
+        ["-p", "settings", str(chosen.changes)],
+        ["-y", f"settings: {plain}"],
+        ["-y", f"settings: {texts}"],
+    ):
+        target.unlink()
+        command = [str(source), str(target), "-p", "profile", "smoke", "--prepare-only", *options]
+        papermill_command(command, standalone_mode=False)
+        assert prepared(target) == expected, options
+
+
+def test_every_setting_at_once_in_a_kernel(tmp_path: Path, places: Places) -> None:
+    """In a folder with braces, which papermill takes for fields to fill in."""
+    chosen = profile_of("smoke", OTHER)
+    parameters = {"profile": "smoke", "settings": chosen.changes}
+    executed = notebooks.execute(write(tmp_path / "00_prints.ipynb", PRINTS), parameters, places)
+    assert printed(executed) == repr(chosen)
+
+
+@pytest.mark.slow
+def test_every_setting_at_once_through_a_run(tmp_path: Path) -> None:
+    pairs = [
+        f"{name}={','.join(map(str, value)) if isinstance(value, tuple) else value}" for name, value in OTHER.items()
+    ]
+    arguments = [word for pair in pairs for word in ("--set", pair)]
+    brats_al("run", "--profile", "smoke", "--only", "00", "--out", str(tmp_path / "out"), *arguments)
+    executed = nbformat.read(tmp_path / "out" / "outputs" / "notebooks" / "00_cohort.ipynb", as_version=4)
+    assert executed.metadata.papermill.parameters.settings == profile_of("smoke", OTHER).changes
+    assert "70 slices of 72 pixels a side" in str(executed)
+
+
+def test_the_kernel_is_this_python(tmp_path: Path, places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jupyter finds a kernel of another Python first, and another checkout is installed there; neither is used."""
+    kernel = tmp_path / "jupyter" / "kernels" / "python3"
+    kernel.mkdir(parents=True)
+    (kernel / "kernel.json").write_text('{"argv": ["/bin/false", "{connection_file}"], "display_name": "other"}')
+    (tmp_path / "checkout" / "brats_al_utils").mkdir(parents=True)
+    (tmp_path / "checkout" / "brats_al_utils" / "__init__.py").write_text("")
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "checkout") + os.pathsep + os.environ.get("PYTHONPATH", ""))
+    source = write(
+        tmp_path / "00_prints.ipynb", "import sys, brats_al_utils\nprint(sys.executable, brats_al_utils.__file__)"
+    )
+    executed = notebooks.execute(source, {}, places)
+    assert printed(executed) == f"{sys.executable} {ROOT / 'brats_al_utils' / '__init__.py'}"
+
+
+@pytest.mark.parametrize(
+    ("script", "patience", "words"),
+    [
+        ("echo 'No module named ipykernel' >&2; exit 1", 60, r"\(No module named ipykernel\)"),
+        ("exec sleep 60", 1, "within 1 s"),
+    ],
+    ids=["cannot", "late"],
+)
+def test_a_kernel_that_does_not_start_is_one_message(
+    script: str,
+    patience: int,
+    words: str,
+    tmp_path: Path,
+    places: Places,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\n{script}\n")
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+    monkeypatch.setattr(notebooks, "START_TIMEOUT", patience)
+    source = write(tmp_path / "00_prints.ipynb", PRINTS)
+    with pytest.raises(
+        InputError, match=f"00_prints: its kernel, {python}, did not start.*{words}.*make setup"
+    ) as caught:
+        notebooks.execute(source, {}, places)
+    assert "\n" not in str(caught.value)
+    assert capfd.readouterr().err == ""
+
+
+def test_an_error_in_a_cell_says_where(tmp_path: Path, places: Places) -> None:
+    failing = "def twice(x):\n    return 2 * x\n\nlimit = twice(missing)"
+    source = write(tmp_path / "00_fails.ipynb", "# Title\n\n## Figure 3", failing, "## Later")
+    with pytest.raises(InputError) as caught:
+        notebooks.execute(source, {}, places)
+    executed = places.outputs / "notebooks" / "00_fails.ipynb"
+    assert str(caught.value) == (
+        "00_fails, cell 2 below 'Figure 3', line 4 (limit = twice(missing)): "
+        f"NameError: name 'missing' is not defined (see {executed})"
+    )
+    assert executed.exists()
+
+
+def test_what_the_user_can_mend_is_said_without_the_error_s_name(tmp_path: Path, places: Places) -> None:
+    failing = "from brats_al_utils import InputError\nraise InputError('2 runs are missing:\\none\\nother')"
+    with pytest.raises(InputError, match=r"00_fails, cell 2, line 2 .*: 2 runs are missing:\none\nother \(see "):
+        notebooks.execute(write(tmp_path / "00_fails.ipynb", failing), {}, places)
+
+
+def test_copies_are_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notebooks, "FOLDER", tmp_path)
+    names = ["00_cohort", "01_transfer_vs_scratch", "07_beyond_the_paper"]
+    copies = ["{}-Copy1", "{} copy", "{} (1)", "{} - Copy", "{}-checkpoint", ".{}.12345678.partial", "{}.ipynb"]
+    for name in names:
+        for pattern in ["{}", *copies]:
+            (tmp_path / f"{pattern.format(name)}.ipynb").touch()
+    (tmp_path / "Untitled.ipynb").touch()
+    assert [path.stem for path in notebooks.find()] == names
+    assert [path.stem for path in notebooks.find(["01"])] == names[1:2]
+    with pytest.raises(InputError, match="no notebook '01_transfer_vs_scratch-Copy1', expected one of 00_cohort, 01"):
+        notebooks.find(["01_transfer_vs_scratch-Copy1"])

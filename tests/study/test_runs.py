@@ -1,0 +1,65 @@
+"""What decides a run is what its study says: each source's seed, each member's rate, the start and what is frozen."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from brats_al_utils.networks.training import Settings
+from brats_al_utils.queries.selection import Question
+from brats_al_utils.runs.run import Run
+from brats_al_utils.study.plan import planned
+from brats_al_utils.study.profile import PROFILES, SOURCES, profile_of
+from brats_al_utils.study.selections import choosers, labelled, run_of
+from brats_al_utils.study.study import Study
+
+SETTINGS = Settings(1, 16, 0.001, 0.8, 0.0)
+
+
+def study(**settings: Any) -> Study:
+    return planned(profile_of("smoke", settings))
+
+
+def runs(of: Study, start: str = "imagenet-trunk", **more: Any) -> list[Run]:
+    """Return the run of each number on the same slices."""
+    return [run_of(of, "imbalanced", number, np.arange(4), start, SETTINGS, **more) for number in range(3)]
+
+
+def test_the_members_of_a_committee_differ_in_nothing_but_their_rate() -> None:
+    rates = (0.004, 0.002, 0.001)
+    members = choosers(study(committee_rates=rates), "imbalanced", 0, Question((0, 1), None, True))
+    assert tuple(run.settings.learning_rate for run in members) == rates
+    others = [{**vars(run), "settings": None} for run in members]
+    assert all({**other, "key": None} == {**others[0], "key": None} for other in others)
+
+
+@pytest.mark.parametrize("held", SOURCES)
+def test_a_source_of_chance_that_is_held_keeps_its_first_seed_and_the_others_go_on(held: str) -> None:
+    of = study(hold=[held], n_runs=3)
+    for source in SOURCES:
+        assert len({of.seed(number, source) for number in range(3)}) == (1 if source == held else 3)
+        assert of.seed(0, source) == study().seed(0, source)
+    assert len({of.seed(0, source) for source in SOURCES}) == len(SOURCES), "each has a seed of its own"
+    found = runs(of)
+    assert len({run.weights_seed for run in found}) == (1 if held == "weights" else 3)
+    assert len({run.order_seed for run in found}) == (1 if held == "batch order" else 3)
+    subsets = {tuple(labelled(of, "imbalanced", number)) for number in range(3)}
+    assert len(subsets) == (1 if held == "labelled subset" else 3)
+
+
+def test_another_seed_of_the_profile_moves_every_run() -> None:
+    first, second = runs(study()), runs(study(seed=1))
+    assert [run.weights_seed for run in first[1:]] == [run.weights_seed for run in second[:2]]
+    assert [run.order_seed for run in first[1:]] == [run.order_seed for run in second[:2]]
+    assert first[0].weights_seed not in [run.weights_seed for run in second]
+
+
+@pytest.mark.parametrize("of_the_profile", [False, True])
+@pytest.mark.parametrize("of_the_arm", [False, True])
+def test_what_is_frozen(of_the_profile: bool, of_the_arm: bool) -> None:
+    """What is random is never frozen."""
+    of = study(freeze=of_the_profile)
+    assert {run.freeze for run in runs(of, freeze=of_the_arm)} == {of_the_profile or of_the_arm}
+    assert {run.freeze for run in runs(of, "scratch", freeze=of_the_arm)} == {False}
+    assert {run.start for run in runs(of)} == {"imagenet-trunk"}
+    assert PROFILES["paper"].freeze is False

@@ -1,0 +1,80 @@
+"""The command line on machines as they are: home folders, terminals, disks and permissions."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import brats_al, write_case
+
+from brats_al_utils import InputError
+from brats_al_utils import __main__ as command_line
+
+
+@pytest.fixture
+def at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_tilde_within_an_option_is_the_home_folder(at_home: Path, tiny_cohort: Path) -> None:
+    """As no shell does it after an equals sign; in every argument and option that is a path."""
+    settings = ("--profile=smoke", "--set=start=scratch")
+    command_line.app(["cohort", "~/release"], standalone_mode=False)
+    command_line.app(["prepare", "~/release", *settings, "--out=~/slices"], standalone_mode=False)
+    assert (at_home / "slices" / "manifest.json").is_file()
+    for words in (
+        ["phantom", "~/release"],
+        ["status", "--profile=smoke", "--out=~/out"],
+        ["report", "--profile=smoke", "--out=~/out"],
+        ["run", *settings, "--data=~/none", "--out=~/out"],
+        ["run", *settings, "--data=~/release", "--out=~/slices/manifest.json"],
+    ):
+        place = re.search("~/([^ ]+)$|--data=~/(none)", " ".join(words))
+        assert place
+        with pytest.raises(
+            (InputError, NotADirectoryError, FileExistsError), match=f"{at_home}/{place[1] or place[2]}"
+        ):
+            command_line.app(words, standalone_mode=False)
+    assert not (at_home / "~").exists()
+
+
+def test_a_tilde_of_nobody(tmp_path: Path) -> None:
+    printed = brats_al("cohort", "~nobody-of-that-name/x", expect=2)
+    assert "~nobody-of-that-name/x: no home folder of that name" in printed
+
+
+@pytest.mark.parametrize("letters", [{"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C", "PYTHONUTF8": "0"}])
+def test_what_a_terminal_cannot_show_is_replaced(letters: dict[str, str], tmp_path: Path) -> None:
+    folder = tmp_path / "Jürgen 脳"
+    write_case(folder / "HGG" / "Brats18_SITE0_0_1", 0)
+    write_case(folder / "LGG" / "Brats18_SITE0_1_1", 1)
+    for words, status in ((("cohort", str(folder)), 0), (("cohort", str(folder / "none")), 1)):
+        command = [sys.executable, "-m", "brats_al_utils", *words]
+        done = subprocess.run(command, capture_output=True, env=os.environ | {"PYTHONCOERCECLOCALE": "0"} | letters)
+        assert done.returncode == status, done.stderr
+        assert re.search(rb"J\?+rgen \?", done.stdout + done.stderr)
+        assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(28, "No space left on device", "/a/file"), "/a/file: No space left on device: free some disk space"),
+        (PermissionError(13, "Permission denied", "/a/file"), "/a/file: Permission denied: fix its permissions"),
+    ],
+)
+def test_an_error_of_the_system_ends_in_its_cause(
+    error: OSError, words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails() -> None:
+        raise error
+
+    monkeypatch.setattr(command_line, "app", fails)
+    with pytest.raises(SystemExit) as end:
+        command_line.main()
+    assert end.value.code == 1
+    assert capsys.readouterr().err == f"error: {words}\n"
