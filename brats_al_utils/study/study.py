@@ -14,8 +14,11 @@ import pandas as pd
 from filelock import FileLock
 
 from brats_al_utils import InputError
-from brats_al_utils.cohorts.brats import FILES, PARTS, TRUTH_FILE, Cohort, find_root, read_cohort
+from brats_al_utils.cohorts.brats import find_root, read_cohort
+from brats_al_utils.cohorts.cohort import TRUTH_FILE, Cohort
 from brats_al_utils.cohorts.slices import SliceRule, SliceSet, open_slices, prepare
+from brats_al_utils.cohorts.split import PARTS
+from brats_al_utils.cohorts.volumes import FILES
 from brats_al_utils.files import write_file
 from brats_al_utils.findings.statistics import UNITS, by_unit
 from brats_al_utils.networks.network import START_NAMES, initial_state
