@@ -11,8 +11,9 @@ from typing import TypeVar
 
 import pandas as pd
 
+from brats_al_utils.cohorts.checks import each_volume
 from brats_al_utils.cohorts.split import too_few
-from brats_al_utils.cohorts.volumes import FILES, each_volume
+from brats_al_utils.cohorts.volumes import FILES
 from brats_al_utils.progress import Track, untracked
 
 TRUTH_FILE = "phantom_truth.csv"

@@ -18,9 +18,10 @@ from threadpoolctl import threadpool_limits
 from torch.nn.functional import interpolate
 
 from brats_al_utils import InputError
+from brats_al_utils.cohorts.checks import each_volume, tumour_areas
 from brats_al_utils.cohorts.cohort import Cohort, case_files, each_case
 from brats_al_utils.cohorts.split import GRADES, PARTS, check_split, split_patients, too_few
-from brats_al_utils.cohorts.volumes import SEGMENTATION, SEQUENCES, Volume, each_volume, tumour_areas
+from brats_al_utils.cohorts.volumes import SEGMENTATION, SEQUENCES, Volume
 from brats_al_utils.files import new_folder
 from brats_al_utils.memory import keep_freed_memory
 from brats_al_utils.progress import Track, untracked

@@ -14,8 +14,9 @@ import pandas as pd
 from filelock import FileLock
 
 from brats_al_utils import InputError
-from brats_al_utils.cohorts.brats import find_root, read_cohort
+from brats_al_utils.cohorts.brats import read_cohort
 from brats_al_utils.cohorts.cohort import TRUTH_FILE, Cohort
+from brats_al_utils.cohorts.layout import find_root
 from brats_al_utils.cohorts.slices import SliceRule, SliceSet, open_slices, prepare
 from brats_al_utils.cohorts.split import PARTS
 from brats_al_utils.cohorts.volumes import FILES

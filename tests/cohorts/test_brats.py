@@ -83,7 +83,7 @@ def test_no_patient_found_says_what_was_looked_for(tmp_path: Path) -> None:
 def test_several_releases_side_by_side(tmp_path: Path) -> None:
     for release in ("2018", "2019"):
         write_case(tmp_path / release / "HGG" / "Brats18_SITE0_0_1", 0)
-    with pytest.raises(InputError, match="several releases \\(2018, 2019\\), expected one: name one"):
+    with pytest.raises(InputError, match="several releases \\(.*/2018, .*/2019\\), expected one: name one"):
         read_cohort(tmp_path)
 
 
@@ -261,7 +261,7 @@ def test_folders_that_cannot_be_opened() -> None:
             (root / "LGG").chmod(0)
             if owner == 0:
                 os.seteuid(65534)
-            with pytest.raises(InputError, match="no patient found|LGG: cannot be opened"):
+            with pytest.raises(InputError, match="LGG: cannot be opened \\(Permission denied\\): fix its permissions"):
                 read_cohort(root)
         finally:
             os.seteuid(owner)
@@ -309,8 +309,8 @@ def test_releases_without_grades(tmp_path: Path, name: str, level: str) -> None:
     with pytest.raises(InputError) as refused:
         read_cohort(tmp_path)
     assert str(refused.value) == (
-        f"{tmp_path}: no patient found; {tmp_path / level / name} is of BraTS 2021 or later, and these releases give no "
-        "grades, expected HGG or LGG for each patient: name the folder of a release of 2017 to 2020"
+        f"{tmp_path}: no patient found; {tmp_path / level / name} is of BraTS 2021 or later, and these releases give "
+        "no grades, expected HGG or LGG for each patient: name the folder of a release of 2017 to 2020"
     )
 
 
@@ -333,9 +333,9 @@ def test_a_subset_of_links(tiny_cohort: Path, tmp_path: Path, depth: int) -> Non
     assert len(cohort.problems) == 7
     first = {1: "HGG", 2: CASE, 3: f"{CASE}/Brats18_SITE0_0_1_t1.nii.gz"}[depth]
     assert cohort.messages == [
-        f"{subset}: symbolic links that lead out of the release are not followed (7 patients; {subset / first} leads to "
-        f"{tiny_cohort / first}): allow them with --follow-links (in Python follow_links=True), or put copies in their "
-        "place"
+        f"{subset}: symbolic links that lead out of the release are not followed (7 patients; {subset / first} leads "
+        f"to {tiny_cohort / first}): allow them with --follow-links (in Python follow_links=True), or put copies "
+        "in their place"
     ]
     printed = brats_al("cohort", str(subset), expect=1)
     assert printed.count("--follow-links") == 1
@@ -371,7 +371,7 @@ MAPPING = "Grade,BraTS_2017_subject_ID,BraTS_2018_subject_ID,TCGA_TCIA_subject_I
         ("HGG/Brats18_CBICA_AAB_1", "HGG/Brats18_CBICA_AAB_2", ""),
         ("HGG/Brats18_CBICA_AAB_1", "LGG/BraTS19_CBICA_AAB_1", ""),
         ("HGG/Brats17_TCIA_425_1", "HGG/Brats18_TCIA01_425_1", ""),
-        ("HGG/Brats18_CBICA_AAB_1", "HGG/Brats18_CBICA_AAB_1/../../hgg/Brats18_CBICA_AAB_1", ""),
+        ("HGG/Brats18_CBICA_AAB_1", "hgg/Brats18_CBICA_AAB_1", ""),
         ("HGG/Brats17_X_1_1", "HGG/BraTS19_Y_9_1", "HGG,Brats17_X_1_1,NA,NA,BraTS19_Y_9_1\n"),
         ("HGG/BraTS20_Training_001", "HGG/Brats18_X_1_3", "HGG,Brats17_X_1_1,NA,BraTS20_Training_001,NA\n"),
         ("HGG/Brats17_X_1_1", "HGG/Brats18_Y_1_1", "HGG,Brats17_X_1_1,NA,TCGA-1,NA\nHGG,NA,Brats18_Y_1_1,TCGA-1,NA\n"),
@@ -381,9 +381,7 @@ MAPPING = "Grade,BraTS_2017_subject_ID,BraTS_2018_subject_ID,TCGA_TCIA_subject_I
 def test_a_patient_found_twice_is_not_used(tiny_cohort: Path, one: str, other: str, mapping: str) -> None:
     """Nor is it counted as two, and the others are used; with a mapping or without."""
     for number, place in enumerate((one, other)):
-        write_case(
-            (tiny_cohort / place).resolve() if ".." not in place else tiny_cohort / place.split("../")[-1], number
-        )
+        write_case(tiny_cohort / place, number)
     if mapping:
         (tiny_cohort / "name_mapping.csv").write_text(MAPPING + mapping)
     cohort = check_cohort(read_cohort(tiny_cohort))

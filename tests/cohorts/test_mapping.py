@@ -84,7 +84,7 @@ def test_the_mapping_of_2019_has_335_patients(real_cases: Path) -> None:
     mapping = read_mapping(path)
     assert mapping is not None
     seen: dict[str, int] = {}
-    for number, row in mapping.iterrows():
+    for number, (_, row) in enumerate(mapping.iterrows()):
         names = {name for name in row.filter(regex="^BraTS_") if name != "NA"}
         (key,) = set().union(*(identities(name, mapping.iloc[:0]) for name in names))
         assert seen.setdefault(key, number) == number
