@@ -7,9 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import brats_al, write_case
+from conftest import write_case
+from typer.testing import CliRunner
 
 from brats_al_utils import InputError
+from brats_al_utils.__main__ import app
 from brats_al_utils.cohorts.brats import read_cohort
 from brats_al_utils.cohorts.cohort import check_cohort
 from brats_al_utils.cohorts.slices import SliceRule, prepare
@@ -99,8 +101,7 @@ def test_the_segmentation_of_patient_355(tmp_path: Path) -> None:
     assert cohort.notes == (
         f"{case}/W39_1998.09.19_Segm.nii: taken for BraTS20_Training_355_seg.nii (as the release calls it)",
     )
-    printed = brats_al("cohort", str(tmp_path), expect=1)  # for want of patients
-    assert f"note: {cohort.notes[0]}" in printed
+    assert f"note: {cohort.notes[0]}" in CliRunner().invoke(app, ["cohort", str(tmp_path)]).stdout
 
 
 CASE = "HGG/Brats18_SITE0_0_1"
@@ -337,20 +338,23 @@ def test_a_subset_of_links(tiny_cohort: Path, tmp_path: Path, depth: int) -> Non
         f"to {tiny_cohort / first}): allow them with --follow-links (in Python follow_links=True), or put copies "
         "in their place"
     ]
-    printed = brats_al("cohort", str(subset), expect=1)
-    assert printed.count("--follow-links") == 1
-    assert not check_cohort(read_cohort(subset, follow_links=True)).problems
     assert prepare(read_cohort(subset, follow_links=True), rule, tmp_path / "linked").fingerprint == expected
-    assert "7 usable patients" in brats_al("cohort", str(subset), "--follow-links")
 
 
-def test_prepare_follows_links(tiny_cohort: Path, tmp_path: Path) -> None:
-    linked_subset(tiny_cohort, tmp_path / "subset", 3)
+def test_the_option_that_follows_links(tiny_cohort: Path, tmp_path: Path) -> None:
+    """Of both verbs; to links of links as well."""
+    subset = tmp_path / "subset"
+    linked_subset(tiny_cohort, subset, 3)
     shutil.move(tiny_cohort / "HGG", tmp_path / "HGG elsewhere")
     (tiny_cohort / "HGG").symlink_to(tmp_path / "HGG elsewhere")
-    command = ("prepare", str(tmp_path / "subset"), "--profile", "smoke", "--out", str(tmp_path / "set"))
-    assert brats_al(*command, expect=1).count("--follow-links") == 1
-    assert "fingerprint" in brats_al(*command, "--follow-links")
+    run = CliRunner().invoke
+    told = run(app, ["cohort", str(subset)])
+    assert (told.exit_code, told.stdout.count("--follow-links"), told.stdout.count("problem: ")) == (1, 1, 3)
+    assert "7 usable patients" in run(app, ["cohort", str(subset), "--follow-links"]).stdout
+    command = ["prepare", str(subset), "--profile", "smoke", "--out", str(tmp_path / "set")]
+    refused = str(run(app, command).exception)
+    assert (refused.count("--follow-links"), len(refused.splitlines())) == (1, 3)
+    assert "fingerprint" in run(app, [*command, "--follow-links"]).stdout
 
 
 def test_a_link_to_what_git_annex_has_not_fetched(tiny_cohort: Path) -> None:

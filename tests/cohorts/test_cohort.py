@@ -13,9 +13,11 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import pytest
-from conftest import AFFINE, SHAPE, brats_al, write_case, write_volume
+from conftest import AFFINE, SHAPE, write_case, write_volume
+from typer.testing import CliRunner
 
 from brats_al_utils import InputError
+from brats_al_utils.__main__ import app
 from brats_al_utils.cohorts.brats import read_cohort
 from brats_al_utils.cohorts.cohort import check_cohort
 from brats_al_utils.cohorts.slices import SliceRule, prepare
@@ -181,18 +183,19 @@ def test_the_smallest_tumour_is_the_setting_s(tiny_cohort: Path, tmp_path: Path)
     assert "largest tumour in a slice has 64 mm2, expected 65 or more: lower min_tumour_mm2" in cohort.messages[0]
     assert set(refusal(tiny_cohort, tmp_path / "set", rule).splitlines()) <= set(cohort.messages)
     assert not check_cohort(read_cohort(tiny_cohort), 64).problems
-    assert "lower min_tumour_mm2" in brats_al("cohort", str(tiny_cohort), "--min-tumour-mm2", "65", expect=1)
+    told = CliRunner().invoke(app, ["cohort", str(tiny_cohort), "--min-tumour-mm2", "65"])
+    assert (told.exit_code, told.stdout.count("problem: ")) == (1, 9)
 
 
-def test_every_problem_in_one_go(tiny_cohort: Path, tmp_path: Path) -> None:
-    """Of two patients, and what follows from it; by `prepare` as well."""
+def test_every_problem_in_one_go(tiny_cohort: Path) -> None:
+    """Of two patients, and what follows from it."""
     remove_sequence(tiny_cohort)
     path = tiny_cohort / "LGG" / "Brats18_SITE0_4_1" / "Brats18_SITE0_4_1_flair.nii.gz"
     path.write_bytes(path.read_bytes()[:-200])
-    printed = brats_al("cohort", str(tiny_cohort), expect=1)
-    assert printed.count("problem: ") == 3
-    assert "5 usable patients" in printed
-    assert "2 usable LGG patients" in printed
+    told = CliRunner().invoke(app, ["cohort", str(tiny_cohort)])
+    assert (told.exit_code, told.stdout.count("problem: ")) == (1, 3)
+    assert "5 usable patients" in told.stdout
+    assert "problem: 2 usable LGG patients" in told.stdout
 
 
 def test_prepare_names_every_unreadable_patient(tiny_cohort: Path, tmp_path: Path) -> None:
@@ -246,17 +249,18 @@ def test_volumes_of_two_times_are_refused(tiny_cohort: Path) -> None:
     assert "found shape (32, 32, 24, 2)" in problem
 
 
-def test_nibabel_says_nothing_between_our_lines(tiny_cohort: Path) -> None:
-    """It logs that it mends the header's qfac, and numpy warns of what a header's numbers do."""
+def test_nibabel_says_nothing_between_our_lines(tiny_cohort: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It logs that it mends a negative size of the voxels."""
     path = tiny_cohort / f"{FIRST}_t1.nii.gz"
     content = bytearray(gzip.decompress(path.read_bytes()))
-    content[76:80] = np.array(0, "<f4").tobytes()
+    content[80:84] = np.array(-1, "<f4").tobytes()
     path.write_bytes(gzip.compress(bytes(content)))
     command = [sys.executable, "-m", "brats_al_utils", "cohort", str(tiny_cohort)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0
     assert done.stderr == ""
-    nib.Nifti1Header(bytes(content[:348]))  # it does say something elsewhere, or this test shows nothing
+    nib.Nifti1Header(bytes(content[:348]))
+    assert "pixdim[1,2,3] should be positive" in caplog.text  # or this test would show nothing
 
 
 def test_names_that_the_terminal_cannot_show(tiny_cohort: Path) -> None:
@@ -278,7 +282,7 @@ def test_names_that_the_terminal_cannot_show(tiny_cohort: Path) -> None:
 
 def test_the_facts_as_json(tiny_cohort: Path) -> None:
     (tiny_cohort / "LGG" / "notes").mkdir()
-    facts = json.loads(brats_al("cohort", str(tiny_cohort), "--json"))
+    facts = json.loads(CliRunner().invoke(app, ["cohort", str(tiny_cohort), "--json"]).stdout)
     assert facts["problems"] == {}
     assert facts["notes"] == [f"{tiny_cohort}/LGG/notes: skipped, not a patient's folder (no NIfTI file in it)"]
     assert len(facts["cases"]) == 7
