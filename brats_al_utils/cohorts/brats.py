@@ -43,24 +43,18 @@ def read_cohort(folder: Path, follow_links: bool = False) -> Cohort:
         raise InputError(links_problem(root, MAPPING_FILE, link))
     mapping = read_mapping(table_of_names)
     cases, notes = case_folders(root)
+    problems = found_twice([place for place, _ in cases], mapping)
     rows: list[dict[str, str]] = []
-    problems: dict[str, list[str]] = {}
     links: dict[str, Path] = {}
-    owners: dict[str, Path] = {}
     for place, folder_grade in cases:
         patient_id = shown(place.name)
-        found = problems.setdefault(patient_id, [])
+        found = problems[patient_id]
         if patient_id != place.name:
             found.append(f"{place.parent / patient_id}: its name cannot be printed: rename the folder")
             continue
-        known = rows_of(mapping, patient_id)
-        for other in {owners.setdefault(key, place) for key in identities(patient_id, known)} - {place}:
-            twice = "the same patient, expected once: keep one of the two folders"
-            found.append(f"{place} and {other}: {twice}")
-            problems[shown(other.name)].append(f"{place} and {other}: {twice}")
         link = None if follow_links else link_out(place, root)
         if not link:
-            row, wrong, said = describe_case(place, patient_id, folder_grade, known, root)
+            row, wrong, said = describe_case(place, patient_id, folder_grade, rows_of(mapping, patient_id), root)
             rows.append(row)
             found += wrong
             notes += said
@@ -77,6 +71,21 @@ def read_cohort(folder: Path, follow_links: bool = False) -> Cohort:
     table = pd.DataFrame(rows, columns=["patient_id", "grade", "site", "release", *FILES])
     table = table[~table["patient_id"].isin(problems)].sort_values("patient_id", ignore_index=True)
     return Cohort(root, table, absent_patients(mapping, table, set(problems)), frozen(problems), tuple(notes))
+
+
+def found_twice(places: list[Path], mapping: pd.DataFrame | None) -> dict[str, list[str]]:
+    """Return, for every patient, a problem for each other folder that is the same patient's."""
+    problems: dict[str, list[str]] = {shown(place.name): [] for place in places}
+    owners: dict[str, Path] = {}
+    for place in places:
+        patient_id = shown(place.name)
+        keys = identities(patient_id, rows_of(mapping, patient_id))
+        for other in {owners.setdefault(key, place) for key in keys} - {place}:
+            both = f"{shown(str(other))} and {shown(str(place))}"
+            twice = f"{both}: the same patient, expected once: keep one of the two folders"
+            problems[patient_id].append(twice)
+            problems[shown(other.name)].append(twice)
+    return problems
 
 
 def link_out(path: Path, root: Path) -> Path | None:
@@ -193,7 +202,7 @@ def case_volumes(folder: Path, patient_id: str) -> tuple[dict[str, str], list[st
 def volume_at(path: Path) -> Path | None:
     """Return a volume's file: the path itself, or the one volume in a folder that stands in its place."""
     if path.is_file():
-        return path
+        return path if is_nifti(path) else None
     if path.is_dir():
         inside = [inner for inner in entries(path) if is_nifti(inner) and inner.is_file()]
         return inside[0] if len(inside) == 1 else None
@@ -206,7 +215,7 @@ def dangling(path: Path) -> str:
 
 
 def absent_patients(mapping: pd.DataFrame | None, cases: pd.DataFrame, others: set[str]) -> tuple[str, ...]:
-    """Return the patients that the mapping names for the releases found and the folder lacks."""
+    """Return the patients that the mapping names for the releases found and that are missing here."""
     if mapping is None:
         return ()
     columns = [f"BraTS_{release}_subject_ID" for release in cases["release"].unique()]

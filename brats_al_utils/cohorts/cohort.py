@@ -38,7 +38,7 @@ class Cohort:
         One row a usable patient, by patient_id: patient_id, grade, site, release, and a column for each of ``FILES``
         with the path.
     absent : tuple of str
-        Patients that the release's mapping names and the folder lacks.
+        Patients that the release's mapping names and that are missing in the folder.
     problems : dict of str to tuple of str
         By patient (or grade, of which there are too few), everything that keeps it out of ``cases``.
     notes : tuple of str

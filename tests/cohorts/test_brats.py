@@ -205,6 +205,12 @@ def test_as_unpacked(tiny_cohort: Path, tmp_path: Path, unpack: Callable[[Path],
     assert prepare(cohort, rule, tmp_path / "after" / "set").fingerprint == expected
 
 
+def test_a_file_without_a_volume_s_suffix_is_none(tiny_cohort: Path) -> None:
+    path = tiny_cohort / CASE / "Brats18_SITE0_0_1_t1.nii.gz"
+    path.rename(path.with_name("Brats18_SITE0_0_1_t1"))
+    assert "Brats18_SITE0_0_1_t1.nii.gz (or .nii) is missing" in read_cohort(tiny_cohort).messages[0]
+
+
 def test_two_files_in_a_volume_s_folder(tiny_cohort: Path) -> None:
     each_volume_a_folder(tiny_cohort)
     inside = tiny_cohort / CASE / "Brats18_SITE0_0_1_t1.nii"
