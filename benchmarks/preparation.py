@@ -39,7 +39,8 @@ import torch
 from deflate import gzip_decompress
 from PIL import Image
 
-from brats_al_utils.cohorts.brats import Cohort, case_files, read_cohort
+from brats_al_utils.cohorts.brats import read_cohort
+from brats_al_utils.cohorts.cohort import Cohort, case_files
 from brats_al_utils.cohorts.slices import PERCENTILES, SliceRule, choose_slices, prepare
 from brats_al_utils.cohorts.volumes import SEGMENTATION
 from brats_al_utils.phantoms.phantom import write_cohort

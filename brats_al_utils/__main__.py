@@ -30,12 +30,12 @@ PATH: dict[str, Any] = {"parser": home, "metavar": "PATH"}
 """Of every argument and option that is a path."""
 
 Folder = Annotated[Path, typer.Argument(help="Folder of a BraTS release, or the one above it.", **PATH)]
+FollowLinks = Annotated[
+    bool, typer.Option("--follow-links", help="Read what symbolic links lead to, outside of the release's folder too.")
+]
 ProfileName = Annotated[str, typer.Option(help="smoke, demo or paper.")]
 Json = Annotated[bool, typer.Option("--json", help="Print facts as JSON.")]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave out patients with a problem, and record them.")]
-FollowLinks = Annotated[
-    bool, typer.Option("--follow-links", help="Read files that links name outside the folder, as git-annex has them.")
-]
 Out = Annotated[Path | None, typer.Option(help="The folder given to `run`, if one was.", **PATH)]
 Set = Annotated[list[str] | None, typer.Option("--set", help="Change a setting: name=value. May be repeated.")]
 
@@ -63,11 +63,17 @@ def settings_of(pairs: list[str] | None) -> dict[str, str]:
 
 
 @app.command()
-def cohort(folder: Folder, as_json: Json = False) -> None:
+def cohort(
+    folder: Folder,
+    min_tumour_mm2: Annotated[float, typer.Option(help="The setting min_tumour_mm2 of the study.")] = 0.0,
+    follow_links: FollowLinks = False,
+    as_json: Json = False,
+) -> None:
     """List the cases of a release, read every volume, and say everything that is wrong; exits 1 if anything is."""
-    from brats_al_utils.cohorts.brats import check_cohort, read_cohort
+    from brats_al_utils.cohorts.brats import read_cohort
+    from brats_al_utils.cohorts.cohort import check_cohort
 
-    found = check_cohort(read_cohort(folder), track)
+    found = check_cohort(read_cohort(folder, follow_links), min_tumour_mm2, track)
     if as_json:
         facts = {
             "root": str(found.root),
@@ -76,6 +82,7 @@ def cohort(folder: Folder, as_json: Json = False) -> None:
             "cases": found.cases.to_dict(orient="records"),
             "absent": found.absent,
             "problems": found.problems,
+            "notes": found.notes,
         }
         print(json.dumps(facts, indent=1))
     else:
@@ -83,10 +90,11 @@ def cohort(folder: Folder, as_json: Json = False) -> None:
             print(found.cases.groupby(["release", "site", "grade"]).size().unstack(fill_value=0).to_string())
         print(f"{len(found.cases)} usable patients in {found.root}" + " (synthetic)" * found.synthetic)
         if found.absent:
-            print(f"{len(found.absent)} patients of the release's mapping are not in the folder")
-        for problems in found.problems.values():
-            for problem in problems:
-                print(f"problem: {problem}")
+            print(f"{len(found.absent)} patients of the release's mapping are missing in the folder")
+        for note in found.notes:
+            print(f"note: {note}")
+        for problem in found.messages:
+            print(f"problem: {problem}")
     if found.problems:
         raise typer.Exit(1)
 
@@ -113,6 +121,7 @@ def prepare(
     profile: ProfileName = "paper",
     balanced: Annotated[bool, typer.Option("--balanced", help="30 slices an LGG and 10 an HGG patient.")] = False,
     skip_bad: SkipBad = False,
+    follow_links: FollowLinks = False,
     settings: Set = None,
     as_json: Json = False,
 ) -> None:
@@ -122,10 +131,13 @@ def prepare(
     from brats_al_utils.study.profile import profile_of
 
     rule = profile_of(profile, settings_of(settings)).slice_rule(balanced)
-    slices = prepare_slices(read_cohort(folder), rule, out, skip_bad, track)
+    release = read_cohort(folder, follow_links)
+    slices = prepare_slices(release, rule, out, skip_bad, track)
     if as_json:
         print(json.dumps(slices.manifest, indent=1))
         return
+    for note in release.notes:
+        print(f"note: {note}")
     for row in slices.manifest["counts"]:
         print(f"{row['part']:<10} {row['grade']}  {row['patients']:>4} patients  {row['slices']:>5} slices")
     for name, what in (("fewer_slices", "had fewer slices with tumour"), ("left_out", "left out")):
@@ -386,7 +398,7 @@ def main() -> None:
     """Run the command line; what the user can mend ends in one message and exit status 1."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal may not know every letter of a name
+            stream.reconfigure(errors="backslashreplace")  # a name that the terminal's encoding lacks is no error
     try:
         app()
     except InputError as error:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from selenium import webdriver
 
-from brats_al_utils.cohorts.brats import FILES
+from brats_al_utils.cohorts.volumes import FILES
 
 SHAPE = (32, 32, 24)
 CHROMIUM_OPTIONS = [

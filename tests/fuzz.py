@@ -8,7 +8,6 @@ import argparse
 import contextlib
 import gzip
 import json
-import logging
 import os
 import signal
 import struct
@@ -27,8 +26,11 @@ from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
 from brats_al_utils import InputError
-from brats_al_utils.cohorts.brats import FILES, GRADES, MAPPING_FILE, check_cohort, read_cohort
-from brats_al_utils.cohorts.volumes import MAX_VOXELS, read_volume
+from brats_al_utils.cohorts.brats import read_cohort
+from brats_al_utils.cohorts.cohort import check_cohort
+from brats_al_utils.cohorts.mapping import MAPPING_FILE
+from brats_al_utils.cohorts.split import GRADES
+from brats_al_utils.cohorts.volumes import FILES, MAX_VOXELS, read_volume
 
 MEMORY = 2**31
 """Bytes of address space beyond those of the start: the largest volume, its scaled copy, and as much again."""
@@ -294,7 +296,6 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)  # it tells what it mends
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + MEMORY,) * 2)
     counts = fuzz(arguments.minutes, arguments.seed)

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brats_al_utils.cohorts.brats import case_files, read_cohort
+from brats_al_utils.cohorts.brats import read_cohort
+from brats_al_utils.cohorts.cohort import case_files
 from brats_al_utils.cohorts.slices import open_slices
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"

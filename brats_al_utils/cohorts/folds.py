@@ -3,7 +3,7 @@
 import pandas as pd
 
 from brats_al_utils import InputError
-from brats_al_utils.cohorts.brats import GRADES, PARTS
+from brats_al_utils.cohorts.split import GRADES, PARTS
 from brats_al_utils.seeds import generator
 
 FEWEST_FOLDS = 3

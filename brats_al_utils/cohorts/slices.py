@@ -18,8 +18,10 @@ from threadpoolctl import threadpool_limits
 from torch.nn.functional import interpolate
 
 from brats_al_utils import InputError
-from brats_al_utils.cohorts.brats import GRADES, PARTS, Cohort, case_files, check_split, each_case, split_patients
-from brats_al_utils.cohorts.volumes import SEGMENTATION, SEQUENCES, Volume, each_volume
+from brats_al_utils.cohorts.checks import each_volume, tumour_areas
+from brats_al_utils.cohorts.cohort import Cohort, case_files, each_case
+from brats_al_utils.cohorts.split import GRADES, PARTS, check_split, split_patients, too_few
+from brats_al_utils.cohorts.volumes import SEGMENTATION, SEQUENCES, Volume
 from brats_al_utils.files import new_folder
 from brats_al_utils.memory import keep_freed_memory
 from brats_al_utils.progress import Track, untracked
@@ -269,7 +271,7 @@ def cut_case(case: pd.Series, rule: SliceRule) -> Cut:
     problems: list[str] = []
     channels = []
     # One volume at a time: its voxels are still in the processor's cache, and memory holds no other.
-    for name, volume in each_volume(files, (SEGMENTATION, *rule.channels), problems):
+    for name, volume in each_volume(files, (SEGMENTATION, *rule.channels), problems, rule.min_tumour_mm2):
         if problems:
             continue  # what else is wrong is to be named as well
         try:
@@ -287,21 +289,9 @@ def cut_case(case: pd.Series, rule: SliceRule) -> Cut:
 
 
 def cut_tumour(case: pd.Series, tumour: Volume, rule: SliceRule) -> tuple[pd.DataFrame, np.ndarray[Any, Any]]:
-    """Draw a patient's slices and cut the segmentation: `cut_case`'s table and segmentation.
-
-    Raises
-    ------
-    InputError
-        If slices are not square, or none has enough tumour.
-    """
-    if tumour.voxels.shape[0] != tumour.voxels.shape[1]:
-        raise InputError(f"axial slices of {tumour.voxels.shape[:2]} voxels, expected square: pad")
-    # Plane by plane: in the order of memory numpy counts many times faster than along axes.
-    counts = np.array([np.count_nonzero(plane) for plane in tumour.voxels.T])
-    area = counts * float(np.prod(tumour.spacing[:2]))
+    """Draw a patient's slices and cut the segmentation: `cut_case`'s table and segmentation."""
+    area = tumour_areas(tumour)
     z = choose_slices(area, rule.slices_of(case["grade"]), rule, case["patient_id"])
-    if z.size == 0:
-        raise InputError(f"no slice with {rule.min_tumour_mm2} mm2 of tumour: lower min_tumour_mm2")
     with_tumour = np.flatnonzero(area)
     extent = max(int(with_tumour[-1] - with_tumour[0]), 1)
     table = pd.DataFrame(
@@ -384,24 +374,25 @@ def prepare(
     Raises
     ------
     InputError
-        At the first patient with a problem (unless ``skip_bad``), if too few patients are left for a split, or if
-        ``folder`` exists.
+        If patients have a problem (unless ``skip_bad``), naming all of them; if too few patients are left for a split;
+        or if ``folder`` exists.
     """
     keep_freed_memory()
     left_out = {name: list(found) for name, found in cohort.problems.items()}
-    if left_out and not skip_bad:
-        raise InputError("\n".join(problem for found in left_out.values() for problem in found))
-    if not skip_bad:
-        split_patients(cohort.cases, rule.split_seed)  # refuses too small a cohort before any volume is read
+    too_small = list(too_few(cohort.cases).values())
+    if too_small or (left_out and not skip_bad):  # known before any volume is read
+        raise InputError("\n".join(dict.fromkeys([*cohort.messages, *too_small])))
 
     def cut(threads: int) -> Iterator[Cut]:
         for case, cutting in each_case(cohort.rows, lambda case: cut_case(case, rule), threads, track):
             try:
-                yield cutting.result()
+                made = cutting.result()
             except InputError as error:
-                if not skip_bad:
-                    raise
                 left_out[case["patient_id"]] = str(error).splitlines()
+            else:
+                yield made
+        if left_out and not skip_bad:
+            raise InputError("\n".join(problem for found in left_out.values() for problem in found))
 
     with threads_for_cases() as threads:
         return write_slices(folder, cohort, rule, cut(threads), left_out=left_out)

@@ -1,9 +1,10 @@
-"""Read the NIfTI files of one case, and say everything that is wrong with them."""
+"""Read a NIfTI file."""
 
 import gzip
+import logging
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -11,7 +12,7 @@ from typing import Any, BinaryIO, cast
 import nibabel as nib
 import numpy as np
 from deflate import DeflateError, gzip_decompress
-from nibabel.orientations import apply_orientation, axcodes2ornt, io_orientation, ornt_transform
+from nibabel.orientations import apply_orientation, axcodes2ornt, inv_ornt_aff, io_orientation, ornt_transform
 from nibabel.spatialimages import HeaderDataError
 from nibabel.volumeutils import apply_read_scaling
 
@@ -19,9 +20,7 @@ from brats_al_utils import InputError
 
 SEQUENCES = ("t1", "t1ce", "t2", "flair")
 SEGMENTATION = "seg"
-LABELS = range(5)
-"""Values a BraTS segmentation may hold: 0 background, 1 necrotic and non-enhancing core, 2 oedema, 4 enhancing
-tumour; 3 is no longer used but stands in some re-releases for 4."""
+FILES = (*SEQUENCES, SEGMENTATION)
 
 MAX_VOXELS = 2**25
 """A header that claims more is refused before anything is allocated (BraTS has 240 x 240 x 155, a quarter of it)."""
@@ -29,8 +28,8 @@ MAX_VOXELS = 2**25
 OFFSETS = range(nib.Nifti1Header.sizeof_hdr, 2**24)
 """Where the voxels may begin, after the header and its extensions (BraTS has 352)."""
 
-SHOWN = 5
-"""Strange labels that a message lists: a file that is no segmentation may hold millions."""
+SILENT = logging.Logger("headers", logging.CRITICAL + 1)
+"""Takes what nibabel says of headers that it mends, which would stand between our lines."""
 
 UNREADABLE = (OSError, EOFError, ValueError, OverflowError, zlib.error, HeaderDataError)
 
@@ -44,7 +43,7 @@ class Volume:
     voxels : np.ndarray [X, Y, Z]
         In the orientation of BraTS: the indices run to the patient's left, to the back and upwards (LPS).
     affine : np.ndarray [4, 4]
-        From voxels as stored in the file to millimetres.
+        From the indices of these voxels to millimetres.
     spacing : tuple of float
         Voxel size in mm along X, Y, Z.
     """
@@ -59,14 +58,81 @@ def open_nifti(path: Path) -> BinaryIO:
     return cast(BinaryIO, gzip.open(path)) if path.suffix == ".gz" else path.open("rb")
 
 
-def read_header(path: Path) -> nib.Nifti1Header:
-    """Read a file's header, without its extensions: these may claim to be of any size."""
+@contextmanager
+def named(path: Path) -> Iterator[None]:
+    """Turn whatever a file cannot be read for into an `InputError` that names it."""
+    try:
+        yield
+    except InputError:
+        raise
+    except UNREADABLE as error:
+        raise InputError(
+            f"{path}: cannot be read as NIfTI ({error or type(error).__name__}): copy or download the file again"
+        ) from error
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Where a file's voxels stand, as its header says.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Of the voxels as they are stored.
+    affine : np.ndarray [4, 4]
+        From the indices of the voxels as they are stored to millimetres.
+    to_lps : np.ndarray [3, 2]
+        How to turn them to BraTS's orientation, as nibabel writes it.
+    """
+
+    shape: tuple[int, ...]
+    affine: np.ndarray[Any, Any]
+    to_lps: np.ndarray[Any, Any]
+
+    @property
+    def lps_shape(self) -> tuple[int, ...]:
+        """Number of voxels along each axis in BraTS's orientation."""
+        return tuple(size for _, size in sorted(zip(self.to_lps[:, 0], self.shape, strict=True)))
+
+    @property
+    def lps_affine(self) -> np.ndarray[Any, Any]:
+        """From indices in BraTS's orientation to millimetres."""
+        return np.asarray(self.affine @ inv_ornt_aff(self.to_lps, self.shape))
+
+
+def read_header(path: Path) -> tuple[nib.Nifti1Header, Grid]:
+    """Read a file's header, without its extensions: these may claim to be of any size.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, is not three-dimensional (further dimensions of one are as good as none), claims more than
+        ``MAX_VOXELS``, or has no orientation.
+    """
     size = nib.Nifti1Header.sizeof_hdr
-    with open_nifti(path) as file:
-        block = file.read(size)
-    if len(block) < size:
-        raise EOFError(f"it ends after {len(block)} bytes, within the header")
-    return nib.Nifti1Header(block)
+    with named(path), np.errstate(all="ignore"):
+        with open_nifti(path) as file:
+            block = file.read(size)
+        if len(block) < size:
+            raise EOFError(f"it ends after {len(block)} bytes, within the header")
+        header = nib.Nifti1Header(block, check=False)
+        header.check_fix(SILENT)
+        whole, dtype, offset = header.get_data_shape(), header.get_data_dtype(), header.get_data_offset()
+        shape = whole[:3] if set(whole[3:]) <= {1} else whole
+        number = dtype.kind in "iuf" and dtype.itemsize <= 8
+        too_large = np.prod(shape, dtype=float) > MAX_VOXELS
+        if len(shape) != 3 or min(shape) < 1 or too_large or offset not in OFFSETS or not number:
+            raise InputError(
+                f"{path}: expected a three-dimensional volume of numbers of at most {MAX_VOXELS} voxels, found "
+                f"shape {whole} of {dtype} from byte {offset}: put the release's own file in its place"
+            )
+        affine = header.get_best_affine()
+        if not (np.isfinite(affine).all() and np.isfinite(header.get_zooms()).all()):
+            raise ValueError("its affine or its voxel sizes are not finite")
+        orientation = io_orientation(affine)
+        if np.isnan(orientation).any():
+            raise ValueError("its affine leaves out an axis")
+        return header, Grid(shape, affine, ornt_transform(orientation, axcodes2ornt("LPS")))
 
 
 def read_content(path: Path, size: int) -> bytes | bytearray:
@@ -101,92 +167,21 @@ def read_volume(path: Path) -> Volume:
     Raises
     ------
     InputError
-        If the file cannot be read to its end, holds less or more than its header promises, is not three-dimensional,
-        claims more than ``MAX_VOXELS``, has no orientation, or holds NaN or infinite voxels.
+        As `read_header`, and if the file cannot be read to its end, holds less or more than its header promises, or
+        holds NaN or infinite voxels.
     """
-    try:
-        header = read_header(path)
-        shape, dtype, offset = header.get_data_shape(), header.get_data_dtype(), header.get_data_offset()
-        count = np.prod(shape, dtype=float)
-        number = dtype.kind in "iuf" and dtype.itemsize <= 8
-        if len(shape) != 3 or min(shape) < 1 or count > MAX_VOXELS or offset not in OFFSETS or not number:
-            raise InputError(
-                f"{path}: expected a three-dimensional volume of numbers of at most {MAX_VOXELS} voxels, found "
-                f"shape {shape} of {dtype} from byte {offset}: put the release's own file in its place"
-            )
-        affine, sizes = header.get_best_affine(), np.abs(header.get_zooms())
-        if not (np.isfinite(affine).all() and np.isfinite(sizes).all()):
-            raise ValueError("its affine or its voxel sizes are not finite")
-        orientation = io_orientation(affine)
-        if np.isnan(orientation).any():
-            raise ValueError("its affine leaves out an axis")
-        to_lps = ornt_transform(orientation, axcodes2ornt("LPS"))
-        content = read_content(path, offset + int(count) * dtype.itemsize)
-        stored: np.ndarray[Any, Any] = np.ndarray(shape, dtype, content, offset, order="F")
+    header, grid = read_header(path)
+    with named(path):
+        dtype, offset = header.get_data_dtype(), header.get_data_offset()
+        content = read_content(path, offset + int(np.prod(grid.shape)) * dtype.itemsize)
+        stored: np.ndarray[Any, Any] = np.ndarray(grid.shape, dtype, content, offset, order="F")
         voxels = apply_read_scaling(stored, *header.get_slope_inter())
-    except InputError:
-        raise
-    except UNREADABLE as error:
-        raise InputError(
-            f"{path}: cannot be read as NIfTI ({error or type(error).__name__}): copy or download the file again"
-        ) from error
     if voxels.dtype.kind == "f" and not np.isfinite(voxels).all():
         bad = int((~np.isfinite(voxels)).sum())
         raise InputError(
             f"{path}: {bad} voxels are NaN or infinite, expected finite intensities: replace them (with 0 outside "
-            "the brain) or leave the patient out"
+            "the brain) or skip the patient"
         )
-    x, y, z = (float(size) for size in sizes[np.argsort(orientation[:, 0])])
-    return Volume(apply_orientation(voxels, to_lps), affine, (x, y, z))
-
-
-def segmentation_problem(path: Path, voxels: np.ndarray[Any, Any]) -> str | None:
-    """Return what is wrong with a segmentation's labels, or None."""
-    # Every integer from the lowest to the highest label may occur: only then need the values not be listed.
-    if voxels.dtype.kind == "f" or voxels.min() < LABELS[0] or voxels.max() > LABELS[-1]:
-        strange = np.setdiff1d(voxels, LABELS)
-        if strange.size:
-            return f"{path}: labels {strange[:SHOWN].tolist()} found, expected 0, 1, 2 and 4: is this the segmentation?"
-    if voxels.max() == 0:
-        return f"{path}: the segmentation is empty, expected a tumour: leave the patient out"
-    return None
-
-
-def each_volume(paths: Mapping[str, Path], names: Iterable[str], problems: list[str]) -> Iterator[tuple[str, Volume]]:
-    """Read some files of a case one after the other, and compare them with each other.
-
-    Parameters
-    ----------
-    paths : mapping of str to Path
-        The files of a case by sequence (``SEQUENCES``) and ``SEGMENTATION``.
-    names : iterable of str
-        Which of them to read.
-    problems : list of str
-        Takes everything that is wrong, each naming its file, what was expected and the mend; it stays empty for a good
-        case.
-
-    Yields
-    ------
-    name : str
-    volume : Volume
-        Each that could be read, after its problems.
-    """
-    first: tuple[str, tuple[int, ...], np.ndarray[Any, Any]] | None = None
-    for name in names:
-        try:
-            volume = read_volume(paths[name])
-        except InputError as error:
-            problems.append(str(error))
-            continue
-        reference, shape, affine = first = first or (name, volume.voxels.shape, volume.affine)
-        same_grid = "the sequences of a case share one grid: register them again"
-        if volume.voxels.shape != shape:
-            problems.append(
-                f"{paths[name]}: shape {volume.voxels.shape}, expected {shape} as in {reference}; {same_grid}"
-            )
-        elif not np.allclose(volume.affine, affine, atol=1e-3):
-            problems.append(f"{paths[name]}: its affine is not that of {reference}; {same_grid}")
-        if name == SEGMENTATION and (problem := segmentation_problem(paths[name], volume.voxels)):
-            problems.append(problem)
-        yield name, volume
-        del volume  # not kept while the next one is read
+    sizes = np.abs(header.get_zooms()[:3])
+    x, y, z = (float(size) for size in sizes[np.argsort(grid.to_lps[:, 0])])
+    return Volume(apply_orientation(voxels, grid.to_lps), grid.lps_affine, (x, y, z))

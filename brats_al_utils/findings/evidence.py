@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 
 from brats_al_utils import InputError
-from brats_al_utils.cohorts.brats import PARTS, TRUTH_FILE
+from brats_al_utils.cohorts.cohort import TRUTH_FILE
+from brats_al_utils.cohorts.split import PARTS
 from brats_al_utils.findings.comparison import compare, holm, intervals, patient_pairs
 from brats_al_utils.findings.statistics import UNITS, by_unit, measures
 from brats_al_utils.networks.training import auc

@@ -23,7 +23,8 @@ from scipy.special import ndtr
 from threadpoolctl import threadpool_limits
 
 from brats_al_utils import InputError
-from brats_al_utils.cohorts.brats import MAPPING_FILE, TRUTH_FILE, cores, each_case
+from brats_al_utils.cohorts.cohort import TRUTH_FILE, cores, each_case
+from brats_al_utils.cohorts.mapping import MAPPING_FILE
 from brats_al_utils.cohorts.volumes import SEQUENCES
 from brats_al_utils.files import new_folder
 from brats_al_utils.phantoms.scanner import (

@@ -20,8 +20,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from brats_al_utils import InputError, __version__
-from brats_al_utils.cohorts.brats import PARTS, check_split
 from brats_al_utils.cohorts.slices import SliceSet
+from brats_al_utils.cohorts.split import PARTS, check_split
 from brats_al_utils.files import write_file
 from brats_al_utils.networks.network import build, normalisation
 from brats_al_utils.networks.training import (

@@ -14,8 +14,8 @@ from IPython.display import Image, display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from brats_al_utils.cohorts.brats import GRADES, PARTS
 from brats_al_utils.cohorts.slices import SliceSet
+from brats_al_utils.cohorts.split import GRADES, PARTS
 from brats_al_utils.findings.statistics import UNITS, mean_interval
 from brats_al_utils.networks.network import START_NAMES
 

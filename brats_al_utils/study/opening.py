@@ -5,7 +5,9 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from brats_al_utils.cohorts.brats import TRUTH_FILE, find_root, read_cohort
+from brats_al_utils.cohorts.brats import read_cohort
+from brats_al_utils.cohorts.cohort import TRUTH_FILE
+from brats_al_utils.cohorts.layout import find_root
 from brats_al_utils.networks.network import initial_state
 from brats_al_utils.networks.training import choose_device
 from brats_al_utils.phantoms.phantom import write_cohort
@@ -25,6 +27,7 @@ def open_study(
     device: str = "auto",
     workers: str | int = "",
     skip_bad: bool = False,
+    follow_links: bool = False,
     track: Track = noted,
 ) -> Study:
     """Open a study; its slice sets are cut when they are first asked for.
@@ -43,6 +46,8 @@ def open_study(
         Who computes its runs: see `executors.executor_of`.
     skip_bad : bool
         Cut the slice sets without the patients that have a problem; a set that is there already is used as it is.
+    follow_links : bool
+        Read what symbolic links in the folder of the data lead to, outside of it too.
     track : callable
         Shows how many patients have been written or cut.
 
@@ -59,7 +64,7 @@ def open_study(
     places = Places.of(profile, out)
     folder = find_data(chosen, data)
     places.make()
-    cohort = read_cohort(folder or synthetic_cohort(chosen, places, track))
+    cohort = read_cohort(folder or synthetic_cohort(chosen, places, track), follow_links)
     return Study(chosen, places, cohort, device, str(workers), skip_bad, track)
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from brats_al_utils.cohorts.brats import PARTS, Cohort, split_patients
+from brats_al_utils.cohorts.cohort import Cohort
 from brats_al_utils.cohorts.slices import SliceSet
+from brats_al_utils.cohorts.split import PARTS, split_patients
 from brats_al_utils.networks.network import build
 from brats_al_utils.networks.training import Images, choose_device, finetune, predict
 from brats_al_utils.phantoms.phantom import grade_of

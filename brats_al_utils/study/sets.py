@@ -9,8 +9,9 @@ from pathlib import Path
 from filelock import FileLock
 
 from brats_al_utils import InputError
-from brats_al_utils.cohorts.brats import FILES, Cohort
+from brats_al_utils.cohorts.cohort import Cohort
 from brats_al_utils.cohorts.slices import SliceSet, open_slices, prepare
+from brats_al_utils.cohorts.volumes import FILES
 from brats_al_utils.phantoms.outliers import plant
 from brats_al_utils.progress import Track
 from brats_al_utils.study.arms import DATASETS, planted_outliers

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from brats_al_utils.cohorts.brats import Cohort
+from brats_al_utils.cohorts.cohort import Cohort
 from brats_al_utils.cohorts.folds import fold_split
 from brats_al_utils.cohorts.slices import SliceSet
 from brats_al_utils.networks.network import START_NAMES

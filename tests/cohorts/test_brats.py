@@ -1,19 +1,20 @@
-"""Layouts of the releases, everything that can be wrong with a folder, and the split by patient."""
+"""Layouts of the releases as they are unpacked, and what lies in them beside the patients."""
 
-import gzip
+import os
 import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import pytest
-from conftest import AFFINE, SHAPE, brats_al, write_case, write_volume
-from hypothesis import given
-from hypothesis import strategies as st
+from conftest import write_case
+from typer.testing import CliRunner
 
 from brats_al_utils import InputError
-from brats_al_utils.cohorts.brats import PARTS, check_cohort, check_split, read_cohort, split_patients
+from brats_al_utils.__main__ import app
+from brats_al_utils.cohorts.brats import read_cohort
+from brats_al_utils.cohorts.cohort import check_cohort
+from brats_al_utils.cohorts.slices import SliceRule, prepare
 
 COLUMNS_2019 = "Grade,BraTS_2017_subject_ID,BraTS_2018_subject_ID,TCGA_TCIA_subject_ID,BraTS_2019_subject_ID"
 
@@ -64,104 +65,6 @@ def test_real_cases(real_cases: Path) -> None:
     assert set(cohort.cases["site"]) == {"2013", "CBICA", "TCIA02", "TCIA03", "TCIA10", "TCIA13"}
 
 
-def first_case(root: Path) -> Path:
-    return root / "HGG" / "Brats18_SITE0_0_1"
-
-
-def truncate(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-200])
-
-
-def remove_sequence(root: Path) -> None:
-    (first_case(root) / "Brats18_SITE0_0_1_t2.nii.gz").unlink()
-
-
-def other_shape(root: Path) -> None:
-    write_volume(first_case(root) / "Brats18_SITE0_0_1_t2.nii.gz", np.ones((32, 32, 23), np.int16))
-
-
-def other_affine(root: Path) -> None:
-    moved = AFFINE.copy()
-    moved[0, 3] = 7
-    write_volume(first_case(root) / "Brats18_SITE0_0_1_t2.nii.gz", np.ones(SHAPE, np.int16), moved)
-
-
-def truncated(root: Path) -> None:
-    truncate(first_case(root) / "Brats18_SITE0_0_1_t1.nii.gz")
-
-
-def not_nifti(root: Path) -> None:
-    (first_case(root) / "Brats18_SITE0_0_1_t1.nii.gz").write_bytes(gzip.compress(b"hello" * 1000))
-
-
-def not_a_number(root: Path) -> None:
-    voxels = np.ones(SHAPE, np.float32)
-    voxels[3, 4, 5], voxels[0, 0, 0] = np.nan, np.inf
-    write_volume(first_case(root) / "Brats18_SITE0_0_1_t1.nii.gz", voxels)
-
-
-def empty_segmentation(root: Path) -> None:
-    write_volume(first_case(root) / "Brats18_SITE0_0_1_seg.nii.gz", np.zeros(SHAPE, np.uint8))
-
-
-def strange_labels(root: Path) -> None:
-    voxels = np.zeros(SHAPE, np.int16)
-    voxels[10:12] = 7
-    write_volume(first_case(root) / "Brats18_SITE0_0_1_seg.nii.gz", voxels)
-
-
-def huge_header(root: Path) -> None:
-    path = first_case(root) / "Brats18_SITE0_0_1_t1.nii.gz"
-    content = bytearray(gzip.decompress(path.read_bytes()))
-    content[40:48] = np.array([3, 30000, 30000, 30000], "<i2").tobytes()
-    path.write_bytes(gzip.compress(bytes(content)))
-
-
-def same_patient_twice(root: Path) -> None:
-    write_case(root / "LGG" / "Brats18_SITE0_0_2", 9)
-
-
-def two_grades(root: Path) -> None:
-    (root / "name_mapping.csv").write_text(f"{COLUMNS_2019}\nLGG,NA,Brats18_SITE0_0_1,NA,NA\n")
-
-
-BAD: dict[Callable[[Path], None], list[str]] = {
-    remove_sequence: ["Brats18_SITE0_0_1_t2.nii.gz (or .nii) is missing", "the folder holds", "copy or rename"],
-    other_shape: ["Brats18_SITE0_0_1_t2.nii.gz: shape (32, 32, 23), expected (32, 32, 24)", "register"],
-    other_affine: ["Brats18_SITE0_0_1_t2.nii.gz: its affine is not that of t1", "register"],
-    truncated: ["Brats18_SITE0_0_1_t1.nii.gz: cannot be read as NIfTI", "copy or download"],
-    not_nifti: ["Brats18_SITE0_0_1_t1.nii.gz: cannot be read as NIfTI", "copy or download"],
-    not_a_number: ["Brats18_SITE0_0_1_t1.nii.gz: 2 voxels are NaN or infinite", "leave the patient out"],
-    empty_segmentation: ["Brats18_SITE0_0_1_seg.nii.gz: the segmentation is empty", "leave the patient out"],
-    strange_labels: ["Brats18_SITE0_0_1_seg.nii.gz: labels [7] found, expected 0, 1, 2 and 4"],
-    huge_header: ["Brats18_SITE0_0_1_t1.nii.gz: expected a three-dimensional volume", "30000"],
-    same_patient_twice: ["Brats18_SITE0_0_2: the same patient as", "Brats18_SITE0_0_1: keep one of the two"],
-    two_grades: ["Brats18_SITE0_0_1: HGG by its folder but LGG in name_mapping.csv"],
-}
-
-
-@pytest.mark.parametrize("damage", BAD, ids=lambda damage: damage.__name__)
-def test_bad_input_is_named_with_its_mend(tiny_cohort: Path, damage: Callable[[Path], None]) -> None:
-    damage(tiny_cohort)
-    problems = "\n".join(
-        problem for found in check_cohort(read_cohort(tiny_cohort)).problems.values() for problem in found
-    )
-    assert all(words in problems for words in BAD[damage]), problems
-
-
-def test_every_problem_in_one_go(tiny_cohort: Path) -> None:
-    remove_sequence(tiny_cohort)
-    truncate(tiny_cohort / "LGG" / "Brats18_SITE0_4_1" / "Brats18_SITE0_4_1_flair.nii.gz")
-    printed = brats_al("cohort", str(tiny_cohort), expect=1)
-    assert printed.count("problem: ") == 2
-    assert "5 usable patients" in printed
-
-
-def test_of_a_patient_found_twice_neither_is_used(tiny_cohort: Path) -> None:
-    shutil.copytree(first_case(tiny_cohort), tiny_cohort / "LGG" / "Brats18_SITE0_0_1")
-    assert "Brats18_SITE0_0_1" not in set(read_cohort(tiny_cohort).cases["patient_id"])
-
-
 def test_a_patient_without_grade(tmp_path: Path) -> None:
     write_case(tmp_path / "BraTS20_Training_001", 0)
     cohort = read_cohort(tmp_path)
@@ -174,58 +77,331 @@ def test_no_patient_found_says_what_was_looked_for(tmp_path: Path) -> None:
             read_cohort(folder)
     (tmp_path / "HGG").mkdir()
     with pytest.raises(
-        InputError, match="no patient found; looked here and one level below for the folders HGG and LGG"
+        InputError, match="no patient found; looked here and 4 levels below for the folders HGG and LGG"
     ):
         read_cohort(tmp_path)
 
 
 def test_several_releases_side_by_side(tmp_path: Path) -> None:
     for release in ("2018", "2019"):
-        (tmp_path / release / "HGG").mkdir(parents=True)
-    with pytest.raises(InputError, match="several releases \\(2018, 2019\\): name one"):
+        write_case(tmp_path / release / "HGG" / "Brats18_SITE0_0_1", 0)
+    with pytest.raises(InputError, match="several releases \\(.*/2018, .*/2019\\), expected one: name one"):
         read_cohort(tmp_path)
 
 
-def test_a_mapping_that_is_none(tiny_cohort: Path) -> None:
-    (tiny_cohort / "name_mapping.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(InputError, match="expected Grade and BraTS_<year>_subject_ID"):
-        read_cohort(tiny_cohort)
+def test_the_segmentation_of_patient_355(tmp_path: Path) -> None:
+    """In the release of 2020 it has this name, whatever else lies beside it."""
+    case = tmp_path / "BraTS20_Training_355"
+    write_case(case, 0, ".nii")
+    (case / "BraTS20_Training_355_seg.nii").rename(case / "W39_1998.09.19_Segm.nii")
+    shutil.copy(case / "BraTS20_Training_355_t1.nii", case / "another.nii")
+    (tmp_path / "name_mapping.csv").write_text("Grade,BraTS_2020_subject_ID\nLGG,BraTS20_Training_355\n")
+    cohort = check_cohort(read_cohort(tmp_path))
+    assert cohort.cases["seg"].tolist() == [str(case / "W39_1998.09.19_Segm.nii")]
+    assert cohort.notes == (
+        f"{case}/W39_1998.09.19_Segm.nii: taken for BraTS20_Training_355_seg.nii (as the release calls it)",
+    )
+    assert f"note: {cohort.notes[0]}" in CliRunner().invoke(app, ["cohort", str(tmp_path)]).stdout
 
 
-def cases(hgg: int, lgg: int) -> pd.DataFrame:
-    grades = ["HGG"] * hgg + ["LGG"] * lgg
-    return pd.DataFrame({"patient_id": [f"p{number:04}" for number in range(hgg + lgg)], "grade": grades})
+CASE = "HGG/Brats18_SITE0_0_1"
 
 
-def test_split_of_brats_2019() -> None:
-    counts = split_patients(cases(259, 76), 0).groupby(["part", "grade"]).size().to_dict()
-    assert counts == {
-        ("training", "HGG"): 157,
-        ("training", "LGG"): 46,
-        ("validation", "HGG"): 51,
-        ("validation", "LGG"): 15,
-        ("test", "HGG"): 51,
-        ("test", "LGG"): 15,
-    }
+def test_the_only_spare_volume_is_the_segmentation(tiny_cohort: Path) -> None:
+    case = tiny_cohort / CASE
+    (case / f"{case.name}_seg.nii.gz").rename(case / "mask.nii.gz")
+    cohort = check_cohort(read_cohort(tiny_cohort))
+    assert not cohort.problems
+    assert cohort.notes == (
+        f"{case}/mask.nii.gz: taken for {case.name}_seg.nii (the only other volume of this patient)",
+    )
+    shutil.copy(case / "mask.nii.gz", case / "mask2.nii.gz")
+    assert "_seg.nii.gz (or .nii) is missing; the folder holds" in read_cohort(tiny_cohort).messages[0]
 
 
-@given(st.integers(3, 60), st.integers(3, 60), st.integers(0, 1000))
-def test_split_properties(hgg: int, lgg: int, seed: int) -> None:
-    table = cases(hgg, lgg)
-    split = split_patients(table, seed)
-    assert split["patient_id"].tolist() == table["patient_id"].tolist()
-    assert split.groupby(["part", "grade"]).size().shape == (6,)
-    shuffled = table.sample(frac=1, random_state=seed)
-    pd.testing.assert_frame_equal(split, split_patients(shuffled, seed))
+def test_a_spare_volume_is_never_a_sequence(tiny_cohort: Path) -> None:
+    """Which sequence it is cannot be told from its voxels."""
+    case = tiny_cohort / CASE
+    (case / f"{case.name}_t2.nii.gz").rename(case / "spare.nii.gz")
+    cohort = read_cohort(tiny_cohort)
+    assert f"{case.name}_t2.nii.gz (or .nii) is missing; the folder holds " in cohort.messages[0]
+    (case / f"{case.name}_seg.nii.gz").unlink()
+    assert "_t2.nii.gz and Brats18_SITE0_0_1_seg.nii.gz (or .nii) are missing" in read_cohort(tiny_cohort).messages[0]
 
 
-def test_split_differs_by_seed_and_refuses_too_few() -> None:
-    assert not split_patients(cases(20, 20), 0).equals(split_patients(cases(20, 20), 1))
-    with pytest.raises(InputError, match="2 LGG patients, expected at least 3"):
-        split_patients(cases(9, 2), 0)
+def each_volume_a_folder(root: Path) -> None:
+    """As Kaggle's copy of 2021 is unpacked: the file in the folder has a name of its own."""
+    for path in list((root / CASE).iterdir()):
+        moved = path.rename(path.with_suffix(".moved"))
+        inside = path.with_suffix("")  # .nii
+        inside.mkdir()
+        moved.rename(inside / f"00000057_brain_{path.name.split('_')[-1]}")
 
 
-def test_a_patient_in_two_parts_is_refused() -> None:
-    table = pd.DataFrame({"patient_id": ["a", "a", "b"], "part": [PARTS[0], PARTS[2], PARTS[0]]})
-    with pytest.raises(InputError, match="more than one part: a .*by patient"):
-        check_split(table)
+def each_volume_a_folder_without_suffix(root: Path) -> None:
+    for path in list((root / CASE).iterdir()):
+        inside = path.with_suffix("").with_suffix("")
+        inside.mkdir()
+        path.rename(inside / path.name)
+
+
+def patient_in_patient(root: Path) -> None:
+    case = root / CASE
+    moved = case.rename(root / "moved")
+    case.mkdir()
+    moved.rename(case / case.name)
+
+
+def copy_in_patient(root: Path) -> None:
+    """The copy is another's: its files would be seen to be damaged."""
+    inner = root / CASE / Path(CASE).name
+    inner.mkdir()
+    for path in (root / CASE).glob("*.nii.gz"):
+        (inner / path.name).write_bytes(b"")
+
+
+def macosx(root: Path) -> None:
+    ghost = root / "__MACOSX" / CASE
+    ghost.mkdir(parents=True)
+    for path in (root / CASE).iterdir():
+        (ghost / f"._{path.name}").write_bytes(b"x")
+        (root / CASE / f"._{path.name}").write_bytes(b"x")
+    shutil.copytree(root / "__MACOSX", root / "HGG" / "__MACOSX")
+    shutil.copytree(root / "__MACOSX", root.parent / "__MACOSX")
+
+
+def grades_in_small_letters(root: Path) -> None:
+    for grade in ("HGG", "LGG"):
+        (root / grade).rename(root / grade.lower())
+
+
+def other_capitals(root: Path) -> None:
+    for path in (root / CASE).iterdir():
+        path.rename(path.with_name(path.name.replace("Brats18", "BraTS18").replace("t1ce", "T1CE")))
+
+
+@pytest.mark.parametrize(
+    "unpack",
+    [
+        each_volume_a_folder,
+        each_volume_a_folder_without_suffix,
+        patient_in_patient,
+        copy_in_patient,
+        macosx,
+        grades_in_small_letters,
+        other_capitals,
+    ],
+    ids=lambda unpack: unpack.__name__,
+)
+@pytest.mark.parametrize("above", [False, True], ids=["the release", "the folder above"])
+def test_as_unpacked(tiny_cohort: Path, tmp_path: Path, unpack: Callable[[Path], None], above: bool) -> None:
+    """It has the same patients, and the same slices are cut."""
+    rule = SliceRule(per_patient=2, image_size=64)
+    expected = prepare(read_cohort(tiny_cohort), rule, tmp_path / "before" / "set").fingerprint
+    unpack(tiny_cohort)
+    cohort = check_cohort(read_cohort(tmp_path if above else tiny_cohort))
+    assert not cohort.problems
+    assert not cohort.notes
+    assert prepare(cohort, rule, tmp_path / "after" / "set").fingerprint == expected
+
+
+def test_a_file_without_a_volume_s_suffix_is_none(tiny_cohort: Path) -> None:
+    path = tiny_cohort / CASE / "Brats18_SITE0_0_1_t1.nii.gz"
+    path.rename(path.with_name("Brats18_SITE0_0_1_t1"))
+    assert "Brats18_SITE0_0_1_t1.nii.gz (or .nii) is missing" in read_cohort(tiny_cohort).messages[0]
+
+
+def test_two_files_in_a_volume_s_folder(tiny_cohort: Path) -> None:
+    each_volume_a_folder(tiny_cohort)
+    inside = tiny_cohort / CASE / "Brats18_SITE0_0_1_t1.nii"
+    (inside / "another.nii").write_bytes(b"")
+    assert "Brats18_SITE0_0_1_t1.nii.gz (or .nii) is missing" in read_cohort(tiny_cohort).messages[0]
+
+
+def test_an_empty_grade_s_folder_beside_the_release(tiny_cohort: Path) -> None:
+    (tiny_cohort.parent / "HGG").mkdir()
+    (tiny_cohort.parent / "other" / "LGG").mkdir(parents=True)
+    cohort = read_cohort(tiny_cohort.parent)
+    assert cohort.root == tiny_cohort
+    assert len(cohort.cases) == 7
+
+
+def test_an_empty_grade_s_folder_beside_the_patients_of_2020(tmp_path: Path) -> None:
+    (tmp_path / "HGG").mkdir()
+    write_case(tmp_path / "BraTS20_Training_001", 0)
+    (tmp_path / "name_mapping.csv").write_text("Grade,BraTS_2020_subject_ID\nHGG,BraTS20_Training_001\n")
+    assert read_cohort(tmp_path).cases["patient_id"].tolist() == ["BraTS20_Training_001"]
+
+
+def test_a_patient_beside_the_grades_folders_is_a_problem(tiny_cohort: Path) -> None:
+    write_case(tiny_cohort / "Brats18_SITE0_9_1", 9)
+    assert "Brats18_SITE0_9_1: no grade for this patient" in read_cohort(tiny_cohort).messages[0]
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="no owners of files here")
+def test_folders_that_cannot_be_opened() -> None:
+    """A disk's lost+found is skipped; a patient's is a problem; a grade's is the end."""
+    with tempfile.TemporaryDirectory() as scratch:
+        root = Path(scratch)
+        root.chmod(0o755)
+        for number in range(3):
+            write_case(root / "HGG" / f"Brats18_A_{number}_1", number)
+            write_case(root / "LGG" / f"Brats18_B_{number}_1", number)
+        (root / "lost+found").mkdir(mode=0)
+        (root / "HGG" / "lost+found").mkdir(mode=0)
+        (root / "LGG" / "Brats18_B_2_1").chmod(0)
+        owner = os.geteuid()
+        if owner == 0:
+            os.seteuid(65534)  # nothing is closed to root
+        try:
+            cohort = check_cohort(read_cohort(root))
+            (note,) = cohort.notes
+            assert note == (
+                f"{root}/HGG/lost+found: skipped, not a patient's folder ({root}/HGG/lost+found: cannot be opened "
+                "(Permission denied): fix its permissions)"
+            )
+            assert cohort.problems["Brats18_B_2_1"] == (
+                f"{root}/LGG/Brats18_B_2_1: cannot be opened (Permission denied): fix its permissions",
+            )
+            assert len(cohort.cases) == 5
+            os.seteuid(owner)
+            (root / "LGG").chmod(0)
+            if owner == 0:
+                os.seteuid(65534)
+            with pytest.raises(InputError, match="LGG: cannot be opened \\(Permission denied\\): fix its permissions"):
+                read_cohort(root)
+        finally:
+            os.seteuid(owner)
+            for folder in (root / "LGG", root / "LGG" / "Brats18_B_2_1", root / "HGG" / "lost+found"):
+                folder.chmod(0o755)
+
+
+def test_a_grade_s_folder_alone(tiny_cohort: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    message = f"the patients of one grade, expected both \\(HGG and LGG\\): name the folder {tiny_cohort}$"
+    with pytest.raises(InputError, match=message):
+        read_cohort(tiny_cohort / "HGG")
+    monkeypatch.chdir(tiny_cohort / "LGG")
+    with pytest.raises(InputError, match=message):
+        read_cohort(Path())
+
+
+def test_a_release_that_lies_too_deep(tiny_cohort: Path, tmp_path: Path) -> None:
+    deep = tmp_path / "a" / "b" / "c" / "release"
+    deep.parent.mkdir(parents=True)
+    tiny_cohort.rename(deep)
+    for folder, levels in ((tmp_path, 4), (tmp_path / "a", 3), (tmp_path / "a" / "b", 2)):
+        with pytest.raises(
+            InputError, match=f"holds a release {levels} levels below, expected at most one: name {deep}$"
+        ):
+            read_cohort(folder)
+    assert read_cohort(deep.parent).root == deep
+
+
+def test_the_validation_data_of_a_release(tmp_path: Path) -> None:
+    """They have no segmentations: beside the training data they are passed over."""
+    case = tmp_path / "validation" / "BraTS20_Validation_001"
+    write_case(case, 0)
+    (case / f"{case.name}_seg.nii.gz").unlink()
+    for folder in (tmp_path, tmp_path / "validation"):
+        with pytest.raises(InputError, match=f"{case} has no segmentation, as in a release's validation data"):
+            read_cohort(folder)
+    write_case(tmp_path / "training" / "HGG" / "Brats18_A_1_1", 0)
+    assert read_cohort(tmp_path).root == tmp_path / "training"
+
+
+@pytest.mark.parametrize("name", ["BraTS2021_00000", "BraTS-GLI-00000-000"])
+@pytest.mark.parametrize("level", ["", "TrainingData"])
+def test_releases_without_grades(tmp_path: Path, name: str, level: str) -> None:
+    write_case(tmp_path / level / name, 0)
+    with pytest.raises(InputError) as refused:
+        read_cohort(tmp_path)
+    assert str(refused.value) == (
+        f"{tmp_path}: no patient found; {tmp_path / level / name} is of BraTS 2021 or later, and these releases give "
+        "no grades, expected HGG or LGG for each patient: name the folder of a release of 2017 to 2020"
+    )
+
+
+def linked_subset(release: Path, links: Path, depth: int) -> None:
+    """Make a selection of a release by `ln -s`: of its grades, patients or files."""
+    for path in sorted(release.glob("/".join(["*"] * depth))):
+        link = links / path.relative_to(release)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(path)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3], ids=["grades", "patients", "files"])
+def test_a_subset_of_links(tiny_cohort: Path, tmp_path: Path, depth: int) -> None:
+    """One line for the whole folder without the option; with it the same slices."""
+    rule = SliceRule(per_patient=2, image_size=64)
+    expected = prepare(read_cohort(tiny_cohort), rule, tmp_path / "set").fingerprint
+    subset = tmp_path / "subset"
+    linked_subset(tiny_cohort, subset, depth)
+    cohort = read_cohort(subset)
+    assert len(cohort.problems) == 7
+    first = {1: "HGG", 2: CASE, 3: f"{CASE}/Brats18_SITE0_0_1_t1.nii.gz"}[depth]
+    assert cohort.messages == [
+        f"{subset}: symbolic links that lead out of the release are not followed (7 patients; {subset / first} leads "
+        f"to {tiny_cohort / first}): allow them with --follow-links (in Python follow_links=True), or put copies "
+        "in their place"
+    ]
+    assert prepare(read_cohort(subset, follow_links=True), rule, tmp_path / "linked").fingerprint == expected
+
+
+def test_the_option_that_follows_links(tiny_cohort: Path, tmp_path: Path) -> None:
+    """Of both verbs; to links of links as well."""
+    subset = tmp_path / "subset"
+    linked_subset(tiny_cohort, subset, 3)
+    shutil.move(tiny_cohort / "HGG", tmp_path / "HGG elsewhere")
+    (tiny_cohort / "HGG").symlink_to(tmp_path / "HGG elsewhere")
+    run = CliRunner().invoke
+    told = run(app, ["cohort", str(subset)])
+    assert (told.exit_code, told.stdout.count("--follow-links"), told.stdout.count("problem: ")) == (1, 1, 3)
+    assert "7 usable patients" in run(app, ["cohort", str(subset), "--follow-links"]).stdout
+    command = ["prepare", str(subset), "--profile", "smoke", "--out", str(tmp_path / "set")]
+    refused = str(run(app, command).exception)
+    assert (refused.count("--follow-links"), len(refused.splitlines())) == (1, 3)
+    assert "fingerprint" in run(app, [*command, "--follow-links"]).stdout
+
+
+def test_a_link_to_what_git_annex_has_not_fetched(tiny_cohort: Path) -> None:
+    path = tiny_cohort / CASE / "Brats18_SITE0_0_1_t1.nii.gz"
+    path.unlink()
+    path.symlink_to("../../../.git/annex/objects/aa/bb/SHA256E-s1--0.nii.gz")
+    (problem,) = read_cohort(tiny_cohort, follow_links=True).messages
+    assert "Brats18_SITE0_0_1_t1.nii.gz (or .nii) is missing" in problem
+    assert "Brats18_SITE0_0_1_t1.nii.gz (a link to a file that is missing)" in problem
+
+
+MAPPING = "Grade,BraTS_2017_subject_ID,BraTS_2018_subject_ID,TCGA_TCIA_subject_ID,BraTS_2019_subject_ID\n"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "mapping"),
+    [
+        ("HGG/Brats18_CBICA_AAB_1", "HGG/Brats18_CBICA_AAB_2", ""),
+        ("HGG/Brats18_CBICA_AAB_1", "LGG/BraTS19_CBICA_AAB_1", ""),
+        ("HGG/Brats17_TCIA_425_1", "HGG/Brats18_TCIA01_425_1", ""),
+        ("HGG/Brats18_CBICA_AAB_1", "hgg/Brats18_CBICA_AAB_1", ""),
+        ("HGG/Brats17_X_1_1", "HGG/BraTS19_Y_9_1", "HGG,Brats17_X_1_1,NA,NA,BraTS19_Y_9_1\n"),
+        ("HGG/BraTS20_Training_001", "HGG/Brats18_X_1_3", "HGG,Brats17_X_1_1,NA,BraTS20_Training_001,NA\n"),
+        ("HGG/Brats17_X_1_1", "HGG/Brats18_Y_1_1", "HGG,Brats17_X_1_1,NA,TCGA-1,NA\nHGG,NA,Brats18_Y_1_1,TCGA-1,NA\n"),
+    ],
+    ids=["time points", "releases", "TCIA divided", "twice", "mapping", "mapping and time point", "TCGA"],
+)
+def test_a_patient_found_twice_is_not_used(tiny_cohort: Path, one: str, other: str, mapping: str) -> None:
+    """Nor is it counted as two, and the others are used; with a mapping or without."""
+    for number, place in enumerate((one, other)):
+        write_case(tiny_cohort / place, number)
+    if mapping:
+        (tiny_cohort / "name_mapping.csv").write_text(MAPPING + mapping)
+    cohort = check_cohort(read_cohort(tiny_cohort))
+    assert len(cohort.cases) == 7
+    assert set(cohort.problems) == {Path(one).name, Path(other).name}
+    for problems in cohort.problems.values():
+        assert any("the same patient, expected once: keep one of the two folders" in problem for problem in problems)
+
+
+def test_patients_of_one_number_at_two_sites_are_two(tiny_cohort: Path) -> None:
+    for name in ("Brats18_CBICA_2_1", "Brats18_2013_2_1", "Brats18_TCIA01_2_1"):
+        write_case(tiny_cohort / "HGG" / name, 1)
+    assert len(read_cohort(tiny_cohort).cases) == 10

@@ -16,7 +16,7 @@ from hypothesis.extra.numpy import arrays
 
 from brats_al_utils import InputError
 from brats_al_utils.cohorts import slices as slices_module
-from brats_al_utils.cohorts.brats import check_split, read_cohort
+from brats_al_utils.cohorts.brats import read_cohort
 from brats_al_utils.cohorts.slices import (
     SliceRule,
     SliceSet,
@@ -27,6 +27,7 @@ from brats_al_utils.cohorts.slices import (
     prepare,
     scale_intensity,
 )
+from brats_al_utils.cohorts.split import check_split
 
 RULE = SliceRule(per_patient=6, image_size=64)
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from brats_al_utils.cohorts.brats import TRUTH_FILE
+from brats_al_utils.cohorts.cohort import TRUTH_FILE
 from brats_al_utils.cohorts.volumes import SEQUENCES
 from brats_al_utils.phantoms import phantom, scanner
 from brats_al_utils.phantoms.phantom import Patient

@@ -1,0 +1,149 @@
+"""Everything that can be wrong with a patient's volumes, for whoever reads them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from brats_al_utils import InputError
+from brats_al_utils.cohorts.volumes import FILES, SEGMENTATION, Grid, Volume, read_header, read_volume
+
+LABELS = range(5)
+"""Values a BraTS segmentation may hold: 0 background, 1 necrotic and non-enhancing core, 2 oedema, 4 enhancing
+tumour; 3 is no longer used but stands in some re-releases for 4."""
+
+SHOWN = 5
+"""Strange labels that a message lists: a file that is no segmentation may hold millions."""
+
+SAME_GRID_MM = 0.25
+"""Two grids are the same if no corner of one lies further than this from the other's: a quarter of BraTS's voxel."""
+
+
+def tumour_areas(tumour: Volume) -> np.ndarray[Any, Any]:
+    """Return the tumour area in mm2 of each axial slice [Z] of a segmentation."""
+    # Plane by plane: in the order of memory numpy counts many times faster than along axes.
+    counts = np.array([np.count_nonzero(plane) for plane in tumour.voxels.T])
+    return counts * float(np.prod(tumour.spacing[:2]))
+
+
+def segmentation_problem(tumour: Volume, min_tumour_mm2: float = 0.0) -> str | None:
+    """Return what is wrong with a segmentation, or None.
+
+    Parameters
+    ----------
+    tumour : Volume
+    min_tumour_mm2 : float
+        Some slice must have a tumour of this area.
+    """
+    voxels = tumour.voxels
+    # Every integer from the lowest to the highest label may occur: only then need the values not be listed.
+    if voxels.dtype.kind == "f" or voxels.min() < LABELS[0] or voxels.max() > LABELS[-1]:
+        strange = np.setdiff1d(voxels, LABELS)
+        if strange.size:
+            return f"labels {strange[:SHOWN].tolist()} found, expected 0, 1, 2 and 4: is this the segmentation?"
+    largest = float(tumour_areas(tumour).max())
+    if largest == 0:
+        return "the segmentation is empty, expected a tumour: skip the patient"
+    if largest < min_tumour_mm2:
+        return (
+            f"the largest tumour in a slice has {largest:g} mm2, expected {min_tumour_mm2:g} or more: lower "
+            "min_tumour_mm2 or skip the patient"
+        )
+    return None
+
+
+def sequence_problem(sequence: Volume) -> str | None:
+    """Return what is wrong with the intensities of a sequence, or None."""
+
+    def two_beside_the_background(voxels: np.ndarray[Any, Any]) -> bool:
+        return bool(((voxels > voxels.min()) & (voxels < voxels.max())).any())
+
+    voxels = sequence.voxels
+    # A slice through the middle nearly always tells, in a hundredth of the time.
+    if two_beside_the_background(voxels[:, :, voxels.shape[2] // 2]) or two_beside_the_background(voxels):
+        return None
+    return (
+        f"no contrast (all voxels are {' or '.join(f'{value:g}' for value in np.unique(voxels))}), expected a brain: "
+        "copy the file again or skip the patient"
+    )
+
+
+def corner_distance(one: Grid, other: Grid) -> float:
+    """Return how many mm the corners of two grids of one shape lie apart at most."""
+    corners = np.array([(*corner, 1) for corner in np.ndindex(2, 2, 2)]) * (*np.subtract(one.lps_shape, 1), 1)
+    return float(np.linalg.norm(corners @ (one.lps_affine - other.lps_affine).T, axis=1).max())
+
+
+def grid_problems(paths: Mapping[str, Path], grids: Mapping[str, Grid]) -> list[str]:
+    """Return a problem for each file of a case whose grid is not that of most of the others, or if that is not square.
+
+    Parameters
+    ----------
+    paths : mapping of str to Path
+    grids : mapping of str to Grid
+        Of the files that could be read. Of two grids that as many files have, the one of the first file is taken.
+    """
+
+    def alike(one: Grid, other: Grid) -> bool:
+        return one.lps_shape == other.lps_shape and corner_distance(one, other) <= SAME_GRID_MM
+
+    groups = [[name for name, grid in grids.items() if alike(grid, first)] for first in grids.values()]
+    most = max(groups, key=len, default=[])
+    others = " and ".join(most)
+    problems = []
+    if most and len(set(grids[most[0]].lps_shape[:2])) > 1:
+        slices = f"axial slices of {grids[most[0]].lps_shape[:2]} voxels, expected as many rows as columns"
+        problems.append(f"{paths[most[0]]}: {slices}: pad all volumes of this patient, or skip the patient")
+    for name in grids:
+        grid, expected = grids[name], grids[most[0]]
+        if name in most:
+            continue
+        if grid.lps_shape != expected.lps_shape:
+            differs = f"shape {grid.lps_shape}, expected {expected.lps_shape} as in {others}"
+        else:
+            differs = f"its voxels lie up to {corner_distance(grid, expected):.3g} mm away from those of {others}"
+        problems.append(f"{paths[name]}: {differs}; the volumes of a patient share one grid: register them again")
+    return problems
+
+
+def each_volume(
+    paths: Mapping[str, Path], names: Sequence[str], problems: list[str], min_tumour_mm2: float = 0.0
+) -> Iterator[tuple[str, Volume]]:
+    """Read some files of a case one after the other: all checks of a patient's files are made here.
+
+    Parameters
+    ----------
+    paths : mapping of str to Path
+        The files of a case by sequence (``SEQUENCES``) and ``SEGMENTATION``.
+    names : sequence of str
+        Which of them to read.
+    problems : list of str
+        Takes everything that is wrong, each naming its file, what was expected and the mend; it stays empty for a good
+        case. What is wrong with the grids stands in it before the first volume comes.
+    min_tumour_mm2 : float
+        Some slice must have a tumour of this area.
+
+    Yields
+    ------
+    name : str
+    volume : Volume
+        Each that could be read, after its problems.
+    """
+    grids: dict[str, Grid] = {}
+    for name in FILES:  # the same of all of them whichever are read
+        with suppress(InputError):  # told below
+            _, grids[name] = read_header(paths[name])
+    problems += grid_problems(paths, grids)
+    for name in names:
+        try:
+            volume = read_volume(paths[name])
+        except InputError as error:
+            problems.append(str(error))
+            continue
+        problem = segmentation_problem(volume, min_tumour_mm2) if name == SEGMENTATION else sequence_problem(volume)
+        if problem:
+            problems.append(f"{paths[name]}: {problem}")
+        yield name, volume
+        del volume  # not kept while the next one is read

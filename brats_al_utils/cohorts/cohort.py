@@ -1,0 +1,144 @@
+"""A set of patients and their files, and the reading of all of them to say everything that is wrong."""
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+import pandas as pd
+
+from brats_al_utils.cohorts.checks import each_volume
+from brats_al_utils.cohorts.split import too_few
+from brats_al_utils.cohorts.volumes import FILES
+from brats_al_utils.progress import Track, untracked
+
+TRUTH_FILE = "phantom_truth.csv"
+"""A folder that holds this file is a synthetic cohort (see `phantom`)."""
+
+MAX_AT_ONCE = 4
+"""Cases that are in memory at the same time; of BraTS's size each takes some 100 MB."""
+
+Case = TypeVar("Case")
+Made = TypeVar("Made")
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """The cases found under a folder.
+
+    Attributes
+    ----------
+    root : Path
+        The folder that holds the grades' or the patients' folders.
+    cases : pd.DataFrame
+        One row a usable patient, by patient_id: patient_id, grade, site, release, and a column for each of ``FILES``
+        with the path.
+    absent : tuple of str
+        Patients that the release's mapping names and that are missing in the folder.
+    problems : dict of str to tuple of str
+        By patient (or grade, of which there are too few), everything that keeps it out of ``cases``.
+    notes : tuple of str
+        What was unexpected and could be used or skipped all the same.
+    """
+
+    root: Path
+    cases: pd.DataFrame
+    absent: tuple[str, ...]
+    problems: dict[str, tuple[str, ...]]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether the patients are phantoms."""
+        return (self.root / TRUTH_FILE).exists()
+
+    @property
+    def rows(self) -> list[pd.Series]:
+        """The rows of ``cases``."""
+        return [case for _, case in self.cases.iterrows()]
+
+    @property
+    def release(self) -> str:
+        """The release, or the releases joined by a plus sign."""
+        return "+".join(sorted(self.cases["release"].unique()))
+
+    @property
+    def messages(self) -> list[str]:
+        """The problems, each once: what is wrong with the whole folder is a problem of many patients."""
+        return list(dict.fromkeys(problem for found in self.problems.values() for problem in found))
+
+
+def frozen(problems: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
+    """Return the problems by patient, in order of their names."""
+    return {name: tuple(problems[name]) for name in sorted(problems)}
+
+
+def case_files(case: pd.Series) -> dict[str, Path]:
+    """Return the paths of a row of the table of cases, by sequence."""
+    return {name: Path(case[name]) for name in FILES}
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def each_case(
+    cases: Sequence[Case], work: Callable[[Case], Made], threads: int, track: Track
+) -> Iterator[tuple[Case, "Future[Made]"]]:
+    """Do some work on every case, several at a time, and yield each with what comes of it, in the order given.
+
+    Parameters
+    ----------
+    cases : sequence
+        Rows of a cohort's table (`Cohort.rows`), or patients that are not written yet.
+    work : callable
+        Takes a case; what it raises is raised by the future's ``result``.
+    threads : int
+        How many cases at a time; no more than ``MAX_AT_ONCE`` are worked on, and one more waits to be used.
+    track : callable
+        Shows how many cases are done.
+    """
+    threads = min(threads, MAX_AT_ONCE)
+    with ThreadPoolExecutor(threads) as pool:
+        started = (pool.submit(work, case) for case in cases)
+        running = deque(islice(started, threads))
+        for case in track(cases):
+            running.extend(islice(started, 1))
+            yield case, running.popleft()
+
+
+def check_cohort(cohort: Cohort, min_tumour_mm2: float = 0.0, track: Track = untracked) -> Cohort:
+    """Read every volume of a cohort, and list everything for which `prepare` would refuse it.
+
+    Parameters
+    ----------
+    cohort : Cohort
+    min_tumour_mm2 : float
+        The tumour area that a slice must have to be cut (`SliceRule`).
+    track : callable
+        Shows how many patients have been read.
+
+    Returns
+    -------
+    Cohort
+        Without the patients at fault, which are among its problems, as are grades with too few patients left.
+    """
+
+    def faults(case: pd.Series) -> list[str]:
+        found: list[str] = []
+        for _ in each_volume(case_files(case), FILES, found, min_tumour_mm2):
+            pass
+        return found
+
+    problems = dict(cohort.problems)
+    for case, reading in each_case(cohort.rows, faults, cores(), track):
+        if found := reading.result():
+            problems[case["patient_id"]] = tuple(found)
+    good = cohort.cases[~cohort.cases["patient_id"].isin(problems)].reset_index(drop=True)
+    few = {grade: (problem,) for grade, problem in too_few(good).items()}
+    return replace(cohort, cases=good, problems=frozen(problems) | few)

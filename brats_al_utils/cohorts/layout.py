@@ -1,0 +1,192 @@
+"""Where the patients' folders of a BraTS release lie, as it was unpacked."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from brats_al_utils import InputError
+from brats_al_utils.cohorts.mapping import MAPPING_FILE
+from brats_al_utils.cohorts.split import GRADES
+from brats_al_utils.cohorts.volumes import SEGMENTATION
+
+RELEASE = re.compile(r"brats(?P<year>\d\d)_", re.IGNORECASE)
+"""How a patient's name begins in the releases of 2017 to 2020."""
+
+UNGRADED = re.compile(r"brats2021_\d+|brats-[a-z]+-\d+-\d+", re.IGNORECASE)
+"""A patient's name in the releases of 2021 and 2023, which give no grades."""
+
+LEVELS = 4
+"""Levels of folders below the one named in which a release is looked for, to name its folder in a message."""
+
+MAX_FOLDERS = 1000
+"""Folders that are looked at on each of these levels."""
+
+
+def shown(name: str) -> str:
+    """Return a name as it can be printed."""
+    return name if name.isprintable() else ascii(name)[1:-1]
+
+
+@contextmanager
+def opened(folder: Path) -> Iterator[None]:
+    """Turn a folder that does not let us look at what is in it into an `InputError`."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"{shown(str(folder))}: cannot be opened ({error.strerror}): fix its permissions") from error
+
+
+def entries(folder: Path) -> list[Path]:
+    """Return what lies in a folder, but for what systems and unpackers hide or leave there.
+
+    Raises
+    ------
+    InputError
+        If the folder cannot be opened.
+    """
+    with opened(folder):
+        return sorted(path for path in folder.iterdir() if not path.name.startswith((".", "__MACOSX")))
+
+
+def subfolders(folder: Path) -> list[Path]:
+    """Return the folders in a folder; see `entries`."""
+    with opened(folder):
+        return [path for path in entries(folder) if path.is_dir()]
+
+
+def find_root(folder: Path) -> Path:
+    """Return the folder that holds the cases: the one named or its only child that does.
+
+    Raises
+    ------
+    InputError
+        If there is none or there are several; it names the folder to give, where one is found near by.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder: name the folder of a BraTS release")
+    children = subfolders(folder)
+    name, above = folder.resolve().name.upper(), folder.resolve().parent
+    if name in GRADES and any(map(has_segmentation, children)):
+        raise InputError(f"{folder}: the patients of one grade, expected both (HGG and LGG): name the folder {above}")
+    if is_root(folder):
+        return folder
+    level, looked_at = [folder], [folder]
+    for depth in range(1, LEVELS + 1):
+        level = list(folders_below(level))[:MAX_FOLDERS]
+        looked_at += level
+        roots = list(roots_among(level))
+        names = [shown(str(root)) for root in roots]
+        if len(roots) > 1:
+            raise InputError(f"{folder}: holds several releases ({', '.join(names)}), expected one: name one of them")
+        if roots and names != [str(roots[0])]:
+            raise InputError(f"{names[0]}: its name cannot be printed: rename the folder")
+        if roots and depth > 1:
+            raise InputError(f"{folder}: holds a release {depth} levels below, expected at most one: name {names[0]}")
+        if roots:
+            return roots[0]
+    raise InputError(f"{folder}: no patient found; {what_is_there(looked_at)}")
+
+
+def roots_among(folders: list[Path]) -> Iterator[Path]:
+    """Yield those of some folders that hold patients, but for a grade's and for those that cannot be opened."""
+    for folder in folders:
+        with suppress(InputError):
+            if folder.name.upper() not in GRADES and is_root(folder):
+                yield folder
+
+
+def what_is_there(folders: list[Path]) -> str:
+    """Return what a message says of folders in which no release was found."""
+    for folder in folders:
+        with suppress(InputError):
+            for child in subfolders(folder):
+                if UNGRADED.fullmatch(child.name):
+                    return (
+                        f"{shown(str(child))} is of BraTS 2021 or later, and these releases give no grades, expected "
+                        "HGG or LGG for each patient: name the folder of a release of 2017 to 2020"
+                    )
+                if RELEASE.match(child.name):
+                    return (
+                        f"{shown(str(child))} has no segmentation, as in a release's validation data: name the folder "
+                        "of its training data"
+                    )
+    return (
+        f"looked here and {LEVELS} levels below for the folders HGG and LGG (BraTS 2017 to 2019) or for {MAPPING_FILE} "
+        "beside the patients' folders (BraTS 2020): name the release's folder"
+    )
+
+
+def folders_below(folders: list[Path]) -> Iterator[Path]:
+    """Yield the folders in some folders, but for those that cannot be opened."""
+    for folder in folders:
+        with suppress(InputError):
+            yield from subfolders(folder)
+
+
+def is_root(folder: Path) -> bool:
+    """Whether a folder holds patients: in the grades' folders, or beside a mapping or with a segmentation.
+
+    Raises
+    ------
+    InputError
+        If it or a grade's folder in it cannot be opened.
+    """
+    cases, _ = case_folders(folder)
+    mapped = (folder / MAPPING_FILE).is_file()
+    return any(grade or mapped or has_segmentation(place) for place, grade in cases)
+
+
+def is_case(folder: Path) -> bool:
+    """Whether a folder is a patient's: it has a patient's name, or a volume in it."""
+    if RELEASE.match(folder.name):
+        return not any(child.name.upper() in GRADES for child in folders_below([folder]))
+    return any(map(is_nifti, entries(case_home(folder))))
+
+
+def is_nifti(path: Path) -> bool:
+    """Whether a file, or a folder in a file's place, has the name of a volume."""
+    return path.name.isprintable() and path.name.casefold().endswith((".nii", ".nii.gz"))
+
+
+def has_segmentation(folder: Path) -> bool:
+    """Whether something in a patient's folder is called a segmentation."""
+    with suppress(InputError):
+        return any(SEGMENTATION in path.name.casefold() for path in entries(case_home(folder)))
+    return False
+
+
+def case_home(folder: Path) -> Path:
+    """Return the folder that holds a patient's files: some unpackers make one of the same name in the patient's."""
+    here, inner = entries(folder), folder / folder.name
+    return inner if inner in here and inner.is_dir() and not any(map(is_nifti, here)) else folder
+
+
+def case_folders(root: Path) -> tuple[list[tuple[Path, str | None]], list[str]]:
+    """Return each case's folder, with its grade where the layout tells it, and a note on each folder that is skipped.
+
+    Raises
+    ------
+    InputError
+        If the folder of the release or of a grade cannot be opened.
+    """
+    cases: list[tuple[Path, str | None]] = []
+    notes: list[str] = []
+    for parent in subfolders(root):
+        if parent.name.upper() not in GRADES:
+            continue
+        for child in subfolders(parent):
+            try:
+                reason = "" if is_case(child) else "no NIfTI file in it"
+            except InputError as error:
+                reason = str(error)
+            if reason:
+                notes.append(f"{shown(str(child))}: skipped, not a patient's folder ({reason})")
+            else:
+                cases.append((child, parent.name.upper()))
+    flat = not cases and (root / MAPPING_FILE).is_file()
+    for child in subfolders(root):
+        with suppress(InputError):
+            if is_case(child) and (flat or RELEASE.match(child.name)):
+                cases.append((child, None))
+    return cases, notes

@@ -1,0 +1,81 @@
+"""Split a cohort by patient, each part with the cohort's share of grades."""
+
+import pandas as pd
+
+from brats_al_utils import InputError
+from brats_al_utils.seeds import generator
+
+GRADES = ("HGG", "LGG")
+PARTS = ("training", "validation", "test")
+
+HELD_OUT_SHARE = 66 / 335
+"""Share of the patients that validation and test each get (section 2.2.1: 203, 66 and 66 of 335)."""
+
+
+def too_few(cases: pd.DataFrame) -> dict[str, str]:
+    """Return, for each grade with too few patients for a split, what is wrong.
+
+    Parameters
+    ----------
+    cases : pd.DataFrame
+        With a column grade, one row a patient.
+    """
+    counts = {grade: int((cases["grade"] == grade).sum()) for grade in GRADES}
+    return {
+        grade: f"{count} usable {grade} patients, expected at least {len(PARTS)}, one for each of {', '.join(PARTS)}: "
+        "add patients"
+        for grade, count in counts.items()
+        if count < len(PARTS)
+    }
+
+
+def split_patients(cases: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """Split patients into training, validation and test, each with the cohort's share of grades.
+
+    Parameters
+    ----------
+    cases : pd.DataFrame
+        With columns patient_id and grade, one row a patient.
+    seed : int
+        Of the random order of the patients.
+
+    Returns
+    -------
+    pd.DataFrame
+        patient_id, grade, part (one of ``PARTS``), by patient_id. 259 HGG and 76 LGG give 157/46, 51/15 and 51/15
+        (section 2.2.1); other numbers the same shares, to the nearest integer, at least one a grade and part.
+
+    Raises
+    ------
+    InputError
+        If a grade has fewer than three patients.
+    """
+    if problems := too_few(cases):
+        raise InputError("\n".join(problems.values()))
+    frames = []
+    for grade in GRADES:
+        patients = sorted(cases.loc[cases["grade"] == grade, "patient_id"])
+        held_out = max(1, round(len(patients) * HELD_OUT_SHARE))
+        order = generator(seed, "split", grade).permutation(len(patients))
+        parts = [PARTS[0]] * (len(patients) - 2 * held_out) + [PARTS[1]] * held_out + [PARTS[2]] * held_out
+        frames.append(pd.DataFrame({"patient_id": [patients[i] for i in order], "grade": grade, "part": parts}))
+    split = pd.concat(frames).sort_values("patient_id", ignore_index=True)
+    check_split(split)
+    return split
+
+
+def check_split(patients: pd.DataFrame) -> None:
+    """Refuse a table (columns patient_id, part) in which a patient is in two parts.
+
+    Raises
+    ------
+    InputError
+        Naming the first such patients.
+    """
+    parts = patients.groupby("patient_id")["part"].nunique()
+    shared = sorted(parts.index[parts > 1])
+    if shared:
+        raise InputError(
+            f"patients in more than one part: {', '.join(shared[:5])} ({len(shared)} in all), expected each in one: "
+            "make the split by patient, not by slice"
+        )

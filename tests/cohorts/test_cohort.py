@@ -1,0 +1,297 @@
+"""What `brats-al cohort` promises: it calls usable what `prepare` accepts, and lists all that `prepare` refuses."""
+
+import gzip
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pytest
+from conftest import AFFINE, SHAPE, write_case, write_volume
+from typer.testing import CliRunner
+
+from brats_al_utils import InputError
+from brats_al_utils.__main__ import app
+from brats_al_utils.cohorts.brats import read_cohort
+from brats_al_utils.cohorts.cohort import check_cohort
+from brats_al_utils.cohorts.slices import SliceRule, prepare
+
+RULE = SliceRule(per_patient=2, image_size=64)
+FIRST = "HGG/Brats18_SITE0_0_1/Brats18_SITE0_0_1"
+ONES = np.ones(SHAPE, np.int16)
+
+
+def remove_sequence(root: Path) -> None:
+    (root / f"{FIRST}_t2.nii.gz").unlink()
+
+
+def truncated(root: Path) -> None:
+    path = root / f"{FIRST}_t1.nii.gz"
+    path.write_bytes(path.read_bytes()[:-200])
+
+
+def not_nifti(root: Path) -> None:
+    (root / f"{FIRST}_t1.nii.gz").write_bytes(gzip.compress(b"hello" * 1000))
+
+
+def not_a_number(root: Path) -> None:
+    voxels = np.random.default_rng(0).normal(100, 10, SHAPE).astype(np.float32)
+    voxels[3, 4, 5], voxels[0, 0, 0] = np.nan, np.inf
+    write_volume(root / f"{FIRST}_t1.nii.gz", voxels)
+
+
+def huge_header(root: Path) -> None:
+    path = root / f"{FIRST}_t1.nii.gz"
+    content = bytearray(gzip.decompress(path.read_bytes()))
+    content[40:48] = np.array([3, 30000, 30000, 30000], "<i2").tobytes()
+    path.write_bytes(gzip.compress(bytes(content)))
+
+
+def other_shape(root: Path) -> None:
+    write_volume(root / f"{FIRST}_t2.nii.gz", np.ones((32, 32, 23), np.int16))
+
+
+def shifted_t1(root: Path) -> None:
+    moved = AFFINE.copy()
+    moved[0, 3] = 7
+    image: Any = nib.load(root / f"{FIRST}_t1.nii.gz")
+    write_volume(root / f"{FIRST}_t1.nii.gz", np.asarray(image.dataobj), moved)
+
+
+def not_square(root: Path) -> None:
+    for path in (root / FIRST).parent.iterdir():
+        image: Any = nib.load(path)
+        write_volume(path, np.asarray(image.dataobj)[:, :30])
+
+
+def black_sequence(root: Path) -> None:
+    write_volume(root / f"{FIRST}_t1ce.nii.gz", np.zeros(SHAPE, np.int16))
+
+
+def flat_sequence(root: Path) -> None:
+    voxels = np.zeros(SHAPE, np.int16)
+    voxels[5:20, 5:20, 5:20] = 9
+    write_volume(root / f"{FIRST}_t1ce.nii.gz", voxels)
+
+
+def empty_segmentation(root: Path) -> None:
+    write_volume(root / f"{FIRST}_seg.nii.gz", np.zeros(SHAPE, np.uint8))
+
+
+def strange_labels(root: Path) -> None:
+    voxels = np.zeros(SHAPE, np.int16)
+    voxels[10:12] = 7
+    write_volume(root / f"{FIRST}_seg.nii.gz", voxels)
+
+
+def two_time_points(root: Path) -> None:
+    write_case(root / "LGG" / "Brats18_SITE0_0_2", 9)
+
+
+def two_releases(root: Path) -> None:
+    write_case(root / "HGG" / "BraTS19_SITE0_0_1", 9)
+
+
+def two_grades(root: Path) -> None:
+    (root / "name_mapping.csv").write_text("Grade,BraTS_2018_subject_ID\nLGG,Brats18_SITE0_0_1\n")
+
+
+def two_lgg(root: Path) -> None:
+    shutil.rmtree(root / "LGG" / "Brats18_SITE1_5_1")
+
+
+def one_of_three_unreadable(root: Path) -> None:
+    (root / "LGG/Brats18_SITE1_5_1/Brats18_SITE1_5_1_t1.nii.gz").write_bytes(b"")
+
+
+def grade_missing(root: Path) -> None:
+    shutil.rmtree(root / "LGG")
+
+
+def link_out(root: Path) -> None:
+    shutil.move(root / "LGG", root.parent / "elsewhere")
+    (root / "LGG").symlink_to(root.parent / "elsewhere")
+
+
+BAD: dict[Callable[[Path], None], list[str]] = {
+    remove_sequence: ["Brats18_SITE0_0_1_t2.nii.gz (or .nii) is missing", "the folder holds", "copy or rename"],
+    truncated: ["Brats18_SITE0_0_1_t1.nii.gz: cannot be read as NIfTI", "copy or download"],
+    not_nifti: ["Brats18_SITE0_0_1_t1.nii.gz: cannot be read as NIfTI", "copy or download"],
+    not_a_number: ["Brats18_SITE0_0_1_t1.nii.gz: 2 voxels are NaN or infinite", "skip the patient"],
+    huge_header: ["Brats18_SITE0_0_1_t1.nii.gz: expected a three-dimensional volume", "30000"],
+    other_shape: ["Brats18_SITE0_0_1_t2.nii.gz: shape (32, 32, 23), expected (32, 32, 24) as in", "register"],
+    shifted_t1: ["Brats18_SITE0_0_1_t1.nii.gz: its voxels lie up to 7 mm away from those of", "register"],
+    not_square: ["axial slices of (32, 30) voxels, expected as many rows as columns: pad"],
+    black_sequence: [
+        "Brats18_SITE0_0_1_t1ce.nii.gz: no contrast (all voxels are 0), expected a brain",
+        "skip the patient",
+    ],
+    flat_sequence: [
+        "Brats18_SITE0_0_1_t1ce.nii.gz: no contrast (all voxels are 0 or 9), expected a brain",
+        "skip the patient",
+    ],
+    empty_segmentation: ["Brats18_SITE0_0_1_seg.nii.gz: the segmentation is empty", "skip the patient"],
+    strange_labels: ["Brats18_SITE0_0_1_seg.nii.gz: labels [7] found, expected 0, 1, 2 and 4"],
+    two_time_points: [
+        "Brats18_SITE0_0_1 and ",
+        "Brats18_SITE0_0_2: the same patient, expected once: keep one of the two",
+    ],
+    two_releases: ["BraTS19_SITE0_0_1 and ", "Brats18_SITE0_0_1: the same patient, expected once: keep one of the two"],
+    two_grades: ["Brats18_SITE0_0_1: HGG by its folder but LGG in name_mapping.csv, expected one grade: correct"],
+    two_lgg: ["2 usable LGG patients, expected at least 3, one for each of training, validation, test: add patients"],
+    one_of_three_unreadable: ["Brats18_SITE1_5_1_t1.nii.gz: cannot be read as NIfTI", "2 usable LGG patients"],
+    grade_missing: ["0 usable LGG patients, expected at least 3"],
+    link_out: ["symbolic links that lead out of the release are not followed (3 patients;", "--follow-links"],
+}
+
+
+def refusal(root: Path, out: Path, rule: SliceRule = RULE) -> str:
+    """Return what `prepare` says of a cohort, empty if it accepts it."""
+    try:
+        prepare(read_cohort(root), rule, out)
+    except InputError as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.parametrize("damage", BAD, ids=lambda damage: damage.__name__)
+def test_what_prepare_refuses_is_listed(tiny_cohort: Path, tmp_path: Path, damage: Callable[[Path], None]) -> None:
+    """Each of the other kind's problems as well: all lines of the refusal are among those of the list."""
+    damage(tiny_cohort)
+    found = check_cohort(read_cohort(tiny_cohort))
+    listed = "\n".join(found.messages)
+    assert all(words in listed for words in BAD[damage]), listed
+    refused = refusal(tiny_cohort, tmp_path / "set")
+    assert refused
+    assert set(refused.splitlines()) <= set(listed.splitlines())
+    assert not (tmp_path / "set").exists()
+
+
+def test_what_is_called_usable_is_accepted(tiny_cohort: Path, tmp_path: Path) -> None:
+    """Also what is at the edge of being refused."""
+    voxels = np.zeros(SHAPE, np.int16)
+    voxels[14, 14, 3] = 1
+    write_volume(tiny_cohort / f"{FIRST}_seg.nii.gz", voxels)
+    voxels[20, 20, 20] = 2
+    write_volume(tiny_cohort / f"{FIRST}_t1ce.nii.gz", voxels)
+    assert not check_cohort(read_cohort(tiny_cohort)).problems
+    assert refusal(tiny_cohort, tmp_path / "set") == ""
+
+
+def test_the_smallest_tumour_is_the_setting_s(tiny_cohort: Path, tmp_path: Path) -> None:
+    """The tumour of the tiny cohort has 8 x 8 mm in a slice."""
+    rule = SliceRule(per_patient=2, image_size=64, min_tumour_mm2=65)
+    cohort = check_cohort(read_cohort(tiny_cohort), 65)
+    assert len(cohort.messages) == 7 + 2
+    assert "largest tumour in a slice has 64 mm2, expected 65 or more: lower min_tumour_mm2" in cohort.messages[0]
+    assert set(refusal(tiny_cohort, tmp_path / "set", rule).splitlines()) <= set(cohort.messages)
+    assert not check_cohort(read_cohort(tiny_cohort), 64).problems
+    told = CliRunner().invoke(app, ["cohort", str(tiny_cohort), "--min-tumour-mm2", "65"])
+    assert (told.exit_code, told.stdout.count("problem: ")) == (1, 9)
+
+
+def test_every_problem_in_one_go(tiny_cohort: Path) -> None:
+    """Of two patients, and what follows from it."""
+    remove_sequence(tiny_cohort)
+    path = tiny_cohort / "LGG" / "Brats18_SITE0_4_1" / "Brats18_SITE0_4_1_flair.nii.gz"
+    path.write_bytes(path.read_bytes()[:-200])
+    told = CliRunner().invoke(app, ["cohort", str(tiny_cohort)])
+    assert (told.exit_code, told.stdout.count("problem: ")) == (1, 3)
+    assert "5 usable patients" in told.stdout
+    assert "problem: 2 usable LGG patients" in told.stdout
+
+
+def test_prepare_names_every_unreadable_patient(tiny_cohort: Path, tmp_path: Path) -> None:
+    truncated(tiny_cohort)
+    one_of_three_unreadable(tiny_cohort)
+    refused = refusal(tiny_cohort, tmp_path / "set")
+    assert "Brats18_SITE0_0_1_t1.nii.gz: cannot be read" in refused
+    assert "Brats18_SITE1_5_1_t1.nii.gz: cannot be read" in refused
+
+
+@pytest.mark.parametrize("name", ["t1", "t1ce", "t2", "flair", "seg"])
+def test_a_shifted_file_is_the_one_that_is_named(tiny_cohort: Path, name: str) -> None:
+    path = tiny_cohort / f"{FIRST}_{name}.nii.gz"
+    image: Any = nib.load(path)
+    moved = AFFINE.copy()
+    moved[:3, 3] += [3, 0, 4]
+    write_volume(path, np.asarray(image.dataobj), moved)
+    (problem,) = check_cohort(read_cohort(tiny_cohort)).messages
+    others = " and ".join(other for other in ("t1", "t1ce", "t2", "flair", "seg") if other != name)
+    assert problem == (
+        f"{path}: its voxels lie up to 5 mm away from those of {others}; the volumes of a patient share one grid: "
+        "register them again"
+    )
+
+
+def test_a_file_that_is_stored_the_other_way_round_has_the_same_grid(tiny_cohort: Path, tmp_path: Path) -> None:
+    """Its header says so, and its voxels are turned."""
+    path = tiny_cohort / f"{FIRST}_t1.nii.gz"
+    before = prepare(read_cohort(tiny_cohort), RULE, tmp_path / "before").fingerprint
+    image: Any = nib.load(path)
+    turned = image.as_reoriented(np.array([[1, -1], [0, 1], [2, -1]]))
+    write_volume(path, np.asarray(turned.dataobj), turned.affine)
+    assert not check_cohort(read_cohort(tiny_cohort)).problems
+    assert prepare(read_cohort(tiny_cohort), RULE, tmp_path / "after").fingerprint == before
+
+
+def test_volumes_of_a_fourth_dimension_of_one(tiny_cohort: Path, tmp_path: Path) -> None:
+    before = prepare(read_cohort(tiny_cohort), RULE, tmp_path / "before").fingerprint
+    for path in (tiny_cohort / FIRST).parent.iterdir():
+        image: Any = nib.load(path)
+        write_volume(path, np.asarray(image.dataobj)[..., None])
+        assert nib.load(path).shape == (*SHAPE, 1)  # type: ignore[attr-defined]
+    assert not check_cohort(read_cohort(tiny_cohort)).problems
+    assert prepare(read_cohort(tiny_cohort), RULE, tmp_path / "after").fingerprint == before
+
+
+def test_volumes_of_two_times_are_refused(tiny_cohort: Path) -> None:
+    write_volume(tiny_cohort / f"{FIRST}_t1.nii.gz", np.ones((*SHAPE, 2), np.int16))
+    (problem,) = check_cohort(read_cohort(tiny_cohort)).messages
+    assert "expected a three-dimensional volume" in problem
+    assert "found shape (32, 32, 24, 2)" in problem
+
+
+def test_nibabel_says_nothing_between_our_lines(tiny_cohort: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It logs that it mends a negative size of the voxels."""
+    path = tiny_cohort / f"{FIRST}_t1.nii.gz"
+    content = bytearray(gzip.decompress(path.read_bytes()))
+    content[80:84] = np.array(-1, "<f4").tobytes()
+    path.write_bytes(gzip.compress(bytes(content)))
+    command = [sys.executable, "-m", "brats_al_utils", "cohort", str(tiny_cohort)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0
+    assert done.stderr == ""
+    nib.Nifti1Header(bytes(content[:348]))
+    assert "pixdim[1,2,3] should be positive" in caplog.text  # or this test would show nothing
+
+
+def test_names_that_the_terminal_cannot_show(tiny_cohort: Path) -> None:
+    """They are replaced; the rest of the output is as ever."""
+    place = tiny_cohort.rename(tiny_cohort.with_name("Gehirn-Übung"))
+    remove_sequence(place)
+    for encoding in ("ascii", "utf-8"):
+        done = subprocess.run(
+            [sys.executable, "-m", "brats_al_utils", "cohort", str(place)],
+            capture_output=True,
+            env=os.environ | {"PYTHONIOENCODING": encoding},
+        )
+        assert done.returncode == 1, done.stderr
+        assert done.stderr == b""
+        name = rb"Gehirn-\xdcbung" if encoding == "ascii" else "Gehirn-Übung".encode()
+        assert b"6 usable patients in " in done.stdout
+        assert done.stdout.count(name) >= 2
+
+
+def test_the_facts_as_json(tiny_cohort: Path) -> None:
+    (tiny_cohort / "LGG" / "notes").mkdir()
+    facts = json.loads(CliRunner().invoke(app, ["cohort", str(tiny_cohort), "--json"]).stdout)
+    assert facts["problems"] == {}
+    assert facts["notes"] == [f"{tiny_cohort}/LGG/notes: skipped, not a patient's folder (no NIfTI file in it)"]
+    assert len(facts["cases"]) == 7
