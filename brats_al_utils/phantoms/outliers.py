@@ -15,7 +15,8 @@ import pandas as pd
 
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.brats import FILES, TRUTH_FILE, Cohort, each_case
-from brats_al_utils.cohorts.slices import Cut, SliceRule, SliceSet, cut_case, threads_for_cases, write_slices
+from brats_al_utils.cohorts.cutting import Cut, cut_case, threads_for_cases, write_slices
+from brats_al_utils.cohorts.slices import SliceRule, SliceSet
 from brats_al_utils.findings.statistics import mean_interval
 from brats_al_utils.phantoms.phantom import Patient, draw_patient, render, write_patient
 from brats_al_utils.progress import Track, untracked

@@ -15,7 +15,8 @@ from filelock import FileLock
 
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.brats import FILES, PARTS, TRUTH_FILE, Cohort, find_root, read_cohort
-from brats_al_utils.cohorts.slices import SliceRule, SliceSet, open_slices, prepare
+from brats_al_utils.cohorts.cutting import prepare
+from brats_al_utils.cohorts.slices import SliceRule, SliceSet, open_slices
 from brats_al_utils.files import write_file
 from brats_al_utils.findings.statistics import UNITS, by_unit
 from brats_al_utils.networks.network import START_NAMES, initial_state

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.brats import TRUTH_FILE, Cohort, read_cohort
-from brats_al_utils.cohorts.slices import LABEL, SliceRule, SliceSet, open_slices, prepare
+from brats_al_utils.cohorts.cutting import prepare
+from brats_al_utils.cohorts.slices import LABEL, SliceRule, SliceSet, open_slices
 from brats_al_utils.cohorts.volumes import SEQUENCES
 from brats_al_utils.phantoms import outliers, phantom
 from brats_al_utils.phantoms.outliers import (
