@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
 import pandas as pd
 
 from brats_al_utils import InputError
@@ -338,7 +339,7 @@ def check_cohort(cohort: Cohort, track: Track = untracked) -> Cohort:
     return replace(cohort, cases=good, problems=frozen(problems))
 
 
-def split_patients(cases: pd.DataFrame, seed: int) -> pd.DataFrame:
+def split_patients(cases: pd.DataFrame, seed: int, balanced: str = "") -> pd.DataFrame:
     """Split patients into training, validation and test, each with the cohort's share of grades.
 
     Parameters
@@ -347,6 +348,9 @@ def split_patients(cases: pd.DataFrame, seed: int) -> pd.DataFrame:
         With columns patient_id and grade, one row a patient.
     seed : int
         Of the random order of the patients.
+    balanced : str
+        A further column of ``cases`` whose values (sites, for instance) each part is to hold in equal shares within
+        each grade, as far as their numbers allow.
 
     Returns
     -------
@@ -369,6 +373,10 @@ def split_patients(cases: pd.DataFrame, seed: int) -> pd.DataFrame:
             )
         held_out = max(1, round(len(patients) * HELD_OUT_SHARE))
         order = generator(seed, "split", grade).permutation(len(patients))
+        if balanced:
+            # In rounds, of each value one: so any patients in a row have each as often as the others.
+            values = cases.set_index("patient_id")[balanced][[patients[i] for i in order]]
+            order = order[np.argsort(values.groupby(values).cumcount().to_numpy(), kind="stable")]
         parts = [PARTS[0]] * (len(patients) - 2 * held_out) + [PARTS[1]] * held_out + [PARTS[2]] * held_out
         frames.append(pd.DataFrame({"patient_id": [patients[i] for i in order], "grade": grade, "part": parts}))
     split = pd.concat(frames).sort_values("patient_id", ignore_index=True)

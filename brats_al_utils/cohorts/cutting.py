@@ -238,7 +238,8 @@ def write_slices(folder: Path, cohort: Cohort, rule: SliceRule, patients: Iterab
         pixels.close()
         segmentation.close()
         table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["patient_id", "grade"])
-        split = split_patients(table.drop_duplicates("patient_id"), rule.split_seed)
+        # A phantom's site is drawn: parts that differ in it would be chance without a meaning.
+        split = split_patients(table.drop_duplicates("patient_id"), rule.split_seed, "site" if cohort.synthetic else "")
         table_csv = table.to_csv(index_label="slice_id", lineterminator="\n")
         digest.update(table_csv.encode())
         (partial / "slices.csv").write_text(table_csv, newline="")

@@ -19,8 +19,8 @@ MEDIANS_COUNTED = 4
 """The histogram that `mode` smooths has bins of 1/200 of the brain's median, from 0 to 4 medians."""
 
 BANDWIDTH = 10
-"""Standard deviation of the Gaussian kernel that smooths it, in bins: 5 % of the median. A wider one blends white with grey
-matter and so with what a tumour adds to either."""
+"""Standard deviation of the Gaussian kernel that smooths it, in bins: 5 % of the median. A wider one blends white with
+grey matter and so with what a tumour adds to either."""
 
 PERCENTILES = (0.5, 99.5)
 ZSCORE_LIMIT = 3.0

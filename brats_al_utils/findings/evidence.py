@@ -1,4 +1,4 @@
-"""From a study's results to the data frames that `comparison`, `budgets`, `statistics` and `outliers` work on."""
+"""From a study's results to the data frames that `comparison`, `budgets`, `statistics` and `planted` work on."""
 
 from collections.abc import Iterable
 
@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from brats_al_utils.findings.comparison import compare, holm, intervals, patient_pairs
+from brats_al_utils.findings.planted import caught
 from brats_al_utils.findings.statistics import CONFIDENCE, UNITS, by_unit, measures
 from brats_al_utils.networks.training import auc
-from brats_al_utils.phantoms.outliers import caught
 from brats_al_utils.study.arms import Arm, planted_outliers
 from brats_al_utils.study.study import COHORTS, Results, Study
 
@@ -96,7 +96,7 @@ def epochs_kept_and_last(study: Study, results: Results) -> pd.DataFrame:
 
 
 def outliers_caught(study: Study, datasets: Iterable[str]) -> pd.DataFrame:
-    """Return `outliers.caught` of each set with planted outliers: kind, dose and its columns."""
+    """Return `planted.caught` of each set with planted outliers: kind, dose and its columns."""
     frames = []
     for dataset in datasets:
         kind, dose = planted_outliers(dataset) or ("", 0.0)

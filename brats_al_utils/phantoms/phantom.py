@@ -119,7 +119,7 @@ def _place_in_grade(index: int) -> tuple[str, int]:
 
 
 def _site_of(seed: int, index: int) -> str:
-    """Deal the sites: of four patients of a grade in a row, counted from its first, each has another, in random order."""
+    """Deal the sites: of a grade's first four patients, and of every next four, each has another, in random order."""
     grade, before = _place_in_grade(index)
     hand, place = divmod(before, len(SITES))
     return str(generator(seed, "phantom", "sites", grade, hand).permutation(list(SITES))[place])

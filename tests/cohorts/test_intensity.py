@@ -47,7 +47,7 @@ def test_the_mode_by_hand() -> None:
     """Of 100, 200, 200 the median is 200, bins are 1 wide, and the highest is that from 200 to 201."""
     for dtype in (np.uint8, np.int16, np.int32, np.float32, np.float64):
         assert mode(np.array([100, 200, 200], dtype)) == pytest.approx(200.5)
-    # The kernel is 10 bins wide, 9.5 levels here: 190, 200 and 210 are one peak, higher than that of 100 and 100.5.
+    # The kernel is 10 bins wide, here 9.5: 190, 200 and 210 are one peak, higher than that of 100 and 100.5.
     assert mode(np.array([100, 100.5, 200, 210, 190])) == pytest.approx(200, abs=1)
 
 
