@@ -85,14 +85,12 @@ def continue_rim(values: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     Parameters
     ----------
     values : torch.Tensor [n, C, H, W] of float
-        0 where unknown.
+        Times the weight.
     weight : torch.Tensor [n, 1, H, W] of float
-        1 where known, 0 elsewhere.
+        1 where known, 0 elsewhere; at a coarser level the share of a pixel that is known.
     """
     size = values.shape[-2:]
-    if weight.all() or max(size) == 1:
-        return values
-    share = avg_pool2d(weight, 2, ceil_mode=True)
-    coarse = avg_pool2d(values, 2, ceil_mode=True) / share.clamp_min(1e-6)
-    filled = continue_rim(coarse * (share > 0), (share > 0).float())
-    return torch.where(weight > 0, values, interpolate(filled, size, mode="bilinear", align_corners=False))
+    if max(size) == 1:
+        return values / weight.clamp_min(1e-12)
+    coarse = continue_rim(avg_pool2d(values, 2, ceil_mode=True), avg_pool2d(weight, 2, ceil_mode=True))
+    return values + (1 - weight) * interpolate(coarse, size, mode="bilinear", align_corners=False)

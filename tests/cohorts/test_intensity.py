@@ -61,7 +61,7 @@ def test_so_many_modes_become_one(sequence: str, modes: float) -> None:
 
 
 def test_a_tumour_moves_the_percentiles_of_its_volume_and_not_the_mode() -> None:
-    """A twentieth of the brain that takes up contrast darkens the rest by percentiles; by the mode it stays as it is."""
+    """A twentieth of the brain that enhances darkens the rest by percentiles; by the mode it stays as it is."""
     healthy = np.random.default_rng(0).normal(600, 60, 20000)
     tumour = np.concatenate([healthy[:19000], np.full(1000, 1800)])
     for rule, moved in (("percentile", True), ("zscore", True), ("mode", False)):
