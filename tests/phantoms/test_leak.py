@@ -34,7 +34,7 @@ SIZE = 64
 
 @dataclass(frozen=True)
 class Seen:
-    """A rendered patient: statistics of the healthy half [rule][15], images [rule][n, 3, H, W], masks [n, H, W], mm3."""
+    """A rendered patient: the healthy half's statistics and the slices by rule, their masks, and the tumour's voxels."""
 
     patient: Patient
     healthy: dict[str, list[float]]
@@ -116,8 +116,8 @@ def audited(seen: list[Seen], rule: str) -> pd.DataFrame:
     for seed in range(3):
         torch.manual_seed(seed)
         network = nn.Sequential(
-            nn.Conv2d(3, 16, 5, 2), nn.ReLU(), nn.Conv2d(16, 32, 3, 2), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
-            nn.Linear(32, 2),
+            nn.Conv2d(3, 16, 5, 2), nn.ReLU(), nn.Conv2d(16, 32, 3, 2), nn.ReLU(),
+            nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(32, 2),
         )  # fmt: skip
         finetune(network, images, ids["training"], ids["validation"], Settings(20, 16, 0.02, 0.9, 0.0001), seed)
         scores = audit_predictions(network, images, mask.astype(np.uint8), test, True)
@@ -133,8 +133,6 @@ def test_the_audit_finds_the_leak_of_percentiles(seen: list[Seen]) -> None:
     tables = {rule: audited(seen, rule) for rule in INTENSITIES}
     for rule, table in tables.items():
         print(rule, look_at_the_tumour(table), sep="\n")
-    found = {
-        rule: set(table.loc[table["shown"] == "tumour hidden", "verdict"]) for rule, table in tables.items()
-    }
+    found = {rule: set(table.loc[table["shown"] == "tumour hidden", "verdict"]) for rule, table in tables.items()}
     assert found["percentile"] == {"shortcut"}
     assert found["mode"] == {"none found"}
