@@ -28,8 +28,8 @@ def without_tumour(pixels: Array, mask: Array, mirrored: bool) -> Array:
         Where the tumour is.
     mirrored : bool
         Whether the tissue is taken from the other side of the brain, left and right of the middle of the columns that
-        the brain of a slice covers. Where that place is itself tumour or no brain, or everywhere without mirroring, the
-        region's rim is continued smoothly into it.
+        the brain of a slice covers. Where that place is itself tumour, at the brain's edge or outside it, or everywhere
+        without mirroring, the region's rim is continued smoothly into it.
 
     Returns
     -------
@@ -46,7 +46,8 @@ def without_tumour(pixels: Array, mask: Array, mirrored: bool) -> Array:
         opposite = first_and_last(brain)[n] - columns
         inside = (opposite >= 0) & (opposite < pixels.shape[-1])
         n, rows, columns, opposite = n[inside], rows[inside], columns[inside], opposite[inside]
-        good = healthy[n, rows, opposite]
+        # Half of a voxel at the brain's edge is background: inside the brain it would be a dark line.
+        good = (healthy & ~grow(~brain, 1))[n, rows, opposite]
         n, rows, columns, opposite = n[good], rows[good], columns[good], opposite[good]
         hidden[n, :, rows, columns] = pixels[n, :, rows, opposite]
         filled[n, rows, columns] = False
@@ -65,11 +66,11 @@ def tumour_alone(pixels: Array, mask: Array) -> Array:
     return np.where(grow(mask)[:, None], pixels, np.uint8(0))
 
 
-def grow(mask: Array) -> Array:
-    """Return a mask [n, H, W] of bool with every pixel that is at most ``GROWN`` pixels from it."""
-    y, x = np.ogrid[-GROWN : GROWN + 1, -GROWN : GROWN + 1]
-    disc = torch.from_numpy((x**2 + y**2 <= GROWN**2).astype(np.float32))[None, None]
-    reached = conv2d(torch.from_numpy(mask.astype(np.float32))[:, None], disc, padding=GROWN)[:, 0]
+def grow(mask: Array, by: int = GROWN) -> Array:
+    """Return a mask [n, H, W] of bool with every pixel that is at most so many pixels from it."""
+    y, x = np.ogrid[-by : by + 1, -by : by + 1]
+    disc = torch.from_numpy((x**2 + y**2 <= by**2).astype(np.float32))[None, None]
+    reached = conv2d(torch.from_numpy(mask.astype(np.float32))[:, None], disc, padding=by)[:, 0]
     return np.asarray(reached.numpy() > 0.5)
 
 

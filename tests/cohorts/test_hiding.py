@@ -64,6 +64,18 @@ def test_a_tumour_on_both_sides_and_one_at_the_edge_fall_back_to_the_rim() -> No
     assert 0 < hidden[0][:, grow(mask)[0]].min() <= hidden.max() <= 60
 
 
+def test_the_dark_edge_of_the_other_side_is_not_mirrored_into_the_brain() -> None:
+    pixels, mask = head()
+    pixels[..., 4:7] = 0
+    pixels[..., 7], pixels[..., 27] = 5, 5  # half of a voxel at the edge is background
+    pixels[..., 4:8, :] = pixels[..., 24:28, :] = 0
+    pixels[..., 8, 7:28] = pixels[..., 23, 7:28] = 5
+    pixels[..., 14:18, 20:28] = 0  # a notch on the other side
+    pixels[..., 14:18, 19] = 5
+    hidden = without_tumour(pixels, mask, mirrored=True)
+    assert hidden[0, 0, 14:18, 9:16].min() > 20
+
+
 def test_tumour_pixels_without_signal_are_filled_as_well() -> None:
     pixels, mask = head()
     pixels[np.repeat(mask[:, None], 3, axis=1)] = 0  # a hole would show where the tumour was

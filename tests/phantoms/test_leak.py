@@ -34,7 +34,7 @@ SIZE = 64
 
 @dataclass(frozen=True)
 class Seen:
-    """A rendered patient: the healthy half's statistics and the slices by rule, their masks, and the tumour's voxels."""
+    """A rendered patient: statistics of the healthy half, slices by rule, their masks, and the tumour's voxels."""
 
     patient: Patient
     healthy: dict[str, list[float]]
@@ -113,13 +113,13 @@ def audited(seen: list[Seen], rule: str) -> pd.DataFrame:
     # Half of the patients are for testing: an interval needs LGG patients.
     test = np.concatenate([ids["validation"], ids["test"]])
     frames = []
-    for seed in range(3):
+    for seed in range(2):
         torch.manual_seed(seed)
         network = nn.Sequential(
             nn.Conv2d(3, 16, 5, 2), nn.ReLU(), nn.Conv2d(16, 32, 3, 2), nn.ReLU(),
             nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(32, 2),
         )  # fmt: skip
-        finetune(network, images, ids["training"], ids["validation"], Settings(20, 16, 0.02, 0.9, 0.0001), seed)
+        finetune(network, images, ids["training"], ids["validation"], Settings(15, 16, 0.02, 0.9, 0.0001), seed)
         scores = audit_predictions(network, images, mask.astype(np.uint8), test, True)
         scores = {"whole slice": predict(network, images, test), **scores}
         for shown, score in scores.items():
@@ -130,7 +130,7 @@ def audited(seen: list[Seen], rule: str) -> pd.DataFrame:
 
 @pytest.mark.slow
 def test_the_audit_finds_the_leak_of_percentiles(seen: list[Seen]) -> None:
-    tables = {rule: audited(seen, rule) for rule in INTENSITIES}
+    tables = {rule: audited(seen, rule) for rule in ("mode", "percentile")}
     for rule, table in tables.items():
         print(rule, look_at_the_tumour(table), sep="\n")
     found = {rule: set(table.loc[table["shown"] == "tumour hidden", "verdict"]) for rule, table in tables.items()}
