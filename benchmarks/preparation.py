@@ -3,7 +3,7 @@
 All methods cut the same slices of the same files at 224 pixels, scaled by the percentiles of each brain, to uint8 on
 the disk:
 
-* ours: `slices.prepare`, with its checks, table, split, fingerprint and flush to the disk;
+* ours: `cutting.prepare`, with its checks, table, split, fingerprint and flush to the disk;
 * the usual loop: nibabel's ``get_fdata``, numpy, Pillow's resize, a .npy file for each slice and its segmentation. It
   works on one case at a time, as it is usually written; the variant "in threads" on as many as there are cores;
 * MONAI: its transforms in a PersistentDataset, read once by a DataLoader with a worker for each core. Slices are cut
@@ -41,12 +41,14 @@ from PIL import Image
 
 from brats_al_utils.cohorts.brats import read_cohort
 from brats_al_utils.cohorts.cohort import Cohort, case_files
-from brats_al_utils.cohorts.slices import PERCENTILES, SliceRule, choose_slices, prepare
+from brats_al_utils.cohorts.cutting import choose_slices, prepare
+from brats_al_utils.cohorts.intensity import PERCENTILES
+from brats_al_utils.cohorts.slices import SliceRule
 from brats_al_utils.cohorts.volumes import SEGMENTATION
 from brats_al_utils.phantoms.phantom import write_cohort
 
 RESULTS = Path(__file__).parent / "results"
-RULE = SliceRule()
+RULE = SliceRule(intensity="percentile")  # what the usual code does
 CORES = os.cpu_count() or 1
 
 RENDERED = 16

@@ -127,7 +127,7 @@ def prepare(
 ) -> None:
     """Cut a release into a slice set."""
     from brats_al_utils.cohorts.brats import read_cohort
-    from brats_al_utils.cohorts.slices import prepare as prepare_slices
+    from brats_al_utils.cohorts.cutting import prepare as prepare_slices
     from brats_al_utils.study.profile import profile_of
 
     rule = profile_of(profile, settings_of(settings)).slice_rule(balanced)

@@ -17,8 +17,8 @@ import pytest
 import yaml
 from conftest import brats_al
 
-from brats_al_utils.show.notebooks import find
-from brats_al_utils.study.plan import cost, planned
+from brats_al_utils.study.arms import NOTEBOOKS as COMPARED
+from brats_al_utils.study.plan import cost, planned, runs_of_notebooks
 from brats_al_utils.study.profile import PROFILES
 
 ROOT = Path(__file__).parents[1]
@@ -172,12 +172,12 @@ def test_every_setting_is_in_the_protocol() -> None:
 
 def test_the_readme_counts_the_demo_s_runs() -> None:
     text = (ROOT / "README.md").read_text()
-    study, paths = planned(PROFILES["demo"]), find()
+    study = planned(PROFILES["demo"])
     written = dict(re.findall(r"^\| `(\d\d_\w+)` \|.*\| (\d+) \|$", text, re.MULTILINE))
     assert {name: int(count) for name, count in written.items()} == {
-        path.stem: len(study.runs_of([path])) for path in paths
+        name: len(runs_of_notebooks(study, [name])) for name in COMPARED
     }
-    total = cost(study.runs_of(paths))
+    total = cost(runs_of_notebooks(study, COMPARED))
     assert f"of {total.asked} asked for, {total.distinct} are distinct" in " ".join(text.split())
     demo = PROFILES["demo"]
     assert f"{demo.patients} patients of {demo.per_patient} slices at {demo.image_size} pixels" in " ".join(

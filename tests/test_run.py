@@ -20,7 +20,7 @@ from conftest import brats_al, write_case
 from selenium import webdriver
 
 from brats_al_utils.cohorts.brats import read_cohort
-from brats_al_utils.cohorts.slices import prepare
+from brats_al_utils.cohorts.cutting import prepare
 from brats_al_utils.findings.evidence import budgets
 from brats_al_utils.findings.paper import GAINS
 from brats_al_utils.phantoms.phantom import write_cohort

@@ -1,5 +1,6 @@
 """Split a cohort by patient, each part with the cohort's share of grades."""
 
+import numpy as np
 import pandas as pd
 
 from brats_al_utils import InputError
@@ -29,7 +30,7 @@ def too_few(cases: pd.DataFrame) -> dict[str, str]:
     }
 
 
-def split_patients(cases: pd.DataFrame, seed: int) -> pd.DataFrame:
+def split_patients(cases: pd.DataFrame, seed: int, balanced: str = "") -> pd.DataFrame:
     """Split patients into training, validation and test, each with the cohort's share of grades.
 
     Parameters
@@ -38,6 +39,9 @@ def split_patients(cases: pd.DataFrame, seed: int) -> pd.DataFrame:
         With columns patient_id and grade, one row a patient.
     seed : int
         Of the random order of the patients.
+    balanced : str
+        A further column of ``cases`` whose values (sites, for instance) each part is to hold in equal shares within
+        each grade, as far as their numbers allow.
 
     Returns
     -------
@@ -57,6 +61,10 @@ def split_patients(cases: pd.DataFrame, seed: int) -> pd.DataFrame:
         patients = sorted(cases.loc[cases["grade"] == grade, "patient_id"])
         held_out = max(1, round(len(patients) * HELD_OUT_SHARE))
         order = generator(seed, "split", grade).permutation(len(patients))
+        if balanced:
+            # In rounds, of each value one: so any patients in a row have each as often as the others.
+            values = cases.set_index("patient_id")[balanced][[patients[i] for i in order]]
+            order = order[np.argsort(values.groupby(values).cumcount().to_numpy(), kind="stable")]
         parts = [PARTS[0]] * (len(patients) - 2 * held_out) + [PARTS[1]] * held_out + [PARTS[2]] * held_out
         frames.append(pd.DataFrame({"patient_id": [patients[i] for i in order], "grade": grade, "part": parts}))
     split = pd.concat(frames).sort_values("patient_id", ignore_index=True)

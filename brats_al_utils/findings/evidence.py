@@ -10,9 +10,9 @@ from brats_al_utils import InputError
 from brats_al_utils.cohorts.cohort import TRUTH_FILE
 from brats_al_utils.cohorts.split import PARTS
 from brats_al_utils.findings.comparison import compare, holm, intervals, patient_pairs
+from brats_al_utils.findings.planted import caught
 from brats_al_utils.findings.statistics import UNITS, by_unit, measures
 from brats_al_utils.networks.training import auc
-from brats_al_utils.phantoms.outliers import caught
 from brats_al_utils.queries.pool import Pool
 from brats_al_utils.queries.sampling import DISCARDED, PAYS_ALL
 from brats_al_utils.queries.selection import Question

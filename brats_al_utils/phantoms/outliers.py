@@ -15,9 +15,9 @@ import pandas as pd
 
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.cohort import TRUTH_FILE, Cohort, each_case
-from brats_al_utils.cohorts.slices import Cut, SliceRule, SliceSet, cut_case, threads_for_cases, write_slices
+from brats_al_utils.cohorts.cutting import Cut, cut_case, threads_for_cases, write_slices
+from brats_al_utils.cohorts.slices import SliceRule, SliceSet
 from brats_al_utils.cohorts.volumes import FILES
-from brats_al_utils.findings.statistics import mean_interval
 from brats_al_utils.phantoms.phantom import Patient, draw_patient, render, write_patient
 from brats_al_utils.progress import Track, untracked
 from brats_al_utils.seeds import generator
@@ -175,15 +175,6 @@ def ghosts(image: Array, rng: np.random.Generator) -> Array:
     A line's phase tells where the head was; a swing that comes back every few lines puts weaker copies of the head
     beside it, along the phase encoding (Zaitsev et al. 2015, J Magn Reson Imaging 42:887): in axial slices of the
     brain as a rule from left to right. It swings by 2 to 4 % of the field of view to either side, 5 to 10 mm.
-
-    Parameters
-    ----------
-    image : np.ndarray [H, W] of float
-    rng : np.random.Generator
-
-    Returns
-    -------
-    np.ndarray [H, W] of float
     """
     columns = image.shape[1]
     period, start = rng.uniform(3, 8), rng.uniform(0, 2 * np.pi)
@@ -199,15 +190,6 @@ def stripes(image: Array, rng: np.random.Generator) -> Array:
     One point that is far too large adds its wave to the whole image, as strong everywhere (simulated so by
     Pérez-García et al. 2021, Comput Methods Programs Biomed 208:106236): 10 to 25 times across the field of view, and
     0.4 to 0.8 times as strong as the brain is bright.
-
-    Parameters
-    ----------
-    image : np.ndarray [H, W] of float
-    rng : np.random.Generator
-
-    Returns
-    -------
-    np.ndarray [H, W] of float
     """
     direction, times, start = rng.uniform(0, np.pi), rng.uniform(10, 25), rng.uniform(0, 2 * np.pi)
     y, x = (places / size for places, size in zip(np.indices(image.shape), image.shape, strict=True))
@@ -219,15 +201,6 @@ def noise(image: Array, rng: np.random.Generator) -> Array:
     """Return what an image would be with a coil that fails: Rician noise (Gudbjartsson and Patz 1995, MRM 34:910).
 
     Its standard deviation is 0.3 to 0.6 times the brain's brightness, some ten times what `phantom` gives.
-
-    Parameters
-    ----------
-    image : np.ndarray [H, W] of float
-    rng : np.random.Generator
-
-    Returns
-    -------
-    np.ndarray [H, W] of float
     """
     deviation = rng.uniform(0.3, 0.6) * image[image > 0].mean()
     real, imaginary = deviation * rng.standard_normal((2, *image.shape))
@@ -235,6 +208,7 @@ def noise(image: Array, rng: np.random.Generator) -> Array:
 
 
 FAULTS: tuple[Callable[[Array, np.random.Generator], Array], ...] = (ghosts, stripes, noise)
+"""Each takes an image [H, W] of float and a generator, and returns the image with its fault, [H, W] of float."""
 
 
 def corrupt(slice_: Array, rng: np.random.Generator) -> Array:
@@ -254,39 +228,3 @@ def corrupt(slice_: Array, rng: np.random.Generator) -> Array:
     fault = FAULTS[rng.integers(len(FAULTS))]
     spoilt = np.stack([fault(image.astype(float), rng) for image in slice_])
     return np.where(slice_.any(axis=0), np.clip(np.rint(spoilt), 0, 255), 0).astype(np.uint8)
-
-
-def caught_by_seed(ranking: pd.DataFrame) -> pd.DataFrame:
-    """Return how many of the slices in the most uncertain tenth are planted outliers, against chance.
-
-    Parameters
-    ----------
-    ranking : pd.DataFrame
-        Columns seed, tenth (hardest, between or easiest), planted; one row for each training slice and seed.
-
-    Returns
-    -------
-    pd.DataFrame
-        seed, share (of the hardest tenth that is planted), prevalence (of all training slices: what chance gives),
-        enrichment (share / prevalence; NaN where nothing is planted). It is also the share of the planted slices that
-        are in the hardest tenth over a tenth.
-    """
-    hardest = ranking[ranking["tenth"] == "hardest"].groupby("seed")["planted"].mean()
-    rows = pd.DataFrame({"share": hardest, "prevalence": ranking.groupby("seed")["planted"].mean()})
-    return rows.assign(enrichment=rows["share"] / rows["prevalence"]).reset_index()
-
-
-def caught(ranking: pd.DataFrame) -> pd.DataFrame:
-    """Return the mean over the seeds of what `caught_by_seed` does, with its 95 % t-interval.
-
-    The interval is over what differs between seeds, not over which slices are planted.
-
-    Returns
-    -------
-    pd.DataFrame
-        One row: mean, low, high (of share), prevalence, enrichment, enrichment_low, enrichment_high, n_seeds.
-    """
-    seeds = caught_by_seed(ranking)
-    share, enrichment = (mean_interval(seeds[name].to_numpy()) for name in ("share", "enrichment"))
-    columns = ["mean", "low", "high", "prevalence", "enrichment", "enrichment_low", "enrichment_high", "n_seeds"]
-    return pd.DataFrame([(*share, seeds["prevalence"].mean(), *enrichment, len(seeds))], columns=columns)

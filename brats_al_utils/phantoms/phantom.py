@@ -48,9 +48,11 @@ MIN_PATIENTS = 10  # the fewest with three LGG among them; the study needs three
 # --- How hard it is to tell the grades apart. Pairs are (low, high) of a uniform draw. ---------------------------
 # An atypical tumour takes up contrast (and decays inside) like one of the other grade; all else follows its grade.
 ATYPICAL = {"HGG": 0.15, "LGG": 0.20}  # share of patients
-REACH = (27.0, 42.0)  # mm from centre to the edge of the oedema, along z; one law for both grades
+SIZE = (25.0, 38.0)  # mm, radius of a ball as large as core and oedema along z; one law for both grades
 CORE = {"HGG": (0.50, 0.78), "LGG": (0.60, 0.86)}  # radius of the core / reach
 FINGERS = {"HGG": (0.35, 0.95), "LGG": (0.15, 0.70)}  # 1: oedema spares grey matter altogether
+SPARED = 1.3  # how far fingers keep oedema from where no white matter is
+BARRIER = 0.35  # how little white matter there is around a seat, as it tells on the volume of the labels
 MASS_EFFECT = {"HGG": (0.10, 0.45), "LGG": (0.05, 0.35)}  # displacement / distance, at the centre
 SOLID_T1 = {"HGG": (1250.0, 1850.0), "LGG": (1400.0, 2100.0)}  # ms, of living tumour
 SOLID_T2 = {"HGG": (120.0, 200.0), "LGG": (140.0, 230.0)}
@@ -84,7 +86,8 @@ class Patient:
     ventricles: tuple[float, ...]  # swelling, right and left
     atrophy: float  # fluid / that of the standard brain
     seat: tuple[float, ...]  # centre of the tumour: x, y, z
-    reach: float  # from there to the oedema's edge, along z
+    size: float  # radius of a ball as large as the tumour, along z
+    reach: float  # from the seat to the oedema's edge, along z
     shape: tuple[float, ...]  # reach along x, y, z / reach
     core: float  # radius of the core / reach
     irregularity: float
@@ -110,10 +113,22 @@ def _low_grade_before(index: int) -> int:
     return (index + 4) * 76 // 335
 
 
+def _place_in_grade(index: int) -> tuple[str, int]:
+    """Return a patient's grade, and how many patients of it come before."""
+    grade, low = grade_of(index), _low_grade_before(index)
+    return grade, low if grade == "LGG" else index - low
+
+
+def _site_of(seed: int, index: int) -> str:
+    """Deal the sites: of a grade's first four patients, and of every next four, each has another, in random order."""
+    grade, before = _place_in_grade(index)
+    hand, place = divmod(before, len(SITES))
+    return str(generator(seed, "phantom", "sites", grade, hand).permutation(list(SITES))[place])
+
+
 def _is_atypical(seed: int, index: int) -> bool:
     """Spread the atypical patients evenly over their grade, from a start that the seed draws."""
-    grade = grade_of(index)
-    before = _low_grade_before(index) if grade == "LGG" else index - _low_grade_before(index)
+    grade, before = _place_in_grade(index)
     start = generator(seed, "phantom", "atypical", grade).random()
     return math.floor((before + 1) * ATYPICAL[grade] + start) > math.floor(before * ATYPICAL[grade] + start)
 
@@ -137,11 +152,14 @@ def draw_patient(seed: int, index: int, atypical: bool | None = None) -> Patient
     atypical = _is_atypical(seed, index) if atypical is None else atypical
     enhances = (grade == "HGG") != atypical
     scale = near(0.92, 0.02) * np.array([near(1.0, 0.015) for _ in "xyz"])
+    # What fingers take from the oedema's volume, a longer reach makes up for: size does not tell the grade.
+    size, core, fingers = rng.uniform(*SIZE), rng.uniform(*CORE[grade]), rng.uniform(*FINGERS[grade])
+    reach = size / (core + (1 - core) * (1 - SPARED * fingers * BARRIER))
     return Patient(
         index=index,
         seed=seed,
         grade=grade,
-        site=str(rng.choice(list(SITES))),
+        site=_site_of(seed, index),
         atypical=atypical,
         scale=tuple(scale.tolist()),
         warp=rng.uniform(1.5, 3.0),
@@ -149,11 +167,12 @@ def draw_patient(seed: int, index: int, atypical: bool | None = None) -> Patient
         ventricles=(rng.uniform(-0.20, 0.50), rng.uniform(-0.20, 0.50)),
         atrophy=near(1.1, 0.25),
         seat=tuple(_move(rng.choice(_template().seats), _TEMPLATE_CENTRE, _GRID_CENTRE, scale).tolist()),
-        reach=rng.uniform(*REACH),
+        size=size,
+        reach=reach,
         shape=(rng.uniform(0.75, 1.0), rng.uniform(0.85, 1.25), 1.0),
-        core=rng.uniform(*CORE[grade]),
+        core=core,
         irregularity=rng.uniform(0.08, 0.18),
-        fingers=rng.uniform(*FINGERS[grade]),
+        fingers=fingers,
         mass_effect=rng.uniform(*MASS_EFFECT[grade]),
         necrosis=rng.uniform(*NECROSIS[enhances]),
         patches=rng.uniform(*PATCHES[grade]),
@@ -315,7 +334,7 @@ def _mixture(
     opposite = (points[0] - _TEMPLATE_CENTRE[0]) * (source[0] - _TEMPLATE_CENTRE[0]) < 0
     distance = np.sqrt(np.sum(away**2, axis=0)).astype(np.float32) + 0.5 * opposite * (1 - pathway)
     distance *= 1 + np.float32(patient.irregularity) * np.clip(coarse + 0.4 * fine, -2, 2)
-    spread = np.clip(1 - 1.3 * patient.fingers * (1 - pathway) + 0.15 * coarse, 0, 1.2)
+    spread = np.clip(1 - SPARED * patient.fingers * (1 - pathway) + 0.15 * coarse, 0, 1.2)
     core = _soft_below(distance, patient.core, 0.05) * (1 - ventricle)
     edge = patient.core + (1 - patient.core) * spread
     oedema = _soft_below(distance, edge, 0.08) * (1 - fluid) * (1 - core)

@@ -72,7 +72,7 @@ class Profile:
     per_patient: int = 20
     min_tumour_mm2: float = 0.0
     channels: tuple[str, ...] = ("t1", "t1ce", "t2")
-    intensity: str = "percentile"
+    intensity: str = "mode"
     image_size: int = 224
     slice_seed: int = 0
     split_seed: int = 0

@@ -10,7 +10,8 @@ from filelock import FileLock
 
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.cohort import Cohort
-from brats_al_utils.cohorts.slices import SliceSet, open_slices, prepare
+from brats_al_utils.cohorts.cutting import prepare
+from brats_al_utils.cohorts.slices import SliceSet, open_slices
 from brats_al_utils.cohorts.volumes import FILES
 from brats_al_utils.phantoms.outliers import plant
 from brats_al_utils.progress import Track

@@ -14,7 +14,8 @@ from brats_al_utils import InputError
 from brats_al_utils.__main__ import app
 from brats_al_utils.cohorts.brats import read_cohort
 from brats_al_utils.cohorts.cohort import check_cohort
-from brats_al_utils.cohorts.slices import SliceRule, prepare
+from brats_al_utils.cohorts.cutting import prepare
+from brats_al_utils.cohorts.slices import SliceRule
 
 COLUMNS_2019 = "Grade,BraTS_2017_subject_ID,BraTS_2018_subject_ID,TCGA_TCIA_subject_ID,BraTS_2019_subject_ID"
 

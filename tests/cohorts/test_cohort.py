@@ -20,7 +20,8 @@ from brats_al_utils import InputError
 from brats_al_utils.__main__ import app
 from brats_al_utils.cohorts.brats import read_cohort
 from brats_al_utils.cohorts.cohort import check_cohort
-from brats_al_utils.cohorts.slices import SliceRule, prepare
+from brats_al_utils.cohorts.cutting import prepare
+from brats_al_utils.cohorts.slices import SliceRule
 
 RULE = SliceRule(per_patient=2, image_size=64)
 FIRST = "HGG/Brats18_SITE0_0_1/Brats18_SITE0_0_1"

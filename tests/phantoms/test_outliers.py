@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,14 +14,13 @@ from hypothesis import strategies as st
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.brats import read_cohort
 from brats_al_utils.cohorts.cohort import TRUTH_FILE, Cohort
-from brats_al_utils.cohorts.slices import LABEL, SliceRule, SliceSet, open_slices, prepare
+from brats_al_utils.cohorts.cutting import prepare
+from brats_al_utils.cohorts.slices import LABEL, SliceRule, SliceSet, open_slices
 from brats_al_utils.cohorts.volumes import SEQUENCES
 from brats_al_utils.phantoms import outliers, phantom
 from brats_al_utils.phantoms.outliers import (
     KINDS,
     atypical_patients,
-    caught,
-    caught_by_seed,
     corrupt,
     cut_patient,
     ghosts,
@@ -280,32 +278,3 @@ def test_faults_never_reach_beyond_the_brain_or_eight_bits(seed: int) -> None:
     assert spoilt.dtype == np.uint8
     assert not spoilt[:, ~slice_.any(axis=0)].any()
     assert all((was != now).mean() > 0.05 for was, now in zip(slice_, spoilt, strict=True))
-
-
-def test_caught_by_hand() -> None:
-    """Of ten slices a seed two are planted; the hardest two hold one of them, then both."""
-    tenth = ["hardest"] * 2 + ["between"] * 6 + ["easiest"] * 2
-    frames: list[dict[str, Any]] = [
-        {"seed": 0, "tenth": tenth, "planted": [True, False, True] + [False] * 7},
-        {"seed": 1, "tenth": tenth, "planted": [True, True] + [False] * 8},
-    ]
-    ranking = pd.concat([pd.DataFrame(frame) for frame in frames])
-    seeds = caught_by_seed(ranking)
-    assert seeds.to_dict("list") == {
-        "seed": [0, 1],
-        "share": [0.5, 1.0],
-        "prevalence": [0.2, 0.2],
-        "enrichment": [2.5, 5.0],
-    }
-    (row,) = caught(ranking).to_dict("records")
-    # Two values differ by d: their mean's standard error is d / 2, and t with one degree of freedom is 12.706.
-    assert (row["mean"], row["prevalence"], row["enrichment"], row["n_seeds"]) == (0.75, 0.2, 3.75, 2)
-    assert row["high"] - row["mean"] == pytest.approx(12.706 * 0.25, abs=1e-3)
-    assert row["enrichment"] - row["enrichment_low"] == pytest.approx(12.706 * 1.25, abs=1e-3)
-
-
-def test_where_nothing_is_planted_there_is_no_enrichment() -> None:
-    ranking = pd.DataFrame({"seed": [0, 0, 1, 1], "tenth": ["hardest", "between"] * 2, "planted": False})
-    (row,) = caught(ranking).to_dict("records")
-    assert (row["mean"], row["prevalence"]) == (0, 0)
-    assert np.isnan(row["enrichment"])

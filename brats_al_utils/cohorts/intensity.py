@@ -1,0 +1,172 @@
+"""Scale a volume's brain to 0..1, so that intensities mean the same in every patient."""
+
+import warnings
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.ndimage import gaussian_filter1d
+
+from brats_al_utils import InputError
+
+INTENSITIES = ("mode", "percentile", "zscore")
+
+MODES_SHOWN = {"t1": 2.0, "t1ce": 3.5, "t2": 5.0, "flair": 5.0}
+"""What becomes 1, in modes of the brain, by sequence."""
+
+BINS_PER_MEDIAN = 200
+MEDIANS_COUNTED = 4
+"""The histogram that `mode` smooths has bins of 1/200 of the brain's median, from 0 to 4 medians."""
+
+BANDWIDTH = 10
+"""Standard deviation of the Gaussian kernel that smooths it, in bins: 5 % of the median. A wider one blends white with
+grey matter and so with what a tumour adds to either."""
+
+PERCENTILES = (0.5, 99.5)
+ZSCORE_LIMIT = 3.0
+
+COUNTED_RANGE = 2**16
+"""Integers that differ by less are counted rather than sorted to find a percentile."""
+
+Array = np.ndarray[Any, Any]
+
+
+def scale_intensity(voxels: Array, intensity: str, sequence: str, part: Array | None = None) -> Array:
+    """Map a volume's brain to 0..1 and its background to 0.
+
+    Parameters
+    ----------
+    voxels : np.ndarray of any shape
+        Brain voxels are those that are not zero; in a derived volume with negative intensities the background is the
+        most frequent value instead.
+    intensity : {"mode", "percentile", "zscore"}
+        See `slices.SliceRule`. Modes are counted from the background, or from the brain's lowest value where that is
+        lower: so a volume that was shifted as a whole gives what it gave before.
+    sequence : str
+        One of ``MODES_SHOWN``.
+    part : np.ndarray of any shape, optional
+        Those of the volume's voxels that are wanted; all of them by default.
+
+    Returns
+    -------
+    np.ndarray of float32, shape of ``part``
+
+    Raises
+    ------
+    InputError
+        If the brain is empty or of a single intensity.
+    """
+    part = voxels if part is None else part
+    background: Any = 0
+    # The order in memory is by far the fastest, but a sum of squares depends on the order in its last bit.
+    ordered = voxels.ravel(order="C" if intensity == "zscore" else "K")
+    inside = nonzero(ordered)
+    if inside.min(initial=0) < 0:
+        values, counts = np.unique(voxels, return_counts=True)
+        background = values[counts.argmax()]
+        inside = ordered[ordered != background]
+    darkest, brightest = (inside.min(), inside.max()) if inside.size else (0, 0)
+    if np.float32(darkest) == np.float32(brightest):
+        raise InputError("a volume without contrast, expected a brain: leave the patient out")
+    if intensity == "mode":
+        low = min(background, darkest)
+        high = low + MODES_SHOWN[sequence] * mode(inside if low == background else inside[inside > low], low)
+    elif intensity == "percentile":
+        low, high = percentiles(inside, PERCENTILES)
+    else:
+        mean, deviation = inside.mean(dtype=np.float64), inside.std(dtype=np.float64)
+        low, high = mean - ZSCORE_LIMIT * deviation, mean + ZSCORE_LIMIT * deviation
+    if np.float32(low) == np.float32(high):
+        low, high = darkest, brightest
+    low, high = np.float32(low), np.float32(high)
+    scaled = np.clip((part - low) / (high - low), 0, 1)
+    scaled[part == background] = 0
+    return np.asarray(scaled, np.float32)
+
+
+def warn_of_leak(intensity: str) -> None:
+    """Warn, once in a process, of a rule other than ``mode``."""
+    if intensity != INTENSITIES[0]:
+        warnings.warn(
+            f"intensity is {intensity!r}, which leaks the class: a tumour that enhances moves the percentiles and the "
+            "deviation of its whole volume, so that the healthy brain alone tells HGG from LGG; use intensity=mode",
+            stacklevel=1,
+        )
+
+
+def mode(values: Array, origin: float = 0) -> float:
+    """Return how far the mode of a brain's smoothed histogram lies from an origin; in T1 and T1ce, white matter's peak.
+
+    Bins and kernel are relative to the median, so a volume that is twice as bright has twice the mode; the order of
+    the values plays no part. Of equal maxima the lowest counts, and the mode is the middle of its bin.
+
+    Parameters
+    ----------
+    values : np.ndarray [N]
+        All above the origin.
+    """
+    counted = counts(values)
+    if counted is None:
+        distance, weight = values - np.float64(origin), None
+        median = float(np.median(distance))
+    else:
+        lowest, weight = counted
+        distance = lowest - np.float64(origin) + np.arange(len(weight))
+        median = float(distance[np.searchsorted(np.cumsum(weight), values.size / 2)])
+    width = median / BINS_PER_MEDIAN
+    bins = BINS_PER_MEDIAN * MEDIANS_COUNTED
+    near = distance < bins * width
+    places = (distance[near] / width).astype(np.int64)
+    histogram = np.bincount(places, None if weight is None else weight[near], bins).astype(np.float64)
+    return (int(gaussian_filter1d(histogram, BANDWIDTH, mode="constant").argmax()) + 0.5) * width
+
+
+def counts(values: Array) -> tuple[int, Array] | None:
+    """Return the lowest of some integers and how often it and each one above it occurs; None if they are too far apart.
+
+    Parameters
+    ----------
+    values : np.ndarray [N]
+        Not counted either if they are not integers of at most 4 bytes.
+    """
+    lowest = values.min()
+    counted = values.dtype.kind in "iu" and values.dtype.itemsize <= 4
+    if not counted or int(values.max()) - int(lowest) >= COUNTED_RANGE:
+        return None
+    # torch counts twice as fast as numpy, which would copy them to 8 bytes each.
+    above = torch.from_numpy(np.subtract(values, lowest, dtype=np.int32))
+    return int(lowest), torch.bincount(above).numpy()
+
+
+def nonzero(values: Array) -> Array:
+    """Return the values [N] that are not zero, several times as fast as a mask where most are: zeros go by the word."""
+    whole = values.size - values.size % np.uint64().itemsize
+    words = values[:whole].view(np.uint64)
+    some = np.concatenate([words[words != 0].view(values.dtype), values[whole:]])
+    return np.asarray(some[some != 0])
+
+
+def percentiles(values: Array, shares: tuple[float, ...]) -> Array:
+    """Return what ``np.percentile(values, shares)`` does, to the bit, for integers of a small range by counting them.
+
+    Parameters
+    ----------
+    values : np.ndarray [N]
+    shares : tuple of float
+        In percent.
+
+    Returns
+    -------
+    np.ndarray of float64, one for each share
+    """
+    counted = counts(values)
+    if counted is None:
+        return np.asarray(np.percentile(values, shares))
+    lowest, weight = counted
+    at_most = np.cumsum(weight)
+    position = (values.size - 1) * (np.asarray(shares) / 100)
+    before = np.floor(position)
+    left, right = (lowest + np.searchsorted(at_most, place, side="right") for place in (before, before + 1))
+    share = position - before
+    # As numpy does, from the nearer of the two.
+    return np.asarray(np.where(share < 0.5, left + (right - left) * share, right - (right - left) * (1 - share)))
