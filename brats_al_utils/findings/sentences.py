@@ -275,8 +275,8 @@ def annotation_worth(efficiency: pd.DataFrame, areas: pd.DataFrame, wins: pd.Dat
         f"annotated; random sampling needs {needs} for the same mean AUC.",
         f"Largest area under the curve: {first['strategy']} ({first['mean']:.3f}; rank {first['best_rank']:.0f} to "
         f"{first['worst_rank']:.0f} with any one run removed).",
-        f"Budgets won by the proposed method over random: {wins.loc['proposed', 'random']}; by random over the "
-        f"proposed method: {wins.loc['random', 'proposed']}.",
+        f"Budgets won by the proposed method over random: {wins.loc['proposed']['random']}; by random over the "
+        f"proposed method: {wins.loc['random']['proposed']}.",
     ]
 
 
@@ -328,9 +328,9 @@ def epoch_choice(optimism: pd.DataFrame, quality: pd.DataFrame) -> list[str]:
     error = quality[quality["unit"] == "slice"].groupby("arm", sort=False)["calibration_error"].mean()
     return [
         "Choosing the epoch on the validation set promises beyond what the test set keeps: "
-        + ", ".join(f"{pp(value)} pp ({arm!s})" for arm, value in promised.items())
+        + ", ".join(f"{pp(value)} pp ({arm})" for arm, value in promised.items())
         + ".",
-        "Slice-level calibration error: " + ", ".join(f"{value:.2f} ({arm!s})" for arm, value in error.items()) + ".",
+        "Slice-level calibration error: " + ", ".join(f"{value:.2f} ({arm})" for arm, value in error.items()) + ".",
     ]
 
 

@@ -30,7 +30,6 @@ KIND_STYLES: dict[str, Any] = {
     "mislabelled": {"color": PALETTE["blue"], "marker": "s", "ms": 4, "ls": "--"},
     "corrupted": {"color": PALETTE["green"], "marker": "^", "ms": 4, "ls": "-."},
 }
-PP_TICKS = "{x:+.0f}"
 
 
 @plt.style.context(STYLE)
@@ -110,7 +109,6 @@ def forest(
             axes.errorbar(scale * rows[value], y, xerr=ends, ls="", capsize=2, lw=0.9, **style)
         if value == "auc_difference":
             axes.axvline(0, color="0.2", lw=0.8)
-            axes.xaxis.set_major_formatter(PP_TICKS)
         low, high = axes.get_xlim()
         limits = max(low, furthest[0]), min(high, furthest[1])
         axes.set(title=f"{unit}-level", xlabel=xlabel, xlim=limits, ylim=(-0.6, len(arms) - 0.4))
@@ -174,10 +172,8 @@ def dose_response(caught: pd.DataFrame, gains: pd.DataFrame) -> Drawing:
     left.plot(100 * chance.index, 100 * chance, color="0.2", ls=":", lw=1.2, label="chance")
     right.axhline(0, color="0.2", lw=0.8)
     low, high = left.get_ylim()
-    left.set(
-        ylabel="planted, of the most uncertain decile (%)\n(95 % CI across runs)", ylim=(max(low, -2), min(high, 102))
-    )
+    left.set(ylabel="planted outliers (%)\n(95 % CI across runs)", ylim=(max(low, -2), min(high, 102)))
+    left.set_title("most uncertain decile")
     right.set(ylabel="test AUC less that of random (pp)\n(95 % CI across both)", title="tails dropped")
-    right.yaxis.set_major_formatter(PP_TICKS)
     figure.legend(*left.get_legend_handles_labels(), loc="outside upper center", ncols=4)
     return Drawing("outliers", figure, caught.merge(gains, on=["kind", "dose"]))

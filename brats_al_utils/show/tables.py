@@ -22,7 +22,10 @@ Columns = Mapping[str, tuple[str, Callable[[Any], str]]]
 
 def in_words(table: pd.DataFrame, columns: Columns) -> pd.DataFrame:
     """Return some columns as text under their words, empty where there is no number; the first one is the index."""
-    texts = {words: table[name].map(form, na_action="ignore").fillna("") for name, (words, form) in columns.items()}
+    texts = {
+        words: ["" if pd.isna(value) else form(value) for value in table[name]]
+        for name, (words, form) in columns.items()
+    }
     return pd.DataFrame(texts).set_index(next(iter(texts)))
 
 
@@ -131,8 +134,8 @@ def budgets(table: pd.DataFrame) -> pd.DataFrame:
     for dataset, rows in table.groupby("dataset", sort=False):
         budgets = rows.groupby(rows["share"].map(SHARE), sort=False)
         drawn = rows[rows["can_be_drawn"]].groupby(rows["share"].map(SHARE))["arm"].agg(", ".join)
-        columns = {"printed": budgets["printed"].first(), "ours": budgets["examples"].first()}
-        sets[dataset] = pd.DataFrame(columns | {"can be drawn by": drawn.reindex(budgets.groups).fillna("none")})
+        counts = pd.DataFrame({"printed": budgets["printed"].first(), "ours": budgets["examples"].first()})
+        sets[dataset] = counts.assign(**{"can be drawn by": drawn.reindex(counts.index).fillna("none")})
     return pd.concat(sets, axis=1).rename_axis("budget").rename_axis(columns=["set", "slices"])
 
 
