@@ -8,7 +8,7 @@ import pandas as pd
 
 from brats_al_utils.cohorts.brats import PARTS
 from brats_al_utils.findings.comparison import MARGIN
-from brats_al_utils.findings.paper import published_claims, published_results, verdict_counts
+from brats_al_utils.findings.paper import published_claims, published_results
 from brats_al_utils.findings.statistics import CONFIDENCE, UNITS
 from brats_al_utils.phantoms.outliers import KINDS
 
@@ -27,20 +27,20 @@ def pp(share: float) -> str:
 
 
 def gain(row: pd.Series, across: str) -> str:
-    """Return a difference of AUCs with its interval; NaN limits where there is none.
+    """Return a difference of AUCs with its interval, or why it has none.
 
     Parameters
     ----------
     row : pd.Series
-        auc_difference, and the limits: ci_low and ci_high across runs (`statistics.difference`), both_low and both_high
-        across both runs and patients (`comparison.compare`).
+        auc_difference, n_runs, and the limits: ci_low and ci_high across runs (`statistics.difference`), both_low and
+        both_high across both runs and patients (`comparison.compare`).
     across : {"runs", "both"}
     """
     ends = {"runs": "ci", "both": "both"}[across]
     value, low, high = row["auc_difference"], row[f"{ends}_low"], row[f"{ends}_high"]
     if np.isnan(low):
-        single = "a single run" if across == "runs" else "a single run, or a class with a single patient"
-        return f"{pp(value)} pp (no interval: {single})"
+        why = "a single run" if row["n_runs"] == 1 else "no variance to estimate it from"
+        return f"{pp(value)} pp (no interval: {why})"
     return f"{pp(value)} pp (95 % confidence interval across {across}: {pp(low)} to {pp(high)})"
 
 
@@ -196,16 +196,16 @@ def scorecard(cohort_name: str, card: pd.DataFrame, cost: pd.DataFrame) -> str:
     Parameters
     ----------
     card : pd.DataFrame
-        From `paper.scorecard` and `paper.patient_evidence`: verdict, could_tell.
+        The scorecard: verdict; could_tell, which begins with yes or no, or is empty.
     cost : pd.DataFrame
         From `evidence.annotation_cost` of the proposed method on the imbalanced set.
     """
     told = card["could_tell"].replace("", None).dropna()
     lines = [
-        *(f"{row.verdict}: {row.rows}." for row in verdict_counts(card).itertuples()),
+        *(f"{verdict}: {count}." for verdict, count in card["verdict"].value_counts().items()),
         f"With a budget of {cost['chosen'].mean():.0f} slices, {cost['annotated'].mean():.0f} are annotated. "
         + annotation(cost),
-        "Gains of the printed size that these patients would show with a probability of 80 %: "
+        "Gains of the printed size that this study would find with a probability of 80 %: "
         f"{told.str.startswith('yes').sum()} of {len(told)}.",
     ]
     return listed(cohort_name, lines, f", {len(card)} numbers and claims")
@@ -222,24 +222,22 @@ def widths(table: pd.DataFrame) -> list[str]:
     lines = []
     for unit in UNITS:
         rows = table[table["unit"] == unit]
-        runs, both = ((rows[f"{across}_high"] - rows[f"{across}_low"]).mean() for across in ("seeds", "both"))
+        runs, both = ((rows[f"{across}_high"] - rows[f"{across}_low"]).mean() for across in ("runs", "both"))
         if both > 0 and runs > 0:
             lines.append(
                 f"{unit}-level: the confidence interval across both runs and patients is {both / runs:.1f} times as "
                 f"wide as that across runs ({100 * both:.0f} against {100 * runs:.0f} pp, mean of the arms)."
             )
-    return lines or ["No interval across runs: a single run."]
+    return lines or ["No interval across both runs and patients: a single run, or no variance to estimate it from."]
 
 
 def contrast(row: pd.Series) -> str:
     """Return one row of `comparison.compare` in words, with its test, its margin and what could be told."""
-    if np.isnan(row["p_patients_holm"]):
-        told = "no test across patients: a class with a single patient"
+    if np.isnan(row["p_both_holm"]):
+        told = "no test across both"
     else:
-        told = (
-            f"Holm-adjusted p across patients {row['p_patients_holm']:.2f}; this design detects "
-            f"{min(100 * row['detectable'], 100):.1f} pp or more"
-        )
+        least = min(100 * row["detectable"], 100)
+        told = f"Holm-adjusted p across both {row['p_both_holm']:.2f}; this design detects {least:.1f} pp or more"
     inferior = "not inferior" if row["noninferior"] else "non-inferiority not shown"
     return (
         f"{row['arm']} less {row['other']}, {row['unit']}-level: {gain(row, 'both')}; {inferior} at a margin of "
@@ -252,7 +250,14 @@ def contrasts(tests: pd.DataFrame) -> list[str]:
     return [contrast(row) for _, row in tests.iterrows()]
 
 
-def annotation_worth(efficiency: pd.DataFrame, areas: pd.DataFrame, wins: pd.DataFrame, budget: float) -> list[str]:
+def shares_between(low: float, high: float) -> str:
+    """Return the ends of an interval of shares in words: 0 and infinity are those of one that nothing bounds."""
+    first = f"from {low:.0%}" if low > 0 else ""
+    last = f"up to {high:.0%}" if np.isfinite(high) else ""
+    return " ".join(filter(None, [first, last])) or "any share"
+
+
+def annotation_worth(efficiency: pd.DataFrame, areas: pd.DataFrame, budget: float) -> list[str]:
     """Say what an annotated slice buys.
 
     Parameters
@@ -261,22 +266,18 @@ def annotation_worth(efficiency: pd.DataFrame, areas: pd.DataFrame, wins: pd.Dat
         From `budgets.label_efficiency`.
     areas : pd.DataFrame
         From `budgets.rank_stability`.
-    wins : pd.DataFrame
-        From `budgets.win_matrix`.
     budget : float
         The one to speak of, a share of the training slices.
     """
     row = efficiency[(efficiency["strategy"] == "proposed") & np.isclose(efficiency["budget"], budget)].iloc[0]
-    needed = row["random_annotated"]
-    needs = "more than it was given" if np.isnan(needed) else f"{needed:.0%}"
+    needed = f"{row['censored']} {row['random_annotated']:.0%}".strip()
     first = areas.iloc[0]
     return [
-        f"At a budget of {budget:.0%} the proposed method needs {row['annotated']:.0%} of the training slices "
-        f"annotated; random sampling needs {needs} for the same mean AUC.",
+        f"At a budget of {budget:.0%} the proposed method has {row['annotated']:.0%} of the training slices annotated; "
+        f"random sampling needs {needed} for the same AUC (95 % confidence interval across runs: "
+        f"{shares_between(row['random_low'], row['random_high'])}).",
         f"Largest area under the curve: {first['strategy']} ({first['mean']:.3f}; rank {first['best_rank']:.0f} to "
         f"{first['worst_rank']:.0f} with any one run removed).",
-        f"Budgets won by the proposed method over random: {wins.loc['proposed']['random']}; by random over the "
-        f"proposed method: {wins.loc['random']['proposed']}.",
     ]
 
 
@@ -290,10 +291,10 @@ def different(table: pd.DataFrame) -> str:
     """Say how many arms differ slice-level from the reference: by the interval across both, and by tests."""
     rows = table[table["unit"] == "slice"]
     by_interval = ((rows["both_low"] > 0) | (rows["both_high"] < 0)).sum()
-    by_test = (rows["p_patients_holm"] < 1 - CONFIDENCE).sum()
+    by_test = (rows["p_both_holm"] < 1 - CONFIDENCE).sum()
     return (
         f"Different from the reference: {by_interval} of {len(rows)} by the interval across both, {by_test} by "
-        "Holm-adjusted tests across patients"
+        "Holm-adjusted tests across both"
     )
 
 

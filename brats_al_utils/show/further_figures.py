@@ -21,7 +21,7 @@ from brats_al_utils.show.style import (
 )
 
 ACROSS_STYLES: dict[str, Any] = {
-    "seeds": {"label": "across runs", "color": PALETTE["blue"], "marker": "o", "ms": 3},
+    "runs": {"label": "across runs", "color": PALETTE["blue"], "marker": "o", "ms": 3},
     "patients": {"label": "across patients", "color": PALETTE["green"], "marker": "s", "ms": 3},
     "both": {"label": "across both", "color": PALETTE["orange"], "marker": "D", "ms": 3},
 }

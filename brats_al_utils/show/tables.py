@@ -140,23 +140,19 @@ def budgets(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def scorecard(card: pd.DataFrame) -> pd.DataFrame:
-    """Return a scorecard as people read it: AUCs as shares, gains and savings in percentage points and percent."""
+    """Return a scorecard as people read it: AUCs as shares, gains in percentage points, savings in percent."""
     number = "{:.4g}".format
-    table = card.assign(
-        runs=ends(card, "ci_low", "ci_high", number),
-        patients=ends(card, "patients_low", "patients_high", number),
-    )
     columns: Columns = {
         "id": ("claim", str),
         "printed": ("printed", str),
         "recomputed": ("recomputed", str),
         "ours": ("ours", number),
-        "runs": (ACROSS_RUNS, str),
-        "patients": (ACROSS_PATIENTS, str),
+        "ends": (ACROSS_BOTH, str),
         "could_tell": ("could be told?", str),
         "verdict": ("verdict", str),
+        "why": ("why", str),
     }
-    return in_words(table, columns)
+    return in_words(card.assign(ends=ends(card, "both_low", "both_high", number)), columns)
 
 
 def contrasts(tests: pd.DataFrame) -> pd.DataFrame:
@@ -168,7 +164,7 @@ def contrasts(tests: pd.DataFrame) -> pd.DataFrame:
         From `comparison.compare` with a column unit.
     """
     intervals = {
-        f"{across}_ends": ends(tests, f"{across}_low", f"{across}_high", pp) for across in ("seeds", "patients", "both")
+        f"{across}_ends": ends(tests, f"{across}_low", f"{across}_high", pp) for across in ("runs", "patients", "both")
     }
     table = tests.assign(
         against=tests["unit"] + "-level, " + tests["other"],
@@ -179,11 +175,11 @@ def contrasts(tests: pd.DataFrame) -> pd.DataFrame:
     columns: Columns = {
         "against": ("", str),
         "auc_difference": ("difference (pp)", pp),
-        "seeds_ends": (ACROSS_RUNS, str),
+        "runs_ends": (ACROSS_RUNS, str),
         "patients_ends": (ACROSS_PATIENTS, str),
         "both_ends": (ACROSS_BOTH, str),
-        "p_seeds_holm": ("p across runs (Holm)", AUC),
         "p_patients_holm": ("p across patients (Holm)", AUC),
+        "p_both_holm": ("p across both (Holm)", AUC),
         "noninferior": (f"not inferior by {100 * MARGIN:.0f} pp", str),
         "detectable": ("detectable (pp)", "{:.1f}".format),
     }
@@ -203,16 +199,25 @@ def areas(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def efficiency(table: pd.DataFrame) -> pd.DataFrame:
-    """Return `budgets.label_efficiency`."""
+    """Return `budgets.label_efficiency`; an end of 0 or of infinity is one that nothing bounds."""
+    bounded = table.replace({"random_low": 0.0, "random_high": np.inf}, np.nan)
+    needed = table["random_annotated"].map(SHARE)
+    table = table.assign(
+        needs=(table["censored"] + " " + needed).str.strip(),
+        low=bounded["random_low"],
+        high=bounded["random_high"],
+    )
     columns: Columns = {
         "strategy": ("strategy", str),
         "budget": ("budget", SHARE),
         "annotated": ("annotated slices", SHARE),
         "auc": ("test AUC", AUC),
-        "random_annotated": ("random needs", SHARE),
+        "needs": ("random needs", str),
+        "low": ("95 % CI, from", SHARE),
+        "high": ("up to", SHARE),
         "saved": ("saved", "{:+.0%}".format),
     }
-    return in_words(table.sort_values(["strategy", "budget"], ascending=[False, True]), columns)
+    return in_words(table, columns)
 
 
 def optimism(table: pd.DataFrame) -> pd.DataFrame:

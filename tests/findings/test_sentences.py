@@ -10,12 +10,13 @@ ON = "synthetic cohort (40 patients)"
 
 
 def gains(*rows: tuple[str, str, float, float, float]) -> pd.DataFrame:
-    return pd.DataFrame(rows, columns=["part", "unit", "auc_difference", "ci_low", "ci_high"])
+    table = pd.DataFrame(rows, columns=["part", "unit", "auc_difference", "ci_low", "ci_high"])
+    return table.assign(n_runs=table["ci_low"].notna() + 1)
 
 
 def compared(*rows: tuple[object, ...]) -> pd.DataFrame:
-    columns = ["arm", "other", "unit", "auc_difference", "both_low", "both_high", "p_patients_holm", "noninferior"]
-    return pd.DataFrame(rows, columns=[*columns, "detectable"])
+    columns = ["arm", "other", "unit", "auc_difference", "both_low", "both_high", "p_both_holm", "noninferior"]
+    return pd.DataFrame(rows, columns=[*columns, "detectable"]).assign(n_runs=3)
 
 
 TESTS = compared(
@@ -33,15 +34,17 @@ def test_percentage_points_have_a_sign_and_end_at_a_hundred(share: float, text: 
 
 
 def test_a_gain_has_its_interval_clipped_to_what_an_auc_can_gain() -> None:
-    row = pd.Series({"auc_difference": 0.2, "ci_low": -1.4, "ci_high": 1.8, "both_low": -0.1, "both_high": 0.5})
+    ends = {"ci_low": -1.4, "ci_high": 1.8, "both_low": -0.1, "both_high": 0.5}
+    row = pd.Series({"auc_difference": 0.2, "n_runs": 2, **ends})
     assert sentences.gain(row, "runs") == "+20.0 pp (95 % confidence interval across runs: -100.0 to +100.0)"
     assert sentences.gain(row, "both") == "+20.0 pp (95 % confidence interval across both: -10.0 to +50.0)"
 
 
-def test_a_single_run_has_no_interval_and_says_so() -> None:
-    row = pd.Series({"auc_difference": -0.2, "ci_low": NAN, "ci_high": NAN, "both_low": NAN, "both_high": NAN})
-    assert sentences.gain(row, "runs") == "-20.0 pp (no interval: a single run)"
-    assert sentences.gain(row, "both") == "-20.0 pp (no interval: a single run, or a class with a single patient)"
+@pytest.mark.parametrize(("n_runs", "why"), [(1, "a single run"), (3, "no variance to estimate it from")])
+@pytest.mark.parametrize("across", ["runs", "both"])
+def test_where_there_is_no_interval_the_reason_is_given(n_runs: int, why: str, across: str) -> None:
+    row = pd.Series({"auc_difference": -0.2, "n_runs": n_runs, "ci_low": NAN, "ci_high": NAN, "both_low": NAN})
+    assert sentences.gain(row.reindex([*row.index, "both_high"]), across) == f"-20.0 pp (no interval: {why})"
 
 
 def test_printed_aucs_are_those_of_one_table_named_as_our_arms() -> None:
@@ -162,15 +165,15 @@ def test_the_scorecard_counts_verdicts_and_what_could_be_told() -> None:
     )
     lines = sentences.scorecard(ON, card, COST).splitlines()
     assert lines[0] == "On the synthetic cohort (40 patients), 4 numbers and claims:"
-    assert lines[2:5] == ["- reproduced: 2.", "- not reproduced: 1.", "- cannot tell: 1."]
+    assert lines[2:5] == ["- reproduced: 2.", "- cannot tell: 1.", "- not reproduced: 1."]
     assert lines[-2:] == [
         "- With a budget of 30 slices, 52 are annotated. " + sentences.annotation(COST),
-        "- Gains of the printed size that these patients would show with a probability of 80 %: 1 of 2.",
+        "- Gains of the printed size that this study would find with a probability of 80 %: 1 of 2.",
     ]
 
 
 def intervals(*rows: tuple[str, float, float, float, float]) -> pd.DataFrame:
-    return pd.DataFrame(rows, columns=["unit", "seeds_low", "seeds_high", "both_low", "both_high"])
+    return pd.DataFrame(rows, columns=["unit", "runs_low", "runs_high", "both_low", "both_high"])
 
 
 INTERVALS = intervals(
@@ -185,46 +188,62 @@ def test_widths_compare_the_mean_intervals_of_each_unit() -> None:
         "patient-level: the confidence interval across both runs and patients is 1.5 times as wide as that across runs "
         "(30 against 20 pp, mean of the arms).",
     ]
-    assert sentences.widths(intervals(("slice", NAN, NAN, NAN, NAN))) == ["No interval across runs: a single run."]
+    assert sentences.widths(intervals(("slice", NAN, NAN, NAN, NAN))) == [
+        "No interval across both runs and patients: a single run, or no variance to estimate it from."
+    ]
 
 
 def test_contrasts_have_gain_margin_test_and_what_the_design_detects() -> None:
     assert sentences.contrasts(TESTS) == [
         "proposed less random, slice-level: +3.1 pp (95 % confidence interval across both: +0.4 to +5.8); not inferior "
-        "at a margin of 2 pp; Holm-adjusted p across patients 0.03; this design detects 4.5 pp or more.",
+        "at a margin of 2 pp; Holm-adjusted p across both 0.03; this design detects 4.5 pp or more.",
         "proposed less random, patient-level: -2.0 pp (95 % confidence interval across both: -30.0 to +26.0); "
-        "non-inferiority not shown at a margin of 2 pp; Holm-adjusted p across patients 0.60; this design detects "
+        "non-inferiority not shown at a margin of 2 pp; Holm-adjusted p across both 0.60; this design detects "
         "100.0 pp or more.",
-        "proposed less baseline, slice-level: +0.0 pp (no interval: a single run, or a class with a single patient); "
-        "non-inferiority not shown at a margin of 2 pp; no test across patients: a class with a single patient.",
+        "proposed less baseline, slice-level: +0.0 pp (no interval: no variance to estimate it from); "
+        "non-inferiority not shown at a margin of 2 pp; no test across both.",
     ]
 
 
 EFFICIENCY = pd.DataFrame(
-    {
-        "strategy": ["placebo", "proposed", "proposed"],
-        "budget": [0.3, 0.3, 0.1],
-        "annotated": [0.4, 0.51, 0.2],
-        "random_annotated": [0.1, 0.18, NAN],
-    }
+    [
+        ("placebo", 0.3, 0.40, 0.10, 0.05, 0.2, ""),
+        ("proposed", 0.3, 0.51, 0.18, 0.12, 0.35, ""),
+        ("proposed", 0.1, 0.37, 0.80, 0.70, float("inf"), "more than"),
+        ("proposed", 0.2, 0.44, 0.10, 0.0, float("inf"), "at most"),
+    ],
+    columns=["strategy", "budget", "annotated", "random_annotated", "random_low", "random_high", "censored"],
 )
 AREAS = pd.DataFrame(
     {"strategy": ["random", "proposed"], "mean": [0.7109, 0.6], "best_rank": [1, 1], "worst_rank": [2, 2]}
 )
-WINS = pd.DataFrame([[0, 3], [1, 0]], ["proposed", "random"], ["proposed", "random"])
 
 
-def test_annotation_is_worth_what_random_needs_for_as_much() -> None:
-    assert sentences.annotation_worth(EFFICIENCY, AREAS, WINS, 0.3) == [
-        "At a budget of 30% the proposed method needs 51% of the training slices annotated; random sampling needs 18% "
-        "for the same mean AUC.",
+@pytest.mark.parametrize(
+    ("budget", "text"),
+    [
+        (
+            0.3,
+            "At a budget of 30% the proposed method has 51% of the training slices annotated; random sampling needs "
+            "18% for the same AUC (95 % confidence interval across runs: from 12% up to 35%).",
+        ),
+        (
+            0.1,
+            "At a budget of 10% the proposed method has 37% of the training slices annotated; random sampling needs "
+            "more than 80% for the same AUC (95 % confidence interval across runs: from 70%).",
+        ),
+        (
+            0.2,
+            "At a budget of 20% the proposed method has 44% of the training slices annotated; random sampling needs at "
+            "most 10% for the same AUC (95 % confidence interval across runs: any share).",
+        ),
+    ],
+)
+def test_annotation_is_worth_what_random_needs_for_as_much(budget: float, text: str) -> None:
+    assert sentences.annotation_worth(EFFICIENCY, AREAS, budget) == [
+        text,
         "Largest area under the curve: random (0.711; rank 1 to 2 with any one run removed).",
-        "Budgets won by the proposed method over random: 3; by random over the proposed method: 1.",
     ]
-    assert (
-        "random sampling needs more than it was given for"
-        in sentences.annotation_worth(EFFICIENCY, AREAS, WINS, 0.1)[0]
-    )
 
 
 def test_gains_of_a_family_are_slice_level_and_count_the_arms_that_differ() -> None:
@@ -238,7 +257,7 @@ def test_gains_of_a_family_are_slice_level_and_count_the_arms_that_differ() -> N
         "bald: +5.0 pp (95 % confidence interval across both: +1.0 to +9.0).",
         "badge: -5.0 pp (95 % confidence interval across both: -9.0 to -1.0).",
         "margin: +0.0 pp (95 % confidence interval across both: -10.0 to +10.0).",
-        "Different from the reference: 2 of 3 by the interval across both, 1 by Holm-adjusted tests across patients.",
+        "Different from the reference: 2 of 3 by the interval across both, 1 by Holm-adjusted tests across both.",
     ]
 
 
@@ -249,11 +268,11 @@ def test_outliers_are_told_by_kind_and_dose_and_without_any_once() -> None:
         ("mislabelled", 0.0, 0.0, 0.0, 0.01, -0.02, 0.04),
         ("mislabelled", 0.05, 0.25, 0.05, -0.03, NAN, NAN),
     ]
-    assert sentences.outliers(pd.DataFrame(rows, columns=columns)) == [
+    assert sentences.outliers(pd.DataFrame(rows, columns=columns).assign(n_runs=3)) == [
         "0 % atypical: 0% of the most uncertain decile are planted (chance: 0%); tails dropped less random: +1.0 pp "
         "(95 % confidence interval across both: -2.0 to +4.0).",
         "5 % mislabelled: 25% of the most uncertain decile are planted (chance: 5%); tails dropped less random: -3.0 "
-        "pp (no interval: a single run, or a class with a single patient).",
+        "pp (no interval: no variance to estimate it from).",
     ]
 
 
@@ -275,7 +294,7 @@ def test_the_choice_of_the_epoch_is_told_with_the_calibration() -> None:
 
 
 def test_notebook_07_answers_what_it_asks() -> None:
-    worth = sentences.annotation_worth(EFFICIENCY, AREAS, WINS, 0.3)
+    worth = sentences.annotation_worth(EFFICIENCY, AREAS, 0.3)
     text = sentences.beyond(ON, INTERVALS, TESTS, worth, {"Controls": TESTS})
     told = sentences.contrasts(TESTS)
     assert text.splitlines()[2:] == [
@@ -284,5 +303,5 @@ def test_notebook_07_answers_what_it_asks() -> None:
         f"- Could this design tell? {told[2]}",
         f"- What does annotation cost? {worth[0]}",
         "- Controls. Different from the reference: 1 of 2 by the interval across both, 1 by Holm-adjusted tests across "
-        "patients.",
+        "both.",
     ]

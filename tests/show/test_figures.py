@@ -334,7 +334,7 @@ def intervals(value: str) -> pd.DataFrame:
         ("one", "patient", 0.10, 0.05, 0.15, 0.01, 0.20, -0.10, 0.30),
         ("two", "patient", -0.30, -0.40, -0.25, -0.45, -0.20, -0.50, -0.10),
     ]
-    ends = [f"{across}_{end}" for across in ("seeds", "patients", "both") for end in ("low", "high")]
+    ends = [f"{across}_{end}" for across in ("runs", "patients", "both") for end in ("low", "high")]
     return pd.DataFrame(rows, columns=["arm", "unit", value, *ends]).assign(other="random")
 
 
@@ -353,7 +353,7 @@ def test_a_forest_shows_each_arm_with_its_three_intervals(value: str, scale: flo
     for axes, rows in ((slices, table[:2]), (patients, table[2:])):
         points = error_bars(axes)
         for place, (across, label) in enumerate(
-            (("seeds", "across runs"), ("patients", "across patients"), ("both", "across both"))
+            (("runs", "across runs"), ("patients", "across patients"), ("both", "across both"))
         ):
             x, y, low, high = points[label]
             assert x == pytest.approx(scale * rows[value])

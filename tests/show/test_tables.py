@@ -74,17 +74,17 @@ def test_table5_says_who_can_draw_each_budget() -> None:
 
 
 def test_contrasts_have_words_and_signs() -> None:
-    ends = {"seeds_low": -0.01, "seeds_high": 0.05, "patients_low": -1.3, "patients_high": 0.2, "both_low": NAN}
+    ends = {"runs_low": -0.01, "runs_high": 0.05, "patients_low": -1.3, "patients_high": 0.2, "both_low": NAN}
     row = {"arm": "proposed", "other": "random", "unit": "slice", "auc_difference": 0.0312, **ends, "both_high": NAN}
-    row |= {"p_seeds_holm": 0.04, "p_patients_holm": NAN, "noninferior": True, "detectable": 0.125}
+    row |= {"p_patients_holm": 0.04, "p_both_holm": NAN, "noninferior": True, "detectable": 0.125}
     table = tables.contrasts(pd.DataFrame([row, row | {"other": "placebo", "noninferior": False}]))
     assert table["slice-level, random"].to_dict() == {
         "difference (pp)": "+3.1",
         "95 % CI, across runs": "-1.0 to +5.0",
         "95 % CI, across patients": "-100.0 to +20.0",
         "95 % CI, across both": "none",
-        "p across runs (Holm)": "0.040",
-        "p across patients (Holm)": "",
+        "p across patients (Holm)": "0.040",
+        "p across both (Holm)": "",
         "not inferior by 2 pp": "yes",
         "detectable (pp)": "12.5",
     }
@@ -104,7 +104,9 @@ def test_the_scorecard_has_eight_columns_in_words() -> None:
         "rule": "A rule.",
         "patients_low": NAN,
         "patients_high": NAN,
-        "paired_p": 0.5,
+        "both_low": -2.0,
+        "both_high": 8.25,
+        "why": "",
         "could_tell": "no, from 9.0 points on",
     }
     table = tables.scorecard(pd.DataFrame([row]))
@@ -113,10 +115,10 @@ def test_the_scorecard_has_eight_columns_in_words() -> None:
         "printed": "7.98",
         "recomputed": "",
         "ours": "3.142",
-        "95 % CI, across runs": "-1 to 7.25",
-        "95 % CI, across patients": "none",
+        "95 % CI, across both": "-2 to 8.25",
         "could be told?": "no, from 9.0 points on",
         "verdict": "cannot tell",
+        "why": "",
     }
 
 
@@ -163,11 +165,15 @@ def test_areas_and_efficiency_have_words() -> None:
         {"strategy": ["random"], "mean": [0.7109], "rank": [1.5], "best_rank": [1.0], "worst_rank": [2.0]}
     )
     assert list(tables.areas(areas).loc["random"]) == ["0.711", "1.5", "1", "2"]
-    rows = [("placebo", 0.3, 0.5, 0.7, 0.17, -1.94), ("proposed", 0.1, 0.36, 0.72, NAN, NAN)]
-    columns = ["strategy", "budget", "annotated", "auc", "random_annotated", "saved"]
-    table = tables.efficiency(pd.DataFrame(rows, columns=columns))
-    assert list(table.loc["proposed"]) == ["10%", "36%", "0.720", "", ""]
-    assert list(table.loc["placebo"]) == ["30%", "50%", "0.700", "17%", "-194%"]
+    rows = [
+        ("placebo", 0.3, 0.5, 0.7, 0.17, 0.1, 0.4, -1.94, ""),
+        ("proposed", 0.1, 0.36, 0.72, 0.8, 0.0, float("inf"), 0.55, "more than"),
+    ]
+    columns = ["strategy", "budget", "annotated", "auc", "random_annotated", "random_low", "random_high", "saved"]
+    table = tables.efficiency(pd.DataFrame(rows, columns=[*columns, "censored"]))
+    assert list(table.loc["placebo"]) == ["30%", "50%", "0.700", "17%", "10%", "40%", "-194%"]
+    assert list(table.loc["proposed"]) == ["10%", "36%", "0.720", "more than 80%", "", "", "+55%"]
+    assert len(table.columns) + 1 == 8
 
 
 def test_small_tables_have_words() -> None:
