@@ -1,10 +1,15 @@
 """Tables as people read them: words, signs and units, at most eight columns."""
 
+import re
+from pathlib import Path
+
+import nbformat
 import pandas as pd
 import pytest
 
 from brats_al_utils.show import tables
 
+ROOT = Path(__file__).parents[2]
 NAN = float("nan")
 
 
@@ -185,3 +190,17 @@ def test_small_tables_have_words() -> None:
         {"layer": ["Conv2"], "stride": pd.array([1], "Int64"), "stride_printed": pd.array([None], "Int64")}
     )
     assert tables.layers(layers).loc["Conv2"].to_dict() == {"stride": "1", "stride, printed": ""}
+
+
+def test_the_docs_have_a_line_for_every_file_and_every_file_has_its_line() -> None:
+    sources = [path.read_text() for path in (ROOT / "brats_al_utils" / "show").glob("*_figures.py")]
+    cells = [cell.source for path in (ROOT / "notebooks").glob("*.ipynb") for cell in nbformat.read(path, 4).cells]
+    named = re.findall(r'Drawing\("(\w+)"', "\n".join(sources))
+    named += re.findall(r'(?:auc_bars|budget_curves)\(.*?"(table2|figure\d)"', "\n".join(sources))
+    named += re.findall(
+        r'(?:save_table|training_curves|_forest)\(.*?"(\w+)"(?:, (?:study\.places\.)?figures)?\)', "\n".join(cells)
+    )
+    files = re.search(r"\| file .*?\n\n", (ROOT / "docs" / "tables.md").read_text(), re.DOTALL)
+    assert files
+    listed = re.findall(r"`(\w+)`", "\n".join(line.split("|")[1] for line in files[0].splitlines() if line))
+    assert sorted(listed) == sorted(set(named))
