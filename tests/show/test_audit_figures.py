@@ -14,7 +14,7 @@ from brats_al_utils.cohorts.hiding import tumour_alone, without_tumour
 from brats_al_utils.cohorts.slices import SliceRule
 from brats_al_utils.findings.shortcut import SHOWN
 from brats_al_utils.show import audit_figures
-from brats_al_utils.show.figures import save
+from brats_al_utils.show.style import save
 
 
 def test_each_patient_s_largest_tumour_is_shown_as_the_network_is_asked(

@@ -1,0 +1,364 @@
+"""What was found, in words: each function turns tidy tables into the Markdown that ends a section or a notebook."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from brats_al_utils.cohorts.split import PARTS
+from brats_al_utils.findings.comparison import MARGIN
+from brats_al_utils.findings.paper import published_claims, published_results
+from brats_al_utils.findings.statistics import CONFIDENCE, UNITS
+from brats_al_utils.phantoms.outliers import KINDS
+
+TAILS = (("10%-40%", "0%-30%", "figure3.low_tail"), ("60%-90%", "70%-100%", "figure3.high_tail"))
+"""The ranges that section 3.2 compares, the better one first, and its claim."""
+
+
+def listed(cohort_name: str, lines: Iterable[str], about: str = "") -> str:
+    """Return sentences as a list in Markdown, under the cohort that they are about."""
+    return "\n".join([f"On the {cohort_name}{about}:", "", *(f"- {line}" for line in lines)])
+
+
+def pp(share: float) -> str:
+    """Return a difference of AUCs in percentage points, with its sign; no AUC differs by more than 100."""
+    return f"{np.clip(100 * share, -100, 100):+.1f}"
+
+
+def gain(row: pd.Series, across: str) -> str:
+    """Return a difference of AUCs with its interval, or why it has none.
+
+    Parameters
+    ----------
+    row : pd.Series
+        auc_difference, n_runs, and the limits: ci_low and ci_high across runs (`statistics.difference`), both_low and
+        both_high across both runs and patients (`comparison.compare`).
+    across : {"runs", "both"}
+    """
+    ends = {"runs": "ci", "both": "both"}[across]
+    value, low, high = row["auc_difference"], row[f"{ends}_low"], row[f"{ends}_high"]
+    if np.isnan(low):
+        why = "a single run" if row["n_runs"] == 1 else "no variance to estimate it from"
+        return f"{pp(value)} pp (no interval: {why})"
+    return f"{pp(value)} pp (95 % confidence interval across {across}: {pp(low)} to {pp(high)})"
+
+
+def printed_aucs(table: str) -> pd.DataFrame:
+    """Return the slice-level AUCs of one of the paper's tables: arm (named as ours), part, auc, ci_low, ci_high."""
+    rows = published_results().rename(columns={"cohort": "part"})
+    rows = rows[rows["id"].str.startswith(table)]
+    return rows.assign(arm=rows["id"].str.split(".").str[1])
+
+
+def cohort(table: pd.DataFrame, manifest: Mapping[str, Any]) -> str:
+    """Say how a slice set was split, and who is missing from it: numbers, and no patient's name.
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        Columns part, grade, patient_id; one row a slice.
+    manifest : mapping
+        fewer_slices, left_out, absent, fingerprint: see `slices.SliceSet`.
+    """
+    patients = table.groupby(["part", "grade"])["patient_id"].nunique()
+    split = ", ".join(f"{part} {patients[part, 'HGG']}/{patients[part, 'LGG']}" for part in PARTS)
+    fewer, skipped, absent = (len(manifest[name]) for name in ("fewer_slices", "left_out", "absent"))
+    lines = [
+        f"HGG/LGG patients: {split}; no patient is in two parts.",
+        f"{len(table):,} slices. Patients with fewer eligible slices contribute all of them and are listed in the "
+        f"manifest: {fewer}.",
+        f"Patients skipped for a problem in their files: {skipped}; patients of the release's mapping that are missing "
+        f"from the folder: {absent}.",
+        f"Fingerprint of the slice set: `{manifest['fingerprint']}`.",
+    ]
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def paired_gains(gains: pd.DataFrame, arm: str, other: str, table: str) -> list[str]:
+    """Return a sentence for each evaluation set and unit: an arm's gain over another, and the paper's where it has one.
+
+    Parameters
+    ----------
+    gains : pd.DataFrame
+        From `statistics.difference` of the two arms.
+    table : str
+        The paper's table that has both, such as ``table3``.
+    """
+    printed = printed_aucs(table).pivot(index="part", columns="arm", values="auc")
+    lines = []
+    for _, row in gains.iterrows():
+        paper = 100 * (printed.loc[row["part"], arm] - printed.loc[row["part"], other])
+        beside = f"; the paper's table gives {paper:+.2f} pp" if row["unit"] == "slice" else ""
+        lines.append(f"{row['part']}, {row['unit']}-level: {gain(row, 'runs')}{beside}.")
+    return lines
+
+
+def transfer(cohort_name: str, gains: pd.DataFrame, initialisation: str) -> str:
+    """Say what the pretrained network gains (section 3.1).
+
+    Parameters
+    ----------
+    gains : pd.DataFrame
+        From `statistics.difference` of pretrained and scratch.
+    initialisation : str
+        Of the pretrained network, in words.
+    """
+    about = f", AUC of the pretrained network ({initialisation}) less that of random initialisation, paired by run"
+    return listed(cohort_name, paired_gains(gains, "pretrained", "scratch", "table2"), about)
+
+
+def ranges(cohort_name: str, gains: Iterable[pd.DataFrame], deciles: pd.DataFrame) -> str:
+    """Say whether the ends of the ranking are worse than what lies beside them (section 3.2), and who is in them.
+
+    Parameters
+    ----------
+    gains : iterable of pd.DataFrame
+        From `statistics.difference` of each of ``TAILS``.
+    deciles : pd.DataFrame
+        The numbers of Figure 4: decile, and where the truth is known the share of ``atypical patients``.
+    """
+    claims = published_claims().set_index("id")["printed"]
+    lines = [
+        f"{better} less {worse}, {row['part']}, slice-level: {gain(row, 'runs')}; the paper says "
+        f"{float(claims[claim]):+.2f} pp."
+        for (better, worse, claim), found in zip(TAILS, gains, strict=True)
+        for _, row in found[found["unit"] == "slice"].iterrows()
+    ]
+    if "atypical patients" in deciles:
+        share = deciles.set_index("decile")["atypical patients"]
+        lines.append(
+            f"Slices of patients atypical for their class: {share['most uncertain']:.0%} of the most uncertain decile, "
+            f"{share['least uncertain']:.0%} of the least uncertain decile, {share['between']:.0%} of the rest."
+        )
+    return listed(cohort_name, lines)
+
+
+def annotation(cost: pd.DataFrame) -> str:
+    """Say what the proposed method's annotation costs, from `evidence.annotation_cost`: means over the runs."""
+    share, patients = cost["share"].mean(), cost["patient_share"].mean()
+    both = (cost["annotated"] + cost["validation"]).mean()
+    return (
+        f"Annotated slices: {share:.0%} of the training slices ({1 - share:.0%} saved; the paper says 40 to 70 %), of "
+        f"{patients:.0%} of the training patients; {both:.0f} slices with those of the validation set."
+    )
+
+
+def proposed(cohort_name: str, gains: pd.DataFrame, cost: pd.DataFrame, initialisation: str, table: str) -> str:
+    """Say what the proposed method gains over the baseline (sections 3.3 and 3.4), and what its annotation costs.
+
+    Parameters
+    ----------
+    gains : pd.DataFrame
+        From `statistics.difference` of proposed and baseline.
+    cost : pd.DataFrame
+        From `evidence.annotation_cost`.
+    initialisation : str
+        Of both, in words.
+    table : {"table3", "table4"}
+    """
+    about = f", AUC of the proposed method less that of the baseline ({initialisation}), paired by run"
+    return listed(cohort_name, [*paired_gains(gains, "proposed", "baseline", table), annotation(cost)], about)
+
+
+def budgets(cohort_name: str, summary: pd.DataFrame) -> str:
+    """Say at how many budgets the proposed method is ahead (section 3.5).
+
+    Parameters
+    ----------
+    summary : pd.DataFrame
+        From `statistics.summarise` by dataset and share: arms proposed, random, placebo and baseline.
+    """
+    test = summary[(summary["part"] == "test") & (summary["unit"] == "slice")]
+    lines = []
+    for dataset, rows in test.groupby("dataset", sort=False):
+        means = rows[rows["arm"] != "baseline"].pivot(index="share", columns="arm", values="auc_mean")
+        whole = rows.loc[rows["arm"] == "baseline", "auc_mean"].iloc[0]
+        drawn = means.dropna(subset="proposed")
+        better = [(drawn["proposed"] > other).sum() for other in (drawn["random"], drawn["placebo"], whole)]
+        lines.append(
+            f"{dataset} set, {len(drawn)} budgets: the proposed method's mean test AUC is above random at {better[0]}, "
+            f"above its own placebo at {better[1]} and above the baseline at {better[2]} of them (the paper: above "
+            "random and baseline at all 8)."
+        )
+    return listed(cohort_name, lines)
+
+
+def rules(card: pd.DataFrame) -> str:
+    """List the rules of a scorecard's verdicts, each with the claims that it judges."""
+    groups = card.groupby("rule", sort=False)["id"]
+    return "\n".join(f"- {', '.join(f'`{id_}`' for id_ in ids)}: {rule}" for rule, ids in groups)
+
+
+def scorecard(cohort_name: str, card: pd.DataFrame, cost: pd.DataFrame) -> str:
+    """Say how many of the paper's numbers and claims have each verdict, what was annotated, and what could be told.
+
+    Parameters
+    ----------
+    card : pd.DataFrame
+        The scorecard: verdict; could_tell, which begins with yes or no, or is empty.
+    cost : pd.DataFrame
+        From `evidence.annotation_cost` of the proposed method on the imbalanced set.
+    """
+    told = card["could_tell"].replace("", None).dropna()
+    lines = [
+        *(f"{verdict}: {count}." for verdict, count in card["verdict"].value_counts().items()),
+        f"With a budget of {cost['chosen'].mean():.0f} slices, {cost['annotated'].mean():.0f} are annotated. "
+        + annotation(cost),
+        "Gains of the printed size that this study would find with a probability of 80 %: "
+        f"{told.str.startswith('yes').sum()} of {len(told)}.",
+    ]
+    return listed(cohort_name, lines, f", {len(card)} numbers and claims")
+
+
+def widths(table: pd.DataFrame) -> list[str]:
+    """Say how much wider an interval is that counts the patients too.
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        From `comparison.intervals` with a column unit; units without an interval across both are skipped.
+    """
+    lines = []
+    for unit in UNITS:
+        rows = table[table["unit"] == unit]
+        runs, both = ((rows[f"{across}_high"] - rows[f"{across}_low"]).mean() for across in ("runs", "both"))
+        if both > 0 and runs > 0:
+            lines.append(
+                f"{unit}-level: the confidence interval across both runs and patients is {both / runs:.1f} times as "
+                f"wide as that across runs ({100 * both:.0f} against {100 * runs:.0f} pp, mean of the arms)."
+            )
+    return lines or ["No interval across both runs and patients: a single run, or no variance to estimate it from."]
+
+
+def contrast(row: pd.Series) -> str:
+    """Return one row of `comparison.compare` in words, with its test, its margin and what could be told."""
+    if np.isnan(row["p_both_holm"]):
+        told = "no test across both"
+    else:
+        least = min(100 * row["detectable"], 100)
+        told = f"Holm-adjusted p across both {row['p_both_holm']:.2f}; this design detects {least:.1f} pp or more"
+    inferior = "not inferior" if row["noninferior"] else "non-inferiority not shown"
+    return (
+        f"{row['arm']} less {row['other']}, {row['unit']}-level: {gain(row, 'both')}; {inferior} at a margin of "
+        f"{100 * MARGIN:.0f} pp; {told}."
+    )
+
+
+def contrasts(tests: pd.DataFrame) -> list[str]:
+    """Say what a family of paired tests found, one contrast and unit a line."""
+    return [contrast(row) for _, row in tests.iterrows()]
+
+
+def shares_between(low: float, high: float) -> str:
+    """Return the ends of an interval of shares in words: 0 and infinity are those of one that nothing bounds."""
+    first = f"from {low:.0%}" if low > 0 else ""
+    last = f"up to {high:.0%}" if np.isfinite(high) else ""
+    return " ".join(filter(None, [first, last])) or "any share"
+
+
+def annotation_worth(efficiency: pd.DataFrame, areas: pd.DataFrame, budget: float) -> list[str]:
+    """Say what an annotated slice buys.
+
+    Parameters
+    ----------
+    efficiency : pd.DataFrame
+        From `budgets.label_efficiency`.
+    areas : pd.DataFrame
+        From `budgets.rank_stability`.
+    budget : float
+        The one to speak of, a share of the training slices.
+    """
+    row = efficiency[(efficiency["strategy"] == "proposed") & np.isclose(efficiency["budget"], budget)].iloc[0]
+    needed = f"{row['censored']} {row['random_annotated']:.0%}".strip()
+    first = areas.iloc[0]
+    return [
+        f"At a budget of {budget:.0%} the proposed method has {row['annotated']:.0%} of the training slices annotated; "
+        f"random sampling needs {needed} for the same AUC (95 % confidence interval across runs: "
+        f"{shares_between(row['random_low'], row['random_high'])}).",
+        f"Largest area under the curve: {first['strategy']} ({first['mean']:.3f}; rank {first['best_rank']:.0f} to "
+        f"{first['worst_rank']:.0f} with any one run removed).",
+    ]
+
+
+def gains(table: pd.DataFrame) -> list[str]:
+    """Say what `evidence.against` found slice-level, one arm a line, and how many differ from the reference."""
+    rows = table[table["unit"] == "slice"]
+    return [*(f"{row['arm']}: {gain(row, 'both')}." for _, row in rows.iterrows()), f"{different(table)}."]
+
+
+def different(table: pd.DataFrame) -> str:
+    """Say how many arms differ slice-level from the reference: by the interval across both, and by tests."""
+    rows = table[table["unit"] == "slice"]
+    by_interval = ((rows["both_low"] > 0) | (rows["both_high"] < 0)).sum()
+    by_test = (rows["p_both_holm"] < 1 - CONFIDENCE).sum()
+    return (
+        f"Different from the reference: {by_interval} of {len(rows)} by the interval across both, {by_test} by "
+        "Holm-adjusted tests across both"
+    )
+
+
+def outliers(table: pd.DataFrame) -> list[str]:
+    """Say whether the most uncertain decile holds planted outliers, and what dropping the tails gains.
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        kind, dose, mean and prevalence of `outliers.caught`, and the columns of `comparison.compare`. At a dose of 0
+        the kinds are the same, and one line serves.
+    """
+    return [
+        f"{100 * row['dose']:.0f} % {row['kind']}: {row['mean']:.0%} of the most uncertain decile are planted (chance: "
+        f"{row['prevalence']:.0%}); tails dropped less random: {gain(row, 'both')}."
+        for _, row in table.iterrows()
+        if row["dose"] or row["kind"] == KINDS[0]
+    ]
+
+
+def epoch_choice(optimism: pd.DataFrame, quality: pd.DataFrame) -> list[str]:
+    """Say what choosing the epoch on validation promises beyond what test keeps, and the calibration error.
+
+    Parameters
+    ----------
+    optimism : pd.DataFrame
+        From `statistics.optimism`.
+    quality : pd.DataFrame
+        From `evidence.quality`.
+    """
+    promised = optimism[optimism["quantity"] == "optimism"].set_index("arm")["auc_mean"]
+    error = quality[quality["unit"] == "slice"].groupby("arm", sort=False)["calibration_error"].mean()
+    return [
+        "Choosing the epoch on the validation set promises beyond what the test set keeps: "
+        + ", ".join(f"{pp(value)} pp ({arm})" for arm, value in promised.items())
+        + ".",
+        "Slice-level calibration error: " + ", ".join(f"{value:.2f} ({arm})" for arm, value in error.items()) + ".",
+    ]
+
+
+def beyond(
+    cohort_name: str,
+    intervals: pd.DataFrame,
+    tests: pd.DataFrame,
+    worth: Sequence[str],
+    families: Mapping[str, pd.DataFrame],
+) -> str:
+    """Answer the questions that notebook 07 opens with.
+
+    Parameters
+    ----------
+    intervals : pd.DataFrame
+        From `comparison.intervals` with a column unit.
+    tests : pd.DataFrame
+        From `comparison.compare`: the proposed method against its references.
+    worth : sequence of str
+        From `annotation_worth`.
+    families : mapping of str to pd.DataFrame
+        `evidence.against` of each family of arms, by its name in words.
+    """
+    lines = [
+        f"Would it hold for other patients? {widths(intervals)[0]}",
+        *(f"Could this design tell? {line}" for line in contrasts(tests[tests["unit"] == "slice"])),
+        f"What does annotation cost? {worth[0]}",
+        *(f"{name}. {different(table)}." for name, table in families.items()),
+    ]
+    return listed(cohort_name, lines)

@@ -1,0 +1,103 @@
+"""The figures of notebook 00: who is in the cohort, and what the network sees."""
+
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from brats_al_utils.cohorts.slices import SliceSet
+from brats_al_utils.cohorts.split import GRADES, PARTS
+from brats_al_utils.show.style import GRADE_COLOURS, PAGE, PALETTE, STYLE, Drawing
+
+CHANNEL_NAMES = {"t1": "T1", "t1ce": "T1ce", "t2": "T2", "flair": "FLAIR"}
+
+BINS = 64
+"""Of an intensity's histogram."""
+
+PATIENTS = 3
+"""Of each grade in the montage."""
+
+
+def counts(slices: SliceSet) -> pd.DataFrame:
+    """Return patients and slices of each part, grade and site: part, grade, site, patients, slices."""
+    groups = slices.table.groupby(["part", "grade", "site"])["patient_id"]
+    table = groups.agg(patients="nunique", slices="size").reset_index()
+    place = table["part"].map(PARTS.index)
+    return table.iloc[place.argsort(kind="stable")].reset_index(drop=True)
+
+
+@plt.style.context(STYLE)
+def cohort(slices: SliceSet) -> Drawing:
+    """Draw the split: patients of each part by grade, and of each site by part."""
+    table = counts(slices)
+    figure, (by_grade, by_site) = plt.subplots(1, 2, figsize=(PAGE, 2.4), width_ratios=(1, 1.6))
+    grades = table.pivot_table(index="part", columns="grade", values="patients", aggfunc="sum").loc[list(PARTS)]
+    stacked_bars(by_grade, grades[list(GRADES)], [GRADE_COLOURS[grade] for grade in GRADES])
+    sites = table.pivot_table(index="site", columns="part", values="patients", aggfunc="sum", fill_value=0)
+    stacked_bars(by_site, sites[list(PARTS)], [PALETTE[name] for name in ("blue", "orange", "green")])
+    for axes in (by_grade, by_site):
+        axes.set(ylabel="patients")
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    by_site.tick_params(axis="x", rotation=45)
+    return Drawing("cohort", figure, table)
+
+
+def stacked_bars(axes: Axes, table: pd.DataFrame, colours: list[Any]) -> None:
+    """Draw a bar for each row of a table, its columns one above the other."""
+    bottom = np.zeros(len(table))
+    for (name, values), colour in zip(table.items(), colours, strict=True):
+        rows = [str(row) for row in table.index]
+        bars = axes.bar(rows, values, bottom=bottom, color=colour, label=str(name), width=0.7)
+        axes.bar_label(bars, [str(n or "") for n in values], label_type="center", fontsize=6, color="white")
+        bottom += values.to_numpy()
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(table.columns))
+
+
+@plt.style.context([*STYLE, {"axes.grid": False}])
+def montage(slices: SliceSet) -> Drawing:
+    """Draw the slice with the largest tumour of some patients of each grade: a row a channel, the tumour outlined."""
+    table = slices.table.reset_index()
+    largest = table.loc[table.groupby("patient_id")["tumour_mm2"].idxmax()]
+    shown = pd.concat([largest[largest["grade"] == grade].head(PATIENTS) for grade in GRADES])
+    channels = slices.manifest["rule"]["channels"]
+    size = (PAGE, PAGE * len(channels) / len(shown))
+    figure, grid = plt.subplots(len(channels), len(shown), figsize=size, squeeze=False)
+    for column, (_, row) in zip(grid.T, shown.iterrows(), strict=True):
+        tumour = slices.segmentation[row["slice_id"]] > 0
+        for axes, pixels in zip(column, slices.pixels[row["slice_id"]], strict=True):
+            axes.imshow(pixels, cmap="gray", vmin=0, vmax=255)
+            axes.contour(tumour, levels=[0.5], colors=[GRADE_COLOURS[row["grade"]]], linewidths=0.8)
+            axes.set(xticks=[], yticks=[], frame_on=False)
+        column[0].set_title(f"{row['grade']}\n{row['patient_id']}", fontsize=6)
+    for axes, channel in zip(grid[:, 0], channels, strict=True):
+        axes.set_ylabel(CHANNEL_NAMES[channel])
+    return Drawing("slices", figure, shown[["slice_id", "patient_id", "grade", "z", "tumour_mm2", "part"]])
+
+
+@plt.style.context(STYLE)
+def intensities(slices: SliceSet) -> Drawing:
+    """Draw how often each intensity occurs in the brain, by channel and grade."""
+    edges = np.linspace(0, 255, BINS + 1)
+    centres = (edges[:-1] + edges[1:]) / 2 / 255
+    channels = slices.manifest["rule"]["channels"]
+    totals = {(channel, grade): np.zeros(BINS) for channel in channels for grade in GRADES}
+    for slice_id, grade in enumerate(slices.table["grade"]):
+        for channel, pixels in zip(channels, slices.pixels[slice_id], strict=True):
+            totals[channel, grade] += np.histogram(pixels[pixels > 0], edges)[0]
+    frames = [
+        pd.DataFrame({"channel": channel, "grade": grade, "intensity": centres, "share": total / total.sum()})
+        for (channel, grade), total in totals.items()
+    ]
+    table = pd.concat(frames, ignore_index=True)
+    figure, grid = plt.subplots(1, len(channels), figsize=(PAGE, 2.2), sharey=True, squeeze=False)
+    for axes, channel in zip(grid[0], channels, strict=True):
+        for grade in GRADES:
+            rows = table[(table["channel"] == channel) & (table["grade"] == grade)]
+            axes.plot(rows["intensity"], 100 * rows["share"], color=GRADE_COLOURS[grade], label=grade, lw=1.2)
+        axes.set(title=CHANNEL_NAMES[channel], xlabel="intensity after scaling (0 to 1)")
+    grid[0, 0].set_ylabel("share of brain pixels (%)")
+    grid[0, -1].legend()
+    return Drawing("intensities", figure, table)

@@ -1,0 +1,179 @@
+"""The figures beyond the paper: training curves, forests of intervals, what annotation buys, planted outliers."""
+
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.ticker import MaxNLocator
+
+from brats_al_utils.findings.statistics import UNITS, mean_interval
+from brats_al_utils.show.style import (
+    ARM_COLOURS,
+    CURVE_STYLES,
+    PAGE,
+    PALETTE,
+    STYLE,
+    Drawing,
+    distances,
+    interval,
+    keep_to_auc,
+)
+
+ACROSS_STYLES: dict[str, Any] = {
+    "runs": {"label": "across runs", "color": PALETTE["blue"], "marker": "o", "ms": 3},
+    "patients": {"label": "across patients", "color": PALETTE["green"], "marker": "s", "ms": 3},
+    "both": {"label": "across both", "color": PALETTE["orange"], "marker": "D", "ms": 3},
+}
+KIND_STYLES: dict[str, Any] = {
+    "atypical": {"color": PALETTE["orange"], "marker": "o", "ms": 4, "ls": "-"},
+    "mislabelled": {"color": PALETTE["blue"], "marker": "s", "ms": 4, "ls": "--"},
+    "corrupted": {"color": PALETTE["green"], "marker": "^", "ms": 4, "ls": "-."},
+}
+
+
+@plt.style.context(STYLE)
+def training_curves(history: pd.DataFrame, name: str) -> Drawing:
+    """Draw the loss and the validation AUC of every run of two arms, with the epoch that was kept.
+
+    Parameters
+    ----------
+    history : pd.DataFrame
+        Columns arm, seed, epoch (from 1), train_loss, validation_auc, kept (bool).
+    """
+    arms = list(history["arm"].unique())
+    colours = dict(zip(arms, ARM_COLOURS, strict=True))
+    figure, grid = plt.subplots(1, 2, figsize=(PAGE, 2.4))
+    for axes, column, title in zip(
+        grid, ("train_loss", "validation_auc"), ("training loss", "validation AUC"), strict=True
+    ):
+        for (arm, seed), run in history.groupby(["arm", "seed"], sort=False):
+            label = arm if seed == history["seed"].iloc[0] else None
+            axes.plot(run["epoch"], run[column], color=colours[arm], lw=1, alpha=0.7, label=label)
+            kept = run[run["kept"]]
+            axes.plot(kept["epoch"], kept[column], "o", color=colours[arm], ms=4, mec="0.15", mew=0.6)
+        axes.set(xlabel="epoch", title=title)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    grid[0].set_ylabel("cross-entropy (nats)")
+    grid[1].set_ylabel("slice-level AUC")
+    legend = grid[0].get_legend_handles_labels()
+    figure.legend(*legend, loc="outside upper center", ncols=len(arms), title="dot: the epoch kept")
+    return Drawing(name, figure, history)
+
+
+@plt.style.context(STYLE)
+def auc_forest(table: pd.DataFrame, name: str) -> Drawing:
+    """Draw the test AUC of each arm with its intervals across runs, across patients and across both.
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        From `comparison.intervals` with a column unit; arms in their order.
+    """
+    return forest(table, "auc_mean", 1, "test AUC", (-0.02, 1.02), name)
+
+
+@plt.style.context(STYLE)
+def gain_forest(table: pd.DataFrame, reference: str, name: str) -> Drawing:
+    """Draw by how many percentage points each arm's test AUC exceeds another's, with the intervals of `auc_forest`.
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        From `comparison.compare` with a column unit; arms in their order.
+    reference : str
+        What all of them are compared with, in words.
+    """
+    return forest(table, "auc_difference", 100, f"test AUC less that of {reference} (pp)", (-102, 102), name)
+
+
+def forest(
+    table: pd.DataFrame, value: str, scale: float, xlabel: str, furthest: tuple[float, float], name: str
+) -> Drawing:
+    """Draw a value of each arm, slice-level and patient-level, with its three intervals.
+
+    Parameters
+    ----------
+    scale : float
+        By which the values are multiplied.
+    furthest : (float, float)
+        The axis ends there at the latest: a t-interval of few runs reaches beyond what an AUC can be.
+    """
+    arms = list(dict.fromkeys(table["arm"]))
+    figure, grid = plt.subplots(1, 2, figsize=(PAGE, 1.3 + 0.3 * len(arms)), sharey=True)
+    for axes, unit in zip(grid, UNITS, strict=True):
+        rows = table[table["unit"] == unit].set_index("arm").loc[arms]
+        for place, (across, style) in enumerate(ACROSS_STYLES.items()):
+            y = np.arange(len(arms)) + 0.24 * (place - 1)
+            ends = scale * distances(rows, value, f"{across}_low", f"{across}_high")
+            axes.errorbar(scale * rows[value], y, xerr=ends, ls="", capsize=2, lw=0.9, **style)
+        if value == "auc_difference":
+            axes.axvline(0, color="0.2", lw=0.8)
+        low, high = axes.get_xlim()
+        limits = max(low, furthest[0]), min(high, furthest[1])
+        axes.set(title=f"{unit}-level", xlabel=xlabel, xlim=limits, ylim=(-0.6, len(arms) - 0.4))
+        axes.grid(visible=False, axis="y")
+        axes.grid(visible=True, axis="x")
+    grid[0].set_yticks(range(len(arms)), arms)
+    grid[0].invert_yaxis()
+    title = "95 % confidence interval"
+    figure.legend(*grid[0].get_legend_handles_labels(), loc="outside upper center", ncols=3, title=title)
+    return Drawing(name, figure, table)
+
+
+@plt.style.context(STYLE)
+def annotated_curves(runs: pd.DataFrame) -> Drawing:
+    """Draw slice-level test AUC over the annotated slices, those that the committee learned from included.
+
+    Parameters
+    ----------
+    runs : pd.DataFrame
+        As `budgets` takes it: strategy, budget, seed, annotated (share of the training slices), auc.
+    """
+    rows = [
+        (strategy, budget, group["annotated"].mean(), *mean_interval(group["auc"].to_numpy()))
+        for (strategy, budget), group in runs.groupby(["strategy", "budget"], sort=False)
+    ]
+    table = pd.DataFrame(rows, columns=["strategy", "budget", "annotated", "auc_mean", "ci_low", "ci_high"])
+    figure, axes = plt.subplots(figsize=(PAGE, 2.8))
+    for strategy, style in CURVE_STYLES.items():
+        shown = table[table["strategy"] == strategy].sort_values("annotated")
+        interval(axes, 100 * shown["annotated"], shown, label=strategy, **style)
+    keep_to_auc(axes)
+    axes.set(xlabel="annotated slices (% of the training slices)", ylabel="slice-level test AUC\n(95 % CI across runs)")
+    figure.legend(loc="outside upper center", ncols=3)
+    return Drawing("annotated_slices", figure, table)
+
+
+@plt.style.context(STYLE)
+def dose_response(caught: pd.DataFrame, gains: pd.DataFrame) -> Drawing:
+    """Draw what planted outliers do: how many of them the most uncertain decile holds, what dropping the tails gains.
+
+    Parameters
+    ----------
+    caught : pd.DataFrame
+        kind, dose, mean, low, high (the share of the most uncertain decile that was planted) and prevalence (chance).
+    gains : pd.DataFrame
+        kind, dose, auc_difference, both_low, both_high: test AUC of the proposed sampler less that of random.
+    """
+    figure, (left, right) = plt.subplots(1, 2, figsize=(PAGE, 2.8))
+    for axes, table, columns in (
+        (left, caught, ("mean", "low", "high")),
+        (right, gains, ("auc_difference", "both_low", "both_high")),
+    ):
+        for place, (kind, style) in enumerate(KIND_STYLES.items()):
+            rows = table[table["kind"] == kind].sort_values("dose")
+            x = 100 * rows["dose"] + 0.15 * (place - 1)
+            ends = 100 * distances(rows, *columns)
+            axes.errorbar(x, 100 * rows[columns[0]], yerr=ends, capsize=2, lw=0.9, label=kind, **style)
+        axes.set(xlabel="outliers planted in the training set (%)")
+        axes.set_xticks(sorted(100 * caught["dose"].unique()))
+    chance = caught.groupby("dose")["prevalence"].mean()
+    left.plot(100 * chance.index, 100 * chance, color="0.2", ls=":", lw=1.2, label="chance")
+    right.axhline(0, color="0.2", lw=0.8)
+    low, high = left.get_ylim()
+    left.set(ylabel="planted outliers (%)\n(95 % CI across runs)", ylim=(max(low, -2), min(high, 102)))
+    left.set_title("most uncertain decile")
+    right.set(ylabel="test AUC less that of random (pp)\n(95 % CI across both)", title="tails dropped")
+    figure.legend(*left.get_legend_handles_labels(), loc="outside upper center", ncols=4)
+    return Drawing("outliers", figure, caught.merge(gains, on=["kind", "dose"]))

@@ -1,0 +1,98 @@
+"""How figures look, and how a figure and its numbers are kept: SVG, PNG and CSV."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from IPython.core.getipython import get_ipython
+from IPython.display import Image, display
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+COLUMN, PAGE = 3.5, 7.2
+"""Widths in inches of a journal's column and page."""
+
+PALETTE = dict(zip(("blue", "orange", "green", "red", "purple"), sns.color_palette("colorblind"), strict=False))
+ARM_COLOURS = (PALETTE["orange"], PALETTE["blue"])
+GRADE_COLOURS = {"HGG": PALETTE["orange"], "LGG": PALETTE["blue"]}
+
+# Orange and blue as in the paper; the placebo is the proposed method's own sampler with another draw.
+CURVE_STYLES: dict[str, Any] = {
+    "proposed": {"color": PALETTE["orange"], "marker": "o", "ms": 4, "ls": "-"},
+    "random": {"color": PALETTE["blue"], "marker": "s", "ms": 4, "ls": "-."},
+    "placebo": {"color": "0.5", "marker": "^", "ms": 4, "ls": "--"},
+}
+
+# From matplotlib's own defaults: whatever the user's matplotlibrc says, the same figure gives the same file.
+STYLE: list[Any] = [
+    "default",
+    {
+        "font.size": 8,
+        "axes.titlesize": 8,
+        "axes.labelsize": 8,
+        "legend.fontsize": 7,
+        "xtick.labelsize": 7,
+        "ytick.labelsize": 7,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.grid": True,
+        "axes.grid.axis": "y",
+        "axes.axisbelow": True,
+        "grid.color": "0.9",
+        "legend.frameon": False,
+        "figure.constrained_layout.use": True,
+        "savefig.dpi": 200,
+        "svg.hashsalt": "brats-al",
+    },
+]
+"""For `matplotlib.pyplot.style.context`, around whatever draws or writes a figure."""
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure, not yet written: its name, which is that of its files, and the numbers that it shows."""
+
+    name: str
+    figure: Figure
+    table: pd.DataFrame
+
+
+@plt.style.context(STYLE)
+def save(drawing: Drawing, folder: Path, caption: str) -> None:
+    """Write a drawing as SVG, PNG and CSV (its numbers), its origin below it, and show it in a notebook."""
+    name, figure = drawing.name, drawing.figure
+    figure.supxlabel(caption, fontsize=6, color="0.35")
+    folder.mkdir(parents=True, exist_ok=True)
+    figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
+    figure.savefig(folder / f"{name}.png")
+    plt.close(figure)
+    save_table(drawing.table, name, folder)
+    if get_ipython() is not None:
+        display(Image(folder / f"{name}.png", width=round(100 * figure.get_figwidth()), alt=f"{name}: {caption}"))
+
+
+def save_table(table: pd.DataFrame, name: str, folder: Path) -> None:
+    """Write a table as CSV."""
+    folder.mkdir(parents=True, exist_ok=True)
+    table.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n", float_format="%.6g")
+
+
+def distances(table: pd.DataFrame, value: str, low: str, high: str) -> np.ndarray[Any, Any]:
+    """Return how far the ends of each interval lie from its value, [2, rows]; 0 where there is no interval."""
+    return np.nan_to_num([table[value] - table[low], table[high] - table[value]])
+
+
+def interval(axes: Axes, x: Any, summary: pd.DataFrame, **style: Any) -> None:
+    """Draw mean AUCs with their intervals across runs; a mean without interval gets none."""
+    ends = distances(summary, "auc_mean", "ci_low", "ci_high")
+    axes.errorbar(x, summary["auc_mean"], yerr=ends, capsize=2, lw=0.9, **style)
+
+
+def keep_to_auc(axes: Axes) -> None:
+    """Show no more than an AUC can be: a t-interval over few runs may reach beyond 0 and 1."""
+    low, high = axes.get_ylim()
+    axes.set_ylim(max(low, 0), min(high, 1.02))

@@ -1,0 +1,252 @@
+"""Tables as people read them: words for columns, numbers with their units, at most eight columns.
+
+The CSV files keep the machine names.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from brats_al_utils.cohorts.split import PARTS
+from brats_al_utils.findings.comparison import MARGIN
+from brats_al_utils.findings.sentences import pp, printed_aucs
+
+COUNT, SHARE, AUC = "{:.0f}".format, "{:.0%}".format, "{:.3f}".format
+ACROSS_RUNS, ACROSS_PATIENTS, ACROSS_BOTH = (f"95 % CI, across {what}" for what in ("runs", "patients", "both"))
+
+Columns = Mapping[str, tuple[str, Callable[[Any], str]]]
+"""By machine name: the words for a column, and how its values are written."""
+
+
+def in_words(table: pd.DataFrame, columns: Columns) -> pd.DataFrame:
+    """Return some columns as text under their words, empty where there is no number; the first one is the index."""
+    texts = {
+        words: ["" if pd.isna(value) else form(value) for value in table[name]]
+        for name, (words, form) in columns.items()
+    }
+    return pd.DataFrame(texts).set_index(next(iter(texts)))
+
+
+def ends(table: pd.DataFrame, low: str, high: str, form: Callable[[Any], str]) -> list[str]:
+    """Return each row's interval as text; NaN limits say that a single run has none."""
+    pairs = zip(table[low], table[high], strict=True)
+    return ["none" if np.isnan(first) else f"{form(first)} to {form(last)}" for first, last in pairs]
+
+
+def percent(mean: float, low: float, high: float) -> str:
+    """Write an AUC and its interval as the paper does, ``79.91% (78.95, 80.87)``; a single run has no interval."""
+    first, last = np.clip([100 * low, 100 * high], 0, 100)
+    return f"{100 * mean:.2f}%" if np.isnan(low) else f"{100 * mean:.2f}% ({first:.2f}, {last:.2f})"
+
+
+def patients_and_slices(counts: pd.DataFrame) -> pd.DataFrame:
+    """Return how many patients and slices each part has: a row a part and the whole cohort.
+
+    Parameters
+    ----------
+    counts : pd.DataFrame
+        part, grade, site, patients, slices.
+    """
+    table = counts.pivot_table(
+        index="part",
+        columns="grade",
+        values=["patients", "slices"],
+        aggfunc="sum",
+        margins=True,
+        margins_name="all",
+    )
+    return table.loc[[*PARTS, "all"]].rename_axis(columns=["", "class"])
+
+
+def layers(table: pd.DataFrame) -> pd.DataFrame:
+    """Return Table 1: each layer's kernel, stride, padding and output, as it is and as printed."""
+    names = [str(name) for name in table.columns if name != "layer"]
+    words = [name.removesuffix("_printed") + (", printed" if name.endswith("_printed") else "") for name in names]
+    columns: Columns = {name: (text, str) for name, text in zip(names, words, strict=True)}
+    return in_words(table, {"layer": ("layer", str), **columns})
+
+
+def beside_the_paper(summary: pd.DataFrame, printed_in: str) -> pd.DataFrame:
+    """Return a table as the paper prints it, ours beside it: a row an evaluation set and unit, a column an arm.
+
+    Parameters
+    ----------
+    summary : pd.DataFrame
+        From `statistics.summarise`.
+    printed_in : {"table2", "table3", "table4"}
+    """
+    printed = printed_aucs(printed_in).rename(columns={"auc": "auc_mean"}).assign(source="paper, slice-level")
+    both = pd.concat([printed, summary.assign(source=summary["unit"].map("ours, {}-level".format))])
+    numbers = both[["auc_mean", "ci_low", "ci_high"]].itertuples(index=False)
+    both = both.assign(text=[percent(*row) for row in numbers]).rename(columns={"part": "set"})
+    table = both.pivot_table(index=["set", "source"], columns="arm", values="text", aggfunc="first", sort=False)
+    return table.rename_axis(columns=f"AUC ({ACROSS_RUNS})")
+
+
+def kept_epochs(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return which epochs the runs of each arm kept, from `evidence.evaluate`."""
+    kept = runs.drop_duplicates(["arm", "seed"]).groupby("arm", sort=False)["best_epoch"].agg(["mean", "min", "max"])
+    columns = {"mean": "epoch kept (mean)", "min": "earliest", "max": "latest"}
+    return in_words(
+        kept.reset_index(),
+        {"arm": ("arm", str), **{name: (words, "{:.3g}".format) for name, words in columns.items()}},
+    )
+
+
+def deciles(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the numbers of Figure 4 in percent."""
+    facts: Columns = {str(name): (str(name), "{:.1%}".format) for name in table.columns if name != "decile"}
+    return in_words(table, {"decile": ("part of the ranking", str), **facts})
+
+
+def annotation(cost: pd.DataFrame, by: str) -> pd.DataFrame:
+    """Return what annotation costs, from `evidence.annotation_cost` or means of it.
+
+    Parameters
+    ----------
+    by : {"seed", "arm", "dataset"}
+        The column that tells the rows apart.
+    """
+    columns: Columns = {
+        by: ({"seed": "run (seed)", "dataset": "set"}.get(by, by), str),
+        "labelled": ("annotated before choosing", COUNT),
+        "chosen": ("chosen", COUNT),
+        "annotated": ("annotated slices", COUNT),
+        "share": ("of the training slices", SHARE),
+        "patients": ("of patients", COUNT),
+        "patient_share": ("of the training patients", SHARE),
+        "validation": ("validation slices", COUNT),
+    }
+    return in_words(cost, {name: column for name, column in columns.items() if name in cost})
+
+
+def budgets(table: pd.DataFrame) -> pd.DataFrame:
+    """Return Table 5, a row a budget: how many slices it is on each set, as printed and ours, and who can draw it.
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        arm, dataset, share, examples, can_be_drawn, printed.
+    """
+    sets = {}
+    for dataset, rows in table.groupby("dataset", sort=False):
+        budgets = rows.groupby(rows["share"].map(SHARE), sort=False)
+        drawn = rows[rows["can_be_drawn"]].groupby(rows["share"].map(SHARE))["arm"].agg(", ".join)
+        counts = pd.DataFrame({"printed": budgets["printed"].first(), "ours": budgets["examples"].first()})
+        sets[dataset] = counts.assign(**{"can be drawn by": drawn.reindex(counts.index).fillna("none")})
+    return pd.concat(sets, axis=1).rename_axis("budget").rename_axis(columns=["set", "slices"])
+
+
+def scorecard(card: pd.DataFrame) -> pd.DataFrame:
+    """Return a scorecard as people read it: AUCs as shares, gains in percentage points, savings in percent."""
+    number = "{:.4g}".format
+    columns: Columns = {
+        "id": ("claim", str),
+        "printed": ("printed", str),
+        "recomputed": ("recomputed", str),
+        "ours": ("ours", number),
+        "ends": (ACROSS_BOTH, str),
+        "could_tell": ("could be told?", str),
+        "verdict": ("verdict", str),
+        "why": ("why", str),
+    }
+    return in_words(card.assign(ends=ends(card, "both_low", "both_high", number)), columns)
+
+
+def contrasts(tests: pd.DataFrame) -> pd.DataFrame:
+    """Return paired tests of one arm against others: a column a unit and reference.
+
+    Parameters
+    ----------
+    tests : pd.DataFrame
+        From `comparison.compare` with a column unit.
+    """
+    intervals = {
+        f"{across}_ends": ends(tests, f"{across}_low", f"{across}_high", pp) for across in ("runs", "patients", "both")
+    }
+    table = tests.assign(
+        against=tests["unit"] + "-level, " + tests["other"],
+        noninferior=np.where(tests["noninferior"], "yes", "not shown"),
+        detectable=100 * tests["detectable"],
+        **intervals,
+    )
+    columns: Columns = {
+        "against": ("", str),
+        "auc_difference": ("difference (pp)", pp),
+        "runs_ends": (ACROSS_RUNS, str),
+        "patients_ends": (ACROSS_PATIENTS, str),
+        "both_ends": (ACROSS_BOTH, str),
+        "p_patients_holm": ("p across patients (Holm)", AUC),
+        "p_both_holm": ("p across both (Holm)", AUC),
+        "noninferior": (f"not inferior by {100 * MARGIN:.0f} pp", str),
+        "detectable": ("detectable (pp)", "{:.1f}".format),
+    }
+    return in_words(table, columns).T
+
+
+def areas(table: pd.DataFrame) -> pd.DataFrame:
+    """Return `budgets.rank_stability` of areas under the curve."""
+    columns: Columns = {
+        "strategy": ("strategy", str),
+        "mean": ("area (mean AUC)", AUC),
+        "rank": ("rank", "{:g}".format),
+        "best_rank": ("best rank without a run", "{:g}".format),
+        "worst_rank": ("worst rank without a run", "{:g}".format),
+    }
+    return in_words(table, columns)
+
+
+def efficiency(table: pd.DataFrame) -> pd.DataFrame:
+    """Return `budgets.label_efficiency`; an end of 0 or of infinity is one that nothing bounds."""
+    bounded = table.replace({"random_low": 0.0, "random_high": np.inf}, np.nan)
+    needed = table["random_annotated"].map(SHARE)
+    table = table.assign(
+        needs=(table["censored"] + " " + needed).str.strip(),
+        low=bounded["random_low"],
+        high=bounded["random_high"],
+    )
+    columns: Columns = {
+        "strategy": ("strategy", str),
+        "budget": ("budget", SHARE),
+        "annotated": ("annotated slices", SHARE),
+        "auc": ("test AUC", AUC),
+        "needs": ("random needs", str),
+        "low": ("95 % CI, from", SHARE),
+        "high": ("up to", SHARE),
+        "saved": ("saved", "{:+.0%}".format),
+    }
+    return in_words(table, columns)
+
+
+def optimism(table: pd.DataFrame) -> pd.DataFrame:
+    """Return `statistics.optimism`, a row an arm: AUCs, and what separates them in percentage points."""
+    wide = table.pivot(index="arm", columns="quantity", values="auc_mean").loc[list(dict.fromkeys(table["arm"]))]
+    columns: Columns = {
+        "arm": ("arm", str),
+        "validation_best": ("validation AUC, kept epoch", AUC),
+        "validation_last": ("validation AUC, last epoch", AUC),
+        "test_best": ("test AUC, kept epoch", AUC),
+        "test_last": ("test AUC, last epoch", AUC),
+        "gap": ("validation less test, kept epoch (pp)", pp),
+        "gain": ("kept less last epoch, test (pp)", pp),
+        "optimism": ("optimism (pp)", pp),
+    }
+    return in_words(wide.reset_index(), columns)
+
+
+def quality(table: pd.DataFrame) -> pd.DataFrame:
+    """Return means over the runs of `evidence.quality`, a row a unit and arm."""
+    means = table.groupby(["unit", "arm"], sort=False).mean(numeric_only=True).reset_index()
+    columns: Columns = {
+        "unit": ("level", str),
+        "arm": ("arm", str),
+        "auc": ("AUC", AUC),
+        "average_precision": ("average precision, LGG", AUC),
+        "brier": ("Brier score", AUC),
+        "calibration_error": ("calibration error", AUC),
+        "sensitivity": ("sensitivity", AUC),
+        "specificity": ("specificity", AUC),
+    }
+    return in_words(means, columns)

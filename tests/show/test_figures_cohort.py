@@ -1,0 +1,88 @@
+"""The figures of notebook 00, from a slice set of a few made-up slices."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import to_rgba
+
+from brats_al_utils.cohorts.slices import SliceSet
+from brats_al_utils.show import cohort_figures
+from brats_al_utils.show.style import GRADE_COLOURS
+
+
+@pytest.fixture(autouse=True)
+def _closed() -> Iterator[None]:
+    yield
+    plt.close("all")
+
+
+def slice_set() -> SliceSet:
+    """Return six patients, one of each class a part, at two sites, with two slices each; HGG is bright, LGG dark."""
+    rows = [
+        {"patient_id": f"{part}-{grade}", "grade": grade, "site": site, "z": z, "tumour_mm2": 10.0 * z, "part": part}
+        for part, site in (("training", "A"), ("validation", "A"), ("test", "B"))
+        for grade in ("HGG", "LGG")
+        for z in (1, 2)
+    ]
+    table = pd.DataFrame(rows).rename_axis("slice_id")
+    pixels = np.zeros((len(table), 2, 8, 8), np.uint8)
+    segmentation = np.zeros((len(table), 8, 8), np.uint8)
+    segmentation[:, 2:5, 2:5] = 1
+    for slice_id, grade in enumerate(table["grade"]):
+        pixels[slice_id, :, 1:7, 1:7] = 200 if grade == "HGG" else 50
+        pixels[slice_id, 1, 0, 0] = slice_id + 1  # tells the slices apart
+    return SliceSet(Path(), {"rule": {"channels": ["t1", "flair"]}}, table, pixels, segmentation)
+
+
+def test_counts_are_of_patients_and_slices() -> None:
+    table = cohort_figures.counts(slice_set())
+    assert table["part"].tolist() == ["training"] * 2 + ["validation"] * 2 + ["test"] * 2
+    assert table["patients"].tolist() == [1] * 6
+    assert table["slices"].tolist() == [2] * 6
+
+
+def test_the_split_is_drawn_by_class_and_by_site() -> None:
+    drawing = cohort_figures.cohort(slice_set())
+    by_grade, by_site = drawing.figure.axes
+    heights = {
+        axes: {str(group.get_label()): [(bar.get_y(), bar.get_height()) for bar in group] for group in axes.containers}
+        for axes in (by_grade, by_site)
+    }
+    assert heights[by_grade] == {"HGG": [(0, 1)] * 3, "LGG": [(1, 1)] * 3}
+    assert [label.get_text() for label in by_grade.get_xticklabels()] == ["training", "validation", "test"]
+    assert heights[by_site] == {"training": [(0, 2), (0, 0)], "validation": [(2, 2), (0, 0)], "test": [(4, 0), (0, 2)]}
+    assert [label.get_text() for label in by_site.get_xticklabels()] == ["A", "B"]
+    colours = [group[0].get_facecolor() for group in by_grade.containers]
+    assert colours == [to_rgba(GRADE_COLOURS[grade]) for grade in ("HGG", "LGG")]
+
+
+def test_the_montage_shows_the_largest_tumour_of_each_patient() -> None:
+    slices = slice_set()
+    drawing = cohort_figures.montage(slices)
+    assert drawing.table["slice_id"].tolist() == [9, 1, 5, 11, 3, 7]  # patients by name, HGG first
+    grid = np.array(drawing.figure.axes).reshape(2, 6)
+    for column, slice_id in zip(grid.T, drawing.table["slice_id"], strict=True):
+        for axes, pixels in zip(column, slices.pixels[slice_id], strict=True):
+            (image,) = axes.images
+            assert np.array_equal(image.get_array(), pixels)
+            assert image.get_clim() == (0, 255)
+            assert len(axes.collections) == 1  # the outline
+    assert [axes.get_ylabel() for axes in grid[:, 0]] == ["T1", "FLAIR"]
+    assert [axes.get_title().splitlines()[0] for axes in grid[0]] == ["HGG"] * 3 + ["LGG"] * 3
+
+
+def test_intensities_are_shares_of_the_brain_by_class() -> None:
+    drawing = cohort_figures.intensities(slice_set())
+    left, right = drawing.figure.axes
+    lines = {line.get_label(): line for line in left.lines}
+    for grade, level in (("HGG", 200), ("LGG", 50)):
+        x, y = (np.asarray(values) for values in lines[grade].get_data())
+        assert x[y.argmax()] == pytest.approx(level / 255, abs=1 / 128)
+        assert y.max() == pytest.approx(100)
+        assert lines[grade].get_color() == GRADE_COLOURS[grade]
+    assert [axes.get_title() for axes in (left, right)] == ["T1", "FLAIR"]
+    assert drawing.table.groupby(["channel", "grade"])["share"].sum().tolist() == pytest.approx([1] * 4)

@@ -1,0 +1,206 @@
+"""Tables as people read them: words, signs and units, at most eight columns."""
+
+import re
+from pathlib import Path
+
+import nbformat
+import pandas as pd
+import pytest
+
+from brats_al_utils.show import tables
+
+ROOT = Path(__file__).parents[2]
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("numbers", "text"),
+    [
+        ((0.79914, 0.7895, 0.8087), "79.91% (78.95, 80.87)"),
+        ((0.9, 0.5, 1.29), "90.00% (50.00, 100.00)"),
+        ((0.1, -0.5, 0.2), "10.00% (0.00, 20.00)"),
+        ((0.5, NAN, NAN), "50.00%"),
+    ],
+)
+def test_an_auc_is_written_as_in_the_paper_and_never_beyond_what_it_can_be(
+    numbers: tuple[float, ...], text: str
+) -> None:
+    assert tables.percent(*numbers) == text
+
+
+def test_ours_stand_beside_the_paper_s() -> None:
+    columns = ["arm", "part", "unit", "auc_mean", "ci_low", "ci_high"]
+    rows = [("proposed", "test", "slice", 0.7, 0.6, 0.8), ("baseline", "test", "patient", 0.5, NAN, NAN)]
+    table = tables.beside_the_paper(pd.DataFrame(rows, columns=columns), "table3")
+    assert table.loc[("test", "paper, slice-level"), "proposed"] == "82.89% (81.87, 83.91)"
+    assert table.loc[("test", "ours, slice-level"), "proposed"] == "70.00% (60.00, 80.00)"
+    assert table.loc[("test", "ours, patient-level"), "baseline"] == "50.00%"
+    assert table.loc[("validation", "paper, slice-level"), "baseline"] == "87.46% (87.11, 87.81)"
+    assert table.columns.name == "AUC (95 % CI, across runs)"
+
+
+def test_patients_and_slices_are_summed_over_the_sites() -> None:
+    rows = [
+        ("training", "HGG", "A", 3, 60),
+        ("training", "HGG", "B", 1, 20),
+        ("training", "LGG", "A", 2, 40),
+        ("validation", "HGG", "A", 1, 19),
+        ("validation", "LGG", "A", 1, 18),
+        ("test", "HGG", "A", 1, 17),
+        ("test", "LGG", "A", 1, 16),
+    ]
+    table = tables.patients_and_slices(pd.DataFrame(rows, columns=["part", "grade", "site", "patients", "slices"]))
+    assert list(table.index) == ["training", "validation", "test", "all"]
+    assert table.loc["training"].to_dict() == {
+        ("patients", "HGG"): 4,
+        ("patients", "LGG"): 2,
+        ("patients", "all"): 6,
+        ("slices", "HGG"): 80,
+        ("slices", "LGG"): 40,
+        ("slices", "all"): 120,
+    }
+    assert table.loc["all", ("slices", "all")] == 190
+
+
+def test_table5_says_who_can_draw_each_budget() -> None:
+    rows = [
+        (arm, dataset, share, examples, arm == "random" or share < 0.8, printed)
+        for dataset, counts in (("imbalanced", ((0.1, 14, 406), (0.8, 99, 3248))), ("balanced", ((0.1, 10, 487),)))
+        for arm in ("proposed", "random")
+        for share, examples, printed in counts
+    ]
+    rows += [(arm, "balanced", 0.8, 77, False, 3896) for arm in ("proposed", "random")]
+    columns = ["arm", "dataset", "share", "examples", "can_be_drawn", "printed"]
+    table = tables.budgets(pd.DataFrame(rows, columns=columns))
+    assert list(table.index) == ["10%", "80%"]
+    assert table["imbalanced"].to_numpy().tolist() == [[406, 14, "proposed, random"], [3248, 99, "random"]]
+    assert table["balanced"].to_numpy().tolist() == [[487, 10, "proposed, random"], [3896, 77, "none"]]
+    assert len(table.columns) <= 8
+
+
+def test_contrasts_have_words_and_signs() -> None:
+    ends = {"runs_low": -0.01, "runs_high": 0.05, "patients_low": -1.3, "patients_high": 0.2, "both_low": NAN}
+    row = {"arm": "proposed", "other": "random", "unit": "slice", "auc_difference": 0.0312, **ends, "both_high": NAN}
+    row |= {"p_patients_holm": 0.04, "p_both_holm": NAN, "noninferior": True, "detectable": 0.125}
+    table = tables.contrasts(pd.DataFrame([row, row | {"other": "placebo", "noninferior": False}]))
+    assert table["slice-level, random"].to_dict() == {
+        "difference (pp)": "+3.1",
+        "95 % CI, across runs": "-1.0 to +5.0",
+        "95 % CI, across patients": "-100.0 to +20.0",
+        "95 % CI, across both": "none",
+        "p across patients (Holm)": "0.040",
+        "p across both (Holm)": "",
+        "not inferior by 2 pp": "yes",
+        "detectable (pp)": "12.5",
+    }
+    assert table.loc["not inferior by 2 pp", "slice-level, placebo"] == "not shown"
+
+
+def test_the_scorecard_has_eight_columns_in_words() -> None:
+    row = {
+        "id": "table2.test_gain",
+        "section": "3.1",
+        "printed": "7.98",
+        "recomputed": NAN,
+        "ours": 3.14159,
+        "ci_low": -1.0,
+        "ci_high": 7.25,
+        "verdict": "cannot tell",
+        "rule": "A rule.",
+        "patients_low": NAN,
+        "patients_high": NAN,
+        "both_low": -2.0,
+        "both_high": 8.25,
+        "why": "",
+        "could_tell": "no, from 9.0 points on",
+    }
+    table = tables.scorecard(pd.DataFrame([row]))
+    assert len(table.columns) + 1 == 8
+    assert table.loc["table2.test_gain"].to_dict() == {
+        "printed": "7.98",
+        "recomputed": "",
+        "ours": "3.142",
+        "95 % CI, across both": "-2 to 8.25",
+        "could be told?": "no, from 9.0 points on",
+        "verdict": "cannot tell",
+        "why": "",
+    }
+
+
+def test_annotation_costs_are_counts_and_shares_by_run_or_by_arm() -> None:
+    cost = pd.DataFrame(
+        {
+            "arm": ["proposed"],
+            "dataset": ["balanced"],
+            "seed": [7],
+            "labelled": [43],
+            "chosen": [43],
+            "annotated": [74.4],
+            "share": [0.514],
+            "patients": [24],
+            "patient_share": [1.0],
+            "validation": [48],
+        }
+    )
+    table = tables.annotation(cost, "seed")
+    assert table.index.name == "run (seed)"
+    assert list(table.loc["7"]) == ["43", "43", "74", "51%", "24", "100%", "48"]
+    some = tables.annotation(cost[["arm", "chosen", "annotated", "share", "patient_share"]], "arm")
+    assert list(some) == ["chosen", "annotated slices", "of the training slices", "of the training patients"]
+
+
+def test_optimism_separates_aucs_and_percentage_points() -> None:
+    names = ["validation_best", "validation_last", "test_best", "test_last", "gap", "gain", "optimism"]
+    values = [0.8, 0.7, 0.6, 0.55, 0.2, 0.05, -0.05]
+    table = pd.DataFrame({"arm": "b", "quantity": names, "auc_mean": values})
+    shown = tables.optimism(pd.concat([table, table.assign(arm="a")]))
+    assert list(shown.index) == ["b", "a"]
+    assert list(shown.loc["b"]) == ["0.800", "0.700", "0.600", "0.550", "+20.0", "+5.0", "-5.0"]
+
+
+def test_quality_is_the_mean_over_the_runs() -> None:
+    measures = ["auc", "average_precision", "brier", "calibration_error", "sensitivity", "specificity", "threshold"]
+    rows = [("proposed", seed, "slice", *[value] * 7) for seed, value in ((0, 0.2), (1, 0.4))]
+    table = tables.quality(pd.DataFrame(rows, columns=["arm", "seed", "unit", *measures]))
+    assert list(table.loc["slice"]) == ["proposed", *["0.300"] * 6]
+
+
+def test_areas_and_efficiency_have_words() -> None:
+    areas = pd.DataFrame(
+        {"strategy": ["random"], "mean": [0.7109], "rank": [1.5], "best_rank": [1.0], "worst_rank": [2.0]}
+    )
+    assert list(tables.areas(areas).loc["random"]) == ["0.711", "1.5", "1", "2"]
+    rows = [
+        ("placebo", 0.3, 0.5, 0.7, 0.17, 0.1, 0.4, -1.94, ""),
+        ("proposed", 0.1, 0.36, 0.72, 0.8, 0.0, float("inf"), 0.55, "more than"),
+    ]
+    columns = ["strategy", "budget", "annotated", "auc", "random_annotated", "random_low", "random_high", "saved"]
+    table = tables.efficiency(pd.DataFrame(rows, columns=[*columns, "censored"]))
+    assert list(table.loc["placebo"]) == ["30%", "50%", "0.700", "17%", "10%", "40%", "-194%"]
+    assert list(table.loc["proposed"]) == ["10%", "36%", "0.720", "more than 80%", "", "", "+55%"]
+    assert len(table.columns) + 1 == 8
+
+
+def test_small_tables_have_words() -> None:
+    runs = pd.DataFrame({"arm": ["a"] * 4, "seed": [0, 0, 1, 1], "best_epoch": [3, 3, 6, 6]})
+    assert list(tables.kept_epochs(runs).loc["a"]) == ["4.5", "3", "6"]
+    deciles = pd.DataFrame({"decile": ["between"], "LGG slices": [0.2014]})
+    assert tables.deciles(deciles).loc["between", "LGG slices"] == "20.1%"
+    layers = pd.DataFrame(
+        {"layer": ["Conv2"], "stride": pd.array([1], "Int64"), "stride_printed": pd.array([None], "Int64")}
+    )
+    assert tables.layers(layers).loc["Conv2"].to_dict() == {"stride": "1", "stride, printed": ""}
+
+
+def test_the_docs_have_a_line_for_every_file_and_every_file_has_its_line() -> None:
+    sources = [path.read_text() for path in (ROOT / "brats_al_utils" / "show").glob("*_figures.py")]
+    cells = [cell.source for path in (ROOT / "notebooks").glob("*.ipynb") for cell in nbformat.read(path, 4).cells]
+    named = re.findall(r'Drawing\("(\w+)"', "\n".join(sources))
+    named += re.findall(r'(?:auc_bars|budget_curves)\(.*?"(table2|figure\d)"', "\n".join(sources))
+    named += re.findall(
+        r'(?:save_table|training_curves|_forest)\(.*?"(\w+)"(?:, (?:study\.places\.)?figures)?\)', "\n".join(cells)
+    )
+    files = re.search(r"\| file .*?\n\n", (ROOT / "docs" / "tables.md").read_text(), re.DOTALL)
+    assert files
+    listed = re.findall(r"`(\w+)`", "\n".join(line.split("|")[1] for line in files[0].splitlines() if line))
+    assert sorted(listed) == sorted(set(named))
