@@ -78,7 +78,7 @@ def test_coordinates_of_length_one_are_a_grid_too() -> None:
     pool = pool_of(features[:2], known=features[2:])
     np.testing.assert_array_equal(coordinates(pool), features)
     unit = coordinates(pool, unit=True)
-    np.testing.assert_allclose(unit, [[0.6, 0.8], [0, 0], [0.6, 0.8]], atol=2.0**-17)
+    np.testing.assert_allclose(unit, np.array([[0.6, 0.8], [0, 0], [0.6, 0.8]]), atol=2.0**-17)
     assert squared_distances(unit)[0, 2] == 0
 
 
