@@ -1,15 +1,18 @@
-"""What a label buys: AUC over the labels really paid for, and which strategy is ahead of which.
+"""What a label buys: AUC over the slices really annotated, and how many random sampling needs for as much.
 
-A strategy that needs a committee pays for the committee's labels too, so that its share paid is above its budget.
-Every function takes one data frame of ``runs``, one row a run, of one dataset, cohort and unit: columns strategy,
-budget (share of the training slices that it chooses), seed, paid (share that it pays for), auc.
+A strategy that needs a committee has annotated the committee's slices too, so that its annotated share is above its
+budget, and strategies are nowhere compared at the same budget: either over the annotated shares that all cover
+(`curve_areas`), or by the share that random sampling needs for the same AUC (`label_efficiency`).
+
+Every function takes one data frame of ``runs``, one row a run, of one dataset, part and unit: columns strategy, budget
+(share of the training slices that it chooses), seed, annotated (share of them that it annotates), auc.
 """
 
-from itertools import permutations
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.optimize import isotonic_regression
 
 from brats_al_utils import InputError
 from brats_al_utils.findings.statistics import mean_interval
@@ -18,13 +21,16 @@ Array = np.ndarray[Any, Any]
 
 REFERENCE = "random"
 
+STEPS = 141
+"""Shares at which equality is tested, from end to end of random's curve: every half percent of Figure 7's range."""
+
 
 def curve_areas(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return the mean AUC over the shares paid for: the area under each strategy's and seed's curve, by trapezoids.
+    """Return the mean AUC over the annotated shares: the area under each strategy's and seed's curve, by trapezoids.
 
     All curves are cut to the shares that every one of them covers, and the area is divided by that range, so that no
     strategy is credited for labels that another never had. As the area under the learning curve of Guyon et al. 2011
-    (JMLR W&CP 16:19), but over labels paid for and without their logarithm.
+    (JMLR W&CP 16:19), but over annotated slices and without their logarithm.
 
     Returns
     -------
@@ -36,77 +42,124 @@ def curve_areas(runs: pd.DataFrame) -> pd.DataFrame:
     InputError
         If no share is covered by all.
     """
-    curves = {key: curve.sort_values("paid") for key, curve in runs.groupby(["strategy", "seed"], sort=False)}
-    low = max(curve["paid"].min() for curve in curves.values())
-    high = min(curve["paid"].max() for curve in curves.values())
+    curves = {key: curve.sort_values("annotated") for key, curve in runs.groupby(["strategy", "seed"], sort=False)}
+    low = max(curve["annotated"].min() for curve in curves.values())
+    high = min(curve["annotated"].max() for curve in curves.values())
     if not low < high:
         raise InputError(f"every curve ends by {high:.3f} or starts from {low:.3f}, expected shares that all cover")
     rows = []
     for key, curve in curves.items():
-        inner = curve.loc[curve["paid"].between(low, high, inclusive="neither"), "paid"]
+        inner = curve.loc[curve["annotated"].between(low, high, inclusive="neither"), "annotated"]
         share = np.array([low, *inner, high])
-        area = np.trapezoid(np.interp(share, curve["paid"], curve["auc"]), share) / (high - low)
+        area = np.trapezoid(np.interp(share, curve["annotated"], curve["auc"]), share) / (high - low)
         rows.append((*key, area, low, high))
     return pd.DataFrame(rows, columns=["strategy", "seed", "area", "low", "high"])
 
 
-def label_efficiency(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return the share of labels that random sampling needs for the mean AUC of each strategy and budget.
+def label_efficiency(runs: pd.DataFrame, redrawn: float = 0.0) -> pd.DataFrame:
+    """Return the share of slices that random sampling annotates for the AUC of each strategy and budget.
 
-    Random's mean curve is interpolated linearly, and the first share at which it gets there counts.
+    Of each strategy's AUC over annotated shares, the mean over runs, the closest curve that never falls is taken
+    (isotonic regression: more labels do not harm, and a dip of chance has no share of its own). The two curves are read
+    at each other's AUC: how many slices random needs for the strategy's AUC, and the strategy for random's at the same
+    share. Their ratio is the geometric mean of the two, or the one that lies within the curves. So to exchange the two
+    is to turn a saving into the same loss, and a strategy that is random saves 0 % (median over studies; the logarithm
+    of its ratio is 0 in the mean). Read one way only, an AUC above random's smallest share would be a saving, and one
+    below it none.
+
+    The interval holds the shares at which the paired differences of the runs, the strategy's AUC less random's,
+    interpolated linearly, do not speak against equality: a test turned round, as in Fieller 1954 (JRSS B 16:175). It is
+    no bootstrap, because three to ten runs are too few to draw from, and needs no AUC to be reached in every run. Where
+    random's smallest or largest share is not ruled out, nothing bounds the interval on that side.
+
+    Parameters
+    ----------
+    redrawn : float
+        As of `statistics.mean_interval`, by which the differences are tested.
 
     Returns
     -------
     pd.DataFrame
-        strategy, budget, paid, auc (means over seeds), random_paid: its smallest share if even that is as good (at
-        most so many are needed), NaN if none is (more than it was given); saved: 1 - paid / random_paid, negative
-        where the strategy costs more.
+        strategy, budget; annotated, auc: means over runs; random_annotated: the share that random needs, with its 95 %
+        interval random_low (0: nothing bounds it) and random_high (infinite: likewise); saved, saved_low, saved_high:
+        1 - annotated / random_annotated, negative where the strategy costs more; censored: empty, or ``at most`` or
+        ``more than`` where the curves have no AUC in common there, so that random_annotated and saved are bounds.
 
     Raises
     ------
     InputError
-        If there are no runs of random sampling.
+        If there are no runs of random sampling, or a run of a strategy has none with its seed.
     """
-    means = runs.groupby(["strategy", "budget"], sort=False)[["paid", "auc"]].mean().reset_index()
-    random = means[means["strategy"] == REFERENCE].sort_values("paid")
-    if random.empty:
-        raise InputError(f"no runs of {REFERENCE!r}, expected some to compare with: {means['strategy'].unique()}")
-    others = means[means["strategy"] != REFERENCE]
-    needed = [first_share(auc, random["paid"].to_numpy(), random["auc"].to_numpy()) for auc in others["auc"]]
-    return others.assign(random_paid=needed, saved=1 - others["paid"] / needed).reset_index(drop=True)
+    strategies = runs["strategy"].unique()
+    if REFERENCE not in strategies:
+        raise InputError(f"no runs of {REFERENCE!r}, expected some to compare with: {', '.join(strategies)}")
+    curves = {str(name): mean_curve(of_one) for name, of_one in runs.groupby("strategy")}
+    random = {
+        seed: curve.sort_values("annotated") for seed, curve in runs[runs["strategy"] == REFERENCE].groupby("seed")
+    }
+    rows = []
+    for (strategy, budget), group in runs[runs["strategy"] != REFERENCE].groupby(["strategy", "budget"], sort=False):
+        if missing := set(group["seed"]) - set(random):
+            raise InputError(
+                f"no run of {REFERENCE!r} with seed {min(missing)}, expected one for every run: train them"
+            )
+        annotated = group["annotated"].mean()
+        needed, censored = random_share(annotated, curves[str(strategy)], curves[REFERENCE])
+        low, high = share_interval(group, random, redrawn)
+        saved = [1 - annotated / share if share else -np.inf for share in (needed, low, high)]
+        rows.append((strategy, budget, annotated, group["auc"].mean(), needed, low, high, *saved, censored))
+    columns = ["strategy", "budget", "annotated", "auc", "random_annotated", "random_low", "random_high"]
+    return pd.DataFrame(rows, columns=[*columns, "saved", "saved_low", "saved_high", "censored"])
 
 
-def first_share(auc: float, share: Array, curve: Array) -> float:
-    """Return the first share at which a curve, linear between its points, reaches an AUC; NaN if it never does."""
-    reached = np.flatnonzero(curve >= auc)
-    if not len(reached):
+def mean_curve(runs: pd.DataFrame) -> tuple[Array, Array]:
+    """Return the annotated shares of one strategy, rising, and its mean AUC there, made never to fall."""
+    means = runs.groupby("budget")[["annotated", "auc"]].mean().sort_values("annotated")
+    return means["annotated"].to_numpy(), isotonic_regression(means["auc"].to_numpy()).x
+
+
+def share_at(auc: float, curve: tuple[Array, Array]) -> float:
+    """Return the share at which a curve that never falls has an AUC, NaN if nowhere; of a level stretch, the middle."""
+    share, level = curve
+    first, last = np.searchsorted(level, auc), np.searchsorted(level, auc, side="right") - 1
+    if first == len(level) or last < 0:
         return float("nan")
-    first = reached[0]
-    if first == 0:
-        return float(share[0])
-    return float(np.interp(auc, curve[first - 1 : first + 1], share[first - 1 : first + 1]))
+    if first <= last:
+        return float(share[first] + share[last]) / 2
+    return float(np.interp(auc, level[last : first + 1], share[last : first + 1]))
 
 
-def win_matrix(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return at how many budgets the strategy of the row beats that of the column.
+def random_share(annotated: float, curve: tuple[Array, Array], random: tuple[Array, Array]) -> tuple[float, str]:
+    """Return the share that random needs for what a curve has at an annotated share, and how it is censored."""
+    auc = np.interp(annotated, *curve)
+    ratios = [share_at(auc, random) / annotated]
+    if random[0][0] <= annotated <= random[0][-1]:
+        ratios.append(annotated / share_at(np.interp(annotated, *random), curve))
+    known = [ratio for ratio in ratios if np.isfinite(ratio)]
+    if known:
+        return float(annotated * np.exp(np.mean(np.log(known)))), ""
+    return (random[0][0], "at most") if auc < random[1][0] else (random[0][-1], "more than")
 
-    A win is a mean AUC above the other's by a two-sided paired t-test over seeds at 5 %, as in Ash et al. 2020
-    (ICLR, section 5), who read the columns as penalties. Without any difference, 2.5 % of the comparisons are wins.
 
-    Returns
-    -------
-    pd.DataFrame [strategies, strategies] of int
-        0 on the diagonal. A budget that one of the two lacks for any seed counts for neither.
+def share_interval(group: pd.DataFrame, random: dict[Any, pd.DataFrame], redrawn: float) -> tuple[float, float]:
+    """Return the least and the largest share at which the runs of one strategy and budget may equal random's.
+
+    Parameters
+    ----------
+    group : pd.DataFrame
+        Columns seed, auc, one row a run.
+    random : dict of pd.DataFrame
+        Random's runs of each seed, by rising annotated share.
     """
-    strategies = list(runs["strategy"].unique())
-    wins = np.zeros((len(strategies), len(strategies)), int)
-    for _, at_budget in runs.groupby("budget"):
-        auc = at_budget.pivot(index="seed", columns="strategy", values="auc").reindex(columns=strategies).to_numpy()
-        for winner, loser in permutations(range(len(strategies)), 2):
-            difference = auc[:, winner] - auc[:, loser]
-            # The 95 % interval of the paired differences leaves 0 out exactly where the test rejects.
-            wins[winner, loser] += mean_interval(difference)[1] > 0
-    return pd.DataFrame(wins, pd.Index(strategies, name="winner"), pd.Index(strategies, name="loser"))
+    paired = [random[seed] for seed in group["seed"]]
+    ends = max(curve["annotated"].min() for curve in paired), min(curve["annotated"].max() for curve in paired)
+    shares = np.linspace(*ends, STEPS)
+    levels = np.array([np.interp(shares, curve["annotated"], curve["auc"]) for curve in paired])
+    limits = np.array([mean_interval(run, redrawn)[1:] for run in (group["auc"].to_numpy()[:, None] - levels).T])
+    not_above, not_below = (np.flatnonzero(~ruled_out) for ruled_out in (limits[:, 0] > 0, limits[:, 1] < 0))
+    low = shares[not_above[0]] if len(not_above) else ends[1]
+    high = shares[not_below[-1]] if len(not_below) else ends[0]
+    return 0.0 if low == ends[0] else float(low), np.inf if high == ends[1] else float(high)
 
 
 def rank_stability(values: pd.DataFrame) -> pd.DataFrame:

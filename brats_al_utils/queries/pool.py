@@ -10,6 +10,10 @@ from brats_al_utils.seeds import generator
 
 Array = np.ndarray[Any, Any]
 
+PRECISION = 12
+"""Decimals to which scores are compared. What differs by less may differ by rounding alone, which is another on another
+machine (libraries disagree about the last digit of a logarithm): these are equals, taken by rising id."""
+
 
 @dataclass(frozen=True)
 class Views:
@@ -99,7 +103,20 @@ class Pool:
     @property
     def ranking(self) -> Array:
         """The ids by falling uncertainty, those of equals ascending."""
-        return np.asarray(self.ids[np.lexsort((self.ids, -self.score))])
+        return ranked(self.ids, self.score)
+
+    @property
+    def seen(self) -> Views:
+        """What the query network says.
+
+        Raises
+        ------
+        InputError
+            If there are no views.
+        """
+        if self.views is None:
+            raise InputError("the pool has no views, expected what a query network says of it: train that first")
+        return self.views
 
     def between(self, low: float, high: float) -> Array:
         """Return the ids of a window of the ranking, by rank share: 0 is the most uncertain, 1 the least."""
@@ -117,6 +134,17 @@ class Pool:
             patient=None if self.patient is None else self.patient[rows],
             views=None if self.views is None else self.views.at(rows),
         )
+
+
+def ranked(ids: Array, utility: Array) -> Array:
+    """Return ids by falling utility, compared to ``PRECISION`` decimals; those of equals ascending.
+
+    Parameters
+    ----------
+    ids : np.ndarray [n] of int
+    utility : np.ndarray [n] of float
+    """
+    return np.asarray(ids[np.lexsort((ids, -np.round(utility.astype(np.float64), PRECISION)))])
 
 
 def drawn(source: Array, budget: int, seed: int, name: str = "sample draw") -> Array:

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from brats_al_utils import InputError
-from brats_al_utils.queries.competitors import COMPETITORS, VIEWS
-from brats_al_utils.queries.pool import Array, Pool, check_budget, drawn
+from brats_al_utils.queries.competitors import COMPETITORS
+from brats_al_utils.queries.pool import Array, Pool, check_budget, drawn, ranked
 from brats_al_utils.seeds import generator
 
 DISCARDED = 0.1
@@ -30,7 +30,7 @@ def window(pool: Pool, budget: int, seed: int, *, low: float, high: float) -> Ar
 
 
 def middle(pool: Pool, budget: int, seed: int) -> Array:
-    """Drop a tenth of the ranking at either end and draw from the rest: the proposed method (section 3.3)."""
+    """Drop the most and the least uncertain decile and draw from the rest: the proposed method (section 3.3)."""
     return drawn(pool.between(DISCARDED, 1 - DISCARDED), budget, seed)
 
 
@@ -52,19 +52,13 @@ def top(pool: Pool, budget: int, seed: int) -> Array:
     return window(pool, budget, seed, low=0.0, high=1.0)
 
 
-def drop_random(pool: Pool, budget: int, seed: int) -> Array:
-    """Drop as many as `middle` does, but at random, and draw from the rest: what dropping alone does."""
-    kept = len(pool.between(DISCARDED, 1 - DISCARDED))
-    return drawn(drawn(pool.ids, kept, seed, name="random drop"), budget, seed)
-
-
 def drop_top(pool: Pool, budget: int, seed: int) -> Array:
-    """Drop only the most uncertain tenth and draw from the rest."""
+    """Drop only the most uncertain decile and draw from the rest."""
     return drawn(pool.between(DISCARDED, 1), budget, seed)
 
 
 def drop_bottom(pool: Pool, budget: int, seed: int) -> Array:
-    """Drop only the least uncertain tenth and draw from the rest."""
+    """Drop only the least uncertain decile and draw from the rest."""
     return drawn(pool.between(0, 1 - DISCARDED), budget, seed)
 
 
@@ -102,8 +96,8 @@ def random_patients(pool: Pool, budget: int, seed: int) -> Array:
 
 def middle_patients(pool: Pool, budget: int, seed: int) -> Array:
     """Do as `middle` with whole patients: drop a tenth of them at either end of their mean uncertainty, draw others."""
-    mean = pd.Series(pool.score).groupby(whose(pool)).mean()  # by name, which the stable sort keeps among equals
-    ranking = mean.sort_values(ascending=False, kind="stable").index.to_numpy()
+    mean = pd.Series(pool.score).groupby(whose(pool)).mean()
+    ranking = ranked(mean.index.to_numpy(str), mean.to_numpy())
     cut = round(DISCARDED * len(ranking))
     return whole_patients(pool, ranking[cut : len(ranking) - cut], budget, seed)
 
@@ -125,7 +119,6 @@ STRATEGIES: dict[str, Strategy] = {
     "placebo": placebo,
     "top": top,
     **{name: partial(window, low=low, high=high) for name, (low, high) in WINDOWS.items()},
-    "drop random": drop_random,
     "drop top": drop_top,
     "drop bottom": drop_bottom,
     "random patients": random_patients,
@@ -137,14 +130,45 @@ STRATEGIES: dict[str, Strategy] = {
 NEEDS_SCORE = ("middle", "placebo", "top", *WINDOWS, "drop top", "drop bottom", "middle patients")
 """Strategies for which a committee is trained."""
 
-NEEDS_VIEWS: dict[str, tuple[str, ...]] = VIEWS
+NEEDS_VIEWS: dict[str, tuple[str, ...]] = {
+    "entropy": (),
+    "bald": ("dropout",),
+    **dict.fromkeys(("aift", "reverse"), ("augmented",)),
+    **dict.fromkeys(("coreset", "badge", "typiclust", "probcover", "medal"), ("features",)),
+}
 """Strategies for which a query network is trained, and what they need of it beside the probability."""
 
 PAYS_ALL = ("reverse",)
 """Strategies that must know every label before they choose."""
 
+ADDS_TO_LABELLED = tuple(name for name in COMPETITORS if name not in PAYS_ALL)
+"""Strategies whose choice is added to what is labelled: one-shot too, they choose among the other slices, know the
+features of the labelled ones, and the network trains on both. The paper's own choose from the whole training set."""
+
 NOT_NESTED = ("typiclust",)
 """Strategies whose choice for a smaller budget is not part of that for a larger one: they cluster by budget."""
+
+
+def annotated_share(strategy: str, share: float, labelled: float) -> float:
+    """Return the share of the training slices that a one-shot strategy annotates: what random is to be compared at.
+
+    The labelled subset united with the chosen slices. A strategy that may choose labelled slices again is expected to
+    meet its share of them; how many it meets in a run depends on the uncertainty.
+
+    Parameters
+    ----------
+    strategy : str
+        One of ``STRATEGIES``.
+    share : float
+        That it chooses, of the training slices.
+    labelled : float
+        That the committee or the query network is trained on.
+    """
+    if strategy in PAYS_ALL:
+        return 1.0
+    if strategy in ADDS_TO_LABELLED:
+        return labelled + share
+    return labelled + share - labelled * share if strategy in NEEDS_SCORE else share
 
 
 def select(strategy: str, pool: Pool, budget: int, seed: int) -> Array:

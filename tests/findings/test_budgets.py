@@ -1,5 +1,6 @@
-"""What labels buy, by hand and against scipy."""
+"""What labels buy, by hand and by simulation."""
 
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -7,19 +8,29 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import ttest_rel
+from scipy.optimize import isotonic_regression
 
 from brats_al_utils import InputError
-from brats_al_utils.findings.budgets import curve_areas, label_efficiency, rank_stability, win_matrix
+from brats_al_utils.findings.budgets import (
+    curve_areas,
+    label_efficiency,
+    mean_curve,
+    random_share,
+    rank_stability,
+    share_at,
+)
 
 
 def curve(strategy: str, seed: int, points: dict[float, tuple[float, float]]) -> pd.DataFrame:
-    """One run a budget, which leads to the share paid and the AUC."""
-    rows = [(strategy, budget, seed, paid, auc) for budget, (paid, auc) in points.items()]
-    return pd.DataFrame(rows, columns=["strategy", "budget", "seed", "paid", "auc"])
+    """One run a budget, which leads to the annotated share and the AUC."""
+    rows = [(strategy, budget, seed, annotated, auc) for budget, (annotated, auc) in points.items()]
+    return pd.DataFrame(rows, columns=["strategy", "budget", "seed", "annotated", "auc"])
 
 
 RANDOM = curve("random", 0, {0.2: (0.2, 0.6), 0.4: (0.4, 0.7), 0.6: (0.6, 0.7), 1.0: (1.0, 0.9)})
+SEEDS = [(0, -0.01), (1, 0.0), (2, 0.01)]
+"""Three seeds and by how much each moves an AUC."""
+
 MIDDLE = curve("middle", 0, {0.2: (0.4, 0.7), 0.4: (0.5, 0.8)})
 
 
@@ -43,54 +54,126 @@ def test_curves_without_a_common_share_are_refused() -> None:
         curve_areas(pd.concat([RANDOM, curve("late", 0, {0.1: (1.0, 0.9), 0.2: (1.1, 0.9)})]))
 
 
+def test_a_curve_is_read_at_an_auc_by_hand() -> None:
+    curve = np.array([0.2, 0.4, 0.6, 1.0]), np.array([0.6, 0.7, 0.7, 0.9])
+    found = [share_at(auc, curve) for auc in (0.6, 0.65, 0.7, 0.75, 0.9, 0.59, 0.91)]
+    assert found == pytest.approx([0.2, 0.3, 0.5, 0.7, 1.0, np.nan, np.nan], nan_ok=True)
+    assert share_at(0.8, (np.array([0.3]), np.array([0.8]))) == 0.3
+
+
+def test_a_dip_is_levelled() -> None:
+    """0.6, 0.8, 0.7: the last two are taken as 0.75. Means over the two seeds, by rising annotated share."""
+    seeds = [curve("random", seed, {0.1: (0.1, 0.6), 0.3: (0.3, 0.7 + seed / 50), 0.2: (0.2, 0.8)}) for seed in (-1, 1)]
+    share, level = mean_curve(pd.concat(seeds))
+    assert share.tolist() == [0.1, 0.2, 0.3]
+    assert level.tolist() == pytest.approx([0.6, 0.75, 0.75])
+
+
 def test_label_efficiency_by_hand() -> None:
-    points = {0.1: (0.5, 0.65), 0.2: (0.5, 0.7), 0.3: (0.5, 0.75), 0.4: (0.5, 0.55), 0.5: (0.5, 0.95)}
+    points = {0.2: (0.4, 0.75), 0.4: (0.8, 0.85)}
     table = label_efficiency(pd.concat([RANDOM, curve("middle", 0, points)]))
-    # Random passes 0.65 halfway from 0.2 to 0.4; reaches 0.7 at 0.4, before its plateau; 0.75 a quarter from 0.6 to 1.
-    assert table["random_paid"].tolist() == pytest.approx([0.3, 0.4, 0.7, 0.2, np.nan], nan_ok=True)
-    assert table["saved"].tolist()[:4] == pytest.approx([1 - 0.5 / 0.3, 1 - 0.5 / 0.4, 1 - 0.5 / 0.7, 1 - 0.5 / 0.2])
-    assert np.isnan(table["saved"].iloc[4])
+    # At 0.4, random has 0.75 at 0.7; random's 0.7 there is below all that middle has: 0.7 / 0.4, one way alone.
+    # At 0.8, random has 0.85 at 0.9; random's 0.8 there is what middle has at 0.6: sqrt(0.9 / 0.8 * 0.8 / 0.6).
+    needed = [0.7, 0.8 * np.sqrt(0.9 / 0.6)]
+    assert table["random_annotated"].tolist() == pytest.approx(needed)
+    assert table["saved"].tolist() == pytest.approx([1 - 0.4 / needed[0], 1 - 0.8 / needed[1]])
+    assert table[["annotated", "auc"]].to_numpy().tolist() == [[0.4, 0.75], [0.8, 0.85]]
+    assert table["censored"].tolist() == ["", ""]
+    # One run says nothing of how far others would lie.
+    assert (
+        table[["random_low", "random_high", "saved_low", "saved_high"]].to_numpy().tolist() == [[0, inf, -inf, 1]] * 2
+    )
 
 
-def test_label_efficiency_takes_means_over_seeds() -> None:
-    seeds = [curve("middle", seed, {0.2: (0.4 + 0.02 * seed, 0.6 + 0.1 * seed)}) for seed in (0, 1)]
-    (row,) = label_efficiency(pd.concat([RANDOM, *seeds])).to_dict("records")
-    assert (row["paid"], row["auc"], row["random_paid"]) == pytest.approx((0.41, 0.65, 0.3))
-    with pytest.raises(InputError, match="no runs of 'random'"):
+def test_where_the_curves_share_no_auc_the_bound_is_marked() -> None:
+    runs = [RANDOM, curve("worse", 0, {0.2: (0.4, 0.5)}), curve("better", 0, {0.2: (0.4, 0.95)})]
+    table = label_efficiency(pd.concat(runs)).set_index("strategy")
+    assert table["censored"].to_dict() == {"worse": "at most", "better": "more than"}
+    assert table["random_annotated"].to_dict() == {"worse": 0.2, "better": 1.0}
+    assert table["saved"].to_dict() == pytest.approx({"worse": -1.0, "better": 0.6})
+
+
+def test_label_efficiency_needs_random_of_every_seed() -> None:
+    with pytest.raises(InputError, match="no runs of 'random', expected some to compare with: middle"):
         label_efficiency(MIDDLE)
+    with pytest.raises(InputError, match="no run of 'random' with seed 3"):
+        label_efficiency(pd.concat([RANDOM, MIDDLE.assign(seed=3)]))
 
 
-def test_wins_are_those_of_scipys_paired_test() -> None:
-    random = np.random.default_rng(3)
-    names, budgets, seeds = ["random", "middle", "top", "typical"], [0.1, 0.2, 0.3], range(5)
-    frames = [
-        curve(name, seed, {budget: (budget, 0.7 + 0.02 * number + 0.02 * random.normal()) for budget in budgets})
-        for number, name in enumerate(names)
-        for seed in seeds
-    ]
-    runs = pd.concat(frames)
-    wins = win_matrix(runs)
-    assert wins.index.tolist() == wins.columns.tolist() == names
-    at = runs.set_index(["budget", "strategy", "seed"])["auc"].sort_index()
-    for winner in names:
-        for loser in names:
-            expected = 0
-            for budget in budgets:
-                if winner != loser:
-                    test = ttest_rel(at.loc[budget, winner], at.loc[budget, loser])
-                    expected += test.pvalue < 0.05 and test.statistic > 0
-            assert wins.loc[winner, loser] == expected
-    assert wins.to_numpy()[3, 0] > 0
-    assert 0 < wins.to_numpy().sum() < 6 * 3
-    assert not np.diag(wins).any()
+aucs = st.lists(st.floats(0.5, 1), min_size=4, max_size=4)
 
 
-def test_a_strategy_without_a_budget_neither_wins_nor_loses_there() -> None:
-    frames = [curve("random", seed, {0.1: (0.1, 0.6), 0.2: (0.2, 0.6)}) for seed in range(3)]
-    frames += [curve("middle", seed, {0.1: (0.4, 0.7 + 0.01 * seed)}) for seed in range(3)]
-    wins = win_matrix(pd.concat(frames))
-    assert wins.loc["middle", "random"] == 1
-    assert wins.to_numpy().sum() == 1
+@given(aucs, aucs)
+def test_exchanging_the_two_turns_a_saving_into_the_same_loss(first: list[float], second: list[float]) -> None:
+    shares = np.array([0.1, 0.2, 0.5, 0.8])
+    curves = [(shares, np.sort(level)) for level in (first, second)]
+    for share in shares:
+        (one, how), (other, back) = (random_share(share, *pair) for pair in (curves, curves[::-1]))
+        if not how:
+            assert np.log(one / share) == pytest.approx(-np.log(other / share), abs=1e-9)
+        assert {"": "", "at most": "more than", "more than": "at most"}[how] == back
+    same = [random_share(share, curves[0], curves[0])[0] for share in shares]
+    assert same == pytest.approx(shares.tolist())
+
+
+def test_the_interval_by_hand() -> None:
+    """Random's AUC rises by 0.5 a share: where the difference is 0, a share is twice an AUC. Three seeds."""
+    random = [curve("random", s, {share: (share, 0.5 + 0.5 * share + e) for share in (0.0, 1.0)}) for s, e in SEEDS]
+    middle = [curve("middle", s, {0.3: (0.4, 0.75 + 2 * e)}) for s, e in SEEDS]
+    (row,) = label_efficiency(pd.concat([*random, *middle])).to_dict("records")
+    half = 2 * 4.3027 * 0.01 / np.sqrt(3)  # t(2), and the differences vary by e, whose SD is 0.01
+    assert row["random_annotated"] == pytest.approx(0.5)
+    assert [row["random_low"], row["random_high"]] == pytest.approx([0.5 - half, 0.5 + half], abs=1 / 140)
+    assert [row["saved_low"], row["saved_high"]] == pytest.approx(
+        [1 - 0.4 / row["random_low"], 1 - 0.4 / row["random_high"]]
+    )
+    wider = label_efficiency(pd.concat([*random, *middle]), redrawn=1.0)
+    assert wider["random_low"][0] == pytest.approx(0.5 - 2 * half, abs=1 / 140)  # sqrt((1/3 + 1) / (1/3)) = 2
+
+
+@pytest.mark.parametrize(("auc", "limits"), [(0.3, (0.0, 0.2)), (1.5, (0.8, inf))])
+def test_an_interval_beyond_the_curve_ends_where_the_curve_does(auc: float, limits: tuple[float, float]) -> None:
+    random = [curve("random", s, {share: (share, 0.5 + 0.5 * share + e) for share in (0.2, 0.8)}) for s, e in SEEDS]
+    runs = [*random, *(curve("middle", s, {0.3: (0.4, auc + 2 * e)}) for s, e in SEEDS)]
+    (row,) = label_efficiency(pd.concat(runs)).to_dict("records")
+    assert (row["random_low"], row["random_high"]) == pytest.approx(limits)
+
+
+SHARES = np.arange(1, 9) / 10
+
+
+def study_of_chance(random: np.random.Generator, seeds: int) -> Any:
+    """Return the AUC [strategies, seeds, budgets] of two that are both random: a rising curve, and SD 1.6 pp a run."""
+    return 0.86 - 0.1 * np.exp(-SHARES / 0.25) + 0.016 * random.standard_normal((2, seeds, len(SHARES)))
+
+
+def test_a_strategy_that_is_random_saves_nothing() -> None:
+    """400 studies of ten runs, at every budget: the logarithm of the ratio is 0 in the mean (4 standard errors)."""
+    random, ratios = np.random.default_rng(0), []
+    for _ in range(400):
+        curves = [(SHARES, isotonic_regression(auc.mean(0)).x) for auc in study_of_chance(random, 10)]
+        ratios.append([np.log(random_share(share, *curves)[0] / share) for share in SHARES])
+    mean, error = np.mean(ratios, axis=0), np.std(ratios, axis=0) / np.sqrt(400)
+    assert (np.abs(mean) < 4 * error).all()
+    assert (error < 0.03).all()
+
+
+def test_the_interval_covers_what_is_true() -> None:
+    """100 studies of five runs: at 0 % saved, 95 % of the intervals or a few more hold it (binomial, 89 at 3 SD)."""
+    random, held, bounded = np.random.default_rng(1), [], []
+    for _ in range(100):
+        both = study_of_chance(random, 5)
+        runs = [
+            curve(name, seed, {share: (share, auc) for share, auc in zip(SHARES, aucs, strict=True)})
+            for name, of_one in zip(("random", "other"), both, strict=True)
+            for seed, aucs in enumerate(of_one)
+        ]
+        frame = pd.concat(runs)
+        (row,) = label_efficiency(frame[(frame["strategy"] == "random") | (frame["budget"] == 0.3)]).to_dict("records")
+        held.append(row["saved_low"] <= 1e-9 and row["saved_high"] >= -1e-9)
+        bounded.append(row["random_low"] > 0 and row["random_high"] < inf)
+    assert sum(held) >= 89
+    assert sum(bounded) > 30  # or it would cover by saying nothing
 
 
 def test_rank_stability_by_hand() -> None:

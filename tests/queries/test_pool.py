@@ -20,6 +20,11 @@ def test_ranking_by_hand() -> None:
     assert pool.between(0.25, 0.75).tolist() == [1, 5]
 
 
+def test_scores_that_differ_by_rounding_are_equals() -> None:
+    pool = Pool(np.array([5, 3, 8, 1]), np.array([0.1 + 0.2, 0.3, 0.3 + 1e-15, 0.3 + 1e-11]))
+    assert pool.ranking.tolist() == [1, 3, 5, 8]
+
+
 def test_by_id_moves_everything_along() -> None:
     views = views_of(3)
     pool = Pool(np.array([5, 3, 8]), np.array([0.5, 0.3, 0.8]), np.array(["e", "c", "h"]), views, np.zeros((2, 3)))

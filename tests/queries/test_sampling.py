@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 
 from brats_al_utils import InputError
 from brats_al_utils.queries.pool import Pool, Views
-from brats_al_utils.queries.sampling import NEEDS_SCORE, NEEDS_VIEWS, NOT_NESTED, PAYS_ALL, STRATEGIES, WINDOWS, select
+from brats_al_utils.queries.sampling import (
+    NEEDS_SCORE,
+    NEEDS_VIEWS,
+    NOT_NESTED,
+    PAYS_ALL,
+    STRATEGIES,
+    WINDOWS,
+    annotated_share,
+    select,
+)
 from brats_al_utils.seeds import generator
 
 PER_PATIENT = 5
@@ -18,7 +27,7 @@ PER_PATIENT = 5
 
 def source(strategy: str, size: int) -> int:
     """Return how many slices of a pool a strategy draws from."""
-    share = {"middle": 0.8, "placebo": 0.8, "drop random": 0.8, "drop top": 0.9, "drop bottom": 0.9}
+    share = {"middle": 0.8, "placebo": 0.8, "drop top": 0.9, "drop bottom": 0.9}
     if strategy == "middle patients":
         patients = size // PER_PATIENT
         return PER_PATIENT * (patients - 2 * round(0.1 * patients))
@@ -157,11 +166,12 @@ def test_dropping_one_end_keeps_the_other() -> None:
     assert select("drop bottom", pool, 90, 0).tolist() == list(range(90))
 
 
-def test_dropping_at_random_drops_other_slices_in_another_run() -> None:
-    pool = pool_of(100)
-    first, second = (set(select("drop random", pool, 80, seed).tolist()) for seed in (0, 1))
-    assert len(first & second) < 80
-    assert first != set(pool.between(0.1, 0.9).tolist())
+def test_what_random_is_compared_at() -> None:
+    """Of 30 % labelled and 30 % chosen: both where they are kept apart, 51 % expected where they may meet."""
+    expected = {"random": 0.3, "spread": 0.3, "middle": 0.51, "drop top": 0.51, "coreset": 0.6, "reverse": 1.0}
+    found = {name: annotated_share(name, 0.3, 0.3) for name in expected}
+    assert found == pytest.approx(expected)
+    assert all(0.3 <= annotated_share(name, 0.3, 0.3) <= 1 for name in STRATEGIES)
 
 
 @pytest.mark.parametrize("strategy", ["random patients", "middle patients"])
