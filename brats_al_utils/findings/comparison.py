@@ -176,18 +176,24 @@ def across_patients(pairs: Pairs, *arms: str) -> Error:
 def across_both(pairs: Pairs, *arms: str) -> Error:
     """Return the standard error across runs and patients, of an arm or of its difference to another.
 
-    The variance among runs also holds what their patients differ in (other folds) and what run and patient have
-    together; that part is known from the shares and is taken off, so that nothing is counted twice. What is left is
-    the runs' own; with folds, whose runs share training patients, its mean has (1/n + test/training) times that
-    variance (Nadeau and Bengio 2003, Machine Learning 52:239).
+    Of one arm, the variance across runs and that across patients are added, as in Owen's pigeonhole bootstrap (2007,
+    Ann. Appl. Statistics 1:386), which counts twice what run and patient have together. That makes up for what no
+    run shows: how much another cohort to train on would move all runs at once.
+
+    A difference of arms, which lose that together, would come out too wide: what runs differ in because of their
+    patients (other folds) and what run and patient have together is known from the shares and is taken off. What is
+    left is the runs' own; with folds, whose runs share training patients, the variance of its mean is (1/n +
+    test/training) times that (Nadeau and Bengio 2003, Machine Learning 52:239).
     """
     aucs, shares = pairs.estimate(*arms)
     patients, runs = across_patients(pairs, *arms), len(aucs)
     if np.isnan(patients.error) or pairs.repeated(*arms) or np.std(aucs) < NEGLIGIBLE:
         return Error()
-    parts = by_class(pairs, shares.mean(0))
-    known = runs / (runs - 1) * (np.mean([by_class(pairs, share) for share in shares], axis=0) - parts)
-    spread, weight = np.var(aucs, ddof=1), 1 / runs + pairs.redrawn
+    parts, spread = by_class(pairs, shares.mean(0)), np.var(aucs, ddof=1)
+    known, weight = np.zeros(2), 1 / runs
+    if len(arms) > 1:
+        known = runs / (runs - 1) * (np.mean([by_class(pairs, share) for share in shares], axis=0) - parts)
+        weight += pairs.redrawn
     if spread <= known.sum():
         return patients
     parts = np.append(parts - weight * known, weight * spread)

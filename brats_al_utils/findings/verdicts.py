@@ -33,8 +33,8 @@ NUMBER_RULE = (
 )
 GAIN_RULE = (
     "Reproduced if our 95 % interval of the difference (pp, paired, across runs and patients) lies wholly on the "
-    f"paper's side of 0 and wholly within {EQUIVALENCE:g} pp of the paper's gain (by its tables; Figure 3: by its text); not "
-    f"reproduced if it lies wholly on the other side of 0, or wholly beyond {EQUIVALENCE:g} pp from the paper's gain; "
+    f"paper's side of 0 and wholly within {EQUIVALENCE:g} pp of the paper's gain (by its tables; Figure 3: its text); "
+    f"not reproduced if it lies wholly on the other side of 0, or wholly beyond {EQUIVALENCE:g} pp from that gain; "
     f"{CASES}. On another cohort only the side counts."
 )
 SIGN_RULE = (
@@ -57,8 +57,8 @@ BIGGEST_RULE = (
 )
 SPREAD_RULE = (
     "Ours is the standard deviation across runs of random sampling's test AUC over that of the proposed method, at "
-    "30 %. Reproduced if its 95 % interval (Pitman and Morgan, paired by seed; the patients are the same in all runs) lies "
-    f"wholly above 1; not reproduced if wholly below; {CASES}."
+    "30 %. Reproduced if its 95 % interval (Pitman and Morgan, paired by seed; the patients are the same in all runs) "
+    f"lies wholly above 1; not reproduced if wholly below; {CASES}."
 )
 RANGE_RULE = (
     "Reproduced if the share of the training slices that we left unlabelled (%, mean over runs) lies in the printed "

@@ -310,9 +310,26 @@ def test_across_both_by_hand() -> None:
     assert error.error == pytest.approx(np.sqrt(2 * 0.02**2 + 2 * 0.03**2 + 0.02 / 2))
     parts = np.array([2 * 0.02**2, 2 * 0.03**2, 0.01])
     assert error.freedom == pytest.approx(max(parts.sum() ** 2 / (parts**2).sum(), 1))
+
+
+def test_across_both_a_difference_counts_nothing_twice() -> None:
+    positive = np.array([True, True, False, False])
+    keys = np.array([["k0", "k1"], ["l0", "l1"]])
+    share = np.array([0.02, -0.02, 0.03, -0.03])
+    none = np.zeros((2, 4))
+    # The same patients do the same in both runs: all that the runs differ in is their own.
+    alike = Pairs(("a", "b"), keys, np.array([[0.6, 0.8], [0.5, 0.5]]), np.stack([[share, share], none]), positive)
+    own = 2 * 0.02**2 + 2 * 0.03**2
+    assert across_both(alike, "a", "b").error == pytest.approx(np.sqrt(own + 0.02 / 2))
+    # Other patients in each run, as in two folds: what these explain of the runs' variance is known, 0.0026 of 0.02.
+    other = np.stack([[share * [1, 0, 1, 0] * np.sqrt(2), share * [0, 1, 0, 1] * np.sqrt(2)], none])
+    folds = Pairs(("a", "b"), keys, np.array([[0.6, 0.8], [0.5, 0.5]]), other, positive)
+    known = 2 * (own - own / 2)
+    assert across_patients(folds, "a", "b").error == pytest.approx(np.sqrt(own / 2))
+    assert across_both(folds, "a", "b").error == pytest.approx(np.sqrt(own / 2 + (0.02 - known) / 2))
     # Runs that differ by less than their patients explain add nothing.
-    alike = Pairs(("a",), keys, np.array([[0.7, 0.7001]]), np.stack([[share, -0.5 * share]]), positive)
-    assert across_both(alike, "a") == across_patients(alike, "a")
+    level = Pairs(("a", "b"), keys, np.array([[0.7, 0.7001], [0.5, 0.5]]), other, positive)
+    assert across_both(level, "a", "b") == across_patients(level, "a", "b")
 
 
 def test_few_runs_or_patients_give_no_interval_rather_than_a_wrong_one() -> None:
@@ -517,7 +534,7 @@ def test_coverage_with_folds(cycles: int) -> None:
     assert coverage["AUC, runs"] >= 0.93, coverage
     assert coverage["difference, runs"] >= 0.95, coverage
     for name in ("AUC, patients", "difference, patients", "AUC, both", "difference, both"):
-        assert 0.93 <= coverage[name] <= 0.975, coverage
+        assert 0.925 <= coverage[name] <= 0.98, coverage  # 95 %, and two standard errors of 600 samples
 
 
 @pytest.mark.slow
