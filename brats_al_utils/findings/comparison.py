@@ -181,22 +181,19 @@ def across_both(pairs: Pairs, *arms: str) -> Error:
     run shows: how much another cohort to train on would move all runs at once.
 
     A difference of arms, which lose that together, would come out too wide: what runs differ in because of their
-    patients (other folds) and what run and patient have together is known from the shares and is taken off. What is
-    left is the runs' own; with folds, whose runs share training patients, the variance of its mean is (1/n +
-    test/training) times that (Nadeau and Bengio 2003, Machine Learning 52:239).
+    patients (other folds) and what run and patient have together is known from the shares and is taken off.
     """
     aucs, shares = pairs.estimate(*arms)
     patients, runs = across_patients(pairs, *arms), len(aucs)
     if np.isnan(patients.error) or pairs.repeated(*arms) or np.std(aucs) < NEGLIGIBLE:
         return Error()
     parts, spread = by_class(pairs, shares.mean(0)), np.var(aucs, ddof=1)
-    known, weight = np.zeros(2), 1 / runs
+    known = np.zeros(2)
     if len(arms) > 1:
         known = runs / (runs - 1) * (np.mean([by_class(pairs, share) for share in shares], axis=0) - parts)
-        weight += pairs.redrawn
     if spread <= known.sum():
         return patients
-    parts = np.append(parts - weight * known, weight * spread)
+    parts = np.append(parts - known / runs, spread / runs)
     return Error(float(np.sqrt(parts.sum())), freedom(parts, np.append(pairs.freedom, runs - 1)))
 
 

@@ -534,7 +534,7 @@ def test_coverage_with_folds(cycles: int) -> None:
     assert coverage["AUC, runs"] >= 0.93, coverage
     assert coverage["difference, runs"] >= 0.95, coverage
     for name in ("AUC, patients", "difference, patients", "AUC, both", "difference, both"):
-        assert 0.925 <= coverage[name] <= 0.98, coverage  # 95 %, and two standard errors of 600 samples
+        assert 0.93 <= coverage[name] <= 0.97, coverage
 
 
 @pytest.mark.slow

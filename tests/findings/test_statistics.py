@@ -179,12 +179,12 @@ def test_optimism_is_what_choosing_adds() -> None:
 
 def runs() -> pd.DataFrame:
     rows = [
-        (arm, seed, cohort, "slice", 0.7 + 0.1 * (arm == "b") + 0.01 * seed)
+        (arm, seed, part, "slice", 0.7 + 0.1 * (arm == "b") + 0.01 * seed)
         for arm in ("b", "a")
         for seed in (0, 1, 2)
-        for cohort in ("validation", "test")
+        for part in ("validation", "test")
     ]
-    return pd.DataFrame(rows, columns=["arm", "seed", "cohort", "unit", "auc"])
+    return pd.DataFrame(rows, columns=["arm", "seed", "part", "unit", "auc"])
 
 
 def test_summary() -> None:
@@ -197,5 +197,27 @@ def test_summary() -> None:
 def test_difference_is_paired_by_seed() -> None:
     gain = difference(runs(), "b", "a")
     assert gain["auc_difference"].tolist() == pytest.approx([0.1, 0.1])
-    # The seeds' differences are all 0.1: paired, nothing varies.
-    assert gain["ci_low"].tolist() == pytest.approx([0.1, 0.1])
+    # The seeds' differences are all 0.1: paired, nothing varies, and how much others would is not known.
+    assert gain["ci_low"].isna().all()
+    random = runs().assign(auc=lambda rows: rows["auc"] + np.where(rows["arm"] == "b", 0.02 * rows["seed"], 0))
+    # Differences 0.1, 0.12 and 0.14: 0.12 -+ 4.30265 * 0.02 / sqrt(3).
+    assert difference(random, "b", "a")["ci_low"].tolist() == pytest.approx([0.12 - 4.30265 * 0.02 / np.sqrt(3)] * 2)
+
+
+def test_identical_runs_are_one_run() -> None:
+    rows = pd.DataFrame(
+        {"arm": "a", "seed": [0, 1, 2], "part": "test", "unit": "slice", "auc": [0.8, 0.8, 0.9], "key": ["k", "k", "l"]}
+    )
+    (of_two,) = summarise(rows).itertuples()
+    assert (of_two.n_runs, of_two.auc_mean) == (2, pytest.approx(0.85))
+    assert (of_two.ci_low, of_two.ci_high) == pytest.approx((0.85 - 12.7062 * 0.05, 1.0))  # no AUC exceeds 1
+    (same,) = summarise(rows.assign(key="k", auc=0.8)).itertuples()
+    assert same.n_runs == 1
+    assert np.isnan(same.ci_low)
+    gain = difference(pd.concat([rows, rows.assign(arm="b", auc=0.7, key="m")]), "a", "b").iloc[0]
+    assert (gain["n_runs"], gain["auc_difference"]) == (2, pytest.approx(0.15))
+
+
+def test_values_that_do_not_vary_are_no_certainty() -> None:
+    for values in ([0.7, 0.7, 0.7], [0.1 + 0.2, 0.3, 0.3]):
+        assert np.isnan(mean_interval(np.array(values))[1:]).all()
