@@ -23,7 +23,7 @@ from scipy.special import expit, logit
 from scipy.stats import nct, t
 
 from brats_al_utils import InputError
-from brats_al_utils.findings.statistics import AUC_RANGE, CONFIDENCE, GAIN_RANGE, NEGLIGIBLE, by_unit, mean_interval
+from brats_al_utils.findings.statistics import AUC_RANGE, CONFIDENCE, GAIN_RANGE, NEGLIGIBLE, mean_interval
 
 Array = np.ndarray[Any, Any]
 
@@ -112,31 +112,31 @@ def patient_pairs(predictions: pd.DataFrame, unit: str) -> Pairs:
     InputError
         If the arms do not have the same seeds, or two runs not the same slices: nothing is paired then.
     """
+    patient, names = pd.factorize(predictions["patient_id"])
+    positive = np.zeros(len(names), bool)
+    positive[patient] = predictions["label"].to_numpy() == 1
     arms = tuple(predictions["arm"].unique())
-    runs = dict(iter(predictions.groupby(["arm", "seed"])))
     seeds = sorted(predictions["seed"].unique())
+    runs = dict(iter(predictions.assign(patient=patient).groupby(["arm", "seed"])))
     if missing := [(arm, seed) for arm in arms for seed in seeds if (arm, seed) not in runs]:
         raise InputError(f"no run of arm and seed {missing[0]}, expected every arm with every seed: train them all")
-    patients = pd.Index(predictions["patient_id"].unique())
-    label = predictions.drop_duplicates("patient_id").set_index("patient_id")["label"].loc[patients].to_numpy()
     folds = int(predictions["fold"].nunique()) if "fold" in predictions else 1
     keys = np.empty((len(arms), len(seeds)), object)
-    aucs, shares = np.empty(keys.shape), np.zeros((*keys.shape, len(patients)))
+    aucs, shares = np.empty(keys.shape), np.zeros((*keys.shape, len(names)))
+    tested: dict[int, Array] = {}  # slices of each patient, by test set
     for column, seed in enumerate(seeds):
         for row, arm in enumerate(arms):
             run = runs[arm, seed]
-            same = runs[arms[0], seed if folds > 1 else seeds[0]]
-            if not run.groupby("patient_id").size().equals(same.groupby("patient_id").size()):
+            whose, score = run["patient"].to_numpy(), run["score"].to_numpy(float)
+            slices = np.bincount(whose, minlength=len(names))
+            if not np.array_equal(slices, tested.setdefault(column if folds > 1 else 0, slices)):
                 raise InputError(f"{arm, seed} was tested on other slices than {arms[0]!r}, expected one test set")
-            scored = by_unit(run, unit)
-            keys[row, column] = (
-                run["key"].iloc[0] if "key" in run else sha256(run["score"].to_numpy(float).tobytes()).hexdigest()
-            )
-            code = patients.get_indexer(scored.index)
-            aucs[row, column], shares[row, column] = run_shares(
-                scored["score"].to_numpy(float), scored["label"].to_numpy() == 1, code, len(patients)
-            )
-    return Pairs(arms, keys.astype(str), aucs, shares, label == 1, folds)
+            keys[row, column] = run["key"].iloc[0] if "key" in run else sha256(score.tobytes()).hexdigest()
+            if unit == "patient":
+                total, whose = np.bincount(whose, score, len(names)), np.flatnonzero(slices)
+                score = total[whose] / slices[whose]
+            aucs[row, column], shares[row, column] = run_shares(score, positive[whose], whose, len(names))
+    return Pairs(arms, keys.astype(str), aucs, shares, positive, folds)
 
 
 def run_shares(score: Array, positive: Array, patient: Array, patients: int) -> tuple[float, Array]:

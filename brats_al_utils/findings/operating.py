@@ -71,11 +71,10 @@ def study(random: np.random.Generator, proposed: float, papers_split: bool, fold
     counts = TEST_SET if folds == 1 else COHORT
     positive = np.repeat([True, False], counts)
     of_patient = np.sqrt(PATIENT) * random.normal(size=len(positive))
-    tested = [
-        np.concatenate([random.permutation(count) % folds for count in counts]) == run
-        for _ in range(RUNS // folds)
-        for run in range(folds)
-    ]  # one test set is one fold, dealt in every cycle of one run
+    tested: list[Array] = []
+    for _ in range(RUNS // folds):  # cycles; of one test set, each has one run
+        dealt = np.concatenate([random.permutation(count) % folds for count in counts])
+        tested += [dealt == fold for fold in range(folds)]
     aucs, shares = np.empty((2, RUNS)), np.zeros((2, RUNS, len(positive)))
     for arm, auc in enumerate((proposed, BASELINE)):
         typical = of_patient + np.sqrt(ARM) * random.normal(size=len(positive))

@@ -401,14 +401,11 @@ KINDS = (
 )
 
 
-def section_of(id_: str) -> str:
-    """Return the paper's section that a row is about."""
-    if id_ in TABLE1:
-        return "2.2.2"
-    sections = published_claims().set_index("id")["section"].to_dict()
-    sections |= published_results().set_index("id")["section"].map("{:g}".format).to_dict()
-    id_ = id_.removesuffix(".arithmetic")
-    return str(sections["saving.range" if id_ == "saving.average" else id_])
+def sections() -> dict[str, str]:
+    """Return the paper's section that each row is about, by id."""
+    found = published_claims().set_index("id")["section"].to_dict()
+    found |= published_results().set_index("id")["section"].map("{:g}".format).to_dict()
+    return found | {"saving.average": found["saving.range"], **dict.fromkeys(TABLE1, "2.2.2")}
 
 
 def scorecard(runs: pd.DataFrame, scores: pd.DataFrame, cost: pd.DataFrame, departures: Departures) -> pd.DataFrame:
@@ -441,9 +438,10 @@ def scorecard(runs: pd.DataFrame, scores: pd.DataFrame, cost: pd.DataFrame, depa
     cost = pd.DataFrame(cost, columns=COST_COLUMNS).astype(dict.fromkeys(COST_COLUMNS[3:], float))
     start = next((start for start in STARTS[:2] if (runs["start"] == start).any()), STARTS[0])
     found = Found(runs[runs["start"].isin([start, "scratch"])], scores, cost, departures)
+    section = sections()
     rows = [
         (
-            *(row.id, section_of(row.id), row.printed, row.recomputed, row.ours.mean),
+            *(row.id, section[row.id.removesuffix(".arithmetic")], row.printed, row.recomputed, row.ours.mean),
             *(*row.ours.runs, *row.ours.patients, row.ours.low, row.ours.high),
             *(row.could_tell, row.verdict, row.rule, row.why),
         )
