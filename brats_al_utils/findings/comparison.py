@@ -1,76 +1,110 @@
-"""Whether an AUC, or a difference between arms, would hold for other patients: intervals and paired tests.
+"""Whether an AUC, or a difference between arms, would hold for other patients: confidence intervals and paired tests.
 
-All of it rests on one matrix a run: of each pair of an HGG and an LGG patient, how many pairs of their slices are in
-the right order. The AUC is its sum over the number of pairs of slices, with patients left out or repeated the weighted
-sum; what belongs to the mean over seeds or to a difference of two arms is the mean or the difference of matrices.
-By patient, a patient is one score, and Obuchowski's variance for clusters is DeLong's.
+All of it rests on what each patient adds to each run's AUC: the share of slices of the other class that its slices
+beat, less the mean (Obuchowski 1997, Biometrics 53:567, for clusters; patient-level, a patient is one score, and that
+is DeLong et al. 1988, Biometrics 44:837). What belongs to a mean over runs or to a difference of two arms is the mean
+or the difference of these; a patient whom several runs tested has one sum. So one formula serves one fixed test set,
+folds, and folds dealt anew each cycle, and a fold's patients are compared with that fold's alone (stratified).
+It is what drawing patients with replacement within fold and class converges to, without the draws.
 
-Limits are those of t with Welch and Satterthwaite's degrees of freedom, on the logit scale for an AUC. With 52 HGG and
-15 LGG patients of 20 slices, over eighteen simulated settings, percentile limits held the true AUC or difference in 89
-to 94 of 100 samples, and these in 92 to 97, by patient and near 1 the worst: the variance rests on few LGG patients.
+Limits are those of t with Welch and Satterthwaite's degrees of freedom, on the logit scale for an AUC. Where a
+variance cannot be estimated or is estimated as 0, there are no limits and no p (NaN): zero variance is no certainty.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.optimize import brentq
 from scipy.special import expit, logit
-from scipy.stats import t
+from scipy.stats import nct, t
 
 from brats_al_utils import InputError
-from brats_al_utils.findings.statistics import CONFIDENCE, by_unit, mean_interval
-from brats_al_utils.seeds import generator
+from brats_al_utils.findings.statistics import AUC_RANGE, CONFIDENCE, GAIN_RANGE, NEGLIGIBLE, mean_interval
 
 Array = np.ndarray[Any, Any]
-Limits = Callable[[float, float, float], tuple[float, float]]
-
-DRAWS = 2000
-"""Of the bootstrap."""
 
 MARGIN = 0.02
-"""An arm that is worse by less than two points of AUC is not inferior; fixed before any comparison."""
+"""An arm that is worse by less than 2 pp of AUC is not inferior; fixed before any comparison."""
 
 POWER = 0.8
 """Of the smallest detectable difference."""
 
+P_COLUMNS = ("p_patients", "p_both")
+"""Of `compare`; each is adjusted for its family by `adjusted`."""
+
+
+@dataclass(frozen=True)
+class Error:
+    """A standard error and its degrees of freedom; NaN where it cannot be told."""
+
+    error: float = float("nan")
+    freedom: float = float("nan")
+
 
 @dataclass(frozen=True)
 class Pairs:
-    """The pairs of an HGG and an LGG patient of one test set, in every run.
+    """What the pairs of a positive and a negative patient say of every run.
 
     Attributes
     ----------
     arms : tuple of str
-    wins : np.ndarray [arms, seeds, HGG, LGG] of float
-        Pairs of slices in the right order, ties counting half.
-    high, low : np.ndarray [HGG], [LGG] of int
-        Slices of each patient; by patient, ones.
+    keys : np.ndarray [arms, runs] of str
+        Equal where two runs are one.
+    aucs : np.ndarray [arms, runs] of float
+    shares : np.ndarray [arms, runs, patients] of float
+        What each patient adds to a run's AUC beyond the mean of its class; 0 where the run did not test it. The sum
+        of a class's squares is unbiased for what that class adds to the variance; NaN of a class of one patient.
+    positive : np.ndarray [patients] of bool
+    folds : int
+        In how many test sets a cycle the patients are dealt; 1: one test set for all runs.
     """
 
     arms: tuple[str, ...]
-    wins: Array
-    high: Array
-    low: Array
+    keys: Array
+    aucs: Array
+    shares: Array
+    positive: Array
+    folds: int = 1
 
     @property
-    def counts(self) -> Array:
-        """Number of HGG and of LGG patients."""
-        return np.array([len(self.high), len(self.low)])
+    def redrawn(self) -> float:
+        """Test patients over training patients where folds are dealt: of K, one tests, one validates, K - 2 train."""
+        return 1 / max(self.folds - 2, 1) if self.folds > 1 else 0.0
 
-    def estimate(self, wins: Array) -> tuple[Array, Array]:
-        """Return the AUC of each seed, and the `variances` of their mean, of an arm or of one arm less another."""
-        return wins.sum((1, 2)) / (self.high.sum() * self.low.sum()), variances(wins.mean(0), self.high, self.low)
+    @property
+    def freedom(self) -> Array:
+        """Degrees of freedom of the positive and of the negative patients: one is lost in every fold."""
+        return np.array([self.positive.sum(), (~self.positive).sum()]) - self.folds
+
+    def estimate(self, *arms: str) -> tuple[Array, Array]:
+        """Return AUC [runs] and shares [runs, patients] of an arm, or by how much they exceed a second one's.
+
+        Runs with the same keys are one run.
+        """
+        numbers = [self.arms.index(name) for name in arms]
+        _, first = np.unique(self.keys[numbers], axis=1, return_index=True)
+        runs = np.sort(first)
+        aucs, shares = self.aucs[numbers][:, runs], self.shares[numbers][:, runs]
+        return (aucs[0] - aucs[1], shares[0] - shares[1]) if len(arms) > 1 else (aucs[0], shares[0])
+
+    def repeated(self, *arms: str) -> str:
+        """Return the first of some arms whose runs are all one run, or nothing."""
+        return next((arm for arm in arms if len(set(self.keys[self.arms.index(arm)])) < 2), "")
 
 
 def patient_pairs(predictions: pd.DataFrame, unit: str) -> Pairs:
-    """Return the pairs of patients of one test set.
+    """Return the pairs of patients of one test set, or of folds.
 
     Parameters
     ----------
     predictions : pd.DataFrame
-        Columns arm, seed, patient_id, label, score; one row for each run and slice of one cohort.
+        Columns arm, seed, patient_id, label (0, 1), score; one row for each run and slice of one part. Where every
+        run has its own test set, also fold (0 .. K - 1). With a column key, runs of one key are one run; else those
+        with the same scores.
     unit : {"slice", "patient"}
 
     Raises
@@ -78,72 +112,119 @@ def patient_pairs(predictions: pd.DataFrame, unit: str) -> Pairs:
     InputError
         If the arms do not have the same seeds, or two runs not the same slices: nothing is paired then.
     """
+    patient, names = pd.factorize(predictions["patient_id"])
+    positive = np.zeros(len(names), bool)
+    positive[patient] = predictions["label"].to_numpy() == 1
     arms = tuple(predictions["arm"].unique())
-    runs = {key: pairs_of_run(by_unit(run, unit)) for key, run in predictions.groupby(["arm", "seed"])}
     seeds = sorted(predictions["seed"].unique())
+    runs = dict(iter(predictions.assign(patient=patient).groupby(["arm", "seed"])))
     if missing := [(arm, seed) for arm in arms for seed in seeds if (arm, seed) not in runs]:
         raise InputError(f"no run of arm and seed {missing[0]}, expected every arm with every seed: train them all")
-    first = runs[arms[0], seeds[0]]
-    for key, run in runs.items():
-        if not (run[1].equals(first[1]) and run[2].equals(first[2])):
-            raise InputError(f"{key} was tested on other slices than {arms[0], seeds[0]}, expected one test set")
-    wins = np.array([[runs[arm, seed][0] for seed in seeds] for arm in arms])
-    return Pairs(arms, wins, first[1].to_numpy(), first[2].to_numpy())
+    folds = int(predictions["fold"].nunique()) if "fold" in predictions else 1
+    keys = np.empty((len(arms), len(seeds)), object)
+    aucs, shares = np.empty(keys.shape), np.zeros((*keys.shape, len(names)))
+    tested: dict[int, Array] = {}  # slices of each patient, by test set
+    for column, seed in enumerate(seeds):
+        for row, arm in enumerate(arms):
+            run = runs[arm, seed]
+            whose, score = run["patient"].to_numpy(), run["score"].to_numpy(float)
+            slices = np.bincount(whose, minlength=len(names))
+            if not np.array_equal(slices, tested.setdefault(column if folds > 1 else 0, slices)):
+                raise InputError(f"{arm, seed} was tested on other slices than {arms[0]!r}, expected one test set")
+            keys[row, column] = run["key"].iloc[0] if "key" in run else sha256(score.tobytes()).hexdigest()
+            if unit == "patient":
+                total, whose = np.bincount(whose, score, len(names)), np.flatnonzero(slices)
+                score = total[whose] / slices[whose]
+            aucs[row, column], shares[row, column] = run_shares(score, positive[whose], whose, len(names))
+    return Pairs(arms, keys.astype(str), aucs, shares, positive, folds)
 
 
-def pairs_of_run(scored: pd.DataFrame) -> tuple[Array, pd.Series, pd.Series]:
-    """Return the wins [HGG, LGG] of one run, and the number of scores of each HGG and LGG patient."""
-    high, low = (scored.loc[scored["label"] == grade, "score"].sort_index() for grade in (1, 0))
-    in_order = (np.sign(high.to_numpy()[:, None] - low.to_numpy()) + 1) / 2
-    sizes = [scores.groupby(level=0).size() for scores in (high, low)]
-    starts = [np.cumsum(size.to_numpy()) - size.to_numpy() for size in sizes]
-    return np.add.reduceat(np.add.reduceat(in_order, starts[0]), starts[1], axis=1), sizes[0], sizes[1]
-
-
-def variances(wins: Array, high: Array, low: Array) -> Array:
-    """Return what the HGG and what the LGG patients add to the variance of an AUC, or of a difference of two.
-
-    Obuchowski 1997 (Biometrics 53:567), with patients as clusters, each of one grade, so that the covariance S11 of
-    the grades is 0; with clusters of one, DeLong et al. 1988 (Biometrics 44:837).
+def run_shares(score: Array, positive: Array, patient: Array, patients: int) -> tuple[float, Array]:
+    """Return one run's AUC, ties counting half, and what each patient adds to it: see `Pairs`.
 
     Parameters
     ----------
-    wins : np.ndarray [HGG, LGG] of float
-        Of an arm, or one arm's less another's.
-    high, low : np.ndarray [HGG], [LGG] of int
-
-    Returns
-    -------
-    np.ndarray [2] of float
-        NaN of a grade with a single patient.
+    score : np.ndarray [n] of float
+    positive : np.ndarray [n] of bool
+    patient : np.ndarray [n] of int
+        Whose score it is, from 0.
+    patients : int
+        How many there are in all.
     """
-    slices, others = high.sum(), low.sum()
-    auc = wins.sum() / (slices * others)
-    parts = (wins.sum(1) / others - high * auc) / slices, (wins.sum(0) / slices - low * auc) / others
-    return np.array([len(part) * pd.Series(part).var() for part in parts])  # their means are 0
+    beaten = np.empty(len(score))
+    for own, sign in ((positive, 1), (~positive, -1)):
+        others = np.sort(sign * score[~own])
+        places = [np.searchsorted(others, sign * score[own], side) for side in ("left", "right")]
+        beaten[own] = (places[0] + places[1]) / (2 * len(others))
+    auc = float(beaten[positive].mean())
+    shares = np.zeros(patients)
+    for own in (positive, ~positive):
+        tested = len(np.unique(patient[own]))
+        unbiased = np.sqrt(tested / (tested - 1)) if tested > 1 else np.nan
+        shares += np.bincount(patient[own], unbiased * (beaten[own] - auc) / own.sum(), patients)
+    return auc, shares
+
+
+def across_patients(pairs: Pairs, *arms: str) -> Error:
+    """Return the standard error across patients, the runs as they are, of an arm or of its difference to another."""
+    parts = by_class(pairs, pairs.estimate(*arms)[1].mean(0))
+    if not (parts > NEGLIGIBLE**2).all() or (pairs.freedom < 1).any():
+        return Error()
+    return Error(float(np.sqrt(parts.sum())), freedom(parts, pairs.freedom))
+
+
+def across_both(pairs: Pairs, *arms: str) -> Error:
+    """Return the standard error across runs and patients, of an arm or of its difference to another.
+
+    Of one arm, the variance across runs and that across patients are added, as in Owen's pigeonhole bootstrap (2007,
+    Ann. Appl. Statistics 1:386), which counts twice what run and patient have together. That makes up for what no
+    run shows: how much another cohort to train on would move all runs at once.
+
+    A difference of arms, which lose that together, would come out too wide: what runs differ in because of their
+    patients (other folds) and what run and patient have together is known from the shares and is taken off.
+    """
+    aucs, shares = pairs.estimate(*arms)
+    patients, runs = across_patients(pairs, *arms), len(aucs)
+    if np.isnan(patients.error) or pairs.repeated(*arms) or np.std(aucs) < NEGLIGIBLE:
+        return Error()
+    parts, spread = by_class(pairs, shares.mean(0)), np.var(aucs, ddof=1)
+    known = np.zeros(2)
+    if len(arms) > 1:
+        known = runs / (runs - 1) * (np.mean([by_class(pairs, share) for share in shares], axis=0) - parts)
+    if spread <= known.sum():
+        return patients
+    parts = np.append(parts - known / runs, spread / runs)
+    return Error(float(np.sqrt(parts.sum())), freedom(parts, np.append(pairs.freedom, runs - 1)))
+
+
+def by_class(pairs: Pairs, shares: Array) -> Array:
+    """Return what the positive and what the negative patients add to a variance, from shares [patients]."""
+    return np.array([(shares[of_class] ** 2).sum() for of_class in (pairs.positive, ~pairs.positive)])
 
 
 def freedom(parts: Array, counts: Array) -> float:
     """Return Welch and Satterthwaite's degrees of freedom of a variance that is a sum of estimated parts.
 
+    At least those of the part with the fewest.
+
     Parameters
     ----------
     parts : np.ndarray [n] of float
+        A part that is subtracted is negative.
     counts : np.ndarray [n] of int
-        From how many patients, or seeds, each was estimated.
+        Degrees of freedom of each.
     """
-    if not parts.any():
-        return float(counts.min() - 1)
-    return float(parts.sum() ** 2 / (parts**2 / (counts - 1)).sum())
+    return max(float(parts.sum() ** 2 / (parts**2 / counts).sum()), float(counts.min()))
 
 
-def difference_limits(value: float, error: float, freedom: float) -> tuple[float, float]:
-    """Return 95 % t-limits of a difference with a standard error."""
-    half = t.ppf((1 + CONFIDENCE) / 2, freedom) * error
-    return value - half, value + half
+def difference_limits(value: float, error: Error) -> tuple[float, float]:
+    """Return 95 % t-limits of a difference of two AUCs, cut at -1 and 1, beyond which none lies."""
+    half = t.ppf((1 + CONFIDENCE) / 2, error.freedom) * error.error
+    low, high = np.clip((value - half, value + half), *GAIN_RANGE)
+    return float(low), float(high)
 
 
-def auc_limits(auc: float, error: float, freedom: float) -> tuple[float, float]:
+def auc_limits(auc: float, error: Error) -> tuple[float, float]:
     """Return 95 % limits of an AUC, symmetric on the logit scale and so within 0..1; NaN for an AUC of 0 or 1.
 
     The standard error is carried over by the delta method (Pepe 2003, The Statistical Evaluation of Medical Tests,
@@ -151,15 +232,14 @@ def auc_limits(auc: float, error: float, freedom: float) -> tuple[float, float]:
     """
     if not 0 < auc < 1:
         return float("nan"), float("nan")
-    low, high = difference_limits(float(logit(auc)), error / (auc * (1 - auc)), freedom)
-    return float(expit(low)), float(expit(high))
+    half = t.ppf((1 + CONFIDENCE) / 2, error.freedom) * error.error / (auc * (1 - auc))
+    low, high = expit(logit(auc) - half), expit(logit(auc) + half)
+    return float(low), float(high)
 
 
-def p_value(value: float, error: float, freedom: float) -> float:
-    """Return the two-sided p of a value of 0; 1 if it is 0 without any error."""
-    if error == 0:
-        return float(value == 0)
-    return float(2 * t.sf(abs(value) / error, freedom))
+def p_value(value: float, error: Error) -> float:
+    """Return the two-sided p of a value of 0; NaN without an error to hold it against."""
+    return float(2 * t.sf(abs(value) / error.error, error.freedom))
 
 
 def holm(p: Array) -> Array:
@@ -168,105 +248,97 @@ def holm(p: Array) -> Array:
     Parameters
     ----------
     p : np.ndarray [n] of float
+        NaN stays NaN and is not counted: nothing was tested.
     """
-    order = np.argsort(p)
-    adjusted = np.empty(len(p))
-    adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)), 1)
+    adjusted = np.full(len(p), np.nan)
+    tested = np.flatnonzero(~np.isnan(p))
+    order = tested[np.argsort(p[tested])]
+    adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(order), 0, -1)), 1)
     return adjusted
 
 
-def detectable(error: float, freedom: float) -> float:
-    """Return the smallest difference that a test at 5 %, two-sided, finds with a probability of ``POWER``."""
-    return float((t.ppf((1 + CONFIDENCE) / 2, freedom) + t.ppf(POWER, freedom)) * error)
-
-
-def resampled(pairs: Pairs, seed: int) -> tuple[Array, Array]:
-    """Draw patients within each grade, with all their slices, and seeds; every arm sees the same draws.
-
-    Of n patients, or seeds, n - 1 are drawn with replacement: so the variance of the draws is the unbiased one (Rao
-    and Wu 1988, JASA 83:231), where n would give (n - 1)/n of it. Whole patients: Rutter 2000 (Acad. Radiol. 7:413).
-
-    Returns
-    -------
-    np.ndarray [draws, arms, seeds] of float
-        AUC of every run on the drawn patients.
-    np.ndarray [draws, seeds] of float
-        Weight of each seed; they sum to 1.
-    """
-    random = generator(seed, "bootstrap")
-    seeds, high, low = (
-        random.multinomial(max(count - 1, 1), np.full(count, 1 / count), DRAWS).astype(float)
-        for count in pairs.wins.shape[1:]
-    )
-    # One arm at a time: the products before the last sum are [draws, seeds, LGG].
-    wins = np.stack([np.einsum("bh,shl,bl->bs", high, arm, low, optimize=True) for arm in pairs.wins], axis=1)
-    slices = (high @ pairs.high) * (low @ pairs.low)
-    return wins / slices[:, None, None], seeds / seeds.sum(1, keepdims=True)
-
-
-def three_intervals(
-    runs: Array, parts: Array, counts: Array, aucs: Array, weights: Array, limits: Limits
-) -> dict[str, float]:
-    """Return limits over seeds, over patients, and over both, of an arm or of a difference.
-
-    Over both, seeds and patients are drawn independently (Owen 2007, Ann. Appl. Statistics 1:386, the pigeonhole
-    bootstrap, which errs on the wide side: it counts what seed and patient have together more than once). A single
-    seed gives neither its own nor those over both.
+def adjusted(table: pd.DataFrame, family: Sequence[str] = ()) -> pd.DataFrame:
+    """Return contrasts of `compare` with Holm's adjustment: for each of ``P_COLUMNS`` a column more, ending in _holm.
 
     Parameters
     ----------
-    runs : np.ndarray [seeds] of float
-    parts, counts : np.ndarray [2]
-        Of `variances`; HGG and LGG patients.
-    aucs, weights : np.ndarray [draws, seeds] of float
-        Of `resampled`.
-    limits : callable
-        `auc_limits` or `difference_limits`.
+    table : pd.DataFrame
+        All contrasts that a reader sees together, from however many calls of `compare`.
+    family : sequence of str
+        Columns whose values part the table into families, such as unit; none: the whole table is one.
     """
-    value, *seeds = mean_interval(runs)
-    patients = limits(value, aucs.mean(1).std(ddof=1), freedom(parts, counts))
-    parts, counts = np.append(parts, pd.Series(runs).var() / len(runs)), np.append(counts, len(runs))
-    both = limits(value, (aucs * weights).sum(1).std(ddof=1), freedom(parts, counts))
-    names = [f"{over}_{end}" for over in ("seeds", "patients", "both") for end in ("low", "high")]
-    return dict(zip(names, (*seeds, *patients, *both), strict=True))
+    groups = table.groupby(list(family), sort=False).ngroup() if family else pd.Series(0, table.index)
+    columns = {f"{p}_holm": table[p].groupby(groups).transform(lambda of: holm(of.to_numpy(float))) for p in P_COLUMNS}
+    return table.assign(**columns)
 
 
-def intervals(pairs: Pairs, seed: int = 0) -> pd.DataFrame:
-    """Return the AUC of each arm with its 95 % intervals.
+def detectable(error: Error) -> float:
+    """Return the smallest difference of two AUCs that a two-sided test at 5 % finds with a probability of ``POWER``.
+
+    By the noncentral t, whose power is exact at any degrees of freedom; that of rejecting on the wrong side, below
+    1e-5, is left aside. NaN where no difference up to 1 is found.
+    """
+    if np.isnan(error.error):
+        return float("nan")
+    critical = t.ppf((1 + CONFIDENCE) / 2, error.freedom)
+
+    def lack(size: float) -> float:
+        return float(nct.sf(critical, error.freedom, size / error.error)) - POWER
+
+    # 1.28 times the critical value at one degree of freedom, 1.43 times at many; the noncentral t fails far beyond.
+    most = min(GAIN_RANGE[1], 1.6 * critical * error.error)
+    return float(brentq(lack, 0.0, most)) if lack(most) > 0 else float("nan")
+
+
+def three_intervals(pairs: Pairs, *arms: str) -> dict[str, float]:
+    """Return the limits of `intervals` of an arm, or of its difference to another."""
+    aucs, _ = pairs.estimate(*arms)
+    limits, ends = (difference_limits, GAIN_RANGE) if len(arms) > 1 else (auc_limits, AUC_RANGE)
+    across = {
+        "runs": mean_interval(aucs[:1] if pairs.repeated(*arms) else aucs, pairs.redrawn, ends)[1:],
+        "patients": limits(float(aucs.mean()), across_patients(pairs, *arms)),
+        "both": limits(float(aucs.mean()), across_both(pairs, *arms)),
+    }
+    return {
+        f"{name}_{end}": value
+        for name, pair in across.items()
+        for end, value in zip(("low", "high"), pair, strict=True)
+    }
+
+
+def intervals(pairs: Pairs) -> pd.DataFrame:
+    """Return the AUC of each arm with its 95 % confidence intervals.
 
     Returns
     -------
     pd.DataFrame
-        arm, auc_mean (over seeds), seeds_low, seeds_high (t), patients_low, patients_high (bootstrap; the seeds
-        as they are), both_low, both_high (bootstrap of both), n_runs.
+        arm, auc_mean (over runs), runs_low, runs_high (t; Nadeau and Bengio's with folds), patients_low,
+        patients_high (the runs as they are), both_low, both_high, n_runs (distinct ones).
     """
-    aucs, weights = resampled(pairs, seed)
     rows = []
-    for number, arm in enumerate(pairs.arms):
-        runs, parts = pairs.estimate(pairs.wins[number])
-        ends = three_intervals(runs, parts, pairs.counts, aucs[:, number], weights, auc_limits)
-        rows.append({"arm": arm, "auc_mean": runs.mean(), **ends, "n_runs": len(runs)})
+    for arm in pairs.arms:
+        aucs, _ = pairs.estimate(arm)
+        rows.append({"arm": arm, "auc_mean": aucs.mean(), **three_intervals(pairs, arm), "n_runs": len(aucs)})
     return pd.DataFrame(rows)
 
 
-def compare(pairs: Pairs, contrasts: Sequence[tuple[str, str]], seed: int = 0) -> pd.DataFrame:
-    """Return by how much one arm's AUC exceeds another's, with intervals and paired tests.
+def compare(pairs: Pairs, contrasts: Sequence[tuple[str, str]]) -> pd.DataFrame:
+    """Return by how much one arm's AUC exceeds another's, with confidence intervals and paired tests.
 
     Parameters
     ----------
     pairs : Pairs
     contrasts : sequence of (arm, other)
-        They form one family for Holm's adjustment.
-    seed : int
-        Of the bootstrap.
+        One family for Holm's adjustment; of several calls that a reader sees together, use `adjusted`.
 
     Returns
     -------
     pd.DataFrame
-        arm, other, auc_difference (mean over seeds); the intervals as in `intervals`; p_seeds (paired t over seeds)
-        and p_patients (DeLong by patient, Obuchowski by slice), each also _holm; noninferior (whether the interval
-        over both lies above ``-MARGIN``: a one-sided test at 2.5 %, Piaggio et al. 2012, JAMA 308:2594); detectable
-        (the smallest difference that these patients would show, with these seeds); n_runs.
+        arm, other, auc_difference (mean over runs); the intervals as in `intervals`; p_patients (DeLong patient-level,
+        Obuchowski slice-level: of these networks on other patients) and p_both (of other runs on other patients),
+        each also _holm; noninferior (whether the interval across both lies above ``-MARGIN``: a one-sided test at
+        2.5 %, Piaggio et al. 2012, JAMA 308:2594); detectable (the smallest difference that a test across both would
+        find with this many runs and patients); n_runs (distinct ones).
 
     Raises
     ------
@@ -275,26 +347,32 @@ def compare(pairs: Pairs, contrasts: Sequence[tuple[str, str]], seed: int = 0) -
     """
     if unknown := {arm for contrast in contrasts for arm in contrast} - set(pairs.arms):
         raise InputError(f"no arm {sorted(unknown)[0]!r}, expected some of {', '.join(pairs.arms)}")
-    aucs, weights = resampled(pairs, seed)
     rows = []
-    for names in contrasts:
-        arm, other = map(pairs.arms.index, names)
-        runs, parts = pairs.estimate(pairs.wins[arm] - pairs.wins[other])
-        error, degrees = float(np.sqrt(parts.sum())), freedom(parts, pairs.counts)
-        gains = aucs[:, arm] - aucs[:, other]
-        ends = three_intervals(runs, parts, pairs.counts, gains, weights, difference_limits)
+    for arm, other in contrasts:
+        aucs, _ = pairs.estimate(arm, other)
+        both, ends = across_both(pairs, arm, other), three_intervals(pairs, arm, other)
         rows.append(
             {
-                "arm": names[0],
-                "other": names[1],
-                "auc_difference": runs.mean(),
+                "arm": arm,
+                "other": other,
+                "auc_difference": aucs.mean(),
                 **ends,
-                "p_seeds": p_value(runs.mean(), float(pd.Series(runs).std()) / np.sqrt(len(runs)), len(runs) - 1),
-                "p_patients": p_value(runs.mean(), error, degrees),
+                "p_patients": p_value(aucs.mean(), across_patients(pairs, arm, other)),
+                "p_both": p_value(aucs.mean(), both),
                 "noninferior": ends["both_low"] > -MARGIN,
-                "detectable": detectable(error, degrees),
-                "n_runs": len(runs),
+                "detectable": detectable(both),
+                "n_runs": len(aucs),
             }
         )
-    table = pd.DataFrame(rows)
-    return table.assign(**{f"{column}_holm": holm(table[column].to_numpy()) for column in ("p_seeds", "p_patients")})
+    return adjusted(pd.DataFrame(rows))
+
+
+def lacking(pairs: Pairs, *arms: str) -> str:
+    """Return why no interval across runs and patients can be told of an arm or of two, or nothing if one can."""
+    if arm := pairs.repeated(*arms):
+        return f"one distinct run of {arm}"
+    if np.isnan(pairs.shares).any() or (pairs.freedom < 1).any():
+        return "one patient of a class"
+    if np.isnan(across_patients(pairs, *arms).error):
+        return "no estimated variance across patients"
+    return "no estimated variance across runs" if np.isnan(across_both(pairs, *arms).error) else ""

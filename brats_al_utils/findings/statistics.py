@@ -15,6 +15,12 @@ from brats_al_utils.networks.training import auc
 UNITS = ("slice", "patient")
 CONFIDENCE = 0.95
 
+AUC_RANGE, GAIN_RANGE = (0.0, 1.0), (-1.0, 1.0)
+"""What an AUC, and a difference of two, can be: limits are cut there, which leaves out no possible value."""
+
+NEGLIGIBLE = 1e-9
+"""A standard deviation below it is that of rounding: values that do not vary."""
+
 BINS = 15
 """Of the calibration error: as many as Guo et al. 2017 take."""
 
@@ -88,8 +94,12 @@ def measures(validation: pd.DataFrame, test: pd.DataFrame) -> dict[str, float]:
     }
 
 
-def mean_interval(values: np.ndarray[Any, Any], redrawn: float = 0.0) -> tuple[float, float, float]:
-    """Return the mean over runs and its 95 % t-interval (n - 1 degrees of freedom; NaN limits for a single run).
+def mean_interval(
+    values: np.ndarray[Any, Any], redrawn: float = 0.0, ends: tuple[float, float] = (-np.inf, np.inf)
+) -> tuple[float, float, float]:
+    """Return the mean over runs and its 95 % t-interval, with n - 1 degrees of freedom.
+
+    The limits are NaN for a single run and for values that do not vary: that says nothing of how far others would.
 
     Parameters
     ----------
@@ -98,54 +108,71 @@ def mean_interval(values: np.ndarray[Any, Any], redrawn: float = 0.0) -> tuple[f
         Test slices over training slices, where each run redraws the split: runs share training slices, and the
         variance of their mean is taken as (1/n + redrawn) times their variance (Nadeau and Bengio 2003, Machine
         Learning 52:239, the corrected resampled t-test). 0 where the test set is fixed.
+    ends : tuple of float
+        The smallest and the largest value that the mean can have; the limits are cut there.
     """
     mean = float(np.mean(values))
-    if len(values) < 2:
+    if len(values) < 2 or np.std(values) < NEGLIGIBLE:
         return mean, float("nan"), float("nan")
     error = np.std(values, ddof=1) * np.sqrt(1 / len(values) + redrawn)
     half = t.ppf((1 + CONFIDENCE) / 2, len(values) - 1) * error
-    return mean, float(mean - half), float(mean + half)
+    low, high = np.clip((mean - half, mean + half), *ends)
+    return mean, float(low), float(high)
 
 
-def summarise(runs: pd.DataFrame, by: tuple[str, ...] = ()) -> pd.DataFrame:
-    """Return mean and interval over the runs of each arm.
+def summarise(runs: pd.DataFrame, by: tuple[str, ...] = (), redrawn: float = 0.0) -> pd.DataFrame:
+    """Return mean and interval over the runs of each arm; runs of one key are one run.
 
     Parameters
     ----------
     runs : pd.DataFrame
-        Columns arm, cohort, unit, auc; one row for each run, cohort and unit.
+        Columns arm, part, unit, auc, and key where known; one row for each run, part and unit.
     by : tuple of str
         Further columns whose values are kept apart.
+    redrawn : float
+        See `mean_interval`.
 
     Returns
     -------
     pd.DataFrame
-        arm, cohort, unit, those of ``by``, auc_mean, ci_low, ci_high, n_runs; arms in the order in which they come.
+        arm, part, unit, those of ``by``, auc_mean, ci_low, ci_high, n_runs; arms in the order in which they come.
     """
-    keys, rows = ["arm", "cohort", "unit", *by], []
+    keys, rows = ["arm", "part", "unit", *by], []
     for values, group in runs.groupby(keys, sort=False):
-        rows.append((*values, *mean_interval(group["auc"].to_numpy()), len(group)))
+        auc_of_run = distinct(group)["auc"].to_numpy()
+        rows.append((*values, *mean_interval(auc_of_run, redrawn, AUC_RANGE), len(auc_of_run)))
     return pd.DataFrame(rows, columns=[*keys, "auc_mean", "ci_low", "ci_high", "n_runs"])
 
 
-def difference(runs: pd.DataFrame, arm: str, other: str) -> pd.DataFrame:
-    """Return by how much one arm's AUC exceeds another's, paired by seed.
+def distinct(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return runs without those that repeat another's key, where the keys are known."""
+    return runs.drop_duplicates("key") if "key" in runs else runs
+
+
+def difference(runs: pd.DataFrame, arm: str, other: str, redrawn: float = 0.0) -> pd.DataFrame:
+    """Return by how much one arm's AUC exceeds another's, paired by seed; pairs of the same two runs are one.
 
     Parameters
     ----------
     runs : pd.DataFrame
-        Columns arm, seed, cohort, unit, auc.
+        Columns arm, seed, part, unit, auc, and key where known.
+    redrawn : float
+        See `mean_interval`.
 
     Returns
     -------
     pd.DataFrame
-        cohort, unit, auc_difference, ci_low, ci_high (95 % t-interval over the seeds' differences), n_runs.
+        part, unit, auc_difference, ci_low, ci_high (95 % t-interval across runs), n_runs.
     """
-    paired = runs.pivot_table(index=["cohort", "unit", "seed"], columns="arm", values="auc", sort=False)
+    place = ["part", "unit", "seed"]
+    one, two = (runs[runs["arm"] == name] for name in (arm, other))
+    paired = one.merge(two, on=place, suffixes=("", "_other"))
     rows = []
-    for keys, group in (paired[arm] - paired[other]).groupby(["cohort", "unit"], sort=False):
-        rows.append((*keys, *mean_interval(group.to_numpy()), len(group)))
-    return pd.DataFrame(rows, columns=["cohort", "unit", "auc_difference", "ci_low", "ci_high", "n_runs"])
+    for keys, group in paired.groupby(["part", "unit"], sort=False):
+        pairs = group.drop_duplicates(["key", "key_other"]) if "key" in group else group
+        gains = (pairs["auc"] - pairs["auc_other"]).to_numpy()
+        rows.append((*keys, *mean_interval(gains, redrawn, GAIN_RANGE), len(gains)))
+    return pd.DataFrame(rows, columns=["part", "unit", "auc_difference", "ci_low", "ci_high", "n_runs"])
 
 
 def optimism(runs: pd.DataFrame) -> pd.DataFrame:

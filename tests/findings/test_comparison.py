@@ -1,4 +1,4 @@
-"""Tests and intervals over patients against brute force, scipy, and simulations whose truth is known."""
+"""Tests and intervals across patients against brute force, scipy, and simulations whose truth is known."""
 
 import time
 from itertools import combinations
@@ -9,24 +9,29 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import mannwhitneyu, nct, norm, permutation_test, t, ttest_rel
+from scipy.stats import mannwhitneyu, norm, permutation_test, t
 
 from brats_al_utils import InputError
 from brats_al_utils.findings.comparison import (
     MARGIN,
+    Error,
     Pairs,
+    across_both,
+    across_patients,
+    adjusted,
     auc_limits,
+    by_class,
     compare,
     detectable,
     difference_limits,
     freedom,
     holm,
     intervals,
+    lacking,
     patient_pairs,
-    resampled,
-    variances,
+    run_shares,
 )
-from brats_al_utils.findings.statistics import UNITS, by_unit
+from brats_al_utils.findings.statistics import UNITS, by_unit, mean_interval
 from brats_al_utils.networks.training import auc
 
 HGG, LGG, SLICES = 52, 15, 20
@@ -85,16 +90,20 @@ def test_variance_is_that_of_the_papers_formulas(unit: str, seed: int) -> None:
     runs = {arm: by_unit(run, unit).reset_index() for arm, run in frame[frame["seed"] == 0].groupby("arm")}
     pairs = patient_pairs(frame[frame["seed"] == 0], unit)
     assert pairs.arms == ("b", "a")
-    aucs, parts = pairs.estimate(pairs.wins[0] - pairs.wins[1])
+    aucs, shares = pairs.estimate("b", "a")
     assert aucs[0] == pytest.approx(placements(runs["b"])[1] - placements(runs["a"])[1])
-    assert parts.sum() == pytest.approx(obuchowski(runs["b"], runs["a"]))
+    assert by_class(pairs, shares[0]).sum() == pytest.approx(obuchowski(runs["b"], runs["a"]))
 
 
 def test_delong_variance_by_hand() -> None:
     # HGG 3, 2; LGG 1, 2.5: shares of LGG beaten 1, 0.5; of HGG that beat it 1, 0.5. Both variances are 1/8, over 2.
-    wins = np.array([[1.0, 1.0], [1.0, 0.0]])
-    ones = np.ones(2, int)
-    assert variances(wins, ones, ones) == pytest.approx([1 / 16, 1 / 16])
+    positive = np.array([True, True, False, False])
+    value, shares = run_shares(np.array([3, 2, 1, 2.5]), positive, np.arange(4), 4)
+    assert value == 0.75
+    # Half of the distance to 0.75, times the root of 2 / (2 - 1).
+    assert shares == pytest.approx(np.array([1, -1, 1, -1]) * 0.125 * np.sqrt(2))
+    pairs = Pairs(("a",), np.array([["k"]]), np.array([[value]]), shares[None, None], positive)
+    assert by_class(pairs, shares) == pytest.approx([1 / 16, 1 / 16])
 
 
 @pytest.mark.parametrize("unit", UNITS)
@@ -104,42 +113,76 @@ def test_auc_is_that_of_scipy_and_scikit_learn(unit: str) -> None:
         scored = by_unit(run, unit)
         high, low = (scored.loc[scored["label"] == grade, "score"] for grade in (1, 0))
         arm, seed = str(key[0]), int(str(key[1]))
-        value = pairs.estimate(pairs.wins[pairs.arms.index(arm)])[0][seed]
+        value = pairs.estimate(arm)[0][seed]
         assert value == pytest.approx(mannwhitneyu(high, low).statistic / (len(high) * len(low)))
         assert value == pytest.approx(auc(scored["label"].to_numpy(), scored["score"].to_numpy()))
 
 
-@pytest.mark.parametrize("unit", UNITS)
-def test_a_draw_is_the_auc_of_the_drawn_patients(unit: str) -> None:
-    """Against the definition: patients written out as often as they were drawn, with all their slices."""
-    frame = predictions(5)
-    pairs = patient_pairs(frame, unit)
-    aucs, weights = resampled(pairs, 0)
-    assert weights.sum(1) == pytest.approx(np.ones(len(weights)))
-    # The same draws again, patient by patient: two of the three HGG and one of the two LGG.
-    random = np.random.default_rng(0)
-    for _ in range(20):
-        drawn = [*random.choice(3, 2), 3 + random.choice(2)]
-        written_out = []
-        for arm in pairs.arms:
-            for seed in range(3):
-                run = frame[(frame["arm"] == arm) & (frame["seed"] == seed)]
-                copies = [run[run["patient_id"] == f"p{n}"].assign(patient_id=f"c{k}") for k, n in enumerate(drawn)]
-                scored = by_unit(pd.concat(copies), unit)
-                written_out.append(auc(scored["label"].to_numpy(), scored["score"].to_numpy()))
-        distance = np.abs(aucs.reshape(len(aucs), -1) - written_out).max(1)
-        assert distance.min() < 1e-12, f"no draw gave what patients {drawn} give in all six runs at once"
+def in_folds(folds: int, cycles: int, seed: int = 0, patients: tuple[int, int] = (30, 20)) -> pd.DataFrame:
+    """Two arms, whose runs test one fold of the patients each; a cycle deals them anew."""
+    random = np.random.default_rng(seed)
+    frames = []
+    label = np.repeat([1, 0], patients)
+    typical = random.normal(size=len(label))
+    for number in range(folds * cycles):
+        if number % folds == 0:
+            dealt = np.concatenate([random.permutation(count) % folds for count in patients])
+        (tested,) = np.nonzero(dealt == number % folds)
+        chosen = np.repeat(tested, 2)
+        for arm in ("a", "b"):
+            score = typical[chosen] + label[chosen] + random.normal(size=len(chosen))
+            facts = {"arm": arm, "seed": number, "fold": number % folds, "patient_id": chosen, "label": label[chosen]}
+            frames.append(pd.DataFrame({**facts, "score": score}))
+    return pd.concat(frames, ignore_index=True)
 
 
 @pytest.mark.parametrize("unit", UNITS)
-def test_the_bootstraps_spread_is_obuchowskis(unit: str) -> None:
-    """Two ways to the same standard error, one by drawing and one by formula."""
-    frame = predictions(3, (2,) * 60, high=40, decimals=3)
+def test_folds_are_strata_whose_variances_add_up(unit: str) -> None:
+    """Of K folds, the mean's variance is the sum of the folds' own over K squared."""
+    frame = in_folds(4, 1)
     pairs = patient_pairs(frame, unit)
-    aucs, _ = resampled(pairs, 1)
-    _, parts = pairs.estimate(pairs.wins[0] - pairs.wins[1])
-    gain = (aucs[:, 0] - aucs[:, 1]).mean(1)
-    assert gain.std() == pytest.approx(np.sqrt(parts.sum()), rel=0.08)
+    assert (pairs.folds, pairs.redrawn) == (4, 0.5)
+    assert pairs.freedom.tolist() == [26, 16]
+    variance, gains = 0.0, []
+    for _, fold in frame.groupby("fold"):
+        one, other = (by_unit(fold[fold["arm"] == arm], unit).reset_index() for arm in "ab")
+        variance += obuchowski(one.astype({"patient_id": str}), other.astype({"patient_id": str})) / 16
+        gains.append(auc(one["label"].to_numpy(), one["score"].to_numpy()))
+        gains[-1] -= auc(other["label"].to_numpy(), other["score"].to_numpy())
+    row = compare(pairs, [("a", "b")]).iloc[0]
+    assert row["auc_difference"] == pytest.approx(np.mean(gains))
+    assert across_patients(pairs, "a", "b").error == pytest.approx(np.sqrt(variance))
+    assert row[["runs_low", "runs_high"]].tolist() == pytest.approx(mean_interval(np.array(gains), redrawn=0.5)[1:])
+
+
+def test_a_patient_of_two_cycles_is_one_patient() -> None:
+    """With the same deal and scores again, the second cycle tells nothing: by its keys it is the first."""
+    frame = in_folds(5, 1)
+    again = pd.concat([frame, frame.assign(seed=frame["seed"] + 5)])
+    once, twice = (patient_pairs(rows, "slice") for rows in (frame, again))
+    assert across_patients(twice, "a").error == pytest.approx(across_patients(once, "a").error)
+    assert intervals(twice)["n_runs"].tolist() == [5, 5]
+    # As runs of their own with the same scores, they add no patient: the error is the same, not less by root two.
+    named = patient_pairs(again.assign(key=again["arm"] + again["seed"].astype(str)), "slice")
+    assert intervals(named)["n_runs"].tolist() == [10, 10]
+    assert across_patients(named, "a").error == pytest.approx(across_patients(once, "a").error)
+
+
+@pytest.mark.parametrize("folds", [1, 3])
+def test_the_error_is_the_spread_of_drawing_patients_within_fold_and_class(folds: int) -> None:
+    """Two ways to the same standard error; n - 1 of n are drawn (Rao and Wu 1988), slices stay together."""
+    frame = in_folds(folds, 1, patients=(60, 40))
+    random, draws = np.random.default_rng(0), np.zeros(2000)
+    for _, fold in frame.groupby("fold"):
+        won = []
+        for arm in "ab":
+            high, low = (fold.query(f"arm == '{arm}' and label == {grade}") for grade in (1, 0))
+            slices = (high["score"].to_numpy()[:, None] > low["score"].to_numpy()).reshape(len(high) // 2, 2, -1, 2)
+            won.append(slices.mean((1, 3)))  # a patient has two slices, which stand side by side
+        times = [random.multinomial(count - 1, np.full(count, 1 / count), 2000) for count in won[0].shape]
+        gains = np.einsum("dh,hl,dl->d", times[0], won[0] - won[1], times[1], optimize=True)
+        draws += gains / (times[0].sum(1) * times[1].sum(1)) / folds
+    assert across_patients(patient_pairs(frame, "slice"), "a", "b").error == pytest.approx(draws.std(), rel=0.08)
 
 
 def test_runs_that_cannot_be_paired_are_refused() -> None:
@@ -150,20 +193,25 @@ def test_runs_that_cannot_be_paired_are_refused() -> None:
         patient_pairs(frame.iloc[1:], "slice")
     with pytest.raises(InputError, match="no arm 'c', expected some of b, a"):
         compare(patient_pairs(frame, "slice"), [("a", "c")])
+    folds = in_folds(3, 1)
+    with pytest.raises(InputError, match="other slices"):
+        patient_pairs(folds.drop(index=folds.index[-1]), "slice")
 
 
 def test_limits_by_hand() -> None:
     # t(0.975, 4) = 2.7764; logit(0.8) = 1.3863, error 0.05 / 0.16 = 0.3125.
-    assert difference_limits(0.1, 0.05, 4) == pytest.approx((0.1 - 0.13882, 0.1 + 0.13882), abs=1e-5)
+    assert difference_limits(0.1, Error(0.05, 4)) == pytest.approx((0.1 - 0.13882, 0.1 + 0.13882), abs=1e-5)
     low, high = (1 / (1 + np.exp(-(1.3863 + sign * 2.7764 * 0.3125))) for sign in (-1, 1))
-    assert auc_limits(0.8, 0.05, 4) == pytest.approx((low, high), abs=1e-4)
-    assert np.isnan(auc_limits(1.0, 0.0, 4)).all()
+    assert auc_limits(0.8, Error(0.05, 4)) == pytest.approx((low, high), abs=1e-4)
+    assert np.isnan(auc_limits(1.0, Error(0.1, 4))).all()
+    assert difference_limits(0.5, Error(0.1, 1)) == pytest.approx((0.5 - 1.27062, 1.0), abs=1e-5)  # no gain exceeds 1
+    assert np.isnan(difference_limits(0.1, Error())).all()
 
 
 def test_degrees_of_freedom_by_hand() -> None:
-    assert freedom(np.array([3.0, 1.0]), np.array([10, 5])) == pytest.approx(16 / (9 / 9 + 1 / 4))
-    assert freedom(np.array([2.0, 0.0]), np.array([10, 5])) == pytest.approx(9)
-    assert freedom(np.zeros(2), np.array([10, 5])) == 4
+    assert freedom(np.array([3.0, 1.0]), np.array([9, 4])) == pytest.approx(16 / (9 / 9 + 1 / 4))
+    assert freedom(np.array([2.0, 0.0]), np.array([9, 4])) == pytest.approx(9)
+    assert freedom(np.array([3.0, -1.0]), np.array([9, 4])) == pytest.approx(4)  # 3.2, but never below the fewest
 
 
 def adjusted_by_closure(p: list[float]) -> list[float]:
@@ -179,12 +227,34 @@ def test_holm_is_the_closure_of_bonferroni(p: list[float]) -> None:
     assert holm(np.array(p)) == pytest.approx(adjusted_by_closure(p))
 
 
-@pytest.mark.parametrize("degrees", [5, 20, 200])
+def test_holm_counts_only_what_was_tested() -> None:
+    assert holm(np.array([0.01, np.nan, 0.04])) == pytest.approx([0.02, np.nan, 0.04], nan_ok=True)
+
+
+def test_a_family_is_what_the_caller_shows_together() -> None:
+    table = pd.DataFrame({"unit": ["slice", "patient", "slice"], "p_patients": [0.01, 0.02, 0.03], "p_both": 0.5})
+    assert adjusted(table)["p_patients_holm"].tolist() == pytest.approx([0.03, 0.04, 0.04])
+    assert adjusted(table, ["unit"])["p_patients_holm"].tolist() == pytest.approx([0.02, 0.02, 0.03])
+    assert adjusted(table)["p_both_holm"].tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize("degrees", [1, 2, 9, 60])
 def test_the_detectable_difference_is_found_four_times_in_five(degrees: int) -> None:
-    """The exact power of a t-test is the noncentral t's."""
-    smallest = detectable(0.03, degrees)
-    assert nct.sf(t.ppf(0.975, degrees), degrees, smallest / 0.03) == pytest.approx(0.8, abs=0.015)
-    assert detectable(0.03, 1e9) == pytest.approx(0.03 * (1.959964 + 0.841621), rel=1e-5)
+    """By simulating the t-test itself."""
+    smallest, random = detectable(Error(0.01, degrees)), np.random.default_rng(degrees)
+    statistic = smallest / 0.01 + random.normal(size=200_000)
+    statistic /= np.sqrt(random.chisquare(degrees, 200_000) / degrees)
+    assert (np.abs(statistic) > t.ppf(0.975, degrees)).mean() == pytest.approx(0.8, abs=0.004)
+
+
+def test_the_detectable_difference_by_known_values() -> None:
+    # Cohen 1988, table 2.4.1, and any power calculator: 10 pairs find d = 0.9964 of their standard deviation.
+    assert detectable(Error(1 / 10 / np.sqrt(10), 9)) == pytest.approx(0.09964, abs=2e-4)
+    assert detectable(Error(0.03, 1e5)) == pytest.approx(0.03 * (1.959964 + 0.841621), rel=1e-4)
+    # One degree of freedom: found if |z + d| > 12.7062 |w|; about d > 12.7062 |w|, with P(|w| < 1.28155) = 0.8.
+    assert detectable(Error(0.01, 1)) == pytest.approx(0.01 * 12.7062 * 1.28155, rel=0.01)
+    assert np.isnan(detectable(Error(0.3, 1)))  # 4.9: no two AUCs differ so much
+    assert np.isnan(detectable(Error()))
 
 
 @pytest.mark.parametrize("unit", UNITS)
@@ -197,15 +267,17 @@ def test_table_of_comparisons(unit: str) -> None:
     b, a = ([aucs[arm, seed] for seed in range(3)] for arm in "ba")
     forward, backward, same = (table.iloc[number] for number in range(3))
     assert forward.auc_difference == pytest.approx(np.mean(b) - np.mean(a))
-    assert forward.p_seeds == pytest.approx(ttest_rel(b, a).pvalue)
     assert backward.auc_difference == pytest.approx(-forward.auc_difference)
     assert (backward.both_low, backward.p_patients) == pytest.approx((-forward.both_high, forward.p_patients))
-    assert table["p_patients_holm"].tolist() == pytest.approx(holm(table["p_patients"].to_numpy()).tolist())
-    assert (same.auc_difference, same.p_seeds, same.p_patients, same.both_low, same.both_high) == (0, 1, 1, 0, 0)
-    assert same.noninferior
+    assert table["p_patients_holm"].tolist() == pytest.approx(
+        holm(table["p_patients"].to_numpy()).tolist(), nan_ok=True
+    )
+    assert same.auc_difference == 0
+    assert same[["runs_low", "patients_low", "both_low", "p_patients", "p_both", "detectable"]].isna().all()
+    assert not {column for column in table if "seeds" in column}
     assert table["noninferior"].tolist() == (table["both_low"] > -MARGIN).tolist()
     for row in (forward, backward):
-        assert row.both_low < row.patients_low < row.auc_difference < row.patients_high < row.both_high
+        assert row.both_low <= row.patients_low < row.auc_difference < row.patients_high <= row.both_high
 
 
 def test_p_is_close_to_that_of_exchanging_the_arms_within_patients() -> None:
@@ -228,24 +300,101 @@ def test_p_is_close_to_that_of_exchanging_the_arms_within_patients() -> None:
     assert p == pytest.approx(permuted.pvalue, abs=0.03)
 
 
-def test_over_both_is_over_seeds_where_patients_are_all_alike() -> None:
-    """And no patient's drawing adds anything: then t over seeds is exact, and the bootstrap close to it."""
-    of_seed = np.array([[0.5] * 8, [0.6, 0.7, 0.65, 0.8, 0.72, 0.58, 0.77, 0.69]])
-    wins = np.broadcast_to(of_seed[:, :, None, None], (2, 8, 6, 4))
-    row = compare(Pairs(("a", "b"), wins, np.ones(6, int), np.ones(4, int)), [("b", "a")]).iloc[0]
-    assert row["patients_high"] - row["patients_low"] == pytest.approx(0)
-    assert row["both_high"] - row["both_low"] == pytest.approx(row["seeds_high"] - row["seeds_low"], rel=0.05)
+def test_across_both_by_hand() -> None:
+    """Two runs, whose patients do the same in both: the runs' variance is theirs alone, and is added."""
+    share = np.array([0.02, -0.02, 0.03, -0.03])
+    positive = np.array([True, True, False, False])
+    keys = np.array([["k0", "k1"]])
+    pairs = Pairs(("a",), keys, np.array([[0.6, 0.8]]), np.stack([[share, share]]), positive)
+    error = across_both(pairs, "a")
+    assert error.error == pytest.approx(np.sqrt(2 * 0.02**2 + 2 * 0.03**2 + 0.02 / 2))
+    parts = np.array([2 * 0.02**2, 2 * 0.03**2, 0.01])
+    assert error.freedom == pytest.approx(max(parts.sum() ** 2 / (parts**2).sum(), 1))
+
+
+def test_across_both_a_difference_counts_nothing_twice() -> None:
+    positive = np.array([True, True, False, False])
+    keys = np.array([["k0", "k1"], ["l0", "l1"]])
+    share = np.array([0.02, -0.02, 0.03, -0.03])
+    none = np.zeros((2, 4))
+    # The same patients do the same in both runs: all that the runs differ in is their own.
+    alike = Pairs(("a", "b"), keys, np.array([[0.6, 0.8], [0.5, 0.5]]), np.stack([[share, share], none]), positive)
+    own = 2 * 0.02**2 + 2 * 0.03**2
+    assert across_both(alike, "a", "b").error == pytest.approx(np.sqrt(own + 0.02 / 2))
+    # Other patients in each run, as in two folds: what these explain of the runs' variance is known, 0.0026 of 0.02.
+    other = np.stack([[share * [1, 0, 1, 0] * np.sqrt(2), share * [0, 1, 0, 1] * np.sqrt(2)], none])
+    folds = Pairs(("a", "b"), keys, np.array([[0.6, 0.8], [0.5, 0.5]]), other, positive)
+    known = 2 * (own - own / 2)
+    assert across_patients(folds, "a", "b").error == pytest.approx(np.sqrt(own / 2))
+    assert across_both(folds, "a", "b").error == pytest.approx(np.sqrt(own / 2 + (0.02 - known) / 2))
+    # Runs that differ by less than their patients explain add nothing.
+    level = Pairs(("a", "b"), keys, np.array([[0.7, 0.7001], [0.5, 0.5]]), other, positive)
+    assert across_both(level, "a", "b") == across_patients(level, "a", "b")
 
 
 def test_few_runs_or_patients_give_no_interval_rather_than_a_wrong_one() -> None:
     frame = predictions(2)
-    one_seed = compare(patient_pairs(frame[frame["seed"] == 0], "slice"), [("a", "b")]).iloc[0]
-    assert one_seed[["seeds_low", "both_low", "p_seeds"]].isna().all()
-    assert np.isfinite(one_seed["patients_low"])
-    assert not one_seed["noninferior"]
-    one_patient = intervals(patient_pairs(frame[frame["patient_id"] != "p3"], "slice"))
-    assert one_patient[["patients_low", "both_low"]].isna().to_numpy().all()
-    assert one_patient["auc_mean"].notna().all()
+    single = patient_pairs(frame[frame["seed"] == 0], "slice")
+    one_run = compare(single, [("a", "b")]).iloc[0]
+    assert one_run[["runs_low", "both_low", "p_both", "detectable"]].isna().all()
+    assert np.isfinite(one_run["patients_low"])
+    assert not one_run["noninferior"]
+    assert lacking(single, "a", "b") == "one distinct run of a"
+    one_patient = patient_pairs(frame[frame["patient_id"] != "p3"], "slice")
+    assert intervals(one_patient)[["patients_low", "both_low"]].isna().to_numpy().all()
+    assert intervals(one_patient)["auc_mean"].notna().all()
+    assert lacking(one_patient, "a") == "one patient of a class"
+    assert lacking(patient_pairs(frame, "slice"), "a", "b") == ""
+
+
+def assert_nothing_told(pairs: Pairs, reason: str) -> None:
+    row, of_arm = compare(pairs, [("a", "b")]).iloc[0], intervals(pairs).iloc[0]
+    assert row[["both_low", "both_high", "p_both", "detectable"]].isna().all()
+    assert of_arm[["both_low", "both_high"]].isna().all()
+    assert lacking(pairs, "a", "b").startswith(reason)
+
+
+def test_identical_runs_are_one_run() -> None:
+    frame = predictions(3, (2,) * 12, high=7)
+    first = frame[frame["seed"] == 0]
+    copies = pd.concat(first.assign(seed=seed) for seed in range(3))
+    assert_nothing_told(patient_pairs(copies, "slice"), "one distinct run")
+    assert_nothing_told(patient_pairs(frame.assign(key="the same " + frame["arm"]), "slice"), "one distinct run")
+    assert intervals(patient_pairs(copies, "slice"))["n_runs"].tolist() == [1, 1]
+    # One arm that is always the same run: how far another of its runs would move is not known.
+    held = pd.concat([copies[copies["arm"] == "b"], frame[frame["arm"] == "a"]])
+    difference = compare(patient_pairs(held, "slice"), [("a", "b")]).iloc[0]
+    assert difference[["runs_low", "both_low", "p_both"]].isna().all()
+    assert lacking(patient_pairs(held, "slice"), "a", "b") == "one distinct run of b"
+
+
+def test_constant_predictions_are_no_certainty() -> None:
+    frame = predictions(3, (2,) * 12, high=7)
+    constant = frame.assign(score=0.5 + 0.01 * frame["seed"])
+    assert_nothing_told(patient_pairs(constant, "slice"), "no estimated variance across patients")
+    assert intervals(patient_pairs(constant, "slice"))["auc_mean"].tolist() == [0.5, 0.5]
+    perfect = frame.assign(score=frame["label"] + 0.01 * frame["seed"])
+    assert_nothing_told(patient_pairs(perfect, "slice"), "no estimated variance across patients")
+
+
+def test_two_patients_without_spread_are_no_certainty() -> None:
+    """Both LGG patients are beaten by the same HGG slices in either arm: their part of the variance comes out as 0."""
+    random = np.random.default_rng(0)
+    label = np.repeat([1, 0], [10, 2])
+    frame = pd.concat(
+        pd.DataFrame(
+            {
+                "arm": arm,
+                "seed": seed,
+                "patient_id": range(12),
+                "label": label,
+                "score": np.where(label == 1, random.normal(size=12), 0.0),
+            }
+        )
+        for arm in "ab"
+        for seed in range(3)
+    )
+    assert_nothing_told(patient_pairs(frame, "slice"), "no estimated variance across patients")
 
 
 def test_a_whole_table_takes_less_than_ten_seconds() -> None:
@@ -290,26 +439,18 @@ def test_coverage_on_clustered_data() -> None:
     # Between two slices of different patients: variances 1 and 2 * 0.25 each, twice.
     truth = norm.cdf(np.array(gains) / np.sqrt(2 * 1.5))
     held: dict[str, list[bool]] = {}
-    for number in range(500):
+    for _ in range(500):
         frame = clustered(random, gains)
         pairs = patient_pairs(frame, "slice")
-        first, gain = intervals(pairs, number).iloc[0], compare(pairs, [("b", "a")], number).iloc[0]
-        error, degrees = parts_of(pairs, pairs.wins[0])
-        gain_error, gain_degrees = parts_of(pairs, pairs.wins[1] - pairs.wins[0])
         slices = patient_pairs(frame.assign(patient_id=np.tile(np.arange(len(frame) // 2), 2)), "slice")
-        naive, _ = parts_of(slices, slices.wins[0])
-        naive_gain, _ = parts_of(slices, slices.wins[1] - slices.wins[0])
-        difference = gain.auc_difference
-        ends = {
-            "AUC, bootstrap": (first.patients_low, first.patients_high, truth[0]),
-            "AUC, Obuchowski": (*auc_limits(first.auc_mean, error, degrees), truth[0]),
-            "AUC, independent slices": (*auc_limits(first.auc_mean, naive, np.inf), truth[0]),
-            "difference, bootstrap": (gain.patients_low, gain.patients_high, truth[1] - truth[0]),
-            "difference, Obuchowski": (*difference_limits(difference, gain_error, gain_degrees), truth[1] - truth[0]),
-            "difference, independent slices": (*difference_limits(difference, naive_gain, np.inf), truth[1] - truth[0]),
-        }
-        for name, end in ends.items():
-            held.setdefault(name, []).append(covers(*end))
+        for name, of in (("patients", pairs), ("independent slices", slices)):
+            first, gain = intervals(of).iloc[0], compare(of, [("b", "a")]).iloc[0]
+            ends = {
+                f"AUC, {name}": (first.patients_low, first.patients_high, truth[0]),
+                f"difference, {name}": (gain.patients_low, gain.patients_high, truth[1] - truth[0]),
+            }
+            for kind, end in ends.items():
+                held.setdefault(kind, []).append(covers(*end))
     coverage = {name: float(np.mean(values)) for name, values in held.items()}
     print(coverage)
     for name, value in coverage.items():
@@ -319,37 +460,106 @@ def test_coverage_on_clustered_data() -> None:
             assert 0.93 <= value <= 0.97, coverage
 
 
-def parts_of(pairs: Pairs, wins: Any) -> tuple[float, float]:
-    """Standard error and degrees of freedom of an arm or a difference."""
-    _, parts = pairs.estimate(wins)
-    return float(np.sqrt(parts.sum())), freedom(parts, pairs.counts)
+class Learner:
+    """A cohort that is learned from: patients in a few dimensions, of which one tells the class.
+
+    A run learns the difference of the classes' means from the slices that it draws from its training patients, with a
+    disturbance of its own, as a seed has one. Its true AUC is known by formula.
+    """
+
+    def __init__(self, random: np.random.Generator, dimensions: int = 8, disturbance: float = 0.5) -> None:
+        self.random, self.dimensions, self.disturbance = random, dimensions, disturbance
+        self.told = 1.2 * np.eye(dimensions)[0]
+        self.slices = [
+            random.normal(size=(count, 1, dimensions)) + random.normal(size=(count, 3, dimensions)) + high * self.told
+            for high, count in ((1, 259), (0, 76))
+        ]
+
+    def study(self, folds: int, cycles: int) -> tuple[Pairs, np.ndarray[Any, Any]]:
+        """Return the pairs of two arms that are as good as each other, and each run's true AUC [arms, runs]."""
+        counts = [len(of_class) for of_class in self.slices]
+        aucs, shares = np.empty((2, folds * cycles)), np.zeros((2, folds * cycles, sum(counts)))
+        truth = np.empty_like(aucs)
+        for run in range(folds * cycles):
+            if run % folds == 0:
+                dealt = [self.random.permutation(count) % folds for count in counts]
+            tested = [np.flatnonzero(part == run % folds) for part in dealt]
+            training = [~np.isin(part, (run % folds, (run + 1) % folds)) for part in dealt]
+            for arm in range(2):
+                means = []
+                for of_class, part in zip(self.slices, training, strict=True):
+                    pool = of_class[part].reshape(-1, self.dimensions)
+                    means.append(pool[self.random.random(len(pool)) < 0.3].mean(0))
+                noise = self.random.normal(size=self.dimensions) / np.sqrt(self.dimensions)
+                weights = means[0] - means[1] + self.disturbance * noise
+                scores = [of_class[part] @ weights for of_class, part in zip(self.slices, tested, strict=True)]
+                patients = np.concatenate([tested[0], counts[0] + tested[1]])
+                aucs[arm, run], shares[arm, run] = run_shares(
+                    np.concatenate([of_class.ravel() for of_class in scores]),
+                    np.repeat([True, False], [of_class.size for of_class in scores]),
+                    np.repeat(patients, 3),
+                    sum(counts),
+                )
+                truth[arm, run] = norm.cdf(weights @ self.told / np.sqrt(4 * weights @ weights))
+        keys = np.arange(2 * folds * cycles).reshape(2, -1).astype(str)
+        return Pairs(("a", "b"), keys, aucs, shares, np.repeat([True, False], counts), folds), truth
+
+
+def coverages(folds: int, cycles: int, samples: int, **learner: Any) -> dict[str, float]:
+    """Return how often each interval holds its truth: of these networks (patients), or of any (runs, both)."""
+    random = np.random.default_rng(100 * folds + cycles)
+    studies = [Learner(random, **learner).study(folds, cycles) for _ in range(samples)]
+    expected = float(np.mean([truth.mean() for _, truth in studies]))
+    held: dict[str, list[bool]] = {}
+    for pairs, truth in studies:
+        of_arm, gain = intervals(pairs).iloc[0], compare(pairs, [("a", "b")]).iloc[0]
+        for over in ("runs", "patients", "both"):
+            these = over == "patients"
+            aucs = truth.mean(1) if these else np.array([expected, expected])
+            for name, row, true in (("AUC", of_arm, aucs[0]), ("difference", gain, aucs[0] - aucs[1])):
+                held.setdefault(f"{name}, {over}", []).append(covers(row[f"{over}_low"], row[f"{over}_high"], true))
+    return {name: float(np.mean(values)) for name, values in held.items()}
 
 
 @pytest.mark.slow
-def test_coverage_where_seeds_and_patients_vary() -> None:
-    """Of the AUC that another seed would have on other patients, only the crossed interval is one."""
-    random, seeds, spread = np.random.default_rng(21), 10, 0.4
-    # Between two patients: variances 1 (patient) and 0.25 (patient and seed) each, twice; and the seed's gain.
+@pytest.mark.parametrize("cycles", [1, 2])
+def test_coverage_with_folds(cycles: int) -> None:
+    """Of a learner that is trained on overlapping parts of one cohort, dealt in five folds.
+
+    Across runs, Nadeau and Bengio's correction supposes more in common than the difference of two arms has: it is
+    wide there, and the limits of the difference that count are those across both.
+    """
+    coverage = coverages(5, cycles, 600)
+    print(coverage)
+    assert coverage["AUC, runs"] >= 0.93, coverage
+    assert coverage["difference, runs"] >= 0.95, coverage
+    for name in ("AUC, patients", "difference, patients", "AUC, both", "difference, both"):
+        assert 0.93 <= coverage[name] <= 0.97, coverage
+
+
+@pytest.mark.slow
+def test_coverage_where_runs_and_patients_vary() -> None:
+    """Of the AUC that another run would have on other patients, only the crossed interval is one."""
+    random, runs, spread = np.random.default_rng(21), 10, 0.4
+    # Between two patients: variances 1 (patient) and 0.25 (patient and run) each, twice; and the run's gain.
     truth = norm.cdf(1.4 / np.sqrt(2 * 1.25 + spread**2))
-    held: dict[str, list[bool]] = {"seeds": [], "patients": [], "both": []}
-    gained: dict[str, list[bool]] = {"seeds": [], "patients": [], "both": []}
-    for number in range(400):
-        gain = 1.4 + spread * random.normal(size=(2, seeds, 1))
-        high, low = (
-            random.normal(size=(1, 1, count)) + 0.5 * random.normal(size=(2, seeds, count)) for count in (HGG, LGG)
-        )
-        wins = (np.sign((high + gain)[..., None] - low[:, :, None]) + 1) / 2
-        pairs = Pairs(("a", "b"), wins, np.ones(HGG, int), np.ones(LGG, int))
-        for table, into, true in (
-            (intervals(pairs, number), held, truth),
-            (compare(pairs, [("a", "b")], number), gained, 0),
-        ):
+    held: dict[str, list[bool]] = {"runs": [], "patients": [], "both": []}
+    gained: dict[str, list[bool]] = {"runs": [], "patients": [], "both": []}
+    positive = np.repeat([True, False], [HGG, LGG])
+    for _ in range(500):
+        gain = 1.4 + spread * random.normal(size=(2, runs, 1))
+        noise = random.normal(size=(1, 1, HGG + LGG)) + 0.5 * random.normal(size=(2, runs, HGG + LGG))
+        scores = noise + gain * positive
+        found = [[run_shares(run, positive, np.arange(HGG + LGG), HGG + LGG) for run in arm] for arm in scores]
+        aucs, shares = (np.array([[run[part] for run in arm] for arm in found]) for part in (0, 1))
+        pairs = Pairs(("a", "b"), np.arange(2 * runs).reshape(2, -1).astype(str), aucs, shares, positive)
+        for table, into, true in ((intervals(pairs), held, truth), (compare(pairs, [("a", "b")]), gained, 0)):
             row = table.iloc[0]
             for over, values in into.items():
                 values.append(covers(row[f"{over}_low"], row[f"{over}_high"], true))
     coverage, gains = ({over: float(np.mean(values)) for over, values in each.items()} for each in (held, gained))
     print(coverage, gains)
-    assert coverage["seeds"] < 0.8
+    assert coverage["runs"] < 0.8
     assert gains["patients"] < 0.85
-    assert 0.93 <= coverage["both"] <= 0.98
-    assert 0.93 <= gains["both"] <= 0.99
+    assert 0.93 <= coverage["both"] <= 0.97
+    assert 0.93 <= gains["both"] <= 0.97

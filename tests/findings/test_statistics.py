@@ -87,6 +87,21 @@ def test_interval_over_redrawn_splits_covers() -> None:
     assert corrected == pytest.approx(0.93, abs=0.04)
 
 
+@pytest.mark.parametrize("cycles", [1, 2])
+def test_interval_over_folds_covers_under_its_own_assumption(cycles: int) -> None:
+    """Nadeau and Bengio's: any two runs correlate by test / (test + training), a quarter for five folds."""
+    random, runs = np.random.default_rng(cycles), 5 * cycles
+    common = np.sqrt(0.25) * random.normal(size=(4000, 1))
+    samples = 0.8 + 0.05 * (common + np.sqrt(0.75) * random.normal(size=(4000, runs)))
+    held = [
+        [low <= 0.8 <= high for _, low, high in (mean_interval(of, redrawn) for redrawn in (0.0, 1 / 3))]
+        for of in samples
+    ]
+    plain, corrected = np.mean(held, axis=0)
+    assert plain < 0.88
+    assert 0.94 <= corrected <= 0.96
+
+
 def test_calibration_error_by_hand() -> None:
     # Fifteen bins of two: in the first, P(HGG) is 0.1 and half are HGG; in all others P(HGG) and label agree.
     score = np.concatenate([[0.1, 0.1], np.repeat(np.linspace(0.9, 0.99, 14), 2)])
@@ -179,12 +194,12 @@ def test_optimism_is_what_choosing_adds() -> None:
 
 def runs() -> pd.DataFrame:
     rows = [
-        (arm, seed, cohort, "slice", 0.7 + 0.1 * (arm == "b") + 0.01 * seed)
+        (arm, seed, part, "slice", 0.7 + 0.1 * (arm == "b") + 0.01 * seed)
         for arm in ("b", "a")
         for seed in (0, 1, 2)
-        for cohort in ("validation", "test")
+        for part in ("validation", "test")
     ]
-    return pd.DataFrame(rows, columns=["arm", "seed", "cohort", "unit", "auc"])
+    return pd.DataFrame(rows, columns=["arm", "seed", "part", "unit", "auc"])
 
 
 def test_summary() -> None:
@@ -197,5 +212,27 @@ def test_summary() -> None:
 def test_difference_is_paired_by_seed() -> None:
     gain = difference(runs(), "b", "a")
     assert gain["auc_difference"].tolist() == pytest.approx([0.1, 0.1])
-    # The seeds' differences are all 0.1: paired, nothing varies.
-    assert gain["ci_low"].tolist() == pytest.approx([0.1, 0.1])
+    # The seeds' differences are all 0.1: paired, nothing varies, and how much others would is not known.
+    assert gain["ci_low"].isna().all()
+    random = runs().assign(auc=lambda rows: rows["auc"] + np.where(rows["arm"] == "b", 0.02 * rows["seed"], 0))
+    # Differences 0.1, 0.12 and 0.14: 0.12 -+ 4.30265 * 0.02 / sqrt(3).
+    assert difference(random, "b", "a")["ci_low"].tolist() == pytest.approx([0.12 - 4.30265 * 0.02 / np.sqrt(3)] * 2)
+
+
+def test_identical_runs_are_one_run() -> None:
+    rows = pd.DataFrame(
+        {"arm": "a", "seed": [0, 1, 2], "part": "test", "unit": "slice", "auc": [0.8, 0.8, 0.9], "key": ["k", "k", "l"]}
+    )
+    (of_two,) = summarise(rows).itertuples()
+    assert (of_two.n_runs, of_two.auc_mean) == (2, pytest.approx(0.85))
+    assert (of_two.ci_low, of_two.ci_high) == pytest.approx((0.85 - 12.7062 * 0.05, 1.0), abs=1e-5)  # no AUC exceeds 1
+    (same,) = summarise(rows.assign(key="k", auc=0.8)).itertuples()
+    assert same.n_runs == 1
+    assert np.isnan(same.ci_low)
+    gain = difference(pd.concat([rows, rows.assign(arm="b", auc=0.7, key="m")]), "a", "b").iloc[0]
+    assert (gain["n_runs"], gain["auc_difference"]) == (2, pytest.approx(0.15))
+
+
+def test_values_that_do_not_vary_are_no_certainty() -> None:
+    for values in ([0.7, 0.7, 0.7], [0.1 + 0.2, 0.3, 0.3]):
+        assert np.isnan(mean_interval(np.array(values))[1:]).all()

@@ -1,0 +1,193 @@
+"""The rules by which a number or a claim of the paper is judged, written before there was anything to judge.
+
+A verdict follows from the 95 % confidence interval across runs and patients. By the runs alone, which all see the same
+patients, a gain of nothing is found too often: `operating` measures how often, for these very functions.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import t
+
+from brats_al_utils.findings.comparison import holm
+from brats_al_utils.findings.statistics import CONFIDENCE, NEGLIGIBLE
+
+REPRODUCED, NOT_REPRODUCED, CANNOT_TELL = "reproduced", "not reproduced", "cannot tell"
+HERE = {REPRODUCED: "holds here", NOT_REPRODUCED: "does not hold here", CANNOT_TELL: "cannot tell here"}
+"""What a verdict on a claim is called on another cohort than the paper's."""
+
+NOT_APPLICABLE = "not applicable on a synthetic cohort"
+VERDICTS = (REPRODUCED, NOT_REPRODUCED, CANNOT_TELL, *HERE.values(), NOT_APPLICABLE)
+
+EQUIVALENCE = 3.0
+"""Percentage points within which two AUCs, or two gains, are taken for equal; fixed before any run."""
+
+ROUNDING = 0.01
+"""pp: how far a printed gain may lie from the difference of two AUCs, all three printed to 0.01."""
+
+CASES = "cannot tell otherwise, nor on any departure from the paper's protocol"
+NUMBER_RULE = (
+    f"Reproduced if our 95 % interval across runs and patients lies wholly within {EQUIVALENCE:g} pp of the printed "
+    f"AUC; not reproduced if it lies wholly beyond; {CASES}; {NOT_APPLICABLE}."
+)
+GAIN_RULE = (
+    "Reproduced if our 95 % interval of the difference (pp, paired, across runs and patients) lies wholly on the "
+    f"paper's side of 0 and wholly within {EQUIVALENCE:g} pp of the paper's gain (by its tables; Figure 3: its text); "
+    f"not reproduced if it lies wholly on the other side of 0, or wholly beyond {EQUIVALENCE:g} pp from that gain; "
+    f"{CASES}. On another cohort only the side counts."
+)
+SIGN_RULE = (
+    "No size is printed. Reproduced if our 95 % interval of the difference (pp, paired, across runs and patients) lies "
+    f"wholly above 0; not reproduced if it lies wholly below; {CASES}."
+)
+SIMILAR_RULE = (
+    "Reproduced if our 95 % interval of the difference (pp, paired, across runs and patients) lies wholly within "
+    f"{EQUIVALENCE:g} pp of 0; not reproduced if it lies wholly beyond; {CASES}."
+)
+CURVE_RULE = (
+    "Ours is the share of the budgets at which the first is higher. Reproduced if at every budget our 95 % interval of "
+    "the difference (paired, across runs and patients) lies above 0; not reproduced if at any budget the difference is "
+    f"below 0 with a Holm-adjusted p below 5 % over all budgets; {CASES}, nor from fewer than two budgets."
+)
+BIGGEST_RULE = (
+    "Ours is the number of the five inner jumps that are larger than the smaller of the two at the ends. Reproduced if "
+    "the 95 % intervals (pp, across runs and patients) of both falls at the ends lie above that of every inner jump's "
+    f"size; not reproduced if an inner jump's lies above that of a fall at the ends; {CASES}."
+)
+SPREAD_RULE = (
+    "Ours is the standard deviation across runs of random sampling's test AUC over that of the proposed method, at "
+    "30 %. Reproduced if its 95 % interval (Pitman and Morgan, paired by seed; the patients are the same in all runs) "
+    f"lies wholly above 1; not reproduced if wholly below; {CASES}."
+)
+RANGE_RULE = (
+    "Reproduced if the share of the training slices that we left unlabelled (%, mean over runs) lies in the printed "
+    "range, else not reproduced; on any cohort, as it counts labels. True of any two samples of 30 % of the slices, "
+    "whose union is 30 to 60 %: it says nothing of the method."
+)
+AVERAGE_RULE = (
+    f"Reproduced if our 95 % interval across runs of the share left unlabelled (%) lies wholly within {EQUIVALENCE:g} "
+    "pp of the printed average, not reproduced if wholly beyond, else cannot tell; on any cohort, as it counts labels."
+)
+ARITHMETIC_RULE = f"Reproduced if the paper's other numbers give it to {ROUNDING}, else not reproduced; on any cohort."
+COUNT_RULE = (
+    "Reproduced if the counts are 10 % to 80 % of BraTS 2019's training slices, else not reproduced; on any cohort "
+    "(ours is the share of the eight printed counts on which the proposed method was trained)."
+)
+UNTESTED_RULE = "Cannot tell: no notebook has the runs that this claim needs, and the paper prints none."
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number of ours and what is known of it; NaN, or nothing, where there is none.
+
+    Attributes
+    ----------
+    mean : float
+        Of an AUC as a share, of a gain in pp.
+    low, high : float
+        95 % limits across runs and patients; verdicts rest on them.
+    p : float
+        Of a gain of 0, across runs and patients.
+    detectable : float
+        The smallest gain (pp) that a test across both would find with a probability of 80 %.
+    runs, patients : tuple of float
+        95 % limits across runs, and across patients.
+    lacking : str
+        Why there are no limits across both.
+    """
+
+    mean: float = float("nan")
+    low: float = float("nan")
+    high: float = float("nan")
+    p: float = float("nan")
+    detectable: float = float("nan")
+    runs: tuple[float, float] = (float("nan"), float("nan"))
+    patients: tuple[float, float] = (float("nan"), float("nan"))
+    lacking: str = ""
+
+    def within(self, low: float, high: float) -> bool:
+        """Whether the whole interval lies between two values; never without an interval."""
+        return low <= self.low and self.high <= high
+
+    def beyond(self, low: float, high: float) -> bool:
+        """Whether the whole interval lies below the lower or above the higher of two values."""
+        return self.high < low or self.low > high
+
+
+def verdict(agrees: bool, disagrees: bool) -> str:
+    """Return the verdict of two tests of which at most one is passed."""
+    return REPRODUCED if agrees else NOT_REPRODUCED if disagrees else CANNOT_TELL
+
+
+def number_verdict(ours: Estimate, printed: float, margin: float = EQUIVALENCE / 100) -> str:
+    """Return the verdict on a printed number: `NUMBER_RULE`; with a margin in percent, `AVERAGE_RULE`."""
+    ends = printed - margin, printed + margin
+    return verdict(ours.within(*ends), ours.beyond(*ends))
+
+
+def sign_verdict(ours: Estimate, paper: float = 1.0) -> str:
+    """Return the verdict on the side of 0 on which a gain, or a loss, lies: `SIGN_RULE`."""
+    above, below = ours.low > 0, ours.high < 0
+    return verdict(above, below) if paper > 0 else verdict(below, above)
+
+
+def gain_verdict(ours: Estimate, paper: float) -> str:
+    """Return the verdict on a gain of one arm over another, or a loss, by its side and its size: `GAIN_RULE`."""
+    side, size = sign_verdict(ours, paper), number_verdict(ours, paper, EQUIVALENCE)
+    return verdict(side == size == REPRODUCED, NOT_REPRODUCED in (side, size))
+
+
+def similar_verdict(ours: Estimate) -> str:
+    """Return the verdict on "similar": `SIMILAR_RULE`."""
+    return number_verdict(ours, 0.0, EQUIVALENCE)
+
+
+def curve_verdict(curves: Sequence[Sequence[Estimate]]) -> str:
+    """Return the verdict on "at every sample size", from each data set's gains by budget: `CURVE_RULE`."""
+    gains = [gain for curve in curves for gain in curve]
+    adjusted = holm(np.array([gain.p for gain in gains]))
+    worse = [gain.mean < 0 and p < 1 - CONFIDENCE for gain, p in zip(gains, adjusted, strict=True)]
+    return verdict(min(map(len, curves)) > 1 and all(gain.low > 0 for gain in gains), any(worse))
+
+
+def biggest_verdict(ends: Sequence[Estimate], inner: Sequence[Estimate]) -> str:
+    """Return the verdict on "the biggest jumps": falls at the ends against jumps between: `BIGGEST_RULE`."""
+    sizes = [Estimate(abs(jump.mean), max(jump.low, -jump.high, 0.0), max(jump.high, -jump.low)) for jump in inner]
+    return verdict(
+        all(end.low > size.high for end in ends for size in sizes),
+        any(end.high < size.low for end in ends for size in sizes),
+    )
+
+
+def spread_ratio(one: Sequence[float], other: Sequence[float]) -> Estimate:
+    """Return the ratio of two standard deviations of values that belong together in pairs, with 95 % limits.
+
+    Pitman 1939 and Morgan 1939 (Biometrika 31:9 and 31:13), exact for normal values. NaN limits for fewer than three
+    pairs, or where one or the other does not vary.
+    """
+    n = len(one)
+    if n < 3 or min(np.std(one), np.std(other)) < NEGLIGIBLE:
+        return Estimate(lacking="fewer than three distinct runs, or none that vary")
+    ratio = np.var(one) / np.var(other)
+    free = 1 - np.corrcoef(one, other)[0, 1] ** 2
+    factor = 1 + 2 * free * t.ppf((1 + CONFIDENCE) / 2, n - 2) ** 2 / (n - 2)
+    half = np.sqrt(factor**2 - 1)
+    low, high = float(np.sqrt(ratio * (factor - half))), float(np.sqrt(ratio * (factor + half)))
+    return Estimate(float(np.sqrt(ratio)), low, high, runs=(low, high))
+
+
+def spread_verdict(ours: Estimate) -> str:
+    """Return the verdict on a ratio of spreads: `SPREAD_RULE`."""
+    return verdict(ours.low > 1, ours.high < 1)
+
+
+def range_verdict(ours: Estimate, low: float, high: float) -> str:
+    """Return the verdict on a printed range: `RANGE_RULE`."""
+    return verdict(low <= ours.mean <= high, ours.mean < low or ours.mean > high)
+
+
+def arithmetic_verdict(printed: Sequence[float], recomputed: Sequence[float]) -> str:
+    """Return whether the paper's numbers follow from its others: `ARITHMETIC_RULE`, `COUNT_RULE`."""
+    agree = np.allclose(printed, recomputed, rtol=0, atol=ROUNDING + 1e-9)
+    return REPRODUCED if agree else NOT_REPRODUCED

@@ -1,0 +1,73 @@
+"""Every departure from the paper's protocol is named, and what the paper leaves open is none."""
+
+from typing import Any
+
+import pytest
+
+from brats_al_utils.findings.departures import STATED, Departures, departures
+from brats_al_utils.findings.paper import PATIENTS
+from brats_al_utils.study.profile import PROFILES
+
+PAPER = PROFILES["paper"]
+
+
+def of(**settings: Any) -> Departures:
+    return departures(PAPER.with_settings(settings), "2019", PATIENTS, synthetic=False)
+
+
+def test_the_papers_profile_on_its_cohort_departs_in_nothing() -> None:
+    assert of() == Departures()
+    assert of().of() == ()
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ({"network": "resnet18"}, "network: resnet18, the paper's alexnet"),
+        ({"start": "imagenet-trunk"}, "initialisation: imagenet-trunk, the paper's imagenet"),
+        ({"freeze": True}, "frozen convolutional layers: yes, the paper's no"),
+        ({"epochs": 1}, "epochs: 1, the paper's 30"),
+        ({"image_size": 96}, "image size: 96, the paper's 224"),
+        ({"per_patient": 6}, "slices a patient: 6, the paper's 20"),
+        ({"channels": "t1,t1ce,flair"}, "channels: t1, t1ce, flair, the paper's t1, t1ce, t2"),
+        ({"labelled_share": 0.2}, "share labelled at first: 0.2, the paper's 0.3"),
+    ],
+)
+def test_a_departure_is_named(settings: dict[str, Any], text: str) -> None:
+    assert of(**settings).of() == (text,)
+
+
+def test_what_the_paper_leaves_open_is_no_departure() -> None:
+    assert of(seed=3, split_seed=1, pairs="aift", aggregate="mean", n_runs=3, intensity="zscore").of() == ()
+
+
+def test_all_of_the_demos_departures() -> None:
+    found = departures(PROFILES["demo"], "unknown", {"HGG": 31, "LGG": 9}, synthetic=True)
+    assert found.synthetic
+    assert found.cohort == "cohort: synthetic, 31 HGG + 9 LGG patients"
+    assert set(found.settings) == {"per_patient", "image_size", "start", "epochs", "scratch_epochs"}
+    assert set(found.settings) <= set(STATED)
+    assert len(found.of()) == 6
+    # A network from random initialisation has neither the pretrained one's start nor its epochs.
+    assert [text.split(":")[0] for text in found.of(scratch=True)] == [
+        "cohort",
+        "epochs from random initialisation",
+        "image size",
+        "slices a patient",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("release", "patients", "text"),
+    [
+        ("2018", PATIENTS, "cohort: BraTS 2018, 259 HGG + 76 LGG patients"),
+        ("unknown", {"HGG": 7, "LGG": 3}, "cohort: of an unknown release, 7 HGG + 3 LGG patients"),
+        (
+            "2019",
+            {"HGG": 258, "LGG": 76},
+            "cohort: 258 HGG + 76 LGG patients of BraTS 2019, the paper's 259 HGG + 76 LGG",
+        ),
+    ],
+)
+def test_other_patients(release: str, patients: dict[str, int], text: str) -> None:
+    assert departures(PAPER, release, patients, synthetic=False).of() == (text,)

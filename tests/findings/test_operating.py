@@ -1,0 +1,50 @@
+"""The operating characteristics: what is simulated, and that the page in docs is what the rules give."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import binom
+
+from brats_al_utils.findings.operating import BASELINE, CELLS, PROPOSED, STUDIES, characteristics, markdown, study
+from brats_al_utils.findings.verdicts import CANNOT_TELL, NOT_REPRODUCED, REPRODUCED
+
+DOCS = Path(__file__).parents[2] / "docs"
+RATES = [REPRODUCED, NOT_REPRODUCED, CANNOT_TELL]
+
+
+def test_the_page_in_docs_is_that_of_the_rules() -> None:
+    """Fewer studies, from another seed: each rate lies where chance puts it, and the page is the table's."""
+    committed = pd.read_csv(DOCS / "operating_characteristics.csv")
+    assert (DOCS / "operating_characteristics.md").read_text() == markdown(committed)
+    assert committed["studies"].tolist() == [STUDIES] * len(committed)
+    again = characteristics(studies=12, seed=1)
+    place = ["truth", "quantity"]
+    assert again[place].equals(committed[place])
+    assert committed[RATES].sum(axis=1).to_numpy() == pytest.approx(1)
+    # Against the committed rate with its own error: the count that one of 10,000 tables would exceed in a cell.
+    rate = np.clip(committed[RATES].to_numpy() + 3 * np.sqrt(0.25 / STUDIES), 0, 1)
+    assert (12 * again[RATES].to_numpy() <= binom.ppf(1 - 1e-6, 12, rate)).all()
+
+
+@pytest.mark.parametrize("truth", CELLS)
+def test_what_is_simulated(truth: str) -> None:
+    """The mean AUCs are the true ones; on the paper's split every study has them, on another they vary by 5 pp."""
+    random = np.random.default_rng(0)
+    aucs = np.array([study(random, *CELLS[truth]).aucs.mean(1) for _ in range(20)])
+    proposed, papers_split, folds = CELLS[truth]
+    assert proposed in (BASELINE, PROPOSED)
+    spread = aucs.std(0, ddof=1)
+    assert ((spread < 0.015) if papers_split else (spread > 0.015)).all()
+    assert aucs.mean(0) == pytest.approx([proposed, BASELINE], abs=5 * spread.max() / np.sqrt(20))
+    if folds == 1 and not papers_split:
+        assert spread == pytest.approx([0.05, 0.05], abs=0.025)
+
+
+def test_every_patient_is_tested_once_a_cycle() -> None:
+    pairs = study(np.random.default_rng(0), *CELLS["no gain, all patients in folds"])
+    tested = (pairs.shares[0] != 0).astype(int)
+    assert (tested[:5].sum(0) == 1).all()
+    assert (tested[5:].sum(0) == 1).all()
+    assert not np.array_equal(tested[:5], tested[5:])  # dealt anew

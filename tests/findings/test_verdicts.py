@@ -1,0 +1,148 @@
+"""The rules of the verdicts, case by case."""
+
+import numpy as np
+import pytest
+
+from brats_al_utils.findings.verdicts import (
+    CANNOT_TELL,
+    EQUIVALENCE,
+    NOT_REPRODUCED,
+    REPRODUCED,
+    Estimate,
+    arithmetic_verdict,
+    biggest_verdict,
+    curve_verdict,
+    gain_verdict,
+    number_verdict,
+    range_verdict,
+    sign_verdict,
+    similar_verdict,
+    spread_ratio,
+    spread_verdict,
+)
+
+POINT = Estimate(0.83)
+"""Without an interval: a single run, or no variance."""
+
+
+def test_the_margin_is_that_of_the_protocol() -> None:
+    assert EQUIVALENCE == 3
+
+
+@pytest.mark.parametrize(
+    ("ours", "verdict"),
+    [
+        (Estimate(0.82, 0.801, 0.859), REPRODUCED),  # wholly within 0.80 to 0.86
+        (Estimate(0.84, 0.835, 0.845), REPRODUCED),  # without holding 0.83
+        (Estimate(0.82, 0.799, 0.84), CANNOT_TELL),
+        (Estimate(0.83, 0.70, 0.92), CANNOT_TELL),  # it hits, and could be anything
+        (Estimate(0.79, 0.78, 0.799), NOT_REPRODUCED),
+        (Estimate(0.87, 0.861, 0.88), NOT_REPRODUCED),
+        (POINT, CANNOT_TELL),
+        (Estimate(), CANNOT_TELL),
+    ],
+)
+def test_number(ours: Estimate, verdict: str) -> None:
+    assert number_verdict(ours, 0.83) == verdict
+
+
+@pytest.mark.parametrize(
+    ("ours", "verdict"),
+    [
+        (Estimate(4, 2.1, 6.9), REPRODUCED),  # above 0, and within 2 to 8
+        (Estimate(4, 1.9, 6), CANNOT_TELL),  # perhaps too small
+        (Estimate(5, 3, 8.1), CANNOT_TELL),  # perhaps too large
+        (Estimate(0.5, -1, 1.9), NOT_REPRODUCED),  # its side is open, but it is too small
+        (Estimate(9, 8.1, 10), NOT_REPRODUCED),  # its side is the paper's, but it is too large
+        (Estimate(-1, -2, -0.1), NOT_REPRODUCED),
+        (Estimate(3, -1, 7), CANNOT_TELL),
+        (Estimate(5), CANNOT_TELL),
+        (Estimate(), CANNOT_TELL),
+    ],
+)
+def test_gain_and_loss(ours: Estimate, verdict: str) -> None:
+    assert gain_verdict(ours, 5) == verdict
+    assert gain_verdict(Estimate(-ours.mean, -ours.high, -ours.low), -5) == verdict
+
+
+def test_a_gain_smaller_than_the_margin_still_needs_its_side() -> None:
+    assert gain_verdict(Estimate(1, -0.5, 2.5), 2) == CANNOT_TELL  # within the margin, on either side of 0
+    assert gain_verdict(Estimate(1, 0.5, 2.5), 2) == REPRODUCED
+    assert gain_verdict(Estimate(-0.5, -0.9, -0.1), 2) == NOT_REPRODUCED  # within the margin, on the other side
+
+
+def test_the_side_alone() -> None:
+    assert sign_verdict(Estimate(20, 1, 39)) == sign_verdict(Estimate(-20, -39, -1), -2.0) == REPRODUCED
+    assert sign_verdict(Estimate(-20, -39, -1)) == NOT_REPRODUCED
+    assert sign_verdict(Estimate(1, -1, 3)) == sign_verdict(Estimate(1)) == CANNOT_TELL
+
+
+def test_similar() -> None:
+    assert similar_verdict(Estimate(-0.6, -2.9, 1.7)) == REPRODUCED
+    assert similar_verdict(Estimate(-0.6, -3.1, 1.9)) == similar_verdict(Estimate(0)) == CANNOT_TELL
+    assert similar_verdict(Estimate(-5, -6.9, -3.1)) == NOT_REPRODUCED
+
+
+def test_range() -> None:
+    assert range_verdict(Estimate(49), 40, 70) == range_verdict(Estimate(40), 40, 70) == REPRODUCED
+    assert range_verdict(Estimate(39), 40, 70) == range_verdict(Estimate(71), 40, 70) == NOT_REPRODUCED
+    assert range_verdict(Estimate(), 40, 70) == CANNOT_TELL
+
+
+UP, UNSURE, LEVEL = Estimate(2, 1, 3, 0.001), Estimate(1, -1, 3, 0.3), Estimate(-1, -3, 1, 0.3)
+DOWN, SCARCELY_DOWN = Estimate(-2, -3, -1, 0.001), Estimate(-2, -3.9, -0.1, 0.02)
+
+
+@pytest.mark.parametrize(
+    ("curves", "verdict"),
+    [
+        ([[UP, UP], [UP, UP]], REPRODUCED),
+        ([[UP, UNSURE], [UP, UP]], CANNOT_TELL),  # higher everywhere, but not shown
+        ([[LEVEL, LEVEL], [LEVEL, LEVEL]], CANNOT_TELL),
+        ([[UP, UP, UP], [UP, DOWN]], NOT_REPRODUCED),  # a counterexample
+        ([[LEVEL, LEVEL, LEVEL], [LEVEL, SCARCELY_DOWN]], CANNOT_TELL),  # one p of 0.02 in five is chance
+        ([[SCARCELY_DOWN], []], NOT_REPRODUCED),
+        ([[UP, UP], [UP]], CANNOT_TELL),  # one budget is no curve
+        ([[UP, UP], [UP, Estimate(2)]], CANNOT_TELL),  # a single run
+        ([[], []], CANNOT_TELL),
+    ],
+)
+def test_curves(curves: list[list[Estimate]], verdict: str) -> None:
+    assert curve_verdict(curves) == verdict
+
+
+def test_the_biggest_jumps() -> None:
+    ends, small, large = [Estimate(12, 9, 15), Estimate(8, 5, 11)], Estimate(-2, -4, 0), Estimate(-20, -24, -16)
+    assert biggest_verdict(ends, [small] * 5) == REPRODUCED
+    assert biggest_verdict(ends, [small, Estimate(-3, -6, 0)]) == CANNOT_TELL  # 6 in size reaches into 5 to 11
+    assert biggest_verdict(ends, [small, large]) == NOT_REPRODUCED  # a fall of 16 at least
+    assert biggest_verdict(ends, [small, Estimate()]) == biggest_verdict([Estimate(), ends[0]], [small]) == CANNOT_TELL
+
+
+def test_spread_ratio_by_hand() -> None:
+    # Uncorrelated, variances 4 and 1: K = 1 + 2 t^2 / (n - 2) with t(0.975, 2) = 4.3027 and n = 4: K = 19.513.
+    found = spread_ratio([2, 2, -2, -2], [1, -1, 1, -1])
+    half = np.sqrt(19.5129**2 - 1)
+    assert found.mean == pytest.approx(2)
+    assert (found.low, found.high) == pytest.approx(
+        (2 * np.sqrt(19.5129 - half), 2 * np.sqrt(19.5129 + half)), rel=1e-3
+    )
+    assert spread_verdict(found) == CANNOT_TELL
+    assert spread_verdict(Estimate(2, 1.1, 4)) == REPRODUCED
+    assert spread_verdict(Estimate(0.5, 0.3, 0.9)) == NOT_REPRODUCED
+    for values in ([1.0, 1.0, 1.0], [1.0, 2.0]):
+        assert spread_verdict(spread_ratio(values, [0.5, 0.7, 0.8][: len(values)])) == CANNOT_TELL
+
+
+def test_spread_ratio_covers() -> None:
+    random, held = np.random.default_rng(0), []
+    for _ in range(2000):
+        common = random.normal(size=10)
+        found = spread_ratio(2 * (common + random.normal(size=10)), common + random.normal(size=10))
+        held.append(found.low <= 2 <= found.high)
+    assert np.mean(held) == pytest.approx(0.95, abs=0.015)
+
+
+def test_arithmetic_allows_for_rounding() -> None:
+    assert arithmetic_verdict([2.97], [2.98]) == arithmetic_verdict([1, 2], [1, 2]) == REPRODUCED
+    assert arithmetic_verdict([2.96], [2.98]) == arithmetic_verdict([1, 2], [1, 3]) == NOT_REPRODUCED
