@@ -22,7 +22,7 @@ from selenium import webdriver
 from brats_al_utils.cohorts.brats import read_cohort
 from brats_al_utils.cohorts.cutting import prepare
 from brats_al_utils.findings.evidence import budgets
-from brats_al_utils.findings.paper import GAINS
+from brats_al_utils.findings.scorecard import GAINS
 from brats_al_utils.phantoms.phantom import write_cohort
 from brats_al_utils.show import notebooks
 from brats_al_utils.show.notebooks import check_parameters, find, progress_bar

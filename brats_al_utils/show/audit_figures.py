@@ -10,8 +10,7 @@ from brats_al_utils.cohorts.slices import SliceSet
 from brats_al_utils.cohorts.split import GRADES
 from brats_al_utils.findings.shortcut import SHOWN
 from brats_al_utils.show.cohort_figures import CHANNEL_NAMES
-from brats_al_utils.show.figures import PAGE, STYLE
-from brats_al_utils.show.style import save
+from brats_al_utils.show.style import PAGE, STYLE, save
 
 
 def hidden_tumours(
