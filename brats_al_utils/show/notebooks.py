@@ -1,11 +1,8 @@
 """Find the notebooks, check what is asked of them, and execute them headless."""
 
-import json
 import sys
-import threading
 import types
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +10,13 @@ import nbformat
 import papermill
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
-from tqdm import tqdm
 
 from brats_al_utils import InputError
-from brats_al_utils.files import beside
+from brats_al_utils.files import beside, sweep
 from brats_al_utils.networks import network
 from brats_al_utils.phantoms import outliers
 from brats_al_utils.queries import competitors, sampling
-from brats_al_utils.runs.executors import ATTEMPTS
+from brats_al_utils.runs.scheduler import ATTEMPTS
 from brats_al_utils.study import arms as arms_module
 from brats_al_utils.study.arms import Arm
 from brats_al_utils.study.places import NUMBERED, ROOT, Places
@@ -93,58 +89,30 @@ def execute(path: Path, parameters: Mapping[str, object], places: Places) -> Pat
     check_parameters(path, parameters)
     executed = places.outputs / "notebooks" / path.name
     executed.parent.mkdir(parents=True, exist_ok=True)
-    places.progress.unlink(missing_ok=True)
+    sweep(executed.parent)
     # A second driver of the study may execute the same notebook; papermill wants a notebook's suffix.
     partial = beside(executed).with_suffix(".ipynb")
     try:
-        with progress_bar(places.progress, path.stem):
-            for attempt in range(1, ATTEMPTS + 1):
-                try:
-                    papermill.execute_notebook(
-                        path,
-                        partial,
-                        dict(parameters),
-                        cwd=path.parent,
-                        progress_bar=False,
-                        # What fails in a cell comes as a message. All that a kernel logs is that its messages, which
-                        # stay on this machine, are not encrypted, and after Ctrl-C that nobody reads them any more.
-                        extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
-                    )
-                    break
-                except DeadKernelError as error:
-                    if attempt == ATTEMPTS:
-                        raise InputError(f"{path.stem}: its kernel died {ATTEMPTS} times: is memory short?") from error
-                    print(f"{path.stem}: its kernel died, a new one goes on from the finished runs", file=sys.stderr)
-                except PapermillExecutionError as error:
-                    raise InputError(f"{path.stem}: {error.ename}: {error.evalue} (see {executed})") from error
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                papermill.execute_notebook(
+                    path,
+                    partial,
+                    dict(parameters),
+                    cwd=path.parent,
+                    progress_bar=False,
+                    # What fails in a cell comes as a message. All that a kernel logs is that its messages, which
+                    # stay on this machine, are not encrypted, and after Ctrl-C that nobody reads them any more.
+                    extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
+                )
+                break
+            except DeadKernelError as error:
+                if attempt == ATTEMPTS:
+                    raise InputError(f"{path.stem}: its kernel died {ATTEMPTS} times: is memory short?") from error
+                print(f"{path.stem}: its kernel died, a new one goes on from the finished runs", file=sys.stderr)
+            except PapermillExecutionError as error:
+                raise InputError(f"{path.stem}: {error.ename}: {error.evalue} (see {executed})") from error
     finally:
         if partial.exists():
             partial.replace(executed)
     return executed
-
-
-@contextmanager
-def progress_bar(progress: Path, name: str) -> Iterator[None]:
-    """Show, while a notebook runs, how far the file that its study writes says it is."""
-    stop = threading.Event()
-    with tqdm(unit=" images", desc=name, leave=False, dynamic_ncols=True, unit_scale=True, disable=None) as bar:
-
-        def follow() -> None:
-            while not stop.wait(0.5):
-                try:
-                    state = json.loads(progress.read_text())
-                except (OSError, ValueError):
-                    bar.refresh()
-                    continue
-                if bar.total != state["total"]:
-                    bar.reset(state["total"])  # the time left counts from here
-                bar.set_postfix_str(state["text"], refresh=False)
-                bar.update(state["done"] - bar.n)
-
-        thread = threading.Thread(target=follow, daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            stop.set()
-            thread.join()

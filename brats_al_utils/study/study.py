@@ -2,7 +2,6 @@
 
 import json
 import time
-import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
@@ -11,33 +10,38 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from filelock import FileLock
 
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.brats import FILES, PARTS, TRUTH_FILE, Cohort, find_root, read_cohort
 from brats_al_utils.cohorts.slices import SliceRule, SliceSet, open_slices, prepare
-from brats_al_utils.files import write_file
+from brats_al_utils.files import locked, write_file
 from brats_al_utils.findings.statistics import UNITS, by_unit
 from brats_al_utils.networks.network import START_NAMES, initial_state
 from brats_al_utils.networks.training import Settings, auc, choose_device
 from brats_al_utils.phantoms.outliers import plant
 from brats_al_utils.phantoms.phantom import write_cohort
-from brats_al_utils.progress import Note, Track, TrainingProgress, noted
+from brats_al_utils.progress import Track, bar, patients
 from brats_al_utils.queries.pool import Pool, Views
 from brats_al_utils.queries.sampling import DISCARDED, NEEDS_VIEWS, PAYS_ALL, select
 from brats_al_utils.queries.uncertainty import score
-from brats_al_utils.runs.executors import Task, carry_out, executor_of
-from brats_al_utils.runs.run import Result, Run, RunStore
+from brats_al_utils.runs import engine
+from brats_al_utils.runs.run import Result, Run
+from brats_al_utils.runs.scheduler import workers_of
+from brats_al_utils.runs.store import RunStore
 from brats_al_utils.seeds import integer
 from brats_al_utils.study.arms import ALL, ROUND_SHARE, Arm, planted_outliers
 from brats_al_utils.study.places import Places, find_data
 from brats_al_utils.study.profile import Profile, profile_of
+from brats_al_utils.study.status import ask
 
 COHORTS = PARTS[1:]
 """Where results are reported: validation and test."""
 
 DATASETS = ("imbalanced", "balanced")
 """Slice sets of the same patients: section 2.2.1, and section 3.4."""
+
+PREPARING = 3600.0
+"""Seconds to wait for another driver that cuts the same slices."""
 
 Ids = np.ndarray[Any, Any]
 """Ids of slices, ascending."""
@@ -91,7 +95,7 @@ class Study:
     def with_sets_of(self, arms: Iterable[Arm]) -> "Study":
         """Return the study with the slice sets that some arms need beside those that are open."""
         missing = [arm.dataset for arm in arms if arm.dataset not in self.sets]
-        with FileLock(self.places.outputs / ".preparing.lock"):
+        with locked(self.places.outputs / ".preparing.lock", PREPARING, "preparing slices"):
             return replace(self, sets=open_sets(self.cohort, self.profile, self.places, missing, self.sets))
 
     def caption(self, arms: Iterable[Arm] = ()) -> str:
@@ -371,22 +375,17 @@ class Study:
     def compute(self, named: Sequence[tuple[str, Run]], what: str) -> dict[str, Result]:
         """Return the results of some runs by key, from the store or trained now."""
         distinct = {run.key: (name, run) for name, run in named}
-        results = {key: result for key, (_, run) in distinct.items() if (result := self.store.load(run))}
-        missing = {key: named_run for key, named_run in distinct.items() if key not in results}
-        started, note = time.perf_counter(), Note()
-        progress = TrainingProgress(self.places.progress, sum(run.images for _, run in missing.values()), note)
+        ask(self.places, what, named, len(distinct))
+        missing = {key: some for key, some in distinct.items() if not self.store.holds(some[1])}
+        started = time.perf_counter()
         folders = {slices.fingerprint: slices.folder for slices in self.sets.values()}
-        driver = uuid.uuid4().hex
-        tasks = [
-            Task(name, run, folders[run.data], self.store.folder, self.device, driver) for name, run in missing.values()
-        ]
-        failures = carry_out(tasks, executor_of(self.workers), progress.advance)
-        for task in tasks:
-            result = self.store.load(task.run)
-            if result:
-                results[task.run.key] = result
-            else:
-                failures.setdefault(task.run.key, "its worker kept it elsewhere: let workers share the store's folder")
+        with bar(total=sum(run.images for _, run in missing.values()), unit=" images", unit_scale=True) as line:
+
+            def report(images: int, text: str) -> None:
+                line.set_postfix_str(text, refresh=False)
+                line.update(images)
+
+            failures = engine.compute(list(missing.values()), self.store, folders, self.device, self.workers, report)
         if failures:
             lines = [
                 f"{name}: {failures[key]} ({self.store.failure(run)})"
@@ -397,14 +396,13 @@ class Study:
                 f"{len(failures)} of {len(distinct)} {what} are missing; the others are kept, start again to go on:\n"
                 + "\n".join(lines)
             )
-        trained = [results[task.run.key].arrays["validation_auc"] for task in tasks]
-        skipped = int(sum(np.isnan(scores).sum() for scores in trained))
-        note.show(
+        results = {key: result for key, (_, run) in distinct.items() if (result := self.store.load(run))}
+        skipped = int(sum(np.isnan(results[key].arrays["validation_auc"]).sum() for key in missing))
+        print(
             f"{len(named)} {what} asked for, {len(distinct)} distinct, {len(distinct) - len(missing)} already there, "
             f"{len(missing)} trained in {time.perf_counter() - started:.0f} s"
             + (f" ({skipped} evaluations of epochs that could not be kept were skipped)" if skipped else "")
-            + ".",
-            last=True,
+            + "."
         )
         return results
 
@@ -455,7 +453,9 @@ class Study:
         """Keep an evaluation in ``runs.csv`` with those of the other notebooks; a row replaces its older self."""
         path = self.places.figures / "runs.csv"
         same = ["arm", "dataset", "share", "seed", "cohort", "unit"]
-        with FileLock(self.places.outputs / ".runs.csv.lock"):  # another driver may record at the same time
+        with locked(
+            self.places.outputs / ".runs.csv.lock", 60, "recording runs"
+        ):  # another driver may record at the same time
             rows = pd.concat(
                 [self.recorded_runs(), runs.assign(study=self.name)]
                 if path.exists()
@@ -550,7 +550,7 @@ def open_study(
     workers: str | int = "",
     datasets: Sequence[str] = DATASETS[:1],
     skip_bad: bool = False,
-    track: Track = noted,
+    track: Track = patients,
 ) -> Study:
     """Open a study, and prepare what it needs: the synthetic cohort, the slice sets.
 
@@ -565,7 +565,7 @@ def open_study(
         Settings of the profile to change.
     device : {"auto", "cpu", "cuda"}
     workers : str or int
-        Where its runs are computed: see `executors.executor_of`.
+        Where its runs are computed: see `engine.compute`.
     datasets : sequence of str
         Which of ``DATASETS`` it uses, and which sets with planted outliers (`arms.planted_name`), for which the
         cohort must be synthetic.
@@ -580,14 +580,16 @@ def open_study(
         If anything that was named cannot be used.
     """
     chosen = profile_of(profile, settings)
-    executor_of(str(workers))
     if "://" not in str(workers):
+        workers_of(str(workers), device)
         choose_device(device)  # on a cluster, the workers have it or not
     initial_state(chosen.start, chosen.network)  # refused now rather than at the first training
     places = Places.of(profile, out)
     find_data(chosen, data)
     places.make()
-    with FileLock(places.outputs / ".preparing.lock"):  # a second driver waits, and finds what the first has cut
+    with locked(
+        places.outputs / ".preparing.lock", PREPARING, "preparing slices"
+    ):  # a second driver waits, and finds what the first has cut
         cohort = open_cohort(chosen, places, data, track)
         sets = open_sets(cohort, chosen, places, [DATASETS[0], *datasets], {}, skip_bad, track)
     return Study(chosen, places, cohort, sets, device, str(workers))
@@ -600,7 +602,7 @@ def open_sets(
     datasets: Iterable[str],
     sets: Mapping[str, SliceSet],
     skip_bad: bool = False,
-    track: Track = noted,
+    track: Track = patients,
 ) -> dict[str, SliceSet]:
     """Return some slice sets beside those that are open, each cut now or found among the outputs; imbalanced first."""
     sets = dict(sets)
