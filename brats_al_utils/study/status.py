@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -80,7 +81,7 @@ def ask(places: Places, title: str, named: Iterable[tuple[str, Run]], planned: i
     runs = {run.key: {"name": name, "images": run.images} for name, run in named}
     content = json.dumps({"title": title, "planned": planned, "runs": runs})
     name = f"{re.sub(r'[^a-z0-9]+', '-', title.lower())[:40].strip('-')}-{sha256(title.encode()).hexdigest()[:8]}.json"
-    if not (places.asked / name).exists() or (places.asked / name).read_text() != content:
+    with suppress(OSError):  # no training is lost for want of this
         write_file(places.asked / name, content.encode())
 
 
