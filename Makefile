@@ -65,4 +65,4 @@ lab: setup
 # Resolves the lock file anew, for every platform and Python version that pyproject.toml names; needs `uv` on the PATH.
 lock:
 	uv pip compile --universal --generate-hashes --python-version 3.11 --fork-strategy fewest --no-emit-index-url \
-		--extra cluster --extra dev pyproject.toml --output-file requirements.lock --upgrade
+		--extra dev pyproject.toml --output-file requirements.lock --upgrade

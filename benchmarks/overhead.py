@@ -29,7 +29,7 @@ def run(profile: str, out: Path) -> float:
 
 def training(out: Path) -> pd.DataFrame:
     """Return a row for each run of a study: ended (Unix time) and seconds."""
-    from brats_al_utils.runs.run import RunStore
+    from brats_al_utils.runs.store import RunStore
     from brats_al_utils.study.places import Places
 
     store = RunStore(Places.of("", out).runs)

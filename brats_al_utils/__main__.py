@@ -44,13 +44,6 @@ INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it."""
 
 
-def track(items: Any) -> Any:
-    """Pass items on, with a progress bar."""
-    from tqdm import tqdm
-
-    return tqdm(items, unit=" patients", leave=False, dynamic_ncols=True, disable=None)
-
-
 def settings_of(pairs: list[str] | None) -> dict[str, str]:
     """Return name=value pairs as a dictionary."""
     settings = {}
@@ -72,8 +65,9 @@ def cohort(
     """List the cases of a release, read every volume, and say everything that is wrong; exits 1 if anything is."""
     from brats_al_utils.cohorts.brats import read_cohort
     from brats_al_utils.cohorts.cohort import check_cohort
+    from brats_al_utils.progress import patients
 
-    found = check_cohort(read_cohort(folder, follow_links), min_tumour_mm2, track)
+    found = check_cohort(read_cohort(folder, follow_links), min_tumour_mm2, patients)
     if as_json:
         facts = {
             "root": str(found.root),
@@ -108,9 +102,10 @@ def phantom(
     layout: Annotated[str, typer.Option(help="Folders and names as in the release of 2018, 2019 or 2020.")] = "2019",
 ) -> None:
     """Write a cohort of synthetic patients in BraTS's format."""
+    from brats_al_utils import progress
     from brats_al_utils.phantoms.phantom import write_cohort
 
-    write_cohort(folder, patients, seed, spacing, layout, track)
+    write_cohort(folder, patients, seed, spacing, layout, progress.patients)
     print(f"{patients} synthetic patients in {folder}")
 
 
@@ -128,11 +123,12 @@ def prepare(
     """Cut a release into a slice set."""
     from brats_al_utils.cohorts.brats import read_cohort
     from brats_al_utils.cohorts.cutting import prepare as prepare_slices
+    from brats_al_utils.progress import patients
     from brats_al_utils.study.profile import profile_of
 
     rule = profile_of(profile, settings_of(settings)).slice_rule(balanced)
     release = read_cohort(folder, follow_links)
-    slices = prepare_slices(release, rule, out, skip_bad, track)
+    slices = prepare_slices(release, rule, out, skip_bad, patients)
     if as_json:
         print(json.dumps(slices.manifest, indent=1))
         return
@@ -178,6 +174,7 @@ def run(
     if sum(map(bool, (workers, per_gpu, scheduler))) > 1:
         raise InputError("--workers, --workers-per-gpu and --scheduler exclude each other: give one")
 
+    from brats_al_utils.runs import engine
     from brats_al_utils.show import notebooks
     from brats_al_utils.study.opening import cut_sets, open_study
     from brats_al_utils.study.plan import cost, runs_of_notebooks
@@ -197,7 +194,7 @@ def run(
         "skip_bad": skip_bad,
         "follow_links": follow_links,
     }
-    study = open_study(**parameters, track=track)
+    study = open_study(**parameters)
     cut_sets(study, names)
     remember(study.places, parameters, names)
     print(
@@ -205,15 +202,16 @@ def run(
     )
     before = {path.stem for path in study.places.runs.glob("*.safetensors")}
     failures = []
-    for path in paths:
-        started = time.perf_counter()
-        try:
-            executed = notebooks.execute(path, parameters, study.places)
-        except InputError as error:
-            failures.append(path.stem)
-            print(f"error: {error}", file=sys.stderr, flush=True)
-            continue  # the others may not need what is missing here
-        print(f"{path.stem}: done in {time.perf_counter() - started:.0f} s, see {executed}", flush=True)
+    with engine.shared(parameters["workers"], device) as address:
+        for path in paths:
+            started = time.perf_counter()
+            try:
+                executed = notebooks.execute(path, parameters | {"workers": address}, study.places)
+            except InputError as error:
+                failures.append(path.stem)
+                print(f"error: {error}", file=sys.stderr, flush=True)
+                continue  # the others may not need what is missing here
+            print(f"{path.stem}: done in {time.perf_counter() - started:.0f} s, see {executed}", flush=True)
     print(f"figures and tables in {study.places.figures}")
     if failures:
         raise InputError(f"{', '.join(failures)} not finished: mend what is said above; the same command goes on")
@@ -264,20 +262,19 @@ def status(profile: ProfileName = "demo", out: Out = None, as_json: Json = False
 
 @app.command()
 def runs(profile: ProfileName = "demo", out: Out = None, as_json: Json = False) -> None:
-    """List the runs that are stored or have failed; with --json, each with all that decides its result."""
-    from brats_al_utils.runs.run import RunStore
+    """List the runs that are stored or have failed; with --json, one line each, with ids counted."""
+    from brats_al_utils.runs.store import RunStore
     from brats_al_utils.study.places import Places
 
-    records = RunStore(Places.of(profile, out or "").runs).records()
-    if as_json:
-        print(json.dumps(records, indent=1))
-        return
-    for record in records:
+    for record in RunStore(Places.of(profile, out or "").runs).records():
+        if as_json:
+            print(json.dumps(record))
+            continue
         spec = record.get("run", {})
         settings = spec.get("settings", {})
         print(
             f"{record['key'][:12]}  {record['state']:<8} {spec.get('start', ''):<15} "
-            f"{len(spec.get('training', [])):>6} slices  {settings.get('epochs', 0):>3} epochs  "
+            f"{spec.get('training', {}).get('slices', 0):>6} slices  {settings.get('epochs', 0):>3} epochs  "
             f"learning rate {settings.get('learning_rate', 0):<8g} {record.get('seconds', 0):>8.1f} s"
         )
 
@@ -298,6 +295,7 @@ def slurm(
 ) -> None:
     """Start a scheduler here and a throttled job array of workers, and run a study on them."""
     from brats_al_utils.runs import cluster as clusters
+    from brats_al_utils.runs.scheduler import scheduler
 
     if command[:1] != ["run"]:
         raise InputError(f"{' '.join(command)!r} cannot be run on a cluster, expected run: -- run --profile paper")
@@ -309,9 +307,10 @@ def slurm(
         print(clusters.script(asked, "tls://SCHEDULER:PORT", folder), end="")
         return
     with (
-        clusters.scheduler(folder, host) as (address, close),
-        clusters.job_array(clusters.script(asked, address, folder), folder, close) as number,
+        scheduler(folder, host=host) as cluster,
+        clusters.job_array(clusters.script(asked, cluster.scheduler_address, folder), folder, cluster.close) as number,
     ):
+        address = cluster.scheduler_address
         print(f"scheduler {address}; job array {number} of {jobs} jobs at a time, logs in {folder}", flush=True)
         if interrupted := app([*command, "--scheduler", address], standalone_mode=False):
             raise typer.Exit(interrupted)

@@ -1,16 +1,8 @@
-"""How far long work is, for a notebook, for the terminal and for other processes."""
+"""One way to show how far long work is: tqdm, as the terminal or the notebook has it."""
 
-import json
-import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
-from pathlib import Path
+import warnings
+from collections.abc import Callable, Iterable
 from typing import Any
-
-from IPython.core.getipython import get_ipython
-from IPython.display import display
-
-from brats_al_utils.files import write_file
 
 Track = Callable[[Iterable[Any]], Iterable[Any]]
 """Passes items on one by one, and may show how many have gone by (tqdm, for instance)."""
@@ -21,58 +13,14 @@ def untracked(items: Iterable[Any]) -> Iterable[Any]:
     return items
 
 
-class Note:
-    """One line in a notebook's output that is shown anew in its place; on a terminal only its last text is printed."""
-
-    def __init__(self) -> None:
-        self.handle: Any = None
-
-    def show(self, text: str, last: bool = False) -> None:
-        """Show the line, for the last time or until the next."""
-        if get_ipython() is None:
-            if last:
-                print(text)
-        elif self.handle is None:
-            self.handle = display({"text/plain": text}, raw=True, display_id=True)
-        else:
-            self.handle.update({"text/plain": text}, raw=True)
+def bar(items: Iterable[Any] | None = None, **more: Any) -> Any:
+    """Return a bar of tqdm that goes when it is full; where nobody sees it (a file, a pipe), nothing is shown."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # without ipywidgets a notebook has no bar, and needs no warning of it
+        from tqdm.auto import tqdm
+    return tqdm(items, leave=False, dynamic_ncols=True, disable=None, **more)
 
 
-def noted(items: Iterable[Any]) -> Iterator[Any]:
-    """Pass patients on, and say in the notebook how many have gone by."""
-    patients, note = list(items), Note()
-    for number, patient in enumerate(patients, 1):
-        note.show(f"preparing patient {number} of {len(patients)}")
-        yield patient
-    note.show("")
-
-
-class TrainingProgress:
-    """How far a study's trainings are: in the notebook, and in a file that another process reads.
-
-    Parameters
-    ----------
-    path : Path
-        Receives ``{"done": images, "total": images, "text": str}`` at the start and after every epoch.
-    total : int
-        Image passes of all trainings.
-    note : Note
-    """
-
-    def __init__(self, path: Path, total: int, note: Note) -> None:
-        self.path, self.total, self.note = path, total, note
-        self.done, self.started = 0, time.perf_counter()
-        self.write("starting")
-
-    def advance(self, images: int, text: str) -> None:
-        """Add image passes, and say what they were for."""
-        self.done = min(self.done + images, self.total)  # a run that is started again passes its images again
-        if self.done:
-            left = (time.perf_counter() - self.started) * (self.total / self.done - 1)
-            self.note.show(f"{text}; {self.done / self.total:.0%} of the training done, {left / 60:.1f} minutes left")
-        self.write(text)
-
-    def write(self, text: str) -> None:
-        """Tell other processes, if the disk lets us: no training is lost for want of a progress bar."""
-        with suppress(OSError):
-            write_file(self.path, json.dumps({"done": self.done, "total": self.total, "text": text}).encode())
+def patients(items: Iterable[Any]) -> Iterable[Any]:
+    """Pass patients on, with a bar."""
+    return bar(items, unit=" patients")  # type: ignore[no-any-return]

@@ -1,6 +1,8 @@
 """What a small study survives: real processes are killed, disks are full, and the result is the same."""
 
 import contextlib
+import errno
+import itertools
 import os
 import random
 import re
@@ -21,11 +23,12 @@ from conftest import program, write_case
 from safetensors.numpy import load_file
 from small_study import RUNS
 
-from brats_al_utils.runs.executors import ATTEMPTS
+from brats_al_utils.runs.scheduler import ATTEMPTS
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 KILLS = 20
+NUMBERS = itertools.count()
 
 
 @pytest.fixture(scope="module")
@@ -44,25 +47,22 @@ def undisturbed(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def study_command(data: Path, out: Path, workers: str = "") -> list[str]:
-    return [sys.executable, str(HERE / "small_study.py"), str(data), str(out), workers]
-
-
 @contextmanager
 def driver(
     data: Path, out: Path, workers: str = "", code: str = "", **environment: str
 ) -> Iterator[subprocess.Popen[str]]:
-    """Start the small study, in which ``code`` may plant a fault; one thread each, so that results agree to the bit."""
-    command = study_command(data, out, workers)
-    if code:
-        planted = f"import sys; sys.path.insert(0, {str(HERE)!r}); sys.argv[1:1] = []\n{code}\n"
-        command = [sys.executable, "-c", f"{planted}\nfrom small_study import main; main(*sys.argv[1:])", *command[2:]]
+    """Start the small study, in which ``code``, run by its driver and by each of its workers, may plant a fault."""
+    script = out.parent / f"{out.name}-{next(NUMBERS)}.py"
+    script.write_text(
+        f"import sys; sys.path.insert(0, {str(HERE)!r})\n{code}\n"
+        "if __name__ == '__main__':\n    from small_study import main\n    main(*sys.argv[1:])\n"
+    )
     process = subprocess.Popen(
-        command,
+        [sys.executable, str(script), str(data), str(out), workers],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1"} | environment,
+        env=os.environ | environment,
     )
     try:
         yield process
@@ -114,7 +114,7 @@ def test_killed_at_random_moments(data: Path, undisturbed: Path, tmp_path: Path)
         """Kill until this way of computing has had its half, in as many studies as that takes; return their number."""
         chance, kills, studies = random.Random(workers), 0, 0
         while kills < KILLS // 2:
-            out = tmp_path / f"{workers or 'here'}-{studies}"
+            out = tmp_path / f"{workers}-{studies}"
             copy_slices(undisturbed, out)
             over = False
             while not over:
@@ -132,7 +132,7 @@ def test_killed_at_random_moments(data: Path, undisturbed: Path, tmp_path: Path)
         return studies
 
     with ThreadPoolExecutor(2) as pool:
-        print(f"{KILLS} kills in {sum(pool.map(disturb, ('', '2')))} studies")
+        print(f"{KILLS} kills in {sum(pool.map(disturb, ('1', '2')))} studies")
 
 
 def copy_slices(source: Path, out: Path) -> None:
@@ -171,12 +171,13 @@ def kill_one(process: subprocess.Popen[str], chance: random.Random, or_a_worker:
 
 
 DEATH = """
-import multiprocessing, os, pathlib, signal, sys
+import multiprocessing, os, pathlib, signal
 rename = pathlib.Path.replace
 def replace(self, target):
-    me = "worker" if multiprocessing.parent_process() else "kernel" if "ipykernel" in sys.modules else "driver"
-    if me == {who!r} and str(target).endswith(".safetensors") and not os.path.exists({dead!r}):
+    if str(target).endswith(".safetensors") and not os.path.exists({dead!r}):
         open({dead!r}, "x").close()
+        if {who!r} != "worker":
+            os.kill(os.getppid(), signal.SIGKILL)
         os.kill(os.getpid(), signal.SIGKILL)
     return rename(self, target)
 pathlib.Path.replace = replace
@@ -195,7 +196,7 @@ small_study.main = main
 @pytest.mark.slow
 @pytest.mark.parametrize("who", ["driver", "worker", "kernel"])
 def test_killed_between_writing_a_result_and_naming_it(data: Path, undisturbed: Path, tmp_path: Path, who: str) -> None:
-    """SIGKILL of itself, once; a driver is started again, for a worker or a kernel the driver starts another."""
+    """SIGKILL of the worker that does, alone or with its driver or kernel, once; what is half-written is swept."""
     out, dead = tmp_path / "out", tmp_path / "dead"
     copy_slices(undisturbed, out)
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
@@ -211,14 +212,15 @@ def test_killed_between_writing_a_result_and_naming_it(data: Path, undisturbed: 
     (tmp_path / "sitecustomize.py").write_text(DEATH.format(who=who, dead=str(dead)))
     path = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")]))
     code = IN_A_NOTEBOOK.format(notebook=str(tmp_path / "00_study.ipynb")) if who == "kernel" else ""
-    with driver(data, out, "1" if who == "worker" else "", code, PYTHONPATH=path) as process:
+    with driver(data, out, "1", code, PYTHONPATH=path) as process:
         _, errors = process.communicate()
         assert process.returncode == (-signal.SIGKILL if who == "driver" else 0), errors
     assert dead.exists()
-    assert len(list((out / "outputs" / "runs").glob(".*.partial"))) == 1, "written, not named"
     if who == "driver":
+        assert len(list((out / "outputs" / "runs").glob(".*.partial"))) == 1, "written, not named"
         assert not finished(out)
         finish(data, out)
+    assert not list((out / "outputs" / "runs").glob(".*.partial")), "swept"
     assert_same_study(out, undisturbed)
 
 
@@ -250,15 +252,16 @@ def wait_for_runs(out: Path, count: int, process: subprocess.Popen[str]) -> None
 
 
 def counting(path: Path) -> str:
-    """Return the code that has a driver write down each run that it computes."""
+    """Return the code that has a worker write down each result that it names."""
     return f"""
-from brats_al_utils.runs import executors
-compute = executors.compute
-def counted(run, *arguments):
-    with open({str(path)!r}, "a") as file:
-        file.write(run.key + "\\n")
-    return compute(run, *arguments)
-executors.compute = counted
+import pathlib
+rename = pathlib.Path.replace
+def replace(self, target):
+    if str(target).endswith(".safetensors"):
+        with open({str(path)!r}, "a") as file:
+            file.write(target.stem + "\\n")
+    return rename(self, target)
+pathlib.Path.replace = replace
 """
 
 
@@ -270,33 +273,22 @@ def test_two_drivers_on_one_store(data: Path, undisturbed: Path, tmp_path: Path)
         printed = [process.communicate() for process in (first, second)]
         assert (first.returncode, second.returncode) == (0, 0), printed
     assert_same_study(out, undisturbed)
-    assert {path.name for path in (out / "outputs" / "runs" / "claims").iterdir()} <= {".lock"}
+    assert not list((out / "outputs" / "runs" / "locks").iterdir())
     keys = computed.read_text().split()
     assert len(keys) == len(set(keys)) == RUNS
 
 
 @pytest.mark.slow
 def test_a_clock_that_goes_backwards(data: Path, undisturbed: Path, tmp_path: Path) -> None:
-    """At every look it is a minute earlier, for files as well: no run is taken twice, nobody waits for ever."""
+    """Each file that is written is a minute older than the one before: no run is taken twice, nobody waits for ever."""
     out, computed = tmp_path / "out", tmp_path / "computed"
     copy_slices(undisturbed, out)
     clock = """
 import itertools, os, time
-from brats_al_utils.runs import claims
-from brats_al_utils.runs import executors
-claims.STALE, claims.HEARTBEAT = 5.0, 0.2
-claims.Owner.dead = False  # as if on another machine: only the touches tell
-now, looks = time.time(), itertools.count()
-time.time = lambda: now - 60 * next(looks)
-time.time_ns = lambda: int(time.time() * 1e9)
-stamp = os.utime
-def utime(path, times=None, **more):
-    stamp(path, **(more or {"times": times or (time.time(),) * 2}))
-os.utime = utime
-sync = os.fsync
+now, looks, sync = time.time(), itertools.count(), os.fsync
 def fsync(file):
     sync(file)
-    os.utime(file)
+    os.utime(file, (now - 60 * next(looks),) * 2)
 os.fsync = fsync
 """
     with (
@@ -342,7 +334,7 @@ def test_a_full_disk(data: Path, undisturbed: Path, small_disk: Path, workers: s
         _, errors = process.communicate()
     assert process.returncode == 1
     assert "No space left on device" in errors.splitlines()[-1]
-    assert "make room or make it writable, and start again: finished runs are kept" in errors
+    assert "cannot be kept; make room, and start again: finished runs are kept" in errors
     assert finished(out) == before
     (small_disk / "full").unlink()
     finish(data, out, workers)
@@ -367,19 +359,15 @@ def test_a_read_only_disk(data: Path, undisturbed: Path, small_disk: Path) -> No
 
 @pytest.mark.slow
 def test_a_slow_disk(data: Path, undisturbed: Path, tmp_path: Path) -> None:
-    """Writing a result takes longer than a claim lasts without a touch: still nobody else computes it."""
+    """Each file takes its time to be written: still nobody else computes the run."""
     out, computed = tmp_path / "out", tmp_path / "computed"
     slow = """
 import os, time
-from brats_al_utils.runs import claims
-from brats_al_utils.runs import executors
-claims.STALE, claims.HEARTBEAT = 1.0, 0.2
 sync = os.fsync
 def slow_sync(file):
     time.sleep(1.2)
     sync(file)
 os.fsync = slow_sync
-claims.Owner.dead = False  # as if on another machine: only the touches tell
 """
     with (
         driver(data, out, code=slow + counting(computed)) as first,
@@ -390,6 +378,38 @@ claims.Owner.dead = False  # as if on another machine: only the touches tell
     assert_same_study(out, undisturbed)
     keys = computed.read_text().split()
     assert len(keys) == len(set(keys)) == RUNS
+
+
+WITHOUT_LOCKS = """
+#include <errno.h>
+int flock(int file, int operation) { errno = %d; return -1; }
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("answer", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP], ids=errno.errorcode.get)
+def test_a_file_system_without_locks(data: Path, undisturbed: Path, tmp_path: Path, answer: int) -> None:
+    """Nobody waits, it is said once, and the study is the same."""
+    library = tmp_path / "without_locks.so"
+    compiler = [program("gcc", "cc"), "-shared", "-fPIC", "-x", "c", "-", "-o", str(library)]
+    subprocess.run(compiler, input=WITHOUT_LOCKS % answer, text=True, check=True)
+    with driver(data, tmp_path / "out", "2", LD_PRELOAD=str(library)) as process:
+        _, errors = process.communicate()
+        assert process.returncode == 0, errors
+    assert errors.count("has no locks") == 1
+    assert_same_study(tmp_path / "out", undisturbed)
+
+
+@pytest.mark.slow
+def test_threads_and_workers_do_not_change_a_result(data: Path, undisturbed: Path, tmp_path: Path) -> None:
+    """To the bit: the undisturbed study had as many workers as there are cores, and one thread for whatever asks."""
+    for workers, threads in (("1", "2"), ("2", "1")):
+        out = tmp_path / workers
+        copy_slices(undisturbed, out)
+        with driver(data, out, workers, OMP_NUM_THREADS=threads) as process:
+            _, errors = process.communicate()
+            assert process.returncode == 0, errors
+        assert_same_study(out, undisturbed)
 
 
 @pytest.mark.slow
@@ -416,4 +436,5 @@ def test_the_page_of_faults_names_tests_that_exist() -> None:
     named = re.findall(r"`(test_\w+)\.py::(test_\w+)`", (ROOT / "docs" / "faults.md").read_text())
     assert len(named) > 20
     for module, name in named:
-        assert re.search(rf"^def {name}\(", (HERE / f"{module}.py").read_text(), re.MULTILINE), (module, name)
+        (path,) = HERE.rglob(f"{module}.py")
+        assert re.search(rf"^def {name}\(", path.read_text(), re.MULTILINE), (module, name)

@@ -1,11 +1,153 @@
-"""Errors of the system's name their cause."""
+"""Files that appear whole, what is left half-written, and locks that nobody waits for in vain."""
 
 import errno
 import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
 
 import pytest
+from conftest import program
 
-from brats_al_utils.files import cause
+from brats_al_utils import files
+from brats_al_utils.files import beside, cause, held, lock, locked, new_folder, sweep
+
+HOLD = "import sys; from pathlib import Path; from brats_al_utils.files import lock\n"
+HOLD += "with lock(Path(sys.argv[1])) as had: print(had, flush=True); sys.stdin.readline()"
+
+
+def holder(path: Path, **environment: str) -> subprocess.Popen[str]:
+    """Start a process that asks for a lock, says what came of it, and keeps it until it is told a line."""
+    return subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | environment,
+    )
+
+
+def answer(process: subprocess.Popen[str]) -> str:
+    assert process.stdout
+    return process.stdout.readline().strip()
+
+
+def test_a_lock_is_had_by_one_and_its_file_goes(tmp_path: Path) -> None:
+    path = tmp_path / "locks" / "a.lock"
+    with lock(path) as first, lock(path) as second:
+        assert (first, second) == ("had", "held")
+        assert held(path)
+    assert not path.exists()
+    assert not held(path)
+
+
+def test_one_of_many_gets_it_and_a_killed_one_leaves_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.lock"
+    askers = [holder(path) for _ in range(6)]
+    try:
+        said = [answer(asker) for asker in askers]
+        assert sorted(said) == ["had", *["held"] * 5]
+        owner = askers[said.index("had")]
+        owner.send_signal(signal.SIGKILL)
+        owner.wait()
+        with lock(path) as had:
+            assert had == "had"
+    finally:
+        for asker in askers:
+            asker.communicate("\n")
+
+
+def test_a_file_left_by_a_dead_machine_is_no_lock(tmp_path: Path) -> None:
+    (tmp_path / "a.lock").write_text("another machine")
+    assert not held(tmp_path / "a.lock")
+    with lock(tmp_path / "a.lock") as had:
+        assert had == "had"
+
+
+def test_a_lock_that_cannot_be_had_is_waited_for_aloud_and_not_for_ever(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As a file server holds that of a machine that died."""
+    path = tmp_path / "a.lock"
+    with lock(path):
+        began = time.monotonic()
+        with locked(path, 0.5, "cutting slices"):
+            assert 0.5 <= time.monotonic() - began < 3
+    waiting, without = capsys.readouterr().err.splitlines()
+    assert waiting == f"waiting for {path}: another process is cutting slices; if none is, delete it"
+    assert without == f"{path}: still held after 0 s: cutting slices without it"
+
+
+def test_a_lock_is_had_as_soon_as_it_is_free(tmp_path: Path) -> None:
+    path, order = tmp_path / "a.lock", []
+    taken, done = threading.Event(), threading.Event()
+
+    def other() -> None:
+        with lock(path):
+            taken.set()
+            done.wait(0.6)
+            order.append("other")
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    taken.wait()
+    with locked(path, 60, "cutting slices"):
+        order.append("this")
+    thread.join()
+    assert order == ["other", "this"]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP], ids=errno.errorcode.get)
+def test_a_file_system_without_locks_is_told_at_once(tmp_path: Path, number: int) -> None:
+    library = tmp_path / "without.so"
+    source = f"#include <errno.h>\nint flock(int file, int operation) {{ errno = {number}; return -1; }}\n"
+    compiler = [program("gcc", "cc"), "-shared", "-fPIC", "-x", "c", "-", "-o", str(library)]
+    subprocess.run(compiler, input=source, text=True, check=True)
+    process = holder(tmp_path / "a.lock", LD_PRELOAD=str(library))
+    assert answer(process) == "absent"
+    process.communicate("\n")
+    assert not (tmp_path / "a.lock").exists()
+
+
+def test_what_is_wrong_with_the_disk_is_no_missing_lock(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OSError, match="Not a directory"), lock(tmp_path / "file" / "locks" / "a.lock"):
+        pass
+
+
+def gone() -> int:
+    """Return the number of a process that has ended."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        process.wait()
+    return process.pid
+
+
+def test_what_the_dead_have_half_written_is_swept(tmp_path: Path) -> None:
+    """Of a dead process here, and of anybody after a day; not of the living, nor what only looks like it."""
+    mine = beside(tmp_path / "mine.json")
+    dead = tmp_path / f".dead.json.{files.HOST}.{gone()}.01234567.partial"
+    folder = tmp_path / f".folder.{files.HOST}.{gone()}.01234567.partial"
+    elsewhere = tmp_path / ".a.json.elsewhere.1.01234567.partial"
+    old = tmp_path / ".b.json.elsewhere.1.01234567.partial"
+    other = tmp_path / ".hidden.partial"
+    for path in (mine, dead, elsewhere, old, other):
+        path.write_text("half")
+    folder.mkdir()
+    (folder / "pixels.npy").write_text("half")
+    os.utime(old, (time.time() - files.DAY - 60,) * 2)
+    sweep(tmp_path)
+    assert set(tmp_path.iterdir()) == {mine, elsewhere, other}
+
+
+def test_two_that_make_the_same_folder_keep_the_first(tmp_path: Path) -> None:
+    with new_folder(tmp_path / "set") as first, new_folder(tmp_path / "set") as second:
+        (first / "who").write_text("first")
+        (second / "who").write_text("second")
+    assert (tmp_path / "set" / "who").read_text() == "second", "the inner block ends first"
+    assert [path.name for path in tmp_path.iterdir()] == ["set"]
 
 
 @pytest.mark.parametrize(

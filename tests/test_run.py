@@ -25,7 +25,7 @@ from brats_al_utils.findings.evidence import budgets
 from brats_al_utils.findings.scorecard import GAINS
 from brats_al_utils.phantoms.phantom import write_cohort
 from brats_al_utils.show import notebooks
-from brats_al_utils.show.notebooks import check_parameters, find, progress_bar
+from brats_al_utils.show.notebooks import check_parameters, find
 from brats_al_utils.study.arms import NOTEBOOKS
 from brats_al_utils.study.opening import open_study
 from brats_al_utils.study.places import Places, find_data
@@ -219,10 +219,13 @@ def test_a_killed_kernel_is_replaced(smoke: Path, tmp_path: Path) -> None:
 def test_status_and_runs_of_a_study(smoke: Path, tmp_path: Path) -> None:
     places = ("--profile", "smoke", "--out")
     found = json.loads(brats_al("status", *places, str(smoke), "--json"))
-    records = json.loads(brats_al("runs", *places, str(smoke), "--json"))
+    records = [json.loads(line) for line in brats_al("runs", *places, str(smoke), "--json").splitlines()]
     assert found["done"] == len(records) == len(list((smoke / "outputs" / "runs").glob("*.safetensors")))
     assert (found["running"], found["failed"], found["waiting"], found["images_left"]) == (0, 0, 0, 0)
-    assert all(record["state"] == "done" and record["seconds"] > 0 and record["run"]["training"] for record in records)
+    assert all(
+        record["state"] == "done" and record["seconds"] > 0 and record["run"]["training"]["slices"]
+        for record in records
+    )
     assert len(brats_al("runs", *places, str(smoke)).splitlines()) == len(records)
     # The same study with a run taken away, and another that failed instead; it trains where there is a GPU.
     other = tmp_path / "out"
@@ -230,8 +233,8 @@ def test_status_and_runs_of_a_study(smoke: Path, tmp_path: Path) -> None:
     asked = json.loads((other / "outputs" / "study.json").read_text())
     asked["parameters"] |= {"out": str(other), "device": "cuda", "workers": "tcp://elsewhere:8786"}
     (other / "outputs" / "study.json").write_text(json.dumps(asked))
-    committee = {tuple(record["run"]["training"]) for record in records if record["run"]["pool"]}
-    missing, failed = [record for record in records if tuple(record["run"]["training"]) not in committee][:2]
+    committee = {record["run"]["training"]["sha256"] for record in records if record["run"]["pool"]["slices"]}
+    missing, failed = [record for record in records if record["run"]["training"]["sha256"] not in committee][:2]
     for record in (missing, failed):
         (other / "outputs" / "runs" / f"{record['key']}.safetensors").unlink()
     (other / "outputs" / "runs" / "failed").mkdir(exist_ok=True)
@@ -454,20 +457,6 @@ def test_the_other_verbs(tmp_path: Path, tiny_cohort: Path) -> None:
     facts = json.loads(brats_al("cohort", str(tmp_path / "phantom"), "--json"))
     assert facts["synthetic"]
     assert len(facts["cases"]) == 12
-
-
-def test_progress_is_read_from_the_study_s_file(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    progress = tmp_path / "progress.json"
-    progress.write_text(json.dumps({"done": 250, "total": 1000, "text": "scratch, run 1 of 3: epoch 2 of 8"}))
-    with progress_bar(progress, "01"):
-        time.sleep(1.2)
-    shown = capsys.readouterr().err
-    assert "25%" in shown
-    assert "epoch 2 of 8" in shown
-    assert "<" in shown, "time left"
 
 
 @pytest.mark.slow

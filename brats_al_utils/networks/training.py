@@ -64,7 +64,7 @@ class Images:
 class Settings:
     """Hyperparameters of one training (section 3.1 gives the values; `profile.Profile` holds the defaults).
 
-    ``arithmetic`` is one of ``ARITHMETICS``.
+    ``arithmetic`` is one of ``ARITHMETICS``; ``threads`` of the processor are used, which a sum's last bits depend on.
     """
 
     epochs: int
@@ -73,6 +73,7 @@ class Settings:
     momentum: float
     weight_decay: float
     arithmetic: str = ARITHMETICS[0]
+    threads: int = 1
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
-"""A Dask scheduler in this process, and a Slurm job array of workers for it."""
+"""A Slurm job array of workers for a Dask scheduler."""
 
-import os
 import shlex
 import subprocess
 import sys
@@ -12,7 +11,6 @@ from pathlib import Path
 
 from brats_al_utils import InputError
 from brats_al_utils.files import write_file
-from brats_al_utils.runs.executors import ATTEMPTS
 
 REPLACEMENTS = 10
 """Jobs of the array for each that runs at a time: Slurm starts the next when one is lost or its time is up."""
@@ -80,63 +78,16 @@ def script(slurm: Slurm, address: str, folder: Path) -> str:
         *("--tls-ca-file", str(folder / "certificate.pem"), "--tls-cert", str(folder / "certificate.pem")),
         *("--tls-key", str(folder / "key.pem")),
     ]
-    threads = max(1, slurm.cpus // slurm.workers)
     lines = [
         "#!/bin/bash",
         *(f"#SBATCH {shlex.quote(option)}" for option in options),
-        # All three, or Dask gives a worker a single thread.
-        f"export {' '.join(f'{name}_NUM_THREADS={threads}' for name in ('OMP', 'MKL', 'OPENBLAS'))}",
         f'exec {shlex.join(worker)} --local-directory "${{TMPDIR:-/tmp}}"',
     ]
     return "\n".join(lines) + "\n"
 
 
 @contextmanager
-def scheduler(folder: Path, host: str = "") -> Iterator[tuple[str, Callable[[], None]]]:
-    """Run a Dask scheduler in this process; it ends with it.
-
-    Whoever can talk to a Dask scheduler can run code as its user, so it only listens to those who hold the key, which
-    is made for this one and which only its user can read.
-
-    Yields its address, and a function that closes it before its time.
-    """
-    try:
-        import dask
-        from distributed import LocalCluster
-        from distributed.security import Security
-        from distributed.utils import get_ip
-    except ImportError as error:
-        raise InputError(
-            "a cluster needs the packages of the extra: in the checkout, pip install --editable '.[cluster]'"
-        ) from error
-    security = Security.temporary()
-    credentials = {"certificate.pem": security.tls_ca_file, "key.pem": security.tls_scheduler_key}
-    folder.mkdir(parents=True, exist_ok=True)
-    folder.chmod(0o700)
-    for name, content in credentials.items():
-        write_file(folder / name, content.encode())
-    # The kernels, which are this process's children, read their client's credentials from here.
-    for name, file in {
-        "CA_FILE": "certificate.pem",
-        "CLIENT__CERT": "certificate.pem",
-        "CLIENT__KEY": "key.pem",
-    }.items():
-        os.environ[f"DASK_DISTRIBUTED__COMM__TLS__{name}"] = str(folder / file)
-    os.environ["DASK_DISTRIBUTED__COMM__REQUIRE_ENCRYPTION"] = "True"
-    try:
-        with (
-            dask.config.set({"distributed.scheduler.allowed-failures": ATTEMPTS - 1}),
-            LocalCluster(
-                n_workers=0, host=host or get_ip(), protocol="tls", security=security, dashboard_address=None
-            ) as cluster,
-        ):
-            yield cluster.scheduler_address, cluster.close
-    finally:
-        (folder / "key.pem").unlink(missing_ok=True)
-
-
-@contextmanager
-def job_array(text: str, folder: Path, none_left: Callable[[], None]) -> Iterator[str]:
+def job_array(text: str, folder: Path, none_left: Callable[[], object]) -> Iterator[str]:
     """Submit a job array and cancel what is left of it at the end; if none is left before, ``none_left`` is called.
 
     Yields its number.

@@ -1,14 +1,11 @@
 """Find the notebooks, check what is asked of them, and execute them headless."""
 
-import json
 import logging
 import os
 import re
 import sys
 import tempfile
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -19,11 +16,10 @@ from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError, strip_color
-from tqdm import tqdm
 
 from brats_al_utils import InputError
-from brats_al_utils.files import beside, cause
-from brats_al_utils.runs.executors import ATTEMPTS
+from brats_al_utils.files import beside, cause, sweep
+from brats_al_utils.runs.scheduler import ATTEMPTS
 from brats_al_utils.study.arms import NOTEBOOKS
 from brats_al_utils.study.places import ROOT, Places
 
@@ -120,12 +116,12 @@ def execute(path: Path, parameters: Mapping[str, object], places: Places) -> Pat
     check_parameters(path, parameters)
     executed = places.outputs / "notebooks" / path.name
     executed.parent.mkdir(parents=True, exist_ok=True)
-    places.progress.unlink(missing_ok=True)
+    sweep(executed.parent)
     logging.getLogger("papermill").setLevel(logging.CRITICAL)  # what fails comes as a message
     # A second driver of the study may execute the same notebook; papermill wants a notebook's suffix.
     partial = beside(executed).with_suffix(".ipynb")
     try:
-        with tempfile.TemporaryFile() as said, progress_bar(places.progress, path.stem):
+        with tempfile.TemporaryFile() as said:
             for attempt in range(1, ATTEMPTS + 1):
                 try:
                     papermill.execute_notebook(
@@ -160,30 +156,3 @@ def execute(path: Path, parameters: Mapping[str, object], places: Places) -> Pat
         if partial.exists():
             partial.replace(executed)
     return executed
-
-
-@contextmanager
-def progress_bar(progress: Path, name: str) -> Iterator[None]:
-    """Show, while a notebook runs, how far the file that its study writes says it is."""
-    stop = threading.Event()
-    with tqdm(unit=" images", desc=name, leave=False, dynamic_ncols=True, unit_scale=True, disable=None) as bar:
-
-        def follow() -> None:
-            while not stop.wait(0.5):
-                try:
-                    state = json.loads(progress.read_text())
-                except (OSError, ValueError):
-                    bar.refresh()
-                    continue
-                if bar.total != state["total"]:
-                    bar.reset(state["total"])  # the time left counts from here
-                bar.set_postfix_str(state["text"], refresh=False)
-                bar.update(state["done"] - bar.n)
-
-        thread = threading.Thread(target=follow, daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            stop.set()
-            thread.join()

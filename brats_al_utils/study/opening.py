@@ -3,19 +3,19 @@
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from filelock import FileLock
-
 from brats_al_utils.cohorts.brats import read_cohort
 from brats_al_utils.cohorts.cohort import TRUTH_FILE
 from brats_al_utils.cohorts.layout import find_root
+from brats_al_utils.files import locked
 from brats_al_utils.networks.network import initial_state
 from brats_al_utils.networks.training import choose_device
 from brats_al_utils.phantoms.phantom import write_cohort
-from brats_al_utils.progress import Track, noted
-from brats_al_utils.runs.executors import executor_of
+from brats_al_utils.progress import Track, patients
+from brats_al_utils.runs.scheduler import workers_of
 from brats_al_utils.study.arms import DATASETS, NOTEBOOKS
 from brats_al_utils.study.places import Places, find_data
 from brats_al_utils.study.profile import Profile, profile_of
+from brats_al_utils.study.sets import PREPARING
 from brats_al_utils.study.study import Study
 
 
@@ -28,7 +28,7 @@ def open_study(
     workers: str | int = "",
     skip_bad: bool = False,
     follow_links: bool = False,
-    track: Track = noted,
+    track: Track = patients,
 ) -> Study:
     """Open a study; its slice sets are cut when they are first asked for.
 
@@ -43,7 +43,7 @@ def open_study(
         Settings of the profile to change.
     device : {"auto", "cpu", "cuda"}
     workers : str or int
-        Who computes its runs: see `executors.executor_of`.
+        Who computes its runs: see `engine.compute`.
     skip_bad : bool
         Cut the slice sets without the patients that have a problem; a set that is there already is used as it is.
     follow_links : bool
@@ -57,8 +57,8 @@ def open_study(
         If anything that was named cannot be used.
     """
     chosen = profile_of(profile, settings)
-    executor_of(str(workers))
     if "://" not in str(workers):
+        workers_of(str(workers), device)
         choose_device(device)  # on a cluster, the workers have it or not
     initial_state(chosen.start, chosen.network)  # refused now rather than at the first training
     places = Places.of(profile, out)
@@ -71,7 +71,7 @@ def open_study(
 def synthetic_cohort(profile: Profile, places: Places, track: Track) -> Path:
     """Return the folder of a profile's synthetic cohort, written now if it is not there yet."""
     folder = places.outputs / f"phantom-{profile.patients}-{profile.spacing}mm-seed{profile.phantom_seed}"
-    with FileLock(f"{folder}.lock"):  # a second driver waits, and finds what the first has written
+    with locked(Path(f"{folder}.lock"), PREPARING, "writing the synthetic cohort"):
         if not folder.exists():
             write_cohort(folder, profile.patients, profile.phantom_seed, profile.spacing, track=track)
     return folder

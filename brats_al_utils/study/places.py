@@ -4,10 +4,13 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from brats_al_utils import InputError
 from brats_al_utils.files import write_file
-from brats_al_utils.study.profile import Profile
+
+if TYPE_CHECKING:  # it comes with torch
+    from brats_al_utils.study.profile import Profile
 
 ROOT = Path(__file__).resolve().parents[2]
 """The checkout: notebooks, figures and outputs lie here."""
@@ -65,14 +68,14 @@ class Places:
         return self.outputs / "runs"
 
     @property
-    def asked(self) -> Path:
+    def started(self) -> Path:
         """The file in which `run` keeps what it was asked for."""
         return self.outputs / "study.json"
 
     @property
-    def progress(self) -> Path:
-        """The file in which a study says how far it is."""
-        return self.outputs / "progress.json"
+    def asked(self) -> Path:
+        """The folder in which a study keeps which runs it needs."""
+        return self.outputs / "asked"
 
 
 def numbered(folder: Path) -> list[Path]:
@@ -80,7 +83,7 @@ def numbered(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("*.ipynb") if NUMBERED.fullmatch(path.name))
 
 
-def find_data(profile: Profile, data: str | Path = "") -> Path | None:
+def find_data(profile: "Profile", data: str | Path = "") -> Path | None:
     """Return the folder of the data: the one named, else ``BRATS_ROOT`` where the profile has no synthetic cohort.
 
     Raises

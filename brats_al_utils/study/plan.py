@@ -16,12 +16,11 @@ from brats_al_utils.networks.network import build
 from brats_al_utils.networks.training import Images, choose_device, finetune, predict
 from brats_al_utils.phantoms.phantom import grade_of
 from brats_al_utils.runs.run import Run
-from brats_al_utils.study.arms import DATASETS, NOTEBOOKS, Arm, planted_outliers
+from brats_al_utils.study.arms import DATASETS, NOTEBOOKS, planted_outliers
 from brats_al_utils.study.places import Places
 from brats_al_utils.study.profile import Profile
-from brats_al_utils.study.selections import selections_of
 from brats_al_utils.study.study import Study
-from brats_al_utils.study.trainer import choosing, wanted_runs
+from brats_al_utils.study.trainer import runs_of
 
 BRATS_2019 = {"HGG": 259, "LGG": 76}
 CALIBRATION_STEPS = 4
@@ -70,16 +69,10 @@ def planned(profile: Profile) -> Study:
     return Study(profile, places, Cohort(Path(), cases, (), {}), opened=sets)
 
 
-def runs_of_arms(study: Study, arms: Sequence[Arm]) -> list[Run]:
-    """Return every run that some arms ask for; where networks have not chosen yet, other slices stand in."""
-    selected = selections_of(study, arms)
-    return [*(run for _, run in choosing(study, selected, settled=False)), *wanted_runs(study, selected).values()]
-
-
 def runs_of_notebooks(study: Study, names: Iterable[str]) -> list[Run]:
     """Return every run that some notebooks ask for."""
     arms = (NOTEBOOKS[name](study.profile, study.synthetic) for name in names)
-    return [run for of_notebook in arms for run in runs_of_arms(study, of_notebook)]
+    return [run for of_notebook in arms for run in runs_of(study, of_notebook)]
 
 
 def slices_by_part(study: Study) -> dict[str, dict[str, int]]:

@@ -45,6 +45,8 @@ class Profile:
         Of the optimiser.
     arithmetic : str
         One of `training.ARITHMETICS`.
+    threads : int
+        Of the processor for each training: the last bits of its numbers depend on it.
     committee_rates : tuple of float
         The members' learning rates (section 2.2.4).
     labelled_share : float
@@ -86,6 +88,7 @@ class Profile:
     momentum: float = 0.8
     weight_decay: float = 0.0001
     arithmetic: str = ARITHMETICS[0]
+    threads: int = 1
     committee_rates: tuple[float, ...] = (0.001, 0.0005, 0.0001)
     labelled_share: float = 0.3
     pairs: str = "ordered"
@@ -113,6 +116,7 @@ class Profile:
                     "epochs": 1,
                     "scratch_epochs": 1,
                     "batch_size": 1,
+                    "threads": 1,
                     "n_runs": 1,
                     "patients": 0,
                 }.items()
@@ -156,7 +160,7 @@ class Profile:
     def training_settings(self, epochs: int, learning_rate: float | None = None) -> Settings:
         """Return the hyperparameters of a training of this many epochs, at the profile's or another learning rate."""
         rate = learning_rate or self.learning_rate
-        return Settings(epochs, self.batch_size, rate, self.momentum, self.weight_decay, self.arithmetic)
+        return Settings(epochs, self.batch_size, rate, self.momentum, self.weight_decay, self.arithmetic, self.threads)
 
     def labelled_slices(self, training: int) -> int:
         """Return how many of so many training slices the committee is trained on (section 2.2.4, step 1).

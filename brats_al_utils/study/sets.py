@@ -6,18 +6,20 @@ from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
-from filelock import FileLock
-
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.cohort import Cohort
 from brats_al_utils.cohorts.cutting import prepare
 from brats_al_utils.cohorts.slices import SliceSet, open_slices
 from brats_al_utils.cohorts.volumes import FILES
+from brats_al_utils.files import locked
 from brats_al_utils.phantoms.outliers import plant
 from brats_al_utils.progress import Track
 from brats_al_utils.study.arms import DATASETS, planted_outliers
 from brats_al_utils.study.places import Places
 from brats_al_utils.study.profile import Profile
+
+PREPARING = 3600.0
+"""Seconds to wait for another process that prepares the same; then it is done twice."""
 
 
 def open_set(
@@ -55,5 +57,5 @@ def open_set(
         make = partial(prepare, cohort, rule, skip_bad=skip_bad)
     folder = places.slices / f"{kind}-{sha256(json.dumps(made_from).encode()).hexdigest()[:12]}"
     places.slices.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{folder}.lock"):  # a second driver waits, and finds what the first has cut
+    with locked(Path(f"{folder}.lock"), PREPARING, "cutting slices"):
         return open_slices(folder) if folder.exists() else make(folder=folder, track=track)

@@ -10,10 +10,10 @@ from brats_al_utils.cohorts.cohort import Cohort
 from brats_al_utils.cohorts.folds import fold_split
 from brats_al_utils.cohorts.slices import SliceSet
 from brats_al_utils.networks.network import START_NAMES
-from brats_al_utils.progress import Track, noted
+from brats_al_utils.progress import Track, patients
 from brats_al_utils.queries.pool import Pool
 from brats_al_utils.queries.selection import Ids, Selection
-from brats_al_utils.runs.run import RunStore
+from brats_al_utils.runs.store import RunStore
 from brats_al_utils.seeds import integer
 from brats_al_utils.study.arms import DATASETS, Arm
 from brats_al_utils.study.places import Places
@@ -52,7 +52,7 @@ class Study:
     device: str = "auto"
     workers: str = ""
     skip_bad: bool = False
-    track: Track = noted
+    track: Track = patients
     opened: dict[str, SliceSet] = field(default_factory=dict, repr=False, compare=False)
     selections: dict[tuple[object, ...], Selection] = field(default_factory=dict, repr=False, compare=False)
     dealt: dict[tuple[str, int], Ids] = field(default_factory=dict, repr=False, compare=False)

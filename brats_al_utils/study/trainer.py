@@ -1,16 +1,16 @@
 """Have the runs of arms computed: first those of the networks that choose slices, then those on what they chose."""
 
 import time
-import uuid
 from collections.abc import Iterator, Sequence
 
 from brats_al_utils import InputError
-from brats_al_utils.progress import Note, TrainingProgress
+from brats_al_utils.progress import bar
 from brats_al_utils.queries.selection import Question
-from brats_al_utils.runs.executors import Task, carry_out, executor_of
+from brats_al_utils.runs import engine
 from brats_al_utils.runs.run import Result, Run
 from brats_al_utils.study.arms import Arm
 from brats_al_utils.study.selections import Selections, choosers, run_of, selections_of, training_ids
+from brats_al_utils.study.status import ask
 from brats_al_utils.study.study import Study
 
 Results = dict[tuple[Arm, int], Result]
@@ -28,13 +28,25 @@ def train(study: Study, arms: Sequence[Arm]) -> Results:
     InputError
         If runs failed; all others are kept.
     """
-    asked: set[str] = set()
-    while named := [each for each in choosing(study, selections_of(study, arms)) if each[1].key not in asked]:
-        compute(study, named, "runs of networks that choose slices")
-        asked |= {run.key for _, run in named}
+    title, planned = ", ".join(dict.fromkeys(arm.name for arm in arms)), len({run.key for run in runs_of(study, arms)})
+    known: dict[str, tuple[str, Run]] = {}
+
+    def have(named: Sequence[tuple[str, Run]], what: str) -> None:
+        known.update({run.key: (name, run) for name, run in named})
+        ask(study.places, title, known.values(), planned)
+        compute(study, named, what)
+
+    while named := [each for each in choosing(study, selections_of(study, arms)) if each[1].key not in known]:
+        have(named, "runs of networks that choose slices")
     wanted = wanted_runs(study, selections_of(study, arms))
-    compute(study, [(describe(study, arm.name, number), run) for (arm, number), run in wanted.items()], "runs")
+    have([(describe(study, arm.name, number), run) for (arm, number), run in wanted.items()], "runs")
     return {place: result for place, run in wanted.items() if (result := study.store.load(run))}
+
+
+def runs_of(study: Study, arms: Sequence[Arm]) -> list[Run]:
+    """Return every run that some arms ask for; where networks have not chosen yet, other slices stand in."""
+    selected = selections_of(study, arms)
+    return [*(run for _, run in choosing(study, selected, settled=False)), *wanted_runs(study, selected).values()]
 
 
 def choosing(study: Study, selected: Selections, settled: bool = True) -> Iterator[tuple[str, Run]]:
@@ -79,7 +91,7 @@ def describe(study: Study, name: str, number: int) -> str:
 
 
 def compute(study: Study, named: Sequence[tuple[str, Run]], what: str) -> None:
-    """Have some runs computed that the store does not hold.
+    """Have those of some runs computed that the store does not hold, and show how far they are.
 
     Raises
     ------
@@ -87,15 +99,16 @@ def compute(study: Study, named: Sequence[tuple[str, Run]], what: str) -> None:
         If runs failed; all others are kept.
     """
     distinct = {run.key: (name, run) for name, run in named}
-    missing = {key: each for key, each in distinct.items() if not study.store.path(each[1]).exists()}
-    started, note = time.perf_counter(), Note()
-    progress = TrainingProgress(study.places.progress, sum(run.images for _, run in missing.values()), note)
+    missing = {key: each for key, each in distinct.items() if not study.store.holds(each[1])}
+    started = time.perf_counter()
     folders = {slices.fingerprint: slices.folder for slices in study.opened.values()}
-    driver = uuid.uuid4().hex
-    tasks = [
-        Task(name, run, folders[run.data], study.store.folder, study.device, driver) for name, run in missing.values()
-    ]
-    failures = carry_out(tasks, executor_of(study.workers), progress.advance)
+    with bar(total=sum(run.images for _, run in missing.values()), unit=" images", unit_scale=True) as line:
+
+        def report(images: int, text: str) -> None:
+            line.set_postfix_str(text, refresh=False)
+            line.update(images)
+
+        failures = engine.compute(list(missing.values()), study.store, folders, study.device, study.workers, report)
     if failures:
         lines = [
             f"{name}: {failures[key]} ({study.store.failure(run)})"
@@ -103,11 +116,10 @@ def compute(study: Study, named: Sequence[tuple[str, Run]], what: str) -> None:
             if key in failures
         ]
         raise InputError(
-            f"{len(failures)} of {len(distinct)} {what} are missing; the others are kept, start again to go on:\n"
+            f"{len(failures)} of {len(distinct)} {what} are missing; the others are kept, start again to resume:\n"
             + "\n".join(lines)
         )
-    note.show(
-        f"{len(named)} {what} asked for, {len(distinct)} distinct, {len(distinct) - len(missing)} already there, "
-        f"{len(missing)} trained in {time.perf_counter() - started:.0f} s.",
-        last=True,
+    print(
+        f"{len(named)} {what} needed, {len(distinct)} distinct, {len(distinct) - len(missing)} already there, "
+        f"{len(missing)} trained in {time.perf_counter() - started:.0f} s."
     )

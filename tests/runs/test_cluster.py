@@ -10,16 +10,17 @@ import time
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
-import torch
 from conftest import brats_al, program
 
 from brats_al_utils import InputError
 from brats_al_utils.__main__ import main
-from brats_al_utils.runs.cluster import Slurm, any_left, scheduler, script
-from brats_al_utils.runs.executors import connected
+from brats_al_utils.runs.cluster import Slurm, any_left, script
+from brats_al_utils.runs.engine import connected
+from brats_al_utils.runs.scheduler import scheduler
 
 HERE = Path(__file__).parents[1]
 
@@ -36,7 +37,6 @@ def test_the_script_asks_for_what_was_asked() -> None:
         "'--output=/shared/a folder/%A_%a.log'",
         "--partition=gpu",
     ]
-    assert "export OMP_NUM_THREADS=3 MKL_NUM_THREADS=3 OPENBLAS_NUM_THREADS=3\n" in text
     assert "tls://host:1 --nworkers 4 --nthreads 1" in text
     assert "--tls-key '/shared/a folder/key.pem'" in text
     assert subprocess.run(["bash", "-n"], input=text, text=True).returncode == 0
@@ -89,7 +89,8 @@ def test_ctrl_c_ends_a_study_on_a_cluster_as_it_ends_others(
     def interrupted(names: list[str]) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("brats_al_utils.runs.cluster.scheduler", lambda *_: nullcontext(("tcp://host:1", None)))
+    cluster = SimpleNamespace(scheduler_address="tcp://host:1", close=None)
+    monkeypatch.setattr("brats_al_utils.runs.scheduler.scheduler", lambda *_, **__: nullcontext(cluster))
     monkeypatch.setattr("brats_al_utils.runs.cluster.job_array", lambda *_: nullcontext("1"))
     monkeypatch.setattr("brats_al_utils.show.notebooks.find", interrupted)
     monkeypatch.setattr(sys, "argv", ["brats-al", "cluster", "slurm", "--", "run"])
@@ -105,23 +106,24 @@ def test_one_place_to_compute_at_a_time() -> None:
 
 
 def test_a_scheduler_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("brats_al_utils.runs.executors.CONNECTION_TIMEOUT", 1)
+    monkeypatch.setattr("brats_al_utils.runs.engine.CONNECTION_TIMEOUT", 1)
     with pytest.raises(InputError, match=r"no Dask scheduler at tcp://127.0.0.1:9 .*: start one, or mend the address"):
-        connected("tcp://127.0.0.1:9")
+        connected("tcp://127.0.0.1:9").__enter__()
 
 
 def test_the_scheduler_listens_only_to_who_holds_its_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("DASK_")]:
         monkeypatch.delenv(name)
-    monkeypatch.setattr("brats_al_utils.runs.executors.CONNECTION_TIMEOUT", 3)
+    monkeypatch.setattr("brats_al_utils.runs.engine.CONNECTION_TIMEOUT", 3)
     key = tmp_path / "cluster" / "key.pem"
-    with scheduler(tmp_path / "cluster", "127.0.0.1") as (address, _):
+    with scheduler(tmp_path / "cluster") as cluster:
+        address = cluster.scheduler_address
         assert address.startswith("tls://")
         assert stat.S_IMODE(key.parent.stat().st_mode) == 0o700
         with pytest.raises(InputError, match="no Dask scheduler at tcp"):
-            connected(address.replace("tls://", "tcp://"))
-        code = "import sys; from brats_al_utils.runs.executors import connected; "
-        code += "connected(sys.argv[1]).close(); print('in')"
+            connected(address.replace("tls://", "tcp://")).__enter__()
+        code = "import sys; from brats_al_utils.runs.engine import connected\n"
+        code += "with connected(sys.argv[1]): print('in')"
         asked = subprocess.run([sys.executable, "-c", code, address], capture_output=True, text=True)
         assert asked.stdout == "in\n", asked.stderr
     assert not key.exists()
@@ -156,9 +158,7 @@ def test_a_study_over_a_job_array_whose_running_element_is_cancelled(
     """Slurm replaces the lost job, and every table of the smoke study is that of the study without it."""
     out, started = tmp_path / "out", time.monotonic()
     shutil.copytree(next((smoke / "outputs").glob("phantom-*")), out / "outputs" / "phantom-12-2mm-seed0")
-    # As many threads for a training as it had in the smoke study, which the last bits depend on.
-    cpus = str(torch.get_num_threads())
-    arguments = ["cluster", "slurm", "--jobs", "1", "--gpus", "0", "--cpus", cpus, "--workers", "1", "--time", "30"]
+    arguments = ["cluster", "slurm", "--jobs", "1", "--gpus", "0", "--cpus", "1", "--workers", "1", "--time", "30"]
     command = ["--host", "127.0.0.1", "--", "run", "--profile", "smoke", "--out", str(out)]
     runs = out / "outputs" / "runs"
     half = len(list((smoke / "outputs" / "runs").glob("*.safetensors"))) // 2

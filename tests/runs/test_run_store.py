@@ -6,6 +6,7 @@ import subprocess
 import sys
 import warnings
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,9 @@ from brats_al_utils.cohorts.slices import SliceRule, SliceSet
 from brats_al_utils.cohorts.split import PARTS
 from brats_al_utils.networks import training
 from brats_al_utils.networks.training import Settings
-from brats_al_utils.runs.run import Result, Run, RunStore, compute
+from brats_al_utils.runs.computing import compute
+from brats_al_utils.runs.run import Result, Run
+from brats_al_utils.runs.store import RunStore
 
 SETTINGS = Settings(epochs=2, batch_size=16, learning_rate=0.001, momentum=0.8, weight_decay=0.0001)
 RUN = Run("f" * 64, (0, 1, 2), (3, 4), (5, 6), (), "scratch", False, SETTINGS, weights_seed=1, order_seed=2)
@@ -62,6 +65,7 @@ def test_the_key_is_stable() -> None:
         {"start": "imagenet"},
         {"freeze": True},
         {"settings": replace(SETTINGS, learning_rate=0.0005)},
+        {"settings": replace(SETTINGS, threads=2)},
         {"weights_seed": 5},
         {"order_seed": 5},
         {"network": "resnet18"},
@@ -126,7 +130,7 @@ def test_a_disk_that_fails_is_no_damage(tmp_path: Path, monkeypatch: pytest.Monk
         raise PermissionError("as planned")
 
     with monkeypatch.context() as patch:
-        patch.setattr("brats_al_utils.runs.run.read_result", fails)
+        patch.setattr("brats_al_utils.runs.store.read_result", fails)
         with pytest.raises(PermissionError):
             store.load(RUN)
     assert store.load(RUN), "still there"
@@ -144,7 +148,7 @@ def test_another_run_s_result_under_this_name_is_refused(tmp_path: Path) -> None
 def test_killed_while_writing_leaves_no_half_file(tmp_path: Path, milliseconds: int) -> None:
     """A process that saves over and over is killed; whatever is then found under the run's name is whole."""
     code = (
-        "import sys; sys.path.insert(0, 'tests'); from test_runs import RESULT, RunStore, Path\n"
+        "import sys; sys.path[:0] = ['tests', 'tests/runs']; from test_run_store import RESULT, RunStore, Path\n"
         f"store = RunStore(Path({str(tmp_path)!r})); print('go', flush=True)\nwhile True: store.save(RESULT)"
     )
     with subprocess.Popen(
@@ -170,6 +174,58 @@ def test_a_run_computes_and_repeats_to_the_bit(slice_set: SliceSet) -> None:
     }
     assert first.arrays["probability/test"].shape == (len(run.test),)
     assert {"device", "threads", "torch", "numpy", "commit"} <= set(first.facts)
+
+
+def test_a_run_obeys_its_number_of_threads(slice_set: SliceSet) -> None:
+    """To the bit whatever the process had, which it has again afterwards."""
+    run, before, found = run_on(slice_set), torch.get_num_threads(), []
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            found.append(compute(run, slice_set, torch.device("cpu")))
+            assert torch.get_num_threads() == threads
+        two = compute(replace(run, settings=replace(SETTINGS, threads=2)), slice_set, torch.device("cpu"))
+    finally:
+        torch.set_num_threads(before)
+    assert [result.facts["threads"] for result in (*found, two)] == ["1", "1", "2"]
+    for name, values in found[0].arrays.items():
+        assert values.tobytes() == found[1].arrays[name].tobytes(), name
+
+
+def test_what_is_known_of_runs_without_their_numbers(tmp_path: Path) -> None:
+    """A line each, with ids as their count and hash; worked out by hand."""
+    store, failed = RunStore(tmp_path), replace(RUN, order_seed=9)
+    store.save(RESULT)
+    store.save_failure(failed, "planned", "ValueError: as planned")
+    (tmp_path / "broken.safetensors").write_bytes(b"")
+    records = {record["key"]: record for record in store.records()}
+    assert {key: record["state"] for key, record in records.items()} == {
+        RUN.key: "done",
+        failed.key: "failed",
+        "broken": "damaged",
+    }
+    assert records[RUN.key]["seconds"] == 1.5
+    digest = sha256(np.array([0, 1, 2], np.int64).tobytes()).hexdigest()[:16]
+    assert records[RUN.key]["run"]["training"] == {"slices": 3, "sha256": digest}
+    assert records[RUN.key]["run"]["pool"]["slices"] == 0
+    assert records[failed.key]["why"] == "ValueError: as planned"
+
+
+def test_the_store_and_status_need_no_torch() -> None:
+    for module in ("runs.store", "study.status"):
+        code = f"import brats_al_utils.{module}, sys; sys.exit('torch' in sys.modules)"
+        subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_result_is_held_as_long_as_its_file_is_whole(tmp_path: Path) -> None:
+    store = RunStore(tmp_path)
+    assert not store.holds(RUN)
+    store.save(RESULT)
+    assert store.holds(RUN)
+    assert store.holds(RUN)
+    store.path(RUN).write_bytes(truncate(store.path(RUN).read_bytes()))
+    with pytest.warns(UserWarning, match="damaged"):
+        assert not store.holds(RUN)
 
 
 def test_the_test_set_is_predicted_at_the_kept_and_at_the_last_epoch(

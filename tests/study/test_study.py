@@ -11,10 +11,9 @@ from small_study import small_study
 from brats_al_utils.findings import evidence
 from brats_al_utils.networks.training import auc
 from brats_al_utils.study.arms import Arm, planted_name, planted_outliers
-from brats_al_utils.study.plan import runs_of_arms
 from brats_al_utils.study.selections import labelled, opinions, selection
 from brats_al_utils.study.study import Study
-from brats_al_utils.study.trainer import Results, train
+from brats_al_utils.study.trainer import Results, runs_of, train
 
 EPOCHS = 1
 ARMS = [
@@ -96,12 +95,12 @@ def test_what_arms_are_trained_on_and_what_they_have_annotated(study: Study, res
 @pytest.mark.slow
 def test_a_plan_names_the_runs_that_are_made(study: Study, results: Results) -> None:
     """With everything stored, the plan's runs are the study's; with nothing stored, it counts as many."""
-    planned = runs_of_arms(study, ARMS)
+    planned = runs_of(study, ARMS)
     made = {path.stem for path in study.store.folder.glob("*.safetensors")}
     assert {run.key for run in planned} == made
     places = study.places.of("smoke", study.places.outputs / "nowhere")
     empty = replace(study, places=places, selections={})
-    asked = runs_of_arms(empty, ARMS)
+    asked = runs_of(empty, ARMS)
     assert len(asked) == len(planned)
     assert len({run.key for run in asked}) == len(made)
     # How many chosen slices were labelled before is not known beforehand.

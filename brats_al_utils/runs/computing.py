@@ -1,0 +1,118 @@
+"""Compute what a run specifies."""
+
+import platform
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from brats_al_utils import InputError, __version__
+from brats_al_utils.cohorts.slices import SliceSet
+from brats_al_utils.cohorts.split import PARTS, check_split
+from brats_al_utils.networks.network import build, normalisation
+from brats_al_utils.networks.training import (
+    Images,
+    augmented_predictions,
+    dropout_layers,
+    dropout_predictions,
+    features,
+    finetune,
+    predict,
+)
+from brats_al_utils.runs.run import DROPOUT_PASSES, PREDICTED, Result, Run
+from brats_al_utils.seeds import integer
+
+
+def compute(
+    run: Run, slices: SliceSet, device: torch.device, after_epoch: Callable[[int], None] = lambda epoch: None
+) -> Result:
+    """Train what a run specifies, on as many threads as it says.
+
+    Raises
+    ------
+    InputError
+        If the run belongs to another slice set, a patient is in two of its parts, or its views need dropout that its
+        network lacks.
+    """
+    if run.data != slices.fingerprint:
+        raise InputError(f"{slices.folder}: fingerprint {slices.fingerprint}, expected {run.data}: open the run's set")
+    check_split(
+        slices.table.iloc[np.concatenate([run.ids(part) for part in PARTS])].assign(
+            part=np.repeat(PARTS, [len(run.ids(part)) for part in PARTS])
+        )
+    )
+    with threads(run.settings.threads):
+        return trained(run, slices, device, after_epoch)
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Have torch compute on so many threads of the processor, which the last bits of a sum depend on."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def trained(run: Run, slices: SliceSet, device: torch.device, after_epoch: Callable[[int], None]) -> Result:
+    """Return a run's result."""
+    started = time.perf_counter()
+    network = build(run.start, run.weights_seed, run.freeze, run.network).to(device)
+    expected = normalisation(run.start, run.network)
+    images = Images.load(slices.pixels, slices.table["label"].to_numpy(), expected, device)
+    if "dropout" in run.views:
+        dropout_layers(network)  # refused now rather than after the training
+    arrays = {}
+
+    def told(epoch: int) -> None:
+        if epoch == run.settings.epochs:
+            arrays["probability/test_last"] = predict(network, images, run.ids("test"))
+        after_epoch(epoch)
+
+    history = finetune(network, images, run.ids("training"), run.ids("validation"), run.settings, run.order_seed, told)
+    arrays |= {"train_loss": history.train_loss, "validation_auc": history.validation_auc}
+    for part in PREDICTED:
+        arrays[f"probability/{part}"] = predict(network, images, run.ids(part))
+    pool, seed = run.ids("pool"), integer(run.order_seed, "dropout views")
+    views: dict[str, Callable[[], np.ndarray[Any, Any]]] = {
+        "dropout": lambda: dropout_predictions(network, images, pool, DROPOUT_PASSES, seed),
+        "augmented": lambda: augmented_predictions(network, images, pool),
+        "features": lambda: features(network, images, pool).astype(np.float16),
+    }
+    arrays |= {f"views/{view}": views[view]() for view in run.views}
+    return Result(run, arrays, history.best_epoch, time.perf_counter() - started, facts(device))
+
+
+def facts(device: torch.device) -> dict[str, str]:
+    """Return what does not decide a result, but may explain one."""
+    return {
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or "cpu",
+        "threads": str(torch.get_num_threads()),
+        "brats_al_utils": __version__,
+        "commit": commit(),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "torch": torch.__version__,
+        "torchvision": version("torchvision"),
+    }
+
+
+@lru_cache(maxsize=1)
+def commit() -> str:
+    """Return the git commit of this package's checkout, with a plus sign if it has changes, or ``unknown``."""
+    git = ["git", "-C", str(Path(__file__).parent)]
+    try:
+        head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True)  # noqa: S603
+        changed = subprocess.run([*git, "status", "--porcelain", "."], capture_output=True, text=True, check=True)  # noqa: S603
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return head.stdout.strip() + ("+" if changed.stdout else "")

@@ -1,0 +1,135 @@
+"""A Dask scheduler in this process, with workers of this machine or none, which listens only to who holds its key."""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import dask
+import psutil
+from dask.system import CPU_COUNT
+from distributed import Nanny, Scheduler
+from distributed.deploy.spec import SpecCluster
+from distributed.security import Security
+from distributed.system import MEMORY_LIMIT
+from distributed.utils import get_ip
+
+from brats_al_utils import InputError
+from brats_al_utils.files import write_file
+
+ATTEMPTS = 3
+"""How often a run is started whose worker is lost."""
+
+WORKER_MEMORY = 5 * 2**29
+"""Bytes that a worker takes while it trains AlexNet in batches of 16 on the CPU, rounded up: 1,978 MiB were measured of
+slices of 80 pixels and 2,360 MiB of 224 (resident, x86-64, torch 2.14; 641 of them libraries, partly shared)."""
+
+LOOPBACK = "127.0.0.1"
+
+CONFIG = {
+    "distributed.scheduler.allowed-failures": ATTEMPTS - 1,
+    # Pages about the workers would be shown to whoever asks.
+    "distributed.scheduler.http.routes": [],
+    "distributed.worker.http.routes": [],
+}
+
+
+def gpus(device: str) -> int:
+    """Return how many GPUs are trained on where ``device`` is auto, cpu or cuda."""
+    import torch
+
+    return torch.cuda.device_count() if device != "cpu" else 0
+
+
+def workers_of(workers: str, device: str) -> int:
+    """Return how many processes of this machine ``workers`` asks for; see `engine.compute`.
+
+    Raises
+    ------
+    InputError
+        If it names no number.
+    """
+    if not workers:
+        free = min(psutil.virtual_memory().available, MEMORY_LIMIT)
+        return gpus(device) or max(1, min(CPU_COUNT, free // WORKER_MEMORY))
+    if workers.isdecimal() and int(workers) > 0:
+        return int(workers)
+    raise InputError(
+        f"workers is {workers!r}, expected nothing (as many processes as this machine has cores, or GPUs), a number of "
+        "processes, or the address of a Dask scheduler, as in tcp://host:8786"
+    )
+
+
+def specification(count: int, cards: int, security: Security) -> dict[int, dict[str, Any]]:
+    """Return what Dask must know to start so many workers, which share the GPUs evenly."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if cards else []
+    names = visible if len(visible) == cards else [str(card) for card in range(cards)]
+    options = {"nthreads": 1, "memory_limit": 0, "security": security, "protocol": "tls", "host": LOOPBACK}
+    options |= {"dashboard_address": f"{LOOPBACK}:0", "dashboard": False, "quiet": True}
+    options |= {"silence_logs": logging.CRITICAL, "preload": ["brats_al_utils.runs.interrupts"]}
+    return {
+        number: {
+            "cls": Nanny,
+            "options": options | ({"env": {"CUDA_VISIBLE_DEVICES": names[number % cards]}} if cards else {}),
+        }
+        for number in range(count)
+    }
+
+
+@contextmanager
+def scheduler(folder: Path, workers: int = 0, device: str = "cpu", host: str = LOOPBACK) -> Iterator[SpecCluster]:
+    """Run a scheduler in this process; it ends with it, and its workers do.
+
+    Whoever can talk to a Dask scheduler can run code as its user, so it only listens to those who hold the key, which
+    is made for this one and which only its user can read. This process's children find it in their environment.
+
+    Parameters
+    ----------
+    folder : Path
+        Receives ``certificate.pem`` and ``key.pem``.
+    workers : int
+        Processes of this machine; a lost one is replaced.
+    host : str
+        Address that it listens at; empty for this machine's in its network.
+    """
+    security = Security.temporary()
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    write_file(folder / "certificate.pem", security.tls_ca_file.encode())
+    write_file(folder / "key.pem", security.tls_scheduler_key.encode())
+    options = {"host": host or get_ip(), "protocol": "tls", "port": 0, "security": security, "dashboard": False}
+    options |= {"dashboard_address": f"{LOOPBACK}:0"}
+    cards = gpus(device) if workers else 0
+    try:
+        with (
+            environment(folder),
+            dask.config.set(CONFIG),
+            SpecCluster(
+                specification(workers, cards, security),
+                {"cls": Scheduler, "options": options},
+                security=security,
+                silence_logs=logging.CRITICAL,
+            ) as cluster,
+        ):
+            yield cluster
+    finally:
+        (folder / "key.pem").unlink(missing_ok=True)
+
+
+@contextmanager
+def environment(folder: Path) -> Iterator[None]:
+    """Have this process's children, such as notebooks' kernels, read a client's credentials from a folder."""
+    files = {"CA_FILE": "certificate.pem", "CLIENT__CERT": "certificate.pem", "CLIENT__KEY": "key.pem"}
+    variables = {f"DASK_DISTRIBUTED__COMM__TLS__{name}": str(folder / file) for name, file in files.items()}
+    variables["DASK_DISTRIBUTED__COMM__REQUIRE_ENCRYPTION"] = "True"
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value

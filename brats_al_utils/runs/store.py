@@ -1,0 +1,155 @@
+"""Where results are kept: one file a run, which appears whole or not at all; without torch."""
+
+import json
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from brats_al_utils.files import write_file
+from brats_al_utils.runs.run import PREDICTED, Result, Run
+
+KNOWN: set[tuple[Path, tuple[int, int]]] = set()
+"""Results that this process has found whole, each with its `stamp`."""
+
+
+@dataclass(frozen=True)
+class RunStore:
+    """A folder with one safetensors file a run, named by its key and written atomically."""
+
+    folder: Path
+
+    def path(self, run: Run) -> Path:
+        """Return where a run's result is kept."""
+        return self.folder / f"{run.key}.safetensors"
+
+    def lock(self, run: Run) -> Path:
+        """Return the lock that is held while a run is computed."""
+        return self.folder / "locks" / f"{run.key}.lock"
+
+    def failure(self, run: Run) -> Path:
+        """Return where it is said why a run failed."""
+        return self.folder / "failed" / f"{run.key}.json"
+
+    def save_failure(self, run: Run, name: str, why: str) -> None:
+        """Say why a run failed, beside what it was."""
+        record = {"name": name, "why": why, "run": json.loads(run.spec)}
+        write_file(self.failure(run), json.dumps(record, indent=1).encode())
+
+    def save(self, result: Result) -> None:
+        """Keep a result; the file appears whole or not at all."""
+        record = {name: value for name, value in asdict(result).items() if name not in ("run", "arrays")}
+        metadata = {"run": result.run.spec, "record": json.dumps(record)}
+        # safetensors writes the buffer behind a strided array, not its values.
+        arrays = {name: np.ascontiguousarray(values) for name, values in result.arrays.items()}
+        content = save(arrays, metadata | {"sha256": checksum(arrays, metadata)})
+        write_file(self.path(result.run), content)
+
+    def load(self, run: Run) -> Result | None:
+        """Return a run's result, or None if it is not here; a damaged file is reported and set aside."""
+        path = self.path(run)
+        if not path.exists():
+            return None
+        try:
+            return read_result(path, run)
+        except FileNotFoundError:
+            return None
+        except (SafetensorError, ValueError, KeyError, TypeError) as error:
+            aside = self.folder / "damaged" / f"{path.name}.{time.time_ns()}"
+            aside.parent.mkdir(exist_ok=True)
+            with suppress(FileNotFoundError):  # another driver has just done so
+                path.rename(aside)
+            warnings.warn(f"{path}: damaged ({error}); set aside as {aside}, the run is computed again", stacklevel=2)
+            return None
+
+    def holds(self, run: Run) -> bool:
+        """Whether a run's result is here, and whole; it is read once for that, as long as it does not change."""
+        path = self.path(run)
+        if (path, stamp(path)) not in KNOWN and self.load(run) is not None:
+            KNOWN.add((path, stamp(path)))
+        return (path, stamp(path)) in KNOWN
+
+    def records(self) -> Iterator[dict[str, Any]]:
+        """Yield what is known of every run that is here, without its numbers.
+
+        Each has key, state (done, failed or damaged) and run, in which ids are counted: see `counted`. A run that is
+        done also has best_epoch, seconds and facts; one that failed name and why.
+        """
+        for path in sorted(self.folder.glob("*.safetensors")):
+            try:
+                metadata = header(path)
+                facts = {"state": "done", "run": counted(metadata["run"])} | json.loads(metadata["record"])
+            except (SafetensorError, OSError, ValueError, KeyError):
+                facts = {"state": "damaged"}
+            yield {"key": path.stem} | facts
+        for path in sorted((self.folder / "failed").glob("*.json")):
+            with suppress(FileNotFoundError):  # it has just been computed after all
+                record = json.loads(path.read_text())
+                yield {"key": path.stem, "state": "failed"} | record | {"run": counted(json.dumps(record["run"]))}
+
+
+def stamp(path: Path) -> tuple[int, int]:
+    """Return what changes with a file, zeros where there is none."""
+    try:
+        state = path.stat()
+    except FileNotFoundError:
+        return 0, 0
+    return state.st_size, state.st_mtime_ns
+
+
+def seconds(path: Path) -> float:
+    """Return how long the run took whose result is in a file, zero if that does not say."""
+    with suppress(SafetensorError, OSError, ValueError, KeyError):
+        return float(json.loads(header(path)["record"])["seconds"])
+    return 0.0
+
+
+def why(path: Path) -> str:
+    """Return what `RunStore.save_failure` has said in a file, empty if the run was computed since."""
+    with suppress(OSError, ValueError, KeyError):
+        return str(json.loads(path.read_text())["why"])
+    return ""
+
+
+def header(path: Path) -> dict[str, str]:
+    """Return the metadata of a result."""
+    with safe_open(path, framework="numpy") as file:
+        return dict(file.metadata() or {})
+
+
+def counted(spec: str) -> dict[str, Any]:
+    """Return a run's values with each list of ids as its count and the first 16 digits of its SHA-256."""
+    values = json.loads(spec)
+    for part in ("training", *PREDICTED):
+        ids = np.array(values[part], np.int64)
+        values[part] = {"slices": len(ids), "sha256": sha256(ids.tobytes()).hexdigest()[:16]}
+    return dict(values)
+
+
+def checksum(arrays: dict[str, np.ndarray[Any, Any]], metadata: dict[str, str]) -> str:
+    """Return the SHA-256 of a result's numbers and metadata."""
+    digest = sha256("\n".join(metadata[name] for name in sorted(metadata)).encode())
+    for name in sorted(arrays):
+        digest.update(f"{name} {arrays[name].dtype} {arrays[name].shape}\n".encode())
+        digest.update(arrays[name].tobytes())
+    return digest.hexdigest()
+
+
+def read_result(path: Path, run: Run) -> Result:
+    """Read a result and check that it is whole and that of the run."""
+    with safe_open(path, framework="numpy") as file:
+        metadata = dict(file.metadata() or {})
+        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    if metadata.pop("sha256", "") != checksum(arrays, metadata):
+        raise ValueError("its checksum does not fit")
+    if metadata["run"] != run.spec:
+        raise ValueError("it is the result of another run")
+    return replace(Result(run, arrays, 0, 0.0, {}), **json.loads(metadata["record"]))

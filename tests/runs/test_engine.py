@@ -1,0 +1,301 @@
+"""The engine: every run once, the longest first, none lost with its worker, and nobody waits for the dead."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import torch
+from distributed import Client
+from small_study import ARMS, small_study
+
+from brats_al_utils import InputError
+from brats_al_utils.files import lock
+from brats_al_utils.networks.training import choose_device
+from brats_al_utils.runs import engine, scheduler
+from brats_al_utils.runs.computing import compute
+from brats_al_utils.runs.engine import Outcome, Task, carry_out
+from brats_al_utils.runs.run import Run
+from brats_al_utils.study.study import Study
+
+
+def quiet(images: int, text: str) -> None:
+    """Report nothing."""
+
+
+@pytest.fixture
+def study(tiny_cohort: Path, tmp_path: Path) -> Study:
+    return small_study(tiny_cohort, tmp_path / "out")
+
+
+@pytest.fixture
+def tasks(study: Study) -> list[Task]:
+    return [
+        Task(f"{arm.name} {number}", run, study.slices.folder, study.store.folder, "cpu", "me")
+        for (arm, number), run in study.wanted(ARMS[:2]).items()
+    ]
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[Client]:
+    """Start one worker for all tests here."""
+    with engine.local(1, "cpu") as client:
+        yield client
+    engine.close()
+
+
+def note(task: Task, what: str) -> None:
+    task.store.mkdir(parents=True, exist_ok=True)
+    with (task.store / "noted").open("a") as file:
+        file.write(f"{what}\n")
+
+
+def noted(task: Task) -> list[str]:
+    return (task.store / "noted").read_text().splitlines()
+
+
+# What workers do in place of `engine.work`; they find it here by its name.
+
+
+def scripted(task: Task) -> Outcome:
+    """Compute nothing, and do what the task's name says."""
+    note(task, task.name)
+    engine.tell(task, 1)
+    if task.name == "kills":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return Outcome("failed", "ValueError: as planned") if task.name == "fails" else Outcome("done")
+
+
+def kill_once(task: Task) -> Outcome:
+    """Compute a task, but the first time that one is asked for, its worker dies in the middle of it."""
+    if not (task.store / "noted").exists():
+        note(task, "killed")
+        engine.tell = lambda *_: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[assignment]
+    return engine.work(task)
+
+
+def lose_the_gpu(task: Task) -> Outcome:
+    """Compute a task, but torch says that this process's accelerator is broken."""
+
+    def broken(*_: object) -> None:
+        note(task, str(os.getpid()))
+        raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+
+    if task.name.startswith("all"):
+        engine.result_of = broken  # type: ignore[assignment]
+    return engine.work(task)
+
+
+@pytest.mark.parametrize("workers", ["two", "-1", "0", "1.5", "localhost:8786"])
+def test_what_names_no_workers_is_refused(workers: str) -> None:
+    with pytest.raises(InputError, match=f"workers is '{workers}', expected nothing .as many processes"):
+        scheduler.workers_of(workers, "cpu")
+
+
+@pytest.mark.parametrize(("free", "count"), [(2**40, 8), (3 * scheduler.WORKER_MEMORY + 1, 3), (1, 1)])
+def test_as_many_workers_as_cores_if_memory_allows(monkeypatch: pytest.MonkeyPatch, free: int, count: int) -> None:
+    monkeypatch.setattr(scheduler, "CPU_COUNT", 8)
+    monkeypatch.setattr(scheduler, "MEMORY_LIMIT", 2**50)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: type("Memory", (), {"available": free}))
+    assert scheduler.workers_of("", "cpu") == count
+    assert scheduler.workers_of("5", "cpu") == 5
+
+
+def test_a_worker_for_each_gpu_or_as_many_as_asked_for_on_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert scheduler.workers_of("", "auto") == 2
+    for visible, cards in (("", ["0", "1", "0"]), ("4,7", ["4", "7", "4"])):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+        spec = scheduler.specification(3, 2, None)  # type: ignore[arg-type]
+        assert [each["options"]["env"]["CUDA_VISIBLE_DEVICES"] for each in spec.values()] == cards
+
+
+@pytest.mark.slow
+def test_a_lost_run_is_tried_three_times_in_all_and_the_others_go_on(
+    tasks: list[Task], client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "work", scripted)
+    told: list[str] = []
+    poison, failing, *good = tasks
+    asked = [replace(poison, name="kills"), replace(failing, name="fails"), *good]
+    failures = carry_out(asked, client, lambda images, text: told.append(text))
+    assert failures == {poison.run.key: "its worker was lost 3 times", failing.run.key: "ValueError: as planned"}
+    names = noted(poison)
+    assert names.count("kills") == scheduler.ATTEMPTS
+    assert all(names.count(task.name) == 1 for task in good)
+    assert {f"{task.name}: epoch 1 of 2" for task in good} <= set(told)
+    lengths = [next(task.run.images for task in asked if task.name == name) for name in dict.fromkeys(names)]
+    assert lengths == sorted(lengths, reverse=True)
+
+
+@pytest.mark.slow
+def test_a_killed_worker_is_replaced_and_its_run_tried_again(
+    tasks: list[Task], study: Study, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "work", kill_once)
+    assert carry_out(tasks[:2], client, quiet) == {}
+    assert noted(tasks[0]) == ["killed"]
+    assert all(study.store.holds(task.run) for task in tasks[:2])
+    assert not list((study.store.folder / "locks").glob("*")) or not any(
+        study.store.lock(task.run).exists() for task in tasks[:2]
+    )
+
+
+@pytest.mark.slow
+def test_a_gpu_that_is_lost_takes_its_worker_along_and_no_other_run(
+    study: Study, client: Client, monkeypatch: pytest.MonkeyPatch, tasks: list[Task]
+) -> None:
+    monkeypatch.setattr(engine, "work", lose_the_gpu)
+    failures = carry_out([tasks[0], tasks[1]], client, quiet)  # the first is called "all 0"
+    (why,) = failures.values()
+    assert why == (
+        "its worker was lost 3 times: torch.AcceleratorError: CUDA error: an illegal memory access was encountered"
+    )
+    assert len(set(noted(tasks[0]))) == scheduler.ATTEMPTS, "each time in another process"
+    assert study.store.holds(tasks[1].run)
+
+
+@pytest.mark.parametrize(
+    ("error", "lost"),
+    [
+        (torch.AcceleratorError("CUDA error: device-side assert triggered"), True),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"), True),
+        (torch.OutOfMemoryError("CUDA out of memory"), False),
+        (RuntimeError("shapes do not fit"), False),
+        (ValueError("CUDA error"), False),
+    ],
+)
+def test_which_errors_cost_a_process_its_gpu(error: Exception, lost: bool) -> None:
+    assert engine.broken(error) == lost
+
+
+def test_a_run_that_fails_says_why(tasks: list[Task], study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ValueError("as planned")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(engine, "result_of", fail)
+        assert engine.work(tasks[0]) == Outcome("failed", "ValueError: as planned")
+    (record,) = study.store.records()
+    assert record["run"]["training"]["slices"] == len(tasks[0].run.training)
+    assert "Traceback" in record["why"]
+    assert engine.work(tasks[0]) == Outcome("done")
+    assert not list((study.store.folder / "failed").iterdir()), "it is no longer a failure"
+
+
+def test_what_another_process_computes_is_left_to_it(tasks: list[Task], study: Study) -> None:
+    """The other is a thread here: it holds the run's lock, keeps its result, and lets go."""
+    task, store = tasks[0], study.store
+    with lock(store.lock(task.run)):
+        assert engine.work(task) == Outcome("held")
+        store.save(compute(task.run, study.slices, choose_device("cpu")))
+    modified = store.path(task.run).stat().st_mtime_ns
+    assert engine.work(task) == Outcome("done")
+    assert store.path(task.run).stat().st_mtime_ns == modified
+
+
+@pytest.mark.slow
+def test_what_another_process_computes_is_waited_for(tasks: list[Task], study: Study, client: Client) -> None:
+    task, told, waited = tasks[0], [], threading.Event()
+    taken = threading.Event()
+
+    def other() -> None:
+        with lock(study.store.lock(task.run)):
+            taken.set()
+            waited.wait(60)
+            study.store.save(compute(task.run, study.slices, choose_device("cpu")))
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    taken.wait()
+
+    def report(images: int, text: str) -> None:
+        told.append(text)
+        waited.set()
+
+    assert carry_out([task], client, report) == {}
+    thread.join()
+    locks = study.store.folder / "locks"
+    assert set(told) == {f"waiting for 1 runs of another process; if there is none, delete {locks}"}
+
+
+@pytest.mark.slow
+def test_a_lock_that_a_dead_machine_left_is_not_waited_for_for_ever(
+    tasks: list[Task], study: Study, client: Client, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As a file server holds it; the run is computed, with one line that says so."""
+    monkeypatch.setattr(engine, "patience", lambda run: 1.0)
+    with lock(study.store.lock(tasks[0].run)):
+        assert carry_out(tasks[:1], client, quiet) == {}
+    assert study.store.holds(tasks[0].run)
+    path = study.store.lock(tasks[0].run)
+    assert capsys.readouterr().err == f"{path}: still held, and no result: computing {tasks[0].name} as well\n"
+
+
+def test_a_long_run_is_waited_for_longer() -> None:
+    run = Run("", tuple(range(100)), (), (), (), "", False, type("S", (), {"epochs": 30})(), 0, 0)
+    assert engine.patience(run) == 600 + 30 * 100 / 5
+
+
+def test_a_process_computes_one_run_at_a_time(tasks: list[Task], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Dask worker may have several threads, and torch's random numbers are the process's."""
+    at_work, most = [], []
+
+    def watched(run: Run, *arguments: Any) -> Any:
+        at_work.append(run.key)
+        most.append(len(at_work))
+        time.sleep(0.1)
+        at_work.remove(run.key)
+        raise ValueError("as planned")
+
+    monkeypatch.setattr(engine, "result_of", watched)
+    with ThreadPoolExecutor(4) as pool:
+        assert {outcome.state for outcome in pool.map(engine.work, tasks)} == {"failed"}
+    assert most == [1] * 4
+
+
+def test_a_worker_that_does_not_see_the_study_s_folder_says_so(tasks: list[Task]) -> None:
+    with pytest.raises(InputError, match="/no/such/set: not on .*let workers share the study's folder"):
+        engine.work(replace(tasks[0], slices=Path("/no/such/set")))
+
+
+def test_a_store_that_cannot_be_written_stops_everything(tasks: list[Task], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(InputError, match="file.*: Not a directory: .* cannot be kept; see to it, and start again"):
+        engine.work(replace(tasks[0], store=tmp_path / "file"))
+
+
+@pytest.mark.slow
+def test_only_what_is_missing_is_computed_once(study: Study, tasks: list[Task]) -> None:
+    """Two names of one run are one run; what is there is not touched; without anything missing no worker starts."""
+    store, (first, second, *_) = study.store, tasks
+    store.save(compute(first.run, study.slices, choose_device("cpu")))
+    before = store.path(first.run).stat().st_mtime_ns
+    named = [("a", first.run), ("b", second.run), ("c", second.run)]
+    folders, told = {study.slices.fingerprint: study.slices.folder}, []
+    failures = engine.compute(named, store, folders, "cpu", "1", lambda images, text: told.append(images))
+    assert failures == {}
+    assert sum(told) == second.run.images
+    assert store.path(first.run).stat().st_mtime_ns == before
+    assert engine.compute(named, store, folders, "cpu", "tcp://nobody.is.asked:1", quiet) == {}
+
+
+@pytest.mark.slow
+def test_workers_are_those_of_before_and_end_at_ctrl_c() -> None:
+    with engine.local(1, "cpu") as client:
+        (first,) = client.run(os.getpid).values()
+    with pytest.raises(KeyboardInterrupt), engine.local(1, "cpu") as client:
+        assert list(client.run(os.getpid).values()) == [first]
+        raise KeyboardInterrupt
+    assert not psutil.pid_exists(first)
+    with engine.local(1, "cpu") as client:
+        assert list(client.run(os.getpid).values()) != [first]
+    engine.close()
