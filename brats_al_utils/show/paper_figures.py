@@ -227,7 +227,7 @@ def budget_curves(summary: pd.DataFrame, dataset: str, name: str) -> Drawing:
         shown = rows[rows["arm"] == arm].sort_values("examples")
         interval(axes, shown["examples"] + (place - 1) * 0.08 * step, shown, label=arm, **style)
     axes.axhline(whole["auc_mean"], color="0.2", ls=":", lw=1.2, label=f"baseline: all {whole['examples']} slices")
-    if whole["n_runs"] > 1:
+    if not np.isnan(whole["ci_low"]):
         axes.axhspan(whole["ci_low"], whole["ci_high"], color="0.85", lw=0, zorder=0)
     axes.set_xticks(sorted(rows["examples"].unique()))
     keep_to_auc(axes)

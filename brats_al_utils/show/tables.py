@@ -217,7 +217,7 @@ def efficiency(table: pd.DataFrame) -> pd.DataFrame:
         "high": ("up to", SHARE),
         "saved": ("saved", "{:+.0%}".format),
     }
-    return in_words(table, columns)
+    return in_words(table.sort_values(["strategy", "budget"]), columns)
 
 
 def optimism(table: pd.DataFrame) -> pd.DataFrame:
@@ -249,4 +249,4 @@ def quality(table: pd.DataFrame) -> pd.DataFrame:
         "sensitivity": ("sensitivity", AUC),
         "specificity": ("specificity", AUC),
     }
-    return in_words(means, columns)
+    return in_words(means.sort_values("unit", ascending=False, kind="stable"), columns)

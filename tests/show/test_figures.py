@@ -266,8 +266,8 @@ def test_figures_7_and_8_show_the_curves_of_their_set(draw: Any, less: float) ->
     assert axes.get_ylabel() == "slice-level test AUC\n(95 % CI across runs)"
 
 
-def test_a_single_run_has_no_band_and_no_interval() -> None:
-    table = curves().assign(ci_low=NAN, ci_high=NAN, n_runs=1)
+def test_without_an_interval_there_is_no_band_and_no_bar() -> None:
+    table = curves().assign(ci_low=NAN, ci_high=NAN)
     (axes,) = paper_figures.figure7(table).figure.axes
     assert not axes.patches
     _, y, low, high = error_bars(axes)["proposed"]
