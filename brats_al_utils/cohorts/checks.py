@@ -45,11 +45,11 @@ def segmentation_problem(tumour: Volume, min_tumour_mm2: float = 0.0) -> str | N
             return f"labels {strange[:SHOWN].tolist()} found, expected 0, 1, 2 and 4: is this the segmentation?"
     largest = float(tumour_areas(tumour).max())
     if largest == 0:
-        return "the segmentation is empty, expected a tumour: skip the patient"
+        return "the segmentation is empty, expected a tumour: skip the patient (--skip-bad)"
     if largest < min_tumour_mm2:
         return (
             f"the largest tumour in a slice has {largest:g} mm2, expected {min_tumour_mm2:g} or more: lower "
-            "min_tumour_mm2 or skip the patient"
+            "min_tumour_mm2 or skip the patient (--skip-bad)"
         )
     return None
 
@@ -66,7 +66,7 @@ def sequence_problem(sequence: Volume) -> str | None:
         return None
     return (
         f"no contrast (all voxels are {' or '.join(f'{value:g}' for value in np.unique(voxels))}), expected a brain: "
-        "copy the file again or skip the patient"
+        "copy the file again or skip the patient (--skip-bad)"
     )
 
 
@@ -95,7 +95,9 @@ def grid_problems(paths: Mapping[str, Path], grids: Mapping[str, Grid]) -> list[
     problems = []
     if most and len(set(grids[most[0]].lps_shape[:2])) > 1:
         slices = f"axial slices of {grids[most[0]].lps_shape[:2]} voxels, expected as many rows as columns"
-        problems.append(f"{paths[most[0]]}: {slices}: pad all volumes of this patient, or skip the patient")
+        problems.append(
+            f"{paths[most[0]]}: {slices}: pad all volumes of this patient, or skip the patient (--skip-bad)"
+        )
     for name in grids:
         grid, expected = grids[name], grids[most[0]]
         if name in most:

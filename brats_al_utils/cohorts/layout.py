@@ -89,10 +89,10 @@ def find_root(folder: Path) -> Path:
 
 
 def roots_among(folders: list[Path]) -> Iterator[Path]:
-    """Yield those of some folders that hold patients, but for a grade's and for those that cannot be opened."""
+    """Yield those of some folders that hold patients, but for those that cannot be opened."""
     for folder in folders:
         with suppress(InputError):
-            if folder.name.upper() not in GRADES and is_root(folder):
+            if is_root(folder):
                 yield folder
 
 

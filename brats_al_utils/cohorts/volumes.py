@@ -180,7 +180,7 @@ def read_volume(path: Path) -> Volume:
         bad = int((~np.isfinite(voxels)).sum())
         raise InputError(
             f"{path}: {bad} voxels are NaN or infinite, expected finite intensities: replace them (with 0 outside "
-            "the brain) or skip the patient"
+            "the brain) or skip the patient (--skip-bad)"
         )
     sizes = np.abs(header.get_zooms()[:3])
     x, y, z = (float(size) for size in sizes[np.argsort(grid.to_lps[:, 0])])

@@ -111,6 +111,7 @@ CASE = "HGG/Brats18_SITE0_0_1"
 def test_the_only_spare_volume_is_the_segmentation(tiny_cohort: Path) -> None:
     case = tiny_cohort / CASE
     (case / f"{case.name}_seg.nii.gz").rename(case / "mask.nii.gz")
+    (case / "._mask.nii.gz").write_bytes(b"")  # macOS's own
     cohort = check_cohort(read_cohort(tiny_cohort))
     assert not cohort.problems
     assert cohort.notes == (
