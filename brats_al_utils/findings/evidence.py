@@ -1,6 +1,6 @@
 """From a study's results to tidy tables: one row a run, a slice, an epoch or an arm."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,7 @@ import pandas as pd
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.cohort import TRUTH_FILE
 from brats_al_utils.cohorts.split import PARTS
-from brats_al_utils.findings.comparison import compare, holm, intervals, patient_pairs
+from brats_al_utils.findings.comparison import adjusted, compare, intervals, patient_pairs
 from brats_al_utils.findings.planted import caught
 from brats_al_utils.findings.statistics import UNITS, by_unit, measures
 from brats_al_utils.networks.training import auc
@@ -33,11 +33,30 @@ def predictions(study: Study, arm: Arm, result: Result, part: str, last_epoch: b
 
 
 def scores(study: Study, results: Results, part: str) -> pd.DataFrame:
-    """Return arm, seed, patient_id, label and score of each slice of a part, in every run."""
+    """Return arm, seed, key, patient_id, label, score, with folds also fold, of each slice of a part in every run."""
     frames = []
     for (arm, number), result in results.items():
-        frame = predictions(study, arm, result, part)
-        frames.append(frame.assign(arm=arm.name, seed=study.profile.seed + number))
+        frame = predictions(study, arm, result, part).assign(arm=arm.name, seed=study.profile.seed + number)
+        frames.append(frame.assign(key=result.run.key, **fold(study, number)))
+    return pd.concat(frames, ignore_index=True)
+
+
+def fold(study: Study, number: int) -> dict[str, int]:
+    """Return the column fold of a run: which fold it tests, where there are folds."""
+    return {"fold": number % study.profile.folds} if study.profile.folds > 1 else {}
+
+
+def scores_by_key(study: Study, results: Results) -> pd.DataFrame:
+    """Return key, part, patient_id, label, score, with folds also fold, of each slice that a run is evaluated on.
+
+    A run that goes by the names of several arms is here once.
+    """
+    once = {result.run.key: place for place, result in results.items()}
+    frames = [
+        predictions(study, arm, results[arm, number], part).assign(key=key, part=part, **fold(study, number))
+        for key, (arm, number) in once.items()
+        for part in EVALUATION_SETS
+    ]
     return pd.concat(frames, ignore_index=True)
 
 
@@ -58,7 +77,7 @@ def evaluate(study: Study, results: Results) -> pd.DataFrame:
     Returns
     -------
     pd.DataFrame
-        arm, seed, part, unit, auc, best_epoch, key; dataset, start, strategy, share, examples.
+        arm, seed, part, unit, auc, best_epoch, key; dataset, start, strategy, share, examples, freeze.
     """
     rows = []
     for (arm, number), result in results.items():
@@ -80,6 +99,7 @@ def evaluate(study: Study, results: Results) -> pd.DataFrame:
                         "strategy": arm.strategy,
                         "share": arm.share,
                         "examples": len(result.run.training),
+                        "freeze": result.run.freeze,
                     }
                 )
     return pd.DataFrame(rows)
@@ -194,19 +214,24 @@ def interval_table(study: Study, results: Results) -> pd.DataFrame:
     return pd.concat([intervals(patient_pairs(test, unit)).assign(unit=unit) for unit in UNITS], ignore_index=True)
 
 
-def against(study: Study, results: Results, reference: str, arms: Iterable[str] = ()) -> pd.DataFrame:
-    """Return `comparison.compare` of some arms, or of every other one, with a reference on the test set.
+def contrasts(study: Study, results: Results, pairs: Sequence[tuple[str, str]]) -> pd.DataFrame:
+    """Return `comparison.compare` of pairs of arms on the test set.
 
     Returns
     -------
     pd.DataFrame
-        As `comparison.compare`, with a column unit; each unit's contrasts are one family.
+        As `comparison.compare`, with a column unit; the pairs form one family for each unit.
     """
-    test = scores(study, results, "test")
-    others = list(arms) or [name for name in dict.fromkeys(arm.name for arm, _ in results) if name != reference]
-    contrasts = [(name, reference) for name in others]
-    tables = [compare(patient_pairs(test, unit), contrasts).assign(unit=unit) for unit in UNITS]
-    return pd.concat(tables, ignore_index=True)
+    named = {name for pair in pairs for name in pair}
+    test = scores(study, of_arms(results, (arm for arm, _ in results if arm.name in named)), "test")
+    tables = [compare(patient_pairs(test, unit), pairs).assign(unit=unit) for unit in UNITS]
+    return adjusted(pd.concat(tables, ignore_index=True), ["unit"])
+
+
+def against(study: Study, results: Results, reference: str) -> pd.DataFrame:
+    """Return `contrasts` of every arm with one of them."""
+    others = [name for name in dict.fromkeys(arm.name for arm, _ in results) if name != reference]
+    return contrasts(study, results, [(name, reference) for name in others])
 
 
 def annotated_runs(study: Study, results: Results) -> pd.DataFrame:
@@ -263,30 +288,22 @@ def outliers_caught(study: Study, datasets: Iterable[str]) -> pd.DataFrame:
 
 
 def gains_by_dose(study: Study, results: Results, arm: str, other: str) -> pd.DataFrame:
-    """Return, for each set with planted outliers, by how much one arm's test AUC by slice exceeds another's.
+    """Return, for each set with planted outliers, by how much one arm's slice-level test AUC exceeds another's.
 
     Returns
     -------
     pd.DataFrame
-        kind, dose and the columns of `comparison.compare`.
+        kind, dose and the columns of `comparison.compare`; all rows form one family.
     """
     frames = []
     for dataset in dict.fromkeys(arm.dataset for arm, _ in results):
         kind, dose = planted_outliers(dataset) or ("", 0.0)
         pairs = patient_pairs(scores(study, of_set(results, dataset), "test"), "slice")
         frames.append(compare(pairs, [(arm, other)]).assign(kind=kind, dose=dose))
-    return pd.concat(frames, ignore_index=True)
+    return adjusted(pd.concat(frames, ignore_index=True))
 
 
 def choices(study: Study, arms: Iterable[Arm]) -> pd.DataFrame:
     """Return what arms choose and have annotated, means across runs: arm, chosen, annotated, share, patient_share."""
     costs = pd.concat([annotation_cost(study, arm) for arm in arms], ignore_index=True)
     return costs.groupby("arm", sort=False)[["chosen", "annotated", "share", "patient_share"]].mean().reset_index()
-
-
-def family(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
-    """Return contrasts of several references as one family: Holm's adjustment over all of one unit."""
-    table = pd.concat(tables, ignore_index=True)
-    for column in ("p_seeds", "p_patients"):
-        table[f"{column}_holm"] = table.groupby("unit")[column].transform(lambda p: holm(p.to_numpy()))
-    return table

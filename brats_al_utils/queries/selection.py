@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from brats_al_utils.queries.pool import Pool, Views, drawn
-from brats_al_utils.queries.sampling import NEEDS_SCORE, NEEDS_VIEWS, STRATEGIES, select
+from brats_al_utils.queries.sampling import ADDS_TO_LABELLED, NEEDS_SCORE, NEEDS_VIEWS, STRATEGIES, select
 from brats_al_utils.seeds import integer
 
 Ids = np.ndarray[Any, Any]
@@ -94,7 +94,10 @@ def random_start(pool: Pool, count: int, seeds: Seeds) -> Ids:
 
 
 def one_shot(strategy: str, pool: Pool, first: int, budget: int, seeds: Seeds, ask: Ask) -> Selection:
-    """Select a budget in one query, as the paper does: labelled slices can be chosen again.
+    """Select a budget in one query.
+
+    The paper's own strategies choose from all training slices, those that are labelled already among them; a competitor
+    (`sampling.ADDS_TO_LABELLED`) chooses from the others.
 
     Parameters
     ----------
@@ -117,7 +120,8 @@ def one_shot(strategy: str, pool: Pool, first: int, budget: int, seeds: Seeds, a
     """
     asks = strategy in NEEDS_SCORE or strategy in NEEDS_VIEWS
     labelled = random_start(pool, first, seeds) if asks else pool.ids[:0]
-    return query(strategy, pool, labelled, pool.ids[:0], budget, seeds("sample draw"), ask, settled=True)
+    without = labelled if strategy in ADDS_TO_LABELLED else pool.ids[:0]
+    return query(strategy, pool, labelled, without, budget, seeds("sample draw"), ask, settled=True)
 
 
 def iterative(strategy: str, pool: Pool, counts: Sequence[int], seeds: Seeds, ask: Ask) -> Selection:

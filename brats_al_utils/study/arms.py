@@ -1,12 +1,12 @@
 """The ways of training that are compared, and which of them each notebook compares."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from brats_al_utils.phantoms.outliers import KINDS
 from brats_al_utils.queries.competitors import COMPETITORS
-from brats_al_utils.queries.sampling import PAYS_ALL, WINDOWS
+from brats_al_utils.queries.sampling import PAYS_ALL, WINDOWS, annotated_share
 from brats_al_utils.study.profile import Profile
 
 ALL = "all"
@@ -124,6 +124,7 @@ def scorecard(profile: Profile) -> list[Arm]:
         *transfer(profile),
         *(pretrained(profile, name, name) for name in WINDOWS),
         *budgets(profile),
+        *([pretrained(profile, "frozen convolutions", ALL, 1.0, freeze=True)] if profile.start != "scratch" else []),
     ]
 
 
@@ -150,6 +151,8 @@ class Beyond:
     main, curves, controls, competitors, iterative, transfer, others, planted : list of Arm
         What the paper compares; its curves; controls of the proposed method; strategies of others, one-shot and
         iterative; other weights; other networks that train on this one's choice; sets with planted outliers.
+    references : dict of Arm to Arm
+        What an arm is compared with: random sampling of as many slices as the arm has annotated.
     """
 
     main: list[Arm]
@@ -160,20 +163,38 @@ class Beyond:
     transfer: list[Arm]
     others: list[Arm]
     planted: list[Arm]
+    references: dict[Arm, Arm]
 
     @property
     def every(self) -> list[Arm]:
         """All of them, each once."""
-        return list(dict.fromkeys(arm for group in vars(self).values() for arm in group))
+        groups = [self.main, self.curves, self.controls, self.competitors, self.iterative, self.transfer]
+        groups += [self.others, self.planted, list(self.references.values())]
+        return list(dict.fromkeys(arm for group in groups for arm in group))
+
+    def pairs(self, group: Sequence[Arm]) -> list[tuple[str, str]]:
+        """Return the names of some arms, each with that of its reference."""
+        return [(arm.name, self.references[arm].name) for arm in group]
 
 
 def beyond(profile: Profile, synthetic: bool) -> Beyond:
     """Return the arms of notebook 07; outliers are planted only in a synthetic cohort that has no folds."""
-    own, first = profile.network, profile.labelled_share
-    # Expected share of the training slices that the committee's and the chosen slices make together.
-    annotated = first + BUDGET - first * BUDGET
+    own = profile.network
     known = [name for name in COMPETITORS if name != "bald" or own != "resnet18"]  # which has no dropout
     asked = {"proposed": "middle", "random": "random"} | {name: name for name in known if name not in PAYS_ALL}
+    controls = [
+        *proposed(profile)[:1],
+        pretrained(profile, "placebo", "placebo"),
+        pretrained(profile, "only the top dropped", "drop top"),
+        pretrained(profile, "only the bottom dropped", "drop bottom"),
+        pretrained(profile, "all annotated slices", "middle", with_labelled=True),
+        pretrained(profile, "whole patients, proposed", "middle patients"),
+        pretrained(profile, "whole patients, random", "random patients"),
+        pretrained(profile, "one slice a patient", "spread", 1 / profile.per_patient),
+    ]
+    competitors = [pretrained(profile, name, name) for name in known]
+    iterative = [pretrained(profile, f"{name}, iterative", strategy, iterative=True) for name, strategy in asked.items()]
+    compared = [*controls, *competitors, *iterative]
     return Beyond(
         main=[
             *proposed(profile)[:1],
@@ -183,20 +204,9 @@ def beyond(profile: Profile, synthetic: bool) -> Beyond:
             Arm("scratch", "scratch", profile.scratch_epochs),
         ],
         curves=curves(profile),
-        controls=[
-            pretrained(profile, "random at the annotated share", "random", annotated),
-            pretrained(profile, "random fifth dropped", "drop random"),
-            pretrained(profile, "only the top dropped", "drop top"),
-            pretrained(profile, "only the bottom dropped", "drop bottom"),
-            pretrained(profile, "all annotated slices", "middle", with_labelled=True),
-            pretrained(profile, "whole patients, proposed", "middle patients"),
-            pretrained(profile, "whole patients, random", "random patients"),
-            pretrained(profile, "one slice a patient", "spread", 1 / profile.per_patient),
-        ],
-        competitors=[pretrained(profile, name, name) for name in known],
-        iterative=[
-            pretrained(profile, f"{name}, iterative", strategy, iterative=True) for name, strategy in asked.items()
-        ],
+        controls=controls,
+        competitors=competitors,
+        iterative=iterative,
         transfer=[
             pretrained(profile, "frozen convolutions", ALL, 1.0, freeze=True),
             pretrained(profile, "shuffled weights", ALL, 1.0, start=f"{profile.start}-shuffled"),
@@ -222,7 +232,20 @@ def beyond(profile: Profile, synthetic: bool) -> Beyond:
             for name, strategy in (("tails dropped", "middle"), ("random", "random"))
             if synthetic and profile.folds == 1
         ],
+        references={arm: random_at(profile, annotated(profile, arm)) for arm in compared},
     )
+
+
+def annotated(profile: Profile, arm: Arm) -> float:
+    """Return the share of the training slices that an arm is expected to have annotated."""
+    return arm.share if arm.iterative else annotated_share(arm.strategy, arm.share, profile.labelled_share)
+
+
+def random_at(profile: Profile, share: float) -> Arm:
+    """Return the arm that trains on a random share of the training slices; on all of them, it is the baseline."""
+    if share >= 1:
+        return pretrained(profile, "baseline", ALL, 1.0)
+    return pretrained(profile, "random" if share == BUDGET else f"random at {share:.0%}", "random", share)
 
 
 NOTEBOOKS: dict[str, Callable[[Profile, bool], list[Arm]]] = {

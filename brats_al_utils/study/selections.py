@@ -11,6 +11,7 @@ from brats_al_utils import InputError
 from brats_al_utils.networks.training import Settings
 from brats_al_utils.queries.pool import Views
 from brats_al_utils.queries.selection import Ids, Opinions, Question, Selection, iterative, one_shot, random_start
+from brats_al_utils.queries.sampling import ADDS_TO_LABELLED
 from brats_al_utils.queries.uncertainty import score
 from brats_al_utils.runs.run import Run
 from brats_al_utils.study.arms import ALL, ITERATION_SHARE, Arm
@@ -65,7 +66,8 @@ def labelled(study: Study, dataset: str, number: int) -> Ids:
 
 def training_ids(arm: Arm, selected: Selection) -> Ids:
     """Return the ids of the slices that an arm is trained on."""
-    return selected.annotated if arm.with_labelled else selected.chosen
+    both = arm.with_labelled or arm.strategy in ADDS_TO_LABELLED
+    return selected.annotated if both else selected.chosen
 
 
 def can_be_drawn(study: Study, arm: Arm) -> bool:
