@@ -70,10 +70,18 @@ def test_the_dark_edge_of_the_other_side_is_not_mirrored_into_the_brain() -> Non
     pixels[..., 7], pixels[..., 27] = 5, 5  # half of a voxel at the edge is background
     pixels[..., 4:8, :] = pixels[..., 24:28, :] = 0
     pixels[..., 8, 7:28] = pixels[..., 23, 7:28] = 5
-    pixels[..., 14:18, 20:28] = 0  # a notch on the other side
-    pixels[..., 14:18, 19] = 5
+    pixels[..., 14:18, 23:28] = 0  # a notch on the other side, whose edge is opposite the grown mask's
+    pixels[..., 14:18, 22] = 5
     hidden = without_tumour(pixels, mask, mirrored=True)
     assert hidden[0, 0, 14:18, 9:16].min() > 20
+
+
+@pytest.mark.parametrize("mirrored", [True, False])
+def test_what_the_tumour_does_to_the_pixels_around_it_is_hidden_too(mirrored: bool) -> None:
+    pixels, mask = head()
+    mask |= mask[:, :, ::-1]
+    pixels[np.repeat(grow(mask)[:, None], 3, axis=1)] = TUMOUR
+    assert without_tumour(pixels, mask, mirrored).max() <= 60
 
 
 def test_tumour_pixels_without_signal_are_filled_as_well() -> None:

@@ -66,6 +66,13 @@ def test_orientation_is_undone(tiny_cohort: Path, tmp_path: Path) -> None:
     assert prepare(read_cohort(tiny_cohort), RULE, tmp_path / "b").fingerprint == expected
 
 
+def test_a_set_by_a_rule_that_leaks_is_cut_with_a_warning(tiny_cohort: Path, tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match="percentile.*leaks the class"):
+        slices = prepare(read_cohort(tiny_cohort), replace(RULE, intensity="percentile"), tmp_path / "leaking")
+    assert slices.manifest["rule"]["intensity"] == "percentile"
+    assert SliceRule().intensity == "mode"
+
+
 def test_the_balanced_rule(tiny_cohort: Path, tmp_path: Path) -> None:
     balanced = prepare(read_cohort(tiny_cohort), replace(RULE, balanced=True), tmp_path / "balanced")
     for grade, count in (("HGG", 3), ("LGG", 9)):

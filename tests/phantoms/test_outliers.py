@@ -98,6 +98,13 @@ def test_validation_and_test_are_untouched(planted: Planted, source: SliceSet) -
         np.testing.assert_array_equal(slices.segmentation[held_out], source.segmentation[held_out])
 
 
+def test_the_parts_of_a_synthetic_cohort_hold_its_sites_in_equal_numbers(source: SliceSet) -> None:
+    patients = source.table.drop_duplicates("patient_id")
+    for _, group in patients.groupby(["part", "grade"]):
+        counts = group["site"].value_counts().reindex([f"SYN{k}" for k in (1, 2, 3, 4)], fill_value=0)
+        assert counts.max() - counts.min() <= 2
+
+
 def test_without_outliers_every_kind_is_the_same_typical_set(planted: Planted, source: SliceSet) -> None:
     (fingerprint,) = {planted[kind, 0].fingerprint for kind in KINDS}
     others = {slices.fingerprint for (_, share), slices in planted.items() if share}
