@@ -241,6 +241,7 @@ def write_slices(folder: Path, cohort: Cohort, rule: SliceRule, patients: Iterab
             "fingerprint": digest.hexdigest(),
             "release": cohort.release,
             "synthetic": cohort.synthetic,
+            "mirrored": True,  # axial slices of whole heads
             "rule": asdict(rule),
             "slices": len(table),
             "counts": [

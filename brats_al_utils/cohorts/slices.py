@@ -87,8 +87,8 @@ class SliceSet:
     ----------
     folder : Path
     manifest : dict
-        format, release, synthetic, rule, slices (their number), counts by part and grade, fewer_slices (patients who
-        had fewer than the rule asks for), left_out (patients with a problem), absent, fingerprint.
+        format, release, synthetic, mirrored, rule, slices (their number), counts by part and grade, fewer_slices
+        (patients who had fewer than the rule asks for), left_out (patients with a problem), absent, fingerprint.
     table : pd.DataFrame
         One row a slice; the row number is the slice's id. Columns patient_id, grade, label (LGG 0, HGG 1), site,
         z (axial index), position (0 at the lowest slice with tumour, 1 at the highest), tumour_mm2, part.
@@ -113,6 +113,11 @@ class SliceSet:
     def synthetic(self) -> bool:
         """Whether the patients are phantoms."""
         return bool(self.manifest["synthetic"])
+
+    @property
+    def mirrored(self) -> bool:
+        """Whether the brain's two sides lie left and right of the middle: what a tumour hides is filled from there."""
+        return bool(self.manifest["mirrored"])
 
     def ids(self, part: str) -> np.ndarray[Any, Any]:
         """Return the ids of a part's slices, in ascending order."""

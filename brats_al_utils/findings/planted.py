@@ -11,17 +11,17 @@ def caught_by_seed(ranking: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     ranking : pd.DataFrame
-        Columns seed, tenth (hardest, between or easiest), planted; one row for each training slice and seed.
+        Columns seed, decile (most uncertain, between or least uncertain), planted; one row a training slice and seed.
 
     Returns
     -------
     pd.DataFrame
-        seed, share (of the hardest tenth that is planted), prevalence (of all training slices: what chance gives),
-        enrichment (share / prevalence; NaN where nothing is planted). It is also the share of the planted slices that
-        are in the hardest tenth over a tenth.
+        seed, share (of the most uncertain decile that is planted), prevalence (of all training slices: what chance
+        gives), enrichment (share / prevalence; NaN where nothing is planted). It is also the share of the planted slices that
+        are in the most uncertain decile over a tenth.
     """
-    hardest = ranking[ranking["tenth"] == "hardest"].groupby("seed")["planted"].mean()
-    rows = pd.DataFrame({"share": hardest, "prevalence": ranking.groupby("seed")["planted"].mean()})
+    top = ranking[ranking["decile"] == "most uncertain"].groupby("seed")["planted"].mean()
+    rows = pd.DataFrame({"share": top, "prevalence": ranking.groupby("seed")["planted"].mean()})
     return rows.assign(enrichment=rows["share"] / rows["prevalence"]).reset_index()
 
 

@@ -16,6 +16,7 @@ import torch
 from brats_al_utils import InputError, __version__
 from brats_al_utils.cohorts.slices import SliceSet
 from brats_al_utils.cohorts.split import PARTS, check_split
+from brats_al_utils.networks.audit import Hidden, audit_predictions, hide
 from brats_al_utils.networks.network import build, normalisation
 from brats_al_utils.networks.training import (
     Images,
@@ -89,7 +90,22 @@ def trained(run: Run, slices: SliceSet, device: torch.device, after_epoch: Calla
         "features": lambda: features(network, images, pool).astype(np.float16),
     }
     arrays |= {f"views/{view}": views[view]() for view in run.views}
+    shown = audit_predictions(network, images, hidden(slices, run.ids("test")))
+    arrays |= {f"audit/{name}": values for name, values in shown.items()}
     return Result(run, arrays, history.best_epoch, time.perf_counter() - started, facts(device))
+
+
+LAST_HIDDEN: dict[tuple[str, bytes], Hidden] = {}
+"""What the audit of the last run showed: most runs of a study share their test slices, and hiding them takes time."""
+
+
+def hidden(slices: SliceSet, ids: np.ndarray[Any, Any]) -> Hidden:
+    """Return what the audit shows of some slices, made now or for the run before."""
+    key = (slices.fingerprint, ids.tobytes())
+    if key not in LAST_HIDDEN:
+        LAST_HIDDEN.clear()
+        LAST_HIDDEN[key] = hide(slices, ids)
+    return LAST_HIDDEN[key]
 
 
 def facts(device: torch.device) -> dict[str, str]:

@@ -86,7 +86,7 @@ class Run:
         """Image passes of the evaluation: at most, since epochs after a validation AUC of 1 need none."""
         validation, test, pool = (len(self.ids(part)) for part in PREDICTED)
         passes = 1 + sum(VIEW_PASSES[view] for view in self.views)
-        return (self.settings.epochs + 1) * validation + 2 * test + passes * pool
+        return (self.settings.epochs + 1) * validation + 4 * test + passes * pool
 
     def ids(self, part: str) -> np.ndarray[Any, Any]:
         """Return the ids of a part's slices, or of the pool's."""
@@ -103,7 +103,8 @@ class Result:
     arrays : dict of str to np.ndarray
         ``train_loss`` and ``validation_auc`` [epochs]: see `training.History`; ``probability/validation``,
         ``probability/test`` and ``probability/pool`` [slices]: P(HGG) at the kept epoch; ``probability/test_last``
-        [slices]: after the last epoch. All float64. With views, of the pool's n slices at the kept epoch:
+        [slices]: after the last epoch; ``audit/tumour_hidden`` and ``audit/tumour_alone`` [slices]: of the test slices
+        at the kept epoch, see `audit.audit_predictions`. All float64. With views, of the pool's n slices then:
         ``views/dropout`` [passes, n] and ``views/augmented`` [copies, n], P(HGG) as float64, and ``views/features``
         [n, D] as float16: see `training.dropout_predictions`, `training.augmented_predictions`, `training.features`.
     best_epoch : int

@@ -10,6 +10,8 @@ from matplotlib.ticker import MaxNLocator
 
 from brats_al_utils.cohorts.slices import SliceSet
 from brats_al_utils.cohorts.split import GRADES, PARTS
+from brats_al_utils.findings.shortcut import SHOWN
+from brats_al_utils.networks.audit import hide
 from brats_al_utils.show.style import GRADE_COLOURS, PAGE, PALETTE, STYLE, Drawing
 
 CHANNEL_NAMES = {"t1": "T1", "t1ce": "T1ce", "t2": "T2", "flair": "FLAIR"}
@@ -19,6 +21,12 @@ BINS = 64
 
 PATIENTS = 3
 """Of each grade in the montage."""
+
+SHOWN_COLUMNS = ["slice_id", "patient_id", "grade", "z", "tumour_mm2", "part"]
+"""Of the slices that are shown."""
+
+AUDITED = "t1ce"
+"""The channel in which hidden tumours are shown, where the study has it: contrast uptake tells most of the grade."""
 
 
 def counts(slices: SliceSet) -> pd.DataFrame:
@@ -56,12 +64,17 @@ def stacked_bars(axes: Axes, table: pd.DataFrame, colours: list[Any]) -> None:
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(table.columns))
 
 
+def examples(slices: SliceSet) -> pd.DataFrame:
+    """Return the rows of the slices with the largest tumour of some patients of each grade, with their slice_id."""
+    table = slices.table.reset_index()
+    largest = table.loc[table.groupby("patient_id")["tumour_mm2"].idxmax()]
+    return pd.concat([largest[largest["grade"] == grade].head(PATIENTS) for grade in GRADES])
+
+
 @plt.style.context([*STYLE, {"axes.grid": False}])
 def montage(slices: SliceSet) -> Drawing:
     """Draw the slice with the largest tumour of some patients of each grade: a row a channel, the tumour outlined."""
-    table = slices.table.reset_index()
-    largest = table.loc[table.groupby("patient_id")["tumour_mm2"].idxmax()]
-    shown = pd.concat([largest[largest["grade"] == grade].head(PATIENTS) for grade in GRADES])
+    shown = examples(slices)
     channels = slices.manifest["rule"]["channels"]
     size = (PAGE, PAGE * len(channels) / len(shown))
     figure, grid = plt.subplots(len(channels), len(shown), figsize=size, squeeze=False)
@@ -74,7 +87,26 @@ def montage(slices: SliceSet) -> Drawing:
         column[0].set_title(f"{row['grade']}\n{row['patient_id']}", fontsize=6)
     for axes, channel in zip(grid[:, 0], channels, strict=True):
         axes.set_ylabel(CHANNEL_NAMES[channel])
-    return Drawing("slices", figure, shown[["slice_id", "patient_id", "grade", "z", "tumour_mm2", "part"]])
+    return Drawing("slices", figure, shown[SHOWN_COLUMNS])
+
+
+@plt.style.context([*STYLE, {"axes.grid": False}])
+def hidden_tumours(slices: SliceSet) -> Drawing:
+    """Draw what the shortcut audit shows of the same slices in one channel, a row for each of `shortcut.SHOWN`."""
+    shown, channels = examples(slices), slices.manifest["rule"]["channels"]
+    place = channels.index(AUDITED) if AUDITED in channels else 0
+    ids = shown["slice_id"].to_numpy()
+    hidden = hide(slices, ids)
+    rows = (slices.pixels[ids], hidden.tumour_hidden, hidden.tumour_alone)
+    figure, grid = plt.subplots(len(rows), len(ids), figsize=(PAGE, PAGE * len(rows) / len(ids)), squeeze=False)
+    for row, images, what in zip(grid, rows, SHOWN, strict=True):
+        for axes, image in zip(row, images, strict=True):
+            axes.imshow(image[place], cmap="gray", vmin=0, vmax=255)
+            axes.set(xticks=[], yticks=[], frame_on=False)
+        row[0].set_ylabel(f"{CHANNEL_NAMES[channels[place]]}, {what}")
+    for axes, patient in zip(grid[0], shown.itertuples(), strict=True):
+        axes.set_title(f"{patient.grade}\n{patient.patient_id}", fontsize=6)
+    return Drawing("hidden_tumours", figure, shown[SHOWN_COLUMNS])
 
 
 @plt.style.context(STYLE)

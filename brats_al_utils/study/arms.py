@@ -193,7 +193,9 @@ def beyond(profile: Profile, synthetic: bool) -> Beyond:
         pretrained(profile, "one slice a patient", "spread", 1 / profile.per_patient),
     ]
     competitors = [pretrained(profile, name, name) for name in known]
-    iterative = [pretrained(profile, f"{name}, iterative", strategy, iterative=True) for name, strategy in asked.items()]
+    iterative = [
+        pretrained(profile, f"{name}, iterative", strategy, iterative=True) for name, strategy in asked.items()
+    ]
     compared = [*controls, *competitors, *iterative]
     return Beyond(
         main=[

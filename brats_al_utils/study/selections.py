@@ -10,8 +10,8 @@ import numpy as np
 from brats_al_utils import InputError
 from brats_al_utils.networks.training import Settings
 from brats_al_utils.queries.pool import Views
-from brats_al_utils.queries.selection import Ids, Opinions, Question, Selection, iterative, one_shot, random_start
 from brats_al_utils.queries.sampling import ADDS_TO_LABELLED
+from brats_al_utils.queries.selection import Ids, Opinions, Question, Selection, iterative, one_shot, random_start
 from brats_al_utils.queries.uncertainty import score
 from brats_al_utils.runs.run import Run
 from brats_al_utils.study.arms import ALL, ITERATION_SHARE, Arm

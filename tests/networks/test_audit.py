@@ -1,13 +1,17 @@
 """What a network is asked of slices with a part hidden."""
 
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import nn
 
 from brats_al_utils.cohorts.hiding import tumour_alone, without_tumour
+from brats_al_utils.cohorts.slices import SliceSet
 from brats_al_utils.networks import audit
-from brats_al_utils.networks.audit import audit_predictions
+from brats_al_utils.networks.audit import audit_predictions, hide
 from brats_al_utils.networks.training import Images
 
 
@@ -31,7 +35,9 @@ def test_each_slice_is_asked_about_with_the_tumour_and_with_all_else_hidden(
         segmentation[number, 10 : 12 + 5 * number, 10:20] = 1 + number % 4
     images = Images.load(pixels, np.zeros(6), ((0.0,) * 3, (1.0,) * 3), torch.device("cpu"))
     ids = np.array([5, 1, 3])
-    found = audit_predictions(Brightness(), images, segmentation, ids, True)
+    table = pd.DataFrame({"part": ["test"] * 6})
+    slices = SliceSet(Path(), {"mirrored": True}, table, pixels, segmentation)
+    found = audit_predictions(Brightness(), images, hide(slices, ids))
     expected = {
         "tumour_hidden": without_tumour(pixels[ids], segmentation[ids] > 0, True),
         "tumour_alone": tumour_alone(pixels[ids], segmentation[ids] > 0),
@@ -41,4 +47,4 @@ def test_each_slice_is_asked_about_with_the_tumour_and_with_all_else_hidden(
         means = hidden.mean((1, 2, 3), dtype=np.float64) / 255
         np.testing.assert_allclose(found[name], 1 / (1 + np.exp(-means)), rtol=1e-5)
         assert found[name].dtype == np.float64
-    assert audit_predictions(Brightness(), images, segmentation, ids[:0], True)["tumour_alone"].shape == (0,)
+    assert audit_predictions(Brightness(), images, hide(slices, ids[:0]))["tumour_alone"].shape == (0,)
