@@ -6,12 +6,15 @@ patients, a gain of nothing is found too often: `operating` measures how often, 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.stats import t
 
 from brats_al_utils.findings.comparison import holm
 from brats_al_utils.findings.statistics import CONFIDENCE, NEGLIGIBLE
+
+Array = np.ndarray[Any, Any]
 
 REPRODUCED, NOT_REPRODUCED, CANNOT_TELL = "reproduced", "not reproduced", "cannot tell"
 HERE = {REPRODUCED: "holds here", NOT_REPRODUCED: "does not hold here", CANNOT_TELL: "cannot tell here"}
@@ -160,11 +163,15 @@ def biggest_verdict(ends: Sequence[Estimate], inner: Sequence[Estimate]) -> str:
     )
 
 
-def spread_ratio(one: Sequence[float], other: Sequence[float]) -> Estimate:
+def spread_ratio(one: Array, other: Array) -> Estimate:
     """Return the ratio of two standard deviations of values that belong together in pairs, with 95 % limits.
 
-    Pitman 1939 and Morgan 1939 (Biometrika 31:9 and 31:13), exact for normal values. NaN limits for fewer than three
-    pairs, or where one or the other does not vary.
+    Pitman 1939 and Morgan 1939 (Biometrika 31:9 and 31:13), exact for normal values. NaN for fewer than three pairs, or
+    where one or the other does not vary.
+
+    Parameters
+    ----------
+    one, other : np.ndarray [n] of float
     """
     n = len(one)
     if n < 3 or min(np.std(one), np.std(other)) < NEGLIGIBLE:

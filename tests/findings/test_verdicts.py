@@ -121,7 +121,7 @@ def test_the_biggest_jumps() -> None:
 
 def test_spread_ratio_by_hand() -> None:
     # Uncorrelated, variances 4 and 1: K = 1 + 2 t^2 / (n - 2) with t(0.975, 2) = 4.3027 and n = 4: K = 19.513.
-    found = spread_ratio([2, 2, -2, -2], [1, -1, 1, -1])
+    found = spread_ratio(np.array([2, 2, -2, -2]), np.array([1, -1, 1, -1]))
     half = np.sqrt(19.5129**2 - 1)
     assert found.mean == pytest.approx(2)
     assert (found.low, found.high) == pytest.approx(
@@ -131,7 +131,7 @@ def test_spread_ratio_by_hand() -> None:
     assert spread_verdict(Estimate(2, 1.1, 4)) == REPRODUCED
     assert spread_verdict(Estimate(0.5, 0.3, 0.9)) == NOT_REPRODUCED
     for values in ([1.0, 1.0, 1.0], [1.0, 2.0]):
-        assert spread_verdict(spread_ratio(values, [0.5, 0.7, 0.8][: len(values)])) == CANNOT_TELL
+        assert spread_verdict(spread_ratio(np.array(values), np.array([0.5, 0.7, 0.8])[: len(values)])) == CANNOT_TELL
 
 
 def test_spread_ratio_covers() -> None:
