@@ -35,10 +35,10 @@ NUMBER_RULE = (
     f"AUC; not reproduced if it lies wholly beyond; {CASES}; {NOT_APPLICABLE}."
 )
 GAIN_RULE = (
-    "Reproduced if our 95 % interval of the difference (pp, paired, across runs and patients) lies wholly on the "
-    f"paper's side of 0 and wholly within {EQUIVALENCE:g} pp of the paper's gain (by its tables; Figure 3: its text); "
-    f"not reproduced if it lies wholly on the other side of 0, or wholly beyond {EQUIVALENCE:g} pp from that gain; "
-    f"{CASES}. On another cohort only the side counts."
+    "Not reproduced if our 95 % interval of the difference (pp, paired, across runs and patients) lies wholly on the "
+    f"other side of 0 than the paper's gain (by its tables; Figure 3: its text), wholly beyond {EQUIVALENCE:g} pp from "
+    "that gain, or wholly nearer to 0 than to it; else reproduced if it lies wholly on the paper's side of 0 and "
+    f"within {EQUIVALENCE:g} pp of that gain; {CASES}. On another cohort only the side counts."
 )
 SIGN_RULE = (
     "No size is printed. Reproduced if our 95 % interval of the difference (pp, paired, across runs and patients) lies "
@@ -138,7 +138,9 @@ def sign_verdict(ours: Estimate, paper: float = 1.0) -> str:
 def gain_verdict(ours: Estimate, paper: float) -> str:
     """Return the verdict on a gain of one arm over another, or a loss, by its side and its size: `GAIN_RULE`."""
     side, size = sign_verdict(ours, paper), number_verdict(ours, paper, EQUIVALENCE)
-    return verdict(side == size == REPRODUCED, NOT_REPRODUCED in (side, size))
+    nearer_to_none = ours.high < paper / 2 if paper > 0 else ours.low > paper / 2
+    disagrees = nearer_to_none or NOT_REPRODUCED in (side, size)
+    return verdict(side == size == REPRODUCED and not disagrees, disagrees)
 
 
 def similar_verdict(ours: Estimate) -> str:

@@ -262,7 +262,11 @@ def test_a_gain_by_side_and_size() -> None:
     assert row["could_tell"].startswith("yes, from ")
     assert row_of("abstract.gain", baseline, made_up(0.78, "middle", 0.3))["verdict"] == NOT_REPRODUCED  # other side
     assert row_of("abstract.gain", baseline, made_up(0.88, "middle", 0.3))["verdict"] == NOT_REPRODUCED  # too large
-    assert row_of("abstract.gain", baseline, made_up(0.8, "middle", 0.3))["verdict"] == CANNOT_TELL
+    assert row_of("abstract.gain", baseline, made_up(0.8, "middle", 0.3))["verdict"] == NOT_REPRODUCED  # none
+    runs, scores = made_up(0.8289, "middle", 0.3)
+    few = scores[scores["patient_id"] % PATIENTS % 100 == 0]
+    baseline_of_few = baseline[0], baseline[1][baseline[1]["patient_id"] % PATIENTS % 100 == 0]
+    assert row_of("abstract.gain", baseline_of_few, (runs, few))["verdict"] == CANNOT_TELL
     # By its side alone on another cohort.
     large = made_up(0.88, "middle", 0.3)
     assert row_of("abstract.gain", baseline, large, departures=OTHER)["verdict"] == HERE[REPRODUCED]

@@ -68,6 +68,13 @@ def test_gain_and_loss(ours: Estimate, verdict: str) -> None:
 def test_a_gain_smaller_than_the_margin_still_needs_its_side() -> None:
     assert gain_verdict(Estimate(1, -0.5, 2.5), 2) == CANNOT_TELL  # within the margin, on either side of 0
     assert gain_verdict(Estimate(1, 0.5, 2.5), 2) == REPRODUCED
+
+
+def test_a_gain_nearer_to_none_than_to_the_papers_is_not_its_gain() -> None:
+    assert gain_verdict(Estimate(0, -0.4, 0.4), 2.98) == NOT_REPRODUCED  # none, and well known to be none
+    assert gain_verdict(Estimate(1, 0.6, 1.4), 2.98) == NOT_REPRODUCED  # less than half of it
+    assert gain_verdict(Estimate(1, 0.5, 1.5), 2.98) == REPRODUCED
+    assert gain_verdict(Estimate(-1, -1.4, -0.6), -2.98) == NOT_REPRODUCED
     assert gain_verdict(Estimate(-0.5, -0.9, -0.1), 2) == NOT_REPRODUCED  # within the margin, on the other side
 
 
