@@ -1,7 +1,7 @@
 """The scorecard: one row for each number and claim of the paper, with ours beside it and a verdict by its rule."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
@@ -55,7 +55,10 @@ from brats_al_utils.findings.verdicts import (
 from brats_al_utils.networks.network import STARTS
 from brats_al_utils.queries.sampling import WINDOWS
 
-RUN_COLUMNS = ["seed", "key", "dataset", "start", "strategy", "share", "examples", "freeze"]
+VARIANTS = ["network", "with_labelled", "iterative"]
+"""Fields of an arm that make it another than the paper's, where they are set."""
+
+RUN_COLUMNS = ["seed", "key", "dataset", "start", "strategy", "share", "examples", "freeze", *VARIANTS]
 SCORE_COLUMNS = ["key", "part", "patient_id", "label", "score"]
 COST_COLUMNS = ["arm", "dataset", "seed", "chosen", "annotated", "share"]
 COLUMNS = ["id", "section", "printed", "recomputed", "ours"]
@@ -173,9 +176,8 @@ class Found:
         if rows.empty:
             return Estimate()
         mean, low, high = mean_interval(100 * (1 - rows.groupby("seed")["share"].mean()).to_numpy(), ends=(0, 100))
-        return Estimate(
-            mean, low, high, runs=(low, high), lacking="" if low == low else "one distinct run, or no spread"
-        )
+        reason = "one run, or no variance across runs" if np.isnan(low) else ""
+        return Estimate(mean, low, high, runs=(low, high), lacking=reason)
 
 
 def of_row(row: "pd.Series[float]", value: str, unit: float, reason: str) -> Estimate:
@@ -223,10 +225,10 @@ def concluded(found: Found, ours: Estimate, verdict: str, claim: bool, scratch: 
     """
     others = "; ".join(found.departures.of(scratch))
     if np.isnan(ours.mean):
-        others = NO_RUNS
+        others = ours.lacking or NO_RUNS
     if found.departures.cohort:
         if claim:
-            return HERE[verdict], others if others == NO_RUNS else ours.lacking
+            return HERE[verdict], others if np.isnan(ours.mean) else ours.lacking
         return NOT_APPLICABLE if found.departures.synthetic else CANNOT_TELL, others
     return (CANNOT_TELL, others) if others else (verdict, ours.lacking)
 
@@ -259,7 +261,8 @@ def gain_rows(found: Found) -> Iterator[Row]:
         verdict, why = concluded(found, ours, verdict, claim=True)
         recomputed = claims.loc[id_, "recomputed_from_the_tables"] if np.isnan(table) else table
         shown = claims.loc[id_, "printed"] if np.isnan(printed) else printed
-        yield Row(id_, shown, recomputed, ours, verdict, rule, why, could_tell(ours, paper))
+        told = "" if id_ in SIMILAR else could_tell(ours, paper)
+        yield Row(id_, shown, recomputed, ours, verdict, rule, why, told)
         if not np.isnan(printed + table):
             relative = f"{table:.2f} ({100 * table / first:.3f} % relative to the {one} AUC)"
             yield arithmetic(f"{id_}.arithmetic", printed, relative, printed, table)
@@ -414,9 +417,9 @@ def scorecard(runs: pd.DataFrame, scores: pd.DataFrame, cost: pd.DataFrame, depa
     Parameters
     ----------
     runs : pd.DataFrame
-        seed, key, dataset, start, strategy, share, examples, freeze (of the arm; absent: none); any number of rows a
-        run. Judged are the runs with the full ImageNet initialisation where there are any, else with its
-        convolutional layers.
+        seed, key, dataset, start, strategy, share, examples, and of the arm, where any has it, freeze, network,
+        with_labelled and iterative; any number of rows a run. Judged are the runs with the full ImageNet
+        initialisation where there are any, else with its convolutional layers.
     scores : pd.DataFrame
         key, part, patient_id, label, score, and fold where the runs have test sets of their own; one row for each run
         and slice of an evaluation set.
@@ -432,23 +435,34 @@ def scorecard(runs: pd.DataFrame, scores: pd.DataFrame, cost: pd.DataFrame, depa
         pp); could_tell (whether a gain of the paper's size would be found with a probability of 80 %); verdict, rule,
         why (what stands in the way of a verdict, or belongs to it). NaN, or nothing, where there is nothing.
     """
+    found = found_in(runs, scores, cost, departures)
+    return table_of(row for kind in KINDS for row in kind(found))
+
+
+def found_in(runs: pd.DataFrame, scores: pd.DataFrame, cost: pd.DataFrame, departures: Departures) -> Found:
+    """Return what `scorecard` is given with all its columns, and only with runs that it judges."""
     runs = pd.DataFrame(runs, columns=RUN_COLUMNS).astype({"share": float})
     runs["freeze"] = runs["freeze"].eq(True)
+    varied = runs[VARIANTS].notna() & ~runs[VARIANTS].isin(["", False])
+    start = next((start for start in STARTS[:2] if (runs["start"] == start).any()), STARTS[0])
+    runs = runs[~varied.any(axis=1) & runs["start"].isin([start, "scratch"])]
     scores = scores if len(scores) else pd.DataFrame(columns=SCORE_COLUMNS)
     cost = pd.DataFrame(cost, columns=COST_COLUMNS).astype(dict.fromkeys(COST_COLUMNS[3:], float))
-    start = next((start for start in STARTS[:2] if (runs["start"] == start).any()), STARTS[0])
-    found = Found(runs[runs["start"].isin([start, "scratch"])], scores, cost, departures)
+    return Found(runs, scores, cost, departures)
+
+
+def table_of(rows: Iterable[Row]) -> pd.DataFrame:
+    """Return rows as the data frame of `scorecard`."""
     section = sections()
-    rows = [
+    values = [
         (
             *(row.id, section[row.id.removesuffix(".arithmetic")], row.printed, row.recomputed, row.ours.mean),
             *(*row.ours.runs, *row.ours.patients, row.ours.low, row.ours.high),
             *(row.could_tell, row.verdict, row.rule, row.why),
         )
-        for kind in KINDS
-        for row in kind(found)
+        for row in rows
     ]
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return pd.DataFrame(values, columns=COLUMNS)
 
 
 def verdict_counts(card: pd.DataFrame) -> pd.DataFrame:

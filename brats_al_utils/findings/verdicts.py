@@ -6,12 +6,15 @@ patients, a gain of nothing is found too often: `operating` measures how often, 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.stats import t
 
 from brats_al_utils.findings.comparison import holm
 from brats_al_utils.findings.statistics import CONFIDENCE, NEGLIGIBLE
+
+Array = np.ndarray[Any, Any]
 
 REPRODUCED, NOT_REPRODUCED, CANNOT_TELL = "reproduced", "not reproduced", "cannot tell"
 HERE = {REPRODUCED: "holds here", NOT_REPRODUCED: "does not hold here", CANNOT_TELL: "cannot tell here"}
@@ -32,10 +35,10 @@ NUMBER_RULE = (
     f"AUC; not reproduced if it lies wholly beyond; {CASES}; {NOT_APPLICABLE}."
 )
 GAIN_RULE = (
-    "Reproduced if our 95 % interval of the difference (pp, paired, across runs and patients) lies wholly on the "
-    f"paper's side of 0 and wholly within {EQUIVALENCE:g} pp of the paper's gain (by its tables; Figure 3: its text); "
-    f"not reproduced if it lies wholly on the other side of 0, or wholly beyond {EQUIVALENCE:g} pp from that gain; "
-    f"{CASES}. On another cohort only the side counts."
+    "Not reproduced if our 95 % interval of the difference (pp, paired, across runs and patients) lies wholly on the "
+    f"other side of 0 than the paper's gain (by its tables; Figure 3: its text), wholly beyond {EQUIVALENCE:g} pp from "
+    "that gain, or wholly nearer to 0 than to it; else reproduced if it lies wholly on the paper's side of 0 and "
+    f"within {EQUIVALENCE:g} pp of that gain; {CASES}. On another cohort only the side counts."
 )
 SIGN_RULE = (
     "No size is printed. Reproduced if our 95 % interval of the difference (pp, paired, across runs and patients) lies "
@@ -135,7 +138,9 @@ def sign_verdict(ours: Estimate, paper: float = 1.0) -> str:
 def gain_verdict(ours: Estimate, paper: float) -> str:
     """Return the verdict on a gain of one arm over another, or a loss, by its side and its size: `GAIN_RULE`."""
     side, size = sign_verdict(ours, paper), number_verdict(ours, paper, EQUIVALENCE)
-    return verdict(side == size == REPRODUCED, NOT_REPRODUCED in (side, size))
+    nearer_to_none = ours.high < paper / 2 if paper > 0 else ours.low > paper / 2
+    disagrees = nearer_to_none or NOT_REPRODUCED in (side, size)
+    return verdict(side == size == REPRODUCED and not disagrees, disagrees)
 
 
 def similar_verdict(ours: Estimate) -> str:
@@ -160,11 +165,15 @@ def biggest_verdict(ends: Sequence[Estimate], inner: Sequence[Estimate]) -> str:
     )
 
 
-def spread_ratio(one: Sequence[float], other: Sequence[float]) -> Estimate:
+def spread_ratio(one: Array, other: Array) -> Estimate:
     """Return the ratio of two standard deviations of values that belong together in pairs, with 95 % limits.
 
-    Pitman 1939 and Morgan 1939 (Biometrika 31:9 and 31:13), exact for normal values. NaN limits for fewer than three
-    pairs, or where one or the other does not vary.
+    Pitman 1939 and Morgan 1939 (Biometrika 31:9 and 31:13), exact for normal values. NaN for fewer than three pairs, or
+    where one or the other does not vary.
+
+    Parameters
+    ----------
+    one, other : np.ndarray [n] of float
     """
     n = len(one)
     if n < 3 or min(np.std(one), np.std(other)) < NEGLIGIBLE:

@@ -11,7 +11,19 @@ from scipy.stats import norm
 
 from brats_al_utils.findings.departures import Departures
 from brats_al_utils.findings.paper import published_claims, published_results
-from brats_al_utils.findings.scorecard import ARMS, COLUMNS, GAINS, could_tell, scorecard, verdict_counts
+from brats_al_utils.findings.scorecard import (
+    ARMS,
+    COLUMNS,
+    GAINS,
+    KINDS,
+    could_tell,
+    found_in,
+    gain_rows,
+    jump_rows,
+    scorecard,
+    table_of,
+    verdict_counts,
+)
 from brats_al_utils.findings.verdicts import (
     CANNOT_TELL,
     HERE,
@@ -90,14 +102,22 @@ def costs(saved: list[float], chosen: int = 30, arm: str = "proposed", dataset: 
     return pd.DataFrame(rows)
 
 
-def card_of(*studies: Study, cost: pd.DataFrame = NONE, departures: Departures = PAPER) -> pd.DataFrame:
+def card_of(*studies: Study, cost: pd.DataFrame = NONE, departures: Departures = PAPER, kinds: Any = KINDS) -> Any:
     frames = zip(*studies, strict=True) if studies else [[NONE], [NONE]]
     runs, scores = (pd.concat(list(of), ignore_index=True) for of in frames)
-    return scorecard(runs, scores, cost, departures).set_index("id")
+    found = found_in(runs, scores, cost, departures)
+    return table_of(row for kind in kinds for row in kind(found)).set_index("id")
 
 
-def row_of(id_: str, *studies: Study, cost: pd.DataFrame = NONE, departures: Departures = PAPER) -> pd.Series:
-    return card_of(*studies, cost=cost, departures=departures).loc[id_]
+def row_of(id_: str, *studies: Study, cost: pd.DataFrame = NONE, departures: Departures = PAPER) -> Any:
+    """Return one row; its kind alone is computed."""
+    (kind,) = (kind for kind in KINDS if id_ in rows_without_runs(kind))
+    return card_of(*studies, cost=cost, departures=departures, kinds=[kind]).loc[id_]
+
+
+@cache
+def rows_without_runs(kind: Any) -> list[str]:
+    return list(card_of(kinds=[kind]).index)
 
 
 @pytest.mark.parametrize("departures", [PAPER, OTHER, SYNTHETIC])
@@ -242,7 +262,11 @@ def test_a_gain_by_side_and_size() -> None:
     assert row["could_tell"].startswith("yes, from ")
     assert row_of("abstract.gain", baseline, made_up(0.78, "middle", 0.3))["verdict"] == NOT_REPRODUCED  # other side
     assert row_of("abstract.gain", baseline, made_up(0.88, "middle", 0.3))["verdict"] == NOT_REPRODUCED  # too large
-    assert row_of("abstract.gain", baseline, made_up(0.8, "middle", 0.3))["verdict"] == CANNOT_TELL
+    assert row_of("abstract.gain", baseline, made_up(0.8, "middle", 0.3))["verdict"] == NOT_REPRODUCED  # none
+    runs, scores = made_up(0.8289, "middle", 0.3)
+    few = scores[scores["patient_id"] % PATIENTS % 100 == 0]
+    baseline_of_few = baseline[0], baseline[1][baseline[1]["patient_id"] % PATIENTS % 100 == 0]
+    assert row_of("abstract.gain", baseline_of_few, (runs, few))["verdict"] == CANNOT_TELL
     # By its side alone on another cohort.
     large = made_up(0.88, "middle", 0.3)
     assert row_of("abstract.gain", baseline, large, departures=OTHER)["verdict"] == HERE[REPRODUCED]
@@ -260,7 +284,7 @@ def test_the_same_gain_is_judged_and_could_be_told() -> None:
 
 
 def test_a_loss_and_what_hardly_differs() -> None:
-    balanced = {"dataset": "balanced"}
+    balanced: dict[str, Any] = {"dataset": "balanced"}
     runs = made_up(0.8717, **balanced), made_up(0.8520, "middle", 0.3, **balanced)
     assert row_of("table4.val_gain", *runs)["verdict"] == REPRODUCED
     assert row_of("table4.val_gain", *runs)["ours"] < 0
@@ -276,6 +300,11 @@ def test_only_the_proposed_method_is_taken_for_it() -> None:
     others += [made_up(0.99, "middle", 0.4), made_up(0.99, "middle", 0.3, "balanced")]
     assert math.isnan(row_of("table3.proposed.test", *others)["ours"])
     assert row_of("table3.proposed.test", *others, made_up(0.8, "middle", 0.3))["ours"] == pytest.approx(0.8, abs=0.02)
+    for variant in ({"network": "vgg16"}, {"with_labelled": True}, {"iterative": True}):
+        other = made_up(0.9, "middle", 0.3, **variant)
+        assert row_of("table3.proposed.test", other)["why"].startswith("no such runs")
+    plain = made_up(0.8, "middle", 0.3, network="", with_labelled=False, iterative=False)
+    assert row_of("table3.proposed.test", plain)["ours"] == pytest.approx(0.8, abs=0.02)
     frozen = made_up(0.6, freeze=True)
     assert row_of("table3.baseline.test", frozen)["why"].startswith("no such runs")
     tuned = row_of("transfer.finetuning", frozen, made_up(0.8, freeze=False))
@@ -294,7 +323,7 @@ def test_the_papers_start_comes_first() -> None:
 def test_the_ranges_of_figure_3() -> None:
     goals = dict(zip(WINDOWS, (0.60, 0.72, 0.73, 0.74, 0.75, 0.76, 0.75, 0.67), strict=True))
     windows = [made_up(goal, name, 0.3) for name, goal in goals.items()]
-    card = card_of(*windows)
+    card = pd.concat([card_of(*windows, kinds=[kind]) for kind in (gain_rows, jump_rows)])
     assert card.loc["figure3.low_tail", "verdict"] == REPRODUCED  # 12 of 12.51
     assert card.loc["figure3.low_tail.test", "verdict"] == card.loc["figure3.high_tail.test", "verdict"] == REPRODUCED
     assert (card.loc["figure3.biggest", "ours"], card.loc["figure3.biggest", "verdict"]) == (0, REPRODUCED)

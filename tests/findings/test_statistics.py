@@ -223,12 +223,14 @@ def test_identical_runs_are_one_run() -> None:
     rows = pd.DataFrame(
         {"arm": "a", "seed": [0, 1, 2], "part": "test", "unit": "slice", "auc": [0.8, 0.8, 0.9], "key": ["k", "k", "l"]}
     )
-    (of_two,) = summarise(rows).itertuples()
-    assert (of_two.n_runs, of_two.auc_mean) == (2, pytest.approx(0.85))
-    assert (of_two.ci_low, of_two.ci_high) == pytest.approx((0.85 - 12.7062 * 0.05, 1.0), abs=1e-5)  # no AUC exceeds 1
-    (same,) = summarise(rows.assign(key="k", auc=0.8)).itertuples()
-    assert same.n_runs == 1
-    assert np.isnan(same.ci_low)
+    of_two = summarise(rows).iloc[0]
+    assert of_two[["n_runs", "auc_mean"]].tolist() == pytest.approx([2, 0.85])
+    assert (of_two["ci_low"], of_two["ci_high"]) == pytest.approx(
+        (0.85 - 12.7062 * 0.05, 1.0), abs=1e-5
+    )  # no AUC exceeds 1
+    same = summarise(rows.assign(key="k", auc=0.8)).iloc[0]
+    assert same["n_runs"] == 1
+    assert np.isnan(same["ci_low"])
     gain = difference(pd.concat([rows, rows.assign(arm="b", auc=0.7, key="m")]), "a", "b").iloc[0]
     assert (gain["n_runs"], gain["auc_difference"]) == (2, pytest.approx(0.15))
 

@@ -68,6 +68,13 @@ def test_gain_and_loss(ours: Estimate, verdict: str) -> None:
 def test_a_gain_smaller_than_the_margin_still_needs_its_side() -> None:
     assert gain_verdict(Estimate(1, -0.5, 2.5), 2) == CANNOT_TELL  # within the margin, on either side of 0
     assert gain_verdict(Estimate(1, 0.5, 2.5), 2) == REPRODUCED
+
+
+def test_a_gain_nearer_to_none_than_to_the_papers_is_not_its_gain() -> None:
+    assert gain_verdict(Estimate(0, -0.4, 0.4), 2.98) == NOT_REPRODUCED  # none, and well known to be none
+    assert gain_verdict(Estimate(1, 0.6, 1.4), 2.98) == NOT_REPRODUCED  # less than half of it
+    assert gain_verdict(Estimate(1, 0.5, 1.5), 2.98) == REPRODUCED
+    assert gain_verdict(Estimate(-1, -1.4, -0.6), -2.98) == NOT_REPRODUCED
     assert gain_verdict(Estimate(-0.5, -0.9, -0.1), 2) == NOT_REPRODUCED  # within the margin, on the other side
 
 
@@ -121,7 +128,7 @@ def test_the_biggest_jumps() -> None:
 
 def test_spread_ratio_by_hand() -> None:
     # Uncorrelated, variances 4 and 1: K = 1 + 2 t^2 / (n - 2) with t(0.975, 2) = 4.3027 and n = 4: K = 19.513.
-    found = spread_ratio([2, 2, -2, -2], [1, -1, 1, -1])
+    found = spread_ratio(np.array([2, 2, -2, -2]), np.array([1, -1, 1, -1]))
     half = np.sqrt(19.5129**2 - 1)
     assert found.mean == pytest.approx(2)
     assert (found.low, found.high) == pytest.approx(
@@ -131,7 +138,7 @@ def test_spread_ratio_by_hand() -> None:
     assert spread_verdict(Estimate(2, 1.1, 4)) == REPRODUCED
     assert spread_verdict(Estimate(0.5, 0.3, 0.9)) == NOT_REPRODUCED
     for values in ([1.0, 1.0, 1.0], [1.0, 2.0]):
-        assert spread_verdict(spread_ratio(values, [0.5, 0.7, 0.8][: len(values)])) == CANNOT_TELL
+        assert spread_verdict(spread_ratio(np.array(values), np.array([0.5, 0.7, 0.8])[: len(values)])) == CANNOT_TELL
 
 
 def test_spread_ratio_covers() -> None:
