@@ -162,7 +162,6 @@ def run(
     ] = None,
     scheduler: Annotated[str, typer.Option(help="Address of a Dask scheduler whose workers train.")] = "",
     skip_bad: SkipBad = False,
-    follow_links: FollowLinks = False,
     more: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
 ) -> None:
     """Execute the notebooks in order: prepare, train what is missing, draw. Started again, it goes on."""
@@ -192,7 +191,6 @@ def run(
         "device": device,
         "workers": scheduler or (f"{per_gpu * gpus()}" if per_gpu else str(workers or "")),
         "skip_bad": skip_bad,
-        "follow_links": follow_links,
     }
     study = open_study(**parameters)
     cut_sets(study, names)
