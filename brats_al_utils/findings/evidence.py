@@ -11,6 +11,7 @@ from brats_al_utils.cohorts.cohort import TRUTH_FILE
 from brats_al_utils.cohorts.split import PARTS
 from brats_al_utils.findings.comparison import adjusted, compare, intervals, patient_pairs
 from brats_al_utils.findings.planted import caught
+from brats_al_utils.findings.shortcut import SHOWN
 from brats_al_utils.findings.statistics import UNITS, by_unit, measures
 from brats_al_utils.networks.training import auc
 from brats_al_utils.queries.pool import Pool
@@ -77,7 +78,8 @@ def evaluate(study: Study, results: Results) -> pd.DataFrame:
     Returns
     -------
     pd.DataFrame
-        arm, seed, part, unit, auc, best_epoch, key; dataset, start, strategy, share, examples, freeze.
+        arm, seed, part, unit, auc, best_epoch, key; dataset, start, strategy, share, examples, freeze, network,
+        with_labelled, iterative.
     """
     rows = []
     for (arm, number), result in results.items():
@@ -99,7 +101,10 @@ def evaluate(study: Study, results: Results) -> pd.DataFrame:
                         "strategy": arm.strategy,
                         "share": arm.share,
                         "examples": len(result.run.training),
-                        "freeze": result.run.freeze,
+                        "freeze": arm.freeze,
+                        "network": arm.network,
+                        "with_labelled": arm.with_labelled,
+                        "iterative": arm.iterative,
                     }
                 )
     return pd.DataFrame(rows)
@@ -232,6 +237,17 @@ def against(study: Study, results: Results, reference: str) -> pd.DataFrame:
     """Return `contrasts` of every arm with one of them."""
     others = [name for name in dict.fromkeys(arm.name for arm, _ in results) if name != reference]
     return contrasts(study, results, [(name, reference) for name in others])
+
+
+def audited(study: Study, results: Results) -> pd.DataFrame:
+    """Return what `shortcut.shortcut_table` takes: the test set's `scores` of what the audit has shown each network."""
+    frames = []
+    for (arm, number), result in results.items():
+        arrays = result.arrays
+        found = (arrays["probability/test"], arrays["audit/tumour_hidden"], arrays["audit/tumour_alone"])
+        whole = scores(study, {(arm, number): result}, "test")
+        frames += [whole.assign(score=score, shown=shown) for score, shown in zip(found, SHOWN, strict=True)]
+    return pd.concat(frames, ignore_index=True)
 
 
 def annotated_runs(study: Study, results: Results) -> pd.DataFrame:

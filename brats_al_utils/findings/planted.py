@@ -17,8 +17,8 @@ def caught_by_seed(ranking: pd.DataFrame) -> pd.DataFrame:
     -------
     pd.DataFrame
         seed, share (of the most uncertain decile that is planted), prevalence (of all training slices: what chance
-        gives), enrichment (share / prevalence; NaN where nothing is planted). It is also the share of the planted slices that
-        are in the most uncertain decile over a tenth.
+        gives), enrichment (share / prevalence; NaN where nothing is planted). It is also the share of the planted
+        slices that are in the most uncertain decile over a tenth.
     """
     top = ranking[ranking["decile"] == "most uncertain"].groupby("seed")["planted"].mean()
     rows = pd.DataFrame({"share": top, "prevalence": ranking.groupby("seed")["planted"].mean()})

@@ -282,9 +282,12 @@ def annotation_worth(efficiency: pd.DataFrame, areas: pd.DataFrame, budget: floa
 
 
 def gains(table: pd.DataFrame) -> list[str]:
-    """Say what `evidence.against` found slice-level, one arm a line, and how many differ from the reference."""
+    """Say what `evidence.contrasts` found slice-level, one arm a line, and how many differ from their reference."""
     rows = table[table["unit"] == "slice"]
-    return [*(f"{row['arm']}: {gain(row, 'both')}." for _, row in rows.iterrows()), f"{different(table)}."]
+    several = rows["other"].nunique() > 1
+    names = rows["arm"] + ", against " + rows["other"] if several else rows["arm"]
+    said = [f"{name}: {gain(row, 'both')}." for name, (_, row) in zip(names, rows.iterrows(), strict=True)]
+    return [*said, f"{different(table)}."]
 
 
 def different(table: pd.DataFrame) -> str:

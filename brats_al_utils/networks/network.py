@@ -31,7 +31,7 @@ SHUFFLED = "-shuffled"
 START_NAMES = {
     "imagenet": "ImageNet",
     "imagenet-trunk": "ImageNet convolutional layers",
-    "scratch": "random initialisation",
+    "scratch": "random",
     "imagenet-shuffled": "ImageNet, shuffled",
     "imagenet-trunk-shuffled": "ImageNet convolutional layers, shuffled",
 }

@@ -8,6 +8,11 @@ import numpy as np
 from brats_al_utils import InputError
 from brats_al_utils.seeds import generator
 
+
+class BudgetError(InputError):
+    """A budget that its source cannot give."""
+
+
 Array = np.ndarray[Any, Any]
 
 PRECISION = 12
@@ -162,6 +167,6 @@ def drawn(source: Array, budget: int, seed: int, name: str = "sample draw") -> A
 def check_budget(source: Array, budget: int) -> None:
     """Refuse a budget that its source cannot give."""
     if not 0 < budget <= len(source):
-        raise InputError(
+        raise BudgetError(
             f"a budget of {budget} slices from {len(source)}, expected 1 to {len(source)}: lower the budget"
         )

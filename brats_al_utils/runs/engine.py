@@ -27,7 +27,7 @@ from brats_al_utils.cohorts.slices import open_slices
 from brats_al_utils.files import cause, held, lock, say_without_locks, sweep
 from brats_al_utils.networks.training import choose_device
 from brats_al_utils.progress import bar
-from brats_al_utils.runs.computing import compute as result_of
+from brats_al_utils.runs import computing
 from brats_al_utils.runs.run import Run
 from brats_al_utils.runs.scheduler import scheduler, workers_of
 from brats_al_utils.runs.store import RunStore, why
@@ -120,7 +120,7 @@ def work(task: Task) -> Outcome:
                 return Outcome("held")
             if store.load(task.run) is None:
                 device = choose_device(task.device)
-                store.save(result_of(task.run, opened(task.slices), device, partial(tell, task)))
+                store.save(computing.compute(task.run, opened(task.slices), device, partial(tell, task)))
             store.failure(task.run).unlink(missing_ok=True)
             return Outcome("done", locks=had != "absent")
     except OSError as error:

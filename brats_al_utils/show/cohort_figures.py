@@ -22,7 +22,7 @@ BINS = 64
 PATIENTS = 3
 """Of each grade in the montage."""
 
-SHOWN_COLUMNS = ["slice_id", "patient_id", "grade", "z", "tumour_mm2", "part"]
+SHOWN_COLUMNS = ["slice_id", "grade", "z", "tumour_mm2", "part"]
 """Of the slices that are shown."""
 
 AUDITED = "t1ce"
@@ -84,7 +84,7 @@ def montage(slices: SliceSet) -> Drawing:
             axes.imshow(pixels, cmap="gray", vmin=0, vmax=255)
             axes.contour(tumour, levels=[0.5], colors=[GRADE_COLOURS[row["grade"]]], linewidths=0.8)
             axes.set(xticks=[], yticks=[], frame_on=False)
-        column[0].set_title(f"{row['grade']}\n{row['patient_id']}", fontsize=6)
+        column[0].set_title(f"{row['grade']}, slice {row['slice_id']}", fontsize=6)
     for axes, channel in zip(grid[:, 0], channels, strict=True):
         axes.set_ylabel(CHANNEL_NAMES[channel])
     return Drawing("slices", figure, shown[SHOWN_COLUMNS])
@@ -105,7 +105,7 @@ def hidden_tumours(slices: SliceSet) -> Drawing:
             axes.set(xticks=[], yticks=[], frame_on=False)
         row[0].set_ylabel(f"{CHANNEL_NAMES[channels[place]]}, {what}")
     for axes, patient in zip(grid[0], shown.itertuples(), strict=True):
-        axes.set_title(f"{patient.grade}\n{patient.patient_id}", fontsize=6)
+        axes.set_title(f"{patient.grade}, slice {patient.slice_id}", fontsize=6)
     return Drawing("hidden_tumours", figure, shown[SHOWN_COLUMNS])
 
 

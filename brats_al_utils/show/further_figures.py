@@ -1,5 +1,6 @@
 """The figures beyond the paper: training curves, forests of intervals, what annotation buys, planted outliers."""
 
+from dataclasses import replace
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -82,9 +83,12 @@ def gain_forest(table: pd.DataFrame, reference: str, name: str) -> Drawing:
     table : pd.DataFrame
         From `comparison.compare` with a column unit; arms in their order.
     reference : str
-        What all of them are compared with, in words.
+        What all of them are compared with, in words; where it is not one arm, each row names its own.
     """
-    return forest(table, "auc_difference", 100, f"test AUC less that of {reference} (pp)", (-102, 102), name)
+    several = table["other"].nunique() > 1
+    rows = table.assign(arm=table["arm"] + ", against " + table["other"]) if several else table
+    drawing = forest(rows, "auc_difference", 100, f"test AUC less that of {reference} (pp)", (-102, 102), name)
+    return replace(drawing, table=table)
 
 
 def forest(

@@ -13,6 +13,8 @@ from IPython.display import Image, display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from brats_al_utils import InputError
+
 COLUMN, PAGE = 3.5, 7.2
 """Widths in inches of a journal's column and page."""
 
@@ -76,7 +78,15 @@ def save(drawing: Drawing, folder: Path, caption: str) -> None:
 
 
 def save_table(table: pd.DataFrame, name: str, folder: Path) -> None:
-    """Write a table as CSV."""
+    """Write a table as CSV.
+
+    Raises
+    ------
+    InputError
+        If its rows name patients: what is written here may be published.
+    """
+    if "patient_id" in table:
+        raise InputError(f"{name}: rows of single patients, expected none in a published table: drop patient_id")
     folder.mkdir(parents=True, exist_ok=True)
     table.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n", float_format="%.6g")
 

@@ -172,6 +172,13 @@ class Beyond:
         groups += [self.others, self.planted, list(self.references.values())]
         return list(dict.fromkeys(arm for group in groups for arm in group))
 
+    @property
+    def main_pairs(self) -> list[tuple[str, str]]:
+        """The names of the proposed method and of each that it is compared with."""
+        (method, *_) = self.main
+        others = ["random", "placebo", "baseline", self.references[method].name]
+        return [(method.name, other) for other in others]
+
     def pairs(self, group: Sequence[Arm]) -> list[tuple[str, str]]:
         """Return the names of some arms, each with that of its reference."""
         return [(arm.name, self.references[arm].name) for arm in group]

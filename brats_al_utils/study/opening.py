@@ -24,7 +24,7 @@ def open_study(
     profile: str = "demo",
     data: str | Path = "",
     out: str | Path = "",
-    settings: Mapping[str, object] | None = None,
+    settings: Mapping[str, object] | str | None = None,
     device: str = "auto",
     workers: str | int = "",
     skip_bad: bool = False,
@@ -40,7 +40,7 @@ def open_study(
         Folder of a BraTS release; empty for the profile's synthetic cohort.
     out : str or Path
         Folder for everything that the study writes; empty for ``figures/<profile>`` and ``outputs/<profile>``.
-    settings : mapping of str to object
+    settings : mapping of str to object, or text of one
         Settings of the profile to change.
     device : {"auto", "cpu", "cuda"}
     workers : str or int

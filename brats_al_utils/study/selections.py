@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from brats_al_utils import InputError
 from brats_al_utils.networks.training import Settings
-from brats_al_utils.queries.pool import Views
+from brats_al_utils.queries.pool import BudgetError, Views
 from brats_al_utils.queries.sampling import ADDS_TO_LABELLED
 from brats_al_utils.queries.selection import Ids, Opinions, Question, Selection, iterative, one_shot, random_start
 from brats_al_utils.queries.uncertainty import score
@@ -33,8 +32,8 @@ def selection(study: Study, arm: Arm, number: int) -> Selection:
 
     Raises
     ------
-    InputError
-        If its budget cannot be drawn.
+    BudgetError
+        If its budget is larger than its source.
     """
     what = (arm.dataset, arm.strategy, arm.share, arm.iterative, number)
     if what not in study.selections:
@@ -54,14 +53,14 @@ def select(study: Study, arm: Arm, number: int) -> Selection:
     if arm.iterative:
         totals = [round(ITERATION_SHARE * len(pool.ids) * done) for done in range(arm.iterations + 1)]
         return iterative(arm.strategy, pool, np.diff(totals).tolist(), seeds, ask)
-    first = round(study.profile.labelled_share * len(pool.ids))
+    first = study.profile.labelled_slices(len(pool.ids))
     return one_shot(arm.strategy, pool, first, budget(study, arm, number), seeds, ask)
 
 
 def labelled(study: Study, dataset: str, number: int) -> Ids:
     """Return the random slices that the committee of this number is trained on (section 2.2.4, step 1)."""
     pool = study.pool(dataset, number)
-    return random_start(pool, round(study.profile.labelled_share * len(pool.ids)), partial(study.seed, number))
+    return random_start(pool, study.profile.labelled_slices(len(pool.ids)), partial(study.seed, number))
 
 
 def training_ids(arm: Arm, selected: Selection) -> Ids:
@@ -80,7 +79,7 @@ def selections_of(study: Study, arms: Sequence[Arm], runs: int = 0) -> Selection
     selected: Selections = {}
     for number in range(runs or study.profile.n_runs):
         for arm in arms:
-            with suppress(InputError):
+            with suppress(BudgetError):
                 selected[arm, number] = selection(study, arm, number)
     return selected
 

@@ -115,8 +115,10 @@ def compute(study: Study, named: Sequence[tuple[str, Run]], what: str) -> None:
             for key, (name, run) in missing.items()
             if key in failures
         ]
+        again = any(not why.startswith(InputError.__name__) for why in failures.values())
         raise InputError(
-            f"{len(failures)} of {len(distinct)} {what} are missing; the others are kept, start again to resume:\n"
+            f"{len(failures)} of {len(distinct)} {what} failed; the others are kept, "
+            + ("start again to resume:\n" if again else "fix what is said below:\n")
             + "\n".join(lines)
         )
     print(

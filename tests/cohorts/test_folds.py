@@ -50,9 +50,9 @@ def test_the_next_cycle_deals_anew_and_another_seed_otherwise() -> None:
 
 
 def test_the_shares_of_five_folds_are_the_paper_s() -> None:
-    counts = fold_split(cases(255, 75), 5, 0, 0).groupby(["part", "grade"]).size()
-    assert counts["training"].to_dict() == {"HGG": 153, "LGG": 45}
-    assert counts["validation"].to_dict() == counts["test"].to_dict() == {"HGG": 51, "LGG": 15}
+    counts = fold_split(cases(255, 75), 5, 0, 0).groupby(["part", "grade"]).size().unstack()
+    assert counts.loc["training"].to_dict() == {"HGG": 153, "LGG": 45}
+    assert counts.loc["validation"].to_dict() == counts.loc["test"].to_dict() == {"HGG": 51, "LGG": 15}
 
 
 def test_a_class_with_fewer_patients_than_folds_is_refused() -> None:

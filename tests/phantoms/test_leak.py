@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,11 +18,11 @@ from torch import nn
 
 from brats_al_utils.cohorts.cutting import resize, upright
 from brats_al_utils.cohorts.intensity import INTENSITIES, scale_intensity
-from brats_al_utils.cohorts.slices import LABEL
+from brats_al_utils.cohorts.slices import LABEL, SliceSet
 from brats_al_utils.cohorts.split import split_patients
 from brats_al_utils.findings.comparison import intervals, patient_pairs
 from brats_al_utils.findings.shortcut import look_at_the_tumour, shortcut_table
-from brats_al_utils.networks.audit import audit_predictions
+from brats_al_utils.networks.audit import audit_predictions, hide
 from brats_al_utils.networks.training import Images, Settings, finetune, predict
 from brats_al_utils.phantoms.phantom import _GRID_CENTRE, Patient, draw_patient, render
 
@@ -109,6 +110,8 @@ def audited(seen: list[Seen], rule: str) -> pd.DataFrame:
     label = np.array([LABEL[s.patient.grade] for s in seen])[owner]
     pixels, mask = np.concatenate([s.pixels[rule] for s in seen]), np.concatenate([s.mask for s in seen])
     images = Images.load(pixels, label, ((0.5,) * 3, (0.25,) * 3), torch.device("cpu"))
+    table = pd.DataFrame({"part": parts[owner]})
+    slices = SliceSet(Path(), {"mirrored": True}, table, pixels, mask.astype(np.uint8))
     ids = {part: np.flatnonzero(parts[owner] == part) for part in ("training", "validation", "test")}
     # Validation, which chose the epoch, is tested on as well: an interval needs LGG patients, and no gain is claimed.
     test = np.concatenate([ids["validation"], ids["test"]])
@@ -120,7 +123,7 @@ def audited(seen: list[Seen], rule: str) -> pd.DataFrame:
             nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(32, 2),
         )  # fmt: skip
         finetune(network, images, ids["training"], ids["validation"], Settings(15, 16, 0.02, 0.9, 0.0001), seed)
-        scores = audit_predictions(network, images, mask.astype(np.uint8), test, True)
+        scores = audit_predictions(network, images, hide(slices, test))
         scores = {"whole slice": predict(network, images, test), **scores}
         for shown, score in scores.items():
             frame = pd.DataFrame({"patient_id": owner[test].astype(str), "label": label[test], "score": score})

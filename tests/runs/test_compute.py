@@ -14,7 +14,8 @@ from brats_al_utils.cohorts.slices import SliceSet
 from brats_al_utils.networks.network import normalisation
 from brats_al_utils.networks.training import Images, Settings, finetune
 from brats_al_utils.runs import run as run_module
-from brats_al_utils.runs.run import Run, compute
+from brats_al_utils.runs.computing import compute
+from brats_al_utils.runs.run import Run
 
 RUN = Run(
     "f" * 64,

@@ -19,11 +19,13 @@ from small_study import ARMS, small_study
 from brats_al_utils import InputError
 from brats_al_utils.files import lock
 from brats_al_utils.networks.training import choose_device
-from brats_al_utils.runs import engine, scheduler
+from brats_al_utils.runs import computing, engine, scheduler
 from brats_al_utils.runs.computing import compute
 from brats_al_utils.runs.engine import Outcome, Task, carry_out
 from brats_al_utils.runs.run import Run
+from brats_al_utils.study.selections import selections_of
 from brats_al_utils.study.study import Study
+from brats_al_utils.study.trainer import wanted_runs
 
 
 def quiet(images: int, text: str) -> None:
@@ -39,7 +41,7 @@ def study(tiny_cohort: Path, tmp_path: Path) -> Study:
 def tasks(study: Study) -> list[Task]:
     return [
         Task(f"{arm.name} {number}", run, study.slices.folder, study.store.folder, "cpu", "me")
-        for (arm, number), run in study.wanted(ARMS[:2]).items()
+        for (arm, number), run in wanted_runs(study, selections_of(study, ARMS[:2])).items()
     ]
 
 
@@ -77,7 +79,7 @@ def kill_once(task: Task) -> Outcome:
     """Compute a task, but the first time that one is asked for, its worker dies in the middle of it."""
     if not (task.store / "noted").exists():
         note(task, "killed")
-        engine.tell = lambda *_: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[assignment]
+        engine.tell = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
     return engine.work(task)
 
 
@@ -89,7 +91,7 @@ def lose_the_gpu(task: Task) -> Outcome:
         raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
 
     if task.name.startswith("all"):
-        engine.result_of = broken  # type: ignore[assignment]
+        computing.compute = broken  # type: ignore[assignment]
     return engine.work(task)
 
 

@@ -128,6 +128,12 @@ def test_data_frames_of_the_evidence(study: Study, results: Results) -> None:
     labels = study.slices.table["label"].to_numpy()[result.run.ids("test")]
     last = epochs[(epochs["arm"] == "random") & (epochs["seed"] == 0)]["test_last"].item()
     assert last == pytest.approx(auc(labels, result.arrays["probability/test_last"]))
-    both = evidence.family([gains, gains])
-    assert both["p_patients_holm"].tolist() == pytest.approx((2 * both["p_patients"]).clip(upper=1).tolist())
+    both = evidence.contrasts(study, results, [("proposed", "random"), ("coreset", "random")])
+    for _, family in both.groupby("unit"):
+        smaller = family.loc[family["p_patients"].idxmin()]
+        assert smaller["p_patients_holm"] == pytest.approx(min(1, 2 * smaller["p_patients"])), "of the pairs together"
+    shown = evidence.audited(study, some)
+    assert shown.groupby(["arm", "seed", "shown"]).ngroups == 2 * 2 * 3
+    hidden = shown[(shown["arm"] == "random") & (shown["seed"] == 0) & (shown["shown"] == "tumour hidden")]["score"]
+    assert hidden.tolist() == result.arrays["audit/tumour_hidden"].tolist()
     assert list(evidence.choices(study, ARMS[:2])["arm"]) == ["random", "proposed"]
