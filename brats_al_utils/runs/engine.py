@@ -238,7 +238,7 @@ def carry_out(tasks: Sequence[Task], client: Client, report: Report) -> dict[str
             waiting.extend(given_up(elsewhere))
             while not heard.empty():
                 event = heard.get()
-                if images := min(event["images"], left.get(event.get("run", ""), 0)):
+                if images := min(event.get("images", 0), left.get(event.get("run", ""), 0)):
                     left[event["run"]] -= images
                     report(images, event["text"])
             if elsewhere and not at_work:
@@ -265,7 +265,7 @@ def outcome_of(future: Any, task: Task) -> Outcome:
         outcome: Outcome = future.result()
     except KilledWorker as error:
         said = why(store.failure(task.run))  # by a worker, before it ended
-        why_lost = f"its worker was lost {error.allowed_failures + 1} times" + f": {said.splitlines()[-1]}" * bool(said)
+        why_lost = ": ".join([f"its worker was lost {error.allowed_failures + 1} times", *said.splitlines()[-1:]])
         store.save_failure(task.run, task.name, why_lost)
         return Outcome("failed", why_lost)
     except CancelledError as error:
