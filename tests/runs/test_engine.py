@@ -77,7 +77,7 @@ def kill_once(task: Task) -> Outcome:
     """Compute a task, but the first time that one is asked for, its worker dies in the middle of it."""
     if not (task.store / "noted").exists():
         note(task, "killed")
-        engine.tell = lambda *_: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[assignment]
+        engine.tell = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
     return engine.work(task)
 
 
@@ -89,7 +89,7 @@ def lose_the_gpu(task: Task) -> Outcome:
         raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
 
     if task.name.startswith("all"):
-        engine.result_of = broken  # type: ignore[assignment]
+        engine.result_of = broken  # type: ignore[assignment, attr-defined]
     return engine.work(task)
 
 
