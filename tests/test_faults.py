@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import itertools
 import os
 import random
 import re
@@ -10,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -28,7 +28,6 @@ from brats_al_utils.runs.scheduler import ATTEMPTS
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 KILLS = 20
-NUMBERS = itertools.count()
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +51,7 @@ def driver(
     data: Path, out: Path, workers: str = "", code: str = "", **environment: str
 ) -> Iterator[subprocess.Popen[str]]:
     """Start the small study, in which ``code``, run by its driver and by each of its workers, may plant a fault."""
-    script = out.parent / f"{out.name}-{next(NUMBERS)}.py"
+    script = Path(tempfile.mkdtemp()) / "study.py"  # not on a disk that is full
     script.write_text(
         f"import sys; sys.path.insert(0, {str(HERE)!r})\n{code}\n"
         "if __name__ == '__main__':\n    from small_study import main\n    main(*sys.argv[1:])\n"

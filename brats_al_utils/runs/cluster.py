@@ -11,6 +11,7 @@ from pathlib import Path
 
 from brats_al_utils import InputError
 from brats_al_utils.files import write_file
+from brats_al_utils.runs.scheduler import ARENA
 
 REPLACEMENTS = 10
 """Jobs of the array for each that runs at a time: Slurm starts the next when one is lost or its time is up."""
@@ -81,6 +82,7 @@ def script(slurm: Slurm, address: str, folder: Path) -> str:
     lines = [
         "#!/bin/bash",
         *(f"#SBATCH {shlex.quote(option)}" for option in options),
+        *(f"export {name}={value}" for name, value in ARENA.items()),
         f'exec {shlex.join(worker)} --local-directory "${{TMPDIR:-/tmp}}"',
     ]
     return "\n".join(lines) + "\n"

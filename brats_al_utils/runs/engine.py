@@ -8,7 +8,6 @@ import tempfile
 import threading
 import time
 import traceback
-import uuid
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
@@ -62,8 +61,6 @@ class Task:
         Folders of its slice set and of the results: a worker on another machine finds them under the same name.
     device : str
         ``auto``, ``cpu`` or ``cuda``, of the machine that computes it.
-    asked : str
-        By which call of `compute`.
     regardless : bool
         Compute it although another process holds its lock.
     """
@@ -73,7 +70,6 @@ class Task:
     slices: Path
     store: Path
     device: str
-    asked: str
     regardless: bool = False
 
 
@@ -149,7 +145,7 @@ def tell(task: Task, epoch: int) -> None:
     """Say that this worker has done an epoch of a task, to whoever follows its scheduler."""
     text = f"{task.name}: epoch {epoch} of {task.run.settings.epochs}"
     with suppress(ValueError):  # not in a worker
-        get_worker().log_event(TOPIC, {"asked": task.asked, "images": len(task.run.training), "text": text})
+        get_worker().log_event(TOPIC, {"run": task.run.key, "images": len(task.run.training), "text": text})
 
 
 def compute(
@@ -193,8 +189,7 @@ def compute(
     missing = {key: some for key, some in missing.items() if not store.holds(some[1])}
     if not missing:
         return {}
-    asked = uuid.uuid4().hex
-    tasks = [Task(name, run, folders[run.data], store.folder, device, asked) for name, run in missing.values()]
+    tasks = [Task(name, run, folders[run.data], store.folder, device) for name, run in missing.values()]
     sweep(store.folder)
     with connected(workers) if "://" in workers else local(workers_of(workers, device), device) as client:
         try:
@@ -211,13 +206,15 @@ def carry_out(tasks: Sequence[Task], client: Client, report: Report) -> dict[str
     """Have a client's workers compute tasks; return, by the key of its run, why a task has no result."""
     failures: dict[str, str] = {}
     heard: SimpleQueue[dict[str, Any]] = SimpleQueue()
-    waiting = deque(sorted(tasks, key=lambda task: -task.run.images))  # no long one is left for the end
+    # No long one is left for the end; those of one network and seed follow each other, whose weights are drawn once.
+    waiting = deque(sorted(tasks, key=lambda task: (-task.run.images, task.run.network, task.run.weights_seed)))
     at_work: dict[Any, Task] = {}
     elsewhere: dict[Task, float] = {}
+    left = {task.run.key: task.run.images for task in tasks}  # what comes again after a loss is not told again
     woken = threading.Event()
     client.subscribe_topic(TOPIC, lambda event: heard.put(event[1]))
     try:
-        client.log_event(TOPIC, {"total": sum(task.run.images for task in tasks)})
+        client.log_event(TOPIC, {"total": sum(left.values())})
         while waiting or at_work or elsewhere:
             # No more than there are workers: of what waits at a worker that is lost, Dask says that it was lost too.
             free = max(1, sum(client.nthreads().values())) - len(at_work)
@@ -231,7 +228,9 @@ def carry_out(tasks: Sequence[Task], client: Client, report: Report) -> dict[str
             for future in [future for future in at_work if future.done()]:
                 task = at_work.pop(future)
                 outcome = outcome_of(future, task)
-                if outcome.state == "held":
+                if outcome.state == "done":
+                    report(left.pop(task.run.key, 0), task.name)
+                elif outcome.state == "held":
                     elsewhere[task] = time.monotonic()
                 elif outcome.state == "failed":
                     failures[task.run.key] = outcome.why
@@ -240,8 +239,9 @@ def carry_out(tasks: Sequence[Task], client: Client, report: Report) -> dict[str
             waiting.extend(given_up(elsewhere))
             while not heard.empty():
                 event = heard.get()
-                if event.get("asked") == tasks[0].asked:
-                    report(event["images"], event["text"])
+                if images := min(event.get("images", 0), left.get(event.get("run", ""), 0)):
+                    left[event["run"]] -= images
+                    report(images, event["text"])
             if elsewhere and not at_work:
                 folder = next(iter(elsewhere)).store / "locks"
                 report(0, f"waiting for {len(elsewhere)} runs of another process; if there is none, delete {folder}")
@@ -266,7 +266,7 @@ def outcome_of(future: Any, task: Task) -> Outcome:
         outcome: Outcome = future.result()
     except KilledWorker as error:
         said = why(store.failure(task.run))  # by a worker, before it ended
-        why_lost = f"its worker was lost {error.allowed_failures + 1} times" + f": {said.splitlines()[-1]}" * bool(said)
+        why_lost = ": ".join([f"its worker was lost {error.allowed_failures + 1} times", *said.splitlines()[-1:]])
         store.save_failure(task.run, task.name, why_lost)
         return Outcome("failed", why_lost)
     except CancelledError as error:
