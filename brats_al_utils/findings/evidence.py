@@ -219,7 +219,7 @@ def interval_table(study: Study, results: Results) -> pd.DataFrame:
     return pd.concat([intervals(patient_pairs(test, unit)).assign(unit=unit) for unit in UNITS], ignore_index=True)
 
 
-def contrasts(study: Study, results: Results, pairs: Sequence[tuple[str, str]]) -> pd.DataFrame:
+def contrasts(study: Study, results: Results, pairs: Sequence[tuple[Arm, Arm]]) -> pd.DataFrame:
     """Return `comparison.compare` of pairs of arms on the test set.
 
     Returns
@@ -227,16 +227,17 @@ def contrasts(study: Study, results: Results, pairs: Sequence[tuple[str, str]]) 
     pd.DataFrame
         As `comparison.compare`, with a column unit; the pairs form one family for each unit.
     """
-    named = {name for pair in pairs for name in pair}
-    test = scores(study, of_arms(results, (arm for arm, _ in results if arm.name in named)), "test")
-    tables = [compare(patient_pairs(test, unit), pairs).assign(unit=unit) for unit in UNITS]
+    test = scores(study, of_arms(results, (arm for pair in pairs for arm in pair)), "test")
+    names = [(arm.name, other.name) for arm, other in pairs]
+    tables = [compare(patient_pairs(test, unit), names).assign(unit=unit) for unit in UNITS]
     return adjusted(pd.concat(tables, ignore_index=True), ["unit"])
 
 
 def against(study: Study, results: Results, reference: str) -> pd.DataFrame:
     """Return `contrasts` of every arm with one of them."""
-    others = [name for name in dict.fromkeys(arm.name for arm, _ in results) if name != reference]
-    return contrasts(study, results, [(name, reference) for name in others])
+    arms = dict.fromkeys(arm for arm, _ in results)
+    (other,) = [arm for arm in arms if arm.name == reference]
+    return contrasts(study, results, [(arm, other) for arm in arms if arm != other])
 
 
 def audited(study: Study, results: Results) -> pd.DataFrame:

@@ -173,15 +173,14 @@ class Beyond:
         return list(dict.fromkeys(arm for group in groups for arm in group))
 
     @property
-    def main_pairs(self) -> list[tuple[str, str]]:
-        """The names of the proposed method and of each that it is compared with."""
-        (method, *_) = self.main
-        others = ["random", "placebo", "baseline", self.references[method].name]
-        return [(method.name, other) for other in others]
+    def main_pairs(self) -> list[tuple[Arm, Arm]]:
+        """The proposed method with each that it is compared with."""
+        method, random, placebo, baseline, _ = self.main
+        return [(method, other) for other in (random, placebo, baseline, self.references[method])]
 
-    def pairs(self, group: Sequence[Arm]) -> list[tuple[str, str]]:
-        """Return the names of some arms, each with that of its reference."""
-        return [(arm.name, self.references[arm].name) for arm in group]
+    def pairs(self, group: Sequence[Arm]) -> list[tuple[Arm, Arm]]:
+        """Return some arms, each with its reference."""
+        return [(arm, self.references[arm]) for arm in group]
 
 
 def beyond(profile: Profile, synthetic: bool) -> Beyond:

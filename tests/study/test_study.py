@@ -128,7 +128,7 @@ def test_data_frames_of_the_evidence(study: Study, results: Results) -> None:
     labels = study.slices.table["label"].to_numpy()[result.run.ids("test")]
     last = epochs[(epochs["arm"] == "random") & (epochs["seed"] == 0)]["test_last"].item()
     assert last == pytest.approx(auc(labels, result.arrays["probability/test_last"]))
-    both = evidence.contrasts(study, results, [("proposed", "random"), ("coreset", "random")])
+    both = evidence.contrasts(study, results, [(arm("proposed"), arm("random")), (arm("coreset"), arm("random"))])
     for _, family in both.groupby("unit"):
         adjusted = family.sort_values("p_patients")["p_patients_holm"].iloc[0]
         assert adjusted == pytest.approx(min(1, 2 * family["p_patients"].min())), "of the pairs together"
