@@ -105,7 +105,7 @@ def assert_none_left(processes: Sequence[psutil.Process]) -> None:
     assert not psutil.wait_procs(processes, timeout=20)[1], "a process outlived its driver"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_killed_at_random_moments(data: Path, undisturbed: Path, tmp_path: Path) -> None:
     """SIGKILL of the driver, or of a worker: nothing finished is repeated, nobody is left, and the end is the same."""
 
@@ -192,7 +192,6 @@ small_study.main = main
 """
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("who", ["driver", "worker", "kernel"])
 def test_killed_between_writing_a_result_and_naming_it(data: Path, undisturbed: Path, tmp_path: Path, who: str) -> None:
     """SIGKILL of the worker that does, alone or with its driver or kernel, once; what is half-written is swept."""
@@ -223,7 +222,6 @@ def test_killed_between_writing_a_result_and_naming_it(data: Path, undisturbed: 
     assert_same_study(out, undisturbed)
 
 
-@pytest.mark.slow
 def test_interrupted(data: Path, undisturbed: Path, tmp_path: Path) -> None:
     """SIGINT, as Ctrl-C sends it, to the whole group: the workers go, the finished runs stay."""
     out = tmp_path / "out"
@@ -264,7 +262,6 @@ pathlib.Path.replace = replace
 """
 
 
-@pytest.mark.slow
 def test_two_drivers_on_one_store(data: Path, undisturbed: Path, tmp_path: Path) -> None:
     """Both end with the whole study, and no run is trained twice."""
     out, computed = tmp_path / "out", tmp_path / "computed"
@@ -277,7 +274,6 @@ def test_two_drivers_on_one_store(data: Path, undisturbed: Path, tmp_path: Path)
     assert len(keys) == len(set(keys)) == RUNS
 
 
-@pytest.mark.slow
 def test_a_clock_that_goes_backwards(data: Path, undisturbed: Path, tmp_path: Path) -> None:
     """Each file that is written is a minute older than the one before: no run is taken twice, nobody waits for ever."""
     out, computed = tmp_path / "out", tmp_path / "computed"
@@ -318,7 +314,6 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("workers", ["", "1"])
 def test_a_full_disk(data: Path, undisturbed: Path, small_disk: Path, workers: str) -> None:
     out = small_disk / "out"
@@ -341,7 +336,6 @@ def test_a_full_disk(data: Path, undisturbed: Path, small_disk: Path, workers: s
     assert_same_study(out, undisturbed)
 
 
-@pytest.mark.slow
 def test_a_read_only_disk(data: Path, undisturbed: Path, small_disk: Path) -> None:
     out = small_disk / "out"
     shutil.copytree(undisturbed, out)
@@ -356,7 +350,6 @@ def test_a_read_only_disk(data: Path, undisturbed: Path, small_disk: Path) -> No
     assert finished(out) == before
 
 
-@pytest.mark.slow
 def test_a_slow_disk(data: Path, undisturbed: Path, tmp_path: Path) -> None:
     """Each file takes its time to be written: still nobody else computes the run."""
     out, computed = tmp_path / "out", tmp_path / "computed"
@@ -385,7 +378,6 @@ int flock(int file, int operation) { errno = %d; return -1; }
 """
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("answer", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP], ids=errno.errorcode.get)
 def test_a_file_system_without_locks(data: Path, undisturbed: Path, tmp_path: Path, answer: int) -> None:
     """Nobody waits, it is said once, and the study is the same."""
@@ -399,7 +391,6 @@ def test_a_file_system_without_locks(data: Path, undisturbed: Path, tmp_path: Pa
     assert_same_study(tmp_path / "out", undisturbed)
 
 
-@pytest.mark.slow
 def test_threads_and_workers_do_not_change_a_result(data: Path, undisturbed: Path, tmp_path: Path) -> None:
     """To the bit: the undisturbed study had as many workers as there are cores, and one thread for whatever asks."""
     for workers, threads in (("1", "2"), ("2", "1")):
@@ -411,7 +402,6 @@ def test_threads_and_workers_do_not_change_a_result(data: Path, undisturbed: Pat
         assert_same_study(out, undisturbed)
 
 
-@pytest.mark.slow
 def test_damaged_results_are_computed_again(data: Path, undisturbed: Path, tmp_path: Path) -> None:
     """One cut short, one with a bit changed: reported, set aside, and computed again."""
     out = tmp_path / "out"

@@ -48,7 +48,6 @@ def summary(folder: Path) -> dict[str, Any]:
     }
 
 
-@pytest.mark.slow
 def test_smoke_is_what_it_was(smoke: Path) -> None:
     found, expected = summary(smoke), json.loads(BASELINE.read_text())
     for exact in ("tables", "chosen", "examples beyond", "verdicts"):

@@ -103,7 +103,6 @@ def check_scorecard(folder: Path, synthetic: bool) -> None:
     )
 
 
-@pytest.mark.slow
 def test_smoke(smoke: Path) -> None:
     check_table2(smoke, SMOKE.n_runs)
     check_executed(smoke)
@@ -122,7 +121,6 @@ def test_smoke(smoke: Path) -> None:
     assert manifest["slices"] == SMOKE.patients * SMOKE.per_patient
 
 
-@pytest.mark.slow
 def test_the_report_of_a_whole_study(smoke: Path, browser: webdriver.Chrome) -> None:
     index = Path(brats_al("report", "--profile", "smoke", "--out", str(smoke)).strip())
     pages = [path.stem for path in find()]
@@ -138,7 +136,6 @@ def test_the_report_of_a_whole_study(smoke: Path, browser: webdriver.Chrome) -> 
         assert browser.get_log("browser") == []
 
 
-@pytest.mark.slow
 def test_started_again_nothing_is_trained_and_the_tables_are_the_same(smoke: Path) -> None:
     names = ("table2.csv", "runs.csv", "cohort.csv", "intensities.csv", "table2.svg", "table2_training.svg")
     before = {name: (smoke / name).read_bytes() for name in names}
@@ -150,7 +147,6 @@ def test_started_again_nothing_is_trained_and_the_tables_are_the_same(smoke: Pat
     assert "4 runs asked for, 4 distinct, 4 already there, 0 trained" in executed
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("by", ["SIGKILL", "SIGINT"])
 def test_stopped_in_mid_run_it_goes_on_where_it_was(smoke: Path, tmp_path: Path, by: str) -> None:
     """The driver is killed, or Ctrl-C pressed: no process stays, no run is repeated, and the tables are the same."""
@@ -189,7 +185,6 @@ def test_stopped_in_mid_run_it_goes_on_where_it_was(smoke: Path, tmp_path: Path,
     assert {path.name for path in index.parent.glob("*.html")} == {"index.html", "01_transfer_vs_scratch.html"}
 
 
-@pytest.mark.slow
 def test_a_killed_kernel_is_replaced(smoke: Path, tmp_path: Path) -> None:
     """SIGKILL of the kernel alone: the driver starts another, which goes on from the finished runs."""
     out = tmp_path / "out"
@@ -215,7 +210,6 @@ def test_a_killed_kernel_is_replaced(smoke: Path, tmp_path: Path) -> None:
     assert (out / "table2.csv").read_bytes() == (smoke / "table2.csv").read_bytes()
 
 
-@pytest.mark.slow
 def test_status_and_runs_of_a_study(smoke: Path, tmp_path: Path) -> None:
     places = ("--profile", "smoke", "--out")
     found = json.loads(brats_al("status", *places, str(smoke), "--json"))
@@ -264,7 +258,7 @@ def test_a_parameter_with_code_in_it_is_only_text(tmp_path: Path) -> None:
     assert executed.cells[-1].outputs[0].text == code + "\n"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_real_cases(real_cases: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     brats_al("run", "--profile", "smoke", "--data", str(real_cases), "--out", str(out))
@@ -278,7 +272,7 @@ def test_real_cases(real_cases: Path, tmp_path: Path) -> None:
     assert (out / "outputs" / ".gitignore").read_text() == "*\n"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_real_cases_at_full_size_the_loss_falls(real_cases: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     settings = ("--set", "image_size=224", "--set", "epochs=6", "--set", "n_runs=1")
@@ -289,7 +283,7 @@ def test_real_cases_at_full_size_the_loss_falls(real_cases: Path, tmp_path: Path
         assert losses.iloc[-1] < losses.iloc[0], arm
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_counts_of_brats_2019(tmp_path: Path) -> None:
     """A synthetic cohort of 335 patients gives the paper's numbers of slices, for one split of the patients."""
     write_cohort(tmp_path / "phantom", 335, seed=0, spacing=2)
@@ -459,7 +453,6 @@ def test_the_other_verbs(tmp_path: Path, tiny_cohort: Path) -> None:
     assert len(facts["cases"]) == 12
 
 
-@pytest.mark.slow
 def test_a_hospital_s_number_stays_on_the_machine(tmp_path: Path) -> None:
     """A release whose patients are called by their number in a hospital: neither git nor the report ever has one."""
     number = "4711308"

@@ -44,7 +44,6 @@ def test_nothing_that_windows_lacks_is_used_at_import(path: Path) -> None:
             assert node.attr != "SIGKILL"
 
 
-@pytest.mark.slow
 def test_the_tests_are_collected_without_what_windows_lacks() -> None:
     done = subprocess.run([sys.executable, "-c", COLLECT], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]

@@ -432,7 +432,7 @@ def covers(low: float, high: float, truth: float) -> bool:
     return bool(low <= truth <= high)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_coverage_on_clustered_data() -> None:
     """Over 500 samples of the paper's size, 95 % intervals hold the truth; those of independent slices do not."""
     random, gains = np.random.default_rng(20), (1.2, 1.8)
@@ -521,7 +521,7 @@ def coverages(folds: int, cycles: int, samples: int, **learner: Any) -> dict[str
     return {name: float(np.mean(values)) for name, values in held.items()}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("cycles", [1, 2])
 def test_coverage_with_folds(cycles: int) -> None:
     """Of a learner that is trained on overlapping parts of one cohort, dealt in five folds.
@@ -537,7 +537,7 @@ def test_coverage_with_folds(cycles: int) -> None:
         assert 0.93 <= coverage[name] <= 0.97, coverage
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_coverage_where_runs_and_patients_vary() -> None:
     """Of the AUC that another run would have on other patients, only the crossed interval is one."""
     random, runs, spread = np.random.default_rng(21), 10, 0.4

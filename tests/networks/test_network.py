@@ -19,7 +19,7 @@ from brats_al_utils.networks.network import (
 )
 from brats_al_utils.networks.weights import trunk_state
 
-OTHERS = ["googlenet", "resnet18", pytest.param("vgg16", marks=pytest.mark.slow)]
+OTHERS = ["googlenet", "resnet18", pytest.param("vgg16", marks=pytest.mark.long)]
 """VGG-16 has 134 million weights."""
 
 

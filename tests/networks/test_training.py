@@ -334,7 +334,7 @@ def test_cuda_is_reproducible(images: Images) -> None:
     np.testing.assert_array_equal(losses[0], losses[1])
 
 
-@pytest.mark.parametrize("arithmetic", ["tf32", "bfloat16", pytest.param("compiled", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("arithmetic", ["tf32", "bfloat16", pytest.param("compiled", marks=pytest.mark.long)])
 def test_every_arithmetic_trains_as_float32_does_to_its_rounding(arithmetic: str, images: Images) -> None:
     """On the CPU TF32 is float32; bfloat16 keeps 8 bits; compiled draws other numbers for dropout, so without it."""
     losses = {}

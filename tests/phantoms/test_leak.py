@@ -78,7 +78,7 @@ def interval(seen: list[Seen], score: np.ndarray) -> tuple[float, float]:
     return row["patients_low"], row["patients_high"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(("rule", "leaks"), [("mode", False), ("percentile", True), ("zscore", True)])
 def test_the_healthy_half_tells_the_class_unless_scaled_by_the_mode(seen: list[Seen], rule: str, leaks: bool) -> None:
     """A logistic regression on the half without tumour; each patient's score is from folds that it is not in."""
@@ -92,7 +92,7 @@ def test_the_healthy_half_tells_the_class_unless_scaled_by_the_mode(seen: list[S
     assert leaks or high > 0.5
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_volume_of_the_tumour_does_not_tell_the_class(seen: list[Seen]) -> None:
     low, high = interval(seen, np.array([s.volume for s in seen]))
     assert low < 0.5 < high
@@ -131,7 +131,7 @@ def audited(seen: list[Seen], rule: str) -> pd.DataFrame:
     return shortcut_table(pd.concat(frames, ignore_index=True))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_audit_finds_the_leak_of_percentiles(seen: list[Seen]) -> None:
     tables = {rule: audited(seen, rule) for rule in ("mode", "percentile")}
     for rule, table in tables.items():

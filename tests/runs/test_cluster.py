@@ -151,7 +151,7 @@ def queue() -> list[list[str]]:
     return [line.split() for line in printed.stdout.splitlines()]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_study_over_a_job_array_whose_running_element_is_cancelled(
     smoke: Path, slurm_node: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

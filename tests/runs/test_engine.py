@@ -120,7 +120,6 @@ def test_a_worker_for_each_gpu_or_as_many_as_asked_for_on_them(monkeypatch: pyte
         assert [each["options"]["env"]["CUDA_VISIBLE_DEVICES"] for each in spec.values()] == cards
 
 
-@pytest.mark.slow
 def test_a_lost_run_is_tried_three_times_in_all_and_the_others_go_on(
     tasks: list[Task], client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -138,7 +137,6 @@ def test_a_lost_run_is_tried_three_times_in_all_and_the_others_go_on(
     assert lengths == sorted(lengths, reverse=True)
 
 
-@pytest.mark.slow
 def test_a_killed_worker_is_replaced_and_its_run_tried_again(
     tasks: list[Task], study: Study, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -151,7 +149,6 @@ def test_a_killed_worker_is_replaced_and_its_run_tried_again(
     )
 
 
-@pytest.mark.slow
 def test_a_gpu_that_is_lost_takes_its_worker_along_and_no_other_run(
     study: Study, client: Client, monkeypatch: pytest.MonkeyPatch, tasks: list[Task]
 ) -> None:
@@ -204,7 +201,6 @@ def test_what_another_process_computes_is_left_to_it(tasks: list[Task], study: S
     assert store.path(task.run).stat().st_mtime_ns == modified
 
 
-@pytest.mark.slow
 def test_what_another_process_computes_is_waited_for(tasks: list[Task], study: Study, client: Client) -> None:
     task, told, waited = tasks[0], [], threading.Event()
     taken = threading.Event()
@@ -229,7 +225,6 @@ def test_what_another_process_computes_is_waited_for(tasks: list[Task], study: S
     assert set(told) == {f"waiting for 1 runs of another process; if there is none, delete {locks}"}
 
 
-@pytest.mark.slow
 def test_a_lock_that_a_dead_machine_left_is_not_waited_for_for_ever(
     tasks: list[Task], study: Study, client: Client, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -275,7 +270,6 @@ def test_a_store_that_cannot_be_written_stops_everything(tasks: list[Task], tmp_
         engine.work(replace(tasks[0], store=tmp_path / "file"))
 
 
-@pytest.mark.slow
 def test_only_what_is_missing_is_computed_once(study: Study, tasks: list[Task]) -> None:
     """Two names of one run are one run; what is there is not touched; without anything missing no worker starts."""
     store, (first, second, *_) = study.store, tasks
@@ -290,7 +284,6 @@ def test_only_what_is_missing_is_computed_once(study: Study, tasks: list[Task]) 
     assert engine.compute(named, store, folders, "cpu", "tcp://nobody.is.asked:1", quiet) == {}
 
 
-@pytest.mark.slow
 def test_workers_are_those_of_before_and_end_at_ctrl_c() -> None:
     with engine.local(1, "cpu") as client:
         (first,) = client.run(os.getpid).values()

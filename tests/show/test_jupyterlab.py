@@ -209,7 +209,6 @@ def run_all_cells(browser: WebDriver) -> list[WebElement]:
     return all_of(browser, ".jp-CodeCell")
 
 
-@pytest.mark.slow
 def test_notebook_runs(lab: Lab, browser: WebDriver) -> None:
     browser.get(lab.url(NOTEBOOK))
     cells = run_all_cells(browser)

@@ -123,7 +123,6 @@ def test_every_setting_at_once_in_a_kernel(tmp_path: Path, places: Places) -> No
     assert printed(executed) == repr(chosen)
 
 
-@pytest.mark.slow
 def test_every_setting_at_once_through_a_run(tmp_path: Path) -> None:
     pairs = [
         f"{name}={','.join(map(str, value)) if isinstance(value, tuple) else value}" for name, value in OTHER.items()

@@ -52,7 +52,6 @@ def test_a_data_set_s_name_says_what_is_planted() -> None:
     assert planted_outliers("imbalanced") is None
 
 
-@pytest.mark.slow
 def test_each_query_adds_a_tenth_to_a_random_tenth(study: Study, results: Results) -> None:
     pool = study.ids("imbalanced", "training", 0)
     size = [round(0.1 * len(pool) * queries) for queries in (1, 2, 3)]
@@ -74,7 +73,6 @@ def test_each_query_adds_a_tenth_to_a_random_tenth(study: Study, results: Result
     assert distance[added].max() <= distance[others & ~added].min()
 
 
-@pytest.mark.slow
 def test_what_arms_are_trained_on_and_what_they_have_annotated(study: Study, results: Results) -> None:
     pool = study.ids("imbalanced", "training", 0)
     committee, chosen = labelled(study, "imbalanced", 1), selection(study, arm("proposed"), 1).chosen
@@ -92,7 +90,6 @@ def test_what_arms_are_trained_on_and_what_they_have_annotated(study: Study, res
     assert cost["entropy, iterative"]["annotated"] == cost["entropy, iterative"]["chosen"]
 
 
-@pytest.mark.slow
 def test_a_plan_names_the_runs_that_are_made(study: Study, results: Results) -> None:
     """With everything stored, the plan's runs are the study's; with nothing stored, it counts as many."""
     planned = runs_of(study, ARMS)
@@ -107,7 +104,6 @@ def test_a_plan_names_the_runs_that_are_made(study: Study, results: Results) -> 
     assert sum(run.images for run in asked) == pytest.approx(sum(run.images for run in planned), rel=0.03)
 
 
-@pytest.mark.slow
 def test_data_frames_of_the_evidence(study: Study, results: Results) -> None:
     some = {place: result for place, result in results.items() if place[0].name in ("random", "proposed")}
     table = evidence.interval_table(study, some)
