@@ -35,7 +35,7 @@ FollowLinks = Annotated[
 ]
 ProfileName = Annotated[str, typer.Option(help="smoke, demo or paper.")]
 Json = Annotated[bool, typer.Option("--json", help="Print facts as JSON.")]
-SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave out patients with a problem, and record them.")]
+SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Skip patients with a problem, and record them.")]
 Out = Annotated[Path | None, typer.Option(help="The folder given to `run`, if one was.", **PATH)]
 Set = Annotated[list[str] | None, typer.Option("--set", help="Change a setting: name=value. May be repeated.")]
 
@@ -162,9 +162,10 @@ def run(
     ] = None,
     scheduler: Annotated[str, typer.Option(help="Address of a Dask scheduler whose workers train.")] = "",
     skip_bad: SkipBad = False,
+    follow_links: FollowLinks = False,
     more: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
 ) -> None:
-    """Execute the notebooks in order: prepare, train what is missing, draw. Started again, it goes on."""
+    """Execute the notebooks in order: prepare, train what is missing, draw. Started again, it resumes."""
     # `--only 00 01` and `--set a=1 b=2`: what follows the first value arrives here.
     pairs = [*(settings or []), *(word for word in more or [] if "=" in word)]
     numbers = [*(only or []), *(word for word in more or [] if "=" not in word)]
@@ -191,8 +192,11 @@ def run(
         "device": device,
         "workers": scheduler or (f"{per_gpu * gpus()}" if per_gpu else str(workers or "")),
         "skip_bad": skip_bad,
+        "follow_links": follow_links,
     }
     study = open_study(**parameters)
+    for note in study.cohort.notes:
+        print(f"note: {note}")
     cut_sets(study, names)
     remember(study.places, parameters, names)
     print(
@@ -329,6 +333,7 @@ def report(
 @app.command()
 def plan(profile: ProfileName = "paper", settings: Set = None, device: str = "auto", as_json: Json = False) -> None:
     """Say what a profile will cost: runs, image passes, and hours on this machine from a short calibration."""
+    from brats_al_utils.runs.scheduler import WORKER_MEMORY, workers_of
     from brats_al_utils.study.arms import NOTEBOOKS
     from brats_al_utils.study.plan import calibrate, cost, planned, runs_of_notebooks, slices_by_part
     from brats_al_utils.study.profile import profile_of
@@ -339,7 +344,8 @@ def plan(profile: ProfileName = "paper", settings: Set = None, device: str = "au
     parts = {name: cost(some) for name, some in asked.items()}
     total = cost([run for some in asked.values() for run in some])
     training_rate, evaluation_rate = calibrate(chosen, device)
-    seconds = total.training_images / training_rate + total.evaluation_images / evaluation_rate
+    workers = workers_of("", device)
+    seconds = (total.training_images / training_rate + total.evaluation_images / evaluation_rate) / workers
     facts = {
         "profile": asdict(chosen),
         "slices": slices_by_part(study),
@@ -347,6 +353,8 @@ def plan(profile: ProfileName = "paper", settings: Set = None, device: str = "au
         "total": asdict(total),
         "training_images_per_second": round(training_rate, 1),
         "evaluation_images_per_second": round(evaluation_rate, 1),
+        "workers": workers,
+        "worker_bytes": WORKER_MEMORY,
         "hours": round(seconds / 3600, 3),
     }
     if as_json:
@@ -356,8 +364,8 @@ def plan(profile: ProfileName = "paper", settings: Set = None, device: str = "au
         print(f"{name:<28} {part.asked:>4} runs asked for, {part.training_images:>10,} images to train on")
     print(
         f"{total.distinct} distinct runs of {total.asked}, {total.training_images:,} image passes of training and "
-        f"{total.evaluation_images:,} of evaluation: about {seconds / 3600:.2f} hours on this machine "
-        f"({training_rate:.0f} and {evaluation_rate:.0f} images/s)"
+        f"{total.evaluation_images:,} of evaluation: about {seconds / 3600:.2f} hours on this machine with {workers} "
+        f"workers of {WORKER_MEMORY / 2**30:.1f} GiB ({training_rate:.0f} and {evaluation_rate:.0f} images/s each)"
     )
 
 

@@ -15,6 +15,7 @@ from brats_al_utils.cohorts.split import PARTS, split_patients
 from brats_al_utils.networks.network import build
 from brats_al_utils.networks.training import Images, choose_device, finetune, predict
 from brats_al_utils.phantoms.phantom import grade_of
+from brats_al_utils.runs.computing import threads
 from brats_al_utils.runs.run import Run
 from brats_al_utils.study.arms import DATASETS, NOTEBOOKS, planted_outliers
 from brats_al_utils.study.places import Places
@@ -92,7 +93,7 @@ def cost(asked: Sequence[Run]) -> Cost:
 
 
 def calibrate(profile: Profile, device: str = "auto") -> tuple[float, float]:
-    """Return the images a second of training and of evaluation, from a few steps on random images."""
+    """Return the images a second of training and of evaluation of one worker, from a few steps on random images."""
     where = choose_device(device)
     rng = np.random.default_rng(0)
     count = CALIBRATION_STEPS * profile.batch_size
@@ -101,11 +102,12 @@ def calibrate(profile: Profile, device: str = "auto") -> tuple[float, float]:
     network = build("scratch", 0, network=profile.network).to(where)
     ids = np.arange(count)
     settings = profile.training_settings(epochs=1)
-    finetune(network, images, ids, ids, settings, 0)  # the first steps also allocate memory: not timed
-    started = time.perf_counter()
-    predict(network, images, ids)  # returns the numbers, so a GPU has finished
-    evaluation = time.perf_counter() - started
-    started = time.perf_counter()
-    finetune(network, images, ids, ids, settings, 0)
-    training = time.perf_counter() - started - evaluation
+    with threads(settings.threads):
+        finetune(network, images, ids, ids, settings, 0)  # the first steps also allocate memory: not timed
+        started = time.perf_counter()
+        predict(network, images, ids)  # returns the numbers, so a GPU has finished
+        evaluation = time.perf_counter() - started
+        started = time.perf_counter()
+        finetune(network, images, ids, ids, settings, 0)
+        training = time.perf_counter() - started - evaluation
     return count / training, count / evaluation
