@@ -4,7 +4,7 @@ PIP_ARGS ?=
 BIN := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
 READY := .venv/.ready
 
-.PHONY: setup demo test test-long lab lock check baseline bench
+.PHONY: setup demo test test-long lab lock check baseline bench characteristics
 setup: $(READY)
 
 # The stamp is written last: an interrupted installation is started again.
@@ -57,6 +57,10 @@ bench: $(BENCH_READY)
 	$(BENCH)/python benchmarks/preparation.py
 	$(BIN)/python benchmarks/overhead.py --profile $(BENCH_PROFILE)
 	$(BIN)/python benchmarks/summary.py
+
+# How often each verdict is given when the truth is known: docs/operating_characteristics.csv and .md.
+characteristics: setup
+	$(BIN)/python -m brats_al_utils.findings.operating docs
 
 # JupyterLab on loopback, with the token that it prints.
 lab: setup
