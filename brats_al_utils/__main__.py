@@ -216,7 +216,7 @@ def run(
             print(f"{path.stem}: done in {time.perf_counter() - started:.0f} s, see {executed}", flush=True)
     print(f"figures and tables in {study.places.figures}")
     if failures:
-        raise InputError(f"{', '.join(failures)} not finished: mend what is said above; the same command goes on")
+        raise InputError(f"{', '.join(failures)} not finished: fix what is said above; the same command resumes")
     asked = runs_of_notebooks(study, names)
     if not asked:
         print("no runs asked for: these notebooks train nothing")
@@ -414,7 +414,7 @@ def main() -> None:
         sys.exit(1)
     except SystemExit as end:
         if end.code == INTERRUPTED:
-            print("interrupted: finished runs are kept, the same command goes on from them", file=sys.stderr)
+            print("interrupted: finished runs are kept, the same command resumes from them", file=sys.stderr)
         raise
 
 

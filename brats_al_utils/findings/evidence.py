@@ -264,7 +264,7 @@ def annotated_runs(study: Study, results: Results) -> pd.DataFrame:
 
 
 def quality(study: Study, results: Results) -> pd.DataFrame:
-    """Return `statistics.measures` of every run by slice and by patient: arm, seed, unit and the measures."""
+    """Return `statistics.measures` of every run, slice-level and patient-level: arm, seed, unit and the measures."""
     rows = []
     for (arm, number), result in results.items():
         validation, test = (predictions(study, arm, result, part) for part in EVALUATION_SETS)
@@ -275,7 +275,7 @@ def quality(study: Study, results: Results) -> pd.DataFrame:
 
 
 def epochs_kept_and_last(study: Study, results: Results) -> pd.DataFrame:
-    """Return what `statistics.optimism` takes: AUC by slice at the kept and at the last epoch of every run."""
+    """Return what `statistics.optimism` takes: slice-level AUC at the kept and at the last epoch of every run."""
     rows = []
     for (arm, number), result in results.items():
         kept, last = (predictions(study, arm, result, "test", last_epoch) for last_epoch in (False, True))

@@ -1,4 +1,4 @@
-"""How well runs tell HGG from LGG: AUC and other measures by slice and by patient, and intervals over runs.
+"""How well runs tell HGG from LGG: slice-level and patient-level AUC and other measures, and intervals across runs.
 
 `comparison` asks what would hold for other patients, `budgets` what a label buys.
 """
@@ -42,7 +42,7 @@ def expected_calibration_error(label: np.ndarray[Any, Any], score: np.ndarray[An
     """Return the mean distance between P(HGG) and the share of HGG, over ``BINS`` bins of equal mass.
 
     Equal mass, as Nguyen and O'Connor 2015 (EMNLP, p. 1587), has less bias than equal width (Roelofs et al. 2022,
-    AISTATS, p. 4036). With few scores a bin, as by patient, chance alone lifts it: compare arms, not with 0.
+    AISTATS, p. 4036). With few scores a bin, as patient-level, chance alone lifts it: compare arms, not with 0.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def youden_threshold(label: np.ndarray[Any, Any], score: np.ndarray[Any, Any]) -
 
 
 def measures(validation: pd.DataFrame, test: pd.DataFrame) -> dict[str, float]:
-    """Return how well one run does on the test cohort, by slice or by patient.
+    """Return how well one run does on the test set, slice-level or patient-level.
 
     Parameters
     ----------

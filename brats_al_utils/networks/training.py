@@ -83,7 +83,7 @@ class History:
     Attributes
     ----------
     train_loss, validation_auc : np.ndarray [epochs] of float64
-        Mean cross-entropy of the training batches, and AUC by slice. After an AUC of 1, which no later epoch can
+        Mean cross-entropy of the training batches, and slice-level AUC. After an AUC of 1, which no later epoch can
         surpass, that of the last epoch alone is computed; the others are NaN.
     best_epoch : int
         Counted from 1: the one with the highest validation AUC, the earliest of equals; its weights are kept.

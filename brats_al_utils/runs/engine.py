@@ -283,7 +283,7 @@ def outcome_of(future: Any, task: Task) -> Outcome:
 
 def lost(client: Client) -> InputError:
     """Return what is to be said of a scheduler that no longer answers."""
-    return InputError(f"the Dask scheduler at {address(client)} is lost: finished runs are kept, start again to go on")
+    return InputError(f"the Dask scheduler at {address(client)} is lost: finished runs are kept, start again to resume")
 
 
 def address(client: Client) -> str:

@@ -141,7 +141,7 @@ def execute(path: Path, parameters: Mapping[str, object], places: Places) -> Pat
                         raise InputError(
                             f"{path.stem}: its kernel died {ATTEMPTS} times{last_line(said)}: is memory short?"
                         ) from error
-                    print(f"{path.stem}: its kernel died, a new one goes on from the finished runs", file=sys.stderr)
+                    print(f"{path.stem}: its kernel died, a new one resumes from the finished runs", file=sys.stderr)
                 except PapermillExecutionError as error:
                     why = error.evalue if error.ename == "InputError" else f"{error.ename}: {error.evalue}"
                     raise InputError(f"{path.stem}, {place(error, partial)}: {why} (see {executed})") from error

@@ -1,0 +1,16 @@
+"""README's numbers are those of the files that it names."""
+
+from pathlib import Path
+
+import pandas as pd
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_how_often_an_interval_lies_above_zero_without_a_gain() -> None:
+    text = " ".join((ROOT / "README.md").read_text().split())
+    table = pd.read_csv(ROOT / "docs" / "operating_characteristics.csv").set_index(["truth", "quantity"])["reproduced"]
+    across_runs = table["no gain, another split", "the gain's side across runs alone (no rule of ours)"]
+    across_both = table["no gain, another split", "the gain's side alone (another cohort)"]
+    assert f"such an interval lies above zero in {100 * across_runs:.0f} of 100 when the split is another one" in text
+    assert f"an interval across runs *and patients* does so in {100 * across_both:.0f} of 100" in text
