@@ -168,7 +168,7 @@ def test_stopped_in_mid_run_it_goes_on_where_it_was(smoke: Path, tmp_path: Path,
     assert not psutil.wait_procs(kernels, timeout=30)[1], "a kernel outlived its driver"
     if by == "SIGINT":
         assert driver.returncode == 130
-        assert said.endswith("interrupted: finished runs are kept, the same command goes on from them\n")
+        assert said.endswith("interrupted: finished runs are kept, the same command resumes from them\n")
         assert "Traceback" not in said
     finished = {path.name: path.stat().st_mtime_ns for path in runs.glob("*.safetensors")}
     assert 2 <= len(finished) < 4
@@ -204,7 +204,7 @@ def test_a_killed_kernel_is_replaced(smoke: Path, tmp_path: Path) -> None:
         kernel.kill()
         _, errors = driver.communicate()
     assert driver.returncode == 0, errors
-    assert "01_transfer_vs_scratch: its kernel died, a new one goes on from the finished runs" in errors
+    assert "01_transfer_vs_scratch: its kernel died, a new one resumes from the finished runs" in errors
     now = {path.name: path.stat().st_mtime_ns for path in runs.glob("*.safetensors")}
     assert finished.items() <= now.items(), "a finished run was repeated"
     assert (out / "table2.csv").read_bytes() == (smoke / "table2.csv").read_bytes()
