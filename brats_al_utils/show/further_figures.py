@@ -87,7 +87,7 @@ def gain_forest(table: pd.DataFrame, reference: str, name: str) -> Drawing:
     """
     several = table["other"].nunique() > 1
     rows = table.assign(arm=table["arm"] + ", against " + table["other"]) if several else table
-    drawing = forest(rows, "auc_difference", 100, f"test AUC less that of {reference} (pp)", (-102, 102), name)
+    drawing = forest(rows, "auc_difference", 100, f"test AUC less that of\n{reference} (pp)", (-102, 102), name)
     return replace(drawing, table=table)
 
 
