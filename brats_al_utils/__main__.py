@@ -177,7 +177,7 @@ def run(
     from brats_al_utils.runs import engine
     from brats_al_utils.show import notebooks
     from brats_al_utils.study.opening import cut_sets, open_study
-    from brats_al_utils.study.plan import cost, runs_of_notebooks
+    from brats_al_utils.study.plan import runs_of_notebooks, saved_by_sharing
     from brats_al_utils.study.profile import profile_of
     from brats_al_utils.study.status import remember
 
@@ -203,30 +203,12 @@ def run(
         f"profile {profile}: {study.cohort_name}, {len(study.slices.table)} slices; outputs in {study.places.outputs}"
     )
     before = {path.stem for path in study.places.runs.glob("*.safetensors")}
-    failures = []
     with engine.shared(parameters["workers"], device) as address:
-        for path in paths:
-            started = time.perf_counter()
-            try:
-                executed = notebooks.execute(path, parameters | {"workers": address}, study.places)
-            except InputError as error:
-                failures.append(path.stem)
-                print(f"error: {error}", file=sys.stderr, flush=True)
-                continue  # the others may not need what is missing here
-            print(f"{path.stem}: done in {time.perf_counter() - started:.0f} s, see {executed}", flush=True)
+        failures = notebooks.execute_all(paths, parameters | {"workers": address}, study.places)
     print(f"figures and tables in {study.places.figures}")
     if failures:
         raise InputError(f"{', '.join(failures)} not finished: fix what is said above; the same command resumes")
-    asked = runs_of_notebooks(study, names)
-    if not asked:
-        print("no runs asked for: these notebooks train nothing")
-        return
-    total, distinct = cost(asked), {run.key for run in asked}
-    saved = 1 - total.training_images / sum(run.images for run in asked)
-    print(
-        f"{total.asked} runs asked for, {total.distinct} distinct, {len(before & distinct)} already there; "
-        f"sharing saved {saved:.0%} of the image passes"
-    )
+    print(saved_by_sharing(runs_of_notebooks(study, names), before))
 
 
 def gpus() -> int:

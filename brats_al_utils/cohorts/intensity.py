@@ -161,7 +161,8 @@ def percentiles(values: Array, shares: tuple[float, ...]) -> Array:
     """
     counted = counts(values)
     if counted is None:
-        return np.asarray(np.percentile(values, shares))
+        # Between integers numpy takes the difference in their own type, which a wide range overflows.
+        return np.asarray(np.percentile(values.astype(np.float64) if values.dtype.kind in "iu" else values, shares))
     lowest, weight = counted
     at_most = np.cumsum(weight)
     position = (values.size - 1) * (np.asarray(shares) / 100)
