@@ -10,11 +10,11 @@ from brats_al_utils.findings.planted import caught, caught_by_seed
 
 
 def test_caught_by_hand() -> None:
-    """Of ten slices a seed two are planted; the hardest two hold one of them, then both."""
-    tenth = ["hardest"] * 2 + ["between"] * 6 + ["easiest"] * 2
+    """Of ten slices per seed two are planted; the two most uncertain hold one of them, then both."""
+    decile = ["most uncertain"] * 2 + ["between"] * 6 + ["least uncertain"] * 2
     frames: list[dict[str, Any]] = [
-        {"seed": 0, "tenth": tenth, "planted": [True, False, True] + [False] * 7},
-        {"seed": 1, "tenth": tenth, "planted": [True, True] + [False] * 8},
+        {"seed": 0, "decile": decile, "planted": [True, False, True] + [False] * 7},
+        {"seed": 1, "decile": decile, "planted": [True, True] + [False] * 8},
     ]
     ranking = pd.concat([pd.DataFrame(frame) for frame in frames])
     seeds = caught_by_seed(ranking)
@@ -32,7 +32,7 @@ def test_caught_by_hand() -> None:
 
 
 def test_where_nothing_is_planted_there_is_no_enrichment() -> None:
-    ranking = pd.DataFrame({"seed": [0, 0, 1, 1], "tenth": ["hardest", "between"] * 2, "planted": False})
+    ranking = pd.DataFrame({"seed": [0, 0, 1, 1], "decile": ["most uncertain", "between"] * 2, "planted": False})
     (row,) = caught(ranking).to_dict("records")
     assert (row["mean"], row["prevalence"]) == (0, 0)
     assert np.isnan(row["enrichment"])
