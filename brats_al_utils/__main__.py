@@ -136,7 +136,7 @@ def prepare(
         print(f"note: {note}")
     for row in slices.manifest["counts"]:
         print(f"{row['part']:<10} {row['grade']}  {row['patients']:>4} patients  {row['slices']:>5} slices")
-    for name, what in (("fewer_slices", "had fewer slices with tumour"), ("left_out", "left out")):
+    for name, what in (("fewer_slices", "had fewer slices with tumour"), ("left_out", "skipped")):
         if slices.manifest[name]:
             print(f"{what}: {', '.join(slices.manifest[name])}")
     print(f"{slices.manifest['slices']} slices in {out}, fingerprint {slices.fingerprint}")
@@ -175,6 +175,7 @@ def run(
         raise InputError("--workers, --workers-per-gpu and --scheduler exclude each other: give one")
 
     from brats_al_utils.runs import engine
+    from brats_al_utils.runs.scheduler import per_gpu_workers
     from brats_al_utils.show import notebooks
     from brats_al_utils.study.opening import cut_sets, open_study
     from brats_al_utils.study.plan import runs_of_notebooks, saved_by_sharing
@@ -190,7 +191,7 @@ def run(
         "out": str(out.resolve()) if out else "",
         "settings": chosen.changes,
         "device": device,
-        "workers": scheduler or (f"{per_gpu * gpus()}" if per_gpu else str(workers or "")),
+        "workers": scheduler or (per_gpu_workers(per_gpu, device) if per_gpu else str(workers or "")),
         "skip_bad": skip_bad,
         "follow_links": follow_links,
     }
@@ -209,21 +210,6 @@ def run(
     if failures:
         raise InputError(f"{', '.join(failures)} not finished: fix what is said above; the same command resumes")
     print(saved_by_sharing(runs_of_notebooks(study, names), before))
-
-
-def gpus() -> int:
-    """Return how many GPUs this machine has.
-
-    Raises
-    ------
-    InputError
-        If it has none.
-    """
-    import torch
-
-    if not torch.cuda.device_count():
-        raise InputError("torch finds no GPU here, expected one for --workers-per-gpu: use --workers")
-    return torch.cuda.device_count()
 
 
 @app.command()

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from brats_al_utils.cohorts.cohort import Cohort
-from brats_al_utils.cohorts.folds import fold_split
+from brats_al_utils.cohorts.folds import fold_split, redrawn
 from brats_al_utils.cohorts.slices import SliceSet
 from brats_al_utils.networks.network import START_NAMES
 from brats_al_utils.progress import Track, patients
@@ -129,7 +129,7 @@ class Study:
     @property
     def redrawn(self) -> float:
         """Test patients over training patients where each run tests another fold, 0 where all test the same."""
-        return 1 / (self.profile.folds - 2) if self.profile.folds > 1 else 0.0
+        return redrawn(self.profile.folds)
 
     def seed(self, number: int, source: str) -> int:
         """Return the seed of one of `profile.SOURCES` in the run of this number, from 0."""

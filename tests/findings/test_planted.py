@@ -27,8 +27,9 @@ def test_caught_by_hand() -> None:
     (row,) = caught(ranking).to_dict("records")
     # Two values differ by d: their mean's standard error is d / 2, and t with one degree of freedom is 12.706.
     assert (row["mean"], row["prevalence"], row["enrichment"], row["n_seeds"]) == (0.75, 0.2, 3.75, 2)
-    assert row["high"] - row["mean"] == pytest.approx(12.706 * 0.25, abs=1e-3)
-    assert row["enrichment"] - row["enrichment_low"] == pytest.approx(12.706 * 1.25, abs=1e-3)
+    assert (row["low"], row["high"]) == (0, 1), "12.7 times 0.25 to either side, but no share is beyond 0 or 1"
+    assert row["enrichment_high"] - row["enrichment"] == pytest.approx(12.706 * 1.25, abs=1e-3)
+    assert row["enrichment_low"] == 0
 
 
 def test_where_nothing_is_planted_there_is_no_enrichment() -> None:

@@ -20,8 +20,8 @@ ARMS = [Arm("all", "scratch", 1), Arm("random", "scratch", 1, "random", 0.5)]
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     root = tmp_path_factory.mktemp("folds")
-    for number in range(12):
-        write_case(root / "release" / ("HGG" if number < 6 else "LGG") / f"Brats18_SITE0_{number}_1", number)
+    for number in range(14):  # 7 of each class: folds of 2 and 3 patients of each
+        write_case(root / "release" / ("HGG" if number < 7 else "LGG") / f"Brats18_SITE0_{number}_1", number)
     study = small_study(root / "release", root / "out", "2")
     return replace(study, profile=replace(study.profile, folds=FOLDS, n_runs=FOLDS))
 
@@ -55,5 +55,10 @@ def test_tables_know_the_folds(study: Study) -> None:
         widths.append(row["ci_high"] - row["ci_low"])
     assert widths[1] == pytest.approx(2 * widths[0])
     assert "3 folds" in study.caption(ARMS)
+    # Training sets of unequal size are one point of a curve.
+    everything = evidence.evaluate(study, results)
+    assert everything.loc[everything["arm"] == "all", "examples"].nunique() > 1
+    points = summarise(evidence.with_mean_examples(everything), ("dataset", "share", "examples"), study.redrawn)
+    assert (points["n_runs"] == FOLDS).all()
     pairs = evidence.contrasts(study, results, [(ARMS[1], ARMS[0])])
     assert pairs["auc_difference"].notna().all()
