@@ -133,3 +133,16 @@ def test_data_frames_of_the_evidence(study: Study, results: Results) -> None:
     hidden = shown[(shown["arm"] == "random") & (shown["seed"] == 0) & (shown["shown"] == "tumour hidden")]["score"]
     assert hidden.tolist() == result.arrays["audit/tumour_hidden"].tolist()
     assert list(evidence.choices(study, ARMS[:2])["arm"]) == ["random", "proposed"]
+
+
+def test_two_studies_with_other_settings_share_a_folder_unharmed(study: Study, results: Results) -> None:
+    """Each finds its own results in the store, whatever the other has trained there."""
+    some = [arm("random")]
+    mine = evidence.evaluate(study, train(study, some))
+    other = replace(study, profile=replace(study.profile, momentum=0.5), selections={})
+    theirs = evidence.evaluate(other, train(other, some))
+    assert set(theirs["key"]).isdisjoint(mine["key"])
+    before = {path: path.stat().st_mtime_ns for path in study.store.folder.glob("*.safetensors")}
+    assert evidence.evaluate(study, train(study, some)).equals(mine)
+    assert evidence.evaluate(other, train(other, some)).equals(theirs)
+    assert before == {path: path.stat().st_mtime_ns for path in study.store.folder.glob("*.safetensors")}
