@@ -17,7 +17,7 @@ from matplotlib.container import BarContainer, ErrorbarContainer
 from matplotlib.patches import Rectangle
 
 from brats_al_utils.networks.network import START_NAMES
-from brats_al_utils.show import further_figures, paper_figures
+from brats_al_utils.show import further_figures, paper_figures, style
 from brats_al_utils.show.style import ARM_COLOURS, CURVE_STYLES, Drawing, save
 from brats_al_utils.study.arms import Arm
 
@@ -447,3 +447,15 @@ def test_saving_writes_the_picture_the_numbers_and_the_origin(tmp_path: Path) ->
     written = pd.read_csv(tmp_path / "other.csv")
     pd.testing.assert_frame_equal(written, drawing.table, check_dtype=False, rtol=1e-5)
     assert not plt.fignum_exists(drawing.figure.number)
+
+
+@pytest.mark.parametrize("notebook", [True, False])
+def test_a_saved_figure_is_shown_in_a_notebook_alone(
+    notebook: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[Any] = []
+    monkeypatch.setattr(style, "get_ipython", lambda: object() if notebook else None)
+    monkeypatch.setattr(style, "display", shown.append)
+    save(paper_figures.figure8(curves()), tmp_path, "Synthetic cohort")
+    expected = [((tmp_path / "figure8.png").read_bytes(), "figure8: Synthetic cohort")] if notebook else []
+    assert [(image.data, image.alt) for image in shown] == expected
