@@ -340,7 +340,7 @@ def intervals(value: str) -> pd.DataFrame:
 
 @pytest.mark.parametrize(
     ("value", "scale", "xlabel"),
-    [("auc_mean", 1, "test AUC"), ("auc_difference", 100, "test AUC less that of random (pp)")],
+    [("auc_mean", 1, "test AUC"), ("auc_difference", 100, "test AUC less that of\nrandom (pp)")],
 )
 def test_a_forest_shows_each_arm_with_its_three_intervals(value: str, scale: float, xlabel: str) -> None:
     table = intervals(value)
@@ -372,8 +372,8 @@ def test_a_forest_shows_each_arm_with_its_three_intervals(value: str, scale: flo
 def test_annotated_curves_show_means_over_the_runs_at_their_annotated_shares() -> None:
     runs = pd.DataFrame(
         [
-            ("proposed", 0.2, 0, 0.4, 0.70),
-            ("proposed", 0.2, 1, 0.5, 0.80),
+            ("proposed", 0.2, 0, 0.4, 0.74),
+            ("proposed", 0.2, 1, 0.5, 0.76),
             ("random", 0.2, 0, 0.2, 0.60),
             ("random", 0.2, 1, 0.2, 0.60),
             ("proposed", 0.1, 0, 0.3, 0.50),
@@ -384,7 +384,7 @@ def test_annotated_curves_show_means_over_the_runs_at_their_annotated_shares() -
     drawing = further_figures.annotated_curves(runs, 0.0)
     (axes,) = drawing.figure.axes
     points = error_bars(axes)
-    half = 12.7062047 * 0.05  # t of one degree of freedom, times the standard error of 0.7 and 0.8
+    half = 12.7062047 * 0.01  # t of one degree of freedom, times the standard error of 0.74 and 0.76
     assert points["proposed"][:2] == ([30, 45], [0.5, 0.75])
     assert points["proposed"][2] == pytest.approx([0.5, 0.75 - half], abs=1e-6)
     assert points["proposed"][3] == pytest.approx([0.5, 0.75 + half], abs=1e-6)
