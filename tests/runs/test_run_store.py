@@ -277,13 +277,16 @@ def test_views_of_a_network_without_dropout_are_refused_before_the_training(slic
 
 
 def test_image_passes_by_hand() -> None:
-    """Two epochs of 3 slices; 2 of validation after each and with the best weights; 2 of the test set twice."""
+    """Two epochs of 3 slices; 2 of validation after each and with the best weights; 2 of the test set four times.
+
+    After the last epoch, with the best weights, and so with the tumour and with all else hidden.
+    """
     assert RUN.images == 2 * 3
-    assert RUN.evaluation_images == 3 * 2 + 2 * 2
+    assert RUN.evaluation_images == 3 * 2 + 4 * 2
     pool = replace(RUN, pool=(0, 1, 2))
-    assert pool.evaluation_images == 10 + 3
-    assert replace(pool, views=("features",)).evaluation_images == 10 + 3 + 3
-    assert replace(pool, views=("dropout", "augmented")).evaluation_images == 10 + 3 + (20 + 8) * 3
+    assert pool.evaluation_images == 14 + 3
+    assert replace(pool, views=("features",)).evaluation_images == 14 + 3 + 3
+    assert replace(pool, views=("dropout", "augmented")).evaluation_images == 14 + 3 + (20 + 8) * 3
 
 
 def test_a_run_on_another_slice_set_is_refused(slice_set: SliceSet) -> None:
