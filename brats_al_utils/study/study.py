@@ -79,7 +79,7 @@ class Study:
         place = (dataset, number)
         if place not in self.dealt:
             patients = slices.table.drop_duplicates("patient_id")
-            split = fold_split(patients, self.profile.folds, number, self.profile.split_seed)
+            split = fold_split(patients, slices.classes, self.profile.folds, number, self.profile.split_seed)
             self.dealt[place] = slices.table["patient_id"].map(split.set_index("patient_id")["part"]).to_numpy(str)
         return np.flatnonzero(self.dealt[place] == part)
 
@@ -106,11 +106,7 @@ class Study:
     @property
     def cohort_name(self) -> str:
         """The cohort, as every figure names it."""
-        count = self.slices.table["patient_id"].nunique()
-        if self.synthetic:
-            return f"synthetic cohort ({count} patients)"
-        release = self.slices.manifest["release"]
-        return f"{'cohort' if release == 'unknown' else 'BraTS ' + release} ({count} patients)"
+        return f"{self.slices.manifest['name']} ({self.slices.table['patient_id'].nunique()} patients)"
 
     def caption(self, arms: Iterable[Arm] = ()) -> str:
         """Return what every figure says of its origin: cohort, initialisations and number of runs."""
