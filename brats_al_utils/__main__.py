@@ -151,7 +151,7 @@ def prepare(
         print(f"note: {note}")
     for row in slices.manifest["counts"]:
         print(f"{row['part']:<10} {row['class_name']}  {row['patients']:>4} patients  {row['slices']:>5} slices")
-    for name, what in (("fewer_slices", "had fewer slices than asked for"), ("left_out", "left out")):
+    for name, what in (("fewer_slices", "had fewer slices than asked for"), ("left_out", "skipped")):
         if slices.manifest[name]:
             print(f"{what}: {', '.join(slices.manifest[name])}")
     print(f"{slices.manifest['slices']} slices in {out}, fingerprint {slices.fingerprint}")
@@ -190,9 +190,10 @@ def run(
         raise InputError("--workers, --workers-per-gpu and --scheduler exclude each other: give one")
 
     from brats_al_utils.runs import engine
+    from brats_al_utils.runs.scheduler import per_gpu_workers
     from brats_al_utils.show import notebooks
     from brats_al_utils.study.opening import cut_sets, open_study
-    from brats_al_utils.study.plan import cost, runs_of_notebooks
+    from brats_al_utils.study.plan import runs_of_notebooks, saved_by_sharing
     from brats_al_utils.study.profile import profile_of
     from brats_al_utils.study.status import remember
 
@@ -205,7 +206,7 @@ def run(
         "out": str(out.resolve()) if out else "",
         "settings": chosen.changes,
         "device": device,
-        "workers": scheduler or (f"{per_gpu * gpus()}" if per_gpu else str(workers or "")),
+        "workers": scheduler or (per_gpu_workers(per_gpu, device) if per_gpu else str(workers or "")),
         "skip_bad": skip_bad,
         "follow_links": follow_links,
     }
@@ -218,45 +219,12 @@ def run(
         f"profile {profile}: {study.cohort_name}, {len(study.slices.table)} slices; outputs in {study.places.outputs}"
     )
     before = {path.stem for path in study.places.runs.glob("*.safetensors")}
-    failures = []
     with engine.shared(parameters["workers"], device) as address:
-        for path in paths:
-            started = time.perf_counter()
-            try:
-                executed = notebooks.execute(path, parameters | {"workers": address}, study.places)
-            except InputError as error:
-                failures.append(path.stem)
-                print(f"error: {error}", file=sys.stderr, flush=True)
-                continue  # the others may not need what is missing here
-            print(f"{path.stem}: done in {time.perf_counter() - started:.0f} s, see {executed}", flush=True)
+        failures = notebooks.execute_all(paths, parameters | {"workers": address}, study.places)
     print(f"figures and tables in {study.places.figures}")
     if failures:
         raise InputError(f"{', '.join(failures)} not finished: fix what is said above; the same command resumes")
-    asked = runs_of_notebooks(study, names)
-    if not asked:
-        print("no runs asked for: these notebooks train nothing")
-        return
-    total, distinct = cost(asked), {run.key for run in asked}
-    saved = 1 - total.training_images / sum(run.images for run in asked)
-    print(
-        f"{total.asked} runs asked for, {total.distinct} distinct, {len(before & distinct)} already there; "
-        f"sharing saved {saved:.0%} of the image passes"
-    )
-
-
-def gpus() -> int:
-    """Return how many GPUs this machine has.
-
-    Raises
-    ------
-    InputError
-        If it has none.
-    """
-    import torch
-
-    if not torch.cuda.device_count():
-        raise InputError("torch finds no GPU here, expected one for --workers-per-gpu: use --workers")
-    return torch.cuda.device_count()
+    print(saved_by_sharing(runs_of_notebooks(study, names), before))
 
 
 @app.command()

@@ -12,6 +12,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import pytest
+from hypothesis import settings
 from selenium import webdriver
 
 from brats_al_utils.cohorts.volumes import FILES
@@ -30,6 +31,10 @@ CHROMIUM_OPTIONS = [
     "--window-size=1400,1000",
 ]
 AFFINE = np.array([[-1.0, 0, 0, 0], [0, -1, 0, 31], [0, 0, 1, 0], [0, 0, 0, 1]])
+
+# A busy machine makes any example slow once; what must be fast is measured by tests of its own.
+settings.register_profile("brats-al", deadline=None)
+settings.load_profile("brats-al")
 
 # A shell's background job ignores Ctrl-C, and so would every process that a test starts and interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -18,12 +18,15 @@ import yaml
 from conftest import brats_al
 
 from brats_al_utils.study.arms import NOTEBOOKS as COMPARED
+from brats_al_utils.study.opening import open_study
 from brats_al_utils.study.plan import cost, planned, runs_of_notebooks
 from brats_al_utils.study.profile import PROFILES
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 PACKAGE = sorted((ROOT / "brats_al_utils").rglob("*.py"))
+
+PARAMETERS = ["profile", "data", "out", "settings", "device", "workers", "skip_bad", "follow_links"]
 
 # Lowest first: a room imports only from those before it, so no two are in a loop. The ground ("") is what is outside.
 ROOMS = ["", "cohorts", "phantoms", "networks", "queries", "runs", "study", "findings", "show"]
@@ -128,7 +131,7 @@ def test_notebook_hygiene(path: Path) -> None:
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_every_parameter_has_type_default_and_help(path: Path) -> None:
     parameters = papermill.inspect_notebook(path)
-    assert list(parameters) == ["profile", "data", "out", "settings", "device", "workers"]
+    assert list(parameters) == list(inspect.signature(open_study).parameters)[: len(parameters)] == PARAMETERS
     for parameter in parameters.values():
         assert parameter["inferred_type_name"] not in ("", "None")
         assert parameter["default"]

@@ -15,6 +15,7 @@ SOURCES = sorted([*(ROOT / "brats_al_utils").rglob("*.py"), *(ROOT / "tests").rg
 # Collects the tests as if this were a Python without the modules and signals that Windows lacks.
 COLLECT = f"""
 import signal, sys
+import distributed  # what it needs has a build for each system, and this system's needs them
 for name in {LACKING}:
     sys.modules[name] = None
 for name in ("SIGKILL", "SIGHUP", "SIGUSR1"):

@@ -10,6 +10,11 @@ FEWEST_FOLDS = 3
 """One to test, one to validate on, one to train on."""
 
 
+def redrawn(folds: int) -> float:
+    """Return test patients over training patients where each run tests another fold; 0 where all test the same."""
+    return 1 / (folds - 2) if folds > 1 else 0.0
+
+
 def fold_split(cases: pd.DataFrame, classes: tuple[str, str], folds: int, number: int, seed: int) -> pd.DataFrame:
     """Return the split of one run: it tests one fold, validates on the next one and trains on the others.
 

@@ -67,7 +67,7 @@ def scale_intensity(voxels: Array, intensity: str, sequence: str, part: Array | 
         inside = ordered[ordered != background]
     darkest, brightest = (inside.min(), inside.max()) if inside.size else (0, 0)
     if np.float32(darkest) == np.float32(brightest):
-        raise InputError("a volume without contrast, expected a brain: leave the patient out")
+        raise InputError("a volume without contrast, expected a brain: skip the patient (--skip-bad)")
     if intensity == "mode":
         low = min(background, darkest)
         high = low + MODES_SHOWN[sequence] * mode(inside if low == background else inside[inside > low], low)
@@ -161,7 +161,8 @@ def percentiles(values: Array, shares: tuple[float, ...]) -> Array:
     """
     counted = counts(values)
     if counted is None:
-        return np.asarray(np.percentile(values, shares))
+        # Between integers numpy takes the difference in their own type, which a wide range overflows.
+        return np.asarray(np.percentile(values.astype(np.float64) if values.dtype.kind in "iu" else values, shares))
     lowest, weight = counted
     at_most = np.cumsum(weight)
     position = (values.size - 1) * (np.asarray(shares) / 100)

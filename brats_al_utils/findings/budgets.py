@@ -59,7 +59,7 @@ def curve_areas(runs: pd.DataFrame) -> pd.DataFrame:
 def label_efficiency(runs: pd.DataFrame, redrawn: float = 0.0) -> pd.DataFrame:
     """Return the share of slices that random sampling annotates for the AUC of each strategy and budget.
 
-    Of each strategy's AUC over annotated shares, the mean over runs, the closest curve that never falls is taken
+    Of each strategy's AUC over annotated shares, the mean across runs, the closest curve that never falls is taken
     (isotonic regression: more labels do not harm, and a dip of chance has no share of its own). The two curves are read
     at each other's AUC: how many slices random needs for the strategy's AUC, and the strategy for random's at the same
     share. Their ratio is the geometric mean of the two, or the one that lies within the curves. So to exchange the two
@@ -80,10 +80,10 @@ def label_efficiency(runs: pd.DataFrame, redrawn: float = 0.0) -> pd.DataFrame:
     Returns
     -------
     pd.DataFrame
-        strategy, budget; annotated, auc: means over runs; random_annotated: the share that random needs, with its 95 %
-        interval random_low (0: nothing bounds it) and random_high (infinite: likewise); saved, saved_low, saved_high:
-        1 - annotated / random_annotated, negative where the strategy costs more; censored: empty, or ``at most`` or
-        ``more than`` where the curves have no AUC in common there, so that random_annotated and saved are bounds.
+        strategy, budget; annotated, auc: means across runs; random_annotated: the share that random needs, with its
+        95 % interval random_low (0: nothing bounds it) and random_high (infinite: likewise); saved, saved_low,
+        saved_high: 1 - annotated / random_annotated, negative where the strategy costs more; censored: empty, or ``at
+        most`` or ``more than`` where the curves have no AUC in common there, so that random_annotated and saved are bounds.
 
     Raises
     ------

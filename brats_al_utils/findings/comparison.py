@@ -2,7 +2,7 @@
 
 All of it rests on what each patient adds to each run's AUC: the share of slices of the other class that its slices
 beat, less the mean (Obuchowski 1997, Biometrics 53:567, for clusters; patient-level, a patient is one score, and that
-is DeLong et al. 1988, Biometrics 44:837). What belongs to a mean over runs or to a difference of two arms is the mean
+is DeLong et al. 1988, Biometrics 44:837). What belongs to a mean across runs or to a difference of two arms is the mean
 or the difference of these; a patient whom several runs tested has one sum. So one formula serves one fixed test set,
 folds, and folds dealt anew each cycle, and a fold's patients are compared with that fold's alone (stratified).
 It is what drawing patients with replacement within fold and class converges to, without the draws.
@@ -23,6 +23,7 @@ from scipy.special import expit, logit
 from scipy.stats import nct, t
 
 from brats_al_utils import InputError
+from brats_al_utils.cohorts.folds import redrawn
 from brats_al_utils.findings.statistics import AUC_RANGE, CONFIDENCE, GAIN_RANGE, NEGLIGIBLE, mean_interval
 
 Array = np.ndarray[Any, Any]
@@ -72,8 +73,8 @@ class Pairs:
 
     @property
     def redrawn(self) -> float:
-        """Test patients over training patients where folds are dealt: of K, one tests, one validates, K - 2 train."""
-        return 1 / max(self.folds - 2, 1) if self.folds > 1 else 0.0
+        """See `folds.redrawn`."""
+        return redrawn(self.folds)
 
     @property
     def freedom(self) -> Array:
@@ -312,7 +313,7 @@ def intervals(pairs: Pairs) -> pd.DataFrame:
     Returns
     -------
     pd.DataFrame
-        arm, auc_mean (over runs), runs_low, runs_high (t; Nadeau and Bengio's with folds), patients_low,
+        arm, auc_mean (across runs), runs_low, runs_high (t; Nadeau and Bengio's with folds), patients_low,
         patients_high (the runs as they are), both_low, both_high, n_runs (distinct ones).
     """
     rows = []
@@ -334,10 +335,10 @@ def compare(pairs: Pairs, contrasts: Sequence[tuple[str, str]]) -> pd.DataFrame:
     Returns
     -------
     pd.DataFrame
-        arm, other, auc_difference (mean over runs); the intervals as in `intervals`; p_patients (DeLong patient-level,
-        Obuchowski slice-level: of these networks on other patients) and p_both (of other runs on other patients),
-        each also _holm; noninferior (whether the interval across both lies above ``-MARGIN``: a one-sided test at
-        2.5 %, Piaggio et al. 2012, JAMA 308:2594); detectable (the smallest difference that a test across both would
+        arm, other, auc_difference (mean across runs); the intervals as in `intervals`; p_patients (DeLong
+        patient-level, Obuchowski slice-level: of these networks on other patients) and p_both (of other runs on other
+        patients), each also _holm; noninferior (whether the interval across both lies above ``-MARGIN``: a one-sided
+        test at 2.5 %, Piaggio et al. 2012, JAMA 308:2594); detectable (the smallest difference that a test across both would
         find with this many runs and patients); n_runs (distinct ones).
 
     Raises
@@ -372,7 +373,7 @@ def lacking(pairs: Pairs, *arms: str) -> str:
     if arm := pairs.repeated(*arms):
         return f"one distinct run of {arm}"
     if np.isnan(pairs.shares).any() or (pairs.freedom < 1).any():
-        return "one patient of a class"
+        return "one patient of a class in a test set"
     if np.isnan(across_patients(pairs, *arms).error):
         return "no estimated variance across patients"
     return "no estimated variance across runs" if np.isnan(across_both(pairs, *arms).error) else ""

@@ -53,8 +53,11 @@ class Departures:
 
     def of(self, scratch: bool = False) -> tuple[str, ...]:
         """Return every departure in words, or those that touch a network trained from random initialisation."""
-        settings = [text for name, text in self.settings.items() if not (scratch and name in PRETRAINED_ONLY)]
-        return (*([self.cohort] if self.cohort else []), *settings)
+        return (*([self.cohort] if self.cohort else []), *self.settings_of(scratch))
+
+    def settings_of(self, scratch: bool = False) -> tuple[str, ...]:
+        """Return the settings that depart in words, or those that touch a network from random initialisation."""
+        return tuple(text for name, text in self.settings.items() if not (scratch and name in PRETRAINED_ONLY))
 
 
 def departures(profile: Profile, release: str, patients: Mapping[str, int], synthetic: bool) -> Departures:

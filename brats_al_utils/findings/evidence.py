@@ -110,6 +110,12 @@ def evaluate(study: Study, results: Results) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def with_mean_examples(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return `evaluate`'s rows with the slices trained on as a mean across runs: with folds, each run has others."""
+    examples = runs.groupby(["arm", "dataset", "share"])["examples"].transform("mean")
+    return runs.assign(examples=examples.round().astype(int))
+
+
 def history(study: Study, results: Results) -> pd.DataFrame:
     """Return one row an epoch of every run: arm, seed, epoch (from 1), train_loss, validation_auc, kept."""
     frames = []
@@ -170,7 +176,10 @@ def committee_uncertainty(study: Study, dataset: str, number: int) -> Any:
 
 
 def budgets(study: Study, arms: Iterable[Arm]) -> pd.DataFrame:
-    """Return how many slices each arm with a strategy chooses: arm, dataset, share, examples, can_be_drawn."""
+    """Return how many slices each arm with a strategy chooses: arm, dataset, share, examples, can_be_drawn.
+
+    With folds, training sets differ by a patient or two: the counts are those of the first run.
+    """
     rows = [
         (arm.name, arm.dataset, arm.share, budget(study, arm), can_be_drawn(study, arm))
         for arm in arms
@@ -296,7 +305,7 @@ def epochs_kept_and_last(study: Study, results: Results) -> pd.DataFrame:
 
 
 def outliers_caught(study: Study, datasets: Iterable[str]) -> pd.DataFrame:
-    """Return `outliers.caught` of each set with planted outliers: kind, dose and its columns."""
+    """Return `planted.caught` of each set with planted outliers: kind, dose and its columns."""
     frames = []
     for dataset in datasets:
         kind, dose = planted_outliers(dataset) or ("", 0.0)
@@ -310,14 +319,17 @@ def gains_by_dose(study: Study, results: Results, arm: str, other: str) -> pd.Da
     Returns
     -------
     pd.DataFrame
-        kind, dose and the columns of `comparison.compare`; all rows form one family.
+        kind, dose and the columns of `comparison.compare`; all different rows form one family.
     """
     frames = []
     for dataset in dict.fromkeys(arm.dataset for arm, _ in results):
         kind, dose = planted_outliers(dataset) or ("", 0.0)
         pairs = patient_pairs(scores(study, of_set(results, dataset), "test"), "slice")
         frames.append(compare(pairs, [(arm, other)]).assign(kind=kind, dose=dose))
-    return adjusted(pd.concat(frames, ignore_index=True))
+    table = pd.concat(frames, ignore_index=True)
+    # Without outliers all kinds have the same set: one contrast, which the family counts once.
+    first = table.index.where(table["dose"] > 0, table.index[table["dose"] == 0].min())
+    return adjusted(table.loc[first.unique()]).loc[first].reset_index(drop=True).assign(kind=table["kind"])
 
 
 def choices(study: Study, arms: Iterable[Arm]) -> pd.DataFrame:

@@ -47,7 +47,7 @@ PATIENT, ARM, RUN, SLICE = 0.8, 0.05, 0.03, 0.12
 run, and a slice's. With these the AUC varies by about 5 pp (SD) over test sets: 4.8 was measured over splits."""
 
 TRAINING = 0.05
-"""SD of a run's distance of the classes, in SDs of the score: AUC varies by 1.4 pp over runs, as the paper prints."""
+"""SD of a run's distance of the classes, in SDs of the score: AUC varies by 1.4 pp across runs, as the paper prints."""
 
 CELLS = {
     "no gain, the paper's split": (BASELINE, True, 1),

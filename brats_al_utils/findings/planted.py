@@ -1,5 +1,6 @@
 """How many planted outliers the most uncertain slices hold, where the truth is known: see `phantoms.outliers`."""
 
+import numpy as np
 import pandas as pd
 
 from brats_al_utils.findings.statistics import mean_interval
@@ -36,6 +37,7 @@ def caught(ranking: pd.DataFrame) -> pd.DataFrame:
         One row: mean, low, high (of share), prevalence, enrichment, enrichment_low, enrichment_high, n_seeds.
     """
     seeds = caught_by_seed(ranking)
-    share, enrichment = (mean_interval(seeds[name].to_numpy()) for name in ("share", "enrichment"))
+    share = mean_interval(seeds["share"].to_numpy(), ends=(0, 1))
+    enrichment = mean_interval(seeds["enrichment"].to_numpy(), ends=(0, np.inf))
     columns = ["mean", "low", "high", "prevalence", "enrichment", "enrichment_low", "enrichment_high", "n_seeds"]
     return pd.DataFrame([(*share, seeds["prevalence"].mean(), *enrichment, len(seeds))], columns=columns)

@@ -39,7 +39,6 @@ from brats_al_utils.findings.verdicts import (
     SIMILAR_RULE,
     SPREAD_RULE,
     UNTESTED_RULE,
-    VERDICTS,
     Estimate,
     arithmetic_verdict,
     biggest_verdict,
@@ -58,7 +57,7 @@ from brats_al_utils.queries.sampling import WINDOWS
 VARIANTS = ["network", "with_labelled", "iterative"]
 """Fields of an arm that make it another than the paper's, where they are set."""
 
-RUN_COLUMNS = ["seed", "key", "dataset", "start", "strategy", "share", "examples", "freeze", *VARIANTS]
+RUN_COLUMNS = ["arm", "seed", "key", "dataset", "start", "strategy", "share", "examples", "freeze", *VARIANTS]
 SCORE_COLUMNS = ["key", "part", "patient_id", "label", "score"]
 COST_COLUMNS = ["arm", "dataset", "seed", "chosen", "annotated", "share"]
 COLUMNS = ["id", "section", "printed", "recomputed", "ours"]
@@ -172,7 +171,7 @@ class Found:
         """Return the share of the training slices (%) that the proposed method at 30 % leaves unlabelled (2.2.4)."""
         rows = self.cost[(self.cost["arm"] == "proposed") & (self.cost["dataset"] == dataset)]
         away = (rows["chosen"] * rows["share"] / rows["annotated"] - BUDGET).abs()  # annotated / share: training slices
-        rows = rows[(away < 0.05) & np.isclose(away, away.min(), atol=1e-4)]
+        rows = rows[away < 0.05]
         if rows.empty:
             return Estimate()
         mean, low, high = mean_interval(100 * (1 - rows.groupby("seed")["share"].mean()).to_numpy(), ends=(0, 100))
@@ -228,7 +227,8 @@ def concluded(found: Found, ours: Estimate, verdict: str, claim: bool, scratch: 
         others = ours.lacking or NO_RUNS
     if found.departures.cohort:
         if claim:
-            return HERE[verdict], others if np.isnan(ours.mean) else ours.lacking
+            settings = found.departures.settings_of(scratch)
+            return HERE[verdict], others if np.isnan(ours.mean) else "; ".join(filter(None, [ours.lacking, *settings]))
         return NOT_APPLICABLE if found.departures.synthetic else CANNOT_TELL, others
     return (CANNOT_TELL, others) if others else (verdict, ours.lacking)
 
@@ -330,7 +330,11 @@ def spread_rows(found: Found) -> Iterator[Row]:
     if not frame.empty and frame["arm"].nunique() == len(arms):
         pairs = patient_pairs(frame, "slice")
         _, first = np.unique(pairs.keys, axis=1, return_index=True)
-        ours = spread_ratio(*(pairs.aucs[pairs.arms.index(arm), first] for arm in arms))
+        ours = (
+            spread_ratio(*(pairs.aucs[pairs.arms.index(arm), first] for arm in arms))
+            if pairs.folds == 1
+            else Estimate(lacking="each run tests other patients")
+        )
     verdict, why = concluded(found, ours, spread_verdict(ours), claim=True)
     yield Row("random.unstable", "yes", "not printed", ours, verdict, SPREAD_RULE, why)
 
@@ -417,7 +421,7 @@ def scorecard(runs: pd.DataFrame, scores: pd.DataFrame, cost: pd.DataFrame, depa
     Parameters
     ----------
     runs : pd.DataFrame
-        seed, key, dataset, start, strategy, share, examples, and of the arm, where any has it, freeze, network,
+        arm, seed, key, dataset, start, strategy, share, examples, and of the arm, where any has it, freeze, network,
         with_labelled and iterative; any number of rows a run. Judged are the runs with the full ImageNet
         initialisation where there are any, else with its convolutional layers.
     scores : pd.DataFrame
@@ -445,7 +449,9 @@ def found_in(runs: pd.DataFrame, scores: pd.DataFrame, cost: pd.DataFrame, depar
     runs["freeze"] = runs["freeze"].eq(True)
     varied = runs[VARIANTS].notna() & ~runs[VARIANTS].isin(["", False])
     start = next((start for start in STARTS[:2] if (runs["start"] == start).any()), STARTS[0])
-    runs = runs[~varied.any(axis=1) & runs["start"].isin([start, "scratch"])]
+    # Where the profile itself starts from random weights, its other arms are no pretrained ones.
+    judged = (runs["start"] == start) | ((runs["start"] == "scratch") & (runs["arm"] == "scratch"))
+    runs = runs[~varied.any(axis=1) & judged]
     scores = scores if len(scores) else pd.DataFrame(columns=SCORE_COLUMNS)
     cost = pd.DataFrame(cost, columns=COST_COLUMNS).astype(dict.fromkeys(COST_COLUMNS[3:], float))
     return Found(runs, scores, cost, departures)
@@ -463,10 +469,3 @@ def table_of(rows: Iterable[Row]) -> pd.DataFrame:
         for row in rows
     ]
     return pd.DataFrame(values, columns=COLUMNS)
-
-
-def verdict_counts(card: pd.DataFrame) -> pd.DataFrame:
-    """Return how many rows of a scorecard have each verdict: verdict, rows."""
-    return (
-        card["verdict"].value_counts().reindex(VERDICTS, fill_value=0).rename_axis("verdict").reset_index(name="rows")
-    )

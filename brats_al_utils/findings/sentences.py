@@ -39,7 +39,7 @@ def gain(row: pd.Series, across: str) -> str:
     ends = {"runs": "ci", "both": "both"}[across]
     value, low, high = row["auc_difference"], row[f"{ends}_low"], row[f"{ends}_high"]
     if np.isnan(low):
-        why = "a single run" if row["n_runs"] == 1 else "no variance to estimate it from"
+        why = "a single run" if row["n_runs"] == 1 else "too few patients or no variance to estimate it from"
         return f"{pp(value)} pp (no interval: {why})"
     return f"{pp(value)} pp (95 % confidence interval across {across}: {pp(low)} to {pp(high)})"
 

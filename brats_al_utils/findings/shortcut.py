@@ -49,6 +49,11 @@ def verdict(low: float) -> str:
     return "shortcut" if low > CHANCE else "none found"
 
 
+def limits(row: "pd.Series[float]") -> str:
+    """Return the interval of a row in words."""
+    return "no interval" if np.isnan(row["low"]) else f"{row['low']:.2f} to {row['high']:.2f}"
+
+
 def look_at_the_tumour(table: pd.DataFrame) -> str:
     """Answer, for each arm of `shortcut_table`, whether the network looks at the tumour: a list in Markdown.
 
@@ -61,9 +66,7 @@ def look_at_the_tumour(table: pd.DataFrame) -> str:
     }
     lines = []
     for arm, rows in table[table["unit"] == "slice"].groupby("arm", sort=False):
-        aucs = {
-            row["shown"]: f"{row['auc_mean']:.2f} ({row['low']:.2f} to {row['high']:.2f})" for _, row in rows.iterrows()
-        }
+        aucs = {row["shown"]: f"{row['auc_mean']:.2f} ({limits(row)})" for _, row in rows.iterrows()}
         (said,) = rows.loc[rows["shown"] == SHOWN[1], "verdict"]
         told = "; ".join(f"{shown} {aucs[shown]}" for shown in SHOWN)
         lines.append(f"- {arm}: {answers[said]}. AUC with 95 % interval: {told}.")

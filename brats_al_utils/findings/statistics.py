@@ -97,7 +97,7 @@ def measures(validation: pd.DataFrame, test: pd.DataFrame) -> dict[str, float]:
 def mean_interval(
     values: np.ndarray[Any, Any], redrawn: float = 0.0, ends: tuple[float, float] = (-np.inf, np.inf)
 ) -> tuple[float, float, float]:
-    """Return the mean over runs and its 95 % t-interval, with n - 1 degrees of freedom.
+    """Return the mean across runs and its 95 % t-interval, with n - 1 degrees of freedom.
 
     The limits are NaN for a single run and for values that do not vary: that says nothing of how far others would.
 
@@ -121,7 +121,7 @@ def mean_interval(
 
 
 def summarise(runs: pd.DataFrame, by: tuple[str, ...] = (), redrawn: float = 0.0) -> pd.DataFrame:
-    """Return mean and interval over the runs of each arm; runs of one key are one run.
+    """Return mean and interval across the runs of each arm; runs of one key are one run.
 
     Parameters
     ----------
@@ -171,11 +171,14 @@ def difference(runs: pd.DataFrame, arm: str, other: str, redrawn: float = 0.0) -
     for keys, group in paired.groupby(["part", "unit"], sort=False):
         pairs = group.drop_duplicates(["key", "key_other"]) if "key" in group else group
         gains = (pairs["auc"] - pairs["auc_other"]).to_numpy()
-        rows.append((*keys, *mean_interval(gains, redrawn, GAIN_RANGE), len(gains)))
+        # An arm of one distinct run does not vary: how far it would is unknown, and so is that of a difference to it.
+        alone = "key" in pairs and len(pairs) > 1 and (pairs[["key", "key_other"]].nunique() == 1).any()
+        mean, low, high = mean_interval(gains, redrawn, GAIN_RANGE)
+        rows.append((*keys, mean, *((np.nan, np.nan) if alone else (low, high)), len(gains)))
     return pd.DataFrame(rows, columns=["part", "unit", "auc_difference", "ci_low", "ci_high", "n_runs"])
 
 
-def optimism(runs: pd.DataFrame) -> pd.DataFrame:
+def optimism(runs: pd.DataFrame, redrawn: float = 0.0) -> pd.DataFrame:
     """Return by how much choosing the epoch on validation flatters the validation AUC.
 
     The chosen epoch's validation AUC exceeds its test AUC for two reasons: it was chosen for being high, and the
@@ -187,11 +190,13 @@ def optimism(runs: pd.DataFrame) -> pd.DataFrame:
     runs : pd.DataFrame
         Columns arm, validation_best, validation_last, test_best, test_last: AUC at the best validation epoch and at
         the last one; one row a run.
+    redrawn : float
+        See `mean_interval`.
 
     Returns
     -------
     pd.DataFrame
-        arm, quantity, auc_mean, ci_low, ci_high (over runs); the quantities: the four, gap (validation_best -
+        arm, quantity, auc_mean, ci_low, ci_high (across runs); the quantities: the four, gap (validation_best -
         test_best), gain (test_best - test_last) and optimism (validation_best - validation_last - gain).
     """
     gain = runs["test_best"] - runs["test_last"]
@@ -200,10 +205,14 @@ def optimism(runs: pd.DataFrame) -> pd.DataFrame:
         gain=gain,
         optimism=runs["validation_best"] - runs["validation_last"] - gain,
     )
-    names = ("validation_best", "validation_last", "test_best", "test_last", "gap", "gain", "optimism")
+    ends = {
+        **dict.fromkeys(("validation_best", "validation_last", "test_best", "test_last"), AUC_RANGE),
+        **dict.fromkeys(("gap", "gain"), GAIN_RANGE),
+        "optimism": (2 * GAIN_RANGE[0], 2 * GAIN_RANGE[1]),
+    }
     rows = [
-        (arm, name, *mean_interval(group[name].to_numpy()))
+        (arm, name, *mean_interval(group[name].to_numpy(), redrawn, ends[name]))
         for arm, group in quantities.groupby("arm", sort=False)
-        for name in names
+        for name in ends
     ]
     return pd.DataFrame(rows, columns=["arm", "quantity", "auc_mean", "ci_low", "ci_high"])

@@ -64,7 +64,7 @@ SPREAD_RULE = (
     f"lies wholly above 1; not reproduced if wholly below; {CASES}."
 )
 RANGE_RULE = (
-    "Reproduced if the share of the training slices that we left unlabelled (%, mean over runs) lies in the printed "
+    "Reproduced if the share of the training slices that we left unlabelled (%, mean across runs) lies in the printed "
     "range, else not reproduced; on any cohort, as it counts labels. True of any two samples of 30 % of the slices, "
     "whose union is 30 to 60 %: it says nothing of the method."
 )
@@ -169,17 +169,18 @@ def spread_ratio(one: Array, other: Array) -> Estimate:
     """Return the ratio of two standard deviations of values that belong together in pairs, with 95 % limits.
 
     Pitman 1939 and Morgan 1939 (Biometrika 31:9 and 31:13), exact for normal values. NaN for fewer than three pairs, or
-    where one or the other does not vary.
+    where one or the other does not vary, or not on its own.
 
     Parameters
     ----------
     one, other : np.ndarray [n] of float
     """
     n = len(one)
-    if n < 3 or min(np.std(one), np.std(other)) < NEGLIGIBLE:
-        return Estimate(lacking="fewer than three distinct runs, or none that vary")
+    vary = n > 2 and min(np.std(one), np.std(other)) > NEGLIGIBLE
+    free = 1 - np.corrcoef(one, other)[0, 1] ** 2 if vary else 0.0
+    if free < NEGLIGIBLE:
+        return Estimate(lacking="fewer than three distinct runs, or none that vary on their own")
     ratio = np.var(one) / np.var(other)
-    free = 1 - np.corrcoef(one, other)[0, 1] ** 2
     factor = 1 + 2 * free * t.ppf((1 + CONFIDENCE) / 2, n - 2) ** 2 / (n - 2)
     half = np.sqrt(factor**2 - 1)
     low, high = float(np.sqrt(ratio * (factor - half))), float(np.sqrt(ratio * (factor + half)))

@@ -105,7 +105,7 @@ def hidden_tumours(slices: SliceSet) -> Drawing:
         for axes, image in zip(row, images, strict=True):
             axes.imshow(image[place], cmap="gray", vmin=0, vmax=255)
             axes.set(xticks=[], yticks=[], frame_on=False)
-        row[0].set_ylabel(f"{CHANNEL_NAMES.get(channels[place], channels[place])}, {what}")
+        row[0].set_ylabel(f"{what}\n({CHANNEL_NAMES.get(channels[place], channels[place])})", fontsize=6)
     for axes, patient in zip(grid[0], shown.itertuples(), strict=True):
         axes.set_title(f"{patient.class_name}, slice {patient.slice_id}", fontsize=6)
     return Drawing("hidden_tumours", figure, shown[SHOWN_COLUMNS])

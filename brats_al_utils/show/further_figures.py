@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
-from brats_al_utils.findings.statistics import UNITS, mean_interval
+from brats_al_utils.findings.statistics import AUC_RANGE, UNITS, mean_interval
 from brats_al_utils.show.style import (
     ARM_COLOURS,
     CURVE_STYLES,
@@ -87,7 +87,7 @@ def gain_forest(table: pd.DataFrame, reference: str, name: str) -> Drawing:
     """
     several = table["other"].nunique() > 1
     rows = table.assign(arm=table["arm"] + ", against " + table["other"]) if several else table
-    drawing = forest(rows, "auc_difference", 100, f"test AUC less that of {reference} (pp)", (-102, 102), name)
+    drawing = forest(rows, "auc_difference", 100, f"test AUC less that of\n{reference} (pp)", (-102, 102), name)
     return replace(drawing, table=table)
 
 
@@ -126,16 +126,18 @@ def forest(
 
 
 @plt.style.context(STYLE)
-def annotated_curves(runs: pd.DataFrame) -> Drawing:
+def annotated_curves(runs: pd.DataFrame, redrawn: float) -> Drawing:
     """Draw slice-level test AUC over the annotated slices, those that the committee learned from included.
 
     Parameters
     ----------
     runs : pd.DataFrame
         As `budgets` takes it: strategy, budget, seed, annotated (share of the training slices), auc.
+    redrawn : float
+        See `statistics.mean_interval`.
     """
     rows = [
-        (strategy, budget, group["annotated"].mean(), *mean_interval(group["auc"].to_numpy()))
+        (strategy, budget, group["annotated"].mean(), *mean_interval(group["auc"].to_numpy(), redrawn, AUC_RANGE))
         for (strategy, budget), group in runs.groupby(["strategy", "budget"], sort=False)
     ]
     table = pd.DataFrame(rows, columns=["strategy", "budget", "annotated", "auc_mean", "ci_low", "ci_high"])

@@ -5,6 +5,7 @@ import os
 import re
 import sys
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -98,6 +99,21 @@ def place(error: PapermillExecutionError, executed: Path) -> str:
     found = re.search(r"Cell In\[\d+\], line (\d+)", strip_color("\n".join(error.traceback)))
     line = f", line {found[1]} ({error.source.splitlines()[int(found[1]) - 1].strip()})" if found else ""
     return f"cell {error.exec_count}" + f" below {heading!r}" * bool(heading) + line
+
+
+def execute_all(paths: Sequence[Path], parameters: Mapping[str, object], places: Places) -> list[str]:
+    """Execute notebooks one after another, say how each ended, and return the names of those that failed."""
+    failures = []
+    for path in paths:
+        started = time.perf_counter()
+        try:
+            executed = execute(path, parameters, places)
+        except InputError as error:
+            failures.append(path.stem)
+            print(f"error: {error}", file=sys.stderr, flush=True)
+            continue  # the others may not need what is missing here
+        print(f"{path.stem}: done in {time.perf_counter() - started:.0f} s, see {executed}", flush=True)
+    return failures
 
 
 def execute(path: Path, parameters: Mapping[str, object], places: Places) -> Path:

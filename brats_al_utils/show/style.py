@@ -15,8 +15,8 @@ from matplotlib.figure import Figure
 
 from brats_al_utils import InputError
 
-COLUMN, PAGE = 3.5, 7.2
-"""Widths in inches of a journal's column and page."""
+PAGE = 7.2
+"""Width in inches of a journal's page."""
 
 PALETTE = dict(zip(("blue", "orange", "green", "red", "purple"), sns.color_palette("colorblind"), strict=False))
 ARM_COLOURS = (PALETTE["orange"], PALETTE["blue"])

@@ -4,9 +4,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from brats_al_utils import InputError
-from brats_al_utils.cohorts.cohort import TRUTH_FILE
 from brats_al_utils.cohorts.intensity import warn_of_leak
-from brats_al_utils.cohorts.layout import find_root
 from brats_al_utils.cohorts.readers import read_cohort
 from brats_al_utils.files import locked
 from brats_al_utils.networks.network import initial_state
@@ -82,12 +80,6 @@ def synthetic_cohort(profile: Profile, places: Places, track: Track) -> Path:
         if not folder.exists():
             write_cohort(folder, profile.patients, profile.phantom_seed, profile.spacing, track=track)
     return folder
-
-
-def is_synthetic(profile: Profile, data: str | Path) -> bool:
-    """Whether the cohort of a study is, or will be, made of phantoms."""
-    folder = find_data(profile, data)
-    return folder is None or (find_root(folder) / TRUTH_FILE).exists()
 
 
 def cut_sets(study: Study, notebooks: Iterable[str]) -> None:

@@ -95,6 +95,18 @@ def cost(asked: Sequence[Run]) -> Cost:
     )
 
 
+def saved_by_sharing(asked: Sequence[Run], before: set[str]) -> str:
+    """Say how many runs were asked for, and what was saved by training each once; ``before`` are keys stored before."""
+    if not asked:
+        return "no runs asked for: these notebooks train nothing"
+    total, distinct = cost(asked), {run.key for run in asked}
+    saved = 1 - total.training_images / sum(run.images for run in asked)
+    return (
+        f"{total.asked} runs asked for, {total.distinct} distinct, {len(before & distinct)} already there; "
+        f"sharing saved {saved:.0%} of the image passes"
+    )
+
+
 def calibrate(profile: Profile, device: str = "auto") -> tuple[float, float]:
     """Return the images a second of training and of evaluation of one worker, from a few steps on random images."""
     where = choose_device(device)

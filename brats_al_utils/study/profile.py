@@ -140,6 +140,11 @@ class Profile:
                 self.folds == 1 or self.folds >= FEWEST_FOLDS,
                 f"1 (every run has the same split) or at least {FEWEST_FOLDS}",
             ),
+            "n_runs": (
+                self.n_runs >= 1 and self.n_runs % self.folds == 0,
+                "at least 1"
+                + f", a multiple of folds ({self.folds}), so that every patient is tested as often" * (self.folds > 1),
+            ),
             "pairs": (self.pairs in PAIRS, f"one of {', '.join(PAIRS)}"),
             "aggregate": (self.aggregate in AGGREGATES, f"one of {', '.join(AGGREGATES)}"),
             "budget_base": (self.budget_base in BUDGET_BASES, f"one of {', '.join(BUDGET_BASES)}"),

@@ -95,7 +95,7 @@ def status(places: Places) -> Status:
     """
     asked = [json.loads(path.read_text()) for path in sorted(places.asked.glob("*.json"))]
     if not asked and started(places) is None:
-        raise InputError(f"{places.started}: not there, expected what `run` was asked for: start a study first")
+        raise InputError(f"{places.started}: not found, expected what `run` was asked for: start a study first")
     images = {key: int(run["images"]) for part in asked for key, run in part["runs"].items()}
     unnamed = sum(max(0, part["planned"] - len(part["runs"])) for part in asked)
     store = RunStore(places.runs)

@@ -1,13 +1,13 @@
 """A study: its settings, its slice sets, its seeds, and what its figures say of their origin."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from brats_al_utils.cohorts.cohort import Cohort
-from brats_al_utils.cohorts.folds import fold_split
+from brats_al_utils.cohorts.folds import fold_split, redrawn
 from brats_al_utils.cohorts.slices import SliceSet
 from brats_al_utils.networks.network import START_NAMES
 from brats_al_utils.progress import Track, patients
@@ -42,8 +42,8 @@ class Study:
         The slice sets that were asked for.
     selections : dict
         What arms have selected, by question.
-    dealt : dict of (str, int) to np.ndarray [slices] of str
-        The part of each slice of a set in the run of a number, where there are folds.
+    dealt : dict of (str, int) to SliceSet
+        What `of_run` has given, where there are folds.
     """
 
     profile: Profile
@@ -55,7 +55,7 @@ class Study:
     track: Track = patients
     opened: dict[str, SliceSet] = field(default_factory=dict, repr=False, compare=False)
     selections: dict[tuple[object, ...], Selection] = field(default_factory=dict, repr=False, compare=False)
-    dealt: dict[tuple[str, int], Ids] = field(default_factory=dict, repr=False, compare=False)
+    dealt: dict[tuple[str, int], SliceSet] = field(default_factory=dict, repr=False, compare=False)
 
     def slice_set(self, dataset: str) -> SliceSet:
         """Return a slice set by name, see `sets.open_set`."""
@@ -71,17 +71,21 @@ class Study:
         """The imbalanced slice set."""
         return self.slice_set(DATASETS[0])
 
-    def ids(self, dataset: str, part: str, number: int) -> Ids:
-        """Return the ids of the slices of a part in the run of this number; without folds every run has the same."""
-        slices = self.slice_set(dataset)
-        if self.profile.folds == 1:
-            return slices.ids(part)
-        place = (dataset, number)
+    def of_run(self, dataset: str, number: int) -> SliceSet:
+        """Return a slice set with the parts that it has in the run of this number: without folds, in every run."""
+        slices, folds, place = self.slice_set(dataset), self.profile.folds, (dataset, number)
+        if folds == 1:
+            return slices
         if place not in self.dealt:
             patients = slices.table.drop_duplicates("patient_id")
-            split = fold_split(patients, slices.classes, self.profile.folds, number, self.profile.split_seed)
-            self.dealt[place] = slices.table["patient_id"].map(split.set_index("patient_id")["part"]).to_numpy(str)
-        return np.flatnonzero(self.dealt[place] == part)
+            split = fold_split(patients, slices.classes, folds, number, self.profile.split_seed)
+            part = slices.table["patient_id"].map(split.set_index("patient_id")["part"])
+            self.dealt[place] = replace(slices, table=slices.table.assign(part=part))
+        return self.dealt[place]
+
+    def ids(self, dataset: str, part: str, number: int) -> Ids:
+        """Return the ids of the slices of a part in the run of this number."""
+        return self.of_run(dataset, number).ids(part)
 
     def pool(self, dataset: str, number: int) -> Pool:
         """Return the training slices of a run, with the patient of each."""
@@ -122,7 +126,7 @@ class Study:
     @property
     def redrawn(self) -> float:
         """Test patients over training patients where each run tests another fold, 0 where all test the same."""
-        return 1 / (self.profile.folds - 2) if self.profile.folds > 1 else 0.0
+        return redrawn(self.profile.folds)
 
     def seed(self, number: int, source: str) -> int:
         """Return the seed of one of `profile.SOURCES` in the run of this number, from 0."""

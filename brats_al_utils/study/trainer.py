@@ -28,7 +28,7 @@ def train(study: Study, arms: Sequence[Arm]) -> Results:
     InputError
         If runs failed; all others are kept.
     """
-    title, planned = ", ".join(dict.fromkeys(arm.name for arm in arms)), len({run.key for run in runs_of(study, arms)})
+    title, planned = title_of(arms), len({run.key for run in runs_of(study, arms)})
     known: dict[str, tuple[str, Run]] = {}
 
     def have(named: Sequence[tuple[str, Run]], what: str) -> None:
@@ -41,6 +41,11 @@ def train(study: Study, arms: Sequence[Arm]) -> Results:
     wanted = wanted_runs(study, selections_of(study, arms))
     have([(describe(study, arm.name, number), run) for (arm, number), run in wanted.items()], "runs")
     return {place: result for place, run in wanted.items() if (result := study.store.load(run))}
+
+
+def title_of(arms: Sequence[Arm]) -> str:
+    """Return what tells the arms of a notebook from those of another."""
+    return ", ".join(dict.fromkeys(f"{arm.dataset} {arm.name}" for arm in arms))
 
 
 def runs_of(study: Study, arms: Sequence[Arm]) -> list[Run]:

@@ -343,7 +343,7 @@ def test_few_runs_or_patients_give_no_interval_rather_than_a_wrong_one() -> None
     one_patient = patient_pairs(frame[frame["patient_id"] != "p3"], "slice")
     assert intervals(one_patient)[["patients_low", "both_low"]].isna().to_numpy().all()
     assert intervals(one_patient)["auc_mean"].notna().all()
-    assert lacking(one_patient, "a") == "one patient of a class"
+    assert lacking(one_patient, "a") == "one patient of a class in a test set"
     assert lacking(patient_pairs(frame, "slice"), "a", "b") == ""
 
 

@@ -40,7 +40,9 @@ def test_a_gain_has_its_interval_clipped_to_what_an_auc_can_gain() -> None:
     assert sentences.gain(row, "both") == "+20.0 pp (95 % confidence interval across both: -10.0 to +50.0)"
 
 
-@pytest.mark.parametrize(("n_runs", "why"), [(1, "a single run"), (3, "no variance to estimate it from")])
+@pytest.mark.parametrize(
+    ("n_runs", "why"), [(1, "a single run"), (3, "too few patients or no variance to estimate it from")]
+)
 @pytest.mark.parametrize("across", ["runs", "both"])
 def test_where_there_is_no_interval_the_reason_is_given(n_runs: int, why: str, across: str) -> None:
     row = pd.Series({"auc_difference": -0.2, "n_runs": n_runs, "ci_low": NAN, "ci_high": NAN, "both_low": NAN})
@@ -195,7 +197,7 @@ def test_widths_compare_the_mean_intervals_of_each_unit() -> None:
         "(30 against 20 pp, mean of the arms).",
     ]
     assert sentences.widths(intervals(("slice", NAN, NAN, NAN, NAN))) == [
-        "No interval across both runs and patients: a single run, or no variance to estimate it from."
+        "No interval across both runs and patients: a single run, or too few patients or no variance to estimate it from."
     ]
 
 
@@ -206,7 +208,7 @@ def test_contrasts_have_gain_margin_test_and_what_the_design_detects() -> None:
         "proposed less random, patient-level: -2.0 pp (95 % confidence interval across both: -30.0 to +26.0); "
         "non-inferiority not shown at a margin of 2 pp; Holm-adjusted p across both 0.60; this design detects "
         "100.0 pp or more.",
-        "proposed less baseline, slice-level: +0.0 pp (no interval: no variance to estimate it from); "
+        "proposed less baseline, slice-level: +0.0 pp (no interval: too few patients or no variance to estimate it from); "
         "non-inferiority not shown at a margin of 2 pp; no test across both.",
     ]
 
@@ -278,7 +280,7 @@ def test_outliers_are_told_by_kind_and_dose_and_without_any_once() -> None:
         "0 % atypical: 0% of the most uncertain decile are planted (chance: 0%); tails dropped less random: +1.0 pp "
         "(95 % confidence interval across both: -2.0 to +4.0).",
         "5 % mislabelled: 25% of the most uncertain decile are planted (chance: 5%); tails dropped less random: -3.0 "
-        "pp (no interval: no variance to estimate it from).",
+        "pp (no interval: too few patients or no variance to estimate it from).",
     ]
 
 

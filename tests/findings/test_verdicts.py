@@ -153,3 +153,10 @@ def test_spread_ratio_covers() -> None:
 def test_arithmetic_allows_for_rounding() -> None:
     assert arithmetic_verdict([2.97], [2.98]) == arithmetic_verdict([1, 2], [1, 2]) == REPRODUCED
     assert arithmetic_verdict([2.96], [2.98]) == arithmetic_verdict([1, 2], [1, 3]) == NOT_REPRODUCED
+
+
+def test_values_that_vary_only_together_say_nothing_of_their_spreads() -> None:
+    """Perfectly correlated values would give a ratio without any interval: certainty from nothing."""
+    found = spread_ratio(np.array([0.45, 0.65, 0.85]), np.array([0.5, 0.6, 0.7]))
+    assert np.isnan(found.mean)
+    assert found.lacking == "fewer than three distinct runs, or none that vary on their own"

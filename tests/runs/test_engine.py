@@ -181,7 +181,7 @@ def test_a_run_that_fails_says_why(tasks: list[Task], study: Study, monkeypatch:
         raise ValueError("as planned")
 
     with monkeypatch.context() as patch:
-        patch.setattr(engine, "result_of", fail)
+        patch.setattr(computing, "compute", fail)
         assert engine.work(tasks[0]) == Outcome("failed", "ValueError: as planned")
     (record,) = study.store.records()
     assert record["run"]["training"]["slices"] == len(tasks[0].run.training)
@@ -253,7 +253,7 @@ def test_a_process_computes_one_run_at_a_time(tasks: list[Task], monkeypatch: py
         at_work.remove(run.key)
         raise ValueError("as planned")
 
-    monkeypatch.setattr(engine, "result_of", watched)
+    monkeypatch.setattr(computing, "compute", watched)
     with ThreadPoolExecutor(4) as pool:
         assert {outcome.state for outcome in pool.map(engine.work, tasks)} == {"failed"}
     assert most == [1] * 4
@@ -266,7 +266,7 @@ def test_a_worker_that_does_not_see_the_study_s_folder_says_so(tasks: list[Task]
 
 def test_a_store_that_cannot_be_written_stops_everything(tasks: list[Task], tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(InputError, match="file.*: Not a directory: .* cannot be kept; see to it, and start again"):
+    with pytest.raises(InputError, match="file.*: Not a directory.*: mend that and start again"):
         engine.work(replace(tasks[0], store=tmp_path / "file"))
 
 

@@ -381,7 +381,7 @@ def test_annotated_curves_show_means_over_the_runs_at_their_annotated_shares() -
         ],
         columns=["strategy", "budget", "seed", "annotated", "auc"],
     )
-    drawing = further_figures.annotated_curves(runs)
+    drawing = further_figures.annotated_curves(runs, 0.0)
     (axes,) = drawing.figure.axes
     points = error_bars(axes)
     half = 12.7062047 * 0.05  # t of one degree of freedom, times the standard error of 0.7 and 0.8

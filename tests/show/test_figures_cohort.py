@@ -79,7 +79,8 @@ def test_the_montage_shows_the_largest_tumour_of_each_patient() -> None:
             assert image.get_clim() == (0, 255)
             assert len(axes.collections) == 1  # the outline
     assert [axes.get_ylabel() for axes in grid[:, 0]] == ["T1", "FLAIR"]
-    assert [axes.get_title().splitlines()[0] for axes in grid[0]] == ["HGG"] * 3 + ["LGG"] * 3
+    titles = [f"{'HGG' if n < 3 else 'LGG'}, slice {slice_id}" for n, slice_id in enumerate(drawing.table["slice_id"])]
+    assert [axes.get_title() for axes in grid[0]] == titles
 
 
 def test_intensities_are_shares_of_the_brain_by_class() -> None:

@@ -147,3 +147,11 @@ def test_whatever_is_given_ends_in_a_profile_or_one_error(name: str, value: obje
             profile_of("smoke", {setting: value})
         except InputError as error:
             assert setting in str(error) or repr(setting) in str(error)
+
+
+@pytest.mark.parametrize(("folds", "n_runs"), [(5, 3), (5, 6), (3, 10)])
+def test_runs_are_a_multiple_of_the_folds(folds: int, n_runs: int) -> None:
+    """Otherwise some patients would be tested more often than others, or never."""
+    with pytest.raises(InputError, match=rf"n_runs is {n_runs}, expected at least 1, a multiple of folds \({folds}\)"):
+        profile_of("demo", {"folds": folds, "n_runs": n_runs})
+    assert profile_of("demo", {"folds": folds, "n_runs": 2 * folds}).folds == folds

@@ -14,8 +14,11 @@ from brats_al_utils.files import lock, locked
 from brats_al_utils.networks.training import Settings
 from brats_al_utils.runs.run import Result, Run
 from brats_al_utils.runs.store import RunStore
+from brats_al_utils.study.arms import NOTEBOOKS
 from brats_al_utils.study.places import Places
+from brats_al_utils.study.profile import PROFILES
 from brats_al_utils.study.status import ask, remember, status
+from brats_al_utils.study.trainer import title_of
 
 SETTINGS = Settings(epochs=2, batch_size=16, learning_rate=0.001, momentum=0.8, weight_decay=0.0001)
 
@@ -74,7 +77,7 @@ def test_another_study_in_the_folder_is_not_counted(tmp_path: Path) -> None:
 
 
 def test_a_study_that_was_never_started(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"study.json: not there, expected what `run` was asked for"):
+    with pytest.raises(InputError, match=r"study.json: not found, expected what `run` was asked for"):
         status(places_of(tmp_path))
 
 
@@ -100,3 +103,9 @@ def test_in_time_at_the_size_of_the_paper_s(tmp_path: Path) -> None:
     assert (found["done"], found["running"], found["waiting"]) == (595, 1, 594)
     assert found["images_left"] == 595 * 2 * 4060
     assert len(brats_al("runs", "--out", str(tmp_path), "--json").splitlines()) == 595
+
+
+def test_each_notebook_keeps_its_own_list_of_runs() -> None:
+    """Notebooks 03 and 04 have arms of the same names, on two slice sets."""
+    titles = [title_of(arms(PROFILES["demo"], True)) for name, arms in NOTEBOOKS.items() if name[:2] != "00"]
+    assert len(set(titles)) == len(titles)

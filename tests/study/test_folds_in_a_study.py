@@ -1,0 +1,64 @@
+"""A study with folds: who is in which run's parts, and what the tables make of it."""
+
+from dataclasses import replace
+
+import pytest
+from conftest import write_case
+from small_study import small_study
+
+from brats_al_utils.findings import evidence
+from brats_al_utils.findings.statistics import summarise
+from brats_al_utils.study.arms import Arm
+from brats_al_utils.study.selections import selections_of
+from brats_al_utils.study.study import Study
+from brats_al_utils.study.trainer import train, wanted_runs
+
+FOLDS = 3
+ARMS = [Arm("all", "scratch", 1), Arm("random", "scratch", 1, "random", 0.5)]
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    root = tmp_path_factory.mktemp("folds")
+    for number in range(14):  # 7 of each class: folds of 2 and 3 patients of each
+        write_case(root / "release" / ("HGG" if number < 7 else "LGG") / f"Brats18_SITE0_{number}_1", number)
+    study = small_study(root / "release", root / "out", "2")
+    return replace(study, profile=replace(study.profile, folds=FOLDS, n_runs=FOLDS))
+
+
+def test_each_patient_is_tested_once_a_cycle_and_never_trained_on_then(study: Study) -> None:
+    whose = study.slices.table["patient_id"].to_numpy()
+    runs = wanted_runs(study, selections_of(study, ARMS))
+    tested: list[str] = []
+    for number in range(FOLDS):
+        run = runs[ARMS[0], number]
+        training, validation, test = ({*whose[list(ids)]} for ids in (run.training, run.validation, run.test))
+        assert not training & test and not training & validation and not validation & test
+        assert training | validation | test == {*whose}
+        assert {*runs[ARMS[1], number].training} < {*run.training}, "another arm of the run draws from the same part"
+        tested += test
+    assert sorted(tested) == sorted({*whose})
+
+
+def test_tables_know_the_folds(study: Study) -> None:
+    results = train(study, ARMS)
+    scores = evidence.scores(study, results, "test")
+    assert scores.groupby("seed")["fold"].unique().map(list).tolist() == [[0], [1], [2]]
+    assert len(scores[scores["arm"] == "all"]) == len(study.slices.table), "a cycle tests every slice once"
+    # The interval across runs is wider than that of independent test sets: 1/3 + 1/1 for 1/3 (test over training).
+    assert study.redrawn == 1.0
+    runs = evidence.evaluate(study, results).query("part == 'test' and unit == 'slice'")
+    runs = runs.assign(auc=0.5 + runs["auc"] / 100)  # no limit then meets 0 or 1
+    widths = []
+    for redrawn in (0.0, study.redrawn):
+        row = summarise(runs, redrawn=redrawn).set_index("arm").loc["all"]
+        widths.append(row["ci_high"] - row["ci_low"])
+    assert widths[1] == pytest.approx(2 * widths[0])
+    assert "3 folds" in study.caption(ARMS)
+    # Training sets of unequal size are one point of a curve.
+    everything = evidence.evaluate(study, results)
+    assert everything.loc[everything["arm"] == "all", "examples"].nunique() > 1
+    points = summarise(evidence.with_mean_examples(everything), ("dataset", "share", "examples"), study.redrawn)
+    assert (points["n_runs"] == FOLDS).all()
+    pairs = evidence.contrasts(study, results, [(ARMS[1], ARMS[0])])
+    assert pairs["auc_difference"].notna().all()
