@@ -166,48 +166,72 @@ def cut_images(rows: pd.DataFrame, asked: pd.Series, rule: SliceRule, classes: S
         Negative, positive.
     """
     problems: list[str] = []
-    tables, images, masks, largest = [], [], [], 0.0
-    counts = asked[rows.index].tolist()
-    for place, (_, row) in enumerate(rows.iterrows()):
-        paths, channels = image_files(row), []
-        area, table = None, None
-        for name, volume in each_image(paths, problems):
-            if name == MASK:
-                area = tumour_areas(volume)
-                largest = max(largest, float(area.max()))
-            if problems:
-                continue  # what else is wrong is to be named as well
-            if table is None:
-                if area is None:
-                    z = most_foreground(volume, counts[place])
-                else:
-                    z = choose_slices(area, counts[place], rule, row["patient_id"])
-                table = describe(row, z, place, area, volume, classes)
-            if name == MASK:
-                masks.append(resize_labels(squared(upright(volume.voxels, z)), rule.image_size))
-                continue
-            whole = lifted(volume.voxels)
-            scaled = scale_intensity(whole, rule.intensity, "image", upright(whole, z))
-            channels.append(resize(squared(scaled), rule.image_size))
-        if problems or table is None:
-            continue
-        if area is None:
-            largest = np.inf
-            masks.append(np.zeros((len(table), rule.image_size, rule.image_size), np.uint8))
-        channels += channels[-1:] * (3 - len(channels))
-        tables.append(table)
-        images.append(np.stack(channels, axis=1))
+    made, largest = [], 0.0
+    for place, (count, (_, row)) in enumerate(zip(asked[rows.index].tolist(), rows.iterrows(), strict=True)):
+        cut, area = cut_image(row, place, count, rule, classes, problems)
+        largest = max(largest, area)
+        made += [cut] if cut else []
+    name = rows["patient_id"].iloc[0]
     if not problems and largest < rule.min_tumour_mm2:
-        problems.append(f"{rows['patient_id'].iloc[0]}: {too_small(largest, rule.min_tumour_mm2)}")
+        problems.append(f"{name}: {too_small(largest, rule.min_tumour_mm2)}")
+    elif not problems and not made:
+        problems.append(
+            f"{name}: no image that was drawn has a tumour of {rule.min_tumour_mm2:g} mm2: lower min_tumour_mm2 or skip "
+            "the patient (--skip-bad)"
+        )
     if problems:
         raise InputError("\n".join(problems))
+    tables, images, masks = zip(*made, strict=True)
     return pd.concat(tables, ignore_index=True), np.concatenate(images), np.concatenate(masks)
 
 
-def most_foreground(image: Volume, count: int) -> np.ndarray[Any, Any]:
-    """Return the ascending indices of the slices with the largest foreground, of equals the lowest."""
-    sizes = np.count_nonzero(lifted(image.voxels), axis=(0, 1))
-    return np.sort(np.argsort(-sizes, kind="stable")[:count])
+def cut_image(
+    row: pd.Series, place: int, count: int, rule: SliceRule, classes: Sequence[str], problems: list[str]
+) -> tuple[Cut | None, float]:
+    """Cut one image, and return it with the area of its largest tumour, infinite without a mask.
+
+    Parameters
+    ----------
+    place : int
+        Of the image among the patient's.
+    count : int
+        Slices asked for; if none, or none can be had, nothing is cut.
+    problems : list of str
+        Takes what is wrong; then nothing is cut.
+    """
+    size = (rule.image_size, rule.image_size)
+    area, z, channels = None, None, []
+    for name, volume in each_image(image_files(row), problems):
+        if name == MASK:
+            area = tumour_areas(volume)
+        if problems:
+            continue  # what else is wrong is to be named as well
+        if z is None:
+            if area is None:
+                z = most(np.count_nonzero(lifted(volume.voxels), axis=(0, 1)), count)
+            else:
+                z = choose_slices(area, count, rule, row["patient_id"])
+            table = describe(row, z, place, area, volume, classes)
+            mask = np.zeros((len(z), *size), np.uint8)
+        if not len(z):
+            continue
+        if name == MASK:
+            mask = resize_labels(squared(upright(volume.voxels, z)), rule.image_size)
+            continue
+        whole = lifted(volume.voxels)
+        channels.append(
+            resize(squared(scale_intensity(whole, rule.intensity, "image", upright(whole, z))), rule.image_size)
+        )
+    largest = np.inf if area is None else float(area.max())
+    if problems or not channels:
+        return None, largest
+    channels += channels[-1:] * (3 - len(channels))
+    return (table, np.stack(channels, axis=1), mask), largest
+
+
+def most(foreground: np.ndarray[Any, Any], count: int) -> np.ndarray[Any, Any]:
+    """Return the ascending indices of the slices [Z] with the largest foreground, of equals the lowest."""
+    return np.sort(np.argsort(-foreground, kind="stable")[:count])
 
 
 def describe(
