@@ -18,7 +18,13 @@ CASES = {
     "brats-al --help": ["-m", "brats_al_utils", "--help"],
     "brats-al run --help": ["-m", "brats_al_utils", "run", "--help"],
     "import torch": ["-c", "import torch"],
-    "a notebook's imports": ["-c", "from brats_al_utils import figures, paper, statistics, study"],
+    "a notebook's imports": [
+        "-c",
+        "from brats_al_utils.findings import evidence, sentences\n"
+        "from brats_al_utils.show import further_figures, paper_figures, tables\n"
+        "from brats_al_utils.study.opening import open_study\n"
+        "from brats_al_utils.study.trainer import train",
+    ],
 }
 """What Python is given; ``python`` itself and torch are there to compare with."""
 

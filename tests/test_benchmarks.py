@@ -1,8 +1,11 @@
 """The benchmarks' arithmetic, and that what they compare gives the same slices."""
 
+import ast
 import gzip
+import importlib.util
 import re
 import runpy
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -25,6 +28,23 @@ def benchmark(name: str) -> SimpleNamespace:
 
 
 preparation, overhead, summary = (benchmark(name) for name in ("preparation", "overhead", "summary"))
+
+
+def imported(code: str) -> Iterator[tuple[str, str]]:
+    """Yield the module and name of everything that some code takes from the package, wherever in it."""
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("brats_al_utils"):
+            yield from ((str(node.module), alias.name) for alias in node.names)
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.py")), ids=lambda path: path.stem)
+def test_what_a_benchmark_imports_is_there(path: Path) -> None:
+    """In its functions too, which only run when it measures, and in what it gives another Python to run."""
+    code = [path.read_text()]
+    code += [given[1] for given in getattr(benchmark(path.stem), "CASES", {}).values() if given[0] == "-c"]
+    for module, name in (each for some in code for each in imported(some)):
+        found = importlib.import_module(module)
+        assert hasattr(found, name) or importlib.util.find_spec(f"{module}.{name}"), f"{module} has no {name}"
 
 
 def test_the_usual_loop_cuts_our_slices(tiny_cohort: Path, tmp_path: Path) -> None:

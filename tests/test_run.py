@@ -380,7 +380,7 @@ def test_a_bad_patient_stops_a_study_unless_it_is_skipped(tiny_cohort: Path, tmp
     (tiny_cohort / "HGG" / "Brats18_SITE0_8_1" / "Brats18_SITE0_8_1_t2.nii.gz").unlink()
     settings = {"image_size": 64, "per_patient": 4, "start": "scratch"}
     with pytest.raises(ValueError, match="Brats18_SITE0_8_1_t2.nii.gz .* is missing"):
-        open_study("smoke", tiny_cohort, tmp_path / "out", settings)
+        _ = open_study("smoke", tiny_cohort, tmp_path / "out", settings).slices
     study = open_study("smoke", tiny_cohort, tmp_path / "out", settings, skip_bad=True)
     assert list(study.slices.manifest["left_out"]) == ["Brats18_SITE0_8_1"]
     # The notebooks of the same study then find the set that was cut.
@@ -395,20 +395,22 @@ def test_plan_counts_what_the_paper_needs() -> None:
     transfer = facts["notebooks"]["01_transfer_vs_scratch"]
     assert (transfer["asked"], transfer["distinct"]) == (20, 20)
     assert transfer["training_images"] == 10 * (30 + 80) * 4060
-    assert transfer["evaluation_images"] == 10 * ((31 + 81) * 1320 + 2 * 2 * 1320)
+    assert transfer["evaluation_images"] == 10 * ((31 + 81) * 1320 + 2 * (2 + 2) * 1320), "the audit: two views of test"
     ranges = facts["notebooks"]["02_uncertainty_ranges"]
     assert ranges["distinct"] == 10 * (3 + 8), "a committee of three and eight windows"
     assert ranges["training_images"] == 10 * 30 * 11 * 1218
-    assert ranges["evaluation_images"] == 10 * (11 * (31 * 1320 + 2 * 1320) + 3 * 4060)
+    assert ranges["evaluation_images"] == 10 * (11 * (31 * 1320 + (2 + 2) * 1320) + 3 * 4060)
     curves = facts["notebooks"]["05_random_vs_uncertainty"]
     assert curves["asked"] == 10 * 2 * (3 + 3 * 8 + 1)
     assert curves["distinct"] == curves["asked"] - 10 * 2, "the placebo at 80 % is the whole middle, as the proposed is"
     # Shared: committees (02 = 03 = 05, 04 = 05), the baselines (01 = 03 = 05, 04 = 05), and the proposed sets at 30 %.
-    paper = 2 + 3 + 8 + 23 + 3 + 1 + 23
-    # Notebook 07 on real patients: eight controls; ten competitors and the three query networks that store views; in
-    # rounds, six networks that chose in the first, twelve in the second and eleven in the end; a frozen and a shuffled
-    # start; two other networks on two choices each. (Margin chooses as entropy does, which a plan does not know.)
-    beyond = 8 + (10 + 3) + (6 + 12 + 11) + 2 + 2 * 2
+    # In the scorecard the frozen layers as well.
+    paper = 2 + 3 + 8 + 23 + 3 + 1 + 23 + 1
+    # Notebook 07 on real patients: six controls that are not the paper's; nine competitors and the three query networks
+    # that store views; iterative, six networks that chose in the first query (a committee and three with views), eleven
+    # in the second (that committee's, and one for each of eight competitors) and ten arms in the end; a shuffled start;
+    # two other networks on two choices each; random sampling at 51 % (the proposed method's annotated slices) and 5 %.
+    beyond = 6 + (9 + 3) + (6 + 11 + 10) + 1 + 2 * 2 + 2
     assert facts["total"]["distinct"] == 10 * (paper + beyond)
     assert facts["hours"] > 0
 
@@ -480,4 +482,5 @@ def test_a_hospital_s_number_stays_on_the_machine(tmp_path: Path) -> None:
     for path in [*seen, *pages]:
         assert number not in path.name
         assert number.encode() not in path.read_bytes(), path
-    assert number in (out / "outputs" / "notebooks" / "00_cohort.ipynb").read_text(), "it was there to be found"
+    (split,) = (out / "outputs" / "slices").glob("imbalanced-*/split.csv")
+    assert number in split.read_text(), "it was there to be found"

@@ -80,10 +80,11 @@ def label_efficiency(runs: pd.DataFrame, redrawn: float = 0.0) -> pd.DataFrame:
     Returns
     -------
     pd.DataFrame
-        strategy, budget; annotated, auc: means across runs; random_annotated: the share that random needs, with its
-        95 % interval random_low (0: nothing bounds it) and random_high (infinite: likewise); saved, saved_low,
-        saved_high: 1 - annotated / random_annotated, negative where the strategy costs more; censored: empty, or ``at
-        most`` or ``more than`` where the curves have no AUC in common there, so that random_annotated and saved are bounds.
+        strategy, budget; annotated, auc: means across runs; random_annotated: the share that random needs, with its 95
+        % interval random_low (0: nothing bounds it) and random_high (infinite: likewise); saved, saved_low,
+        saved_high: 1 - annotated / random_annotated, negative where the strategy costs more; censored: empty,
+        or ``at most`` or ``more than`` where the curves have no AUC in common there, so that random_annotated
+        and saved are bounds.
 
     Raises
     ------

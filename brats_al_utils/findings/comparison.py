@@ -335,11 +335,11 @@ def compare(pairs: Pairs, contrasts: Sequence[tuple[str, str]]) -> pd.DataFrame:
     Returns
     -------
     pd.DataFrame
-        arm, other, auc_difference (mean across runs); the intervals as in `intervals`; p_patients (DeLong
-        patient-level, Obuchowski slice-level: of these networks on other patients) and p_both (of other runs on other
-        patients), each also _holm; noninferior (whether the interval across both lies above ``-MARGIN``: a one-sided
-        test at 2.5 %, Piaggio et al. 2012, JAMA 308:2594); detectable (the smallest difference that a test across both would
-        find with this many runs and patients); n_runs (distinct ones).
+        arm, other, auc_difference (mean across runs); the intervals as in `intervals`; p_patients (DeLong patient-
+        level, Obuchowski slice-level: of these networks on other patients) and p_both (of other runs on other
+        patients), each also _holm; noninferior (whether the interval across both lies above ``-MARGIN``: a one-
+        sided test at 2.5 %, Piaggio et al. 2012, JAMA 308:2594); detectable (the smallest difference that a
+        test across both would find with this many runs and patients); n_runs (distinct ones).
 
     Raises
     ------

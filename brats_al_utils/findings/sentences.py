@@ -229,7 +229,10 @@ def widths(table: pd.DataFrame) -> list[str]:
                 f"{unit}-level: the confidence interval across both runs and patients is {both / runs:.1f} times as "
                 f"wide as that across runs ({100 * both:.0f} against {100 * runs:.0f} pp, mean of the arms)."
             )
-    return lines or ["No interval across both runs and patients: a single run, or no variance to estimate it from."]
+    return lines or [
+        "No interval across both runs and patients: a single run, or too few patients or no variance to estimate it "
+        "from."
+    ]
 
 
 def contrast(row: pd.Series) -> str:

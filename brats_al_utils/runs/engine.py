@@ -19,7 +19,7 @@ from queue import SimpleQueue
 from typing import Any
 
 import torch
-from distributed import Client, KilledWorker, get_worker
+from distributed import Client, KilledWorker, Status, get_worker
 
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.slices import open_slices
@@ -218,6 +218,11 @@ def carry_out(tasks: Sequence[Task], client: Client, report: Report) -> dict[str
         while waiting or at_work or elsewhere:
             # No more than there are workers: of what waits at a worker that is lost, Dask says that it was lost too.
             free = max(1, sum(client.nthreads().values())) - len(at_work)
+            if none_left(client):
+                raise InputError(
+                    "no worker can be started any more: free some memory, or ask for fewer workers; finished runs are "
+                    "kept, start again to resume"
+                )
             for _ in range(min(free, len(waiting))):
                 task = waiting.popleft()
                 future = client.submit(work, task, pure=False)
@@ -284,6 +289,14 @@ def outcome_of(future: Any, task: Task) -> Outcome:
 def lost(client: Client) -> InputError:
     """Return what is to be said of a scheduler that no longer answers."""
     return InputError(f"the Dask scheduler at {address(client)} is lost: finished runs are kept, start again to resume")
+
+
+def none_left(client: Client) -> bool:
+    """Whether this process's own workers have ended and nothing replaces them."""
+    cluster = client.cluster
+    return cluster is not None and all(
+        nanny.status in (Status.closed, Status.failed) for nanny in cluster.workers.values()
+    )
 
 
 def address(client: Client) -> str:

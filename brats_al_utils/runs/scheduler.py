@@ -34,6 +34,8 @@ every step. That took a third of the time (at 64 pixels 6.6 s of a training beca
 
 CONFIG = {
     "distributed.scheduler.allowed-failures": ATTEMPTS - 1,
+    # A worker's nanny replaces it, in whatever time that takes; Dask would end the nanny that is at it after 15 s.
+    "distributed.deploy.lost-worker-timeout": "1000 days",
     **{f"distributed.nanny.pre-spawn-environ.{name}": value for name, value in ARENA.items()},
     # Pages about the workers would be shown to whoever asks.
     "distributed.scheduler.http.routes": [],

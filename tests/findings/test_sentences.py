@@ -197,7 +197,8 @@ def test_widths_compare_the_mean_intervals_of_each_unit() -> None:
         "(30 against 20 pp, mean of the arms).",
     ]
     assert sentences.widths(intervals(("slice", NAN, NAN, NAN, NAN))) == [
-        "No interval across both runs and patients: a single run, or too few patients or no variance to estimate it from."
+        "No interval across both runs and patients: a single run, or too few patients or no variance to estimate it "
+        "from."
     ]
 
 
@@ -208,7 +209,8 @@ def test_contrasts_have_gain_margin_test_and_what_the_design_detects() -> None:
         "proposed less random, patient-level: -2.0 pp (95 % confidence interval across both: -30.0 to +26.0); "
         "non-inferiority not shown at a margin of 2 pp; Holm-adjusted p across both 0.60; this design detects "
         "100.0 pp or more.",
-        "proposed less baseline, slice-level: +0.0 pp (no interval: too few patients or no variance to estimate it from); "
+        "proposed less baseline, slice-level: +0.0 pp (no interval: too few patients or no variance to estimate it "
+        "from); "
         "non-inferiority not shown at a margin of 2 pp; no test across both.",
     ]
 
