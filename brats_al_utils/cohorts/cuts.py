@@ -176,8 +176,8 @@ def cut_images(rows: pd.DataFrame, asked: pd.Series, rule: SliceRule, classes: S
         problems.append(f"{name}: {too_small(largest, rule.min_tumour_mm2)}")
     elif not problems and not made:
         problems.append(
-            f"{name}: no image that was drawn has a tumour of {rule.min_tumour_mm2:g} mm2: lower min_tumour_mm2 or skip "
-            "the patient (--skip-bad)"
+            f"{name}: no image that was drawn has a tumour of {rule.min_tumour_mm2:g} mm2: lower min_tumour_mm2 or "
+            "skip the patient (--skip-bad)"
         )
     if problems:
         raise InputError("\n".join(problems))

@@ -60,11 +60,11 @@ def read_table(folder: Path, follow_links: bool = False, classes: tuple[str, ...
         It holds ``cohort.csv``, in UTF-8 with commas and a header. Columns patient_id, label and image; as one likes
         image2 and image3 (further channels; the last one is repeated up to three), mask (of the tumour), site, group
         (one name for all ids of a person, who counts as one patient) and split (training, validation or test, in all
-        rows or in none). A patient with an empty label is not annotated yet and left out.
+        rows or in none). A patient with an empty label is not annotated yet and skipped.
     follow_links : bool
         Read what symbolic links lead to, also outside of the folder.
     classes : tuple of str
-        Positive and negative class; patients with other labels are left out. If empty, the two most frequent labels,
+        Positive and negative class; patients with other labels are skipped. If empty, the two most frequent labels,
         the first by alphabet negative (but HGG positive), and another label is a problem.
 
     Raises
@@ -80,7 +80,9 @@ def read_table(folder: Path, follow_links: bool = False, classes: tuple[str, ...
         notes.append(f"{path}: {ids} patient_ids are {persons} persons (column group), each of them one patient here")
     pair = chosen_classes(path, rows["label"], classes)
     if not classes:
-        notes.append(f"{path}: {pair[1]} is the positive class, {pair[0]} the negative: swap them with classes")
+        notes.append(
+            f"{path}: {pair[1]} is the positive class, {pair[0]} the negative: choose otherwise with classes=POSITIVE,NEGATIVE"
+        )
     used = rows[rows["label"].isin(pair)] if classes else rows[rows["label"] != ""]
     faults = [*row_faults(path, rows), *label_faults(path, rows, pair, bool(classes))]
     faults += [*file_faults(path, used, follow_links), *twice_faults(path, used)]
@@ -89,7 +91,7 @@ def read_table(folder: Path, follow_links: bool = False, classes: tuple[str, ...
     for names, what in ((unlabelled, "without a label"), (others if classes else [], "of other classes")):
         if names:
             first = ", ".join(names[:5]) + ", ..." * (len(names) > 5)
-            notes.append(f"{path}: patients {what}, left out of a study: {len(names)} ({first})")
+            notes.append(f"{path}: patients {what}, skipped: {len(names)} ({first})")
     problems = collapsed(faults)
     good = rows[~rows["patient_id"].map(shown).isin(problems) & rows["label"].isin(pair)]
     good = good.sort_values("patient_id", kind="stable", ignore_index=True)
@@ -140,7 +142,7 @@ def read_rows(path: Path) -> tuple[pd.DataFrame, list[str]]:
         raise InputError(f"{path}: a column twice among {', '.join(known)}, expected each once: rename one")
     others = [name for name in header if name not in COLUMNS]
     for name in others:
-        if close := get_close_matches(name, COLUMNS, 1, 0.75):
+        if close := get_close_matches(name, COLUMNS, 1, 0.8):
             raise InputError(f"{path}: column {shown(name)}, expected {close[0]}: rename or remove it")
     if not 0 < len(lines) <= MAX_ROWS:
         raise InputError(f"{path}: {len(lines)} rows, expected 1 to {MAX_ROWS}: a row an image")
@@ -148,8 +150,8 @@ def read_rows(path: Path) -> tuple[pd.DataFrame, list[str]]:
         raise InputError(
             f"{path}, line {wrong[0]}: {len(wrong[1])} cells, expected {len(header)}: put cells with a comma in quotes"
         )
-    cells = [dict(zip(header, row, strict=False)) for _, row in lines]
-    table = pd.DataFrame(cells, index=[line for line, _ in lines]).reindex(columns=list(COLUMNS)).fillna("")
+    cells = [dict.fromkeys(COLUMNS, "") | dict(zip(header, row, strict=False)) for _, row in lines]
+    table = pd.DataFrame(cells, index=[line for line, _ in lines])[list(COLUMNS)]
     ignored = f"{path}: columns ignored: {shown(', '.join(others))}"
     return table.astype(object), [ignored] * bool(others)
 

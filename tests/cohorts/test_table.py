@@ -159,7 +159,7 @@ def test_labels_may_be_empty_and_classes_chosen(flat: Path) -> None:
     write(flat, rows)
     cohort = check_cohort(read_cohort(flat))
     assert not cohort.problems
-    assert any("without a label, left out of a study: 1 (90)" in note for note in cohort.notes)
+    assert any("without a label, skipped: 1 (90)" in note for note in cohort.notes)
     assert len(cohort.patients) == 8
     assert read_cohort(flat, classes=("benign", "malignant")).classes == ("malignant", "benign")
     rows += [rows[0] | {"patient_id": "91", "label": "other", "image": "images/elsewhere.png"}]
@@ -167,7 +167,7 @@ def test_labels_may_be_empty_and_classes_chosen(flat: Path) -> None:
     assert len(check_cohort(read_cohort(flat)).messages) == 2  # neither class, and no image
     chosen = check_cohort(read_cohort(flat, classes=("malignant", "benign")))
     assert not chosen.problems
-    assert any("of other classes, left out of a study: 1 (91)" in note for note in chosen.notes)
+    assert any("of other classes, skipped: 1 (91)" in note for note in chosen.notes)
     with pytest.raises(InputError, match=r"expected two labels of .* \(benign \(8\), malignant \(8\), other \(1\)\)"):
         read_cohort(flat, classes=("malign", "benign"))
 
