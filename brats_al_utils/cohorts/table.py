@@ -80,9 +80,8 @@ def read_table(folder: Path, follow_links: bool = False, classes: tuple[str, ...
         notes.append(f"{path}: {ids} patient_ids are {persons} persons (column group), each of them one patient here")
     pair = chosen_classes(path, rows["label"], classes)
     if not classes:
-        notes.append(
-            f"{path}: {pair[1]} is the positive class, {pair[0]} the negative: choose otherwise with classes=POSITIVE,NEGATIVE"
-        )
+        what = f"{pair[1]} is the positive class, {pair[0]} the negative"
+        notes.append(f"{path}: {what}: choose otherwise with classes=POSITIVE,NEGATIVE")
     used = rows[rows["label"].isin(pair)] if classes else rows[rows["label"] != ""]
     faults = [*row_faults(path, rows), *label_faults(path, rows, pair, bool(classes))]
     faults += [*file_faults(path, used, follow_links), *twice_faults(path, used)]

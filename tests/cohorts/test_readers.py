@@ -87,10 +87,8 @@ def test_every_cohort_is_one_table(tmp_path: Path, write: Callable[[Path], tuple
         assert len(found.table) == len(found.pixels) == len(found.segmentation) == 2 * PATIENTS
         assert set(found.table["part"]) == set(PARTS)
         check_split(found.table)
-        counts = found.manifest["counts"]
-        assert {(row["part"], row["class_name"]) for row in counts} == {
-            (part, name) for part in PARTS for name in classes
-        }
+        counts = {(row["part"], row["class_name"]) for row in found.manifest["counts"]}
+        assert counts == {(part, name) for part in PARTS for name in classes}
     # Reading is the same again, and cutting too.
     assert read_cohort(root).cases.equals(cohort.cases)
     assert prepare(read_cohort(root), RULE, tmp_path / "again").fingerprint == slices.fingerprint
