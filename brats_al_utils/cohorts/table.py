@@ -73,6 +73,8 @@ def read_table(folder: Path, follow_links: bool = False, classes: tuple[str, ...
         If the table cannot be read, lacks a column, or does not have the two classes.
     """
     path = folder / TABLE
+    if not follow_links and not path.resolve().is_relative_to(folder.resolve()):
+        raise InputError(f"{path}: a symbolic link out of the folder: allow it with --follow-links, or put a copy there")
     rows, notes = read_rows(path)
     ids = rows["patient_id"].nunique()
     rows["patient_id"] = rows["group"].where(rows["group"] != "", rows["patient_id"])

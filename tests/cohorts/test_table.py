@@ -325,6 +325,15 @@ def black(root: Path) -> None:
     Image.fromarray(pixels(3) * 0).save(root / "images/3.png")
 
 
+def huge(root: Path) -> None:
+    Image.new("1", (8000, 8000)).save(root / "images/3.png")
+
+
+def a_device(root: Path) -> None:
+    (root / "images/3.png").unlink()
+    (root / "images/3.png").symlink_to("/dev/zero")
+
+
 def dicom(root: Path) -> None:
     (root / "images/3.dcm").write_bytes(b"DICM")
     change(root, 3, image="images/3.dcm")
@@ -360,6 +369,8 @@ BAD: dict[Callable[[Path], None], list[str]] = {
     colour: ["3.png: in colour, expected grey levels: save it as grey, or each channel as a file"],
     frames: ["3.tif: 2 frames, expected one image"],
     black: ["3.png: no contrast, expected an image"],
+    huge: ["3.png: 8000 x 8000 pixels, expected at most 33554432: make it smaller"],
+    a_device: ["line 5: image 'images/3.png' is missing in"],
     dicom: ["image 'images/3.dcm' is no image, expected one of .png", "dcm2niix"],
     nameless: ["line 5: patient_id '', expected a name"],
     a_class_of_two: ["2 usable benign patients, expected at least 3"],
@@ -435,6 +446,11 @@ def test_tables_as_spreadsheets_write_them(flat: Path) -> None:
 def test_links_are_followed_if_asked(flat: Path) -> None:
     link_out(flat)
     assert len(cut(flat, follow_links=True).table) == 16
+    (flat / TABLE).rename(flat.parent / TABLE)
+    (flat / TABLE).symlink_to(flat.parent / TABLE)
+    assert len(read_cohort(flat, follow_links=True).cases) == 16
+    with pytest.raises(InputError, match="cohort.csv: a symbolic link out of the folder"):
+        read_cohort(flat)
 
 
 def test_the_smallest_tumour_is_the_setting_s(flat: Path) -> None:
