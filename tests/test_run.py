@@ -89,7 +89,8 @@ def check_scorecard(folder: Path, synthetic: bool) -> None:
     gains = card.loc[list(GAINS)]
     # At smoke size the test set has a single LGG patient: no interval, and nothing could be told.
     assert gains["both_low"].isna().all()
-    assert (gains["could_tell"] == "no, one patient of a class in a test set").all()
+    assert set(gains["could_tell"].dropna()) == {"no, one patient of a class in a test set"}
+    assert gains.loc[["abstract.gain", "table2.test_gain", "table4.test_gain"], "could_tell"].notna().all()
     assert card["rule"].str.len().gt(20).all()
     assert card.loc["table2.val_gain.arithmetic", "verdict"] == "not reproduced"
     table3 = card[card.index.str.fullmatch(r"table3\.\w+\.(val|test)")]

@@ -220,6 +220,13 @@ def test_two_files_in_a_volume_s_folder(tiny_cohort: Path) -> None:
     assert "Brats18_SITE0_0_1_t1.nii.gz (or .nii) is missing" in read_cohort(tiny_cohort).messages[0]
 
 
+def test_a_folder_in_whose_name_a_patient_s_stands_is_no_patient(tiny_cohort: Path) -> None:
+    (tiny_cohort / "HGG" / "moved from Brats18_SITE0_8_1").mkdir()
+    cohort = read_cohort(tiny_cohort)
+    assert not cohort.problems
+    assert len(cohort.cases) == 7
+
+
 def test_an_empty_grade_s_folder_beside_the_release(tiny_cohort: Path) -> None:
     (tiny_cohort.parent / "HGG").mkdir()
     (tiny_cohort.parent / "other" / "LGG").mkdir(parents=True)

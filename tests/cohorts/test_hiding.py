@@ -90,6 +90,15 @@ def test_tumour_pixels_without_signal_are_filled_as_well() -> None:
     assert (without_tumour(pixels, mask, mirrored=True)[0][:, mask[0]] == 60).all()
 
 
+@pytest.mark.parametrize("mirrored", [True, False])
+def test_a_notch_of_the_brain_beside_the_tumour_stays_empty(mirrored: bool) -> None:
+    pixels, mask = head()
+    pixels[..., 14:18, 4:7] = 0  # columns 5 and 6 are in the grown mask, and the other side has brain there
+    hidden = without_tumour(pixels, mask, mirrored)
+    assert grow(mask)[0, 15, 5]
+    assert not hidden[..., 14:18, 4:7].any()
+
+
 def test_a_rim_of_one_value_is_continued_exactly_and_a_ramp_nearly() -> None:
     weight = torch.ones(1, 1, 40, 40)
     weight[..., 10:30, 12:28] = 0

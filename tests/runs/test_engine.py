@@ -2,17 +2,21 @@
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from resource import RUSAGE_SELF, getrusage
 from typing import Any
 
+import dask
 import psutil
 import pytest
 import torch
+from dask.utils import parse_timedelta
 from distributed import Client
 from small_study import ARMS, small_study
 
@@ -45,11 +49,16 @@ def tasks(study: Study) -> list[Task]:
     ]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def client() -> Iterator[Client]:
-    """Start one worker for all tests here."""
+    """Connect to the one worker of all tests here; a test that ends it has the next one start another."""
     with engine.local(1, "cpu") as client:
         yield client
+
+
+@pytest.fixture(scope="module", autouse=True)
+def none_stays() -> Iterator[None]:
+    yield
     engine.close()
 
 
@@ -149,6 +158,28 @@ def test_a_killed_worker_is_replaced_and_its_run_tried_again(
     )
 
 
+def test_a_worker_is_replaced_however_long_that_takes(client: Client) -> None:
+    """Dask would end a nanny whose worker has been away for 15 s, which a busy machine needs to start another."""
+    assert parse_timedelta(dask.config.get("distributed.deploy.lost-worker-timeout")) > 1e6
+
+
+def pages_and_arena(task: Task) -> tuple[str, int, int]:
+    """Compute a task; return the arenas its worker may have, and how often it got fresh pages before and in its end."""
+    faults = []
+    engine.tell = lambda *_: faults.append(getrusage(RUSAGE_SELF).ru_minflt)
+    engine.work(task)
+    return os.environ.get("MALLOC_ARENA_MAX", ""), faults[-2], faults[-1]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="of glibc")
+def test_a_worker_keeps_freed_memory(tasks: list[Task], client: Client) -> None:
+    """From epoch to epoch it needs next to no fresh pages; where it gives them back, a step takes thousands."""
+    run = replace(tasks[0].run, settings=replace(tasks[0].run.settings, epochs=4))
+    arena, before, after = client.submit(pages_and_arena, replace(tasks[0], run=run), pure=False).result()
+    assert arena == "1"
+    assert after - before < 1000
+
+
 def test_a_gpu_that_is_lost_takes_its_worker_along_and_no_other_run(
     study: Study, client: Client, monkeypatch: pytest.MonkeyPatch, tasks: list[Task]
 ) -> None:
@@ -222,7 +253,9 @@ def test_what_another_process_computes_is_waited_for(tasks: list[Task], study: S
     assert carry_out([task], client, report) == {}
     thread.join()
     locks = study.store.folder / "locks"
-    assert set(told) == {f"waiting for 1 runs of another process; if there is none, delete {locks}"}
+    *waiting, done = told
+    assert set(waiting) == {f"waiting for 1 runs of another process; if there is none, delete {locks}"}
+    assert done == task.name
 
 
 def test_a_lock_that_a_dead_machine_left_is_not_waited_for_for_ever(
@@ -282,6 +315,14 @@ def test_only_what_is_missing_is_computed_once(study: Study, tasks: list[Task]) 
     assert sum(told) == second.run.images
     assert store.path(first.run).stat().st_mtime_ns == before
     assert engine.compute(named, store, folders, "cpu", "tcp://nobody.is.asked:1", quiet) == {}
+
+
+def test_a_worker_that_cannot_be_replaced_is_not_waited_for(tasks: list[Task]) -> None:
+    with pytest.raises(InputError, match="no worker can be started any more"), engine.local(1, "cpu") as client:
+        assert client.cluster
+        (nanny,) = client.cluster.workers.values()
+        client.sync(nanny.close)
+        carry_out(tasks, client, quiet)
 
 
 def test_workers_are_those_of_before_and_end_at_ctrl_c() -> None:

@@ -17,7 +17,7 @@ from matplotlib.container import BarContainer, ErrorbarContainer
 from matplotlib.patches import Rectangle
 
 from brats_al_utils.networks.network import START_NAMES
-from brats_al_utils.show import further_figures, paper_figures
+from brats_al_utils.show import further_figures, paper_figures, style
 from brats_al_utils.show.style import ARM_COLOURS, CURVE_STYLES, Drawing, save
 from brats_al_utils.study.arms import Arm
 
@@ -340,7 +340,7 @@ def intervals(value: str) -> pd.DataFrame:
 
 @pytest.mark.parametrize(
     ("value", "scale", "xlabel"),
-    [("auc_mean", 1, "test AUC"), ("auc_difference", 100, "test AUC less that of random (pp)")],
+    [("auc_mean", 1, "test AUC"), ("auc_difference", 100, "test AUC less that of\nrandom (pp)")],
 )
 def test_a_forest_shows_each_arm_with_its_three_intervals(value: str, scale: float, xlabel: str) -> None:
     table = intervals(value)
@@ -372,8 +372,8 @@ def test_a_forest_shows_each_arm_with_its_three_intervals(value: str, scale: flo
 def test_annotated_curves_show_means_over_the_runs_at_their_annotated_shares() -> None:
     runs = pd.DataFrame(
         [
-            ("proposed", 0.2, 0, 0.4, 0.70),
-            ("proposed", 0.2, 1, 0.5, 0.80),
+            ("proposed", 0.2, 0, 0.4, 0.74),
+            ("proposed", 0.2, 1, 0.5, 0.76),
             ("random", 0.2, 0, 0.2, 0.60),
             ("random", 0.2, 1, 0.2, 0.60),
             ("proposed", 0.1, 0, 0.3, 0.50),
@@ -384,7 +384,7 @@ def test_annotated_curves_show_means_over_the_runs_at_their_annotated_shares() -
     drawing = further_figures.annotated_curves(runs, 0.0)
     (axes,) = drawing.figure.axes
     points = error_bars(axes)
-    half = 12.7062047 * 0.05  # t of one degree of freedom, times the standard error of 0.7 and 0.8
+    half = 12.7062047 * 0.01  # t of one degree of freedom, times the standard error of 0.74 and 0.76
     assert points["proposed"][:2] == ([30, 45], [0.5, 0.75])
     assert points["proposed"][2] == pytest.approx([0.5, 0.75 - half], abs=1e-6)
     assert points["proposed"][3] == pytest.approx([0.5, 0.75 + half], abs=1e-6)
@@ -447,3 +447,15 @@ def test_saving_writes_the_picture_the_numbers_and_the_origin(tmp_path: Path) ->
     written = pd.read_csv(tmp_path / "other.csv")
     pd.testing.assert_frame_equal(written, drawing.table, check_dtype=False, rtol=1e-5)
     assert not plt.fignum_exists(drawing.figure.number)
+
+
+@pytest.mark.parametrize("notebook", [True, False])
+def test_a_saved_figure_is_shown_in_a_notebook_alone(
+    notebook: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[Any] = []
+    monkeypatch.setattr(style, "get_ipython", lambda: object() if notebook else None)
+    monkeypatch.setattr(style, "display", shown.append)
+    save(paper_figures.figure8(curves()), tmp_path, "Synthetic cohort")
+    expected = [((tmp_path / "figure8.png").read_bytes(), "figure8: Synthetic cohort")] if notebook else []
+    assert [(image.data, image.alt) for image in shown] == expected

@@ -231,8 +231,8 @@ def test_notebook_runs(lab: Lab, browser: WebDriver) -> None:
 
     (found,) = all_of(cells[-1], ".jp-OutputArea-output")
     assert found.is_displayed()
-    assert re.search(r"validation, by slice: [+-]\d+\.\d points", found.text)
-    assert re.search(r"test, by patient: [+-]\d+\.\d points", found.text)
+    assert re.search(r"validation, slice-level: [+-]\d+\.\d pp", found.text)
+    assert re.search(r"test, patient-level: [+-]\d+\.\d pp", found.text)
     assert lab.addresses() == {"127.0.0.1"}
 
 

@@ -121,6 +121,7 @@ def test_a_notebook_is_shown_with_its_outputs_its_code_folded(places: Places) ->
     assert [(th.get_text(), th["scope"]) for th in page("th")] == [("", "col"), ("auc", "col"), ("test", "row")]
     assert page.find("a", href="02_second.html#Far")
     assert page.find("a", href="index.html", string="Report")
+    assert {block.get("tabindex") for block in page.select(".output_html")} == {"0"}, "a keyboard scrolls wide tables"
 
 
 def test_contents_cannot_run_and_nothing_is_loaded_from_elsewhere(places: Places) -> None:
