@@ -74,7 +74,7 @@ def read_table(folder: Path, follow_links: bool = False, classes: tuple[str, ...
     """
     path = folder / TABLE
     if not follow_links and not path.resolve().is_relative_to(folder.resolve()):
-        raise InputError(f"{path}: a symbolic link out of the folder: allow it with --follow-links, or put a copy there")
+        raise InputError(f"{path}: a symbolic link out of the folder: allow it with --follow-links, or copy it there")
     rows, notes = read_rows(path)
     ids = rows["patient_id"].nunique()
     rows["patient_id"] = rows["group"].where(rows["group"] != "", rows["patient_id"])
