@@ -31,15 +31,15 @@ def train(study: Study, arms: Sequence[Arm]) -> Results:
     title, planned = title_of(arms), len({run.key for run in runs_of(study, arms)})
     known: dict[str, tuple[str, Run]] = {}
 
-    def have(named: Sequence[tuple[str, Run]], what: str) -> None:
+    def have(named: Sequence[tuple[str, Run]], what: str, planned: int) -> None:
         known.update({run.key: (name, run) for name, run in named})
         ask(study.places, title, known.values(), planned)
         compute(study, named, what)
 
     while named := [each for each in choosing(study, selections_of(study, arms)) if each[1].key not in known]:
-        have(named, "runs of networks that choose slices")
+        have(named, "runs of networks that choose slices", planned)
     wanted = wanted_runs(study, selections_of(study, arms))
-    have([(describe(study, arm.name, number), run) for (arm, number), run in wanted.items()], "runs")
+    have([(describe(study, arm.name, number), run) for (arm, number), run in wanted.items()], "runs", len(wanted))
     return {place: result for place, run in wanted.items() if (result := study.store.load(run))}
 
 
