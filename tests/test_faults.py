@@ -226,7 +226,8 @@ def test_killed_between_writing_a_result_and_naming_it(data: Path, undisturbed: 
         assert process.returncode == (-signal.SIGKILL if who == "driver" else 0), errors
     assert dead.exists()
     if who == "driver":
-        assert not errors
+        # Python warns of what a library parses ("1e2b" is no decimal); all else would be the study's own.
+        assert not [line for line in errors.splitlines() if "SyntaxWarning" not in line]
         assert len(list((out / "outputs" / "runs").glob(".*.partial"))) == 1, "written, not named"
         assert finished(out) == before
         finish(data, out, "1")

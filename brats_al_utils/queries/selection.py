@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from brats_al_utils.queries.pool import Pool, Views, drawn
+from brats_al_utils.queries.pool import Pool, Views, check_budget, drawn
 from brats_al_utils.queries.sampling import ADDS_TO_LABELLED, NEEDS_SCORE, NEEDS_VIEWS, STRATEGIES, select
 from brats_al_utils.seeds import integer
 
@@ -153,6 +153,7 @@ def query(
 ) -> Selection:
     """Select a budget of the slices that are left, given what networks trained on the labelled ones say."""
     left = np.flatnonzero(~np.isin(pool.ids, without))
+    check_budget(left, budget)  # before a strategy is given nothing to choose from
     patient = None if pool.patient is None else pool.patient[left]
     source = Pool(pool.ids[left], np.zeros(len(left)), patient)
     if strategy not in NEEDS_SCORE and strategy not in NEEDS_VIEWS:

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from resource import RUSAGE_SELF, getrusage
 from typing import Any
 
 import dask
@@ -165,8 +164,10 @@ def test_a_worker_is_replaced_however_long_that_takes(client: Client) -> None:
 
 def pages_and_arena(task: Task) -> tuple[str, int, int]:
     """Compute a task; return the arenas its worker may have, and how often it got fresh pages before and in its end."""
+    import resource
+
     faults = []
-    engine.tell = lambda *_: faults.append(getrusage(RUSAGE_SELF).ru_minflt)
+    engine.tell = lambda *_: faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)
     engine.work(task)
     return os.environ.get("MALLOC_ARENA_MAX", ""), faults[-2], faults[-1]
 
