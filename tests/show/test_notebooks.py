@@ -95,7 +95,10 @@ def test_every_setting_has_another_value() -> None:
 @pytest.mark.parametrize("name", OTHER)
 def test_every_setting_reaches_a_notebook(name: str, tmp_path: Path) -> None:
     """As `run --set` passes it on, as `papermill -p settings` does and as `papermill -y`: by the cells it writes."""
-    with_it = {"network": {"start": "scratch"}, "folds": {"n_runs": 3}}  # what a setting asks of others
+    with_it: dict[str, dict[str, Any]] = {
+        "network": {"start": "scratch"},
+        "folds": {"n_runs": 3},
+    }  # what a setting asks of others
     changed = {name: OTHER[name]} | with_it.get(name, {})
     texts = {key: ",".join(map(str, value)) if isinstance(value, tuple) else value for key, value in changed.items()}
     expected = replace(PROFILES["smoke"], **changed)
