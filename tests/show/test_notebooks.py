@@ -98,7 +98,7 @@ def test_every_setting_reaches_a_notebook(name: str, tmp_path: Path) -> None:
     with_it: dict[str, dict[str, Any]] = {
         "network": {"start": "scratch"},
         "folds": {"n_runs": 3},
-    }  # what a setting asks of others
+    }
     changed = {name: OTHER[name]} | with_it.get(name, {})
     texts = {key: ",".join(map(str, value)) if isinstance(value, tuple) else value for key, value in changed.items()}
     expected = replace(PROFILES["smoke"], **changed)
