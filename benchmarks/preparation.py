@@ -39,10 +39,11 @@ import torch
 from deflate import gzip_decompress
 from PIL import Image
 
-from brats_al_utils.cohorts.brats import read_cohort
 from brats_al_utils.cohorts.cohort import Cohort, case_files
-from brats_al_utils.cohorts.cutting import choose_slices, prepare
+from brats_al_utils.cohorts.cuts import choose_slices
+from brats_al_utils.cohorts.cutting import prepare
 from brats_al_utils.cohorts.intensity import PERCENTILES
+from brats_al_utils.cohorts.readers import read_cohort
 from brats_al_utils.cohorts.slices import SliceRule
 from brats_al_utils.cohorts.volumes import SEGMENTATION
 from brats_al_utils.phantoms.phantom import write_cohort
@@ -77,14 +78,14 @@ def enlarge(cohort: Cohort, count: int, folder: Path) -> Cohort:
 
     Hard links: the cohort's own reader refuses the other kind.
     """
-    grades = cohort.cases.groupby("grade")["grade"]
+    grades = cohort.cases.groupby("class_name")["class_name"]
     order = np.argsort(grades.cumcount() / grades.transform("size"), kind="stable")
     copies: dict[Path, Path] = {}
     for number in range(count):
         case = cohort.cases.iloc[order[number % len(order)]]
         name = f"BraTS19_COPY_{number:04d}_1"
         for kind, path in case_files(case).items():
-            target = folder / case["grade"] / name / f"{name}_{kind}{''.join(path.suffixes)}"
+            target = folder / case["class_name"] / name / f"{name}_{kind}{''.join(path.suffixes)}"
             target.parent.mkdir(parents=True, exist_ok=True)
             if path in copies:
                 target.hardlink_to(copies[path])

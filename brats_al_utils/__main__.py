@@ -29,11 +29,13 @@ def home(text: str) -> Path:
 PATH: dict[str, Any] = {"parser": home, "metavar": "PATH"}
 """Of every argument and option that is a path."""
 
-Folder = Annotated[Path, typer.Argument(help="Folder of a BraTS release, or the one above it.", **PATH)]
-FollowLinks = Annotated[
-    bool, typer.Option("--follow-links", help="Read what symbolic links lead to, outside of the release's folder too.")
+Folder = Annotated[
+    Path, typer.Argument(help="Folder of a BraTS release or the one above it, or of a cohort.csv.", **PATH)
 ]
-ProfileName = Annotated[str, typer.Option(help="smoke, demo or paper.")]
+FollowLinks = Annotated[
+    bool, typer.Option("--follow-links", help="Read what symbolic links lead to, outside of the cohort's folder too.")
+]
+ProfileName = Annotated[str, typer.Option(help="smoke, demo, open or paper.")]
 Json = Annotated[bool, typer.Option("--json", help="Print facts as JSON.")]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Skip patients with a problem, and record them.")]
 Out = Annotated[Path | None, typer.Option(help="The folder given to `run`, if one was.", **PATH)]
@@ -60,19 +62,30 @@ def cohort(
     folder: Folder,
     min_tumour_mm2: Annotated[float, typer.Option(help="The setting min_tumour_mm2 of the study.")] = 0.0,
     follow_links: FollowLinks = False,
+    classes: Annotated[str, typer.Option(help="The setting classes of the study: positive,negative.")] = "",
+    template: Annotated[
+        bool, typer.Option("--template", help="Write a cohort.csv with two example rows there, and read nothing.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """List the cases of a release, read every volume, and say everything that is wrong; exits 1 if anything is."""
-    from brats_al_utils.cohorts.brats import read_cohort
+    """List a cohort's patients, read every image, and say everything that is wrong; exits 1 if anything is."""
     from brats_al_utils.cohorts.cohort import check_cohort
+    from brats_al_utils.cohorts.readers import read_cohort
+    from brats_al_utils.cohorts.table import write_template
     from brats_al_utils.progress import patients
 
-    found = check_cohort(read_cohort(folder, follow_links), min_tumour_mm2, patients)
+    if template:
+        print(f"{write_template(folder)}: put a row an image in place of the two examples")
+        return
+    pair = tuple(name.strip() for name in classes.split(",")) if classes else ()
+    found = check_cohort(read_cohort(folder, follow_links, pair), min_tumour_mm2, patients)
     if as_json:
         facts = {
             "root": str(found.root),
             "release": found.release,
             "synthetic": found.synthetic,
+            "name": found.name,
+            "classes": found.classes,
             "cases": found.cases.to_dict(orient="records"),
             "absent": found.absent,
             "problems": found.problems,
@@ -81,8 +94,10 @@ def cohort(
         print(json.dumps(facts, indent=1))
     else:
         if not found.cases.empty:
-            print(found.cases.groupby(["release", "site", "grade"]).size().unstack(fill_value=0).to_string())
-        print(f"{len(found.cases)} usable patients in {found.root}" + " (synthetic)" * found.synthetic)
+            who = found.cases.drop_duplicates("patient_id").groupby(["release", "site", "class_name"])
+            print(who.size().unstack(fill_value=0).rename_axis(columns="class").to_string())
+        images = f" with {len(found.cases)} images" * found.tabled
+        print(f"{len(found.patients)} usable patients{images} in {found.root}" + " (synthetic)" * found.synthetic)
         if found.absent:
             print(f"{len(found.absent)} patients of the release's mapping are missing in the folder")
         for note in found.notes:
@@ -114,29 +129,29 @@ def prepare(
     folder: Folder,
     out: Annotated[Path, typer.Option(help="New folder for the slice set.", **PATH)],
     profile: ProfileName = "paper",
-    balanced: Annotated[bool, typer.Option("--balanced", help="30 slices an LGG and 10 an HGG patient.")] = False,
+    balanced: Annotated[bool, typer.Option("--balanced", help="As many slices of either class.")] = False,
     skip_bad: SkipBad = False,
     follow_links: FollowLinks = False,
     settings: Set = None,
     as_json: Json = False,
 ) -> None:
-    """Cut a release into a slice set."""
-    from brats_al_utils.cohorts.brats import read_cohort
+    """Cut a cohort into a slice set."""
     from brats_al_utils.cohorts.cutting import prepare as prepare_slices
+    from brats_al_utils.cohorts.readers import read_cohort
     from brats_al_utils.progress import patients
     from brats_al_utils.study.profile import profile_of
 
-    rule = profile_of(profile, settings_of(settings)).slice_rule(balanced)
-    release = read_cohort(folder, follow_links)
-    slices = prepare_slices(release, rule, out, skip_bad, patients)
+    chosen = profile_of(profile, settings_of(settings))
+    found = read_cohort(folder, follow_links, chosen.classes)
+    slices = prepare_slices(found, chosen.slice_rule(balanced), out, skip_bad, patients)
     if as_json:
         print(json.dumps(slices.manifest, indent=1))
         return
-    for note in release.notes:
+    for note in found.notes:
         print(f"note: {note}")
     for row in slices.manifest["counts"]:
-        print(f"{row['part']:<10} {row['grade']}  {row['patients']:>4} patients  {row['slices']:>5} slices")
-    for name, what in (("fewer_slices", "had fewer slices with tumour"), ("left_out", "skipped")):
+        print(f"{row['part']:<10} {row['class_name']}  {row['patients']:>4} patients  {row['slices']:>5} slices")
+    for name, what in (("fewer_slices", "had fewer slices than asked for"), ("left_out", "skipped")):
         if slices.manifest[name]:
             print(f"{what}: {', '.join(slices.manifest[name])}")
     print(f"{slices.manifest['slices']} slices in {out}, fingerprint {slices.fingerprint}")
@@ -147,7 +162,7 @@ def run(
     profile: ProfileName = "demo",
     data: Annotated[
         Path | None,
-        typer.Option(help="Folder of a BraTS release; default: the synthetic cohort, for paper BRATS_ROOT.", **PATH),
+        typer.Option(help="Folder of a cohort; default: the synthetic cohort, for paper BRATS_ROOT.", **PATH),
     ] = None,
     only: Annotated[list[str] | None, typer.Option(help="Numbers of the notebooks to run, as in --only 00 01.")] = None,
     out: Annotated[

@@ -26,10 +26,10 @@ from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
 from brats_al_utils import InputError
-from brats_al_utils.cohorts.brats import read_cohort
 from brats_al_utils.cohorts.cohort import check_cohort
+from brats_al_utils.cohorts.layout import GRADES
 from brats_al_utils.cohorts.mapping import MAPPING_FILE
-from brats_al_utils.cohorts.split import GRADES
+from brats_al_utils.cohorts.readers import read_cohort
 from brats_al_utils.cohorts.volumes import FILES, MAX_VOXELS, read_volume
 
 MEMORY = 2**31

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brats_al_utils.cohorts.brats import read_cohort
 from brats_al_utils.cohorts.cohort import case_files
+from brats_al_utils.cohorts.readers import read_cohort
 from brats_al_utils.cohorts.slices import open_slices
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
@@ -87,7 +87,7 @@ def test_a_cohort_is_enlarged_with_both_grades(tiny_cohort: Path, tmp_path: Path
     assert len(large.cases) == 10
     assert not large.problems
     # Of the seven, 4 HGG and 3 LGG; of the three that come again, at least one is LGG.
-    assert large.cases["grade"].value_counts().to_dict() == {"HGG": 6, "LGG": 4}
+    assert large.cases["class_name"].value_counts().to_dict() == {"HGG": 6, "LGG": 4}
     first, again = (next((tmp_path / "large").glob(f"*/BraTS19_COPY_{number:04d}_1/*_t2.nii.gz")) for number in (0, 7))
     assert first.samefile(again)
     assert first.read_bytes() == case_files(cohort.cases.iloc[0])["t2"].read_bytes()

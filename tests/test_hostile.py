@@ -18,9 +18,9 @@ import torch
 from conftest import SHAPE, write_volume
 
 from brats_al_utils import InputError
-from brats_al_utils.cohorts.brats import read_cohort
 from brats_al_utils.cohorts.cohort import check_cohort
 from brats_al_utils.cohorts.mapping import MAX_MAPPING
+from brats_al_utils.cohorts.readers import read_cohort
 from brats_al_utils.cohorts.volumes import MAX_VOXELS, read_volume
 from brats_al_utils.networks import weights
 from brats_al_utils.networks.weights import Weights, imagenet_state, imagenet_weights, trunk_state

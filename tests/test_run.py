@@ -22,8 +22,8 @@ from conftest import brats_al, write_case
 from safetensors.numpy import load_file
 from selenium import webdriver
 
-from brats_al_utils.cohorts.brats import read_cohort
 from brats_al_utils.cohorts.cutting import prepare
+from brats_al_utils.cohorts.readers import read_cohort
 from brats_al_utils.findings.evidence import budgets, evaluate
 from brats_al_utils.findings.scorecard import GAINS
 from brats_al_utils.phantoms.phantom import write_cohort
@@ -292,7 +292,7 @@ def test_counts_of_brats_2019(tmp_path: Path) -> None:
     """A synthetic cohort of 335 patients gives the paper's numbers of slices, for one split of the patients."""
     write_cohort(tmp_path / "phantom", 335, seed=0, spacing=2)
     cohort = read_cohort(tmp_path / "phantom")
-    assert cohort.cases["grade"].value_counts().to_dict() == {"HGG": 259, "LGG": 76}
+    assert cohort.cases["class_name"].value_counts().to_dict() == {"HGG": 259, "LGG": 76}
     rule = PROFILES["paper"].slice_rule()
     imbalanced = prepare(cohort, replace(rule, image_size=64), tmp_path / "imbalanced")
     balanced = prepare(cohort, replace(rule, image_size=64, balanced=True), tmp_path / "balanced")

@@ -6,16 +6,25 @@ import pandas as pd
 
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.cohort import Cohort, frozen
-from brats_al_utils.cohorts.layout import RELEASE, case_folders, case_home, entries, find_root, is_nifti, opened, shown
+from brats_al_utils.cohorts.layout import (
+    GRADES,
+    RELEASE,
+    case_folders,
+    case_home,
+    entries,
+    find_root,
+    is_nifti,
+    opened,
+    shown,
+)
 from brats_al_utils.cohorts.mapping import CASE_ID, MAPPING_FILE, NO_NAME, identities, names_of, read_mapping, rows_of
-from brats_al_utils.cohorts.split import GRADES
 from brats_al_utils.cohorts.volumes import FILES, SEGMENTATION
 
 SEGMENTATION_ALIASES = {"BraTS20_Training_355": "W39_1998.09.19_Segm.nii"}
 """Segmentations that a release itself has under another name."""
 
 
-def read_cohort(folder: Path, follow_links: bool = False) -> Cohort:
+def read_release(folder: Path, follow_links: bool = False) -> Cohort:
     """Find the cases of a release; no volume is opened.
 
     Parameters
@@ -68,7 +77,7 @@ def read_cohort(folder: Path, follow_links: bool = False) -> Cohort:
         for patient_id in links:
             problems[patient_id].append(in_one_line)
     problems = {name: found for name, found in problems.items() if found}
-    table = pd.DataFrame(rows, columns=["patient_id", "grade", "site", "release", *FILES])
+    table = pd.DataFrame(rows, columns=["patient_id", "class_name", "site", "release", *FILES])
     table = table[~table["patient_id"].isin(problems)].sort_values("patient_id", ignore_index=True)
     return Cohort(root, table, absent_patients(mapping, table, set(problems)), frozen(problems), tuple(notes))
 
@@ -135,7 +144,7 @@ def describe_case(
     grades = {*named, folder_grade} - {None}
     case = {
         "patient_id": patient_id,
-        "grade": next(iter(grades)) if len(grades) == 1 else "",
+        "class_name": next(iter(grades)) if len(grades) == 1 else "",
         "site": parts["site"] if parts else "unknown",
         "release": f"20{release['year']}" if release else "unknown",
         **dict.fromkeys(FILES, ""),
@@ -146,7 +155,7 @@ def describe_case(
         problems.append(
             f"{folder}: {of_folder}{' and '.join(named)} in {MAPPING_FILE}, expected one grade: correct the wrong one"
         )
-    elif case["grade"] not in GRADES:
+    elif case["class_name"] not in GRADES:
         problems.append(
             f"{folder}: no grade for this patient: add a row with Grade HGG or LGG to {MAPPING_FILE} in {root}"
         )

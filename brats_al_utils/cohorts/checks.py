@@ -46,12 +46,15 @@ def segmentation_problem(tumour: Volume, min_tumour_mm2: float = 0.0) -> str | N
     largest = float(tumour_areas(tumour).max())
     if largest == 0:
         return "the segmentation is empty, expected a tumour: skip the patient (--skip-bad)"
-    if largest < min_tumour_mm2:
-        return (
-            f"the largest tumour in a slice has {largest:g} mm2, expected {min_tumour_mm2:g} or more: lower "
-            "min_tumour_mm2 or skip the patient (--skip-bad)"
-        )
-    return None
+    return too_small(largest, min_tumour_mm2) if largest < min_tumour_mm2 else None
+
+
+def too_small(largest: float, min_tumour_mm2: float) -> str:
+    """Return what is wrong where no slice has a tumour of the area that is asked for."""
+    return (
+        f"the largest tumour in a slice has {largest:g} mm2, expected {min_tumour_mm2:g} or more: lower "
+        "min_tumour_mm2 or skip the patient (--skip-bad)"
+    )
 
 
 def sequence_problem(sequence: Volume) -> str | None:
@@ -77,7 +80,7 @@ def corner_distance(one: Grid, other: Grid) -> float:
 
 
 def grid_problems(paths: Mapping[str, Path], grids: Mapping[str, Grid]) -> list[str]:
-    """Return a problem for each file of a case whose grid is not that of most of the others, or if that is not square.
+    """Return a problem for each file of a patient whose grid is not that of most of the others.
 
     Parameters
     ----------
@@ -93,11 +96,6 @@ def grid_problems(paths: Mapping[str, Path], grids: Mapping[str, Grid]) -> list[
     most = max(groups, key=len, default=[])
     others = " and ".join(most)
     problems = []
-    if most and len(set(grids[most[0]].lps_shape[:2])) > 1:
-        slices = f"axial slices of {grids[most[0]].lps_shape[:2]} voxels, expected as many rows as columns"
-        problems.append(
-            f"{paths[most[0]]}: {slices}: pad all volumes of this patient, or skip the patient (--skip-bad)"
-        )
     for name in grids:
         grid, expected = grids[name], grids[most[0]]
         if name in most:
@@ -106,8 +104,21 @@ def grid_problems(paths: Mapping[str, Path], grids: Mapping[str, Grid]) -> list[
             differs = f"shape {grid.lps_shape}, expected {expected.lps_shape} as in {others}"
         else:
             differs = f"its voxels lie up to {corner_distance(grid, expected):.3g} mm away from those of {others}"
-        problems.append(f"{paths[name]}: {differs}; the volumes of a patient share one grid: register them again")
+        problems.append(f"{paths[name]}: {differs}; the images of a patient share one grid: register them again")
     return problems
+
+
+def square_problems(paths: Mapping[str, Path], grids: Mapping[str, Grid]) -> list[str]:
+    """Return a problem if the axial slices of most files of a case are not square; parameters as `grid_problems`."""
+    shapes = [grid.lps_shape[:2] for grid in grids.values()]
+    most = max(shapes, key=shapes.count, default=(0, 0))
+    if most[0] == most[1]:
+        return []
+    path = paths[list(grids)[shapes.index(most)]]
+    return [
+        f"{path}: axial slices of {most} voxels, expected as many rows as columns: pad all volumes of this patient, or "
+        "skip the patient (--skip-bad)"
+    ]
 
 
 def each_volume(
@@ -137,7 +148,7 @@ def each_volume(
     for name in FILES:  # the same of all of them whichever are read
         with suppress(InputError):  # told below
             _, grids[name] = read_header(paths[name])
-    problems += grid_problems(paths, grids)
+    problems += square_problems(paths, grids) + grid_problems(paths, grids)
     for name in names:
         try:
             volume = read_volume(paths[name])

@@ -12,6 +12,8 @@ from typing import TypeVar
 import pandas as pd
 
 from brats_al_utils.cohorts.checks import each_volume
+from brats_al_utils.cohorts.images import image_faults
+from brats_al_utils.cohorts.layout import GRADES
 from brats_al_utils.cohorts.split import too_few
 from brats_al_utils.cohorts.volumes import FILES
 from brats_al_utils.progress import Track, untracked
@@ -28,21 +30,26 @@ Made = TypeVar("Made")
 
 @dataclass(frozen=True)
 class Cohort:
-    """The cases found under a folder.
+    """The patients found under a folder, and their images.
 
     Attributes
     ----------
     root : Path
-        The folder that holds the grades' or the patients' folders.
+        The folder that holds BraTS's patients, or the table.
     cases : pd.DataFrame
-        One row a usable patient, by patient_id: patient_id, grade, site, release, and a column for each of ``FILES``
-        with the path.
+        One row an image of a usable patient, which in BraTS is all of a patient's volumes, by patient_id: patient_id,
+        class_name, site, release, and a column for each of ``files`` with the path, empty where there is none. Where
+        the split is given, also part.
     absent : tuple of str
         Patients that the release's mapping names and that are missing in the folder.
     problems : dict of str to tuple of str
-        By patient (or grade, of which there are too few), everything that keeps it out of ``cases``.
+        By patient (or class, of which there are too few), everything that keeps it out of ``cases``.
     notes : tuple of str
         What was unexpected and could be used or skipped all the same.
+    classes : tuple of str
+        Negative, positive.
+    files : tuple of str
+        The columns of ``cases`` that hold paths.
     """
 
     root: Path
@@ -50,6 +57,8 @@ class Cohort:
     absent: tuple[str, ...]
     problems: dict[str, tuple[str, ...]]
     notes: tuple[str, ...] = ()
+    classes: tuple[str, str] = GRADES
+    files: tuple[str, ...] = FILES
 
     @property
     def synthetic(self) -> bool:
@@ -57,9 +66,33 @@ class Cohort:
         return (self.root / TRUTH_FILE).exists()
 
     @property
+    def tabled(self) -> bool:
+        """Whether a table names the images (see `table`); otherwise they are a BraTS release."""
+        return self.files != FILES
+
+    @property
+    def name(self) -> str:
+        """What captions call it."""
+        if self.synthetic:
+            return "synthetic cohort"
+        if self.tabled:
+            return f"cohort {self.root.resolve().name}"
+        return "cohort" if self.release == "unknown" else f"BraTS {self.release}"
+
+    @property
     def rows(self) -> list[pd.Series]:
         """The rows of ``cases``."""
         return [case for _, case in self.cases.iterrows()]
+
+    @property
+    def patients(self) -> list[pd.DataFrame]:
+        """The rows of each patient."""
+        return [rows for _, rows in self.cases.groupby("patient_id", sort=False)]
+
+    @property
+    def paths(self) -> list[str]:
+        """Every file of every patient."""
+        return [path for path in self.cases[list(self.files)].to_numpy().ravel() if path]
 
     @property
     def release(self) -> str:
@@ -95,7 +128,7 @@ def each_case(
     Parameters
     ----------
     cases : sequence
-        Rows of a cohort's table (`Cohort.rows`), or patients that are not written yet.
+        A cohort's patients (`Cohort.patients`), or patients that are not written yet.
     work : callable
         Takes a case; what it raises is raised by the future's ``result``.
     threads : int
@@ -126,19 +159,21 @@ def check_cohort(cohort: Cohort, min_tumour_mm2: float = 0.0, track: Track = unt
     Returns
     -------
     Cohort
-        Without the patients at fault, which are among its problems, as are grades with too few patients left.
+        Without the patients at fault, which are among its problems, as are classes with too few patients left.
     """
 
-    def faults(case: pd.Series) -> list[str]:
+    def faults(rows: pd.DataFrame) -> list[str]:
+        if cohort.tabled:
+            return image_faults(rows, min_tumour_mm2)
         found: list[str] = []
-        for _ in each_volume(case_files(case), FILES, found, min_tumour_mm2):
+        for _ in each_volume(case_files(rows.iloc[0]), FILES, found, min_tumour_mm2):
             pass
         return found
 
     problems = dict(cohort.problems)
-    for case, reading in each_case(cohort.rows, faults, cores(), track):
+    for rows, reading in each_case(cohort.patients, faults, cores(), track):
         if found := reading.result():
-            problems[case["patient_id"]] = tuple(found)
+            problems[rows["patient_id"].iloc[0]] = tuple(found)
     good = cohort.cases[~cohort.cases["patient_id"].isin(problems)].reset_index(drop=True)
-    few = {grade: (problem,) for grade, problem in too_few(good).items()}
+    few = {name: (problem,) for name, problem in too_few(good, cohort.classes).items()}
     return replace(cohort, cases=good, problems=frozen(problems) | few)

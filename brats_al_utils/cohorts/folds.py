@@ -3,7 +3,7 @@
 import pandas as pd
 
 from brats_al_utils import InputError
-from brats_al_utils.cohorts.split import GRADES, PARTS
+from brats_al_utils.cohorts.split import PARTS
 from brats_al_utils.seeds import generator
 
 FEWEST_FOLDS = 3
@@ -15,7 +15,7 @@ def redrawn(folds: int) -> float:
     return 1 / (folds - 2) if folds > 1 else 0.0
 
 
-def fold_split(cases: pd.DataFrame, folds: int, number: int, seed: int) -> pd.DataFrame:
+def fold_split(cases: pd.DataFrame, classes: tuple[str, str], folds: int, number: int, seed: int) -> pd.DataFrame:
     """Return the split of one run: it tests one fold, validates on the next one and trains on the others.
 
     Run r tests fold r mod K. After each cycle of K runs the folds are dealt anew, so that every patient is tested once
@@ -24,7 +24,9 @@ def fold_split(cases: pd.DataFrame, folds: int, number: int, seed: int) -> pd.Da
     Parameters
     ----------
     cases : pd.DataFrame
-        With columns patient_id and grade, one row a patient.
+        With columns patient_id and class_name, one row a patient.
+    classes : tuple of str
+        Negative, positive.
     folds : int
         K, at least 3.
     number : int
@@ -35,7 +37,7 @@ def fold_split(cases: pd.DataFrame, folds: int, number: int, seed: int) -> pd.Da
     Returns
     -------
     pd.DataFrame
-        patient_id, grade, part (one of ``PARTS``), by patient_id. In each class the folds differ by one patient at
+        patient_id, class_name, part (one of ``PARTS``), by patient_id. In each class the folds differ by one patient at
         most.
 
     Raises
@@ -45,16 +47,16 @@ def fold_split(cases: pd.DataFrame, folds: int, number: int, seed: int) -> pd.Da
     """
     cycle, tested = divmod(number, folds)
     frames = []
-    for grade in GRADES:
-        patients = sorted(cases.loc[cases["grade"] == grade, "patient_id"])
+    for name in reversed(classes):
+        patients = sorted(cases.loc[cases["class_name"] == name, "patient_id"])
         if len(patients) < folds:
             raise InputError(
-                f"{len(patients)} {grade} patients, expected at least one for each of {folds} folds: lower folds, or "
+                f"{len(patients)} {name} patients, expected at least one for each of {folds} folds: lower folds, or "
                 "add patients"
             )
-        order = generator(seed, "folds", cycle, grade).permutation(len(patients))
+        order = generator(seed, "folds", cycle, name).permutation(len(patients))
         # How many folds lie between the one that is tested and the patient's: 0 is tested, 1 validates.
         ahead = [(place - tested) % folds for place in range(len(patients))]
         parts = [PARTS[2] if steps == 0 else PARTS[1] if steps == 1 else PARTS[0] for steps in ahead]
-        frames.append(pd.DataFrame({"patient_id": [patients[i] for i in order], "grade": grade, "part": parts}))
+        frames.append(pd.DataFrame({"patient_id": [patients[i] for i in order], "class_name": name, "part": parts}))
     return pd.concat(frames).sort_values("patient_id", ignore_index=True)

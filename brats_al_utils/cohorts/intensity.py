@@ -11,8 +11,8 @@ from brats_al_utils import InputError
 
 INTENSITIES = ("mode", "percentile", "zscore")
 
-MODES_SHOWN = {"t1": 2.0, "t1ce": 3.5, "t2": 5.0, "flair": 5.0}
-"""What becomes 1, in modes of the brain, by sequence."""
+MODES_SHOWN = {"t1": 2.0, "t1ce": 3.5, "t2": 5.0, "flair": 5.0, "image": 3.5}
+"""What becomes 1, in modes of the brain, by sequence; of a table's images the sequence is not known."""
 
 BINS_PER_MEDIAN = 200
 MEDIANS_COUNTED = 4

@@ -7,8 +7,10 @@ from pathlib import Path
 
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.mapping import MAPPING_FILE
-from brats_al_utils.cohorts.split import GRADES
 from brats_al_utils.cohorts.volumes import SEGMENTATION
+
+GRADES = ("LGG", "HGG")
+"""The classes of BraTS, negative and positive, and the folders of the releases of 2017 to 2019."""
 
 RELEASE = re.compile(r"brats(?P<year>\d\d)_", re.IGNORECASE)
 """How a patient's name begins in the releases of 2017 to 2020."""
@@ -113,7 +115,8 @@ def what_is_there(folders: list[Path]) -> str:
                     )
     return (
         f"looked here and {LEVELS} levels below for the folders HGG and LGG (BraTS 2017 to 2019) or for {MAPPING_FILE} "
-        "beside the patients' folders (BraTS 2020): name the release's folder"
+        "beside the patients' folders (BraTS 2020), and here for a table (cohort.csv): name the release's folder, or "
+        "write a table of your own (brats-al cohort --template)"
     )
 
 

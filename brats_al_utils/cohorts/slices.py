@@ -12,17 +12,18 @@ import pandas as pd
 
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.intensity import INTENSITIES
-from brats_al_utils.cohorts.split import GRADES, PARTS, check_split
+from brats_al_utils.cohorts.split import PARTS, check_split
 from brats_al_utils.cohorts.volumes import SEQUENCES
 
-FORMAT = 2
+FORMAT = 3
 """Raised when the same cohort and rule no longer give the same slice set."""
 
-LABEL = {"LGG": 0, "HGG": 1}
-"""Section 2.2.1."""
+WORDS = {"patient_id": str, "class_name": str, "site": str}
+"""Columns that stay text even where they look like numbers."""
 
-BALANCED_SHARE = {"HGG": 0.5, "LGG": 1.5}
-"""Slices a patient of the balanced set, as a multiple of the imbalanced set's (section 3.4: 10 and 30 for 20)."""
+BALANCED_SHARE = (1.5, 0.5)
+"""Slices a BraTS patient of each label gives to the balanced set, as a multiple of the imbalanced set's (section 3.4:
+30 and 10 for 20)."""
 
 
 @dataclass(frozen=True)
@@ -74,9 +75,9 @@ class SliceRule:
             if not good:
                 raise InputError(f"{name} is {getattr(self, name)!r}, expected {what}")
 
-    def slices_of(self, grade: str) -> int:
-        """Return how many slices a patient of this grade gives."""
-        return int(self.per_patient * BALANCED_SHARE[grade]) if self.balanced else self.per_patient
+    def slices_of(self, label: int) -> int:
+        """Return how many slices a BraTS patient of this label (LGG 0, HGG 1) gives."""
+        return int(self.per_patient * BALANCED_SHARE[label]) if self.balanced else self.per_patient
 
 
 @dataclass(frozen=True)
@@ -87,15 +88,17 @@ class SliceSet:
     ----------
     folder : Path
     manifest : dict
-        format, release, synthetic, mirrored, rule, slices (their number), counts by part and grade, fewer_slices
-        (patients who had fewer than the rule asks for), left_out (patients with a problem), absent, fingerprint.
+        format, name (as captions have it), classes (negative, positive), channels, release, synthetic, mirrored, rule,
+        slices (their number), chosen_by (how those of a volume were), counts by part and class, fewer_slices (patients
+        who had fewer than the rule asks for), left_out (patients with a problem), absent, fingerprint.
     table : pd.DataFrame
-        One row a slice; the row number is the slice's id. Columns patient_id, grade, label (LGG 0, HGG 1), site,
-        z (axial index), position (0 at the lowest slice with tumour, 1 at the highest), tumour_mm2, part.
+        One row a slice; the row number is the slice's id. Columns patient_id, class_name, label (0 negative, 1
+        positive), site, z (axial index), position (0 at the lowest slice with tumour, 1 at the highest), tumour_mm2,
+        part.
     pixels : np.memmap [N, 3, H, W] of uint8
         In radiological convention: the patient's front is up and the patient's right is on the left.
     segmentation : np.memmap [N, H, W] of uint8
-        The BraTS labels of the same pixels.
+        The BraTS labels of the same pixels; 1 where the mask of a table's image is, 0 without one.
     """
 
     folder: Path
@@ -108,6 +111,12 @@ class SliceSet:
     def fingerprint(self) -> str:
         """SHA-256 of the pixels and of the table of slices."""
         return str(self.manifest["fingerprint"])
+
+    @property
+    def classes(self) -> tuple[str, str]:
+        """The names of the classes: negative, positive."""
+        negative, positive = self.manifest["classes"]
+        return negative, positive
 
     @property
     def synthetic(self) -> bool:
@@ -141,12 +150,12 @@ def open_slices(folder: Path) -> SliceSet:
     try:
         manifest = json.loads((folder / "manifest.json").read_text())
         table_csv = (folder / "slices.csv").read_text()
-        table = pd.read_csv(folder / "slices.csv", index_col="slice_id")
-        split = pd.read_csv(folder / "split.csv")
+        table = pd.read_csv(folder / "slices.csv", index_col="slice_id", dtype=WORDS, keep_default_na=False)
+        split = pd.read_csv(folder / "split.csv", dtype=WORDS, keep_default_na=False)
         # Copy on write: the files are never changed, and torch shares the memory without a warning.
         pixels = np.load(folder / "pixels.npy", mmap_mode="c", allow_pickle=False)
         segmentation = np.load(folder / "segmentation.npy", mmap_mode="c", allow_pickle=False)
-        expected = manifest["slices"]
+        expected, classes = manifest["slices"], manifest["classes"]
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"{folder}: not a slice set ({error}): {mend}") from error
     if not len(table) == len(pixels) == len(segmentation) == expected:
@@ -160,7 +169,7 @@ def open_slices(folder: Path) -> SliceSet:
     if digest.hexdigest() != manifest["fingerprint"]:
         raise InputError(f"{folder}: its pixels or table are not those of its fingerprint: {mend}")
     check_split(split)
-    if set(split["grade"]) != set(GRADES) or set(split["patient_id"]) != set(table["patient_id"]):
+    if set(split["class_name"]) != set(classes) or set(split["patient_id"]) != set(table["patient_id"]):
         raise InputError(f"{folder}: split.csv is not the split of slices.csv: {mend}")
     table["part"] = table["patient_id"].map(split.set_index("patient_id")["part"])
     return SliceSet(folder, manifest, table, pixels, segmentation)

@@ -1,4 +1,4 @@
-"""Split a cohort by patient, each part with the cohort's share of grades."""
+"""Split a cohort by patient, each part with the cohort's share of each class."""
 
 import numpy as np
 import pandas as pd
@@ -6,67 +6,81 @@ import pandas as pd
 from brats_al_utils import InputError
 from brats_al_utils.seeds import generator
 
-GRADES = ("HGG", "LGG")
 PARTS = ("training", "validation", "test")
 
 HELD_OUT_SHARE = 66 / 335
 """Share of the patients that validation and test each get (section 2.2.1: 203, 66 and 66 of 335)."""
 
 
-def too_few(cases: pd.DataFrame) -> dict[str, str]:
-    """Return, for each grade with too few patients for a split, what is wrong.
+def too_few(cases: pd.DataFrame, classes: tuple[str, str]) -> dict[str, str]:
+    """Return, for each class with too few patients for a split, what is wrong.
 
     Parameters
     ----------
     cases : pd.DataFrame
-        With a column grade, one row a patient.
+        With columns patient_id and class_name, and part where the split is given.
+    classes : tuple of str
+        Negative, positive.
     """
-    counts = {grade: int((cases["grade"] == grade).sum()) for grade in GRADES}
-    return {
-        grade: f"{count} usable {grade} patients, expected at least {len(PARTS)}, one for each of {', '.join(PARTS)}: "
-        "add patients"
-        for grade, count in counts.items()
-        if count < len(PARTS)
-    }
+    patients = cases.drop_duplicates("patient_id")
+    problems = {}
+    for name in reversed(classes):
+        own = patients[patients["class_name"] == name]
+        missing = [part for part in PARTS if not (own["part"] == part).any()] if "part" in own else []
+        if len(own) < len(PARTS):
+            problems[name] = (
+                f"{len(own)} usable {name} patients, expected at least {len(PARTS)}, one for each of "
+                f"{', '.join(PARTS)}: add patients"
+            )
+        elif missing:
+            problems[name] = (
+                f"no usable {name} patient in {' and '.join(missing)} of the split that the table gives, expected at "
+                "least one in each part: change it, or leave the column empty"
+            )
+    return problems
 
 
-def split_patients(cases: pd.DataFrame, seed: int, balanced: str = "") -> pd.DataFrame:
-    """Split patients into training, validation and test, each with the cohort's share of grades.
+def split_patients(cases: pd.DataFrame, classes: tuple[str, str], seed: int, balanced: str = "") -> pd.DataFrame:
+    """Split patients into training, validation and test, each with the cohort's share of each class.
 
     Parameters
     ----------
     cases : pd.DataFrame
-        With columns patient_id and grade, one row a patient.
+        With columns patient_id and class_name, one row a patient; with a column part, that is the split.
+    classes : tuple of str
+        Negative, positive.
     seed : int
         Of the random order of the patients.
     balanced : str
         A further column of ``cases`` whose values (sites, for instance) each part is to hold in equal shares within
-        each grade, as far as their numbers allow.
+        each class, as far as their numbers allow.
 
     Returns
     -------
     pd.DataFrame
-        patient_id, grade, part (one of ``PARTS``), by patient_id. 259 HGG and 76 LGG give 157/46, 51/15 and 51/15
-        (section 2.2.1); other numbers the same shares, to the nearest integer, at least one a grade and part.
+        patient_id, class_name, part (one of ``PARTS``), by patient_id. 259 HGG and 76 LGG give 157/46, 51/15 and 51/15
+        (section 2.2.1); other numbers the same shares, to the nearest integer, at least one a class and part.
 
     Raises
     ------
     InputError
-        If a grade has fewer than three patients.
+        If a class has fewer than three patients, or none in a part of a given split.
     """
-    if problems := too_few(cases):
+    if problems := too_few(cases, classes):
         raise InputError("\n".join(problems.values()))
+    if "part" in cases:
+        return cases[["patient_id", "class_name", "part"]].sort_values("patient_id", ignore_index=True)
     frames = []
-    for grade in GRADES:
-        patients = sorted(cases.loc[cases["grade"] == grade, "patient_id"])
+    for name in reversed(classes):
+        patients = sorted(cases.loc[cases["class_name"] == name, "patient_id"])
         held_out = max(1, round(len(patients) * HELD_OUT_SHARE))
-        order = generator(seed, "split", grade).permutation(len(patients))
+        order = generator(seed, "split", name).permutation(len(patients))
         if balanced:
             # In rounds, of each value one: so any patients in a row have each as often as the others.
             values = cases.set_index("patient_id")[balanced][[patients[i] for i in order]]
             order = order[np.argsort(values.groupby(values).cumcount().to_numpy(), kind="stable")]
         parts = [PARTS[0]] * (len(patients) - 2 * held_out) + [PARTS[1]] * held_out + [PARTS[2]] * held_out
-        frames.append(pd.DataFrame({"patient_id": [patients[i] for i in order], "grade": grade, "part": parts}))
+        frames.append(pd.DataFrame({"patient_id": [patients[i] for i in order], "class_name": name, "part": parts}))
     split = pd.concat(frames).sort_values("patient_id", ignore_index=True)
     check_split(split)
     return split

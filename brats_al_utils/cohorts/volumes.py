@@ -106,7 +106,7 @@ def read_header(path: Path) -> tuple[nib.Nifti1Header, Grid]:
     Raises
     ------
     InputError
-        If it cannot be read, is not three-dimensional (further dimensions of one are as good as none), claims more than
+        If it cannot be read, is not three-dimensional (dimensions of one are as good as none), claims more than
         ``MAX_VOXELS``, or has no orientation.
     """
     size = nib.Nifti1Header.sizeof_hdr
@@ -118,7 +118,7 @@ def read_header(path: Path) -> tuple[nib.Nifti1Header, Grid]:
         header = nib.Nifti1Header(block, check=False)
         header.check_fix(SILENT)
         whole, dtype, offset = header.get_data_shape(), header.get_data_dtype(), header.get_data_offset()
-        shape = whole[:3] if set(whole[3:]) <= {1} else whole
+        shape = (*whole, 1)[:3] if set(whole[3:]) <= {1} else whole
         number = dtype.kind in "iuf" and dtype.itemsize <= 8
         too_large = np.prod(shape, dtype=float) > MAX_VOXELS
         if len(shape) != 3 or min(shape) < 1 or too_large or offset not in OFFSETS or not number:
@@ -182,6 +182,6 @@ def read_volume(path: Path) -> Volume:
             f"{path}: {bad} voxels are NaN or infinite, expected finite intensities: replace them (with 0 outside "
             "the brain) or skip the patient (--skip-bad)"
         )
-    sizes = np.abs(header.get_zooms()[:3])
+    sizes = np.abs(header["pixdim"][1:4])  # of a file of two dimensions there are no more zooms
     x, y, z = (float(size) for size in sizes[np.argsort(grid.to_lps[:, 0])])
     return Volume(apply_orientation(voxels, grid.to_lps), grid.lps_affine, (x, y, z))

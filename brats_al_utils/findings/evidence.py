@@ -135,10 +135,10 @@ def ranking(study: Study, dataset: str = "imbalanced") -> pd.DataFrame:
     -------
     pd.DataFrame
         slice_id, seed, uncertainty, rank_share (0: most uncertain), decile (most uncertain, between or least
-        uncertain), patient_id, grade, tumour_mm2, position; on a synthetic cohort also atypical, from its truth table;
-        on a set with planted outliers also planted.
+        uncertain), patient_id, class_name, tumour_mm2, position; on a synthetic cohort also atypical, from its truth
+        table; on a set with planted outliers also planted.
     """
-    columns = ["patient_id", "grade", "tumour_mm2", "position", "planted"]
+    columns = ["patient_id", "class_name", "tumour_mm2", "position", "planted"]
     table = study.slice_set(dataset).table
     table = table[[column for column in columns if column in table]]
     if study.synthetic and "planted" not in table:

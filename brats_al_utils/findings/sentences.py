@@ -57,15 +57,16 @@ def cohort(table: pd.DataFrame, manifest: Mapping[str, Any]) -> str:
     Parameters
     ----------
     table : pd.DataFrame
-        Columns part, grade, patient_id; one row a slice.
+        Columns part, class_name, patient_id; one row a slice.
     manifest : mapping
-        fewer_slices, left_out, absent, fingerprint: see `slices.SliceSet`.
+        classes, fewer_slices, left_out, absent, fingerprint: see `slices.SliceSet`.
     """
-    patients = table.groupby(["part", "grade"])["patient_id"].nunique()
-    split = ", ".join(f"{part} {patients[part, 'HGG']}/{patients[part, 'LGG']}" for part in PARTS)
+    patients = table.groupby(["part", "class_name"])["patient_id"].nunique()
+    negative, positive = manifest["classes"]
+    split = ", ".join(f"{part} {patients[part, positive]}/{patients[part, negative]}" for part in PARTS)
     fewer, skipped, absent = (len(manifest[name]) for name in ("fewer_slices", "left_out", "absent"))
     lines = [
-        f"HGG/LGG patients: {split}; no patient is in two parts.",
+        f"{positive}/{negative} patients: {split}; no patient is in two parts.",
         f"{len(table):,} slices. Patients with fewer eligible slices contribute all of them and are listed in the "
         f"manifest: {fewer}.",
         f"Patients skipped for a problem in their files: {skipped}; patients of the release's mapping that are missing "

@@ -15,7 +15,8 @@ import pandas as pd
 
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.cohort import TRUTH_FILE, Cohort, each_case
-from brats_al_utils.cohorts.cutting import Cut, cut_case, threads_for_cases, write_slices
+from brats_al_utils.cohorts.cuts import Cut, cut_case
+from brats_al_utils.cohorts.cutting import threads_for_cases, write_slices
 from brats_al_utils.cohorts.slices import SliceRule, SliceSet
 from brats_al_utils.cohorts.volumes import FILES
 from brats_al_utils.phantoms.phantom import Patient, draw_patient, render, write_patient
@@ -48,8 +49,8 @@ def plant(
         Cut from it by `prepare`.
     kind : {"atypical", "mislabelled", "corrupted"}
         atypical: tumours that look like the other grade's, as in `phantom`; of the training patients, from each grade
-        in proportion. mislabelled: slices with the other grade's label; ``grade`` stays the truth. corrupted: slices
-        with one of ``FAULTS``.
+        in proportion. mislabelled: slices with the other grade's label; ``class_name`` stays the truth. corrupted:
+        slices with one of ``FAULTS``.
     share : float
         Of the training patients or slices, to the nearest integer. With one seed, those of a smaller share are among
         those of a larger one.
@@ -76,7 +77,7 @@ def plant(
     rule = SliceRule(**slices.manifest["rule"] | {"channels": tuple(slices.manifest["rule"]["channels"])})
     ids = slices.ids("training")
     table = slices.table.drop(columns="part").assign(planted=False)
-    grades = table.loc[ids].drop_duplicates("patient_id").set_index("patient_id")["grade"]
+    grades = table.loc[ids].drop_duplicates("patient_id").set_index("patient_id")["class_name"]
     atypical = atypical_patients(grades, share, seed) if kind == "atypical" else []
     if kind == "atypical":
         table["planted"] = table["patient_id"].isin(atypical)
@@ -166,7 +167,7 @@ def cut_patient(patient: Patient, spacing: int, layout: str, rule: SliceRule) ->
     with TemporaryDirectory() as folder:
         drawn = write_patient(Path(folder), patient, render(patient, spacing), spacing, layout)
         files = {name: str(path) for name in FILES for path in Path(folder).rglob(f"*_{name}.nii.gz")}
-        return cut_case(pd.Series(drawn | files), rule)
+        return cut_case(pd.Series(drawn | files | {"class_name": patient.grade}), rule)
 
 
 def ghosts(image: Array, rng: np.random.Generator) -> Array:

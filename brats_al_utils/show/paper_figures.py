@@ -101,7 +101,7 @@ def figure3(summary: pd.DataFrame) -> Drawing:
 
 
 @plt.style.context(STYLE)
-def figure4(ranking: pd.DataFrame) -> Drawing:
+def figure4(ranking: pd.DataFrame, negative: str) -> Drawing:
     """Draw Figure 4: where the most and the least uncertain decile lie, and which slices they hold.
 
     Its numbers are the latter: decile, and the share of each decile's slices, over all runs, of which a fact is true.
@@ -109,11 +109,13 @@ def figure4(ranking: pd.DataFrame) -> Drawing:
     Parameters
     ----------
     ranking : pd.DataFrame
-        Columns seed, uncertainty (nats), decile, grade, tumour_mm2, position (in the tumour, 0..1); atypical (bool)
-        where the truth is known.
+        Columns seed, uncertainty (nats), decile, class_name, tumour_mm2, position (in the tumour, 0..1); atypical
+        (bool) where the truth is known.
+    negative : str
+        The negative class, of which it shows the share.
     """
     facts = {
-        "LGG slices": ranking["grade"] == "LGG",
+        f"{negative} slices": ranking["class_name"] == negative,
         "smaller half of tumours": ranking["tumour_mm2"] < ranking["tumour_mm2"].median(),
         "outer half of the tumour": (ranking["position"] - 0.5).abs() > 0.25,
         **({"atypical patients": ranking["atypical"]} if "atypical" in ranking else {}),

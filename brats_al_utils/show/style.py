@@ -20,7 +20,8 @@ PAGE = 7.2
 
 PALETTE = dict(zip(("blue", "orange", "green", "red", "purple"), sns.color_palette("colorblind"), strict=False))
 ARM_COLOURS = (PALETTE["orange"], PALETTE["blue"])
-GRADE_COLOURS = {"HGG": PALETTE["orange"], "LGG": PALETTE["blue"]}
+CLASS_COLOURS = (PALETTE["blue"], PALETTE["orange"])
+"""Of the negative and the positive class."""
 
 # Orange and blue as in the paper; the placebo is the proposed method's own sampler with another draw.
 CURVE_STYLES: dict[str, Any] = {

@@ -47,11 +47,11 @@ def patients_and_slices(counts: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     counts : pd.DataFrame
-        part, grade, site, patients, slices.
+        part, class_name, site, patients, slices.
     """
     table = counts.pivot_table(
         index="part",
-        columns="grade",
+        columns="class_name",
         values=["patients", "slices"],
         aggfunc="sum",
         margins=True,
@@ -236,14 +236,14 @@ def optimism(table: pd.DataFrame) -> pd.DataFrame:
     return in_words(wide.reset_index(), columns)
 
 
-def quality(table: pd.DataFrame) -> pd.DataFrame:
-    """Return means over the runs of `evidence.quality`, a row a unit and arm."""
+def quality(table: pd.DataFrame, negative: str) -> pd.DataFrame:
+    """Return means over the runs of `evidence.quality`, a row a unit and arm, with the name of the negative class."""
     means = table.groupby(["unit", "arm"], sort=False).mean(numeric_only=True).reset_index()
     columns: Columns = {
         "unit": ("level", str),
         "arm": ("arm", str),
         "auc": ("AUC", AUC),
-        "average_precision": ("average precision, LGG", AUC),
+        "average_precision": (f"average precision, {negative}", AUC),
         "brier": ("Brier score", AUC),
         "calibration_error": ("calibration error", AUC),
         "sensitivity": ("sensitivity", AUC),

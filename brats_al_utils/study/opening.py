@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from brats_al_utils.cohorts.brats import read_cohort
+from brats_al_utils import InputError
 from brats_al_utils.cohorts.intensity import warn_of_leak
+from brats_al_utils.cohorts.readers import read_cohort
 from brats_al_utils.files import locked
 from brats_al_utils.networks.network import initial_state
 from brats_al_utils.networks.training import choose_device
@@ -33,9 +34,9 @@ def open_study(
 
     Parameters
     ----------
-    profile : {"smoke", "demo", "paper"}
+    profile : {"smoke", "demo", "open", "paper"}
     data : str or Path
-        Folder of a BraTS release; empty for the profile's synthetic cohort.
+        Folder of a BraTS release or of a table of images; empty for the profile's synthetic cohort.
     out : str or Path
         Folder for everything that the study writes; empty for ``figures/<profile>`` and ``outputs/<profile>``.
     settings : mapping of str to object, or text of one
@@ -64,7 +65,11 @@ def open_study(
     places = Places.of(profile, out)
     folder = find_data(chosen, data)
     places.make()
-    cohort = read_cohort(folder or synthetic_cohort(chosen, places, track), follow_links)
+    cohort = read_cohort(folder or synthetic_cohort(chosen, places, track), follow_links, chosen.classes)
+    if "part" in cohort.cases and chosen.folds > 1:
+        raise InputError(
+            f"folds is {chosen.folds}, but {cohort.root} gives the split: set folds=1, or leave the column split empty"
+        )
     return Study(chosen, places, cohort, device, str(workers), skip_bad, track)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from brats_al_utils.cohorts.cohort import Cohort
+from brats_al_utils.cohorts.layout import GRADES
 from brats_al_utils.cohorts.slices import SliceSet
 from brats_al_utils.cohorts.split import PARTS, split_patients
 from brats_al_utils.networks.network import build
@@ -53,17 +54,19 @@ def planned(profile: Profile) -> Study:
     grades = [grade_of(number) for number in range(profile.patients)] or [
         grade for grade, count in BRATS_2019.items() for _ in range(count)
     ]
-    cases = pd.DataFrame({"patient_id": [f"{number:04}" for number in range(len(grades))], "grade": grades})
-    split = split_patients(cases, profile.split_seed)
+    cases = pd.DataFrame({"patient_id": [f"{number:04}" for number in range(len(grades))], "class_name": grades})
+    split = split_patients(cases, GRADES, profile.split_seed)
     synthetic, sets = profile.patients > 0, {}
     arms = [arm for of_notebook in NOTEBOOKS.values() for arm in of_notebook(profile, synthetic)]
     for dataset in dict.fromkeys([*DATASETS, *(arm.dataset for arm in arms)]):
         rule = profile.slice_rule(balanced=dataset == "balanced")
-        table = split.loc[split.index.repeat(split["grade"].map(rule.slices_of))].reset_index(drop=True)
+        table = split.loc[split.index.repeat(split["class_name"].map(GRADES.index).map(rule.slices_of))].reset_index(
+            drop=True
+        )
         planted = planted_outliers(dataset)
         # Where nothing is planted, the kind does not matter.
         fingerprint = dataset if planted is None or planted[1] else "typical"
-        manifest = {"fingerprint": fingerprint, "synthetic": synthetic}
+        manifest = {"fingerprint": fingerprint, "synthetic": synthetic, "classes": list(GRADES)}
         sets[dataset] = SliceSet(Path(), manifest, table, np.empty(0), np.empty(0))
     # Nothing is stored in a folder that is not there.
     places = Places.of(profile.name, Path(os.devnull) / "planned")

@@ -1,4 +1,4 @@
-"""The scientific settings of a study, and the three profiles: smoke, demo and paper."""
+"""The scientific settings of a study, and the profiles: smoke, demo, open and paper."""
 
 import json
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ class Profile:
     Attributes
     ----------
     name : str
-        smoke (does it run?), demo (a synthetic cohort, in minutes) or paper.
+        smoke (does it run?), demo (a synthetic cohort, in minutes), open (the open cohort of Cheng) or paper.
     patients, spacing, phantom_seed : int
         The synthetic cohort of a study without data: patients (0: there is none), voxel size in mm (1 or 2), seed.
     per_patient, min_tumour_mm2, channels, intensity, image_size, slice_seed, split_seed
@@ -61,6 +61,8 @@ class Profile:
         Runs of each arm.
     folds : int
         1: every run has the same split. K, at least 3: run r tests fold r mod K, see `folds.fold_split`.
+    classes : tuple of str
+        Positive and negative class of a table of images; none for its only two labels, see `table.read_table`.
     hold : tuple of str
         Sources of chance (``SOURCES``) that keep the first run's seed in every run.
     seed : int
@@ -97,6 +99,7 @@ class Profile:
     doses: tuple[float, ...] = (0.0, 0.05, 0.1)
     n_runs: int = 10
     folds: int = 1
+    classes: tuple[str, ...] = ()
     hold: tuple[str, ...] = ()
     seed: int = 0
 
@@ -145,6 +148,10 @@ class Profile:
             "pairs": (self.pairs in PAIRS, f"one of {', '.join(PAIRS)}"),
             "aggregate": (self.aggregate in AGGREGATES, f"one of {', '.join(AGGREGATES)}"),
             "budget_base": (self.budget_base in BUDGET_BASES, f"one of {', '.join(BUDGET_BASES)}"),
+            "classes": (
+                len(set(self.classes)) == len(self.classes) in (0, 2),
+                "none, or the positive and the negative class",
+            ),
             "hold": (set(self.hold) <= set(SOURCES), f"none or some of {', '.join(SOURCES)}"),
             "doses": (
                 len(set(self.doses)) == len(self.doses) > 0 and all(0 <= dose <= 1 for dose in self.doses),
@@ -235,6 +242,16 @@ PROFILES = {
         epochs=3,
         scratch_epochs=5,
         n_runs=3,
+    ),
+    "open": Profile(
+        "open",
+        image_size=96,
+        start="imagenet-trunk",
+        epochs=6,
+        scratch_epochs=30,
+        n_runs=5,
+        folds=5,
+        classes=("glioma", "meningioma"),
     ),
     "paper": Profile("paper"),
 }

@@ -9,8 +9,7 @@ from pathlib import Path
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.cohort import Cohort
 from brats_al_utils.cohorts.cutting import prepare
-from brats_al_utils.cohorts.slices import SliceSet, open_slices
-from brats_al_utils.cohorts.volumes import FILES
+from brats_al_utils.cohorts.slices import FORMAT, SliceSet, open_slices
 from brats_al_utils.files import locked
 from brats_al_utils.phantoms.outliers import plant
 from brats_al_utils.progress import Track
@@ -52,8 +51,8 @@ def open_set(
         make = partial(plant, cohort, source, kind, dose, profile.phantom_seed)
     else:
         kind, rule = dataset, profile.slice_rule(balanced=dataset == DATASETS[1])
-        states = [(path, Path(path).stat()) for path in cohort.cases[list(FILES)].to_numpy().ravel()]
-        made_from = [[(path, state.st_size, state.st_mtime_ns) for path, state in states], asdict(rule)]
+        states = [(path, Path(path).stat()) for path in cohort.paths]
+        made_from = [FORMAT, [(path, state.st_size, state.st_mtime_ns) for path, state in states], asdict(rule)]
         make = partial(prepare, cohort, rule, skip_bad=skip_bad)
     folder = places.slices / f"{kind}-{sha256(json.dumps(made_from).encode()).hexdigest()[:12]}"
     places.slices.mkdir(parents=True, exist_ok=True)

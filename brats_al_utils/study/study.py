@@ -77,7 +77,8 @@ class Study:
         if folds == 1:
             return slices
         if place not in self.dealt:
-            split = fold_split(slices.table.drop_duplicates("patient_id"), folds, number, self.profile.split_seed)
+            patients = slices.table.drop_duplicates("patient_id")
+            split = fold_split(patients, slices.classes, folds, number, self.profile.split_seed)
             part = slices.table["patient_id"].map(split.set_index("patient_id")["part"])
             self.dealt[place] = replace(slices, table=slices.table.assign(part=part))
         return self.dealt[place]
@@ -109,11 +110,7 @@ class Study:
     @property
     def cohort_name(self) -> str:
         """The cohort, as every figure names it."""
-        count = self.slices.table["patient_id"].nunique()
-        if self.synthetic:
-            return f"synthetic cohort ({count} patients)"
-        release = self.slices.manifest["release"]
-        return f"{'cohort' if release == 'unknown' else 'BraTS ' + release} ({count} patients)"
+        return f"{self.slices.manifest['name']} ({self.slices.table['patient_id'].nunique()} patients)"
 
     def caption(self, arms: Iterable[Arm] = ()) -> str:
         """Return what every figure says of its origin: cohort, initialisations and number of runs."""

@@ -12,9 +12,9 @@ from typer.testing import CliRunner
 
 from brats_al_utils import InputError
 from brats_al_utils.__main__ import app
-from brats_al_utils.cohorts.brats import read_cohort
 from brats_al_utils.cohorts.cohort import check_cohort
 from brats_al_utils.cohorts.cutting import prepare
+from brats_al_utils.cohorts.readers import read_cohort
 from brats_al_utils.cohorts.slices import SliceRule
 
 COLUMNS_2019 = "Grade,BraTS_2017_subject_ID,BraTS_2018_subject_ID,TCGA_TCIA_subject_ID,BraTS_2019_subject_ID"
@@ -35,7 +35,7 @@ def test_folder_layouts(tmp_path: Path, name: str, year: str, site: str, suffix:
     write_case(tmp_path / level / "LGG" / name, 0, suffix)
     cohort = read_cohort(tmp_path)
     row = cohort.cases.iloc[0]
-    assert (row["patient_id"], row["grade"], row["site"], row["release"]) == (name, "LGG", site, year)
+    assert (row["patient_id"], row["class_name"], row["site"], row["release"]) == (name, "LGG", site, year)
     assert Path(row["t1ce"]).name == f"{name}_t1ce{suffix}"
     assert not cohort.problems
     assert not cohort.synthetic
@@ -51,7 +51,7 @@ def test_flat_layout_of_2020(tmp_path: Path) -> None:
         "LGG,NA,NA,NA,NA,BraTS20_Training_003\n"
     )
     cohort = read_cohort(tmp_path)
-    assert cohort.cases[["patient_id", "grade", "site"]].values.tolist() == [
+    assert cohort.cases[["patient_id", "class_name", "site"]].values.tolist() == [
         ["BraTS20_Training_001", "HGG", "CBICA"],
         ["BraTS20_Training_002", "LGG", "unknown"],
     ]
@@ -62,7 +62,7 @@ def test_flat_layout_of_2020(tmp_path: Path) -> None:
 def test_real_cases(real_cases: Path) -> None:
     cohort = check_cohort(read_cohort(real_cases))
     assert not cohort.problems
-    assert cohort.cases["grade"].value_counts().to_dict() == {"HGG": 7, "LGG": 3}
+    assert cohort.cases["class_name"].value_counts().to_dict() == {"HGG": 7, "LGG": 3}
     assert set(cohort.cases["site"]) == {"2013", "CBICA", "TCIA02", "TCIA03", "TCIA10", "TCIA13"}
 
 

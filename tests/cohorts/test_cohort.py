@@ -18,9 +18,9 @@ from typer.testing import CliRunner
 
 from brats_al_utils import InputError
 from brats_al_utils.__main__ import app
-from brats_al_utils.cohorts.brats import read_cohort
 from brats_al_utils.cohorts.cohort import check_cohort
 from brats_al_utils.cohorts.cutting import prepare
+from brats_al_utils.cohorts.readers import read_cohort
 from brats_al_utils.cohorts.slices import SliceRule
 
 RULE = SliceRule(per_patient=2, image_size=64)
@@ -226,7 +226,7 @@ def test_a_shifted_file_is_the_one_that_is_named(tiny_cohort: Path, name: str) -
     (problem,) = check_cohort(read_cohort(tiny_cohort)).messages
     others = " and ".join(other for other in ("t1", "t1ce", "t2", "flair", "seg") if other != name)
     assert problem == (
-        f"{path}: its voxels lie up to 5 mm away from those of {others}; the volumes of a patient share one grid: "
+        f"{path}: its voxels lie up to 5 mm away from those of {others}; the images of a patient share one grid: "
         "register them again"
     )
 

@@ -7,11 +7,12 @@ from hypothesis import strategies as st
 
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.folds import fold_split
+from brats_al_utils.cohorts.layout import GRADES
 
 
 def cases(high: int, low: int) -> pd.DataFrame:
     grades = ["HGG"] * high + ["LGG"] * low
-    return pd.DataFrame({"patient_id": [f"p{number:03}" for number in range(len(grades))], "grade": grades})
+    return pd.DataFrame({"patient_id": [f"p{number:03}" for number in range(len(grades))], "class_name": grades})
 
 
 @given(st.integers(3, 6), st.integers(6, 40), st.integers(6, 12), st.integers(0, 3), st.integers(0, 2))
@@ -19,10 +20,10 @@ def test_each_patient_is_tested_once_a_cycle(folds: int, high: int, low: int, cy
     """And never trained on, nor validated on, in the run that tests it."""
     patients, tested = cases(high, low), []
     for number in range(cycle * folds, (cycle + 1) * folds):
-        split = fold_split(patients, folds, number, seed)
+        split = fold_split(patients, GRADES, folds, number, seed)
         assert split["patient_id"].tolist() == patients["patient_id"].tolist(), "each patient is in one part"
         assert set(split["part"]) == {"training", "validation", "test"}
-        counts = split.groupby(["part", "grade"]).size().unstack()
+        counts = split.groupby(["part", "class_name"]).size().unstack()
         assert (counts.loc[["validation", "test"]] >= 1).all().all()
         for grade, count in (("HGG", high), ("LGG", low)):
             assert counts.loc[["validation", "test"], grade].isin([count // folds, -(-count // folds)]).all()
@@ -33,7 +34,9 @@ def test_each_patient_is_tested_once_a_cycle(folds: int, high: int, low: int, cy
 def test_validation_is_the_fold_that_is_tested_next() -> None:
     patients = cases(20, 10)
     for number in range(4):
-        now, then = (fold_split(patients, 5, each, 0).set_index("patient_id")["part"] for each in (number, number + 1))
+        now, then = (
+            fold_split(patients, GRADES, 5, each, 0).set_index("patient_id")["part"] for each in (number, number + 1)
+        )
         assert set(now.index[now == "validation"]) == set(then.index[then == "test"])
 
 
@@ -41,7 +44,7 @@ def test_the_next_cycle_deals_anew_and_another_seed_otherwise() -> None:
     patients = cases(40, 20)
 
     def tested(number: int, seed: int = 0) -> set[str]:
-        split = fold_split(patients, 5, number, seed)
+        split = fold_split(patients, GRADES, 5, number, seed)
         return set(split.loc[split["part"] == "test", "patient_id"])
 
     assert tested(0) == tested(0)
@@ -50,11 +53,11 @@ def test_the_next_cycle_deals_anew_and_another_seed_otherwise() -> None:
 
 
 def test_the_shares_of_five_folds_are_the_paper_s() -> None:
-    counts = fold_split(cases(255, 75), 5, 0, 0).groupby(["part", "grade"]).size().unstack()
+    counts = fold_split(cases(255, 75), GRADES, 5, 0, 0).groupby(["part", "class_name"]).size().unstack()
     assert counts.loc["training"].to_dict() == {"HGG": 153, "LGG": 45}
     assert counts.loc["validation"].to_dict() == counts.loc["test"].to_dict() == {"HGG": 51, "LGG": 15}
 
 
 def test_a_class_with_fewer_patients_than_folds_is_refused() -> None:
     with pytest.raises(InputError, match=r"4 LGG patients, expected at least one for each of 5 folds: lower folds"):
-        fold_split(cases(10, 4), 5, 0, 0)
+        fold_split(cases(10, 4), GRADES, 5, 0, 0)

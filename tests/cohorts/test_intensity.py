@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from brats_al_utils import InputError
-from brats_al_utils.cohorts.brats import read_cohort
 from brats_al_utils.cohorts.cohort import case_files
 from brats_al_utils.cohorts.intensity import (
     INTENSITIES,
@@ -22,6 +21,7 @@ from brats_al_utils.cohorts.intensity import (
     scale_intensity,
     warn_of_leak,
 )
+from brats_al_utils.cohorts.readers import read_cohort
 from brats_al_utils.cohorts.volumes import SEQUENCES, read_volume
 
 

@@ -8,8 +8,8 @@ import pytest
 from conftest import write_case
 
 from brats_al_utils import InputError
-from brats_al_utils.cohorts.brats import read_cohort
 from brats_al_utils.cohorts.mapping import identities, read_mapping, rows_of
+from brats_al_utils.cohorts.readers import read_cohort
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ def test_grades_of_a_mapping(tmp_path: Path, text: str) -> None:
     cohort = read_cohort(tmp_path)
     assert not cohort.problems
     assert cohort.absent == ()
-    assert cohort.cases["grade"].tolist() == ["HGG", "LGG"]
+    assert cohort.cases["class_name"].tolist() == ["HGG", "LGG"]
 
 
 def test_a_grade_that_is_none_leaves_the_folder_s(tiny_cohort: Path) -> None:

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from brats_al_utils import InputError
 from brats_al_utils.cohorts import cutting
-from brats_al_utils.cohorts.brats import read_cohort
-from brats_al_utils.cohorts.cutting import choose_slices, prepare
+from brats_al_utils.cohorts.cuts import choose_slices, cut_case
+from brats_al_utils.cohorts.cutting import prepare
+from brats_al_utils.cohorts.readers import read_cohort
 from brats_al_utils.cohorts.slices import SliceRule, SliceSet, open_slices
 from brats_al_utils.cohorts.split import check_split
 
@@ -34,8 +35,8 @@ def test_a_slice_set(slice_set: SliceSet) -> None:
     assert slice_set.table.groupby("patient_id")["z"].nunique().eq(6).all()
     assert slice_set.table["z"].between(6, 17).all()
     assert (slice_set.table["tumour_mm2"] == 64.0).all()
-    assert set(slice_set.table.loc[slice_set.table["grade"] == "HGG", "label"]) == {1}
-    assert set(slice_set.table.loc[slice_set.table["grade"] == "LGG", "label"]) == {0}
+    assert set(slice_set.table.loc[slice_set.table["class_name"] == "HGG", "label"]) == {1}
+    assert set(slice_set.table.loc[slice_set.table["class_name"] == "LGG", "label"]) == {0}
     check_split(slice_set.table)
     assert sorted(np.concatenate([slice_set.ids(part) for part in ("training", "validation", "test")])) == list(
         range(42)
@@ -76,10 +77,10 @@ def test_a_set_by_a_rule_that_leaks_is_cut_with_a_warning(tiny_cohort: Path, tmp
 def test_the_balanced_rule(tiny_cohort: Path, tmp_path: Path) -> None:
     balanced = prepare(read_cohort(tiny_cohort), replace(RULE, balanced=True), tmp_path / "balanced")
     for grade, count in (("HGG", 3), ("LGG", 9)):
-        rows = balanced.table[balanced.table["grade"] == grade]
+        rows = balanced.table[balanced.table["class_name"] == grade]
         assert rows["patient_id"].value_counts().eq(count).all()
-    assert SliceRule(balanced=True).slices_of("HGG") == 10
-    assert SliceRule(balanced=True).slices_of("LGG") == 30
+    assert SliceRule(balanced=True).slices_of(1) == 10
+    assert SliceRule(balanced=True).slices_of(0) == 30
 
 
 def test_patients_with_fewer_slices_are_named(tiny_cohort: Path, tmp_path: Path) -> None:
@@ -162,7 +163,7 @@ def test_skip_bad_records_the_patient(tiny_cohort: Path, tmp_path: Path) -> None
 def test_an_interrupt_leaves_nothing_half_made(
     tiny_cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cut_case, calls = cutting.cut_case, []
+    calls = []
 
     def interrupted(case: pd.Series, rule: SliceRule) -> Any:
         calls.append(case)

@@ -1,4 +1,4 @@
-"""The split by patient: its counts, its grades, and what it refuses."""
+"""The split by patient: its counts, its classes, and what it refuses."""
 
 import pandas as pd
 import pytest
@@ -6,16 +6,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brats_al_utils import InputError
+from brats_al_utils.cohorts.layout import GRADES
 from brats_al_utils.cohorts.split import PARTS, check_split, split_patients
 
 
 def cases(hgg: int, lgg: int) -> pd.DataFrame:
     grades = ["HGG"] * hgg + ["LGG"] * lgg
-    return pd.DataFrame({"patient_id": [f"p{number:04}" for number in range(hgg + lgg)], "grade": grades})
+    return pd.DataFrame({"patient_id": [f"p{number:04}" for number in range(hgg + lgg)], "class_name": grades})
 
 
 def test_split_of_brats_2019() -> None:
-    counts = split_patients(cases(259, 76), 0).groupby(["part", "grade"]).size().to_dict()
+    counts = split_patients(cases(259, 76), GRADES, 0).groupby(["part", "class_name"]).size().to_dict()
     assert counts == {
         ("training", "HGG"): 157,
         ("training", "LGG"): 46,
@@ -29,19 +30,19 @@ def test_split_of_brats_2019() -> None:
 @given(st.integers(3, 60), st.integers(3, 60), st.integers(0, 1000))
 def test_split_properties(hgg: int, lgg: int, seed: int) -> None:
     table = cases(hgg, lgg)
-    split = split_patients(table, seed)
+    split = split_patients(table, GRADES, seed)
     assert split["patient_id"].tolist() == table["patient_id"].tolist()
-    assert split.groupby(["part", "grade"]).size().shape == (6,)
+    assert split.groupby(["part", "class_name"]).size().shape == (6,)
     shuffled = table.sample(frac=1, random_state=seed)
-    pd.testing.assert_frame_equal(split, split_patients(shuffled, seed))
+    pd.testing.assert_frame_equal(split, split_patients(shuffled, GRADES, seed))
 
 
 def test_split_differs_by_seed_and_refuses_too_few() -> None:
-    assert not split_patients(cases(20, 20), 0).equals(split_patients(cases(20, 20), 1))
+    assert not split_patients(cases(20, 20), GRADES, 0).equals(split_patients(cases(20, 20), GRADES, 1))
     with pytest.raises(InputError, match="2 usable LGG patients, expected at least 3"):
-        split_patients(cases(9, 2), 0)
+        split_patients(cases(9, 2), GRADES, 0)
     with pytest.raises(InputError, match="(?s)1 usable HGG patients.*0 usable LGG patients"):
-        split_patients(cases(1, 0), 0)
+        split_patients(cases(1, 0), GRADES, 0)
 
 
 def test_a_patient_in_two_parts_is_refused() -> None:

@@ -62,8 +62,14 @@ def test_printed_aucs_are_those_of_one_table_named_as_our_arms() -> None:
 def test_the_cohort_is_told_by_numbers_and_no_name() -> None:
     rows = [("training", "HGG", "a"), ("training", "HGG", "a"), ("training", "HGG", "b"), ("training", "LGG", "c")]
     rows += [(part, grade, f"{part}{grade}") for part in ("validation", "test") for grade in ("HGG", "LGG")]
-    table = pd.DataFrame(rows, columns=["part", "grade", "patient_id"])
-    manifest = {"fewer_slices": {"MRN1": 2}, "left_out": {"MRN2": [], "MRN3": []}, "absent": [], "fingerprint": "f00"}
+    table = pd.DataFrame(rows, columns=["part", "class_name", "patient_id"])
+    manifest = {
+        "classes": ["LGG", "HGG"],
+        "fewer_slices": {"MRN1": 2},
+        "left_out": {"MRN2": [], "MRN3": []},
+        "absent": [],
+        "fingerprint": "f00",
+    }
     text = sentences.cohort(table, manifest)
     assert text.splitlines() == [
         "- HGG/LGG patients: training 2/1, validation 1/1, test 1/1; no patient is in two parts.",

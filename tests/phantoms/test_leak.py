@@ -16,9 +16,10 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 from torch import nn
 
-from brats_al_utils.cohorts.cutting import resize, upright
+from brats_al_utils.cohorts.cuts import resize, upright
 from brats_al_utils.cohorts.intensity import INTENSITIES, scale_intensity
-from brats_al_utils.cohorts.slices import LABEL, SliceSet
+from brats_al_utils.cohorts.layout import GRADES
+from brats_al_utils.cohorts.slices import SliceSet
 from brats_al_utils.cohorts.split import split_patients
 from brats_al_utils.findings.comparison import intervals, patient_pairs
 from brats_al_utils.findings.shortcut import look_at_the_tumour, shortcut_table
@@ -72,7 +73,7 @@ def seen() -> Iterator[list[Seen]]:
 
 def interval(seen: list[Seen], score: np.ndarray) -> tuple[float, float]:
     """Return the 95 % interval, across patients, of the AUC of a score of each patient."""
-    rows = [(str(s.patient.index), LABEL[s.patient.grade]) for s in seen]
+    rows = [(str(s.patient.index), GRADES.index(s.patient.grade)) for s in seen]
     frame = pd.DataFrame(rows, columns=["patient_id", "label"]).assign(score=score, arm="", seed=0)
     (row,) = intervals(patient_pairs(frame, "patient")).to_dict("records")
     return row["patients_low"], row["patients_high"]
@@ -82,7 +83,7 @@ def interval(seen: list[Seen], score: np.ndarray) -> tuple[float, float]:
 @pytest.mark.parametrize(("rule", "leaks"), [("mode", False), ("percentile", True), ("zscore", True)])
 def test_the_healthy_half_tells_the_class_unless_scaled_by_the_mode(seen: list[Seen], rule: str, leaks: bool) -> None:
     """A logistic regression on the half without tumour; each patient's score is from folds that it is not in."""
-    label = np.array([LABEL[s.patient.grade] for s in seen])
+    label = np.array([GRADES.index(s.patient.grade) for s in seen])
     statistics = np.array([s.healthy[rule] for s in seen])
     model = make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced", max_iter=2000))
     folds = StratifiedKFold(10, shuffle=True, random_state=0)
@@ -102,12 +103,12 @@ def audited(seen: list[Seen], rule: str) -> pd.DataFrame:
     """Train a small network, ask it about its test slices in three ways, and return the table of the audit."""
     cases = pd.DataFrame(
         [(f"{s.patient.index:03}", s.patient.grade, s.patient.site) for s in seen],
-        columns=["patient_id", "grade", "site"],
+        columns=["patient_id", "class_name", "site"],
     )
-    parts = split_patients(cases, 0, "site").sort_values("patient_id")["part"].to_numpy()
+    parts = split_patients(cases, GRADES, 0, "site").sort_values("patient_id")["part"].to_numpy()
     counts = [len(s.mask) for s in seen]
     owner = np.repeat(np.arange(len(seen)), counts)
-    label = np.array([LABEL[s.patient.grade] for s in seen])[owner]
+    label = np.array([GRADES.index(s.patient.grade) for s in seen])[owner]
     pixels, mask = np.concatenate([s.pixels[rule] for s in seen]), np.concatenate([s.mask for s in seen])
     images = Images.load(pixels, label, ((0.5,) * 3, (0.25,) * 3), torch.device("cpu"))
     table = pd.DataFrame({"part": parts[owner]})

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brats_al_utils import InputError
-from brats_al_utils.cohorts.brats import read_cohort
 from brats_al_utils.cohorts.cohort import TRUTH_FILE, Cohort
 from brats_al_utils.cohorts.cutting import prepare
-from brats_al_utils.cohorts.slices import LABEL, SliceRule, SliceSet, open_slices
+from brats_al_utils.cohorts.readers import read_cohort
+from brats_al_utils.cohorts.slices import SliceRule, SliceSet, open_slices
 from brats_al_utils.cohorts.volumes import SEQUENCES
 from brats_al_utils.phantoms import outliers, phantom
 from brats_al_utils.phantoms.outliers import (
@@ -32,7 +32,7 @@ from brats_al_utils.phantoms.phantom import Patient, draw_patient, write_cohort
 
 RULE = SliceRule(per_patient=4, image_size=64)
 PATIENTS = 40  # 24 of them in training: 18 HGG and 6 LGG
-UNTOUCHED = ["patient_id", "grade", "site", "z", "position", "tumour_mm2"]
+UNTOUCHED = ["patient_id", "class_name", "site", "z", "position", "tumour_mm2"]
 
 render = phantom.render
 
@@ -100,7 +100,7 @@ def test_validation_and_test_are_untouched(planted: Planted, source: SliceSet) -
 
 def test_the_parts_of_a_synthetic_cohort_hold_its_sites_in_equal_numbers(source: SliceSet) -> None:
     patients = source.table.drop_duplicates("patient_id")
-    for _, group in patients.groupby(["part", "grade"]):
+    for _, group in patients.groupby(["part", "class_name"]):
         counts = group["site"].value_counts().reindex([f"SYN{k}" for k in (1, 2, 3, 4)], fill_value=0)
         assert counts.max() - counts.min() <= 2
 
@@ -136,7 +136,7 @@ def test_training_patients_are_as_the_phantom_draws_them_with_the_flag_asked_for
 
 def test_a_wrong_label_is_the_other_one_beside_the_true_grade(planted: Planted) -> None:
     for (kind, _), slices in planted.items():
-        wrong = slices.table["label"] != slices.table["grade"].map(LABEL)
+        wrong = slices.table["label"] != slices.table["class_name"].map(slices.classes.index)
         assert wrong.equals(slices.table["planted"] & (kind == "mislabelled"))
         assert slices.table["label"].isin([0, 1]).all()
         if kind == "mislabelled":

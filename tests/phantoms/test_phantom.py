@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from brats_al_utils.cohorts.cohort import TRUTH_FILE
+from brats_al_utils.cohorts.layout import GRADES
 from brats_al_utils.cohorts.split import split_patients
 from brats_al_utils.cohorts.volumes import SEQUENCES
 from brats_al_utils.phantoms import phantom, scanner
@@ -84,14 +85,14 @@ def test_a_site_s_patients_are_no_more_atypical_than_another_s() -> None:
 @given(st.integers(0, 99), st.integers(10, 335))
 def test_each_part_has_the_sites_of_a_class_in_equal_numbers(seed: int, patients: int) -> None:
     rows = [(f"{k:03}", phantom.grade_of(k), phantom._site_of(seed, k)) for k in range(patients)]
-    cases = pd.DataFrame(rows, columns=["patient_id", "grade", "site"])
-    split = split_patients(cases, seed, "site").merge(cases)
-    for (_, _), group in split.groupby(["part", "grade"]):
+    cases = pd.DataFrame(rows, columns=["patient_id", "class_name", "site"])
+    split = split_patients(cases, GRADES, seed, "site").merge(cases)
+    for (_, _), group in split.groupby(["part", "class_name"]):
         counts = group["site"].value_counts().reindex(list(scanner.SITES), fill_value=0)
         # The last round of the deal may lack a site, and a part may begin or end within a round.
         assert counts.max() - counts.min() <= 2
-    plain = split_patients(cases, seed)
-    assert plain.groupby(["part", "grade"]).size().equals(split.groupby(["part", "grade"]).size())
+    plain = split_patients(cases, GRADES, seed)
+    assert plain.groupby(["part", "class_name"]).size().equals(split.groupby(["part", "class_name"]).size())
 
 
 def test_sizes_and_heights_overlap_between_the_grades() -> None:

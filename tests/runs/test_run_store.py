@@ -16,8 +16,8 @@ import torch
 from conftest import write_case
 
 from brats_al_utils import InputError
-from brats_al_utils.cohorts.brats import read_cohort
 from brats_al_utils.cohorts.cutting import prepare
+from brats_al_utils.cohorts.readers import read_cohort
 from brats_al_utils.cohorts.slices import SliceRule, SliceSet
 from brats_al_utils.cohorts.split import PARTS
 from brats_al_utils.networks import training

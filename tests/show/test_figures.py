@@ -161,13 +161,13 @@ def ranking() -> pd.DataFrame:
             "rank_share": (np.arange(10) + 0.5) / 10,
             "decile": ["most uncertain", *["between"] * 8, "least uncertain"],
             "patient_id": "secret",
-            "grade": ["LGG", *["HGG"] * 7, "LGG", "HGG"],
+            "class_name": ["LGG", *["HGG"] * 7, "LGG", "HGG"],
             "tumour_mm2": [10, 20, 30, 40, 50, 60, 70, 80, 90, 100],
             "position": [0.1, 0.5, 0.5, 0.5, 0.5, 0.9, 0.9, 0.9, 0.9, 0.5],
             "atypical": [True, *[False] * 9],
         }
     )
-    second = first.assign(seed=1, uncertainty=9.0, grade="HGG", atypical=[True, *[False] * 8, True])
+    second = first.assign(seed=1, uncertainty=9.0, class_name="HGG", atypical=[True, *[False] * 8, True])
     return pd.concat([first, second], ignore_index=True)
 
 
@@ -198,7 +198,7 @@ def test_figure3_shows_both_evaluation_sets_slice_level() -> None:
 
 
 def test_figure4_shows_where_the_deciles_lie_and_what_they_hold() -> None:
-    drawing = paper_figures.figure4(ranking())
+    drawing = paper_figures.figure4(ranking(), "LGG")
     left, right = drawing.figure.axes
     expected = pd.DataFrame(
         {
@@ -221,7 +221,7 @@ def test_figure4_shows_where_the_deciles_lie_and_what_they_hold() -> None:
     # Only the first run is counted on the left; its bars stand one on the other.
     assert [sum(heights) for _, _, heights, _ in bars(left)] == [1, 8, 1]
     assert legend(drawing) == ["most uncertain", "between", "least uncertain"]
-    assert "atypical patients" not in paper_figures.figure4(ranking().drop(columns="atypical")).table
+    assert "atypical patients" not in paper_figures.figure4(ranking().drop(columns="atypical"), "LGG").table
 
 
 def curves() -> pd.DataFrame:

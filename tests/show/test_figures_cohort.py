@@ -11,7 +11,7 @@ from matplotlib.colors import to_rgba
 
 from brats_al_utils.cohorts.slices import SliceSet
 from brats_al_utils.show import cohort_figures
-from brats_al_utils.show.style import GRADE_COLOURS
+from brats_al_utils.show.style import CLASS_COLOURS
 
 
 @pytest.fixture(autouse=True)
@@ -23,7 +23,14 @@ def _closed() -> Iterator[None]:
 def slice_set() -> SliceSet:
     """Return six patients, one of each class a part, at two sites, with two slices each; HGG is bright, LGG dark."""
     rows = [
-        {"patient_id": f"{part}-{grade}", "grade": grade, "site": site, "z": z, "tumour_mm2": 10.0 * z, "part": part}
+        {
+            "patient_id": f"{part}-{grade}",
+            "class_name": grade,
+            "site": site,
+            "z": z,
+            "tumour_mm2": 10.0 * z,
+            "part": part,
+        }
         for part, site in (("training", "A"), ("validation", "A"), ("test", "B"))
         for grade in ("HGG", "LGG")
         for z in (1, 2)
@@ -32,10 +39,10 @@ def slice_set() -> SliceSet:
     pixels = np.zeros((len(table), 2, 8, 8), np.uint8)
     segmentation = np.zeros((len(table), 8, 8), np.uint8)
     segmentation[:, 2:5, 2:5] = 1
-    for slice_id, grade in enumerate(table["grade"]):
+    for slice_id, grade in enumerate(table["class_name"]):
         pixels[slice_id, :, 1:7, 1:7] = 200 if grade == "HGG" else 50
         pixels[slice_id, 1, 0, 0] = slice_id + 1  # tells the slices apart
-    return SliceSet(Path(), {"rule": {"channels": ["t1", "flair"]}}, table, pixels, segmentation)
+    return SliceSet(Path(), {"classes": ["LGG", "HGG"], "channels": ["t1", "flair"]}, table, pixels, segmentation)
 
 
 def test_counts_are_of_patients_and_slices() -> None:
@@ -57,7 +64,7 @@ def test_the_split_is_drawn_by_class_and_by_site() -> None:
     assert heights[by_site] == {"training": [(0, 2), (0, 0)], "validation": [(2, 2), (0, 0)], "test": [(4, 0), (0, 2)]}
     assert [label.get_text() for label in by_site.get_xticklabels()] == ["A", "B"]
     colours = [group[0].get_facecolor() for group in by_grade.containers]
-    assert colours == [to_rgba(GRADE_COLOURS[grade]) for grade in ("HGG", "LGG")]
+    assert colours == [to_rgba(colour) for colour in (CLASS_COLOURS[1], CLASS_COLOURS[0])]
 
 
 def test_the_montage_shows_the_largest_tumour_of_each_patient() -> None:
@@ -84,6 +91,6 @@ def test_intensities_are_shares_of_the_brain_by_class() -> None:
         x, y = (np.asarray(values) for values in lines[grade].get_data())
         assert x[y.argmax()] == pytest.approx(level / 255, abs=1 / 128)
         assert y.max() == pytest.approx(100)
-        assert lines[grade].get_color() == GRADE_COLOURS[grade]
+        assert lines[grade].get_color() == CLASS_COLOURS[grade == "HGG"]
     assert [axes.get_title() for axes in (left, right)] == ["T1", "FLAIR"]
-    assert drawing.table.groupby(["channel", "grade"])["share"].sum().tolist() == pytest.approx([1] * 4)
+    assert drawing.table.groupby(["channel", "class_name"])["share"].sum().tolist() == pytest.approx([1] * 4)

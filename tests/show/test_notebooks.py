@@ -48,6 +48,7 @@ OTHER: dict[str, Any] = {
     "doses": (0.0, 0.2),
     "n_runs": 6,
     "folds": 3,
+    "classes": ("HGG", "LGG"),
     "hold": ("weights", "batch order"),
     "seed": 6,
 }

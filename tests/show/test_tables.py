@@ -49,7 +49,7 @@ def test_patients_and_slices_are_summed_over_the_sites() -> None:
         ("test", "HGG", "A", 1, 17),
         ("test", "LGG", "A", 1, 16),
     ]
-    table = tables.patients_and_slices(pd.DataFrame(rows, columns=["part", "grade", "site", "patients", "slices"]))
+    table = tables.patients_and_slices(pd.DataFrame(rows, columns=["part", "class_name", "site", "patients", "slices"]))
     assert list(table.index) == ["training", "validation", "test", "all"]
     assert table.loc["training"].to_dict() == {
         ("patients", "HGG"): 4,
@@ -161,7 +161,7 @@ def test_optimism_separates_aucs_and_percentage_points() -> None:
 def test_quality_is_the_mean_over_the_runs() -> None:
     measures = ["auc", "average_precision", "brier", "calibration_error", "sensitivity", "specificity", "threshold"]
     rows = [("proposed", seed, "slice", *[value] * 7) for seed, value in ((0, 0.2), (1, 0.4))]
-    table = tables.quality(pd.DataFrame(rows, columns=["arm", "seed", "unit", *measures]))
+    table = tables.quality(pd.DataFrame(rows, columns=["arm", "seed", "unit", *measures]), "LGG")
     assert list(table.loc["slice"]) == ["proposed", *["0.300"] * 6]
 
 

@@ -1,0 +1,279 @@
+"""Cut a patient: which slices, and their pixels and masks at the size that the network sees."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch.nn.functional import interpolate
+
+from brats_al_utils import InputError
+from brats_al_utils.cohorts.checks import each_volume, too_small, tumour_areas
+from brats_al_utils.cohorts.cohort import Cohort, case_files
+from brats_al_utils.cohorts.images import MASK, each_image, image_files, lifted
+from brats_al_utils.cohorts.intensity import scale_intensity
+from brats_al_utils.cohorts.layout import GRADES
+from brats_al_utils.cohorts.slices import SliceRule
+from brats_al_utils.cohorts.volumes import SEGMENTATION, Volume
+from brats_al_utils.seeds import generator
+
+Cut = tuple[pd.DataFrame, np.ndarray[Any, Any], np.ndarray[Any, Any]]
+"""A patient's table, pixels and segmentation: see `cut_case`."""
+
+
+def choose_slices(
+    tumour_mm2: np.ndarray[Any, Any], count: int, rule: SliceRule, patient_id: str
+) -> np.ndarray[Any, Any]:
+    """Draw a patient's slices: ascending axial indices, at most ``count``, each with tumour.
+
+    Parameters
+    ----------
+    tumour_mm2 : np.ndarray [Z] of float
+        Tumour area of each axial slice.
+
+    Notes
+    -----
+    Fewer slices are a subset of more, so a patient's imbalanced and balanced slices overlap as far as they can.
+    """
+    eligible = np.flatnonzero((tumour_mm2 > 0) & (tumour_mm2 >= rule.min_tumour_mm2))
+    return np.sort(generator(rule.slice_seed, "slices", patient_id).permutation(eligible)[:count])
+
+
+def resize(images: np.ndarray[Any, Any], size: int) -> np.ndarray[Any, Any]:
+    """Resize float32 images [n, h, w] bilinearly with antialiasing to uint8 [n, size, size], 0..1 to 0..255."""
+    resized = interpolate(torch.from_numpy(images)[None], (size, size), mode="bilinear", antialias=True)[0]
+    levels = resized.mul_(255).numpy()  # a weighted mean of 0..1: rounding keeps it within 0..255
+    return np.asarray(np.rint(levels, out=levels).astype(np.uint8))
+
+
+def cut_case(case: pd.Series, rule: SliceRule) -> Cut:
+    """Cut one patient of a BraTS release.
+
+    Returns
+    -------
+    table : pd.DataFrame
+        The patient's rows of `SliceSet.table`, but for part.
+    pixels : np.ndarray [n, 3, H, W] of uint8
+    segmentation : np.ndarray [n, H, W] of uint8
+
+    Raises
+    ------
+    InputError
+        Naming everything that is wrong with the case.
+    """
+    files = case_files(case)
+    problems: list[str] = []
+    channels = []
+    # One volume at a time: its voxels are still in the processor's cache, and memory holds no other.
+    for name, volume in each_volume(files, (SEGMENTATION, *rule.channels), problems, rule.min_tumour_mm2):
+        if problems:
+            continue  # what else is wrong is to be named as well
+        try:
+            if name == SEGMENTATION:
+                table, segmentation = cut_tumour(case, volume, rule)
+                z = table["z"].to_numpy()
+            else:
+                scaled = scale_intensity(volume.voxels, rule.intensity, name, upright(volume.voxels, z))
+                channels.append(resize(scaled, rule.image_size))
+        except InputError as error:
+            problems.append(f"{files[name]}: {error}")
+    if problems:
+        raise InputError("\n".join(problems))
+    return table, np.stack(channels, axis=1), segmentation
+
+
+def cut_tumour(case: pd.Series, tumour: Volume, rule: SliceRule) -> tuple[pd.DataFrame, np.ndarray[Any, Any]]:
+    """Draw a patient's slices and cut the segmentation: `cut_case`'s table and segmentation."""
+    area = tumour_areas(tumour)
+    label = GRADES.index(case["class_name"])
+    z = choose_slices(area, rule.slices_of(label), rule, case["patient_id"])
+    with_tumour = np.flatnonzero(area)
+    extent = max(int(with_tumour[-1] - with_tumour[0]), 1)
+    table = pd.DataFrame(
+        {
+            "patient_id": case["patient_id"],
+            "class_name": case["class_name"],
+            "label": label,
+            "site": case["site"],
+            "z": z,
+            "position": np.round((z - with_tumour[0]) / extent, 4),
+            "tumour_mm2": np.round(area[z], 3),
+        }
+    )
+    return table, resize_labels(upright(tumour.voxels, z).astype(np.uint8), rule.image_size)
+
+
+def upright(voxels: np.ndarray[Any, Any], z: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return axial slices [n, rows, columns] as a radiologist sees them."""
+    return np.ascontiguousarray(voxels[:, :, z].transpose(2, 1, 0))
+
+
+def asked_of(cohort: Cohort, rule: SliceRule) -> pd.Series:
+    """Return how many slices a rule asks of each row of `Cohort.cases`.
+
+    Notes
+    -----
+    Of BraTS as the paper says. Of a table's volumes ``per_patient``, of its other images the one slice that each is;
+    in a balanced set the class with more slices gives as many as the other, from all of its patients: those that have
+    more than a common bound give as many as this bound, or one more, and their images are drawn.
+    """
+    cases = cohort.cases
+    if not cohort.tabled:
+        return cases["class_name"].map(cohort.classes.index).map(rule.slices_of)
+    asked = cases["slices"].clip(upper=rule.per_patient)
+    if not rule.balanced:
+        return asked
+    of_class = asked.groupby(cases["class_name"]).sum()
+    larger = asked[cases["class_name"] == of_class.idxmax()]
+    owner = cases.loc[larger.index, "patient_id"]
+    bounds = bounded(larger.groupby(owner).sum(), int(of_class.min()), rule.slice_seed)
+    for patient_id, rows in larger.groupby(owner):
+        places = np.repeat(rows.index, rows)
+        drawn = generator(rule.slice_seed, "images", str(patient_id)).permutation(places)[: bounds[patient_id]]
+        asked[rows.index] = [int((drawn == row).sum()) for row in rows.index]
+    return asked
+
+
+def bounded(room: pd.Series, total: int, seed: int) -> pd.Series:
+    """Return how many slices each patient gives, so that they are so many in all, at least one each.
+
+    Parameters
+    ----------
+    room : pd.Series of int
+        How many each patient has, by patient_id.
+    """
+    bound = 1
+    while room.clip(upper=bound + 1).sum() <= total and bound < room.max():
+        bound += 1
+    given = room.clip(upper=bound)
+    more = sorted(room.index[room > bound])
+    order = generator(seed, "balance").permutation(len(more))[: max(total - int(given.sum()), 0)]
+    given[[more[place] for place in order]] += 1
+    return given
+
+
+def cut_images(rows: pd.DataFrame, asked: pd.Series, rule: SliceRule, classes: Sequence[str]) -> Cut:
+    """Cut one patient of a table; parameters as `cut_case`, but for all images of a patient.
+
+    Parameters
+    ----------
+    rows : pd.DataFrame
+        The patient's rows of `Cohort.cases`.
+    asked : pd.Series of int
+        Slices asked of each row, see `asked_of`.
+    classes : sequence of str
+        Negative, positive.
+    """
+    problems: list[str] = []
+    made, largest = [], 0.0
+    for place, (count, (_, row)) in enumerate(zip(asked[rows.index].tolist(), rows.iterrows(), strict=True)):
+        cut, area = cut_image(row, place, count, rule, classes, problems)
+        largest = max(largest, area)
+        made += [cut] if cut else []
+    name = rows["patient_id"].iloc[0]
+    if not problems and largest < rule.min_tumour_mm2:
+        problems.append(f"{name}: {too_small(largest, rule.min_tumour_mm2)}")
+    elif not problems and not made:
+        problems.append(
+            f"{name}: no image that was drawn has a tumour of {rule.min_tumour_mm2:g} mm2: lower min_tumour_mm2 or "
+            "skip the patient (--skip-bad)"
+        )
+    if problems:
+        raise InputError("\n".join(problems))
+    tables, images, masks = zip(*made, strict=True)
+    return pd.concat(tables, ignore_index=True), np.concatenate(images), np.concatenate(masks)
+
+
+def cut_image(
+    row: pd.Series, place: int, count: int, rule: SliceRule, classes: Sequence[str], problems: list[str]
+) -> tuple[Cut | None, float]:
+    """Cut one image, and return it with the area of its largest tumour, infinite without a mask.
+
+    Parameters
+    ----------
+    place : int
+        Of the image among the patient's.
+    count : int
+        Slices asked for; if none, or none can be had, nothing is cut.
+    problems : list of str
+        Takes what is wrong; then nothing is cut.
+    """
+    size = (rule.image_size, rule.image_size)
+    area, z, channels = None, None, []
+    for name, volume in each_image(image_files(row), problems):
+        if name == MASK:
+            area = tumour_areas(volume)
+        if problems:
+            continue  # what else is wrong is to be named as well
+        if z is None:
+            if area is None:
+                z = most(np.count_nonzero(lifted(volume.voxels), axis=(0, 1)), count)
+            else:
+                z = choose_slices(area, count, rule, row["patient_id"])
+            table = describe(row, z, place, area, volume, classes)
+            mask = np.zeros((len(z), *size), np.uint8)
+        if not len(z):
+            continue
+        if name == MASK:
+            mask = resize_labels(squared(upright(volume.voxels, z)), rule.image_size)
+            continue
+        whole = lifted(volume.voxels)
+        channels.append(
+            resize(squared(scale_intensity(whole, rule.intensity, "image", upright(whole, z))), rule.image_size)
+        )
+    largest = np.inf if area is None else float(area.max())
+    if problems or not channels:
+        return None, largest
+    channels += channels[-1:] * (3 - len(channels))
+    return (table, np.stack(channels, axis=1), mask), largest
+
+
+def most(foreground: np.ndarray[Any, Any], count: int) -> np.ndarray[Any, Any]:
+    """Return the ascending indices of the slices [Z] with the largest foreground, of equals the lowest."""
+    return np.sort(np.argsort(-foreground, kind="stable")[:count])
+
+
+def describe(
+    row: pd.Series,
+    z: np.ndarray[Any, Any],
+    place: int,
+    area: np.ndarray[Any, Any] | None,
+    image: Volume,
+    classes: Sequence[str],
+) -> pd.DataFrame:
+    """Return the table of the slices of an image: `cut_case`'s, and which image it is.
+
+    Parameters
+    ----------
+    place : int
+        Of the image among the patient's: what stands for the axial index where an image is a single slice.
+    area : np.ndarray [Z] of float, optional
+        Of the tumour, where there is a mask.
+    """
+    count = image.voxels.shape[2]
+    extent = np.flatnonzero(area) if area is not None else np.arange(count)
+    return pd.DataFrame(
+        {
+            "patient_id": row["patient_id"],
+            "class_name": row["class_name"],
+            "label": list(classes).index(row["class_name"]),
+            "site": row["site"],
+            "z": z if count > 1 else np.full(len(z), place),
+            "position": np.round((z - extent[0]) / max(int(extent[-1] - extent[0]), 1), 4),
+            "tumour_mm2": np.round(area[z], 3) if area is not None else 0.0,
+            "image": row["named"],
+        }
+    )
+
+
+def squared(images: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return images [n, h, w] padded with 0 on two sides to as many rows as columns."""
+    _, height, width = images.shape
+    missing = [max(height, width) - size for size in (height, width)]
+    return np.pad(images, ((0, 0), *((gap // 2, gap - gap // 2) for gap in missing)))
+
+
+def resize_labels(labels: np.ndarray[Any, Any], size: int) -> np.ndarray[Any, Any]:
+    """Resize uint8 labels [n, h, w] to [n, size, size]: each pixel takes the nearest label."""
+    return np.asarray(interpolate(torch.from_numpy(labels)[:, None], (size, size), mode="nearest-exact")[:, 0].numpy())

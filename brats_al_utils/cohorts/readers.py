@@ -1,0 +1,33 @@
+"""Read whatever cohort lies in a folder: a table of images, or a BraTS release."""
+
+from pathlib import Path
+
+from brats_al_utils import InputError
+from brats_al_utils.cohorts.brats import read_release
+from brats_al_utils.cohorts.cohort import Cohort
+from brats_al_utils.cohorts.layout import GRADES
+from brats_al_utils.cohorts.table import TABLE, read_table
+
+
+def read_cohort(folder: Path, follow_links: bool = False, classes: tuple[str, ...] = ()) -> Cohort:
+    """Find the patients in a folder and their files; no image is opened.
+
+    Parameters
+    ----------
+    folder : Path
+        It holds a ``cohort.csv`` (see `table`), or is a BraTS release or the folder above one.
+    follow_links : bool
+        Read what symbolic links lead to, also outside of the folder.
+    classes : tuple of str
+        Positive and negative class of a table; empty for its only two labels.
+
+    Raises
+    ------
+    InputError
+        If there is no cohort or it cannot be read at all. What is wrong with single patients is among its problems.
+    """
+    if (folder / TABLE).is_file():
+        return read_table(folder, follow_links, classes)
+    if classes and tuple(reversed(classes)) != GRADES:
+        raise InputError(f"classes are {', '.join(classes)}, expected {', '.join(reversed(GRADES))} in a BraTS release")
+    return read_release(folder, follow_links)

@@ -1,0 +1,524 @@
+"""A table of images of one's own: how it is read and cut, and everything that is wrong with one, in one go."""
+
+import csv
+import json
+import os
+import tracemalloc
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import brats_al, write_volume
+from PIL import Image
+from typer.testing import CliRunner
+
+from brats_al_utils import InputError
+from brats_al_utils.__main__ import app
+from brats_al_utils.cohorts import cuts
+from brats_al_utils.cohorts.cohort import check_cohort
+from brats_al_utils.cohorts.cutting import prepare
+from brats_al_utils.cohorts.readers import read_cohort
+from brats_al_utils.cohorts.slices import SliceRule, SliceSet
+from brats_al_utils.cohorts.table import LISTED, MAX_ROWS, TABLE
+
+RULE = SliceRule(per_patient=3, image_size=64)
+SIZE = 48
+
+
+def pixels(seed: int, size: tuple[int, int] = (SIZE, SIZE)) -> np.ndarray[Any, Any]:
+    """Return a disc of about 100 with a brighter square of a tumour, in a background of little noise."""
+    rng = np.random.default_rng(seed)
+    y, x = np.ogrid[-1 : 1 : size[0] * 1j, -1 : 1 : size[1] * 1j]
+    found = np.where(x**2 + y**2 < 0.7, rng.normal(100, 8, size), rng.integers(0, 4, size))
+    found[20:30, 24:32] += 90
+    return found.round().clip(0, 255).astype(np.uint8)
+
+
+def mask() -> np.ndarray[Any, Any]:
+    drawn = np.zeros((SIZE, SIZE), np.uint8)
+    drawn[20:30, 24:32] = 255
+    return drawn
+
+
+def write(root: Path, rows: list[dict[str, str]]) -> Path:
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    with (root / TABLE).open("w", newline="") as file:
+        writer = csv.DictWriter(file, columns, restval="")
+        writer.writeheader()
+        writer.writerows(rows)
+    return root
+
+
+def rows_of(root: Path) -> list[dict[str, str]]:
+    with (root / TABLE).open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture
+def flat(tmp_path: Path) -> Path:
+    """Eight patients, four benign and four malignant, with two PNG each; the first image of each has a mask."""
+    root = tmp_path / "mine"
+    (root / "images").mkdir(parents=True)
+    rows = []
+    for number in range(16):
+        patient, label = f"{number // 2:02}", "benign" if number < 8 else "malignant"
+        Image.fromarray(pixels(number)).save(root / "images" / f"{number}.png")
+        row = {"patient_id": patient, "label": label, "image": f"images/{number}.png", "mask": "", "site": "A"}
+        if number % 2 == 0:
+            Image.fromarray(mask()).save(root / "images" / f"mask{number}.png")
+            row["mask"] = f"images/mask{number}.png"
+        rows.append(row)
+    return write(root, rows)
+
+
+def cut(root: Path, rule: SliceRule = RULE, **reading: Any) -> SliceSet:
+    return prepare(read_cohort(root, **reading), rule, root.parent / f"set{len(list(root.parent.iterdir()))}")
+
+
+def change(root: Path, number: int, **cells: str) -> None:
+    rows = rows_of(root)
+    rows[number] |= cells
+    write(root, rows)
+
+
+def test_images_are_cut_as_they_are(flat: Path) -> None:
+    slices = cut(flat)
+    assert slices.pixels.shape == (16, 3, 64, 64)
+    assert slices.classes == ("benign", "malignant")
+    assert (slices.table["label"] == (slices.table["class_name"] == "malignant")).all()
+    assert slices.table["patient_id"].tolist()[:3] == ["00", "00", "01"]  # no numbers, in the file neither
+    assert slices.table["image"][3] == "images/3.png"
+    assert slices.table["tumour_mm2"].tolist() == [80, 0] * 8
+    assert slices.segmentation[0].sum() == pytest.approx(80 * (64 / SIZE) ** 2, rel=0.1)
+    assert not slices.segmentation[1].any()
+    assert not slices.mirrored
+    assert slices.manifest["name"] == "cohort mine"
+    assert slices.manifest["chosen_by"] == ["images as they are", "tumour areas in pixels"]
+    # The disc's mode is near 100; 3.5 of it are white. What is little noise outside becomes 0.
+    assert np.median(slices.pixels[0, 0, 28:36, 12:20]) == pytest.approx(255 / 3.5, abs=8)
+    assert not slices.pixels[:, :, :4, :4].any()
+    assert (slices.pixels[:, 0] == slices.pixels[:, 2]).all()
+
+
+def test_an_image_that_is_not_square_is_padded(flat: Path) -> None:
+    wide = np.concatenate([pixels(99), pixels(98)], axis=1)
+    Image.fromarray(wide).save(flat / "images" / "1.png")
+    found = cut(flat).pixels[1, 0]
+    assert not found[:15].any() and not found[49:].any()
+    assert found[16:48].any(axis=1).sum() > 25
+
+
+def test_a_balanced_set_has_all_patients_and_as_many_slices_of_either_class(flat: Path) -> None:
+    rows = rows_of(flat)
+    for number in range(16, 24):  # ten more of one patient, none of another
+        Image.fromarray(pixels(number)).save(flat / "images" / f"{number}.png")
+        rows.append(rows[15] | {"image": f"images/{number}.png"})
+    write(flat, rows)
+    slices = cut(flat, replace(RULE, balanced=True))
+    assert slices.table["class_name"].value_counts().to_dict() == {"benign": 8, "malignant": 8}
+    assert slices.table["patient_id"].nunique() == 8
+    assert slices.table.groupby("patient_id").size().max() == 2
+    assert len(cut(flat).table) == 24
+    again = cut(flat, replace(RULE, balanced=True))
+    assert again.fingerprint == slices.fingerprint
+    room = pd.Series({"a": 1, "b": 9, "c": 9})
+    assert cuts.bounded(room, 8, 0).sum() == 8
+    assert sorted(cuts.bounded(room, 8, 0)) == [1, 3, 4]
+    assert cuts.bounded(room, 2, 0).tolist() == [1, 1, 1]
+
+
+def test_groups_are_persons_and_stay_in_one_part(flat: Path) -> None:
+    rows = rows_of(flat)
+    write(flat, [row | {"group": {"02": "p", "03": "p"}.get(row["patient_id"], "")} for row in rows])
+    cohort = read_cohort(flat)
+    assert len(cohort.patients) == 7
+    assert "8 patient_ids are 7 persons" in cohort.notes[0]
+    slices = cut(flat)
+    assert slices.table.groupby("patient_id")["part"].nunique().eq(1).all()
+    assert (slices.table["patient_id"] == "p").sum() == 4
+
+
+def test_a_given_split_is_kept(flat: Path) -> None:
+    parts = {"00": "test", "01": "validation", "04": "validation", "05": "test"}
+    write(flat, [row | {"split": parts.get(row["patient_id"], "training")} for row in rows_of(flat)])
+    table = cut(flat).table
+    assert (table["part"] == [parts.get(name, "training") for name in table["patient_id"]]).all()
+    write(flat, [row | {"split": "training"} for row in rows_of(flat)])
+    (benign, malignant) = sorted(check_cohort(read_cohort(flat)).messages)
+    assert "no usable benign patient in validation and test of the split that the table gives" in benign
+    assert "no usable malignant" in malignant
+
+
+def test_labels_may_be_empty_and_classes_chosen(flat: Path) -> None:
+    rows = rows_of(flat)
+    rows += [rows[0] | {"patient_id": "90", "label": "", "image": "images/not_yet.png"}]
+    write(flat, rows)
+    cohort = check_cohort(read_cohort(flat))
+    assert not cohort.problems
+    assert any("without a label, skipped: 1 (90)" in note for note in cohort.notes)
+    assert len(cohort.patients) == 8
+    assert read_cohort(flat, classes=("benign", "malignant")).classes == ("malignant", "benign")
+    rows += [rows[0] | {"patient_id": "91", "label": "other", "image": "images/elsewhere.png"}]
+    write(flat, rows)
+    assert len(check_cohort(read_cohort(flat)).messages) == 2  # neither class, and no image
+    chosen = check_cohort(read_cohort(flat, classes=("malignant", "benign")))
+    assert not chosen.problems
+    assert any("of other classes, skipped: 1 (91)" in note for note in chosen.notes)
+    with pytest.raises(InputError, match=r"expected two labels of .* \(benign \(8\), malignant \(8\), other \(1\)\)"):
+        read_cohort(flat, classes=("malign", "benign"))
+
+
+@pytest.mark.parametrize("kind", ["jpg", "tif", "I;16", "rgb", "rgba", "palette", "nii", "nii.gz"])
+def test_every_kind_of_image(flat: Path, kind: str) -> None:
+    """The same image in another format gives the same pixels; a JPEG about the same."""
+    expected = cut(flat).pixels[1, 0].astype(int)
+    image = Image.fromarray(pixels(1))
+    name = f"images/other.{kind}" if kind in ("jpg", "tif", "nii", "nii.gz") else "images/other.png"
+    if kind.startswith("nii"):
+        write_volume(flat / name, pixels(1).T, np.diag([-1.0, -1.0, 1, 1]))
+    elif kind == "I;16":
+        Image.fromarray(pixels(1).astype(np.uint16) * 200).save(flat / name)
+    else:
+        as_saved = {"rgb": "RGB", "rgba": "RGBA", "palette": "P"}.get(kind, "L")
+        image.convert(as_saved).save(flat / name, quality=98)
+    change(flat, 1, image=name, mask="")
+    found = cut(flat).pixels[1, 0].astype(int)
+    if kind == "jpg":
+        assert np.abs(found - expected).mean() < 3
+    else:
+        assert np.abs(found - expected).max() <= 1
+
+
+def test_volumes_with_and_without_a_mask(tmp_path: Path) -> None:
+    root, rows = tmp_path / "volumes", []
+    shape = (20, 24, 12)
+    brain = np.zeros(shape)
+    for z in range(12):
+        brain[4 : 10 + min(z, 11 - z), 4:20, z] = 1  # the largest in the middle
+    for number in range(6):
+        rng = np.random.default_rng(number)
+        names = [f"{number}_{channel}.nii.gz" for channel in ("a", "b")]
+        for place, name in enumerate(names):
+            write_volume(root / name, (brain * rng.normal(300 + 100 * place, 20, shape)).astype(np.int16))
+        tumour = np.zeros(shape, np.uint8)
+        tumour[6:9, 6:9, 1:3] = 4
+        write_volume(root / f"{number}_mask.nii.gz", tumour)
+        label = "1" if number % 2 else "0"
+        row = {"patient_id": f"p{number}", "label": label, "image": names[0], "image2": names[1]}
+        rows.append(row | {"mask": f"{number}_mask.nii.gz" if number < 3 else ""})
+    write(root, rows)
+    slices = cut(root)
+    assert not check_cohort(read_cohort(root)).problems
+    assert slices.table.loc[slices.table["patient_id"] == "p0", "z"].tolist() == [1, 2]
+    assert slices.manifest["fewer_slices"] == {"p0": 2, "p1": 2, "p2": 2}
+    assert slices.table.loc[slices.table["patient_id"] == "p5", "z"].tolist() == [4, 5, 6]
+    assert slices.manifest["chosen_by"] == [
+        "slices with tumour",
+        "slices with the largest foreground, as there is no mask",
+    ]
+    assert slices.manifest["channels"] == ["image", "image2"]
+    assert (slices.pixels[:, 1] == slices.pixels[:, 2]).all() and (slices.pixels[:, 0] != slices.pixels[:, 1]).any()
+    assert slices.table["tumour_mm2"].max() == 9
+
+
+def missing(root: Path) -> None:
+    (root / "images/3.png").unlink()
+
+
+def unreadable(root: Path) -> None:
+    path = root / "images/3.png"
+    path.write_bytes(path.read_bytes()[:200])
+
+
+def a_picture_by_name_only(root: Path) -> None:
+    (root / "images/3.png").write_text("hello")
+
+
+def another_size(root: Path) -> None:
+    rows = rows_of(root)
+    for number, row in enumerate(rows):
+        Image.fromarray(pixels(100 + number)).save(root / f"second{number}.png")
+        row["image2"] = f"second{number}.png"
+    Image.fromarray(pixels(3, (SIZE, 40))).save(root / "second3.png")
+    write(root, rows)
+
+
+def a_channel_less(root: Path) -> None:
+    Image.fromarray(pixels(77)).save(root / "second.png")
+    change(root, 3, image2="second.png")
+
+
+def neither_class(root: Path) -> None:
+    change(root, 2, label="Benign")
+    change(root, 3, label="Benign")
+
+
+def one_image_two_patients(root: Path) -> None:
+    (root / "images/9.png").write_bytes((root / "images/2.png").read_bytes())
+
+
+def one_image_twice(root: Path) -> None:
+    change(root, 3, image="images/2.png")
+
+
+def two_labels(root: Path) -> None:
+    change(root, 3, label="malignant")
+
+
+def two_labels_of_a_person(root: Path) -> None:
+    rows = rows_of(root)
+    write(root, [row | {"group": "x" if row["patient_id"] in ("01", "06") else ""} for row in rows])
+
+
+def two_parts(root: Path) -> None:
+    write(root, [row | {"split": "training"} for row in rows_of(root)])
+    change(root, 3, split="test")
+
+
+def no_such_part(root: Path) -> None:
+    write(root, [row | {"split": "train"} for row in rows_of(root)])
+
+
+def above_the_folder(root: Path) -> None:
+    (root.parent / "3.png").write_bytes((root / "images/3.png").read_bytes())
+    change(root, 3, image="../3.png")
+
+
+def absolute(root: Path) -> None:
+    change(root, 3, image=str(root / "images/3.png"))
+
+
+def link_out(root: Path) -> None:
+    (root / "images/3.png").rename(root.parent / "3.png")
+    (root / "images/3.png").symlink_to(root.parent / "3.png")
+
+
+def mask_of_another_size(root: Path) -> None:
+    Image.fromarray(mask()[:40]).save(root / "images/mask2.png")
+
+
+def empty_mask(root: Path) -> None:
+    Image.fromarray(mask() * 0).save(root / "images/mask2.png")
+
+
+def transparent(root: Path) -> None:
+    image = Image.fromarray(pixels(3)).convert("RGBA")
+    image.putalpha(Image.fromarray(mask()))
+    image.save(root / "images/3.png")
+
+
+def colour(root: Path) -> None:
+    Image.fromarray(np.stack([pixels(3), pixels(4), pixels(5)], axis=2)).save(root / "images/3.png")
+
+
+def frames(root: Path) -> None:
+    image = Image.fromarray(pixels(3))
+    image.save(root / "images/3.tif", save_all=True, append_images=[image])
+    change(root, 3, image="images/3.tif")
+
+
+def black(root: Path) -> None:
+    Image.fromarray(pixels(3) * 0).save(root / "images/3.png")
+
+
+def huge(root: Path) -> None:
+    Image.new("1", (8000, 8000)).save(root / "images/3.png")
+
+
+def a_device(root: Path) -> None:
+    (root / "images/3.png").unlink()
+    (root / "images/3.png").symlink_to("/dev/zero")
+
+
+def dicom(root: Path) -> None:
+    (root / "images/3.dcm").write_bytes(b"DICM")
+    change(root, 3, image="images/3.dcm")
+
+
+def nameless(root: Path) -> None:
+    change(root, 3, patient_id="")
+
+
+def a_class_of_two(root: Path) -> None:
+    write(root, rows_of(root)[4:])
+
+
+BAD: dict[Callable[[Path], None], list[str]] = {
+    missing: ["cohort.csv, line 5: image 'images/3.png' is missing in", "correct the path"],
+    unreadable: ["3.png: cannot be read as PNG, JPEG or TIFF", "export it again"],
+    a_picture_by_name_only: ["3.png: cannot be read as PNG, JPEG or TIFF"],
+    another_size: ["second3.png: shape (40, 48, 1), expected (48, 48, 1) as in image"],
+    a_channel_less: ["line 2: no image2, expected as many channels in every row: fill it in"],
+    neither_class: ["line 4: label 'Benign' is neither benign nor malignant: correct it, or choose"],
+    one_image_two_patients: ["the same image under the patients 01 and 04", "2.png (line 4)", "9.png (line 11)"],
+    one_image_twice: ["the same image twice", "2.png (line 4)", "2.png (line 5)"],
+    two_labels: ["patient 01 has the labels benign and malignant, expected one"],
+    two_labels_of_a_person: ["patient x has the labels benign and malignant, expected one"],
+    two_parts: ["patient 01 in the parts training and test, expected one"],
+    no_such_part: ["line 2: split 'train', expected one of training, validation, test in all rows or in none"],
+    above_the_folder: ["line 5: image '../3.png' leaves the folder"],
+    absolute: ["leaves the folder, expected a path below it"],
+    link_out: ["line 5: image 'images/3.png' is a symbolic link out of the folder: allow it with --follow-links"],
+    mask_of_another_size: ["mask2.png: shape (48, 40, 1), expected (48, 48, 1) as in image"],
+    empty_mask: ["mask2.png: an empty mask, expected a tumour: leave the cell empty"],
+    transparent: ["3.png: partly transparent (alpha), expected grey levels"],
+    colour: ["3.png: in colour, expected grey levels: save it as grey, or each channel as a file"],
+    frames: ["3.tif: 2 frames, expected one image"],
+    black: ["3.png: no contrast, expected an image"],
+    huge: ["3.png: 8000 x 8000 pixels, expected at most 33554432: make it smaller"],
+    a_device: ["line 5: image 'images/3.png' is missing in"],
+    dicom: ["image 'images/3.dcm' is no image, expected one of .png", "dcm2niix"],
+    nameless: ["line 5: patient_id '', expected a name"],
+    a_class_of_two: ["2 usable benign patients, expected at least 3"],
+}
+
+
+@pytest.mark.parametrize("damage", BAD, ids=lambda damage: damage.__name__)
+def test_what_is_wrong_is_listed_and_refused(flat: Path, damage: Callable[[Path], None]) -> None:
+    damage(flat)
+    listed = check_cohort(read_cohort(flat)).messages
+    assert all(words in "\n".join(listed) for words in BAD[damage]), listed
+    with pytest.raises(InputError) as refused:
+        prepare(read_cohort(flat), RULE, flat.parent / "refused")
+    assert set(str(refused.value).splitlines()) <= set(listed)
+    assert not (flat.parent / "refused").exists()
+
+
+def test_everything_in_one_go(flat: Path) -> None:
+    """Of five patients; many of a kind are one line."""
+    for damage in (missing, mask_of_another_size):
+        damage(flat)
+    change(flat, 9, label="benign")
+    change(flat, 12, image="../x.png")
+    (flat / "images/10.png").write_bytes(b"")
+    told = CliRunner().invoke(app, ["cohort", str(flat)])
+    assert told.exit_code == 1
+    assert told.stdout.count("problem: ") == 4 + 1  # and too few malignant patients are left
+    for path in (flat / "images").glob("*"):
+        path.unlink()
+    rows = rows_of(flat)
+    write(flat, [rows[0] | {"patient_id": f"p{number}", "label": str(number % 2)} for number in range(LISTED + 1)])
+    (problem, *few) = check_cohort(read_cohort(flat)).messages
+    assert "line 2: image 'images/0.png' is missing" in problem and problem.endswith("(and 41 more like this)")
+    assert len(few) == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"patient_id;label;image\np;a;b.png\n", "separated by ';', expected commas"),
+        (b"patient_id\tlabel\timage\np\ta\tb.png\n", r"separated by '\\t', expected commas"),
+        ("patient_id,label,image\nÄ,a,b.png\n".encode("latin-1"), "not UTF-8"),
+        ("patient_id,label,image\np,a,b.png\n".encode("utf-16"), "not UTF-8"),
+        (b"id,label,image\np,a,b.png\n", "no column patient_id, found id, label, image; expected patient_id, label"),
+        (b"patient_id,label,image,masks\np,a,b.png,\n", "column masks, expected mask: rename or remove it"),
+        (b"patient_id,label,image,label\np,a,b.png,a\n", "a column twice"),
+        (b"patient_id,label,image\np,a,b.png,c\n", "line 2: 4 cells, expected 3"),
+        (b'patient_id,label,image\np,a,"b.png\n', "cannot be read as CSV"),
+        (b"patient_id,label,image\n", "0 rows, expected 1 to"),
+        (b"", "no column patient_id and label and image"),
+        (b"patient_id,label,image\np,a,b.png\nq,a,c.png\n", r"labels a \(2\), expected two classes"),
+        (b"patient_id,label,image\n" + b"p,a,b.png\n" * 1_000_000, f"1000000 rows, expected 1 to {MAX_ROWS}"),
+        (b"patient_id,label,image\n" + b"p" * 2**26, "bytes, expected at most"),
+    ],
+    ids=lambda value: value[:12].decode("latin-1") if isinstance(value, bytes) else value[:20],
+)
+def test_tables_that_cannot_be_read(tmp_path: Path, content: bytes, words: str) -> None:
+    (tmp_path / TABLE).write_bytes(content)
+    with pytest.raises(InputError, match=words):
+        read_cohort(tmp_path)
+
+
+def test_tables_as_spreadsheets_write_them(flat: Path) -> None:
+    """A byte order mark, spaces, capitals, other ends of lines, empty rows, a further column."""
+    before = cut(flat).fingerprint
+    text = (flat / TABLE).read_text().replace("patient_id", "Patient_ID ").replace("\n", "\r\n")
+    lines = [line + "," + "age" * (not place) for place, line in enumerate(text.splitlines())]
+    (flat / TABLE).write_bytes(("\ufeff" + "\r\n".join([*lines, ",,,,,"])).encode())
+    assert cut(flat).fingerprint == before
+    assert any("columns ignored: age" in note for note in read_cohort(flat).notes)
+
+
+def test_links_are_followed_if_asked(flat: Path) -> None:
+    link_out(flat)
+    assert len(cut(flat, follow_links=True).table) == 16
+    (flat / TABLE).rename(flat.parent / TABLE)
+    (flat / TABLE).symlink_to(flat.parent / TABLE)
+    assert len(read_cohort(flat, follow_links=True).cases) == 16
+    with pytest.raises(InputError, match="cohort.csv: a symbolic link out of the folder"):
+        read_cohort(flat)
+
+
+def test_the_smallest_tumour_is_the_setting_s(flat: Path) -> None:
+    rows = rows_of(flat)
+    write(flat, [row for row in rows if row["mask"]])  # eight images, each with a tumour of 80 pixels
+    listed = check_cohort(read_cohort(flat), 81).messages
+    assert "00: the largest tumour in a slice has 80 mm2, expected 81 or more" in listed[0]
+    with pytest.raises(InputError, match="00: the largest tumour in a slice has 80 mm2"):
+        cut(flat, replace(RULE, min_tumour_mm2=81))
+    write(flat, rows)  # an image without a mask counts whatever is asked for
+    assert not check_cohort(read_cohort(flat), 81).problems
+    assert len(cut(flat, replace(RULE, min_tumour_mm2=81)).table) == 8
+
+
+def test_memory_does_not_grow_with_the_patients(tmp_path: Path) -> None:
+    """Measured while cutting: numpy tells tracemalloc of its arrays."""
+    peaks = []
+    for patients in (6, 60):
+        root = tmp_path / str(patients)
+        root.mkdir()
+        rows = []
+        for number in range(patients):
+            Image.fromarray(pixels(number, (256, 256))).save(root / f"{number}.png")
+            rows.append({"patient_id": f"{number:03}", "label": "ab"[number % 2], "image": f"{number}.png"})
+        write(root, rows)
+        cohort = read_cohort(root)
+        tracemalloc.start()
+        prepare(cohort, replace(RULE, image_size=256), tmp_path / f"set{patients}")
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    # 54 patients more are 54 x 256 x 256 x 4 = 14 MB of pixels and segmentation.
+    assert peaks[1] - peaks[0] < 3e6, peaks
+
+
+def test_a_stranger_s_path(tmp_path: Path) -> None:
+    """A folder of 40 PNG files and a table: template, cohort, prepare."""
+    root = tmp_path / "study"
+    assert "put a row an image" in brats_al("cohort", "--template", str(root))
+    assert len(rows_of(root)) == 2
+    assert "exists: name another folder, or delete it" in brats_al("cohort", "--template", str(root), expect=1)
+    rows = []
+    for number in range(40):
+        Image.fromarray(pixels(number)).save(root / f"scan{number}.png")
+        rows.append({"patient_id": f"p{number // 2}", "label": str(int(number < 20)), "image": f"scan{number}.png"})
+    write(root, rows)
+    assert "20 usable patients with 40 images" in brats_al("cohort", str(root))
+    out = tmp_path / "slices"
+    assert "40 slices in" in brats_al("prepare", str(root), "--out", str(out), "--set", "image_size=64")
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert manifest["classes"] == ["0", "1"]
+    assert sum(row["patients"] for row in manifest["counts"]) == 20
+    (root / "scan7.png").write_bytes(b"")
+    assert "scan7.png: cannot be read" in brats_al("cohort", str(root), expect=1)
+
+
+def test_the_open_set(tmp_path: Path) -> None:
+    """As 8-bit JPEG, with an index: 209 persons under 233 ids (Cheng, figshare 1512427, CC BY 4.0)."""
+    place = os.environ.get("BRATS_AL_OPEN_COHORT")
+    if not place:
+        pytest.skip("BRATS_AL_OPEN_COHORT names no folder of the open set")
+    for name in ("images", "masks"):
+        (tmp_path / name).symlink_to(Path(place).resolve() / name)
+    index = pd.read_csv(Path(place) / "index.csv", dtype=str)
+    table = index.rename(columns={"pid": "patient_id", "class": "label", "person": "group"})
+    table[["patient_id", "label", "image", "mask", "group"]].to_csv(tmp_path / TABLE, index=False)
+    cohort = read_cohort(tmp_path, True, ("glioma", "meningioma"))
+    assert any("233 patient_ids are 209 persons" in note for note in cohort.notes)
+    assert len(cohort.patients) == 147
+    slices = prepare(cohort, replace(RULE, image_size=96, balanced=True), tmp_path / "set")
+    assert slices.table["class_name"].value_counts().to_dict() == {"glioma": 708, "meningioma": 708}
+    assert slices.table["tumour_mm2"].min() > 0
