@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import write_case, write_volume
+from matlab_files import write_slice
 from PIL import Image
 
 from brats_al_utils import InputError
@@ -60,7 +61,17 @@ def table_of_volumes(root: Path) -> tuple[str, str]:
     return "0", "1"
 
 
-READERS = [brats_2018, brats_2020, table_of_pictures, table_of_volumes]
+def published_open_set(root: Path) -> tuple[str, str]:
+    for number in range(2 * PATIENTS):
+        picture = np.pad(np.random.default_rng(number).integers(80, 120, SHAPE[:2]), 8)
+        mask = np.zeros(picture.shape)
+        mask[20:24, 20:24] = 1
+        path = root / f"brainTumorDataPublic_{number // 4}" / f"{number + 1}.mat"
+        write_slice(path, 2 if number // 2 % 2 else 1, f"{100 + number // 2}", picture, mask)
+    return "meningioma", "glioma"
+
+
+READERS = [brats_2018, brats_2020, table_of_pictures, table_of_volumes, published_open_set]
 
 
 @pytest.mark.parametrize("write", READERS, ids=lambda write: write.__name__)

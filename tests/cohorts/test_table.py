@@ -21,9 +21,10 @@ from brats_al_utils.__main__ import app
 from brats_al_utils.cohorts import cuts
 from brats_al_utils.cohorts.cohort import check_cohort
 from brats_al_utils.cohorts.cutting import prepare
+from brats_al_utils.cohorts.faults import LISTED
 from brats_al_utils.cohorts.readers import read_cohort
 from brats_al_utils.cohorts.slices import SliceRule, SliceSet
-from brats_al_utils.cohorts.table import LISTED, MAX_ROWS, TABLE
+from brats_al_utils.cohorts.table import MAX_ROWS, TABLE
 
 RULE = SliceRule(per_patient=3, image_size=64)
 SIZE = 48

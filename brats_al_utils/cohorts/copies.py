@@ -1,0 +1,21 @@
+"""Find files that are the same as another."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from contextlib import suppress
+from hashlib import file_digest
+from pathlib import Path
+
+
+def alike(places: Sequence[Path]) -> list[list[int]]:
+    """Return the numbers of files that are the same as another, by what is in them; those that are missing are none."""
+    by_size: defaultdict[int, list[int]] = defaultdict(list)
+    for number, place in enumerate(places):
+        if place.is_file():
+            by_size[place.stat().st_size].append(number)
+    by_content: defaultdict[bytes, list[int]] = defaultdict(list)
+    for numbers in by_size.values():
+        for number in numbers if len(numbers) > 1 else []:  # no other file has as many bytes
+            with suppress(OSError), places[number].open("rb") as file:  # told when it is read
+                by_content[file_digest(file, "sha256").digest()].append(number)
+    return [numbers for numbers in by_content.values() if len(numbers) > 1]
