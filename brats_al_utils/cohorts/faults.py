@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from brats_al_utils.cohorts.copies import alike
+from brats_al_utils.cohorts.copies import alike, is_there
 from brats_al_utils.cohorts.images import CHANNELS, IMAGE_FILES, PICTURES, VOLUMES, is_picture, is_volume
 from brats_al_utils.cohorts.layout import shown
 from brats_al_utils.cohorts.split import PARTS
@@ -84,7 +84,7 @@ def path_fault(folder: Path, root: Path, text: str, follow_links: bool) -> tuple
     if not (is_picture(place) or is_volume(place)):
         endings = ", ".join((*PICTURES, *VOLUMES))
         return "ending", f"is no image, expected one of {endings}: convert it (DICOM with dcm2niix)"
-    if not (folder / place).is_file():
+    if not is_there(folder / place):
         return "missing", f"is missing in {folder}: copy the file, or correct the path"
     if not follow_links and not (folder / place).resolve().is_relative_to(root):
         return "link", "is a symbolic link out of the folder: allow it with --follow-links, or put a copy in its place"

@@ -10,12 +10,14 @@ from brats_al_utils import InputError
 from brats_al_utils.cohorts.cohort import Cohort, frozen
 from brats_al_utils.cohorts.faults import collapsed, file_faults, label_faults, row_faults, twice_faults
 from brats_al_utils.cohorts.images import IMAGE_FILES, depth
-from brats_al_utils.cohorts.layout import GRADES, shown
+from brats_al_utils.cohorts.layout import GRADES, UNGRADED, series, shown, subfolders
 from brats_al_utils.files import write_file
 
 TABLE = "cohort.csv"
 
 REQUIRED = ("patient_id", "label", "image")
+"""Beside the folders of BraTS 2021 or 2023 the image need not be named."""
+
 COLUMNS = (*REQUIRED, "image2", "image3", "mask", "site", "group", "split")
 
 MAX_BYTES = 2**25
@@ -52,7 +54,8 @@ def read_table(folder: Path, follow_links: bool = False, classes: tuple[str, ...
         It holds ``cohort.csv``, in UTF-8 with commas and a header. Columns patient_id, label and image; as one likes
         image2 and image3 (further channels; the last one is repeated up to three), mask (of the tumour), site, group
         (one name for all ids of a person, who counts as one patient) and split (training, validation or test, in all
-        rows or in none). A patient with an empty label is not annotated yet and skipped.
+        rows or in none). A patient with an empty label is not annotated yet and skipped. Where there is no column
+        image, each patient_id is a folder of BraTS 2021 or 2023, of which T1, T1ce, T2 and the segmentation are taken.
     follow_links : bool
         Read what symbolic links lead to, also outside of the folder.
     classes : tuple of str
@@ -126,7 +129,8 @@ def read_rows(path: Path) -> tuple[pd.DataFrame, list[str]]:
     if len(header) == 1 and (sign := next((sign for sign in ";\t|" if sign in header[0]), "")):
         raise InputError(f"{path}: columns separated by {sign!r}, expected commas: save it as CSV with commas")
     known = [name for name in header if name in COLUMNS]
-    if missing := [name for name in REQUIRED if name not in known]:
+    unnamed = not {*IMAGE_FILES} & {*known} and any(UNGRADED.fullmatch(place.name) for place in subfolders(path.parent))
+    if missing := [name for name in REQUIRED[: 2 if unnamed else 3] if name not in known]:
         raise InputError(
             f"{path}: no column {' and '.join(missing)}, found {shown(', '.join(header))}; expected "
             f"{', '.join(REQUIRED)} and as one likes {', '.join(COLUMNS[len(REQUIRED) :])}: rename the columns"
@@ -144,6 +148,8 @@ def read_rows(path: Path) -> tuple[pd.DataFrame, list[str]]:
             f"{path}, line {wrong[0]}: {len(wrong[1])} cells, expected {len(header)}: put cells with a comma in quotes"
         )
     cells = [dict.fromkeys(COLUMNS, "") | dict(zip(header, row, strict=False)) for _, row in lines]
+    for row in cells if unnamed else []:
+        row |= series(path.parent, row["patient_id"])
     table = pd.DataFrame(cells, index=[line for line, _ in lines])[list(COLUMNS)]
     ignored = f"{path}: columns ignored: {shown(', '.join(others))}"
     return table.astype(object), [ignored] * bool(others)

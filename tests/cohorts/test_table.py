@@ -335,6 +335,10 @@ def a_device(root: Path) -> None:
     (root / "images/3.png").symlink_to("/dev/zero")
 
 
+def a_name_too_long(root: Path) -> None:
+    change(root, 3, image=f"images/{'x' * 300}.png")
+
+
 def dicom(root: Path) -> None:
     (root / "images/3.dcm").write_bytes(b"DICM")
     change(root, 3, image="images/3.dcm")
@@ -372,6 +376,7 @@ BAD: dict[Callable[[Path], None], list[str]] = {
     black: ["3.png: no contrast, expected an image"],
     huge: ["3.png: 8000 x 8000 pixels, expected at most 33554432: make it smaller"],
     a_device: ["line 5: image 'images/3.png' is missing in"],
+    a_name_too_long: ["line 5: image 'images/xxx", "is missing in", "correct the path"],
     dicom: ["image 'images/3.dcm' is no image, expected one of .png", "dcm2niix"],
     nameless: ["line 5: patient_id '', expected a name"],
     a_class_of_two: ["2 usable benign patients, expected at least 3"],
