@@ -1,10 +1,11 @@
 """A table of images of one's own: how it is read and cut, and everything that is wrong with one, in one go."""
 
 import csv
-import json
 import os
+import re
+import shlex
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -491,25 +492,59 @@ def test_memory_does_not_grow_with_the_patients(tmp_path: Path) -> None:
     assert peaks[1] - peaks[0] < 3e6, peaks
 
 
-def test_a_stranger_s_path(tmp_path: Path) -> None:
-    """A folder of 40 PNG files and a table: template, cohort, prepare."""
+README = (Path(__file__).parents[2] / "README.md").read_text()
+STRANGER = re.findall(
+    r"^\.venv/bin/brats-al (.*?)(?:  +#.*)?$", README.split("## I have images of my own")[1], re.MULTILINE
+)[:5]
+
+
+def stranger(tmp_path: Path) -> Iterator[tuple[list[str], Path]]:
+    """Yield the words of the README's five lines; between the first two, 40 PNG files and their table are put there."""
     root = tmp_path / "study"
-    assert "put a row an image" in brats_al("cohort", "--template", str(root))
-    assert len(rows_of(root)) == 2
-    assert "exists: name another folder, or delete it" in brats_al("cohort", "--template", str(root), expect=1)
-    rows = []
-    for number in range(40):
-        Image.fromarray(pixels(number)).save(root / f"scan{number}.png")
-        rows.append({"patient_id": f"p{number // 2}", "label": str(int(number < 20)), "image": f"scan{number}.png"})
-    write(root, rows)
-    assert "20 usable patients with 40 images" in brats_al("cohort", str(root))
-    out = tmp_path / "slices"
-    assert "40 slices in" in brats_al("prepare", str(root), "--out", str(out), "--set", "image_size=64")
-    manifest = json.loads((out / "manifest.json").read_text())
-    assert manifest["classes"] == ["0", "1"]
-    assert sum(row["patients"] for row in manifest["counts"]) == 20
+    for number, line in enumerate(STRANGER):
+        yield shlex.split(line.replace("DIR", str(root))), root
+        if number == 0:
+            assert len(rows_of(root)) == 2
+            rows = []
+            for place in range(40):
+                Image.fromarray(pixels(place)).save(root / f"scan{place}.png")
+                label = "sick" if place < 20 else "healthy"
+                rows.append({"patient_id": f"p{place // 2}", "label": label, "image": f"scan{place}.png"})
+            write(root, rows)
+
+
+def test_a_stranger_s_first_steps(tmp_path: Path) -> None:
+    """A folder of 40 PNG files and a table: template, cohort, and what is wrong."""
+    steps = stranger(tmp_path)
+    words, root = next(steps)
+    assert "put a row an image" in brats_al(*words)
+    assert "exists: name another folder, or delete it" in brats_al(*words, expect=1)
+    words, root = next(steps)
+    assert "20 usable patients with 40 images" in brats_al(*words)
     (root / "scan7.png").write_bytes(b"")
-    assert "scan7.png: cannot be read" in brats_al("cohort", str(root), expect=1)
+    assert "scan7.png: cannot be read" in brats_al(*words, expect=1)
+
+
+@pytest.mark.long
+def test_a_stranger_s_path(tmp_path: Path) -> None:
+    """The five lines as the README has them, but for a folder of their own and settings for a minute."""
+    small = ["image_size=64", "epochs=1", "scratch_epochs=1", "folds=1", "n_runs=2"]
+    out = tmp_path / "out"
+    said = {}
+    for words, _ in stranger(tmp_path):
+        if words[0] in ("plan", "run"):
+            words += [word for setting in small for word in ("--set", setting)]
+        if words[0] in ("run", "report"):
+            words += ["--out", str(out)]
+        if words[0] == "run":
+            words += ["--only", "00", "01"]
+        said[words[0]] = brats_al(*words)
+    assert list(said) == ["cohort", "plan", "run", "report"]
+    # Of 20 patients with 2 images, 2 of each class are held out twice: 12 are trained on.
+    assert re.search(r"01_transfer_vs_scratch +4 runs asked for, +96 images", said["plan"])
+    assert "00_cohort: done" in said["run"] and "01_transfer_vs_scratch: done" in said["run"]
+    page = Path(said["report"].strip())
+    assert "study" in page.read_text() and "healthy" in (out / "figures" / "cohort.csv").read_text()
 
 
 def test_the_open_set(tmp_path: Path) -> None:
