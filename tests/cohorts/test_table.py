@@ -26,6 +26,10 @@ from brats_al_utils.cohorts.faults import LISTED
 from brats_al_utils.cohorts.readers import read_cohort
 from brats_al_utils.cohorts.slices import SliceRule, SliceSet
 from brats_al_utils.cohorts.table import MAX_ROWS, TABLE
+from brats_al_utils.progress import untracked
+from brats_al_utils.study.places import Places
+from brats_al_utils.study.profile import PROFILES
+from brats_al_utils.study.sets import open_set
 
 RULE = SliceRule(per_patient=3, image_size=64)
 SIZE = 48
@@ -490,6 +494,27 @@ def test_memory_does_not_grow_with_the_patients(tmp_path: Path) -> None:
         tracemalloc.stop()
     # 54 patients more are 54 x 256 x 256 x 4 = 14 MB of pixels and segmentation.
     assert peaks[1] - peaks[0] < 3e6, peaks
+
+
+def test_what_the_table_says_decides_which_slice_set_is_used(flat: Path) -> None:
+    """The same files with a corrected label, another person, or the other positive class are cut anew."""
+    places = Places.of("smoke", flat.parent / "out")
+
+    def opened(*classes: str) -> SliceSet:
+        cohort = read_cohort(flat, classes=classes)
+        return open_set("imbalanced", cohort, PROFILES["smoke"], places, False, untracked, None)
+
+    first = opened()
+    assert opened().folder == first.folder
+    other = opened("benign", "malignant")
+    assert other.classes == first.classes[::-1] and other.folder != first.folder
+    for number in (14, 15):
+        change(flat, number, label="benign")
+    corrected = opened()
+    assert corrected.table["class_name"].value_counts()["benign"] == 10
+    for number in (12, 13):
+        change(flat, number, group="05")
+    assert opened().table["patient_id"].nunique() == corrected.table["patient_id"].nunique() - 1
 
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
