@@ -30,7 +30,10 @@ PATH: dict[str, Any] = {"parser": home, "metavar": "PATH"}
 """Of every argument and option that is a path."""
 
 Folder = Annotated[
-    Path, typer.Argument(help="Folder of a BraTS release or the one above it, or of a cohort.csv.", **PATH)
+    Path,
+    typer.Argument(
+        help="Folder of a BraTS release or of the open set, or the one above it, or of a cohort.csv.", **PATH
+    ),
 ]
 FollowLinks = Annotated[
     bool, typer.Option("--follow-links", help="Read what symbolic links lead to, outside of the cohort's folder too.")
