@@ -17,9 +17,9 @@ of those of each repetition. The files are in the system's page cache. The cohor
 number of cases, are ours: memory that of a fresh process, sampled; "private" is without the pages of mapped files,
 which the system takes back when it needs them. Needs MONAI: see ``requirements.in``.
 
-``--images`` names the folder of a table of images instead, for the open set's 3,064: cut at 96 pixels by ours, and by
-the plain loop, which opens, makes grey, resizes and stacks them and their masks, and checks, splits and hashes nothing.
-Memory is that of ours for all persons and for a tenth of them.
+``--images`` names the folder of a table of images instead, for the open cohort's 3,064: cut at 96 pixels by ours, and
+by the plain loop, which opens, makes grey, resizes and stacks them and their masks, and checks, splits and hashes
+nothing. Memory is that of ours for all persons and for a tenth of them.
 """
 
 import argparse

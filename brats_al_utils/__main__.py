@@ -32,7 +32,7 @@ PATH: dict[str, Any] = {"parser": home, "metavar": "PATH"}
 Folder = Annotated[
     Path,
     typer.Argument(
-        help="Folder of a BraTS release or of the open set, or the one above it, or of a cohort.csv.", **PATH
+        help="Folder of a BraTS release or of the open cohort, or the one above it, or of a cohort.csv.", **PATH
     ),
 ]
 FollowLinks = Annotated[

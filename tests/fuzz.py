@@ -106,7 +106,7 @@ COMPRESSED = [gzip.compress(content, mtime=0) for content in VALID]
 
 
 def slice_bytes() -> bytes:
-    """Return a valid file of the open set."""
+    """Return a valid file of the open cohort."""
     with tempfile.TemporaryDirectory() as scratch:
         image = VOXELS[:, :, 0].repeat(3, 0)
         return write_slice(Path(scratch) / "1.mat", 2, "MR017260F", image, image > 5).read_bytes()
@@ -175,7 +175,7 @@ def read_nifti(content: bytes, path: Path) -> np.ndarray[Any, Any]:
 
 
 def read_slice(content: bytes, path: Path) -> None:
-    """Read a file of the open set: what is accepted is a label, an id and two images of one size."""
+    """Read a file of the open cohort: what is accepted is a label, an id and two images of one size."""
     path.write_bytes(content)
     assert len(read_facts(path)[1]) <= 64
     image, mask = (read_matlab(path, field).voxels for field in (IMAGE, TUMOUR))

@@ -1,4 +1,4 @@
-"""Write a slice as the open set holds it: MATLAB 7.3, which is HDF5 behind 512 bytes of MATLAB's own."""
+"""Write a slice as the open cohort holds it: MATLAB 7.3, which is HDF5 behind 512 bytes of MATLAB's own."""
 
 from pathlib import Path
 from typing import Any

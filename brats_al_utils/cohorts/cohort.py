@@ -67,7 +67,7 @@ class Cohort:
 
     @property
     def tabled(self) -> bool:
-        """Whether its images are those of `images` (a table's or the open set's) rather than a BraTS release."""
+        """Whether its images are those of `images` (a table's or the open cohort's) rather than a BraTS release."""
         return self.files != FILES
 
     @property

@@ -1,4 +1,4 @@
-"""Read Cheng's open set of brain tumours as it was published: a MATLAB file a slice, in one or several folders.
+"""Read Cheng's open cohort of brain tumours as it was published: a MATLAB file a slice, in one or several folders.
 
 Cheng 2017, figshare, doi 10.6084/m9.figshare.1512427 (CC BY 4.0), described in Cheng et al. 2015, PLoS ONE
 10(10):e0140381.
@@ -20,7 +20,7 @@ from brats_al_utils.cohorts.images import IMAGE_FILES
 from brats_al_utils.cohorts.layout import entries, folders_below, shown
 from brats_al_utils.cohorts.matlab import read_facts
 
-RELEASE = "open set of Cheng"
+RELEASE = "open cohort of Cheng"
 
 SLICE = re.compile(r"\d{1,9}\.mat", re.IGNORECASE)
 """Slices are numbered; the file cvind.mat beside them holds the folds of the authors' cross-validation."""

@@ -1,4 +1,4 @@
-"""Read images (PNG, JPEG, TIFF, NIfTI, the open set's MATLAB files), and say everything that is wrong with them.
+"""Read images (PNG, JPEG, TIFF, NIfTI, the open cohort's MATLAB files), and say everything that is wrong with them.
 
 An image of two dimensions is a volume of one slice, so what follows knows only volumes.
 """

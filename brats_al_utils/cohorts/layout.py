@@ -126,7 +126,7 @@ def what_is_there(folders: list[Path]) -> str:
     return (
         f"looked here and {LEVELS} levels below for the folders HGG and LGG (BraTS 2017 to 2019) or for {MAPPING_FILE} "
         "beside the patients' folders (BraTS 2020), here for a table (cohort.csv), and here and one level below for "
-        "the open set's files (1.mat): name the release's folder, or write a table of your own (brats-al cohort "
+        "the open cohort's files (1.mat): name the release's folder, or write a table of your own (brats-al cohort "
         "--template)"
     )
 

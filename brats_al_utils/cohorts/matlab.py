@@ -1,4 +1,4 @@
-"""Read one slice of the open set as it was published: a MATLAB 7.3 file, which is HDF5, with a struct ``cjdata``.
+"""Read one slice of the open cohort as it was published: a MATLAB 7.3 file, which is HDF5, with a struct ``cjdata``.
 
 Nothing in a file leads out of it or decides how much memory is taken: links, references, virtual and external storage
 are refused, sizes are bounded before anything is read, and chunks are inflated here rather than by HDF5, which has no
@@ -47,7 +47,7 @@ def opened(path: Path) -> Iterator[dict[str, h5py.Dataset]]:
     Raises
     ------
     InputError
-        If it cannot be read, also within the block, or if a field is not what it is in the open set.
+        If it cannot be read, also within the block, or if a field is not what it is in the open cohort.
     """
     try:
         if path.stat().st_size > MAX_BYTES:
@@ -65,8 +65,8 @@ def opened(path: Path) -> Iterator[dict[str, h5py.Dataset]]:
     except Exception as error:  # a damaged file can make HDF5 stumble over anything
         why = " ".join(str(error).split()) or type(error).__name__
         raise InputError(
-            f"{path}: cannot be read as a MATLAB 7.3 file of the open set ({why}): download it again, or convert your "
-            "own images (PNG or NIfTI) and name them in a table"
+            f"{path}: cannot be read as a MATLAB 7.3 file of the open cohort ({why}): download it again, or convert "
+            "your own images (PNG or NIfTI) and name them in a table"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""Read whatever cohort lies in a folder: a table of images, the open set, or a BraTS release."""
+"""Read whatever cohort lies in a folder: a table of images, the open cohort, or a BraTS release."""
 
 from pathlib import Path
 
@@ -16,12 +16,12 @@ def read_cohort(folder: Path, follow_links: bool = False, classes: tuple[str, ..
     Parameters
     ----------
     folder : Path
-        It holds a ``cohort.csv`` (see `table`) or the files of the open set (see `figshare`), or is a BraTS release,
+        It holds a ``cohort.csv`` (see `table`) or the files of the open cohort (see `figshare`), or is a BraTS release,
         or is the folder above one of the last two.
     follow_links : bool
         Read what symbolic links lead to, also outside of the folder.
     classes : tuple of str
-        Positive and negative class of a table or of the open set; empty for the usual ones.
+        Positive and negative class of a table or of the open cohort; empty for the usual ones.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The open set as it was published: what is read of its files, who is one person, and everything that is wrong."""
+"""The open cohort as it was published: what is read of its files, who is one person, and everything that is wrong."""
 
 import zlib
 from collections.abc import Callable
@@ -81,7 +81,7 @@ def test_persons_classes_and_names(published: Path) -> None:
         "first": ["meningioma"] * 3 + ["glioma"] * 3,
         "size": [2, 2, 2, 2, 6, 2],
     }
-    assert cohort.name == "open set of Cheng"
+    assert cohort.name == "open cohort of Cheng"
     persons, classes = cohort.notes
     assert "10 ids are 8 persons (MR numbers with another last letter)" in persons
     assert "glioma is the positive class, meningioma the negative; 2 patients of other classes, skipped" in classes
@@ -121,7 +121,7 @@ def test_a_slice_is_not_turned(published: Path, tmp_path: Path) -> None:
     assert left.sum() > 2 * right.sum() > 0 and not slices.segmentation[0, 32:].any()
     assert slices.table["tumour_mm2"].unique().tolist() == [84]
     assert slices.manifest["chosen_by"] == ["images as they are", "tumour areas in pixels"]
-    assert slices.manifest["name"] == "open set of Cheng" and slices.manifest["channels"] == ["image"]
+    assert slices.manifest["name"] == "open cohort of Cheng" and slices.manifest["channels"] == ["image"]
     columns = ["patient_id", "class_name", "label", "site", "z", "tumour_mm2", "part"]
     assert slices.table[columns].equals(pictured.table[columns])
 
@@ -329,7 +329,7 @@ def link_out(path: Path) -> None:
     path.symlink_to(path.parents[2] / "1.mat")
 
 
-CANNOT = "1.mat: cannot be read as a MATLAB 7.3 file of the open set"
+CANNOT = "1.mat: cannot be read as a MATLAB 7.3 file of the open cohort"
 BAD: dict[Callable[[Path], None], str] = {
     truncated: CANNOT,
     empty: CANNOT,

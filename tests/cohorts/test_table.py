@@ -576,7 +576,7 @@ def test_the_open_set(tmp_path: Path) -> None:
     """As 8-bit JPEG, with an index: 209 persons under 233 ids (Cheng, figshare 1512427, CC BY 4.0)."""
     place = os.environ.get("BRATS_AL_OPEN_COHORT")
     if not place:
-        pytest.skip("BRATS_AL_OPEN_COHORT names no folder of the open set")
+        pytest.skip("BRATS_AL_OPEN_COHORT names no folder of the open cohort")
     for name in ("images", "masks"):
         (tmp_path / name).symlink_to(Path(place).resolve() / name)
     index = pd.read_csv(Path(place) / "index.csv", dtype=str)
