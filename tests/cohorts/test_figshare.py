@@ -9,11 +9,12 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from conftest import brats_al
 from matlab_files import write_slice
 from PIL import Image
+from typer.testing import CliRunner
 
 from brats_al_utils import InputError
+from brats_al_utils.__main__ import app
 from brats_al_utils.cohorts import matlab
 from brats_al_utils.cohorts.cohort import check_cohort
 from brats_al_utils.cohorts.cutting import prepare
@@ -117,8 +118,8 @@ def test_a_slice_is_not_turned(published: Path, tmp_path: Path) -> None:
     pictured = prepare(read_cohort(root, classes=("glioma", "meningioma")), RULE, tmp_path / "pictured")
     assert np.array_equal(slices.pixels, pictured.pixels)
     assert np.array_equal(slices.segmentation, pictured.segmentation)
-    left, right = slices.segmentation[0, :32, :32], slices.segmentation[0, :32, 32:]
-    assert left.sum() > 2 * right.sum() > 0 and not slices.segmentation[0, 32:].any()
+    rows, columns = slices.segmentation[0].nonzero()  # rows 6 to 11 of 48, columns 6 to 19 of 40 amid 48, on 64
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (8, 15, 13, 31)
     assert slices.table["tumour_mm2"].unique().tolist() == [84]
     assert slices.manifest["chosen_by"] == ["images as they are", "tumour areas in pixels"]
     assert slices.manifest["name"] == "open cohort of Cheng" and slices.manifest["channels"] == ["image"]
@@ -140,7 +141,7 @@ def test_every_way_to_store_numbers(published: Path, kind: str, layout: dict[str
 def test_flat_folder_and_command(published: Path) -> None:
     for path in list(published.glob("*/*.mat")):
         path.rename(published / path.name)
-    said = brats_al("cohort", str(published), "--classes", "glioma,meningioma")
+    said = CliRunner().invoke(app, ["cohort", str(published), "--classes", "glioma,meningioma"]).stdout
     assert "6 usable patients with 16 images" in said
     assert "10 ids are 8 persons" in said
 
