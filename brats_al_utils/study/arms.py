@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from brats_al_utils.networks.network import starts_of
 from brats_al_utils.phantoms.outliers import KINDS
 from brats_al_utils.queries.competitors import COMPETITORS
 from brats_al_utils.queries.sampling import PAYS_ALL, WINDOWS, annotated_share
@@ -229,7 +230,7 @@ def beyond(profile: Profile, synthetic: bool) -> Beyond:
                 f"{network}, {name}",
                 strategy,
                 network=network,
-                start=profile.start if profile.start == "imagenet" else "scratch",
+                start=profile.start if profile.start in starts_of(network) else "scratch",
             )
             for network in ("alexnet", "googlenet", "resnet18")  # VGG-16 takes ten times as long
             if network != own

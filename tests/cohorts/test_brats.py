@@ -326,7 +326,8 @@ def test_releases_without_grades(tmp_path: Path, name: str, level: str) -> None:
         read_cohort(tmp_path)
     assert str(refused.value) == (
         f"{tmp_path}: no patient found; {tmp_path / level / name} is of BraTS 2021 or later, and these releases give "
-        "no grades, expected HGG or LGG for each patient: name the folder of a release of 2017 to 2020"
+        "no grades, expected a class for each patient: put a table cohort.csv with the columns patient_id and label "
+        "beside these folders, or name the folder of a release of 2017 to 2020"
     )
 
 
