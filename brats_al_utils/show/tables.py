@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from brats_al_utils.cohorts.split import PARTS
+from brats_al_utils.findings.claims import OURS, PRINTED, ends_of, footnotes, name_of, unit_of, written
 from brats_al_utils.findings.comparison import MARGIN
 from brats_al_utils.findings.sentences import pp, printed_aucs
 
@@ -140,19 +141,26 @@ def budgets(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def scorecard(card: pd.DataFrame) -> pd.DataFrame:
-    """Return a scorecard as people read it: AUCs as shares, gains in percentage points, savings in percent."""
-    number = "{:.4g}".format
-    columns: Columns = {
-        "id": ("claim", str),
-        "printed": ("printed", str),
-        "recomputed": ("recomputed", str),
-        "ours": ("ours", number),
-        "ends": (ACROSS_BOTH, str),
-        "could_tell": ("could be told?", str),
-        "verdict": ("verdict", str),
-        "why": ("why", str),
-    }
-    return in_words(card.assign(ends=ends(card, "both_low", "both_high", number)), columns)
+    """Return a scorecard as people read it: claims by name, AUCs and savings in percent, gains in percentage points.
+
+    The marks are those of `sentences.rules`.
+    """
+    ids, units = card["id"], card["id"].map(unit_of)
+    found = footnotes(card["rule"].tolist(), card["why"].tolist())
+    return pd.DataFrame(
+        {
+            "claim": ids.map(name_of),
+            **{
+                name: [written(value, unit, PRINTED) for value, unit in zip(card[name], units, strict=True)]
+                for name in ("printed", "recomputed")
+            },
+            "ours": [written(value, unit, OURS) for value, unit in zip(card["ours"], units, strict=True)],
+            ACROSS_BOTH: [ends_of(*row) for row in zip(ids, card["both_low"], card["both_high"], strict=True)],
+            "could be told?": card["could_tell"],
+            "verdict": card["verdict"],
+            "rule, notes": [" ".join([rule, *notes]) for rule, notes in found.marks],
+        }
+    ).set_index("claim")
 
 
 def contrasts(tests: pd.DataFrame) -> pd.DataFrame:
