@@ -1,4 +1,4 @@
-"""The question of the paper, answered from a study's tables: does active learning save annotations here?"""
+"""Whether active learning saves annotations, answered from a study's tables: the question of the paper."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -88,8 +88,8 @@ def against_random(row: "pd.Series[float]") -> list[str]:
     """Say what the proposed method gains over random sampling of as many annotated slices, and what could be told."""
     share = str(row["other"]).removeprefix("random at ")
     said = [
-        f"Slice-level test AUC of the proposed method less that of random sampling of as many annotated slices ({share} "
-        f"of the training slices): {gain(row, 'both')}."
+        "Slice-level test AUC of the proposed method less that of random sampling of as many annotated slices "
+        f"({share} of the training slices): {gain(row, 'both')}."
     ]
     if pd.notna(row["detectable"]):
         least = min(100 * float(row["detectable"]), 100)
@@ -119,7 +119,7 @@ def claimed(card: pd.DataFrame) -> list[str]:
 
 
 def origin(captions: Iterable[str]) -> dict[str, str]:
-    """Return on whom a study is: the facts that its captions (`study.Study.caption`) state, those of the first to do so.
+    """Return on whom a study is: the facts of its captions (`study.Study.caption`), each of the first that states it.
 
     Parameters
     ----------
@@ -128,8 +128,10 @@ def origin(captions: Iterable[str]) -> dict[str, str]:
     """
     facts: dict[str, str] = {}
     for caption in filter(None, captions):
-        cohort, *parts = caption.split("; ")
-        facts.setdefault("cohort", cohort)
+        parts = caption.split("; ")
+        starts = [place for place, part in enumerate(parts) if part.startswith("initialisation: ")]
+        # What is said of the cohort itself stands before the initialisation; without one, only its name is certain.
+        facts.setdefault("cohort", "; ".join(parts[: starts[0] if starts else 1]))
         for part in parts:
             if start := re.fullmatch(r"initialisation: (.+)", part):
                 facts.setdefault("initialisation", start[1])

@@ -139,5 +139,9 @@ def footnotes(rules: Sequence[str], reasons: Sequence[str]) -> Footnotes:
     rule_marks = {rule: str(place) for place, rule in enumerate(dict.fromkeys(rules), 1)}
     every = dict.fromkeys(reason for row in several for reason in row)
     note_marks = {reason: letter(place) for place, reason in enumerate(every)}
-    marks = [(rule_marks[rule], [note_marks[reason] for reason in row]) for rule, row in zip(rules, several, strict=True)]
-    return Footnotes({mark: rule for rule, mark in rule_marks.items()}, {m: text for text, m in note_marks.items()}, marks)
+    marks = [
+        (rule_marks[rule], [note_marks[reason] for reason in row]) for rule, row in zip(rules, several, strict=True)
+    ]
+    return Footnotes(
+        {mark: rule for rule, mark in rule_marks.items()}, {m: text for text, m in note_marks.items()}, marks
+    )

@@ -6,23 +6,20 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from brats_al_utils.findings.claims import ARITHMETIC, AUC, GAIN, name_of, unit_of
-from brats_al_utils.findings.verdicts import CANNOT_TELL, HERE, NOT_APPLICABLE, NOT_REPRODUCED, REPRODUCED
-from brats_al_utils.show.style import PAGE, STYLE, Drawing, distances
+from brats_al_utils.findings.verdicts import HERE, NOT_REPRODUCED, REPRODUCED, VERDICTS
+from brats_al_utils.show.style import PAGE, STYLE, distances
 
 AGREES, DISAGREES, UNKNOWN = "#0a58a6", "#b03a00", "#57606a"
 """Told apart by those who do not see red or green, and legible as text on white."""
 
 LOOKS = {
-    REPRODUCED: ("✓", AGREES),
-    HERE[REPRODUCED]: ("✓", AGREES),
-    NOT_REPRODUCED: ("✗", DISAGREES),
-    HERE[NOT_REPRODUCED]: ("✗", DISAGREES),
-    CANNOT_TELL: ("?", UNKNOWN),
-    HERE[CANNOT_TELL]: ("?", UNKNOWN),
-    NOT_APPLICABLE: ("–", UNKNOWN),  # noqa: RUF001 - a dash, not a minus
+    **dict.fromkeys(VERDICTS, ("?", UNKNOWN)),
+    **dict.fromkeys((REPRODUCED, HERE[REPRODUCED]), ("✓", AGREES)),
+    **dict.fromkeys((NOT_REPRODUCED, HERE[NOT_REPRODUCED]), ("✗", DISAGREES)),
 }
 """Sign and colour of each verdict."""
 
@@ -34,7 +31,7 @@ ROW, FRAME = 0.175, 0.62
 
 
 @plt.style.context(STYLE)
-def claims(card: pd.DataFrame, stacked: bool = False) -> Drawing:
+def claims(card: pd.DataFrame, stacked: bool = False) -> Figure:
     """Draw every row of the scorecard: AUCs and gains with the printed number and our interval, the others in a list.
 
     Parameters
@@ -61,11 +58,11 @@ def claims(card: pd.DataFrame, stacked: bool = False) -> Drawing:
     if not stacked:  # as close to one another as on the left
         panels[-1].set_ylim(max(count[0] + count[1] + 2 * FRAME / ROW, count[2]), -0.6)
     figure.legend(handles=legend(card), loc="outside upper center", ncols=1 + (not stacked) * 5, fontsize=7)
-    return Drawing("claims", figure, card)
+    return figure
 
 
 def numbers(axes: Axes, rows: pd.DataFrame, unit: str) -> None:
-    """Draw the rows of one unit: the printed number, ours with its interval across both, and the sign of the verdict."""
+    """Draw the rows of one unit: the printed number, ours with its interval across both, the sign of the verdict."""
     scale, label, furthest = SCALES[unit]
     printed = scale * paper_number(rows)
     axes.plot(printed, range(len(rows)), ls="", marker="D", ms=4, mfc="white", mec="0.15", label="printed", zorder=3)

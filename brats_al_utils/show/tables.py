@@ -62,11 +62,12 @@ def patients_and_slices(counts: pd.DataFrame) -> pd.DataFrame:
 
 
 def layers(table: pd.DataFrame) -> pd.DataFrame:
-    """Return Table 1: each layer's kernel, stride, padding and output, as it is and as printed."""
-    names = [str(name) for name in table.columns if name != "layer"]
-    words = [name.removesuffix("_printed") + (", printed" if name.endswith("_printed") else "") for name in names]
-    columns: Columns = {name: (text, str) for name, text in zip(names, words, strict=True)}
-    return in_words(table, {"layer": ("layer", str), **columns})
+    """Return Table 1: each layer's kernel, stride, padding and output, with what is printed where that is another."""
+    texts = table.astype(object).where(table.notna(), "").astype(str)
+    for name in [name for name in texts if f"{name}_printed" in texts]:
+        printed = texts.pop(f"{name}_printed")
+        texts[name] += (" (printed: " + printed + ")").where(printed.ne(texts[name]) & printed.ne(""), "")
+    return texts.set_index("layer")
 
 
 def beside_the_paper(summary: pd.DataFrame, printed_in: str) -> pd.DataFrame:
@@ -164,7 +165,7 @@ def scorecard(card: pd.DataFrame) -> pd.DataFrame:
 
 
 def contrasts(tests: pd.DataFrame) -> pd.DataFrame:
-    """Return paired tests of one arm against others: a column a unit and reference.
+    """Return paired tests of one arm against others: a column a reference, for each unit the same rows.
 
     Parameters
     ----------
@@ -175,13 +176,13 @@ def contrasts(tests: pd.DataFrame) -> pd.DataFrame:
         f"{across}_ends": ends(tests, f"{across}_low", f"{across}_high", pp) for across in ("runs", "patients", "both")
     }
     table = tests.assign(
-        against=tests["unit"] + "-level, " + tests["other"],
+        level=tests["unit"] + "-level",
         noninferior=np.where(tests["noninferior"], "yes", "not shown"),
         detectable=100 * tests["detectable"],
         **intervals,
     )
     columns: Columns = {
-        "against": ("", str),
+        "other": ("against", str),
         "auc_difference": ("difference (pp)", pp),
         "runs_ends": (ACROSS_RUNS, str),
         "patients_ends": (ACROSS_PATIENTS, str),
@@ -191,7 +192,7 @@ def contrasts(tests: pd.DataFrame) -> pd.DataFrame:
         "noninferior": (f"not inferior by {100 * MARGIN:.0f} pp", str),
         "detectable": ("detectable (pp)", "{:.1f}".format),
     }
-    return in_words(table, columns).T
+    return pd.concat({level: in_words(rows, columns).T for level, rows in table.groupby("level", sort=False)})
 
 
 def areas(table: pd.DataFrame) -> pd.DataFrame:
