@@ -71,7 +71,7 @@ def answer(tables: Mapping[str, pd.DataFrame]) -> Answer:
         lines += claimed(tables["scorecard"])
     absent = sorted({notebook for name, notebook in FOUND_IN.items() if name not in tables})
     if absent:
-        lines.append(f"The rest of the answer is computed by notebook{'s' * (len(absent) > 1)} {' and '.join(absent)}.")
+        lines.append(f"Still to be computed by notebook{'s' * (len(absent) > 1)} {' and '.join(absent)}.")
     return Answer(said, lines)
 
 
@@ -106,7 +106,7 @@ def claimed(card: pd.DataFrame) -> list[str]:
         ends = ends_of(HEADLINE, headline["both_low"], headline["both_high"])
         interval = f" (95 % confidence interval across both: {ends})" if ends else ""
         lines.append(
-            "Less that of the baseline, which is trained on all slices: "
+            "Slice-level test AUC of the proposed method less that of the baseline, which is trained on all slices: "
             f"{written(headline['ours'], unit_of(HEADLINE), OURS)}{interval}; the paper's tables give "
             f"{written(headline['recomputed'], unit_of(HEADLINE), PRINTED)}: {headline['verdict']}."
         )

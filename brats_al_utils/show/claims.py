@@ -56,7 +56,7 @@ def claims(card: pd.DataFrame, stacked: bool = False) -> Figure:
         numbers(axes, rows, unit)
     verdicts(panels[-1], rest)
     if not stacked:  # as close to one another as on the left
-        panels[-1].set_ylim(max(count[0] + count[1] + 2 * FRAME / ROW, count[2]), -0.6)
+        panels[-1].set_ylim(max(count[0] + count[1] + FRAME / ROW, count[2]), -0.6)
     figure.legend(handles=legend(card), loc="outside upper center", ncols=1 + (not stacked) * 5, fontsize=7)
     return figure
 

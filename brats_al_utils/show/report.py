@@ -23,8 +23,6 @@ from brats_al_utils.show.pages import TEMPLATES, Executed, convert
 from brats_al_utils.show.style import STYLE
 from brats_al_utils.study.places import Places, numbered
 
-TITLE = "Does active learning save annotations?"
-
 READ = ("scorecard", "tests", "label_efficiency", "areas")
 """Tables from which the first section is computed."""
 
@@ -97,9 +95,8 @@ def index_of(places: Places, site: Path, notebooks: list[Executed]) -> dict[str,
     captions = [notebook.caption for notebook in notebooks if notebook.link.startswith("06")]
     captions += [notebook.caption for notebook in notebooks] + [exhibit.caption for exhibit in exhibits]
     return {
-        "title": TITLE,
+        "title": QUESTION,
         "here": "index.html",
-        "question": QUESTION,
         "answer": said,
         "rule": RULE,
         "origin": origin(captions),

@@ -53,8 +53,9 @@ def test_the_sentences_say_by_how_much_and_how_sure() -> None:
         "With a probability of 80 % this study would find a difference of 12.5 pp or more.",
         "At a budget of 30% the proposed method has 52% of the training slices annotated; random sampling needs 59% "
         "for the same AUC (95 % confidence interval across runs: any share).",
-        "Less that of the baseline, which is trained on all slices: -4.3 pp (95 % confidence interval across both: "
-        "-17.8 to +9.1 pp); the paper's tables give +2.98 pp: cannot tell here.",
+        "Slice-level test AUC of the proposed method less that of the baseline, which is trained on all slices: -4.3 "
+        "pp (95 % confidence interval across both: -17.8 to +9.1 pp); the paper's tables give +2.98 pp: cannot tell "
+        "here.",
         "Training slices that nobody had to annotate: 47.9 % (the paper: 40 to 70 %; any two samples of 30 % leave 40 "
         "to 70 %).",
     ]
@@ -62,8 +63,8 @@ def test_the_sentences_say_by_how_much_and_how_sure() -> None:
 
 def test_what_was_not_run_is_not_said_and_named() -> None:
     assert answer({}).said == NOT_COMPUTED
-    assert answer({}).lines == ["The rest of the answer is computed by notebooks 06 and 07."]
-    assert answer({"scorecard": card(NAN, NAN)}).lines[-1] == "The rest of the answer is computed by notebook 07."
+    assert answer({}).lines == ["Still to be computed by notebooks 06 and 07."]
+    assert answer({"scorecard": card(NAN, NAN)}).lines[-1] == "Still to be computed by notebook 07."
     (saved, _) = answer({"scorecard": card(NAN, NAN)}).lines
     assert saved.startswith("Training slices")
     assert len(answer({"tests": tests_table(0.0, 0.1, NAN)}).lines) == 2, "no detectable difference, no sentence"

@@ -146,7 +146,7 @@ def test_then_come_one_figure_the_tables_the_figures_and_the_notebooks(places: P
     index = index_of(places)
     headings = index(re.compile("h[1-6]"))
     assert [heading.get_text() for heading in headings] == [
-        "Does active learning save annotations?",
+        "Does active learning save annotations here?",
         "Every claim of the paper",
         "Tables",
         "Every claim, with its verdict",
