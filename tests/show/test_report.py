@@ -16,6 +16,7 @@ from nbformat import NotebookNode, write
 from selenium import webdriver
 
 from brats_al_utils import InputError
+from brats_al_utils.show.pages import TEMPLATES
 from brats_al_utils.show.report import write_report
 from brats_al_utils.study.places import Places
 
@@ -27,7 +28,7 @@ SVG = """<svg xmlns="http://www.w3.org/2000/svg" xmlns:dc="http://purl.org/dc/el
 ATTACK = '<script>document.title = "hacked"</script><img src="https://example.org/x.png" onerror="hack()">'
 
 
-NAN = float("nan")
+STYLE = (TEMPLATES / "style.css").read_text()
 CARD = pd.DataFrame(
     [
         (
@@ -348,3 +349,34 @@ def test_the_names_of_real_patients_are_taken_out(places: Places, synthetic: boo
     assert (b"[patient]" in everything) is not synthetic
     assert "images/slices.csv" not in site
     assert "images/slices.svg" in site
+
+
+def luminance(colour: str) -> float:
+    """Return the relative luminance of a colour, as WCAG 2.1 defines it."""
+    digits = colour[1:] if len(colour) == 7 else "".join(2 * digit for digit in colour[1:])
+    channels = [int(digits[place : place + 2], 16) / 255 for place in (0, 2, 4)]
+    linear = [value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+def test_text_is_legible_in_light_and_dark(scheme: int) -> None:
+    """A contrast of 4.5 at least: WCAG 2.1, success criterion 1.4.3."""
+    light, dark = (dict(re.findall(r"--(\w+):(#\w+)", rule)) for rule in re.findall(r":root\{([^}]*--[^}]*)\}", STYLE))
+    colours = (light, light | dark)[scheme]
+    pairs = [(name, "paper") for name in ("ink", "faint", "link", "agrees", "disagrees", "unknown")]
+    for text, ground in [*pairs, ("ink", "warned"), ("ink", "code")]:
+        dim, bright = sorted(luminance(colours[name]) for name in (text, ground))
+        assert (bright + 0.05) / (dim + 0.05) >= 4.5, (text, ground)
+
+
+def test_the_printed_page_cuts_no_table(places: Places, browser: webdriver.Chrome) -> None:
+    """A4 with its margins is 703 pixels wide: tables stay within, and what scrolls on a screen is shown whole."""
+    metrics = {"width": 703, "height": 1000, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    browser.get(write_report(places).as_uri())
+    ends = "return [...document.querySelectorAll('table')].map(each => each.getBoundingClientRect().right)"
+    assert browser.execute_script(ends) and max(browser.execute_script(ends)) <= 703
+    hidden = "return [...document.querySelectorAll('.table')].every(e => getComputedStyle(e).overflowX == 'visible')"
+    assert browser.execute_script(hidden)
