@@ -40,7 +40,7 @@ from brats_al_utils.study.trainer import train
 SMOKE = PROFILES["smoke"]
 PICTURES = [
     *("cohort", "slices", "hidden_tumours", "intensities", "table2_training", "table2"),
-    *(f"figure{n}" for n in range(2, 9)),
+    *(f"figure{n}" for n in range(1, 9)),
     *("intervals", "annotated_slices", "controls", "competitors", "iterative", "transfer", "selection_for_others"),
     "outliers",
 ]

@@ -9,6 +9,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
+from brats_al_utils.findings.claims import name_of
 from brats_al_utils.findings.comparison import compare, intervals, lacking, patient_pairs
 from brats_al_utils.findings.departures import Departures
 from brats_al_utils.findings.paper import (
@@ -240,7 +241,7 @@ def number_rows(found: Found) -> Iterator[Row]:
         ours = found.auc(row["dataset"], row["part"], arm)
         verdict, why = concluded(found, ours, number_verdict(ours, row["auc"]), claim=False, scratch=arm == "scratch")
         if row["id"] in SAME_RUNS:
-            why = "; ".join(filter(None, [why, f"the same runs as {SAME_RUNS[row['id']]}"]))
+            why = "; ".join(filter(None, [why, f"the same runs as {name_of(SAME_RUNS[row['id']])}"]))
         yield Row(row["id"], row["auc"], np.nan, ours, verdict, NUMBER_RULE, why)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from brats_al_utils.cohorts.split import PARTS
+from brats_al_utils.findings.claims import footnotes
 from brats_al_utils.findings.comparison import MARGIN
 from brats_al_utils.findings.paper import published_claims, published_results
 from brats_al_utils.findings.statistics import CONFIDENCE, UNITS
@@ -186,9 +187,9 @@ def budgets(cohort_name: str, summary: pd.DataFrame) -> str:
 
 
 def rules(card: pd.DataFrame) -> str:
-    """List the rules of a scorecard's verdicts, each with the claims that it judges."""
-    groups = card.groupby("rule", sort=False)["id"]
-    return "\n".join(f"- {', '.join(f'`{id_}`' for id_ in ids)}: {rule}" for rule, ids in groups)
+    """List the rules of a scorecard's verdicts and its notes, each once, by the marks that its rows bear."""
+    found = footnotes(card["rule"].tolist(), card["why"].tolist())
+    return "\n".join(f"- **{mark}** {text}" for mark, text in [*found.rules.items(), *found.notes.items()])
 
 
 def scorecard(cohort_name: str, card: pd.DataFrame, cost: pd.DataFrame) -> str:

@@ -70,7 +70,7 @@ def save(drawing: Drawing, folder: Path, caption: str) -> None:
     name, figure = drawing.name, drawing.figure
     figure.supxlabel(caption, fontsize=6, color="0.35")
     folder.mkdir(parents=True, exist_ok=True)
-    figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
+    figure.savefig(folder / f"{name}.svg", metadata={"Date": None, "Description": caption})
     figure.savefig(folder / f"{name}.png")
     plt.close(figure)
     save_table(drawing.table, name, folder)

@@ -159,9 +159,9 @@ def test_budgets_count_where_the_proposed_method_is_ahead() -> None:
     ]
 
 
-def test_rules_stand_once_with_the_claims_they_judge() -> None:
-    card = pd.DataFrame({"id": ["a", "b", "c"], "rule": ["Rule one.", "Rule two.", "Rule one."]})
-    assert sentences.rules(card) == "- `a`, `c`: Rule one.\n- `b`: Rule two."
+def test_rules_and_notes_stand_once_under_the_marks_of_their_rows() -> None:
+    card = pd.DataFrame({"rule": ["Rule one.", "Rule two.", "Rule one."], "why": ["", "3 epochs; one run", "one run"]})
+    assert sentences.rules(card) == "- **1** Rule one.\n- **2** Rule two.\n- **a** 3 epochs\n- **b** one run"
 
 
 def test_the_scorecard_counts_verdicts_and_what_could_be_told() -> None:
