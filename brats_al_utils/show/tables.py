@@ -41,18 +41,19 @@ def percent(mean: float, low: float, high: float) -> str:
     return f"{100 * mean:.2f}%" if np.isnan(low) else f"{100 * mean:.2f}% ({first:.2f}, {last:.2f})"
 
 
-def patients_and_slices(counts: pd.DataFrame) -> pd.DataFrame:
+def patients_and_slices(counts: pd.DataFrame, people: str) -> pd.DataFrame:
     """Return how many patients and slices each part has: a row a part and the whole cohort.
 
     Parameters
     ----------
     counts : pd.DataFrame
         part, class_name, site, patients, slices.
+    people : {"patients", "persons"}
     """
-    table = counts.pivot_table(
+    table = counts.rename(columns={"patients": people}).pivot_table(
         index="part",
         columns="class_name",
-        values=["patients", "slices"],
+        values=[people, "slices"],
         aggfunc="sum",
         margins=True,
         margins_name="all",
@@ -101,13 +102,14 @@ def deciles(table: pd.DataFrame) -> pd.DataFrame:
     return in_words(table, {"decile": ("part of the ranking", str), **facts})
 
 
-def annotation(cost: pd.DataFrame, by: str) -> pd.DataFrame:
+def annotation(cost: pd.DataFrame, by: str, people: str) -> pd.DataFrame:
     """Return what annotation costs, from `evidence.annotation_cost` or means of it.
 
     Parameters
     ----------
     by : {"seed", "arm", "dataset"}
         The column that tells the rows apart.
+    people : {"patients", "persons"}
     """
     columns: Columns = {
         by: ({"seed": "run (seed)", "dataset": "set"}.get(by, by), str),
@@ -115,8 +117,8 @@ def annotation(cost: pd.DataFrame, by: str) -> pd.DataFrame:
         "chosen": ("chosen", COUNT),
         "annotated": ("annotated slices", COUNT),
         "share": ("of the training slices", SHARE),
-        "patients": ("of patients", COUNT),
-        "patient_share": ("of the training patients", SHARE),
+        "patients": (f"of {people}", COUNT),
+        "patient_share": (f"of the training {people}", SHARE),
         "validation": ("validation slices", COUNT),
     }
     return in_words(cost, {name: column for name, column in columns.items() if name in cost})

@@ -8,6 +8,7 @@ import numpy as np
 
 from brats_al_utils.cohorts.cohort import Cohort
 from brats_al_utils.cohorts.folds import fold_split, redrawn
+from brats_al_utils.cohorts.naming import CREDIT, cohort_name, is_open, people, remarks
 from brats_al_utils.cohorts.slices import SliceSet
 from brats_al_utils.networks.network import START_NAMES
 from brats_al_utils.progress import Track, patients
@@ -104,24 +105,39 @@ class Study:
 
     @property
     def image_folder(self) -> Path:
-        """Where figures that show patients go: among the others for phantoms, out of git's sight for real patients."""
-        return self.places.figures if self.synthetic else self.places.images
+        """Where figures that show patients go: out of git's sight, unless they are phantoms or openly licensed."""
+        return self.places.figures if self.synthetic or is_open(self.slices) else self.places.images
+
+    @property
+    def people(self) -> str:
+        """What the cohort's people are called: patients or persons."""
+        return people(self.slices)
 
     @property
     def cohort_name(self) -> str:
         """The cohort, as every figure names it."""
-        return f"{self.slices.manifest['name']} ({self.slices.table['patient_id'].nunique()} patients)"
+        return cohort_name(self.slices)
 
-    def caption(self, arms: Iterable[Arm] = ()) -> str:
-        """Return what every figure says of its origin: cohort, initialisations and number of runs."""
+    def caption(self, arms: Iterable[Arm] = (), *more: str, images: bool = False) -> str:
+        """Return what every figure says of its origin: cohort, initialisations, number of runs and what else there is.
+
+        Parameters
+        ----------
+        arms : iterable of Arm
+            Whose results it shows.
+        more : str
+            What it says of this figure alone.
+        images : bool
+            Whether it shows patients: openly licensed images are credited.
+        """
         starts = dict.fromkeys(arm.start for arm in arms)
-        parts = [self.cohort_name[0].upper() + self.cohort_name[1:]]
+        parts = [self.cohort_name[0].upper() + self.cohort_name[1:], *remarks(self.slices)]
         if starts:
             names = ", ".join(START_NAMES[start] for start in starts)
             runs = self.profile.n_runs
             parts += [f"initialisation: {names}", f"{runs} run{'s' * (runs > 1)}"]
             parts += [f"{self.profile.folds} folds"] * (self.profile.folds > 1)
-        return "; ".join(parts)
+        return "; ".join([*parts, *more, *([CREDIT] if images and is_open(self.slices) else [])])
 
     @property
     def redrawn(self) -> float:

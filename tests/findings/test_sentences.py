@@ -70,7 +70,7 @@ def test_the_cohort_is_told_by_numbers_and_no_name() -> None:
         "absent": [],
         "fingerprint": "f00",
     }
-    text = sentences.cohort(table, manifest)
+    text = sentences.cohort(table, manifest, "patients")
     assert text.splitlines() == [
         "- HGG/LGG patients: training 2/1, validation 1/1, test 1/1; no patient is in two parts.",
         "- 8 slices. Patients with fewer eligible slices contribute all of them and are listed in the manifest: 1.",
@@ -79,6 +79,11 @@ def test_the_cohort_is_told_by_numbers_and_no_name() -> None:
         "- Fingerprint of the slice set: `f00`.",
     ]
     assert "MRN" not in text
+    assert sentences.cohort(table, manifest, "persons").splitlines()[:3] == [
+        "- HGG/LGG persons: training 2/1, validation 1/1, test 1/1; no person is in two parts.",
+        "- 8 slices. Persons with fewer eligible slices contribute all of them and are listed in the manifest: 1.",
+        "- Persons skipped for a problem in their files: 2.",
+    ]
 
 
 def test_transfer_has_the_gain_of_each_set_and_the_paper_s_beside_the_slice_level_ones() -> None:
@@ -121,7 +126,7 @@ COST = pd.DataFrame(
 
 
 def test_the_proposed_method_has_its_gain_and_the_cost_of_its_annotation() -> None:
-    text = sentences.proposed(ON, gains(("test", "slice", 0.04, 0.01, 0.07)), COST, "random initialisation", "table4")
+    text = sentences.proposed(ON, gains(("test", "slice", 0.04, 0.01, 0.07)), COST, "random initialisation", "table4", "patients")
     assert text.splitlines() == [
         "On the synthetic cohort (40 patients), AUC of the proposed method less that of the baseline (random "
         "initialisation), paired by run:",
@@ -171,11 +176,11 @@ def test_the_scorecard_counts_verdicts_and_what_could_be_told() -> None:
             "could_tell": ["yes, from 2.0 points on", "no, from 9.0 points on", "", NAN],
         }
     )
-    lines = sentences.scorecard(ON, card, COST).splitlines()
+    lines = sentences.scorecard(ON, card, COST, "patients").splitlines()
     assert lines[0] == "On the synthetic cohort (40 patients), 4 numbers and claims:"
     assert lines[2:5] == ["- reproduced: 2.", "- cannot tell: 1.", "- not reproduced: 1."]
     assert lines[-2:] == [
-        "- With a budget of 30 slices, 52 are annotated. " + sentences.annotation(COST),
+        "- With a budget of 30 slices, 52 are annotated. " + sentences.annotation(COST, "patients"),
         "- Gains of the printed size that this study would find with a probability of 80 %: 1 of 2.",
     ]
 

@@ -49,7 +49,8 @@ def test_patients_and_slices_are_summed_over_the_sites() -> None:
         ("test", "HGG", "A", 1, 17),
         ("test", "LGG", "A", 1, 16),
     ]
-    table = tables.patients_and_slices(pd.DataFrame(rows, columns=["part", "class_name", "site", "patients", "slices"]))
+    counts = pd.DataFrame(rows, columns=["part", "class_name", "site", "patients", "slices"])
+    table = tables.patients_and_slices(counts, "patients")
     assert list(table.index) == ["training", "validation", "test", "all"]
     assert table.loc["training"].to_dict() == {
         ("patients", "HGG"): 4,
@@ -60,6 +61,7 @@ def test_patients_and_slices_are_summed_over_the_sites() -> None:
         ("slices", "all"): 120,
     }
     assert table.loc["all", ("slices", "all")] == 190
+    assert tables.patients_and_slices(counts, "persons").loc["all", ("persons", "all")] == 10
 
 
 def test_table5_says_who_can_draw_each_budget() -> None:
@@ -142,10 +144,10 @@ def test_annotation_costs_are_counts_and_shares_by_run_or_by_arm() -> None:
             "validation": [48],
         }
     )
-    table = tables.annotation(cost, "seed")
+    table = tables.annotation(cost, "seed", "patients")
     assert table.index.name == "run (seed)"
     assert list(table.loc["7"]) == ["43", "43", "74", "51%", "24", "100%", "48"]
-    some = tables.annotation(cost[["arm", "chosen", "annotated", "share", "patient_share"]], "arm")
+    some = tables.annotation(cost[["arm", "chosen", "annotated", "share", "patient_share"]], "arm", "patients")
     assert list(some) == ["chosen", "annotated slices", "of the training slices", "of the training patients"]
 
 
