@@ -16,7 +16,7 @@ RELEASE = re.compile(r"brats(?P<year>\d\d)_", re.IGNORECASE)
 """How a patient's name begins in the releases of 2017 to 2020."""
 
 UNGRADED = re.compile(r"brats2021_\d+|brats-[a-z]+-\d+-\d+", re.IGNORECASE)
-"""A patient's name in the releases of 2021 and 2023, which give no grades."""
+"""A patient's name in the releases of 2021 and 2023, which give no grades: they are read through a table."""
 
 LEVELS = 4
 """Levels of folders below the one named in which a release is looked for, to name its folder in a message."""
@@ -105,8 +105,9 @@ def what_is_there(folders: list[Path]) -> str:
             for child in subfolders(folder):
                 if UNGRADED.fullmatch(child.name):
                     return (
-                        f"{shown(str(child))} is of BraTS 2021 or later, and these releases give no grades, expected "
-                        "HGG or LGG for each patient: name the folder of a release of 2017 to 2020"
+                        f"{shown(str(child))} is of BraTS 2021 or later, and these releases give no grades: write a "
+                        "table of your own beside the patients, cohort.csv, that gives each patient's class and images "
+                        "(brats-al cohort --template), or name the folder of a release of 2017 to 2020"
                     )
                 if RELEASE.match(child.name):
                     return (

@@ -113,7 +113,7 @@ def transfer(cohort_name: str, gains: pd.DataFrame, initialisation: str) -> str:
     return listed(cohort_name, paired_gains(gains, "pretrained", "scratch", "table2"), about)
 
 
-def ranges(cohort_name: str, gains: Iterable[pd.DataFrame], deciles: pd.DataFrame) -> str:
+def ranges(cohort_name: str, gains: Iterable[pd.DataFrame], deciles: pd.DataFrame, more: Iterable[str] = ()) -> str:
     """Say whether the ends of the ranking are worse than what lies beside them (section 3.2), and who is in them.
 
     Parameters
@@ -122,6 +122,8 @@ def ranges(cohort_name: str, gains: Iterable[pd.DataFrame], deciles: pd.DataFram
         From `statistics.difference` of each of ``TAILS``.
     deciles : pd.DataFrame
         The numbers of Figure 4: decile, and where the truth is known the share of ``atypical patients``.
+    more : iterable of str
+        Further lines, from `class_share`.
     """
     claims = published_claims().set_index("id")["printed"]
     lines = [
@@ -136,7 +138,35 @@ def ranges(cohort_name: str, gains: Iterable[pd.DataFrame], deciles: pd.DataFram
             f"Slices of patients atypical for their class: {share['most uncertain']:.0%} of the most uncertain decile, "
             f"{share['least uncertain']:.0%} of the least uncertain decile, {share['between']:.0%} of the rest."
         )
-    return listed(cohort_name, lines)
+    return listed(cohort_name, [*lines, *more])
+
+
+def class_share(tests: pd.DataFrame) -> list[str]:
+    """Say whether the most uncertain range fails for its class share (section 3.2 says: for its outliers).
+
+    Parameters
+    ----------
+    tests : pd.DataFrame
+        From `evidence.contrasts`, in this order: the range less random sampling, the range of each class less random
+        sampling, and the range of each class less the range.
+    """
+    rows = tests[tests["unit"] == "slice"]
+    said = [f"{row['arm']} less {row['other']}, test, slice-level: {gain(row, 'both')}." for _, row in rows.iterrows()]
+    sides = zip(rows["both_low"] > 0, rows["both_high"] < 0, strict=True)
+    fails, left, explained = (int(above) - int(below) for above, below in sides)
+    if fails >= 0:
+        return [*said, "The most uncertain range is not shown to be worse than random sampling: nothing to explain."]
+    share = "explains at least part of it" if explained > 0 else "is not shown to explain it"
+    rest = {
+        -1: "it is still worse than random sampling, as outliers would be",
+        0: "it is not shown to differ from random sampling",
+        1: "it is better than random sampling",
+    }
+    return [
+        *said,
+        f"The most uncertain range is worse than random sampling. Its class share {share}; drawn to the class share of "
+        f"all training slices, {rest[left]}.",
+    ]
 
 
 def annotation(cost: pd.DataFrame, people: str) -> str:

@@ -72,7 +72,9 @@ AVERAGE_RULE = (
     "pp of the printed average, not reproduced if wholly beyond, else cannot tell; whatever the protocol, as it counts "
     "labels."
 )
-ARITHMETIC_RULE = f"Reproduced if the paper's other numbers give it to {ROUNDING}, else not reproduced: no runs of ours."
+ARITHMETIC_RULE = (
+    f"Reproduced if the paper's other numbers give it to {ROUNDING}, else not reproduced: no runs of ours."
+)
 COUNT_RULE = (
     "Reproduced if the counts are 10 % to 80 % of the paper's training slices, else not reproduced: no runs of ours "
     "(ours is the share of the eight printed counts on which the proposed method was trained)."

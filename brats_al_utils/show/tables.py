@@ -86,6 +86,35 @@ def beside_the_paper(summary: pd.DataFrame, printed_in: str) -> pd.DataFrame:
     return table.rename_axis(columns=f"AUC ({ACROSS_RUNS})")
 
 
+def arms(table: pd.DataFrame, positive: str, people: str) -> pd.DataFrame:
+    """Return each arm's test AUC, also with the tumour hidden, and whom it was trained on.
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        From `evidence.arm_table`, of one data set.
+    positive : str
+        The positive class.
+    people : {"patients", "persons"}
+    """
+    several = table.groupby("arm")["share"].transform("nunique") > 1
+    names = table["arm"].where(~several, table["arm"] + ", " + table["share"].map(SHARE))
+    text = table.assign(
+        name=names, ends=ends(table, "low", "high", AUC), hidden_ends=ends(table, "hidden_low", "hidden_high", AUC)
+    )
+    columns: Columns = {
+        "name": ("arm", str),
+        "auc_mean": ("test AUC", AUC),
+        "ends": ("95 % CI", str),
+        "hidden_mean": ("AUC, tumour hidden", AUC),
+        "hidden_ends": ("95 % CI, tumour hidden", str),
+        "examples": ("slices", COUNT),
+        "positive_share": (f"of them {positive}", SHARE),
+        "patients": (people, COUNT),
+    }
+    return in_words(text, columns)
+
+
 def kept_epochs(runs: pd.DataFrame) -> pd.DataFrame:
     """Return which epochs the runs of each arm kept, from `evidence.evaluate`."""
     kept = runs.drop_duplicates(["arm", "seed"]).groupby("arm", sort=False)["best_epoch"].agg(["mean", "min", "max"])

@@ -89,9 +89,10 @@ class Study:
         return self.of_run(dataset, number).ids(part)
 
     def pool(self, dataset: str, number: int) -> Pool:
-        """Return the training slices of a run, with the patient of each."""
-        slices, ids = self.slice_set(dataset), self.ids(dataset, "training", number)
-        return Pool(ids, np.zeros(len(ids)), slices.table["patient_id"].to_numpy(str)[ids])
+        """Return the training slices of a run, with the patient and the class label of each."""
+        table, ids = self.slice_set(dataset).table, self.ids(dataset, "training", number)
+        positive = table["class_name"].to_numpy() == self.slices.classes[1]
+        return Pool(ids, np.zeros(len(ids)), table["patient_id"].to_numpy(str)[ids], label=positive[ids].astype(int))
 
     @property
     def synthetic(self) -> bool:

@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from brats_al_utils.findings import sentences
+from brats_al_utils.findings.verdicts import HERE_RULE
 
 NAN = float("nan")
 ON = "synthetic cohort (40 patients)"
@@ -120,13 +121,51 @@ def test_ranges_compare_the_tails_and_tell_who_is_atypical() -> None:
     assert sentences.ranges(ON, [low, high], deciles[["decile"]]).splitlines() == lines[:-1]
 
 
+WORSE, BETTER, EITHER = (-0.2, -0.1), (0.1, 0.2), (-0.1, 0.2)
+
+
+@pytest.mark.parametrize(
+    ("fails", "left", "explained", "said"),
+    [
+        (WORSE, EITHER, BETTER, "Its class share explains at least part of it; drawn to the class share of all "
+         "training slices, it is not shown to differ from random sampling."),
+        (WORSE, WORSE, EITHER, "Its class share is not shown to explain it; drawn to the class share of all training "
+         "slices, it is still worse than random sampling, as outliers would be."),
+        (WORSE, BETTER, BETTER, "Its class share explains at least part of it; drawn to the class share of all "
+         "training slices, it is better than random sampling."),
+        (EITHER, WORSE, BETTER, "The most uncertain range is not shown to be worse than random sampling: nothing to "
+         "explain."),
+        ((NAN, NAN), WORSE, WORSE, "The most uncertain range is not shown to be worse than random sampling: nothing "
+         "to explain."),
+    ],
+)  # fmt: skip
+def test_whether_the_most_uncertain_range_fails_for_its_class_share(
+    fails: tuple[float, float], left: tuple[float, float], explained: tuple[float, float], said: str
+) -> None:
+    pairs = (("0%-30%", "random", fails), ("each class", "random", left), ("each class", "0%-30%", explained))
+    rows = [(arm, other, "slice", sum(ends) / 2, *ends, 0.01, False, 0.1) for arm, other, ends in pairs]
+    upset = [(arm, other, "patient", 0.5, 0.4, 0.6, 0.01, True, 0.1) for arm, other, _ in pairs]
+    lines = sentences.class_share(compared(*upset, *rows))
+    assert len(lines) == 4
+    assert lines[3].endswith(said)
+    if fails == WORSE:
+        assert lines[0] == (
+            "0%-30% less random, test, slice-level: -15.0 pp (95 % confidence interval across both: -20.0 to -10.0)."
+        )
+    low = gains(("validation", "slice", 0.1, 0.05, 0.15))
+    told = sentences.ranges(ON, [low, low], pd.DataFrame({"decile": []}), lines).splitlines()
+    assert told[-4:] == [f"- {line}" for line in lines]
+
+
 COST = pd.DataFrame(
     {"chosen": [30, 30], "annotated": [50, 54], "share": [0.50, 0.54], "patient_share": [0.9, 1.0], "validation": 40}
 )
 
 
 def test_the_proposed_method_has_its_gain_and_the_cost_of_its_annotation() -> None:
-    text = sentences.proposed(ON, gains(("test", "slice", 0.04, 0.01, 0.07)), COST, "random initialisation", "table4", "patients")
+    text = sentences.proposed(
+        ON, gains(("test", "slice", 0.04, 0.01, 0.07)), COST, "random initialisation", "table4", "patients"
+    )
     assert text.splitlines() == [
         "On the synthetic cohort (40 patients), AUC of the proposed method less that of the baseline (random "
         "initialisation), paired by run:",
@@ -164,8 +203,15 @@ def test_budgets_count_where_the_proposed_method_is_ahead() -> None:
     ]
 
 
+def test_rules_of_another_cohort_say_what_holds_here_means() -> None:
+    card = pd.DataFrame({"id": ["a", "b"], "rule": ["R", "S"], "verdict": ["holds here", "cannot tell"]})
+    assert sentences.rules(card).splitlines() == [HERE_RULE, "", "- `a`: R", "- `b`: S"]
+
+
 def test_rules_stand_once_with_the_claims_they_judge() -> None:
-    card = pd.DataFrame({"id": ["a", "b", "c"], "rule": ["Rule one.", "Rule two.", "Rule one."]})
+    card = pd.DataFrame({"id": ["a", "b", "c"], "rule": ["Rule one.", "Rule two.", "Rule one."]}).assign(
+        verdict="reproduced"
+    )
     assert sentences.rules(card) == "- `a`, `c`: Rule one.\n- `b`: Rule two."
 
 
