@@ -64,8 +64,8 @@ SPREAD_RULE = (
 )
 RANGE_RULE = (
     "Reproduced if the share of the training slices that we left unlabelled (%, mean across runs) lies in the printed "
-    "range, else not reproduced; whatever the protocol, as it counts labels. True of any two samples of 30 % of the slices, "
-    "whose union is 30 to 60 %: it says nothing of the method."
+    "range, else not reproduced; whatever the protocol, as it counts labels. True of any two samples of 30 % of the "
+    "slices, whose union is 30 to 60 %: it says nothing of the method."
 )
 AVERAGE_RULE = (
     f"Reproduced if our 95 % interval across runs of the share left unlabelled (%) lies wholly within {EQUIVALENCE:g} "

@@ -50,6 +50,7 @@ def cohort(slices: SliceSet) -> Drawing:
     for axes in (by_class, by_site):
         axes.set(ylabel=people(slices))
         axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    by_site.set(xlabel="site")
     by_site.tick_params(axis="x", rotation=45)
     return Drawing("cohort", figure, table)
 
@@ -77,7 +78,7 @@ def montage(slices: SliceSet) -> Drawing:
     """Draw the slice with the largest tumour of some patients of each class: a row a channel, the tumour outlined."""
     shown = examples(slices)
     channels = slices.manifest["channels"]
-    size = (PAGE, PAGE * len(channels) / len(shown))
+    size = (PAGE, PAGE * len(channels) / len(shown) + 0.4)  # above the title, below the caption
     figure, grid = plt.subplots(len(channels), len(shown), figsize=size, squeeze=False)
     for column, (_, row) in zip(grid.T, shown.iterrows(), strict=True):
         tumour = slices.segmentation[row["slice_id"]] > 0
