@@ -286,7 +286,7 @@ def arm_table(study: Study, results: Results) -> pd.DataFrame:
                 "dataset": arm.dataset,
                 "share": arm.share,
                 **whole,
-                **{f"hidden_{name.removeprefix('auc_')}": value for name, value in hidden.items()},
+                **{f"hidden_{str(name).removeprefix('auc_')}": value for name, value in hidden.items()},
                 "examples": np.mean([len(slices) for slices in trained]),
                 "positive_share": np.mean([(slices["label"] == 1).mean() for slices in trained]),
                 "patients": np.mean([slices["patient_id"].nunique() for slices in trained]),
