@@ -25,7 +25,7 @@ RELEASE = re.compile(r"brats(?P<year>\d\d)_", re.IGNORECASE)
 """How a patient's name begins in the releases of 2017 to 2020."""
 
 UNGRADED = re.compile(r"brats2021_\d+|brats-[a-z]+-\d+-\d+", re.IGNORECASE)
-"""A patient's name in the releases of 2021 and 2023, which give no grades."""
+"""A patient's name in the releases of 2021 and 2023, which give no grades: they are read through a table."""
 
 LEVELS = 4
 """Levels of folders below the one named in which a release is looked for, to name its folder in a message."""

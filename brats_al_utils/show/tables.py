@@ -42,18 +42,19 @@ def percent(mean: float, low: float, high: float) -> str:
     return f"{100 * mean:.2f}%" if np.isnan(low) else f"{100 * mean:.2f}% ({first:.2f}, {last:.2f})"
 
 
-def patients_and_slices(counts: pd.DataFrame) -> pd.DataFrame:
+def patients_and_slices(counts: pd.DataFrame, people: str) -> pd.DataFrame:
     """Return how many patients and slices each part has: a row a part and the whole cohort.
 
     Parameters
     ----------
     counts : pd.DataFrame
         part, class_name, site, patients, slices.
+    people : {"patients", "persons"}
     """
-    table = counts.pivot_table(
+    table = counts.rename(columns={"patients": people}).pivot_table(
         index="part",
         columns="class_name",
-        values=["patients", "slices"],
+        values=[people, "slices"],
         aggfunc="sum",
         margins=True,
         margins_name="all",
@@ -87,6 +88,35 @@ def beside_the_paper(summary: pd.DataFrame, printed_in: str) -> pd.DataFrame:
     return table.rename_axis(columns=f"AUC ({ACROSS_RUNS})")
 
 
+def arms(table: pd.DataFrame, positive: str, people: str) -> pd.DataFrame:
+    """Return each arm's test AUC, also with the tumour hidden, and whom it was trained on.
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        From `evidence.arm_table`, of one data set.
+    positive : str
+        The positive class.
+    people : {"patients", "persons"}
+    """
+    several = table.groupby("arm")["share"].transform("nunique") > 1
+    names = table["arm"].where(~several, table["arm"] + ", " + table["share"].map(SHARE))
+    text = table.assign(
+        name=names, ends=ends(table, "low", "high", AUC), hidden_ends=ends(table, "hidden_low", "hidden_high", AUC)
+    )
+    columns: Columns = {
+        "name": ("arm", str),
+        "auc_mean": ("test AUC", AUC),
+        "ends": ("95 % CI", str),
+        "hidden_mean": ("AUC, tumour hidden", AUC),
+        "hidden_ends": ("95 % CI, tumour hidden", str),
+        "examples": ("slices", COUNT),
+        "positive_share": (f"of them {positive}", SHARE),
+        "patients": (people, COUNT),
+    }
+    return in_words(text, columns)
+
+
 def kept_epochs(runs: pd.DataFrame) -> pd.DataFrame:
     """Return which epochs the runs of each arm kept, from `evidence.evaluate`."""
     kept = runs.drop_duplicates(["arm", "seed"]).groupby("arm", sort=False)["best_epoch"].agg(["mean", "min", "max"])
@@ -103,13 +133,14 @@ def deciles(table: pd.DataFrame) -> pd.DataFrame:
     return in_words(table, {"decile": ("part of the ranking", str), **facts})
 
 
-def annotation(cost: pd.DataFrame, by: str) -> pd.DataFrame:
+def annotation(cost: pd.DataFrame, by: str, people: str) -> pd.DataFrame:
     """Return what annotation costs, from `evidence.annotation_cost` or means of it.
 
     Parameters
     ----------
     by : {"seed", "arm", "dataset"}
         The column that tells the rows apart.
+    people : {"patients", "persons"}
     """
     columns: Columns = {
         by: ({"seed": "run (seed)", "dataset": "set"}.get(by, by), str),
@@ -117,8 +148,8 @@ def annotation(cost: pd.DataFrame, by: str) -> pd.DataFrame:
         "chosen": ("chosen", COUNT),
         "annotated": ("annotated slices", COUNT),
         "share": ("of the training slices", SHARE),
-        "patients": ("of patients", COUNT),
-        "patient_share": ("of the training patients", SHARE),
+        "patients": (f"of {people}", COUNT),
+        "patient_share": (f"of the training {people}", SHARE),
         "validation": ("validation slices", COUNT),
     }
     return in_words(cost, {name: column for name, column in columns.items() if name in cost})

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from brats_al_utils.networks.network import starts_of
 from brats_al_utils.phantoms.outliers import KINDS
 from brats_al_utils.queries.competitors import COMPETITORS
-from brats_al_utils.queries.sampling import PAYS_ALL, WINDOWS, annotated_share
+from brats_al_utils.queries.sampling import OF_CLASSES, PAYS_ALL, WINDOWS, annotated_share
 from brats_al_utils.study.profile import Profile
 
 ALL = "all"
@@ -87,6 +87,19 @@ def transfer(profile: Profile) -> list[Arm]:
 def ranges(profile: Profile) -> list[Arm]:
     """Return the arms of notebook 02: the eight ranges of the uncertainty ranking (section 3.2)."""
     return [pretrained(profile, name.removeprefix("window "), name) for name in WINDOWS]
+
+
+def class_share(profile: Profile) -> list[Arm]:
+    """Return the most uncertain range, the same range drawn to the pool's class share, and as many random slices.
+
+    A diagnosis: if the range fails because one class is rare in it, the second does as well as the third; if its
+    slices are outliers, it fails too.
+    """
+    return [
+        ranges(profile)[0],
+        pretrained(profile, "0%-30% of each class", OF_CLASSES),
+        pretrained(profile, "random", "random"),
+    ]
 
 
 def proposed(profile: Profile, dataset: str = DATASETS[0]) -> list[Arm]:
@@ -262,7 +275,7 @@ def random_at(profile: Profile, share: float) -> Arm:
 NOTEBOOKS: dict[str, Callable[[Profile, bool], list[Arm]]] = {
     "00_cohort": lambda profile, synthetic: [],
     "01_transfer_vs_scratch": lambda profile, synthetic: transfer(profile),
-    "02_uncertainty_ranges": lambda profile, synthetic: ranges(profile),
+    "02_uncertainty_ranges": lambda profile, synthetic: [*ranges(profile), *class_share(profile)[1:]],
     "03_proposed_vs_baseline": lambda profile, synthetic: proposed(profile),
     "04_balanced_set": lambda profile, synthetic: balanced(profile),
     "05_random_vs_uncertainty": lambda profile, synthetic: budgets(profile),

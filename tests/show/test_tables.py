@@ -49,7 +49,8 @@ def test_patients_and_slices_are_summed_over_the_sites() -> None:
         ("test", "HGG", "A", 1, 17),
         ("test", "LGG", "A", 1, 16),
     ]
-    table = tables.patients_and_slices(pd.DataFrame(rows, columns=["part", "class_name", "site", "patients", "slices"]))
+    counts = pd.DataFrame(rows, columns=["part", "class_name", "site", "patients", "slices"])
+    table = tables.patients_and_slices(counts, "patients")
     assert list(table.index) == ["training", "validation", "test", "all"]
     assert table.loc["training"].to_dict() == {
         ("patients", "HGG"): 4,
@@ -60,6 +61,7 @@ def test_patients_and_slices_are_summed_over_the_sites() -> None:
         ("slices", "all"): 120,
     }
     assert table.loc["all", ("slices", "all")] == 190
+    assert tables.patients_and_slices(counts, "persons").loc["all", ("persons", "all")] == 10
 
 
 def test_table5_says_who_can_draw_each_budget() -> None:
@@ -140,6 +142,25 @@ def test_the_scorecard_has_eight_columns_in_words() -> None:
     assert list(table.index[:2]) == ["Table 2: pretrained over random, test AUC", "Table 2, pretrained, validation AUC"]
 
 
+def test_arms_are_told_with_the_auc_without_a_tumour_and_whom_they_were_trained_on() -> None:
+    row = {"arm": "proposed", "share": 0.1, "auc_mean": 0.8123, "low": 0.75, "high": 0.9, "hidden_mean": 0.61}
+    row |= {"hidden_low": 0.5, "hidden_high": 0.7, "examples": 86.4, "positive_share": 0.153, "patients": 40.6}
+    unmasked = {"arm": "baseline", "share": 1.0} | dict.fromkeys(("hidden_mean", "hidden_low", "hidden_high"), NAN)
+    table = tables.arms(pd.DataFrame([row, row | {"share": 0.2}, row | unmasked]), "glioma", "persons")
+    assert list(table.index) == ["proposed, 10%", "proposed, 20%", "baseline"]
+    assert len(table.columns) + 1 <= 8
+    assert table.loc["proposed, 10%"].to_dict() == {
+        "test AUC": "0.812",
+        "95 % CI": "0.750 to 0.900",
+        "AUC, tumour hidden": "0.610",
+        "95 % CI, tumour hidden": "0.500 to 0.700",
+        "slices": "86",
+        "of them glioma": "15%",
+        "persons": "41",
+    }
+    assert table.loc["baseline", ["AUC, tumour hidden", "95 % CI, tumour hidden"]].tolist() == ["", "none"]
+
+
 def test_annotation_costs_are_counts_and_shares_by_run_or_by_arm() -> None:
     cost = pd.DataFrame(
         {
@@ -155,10 +176,10 @@ def test_annotation_costs_are_counts_and_shares_by_run_or_by_arm() -> None:
             "validation": [48],
         }
     )
-    table = tables.annotation(cost, "seed")
+    table = tables.annotation(cost, "seed", "patients")
     assert table.index.name == "run (seed)"
     assert list(table.loc["7"]) == ["43", "43", "74", "51%", "24", "100%", "48"]
-    some = tables.annotation(cost[["arm", "chosen", "annotated", "share", "patient_share"]], "arm")
+    some = tables.annotation(cost[["arm", "chosen", "annotated", "share", "patient_share"]], "arm", "patients")
     assert list(some) == ["chosen", "annotated slices", "of the training slices", "of the training patients"]
 
 
