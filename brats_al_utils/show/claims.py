@@ -3,7 +3,6 @@
 from typing import Any
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -45,13 +44,11 @@ def claims(card: pd.DataFrame, stacked: bool = False) -> Figure:
     parts = [card[units == unit] for unit in SCALES]
     rest = card[~units.isin(list(SCALES))]
     count = [max(len(rows), 1) for rows in (*parts, rest)]
-    if stacked:
-        size = (PAGE * 0.6, ROW * sum(count) + 4 * FRAME)
-        figure, panels = plt.subplots(3, 1, figsize=size, height_ratios=count)
-    else:
-        size = (PAGE * 1.25, ROW * max(count[0] + count[1], count[2]) + 3 * FRAME)
-        figure, grid = plt.subplot_mosaic("AC;BC", figsize=size, height_ratios=count[:2])
-        panels = np.array([grid[name] for name in "ABC"])
+    layout, heights = ("A;B;C", count) if stacked else ("AC;BC", count[:2])
+    rows_high = sum(count) if stacked else max(count[0] + count[1], count[2])
+    size = PAGE * (0.6 if stacked else 1.25), ROW * rows_high + FRAME * (len(heights) + 1)
+    figure, grid = plt.subplot_mosaic(layout, figsize=size, height_ratios=heights)
+    panels = [grid[name] for name in "ABC"]
     for axes, rows, unit in zip(panels, parts, SCALES, strict=False):
         numbers(axes, rows, unit)
     verdicts(panels[-1], rest)
@@ -68,8 +65,9 @@ def numbers(axes: Axes, rows: pd.DataFrame, unit: str) -> None:
     axes.plot(printed, range(len(rows)), ls="", marker="D", ms=4, mfc="white", mec="0.15", label="printed", zorder=3)
     ends = scale * distances(rows, "ours", "both_low", "both_high")
     for place, ((_, row), reach) in enumerate(zip(rows.iterrows(), ends.T, strict=True)):
-        colour = LOOKS[row["verdict"]][1]
-        axes.errorbar(scale * row["ours"], place, xerr=reach[:, None], fmt="o", ms=3.5, capsize=2, lw=1.1, color=colour)
+        if pd.notna(row["ours"]):
+            look = {"fmt": "o", "ms": 3.5, "capsize": 2, "lw": 1.1, "color": LOOKS[row["verdict"]][1]}
+            axes.errorbar(scale * row["ours"], place, xerr=reach[:, None], **look)
         axes.text(1.03, place, LOOKS[row["verdict"]][0], **sign(axes, row["verdict"]))
     low, high = axes.get_xlim()
     if unit == GAIN:

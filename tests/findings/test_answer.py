@@ -9,7 +9,7 @@ from brats_al_utils.findings.answer import CANNOT_TELL, NO, NOT_COMPUTED, YES, a
 NAN = float("nan")
 
 
-def tests_table(low: float, high: float, detectable: float = 0.125) -> pd.DataFrame:
+def contrasts_table(low: float, high: float, detectable: float = 0.125) -> pd.DataFrame:
     row = {"arm": "proposed", "other": "random at 51%", "unit": "slice", "auc_difference": (low + high) / 2}
     row |= {"both_low": low, "both_high": high, "n_runs": 5, "detectable": detectable}
     others = [row | {"other": "random", "both_low": 0.5}, row | {"unit": "patient", "both_low": 0.5}]
@@ -36,7 +36,7 @@ def card(ours: float = -4.32, low: float = -17.75) -> pd.DataFrame:
     ],
 )
 def test_the_answer_is_by_the_interval_against_as_many_random_slices(low: float, high: float, said: str) -> None:
-    assert answer({"tests": tests_table(low, high)}).said == said
+    assert answer({"tests": contrasts_table(low, high)}).said == said
 
 
 def test_the_sentences_say_by_how_much_and_how_sure() -> None:
@@ -45,7 +45,7 @@ def test_the_sentences_say_by_how_much_and_how_sure() -> None:
         | {"random_low": [0.0], "random_high": [np.inf]}
     )
     areas = pd.DataFrame({"strategy": ["random"], "mean": [0.7], "best_rank": [1], "worst_rank": [2]})
-    tables = {"tests": tests_table(-0.02, 0.1), "scorecard": card()}
+    tables = {"tests": contrasts_table(-0.02, 0.1), "scorecard": card()}
     found = answer(tables | {"label_efficiency": efficiency, "areas": areas})
     assert found.lines == [
         "Slice-level test AUC of the proposed method less that of random sampling of as many annotated slices (51% of "
@@ -67,7 +67,7 @@ def test_what_was_not_run_is_not_said_and_named() -> None:
     assert answer({"scorecard": card(NAN, NAN)}).lines[-1] == "Still to be computed by notebook 07."
     (saved, _) = answer({"scorecard": card(NAN, NAN)}).lines
     assert saved.startswith("Training slices")
-    assert len(answer({"tests": tests_table(0.0, 0.1, NAN)}).lines) == 2, "no detectable difference, no sentence"
+    assert len(answer({"tests": contrasts_table(0.0, 0.1, NAN)}).lines) == 2, "no detectable difference, no sentence"
 
 
 def test_a_table_of_another_version_is_refused() -> None:

@@ -9,6 +9,7 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.container import ErrorbarContainer
+from matplotlib.figure import Figure
 
 from brats_al_utils.findings.departures import Departures
 from brats_al_utils.findings.scorecard import scorecard
@@ -50,13 +51,18 @@ def signs(axes: Axes) -> list[tuple[str, float, str]]:
     return [(text.get_text(), float(text.get_position()[1]), str(text.get_color())) for text in axes.texts]
 
 
+def panels(figure: Figure) -> list[Axes]:
+    """Return the panels of AUCs, of gains and of the other claims."""
+    return sorted(figure.axes, key=lambda axes: str(axes.get_label()))
+
+
 def names(axes: Axes) -> list[str]:
     return [label.get_text() for label in axes.get_yticklabels()]
 
 
 @pytest.mark.parametrize("stacked", [False, True])
 def test_each_claim_has_its_row_its_interval_and_the_sign_of_its_verdict(stacked: bool) -> None:
-    aucs, gains, rest = claims(CARD, stacked).axes
+    aucs, gains, rest = panels(claims(CARD, stacked))
     assert names(aucs) == ["Table 2, pretrained, validation", "Table 2, random initialisation, test"]
     assert intervals(aucs) == [
         (pytest.approx(68.9), 0, pytest.approx([47.6, 84.4]), UNKNOWN),
@@ -65,8 +71,7 @@ def test_each_claim_has_its_row_its_interval_and_the_sign_of_its_verdict(stacked
     assert np.asarray(aucs.lines[0].get_xdata()).tolist() == pytest.approx([87.46, 71.93])
     assert signs(aucs) == [("?", 0, UNKNOWN), ("✓", 1, AGREES)]
     assert names(gains) == ["Abstract: proposed over baseline, test", "Figure 3: 10-40 % over 0-30 %, validation"]
-    assert intervals(gains)[0] == (-4, 0, [-18, 9], DISAGREES)
-    assert np.isnan(intervals(gains)[1][0])
+    assert intervals(gains) == [(-4, 0, [-18, 9], DISAGREES)], "none where there is no number of ours"
     assert np.asarray(gains.lines[0].get_xdata()).tolist() == [2.98, 12.51], "the tables' number before the text's"
     assert signs(gains) == [("✗", 0, DISAGREES), ("?", 1, UNKNOWN)]
     assert names(rest) == ["Abstract: proposed over baseline, test: its arithmetic", "Section 2.2.4: annotations saved"]
@@ -99,9 +104,9 @@ def test_a_whole_scorecard_without_runs_is_drawn() -> None:
     """All rows are there, and axes stay within what an AUC or a gain can be."""
     empty = pd.DataFrame()
     card = scorecard(empty, empty, empty, Departures())
-    aucs, gains, rest = claims(card).axes
+    aucs, gains, rest = panels(claims(card))
     assert sum(len(names(axes)) for axes in (aucs, gains, rest)) == len(card)
     wild = CARD.assign(both_low=[-1, 0, -500.0, NAN, NAN, 0], both_high=[2, 1, 500.0, NAN, NAN, 1])
-    aucs, gains, _ = claims(wild).axes
+    aucs, gains, _ = panels(claims(wild))
     assert aucs.get_xlim() == (-2, 102)
     assert gains.get_xlim() == (-102, 102)

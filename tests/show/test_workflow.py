@@ -96,4 +96,4 @@ def test_counts_by_hand_and_the_boxes_that_show_them(steps: pd.DataFrame) -> Non
 def test_a_single_run_has_no_interval(steps: pd.DataFrame) -> None:
     single = steps.assign(value=steps["value"].where(~steps["quantity"].isin(["ci_low", "ci_high"]), NAN))
     (axes,) = figure1(single).figure.axes
-    assert axes.texts[-1 - 1].get_text().endswith("no interval: a\nsingle run")
+    assert axes.texts[-1 - 1].get_text().endswith("\nno interval: a single run")
