@@ -15,7 +15,7 @@ from brats_al_utils.cohorts.slices import SliceSet
 from brats_al_utils.cohorts.split import PARTS, split_patients
 from brats_al_utils.networks.network import build
 from brats_al_utils.networks.training import Images, choose_device, finetune, predict
-from brats_al_utils.phantoms.phantom import grade_of
+from brats_al_utils.phantoms.phantom import grade_of, indices_of_test
 from brats_al_utils.runs.computing import threads
 from brats_al_utils.runs.run import Run
 from brats_al_utils.study.arms import DATASETS, NOTEBOOKS, planted_outliers
@@ -54,15 +54,19 @@ def planned(profile: Profile) -> Study:
     grades = [grade_of(number) for number in range(profile.patients)] or [
         grade for grade, count in BRATS_2019.items() for _ in range(count)
     ]
-    cases = pd.DataFrame({"patient_id": [f"{number:04}" for number in range(len(grades))], "class_name": grades})
+    tested = [grade_of(number) for number in indices_of_test(profile.test_patients)]
+    names = [f"{number:04}" for number in range(len(grades) + len(tested))]
+    cases = pd.DataFrame({"patient_id": names, "class_name": grades + tested})
+    if tested:
+        cases["part"] = [""] * len(grades) + [PARTS[2]] * len(tested)
     split = split_patients(cases, GRADES, profile.split_seed)
     synthetic, sets = profile.patients > 0, {}
     arms = [arm for of_notebook in NOTEBOOKS.values() for arm in of_notebook(profile, synthetic)]
     for dataset in dict.fromkeys([*DATASETS, *(arm.dataset for arm in arms)]):
         rule = profile.slice_rule(balanced=dataset == "balanced")
-        table = split.loc[split.index.repeat(split["class_name"].map(GRADES.index).map(rule.slices_of))].reset_index(
-            drop=True
-        )
+        given = split["part"].where(bool(tested) & (split["part"] == PARTS[2]), "")
+        counts = list(map(rule.slices_of, split["class_name"].map(GRADES.index), given))
+        table = split.loc[split.index.repeat(counts)].reset_index(drop=True)
         planted = planted_outliers(dataset)
         # Where nothing is planted, the kind does not matter.
         fingerprint = dataset if planted is None or planted[1] else "typical"

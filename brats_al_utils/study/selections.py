@@ -118,6 +118,8 @@ def choosers(study: Study, dataset: str, number: int, question: Question) -> lis
             profile.training_settings(profile.epochs, rate),
             pool=study.ids(dataset, "training", number),
             views=question.views or (),
+            # What networks that only choose say of test slices is shown nowhere; a large test cohort is not asked.
+            **({"test": ()} if study.profile.test_patients else {}),
         )
         for rate in rates
     ]
@@ -141,18 +143,17 @@ def run_of(
     pool : np.ndarray of int, optional
         Slices of which the run is asked beside those of validation and test.
     **more
-        Further fields of `run.Run`: network, views.
+        Fields of `run.Run`: network, views, test.
     """
     return Run(
         data=study.slice_set(dataset).fingerprint,
         training=tuple(training.tolist()),
         validation=tuple(study.ids(dataset, "validation", number).tolist()),
-        test=tuple(study.ids(dataset, "test", number).tolist()),
         pool=() if pool is None else tuple(pool.tolist()),
         start=start,
         freeze=(freeze or study.profile.freeze) and start != "scratch",
         settings=settings,
         weights_seed=study.seed(number, "weights"),
         order_seed=study.seed(number, "batch order"),
-        **{"network": study.profile.network} | more,
+        **{"network": study.profile.network, "test": tuple(study.ids(dataset, "test", number).tolist())} | more,
     )
