@@ -71,8 +71,9 @@ def split_patients(cases: pd.DataFrame, classes: tuple[str, str], seed: int, bal
     """
     if problems := too_few(cases, classes):
         raise InputError("\n".join(problems.values()))
-    given = cases[cases["part"] != ""] if "part" in cases else cases[:0].assign(part="")
-    others, frames = cases.drop(given.index), [given[["patient_id", "class_name", "part"]]]
+    table = cases if "part" in cases else cases.assign(part="")
+    given, others = table[table["part"] != ""], table[table["part"] == ""]
+    frames = [given[["patient_id", "class_name", "part"]]]
     if others.empty:
         return frames[0].sort_values("patient_id", ignore_index=True)
     held_out = [part for part in PARTS[1:] if not (given["part"] == part).any()]

@@ -118,8 +118,7 @@ def choosers(study: Study, dataset: str, number: int, question: Question) -> lis
             profile.training_settings(profile.epochs, rate),
             pool=study.ids(dataset, "training", number),
             views=question.views or (),
-            # What networks that only choose say of test slices is shown nowhere; a large test cohort is not asked.
-            **({"test": ()} if study.profile.test_patients else {}),
+            tested=not study.profile.test_patients,  # what they say of test slices is shown nowhere
         )
         for rate in rates
     ]
@@ -134,6 +133,7 @@ def run_of(
     settings: Settings,
     pool: Ids | None = None,
     freeze: bool = False,
+    tested: bool = True,
     **more: Any,
 ) -> Run:
     """Return the run of this number on some training slices; runs of one number share their seeds.
@@ -142,18 +142,21 @@ def run_of(
     ----------
     pool : np.ndarray of int, optional
         Slices of which the run is asked beside those of validation and test.
+    tested : bool
+        Whether it is asked of the test slices.
     **more
-        Fields of `run.Run`: network, views, test.
+        Further fields of `run.Run`: network, views.
     """
     return Run(
         data=study.slice_set(dataset).fingerprint,
         training=tuple(training.tolist()),
         validation=tuple(study.ids(dataset, "validation", number).tolist()),
+        test=tuple(study.ids(dataset, "test", number).tolist()) if tested else (),
         pool=() if pool is None else tuple(pool.tolist()),
         start=start,
         freeze=(freeze or study.profile.freeze) and start != "scratch",
         settings=settings,
         weights_seed=study.seed(number, "weights"),
         order_seed=study.seed(number, "batch order"),
-        **{"network": study.profile.network, "test": tuple(study.ids(dataset, "test", number).tolist())} | more,
+        **{"network": study.profile.network} | more,
     )

@@ -5,7 +5,8 @@ from hashlib import sha256
 from brats_al_utils.study.arms import NOTEBOOKS, design
 from brats_al_utils.study.plan import planned, runs_of_notebooks, slices_by_part
 from brats_al_utils.study.profile import PROFILES, profile_of
-from brats_al_utils.study.trainer import choosing, runs_of, selections_of
+from brats_al_utils.study.selections import selections_of
+from brats_al_utils.study.trainer import choosing, runs_of
 
 
 def test_keys_of_a_study_without_one_are_as_before() -> None:
