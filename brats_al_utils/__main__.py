@@ -38,7 +38,7 @@ Folder = Annotated[
 FollowLinks = Annotated[
     bool, typer.Option("--follow-links", help="Read what symbolic links lead to, outside of the cohort's folder too.")
 ]
-ProfileName = Annotated[str, typer.Option(help="smoke, demo, open or paper.")]
+ProfileName = Annotated[str, typer.Option(help="smoke, demo, design, open or paper.")]
 Json = Annotated[bool, typer.Option("--json", help="Print facts as JSON.")]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Skip patients with a problem, and record them.")]
 Out = Annotated[Path | None, typer.Option(help="The folder given to `run`, if one was.", **PATH)]

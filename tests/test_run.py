@@ -305,7 +305,7 @@ def test_counts_of_brats_2019(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--profile", "full"], "profile is 'full', expected one of smoke, demo, open, paper"),
+        (["--profile", "full"], "profile is 'full', expected one of smoke, demo, design, open, paper"),
         (["--profile", "smoke", "--set", "epoch=3"], "no setting is called 'epoch'"),
         (["--profile", "smoke", "--set", "epochs=three"], "epochs is 'three', expected int"),
         (["--profile", "smoke", "--set", "epochs=3", "n_runs=x"], "n_runs is 'x', expected int"),

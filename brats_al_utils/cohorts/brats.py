@@ -1,11 +1,12 @@
 """Find the cases of a BraTS release, as it was unpacked; no volume is opened."""
 
+import csv
 from pathlib import Path
 
 import pandas as pd
 
 from brats_al_utils import InputError
-from brats_al_utils.cohorts.cohort import Cohort, frozen
+from brats_al_utils.cohorts.cohort import TRUTH_FILE, Cohort, frozen
 from brats_al_utils.cohorts.layout import (
     GRADES,
     RELEASE,
@@ -18,7 +19,11 @@ from brats_al_utils.cohorts.layout import (
     shown,
 )
 from brats_al_utils.cohorts.mapping import CASE_ID, MAPPING_FILE, NO_NAME, identities, names_of, read_mapping, rows_of
+from brats_al_utils.cohorts.split import PARTS
 from brats_al_utils.cohorts.volumes import FILES, SEGMENTATION
+
+MAX_TRUTH = 2**24
+"""Bytes: a larger table of synthetic patients is refused."""
 
 SEGMENTATION_ALIASES = {"BraTS20_Training_355": "W39_1998.09.19_Segm.nii"}
 """Segmentations that a release itself has under another name."""
@@ -79,7 +84,34 @@ def read_release(folder: Path, follow_links: bool = False) -> Cohort:
     problems = {name: found for name, found in problems.items() if found}
     table = pd.DataFrame(rows, columns=["patient_id", "class_name", "site", "release", *FILES])
     table = table[~table["patient_id"].isin(problems)].sort_values("patient_id", ignore_index=True)
+    if parts := given_parts(root, follow_links):
+        table["part"] = table["patient_id"].map(parts).fillna("")
     return Cohort(root, table, absent_patients(mapping, table, set(problems)), frozen(problems), tuple(notes))
+
+
+def given_parts(root: Path, follow_links: bool) -> dict[str, str]:
+    """Return the part of each patient of a synthetic test cohort, by its truth table (`phantom.write_cohort`).
+
+    Raises
+    ------
+    InputError
+        If the table cannot be read.
+    """
+    path = root / TRUTH_FILE
+    if not path.is_file() or not (follow_links or path.resolve().is_relative_to(root.resolve())):
+        return {}
+    mend = "delete the synthetic cohort and write it again"
+    if path.stat().st_size > MAX_TRUTH:
+        raise InputError(f"{path}: larger than {MAX_TRUTH} bytes: {mend}")
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file, strict=True))
+    except (OSError, ValueError, csv.Error) as error:
+        raise InputError(f"{path}: cannot be read as CSV ({error}): {mend}") from error
+    parts = {row["patient_id"]: row["part"] for row in rows if row.get("patient_id") and row.get("part")}
+    if wrong := set(parts.values()) - {PARTS[2]}:
+        raise InputError(f"{path}: part {min(wrong)!a}, expected {PARTS[2]} or nothing: {mend}")
+    return parts
 
 
 def found_twice(places: list[Path], mapping: pd.DataFrame | None) -> dict[str, list[str]]:

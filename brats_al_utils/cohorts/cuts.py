@@ -87,7 +87,7 @@ def cut_tumour(case: pd.Series, tumour: Volume, rule: SliceRule) -> tuple[pd.Dat
     """Draw a patient's slices and cut the segmentation: `cut_case`'s table and segmentation."""
     area = tumour_areas(tumour)
     label = GRADES.index(case["class_name"])
-    z = choose_slices(area, rule.slices_of(label), rule, case["patient_id"])
+    z = choose_slices(area, rule.slices_of(label, case.get("part", "")), rule, case["patient_id"])
     with_tumour = np.flatnonzero(area)
     extent = max(int(with_tumour[-1] - with_tumour[0]), 1)
     table = pd.DataFrame(
@@ -120,7 +120,8 @@ def asked_of(cohort: Cohort, rule: SliceRule) -> pd.Series:
     """
     cases = cohort.cases
     if not cohort.tabled:
-        return cases["class_name"].map(cohort.classes.index).map(rule.slices_of)
+        labels, parts = cases["class_name"].map(cohort.classes.index), cases.get("part", pd.Series("", cases.index))
+        return pd.Series(list(map(rule.slices_of, labels, parts)), cases.index)
     asked = cases["slices"].clip(upper=rule.per_patient)
     if not rule.balanced:
         return asked

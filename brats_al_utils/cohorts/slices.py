@@ -46,6 +46,8 @@ class SliceRule:
         two leak the class: see `intensity`.
     image_size : int
         Pixels along each side.
+    test_slices : int
+        The same of each patient of a synthetic test cohort, in either set.
     slice_seed, split_seed : int
         Of the slices drawn from each patient, and of the split of the patients.
     """
@@ -56,6 +58,7 @@ class SliceRule:
     channels: tuple[str, ...] = ("t1", "t1ce", "t2")
     intensity: str = INTENSITIES[0]
     image_size: int = 224
+    test_slices: int = 2
     slice_seed: int = 0
     split_seed: int = 0
 
@@ -63,6 +66,7 @@ class SliceRule:
         """Refuse values that no slice set can be cut with."""
         expected = {
             "per_patient": (self.per_patient >= 2, "at least 2"),
+            "test_slices": (self.test_slices >= 1, "at least 1"),
             "channels": (
                 len(self.channels) == 3 and len(set(self.channels)) == 3 and set(self.channels) <= set(SEQUENCES),
                 f"three of {', '.join(SEQUENCES)}",
@@ -75,8 +79,10 @@ class SliceRule:
             if not good:
                 raise InputError(f"{name} is {getattr(self, name)!r}, expected {what}")
 
-    def slices_of(self, label: int) -> int:
-        """Return how many slices a BraTS patient of this label (LGG 0, HGG 1) gives."""
+    def slices_of(self, label: int, part: str = "") -> int:
+        """Return how many slices a BraTS patient of this label (LGG 0, HGG 1) gives, of a part if that is given."""
+        if part:  # of a release, only a synthetic test cohort is given
+            return self.test_slices
         return int(self.per_patient * BALANCED_SHARE[label]) if self.balanced else self.per_patient
 
 

@@ -18,7 +18,7 @@ def too_few(cases: pd.DataFrame, classes: tuple[str, str]) -> dict[str, str]:
     Parameters
     ----------
     cases : pd.DataFrame
-        With columns patient_id and class_name, and part where the split is given.
+        With columns patient_id and class_name, and part where the split is given, empty for patients to be dealt.
     classes : tuple of str
         Negative, positive.
     """
@@ -26,13 +26,14 @@ def too_few(cases: pd.DataFrame, classes: tuple[str, str]) -> dict[str, str]:
     problems = {}
     for name in reversed(classes):
         own = patients[patients["class_name"] == name]
-        missing = [part for part in PARTS if not (own["part"] == part).any()] if "part" in own else []
+        given = own["part"] if "part" in own else pd.Series("", own.index)
+        missing = [part for part in PARTS if not (given == part).any()]
         if len(own) < len(PARTS):
             problems[name] = (
                 f"{len(own)} usable {name} patients, expected at least {len(PARTS)}, one for each of "
                 f"{', '.join(PARTS)}: add patients"
             )
-        elif missing:
+        elif (given == "").sum() < len(missing):
             problems[name] = (
                 f"no usable {name} patient in {' and '.join(missing)} of the split that the table gives, expected at "
                 "least one in each part: change it, or leave the column empty"
@@ -46,7 +47,8 @@ def split_patients(cases: pd.DataFrame, classes: tuple[str, str], seed: int, bal
     Parameters
     ----------
     cases : pd.DataFrame
-        With columns patient_id and class_name, one row a patient; with a column part, that is the split.
+        With columns patient_id and class_name, one row a patient; with a column part, that is the split. Where some
+        are given to test and the others' part is empty, these are dealt to training and validation.
     classes : tuple of str
         Negative, positive.
     seed : int
@@ -59,7 +61,8 @@ def split_patients(cases: pd.DataFrame, classes: tuple[str, str], seed: int, bal
     -------
     pd.DataFrame
         patient_id, class_name, part (one of ``PARTS``), by patient_id. 259 HGG and 76 LGG give 157/46, 51/15 and 51/15
-        (section 2.2.1); other numbers the same shares, to the nearest integer, at least one a class and part.
+        (section 2.2.1); other numbers the same shares, to the nearest integer, at least one a class and part. Without
+        those for test, 208 and 61 give 157/46 and 51/15.
 
     Raises
     ------
@@ -68,18 +71,23 @@ def split_patients(cases: pd.DataFrame, classes: tuple[str, str], seed: int, bal
     """
     if problems := too_few(cases, classes):
         raise InputError("\n".join(problems.values()))
-    if "part" in cases:
-        return cases[["patient_id", "class_name", "part"]].sort_values("patient_id", ignore_index=True)
-    frames = []
+    table = cases if "part" in cases else cases.assign(part="")
+    given, others = table[table["part"] != ""], table[table["part"] == ""]
+    frames = [given[["patient_id", "class_name", "part"]]]
+    if others.empty:
+        return frames[0].sort_values("patient_id", ignore_index=True)
+    held_out = [part for part in PARTS[1:] if not (given["part"] == part).any()]
     for name in reversed(classes):
-        patients = sorted(cases.loc[cases["class_name"] == name, "patient_id"])
-        held_out = max(1, round(len(patients) * HELD_OUT_SHARE))
+        own = others[others["class_name"] == name]
+        patients = sorted(own["patient_id"])
+        share = HELD_OUT_SHARE / (1 - HELD_OUT_SHARE * (len(PARTS[1:]) - len(held_out)))
+        size = max(1, round(len(patients) * share))
         order = generator(seed, "split", name).permutation(len(patients))
         if balanced:
             # In rounds, of each value one: so any patients in a row have each as often as the others.
-            values = cases.set_index("patient_id")[balanced][[patients[i] for i in order]]
+            values = own.set_index("patient_id")[balanced][[patients[i] for i in order]]
             order = order[np.argsort(values.groupby(values).cumcount().to_numpy(), kind="stable")]
-        parts = [PARTS[0]] * (len(patients) - 2 * held_out) + [PARTS[1]] * held_out + [PARTS[2]] * held_out
+        parts = [PARTS[0]] * (len(patients) - size * len(held_out)) + [part for part in held_out for _ in range(size)]
         frames.append(pd.DataFrame({"patient_id": [patients[i] for i in order], "class_name": name, "part": parts}))
     split = pd.concat(frames).sort_values("patient_id", ignore_index=True)
     check_split(split)

@@ -25,6 +25,7 @@ from threadpoolctl import threadpool_limits
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.cohort import TRUTH_FILE, cores, each_case
 from brats_al_utils.cohorts.mapping import MAPPING_FILE
+from brats_al_utils.cohorts.split import PARTS
 from brats_al_utils.cohorts.volumes import SEQUENCES
 from brats_al_utils.files import new_folder
 from brats_al_utils.phantoms.scanner import (
@@ -44,6 +45,7 @@ from brats_al_utils.seeds import generator
 
 LAYOUTS = ("2018", "2019", "2020")
 MIN_PATIENTS = 10  # the fewest with three LGG among them; the study needs three of each grade
+FIRST_OF_TEST = 134_000  # index of a test cohort's first patient: grades and sites are dealt anew from 4 x 335 x k
 
 # --- How hard it is to tell the grades apart. Pairs are (low, high) of a uniform draw. ---------------------------
 # An atypical tumour takes up contrast (and decays inside) like one of the other grade; all else follows its grade.
@@ -111,6 +113,12 @@ def grade_of(index: int) -> str:
 
 def _low_grade_before(index: int) -> int:
     return (index + 4) * 76 // 335
+
+
+def indices_of_test(patients: int) -> list[int]:
+    """Return the indices of a test cohort: half of its patients HGG and half LGG, of each grade the first to come."""
+    row = range(FIRST_OF_TEST, FIRST_OF_TEST + 3 * patients)  # every fifth or fourth is LGG
+    return sorted(index for grade in ATYPICAL for index in [k for k in row if grade_of(k) == grade][: patients // 2])
 
 
 def _place_in_grade(index: int) -> tuple[str, int]:
@@ -447,12 +455,16 @@ def write_patient(folder: Path, patient: Patient, rendered: Rendered, spacing: i
     }
 
 
-def _check(patients: int, spacing: int, layout: str) -> None:
+def _check(patients: int, spacing: int, layout: str, test_patients: int) -> None:
     if patients < MIN_PATIENTS:
         raise InputError(
             f"patients is {patients}; the study needs three patients of each grade, which takes at least "
             f"{MIN_PATIENTS}: ask for {MIN_PATIENTS} or more"
         )
+    if patients > FIRST_OF_TEST:
+        raise InputError(f"patients is {patients}; expected at most {FIRST_OF_TEST}: ask for fewer")
+    if test_patients < 0 or test_patients % 2:
+        raise InputError(f"test_patients is {test_patients}; expected an even number: half of them are of either grade")
     if spacing not in (1, 2):
         raise InputError(f"spacing is {spacing}; expected 1 or 2 (mm in the plane of a slice): choose one of them")
     if layout not in LAYOUTS:
@@ -466,6 +478,7 @@ def write_cohort(
     spacing: int = 1,
     layout: str = "2019",
     track: Track = untracked,
+    test_patients: int = 0,
 ) -> None:
     """Write a cohort of synthetic patients in the folders and files of a BraTS release.
 
@@ -486,12 +499,15 @@ def write_cohort(
         Release whose layout to follow: "2018" or "2019" (folders HGG and LGG) or "2020" (flat).
     track : callable
         Shows how many patients have been written.
+    test_patients : int
+        An even number of further patients, see `indices_of_test`. Where there are some, the truth table has a column
+        ``part``, which says ``test`` of them and nothing of the others, and the cohort is split so.
     """
-    _check(patients, spacing, layout)
+    _check(patients, spacing, layout, test_patients)
     # A patient has a core to itself: the threads of its small matrix products would only get in each other's way.
     with new_folder(folder) as unfinished, threadpool_limits(1):
         truth, names = [], []
-        drawn = [draw_patient(seed, index) for index in range(patients)]
+        drawn = [draw_patient(seed, index) for index in (*range(patients), *indices_of_test(test_patients))]
         for patient, rendering in each_case(drawn, lambda patient: render(patient, spacing), cores(), track):
             truth.append(write_patient(unfinished, patient, rendering.result(), spacing, layout))
             ids = {release: name for release, name in _subject_ids(patient).items() if release in (layout, "2019")}
@@ -500,4 +516,7 @@ def write_cohort(
         columns = {r: f"{r}_subject_ID" if r == "TCGA_TCIA" else f"BraTS_{r}_subject_ID" for r in releases}
         mapping = pd.DataFrame(names).reindex(columns=["Grade", *releases]).rename(columns=columns)
         mapping.to_csv(unfinished / MAPPING_FILE, index=False, na_rep="NA")
-        pd.DataFrame(truth).to_csv(unfinished / TRUTH_FILE, index=False)
+        table = pd.DataFrame(truth)
+        if test_patients:
+            table["part"] = np.where(table["index"] < FIRST_OF_TEST, "", PARTS[2])
+        table.to_csv(unfinished / TRUTH_FILE, index=False)

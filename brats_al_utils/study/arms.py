@@ -142,6 +142,12 @@ def scorecard(profile: Profile) -> list[Arm]:
     ]
 
 
+def design(profile: Profile) -> list[Arm]:
+    """Return the arms of notebook 08: those of Tables 2 and 3, random sampling and the placebo."""
+    controls = [pretrained(profile, name, name) for name in ("random", "placebo")]
+    return [*transfer(profile), *proposed(profile), *controls]
+
+
 def pretrained(
     profile: Profile,
     name: str,
@@ -281,5 +287,6 @@ NOTEBOOKS: dict[str, Callable[[Profile, bool], list[Arm]]] = {
     "05_random_vs_uncertainty": lambda profile, synthetic: budgets(profile),
     "06_scorecard": lambda profile, synthetic: scorecard(profile),
     "07_beyond_the_paper": lambda profile, synthetic: beyond(profile, synthetic).every,
+    "08_could_the_paper_tell": lambda profile, synthetic: design(profile),
 }
 """What each notebook compares, on a synthetic or another cohort."""

@@ -34,7 +34,7 @@ def open_study(
 
     Parameters
     ----------
-    profile : {"smoke", "demo", "open", "paper"}
+    profile : {"smoke", "demo", "design", "open", "paper"}
     data : str or Path
         Folder of a BraTS release or of a table of images; empty for the profile's synthetic cohort.
     out : str or Path
@@ -75,10 +75,18 @@ def open_study(
 
 def synthetic_cohort(profile: Profile, places: Places, track: Track) -> Path:
     """Return the folder of a profile's synthetic cohort, written now if it is not there yet."""
-    folder = places.outputs / f"phantom-{profile.patients}-{profile.spacing}mm-seed{profile.phantom_seed}"
+    patients = f"{profile.patients}" + f"+{profile.test_patients}" * (profile.test_patients > 0)
+    folder = places.outputs / f"phantom-{patients}-{profile.spacing}mm-seed{profile.phantom_seed}"
     with locked(Path(f"{folder}.lock"), PREPARING, "writing the synthetic cohort"):
         if not folder.exists():
-            write_cohort(folder, profile.patients, profile.phantom_seed, profile.spacing, track=track)
+            write_cohort(
+                folder,
+                profile.patients,
+                profile.phantom_seed,
+                profile.spacing,
+                track=track,
+                test_patients=profile.test_patients,
+            )
     return folder
 
 

@@ -16,7 +16,7 @@ from brats_al_utils.cohorts.slices import SliceSet
 from brats_al_utils.cohorts.split import PARTS, split_patients
 from brats_al_utils.networks.network import build
 from brats_al_utils.networks.training import Images, choose_device, finetune, predict
-from brats_al_utils.phantoms.phantom import grade_of
+from brats_al_utils.phantoms.phantom import grade_of, indices_of_test
 from brats_al_utils.runs.computing import threads
 from brats_al_utils.runs.run import Run
 from brats_al_utils.study.arms import DATASETS, NOTEBOOKS, planted_outliers
@@ -63,8 +63,12 @@ def counted(profile: Profile) -> Cohort:
     grades = [grade_of(number) for number in range(profile.patients)] or [
         grade for grade, count in BRATS_2019.items() for _ in range(count)
     ]
-    names = [f"{number:04}" for number in range(len(grades))]
-    return Cohort(Path(), pd.DataFrame({"patient_id": names, "class_name": grades}), (), {})
+    tested = [grade_of(number) for number in indices_of_test(profile.test_patients)]
+    names = [f"{number:04}" for number in range(len(grades) + len(tested))]
+    cases = pd.DataFrame({"patient_id": names, "class_name": grades + tested})
+    if tested:
+        cases["part"] = [""] * len(grades) + [PARTS[2]] * len(tested)
+    return Cohort(Path(), cases, (), {})
 
 
 def planned(profile: Profile, data: Cohort | None = None) -> Study:

@@ -1,4 +1,4 @@
-"""The scientific settings of a study, and the profiles: smoke, demo, open and paper."""
+"""The scientific settings of a study, and the profiles: smoke, demo, design, open and paper."""
 
 import json
 from collections.abc import Mapping
@@ -28,10 +28,12 @@ class Profile:
     Attributes
     ----------
     name : str
-        smoke (does it run?), demo (a synthetic cohort, in minutes), open (the open cohort of Cheng) or paper.
-    patients, spacing, phantom_seed : int
-        The synthetic cohort of a study without data: patients (0: there is none), voxel size in mm (1 or 2), seed.
-    per_patient, min_tumour_mm2, channels, intensity, image_size, slice_seed, split_seed
+        smoke (does it run?), demo (a synthetic cohort, in minutes), design (the paper's patients as phantoms, with a
+        test set large enough to know the truth: notebook 08), open (the open cohort of Cheng) or paper.
+    patients, test_patients, spacing, phantom_seed : int
+        The synthetic cohort of a study without data: patients (0: there is none), further patients who are its test set
+        (half of either grade; 0: it is split off), voxel size in mm (1 or 2), seed.
+    per_patient, test_slices, min_tumour_mm2, channels, intensity, image_size, slice_seed, split_seed
         See `slices.SliceRule`.
     network : str
         One of `network.NETWORKS`.
@@ -71,9 +73,11 @@ class Profile:
 
     name: str
     patients: int = 0
+    test_patients: int = 0
     spacing: int = 1
     phantom_seed: int = 0
     per_patient: int = 20
+    test_slices: int = 2
     min_tumour_mm2: float = 0.0
     channels: tuple[str, ...] = ("t1", "t1ce", "t2")
     intensity: str = "mode"
@@ -128,6 +132,11 @@ class Profile:
                 name: (getattr(self, name) >= 0, "not negative")
                 for name in ("seed", "slice_seed", "split_seed", "phantom_seed")
             },
+            "test_patients": (
+                self.test_patients == 0
+                or (self.test_patients >= 2 and self.test_patients % 2 == 0 and self.patients > 0 and self.folds == 1),
+                "0, or with patients and without folds an even number: half of them are of either grade",
+            ),
             "momentum": (0 <= self.momentum < 1, "a number from 0 to below 1"),
             "weight_decay": (0 <= self.weight_decay < np.inf, "a number that is not negative"),
             "committee_rates": (
@@ -242,6 +251,17 @@ PROFILES = {
         epochs=3,
         scratch_epochs=5,
         n_runs=3,
+    ),
+    "design": Profile(
+        "design",
+        patients=269,
+        test_patients=1000,
+        spacing=2,
+        per_patient=5,
+        image_size=64,
+        start="imagenet-trunk",
+        epochs=6,
+        scratch_epochs=16,
     ),
     "open": Profile(
         "open",

@@ -118,6 +118,7 @@ def choosers(study: Study, dataset: str, number: int, question: Question) -> lis
             profile.training_settings(profile.epochs, rate),
             pool=study.ids(dataset, "training", number),
             views=question.views or (),
+            tested=not study.profile.test_patients,  # what they say of test slices is shown nowhere
         )
         for rate in rates
     ]
@@ -132,6 +133,7 @@ def run_of(
     settings: Settings,
     pool: Ids | None = None,
     freeze: bool = False,
+    tested: bool = True,
     **more: Any,
 ) -> Run:
     """Return the run of this number on some training slices; runs of one number share their seeds.
@@ -140,6 +142,8 @@ def run_of(
     ----------
     pool : np.ndarray of int, optional
         Slices of which the run is asked beside those of validation and test.
+    tested : bool
+        Whether it is asked of the test slices.
     **more
         Further fields of `run.Run`: network, views.
     """
@@ -147,7 +151,7 @@ def run_of(
         data=study.slice_set(dataset).fingerprint,
         training=tuple(training.tolist()),
         validation=tuple(study.ids(dataset, "validation", number).tolist()),
-        test=tuple(study.ids(dataset, "test", number).tolist()),
+        test=tuple(study.ids(dataset, "test", number).tolist()) if tested else (),
         pool=() if pool is None else tuple(pool.tolist()),
         start=start,
         freeze=(freeze or study.profile.freeze) and start != "scratch",

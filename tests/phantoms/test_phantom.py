@@ -13,8 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from brats_al_utils.cohorts.brats import read_release
 from brats_al_utils.cohorts.cohort import TRUTH_FILE
+from brats_al_utils.cohorts.cuts import asked_of
 from brats_al_utils.cohorts.layout import GRADES
+from brats_al_utils.cohorts.slices import SliceRule
 from brats_al_utils.cohorts.split import split_patients
 from brats_al_utils.cohorts.volumes import SEQUENCES
 from brats_al_utils.phantoms import phantom, scanner
@@ -131,6 +134,63 @@ def test_bytes_and_truth_do_not_depend_on_the_number_of_patients(tmp_path: Path)
         assert path.read_bytes() == (tmp_path / "12" / relative).read_bytes()
     short, long = ((tmp_path / n / TRUTH_FILE).read_text().splitlines() for n in ("10", "12"))
     assert long[: len(short)] == short
+
+
+@pytest.mark.parametrize("patients", [2, 8, 120, 1000])
+def test_a_test_cohort_has_both_grades_and_the_sites_of_each_in_equal_numbers(patients: int) -> None:
+    indices = phantom.indices_of_test(patients)
+    assert len(set(indices)) == patients
+    assert min(indices) >= phantom.FIRST_OF_TEST
+    for grade in ("HGG", "LGG"):
+        sites = [phantom._site_of(7, index) for index in indices if phantom.grade_of(index) == grade]
+        assert len(sites) == patients // 2
+        counts = [sites.count(site) for site in scanner.SITES]
+        assert max(counts) - min(counts) <= 1
+    assert phantom.indices_of_test(patients + 2)[: patients // 2] == indices[: patients // 2]
+
+
+def test_a_test_cohort_has_as_many_atypical_patients_as_any() -> None:
+    drawn = [phantom.draw_patient(5, index) for index in phantom.indices_of_test(400)]
+    for grade, share in phantom.ATYPICAL.items():
+        assert abs(sum(patient.atypical for patient in drawn if patient.grade == grade) - 200 * share) < 1
+
+
+@pytest.mark.usefixtures("blank")
+def test_a_test_cohort_is_written_beside_the_patients_and_read_as_the_test_set(tmp_path: Path) -> None:
+    phantom.write_cohort(tmp_path / "with", 12, seed=4, spacing=2, test_patients=8)
+    phantom.write_cohort(tmp_path / "without", 12, seed=4, spacing=2)
+    common = {path.relative_to(tmp_path / "without") for path in (tmp_path / "without").rglob("*.nii.gz")}
+    assert all((tmp_path / "with" / path).read_bytes() == (tmp_path / "without" / path).read_bytes() for path in common)
+    assert "part" not in pd.read_csv(tmp_path / "without" / TRUTH_FILE)
+    assert "part" not in read_release(tmp_path / "without").cases
+    cohort = read_release(tmp_path / "with")
+    assert not cohort.problems
+    assert cohort.cases["part"].value_counts().to_dict() == {"": 12, "test": 8}
+    tested = cohort.cases[cohort.cases["part"] == "test"]
+    assert tested["class_name"].value_counts().to_dict() == {"HGG": 4, "LGG": 4}
+    assert tested.groupby(["class_name", "site"]).size().tolist() == [1] * 8
+    split = split_patients(cohort.cases, GRADES, 0, "site")
+    assert set(split.loc[split["part"] == "test", "patient_id"]) == set(tested["patient_id"])
+    # A patient of the test cohort gives as many slices in either set.
+    asked = asked_of(cohort, SliceRule(per_patient=6, test_slices=3, balanced=True))
+    assert set(asked[tested.index]) == {3}
+    assert set(asked.drop(tested.index)) == {3, 9}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("patient_id,part\nx,validation\n", "part 'validation', expected test or nothing"),
+        ('patient_id,part\n"x', "cannot be read as CSV"),
+        ("patient_id,part\n" + "x" * 2**24, "larger than"),
+    ],
+)
+@pytest.mark.usefixtures("blank")
+def test_a_truth_table_that_gives_no_parts_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    phantom.write_cohort(tmp_path / "cohort", 10, seed=4, spacing=2)
+    (tmp_path / "cohort" / TRUTH_FILE).write_text(text)
+    with pytest.raises(ValueError, match=message):
+        read_release(tmp_path / "cohort")
 
 
 def test_seeds_differ() -> None:
@@ -258,6 +318,8 @@ def test_gadolinium_shortens_t1_by_hand() -> None:
     [
         ({"patients": 9}, "patients is 9.*10 or more"),
         ({"spacing": 3}, "spacing is 3.*1 or 2"),
+        ({"patients": 134_001}, "patients is 134001.*at most 134000"),
+        ({"test_patients": 7}, "test_patients is 7.*an even number"),
         ({"layout": "2016"}, "layout is '2016'.*2018, 2019, 2020"),
     ],
 )

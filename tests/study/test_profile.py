@@ -88,6 +88,10 @@ def test_settings_are_read_in_their_type(settings: dict[str, Any], name: str, va
         ),
         ({"start": "__import__('os').system('true')"}, "expected one of imagenet"),
         ({"spacing": 3}, "spacing is 3, expected 1 or 2 mm"),
+        ({"test_patients": 3}, "test_patients is 3, expected 0, or with patients and without folds an even number"),
+        ({"test_patients": 4, "patients": 0}, "test_patients is 4, expected 0, or with patients"),
+        ({"test_patients": 4, "folds": 4, "n_runs": 4}, "test_patients is 4, expected .* without folds"),
+        ({"test_slices": 0}, "test_slices is 0, expected at least 1"),
         ({"seed": -1}, "seed is -1, expected not negative"),
     ],
 )
@@ -133,7 +137,7 @@ def test_a_share_of_the_training_slices_that_is_none_is_refused() -> None:
 
 
 def test_an_unknown_profile_is_refused() -> None:
-    with pytest.raises(InputError, match="profile is 'full', expected one of smoke, demo, open, paper"):
+    with pytest.raises(InputError, match="profile is 'full', expected one of smoke, demo, design, open, paper"):
         profile_of("full")
 
 

@@ -1,0 +1,52 @@
+"""A study whose test set is a cohort of its own; and that nothing changes for those that have none."""
+
+from hashlib import sha256
+
+from brats_al_utils.study.arms import NOTEBOOKS, design
+from brats_al_utils.study.plan import planned, runs_of_notebooks, slices_by_part
+from brats_al_utils.study.profile import PROFILES, profile_of
+from brats_al_utils.study.selections import selections_of
+from brats_al_utils.study.trainer import choosing, runs_of
+
+
+def test_keys_of_a_study_without_one_are_as_before() -> None:
+    """Written down before there were test cohorts."""
+    asked = ["01_transfer_vs_scratch", "02_uncertainty_ranges", "04_balanced_set"]
+    for name, expected in (
+        ("smoke", "0f56df138e84ccc4de84c824cbcf339c800c3c08e286752d749f3f0f32eaca31"),
+        ("open", "aa8ae30e3d8e443063307898af9f8a5566211147368529d3727c05d61985fa38"),
+    ):
+        study = planned(profile_of(name, {"n_runs": 1, "folds": 1}))
+        keys = sorted({run.key for run in runs_of_notebooks(study, asked)})
+        assert sha256("".join(keys).encode()).hexdigest() == expected
+
+
+def test_the_design_study_has_the_paper_s_patients_and_a_population_to_test() -> None:
+    study = planned(PROFILES["design"])
+    table = study.slices.table.drop_duplicates("patient_id")
+    assert table.groupby(["part", "class_name"]).size().to_dict() == {
+        ("training", "HGG"): 157,
+        ("training", "LGG"): 46,
+        ("validation", "HGG"): 51,
+        ("validation", "LGG"): 15,
+        ("test", "HGG"): 500,
+        ("test", "LGG"): 500,
+    }
+    assert slices_by_part(study)["imbalanced"] == {"training": 5 * 203, "validation": 5 * 66, "test": 2000}
+    assert slices_by_part(study)["balanced"]["test"] == 2000
+
+
+def test_networks_that_only_choose_are_not_asked_about_the_test_cohort() -> None:
+    for settings, tested in (({"test_patients": 8}, False), ({}, True)):
+        study = planned(profile_of("smoke", settings))
+        arms = design(study.profile)
+        networks = [run for _, run in choosing(study, selections_of(study, arms), settled=False)]
+        chosen_by = {run.key for run in networks}
+        assert len(networks) == 3 * study.profile.n_runs
+        assert {bool(run.test) for run in networks} == {tested}
+        assert all(run.test for run in runs_of(study, arms) if run.key not in chosen_by)
+
+
+def test_notebook_08_compares_tables_2_and_3_random_and_placebo() -> None:
+    arms = NOTEBOOKS["08_could_the_paper_tell"](PROFILES["design"], True)
+    assert [arm.name for arm in arms] == ["pretrained", "scratch", "proposed", "baseline", "random", "placebo"]
