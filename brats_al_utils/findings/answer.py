@@ -77,7 +77,8 @@ def answer(tables: Mapping[str, pd.DataFrame]) -> Answer:
 
 def judged(row: "pd.Series[float]") -> str:
     """Return the answer that the contrast with random sampling of as many annotated slices gives: `RULE`."""
-    ours = Estimate(*(100 * float(row[name]) for name in ("auc_difference", "both_low", "both_high")))
+    mean, low, high = (100 * float(row[name]) for name in ("auc_difference", "both_low", "both_high"))
+    ours = Estimate(mean, low, high)
     if sign_verdict(ours) == REPRODUCED:
         return YES
     worse, equal = sign_verdict(ours, -1.0) == REPRODUCED, similar_verdict(ours) == REPRODUCED
@@ -103,7 +104,7 @@ def claimed(card: pd.DataFrame) -> list[str]:
     lines = []
     headline, saved = rows.loc[HEADLINE], rows.loc[SAVING]
     if pd.notna(headline["ours"]):
-        ends = ends_of(HEADLINE, headline["both_low"], headline["both_high"])
+        ends = ends_of(HEADLINE, float(headline["both_low"]), float(headline["both_high"]))
         interval = f" (95 % confidence interval across both: {ends})" if ends else ""
         lines.append(
             "Slice-level test AUC of the proposed method less that of the baseline, which is trained on all slices: "

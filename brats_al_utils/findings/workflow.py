@@ -42,7 +42,7 @@ def workflow(study: Study, arm: Arm, summary: pd.DataFrame) -> pd.DataFrame:
     most = int(np.flatnonzero(pool.ranking == kept[0])[0])
     auc = summary[(summary["arm"] == arm.name) & (summary["part"] == "test") & (summary["unit"] == "slice")].iloc[0]
     rows: list[tuple[str, str, Any]] = [
-        ("cohort", "name", slices.manifest["name"]),
+        ("cohort", "name", study.cohort_name),
         ("cohort", "patients", table["patient_id"].nunique()),
         *(("cohort", name, of_class[name]) for name in reversed(slices.classes)),
         ("slices", "slices", len(table)),

@@ -41,8 +41,8 @@ def figure1(steps: pd.DataFrame) -> Drawing:
         size = WIDTH - 2 * ROUND, HEIGHT - 2 * ROUND
         axes.add_patch(FancyBboxPatch(corner, *size, f"round,pad={ROUND}", fc="white", ec=colour, lw=1.2))
         rows = steps[steps["step"] == step]
-        title, *lines = said(step, dict(zip(rows["quantity"], rows["value"], strict=True)))
-        head, body = f"{number + 1}. {step}", "\n".join([title, *(fill(line, LINE) for line in lines)])
+        lines = said(step, dict(zip(rows["quantity"], rows["value"], strict=True)))
+        head, body = f"{number + 1}. {step}", "\n".join(fill(line, LINE) for line in lines)
         axes.text(x, y + HEIGHT / 2 - 0.05, head, ha="center", va="top", fontsize=6.5, fontweight="bold")
         axes.text(x, y - 0.06, body, ha="center", va="center", fontsize=6.2, linespacing=1.35)
         if number:
@@ -55,15 +55,15 @@ def figure1(steps: pd.DataFrame) -> Drawing:
 
 
 def said(step: str, of: dict[str, Any]) -> list[str]:
-    """Return what stands in the box of a step: a heading, and lines below it."""
+    """Return the lines that stand in the box of a step."""
     match step:
         case "cohort":
             classes = ", ".join(f"{count} {name}" for name, count in list(of.items())[2:])
-            return [f"{of['patients']} patients", str(of["name"]), classes]
+            return [str(of["name"]), classes]
         case "slices":
             parts = [name.removesuffix(" slices") for name in of if name.endswith(" slices")]
             counts = [f"{part} {of[f'{part} slices']:,} ({of[f'{part} patients']})" for part in parts]
-            return [f"{of['slices']:,} slices (patients)", *counts]
+            return [f"{of['slices']:,} slices (people)", *counts]
         case "labelled":
             return [f"{of['slices']:,} slices", f"{float(of['share']):.0%} of the training slices, at random"]
         case "committee":

@@ -41,8 +41,9 @@ def intervals(axes: Axes) -> list[tuple[float, float, list[float], str]]:
         assert isinstance(container, ErrorbarContainer)
         line, _, (bars,) = container.lines
         assert line is not None
-        (x,), (y,), ends = line.get_xdata(), line.get_ydata(), bars.get_segments()[0][:, 0].round(6).tolist()
-        found.append((float(x), float(y), ends, to_hex(line.get_color())))  # type: ignore[arg-type]
+        x, y = (np.asarray(data, float).item() for data in (line.get_xdata(), line.get_ydata()))
+        ends = np.asarray(bars.get_segments()[0])[:, 0]
+        found.append((round(x, 6), y, ends.round(6).tolist(), to_hex(line.get_color())))
     return found
 
 
@@ -65,8 +66,8 @@ def test_each_claim_has_its_row_its_interval_and_the_sign_of_its_verdict(stacked
     aucs, gains, rest = panels(claims(CARD, stacked))
     assert names(aucs) == ["Table 2, pretrained, validation", "Table 2, random initialisation, test"]
     assert intervals(aucs) == [
-        (pytest.approx(68.9), 0, pytest.approx([47.6, 84.4]), UNKNOWN),
-        (pytest.approx(70), 1, pytest.approx([69, 71]), AGREES),
+        (68.9, 0, [47.6, 84.4], UNKNOWN),
+        (70, 1, [69, 71], AGREES),
     ]
     assert np.asarray(aucs.lines[0].get_xdata()).tolist() == pytest.approx([87.46, 71.93])
     assert signs(aucs) == [("?", 0, UNKNOWN), ("✓", 1, AGREES)]

@@ -97,8 +97,8 @@ def write_study(folder: Path) -> Places:
         path.write_text(SVG)
         path.with_suffix(".png").write_bytes(base64.b64decode(PIXEL))
     rows = [("test", "pretrained", 0.91), ("test", ATTACK, 0.5)]
-    table = pd.DataFrame(rows, columns=["part", "arm", "auc_mean"]).assign(unit="slice", ci_low=0.125, ci_high=0.95)
-    table.to_csv(places.figures / "table2.csv", index=False)
+    summary = pd.DataFrame(rows, columns=["part", "arm", "auc_mean"]).assign(unit="slice", ci_low=0.125, ci_high=0.95)
+    summary.to_csv(places.figures / "table2.csv", index=False)
     CARD.to_csv(places.figures / "scorecard.csv", index=False)
     (places.figures / "runs.csv").write_text("arm,key\npretrained,abc\n")
     return places

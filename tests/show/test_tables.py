@@ -85,7 +85,7 @@ def test_contrasts_have_words_and_signs() -> None:
     row = {"arm": "proposed", "other": "random", "unit": "slice", "auc_difference": 0.0312, **ends, "both_high": NAN}
     row |= {"p_patients_holm": 0.04, "p_both_holm": NAN, "noninferior": True, "detectable": 0.125}
     table = tables.contrasts(pd.DataFrame([row, row | {"other": "placebo", "noninferior": False}]))
-    assert table.loc["slice-level", "random"].to_dict() == {
+    assert table["random"].xs("slice-level").to_dict() == {
         "difference (pp)": "+3.1",
         "95 % CI, across runs": "-1.0 to +5.0",
         "95 % CI, across patients": "-100.0 to +20.0",

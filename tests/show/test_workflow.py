@@ -45,7 +45,7 @@ def test_counts_by_hand_and_the_boxes_that_show_them(steps: pd.DataFrame) -> Non
     assert found.pop(("chosen", "annotated")) == 4 + 4 - before
     assert found.pop(("chosen", "annotated share")) == (8 - before) / 12
     assert found == {
-        ("cohort", "name"): "BraTS 2018",
+        ("cohort", "name"): "BraTS 2018 (7 patients)",
         ("cohort", "patients"): 7,
         ("cohort", "HGG"): 4,
         ("cohort", "LGG"): 3,
@@ -83,8 +83,8 @@ def test_counts_by_hand_and_the_boxes_that_show_them(steps: pd.DataFrame) -> Non
     said = [text.get_text() for text in axes.texts if text.get_text()]
     assert said[::2] == [f"{number}. {step}" for number, step in enumerate(STEPS, 1)]
     bodies = dict(zip(STEPS, said[1::2], strict=True))
-    assert bodies["cohort"] == "7 patients\nBraTS 2018\n4 HGG, 3 LGG"
-    assert bodies["slices"] == "28 slices (patients)\ntraining 12 (3)\nvalidation 8 (2)\ntest 8 (2)"
+    assert bodies["cohort"] == "BraTS 2018 (7 patients)\n4 HGG, 3 LGG"
+    assert bodies["slices"] == "28 slices (people)\ntraining 12 (3)\nvalidation 8 (2)\ntest 8 (2)"
     assert bodies["tails dropped"] == "10 slices left\nwithout the\n1 most uncertain\n1 least uncertain"
     assert bodies["test"] == "AUC 0.750\nslice-level\n95 % CI across 2 runs:\n0.500 to 1.000"
     arrows = [text for text in axes.texts if isinstance(text, Annotation)]
