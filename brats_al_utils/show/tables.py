@@ -187,7 +187,7 @@ def scorecard(card: pd.DataFrame) -> pd.DataFrame:
 
 
 def contrasts(tests: pd.DataFrame) -> pd.DataFrame:
-    """Return paired tests of one arm against others: a column a unit and reference.
+    """Return paired tests of arms against others: a column a unit and reference, and arm where there are several.
 
     Parameters
     ----------
@@ -197,8 +197,9 @@ def contrasts(tests: pd.DataFrame) -> pd.DataFrame:
     intervals = {
         f"{across}_ends": ends(tests, f"{across}_low", f"{across}_high", pp) for across in ("runs", "patients", "both")
     }
+    compared = tests["arm"] + " less " + tests["other"] if tests["arm"].nunique() > 1 else tests["other"]
     table = tests.assign(
-        against=tests["unit"] + "-level, " + tests["other"],
+        against=tests["unit"] + "-level, " + compared,
         noninferior=np.where(tests["noninferior"], "yes", "not shown"),
         detectable=100 * tests["detectable"],
         **intervals,
