@@ -1,5 +1,6 @@
 """How figures look, and how a figure and its numbers are kept: SVG, PNG and CSV."""
 
+import re
 import textwrap
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,7 +73,7 @@ class Drawing:
 def save(drawing: Drawing, folder: Path, caption: str) -> None:
     """Write a drawing as SVG, PNG and CSV (its numbers), its origin below it, and show it in a notebook."""
     name, figure = drawing.name, drawing.figure
-    figure.supxlabel(textwrap.fill(caption, CAPTION_WIDTH), fontsize=6, color="0.35")
+    figure.supxlabel(in_lines(caption), fontsize=6, color="0.35")
     folder.mkdir(parents=True, exist_ok=True)
     figure.savefig(folder / f"{name}.svg", metadata={"Date": None, "Description": caption})
     figure.savefig(folder / f"{name}.png")
@@ -80,6 +81,13 @@ def save(drawing: Drawing, folder: Path, caption: str) -> None:
     save_table(drawing.table, name, folder)
     if get_ipython() is not None:
         display(Image(folder / f"{name}.png", width=round(100 * figure.get_figwidth()), alt=f"{name}: {caption}"))
+
+
+def in_lines(caption: str) -> str:
+    """Return a caption in lines that a page has room for, broken where one of its parts ends."""
+    parts = re.sub(r"(?<!;) ", "\N{NO-BREAK SPACE}", caption)
+    lines = textwrap.fill(parts, CAPTION_WIDTH, break_long_words=False, break_on_hyphens=False)
+    return lines.replace("\N{NO-BREAK SPACE}", " ")
 
 
 def save_table(table: pd.DataFrame, name: str, folder: Path) -> None:

@@ -196,7 +196,7 @@ def scorecard(card: pd.DataFrame) -> pd.DataFrame:
 
 
 def contrasts(tests: pd.DataFrame) -> pd.DataFrame:
-    """Return paired tests of one arm against others: a column a reference, for each unit the same rows.
+    """Return paired tests of arms against others: a column a contrast, for each unit the same rows.
 
     Parameters
     ----------
@@ -206,14 +206,16 @@ def contrasts(tests: pd.DataFrame) -> pd.DataFrame:
     intervals = {
         f"{across}_ends": ends(tests, f"{across}_low", f"{across}_high", pp) for across in ("runs", "patients", "both")
     }
+    compared = tests["arm"] + " less " + tests["other"] if tests["arm"].nunique() > 1 else tests["other"]
     table = tests.assign(
         level=tests["unit"] + "-level",
+        against=compared,
         noninferior=np.where(tests["noninferior"], "yes", "not shown"),
         detectable=100 * tests["detectable"],
         **intervals,
     )
     columns: Columns = {
-        "other": ("against", str),
+        "against": ("against", str),
         "auc_difference": ("difference (pp)", pp),
         "runs_ends": (ACROSS_RUNS, str),
         "patients_ends": (ACROSS_PATIENTS, str),

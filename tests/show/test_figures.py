@@ -439,6 +439,14 @@ def test_the_same_files_whatever_the_user_s_matplotlibrc_says(tmp_path: Path) ->
         assert (tmp_path / "odd" / file).read_bytes() == (tmp_path / "own" / file).read_bytes(), file
 
 
+def test_a_long_caption_is_broken_where_one_of_its_parts_ends() -> None:
+    parts = ["open cohort of many persons"] * 4 + ["initialisation: ImageNet, random"]
+    # Four parts and what parts them are 4 * 27 + 3 * 2 = 114 characters; with the fifth they are 148.
+    assert style.in_lines("; ".join(parts)) == "; ".join(parts)
+    assert style.in_lines("; ".join([*parts, "3 folds"])) == "; ".join(parts) + ";\n3 folds"
+    assert style.in_lines("; ".join([*parts[:4], "x" * 40])) == "; ".join(parts[:4]) + ";\n" + "x" * 40
+
+
 def test_saving_writes_the_picture_the_numbers_and_the_origin(tmp_path: Path) -> None:
     drawing = paper_figures.figure8(curves())
     save(replace(drawing, name="other"), tmp_path, "Synthetic cohort; 3 runs")

@@ -142,6 +142,14 @@ def test_the_scorecard_has_eight_columns_in_words() -> None:
     assert list(table.index[:2]) == ["Table 2: pretrained over random, test AUC", "Table 2, pretrained, validation AUC"]
 
 
+def test_contrasts_of_several_arms_name_both() -> None:
+    row = {"other": "random", "unit": "slice", "auc_difference": 0.0, "noninferior": False, "detectable": NAN}
+    row |= {f"{across}_{end}": NAN for across in ("runs", "patients", "both") for end in ("low", "high")}
+    row |= {"p_patients_holm": NAN, "p_both_holm": NAN}
+    table = tables.contrasts(pd.DataFrame([row | {"arm": "0%-30%"}, row | {"arm": "10%-40%"}]))
+    assert list(table.columns) == ["0%-30% less random", "10%-40% less random"]
+
+
 def test_arms_are_told_with_the_auc_without_a_tumour_and_whom_they_were_trained_on() -> None:
     row = {"arm": "proposed", "share": 0.1, "auc_mean": 0.8123, "low": 0.75, "high": 0.9, "hidden_mean": 0.61}
     row |= {"hidden_low": 0.5, "hidden_high": 0.7, "examples": 86.4, "positive_share": 0.153, "patients": 40.6}
@@ -158,7 +166,8 @@ def test_arms_are_told_with_the_auc_without_a_tumour_and_whom_they_were_trained_
         "of them glioma": "15%",
         "persons": "41",
     }
-    assert table.loc["baseline", ["AUC, tumour hidden", "95 % CI, tumour hidden"]].tolist() == ["", "none"]
+    baseline = table.loc["baseline"].to_dict()
+    assert (baseline["AUC, tumour hidden"], baseline["95 % CI, tumour hidden"]) == ("", "none")
 
 
 def test_annotation_costs_are_counts_and_shares_by_run_or_by_arm() -> None:
