@@ -68,6 +68,21 @@ def preparation(table: pd.DataFrame) -> list[dict[str, Any]]:
     return rows
 
 
+def images(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows of ``images.csv``."""
+    timed = table[table["benchmark"] == "images"]
+    each = timed.groupby("method")["seconds"].median() / timed["cases"].iloc[0]
+    what = f"images: times faster than the plain loop, {timed['cases'].iloc[0]} images"
+    ratio = paired(timed, "seconds", "plain loop", "ours")
+    few, many = table[table["benchmark"] == "memory"].sort_values("cases").to_dict("records")
+    memory = f"images: peak private memory at {many['cases']} images over that at {few['cases']}"
+    growth = many["private"] / few["private"]
+    return [
+        row(what, each["ours"], each["plain loop"], "s/image", ratio),
+        row(memory, many["private"], few["private"], "MiB", growth, "<= 1.1"),
+    ]
+
+
 def training(table: pd.DataFrame) -> list[dict[str, Any]]:
     """Return the rows of ``training.csv``."""
     training = table[table["benchmark"] == "training"]
@@ -102,7 +117,13 @@ def overhead(table: pd.DataFrame) -> list[dict[str, Any]]:
     return [row(what, whole["overhead"], whole["seconds"], "s", whole["share"], limit)]
 
 
-SECTIONS = {"preparation": preparation, "training": training, "startup": startup, "overhead": overhead}
+SECTIONS = {
+    "preparation": preparation,
+    "images": images,
+    "training": training,
+    "startup": startup,
+    "overhead": overhead,
+}
 
 
 def measured() -> dict[str, pd.DataFrame]:

@@ -30,7 +30,10 @@ PATH: dict[str, Any] = {"parser": home, "metavar": "PATH"}
 """Of every argument and option that is a path."""
 
 Folder = Annotated[
-    Path, typer.Argument(help="Folder of a BraTS release or the one above it, or of a cohort.csv.", **PATH)
+    Path,
+    typer.Argument(
+        help="Folder of a BraTS release or of the open cohort, or the one above it, or of a cohort.csv.", **PATH
+    ),
 ]
 FollowLinks = Annotated[
     bool, typer.Option("--follow-links", help="Read what symbolic links lead to, outside of the cohort's folder too.")
@@ -315,15 +318,26 @@ def report(
 
 
 @app.command()
-def plan(profile: ProfileName = "paper", settings: Set = None, device: str = "auto", as_json: Json = False) -> None:
+def plan(
+    profile: ProfileName = "paper",
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder of a cohort; default: the synthetic cohort, for paper BraTS 2019's numbers.", **PATH),
+    ] = None,
+    settings: Set = None,
+    device: str = "auto",
+    follow_links: FollowLinks = False,
+    as_json: Json = False,
+) -> None:
     """Say what a profile will cost: runs, image passes, and hours on this machine from a short calibration."""
+    from brats_al_utils.cohorts.readers import read_cohort
     from brats_al_utils.runs.scheduler import WORKER_MEMORY, workers_of
     from brats_al_utils.study.arms import NOTEBOOKS
     from brats_al_utils.study.plan import calibrate, cost, planned, runs_of_notebooks, slices_by_part
     from brats_al_utils.study.profile import profile_of
 
     chosen = profile_of(profile, settings_of(settings))
-    study = planned(chosen)
+    study = planned(chosen, read_cohort(data, follow_links, chosen.classes) if data else None)
     asked = {name: runs_of_notebooks(study, [name]) for name in NOTEBOOKS}
     parts = {name: cost(some) for name, some in asked.items()}
     total = cost([run for some in asked.values() for run in some])

@@ -1,4 +1,4 @@
-"""Throw damaged and hostile input at the readers of volumes and cohorts: `python tests/fuzz.py --minutes 10`.
+"""Throw damaged and hostile input at the readers of images and cohorts: `python tests/fuzz.py --minutes 10`.
 
 Whatever the input, a reader returns something sound or raises `InputError`, within bounds of memory and time. Prints
 how many inputs of each kind were accepted and refused; what breaks a reader is shown as hypothesis shrinks it.
@@ -24,11 +24,13 @@ import nibabel as nib
 import numpy as np
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
+from matlab_files import write_slice
 
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.cohort import check_cohort
 from brats_al_utils.cohorts.layout import GRADES
 from brats_al_utils.cohorts.mapping import MAPPING_FILE
+from brats_al_utils.cohorts.matlab import IMAGE, TUMOUR, read_facts, read_matlab
 from brats_al_utils.cohorts.readers import read_cohort
 from brats_al_utils.cohorts.volumes import FILES, MAX_VOXELS, read_volume
 
@@ -103,6 +105,13 @@ VALID = [volume_bytes(dtype, order) for dtype in ("u1", "i2", "f4", "f8") for or
 COMPRESSED = [gzip.compress(content, mtime=0) for content in VALID]
 
 
+def slice_bytes() -> bytes:
+    """Return a valid file of the open cohort."""
+    with tempfile.TemporaryDirectory() as scratch:
+        image = VOXELS[:, :, 0].repeat(3, 0)
+        return write_slice(Path(scratch) / "1.mat", 2, "MR017260F", image, image > 5).read_bytes()
+
+
 @st.composite
 def headers(draw: st.DrawFn) -> bytes:
     """Return a file some of whose header's fields hold something else."""
@@ -163,6 +172,16 @@ def read_nifti(content: bytes, path: Path) -> np.ndarray[Any, Any]:
     assert np.isfinite(volume.affine).all()
     assert np.isfinite(volume.spacing).all()
     return volume.voxels
+
+
+def read_slice(content: bytes, path: Path) -> None:
+    """Read a file of the open cohort: what is accepted is a label, an id and two images of one size."""
+    path.write_bytes(content)
+    assert len(read_facts(path)[1]) <= 64
+    image, mask = (read_matlab(path, field).voxels for field in (IMAGE, TUMOUR))
+    assert image.shape == mask.shape and image.shape[2] == 1
+    assert 0 < image.size <= MAX_VOXELS
+    assert np.isfinite(image).all() and np.isfinite(mask).all()
 
 
 def read_compressed(content: bytes, path: Path) -> None:
@@ -240,6 +259,7 @@ KINDS: dict[str, tuple[st.SearchStrategy[Any], Callable[[Any], None]]] = {
     "header, compressed": (headers().map(gzip.compress), in_file(read_nifti, "v.nii.gz")),
     "bytes": (streams(VALID), in_file(read_nifti, "v.nii")),
     "bytes, compressed": (streams(COMPRESSED), in_file(read_compressed, "v.nii.gz")),
+    "MATLAB": (streams([slice_bytes()]), in_file(read_slice, "1.mat")),
     "mapping": (mappings(), in_file(read_mapped, "")),
     "folders": (trees(), in_file(read_tree, "")),
 }

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from brats_al_utils.cohorts.cohort import case_files
 from brats_al_utils.cohorts.readers import read_cohort
@@ -99,6 +100,38 @@ def test_memory_is_that_of_the_process(tiny_cohort: Path) -> None:
     assert 50 < found["private"] <= found["resident"] < 16 * 1024  # MiB: torch alone takes more than 50
 
 
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """Forty square images of twenty persons in a black background, of three labels, with masks."""
+    root = tmp_path / "pictures"
+    (root / "images").mkdir(parents=True)
+    lines = ["patient_id,label,image,mask"]
+    for number in range(40):
+        picture = np.zeros((192, 192), np.uint8)
+        picture[40:150, 30:140] = np.random.default_rng(number).integers(80, 120, (110, 110))
+        Image.fromarray(picture).save(root / "images" / f"{number}.png")
+        Image.fromarray(np.uint8(255) * (picture > 110)).save(root / "images" / f"mask{number}.png")
+        lines.append(f"p{number // 2},{'abc'[number // 2 % 3]},images/{number}.png,images/mask{number}.png")
+    (root / "cohort.csv").write_text("\n".join(lines))
+    return root
+
+
+def test_the_plain_loop_cuts_our_images(pictures: Path, tmp_path: Path) -> None:
+    """The same images but for the scale of their intensities, which the loop leaves, and the masks but for a pixel."""
+    cohort = read_cohort(preparation.as_two_classes(pictures, tmp_path / "two"), follow_links=True)
+    assert cohort.classes == ("a", "other") and len(cohort.cases) == 40
+    preparation.our_images(cohort, tmp_path / "ours")
+    preparation.plain_images(cohort, tmp_path / "plain")
+    ours = open_slices(tmp_path / "ours")
+    images, masks = (np.load(tmp_path / "plain" / f"{name}.npy") for name in ("images", "masks"))
+    assert images.shape == masks.shape == ours.segmentation.shape == (40, 96, 96)
+    assert np.array_equal(masks, ours.segmentation.astype(bool))
+    for plain, cut in zip(images, ours.pixels[:, 0], strict=True):
+        assert np.corrcoef(plain.ravel(), cut.ravel())[0, 1] > 0.99
+    part = read_cohort(preparation.as_two_classes(pictures, tmp_path / "part", 4), follow_links=True)
+    assert part.cases["patient_id"].nunique() == 5
+
+
 def measurements() -> pd.DataFrame:
     """Return made-up measurements: the usual loop takes 4, 5 and 6 times as long, decompression half."""
     rows = []
@@ -162,7 +195,18 @@ def test_the_summary_compares_with_the_limits() -> None:
     study = pd.DataFrame(
         {"profile": "demo", "part": ["00", "all"], "seconds": 100.0, "overhead": 4.0, "share": [0.5, 0.04]}
     )
-    tables = {"preparation": measurements(), "training": training, "startup": startup, "overhead": study}
+    images = pd.DataFrame(
+        [("images", "ours", 3000, 1, 6.0, 0), ("images", "plain loop", 3000, 1, 9.0, 0)]
+        + [("memory", "ours", cases, 1, 6.0, private) for cases, private in ((300, 200.0), (3000, 260.0))],
+        columns=["benchmark", "method", "cases", "repetition", "seconds", "private"],
+    )
+    tables = {
+        "preparation": measurements(),
+        "images": images,
+        "training": training,
+        "startup": startup,
+        "overhead": study,
+    }
     found = summary.summarise(tables)
     answers = found.set_index("what")["reached"]
     assert answers[answers != ""].to_dict() == {
@@ -171,6 +215,7 @@ def test_the_summary_compares_with_the_limits() -> None:
         "preparation: time over decompression": "no",
         "preparation: peak resident memory at 335 patients": "no",
         "preparation: time a patient at 160 over that at 10": "yes",
+        "images: peak private memory at 3000 images over that at 300": "no",
         "training: times faster than Lightning": "yes",  # the better peer
         "training: share of the matrix-multiply rate": "yes",
         "start: import brats_al_utils": "no",

@@ -196,8 +196,8 @@ def test_a_pickle_that_runs_code_does(tmp_path: Path) -> None:
 def test_a_pickle_in_place_of_the_trunk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, planted = tmp_path / "alexnet.ckpt", tmp_path / "planted"
     path.write_bytes(pickle.dumps({"AlexNet_0": Attack(planted)}, protocol=2))
-    here = Weights("alexnet", "imagenet-trunk", "", weights.TRUNK_SHA256, path, True)
-    monkeypatch.setattr(weights, "trunk_weights", lambda: here)
+    here = Weights("alexnet", "imagenet-trunk", "", weights.TRUNKS["alexnet"].sha256, path, True)
+    monkeypatch.setattr(weights, "trunk_weights", lambda _: here)
     with pytest.raises(InputError, match="alexnet.ckpt: SHA-256 .*expected 443c5bc3.*--force-reinstall"):
         trunk_state()
     monkeypatch.setattr(weights, "check_hash", lambda *_: None)  # even if the hash were right
@@ -344,5 +344,5 @@ def test_fuzz_for_some_seconds() -> None:
     )
     assert done.returncode == 0, done.stderr
     tried = re.findall(r"(\d+) tried +(\d+) accepted +(\d+) refused", done.stdout)
-    assert len(tried) == 6
+    assert len(tried) == 7
     assert all(int(accepted) and int(refused) for _, accepted, refused in tried), done.stdout

@@ -67,7 +67,7 @@ class Cohort:
 
     @property
     def tabled(self) -> bool:
-        """Whether a table names the images (see `table`); otherwise they are a BraTS release."""
+        """Whether its images are those of `images` (a table's or the open cohort's) rather than a BraTS release."""
         return self.files != FILES
 
     @property
@@ -75,9 +75,9 @@ class Cohort:
         """What captions call it."""
         if self.synthetic:
             return "synthetic cohort"
-        if self.tabled:
-            return f"cohort {self.root.resolve().name}"
-        return "cohort" if self.release == "unknown" else f"BraTS {self.release}"
+        if self.release == "unknown":
+            return f"cohort {self.root.resolve().name}" if self.tabled else "cohort"
+        return self.release if self.tabled else f"BraTS {self.release}"
 
     @property
     def rows(self) -> list[pd.Series]:

@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.cohort import Cohort, each_case
 from brats_al_utils.cohorts.cuts import Cut, asked_of, cut_case, cut_images
-from brats_al_utils.cohorts.images import CHANNELS, PICTURES
+from brats_al_utils.cohorts.images import CHANNELS, WITHOUT_SIZE
 from brats_al_utils.cohorts.intensity import warn_of_leak
 from brats_al_utils.cohorts.slices import FORMAT, SliceRule, SliceSet, open_slices
 from brats_al_utils.cohorts.split import split_patients, too_few
@@ -191,7 +191,7 @@ def chosen_by(cohort: Cohort) -> list[str]:
     if not cohort.tabled:
         return ["slices with tumour"]
     volumes, masked = cohort.cases["slices"] > 1, cohort.cases["mask"] != ""
-    pictured = cohort.cases["image"].str.casefold().str.endswith(PICTURES)
+    pictured = cohort.cases["image"].str.casefold().str.endswith(WITHOUT_SIZE)
     facts = {
         "slices with tumour": volumes & masked,
         "slices with the largest foreground, as there is no mask": volumes & ~masked,

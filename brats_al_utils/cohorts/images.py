@@ -1,4 +1,4 @@
-"""Read the images that a table names (PNG, JPEG, TIFF, NIfTI), and say everything that is wrong with them.
+"""Read images (PNG, JPEG, TIFF, NIfTI, the open cohort's MATLAB files), and say everything that is wrong with them.
 
 An image of two dimensions is a volume of one slice, so what follows knows only volumes.
 """
@@ -15,6 +15,7 @@ from PIL import Image
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.checks import grid_problems, too_small, tumour_areas
 from brats_al_utils.cohorts.intensity import percentiles
+from brats_al_utils.cohorts.matlab import IMAGE, SUFFIX, TUMOUR, is_matlab, matlab_shape, read_matlab
 from brats_al_utils.cohorts.volumes import MAX_VOXELS, Grid, Volume, read_header, read_volume
 
 CHANNELS = ("image", "image2", "image3")
@@ -25,6 +26,8 @@ IMAGE_FILES = (*CHANNELS, MASK)
 JPEG = (".jpg", ".jpeg")
 PICTURES = (".png", *JPEG, ".tif", ".tiff")
 VOLUMES = (".nii", ".nii.gz")
+WITHOUT_SIZE = (*PICTURES, SUFFIX)
+"""Files that do not say how large a pixel is."""
 
 GREY = {"1", "L", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"}
 IN_COLOURS = {"RGB", "RGBA", "LA", "P", "PA"}
@@ -36,6 +39,8 @@ JPEG_MASK = 127
 FOREGROUND_SHARE = 0.1
 FOREGROUND_PERCENTILES = (2.0, 98.0)
 """Foreground exceeds the 2nd percentile by a tenth of the way to the 98th (Smith 2002, Hum Brain Mapp 17:143)."""
+
+EMPTY = "an empty mask, expected a tumour: leave the cell empty, or skip the patient (--skip-bad)"
 
 AS_THEY_ARE = np.array([[0, 1], [1, 1], [2, 1]])
 
@@ -110,6 +115,8 @@ def read_image(path: Path) -> Volume:
     """Read an image of two or three dimensions; what has one plane of any direction has it in its first two axes."""
     if is_picture(path):
         return read_picture(path)
+    if is_matlab(path):
+        return read_matlab(path, IMAGE)
     volume = read_volume(path)
     if 1 not in volume.voxels.shape[:2] or volume.voxels.shape[2] == 1:
         return volume
@@ -120,6 +127,8 @@ def read_image(path: Path) -> Volume:
 
 def grid_of(path: Path) -> Grid:
     """Return where the pixels or voxels of an image stand, without reading them."""
+    if is_matlab(path):
+        return Grid(matlab_shape(path), np.eye(4), AS_THEY_ARE)
     if not is_picture(path):
         return read_header(path)[1]
     with picture(path) as image:
@@ -138,7 +147,7 @@ def depth(path: Path) -> int:
 
 def read_mask(path: Path) -> Volume:
     """Read a mask: 1 where the tumour is, 0 elsewhere."""
-    found = read_image(path)
+    found = read_matlab(path, TUMOUR) if is_matlab(path) else read_image(path)
     threshold = JPEG_MASK if path.name.casefold().endswith(JPEG) else 0
     return Volume((found.voxels > threshold).astype(np.uint8), found.affine, found.spacing)
 
@@ -191,10 +200,8 @@ def each_image(paths: Mapping[str, Path], problems: list[str]) -> Iterator[tuple
         except InputError as error:
             problems.append(str(error))
             continue
-        if name != MASK:
-            problem = image_problem(volume)
-        else:
-            problem = None if volume.voxels.any() else "an empty mask, expected a tumour: leave the cell empty"
+        empty = None if volume.voxels.any() else EMPTY
+        problem = empty if name == MASK else image_problem(volume)
         if problem:
             problems.append(f"{path}: {problem}")
         yield name, volume

@@ -6,17 +6,26 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from brats_al_utils import InputError
+from brats_al_utils.cohorts.copies import is_there
 from brats_al_utils.cohorts.mapping import MAPPING_FILE
 from brats_al_utils.cohorts.volumes import SEGMENTATION
 
 GRADES = ("LGG", "HGG")
 """The classes of BraTS, negative and positive, and the folders of the releases of 2017 to 2019."""
 
+SERIES = {
+    "image": ("_t1", "-t1n"),
+    "image2": ("_t1ce", "-t1c"),
+    "image3": ("_t2", "-t2w"),
+    "mask": ("_seg", "-seg"),
+}
+"""What follows a patient's name in the releases of 2021 and of 2023, by the column of a table (see `table`)."""
+
 RELEASE = re.compile(r"brats(?P<year>\d\d)_", re.IGNORECASE)
 """How a patient's name begins in the releases of 2017 to 2020."""
 
 UNGRADED = re.compile(r"brats2021_\d+|brats-[a-z]+-\d+-\d+", re.IGNORECASE)
-"""A patient's name in the releases of 2021 and 2023, which give no grades."""
+"""A patient's name in the releases of 2021 and 2023, which give no grades: they are read through a table."""
 
 LEVELS = 4
 """Levels of folders below the one named in which a release is looked for, to name its folder in a message."""
@@ -106,7 +115,8 @@ def what_is_there(folders: list[Path]) -> str:
                 if UNGRADED.fullmatch(child.name):
                     return (
                         f"{shown(str(child))} is of BraTS 2021 or later, and these releases give no grades, expected "
-                        "HGG or LGG for each patient: name the folder of a release of 2017 to 2020"
+                        "a class for each patient: put a table cohort.csv with the columns patient_id and label "
+                        "beside these folders, or name the folder of a release of 2017 to 2020"
                     )
                 if RELEASE.match(child.name):
                     return (
@@ -115,8 +125,9 @@ def what_is_there(folders: list[Path]) -> str:
                     )
     return (
         f"looked here and {LEVELS} levels below for the folders HGG and LGG (BraTS 2017 to 2019) or for {MAPPING_FILE} "
-        "beside the patients' folders (BraTS 2020), and here for a table (cohort.csv): name the release's folder, or "
-        "write a table of your own (brats-al cohort --template)"
+        "beside the patients' folders (BraTS 2020), here for a table (cohort.csv), and here and one level below for "
+        "the open cohort's files (1.mat): name the release's folder, or write a table of your own (brats-al cohort "
+        "--template)"
     )
 
 
@@ -150,6 +161,21 @@ def is_case(folder: Path) -> bool:
 def is_nifti(path: Path) -> bool:
     """Whether a file, or a folder in a file's place, has the name of a volume."""
     return path.name.isprintable() and path.name.casefold().endswith((".nii", ".nii.gz"))
+
+
+def series(folder: Path, patient_id: str) -> dict[str, str]:
+    """Return the files of a patient of BraTS 2021 or 2023, by the column of a table, relative to a folder.
+
+    Parameters
+    ----------
+    folder : Path
+        It holds the patient's folder. Of files that are missing, the names that 2021 gives them.
+    """
+    found = {}
+    for column, endings in SERIES.items():
+        names = [f"{patient_id}/{patient_id}{ending}.nii{gz}" for ending in endings for gz in (".gz", "")]
+        found[column] = next((name for name in names if is_there(folder / name)), names[0])
+    return found
 
 
 def has_segmentation(folder: Path) -> bool:

@@ -1,10 +1,11 @@
-"""Read whatever cohort lies in a folder: a table of images, or a BraTS release."""
+"""Read whatever cohort lies in a folder: a table of images, the open cohort, or a BraTS release."""
 
 from pathlib import Path
 
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.brats import read_release
 from brats_al_utils.cohorts.cohort import Cohort
+from brats_al_utils.cohorts.figshare import find_slices, read_figshare
 from brats_al_utils.cohorts.layout import GRADES
 from brats_al_utils.cohorts.table import TABLE, read_table
 
@@ -15,11 +16,12 @@ def read_cohort(folder: Path, follow_links: bool = False, classes: tuple[str, ..
     Parameters
     ----------
     folder : Path
-        It holds a ``cohort.csv`` (see `table`), or is a BraTS release or the folder above one.
+        It holds a ``cohort.csv`` (see `table`) or the files of the open cohort (see `figshare`), or is a BraTS release,
+        or is the folder above one of the last two.
     follow_links : bool
         Read what symbolic links lead to, also outside of the folder.
     classes : tuple of str
-        Positive and negative class of a table; empty for its only two labels.
+        Positive and negative class of a table or of the open cohort; empty for the usual ones.
 
     Raises
     ------
@@ -28,6 +30,8 @@ def read_cohort(folder: Path, follow_links: bool = False, classes: tuple[str, ..
     """
     if (folder / TABLE).is_file():
         return read_table(folder, follow_links, classes)
+    if find_slices(folder):
+        return read_figshare(folder, follow_links, classes)
     if classes and tuple(reversed(classes)) != GRADES:
         raise InputError(f"classes are {', '.join(classes)}, expected {', '.join(reversed(GRADES))} in a BraTS release")
     return read_release(folder, follow_links)

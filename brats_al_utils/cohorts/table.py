@@ -1,39 +1,33 @@
 """Read a table of images of one's own, ``cohort.csv``: a row an image, the paths relative to the table's folder."""
 
 import csv
-from collections import defaultdict
 from difflib import get_close_matches
-from hashlib import file_digest
 from pathlib import Path
 
 import pandas as pd
 
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.cohort import Cohort, frozen
-from brats_al_utils.cohorts.images import CHANNELS, IMAGE_FILES, PICTURES, VOLUMES, depth, is_picture, is_volume
-from brats_al_utils.cohorts.layout import GRADES, shown
-from brats_al_utils.cohorts.split import PARTS
+from brats_al_utils.cohorts.faults import collapsed, file_faults, label_faults, row_faults, twice_faults
+from brats_al_utils.cohorts.images import IMAGE_FILES, depth
+from brats_al_utils.cohorts.layout import GRADES, UNGRADED, series, shown, subfolders
 from brats_al_utils.files import write_file
 
 TABLE = "cohort.csv"
 
 REQUIRED = ("patient_id", "label", "image")
+"""Beside the folders of BraTS 2021 or 2023 the image need not be named."""
+
 COLUMNS = (*REQUIRED, "image2", "image3", "mask", "site", "group", "split")
 
 MAX_BYTES = 2**25
 MAX_ROWS = 100_000
 """A larger table is refused."""
 
-LISTED = 20
-"""Faults of one kind that are listed one by one; more are one line, with their number and the first."""
-
 EXAMPLE = """patient_id,label,image,mask,site,group,split
 p001,negative,images/p001.png,masks/p001.png,Hospital A,,
 p002,positive,images/p002.png,,Hospital B,,
 """
-
-Fault = tuple[str, str, str]
-"""Its kind, the patient, and the message."""
 
 
 def write_template(folder: Path) -> Path:
@@ -60,7 +54,8 @@ def read_table(folder: Path, follow_links: bool = False, classes: tuple[str, ...
         It holds ``cohort.csv``, in UTF-8 with commas and a header. Columns patient_id, label and image; as one likes
         image2 and image3 (further channels; the last one is repeated up to three), mask (of the tumour), site, group
         (one name for all ids of a person, who counts as one patient) and split (training, validation or test, in all
-        rows or in none). A patient with an empty label is not annotated yet and skipped.
+        rows or in none). A patient with an empty label is not annotated yet and skipped. Where there is no column
+        image, each patient_id is a folder of BraTS 2021 or 2023, of which T1, T1ce, T2 and the segmentation are taken.
     follow_links : bool
         Read what symbolic links lead to, also outside of the folder.
     classes : tuple of str
@@ -134,7 +129,8 @@ def read_rows(path: Path) -> tuple[pd.DataFrame, list[str]]:
     if len(header) == 1 and (sign := next((sign for sign in ";\t|" if sign in header[0]), "")):
         raise InputError(f"{path}: columns separated by {sign!r}, expected commas: save it as CSV with commas")
     known = [name for name in header if name in COLUMNS]
-    if missing := [name for name in REQUIRED if name not in known]:
+    unnamed = not {*IMAGE_FILES} & {*known} and any(UNGRADED.fullmatch(place.name) for place in subfolders(path.parent))
+    if missing := [name for name in REQUIRED[: 2 if unnamed else 3] if name not in known]:
         raise InputError(
             f"{path}: no column {' and '.join(missing)}, found {shown(', '.join(header))}; expected "
             f"{', '.join(REQUIRED)} and as one likes {', '.join(COLUMNS[len(REQUIRED) :])}: rename the columns"
@@ -152,6 +148,8 @@ def read_rows(path: Path) -> tuple[pd.DataFrame, list[str]]:
             f"{path}, line {wrong[0]}: {len(wrong[1])} cells, expected {len(header)}: put cells with a comma in quotes"
         )
     cells = [dict.fromkeys(COLUMNS, "") | dict(zip(header, row, strict=False)) for _, row in lines]
+    for row in cells if unnamed else []:
+        row |= series(path.parent, row["patient_id"])
     table = pd.DataFrame(cells, index=[line for line, _ in lines])[list(COLUMNS)]
     ignored = f"{path}: columns ignored: {shown(', '.join(others))}"
     return table.astype(object), [ignored] * bool(others)
@@ -179,121 +177,3 @@ def chosen_classes(path: Path, labels: pd.Series, classes: tuple[str, ...]) -> t
         raise InputError(f"{path}: labels {found}, expected two classes: choose them with classes=POSITIVE,NEGATIVE")
     negative, positive = sorted(map(str, counts.index[:2]))
     return GRADES if {negative, positive} == set(GRADES) else (negative, positive)
-
-
-def row_faults(path: Path, rows: pd.DataFrame) -> list[Fault]:
-    """Return what is wrong with names and given parts."""
-    faults: list[Fault] = []
-    for line, name in rows["patient_id"].items():
-        if not name or not name.isprintable():
-            what = f"patient_id {name!a}, expected a name that can be printed: correct it"
-            faults.append(("patient_id", name, f"{path}, line {line}: {what}"))
-    given = rows["split"] != ""
-    if given.any():
-        for line, row in rows[~rows["split"].isin(PARTS) & (rows["label"] != "")].iterrows():
-            what = f"split {row['split']!a}, expected one of {', '.join(PARTS)} in all rows or in none: correct it"
-            faults.append(("split", row["patient_id"], f"{path}, line {line}: {what}"))
-    for column, what in (("split", "parts"), ("site", "sites")):
-        for name, values in differing(rows, column):
-            if column == "split":
-                message = f"{path}: patient {shown(name)} in the {what} {values}, expected one: correct its rows"
-                faults.append((f"two {what}", name, message))
-    return faults
-
-
-def differing(rows: pd.DataFrame, column: str) -> list[tuple[str, str]]:
-    """Return the patients whose rows differ in a column, with the values, joined."""
-    several = rows.groupby("patient_id")[column].unique()
-    several = several[several.map(len) > 1]
-    return [(str(name), " and ".join(shown(value) or "none" for value in values)) for name, values in several.items()]
-
-
-def label_faults(path: Path, rows: pd.DataFrame, classes: tuple[str, str], chosen: bool) -> list[Fault]:
-    """Return what is wrong with labels."""
-    faults: list[Fault] = []
-    for name, values in differing(rows, "label"):
-        message = f"{path}: patient {shown(name)} has the labels {values}, expected one: correct its rows"
-        faults.append(("two labels", name, message))
-    if not chosen:
-        for line, row in rows[~rows["label"].isin({*classes, ""})].iterrows():
-            what = (
-                f"label {row['label']!a} is neither {classes[0]} nor {classes[1]}: correct it, or choose two classes "
-                "with classes=POSITIVE,NEGATIVE"
-            )
-            faults.append(("label", row["patient_id"], f"{path}, line {line}: {what}"))
-    return faults
-
-
-def file_faults(path: Path, rows: pd.DataFrame, follow_links: bool) -> list[Fault]:
-    """Return what is wrong with the paths: no file is opened."""
-    faults: list[Fault] = []
-    root = path.parent.resolve()
-    used = [name for name in CHANNELS if (rows[name] != "").any()]
-    for line, row in rows.iterrows():
-        missing = [name for name in used if not row[name]]
-        if missing:
-            what = f"no {' and '.join(missing)}, expected as many channels in every row: fill it in"
-            faults.append(("channels", row["patient_id"], f"{path}, line {line}: {what}"))
-        for name in IMAGE_FILES:
-            if row[name] and (found := path_fault(path.parent, root, row[name], follow_links)):
-                faults.append((found[0], row["patient_id"], f"{path}, line {line}: {name} {row[name]!a} {found[1]}"))
-    return faults
-
-
-def path_fault(folder: Path, root: Path, text: str, follow_links: bool) -> tuple[str, str] | None:
-    """Return the kind of what is wrong with a path and what a message says of it, or None."""
-    place = Path(text)
-    if not text.isprintable() or place.is_absolute() or ".." in place.parts:
-        return "outside", "leaves the folder, expected a path below it: put the file there"
-    if not (is_picture(place) or is_volume(place)):
-        endings = ", ".join((*PICTURES, *VOLUMES))
-        return "ending", f"is no image, expected one of {endings}: convert it (DICOM with dcm2niix)"
-    if not (folder / place).is_file():
-        return "missing", f"is missing in {folder}: copy the file, or correct the path"
-    if not follow_links and not (folder / place).resolve().is_relative_to(root):
-        return "link", "is a symbolic link out of the folder: allow it with --follow-links, or put a copy in its place"
-    return None
-
-
-def twice_faults(path: Path, rows: pd.DataFrame) -> list[Fault]:
-    """Return images that are there twice, by what is in the files: one person under two names is in two parts."""
-    by_size: defaultdict[int, list[tuple[int, str, Path]]] = defaultdict(list)
-    for name in CHANNELS:
-        for line, row in rows[rows[name] != ""].iterrows():
-            place = path.parent / row[name]
-            if row[name].isprintable() and place.is_file():
-                by_size[place.stat().st_size].append((int(str(line)), row["patient_id"], place))
-    alike: defaultdict[bytes, list[tuple[int, str, Path]]] = defaultdict(list)
-    for uses in by_size.values():
-        if len(uses) < 2:  # no other file has as many bytes
-            continue
-        for use in uses:
-            try:
-                with use[2].open("rb") as file:
-                    alike[file_digest(file, "sha256").digest()].append(use)
-            except OSError:  # told when it is read
-                continue
-    faults: list[Fault] = []
-    for uses in alike.values():
-        patients = list(dict.fromkeys(patient for _, patient, _ in uses))
-        if len(uses) > 1:
-            where = " and ".join(f"{place} (line {line})" for line, _, place in uses[:3])
-            under = f"under the patients {' and '.join(map(shown, patients))}" if len(patients) > 1 else "twice"
-            message = f"{path}: the same image {under}: {where}, expected once: remove one, or give both the same group"
-            faults += [("twice", patient, message) for patient in patients]
-    return faults
-
-
-def collapsed(faults: list[Fault]) -> dict[str, list[str]]:
-    """Return the messages by patient; of a kind with many, one line for all of them."""
-    kinds: defaultdict[str, list[Fault]] = defaultdict(list)
-    for fault in faults:
-        kinds[fault[0]].append(fault)
-    problems: defaultdict[str, list[str]] = defaultdict(list)
-    for same in kinds.values():
-        for _, patient, message in same:
-            if len({text for _, _, text in same}) > LISTED:
-                message = f"{same[0][2]} (and {len(same) - 1} more like this)"
-            if message not in problems[shown(patient)]:
-                problems[shown(patient)].append(message)
-    return dict(problems)

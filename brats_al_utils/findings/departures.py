@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from brats_al_utils.cohorts.naming import cohort_name, people
+from brats_al_utils.cohorts.slices import SliceSet
 from brats_al_utils.findings.paper import PATIENTS
 from brats_al_utils.study.profile import PROFILES, Profile
 
@@ -29,6 +31,9 @@ STATED = {
 """Settings whose value the paper states (sections 2.2.1, 2.2.4, 3.1), in words. What it leaves open, such as
 intensities, seeds, pairs of the uncertainty or what varies from run to run, is no departure, whatever is chosen."""
 
+BRATS_ONLY = ("per_patient", "channels")
+"""Settings that a table of images has no use for."""
+
 PRETRAINED_ONLY = ("start", "freeze", "epochs")
 """Settings that do not touch a network trained from random initialisation."""
 
@@ -41,14 +46,11 @@ class Departures:
     ----------
     cohort : str
         Which patients it has, if others than the paper's.
-    synthetic : bool
-        Whether they are phantoms.
     settings : mapping of str to str
         Setting of the profile: what is otherwise, in words.
     """
 
     cohort: str = ""
-    synthetic: bool = False
     settings: Mapping[str, str] = field(default_factory=dict)
 
     def of(self, scratch: bool = False) -> tuple[str, ...]:
@@ -60,35 +62,39 @@ class Departures:
         return tuple(text for name, text in self.settings.items() if not (scratch and name in PRETRAINED_ONLY))
 
 
-def departures(profile: Profile, release: str, patients: Mapping[str, int], synthetic: bool) -> Departures:
+def departures(profile: Profile, slices: SliceSet) -> Departures:
     """Return every departure of a study from the paper's protocol.
 
     Parameters
     ----------
     profile : Profile
-    release : str
-        Of BraTS, such as 2019.
-    patients : mapping of str to int
-        Patients of each class of which slices were cut.
-    synthetic : bool
-        Whether they are phantoms.
+    slices : SliceSet
+        Its imbalanced slice set: who was cut, and from which cohort.
     """
-    papers = PROFILES["paper"]
+    papers, tabled = PROFILES["paper"], people(slices) != "patients"
     settings = {
         name: f"{words}: {shown(getattr(profile, name))}, the paper's {shown(getattr(papers, name))}"
         for name, words in STATED.items()
-        if getattr(profile, name) != getattr(papers, name)
+        if getattr(profile, name) != getattr(papers, name) and not (tabled and name in BRATS_ONLY)
     }
+    return Departures(other_cohort(slices), settings)
+
+
+def other_cohort(slices: SliceSet) -> str:
+    """Return who was cut, in words, if others than the paper's patients."""
+    patients = slices.table.groupby("class_name")["patient_id"].nunique().to_dict()
     counts = " + ".join(f"{count} {name}" for name, count in sorted(patients.items()))
-    cohort = ""
-    if synthetic:
-        cohort = f"cohort: synthetic, {counts} patients"
-    elif release != RELEASE:
-        cohort = f"cohort: {'of an unknown release' if release == 'unknown' else f'BraTS {release}'}, {counts} patients"
-    elif dict(patients) != PATIENTS:
-        papers_counts = " + ".join(f"{count} {name}" for name, count in PATIENTS.items())
-        cohort = f"cohort: {counts} patients of BraTS {release}, the paper's {papers_counts}"
-    return Departures(cohort, synthetic, settings)
+    counts, release = f"{counts} {people(slices)}", slices.manifest["release"]
+    if slices.synthetic:
+        return f"cohort: synthetic, {counts}"
+    if people(slices) != "patients":
+        return f"cohort: {cohort_name(slices)}, {counts}"
+    if release != RELEASE:
+        return f"cohort: {'of an unknown release' if release == 'unknown' else f'BraTS {release}'}, {counts}"
+    if patients != PATIENTS:
+        papers = " + ".join(f"{count} {name}" for name, count in PATIENTS.items())
+        return f"cohort: {counts} of BraTS {release}, the paper's {papers}"
+    return ""
 
 
 def shown(value: object) -> str:

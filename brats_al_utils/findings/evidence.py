@@ -11,7 +11,7 @@ from brats_al_utils.cohorts.cohort import TRUTH_FILE
 from brats_al_utils.cohorts.split import PARTS
 from brats_al_utils.findings.comparison import adjusted, compare, intervals, patient_pairs
 from brats_al_utils.findings.planted import caught
-from brats_al_utils.findings.shortcut import SHOWN
+from brats_al_utils.findings.shortcut import SHOWN, shortcut_table
 from brats_al_utils.findings.statistics import UNITS, by_unit, measures
 from brats_al_utils.networks.training import auc
 from brats_al_utils.queries.pool import Pool
@@ -250,14 +250,49 @@ def against(study: Study, results: Results, reference: str) -> pd.DataFrame:
 
 
 def audited(study: Study, results: Results) -> pd.DataFrame:
-    """Return what `shortcut.shortcut_table` takes: the test set's `scores` of what the audit has shown each network."""
+    """Return what `shortcut.shortcut_table` takes: the test set's `scores` of what the audit has shown each network.
+
+    Where slices have no tumour mask, nothing could be hidden: of their data set, only the whole slice is here.
+    """
     frames = []
     for (arm, number), result in results.items():
         arrays = result.arrays
-        found = (arrays["probability/test"], arrays["audit/tumour_hidden"], arrays["audit/tumour_alone"])
+        found = [arrays["probability/test"], arrays["audit/tumour_hidden"], arrays["audit/tumour_alone"]]
+        shown = SHOWN if (study.slice_set(arm.dataset).table["tumour_mm2"] > 0).all() else SHOWN[:1]
         whole = scores(study, {(arm, number): result}, "test")
-        frames += [whole.assign(score=score, shown=shown) for score, shown in zip(found, SHOWN, strict=True)]
+        frames += [whole.assign(score=score, shown=what) for score, what in zip(found, shown, strict=False)]
     return pd.concat(frames, ignore_index=True)
+
+
+def arm_table(study: Study, results: Results) -> pd.DataFrame:
+    """Return what each arm was trained on, and its slice-level test AUC, also with the tumour hidden.
+
+    Returns
+    -------
+    pd.DataFrame
+        arm, dataset, share (its budget); auc_mean, low, high and hidden_mean, hidden_low, hidden_high as of
+        `shortcut.shortcut_table`, NaN without masks; of the slices that it was trained on, means across runs: examples
+        (how many), positive_share (of the positive class), patients (how many).
+    """
+    rows = []
+    for arm in dict.fromkeys(arm for arm, _ in results):
+        own, table = of_arms(results, [arm]), study.slice_set(arm.dataset).table
+        trained = [table.iloc[list(result.run.training)] for result in own.values()]
+        found = shortcut_table(audited(study, own)).query("unit == 'slice'").set_index("shown")
+        whole, hidden = (found.reindex(SHOWN[:2]).loc[shown, ["auc_mean", "low", "high"]] for shown in SHOWN[:2])
+        rows.append(
+            {
+                "arm": arm.name,
+                "dataset": arm.dataset,
+                "share": arm.share,
+                **whole,
+                **{f"hidden_{str(name).removeprefix('auc_')}": value for name, value in hidden.items()},
+                "examples": np.mean([len(slices) for slices in trained]),
+                "positive_share": np.mean([(slices["label"] == 1).mean() for slices in trained]),
+                "patients": np.mean([slices["patient_id"].nunique() for slices in trained]),
+            }
+        )
+    return pd.DataFrame(rows)
 
 
 def annotated_runs(study: Study, results: Results) -> pd.DataFrame:

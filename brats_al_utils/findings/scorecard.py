@@ -9,6 +9,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
+from brats_al_utils.findings.claims import name_of
 from brats_al_utils.findings.comparison import compare, intervals, lacking, patient_pairs
 from brats_al_utils.findings.departures import Departures
 from brats_al_utils.findings.paper import (
@@ -32,7 +33,6 @@ from brats_al_utils.findings.verdicts import (
     EQUIVALENCE,
     GAIN_RULE,
     HERE,
-    NOT_APPLICABLE,
     NUMBER_RULE,
     RANGE_RULE,
     SIGN_RULE,
@@ -229,8 +229,13 @@ def concluded(found: Found, ours: Estimate, verdict: str, claim: bool, scratch: 
         if claim:
             settings = found.departures.settings_of(scratch)
             return HERE[verdict], others if np.isnan(ours.mean) else "; ".join(filter(None, [ours.lacking, *settings]))
-        return NOT_APPLICABLE if found.departures.synthetic else CANNOT_TELL, others
+        return CANNOT_TELL, others
     return (CANNOT_TELL, others) if others else (verdict, ours.lacking)
+
+
+def counted(found: Found, verdict: str) -> str:
+    """Return the verdict on a claim that counts labels: no departure from the protocol stands in its way."""
+    return HERE[verdict] if found.departures.cohort else verdict
 
 
 def number_rows(found: Found) -> Iterator[Row]:
@@ -240,7 +245,7 @@ def number_rows(found: Found) -> Iterator[Row]:
         ours = found.auc(row["dataset"], row["part"], arm)
         verdict, why = concluded(found, ours, number_verdict(ours, row["auc"]), claim=False, scratch=arm == "scratch")
         if row["id"] in SAME_RUNS:
-            why = "; ".join(filter(None, [why, f"the same runs as {SAME_RUNS[row['id']]}"]))
+            why = "; ".join(filter(None, [why, f"the same runs as {name_of(SAME_RUNS[row['id']])}"]))
         yield Row(row["id"], row["auc"], np.nan, ours, verdict, NUMBER_RULE, why)
 
 
@@ -348,11 +353,13 @@ def saving_rows(found: Found) -> Iterator[Row]:
     for id_, dataset in (("saving.range", "imbalanced"), ("saving.balanced", "balanced")):
         ours = found.saved(dataset)
         why = NO_RUNS if np.isnan(ours.mean) else ""
-        yield Row(id_, shown, extremes, ours, range_verdict(ours, least, most), RANGE_RULE, why)
+        verdict = counted(found, range_verdict(ours, least, most))
+        yield Row(id_, shown, extremes, ours, verdict, RANGE_RULE, why)
     ours = found.saved("imbalanced")
     why = NO_RUNS if np.isnan(ours.mean) else ours.lacking
     text = f"{expected:.0f}: expected of two random samples, which is another quantity than the midpoint"
-    yield Row("saving.average", average, text, ours, number_verdict(ours, average, EQUIVALENCE), AVERAGE_RULE, why)
+    verdict = counted(found, number_verdict(ours, average, EQUIVALENCE))
+    yield Row("saving.average", average, text, ours, verdict, AVERAGE_RULE, why)
     midpoint = (least + most) / 2
     text = f"{midpoint:.0f}: the midpoint of {shown}"
     yield arithmetic("saving.average.arithmetic", average, text, average, midpoint)
@@ -385,7 +392,7 @@ def table1_rows(found: Found) -> Iterator[Row]:
 
 def untested_rows(found: Found) -> Iterator[Row]:
     """Yield the row of the initial experiments by which the paper chose its channels (section 2.2.1)."""
-    verdict = HERE[CANNOT_TELL] if found.departures.cohort else CANNOT_TELL
+    verdict = counted(found, CANNOT_TELL)
     why = "needs the baseline's runs with each of the four choices of three channels"
     yield Row("channels.choice", "yes", "not printed", Estimate(), verdict, UNTESTED_RULE, why)
 

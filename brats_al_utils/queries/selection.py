@@ -6,7 +6,7 @@ any network is trained; once all have answered, the same call gives the selectio
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -154,8 +154,8 @@ def query(
     """Select a budget of the slices that are left, given what networks trained on the labelled ones say."""
     left = np.flatnonzero(~np.isin(pool.ids, without))
     check_budget(left, budget)  # before a strategy is given nothing to choose from
-    patient = None if pool.patient is None else pool.patient[left]
-    source = Pool(pool.ids[left], np.zeros(len(left)), patient)
+    patient, label = (None if of_each is None else of_each[left] for of_each in (pool.patient, pool.label))
+    source = Pool(pool.ids[left], np.zeros(len(left)), patient, label=label)
     if strategy not in NEEDS_SCORE and strategy not in NEEDS_VIEWS:
         return Selection(labelled, select(strategy, source, budget, seed), (), settled)
     question = Question(tuple(labelled.tolist()), NEEDS_VIEWS.get(strategy), settled)
@@ -163,10 +163,10 @@ def query(
     if opinions is None:
         return Selection(labelled, stand_in(strategy, source, budget, seed, len(without) > 0), (question,), False)
     if opinions.uncertainty is not None:
-        source = Pool(source.ids, opinions.uncertainty[left], patient)
+        source = replace(source, score=opinions.uncertainty[left])
     if opinions.views is not None:
         known = opinions.views.features[np.isin(pool.ids, without)]
-        source = Pool(source.ids, source.score, patient, opinions.views.at(left), known)
+        source = replace(source, views=opinions.views.at(left), known=known)
     return Selection(labelled, select(strategy, source, budget, seed), (question,), settled)
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from brats_al_utils.cohorts.naming import people
 from brats_al_utils.cohorts.slices import SliceSet
 from brats_al_utils.cohorts.split import PARTS
 from brats_al_utils.findings.shortcut import SHOWN
@@ -47,8 +48,9 @@ def cohort(slices: SliceSet) -> Drawing:
     sites = table.pivot_table(index="site", columns="part", values="patients", aggfunc="sum", fill_value=0)
     stacked_bars(by_site, sites[list(PARTS)], [PALETTE[name] for name in ("blue", "orange", "green")])
     for axes in (by_class, by_site):
-        axes.set(ylabel="patients")
+        axes.set(ylabel=people(slices))
         axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    by_site.set(xlabel="site")
     by_site.tick_params(axis="x", rotation=45)
     return Drawing("cohort", figure, table)
 
@@ -76,7 +78,7 @@ def montage(slices: SliceSet) -> Drawing:
     """Draw the slice with the largest tumour of some patients of each class: a row a channel, the tumour outlined."""
     shown = examples(slices)
     channels = slices.manifest["channels"]
-    size = (PAGE, PAGE * len(channels) / len(shown))
+    size = (PAGE, PAGE * len(channels) / len(shown) + 0.4)  # above the title, below the caption
     figure, grid = plt.subplots(len(channels), len(shown), figsize=size, squeeze=False)
     for column, (_, row) in zip(grid.T, shown.iterrows(), strict=True):
         tumour = slices.segmentation[row["slice_id"]] > 0
@@ -113,7 +115,7 @@ def hidden_tumours(slices: SliceSet) -> Drawing:
 
 @plt.style.context(STYLE)
 def intensities(slices: SliceSet) -> Drawing:
-    """Draw how often each intensity occurs in the brain, by channel and class."""
+    """Draw how often each intensity occurs in the foreground (the brain, in BraTS), by channel and class."""
     edges = np.linspace(0, 255, BINS + 1)
     centres = (edges[:-1] + edges[1:]) / 2 / 255
     channels = slices.manifest["channels"]
@@ -133,6 +135,6 @@ def intensities(slices: SliceSet) -> Drawing:
             rows = table[(table["channel"] == channel) & (table["class_name"] == name)]
             axes.plot(rows["intensity"], 100 * rows["share"], color=colour, label=name, lw=1.2)
         axes.set(title=CHANNEL_NAMES.get(channel, channel), xlabel="intensity after scaling (0 to 1)")
-    grid[0, 0].set_ylabel("share of brain pixels (%)")
+    grid[0, 0].set_ylabel("share of the foreground (%)")
     grid[0, -1].legend()
     return Drawing("intensities", figure, table)

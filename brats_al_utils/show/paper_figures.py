@@ -109,17 +109,18 @@ def figure4(ranking: pd.DataFrame, negative: str) -> Drawing:
     Parameters
     ----------
     ranking : pd.DataFrame
-        Columns seed, uncertainty (nats), decile, class_name, tumour_mm2, position (in the tumour, 0..1); atypical
-        (bool) where the truth is known.
+        Columns seed, uncertainty (nats), decile, class_name, tumour_mm2 (0 in all where no mask is known), position (in
+        the tumour, 0..1; the same in all where images have two dimensions); atypical (bool) where the truth is known.
     negative : str
         The negative class, of which it shows the share.
     """
-    facts = {
-        f"{negative} slices": ranking["class_name"] == negative,
-        "smaller half of tumours": ranking["tumour_mm2"] < ranking["tumour_mm2"].median(),
-        "outer half of the tumour": (ranking["position"] - 0.5).abs() > 0.25,
-        **({"atypical patients": ranking["atypical"]} if "atypical" in ranking else {}),
-    }
+    facts = {f"{negative} slices": ranking["class_name"] == negative}
+    if ranking["tumour_mm2"].any():
+        facts["smaller half of tumours"] = ranking["tumour_mm2"] < ranking["tumour_mm2"].median()
+    if ranking["position"].nunique() > 1:
+        facts["outer half of the tumour"] = (ranking["position"] - 0.5).abs() > 0.25
+    if "atypical" in ranking:
+        facts["atypical patients"] = ranking["atypical"]
     shares = pd.DataFrame(facts).astype(float).groupby(ranking["decile"]).mean().loc[list(DECILE_COLOURS)]
     first = first_run(ranking)
     figure, (left, right) = plt.subplots(1, 2, figsize=(PAGE, 2.6), width_ratios=(1, 1.4))

@@ -1,5 +1,6 @@
 """How figures look, and how a figure and its numbers are kept: SVG, PNG and CSV."""
 
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,9 @@ from brats_al_utils import InputError
 
 PAGE = 7.2
 """Width in inches of a journal's page."""
+
+CAPTION_WIDTH = 150
+"""Characters of a caption that a page's width has room for."""
 
 PALETTE = dict(zip(("blue", "orange", "green", "red", "purple"), sns.color_palette("colorblind"), strict=False))
 ARM_COLOURS = (PALETTE["orange"], PALETTE["blue"])
@@ -68,9 +72,9 @@ class Drawing:
 def save(drawing: Drawing, folder: Path, caption: str) -> None:
     """Write a drawing as SVG, PNG and CSV (its numbers), its origin below it, and show it in a notebook."""
     name, figure = drawing.name, drawing.figure
-    figure.supxlabel(caption, fontsize=6, color="0.35")
+    figure.supxlabel(textwrap.fill(caption, CAPTION_WIDTH), fontsize=6, color="0.35")
     folder.mkdir(parents=True, exist_ok=True)
-    figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
+    figure.savefig(folder / f"{name}.svg", metadata={"Date": None, "Description": caption})
     figure.savefig(folder / f"{name}.png")
     plt.close(figure)
     save_table(drawing.table, name, folder)

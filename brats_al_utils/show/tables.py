@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from brats_al_utils.cohorts.split import PARTS
+from brats_al_utils.findings.claims import OURS, PRINTED, ends_of, footnotes, name_of, unit_of, written
 from brats_al_utils.findings.comparison import MARGIN
 from brats_al_utils.findings.sentences import pp, printed_aucs
 
@@ -41,18 +42,19 @@ def percent(mean: float, low: float, high: float) -> str:
     return f"{100 * mean:.2f}%" if np.isnan(low) else f"{100 * mean:.2f}% ({first:.2f}, {last:.2f})"
 
 
-def patients_and_slices(counts: pd.DataFrame) -> pd.DataFrame:
+def patients_and_slices(counts: pd.DataFrame, people: str) -> pd.DataFrame:
     """Return how many patients and slices each part has: a row a part and the whole cohort.
 
     Parameters
     ----------
     counts : pd.DataFrame
         part, class_name, site, patients, slices.
+    people : {"patients", "persons"}
     """
-    table = counts.pivot_table(
+    table = counts.rename(columns={"patients": people}).pivot_table(
         index="part",
         columns="class_name",
-        values=["patients", "slices"],
+        values=[people, "slices"],
         aggfunc="sum",
         margins=True,
         margins_name="all",
@@ -61,11 +63,12 @@ def patients_and_slices(counts: pd.DataFrame) -> pd.DataFrame:
 
 
 def layers(table: pd.DataFrame) -> pd.DataFrame:
-    """Return Table 1: each layer's kernel, stride, padding and output, as it is and as printed."""
-    names = [str(name) for name in table.columns if name != "layer"]
-    words = [name.removesuffix("_printed") + (", printed" if name.endswith("_printed") else "") for name in names]
-    columns: Columns = {name: (text, str) for name, text in zip(names, words, strict=True)}
-    return in_words(table, {"layer": ("layer", str), **columns})
+    """Return Table 1: each layer's kernel, stride, padding and output, with what is printed where that is another."""
+    texts = table.astype(object).where(table.notna(), "").astype(str)
+    for name in [name for name in texts if f"{name}_printed" in texts]:
+        printed = texts.pop(f"{name}_printed")
+        texts[name] += (" (printed: " + printed + ")").where(printed.ne(texts[name]) & printed.ne(""), "")
+    return texts.set_index("layer")
 
 
 def beside_the_paper(summary: pd.DataFrame, printed_in: str) -> pd.DataFrame:
@@ -85,6 +88,35 @@ def beside_the_paper(summary: pd.DataFrame, printed_in: str) -> pd.DataFrame:
     return table.rename_axis(columns=f"AUC ({ACROSS_RUNS})")
 
 
+def arms(table: pd.DataFrame, positive: str, people: str) -> pd.DataFrame:
+    """Return each arm's test AUC, also with the tumour hidden, and whom it was trained on.
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        From `evidence.arm_table`, of one data set.
+    positive : str
+        The positive class.
+    people : {"patients", "persons"}
+    """
+    several = table.groupby("arm")["share"].transform("nunique") > 1
+    names = table["arm"].where(~several, table["arm"] + ", " + table["share"].map(SHARE))
+    text = table.assign(
+        name=names, ends=ends(table, "low", "high", AUC), hidden_ends=ends(table, "hidden_low", "hidden_high", AUC)
+    )
+    columns: Columns = {
+        "name": ("arm", str),
+        "auc_mean": ("test AUC", AUC),
+        "ends": ("95 % CI", str),
+        "hidden_mean": ("AUC, tumour hidden", AUC),
+        "hidden_ends": ("95 % CI, tumour hidden", str),
+        "examples": ("slices", COUNT),
+        "positive_share": (f"of them {positive}", SHARE),
+        "patients": (people, COUNT),
+    }
+    return in_words(text, columns)
+
+
 def kept_epochs(runs: pd.DataFrame) -> pd.DataFrame:
     """Return which epochs the runs of each arm kept, from `evidence.evaluate`."""
     kept = runs.drop_duplicates(["arm", "seed"]).groupby("arm", sort=False)["best_epoch"].agg(["mean", "min", "max"])
@@ -101,13 +133,14 @@ def deciles(table: pd.DataFrame) -> pd.DataFrame:
     return in_words(table, {"decile": ("part of the ranking", str), **facts})
 
 
-def annotation(cost: pd.DataFrame, by: str) -> pd.DataFrame:
+def annotation(cost: pd.DataFrame, by: str, people: str) -> pd.DataFrame:
     """Return what annotation costs, from `evidence.annotation_cost` or means of it.
 
     Parameters
     ----------
     by : {"seed", "arm", "dataset"}
         The column that tells the rows apart.
+    people : {"patients", "persons"}
     """
     columns: Columns = {
         by: ({"seed": "run (seed)", "dataset": "set"}.get(by, by), str),
@@ -115,8 +148,8 @@ def annotation(cost: pd.DataFrame, by: str) -> pd.DataFrame:
         "chosen": ("chosen", COUNT),
         "annotated": ("annotated slices", COUNT),
         "share": ("of the training slices", SHARE),
-        "patients": ("of patients", COUNT),
-        "patient_share": ("of the training patients", SHARE),
+        "patients": (f"of {people}", COUNT),
+        "patient_share": (f"of the training {people}", SHARE),
         "validation": ("validation slices", COUNT),
     }
     return in_words(cost, {name: column for name, column in columns.items() if name in cost})
@@ -140,23 +173,30 @@ def budgets(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def scorecard(card: pd.DataFrame) -> pd.DataFrame:
-    """Return a scorecard as people read it: AUCs as shares, gains in percentage points, savings in percent."""
-    number = "{:.4g}".format
-    columns: Columns = {
-        "id": ("claim", str),
-        "printed": ("printed", str),
-        "recomputed": ("recomputed", str),
-        "ours": ("ours", number),
-        "ends": (ACROSS_BOTH, str),
-        "could_tell": ("could be told?", str),
-        "verdict": ("verdict", str),
-        "why": ("why", str),
-    }
-    return in_words(card.assign(ends=ends(card, "both_low", "both_high", number)), columns)
+    """Return a scorecard as people read it: claims by name, AUCs and savings in percent, gains in percentage points.
+
+    The marks are those of `sentences.rules`.
+    """
+    ids, units = card["id"], card["id"].map(unit_of)
+    found = footnotes(card["rule"].tolist(), card["why"].tolist())
+    return pd.DataFrame(
+        {
+            "claim": ids.map(name_of),
+            **{
+                name: [written(value, unit, PRINTED) for value, unit in zip(card[name], units, strict=True)]
+                for name in ("printed", "recomputed")
+            },
+            "ours": [written(value, unit, OURS) for value, unit in zip(card["ours"], units, strict=True)],
+            ACROSS_BOTH: [ends_of(*row) for row in zip(ids, card["both_low"], card["both_high"], strict=True)],
+            "could be told?": card["could_tell"],
+            "verdict": card["verdict"],
+            "rule, notes": [" ".join([rule, *notes]) for rule, notes in found.marks],
+        }
+    ).set_index("claim")
 
 
 def contrasts(tests: pd.DataFrame) -> pd.DataFrame:
-    """Return paired tests of one arm against others: a column a unit and reference.
+    """Return paired tests of one arm against others: a column a reference, for each unit the same rows.
 
     Parameters
     ----------
@@ -167,13 +207,13 @@ def contrasts(tests: pd.DataFrame) -> pd.DataFrame:
         f"{across}_ends": ends(tests, f"{across}_low", f"{across}_high", pp) for across in ("runs", "patients", "both")
     }
     table = tests.assign(
-        against=tests["unit"] + "-level, " + tests["other"],
+        level=tests["unit"] + "-level",
         noninferior=np.where(tests["noninferior"], "yes", "not shown"),
         detectable=100 * tests["detectable"],
         **intervals,
     )
     columns: Columns = {
-        "against": ("", str),
+        "other": ("against", str),
         "auc_difference": ("difference (pp)", pp),
         "runs_ends": (ACROSS_RUNS, str),
         "patients_ends": (ACROSS_PATIENTS, str),
@@ -183,7 +223,7 @@ def contrasts(tests: pd.DataFrame) -> pd.DataFrame:
         "noninferior": (f"not inferior by {100 * MARGIN:.0f} pp", str),
         "detectable": ("detectable (pp)", "{:.1f}".format),
     }
-    return in_words(table, columns).T
+    return pd.concat({level: in_words(rows, columns).T for level, rows in table.groupby("level", sort=False)})
 
 
 def areas(table: pd.DataFrame) -> pd.DataFrame:

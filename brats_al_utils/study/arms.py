@@ -4,8 +4,9 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from brats_al_utils.networks.network import starts_of
 from brats_al_utils.phantoms.outliers import KINDS
-from brats_al_utils.queries.sampling import PAYS_ALL, WINDOWS, annotated_share
+from brats_al_utils.queries.sampling import OF_CLASSES, PAYS_ALL, WINDOWS, annotated_share
 from brats_al_utils.study.profile import BUDGET, Profile
 
 ALL = "all"
@@ -82,6 +83,19 @@ def transfer(profile: Profile) -> list[Arm]:
 def ranges(profile: Profile) -> list[Arm]:
     """Return the arms of notebook 02: the eight ranges of the uncertainty ranking (section 3.2)."""
     return [pretrained(profile, name.removeprefix("window "), name) for name in WINDOWS]
+
+
+def class_share(profile: Profile) -> list[Arm]:
+    """Return the most uncertain range, the same range drawn to the pool's class share, and as many random slices.
+
+    A diagnosis: if the range fails because one class is rare in it, the second does as well as the third; if its
+    slices are outliers, it fails too.
+    """
+    return [
+        ranges(profile)[0],
+        pretrained(profile, "0%-30% of each class", OF_CLASSES),
+        pretrained(profile, "random", "random"),
+    ]
 
 
 def proposed(profile: Profile, dataset: str = DATASETS[0]) -> list[Arm]:
@@ -231,7 +245,7 @@ def beyond(profile: Profile, synthetic: bool) -> Beyond:
                 f"{network}, {name}",
                 strategy,
                 network=network,
-                start=profile.start if profile.start == "imagenet" else "scratch",
+                start=profile.start if profile.start in starts_of(network) else "scratch",
             )
             for network in ("alexnet", "googlenet", "resnet18")  # VGG-16 takes ten times as long
             if network != own
@@ -263,7 +277,7 @@ def random_at(profile: Profile, share: float) -> Arm:
 NOTEBOOKS: dict[str, Callable[[Profile, bool], list[Arm]]] = {
     "00_cohort": lambda profile, synthetic: [],
     "01_transfer_vs_scratch": lambda profile, synthetic: transfer(profile),
-    "02_uncertainty_ranges": lambda profile, synthetic: ranges(profile),
+    "02_uncertainty_ranges": lambda profile, synthetic: [*ranges(profile), *class_share(profile)[1:]],
     "03_proposed_vs_baseline": lambda profile, synthetic: proposed(profile),
     "04_balanced_set": lambda profile, synthetic: balanced(profile),
     "05_random_vs_uncertainty": lambda profile, synthetic: budgets(profile),

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from brats_al_utils import InputError
 from brats_al_utils.cohorts.cohort import Cohort
-from brats_al_utils.cohorts.layout import GRADES
+from brats_al_utils.cohorts.cuts import asked_of
 from brats_al_utils.cohorts.slices import SliceSet
 from brats_al_utils.cohorts.split import PARTS, split_patients
 from brats_al_utils.networks.network import build
@@ -46,11 +47,19 @@ class Cost:
     evaluation_images: int
 
 
-def planned(profile: Profile) -> Study:
-    """Return the study of a profile's synthetic cohort, or of BraTS 2019's counts where the profile has none.
+def counted(profile: Profile) -> Cohort:
+    """Return a profile's synthetic cohort, or one of BraTS 2019's counts where it has none; there are no files.
 
-    It has neither pixels nor results, but names as many runs as the study will.
+    Raises
+    ------
+    InputError
+        If the profile is for another cohort: it has other classes.
     """
+    if profile.classes and not profile.patients:
+        raise InputError(
+            f"profile {profile.name} has the classes {', '.join(profile.classes)}, of which how many patients there "
+            "are is not known: name the cohort's folder (--data DIR)"
+        )
     grades = [grade_of(number) for number in range(profile.patients)] or [
         grade for grade, count in BRATS_2019.items() for _ in range(count)
     ]
@@ -59,22 +68,32 @@ def planned(profile: Profile) -> Study:
     cases = pd.DataFrame({"patient_id": names, "class_name": grades + tested})
     if tested:
         cases["part"] = [""] * len(grades) + [PARTS[2]] * len(tested)
-    split = split_patients(cases, GRADES, profile.split_seed)
-    synthetic, sets = profile.patients > 0, {}
+    return Cohort(Path(), cases, (), {})
+
+
+def planned(profile: Profile, data: Cohort | None = None) -> Study:
+    """Return the study of a cohort, if none is given of `counted`'s.
+
+    It has neither pixels nor results, but names as many runs as the study will: of patients whose files turn out to
+    have a problem, or fewer slices with tumour than are asked for, it counts all the same.
+    """
+    cohort = data or counted(profile)
+    patients = cohort.cases.drop_duplicates("patient_id")
+    split = split_patients(patients, cohort.classes, profile.split_seed)
+    synthetic, sets = cohort.synthetic if data else profile.patients > 0, {}
     arms = [arm for of_notebook in NOTEBOOKS.values() for arm in of_notebook(profile, synthetic)]
     for dataset in dict.fromkeys([*DATASETS, *(arm.dataset for arm in arms)]):
         rule = profile.slice_rule(balanced=dataset == "balanced")
-        given = split["part"].where(bool(tested) & (split["part"] == PARTS[2]), "")
-        counts = list(map(rule.slices_of, split["class_name"].map(GRADES.index), given))
-        table = split.loc[split.index.repeat(counts)].reset_index(drop=True)
+        slices = asked_of(cohort, rule).groupby(cohort.cases["patient_id"]).sum()
+        table = split.loc[split.index.repeat(split["patient_id"].map(slices))].reset_index(drop=True)
         planted = planted_outliers(dataset)
         # Where nothing is planted, the kind does not matter.
         fingerprint = dataset if planted is None or planted[1] else "typical"
-        manifest = {"fingerprint": fingerprint, "synthetic": synthetic, "classes": list(GRADES)}
+        manifest = {"fingerprint": fingerprint, "synthetic": synthetic, "classes": list(cohort.classes)}
         sets[dataset] = SliceSet(Path(), manifest, table, np.empty(0), np.empty(0))
     # Nothing is stored in a folder that is not there.
     places = Places.of(profile.name, Path(os.devnull) / "planned")
-    return Study(profile, places, Cohort(Path(), cases, (), {}), opened=sets)
+    return Study(profile, places, cohort, opened=sets)
 
 
 def runs_of_notebooks(study: Study, names: Iterable[str]) -> list[Run]:

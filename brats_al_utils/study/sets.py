@@ -52,7 +52,10 @@ def open_set(
     else:
         kind, rule = dataset, profile.slice_rule(balanced=dataset == DATASETS[1])
         states = [(path, Path(path).stat()) for path in cohort.paths]
-        made_from = [FORMAT, [(path, state.st_size, state.st_mtime_ns) for path, state in states], asdict(rule)]
+        files = [(path, state.st_size, state.st_mtime_ns) for path, state in states]
+        # What a table or a mapping says of the same files, which somebody may correct: class, person, site, part.
+        said = cohort.cases.drop(columns=list(cohort.files)).to_csv(index=False)
+        made_from = [FORMAT, files, said, cohort.classes, asdict(rule)]
         make = partial(prepare, cohort, rule, skip_bad=skip_bad)
     folder = places.slices / f"{kind}-{sha256(json.dumps(made_from).encode()).hexdigest()[:12]}"
     places.slices.mkdir(parents=True, exist_ok=True)

@@ -14,8 +14,8 @@ from brats_al_utils.runs.run import Run
 from brats_al_utils.runs.store import RunStore, seconds, why
 from brats_al_utils.study.places import Places
 
-SAME_STUDY = ("profile", "data", "out", "settings")
-"""Parameters of `run` that say which study it is; the others only where and how fast."""
+SAME_STUDY = ("profile", "data", "settings")
+"""Parameters of `run` that say which study it is; the others only how fast, and where: a folder may be moved."""
 
 LATEST = 20
 """Runs, the last that were done, whose seconds tell how long the others will take."""

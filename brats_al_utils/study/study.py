@@ -8,6 +8,7 @@ import numpy as np
 
 from brats_al_utils.cohorts.cohort import Cohort
 from brats_al_utils.cohorts.folds import fold_split, redrawn
+from brats_al_utils.cohorts.naming import CREDIT, cohort_name, is_open, people, remarks
 from brats_al_utils.cohorts.slices import SliceSet
 from brats_al_utils.networks.network import START_NAMES
 from brats_al_utils.progress import Track, patients
@@ -88,9 +89,10 @@ class Study:
         return self.of_run(dataset, number).ids(part)
 
     def pool(self, dataset: str, number: int) -> Pool:
-        """Return the training slices of a run, with the patient of each."""
-        slices, ids = self.slice_set(dataset), self.ids(dataset, "training", number)
-        return Pool(ids, np.zeros(len(ids)), slices.table["patient_id"].to_numpy(str)[ids])
+        """Return the training slices of a run, with the patient and the class label of each."""
+        table, ids = self.slice_set(dataset).table, self.ids(dataset, "training", number)
+        positive = table["class_name"].to_numpy() == self.slices.classes[1]
+        return Pool(ids, np.zeros(len(ids)), table["patient_id"].to_numpy(str)[ids], label=positive[ids].astype(int))
 
     @property
     def synthetic(self) -> bool:
@@ -104,24 +106,39 @@ class Study:
 
     @property
     def image_folder(self) -> Path:
-        """Where figures that show patients go: among the others for phantoms, out of git's sight for real patients."""
-        return self.places.figures if self.synthetic else self.places.images
+        """Where figures that show patients go: out of git's sight, unless they are phantoms or openly licensed."""
+        return self.places.figures if self.synthetic or is_open(self.slices) else self.places.images
+
+    @property
+    def people(self) -> str:
+        """What the cohort's people are called: patients or persons."""
+        return people(self.slices)
 
     @property
     def cohort_name(self) -> str:
         """The cohort, as every figure names it."""
-        return f"{self.slices.manifest['name']} ({self.slices.table['patient_id'].nunique()} patients)"
+        return cohort_name(self.slices)
 
-    def caption(self, arms: Iterable[Arm] = ()) -> str:
-        """Return what every figure says of its origin: cohort, initialisations and number of runs."""
+    def caption(self, arms: Iterable[Arm] = (), *more: str, images: bool = False) -> str:
+        """Return what every figure says of its origin: cohort, initialisations, number of runs and what else there is.
+
+        Parameters
+        ----------
+        arms : iterable of Arm
+            Whose results it shows.
+        more : str
+            What it says of this figure alone.
+        images : bool
+            Whether it shows patients: openly licensed images are credited.
+        """
         starts = dict.fromkeys(arm.start for arm in arms)
-        parts = [self.cohort_name[0].upper() + self.cohort_name[1:]]
+        parts = [self.cohort_name[0].upper() + self.cohort_name[1:], *remarks(self.slices)]
         if starts:
             names = ", ".join(START_NAMES[start] for start in starts)
             runs = self.profile.n_runs
             parts += [f"initialisation: {names}", f"{runs} run{'s' * (runs > 1)}"]
             parts += [f"{self.profile.folds} folds"] * (self.profile.folds > 1)
-        return "; ".join(parts)
+        return "; ".join([*parts, *more, *([CREDIT] if images and is_open(self.slices) else [])])
 
     @property
     def redrawn(self) -> float:

@@ -34,7 +34,7 @@ def train(study: Study, arms: Sequence[Arm]) -> Results:
     def have(named: Sequence[tuple[str, Run]], what: str, planned: int) -> None:
         known.update({run.key: (name, run) for name, run in named})
         ask(study.places, title, known.values(), planned)
-        compute(study, named, what)
+        have_computed(study, named, what)
 
     while named := [each for each in choosing(study, selections_of(study, arms)) if each[1].key not in known]:
         have(named, "runs of networks that choose slices", planned)
@@ -95,7 +95,7 @@ def describe(study: Study, name: str, number: int) -> str:
     return f"{name}, run {number + 1} of {study.profile.n_runs}"
 
 
-def compute(study: Study, named: Sequence[tuple[str, Run]], what: str) -> None:
+def have_computed(study: Study, named: Sequence[tuple[str, Run]], what: str) -> None:
     """Have those of some runs computed that the store does not hold, and show how far they are.
 
     Raises

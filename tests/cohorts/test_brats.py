@@ -326,8 +326,16 @@ def test_releases_without_grades(tmp_path: Path, name: str, level: str) -> None:
         read_cohort(tmp_path)
     assert str(refused.value) == (
         f"{tmp_path}: no patient found; {tmp_path / level / name} is of BraTS 2021 or later, and these releases give "
-        "no grades, expected HGG or LGG for each patient: name the folder of a release of 2017 to 2020"
+        "no grades, expected a class for each patient: put a table cohort.csv with the columns patient_id and label "
+        "beside these folders, or name the folder of a release of 2017 to 2020"
     )
+    # What it names is a way: the same folder with a table is read.
+    channels = [f"{level}/{name}/{name}_{of}.nii.gz".lstrip("/") for of in ("t1", "t1ce", "t2", "seg")]
+    table = "patient_id,label,image,image2,image3,mask\n" + ",".join([name, "methylated", *channels])
+    (tmp_path / "cohort.csv").write_text(f"{table}\nanother,unmethylated,,,,\n")
+    cohort = read_cohort(tmp_path)
+    assert cohort.classes == ("methylated", "unmethylated")
+    assert cohort.cases["patient_id"].tolist() == [name]
 
 
 def linked_subset(release: Path, links: Path, depth: int) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import write_case, write_volume
+from matlab_files import write_slice
 from PIL import Image
 
 from brats_al_utils import InputError
@@ -60,7 +61,48 @@ def table_of_volumes(root: Path) -> tuple[str, str]:
     return "0", "1"
 
 
-READERS = [brats_2018, brats_2020, table_of_pictures, table_of_volumes]
+def brats_2021(root: Path) -> tuple[str, str]:
+    """Its files with their own names, of three sequences and a segmentation, and a table of classes beside them."""
+    rows = ["patient_id,label"]
+    for number in range(PATIENTS):
+        write_case(root / f"BraTS2021_{number:05}", number)
+        rows.append(f"BraTS2021_{number:05},{'methylated' if number % 2 else 'unmethylated'}")
+    (root / "cohort.csv").write_text("\n".join(rows))
+    return "methylated", "unmethylated"
+
+
+def brats_2023(root: Path) -> tuple[str, str]:
+    names = {"t1": "t1n", "t1ce": "t1c", "t2": "t2w", "flair": "t2f", "seg": "seg"}
+    rows = ["patient_id,label"]
+    for number in range(PATIENTS):
+        folder = root / f"BraTS-GLI-{number:05}-000"
+        write_case(folder, number)
+        for old, new in names.items():
+            (folder / f"{folder.name}_{old}.nii.gz").rename(folder / f"{folder.name}-{new}.nii.gz")
+        rows.append(f"{folder.name},{'HGG' if number % 2 else 'LGG'}")
+    (root / "cohort.csv").write_text("\n".join(rows))
+    return "LGG", "HGG"
+
+
+def published_open_set(root: Path) -> tuple[str, str]:
+    for number in range(2 * PATIENTS):
+        picture = np.pad(np.random.default_rng(number).integers(80, 120, SHAPE[:2]), 8)
+        mask = np.zeros(picture.shape)
+        mask[20:24, 20:24] = 1
+        path = root / f"brainTumorDataPublic_{number // 4}" / f"{number + 1}.mat"
+        write_slice(path, 2 if number // 2 % 2 else 1, f"{100 + number // 2}", picture, mask)
+    return "meningioma", "glioma"
+
+
+READERS = [
+    brats_2018,
+    brats_2020,
+    brats_2021,
+    brats_2023,
+    table_of_pictures,
+    table_of_volumes,
+    published_open_set,
+]
 
 
 @pytest.mark.parametrize("write", READERS, ids=lambda write: write.__name__)
@@ -106,4 +148,23 @@ def test_other_classes_than_a_cohort_has_are_refused(tmp_path: Path, write: Call
 
 def test_a_folder_with_nothing_in_it_says_what_it_may_hold(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"cohort\.csv.*--template"):
+        read_cohort(tmp_path)
+
+
+def test_a_release_without_grades_asks_for_a_table_of_classes(tmp_path: Path) -> None:
+    """And takes the three sequences of the paper, and the segmentation, of the patients that it names."""
+    brats_2021(tmp_path)
+    (case,) = read_cohort(tmp_path).cases.iloc[:1].to_dict("records")
+    for column, name in {"image": "t1", "image2": "t1ce", "image3": "t2", "mask": "seg"}.items():
+        assert case[column] == str(tmp_path / "BraTS2021_00000" / f"BraTS2021_00000_{name}.nii.gz")
+    assert case["slices"] == 24
+    slices = prepare(read_cohort(tmp_path), RULE, tmp_path / "set")
+    assert slices.table["z"].between(6, 17).all(), "slices with tumour"
+    rows = (tmp_path / "cohort.csv").read_text().replace("BraTS2021_00003", "../other").replace("_00004", "_00009")
+    (tmp_path / "cohort.csv").write_text(rows)
+    listed = "\n".join(check_cohort(read_cohort(tmp_path)).messages)
+    assert "line 5: image '../other/../other_t1.nii.gz' leaves the folder" in listed
+    assert "line 6: image 'BraTS2021_00009/BraTS2021_00009_t1.nii.gz' is missing in" in listed
+    (tmp_path / "cohort.csv").unlink()
+    with pytest.raises(InputError, match="cohort.csv with the columns patient_id and label beside these folders"):
         read_cohort(tmp_path)

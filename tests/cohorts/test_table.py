@@ -1,10 +1,11 @@
 """A table of images of one's own: how it is read and cut, and everything that is wrong with one, in one go."""
 
 import csv
-import json
 import os
+import re
+import shlex
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,14 @@ from brats_al_utils.__main__ import app
 from brats_al_utils.cohorts import cuts
 from brats_al_utils.cohorts.cohort import check_cohort
 from brats_al_utils.cohorts.cutting import prepare
+from brats_al_utils.cohorts.faults import LISTED
 from brats_al_utils.cohorts.readers import read_cohort
 from brats_al_utils.cohorts.slices import SliceRule, SliceSet
-from brats_al_utils.cohorts.table import LISTED, MAX_ROWS, TABLE
+from brats_al_utils.cohorts.table import MAX_ROWS, TABLE
+from brats_al_utils.progress import untracked
+from brats_al_utils.study.places import Places
+from brats_al_utils.study.profile import PROFILES
+from brats_al_utils.study.sets import open_set
 
 RULE = SliceRule(per_patient=3, image_size=64)
 SIZE = 48
@@ -334,6 +340,10 @@ def a_device(root: Path) -> None:
     (root / "images/3.png").symlink_to("/dev/zero")
 
 
+def a_name_too_long(root: Path) -> None:
+    change(root, 3, image=f"images/{'x' * 300}.png")
+
+
 def dicom(root: Path) -> None:
     (root / "images/3.dcm").write_bytes(b"DICM")
     change(root, 3, image="images/3.dcm")
@@ -371,6 +381,7 @@ BAD: dict[Callable[[Path], None], list[str]] = {
     black: ["3.png: no contrast, expected an image"],
     huge: ["3.png: 8000 x 8000 pixels, expected at most 33554432: make it smaller"],
     a_device: ["line 5: image 'images/3.png' is missing in"],
+    a_name_too_long: ["line 5: image 'images/xxx", "is missing in", "correct the path"],
     dicom: ["image 'images/3.dcm' is no image, expected one of .png", "dcm2niix"],
     nameless: ["line 5: patient_id '', expected a name"],
     a_class_of_two: ["2 usable benign patients, expected at least 3"],
@@ -485,32 +496,88 @@ def test_memory_does_not_grow_with_the_patients(tmp_path: Path) -> None:
     assert peaks[1] - peaks[0] < 3e6, peaks
 
 
-def test_a_stranger_s_path(tmp_path: Path) -> None:
-    """A folder of 40 PNG files and a table: template, cohort, prepare."""
+def test_what_the_table_says_decides_which_slice_set_is_used(flat: Path) -> None:
+    """The same files with a corrected label, another person, or the other positive class are cut anew."""
+    places = Places.of("smoke", flat.parent / "out")
+
+    def opened(*classes: str) -> SliceSet:
+        cohort = read_cohort(flat, classes=classes)
+        return open_set("imbalanced", cohort, PROFILES["smoke"], places, False, untracked, None)
+
+    first = opened()
+    assert opened().folder == first.folder
+    other = opened("benign", "malignant")
+    assert other.classes == first.classes[::-1] and other.folder != first.folder
+    for number in (14, 15):
+        change(flat, number, label="benign")
+    corrected = opened()
+    assert corrected.table["class_name"].value_counts()["benign"] == 10
+    for number in (0, 1):
+        change(flat, number, group="01")
+    assert opened().table["patient_id"].nunique() == corrected.table["patient_id"].nunique() - 1
+
+
+README = (Path(__file__).parents[2] / "README.md").read_text()
+STRANGER = re.findall(
+    r"^\.venv/bin/brats-al (.*?)(?:  +#.*)?$", README.split("## I have images of my own")[1], re.MULTILINE
+)[:5]
+
+
+def stranger(tmp_path: Path) -> Iterator[tuple[list[str], Path]]:
+    """Yield the words of the README's five lines; between the first two, 40 PNG files and their table are put there."""
     root = tmp_path / "study"
-    assert "put a row an image" in brats_al("cohort", "--template", str(root))
-    assert len(rows_of(root)) == 2
-    assert "exists: name another folder, or delete it" in brats_al("cohort", "--template", str(root), expect=1)
-    rows = []
-    for number in range(40):
-        Image.fromarray(pixels(number)).save(root / f"scan{number}.png")
-        rows.append({"patient_id": f"p{number // 2}", "label": str(int(number < 20)), "image": f"scan{number}.png"})
-    write(root, rows)
-    assert "20 usable patients with 40 images" in brats_al("cohort", str(root))
-    out = tmp_path / "slices"
-    assert "40 slices in" in brats_al("prepare", str(root), "--out", str(out), "--set", "image_size=64")
-    manifest = json.loads((out / "manifest.json").read_text())
-    assert manifest["classes"] == ["0", "1"]
-    assert sum(row["patients"] for row in manifest["counts"]) == 20
+    for number, line in enumerate(STRANGER):
+        yield shlex.split(line.replace("DIR", str(root))), root
+        if number == 0:
+            assert len(rows_of(root)) == 2
+            rows = []
+            for place in range(40):
+                Image.fromarray(pixels(place)).save(root / f"scan{place}.png")
+                label = "sick" if place < 20 else "healthy"
+                rows.append({"patient_id": f"p{place // 2}", "label": label, "image": f"scan{place}.png"})
+            write(root, rows)
+
+
+def test_a_stranger_s_first_steps(tmp_path: Path) -> None:
+    """A folder of 40 PNG files and a table: template, cohort, and what is wrong."""
+    steps = stranger(tmp_path)
+    words, root = next(steps)
+    assert "put a row an image" in CliRunner().invoke(app, words).stdout
+    again = CliRunner().invoke(app, ["cohort", "--template", str(root)])
+    assert "exists: name another folder, or delete it" in str(again.exception)
+    words, root = next(steps)
+    assert "20 usable patients with 40 images" in CliRunner().invoke(app, words).stdout
     (root / "scan7.png").write_bytes(b"")
-    assert "scan7.png: cannot be read" in brats_al("cohort", str(root), expect=1)
+    assert "scan7.png: cannot be read" in CliRunner().invoke(app, words).stdout
+
+
+@pytest.mark.long
+def test_a_stranger_s_path(tmp_path: Path) -> None:
+    """The five lines as the README has them, but for a folder of their own and settings for a minute."""
+    small = ["image_size=64", "epochs=1", "scratch_epochs=1", "folds=1", "n_runs=2"]
+    out = tmp_path / "out"
+    said = {}
+    for words, _ in stranger(tmp_path):
+        if words[0] in ("plan", "run"):
+            words += [word for setting in small for word in ("--set", setting)]
+        if words[0] in ("run", "report"):
+            words += ["--out", str(out)]
+        if words[0] == "run":
+            words += ["--only", "00", "01"]
+        said[words[0]] = brats_al(*words)
+    assert list(said) == ["cohort", "plan", "run", "report"]
+    # Of 20 patients with 2 images, 2 of each class are held out twice: 12 are trained on.
+    assert re.search(r"01_transfer_vs_scratch +4 runs asked for, +96 images", said["plan"])
+    assert "00_cohort: done" in said["run"] and "01_transfer_vs_scratch: done" in said["run"]
+    page = Path(said["report"].strip())
+    assert "study" in page.read_text() and "healthy" in (out / "figures" / "cohort.csv").read_text()
 
 
 def test_the_open_set(tmp_path: Path) -> None:
     """As 8-bit JPEG, with an index: 209 persons under 233 ids (Cheng, figshare 1512427, CC BY 4.0)."""
     place = os.environ.get("BRATS_AL_OPEN_COHORT")
     if not place:
-        pytest.skip("BRATS_AL_OPEN_COHORT names no folder of the open set")
+        pytest.skip("BRATS_AL_OPEN_COHORT names no folder of the open cohort")
     for name in ("images", "masks"):
         (tmp_path / name).symlink_to(Path(place).resolve() / name)
     index = pd.read_csv(Path(place) / "index.csv", dtype=str)

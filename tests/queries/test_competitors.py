@@ -6,7 +6,7 @@ import pytest
 from brats_al_utils import InputError
 from brats_al_utils.queries.competitors import COMPETITORS
 from brats_al_utils.queries.pool import Pool, Views
-from brats_al_utils.queries.sampling import ADDS_TO_LABELLED, NEEDS_VIEWS, PAYS_ALL, STRATEGIES
+from brats_al_utils.queries.sampling import ADDS_TO_LABELLED, NEEDS_VIEWS, OF_CLASSES, PAYS_ALL, STRATEGIES
 
 
 @pytest.mark.filterwarnings("ignore:Number of distinct clusters")
@@ -28,8 +28,8 @@ def test_without_views_it_is_refused(strategy: str) -> None:
 def test_competitors_are_those_with_a_query_network_and_all_but_reverse_add_to_what_is_labelled() -> None:
     assert set(COMPETITORS) == set(NEEDS_VIEWS)
     assert "margin" not in STRATEGIES
-    assert set(ADDS_TO_LABELLED) | set(PAYS_ALL) == set(COMPETITORS)
-    assert PAYS_ALL == ("reverse",)
+    assert set(COMPETITORS) - set(ADDS_TO_LABELLED) == {"reverse"}
+    assert set(PAYS_ALL) == {"reverse", OF_CLASSES}
 
 
 @pytest.mark.parametrize("strategy", ["coreset", "typiclust", "probcover", "medal"])

@@ -27,7 +27,7 @@ def pool() -> Pool:
     single[:, 50:80] = 1 - single[:, 20:50]  # as uncertain
     views = Views(single[0], single[1:5], single[5:13], features[:140], np.arange(140) % 2)
     score = -np.log(single[0].astype(float))
-    return Pool(np.arange(140) * 3, score, np.arange(140).astype(str), views, features[140:])
+    return Pool(np.arange(140) * 3, score, np.arange(140).astype(str), views, features[140:], np.arange(140) % 2)
 
 
 def choices() -> dict[str, list[list[int]]]:

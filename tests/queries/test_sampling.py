@@ -14,6 +14,7 @@ from brats_al_utils.queries.sampling import (
     NEEDS_SCORE,
     NEEDS_VIEWS,
     NOT_NESTED,
+    OF_CLASSES,
     PAYS_ALL,
     STRATEGIES,
     WINDOWS,
@@ -31,7 +32,7 @@ def source(strategy: str, size: int) -> int:
     if strategy == "middle patients":
         patients = size // PER_PATIENT
         return PER_PATIENT * (patients - 2 * round(0.1 * patients))
-    return round(size * (0.3 if strategy in WINDOWS else share.get(strategy, 1.0)))
+    return round(size * (0.3 if strategy in (*WINDOWS, OF_CLASSES) else share.get(strategy, 1.0)))
 
 
 def pool_of(size: int, seed: int = 0) -> Pool:
@@ -50,6 +51,7 @@ def pool_of(size: int, seed: int = 0) -> Pool:
         rng.permutation([f"patient {place // PER_PATIENT}" for place in range(size)]),
         views,
         rng.random((seed % 3, 6)),
+        rng.permutation(np.arange(size) % 3 == 0).astype(int),
     )
 
 
@@ -62,7 +64,11 @@ def contract(strategy: str, pool: Pool, budget: int, seed: int) -> None:
     order = np.random.default_rng(seed + 1).permutation(len(pool.ids))
     assert pool.patient is not None
     assert pool.views is not None
-    permuted = Pool(pool.ids[order], pool.score[order], pool.patient[order], pool.views.at(order), pool.known)
+    assert pool.label is not None
+    permuted = Pool(
+        *(pool.ids[order], pool.score[order], pool.patient[order]),
+        *(pool.views.at(order), pool.known, pool.label[order]),
+    )
     np.testing.assert_array_equal(chosen, select(strategy, permuted, budget, seed))
     if strategy not in NOT_NESTED:
         smaller = select(strategy, pool, max(budget // 2, 1), seed)
@@ -100,9 +106,10 @@ def test_a_strategy_uses_what_it_is_said_to_need_and_no_more(strategy: str) -> N
     chosen = select(strategy, pool, 9, 3).tolist()
     assert (select(strategy, replace(pool, score=-pool.score), 9, 3).tolist() != chosen) == (strategy in NEEDS_SCORE)
     assert pool.views is not None
-    other = replace(pool, views=replace(pool.views, label=1 - pool.views.label))
+    assert pool.label is not None
+    other = replace(pool, views=replace(pool.views, label=1 - pool.views.label), label=np.roll(pool.label, 5))
     assert (select(strategy, other, 9, 3).tolist() != chosen) == (strategy in PAYS_ALL)
-    if strategy not in NEEDS_VIEWS:
+    if strategy not in (*NEEDS_VIEWS, OF_CLASSES):
         assert select(strategy, Pool(pool.ids, pool.score, pool.patient), 9, 3).tolist() == chosen
 
 
@@ -123,6 +130,28 @@ def test_windows_are_those_of_figure_3() -> None:
     for number, name in enumerate(WINDOWS):
         chosen = select(name, pool, 1218, 0)
         assert chosen.tolist() == list(range(406 * number, 406 * number + 1218))
+
+
+def test_the_most_uncertain_range_at_the_class_share_of_the_pool() -> None:
+    """Twenty slices by falling uncertainty, the positive ones last: the range has none, each class's own range has."""
+    label = np.repeat([0, 1], (15, 5))
+    pool = Pool(np.arange(20), -np.arange(20.0), label=label)
+    assert select("window 0%-30%", pool, 6, 0).tolist() == [0, 1, 2, 3, 4, 5]
+    # Places (rank + 0.5) / n: negative 1/30, 3/30, 5/30, 7/30, (9/30); positive 0.1 and (0.3 and beyond the sixth).
+    # In order: 0 (0.033), 1 (0.1) and 15 (0.1), 2 (0.167), 3 (0.233), then 4 and 16 (both 0.3): the lower id.
+    assert select(OF_CLASSES, pool, 6, 0).tolist() == [0, 1, 2, 3, 4, 15]
+    with pytest.raises(InputError, match="does not know the class labels"):
+        select(OF_CLASSES, replace(pool, label=None), 6, 0)
+    with pytest.raises(InputError, match="class labels, expected one for each of 20 slices"):
+        replace(pool, label=label[1:])
+
+
+@given(positive=st.integers(1, 99), seed=st.integers(0, 10**6))
+def test_a_range_of_each_class_has_the_class_share_of_the_pool(positive: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    label = (np.arange(100) < positive).astype(int)
+    chosen = select(OF_CLASSES, Pool(np.arange(100), rng.random(100), label=label), 30, 0)
+    assert abs(label[chosen].sum() - 0.3 * positive) <= 1
 
 
 def test_the_counts_of_brats_2019() -> None:

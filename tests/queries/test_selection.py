@@ -15,7 +15,8 @@ from brats_al_utils.seeds import integer
 
 SIZE = 200
 IDS = np.arange(0, 2 * SIZE, 2)
-POOL = Pool(IDS, np.zeros(SIZE), np.array([f"p{number // 10:02}" for number in range(SIZE)]))
+PATIENTS = np.array([f"p{number // 10:02}" for number in range(SIZE)])
+POOL = Pool(IDS, np.zeros(SIZE), PATIENTS, label=np.arange(SIZE) % 4 // 3)  # a quarter of the slices is positive
 SCORE = np.linspace(1, 0, SIZE)  # the first slices are the most uncertain
 NAMES = sorted(STRATEGIES)
 
@@ -53,6 +54,14 @@ def test_one_shot(strategy: str, ask: Callable[[Question], Opinions | None]) -> 
     for question in selected.questions:
         assert question == Question(tuple(selected.labelled), NEEDS_VIEWS.get(strategy), settled=True)
     assert len(selected.annotated) == len(set(selected.labelled) | set(selected.chosen))
+
+
+def test_a_range_of_each_class_knows_the_labels_and_the_answer() -> None:
+    """Of the 150 negative and 50 positive slices, the 45 and 15 of which the committee is least sure."""
+    label = np.arange(SIZE) % 4 // 3
+    expected = [*IDS[label == 0][:45], *IDS[label == 1][:15]]
+    chosen = one_shot("window 0%-30% of each class", POOL, 60, 60, seeds, answers).chosen
+    assert chosen.tolist() == sorted(expected)
 
 
 def test_one_shot_goes_by_the_answer() -> None:

@@ -4,24 +4,50 @@ import base64
 import json
 import re
 import shutil
+from itertools import pairwise
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import nbformat.v4 as nb
+import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
 from nbformat import NotebookNode, write
 from selenium import webdriver
 
 from brats_al_utils import InputError
+from brats_al_utils.show.pages import TEMPLATES
 from brats_al_utils.show.report import write_report
 from brats_al_utils.study.places import Places
 
 PIXEL = (
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="  # one grey dot
 )
-SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="900" height="20"><rect width="900" height="20"/></svg>'
+SVG = """<svg xmlns="http://www.w3.org/2000/svg" xmlns:dc="http://purl.org/dc/elements/1.1/" width="900" height="20">
+<dc:description>Pixels &amp; co</dc:description><rect width="900" height="20"/></svg>"""
 ATTACK = '<script>document.title = "hacked"</script><img src="https://example.org/x.png" onerror="hack()">'
+
+
+STYLE = (TEMPLATES / "style.css").read_text()
+CARD = pd.DataFrame(
+    [
+        (
+            "abstract.gain",
+            "2.92",
+            "2.98",
+            -4.0,
+            -18.0,
+            9.0,
+            "no, from 17.8 pp on",
+            "cannot tell here",
+            "By side.",
+            "x; y",
+        ),
+        ("saving.range", "40 to 70", "any two", 48.0, 44.0, 51.0, "", "holds here", f"Of counts. {ATTACK}", ""),
+        ("table2.pretrained.val", "0.8746", "", 0.689, 0.476, 0.844, "", "not reproduced", "By side.", "y"),
+    ],
+    columns=["id", "printed", "recomputed", "ours", "both_low", "both_high", "could_tell", "verdict", "rule", "why"],
+)
 
 
 def code(*data: dict[str, str], source: str = "pass") -> NotebookNode:
@@ -33,7 +59,7 @@ def code(*data: dict[str, str], source: str = "pass") -> NotebookNode:
 
 def notebook(name: str, *cells: NotebookNode) -> NotebookNode:
     """Return an executed notebook that begins as all do: a title, and the caption in bold."""
-    caption = {"text/markdown": "**Synthetic cohort (3 patients); start: scratch.** 60 slices."}
+    caption = {"text/markdown": "**Synthetic cohort (3 patients); initialisation: random; 3 runs.** 60 slices."}
     for number, cell in enumerate(cells := (nb.new_markdown_cell(f"# {name} & more"), code(caption), *cells)):
         cell["id"] = f"cell-{number}"
     parameters = {"profile": "smoke", "settings": {"epochs": 2}}
@@ -70,10 +96,10 @@ def write_study(folder: Path) -> Places:
     for path in (places.figures / "table2.svg", places.figures / "odd #1 & %2f.svg", images / "slices.svg"):
         path.write_text(SVG)
         path.with_suffix(".png").write_bytes(base64.b64decode(PIXEL))
-    (places.figures / "table2.csv").write_text(
-        f'arm,auc\npretrained,0.91\n"{ATTACK.replace(chr(34), chr(34) * 2)}",-1e-05\n'
-    )
-    (places.figures / "scorecard.csv").write_text("claim,verdict\nTransfer helps,agrees\n")
+    rows = [("test", "pretrained", 0.91), ("test", ATTACK, 0.5)]
+    table = pd.DataFrame(rows, columns=["part", "arm", "auc_mean"]).assign(unit="slice", ci_low=0.125, ci_high=0.95)
+    table.to_csv(places.figures / "table2.csv", index=False)
+    CARD.to_csv(places.figures / "scorecard.csv", index=False)
     (places.figures / "runs.csv").write_text("arm,key\npretrained,abc\n")
     return places
 
@@ -93,22 +119,115 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_the_index_shows_scorecard_tables_figures_and_what_each_notebook_found(places: Places) -> None:
-    index = soups(places)[places.outputs / "report" / "index.html"]
-    text = index.get_text(" ", strip=True)
-    assert "Synthetic cohort (3 patients); start: scratch; profile smoke; epochs=2" in text
+def index_of(places: Places) -> BeautifulSoup:
+    return soups(places)[places.outputs / "report" / "index.html"]
+
+
+def test_the_first_section_answers_by_how_much_how_sure_and_on_whom(places: Places) -> None:
+    index = index_of(places)
+    assert index.main
+    first = index.main.find(True)
+    assert first and first["id"] == "answer"
+    text = first.get_text(" ", strip=True)
+    parts = ("Not computed yet", "-4.0 pp", "-18.0 to +9.0 pp", "48.0 %", "Cohort Synthetic cohort (3 patients)")
+    places_of_parts = [text.index(part) for part in parts]
+    assert places_of_parts == sorted(places_of_parts)
+    assert "Initialisation random Runs 3" in text
+    assert "Synthetic patients:" in text
+    assert [li.get_text(" ", strip=True) for li in first.select(".counts li")] == [
+        "? cannot tell here : 1",
+        "✓ holds here : 1",
+        "✗ not reproduced : 1",
+    ]
     assert "These pages show images of patients: do not publish them." in text
-    assert text.index("Transfer helps") < text.index("Notebooks") < text.index("First & more") < text.index("Table 2")
-    assert text.index("It was found") < text.index("Second & more") < text.index("Stopped with an error")
+    assert index.find(id="rule")
+
+
+def test_then_come_one_figure_the_tables_the_figures_and_the_notebooks(places: Places) -> None:
+    index = index_of(places)
+    headings = index(re.compile("h[1-6]"))
+    assert [heading.get_text() for heading in headings] == [
+        "Does active learning save annotations here?",
+        "Every claim of the paper",
+        "Tables",
+        "Every claim, with its verdict",
+        "Table 2",
+        "Figures",
+        "Odd #1 & %2f",
+        "Table 2",
+        "Slices",
+        "Further numbers, as CSV",
+        "Notebooks",
+        "First & more",
+        "Second & more",
+    ]
+    levels = [int(heading.name[1]) for heading in headings]
+    assert levels[0] == 1 and all(after <= before + 1 for before, after in pairwise(levels))
     assert [str(image["src"]) for image in index("img")] == [
-        "figures/table2.svg",
+        "figures/claims.svg",
         "figures/odd%20%231%20%26%20%252f.svg",
+        "figures/table2.svg",
         "images/slices.svg",
     ]
-    assert index("img")[0]["alt"] == "Table 2: figure. Synthetic cohort (3 patients); start: scratch"
-    assert {th["scope"] for th in index("th")} == {"col"}
-    assert [td.get_text() for td in index.select("td.number")] == ["0.91", "-1e-05"]
-    assert index.find("a", href="figures/runs.csv")
+    assert str(index.select("source")[0]["srcset"]) == "figures/claims_narrow.svg"
+    alts = [str(image["alt"]) for image in index("img")]
+    assert "cannot tell here 1, holds here 1, not reproduced 1" in alts[0]
+    assert alts[2] == "Table 2. Pixels & co"
+    text = index.get_text(" ", strip=True)
+    assert text.index("It was found") < text.index("Second & more") < text.index("Stopped with an error")
+    assert index.find("a", href="figures/runs.csv", string="Runs")
+
+
+def test_tables_have_names_in_words_and_footnotes_stand_once(places: Places) -> None:
+    index = index_of(places)
+    card = index.select_one("#scorecard table")
+    assert card
+    assert [th.get_text() for th in card.select("tbody th")] == [
+        "Abstract: proposed over baseline, test AUC",
+        "Section 2.2.4: annotations saved",
+        "Table 2, pretrained, validation AUC",
+    ]
+    first = [cell.get_text(" ", strip=True) for cell in card.select("tbody tr")[0]("td")]
+    assert first == [
+        *("+2.92 pp", "+2.98 pp", "-4.0 pp", "-18.0 to +9.0 pp", "no, from 17.8 pp on", "? cannot tell here"),
+        "1 a b",
+    ]
+    assert [str(link["href"]) for link in card.select("tbody tr")[2]("a")] == ["#note-1", "#note-b"]
+    notes = {
+        dt.get_text(): dd.get_text()
+        for dt, dd in zip(index.select("#scorecard dt"), index.select("#scorecard dd"), strict=False)
+    }
+    assert list(notes) == ["1", "2", "a", "b"]
+    page = index.get_text(" ")
+    assert page.count("By side.") == page.count("Of counts.") == 1
+    assert not re.search(r"\b(table\d|figure\d|abstract|saving)\.[a-z]", page), "an identifier"
+    for table in index("table"):
+        assert max(len(row(["th", "td"])) for row in table("tr")) <= 8
+        assert {th.get("scope") for th in table("th")} <= {"col", "row"}
+    assert "91.00% (12.50, 95.00)" in page and "paper, slice-level" in page
+
+
+def test_only_tables_or_only_some_notebooks_give_a_report_too(places: Places) -> None:
+    shutil.rmtree(places.outputs / "notebooks")
+    index = index_of(places)
+    assert "None was executed." in index.get_text()
+    assert index.select_one("#claims img")
+    for path in places.figures.glob("*.csv"):
+        path.unlink()
+    (places.figures / "table2.csv").write_text("part,arm,auc_mean,unit,ci_low,ci_high\ntest,scratch,0.5,slice,,\n")
+    index = index_of(places)
+    assert not index.select("#claims, #scorecard, .counts")
+    assert "Not computed yet" in index.get_text() and "notebooks 06 and 07" in index.get_text()
+
+
+@pytest.mark.parametrize("name", ["scorecard", "table2", "tests"])
+def test_a_table_of_another_version_is_named_and_the_earlier_report_stays(places: Places, name: str) -> None:
+    before = contents(write_report(places).parent)
+    for content in ("id,verdict\nabstract.gain,fine\n", "", "\x00,\n"):
+        (places.figures / f"{name}.csv").write_text(content)
+        with pytest.raises(InputError, match=re.escape(str(places.figures)) + ".*execute them again"):
+            write_report(places)
+        assert contents(places.outputs / "report") == before
 
 
 def test_a_notebook_is_shown_with_its_outputs_its_code_folded(places: Places) -> None:
@@ -151,7 +270,7 @@ def test_links_are_relative_and_lead_somewhere(places: Places) -> None:
             assert not url.scheme and target.is_file(), f"{path.name}: {link}"
             assert not url.fragment or pages[target].find(id=unquote(url.fragment)), f"{path.name}: {link}"
             followed += 1
-    assert followed > 15
+    assert followed > 25
 
 
 def test_writing_again_gives_the_same_report_in_the_place_of_the_earlier(places: Places) -> None:
@@ -160,7 +279,7 @@ def test_writing_again_gives_the_same_report_in_the_place_of_the_earlier(places:
     (report / "stale.html").write_text("of an earlier study")
     assert contents(write_report(places).parent) == before
     (places.figures / "scorecard.csv").unlink()
-    assert "Transfer helps" not in write_report(places).read_text()
+    assert 'id="scorecard"' not in write_report(places).read_text()
     assert [path.name for path in places.outputs.iterdir() if "report" in path.name] == ["report"]
 
 
@@ -209,7 +328,7 @@ def test_every_page_opens_from_the_disk_in_a_browser(places: Places, browser: we
         assert all(name.startswith((report.as_uri(), "data:")) for name in loaded), loaded
         browser.execute_script("document.querySelectorAll('details').forEach(each => each.open = true)")
         assert browser.execute_script("return document.documentElement.scrollWidth") == 390, path.name
-    assert images == 4
+    assert images == 5
 
 
 @pytest.mark.parametrize("synthetic", [False, True])
@@ -221,7 +340,7 @@ def test_the_names_of_real_patients_are_taken_out(places: Places, synthetic: boo
     manifest = {"synthetic": synthetic, "left_out": {names[1]: ["no t2"]}, "absent": [names[2]]}
     (slices / "manifest.json").write_text(json.dumps(manifest))
     (slices / "split.csv").write_text(f"patient_id,part\n{names[0]},test\n")
-    (places.figures / "table2.csv").write_text(f"patient_id,auc\n{names[0]},0.91\n")
+    (places.figures / "runs.csv").write_text(f"patient_id,auc\n{names[0]},0.91\n")
     (places.outputs / "images" / "slices.csv").write_text(f"patient_id,z\n{names[0]},9\n")
     write(notebook("Third", code({"text/markdown": " ".join(names)})), places.outputs / "notebooks" / "03_third.ipynb")
     site = contents(write_report(places).parent)
@@ -230,3 +349,34 @@ def test_the_names_of_real_patients_are_taken_out(places: Places, synthetic: boo
     assert (b"[patient]" in everything) is not synthetic
     assert "images/slices.csv" not in site
     assert "images/slices.svg" in site
+
+
+def luminance(colour: str) -> float:
+    """Return the relative luminance of a colour, as WCAG 2.1 defines it."""
+    digits = colour[1:] if len(colour) == 7 else "".join(2 * digit for digit in colour[1:])
+    channels = [int(digits[place : place + 2], 16) / 255 for place in (0, 2, 4)]
+    linear = [value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+def test_text_is_legible_in_light_and_dark(scheme: int) -> None:
+    """A contrast of 4.5 at least: WCAG 2.1, success criterion 1.4.3."""
+    light, dark = (dict(re.findall(r"--(\w+):(#\w+)", rule)) for rule in re.findall(r":root\{([^}]*--[^}]*)\}", STYLE))
+    colours = (light, light | dark)[scheme]
+    pairs = [(name, "paper") for name in ("ink", "faint", "link", "agrees", "disagrees", "unknown")]
+    for text, ground in [*pairs, ("ink", "warned"), ("ink", "code")]:
+        dim, bright = sorted(luminance(colours[name]) for name in (text, ground))
+        assert (bright + 0.05) / (dim + 0.05) >= 4.5, (text, ground)
+
+
+def test_the_printed_page_cuts_no_table(places: Places, browser: webdriver.Chrome) -> None:
+    """A4 with its margins is 703 pixels wide: tables stay within, and what scrolls on a screen is shown whole."""
+    metrics = {"width": 703, "height": 1000, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    browser.get(write_report(places).as_uri())
+    ends = "return [...document.querySelectorAll('table')].map(each => each.getBoundingClientRect().right)"
+    assert browser.execute_script(ends) and max(browser.execute_script(ends)) <= 703
+    hidden = "return [...document.querySelectorAll('.table')].every(e => getComputedStyle(e).overflowX == 'visible')"
+    assert browser.execute_script(hidden)

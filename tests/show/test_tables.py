@@ -49,7 +49,8 @@ def test_patients_and_slices_are_summed_over_the_sites() -> None:
         ("test", "HGG", "A", 1, 17),
         ("test", "LGG", "A", 1, 16),
     ]
-    table = tables.patients_and_slices(pd.DataFrame(rows, columns=["part", "class_name", "site", "patients", "slices"]))
+    counts = pd.DataFrame(rows, columns=["part", "class_name", "site", "patients", "slices"])
+    table = tables.patients_and_slices(counts, "patients")
     assert list(table.index) == ["training", "validation", "test", "all"]
     assert table.loc["training"].to_dict() == {
         ("patients", "HGG"): 4,
@@ -60,6 +61,7 @@ def test_patients_and_slices_are_summed_over_the_sites() -> None:
         ("slices", "all"): 120,
     }
     assert table.loc["all", ("slices", "all")] == 190
+    assert tables.patients_and_slices(counts, "persons").loc["all", ("persons", "all")] == 10
 
 
 def test_table5_says_who_can_draw_each_budget() -> None:
@@ -83,7 +85,7 @@ def test_contrasts_have_words_and_signs() -> None:
     row = {"arm": "proposed", "other": "random", "unit": "slice", "auc_difference": 0.0312, **ends, "both_high": NAN}
     row |= {"p_patients_holm": 0.04, "p_both_holm": NAN, "noninferior": True, "detectable": 0.125}
     table = tables.contrasts(pd.DataFrame([row, row | {"other": "placebo", "noninferior": False}]))
-    assert table["slice-level, random"].to_dict() == {
+    assert table.loc["slice-level", "random"].to_dict() == {
         "difference (pp)": "+3.1",
         "95 % CI, across runs": "-1.0 to +5.0",
         "95 % CI, across patients": "-100.0 to +20.0",
@@ -93,7 +95,7 @@ def test_contrasts_have_words_and_signs() -> None:
         "not inferior by 2 pp": "yes",
         "detectable (pp)": "12.5",
     }
-    assert table.loc["not inferior by 2 pp", "slice-level, placebo"] == "not shown"
+    assert table.loc[("slice-level", "not inferior by 2 pp"), "placebo"] == "not shown"
 
 
 def test_the_scorecard_has_eight_columns_in_words() -> None:
@@ -114,17 +116,49 @@ def test_the_scorecard_has_eight_columns_in_words() -> None:
         "why": "",
         "could_tell": "no, from 9.0 points on",
     }
-    table = tables.scorecard(pd.DataFrame([row]))
+    other = row | {"id": "table2.pretrained.val", "printed": 0.8746, "ours": 0.689, "both_low": NAN, "both_high": NAN}
+    other |= {"could_tell": "", "rule": "Another.", "why": "epochs: 3, the paper's 30; one run"}
+    table = tables.scorecard(pd.DataFrame([row, other, row | {"why": "one run"}]))
     assert len(table.columns) + 1 == 8
-    assert table.loc["table2.test_gain"].to_dict() == {
-        "printed": "7.98",
+    assert table.iloc[0].to_dict() == {
+        "printed": "+7.98 pp",
         "recomputed": "",
-        "ours": "3.142",
-        "95 % CI, across both": "-2 to 8.25",
+        "ours": "+3.1 pp",
+        "95 % CI, across both": "-2.0 to +8.2 pp",
         "could be told?": "no, from 9.0 points on",
         "verdict": "cannot tell",
-        "why": "",
+        "rule, notes": "1",
     }
+    assert table.iloc[1].to_dict() == {
+        "printed": "87.46 %",
+        "recomputed": "",
+        "ours": "68.9 %",
+        "95 % CI, across both": "",
+        "could be told?": "",
+        "verdict": "cannot tell",
+        "rule, notes": "2 a b",
+    }
+    assert table["rule, notes"].iloc[2] == "1 b"
+    assert list(table.index[:2]) == ["Table 2: pretrained over random, test AUC", "Table 2, pretrained, validation AUC"]
+
+
+def test_arms_are_told_with_the_auc_without_a_tumour_and_whom_they_were_trained_on() -> None:
+    row = {"arm": "proposed", "share": 0.1, "auc_mean": 0.8123, "low": 0.75, "high": 0.9, "hidden_mean": 0.61}
+    row |= {"hidden_low": 0.5, "hidden_high": 0.7, "examples": 86.4, "positive_share": 0.153, "patients": 40.6}
+    unmasked = {"arm": "baseline", "share": 1.0} | dict.fromkeys(("hidden_mean", "hidden_low", "hidden_high"), NAN)
+    table = tables.arms(pd.DataFrame([row, row | {"share": 0.2}, row | unmasked]), "glioma", "persons")
+    assert list(table.index) == ["proposed, 10%", "proposed, 20%", "baseline"]
+    assert len(table.columns) + 1 <= 8
+    assert table.loc["proposed, 10%"].to_dict() == {
+        "test AUC": "0.812",
+        "95 % CI": "0.750 to 0.900",
+        "AUC, tumour hidden": "0.610",
+        "95 % CI, tumour hidden": "0.500 to 0.700",
+        "slices": "86",
+        "of them glioma": "15%",
+        "persons": "41",
+    }
+    assert table.loc["baseline", ["AUC, tumour hidden", "95 % CI, tumour hidden"]].tolist() == ["", "none"]
 
 
 def test_annotation_costs_are_counts_and_shares_by_run_or_by_arm() -> None:
@@ -142,10 +176,10 @@ def test_annotation_costs_are_counts_and_shares_by_run_or_by_arm() -> None:
             "validation": [48],
         }
     )
-    table = tables.annotation(cost, "seed")
+    table = tables.annotation(cost, "seed", "patients")
     assert table.index.name == "run (seed)"
     assert list(table.loc["7"]) == ["43", "43", "74", "51%", "24", "100%", "48"]
-    some = tables.annotation(cost[["arm", "chosen", "annotated", "share", "patient_share"]], "arm")
+    some = tables.annotation(cost[["arm", "chosen", "annotated", "share", "patient_share"]], "arm", "patients")
     assert list(some) == ["chosen", "annotated slices", "of the training slices", "of the training patients"]
 
 
@@ -187,13 +221,21 @@ def test_small_tables_have_words() -> None:
     deciles = pd.DataFrame({"decile": ["between"], "LGG slices": [0.2014]})
     assert tables.deciles(deciles).loc["between", "LGG slices"] == "20.1%"
     layers = pd.DataFrame(
-        {"layer": ["Conv2"], "stride": pd.array([1], "Int64"), "stride_printed": pd.array([None], "Int64")}
+        {
+            "layer": ["Conv2", "ReLU", "Conv1"],
+            "stride": pd.array([1, None, 4], "Int64"),
+            "output": ["27", "27", "55"],
+            "stride_printed": pd.array([2, None, 4], "Int64"),
+            "output_printed": ["27", None, "14"],
+        }
     )
-    assert tables.layers(layers).loc["Conv2"].to_dict() == {"stride": "1", "stride, printed": ""}
+    table = tables.layers(layers)
+    assert table["stride"].tolist() == ["1 (printed: 2)", "", "4"]
+    assert table["output"].tolist() == ["27", "27", "55 (printed: 14)"]
 
 
 def test_the_docs_have_a_line_for_every_file_and_every_file_has_its_line() -> None:
-    sources = [path.read_text() for path in (ROOT / "brats_al_utils" / "show").glob("*_figures.py")]
+    sources = [path.read_text() for path in (ROOT / "brats_al_utils" / "show").glob("*.py")]
     cells = [cell.source for path in (ROOT / "notebooks").glob("*.ipynb") for cell in nbformat.read(path, 4).cells]
     named = re.findall(r'Drawing\("(\w+)"', "\n".join(sources))
     named += re.findall(r'(?:auc_bars|budget_curves)\(.*?"(table2|figure\d)"', "\n".join(sources))

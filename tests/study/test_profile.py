@@ -83,8 +83,8 @@ def test_settings_are_read_in_their_type(settings: dict[str, Any], name: str, va
         ({"start": "vgg"}, "start is 'vgg', expected one of imagenet, imagenet-trunk, scratch"),
         ({"network": "vgg"}, "network is 'vgg', expected one of alexnet, googlenet, vgg16, resnet18"),
         (
-            {"network": "vgg16"},  # smoke starts from AlexNet's trunk
-            "start is 'imagenet-trunk', expected one of imagenet, scratch, imagenet-shuffled for vgg16",
+            {"network": "resnet18"},  # which has no trunk, from which smoke starts
+            "start is 'imagenet-trunk', expected one of imagenet, scratch, imagenet-shuffled for resnet18",
         ),
         ({"start": "__import__('os').system('true')"}, "expected one of imagenet"),
         ({"spacing": 3}, "spacing is 3, expected 1 or 2 mm"),

@@ -8,6 +8,7 @@ import pytest
 from brats_al_utils.networks.training import Settings
 from brats_al_utils.queries.selection import Question
 from brats_al_utils.runs.run import Run
+from brats_al_utils.study.arms import beyond
 from brats_al_utils.study.plan import planned
 from brats_al_utils.study.profile import PROFILES, SOURCES, profile_of
 from brats_al_utils.study.selections import choosers, labelled, run_of
@@ -63,3 +64,11 @@ def test_what_is_frozen(of_the_profile: bool, of_the_arm: bool) -> None:
     assert {run.freeze for run in runs(of, "scratch", freeze=of_the_arm)} == {False}
     assert {run.start for run in runs(of)} == {"imagenet-trunk"}
     assert PROFILES["paper"].freeze is False
+
+
+def test_another_network_starts_as_the_profile_does_where_it_can() -> None:
+    """VGG-16 chooses and AlexNet trains from its own trunk; the others have none."""
+    starts = {arm.network: arm.start for arm in beyond(profile_of("smoke", {"network": "vgg16"}), True).others}
+    assert starts == {"alexnet": "imagenet-trunk", "googlenet": "scratch", "resnet18": "scratch"}
+    others = beyond(profile_of("smoke", {"start": "imagenet"}), True).others
+    assert {arm.start for arm in others} == {"imagenet"}

@@ -70,7 +70,7 @@ def test_another_study_in_the_folder_is_not_counted(tmp_path: Path) -> None:
     parameters = {"profile": "smoke", "data": "", "out": "", "settings": {}}
     remember(places, parameters, ["01"])
     ask(places, "01", [("a", run_of(0))], planned=1)
-    remember(places, parameters | {"device": "cuda"}, ["02"])
+    remember(places, parameters | {"device": "cuda", "out": "moved"}, ["02"])
     assert status(places).waiting == 1, "the same study"
     remember(places, parameters | {"settings": {"epochs": 3}}, ["01"])
     assert status(places).waiting == 0

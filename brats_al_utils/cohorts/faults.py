@@ -1,0 +1,124 @@
+"""Everything that can be wrong with a table of images, but for what is in the images."""
+
+from collections import defaultdict
+from pathlib import Path
+
+import pandas as pd
+
+from brats_al_utils.cohorts.copies import alike, is_there
+from brats_al_utils.cohorts.images import CHANNELS, IMAGE_FILES, PICTURES, VOLUMES, is_picture, is_volume
+from brats_al_utils.cohorts.layout import shown
+from brats_al_utils.cohorts.split import PARTS
+
+LISTED = 20
+"""Faults of one kind that are listed one by one; more are one line, with their number and the first."""
+
+Fault = tuple[str, str, str]
+"""Its kind, the patient, and the message."""
+
+
+def row_faults(path: Path, rows: pd.DataFrame) -> list[Fault]:
+    """Return what is wrong with names and given parts."""
+    faults: list[Fault] = []
+    for line, name in rows["patient_id"].items():
+        if not name or not name.isprintable():
+            what = f"patient_id {name!a}, expected a name that can be printed: correct it"
+            faults.append(("patient_id", name, f"{path}, line {line}: {what}"))
+    given = rows["split"] != ""
+    if given.any():
+        for line, row in rows[~rows["split"].isin(PARTS) & (rows["label"] != "")].iterrows():
+            what = f"split {row['split']!a}, expected one of {', '.join(PARTS)} in all rows or in none: correct it"
+            faults.append(("split", row["patient_id"], f"{path}, line {line}: {what}"))
+    for column, what in (("split", "parts"), ("site", "sites")):
+        for name, values in differing(rows, column):
+            if column == "split":
+                message = f"{path}: patient {shown(name)} in the {what} {values}, expected one: correct its rows"
+                faults.append((f"two {what}", name, message))
+    return faults
+
+
+def differing(rows: pd.DataFrame, column: str) -> list[tuple[str, str]]:
+    """Return the patients whose rows differ in a column, with the values, joined."""
+    several = rows.groupby("patient_id")[column].unique()
+    several = several[several.map(len) > 1]
+    return [(str(name), " and ".join(shown(value) or "none" for value in values)) for name, values in several.items()]
+
+
+def label_faults(path: Path, rows: pd.DataFrame, classes: tuple[str, str], chosen: bool) -> list[Fault]:
+    """Return what is wrong with labels."""
+    faults: list[Fault] = []
+    for name, values in differing(rows, "label"):
+        message = f"{path}: patient {shown(name)} has the labels {values}, expected one: correct its rows"
+        faults.append(("two labels", name, message))
+    if not chosen:
+        for line, row in rows[~rows["label"].isin({*classes, ""})].iterrows():
+            what = (
+                f"label {row['label']!a} is neither {classes[0]} nor {classes[1]}: correct it, or choose two classes "
+                "with classes=POSITIVE,NEGATIVE"
+            )
+            faults.append(("label", row["patient_id"], f"{path}, line {line}: {what}"))
+    return faults
+
+
+def file_faults(path: Path, rows: pd.DataFrame, follow_links: bool) -> list[Fault]:
+    """Return what is wrong with the paths: no file is opened."""
+    faults: list[Fault] = []
+    root = path.parent.resolve()
+    used = [name for name in CHANNELS if (rows[name] != "").any()]
+    for line, row in rows.iterrows():
+        missing = [name for name in used if not row[name]]
+        if missing:
+            what = f"no {' and '.join(missing)}, expected as many channels in every row: fill it in"
+            faults.append(("channels", row["patient_id"], f"{path}, line {line}: {what}"))
+        for name in IMAGE_FILES:
+            if row[name] and (found := path_fault(path.parent, root, row[name], follow_links)):
+                faults.append((found[0], row["patient_id"], f"{path}, line {line}: {name} {row[name]!a} {found[1]}"))
+    return faults
+
+
+def path_fault(folder: Path, root: Path, text: str, follow_links: bool) -> tuple[str, str] | None:
+    """Return the kind of what is wrong with a path and what a message says of it, or None."""
+    place = Path(text)
+    if not text.isprintable() or place.is_absolute() or ".." in place.parts:
+        return "outside", "leaves the folder, expected a path below it: put the file there"
+    if not (is_picture(place) or is_volume(place)):
+        endings = ", ".join((*PICTURES, *VOLUMES))
+        return "ending", f"is no image, expected one of {endings}: convert it (DICOM with dcm2niix)"
+    if not is_there(folder / place):
+        return "missing", f"is missing in {folder}: copy the file, or correct the path"
+    if not follow_links and not (folder / place).resolve().is_relative_to(root):
+        return "link", "is a symbolic link out of the folder: allow it with --follow-links, or put a copy in its place"
+    return None
+
+
+def twice_faults(path: Path, rows: pd.DataFrame) -> list[Fault]:
+    """Return images that are there twice, by what is in the files: one person under two names is in two parts."""
+    uses = [
+        (int(str(line)), row["patient_id"], path.parent / row[name])
+        for name in CHANNELS
+        for line, row in rows[rows[name] != ""].iterrows()
+        if row[name].isprintable()
+    ]
+    faults: list[Fault] = []
+    for same in alike([place for _, _, place in uses]):
+        patients = list(dict.fromkeys(uses[number][1] for number in same))
+        where = " and ".join(f"{uses[number][2]} (line {uses[number][0]})" for number in same[:3])
+        under = f"under the patients {' and '.join(map(shown, patients))}" if len(patients) > 1 else "twice"
+        message = f"{path}: the same image {under}: {where}, expected once: remove one, or give both the same group"
+        faults += [("twice", patient, message) for patient in patients]
+    return faults
+
+
+def collapsed(faults: list[Fault]) -> dict[str, list[str]]:
+    """Return the messages by patient; of a kind with many, one line for all of them."""
+    kinds: defaultdict[str, list[Fault]] = defaultdict(list)
+    for fault in faults:
+        kinds[fault[0]].append(fault)
+    problems: defaultdict[str, list[str]] = defaultdict(list)
+    for same in kinds.values():
+        for _, patient, message in same:
+            if len({text for _, _, text in same}) > LISTED:
+                message = f"{same[0][2]} (and {len(same) - 1} more like this)"
+            if message not in problems[shown(patient)]:
+                problems[shown(patient)].append(message)
+    return dict(problems)

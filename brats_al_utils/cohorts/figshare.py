@@ -1,0 +1,160 @@
+"""Read Cheng's open cohort of brain tumours as it was published: a MATLAB file a slice, in one or several folders.
+
+Cheng 2017, figshare, doi 10.6084/m9.figshare.1512427 (CC BY 4.0), described in Cheng et al. 2015, PLoS ONE
+10(10):e0140381.
+"""
+
+import re
+from collections import defaultdict
+from contextlib import suppress
+from pathlib import Path
+
+import pandas as pd
+
+from brats_al_utils import InputError
+from brats_al_utils.cohorts.brats import link_out, links_problem
+from brats_al_utils.cohorts.cohort import Cohort, frozen
+from brats_al_utils.cohorts.copies import alike
+from brats_al_utils.cohorts.faults import Fault, collapsed, differing
+from brats_al_utils.cohorts.images import IMAGE_FILES
+from brats_al_utils.cohorts.layout import entries, folders_below, shown
+from brats_al_utils.cohorts.matlab import read_facts
+
+RELEASE = "open cohort of Cheng"
+
+SLICE = re.compile(r"\d{1,9}\.mat", re.IGNORECASE)
+"""Slices are numbered; the file cvind.mat beside them holds the folds of the authors' cross-validation."""
+
+TUMOURS = {1: "meningioma", 2: "glioma", 3: "pituitary"}
+"""What the labels stand for."""
+
+USUAL = ("glioma", "meningioma")
+"""Positive and negative class where none are chosen."""
+
+SCANNED_AGAIN = re.compile(r"(MR\d+)[A-Z]")
+"""Ids that differ only in a last letter after an MR number are one person's, most likely scanned again."""
+
+MAX_SLICES = 100_000
+"""More files are refused."""
+
+
+def find_slices(folder: Path) -> list[Path]:
+    """Return the numbered MATLAB files of a folder and of the folders in it, by number."""
+    found = []
+    for place in [folder, *folders_below([folder])]:
+        with suppress(InputError):
+            found += [path for path in entries(place) if SLICE.fullmatch(path.name) and path.is_file()]
+    return sorted(found, key=lambda path: (int(path.stem), path))
+
+
+def person_of(patient_id: str) -> str:
+    """Return the person that an id is: the id itself, or the MR number before its last letter."""
+    again = SCANNED_AGAIN.fullmatch(patient_id)
+    return again[1] if again else patient_id
+
+
+def read_figshare(folder: Path, follow_links: bool = False, classes: tuple[str, ...] = ()) -> Cohort:
+    """Read whose slice each file is and with which tumour; no image is read.
+
+    Parameters
+    ----------
+    folder : Path
+        It holds the numbered files, or the folders into which they were unpacked.
+    follow_links : bool
+        Read what symbolic links lead to, also outside of the folder.
+    classes : tuple of str
+        Positive and negative class, two of ``TUMOURS``; if empty, ``USUAL``. Slices of the third are skipped.
+
+    Raises
+    ------
+    InputError
+        If there are too many files, or the classes are not two tumours of the set.
+    """
+    positive, negative = chosen = classes or USUAL
+    if positive == negative or not set(chosen) <= set(TUMOURS.values()):
+        raise InputError(
+            f"classes are {', '.join(chosen)}, expected two of {', '.join(TUMOURS.values())}: positive,negative"
+        )
+    pair = negative, positive
+    paths = find_slices(folder)
+    if len(paths) > MAX_SLICES:
+        raise InputError(f"{folder}: {len(paths)} numbered MATLAB files, expected at most {MAX_SLICES}: name a part")
+    faults: list[Fault] = []
+    rows: list[dict[str, str]] = []
+    for path in paths:
+        name = shown(str(path.relative_to(folder)))
+        if not follow_links and (link := link_out(path, folder)):
+            faults.append(("link", name, links_problem(folder, name, link)))
+            continue
+        try:
+            rows.append(described(path) | {"named": name})
+        except InputError as error:
+            faults.append(("file", name, str(error)))
+    slices = pd.DataFrame(rows, columns=["id", "label", "file", "named"], dtype=object)
+    slices.insert(0, "patient_id", slices["id"].map(person_of))
+    faults += [*label_faults(slices), *twice_faults(slices)]
+    problems = collapsed(faults)
+    used = slices[slices["label"].isin(pair) & ~slices["patient_id"].isin(problems)]
+    used = used.sort_values("patient_id", kind="stable", ignore_index=True)
+    cases = pd.DataFrame(
+        {
+            "patient_id": used["patient_id"],
+            "class_name": used["label"],
+            "site": "unknown",
+            "release": RELEASE,
+            "named": used["named"],
+            "slices": 1,
+            **dict.fromkeys(IMAGE_FILES, ""),
+            "image": used["file"],
+            "mask": used["file"],
+        }
+    )
+    return Cohort(folder, cases, (), frozen(problems), notes_of(folder, slices, pair), pair, IMAGE_FILES)
+
+
+def described(path: Path) -> dict[str, str]:
+    """Return a slice's id, tumour and file.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, or has no such label or id.
+    """
+    label, patient_id = read_facts(path)
+    if label not in TUMOURS:
+        names = ", ".join(f"{number} ({name})" for number, name in TUMOURS.items())
+        raise InputError(f"{path}: label {label:g}, expected one of {names}: download the file again")
+    if not (patient_id.isascii() and patient_id.isalnum()):
+        raise InputError(f"{path}: PID {patient_id!a}, expected letters and digits: download the file again")
+    return {"id": patient_id, "label": TUMOURS[int(label)], "file": str(path)}
+
+
+def label_faults(slices: pd.DataFrame) -> list[Fault]:
+    """Return persons of two tumours."""
+    return [
+        ("two labels", name, f"patient {name} has the labels {values}, expected one: download the files again")
+        for name, values in differing(slices, "label")
+    ]
+
+
+def twice_faults(slices: pd.DataFrame) -> list[Fault]:
+    """Return slices that are there twice, by their number or by what is in the files."""
+    files = [Path(path) for path in slices["file"]]
+    numbered: defaultdict[int, list[int]] = defaultdict(list)
+    for number, path in enumerate(files):
+        numbered[int(path.stem)].append(number)
+    faults: list[Fault] = []
+    for same in [*(some for some in numbered.values() if len(some) > 1), *alike(files)]:
+        where = " and ".join(slices["file"].iloc[same[:3]])
+        message = f"{where}: the same slice, expected once: keep one of the files"
+        faults += [("twice", name, message) for name in slices["patient_id"].iloc[same].unique()]
+    return faults
+
+
+def notes_of(folder: Path, slices: pd.DataFrame, pair: tuple[str, str]) -> tuple[str, ...]:
+    """Return how many persons there are, and what is left out."""
+    ids, persons = slices["id"].nunique(), slices["patient_id"].nunique()
+    others = slices.loc[~slices["label"].isin(pair), "patient_id"].nunique()
+    again = f"{folder}: {ids} ids are {persons} persons (MR numbers with another last letter), each of them one patient"
+    what = f"{folder}: {pair[1]} is the positive class, {pair[0]} the negative; {others} patients of other classes"
+    return (*[again] * (persons < ids), f"{what}, skipped: choose with classes=POSITIVE,NEGATIVE")

@@ -1,0 +1,45 @@
+"""What a cohort is called where it is shown, and what every figure has to say of its images; all found in its slices.
+
+It is computed when it is shown, and is no part of what a slice set is known by.
+"""
+
+from brats_al_utils.cohorts.images import JPEG
+from brats_al_utils.cohorts.slices import SliceSet
+from brats_al_utils.cohorts.volumes import SEQUENCES
+
+OPEN_COHORT = {"glioma": (65, 1426), "meningioma": (82, 708), "pituitary": (62, 930)}
+"""Persons and slices of each class of Cheng's brain tumour set (figshare 1512427), by which it is recognised."""
+
+OF_ONE_HOSPITAL = "MR"
+"""How the ids of one hospital's patients begin in the open cohort."""
+
+CREDIT = "images: Cheng, figshare 1512427, CC BY 4.0"
+
+
+def is_open(slices: SliceSet) -> bool:
+    """Whether a slice set is two classes of the open cohort, whole: the one cohort whose images may be published."""
+    groups = slices.table.groupby("class_name")["patient_id"]
+    found = {str(name): (rows.nunique(), len(rows)) for name, rows in groups}
+    return len(found) == 2 and found.items() <= OPEN_COHORT.items()
+
+
+def people(slices: SliceSet) -> str:
+    """Return what is counted as one patient: a person, where a table names the images (its column group)."""
+    return "patients" if set(slices.manifest["channels"]) <= set(SEQUENCES) else "persons"
+
+
+def cohort_name(slices: SliceSet) -> str:
+    """Return the cohort and how many people are in it, as every figure names it."""
+    count = f"{slices.table['patient_id'].nunique()} {people(slices)}"
+    return f"open cohort (Cheng, {count})" if is_open(slices) else f"{slices.manifest['name']} ({count})"
+
+
+def remarks(slices: SliceSet) -> list[str]:
+    """Return what a reader of any figure must know: images that have lost something, a class told by the hospital."""
+    found, table = [], slices.table
+    if "image" in table and table["image"].str.casefold().str.endswith(JPEG).any():
+        found.append("8-bit JPEG copy (lossy)" if is_open(slices) else "JPEG images (lossy)")
+    of_one = table.loc[table["patient_id"].str.startswith(OF_ONE_HOSPITAL), "class_name"]
+    if is_open(slices) and of_one.nunique() == 1:
+        found.append("the hospital can tell the class")
+    return found

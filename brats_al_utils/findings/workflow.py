@@ -1,0 +1,68 @@
+"""The workflow of the paper's Figure 1, counted: how many patients and slices a study has at each of its steps."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from brats_al_utils.cohorts.split import PARTS
+from brats_al_utils.networks.network import START_NAMES
+from brats_al_utils.queries.sampling import DISCARDED
+from brats_al_utils.study.arms import Arm
+from brats_al_utils.study.selections import selection
+from brats_al_utils.study.study import Study
+
+STEPS = ("cohort", "slices", "labelled", "committee", "ranking", "tails dropped", "chosen", "fine-tuned", "test")
+
+
+def workflow(study: Study, arm: Arm, summary: pd.DataFrame) -> pd.DataFrame:
+    """Return the counts of the first run's workflow, and the test AUC across all runs (section 2.2.4, Figure 1).
+
+    With folds, the other runs have a patient or two more or less.
+
+    Parameters
+    ----------
+    study : Study
+        With its committees trained.
+    arm : Arm
+        The proposed method.
+    summary : pd.DataFrame
+        From `statistics.summarise`, with the arm in it.
+
+    Returns
+    -------
+    pd.DataFrame
+        step (of ``STEPS``), quantity, value: counts, shares as fractions of 1, and names as text.
+    """
+    slices, profile = study.of_run(arm.dataset, 0), study.profile
+    table, pool, selected = slices.table, study.pool(arm.dataset, 0), selection(study, arm, 0)
+    patients = table.groupby("part")["patient_id"].nunique()
+    of_class = table.groupby("class_name")["patient_id"].nunique()
+    kept = pool.between(DISCARDED, 1 - DISCARDED)  # as many whatever the scores are
+    most = int(np.flatnonzero(pool.ranking == kept[0])[0])
+    auc = summary[(summary["arm"] == arm.name) & (summary["part"] == "test") & (summary["unit"] == "slice")].iloc[0]
+    rows: list[tuple[str, str, Any]] = [
+        ("cohort", "name", slices.manifest["name"]),
+        ("cohort", "patients", table["patient_id"].nunique()),
+        *(("cohort", name, of_class[name]) for name in reversed(slices.classes)),
+        ("slices", "slices", len(table)),
+        *(("slices", f"{part} slices", (table["part"] == part).sum()) for part in PARTS),
+        *(("slices", f"{part} patients", patients[part]) for part in PARTS),
+        ("labelled", "slices", len(selected.labelled)),
+        ("labelled", "share", len(selected.labelled) / len(pool.ids)),
+        ("committee", "networks", len(profile.committee_rates)),
+        ("committee", "learning rates", ", ".join(f"{rate:g}" for rate in profile.committee_rates)),
+        ("ranking", "slices", len(pool.ids)),
+        ("tails dropped", "most uncertain", most),
+        ("tails dropped", "least uncertain", len(pool.ids) - most - len(kept)),
+        ("tails dropped", "slices left", len(kept)),
+        ("chosen", "slices", len(selected.chosen)),
+        ("chosen", "labelled before", len(np.intersect1d(selected.chosen, selected.labelled))),
+        ("chosen", "annotated", len(selected.annotated)),
+        ("chosen", "annotated share", len(selected.annotated) / len(pool.ids)),
+        ("fine-tuned", "network", profile.network),
+        ("fine-tuned", "initialisation", START_NAMES[arm.start]),
+        ("fine-tuned", "epochs", arm.epochs),
+        *(("test", name, auc[name]) for name in ("auc_mean", "ci_low", "ci_high", "n_runs")),
+    ]
+    return pd.DataFrame(rows, columns=["step", "quantity", "value"])

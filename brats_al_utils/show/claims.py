@@ -1,0 +1,117 @@
+"""The figure of all claims: what the paper prints beside what was found here, and the verdict by colour and sign."""
+
+from typing import Any
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from brats_al_utils.findings.claims import ARITHMETIC, AUC, GAIN, name_of, unit_of
+from brats_al_utils.findings.verdicts import HERE, NOT_REPRODUCED, REPRODUCED, VERDICTS
+from brats_al_utils.show.style import PAGE, STYLE, distances
+
+AGREES, DISAGREES, UNKNOWN = "#0a58a6", "#b03a00", "#57606a"
+"""Told apart by those who do not see red or green, and legible as text on white."""
+
+LOOKS = {
+    **dict.fromkeys(VERDICTS, ("?", UNKNOWN)),
+    **dict.fromkeys((REPRODUCED, HERE[REPRODUCED]), ("✓", AGREES)),
+    **dict.fromkeys((NOT_REPRODUCED, HERE[NOT_REPRODUCED]), ("✗", DISAGREES)),
+}
+"""Sign and colour of each verdict."""
+
+SCALES = {AUC: (100, "AUC (%)", (0.0, 100.0)), GAIN: (1, "gain in AUC (pp)", (-100.0, 100.0))}
+"""Of each unit that is drawn: what its numbers are multiplied by, the axis, and how far it can go."""
+
+ROW, FRAME = 0.175, 0.62
+"""Inches: the height of a row, and of what is above and below the rows of a panel."""
+
+
+@plt.style.context(STYLE)
+def claims(card: pd.DataFrame, stacked: bool = False) -> Figure:
+    """Draw every row of the scorecard: AUCs and gains with the printed number and our interval, the others in a list.
+
+    Parameters
+    ----------
+    card : pd.DataFrame
+        id, printed, recomputed, ours, both_low, both_high, verdict: see `scorecard.scorecard`.
+    stacked : bool
+        One panel below another, for a narrow page.
+    """
+    units = card["id"].map(unit_of).where(~card["id"].str.endswith(ARITHMETIC), "")
+    parts = [card[units == unit] for unit in SCALES]
+    rest = card[~units.isin(list(SCALES))]
+    count = [max(len(rows), 1) for rows in (*parts, rest)]
+    layout, heights = ("A;B;C", count) if stacked else ("AC;BC", count[:2])
+    rows_high = sum(count) if stacked else max(count[0] + count[1], count[2])
+    size = PAGE * (0.6 if stacked else 1.25), ROW * rows_high + FRAME * (len(heights) + 1)
+    figure, grid = plt.subplot_mosaic(layout, figsize=size, height_ratios=heights)
+    panels = [grid[name] for name in "ABC"]
+    for axes, rows, unit in zip(panels, parts, SCALES, strict=False):
+        numbers(axes, rows, unit)
+    verdicts(panels[-1], rest)
+    if not stacked:  # as close to one another as on the left
+        panels[-1].set_ylim(max(count[0] + count[1] + FRAME / ROW, count[2]), -0.6)
+    figure.legend(handles=legend(card), loc="outside upper center", ncols=1 + (not stacked) * 5, fontsize=7)
+    return figure
+
+
+def numbers(axes: Axes, rows: pd.DataFrame, unit: str) -> None:
+    """Draw the rows of one unit: the printed number, ours with its interval across both, the sign of the verdict."""
+    scale, label, furthest = SCALES[unit]
+    printed = scale * paper_number(rows)
+    axes.plot(printed, range(len(rows)), ls="", marker="D", ms=4, mfc="white", mec="0.15", label="printed", zorder=3)
+    ends = scale * distances(rows, "ours", "both_low", "both_high")
+    for place, ((_, row), reach) in enumerate(zip(rows.iterrows(), ends.T, strict=True)):
+        if pd.notna(row["ours"]):
+            look = {"fmt": "o", "ms": 3.5, "capsize": 2, "lw": 1.1, "color": LOOKS[row["verdict"]][1]}
+            axes.errorbar(scale * row["ours"], place, xerr=reach[:, None], **look)
+        axes.text(1.03, place, LOOKS[row["verdict"]][0], **sign(axes, row["verdict"]))
+    low, high = axes.get_xlim()
+    if unit == GAIN:
+        axes.axvline(0, color="0.2", lw=0.8)
+    axes.set(xlabel=label, xlim=(max(low, furthest[0] - 2), min(high, furthest[1] + 2)))
+    axes.grid(visible=True, axis="x")
+    listed(axes, [name_of(id_).removesuffix(" AUC") for id_ in rows["id"]])
+
+
+def verdicts(axes: Axes, rows: pd.DataFrame) -> None:
+    """List claims that no axis can show, each with its verdict in words and by its sign."""
+    for place, verdict in enumerate(rows["verdict"]):
+        axes.text(0.0, place, f"{LOOKS[verdict][0]} {verdict}", **sign(axes, verdict))
+    axes.set(xlim=(0, 1), xticks=[])
+    axes.spines[["bottom", "left"]].set_visible(False)
+    listed(axes, [name_of(id_) for id_ in rows["id"]])
+
+
+def sign(axes: Axes, verdict: str) -> dict[str, Any]:
+    """Return how the sign of a verdict stands beside a row: at a share of the width, in its colour."""
+    place = {"transform": axes.get_yaxis_transform(), "va": "center_baseline", "clip_on": False}
+    return {**place, "color": LOOKS[verdict][1], "fontsize": 7, "fontweight": "bold"}
+
+
+def listed(axes: Axes, names: list[str]) -> None:
+    """Name the rows of a panel, the first at the top."""
+    axes.set_yticks(range(len(names)), names, fontsize=6.5)
+    axes.set_ylim(max(len(names), 1) - 0.4, -0.6)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(visible=False, axis="y")
+
+
+def paper_number(rows: pd.DataFrame) -> "pd.Series[float]":
+    """Return what the paper's tables give, or what its text prints where they do not; NaN where neither is a number."""
+    printed, recomputed = (pd.to_numeric(rows[name], errors="coerce") for name in ("printed", "recomputed"))
+    return recomputed.fillna(printed)
+
+
+def legend(card: pd.DataFrame) -> list[Line2D]:
+    """Return what the marks mean, of the verdicts those that were given."""
+    handles = [
+        Line2D([], [], ls="", marker="D", ms=4, mfc="white", mec="0.15", label="the paper"),
+        Line2D([], [], marker="o", ms=3.5, lw=1.1, color="0.15", label="here, 95 % CI across runs and patients"),
+    ]
+    given = [verdict for verdict in LOOKS if (card["verdict"] == verdict).any()]
+    looks = [(verdict, *LOOKS[verdict]) for verdict in given]
+    return handles + [Line2D([], [], ls="", marker=f"${s}$", ms=5, color=c, label=verdict) for verdict, s, c in looks]

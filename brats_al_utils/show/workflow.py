@@ -1,0 +1,85 @@
+"""Figure 1 of the paper: the workflow, with this study's own counts at each step."""
+
+from textwrap import fill
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.patches import FancyBboxPatch
+
+from brats_al_utils.findings.workflow import STEPS
+from brats_al_utils.show.style import PAGE, PALETTE, STYLE, Drawing
+
+ROW = 5
+"""Boxes in the first row; the others come back below them."""
+
+WIDTH, HEIGHT, ROUND = 0.8, 0.72, 0.05
+"""Of a box, in units of the distance between two of them, and the radius of its corners."""
+
+LINE = 26
+"""Characters of a line in a box."""
+
+OWN = "tails dropped"
+"""The step that is the paper's own; the others are those of any active learning."""
+
+
+@plt.style.context([*STYLE, {"axes.grid": False}])
+def figure1(steps: pd.DataFrame) -> Drawing:
+    """Draw Figure 1: the proposed method from the patients to the test AUC, a box a step.
+
+    Parameters
+    ----------
+    steps : pd.DataFrame
+        From `findings.workflow.workflow`.
+    """
+    figure, axes = plt.subplots(figsize=(PAGE, 2.7))
+    places = [(number, 0) if number < ROW else (2 * ROW - 1 - number, -1) for number in range(len(STEPS))]
+    for number, (step, (x, y)) in enumerate(zip(STEPS, places, strict=True)):
+        colour = PALETTE["orange"] if step == OWN else PALETTE["blue"]
+        corner = x - WIDTH / 2 + ROUND, y - HEIGHT / 2 + ROUND
+        size = WIDTH - 2 * ROUND, HEIGHT - 2 * ROUND
+        axes.add_patch(FancyBboxPatch(corner, *size, f"round,pad={ROUND}", fc="white", ec=colour, lw=1.2))
+        rows = steps[steps["step"] == step]
+        title, *lines = said(step, dict(zip(rows["quantity"], rows["value"], strict=True)))
+        head, body = f"{number + 1}. {step}", "\n".join([title, *(fill(line, LINE) for line in lines)])
+        axes.text(x, y + HEIGHT / 2 - 0.05, head, ha="center", va="top", fontsize=6.5, fontweight="bold")
+        axes.text(x, y - 0.06, body, ha="center", va="center", fontsize=6.2, linespacing=1.35)
+        if number:
+            tip, tail = (np.array(places[each], float) for each in (number, number - 1))
+            edge = np.sign(tip - tail) * np.array([WIDTH, HEIGHT]) / 2
+            axes.annotate("", tip - edge, tail + edge, arrowprops={"arrowstyle": "-|>", "color": "0.35"})
+    axes.set(xlim=(-0.45, ROW - 0.55), ylim=(-1.45, 0.5))
+    axes.set_axis_off()
+    return Drawing("figure1", figure, steps)
+
+
+def said(step: str, of: dict[str, Any]) -> list[str]:
+    """Return what stands in the box of a step: a heading, and lines below it."""
+    match step:
+        case "cohort":
+            classes = ", ".join(f"{count} {name}" for name, count in list(of.items())[2:])
+            return [f"{of['patients']} patients", str(of["name"]), classes]
+        case "slices":
+            parts = [name.removesuffix(" slices") for name in of if name.endswith(" slices")]
+            counts = [f"{part} {of[f'{part} slices']:,} ({of[f'{part} patients']})" for part in parts]
+            return [f"{of['slices']:,} slices (patients)", *counts]
+        case "labelled":
+            return [f"{of['slices']:,} slices", f"{float(of['share']):.0%} of the training slices, at random"]
+        case "committee":
+            return [f"{of['networks']} networks", "fine-tuned on these", f"learning rates {of['learning rates']}"]
+        case "ranking":
+            return [f"{of['slices']:,} slices", "the training set, by falling uncertainty of the committee"]
+        case "tails dropped":
+            ends = [f"{of[f'{end} uncertain']:,} {end} uncertain" for end in ("most", "least")]
+            return [f"{of['slices left']:,} slices left", "without the", *ends]
+        case "chosen":
+            before = f"drawn at random; {of['labelled before']:,} of them labelled before"
+            return [f"{of['slices']:,} slices", before, f"annotated: {of['annotated']:,} ({of['annotated share']:.0%})"]
+        case "fine-tuned":
+            return [str(of["network"]), f"from {of['initialisation']}", f"{of['epochs']} epochs, the best is kept"]
+        case _:
+            interval = "no interval: a single run"
+            if not np.isnan(of["ci_low"]):
+                interval = f"95 % CI across {of['n_runs']} runs: {of['ci_low']:.3f} to {of['ci_high']:.3f}"
+            return [f"AUC {of['auc_mean']:.3f}", "slice-level", interval]

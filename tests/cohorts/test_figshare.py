@@ -1,0 +1,414 @@
+"""The open cohort as it was published: what is read of its files, who is one person, and everything that is wrong."""
+
+import zlib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+from matlab_files import write_slice
+from PIL import Image
+from typer.testing import CliRunner
+
+from brats_al_utils import InputError
+from brats_al_utils.__main__ import app
+from brats_al_utils.cohorts import matlab
+from brats_al_utils.cohorts.cohort import check_cohort
+from brats_al_utils.cohorts.cutting import prepare
+from brats_al_utils.cohorts.figshare import person_of
+from brats_al_utils.cohorts.matlab import read_facts, read_matlab
+from brats_al_utils.cohorts.readers import read_cohort
+from brats_al_utils.cohorts.slices import SliceRule
+
+RULE = SliceRule(per_patient=2, image_size=64)
+ROWS, COLUMNS = 48, 40
+MENINGIOMA, GLIOMA, PITUITARY = 1, 2, 3
+
+PEOPLE = {
+    "100001": MENINGIOMA,
+    "100002": MENINGIOMA,
+    "100003": MENINGIOMA,
+    "MR017260": GLIOMA,
+    "MR017260F": GLIOMA,
+    "MR017260G": GLIOMA,
+    "MR020001": GLIOMA,
+    "110005": GLIOMA,
+    "108003B": PITUITARY,
+    "108003C": PITUITARY,
+}
+"""Two slices each; three ids are one person, two that only look so are not."""
+
+
+def pixels(seed: int) -> np.ndarray[Any, Any]:
+    """Return a slice [rows, columns] with nothing alike in it upside down, mirrored or turned."""
+    found = np.zeros((ROWS, COLUMNS), np.int16)
+    found[4:44, 4:36] = np.random.default_rng(seed).normal(3000, 150, (40, 32))
+    found[6:12, 6:20] = 6000  # a bar above, to the left
+    return found
+
+
+def mask() -> np.ndarray[Any, Any]:
+    drawn = np.zeros((ROWS, COLUMNS), np.uint8)
+    drawn[6:12, 6:20] = 1
+    return drawn
+
+
+@pytest.fixture
+def published(tmp_path: Path) -> Path:
+    """Twenty slices in the two folders of two archives, beside the folds of the authors."""
+    root = tmp_path / "1512427"
+    for place, (person, label) in enumerate(list(PEOPLE.items()) * 2):
+        folder = "brainTumorDataPublic_1-10" if place < 10 else "brainTumorDataPublic_11-20"
+        write_slice(root / folder / f"{place + 1}.mat", label, person, pixels(place), mask())
+    with h5py.File(root / "cvind.mat", "w") as file:
+        file["cvind"] = np.ones((1, 20))
+    (root / "README.txt").write_text("This brain tumor dataset ...")
+    return root
+
+
+def path_of(root: Path, number: int) -> Path:
+    (path,) = root.glob(f"*/{number}.mat")
+    return path
+
+
+def test_persons_classes_and_names(published: Path) -> None:
+    cohort = read_cohort(published)
+    assert not check_cohort(cohort).problems
+    assert cohort.classes == ("meningioma", "glioma")
+    assert cohort.cases.groupby("patient_id")["class_name"].agg(["first", "size"]).to_dict("list") == {
+        "first": ["meningioma"] * 3 + ["glioma"] * 3,
+        "size": [2, 2, 2, 2, 6, 2],
+    }
+    assert cohort.name == "open cohort of Cheng"
+    persons, classes = cohort.notes
+    assert "10 ids are 8 persons (MR numbers with another last letter)" in persons
+    assert "glioma is the positive class, meningioma the negative; 2 patients of other classes, skipped" in classes
+    assert cohort.cases["named"].iloc[0] == "brainTumorDataPublic_1-10/1.mat"
+    second = read_cohort(published, classes=("pituitary", "glioma"))
+    assert second.classes == ("glioma", "pituitary")
+    assert len(second.patients) == 5
+
+
+def test_ids_that_are_one_person() -> None:
+    assert [person_of(name) for name in ("MR017260F", "MR017260", "MR1AB", "100360A", "XMR1A", "MR017260f")] == [
+        "MR017260",
+        "MR017260",
+        "MR1AB",
+        "100360A",
+        "XMR1A",
+        "MR017260f",
+    ]
+
+
+def test_a_slice_is_not_turned(published: Path, tmp_path: Path) -> None:
+    """MATLAB stores columns one after the other, so HDF5 shows the axes reversed; the same slices as PNG tell."""
+    slices = prepare(read_cohort(published), RULE, tmp_path / "published")
+    root = tmp_path / "pictures"
+    root.mkdir()
+    Image.fromarray(mask()).save(root / "mask.png")
+    lines = ["patient_id,label,image,mask,group"]
+    for place, (person, label) in enumerate(list(PEOPLE.items()) * 2):
+        Image.fromarray(pixels(place).astype(np.uint16)).save(root / f"{place + 1}.png")
+        name = {MENINGIOMA: "meningioma", GLIOMA: "glioma", PITUITARY: "pituitary"}[label]
+        lines.append(f"{person},{name},{place + 1}.png,mask.png,{person_of(person)}")
+    (root / "cohort.csv").write_text("\n".join(lines))
+    pictured = prepare(read_cohort(root, classes=("glioma", "meningioma")), RULE, tmp_path / "pictured")
+    assert np.array_equal(slices.pixels, pictured.pixels)
+    assert np.array_equal(slices.segmentation, pictured.segmentation)
+    rows, columns = slices.segmentation[0].nonzero()  # rows 6 to 11 of 48, columns 6 to 19 of 40 amid 48, on 64
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (8, 15, 13, 31)
+    assert slices.table["tumour_mm2"].unique().tolist() == [84]
+    assert slices.manifest["chosen_by"] == ["images as they are", "tumour areas in pixels"]
+    assert slices.manifest["name"] == "open cohort of Cheng" and slices.manifest["channels"] == ["image"]
+    columns = ["patient_id", "class_name", "label", "site", "z", "tumour_mm2", "part"]
+    assert slices.table[columns].equals(pictured.table[columns])
+
+
+@pytest.mark.parametrize("layout", [{}, {"chunks": (7, 5)}, {"chunks": (7, 5), "compression": "gzip"}])
+@pytest.mark.parametrize("kind", ["<i2", ">i2", "u1", "<f8", ">f4"])
+def test_every_way_to_store_numbers(published: Path, kind: str, layout: dict[str, Any]) -> None:
+    path = path_of(published, 1)
+    values = np.arange(ROWS * COLUMNS).reshape(COLUMNS, ROWS) % 200
+    replace_field(path, "image", values.astype(kind), **layout)
+    found = read_matlab(path, "image").voxels
+    assert np.array_equal(found[:, :, 0], values)
+    assert found.dtype.isnative
+
+
+def test_flat_folder_and_command(published: Path) -> None:
+    for path in list(published.glob("*/*.mat")):
+        path.rename(published / path.name)
+    said = CliRunner().invoke(app, ["cohort", str(published), "--classes", "glioma,meningioma"]).stdout
+    assert "6 usable patients with 16 images" in said
+    assert "10 ids are 8 persons" in said
+
+
+def replace_field(path: Path, name: str, values: Any, **layout: Any) -> None:
+    with h5py.File(path, "r+") as file:
+        del file["cjdata"][name]
+        if values is not None:
+            file["cjdata"].create_dataset(name, data=values, **layout)
+
+
+def truncated(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:2000])
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def older(path: Path) -> None:
+    """Before 7.3 it was no HDF5."""
+    path.write_bytes(b"MATLAB 5.0 MAT-file, Platform: GLNXA64".ljust(124) + b"\0\1IM" + bytes(1000))
+
+
+def huge_file(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.truncate(matlab.MAX_BYTES + 1)
+
+
+def no_struct(path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        file.move("cjdata", "other")
+
+
+def struct_is_numbers(path: Path) -> None:
+    with h5py.File(path, "w") as file:
+        file["cjdata"] = np.zeros((3, 3))
+
+
+def no_mask(path: Path) -> None:
+    replace_field(path, "tumorMask", None)
+
+
+def image_is_a_group(path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        del file["cjdata/image"]
+        file.create_group("cjdata/image")
+
+
+def huge_shape(path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        del file["cjdata/image"]
+        file["cjdata"].create_dataset("image", (10**6, 10**6), np.int16, chunks=(1000, 1000), compression="gzip")
+
+
+def three_dimensions(path: Path) -> None:
+    replace_field(path, "image", np.zeros((4, 4, 4), np.int16))
+
+
+def another_size(path: Path) -> None:
+    replace_field(path, "tumorMask", mask()[:-1].T)
+
+
+def text(path: Path) -> None:
+    replace_field(path, "image", np.full((COLUMNS, ROWS), b"pixel"))
+
+
+def references(path: Path) -> None:
+    """As MATLAB stores a cell array."""
+    with h5py.File(path, "r+") as file:
+        values = np.full((COLUMNS, ROWS), file["cjdata"].ref, h5py.ref_dtype)
+    replace_field(path, "image", values)
+
+
+def complex_numbers(path: Path) -> None:
+    replace_field(path, "image", pixels(0).T.astype(complex))
+
+
+def not_finite(path: Path) -> None:
+    replace_field(path, "image", np.where(mask().T, np.nan, 1.0))
+
+
+def external_link(path: Path) -> None:
+    write_slice(path.parents[1] / "elsewhere" / "x.h5", 1, "1", pixels(0), mask())
+    replace_field(path, "image", None)
+    with h5py.File(path, "r+") as file:
+        file["cjdata/image"] = h5py.ExternalLink("../elsewhere/x.h5", "cjdata/image")
+
+
+def soft_link(path: Path) -> None:
+    replace_field(path, "image", None)
+    with h5py.File(path, "r+") as file:
+        file["cjdata/image"] = h5py.SoftLink("/cjdata/image")
+
+
+def external_storage(path: Path) -> None:
+    """Its numbers would be whatever a file of this machine holds."""
+    replace_field(path, "image", None)
+    with h5py.File(path, "r+") as file:
+        size = COLUMNS * ROWS * 2
+        file["cjdata"].create_dataset("image", (COLUMNS, ROWS), np.int16, external=[("/etc/passwd", 0, size)])
+
+
+def virtual(path: Path) -> None:
+    layout = h5py.VirtualLayout((COLUMNS, ROWS), np.int16)
+    layout[:] = h5py.VirtualSource("/etc/passwd", "x", (COLUMNS, ROWS))
+    replace_field(path, "image", None)
+    with h5py.File(path, "r+") as file:
+        file["cjdata"].create_virtual_dataset("image", layout)
+
+
+def another_filter(path: Path) -> None:
+    replace_field(path, "image", pixels(0).T, chunks=(8, 8), compression="lzf")
+
+
+def bomb(path: Path) -> None:
+    """One chunk of 4 KB that inflates to 4 MB; the image that it claims is small."""
+    replace_field(path, "image", pixels(0).T, chunks=(COLUMNS, ROWS), compression="gzip")
+    with h5py.File(path, "r+") as file:
+        file["cjdata/image"].id.write_direct_chunk((0, 0), zlib.compress(bytes(2**22)))
+
+
+def a_short_chunk(path: Path) -> None:
+    replace_field(path, "image", pixels(0).T, chunks=(COLUMNS, ROWS), compression="gzip")
+    with h5py.File(path, "r+") as file:
+        file["cjdata/image"].id.write_direct_chunk((0, 0), zlib.compress(bytes(100)))
+
+
+def no_chunk(path: Path) -> None:
+    replace_field(path, "image", None)
+    with h5py.File(path, "r+") as file:
+        file["cjdata"].create_dataset("image", (COLUMNS, ROWS), np.int16, chunks=(8, 8), compression="gzip")
+
+
+def nothing_stored(path: Path) -> None:
+    replace_field(path, "image", None)
+    with h5py.File(path, "r+") as file:
+        file["cjdata"].create_dataset("image", (COLUMNS, ROWS), np.int16)
+
+
+def countless_chunks(path: Path) -> None:
+    for name in ("image", "tumorMask"):
+        replace_field(path, name, None)
+        with h5py.File(path, "r+") as file:
+            file["cjdata"].create_dataset(name, (2000, 2000), np.int16, chunks=(1, 1))
+
+
+def another_label(path: Path) -> None:
+    replace_field(path, "label", np.array([[4.0]]))
+
+
+def label_is_nothing(path: Path) -> None:
+    replace_field(path, "label", np.array([[np.nan]]))
+
+
+def a_path_for_a_person(path: Path) -> None:
+    replace_field(path, "PID", np.array([[ord(letter)] for letter in "../../x"], np.uint16))
+
+
+def no_letters(path: Path) -> None:
+    replace_field(path, "PID", np.array([[-1.0]]))
+
+
+def two_tumours(path: Path) -> None:
+    replace_field(path, "label", np.array([[float(GLIOMA)]]))
+
+
+def empty_mask(path: Path) -> None:
+    replace_field(path, "tumorMask", mask().T * 0)
+
+
+def black(path: Path) -> None:
+    replace_field(path, "image", pixels(0).T * 0)
+
+
+def same_number(path: Path) -> None:
+    write_slice(path.parents[1] / "again" / path.name, MENINGIOMA, "100001", pixels(50), mask())
+
+
+def same_content(path: Path) -> None:
+    (path.parent / "77.mat").write_bytes(path.read_bytes())
+
+
+def link_out(path: Path) -> None:
+    path.rename(path.parents[2] / "1.mat")
+    path.symlink_to(path.parents[2] / "1.mat")
+
+
+CANNOT = "1.mat: cannot be read as a MATLAB 7.3 file of the open cohort"
+BAD: dict[Callable[[Path], None], str] = {
+    truncated: CANNOT,
+    empty: CANNOT,
+    older: CANNOT,
+    huge_file: f"{CANNOT} (67108865 bytes, expected at most 67108864)",
+    no_struct: f"{CANNOT} (no cjdata in it): download it again",
+    struct_is_numbers: f"{CANNOT} (cjdata is a Dataset, expected a Group)",
+    no_mask: f"{CANNOT} (no tumorMask in it)",
+    image_is_a_group: f"{CANNOT} (image is a Group, expected a Dataset)",
+    huge_shape: f"{CANNOT} (image of shape (1000000, 1000000), expected two dimensions and at most",
+    three_dimensions: f"{CANNOT} (image of shape (4, 4, 4), expected two dimensions",
+    another_size: "image of (40, 48), tumorMask of (40, 47): not one size",
+    text: f"{CANNOT} (image of type |S5, expected numbers)",
+    references: f"{CANNOT} (image of type object, expected numbers)",
+    complex_numbers: f"{CANNOT} (image of type complex128, expected numbers)",
+    not_finite: f"{CANNOT} (image holds NaN or infinite pixels)",
+    external_link: f"{CANNOT} (image is a link to something else)",
+    soft_link: f"{CANNOT} (image is a link to something else)",
+    external_storage: f"{CANNOT} (image lies in other files)",
+    virtual: f"{CANNOT} (image lies in other files)",
+    another_filter: "with the filters [32000], expected few and deflate alone",
+    bomb: "a chunk whose deflated numbers do not end where they should",
+    a_short_chunk: "a chunk of 100 bytes, expected 3840",
+    no_chunk: CANNOT,
+    nothing_stored: "0 bytes stored, expected 3840",
+    countless_chunks: "4000000 chunks of 2 bytes",
+    another_label: "1.mat: label 4, expected one of 1 (meningioma), 2 (glioma), 3 (pituitary)",
+    label_is_nothing: "1.mat: label nan, expected one of",
+    a_path_for_a_person: "1.mat: PID '../../x', expected letters and digits",
+    no_letters: CANNOT,
+    two_tumours: "patient 100001 has the labels glioma and meningioma, expected one",
+    empty_mask: "1.mat: an empty mask, expected a tumour",
+    black: "1.mat: no contrast, expected an image",
+    same_number: "again/1.mat and",
+    same_content: "77.mat: the same slice, expected once: keep one of the files",
+    link_out: "symbolic links that lead out of the release are not followed",
+}
+
+
+@pytest.mark.parametrize("damage", BAD, ids=lambda damage: damage.__name__)
+def test_what_is_wrong_is_listed_and_refused(published: Path, damage: Callable[[Path], None]) -> None:
+    damage(path_of(published, 1))
+    listed = check_cohort(read_cohort(published)).messages
+    assert BAD[damage] in "\n".join(listed), listed
+    with pytest.raises(InputError) as refused:
+        prepare(read_cohort(published), RULE, published.parent / "refused")
+    assert set(str(refused.value).splitlines()) <= set(listed)
+    assert not (published.parent / "refused").exists()
+
+
+def test_everything_in_one_go_and_skipped(published: Path) -> None:
+    for number, damage in ((5, truncated), (6, empty_mask), (17, no_struct)):
+        damage(path_of(published, number))
+    for place, person in enumerate(("100004", "110006")):
+        write_slice(published / f"{21 + place}.mat", 1 + place, person, pixels(60 + place), mask())
+    listed = check_cohort(read_cohort(published)).messages
+    assert len(listed) == 3
+    slices = prepare(read_cohort(published), RULE, published.parent / "skipped", skip_bad=True)
+    assert len(slices.manifest["left_out"]) == 3
+    assert "MR017260" not in set(slices.table["patient_id"])
+
+
+def test_a_folder_without_readable_files_says_so(tmp_path: Path) -> None:
+    (tmp_path / "1.mat").write_bytes(b"")
+    listed = check_cohort(read_cohort(tmp_path)).messages
+    assert len(listed) == 3 and CANNOT in listed[-1] + listed[0]
+
+
+def test_links_are_followed_if_asked(published: Path) -> None:
+    link_out(path_of(published, 1))
+    assert len(read_cohort(published, follow_links=True).cases) == 16
+
+
+def test_facts_are_read_without_the_pixels(published: Path) -> None:
+    bomb(path_of(published, 1))
+    assert read_facts(path_of(published, 1)) == (MENINGIOMA, "100001")
+
+
+def test_the_smallest_tumour_is_the_setting_s(published: Path) -> None:
+    with pytest.raises(InputError, match="84 mm2, expected 85 or more"):
+        prepare(read_cohort(published), replace(RULE, min_tumour_mm2=85), published.parent / "set")

@@ -1,0 +1,91 @@
+"""Whether active learning saves annotations, from made-up tables."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from brats_al_utils.findings.answer import CANNOT_TELL, NO, NOT_COMPUTED, YES, answer, origin
+
+NAN = float("nan")
+
+
+def contrasts_table(low: float, high: float, detectable: float = 0.125) -> pd.DataFrame:
+    row = {"arm": "proposed", "other": "random at 51%", "unit": "slice", "auc_difference": (low + high) / 2}
+    row |= {"both_low": low, "both_high": high, "n_runs": 5, "detectable": detectable}
+    others = [row | {"other": "random", "both_low": 0.5}, row | {"unit": "patient", "both_low": 0.5}]
+    return pd.DataFrame([*others, row])
+
+
+def card(ours: float = -4.32, low: float = -17.75) -> pd.DataFrame:
+    gain = {"id": "abstract.gain", "printed": "2.92", "recomputed": "2.98", "ours": ours, "verdict": "cannot tell here"}
+    saved = {"id": "saving.range", "printed": "40 to 70", "recomputed": "", "ours": 47.92, "verdict": "reproduced"}
+    return pd.DataFrame([gain | {"both_low": low, "both_high": low + 26.86}, saved])
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "said"),
+    [
+        (0.001, 0.2, YES),
+        (0.001, 0.029, YES),  # small, but a gain
+        (-0.001, 0.2, CANNOT_TELL),
+        (-0.2, 0.001, CANNOT_TELL),
+        (-0.029, 0.029, NO),  # as good as random
+        (-0.031, 0.029, CANNOT_TELL),
+        (-0.2, -0.001, NO),
+        (NAN, NAN, CANNOT_TELL),
+    ],
+)
+def test_the_answer_is_by_the_interval_against_as_many_random_slices(low: float, high: float, said: str) -> None:
+    assert answer({"tests": contrasts_table(low, high)}).said == said
+
+
+def test_the_sentences_say_by_how_much_and_how_sure() -> None:
+    efficiency = pd.DataFrame(
+        {"strategy": ["proposed"], "budget": [0.3], "annotated": [0.52], "random_annotated": [0.59], "censored": [""]}
+        | {"random_low": [0.0], "random_high": [np.inf]}
+    )
+    areas = pd.DataFrame({"strategy": ["random"], "mean": [0.7], "best_rank": [1], "worst_rank": [2]})
+    tables = {"tests": contrasts_table(-0.02, 0.1), "scorecard": card()}
+    found = answer(tables | {"label_efficiency": efficiency, "areas": areas})
+    assert found.lines == [
+        "Slice-level test AUC of the proposed method less that of random sampling of as many annotated slices (51% of "
+        "the training slices): +4.0 pp (95 % confidence interval across both: -2.0 to +10.0).",
+        "With a probability of 80 % this study would find a difference of 12.5 pp or more.",
+        "At a budget of 30% the proposed method has 52% of the training slices annotated; random sampling needs 59% "
+        "for the same AUC (95 % confidence interval across runs: any share).",
+        "Slice-level test AUC of the proposed method less that of the baseline, which is trained on all slices: -4.3 "
+        "pp (95 % confidence interval across both: -17.8 to +9.1 pp); the paper's tables give +2.98 pp: cannot tell "
+        "here.",
+        "Training slices that nobody had to annotate: 47.9 % (the paper: 40 to 70 %; any two samples of 30 % leave 40 "
+        "to 70 %).",
+    ]
+
+
+def test_what_was_not_run_is_not_said_and_named() -> None:
+    assert answer({}).said == NOT_COMPUTED
+    assert answer({}).lines == ["Still to be computed by notebooks 06 and 07."]
+    assert answer({"scorecard": card(NAN, NAN)}).lines[-1] == "Still to be computed by notebook 07."
+    (saved, _) = answer({"scorecard": card(NAN, NAN)}).lines
+    assert saved.startswith("Training slices")
+    assert len(answer({"tests": contrasts_table(0.0, 0.1, NAN)}).lines) == 2, "no detectable difference, no sentence"
+
+
+def test_a_table_of_another_version_is_refused() -> None:
+    with pytest.raises(KeyError):
+        answer({"scorecard": pd.DataFrame({"id": ["abstract.gain"]})})
+
+
+def test_on_whom_a_study_is_stands_in_its_captions() -> None:
+    first = (
+        "Open cohort (147 persons); the hospital tells the class; initialisation: ImageNet, shuffled; 5 runs; 5 folds"
+    )
+    other = "Synthetic cohort (40 patients); initialisation: random; 1 run; balanced set"
+    assert origin(["", first, other]) == {
+        "cohort": "Open cohort (147 persons); the hospital tells the class",
+        "initialisation": "ImageNet, shuffled",
+        "runs": "5",
+        "folds": "5",
+    }
+    assert origin([other]) == {"cohort": "Synthetic cohort (40 patients)", "initialisation": "random", "runs": "1"}
+    assert origin(["BraTS 2019 (335 patients); tumour outlined", other])["cohort"] == "BraTS 2019 (335 patients)"
+    assert origin([]) == {}

@@ -1,0 +1,188 @@
+"""The notebooks on a cohort of one's own: every cell, in this process, with made-up results in place of trainings.
+
+What they show (text of figures, captions, tables, sentences) uses the cohort's name and classes and no word of BraTS,
+and every function that shows something is among what they call.
+"""
+
+import ast
+import functools
+import inspect
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import IPython.display
+import matplotlib.pyplot as plt
+import nbformat
+import numpy as np
+import pandas as pd
+import pytest
+from IPython.display import Markdown
+from matplotlib.text import Text
+from PIL import Image
+
+from brats_al_utils.findings import sentences, shortcut
+from brats_al_utils.findings.verdicts import CANNOT_TELL, HERE, NUMBER_RULE
+from brats_al_utils.runs import engine
+from brats_al_utils.runs.run import Result, Run
+from brats_al_utils.runs.store import RunStore
+from brats_al_utils.show import cohort_figures, further_figures, paper_figures, style, tables
+from brats_al_utils.study.arms import NOTEBOOKS
+
+FOLDER = Path(__file__).parents[2] / "notebooks"
+SHOWING = (cohort_figures, paper_figures, further_figures, tables, sentences, shortcut)
+
+PERSONS, IMAGES, SIZE = 18, 4, 40
+
+OF_BRATS = re.compile(
+    r"\b(HGG|LGG|high-grade|low-grade|grad(?:e|es|ing)|BraTS|gliomas?|brain|T1(?:ce)?|FLAIR|release)\b"
+)
+"""Words of the paper's cohort that a table of images with the classes benign and malignant has no use for."""
+
+PATIENTS = re.compile(r"\d patients|of patients|training patients|^patients$", re.MULTILINE)
+"""Patients who are counted: in a table they are persons."""
+
+SYNTHETIC_ONLY = {"dose_response", "outliers"}
+
+
+def write_cohort(root: Path, masked: bool) -> Path:
+    """Write a table of as many benign as malignant persons, of two ids each."""
+    (root / "images").mkdir(parents=True)
+    rng, rows = np.random.default_rng(0), ["patient_id,label,image,mask,group"]
+    tumour = np.zeros((SIZE, SIZE), np.uint8)
+    tumour[12:22, 14:24] = 255
+    Image.fromarray(tumour).save(root / "images" / "mask.png")
+    for number in range(PERSONS * IMAGES):
+        person = number // IMAGES
+        pixels = np.full((SIZE, SIZE), 20.0)
+        pixels[5:35, 5:35] = rng.normal(100, 8, (30, 30))
+        pixels[tumour > 0] += 60
+        Image.fromarray(pixels.round().astype(np.uint8)).save(root / "images" / f"{number}.png")
+        mask, label = "images/mask.png" * masked, ("benign", "malignant")[person % 2]
+        rows.append(f"s{person}-{number % 2},{label},images/{number}.png,{mask},s{person}")
+    (root / "cohort.csv").write_text("\n".join(rows))
+    return root
+
+
+def made_up(run: Run) -> Result:
+    """Return a result drawn by the run's key."""
+    rng = np.random.default_rng(int(run.key[:12], 16))
+    arrays = {f"probability/{part}": rng.random(len(run.ids(part))) for part in ("validation", "test", "pool")}
+    tested, pool = len(run.test), len(run.pool)
+    arrays |= {name: rng.random(tested) for name in ("probability/test_last", "audit/tumour_hidden")}
+    arrays |= {"audit/tumour_alone": rng.random(tested)}
+    arrays |= {name: rng.random(run.settings.epochs) for name in ("train_loss", "validation_auc")}
+    shapes = {"dropout": (20, pool), "augmented": (8, pool), "features": (pool, 6)}
+    arrays |= {f"views/{view}": rng.random(shapes[view]) for view in run.views}
+    if "features" in run.views:
+        arrays["views/features"] = arrays["views/features"].astype(np.float16)
+    return Result(run, arrays, 1, 1.0, {})
+
+
+def compute(named: list[tuple[str, Run]], store: RunStore, *more: Any) -> dict[str, str]:
+    """Stand in for `engine.compute`."""
+    store.folder.mkdir(parents=True, exist_ok=True)
+    for _, run in named:
+        store.save(made_up(run))
+    return {}
+
+
+def words_of(shown: Any) -> str:
+    """Return what a reader sees of what a cell shows."""
+    if isinstance(shown, Markdown):
+        return str(shown.data)
+    if isinstance(shown, pd.DataFrame):
+        assert len(shown.columns) <= 8 or shown.columns.nlevels > 1
+        heads = [str(part) for head in (*shown.columns, *shown.index) for part in np.atleast_1d(np.array(head, str))]
+        names = [str(name) for name in (*shown.columns.names, *shown.index.names) if name is not None]
+        return "\n".join([*heads, *names, *map(str, shown.to_numpy().ravel())])
+    assert shown is None, f"{type(shown)} is shown, which this test cannot read"
+    return ""
+
+
+class Reader:
+    """Keeps what is shown, and which functions were asked to show it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.shown: list[str] = []
+        self.called: set[str] = set()
+        for module in SHOWING:
+            for name, function in functions_of(module).items():
+                monkeypatch.setattr(module, name, self.noted(name, function))
+        monkeypatch.setattr(style, "save", self.save)
+        monkeypatch.setattr(IPython.display, "display", lambda *some: self.shown.extend(map(words_of, some)))
+
+    def noted(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def noting(*given: Any, **named: Any) -> Any:
+            self.called.add(name)
+            return function(*given, **named)
+
+        return noting
+
+    def save(self, drawing: style.Drawing, folder: Path, caption: str) -> None:
+        """Read a figure in place of writing it."""
+        texts = [text.get_text() for text in drawing.figure.findobj(Text)]
+        for axes in drawing.figure.axes:
+            texts += [label.get_text() for label in (*axes.get_xticklabels(), *axes.get_yticklabels())]
+        self.shown += [caption, *texts]
+        style.save_table(drawing.table, drawing.name, folder)
+        plt.close(drawing.figure)
+
+    def execute(self, name: str, data: Path, out: Path) -> None:
+        """Execute a notebook's cells, and keep the value of each as Jupyter shows it."""
+        settings = {"n_runs": 3, "folds": 3, "epochs": 2, "scratch_epochs": 2, "doses": [0.0, 0.1]}
+        places: dict[str, Any] = {"profile": "smoke", "data": str(data), "out": str(out), "settings": settings}
+        places |= {"device": "cpu", "workers": "", "skip_bad": False, "follow_links": False}
+        for cell in nbformat.read(FOLDER / f"{name}.ipynb", 4).cells:
+            if cell.cell_type != "code" or "parameters" in cell.metadata.get("tags", []):
+                continue
+            body = ast.parse(cell.source).body
+            last = body.pop() if isinstance(body[-1], ast.Expr) else None
+            exec(compile(ast.Module(body, []), name, "exec"), places)
+            if isinstance(last, ast.Expr):
+                self.shown.append(words_of(eval(compile(ast.Expression(last.value), name, "eval"), places)))
+
+
+def functions_of(module: ModuleType) -> dict[str, Callable[..., Any]]:
+    """Return the functions that a module defines."""
+    found = inspect.getmembers(module, inspect.isfunction)
+    return {name: function for name, function in found if function.__module__ == module.__name__}
+
+
+@pytest.fixture
+def reader(monkeypatch: pytest.MonkeyPatch) -> Iterator[Reader]:
+    monkeypatch.setattr(engine, "compute", compute)
+    yield Reader(monkeypatch)
+    plt.close("all")
+
+
+def test_no_word_of_brats_is_shown_of_another_cohort(tmp_path: Path, reader: Reader) -> None:
+    data = write_cohort(tmp_path / "lung", masked=True)
+    for name in sorted(NOTEBOOKS)[:8]:
+        reader.execute(name, data, tmp_path / "out")
+    expected = {name for module in SHOWING for name in functions_of(module)}
+    assert expected - reader.called == SYNTHETIC_ONLY
+    text = "\n".join(reader.shown)
+    assert "Cohort lung (18 persons); initialisation: " in text
+    assert "of them malignant" in text
+    assert "benign slices" in text.replace("\n", " ")
+    for word in (OF_BRATS, PATIENTS):
+        assert not [line for line in text.split("\n") if word.search(line)]
+    card = pd.read_csv(tmp_path / "out" / "scorecard.csv")
+    of_the_paper = card["id"].str.contains(r"\.arithmetic$|^table1|^table5")  # its own arithmetic, on any cohort
+    printed = card["id"].str.contains(r"\.(?:val|test)$") & card["rule"].eq(NUMBER_RULE)
+    assert set(card.loc[printed, "verdict"]) == {CANNOT_TELL}
+    assert set(card.loc[~of_the_paper & ~printed, "verdict"]) <= set(HERE.values())
+
+
+def test_without_masks_what_does_not_apply_is_said(tmp_path: Path, reader: Reader) -> None:
+    data = write_cohort(tmp_path / "lung", masked=False)
+    for name in ("00_cohort", "01_transfer_vs_scratch", "02_uncertainty_ranges"):
+        reader.execute(name, data, tmp_path / "out")
+    found = pd.read_csv(tmp_path / "out" / "table2_arms.csv")
+    assert found["hidden_mean"].isna().all()
+    assert found["auc_mean"].notna().all()
+    assert list(pd.read_csv(tmp_path / "out" / "figure4.csv")) == ["decile", "benign slices"]

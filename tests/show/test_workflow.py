@@ -1,0 +1,99 @@
+"""Figure 1: counts of a small cohort by hand, and what its boxes say of them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import pytest
+from matplotlib.colors import to_rgba
+from matplotlib.patches import FancyBboxPatch
+from matplotlib.text import Annotation
+from small_study import small_study
+
+from brats_al_utils.findings.workflow import STEPS, workflow
+from brats_al_utils.show.style import PALETTE
+from brats_al_utils.show.workflow import figure1
+from brats_al_utils.study.arms import Arm
+
+NAN = float("nan")
+PROPOSED = Arm("proposed", "scratch", 2, "middle", 0.3)
+ROW = {"arm": "proposed", "part": "test", "unit": "slice", "auc_mean": 0.75, "ci_low": 0.5, "ci_high": 1.0, "n_runs": 2}
+SUMMARY = pd.DataFrame([ROW | {"part": "validation", "auc_mean": 0.9}, ROW | {"arm": "baseline", "auc_mean": 0.8}, ROW])
+
+
+@pytest.fixture(autouse=True)
+def _closed() -> Iterator[None]:
+    yield
+    plt.close("all")
+
+
+def counts(steps: pd.DataFrame) -> dict[tuple[str, str], Any]:
+    return {(row.step, row.quantity): row.value for row in steps.itertuples()}  # type: ignore[misc]
+
+
+@pytest.fixture
+def steps(tiny_cohort: Path, tmp_path: Path) -> pd.DataFrame:
+    """Four HGG and three LGG patients of four slices each: two and one of them for training."""
+    return workflow(small_study(tiny_cohort, tmp_path / "out"), PROPOSED, SUMMARY)
+
+
+def test_counts_by_hand_and_the_boxes_that_show_them(steps: pd.DataFrame) -> None:
+    found = counts(steps)
+    before = found.pop(("chosen", "labelled before"))
+    assert found.pop(("chosen", "annotated")) == 4 + 4 - before
+    assert found.pop(("chosen", "annotated share")) == (8 - before) / 12
+    assert found == {
+        ("cohort", "name"): "BraTS 2018",
+        ("cohort", "patients"): 7,
+        ("cohort", "HGG"): 4,
+        ("cohort", "LGG"): 3,
+        ("slices", "slices"): 28,
+        ("slices", "training slices"): 12,
+        ("slices", "validation slices"): 8,
+        ("slices", "test slices"): 8,
+        ("slices", "training patients"): 3,
+        ("slices", "validation patients"): 2,
+        ("slices", "test patients"): 2,
+        ("labelled", "slices"): 4,
+        ("labelled", "share"): 4 / 12,
+        ("committee", "networks"): 2,
+        ("committee", "learning rates"): "0.001, 0.0005",
+        ("ranking", "slices"): 12,
+        ("tails dropped", "most uncertain"): 1,
+        ("tails dropped", "least uncertain"): 1,
+        ("tails dropped", "slices left"): 10,
+        ("chosen", "slices"): 4,
+        ("fine-tuned", "network"): "alexnet",
+        ("fine-tuned", "initialisation"): "random",
+        ("fine-tuned", "epochs"): 2,
+        ("test", "auc_mean"): 0.75,
+        ("test", "ci_low"): 0.5,
+        ("test", "ci_high"): 1.0,
+        ("test", "n_runs"): 2,
+    }
+    drawing = figure1(steps)
+    assert drawing.name == "figure1"
+    assert drawing.table.equals(steps)
+    (axes,) = drawing.figure.axes
+    boxes = [patch for patch in axes.patches if isinstance(patch, FancyBboxPatch)]
+    own = [box.get_edgecolor() == to_rgba(PALETTE["orange"]) for box in boxes]
+    assert own == [step == "tails dropped" for step in STEPS]
+    said = [text.get_text() for text in axes.texts if text.get_text()]
+    assert said[::2] == [f"{number}. {step}" for number, step in enumerate(STEPS, 1)]
+    bodies = dict(zip(STEPS, said[1::2], strict=True))
+    assert bodies["cohort"] == "7 patients\nBraTS 2018\n4 HGG, 3 LGG"
+    assert bodies["slices"] == "28 slices (patients)\ntraining 12 (3)\nvalidation 8 (2)\ntest 8 (2)"
+    assert bodies["tails dropped"] == "10 slices left\nwithout the\n1 most uncertain\n1 least uncertain"
+    assert bodies["test"] == "AUC 0.750\nslice-level\n95 % CI across 2 runs:\n0.500 to 1.000"
+    arrows = [text for text in axes.texts if isinstance(text, Annotation)]
+    assert len(arrows) == len(STEPS) - 1
+    assert arrows[4].xy == pytest.approx((4, -0.64)), "from the end of the first row down to the second"
+    assert arrows[5].xy == pytest.approx((3.4, -1)), "and back"
+
+
+def test_a_single_run_has_no_interval(steps: pd.DataFrame) -> None:
+    single = steps.assign(value=steps["value"].where(~steps["quantity"].isin(["ci_low", "ci_high"]), NAN))
+    (axes,) = figure1(single).figure.axes
+    assert axes.texts[-1 - 1].get_text().endswith("\nno interval: a single run")
