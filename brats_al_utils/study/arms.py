@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from brats_al_utils import InputError
 from brats_al_utils.networks.network import starts_of
 from brats_al_utils.phantoms.outliers import KINDS
 from brats_al_utils.queries.sampling import OF_CLASSES, PAYS_ALL, WINDOWS, annotated_share
@@ -205,6 +206,11 @@ def beyond(profile: Profile, synthetic: bool) -> Beyond:
     known = [name for name in profile.competitors if name != "bald" or own != "resnet18"]  # which has no dropout
     # A one-shot competitor adds its budget to what is labelled: there may be no room for both.
     fitting = [name for name in known if name in PAYS_ALL or profile.labelled_share + BUDGET <= 1]
+    if not fitting:
+        raise InputError(
+            f"competitors is {', '.join(profile.competitors)}, none of which can be used with {own} and a labelled_share "
+            f"of {profile.labelled_share:g}: name others, as reverse"
+        )
     asked = {"proposed": "middle", "random": "random"} | {name: name for name in known if name not in PAYS_ALL}
     controls = [
         *proposed(profile)[:1],
