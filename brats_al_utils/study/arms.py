@@ -208,8 +208,8 @@ def beyond(profile: Profile, synthetic: bool) -> Beyond:
     fitting = [name for name in known if name in PAYS_ALL or profile.labelled_share + BUDGET <= 1]
     if not fitting:
         raise InputError(
-            f"competitors is {', '.join(profile.competitors)}, none of which can be used with {own} and a labelled_share "
-            f"of {profile.labelled_share:g}: name others, as reverse"
+            f"competitors is {', '.join(profile.competitors)}, none of which can be used with {own} and a "
+            f"labelled_share of {profile.labelled_share:g}: name others, as reverse"
         )
     asked = {"proposed": "middle", "random": "random"} | {name: name for name in known if name not in PAYS_ALL}
     controls = [
