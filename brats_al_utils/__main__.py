@@ -223,7 +223,8 @@ def run(
     )
     before = {path.stem for path in study.places.runs.glob("*.safetensors")}
     with engine.shared(parameters["workers"], device) as address:
-        failures = notebooks.execute_all(paths, parameters | {"workers": address}, study.places)
+        trained = bool(before) and all(run.key in before for name in names for run in runs_of_notebooks(study, [name]))
+        failures = notebooks.execute_all(paths, parameters | {"workers": address}, study.places, trained)
     print(f"figures and tables in {study.places.figures}")
     if failures:
         raise InputError(f"{', '.join(failures)} not finished: fix what is said above; the same command resumes")

@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Any
 
@@ -19,12 +20,16 @@ from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError, strip_color
 
 from brats_al_utils import InputError
+from brats_al_utils.cohorts.cohort import cores
 from brats_al_utils.files import beside, cause, sweep
 from brats_al_utils.runs.scheduler import ATTEMPTS
 from brats_al_utils.study.arms import NOTEBOOKS
 from brats_al_utils.study.places import ROOT, Places
 
 FOLDER = ROOT / "notebooks"
+
+TOGETHER = 4
+"""Notebooks that are executed at the same time at most; their kernels take some 800 MB each."""
 
 START_TIMEOUT = 180
 """Seconds in which a kernel must be there: on a busy network disk, imports take a minute."""
@@ -101,19 +106,31 @@ def place(error: PapermillExecutionError, executed: Path) -> str:
     return f"cell {error.exec_count}" + f" below {heading!r}" * bool(heading) + line
 
 
-def execute_all(paths: Sequence[Path], parameters: Mapping[str, object], places: Places) -> list[str]:
-    """Execute notebooks one after another, say how each ended, and return the names of those that failed."""
-    failures = []
-    for path in paths:
+def execute_all(
+    paths: Sequence[Path], parameters: Mapping[str, object], places: Places, trained: bool = False
+) -> list[str]:
+    """Execute notebooks, say how each ended, and return the names of those that failed.
+
+    Parameters
+    ----------
+    trained : bool
+        Whether nothing is left to be trained, which takes the whole machine: several are executed at a time then.
+    """
+
+    def done(path: Path) -> bool:
         started = time.perf_counter()
         try:
             executed = execute(path, parameters, places)
         except InputError as error:
-            failures.append(path.stem)
             print(f"error: {error}", file=sys.stderr, flush=True)
-            continue  # the others may not need what is missing here
+            return False  # the others may not need what is missing here
         print(f"{path.stem}: done in {time.perf_counter() - started:.0f} s, see {executed}", flush=True)
-    return failures
+        return True
+
+    if not trained:  # an interrupt ends what this thread waits for
+        return [path.stem for path in paths if not done(path)]
+    with ThreadPoolExecutor(min(cores(), TOGETHER)) as pool:
+        return [path.stem for path, good in zip(paths, pool.map(done, paths), strict=True) if not good]
 
 
 def execute(path: Path, parameters: Mapping[str, object], places: Places) -> Path:

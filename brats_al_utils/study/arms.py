@@ -4,17 +4,14 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from brats_al_utils import InputError
 from brats_al_utils.networks.network import starts_of
 from brats_al_utils.phantoms.outliers import KINDS
-from brats_al_utils.queries.competitors import COMPETITORS
 from brats_al_utils.queries.sampling import OF_CLASSES, PAYS_ALL, WINDOWS, annotated_share
-from brats_al_utils.study.profile import Profile
+from brats_al_utils.study.profile import BUDGET, Profile
 
 ALL = "all"
 """In place of a strategy: every training slice."""
-
-BUDGET = 0.3
-"""Share of the training slices that a strategy chooses, unless the budget is what varies (section 2.2.4)."""
 
 ITERATION_SHARE = 0.1
 """Of the training slices: what is annotated at random at first, and what each further query adds."""
@@ -116,11 +113,11 @@ def balanced(profile: Profile) -> list[Arm]:
 
 
 def curves(profile: Profile, dataset: str = DATASETS[0]) -> list[Arm]:
-    """Return the proposed method, random sampling and the placebo at budgets of 10 % to 80 % (section 3.5)."""
+    """Return the proposed method, random sampling and the placebo at the profile's budgets (section 3.5)."""
     return [
-        pretrained(profile, name, strategy, tenth / 10, dataset=dataset)
+        pretrained(profile, name, strategy, share, dataset=dataset)
         for name, strategy in (("proposed", "middle"), ("random", "random"), ("placebo", "placebo"))
-        for tenth in range(1, 9)
+        for share in profile.budgets
     ]
 
 
@@ -206,9 +203,14 @@ class Beyond:
 def beyond(profile: Profile, synthetic: bool) -> Beyond:
     """Return the arms of notebook 07; outliers are planted only in a synthetic cohort that has no folds."""
     own = profile.network
-    known = [name for name in COMPETITORS if name != "bald" or own != "resnet18"]  # which has no dropout
+    known = [name for name in profile.competitors if name != "bald" or own != "resnet18"]  # which has no dropout
     # A one-shot competitor adds its budget to what is labelled: there may be no room for both.
     fitting = [name for name in known if name in PAYS_ALL or profile.labelled_share + BUDGET <= 1]
+    if not fitting:
+        raise InputError(
+            f"competitors is {', '.join(profile.competitors)}, none of which can be used with {own} and a "
+            f"labelled_share of {profile.labelled_share:g}: name others, as reverse"
+        )
     asked = {"proposed": "middle", "random": "random"} | {name: name for name in known if name not in PAYS_ALL}
     controls = [
         *proposed(profile)[:1],

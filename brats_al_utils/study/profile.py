@@ -13,12 +13,16 @@ from brats_al_utils.cohorts.folds import FEWEST_FOLDS
 from brats_al_utils.cohorts.slices import SliceRule
 from brats_al_utils.networks.network import NETWORKS, starts_of
 from brats_al_utils.networks.training import ARITHMETICS, Settings
+from brats_al_utils.queries.competitors import COMPETITORS
 from brats_al_utils.queries.uncertainty import AGGREGATES, PAIRS
 
 SOURCES = ("labelled subset", "sample draw", "weights", "batch order")
 """What varies from run to run, each by its own seed; slices and split have theirs in `slices.SliceRule`."""
 
 BUDGET_BASES = ("training", "paper")
+
+BUDGET = 0.3
+"""Share of the training slices that a strategy chooses, unless the budget is what varies (section 2.2.4)."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,10 @@ class Profile:
         Of the uncertainty: see `uncertainty.score`.
     budget_base : {"training", "paper"}
         What the budgets are shares of: the training slices, or, as in Table 5, all slices where the set is balanced.
+    budgets : tuple of float
+        Shares of the training slices at which the curves of section 3.5 are drawn, ``BUDGET`` and others.
+    competitors : tuple of str
+        Strategies of others that notebook 07 compares, of `competitors.COMPETITORS`.
     doses : tuple of float
         Shares of the training data that are planted outliers, on a synthetic cohort (notebook 07).
     n_runs : int
@@ -100,6 +108,8 @@ class Profile:
     pairs: str = "ordered"
     aggregate: str = "sum"
     budget_base: str = "training"
+    budgets: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
+    competitors: tuple[str, ...] = tuple(COMPETITORS)
     doses: tuple[float, ...] = (0.0, 0.05, 0.1)
     n_runs: int = 10
     folds: int = 1
@@ -162,6 +172,16 @@ class Profile:
                 "none, or the positive and the negative class",
             ),
             "hold": (set(self.hold) <= set(SOURCES), f"none or some of {', '.join(SOURCES)}"),
+            "budgets": (
+                len(set(self.budgets)) == len(self.budgets) > 1
+                and BUDGET in self.budgets
+                and all(0 < share < 1 for share in self.budgets),
+                f"{BUDGET:g} and other shares between 0 and 1, each another",
+            ),
+            "competitors": (
+                len(set(self.competitors)) == len(self.competitors) > 0 and set(self.competitors) <= set(COMPETITORS),
+                f"one or more of {', '.join(COMPETITORS)}, each once",
+            ),
             "doses": (
                 len(set(self.doses)) == len(self.doses) > 0 and all(0 <= dose <= 1 for dose in self.doses),
                 "one or more shares from 0 to 1, each another",
@@ -244,13 +264,17 @@ PROFILES = {
     "demo": Profile(
         "demo",
         patients=40,
+        test_patients=120,
         spacing=2,
-        per_patient=6,
+        per_patient=4,
         image_size=64,
         start="imagenet-trunk",
-        epochs=3,
-        scratch_epochs=5,
-        n_runs=3,
+        epochs=6,
+        scratch_epochs=16,
+        budgets=(0.1, 0.3),
+        competitors=("typiclust",),
+        doses=(0.0, 0.1),
+        n_runs=2,
     ),
     "design": Profile(
         "design",

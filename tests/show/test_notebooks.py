@@ -20,9 +20,11 @@ from brats_al_utils.study.profile import PROFILES, Profile, profile_of
 
 OTHER: dict[str, Any] = {
     "patients": 10,
+    "test_patients": 8,
     "spacing": 1,
     "phantom_seed": 3,
     "per_patient": 5,
+    "test_slices": 3,
     "min_tumour_mm2": 20.0,
     "channels": ("flair", "t1ce", "t2"),
     "intensity": "zscore",
@@ -45,6 +47,8 @@ OTHER: dict[str, Any] = {
     "pairs": "forward",
     "aggregate": "mean",
     "budget_base": "paper",
+    "budgets": (0.1, 0.3),
+    "competitors": ("coreset",),
     "doses": (0.0, 0.2),
     "n_runs": 6,
     "folds": 3,
@@ -52,7 +56,10 @@ OTHER: dict[str, Any] = {
     "hold": ("weights", "batch order"),
     "seed": 6,
 }
-"""Another value of every setting than smoke's; all together make a study."""
+"""Another value of every setting than smoke's."""
+
+AT_ONCE = OTHER | {"test_patients": 0}
+"""These make a study; with folds there is no test cohort."""
 
 PRINTS = "from brats_al_utils.study.profile import profile_of\nprint(repr(profile_of(profile, settings)))"
 
@@ -124,7 +131,7 @@ def test_every_setting_reaches_a_notebook(name: str, tmp_path: Path) -> None:
 
 def test_every_setting_at_once_in_a_kernel(tmp_path: Path, places: Places) -> None:
     """In a folder with braces, which papermill takes for fields to fill in."""
-    chosen = profile_of("smoke", OTHER)
+    chosen = profile_of("smoke", AT_ONCE)
     parameters = {"profile": "smoke", "settings": chosen.changes}
     executed = notebooks.execute(write(tmp_path / "00_prints.ipynb", PRINTS), parameters, places)
     assert printed(executed) == repr(chosen)
@@ -132,14 +139,30 @@ def test_every_setting_at_once_in_a_kernel(tmp_path: Path, places: Places) -> No
 
 def test_every_setting_at_once_through_a_run(tmp_path: Path) -> None:
     pairs = [
-        f"{name}={','.join(map(str, value)) if isinstance(value, tuple) else value}" for name, value in OTHER.items()
+        f"{name}={','.join(map(str, value)) if isinstance(value, tuple) else value}" for name, value in AT_ONCE.items()
     ]
     arguments = [word for pair in pairs for word in ("--set", pair)]
     said = brats_al("run", "--profile", "smoke", "--only", "00", "--out", str(tmp_path / "out"), *arguments)
     assert said.endswith("no runs asked for: these notebooks train nothing\n")
     executed = nbformat.read(tmp_path / "out" / "outputs" / "notebooks" / "00_cohort.ipynb", as_version=4)
-    assert executed.metadata.papermill.parameters.settings == profile_of("smoke", OTHER).changes
+    assert executed.metadata.papermill.parameters.settings == profile_of("smoke", AT_ONCE).changes
     assert "50 slices of 72 pixels a side" in str(executed)
+
+
+def test_where_all_is_trained_notebooks_are_executed_together(tmp_path: Path, places: Places) -> None:
+    """Each waits for the other; the third fails and stops none of them."""
+    wait = "import pathlib, time\nhere = pathlib.Path({mine!r}); here.touch()\nother = pathlib.Path({other!r})\n"
+    wait += "end = time.time() + 60\nwhile not other.exists() and time.time() < end: time.sleep(0.05)\n"
+    wait += "assert other.exists()"
+    flags = [str(tmp_path / name) for name in ("a", "b")]
+    paths = [
+        write(tmp_path / "00_first.ipynb", wait.format(mine=flags[0], other=flags[1])),
+        write(tmp_path / "01_second.ipynb", wait.format(mine=flags[1], other=flags[0])),
+        write(tmp_path / "02_fails.ipynb", "1 / 0"),
+    ]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(notebooks, "cores", lambda: 2)
+        assert notebooks.execute_all(paths, {}, places, trained=True) == ["02_fails"]
 
 
 def test_the_kernel_is_this_python(tmp_path: Path, places: Places, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -88,6 +88,11 @@ def test_settings_are_read_in_their_type(settings: dict[str, Any], name: str, va
         ),
         ({"start": "__import__('os').system('true')"}, "expected one of imagenet"),
         ({"spacing": 3}, "spacing is 3, expected 1 or 2 mm"),
+        ({"budgets": "0.1,0.2"}, "budgets is .*, expected 0.3 and other shares between 0 and 1"),
+        ({"budgets": "0.3,1.0"}, "budgets is .*, expected 0.3 and other shares"),
+        ({"budgets": "0.3"}, "budgets is .*, expected 0.3 and other shares"),
+        ({"competitors": ""}, "competitors is .*, expected one or more of entropy, bald"),
+        ({"competitors": "entropy,margin"}, "competitors is .*, expected one or more of entropy, bald"),
         ({"test_patients": 3}, "test_patients is 3, expected 0, or with patients and without folds an even number"),
         ({"test_patients": 4, "patients": 0}, "test_patients is 4, expected 0, or with patients"),
         ({"test_patients": 4, "folds": 4, "n_runs": 4}, "test_patients is 4, expected .* without folds"),
@@ -123,8 +128,8 @@ def test_text_that_holds_no_settings_is_refused(text: str) -> None:
 
 def test_what_is_changed_survives_json() -> None:
     assert PROFILES["demo"].changes == {}
-    changed = profile_of("demo", {"doses": (0, 0.2), "epochs": 6, "hold": ("weights",), "n_runs": 3})
-    assert changed.changes == {"doses": [0.0, 0.2], "epochs": 6, "hold": ["weights"]}  # demo has three runs
+    changed = profile_of("demo", {"doses": (0, 0.2), "epochs": 7, "hold": ("weights",), "n_runs": 2})
+    assert changed.changes == {"doses": [0.0, 0.2], "epochs": 7, "hold": ["weights"]}  # demo has two runs
     assert profile_of("demo", json.loads(json.dumps(changed.changes))) == changed
 
 
@@ -157,5 +162,5 @@ def test_whatever_is_given_ends_in_a_profile_or_one_error(name: str, value: obje
 def test_runs_are_a_multiple_of_the_folds(folds: int, n_runs: int) -> None:
     """Otherwise some patients would be tested more often than others, or never."""
     with pytest.raises(InputError, match=rf"n_runs is {n_runs}, expected at least 1, a multiple of folds \({folds}\)"):
-        profile_of("demo", {"folds": folds, "n_runs": n_runs})
-    assert profile_of("demo", {"folds": folds, "n_runs": 2 * folds}).folds == folds
+        profile_of("paper", {"folds": folds, "n_runs": n_runs})
+    assert profile_of("paper", {"folds": folds, "n_runs": 2 * folds}).folds == folds

@@ -1,6 +1,9 @@
 """A study whose test set is a cohort of its own."""
 
-from brats_al_utils.study.arms import NOTEBOOKS, design
+import pytest
+
+from brats_al_utils import InputError
+from brats_al_utils.study.arms import NOTEBOOKS, beyond, curves, design
 from brats_al_utils.study.plan import planned, slices_by_part
 from brats_al_utils.study.profile import PROFILES, profile_of
 from brats_al_utils.study.selections import selections_of
@@ -36,3 +39,24 @@ def test_networks_that_only_choose_are_not_asked_about_the_test_cohort() -> None
 def test_notebook_08_compares_tables_2_and_3_random_and_placebo() -> None:
     arms = NOTEBOOKS["08_could_the_paper_tell"](PROFILES["design"], True)
     assert [arm.name for arm in arms] == ["pretrained", "scratch", "proposed", "baseline", "random", "placebo"]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"competitors": "typiclust", "labelled_share": 0.8},
+        {"competitors": "bald", "network": "resnet18", "start": "scratch"},
+    ],
+)
+def test_competitors_of_which_none_can_be_used_are_refused(settings: dict[str, object]) -> None:
+    profile = profile_of("smoke", settings)
+    with pytest.raises(InputError, match=f"competitors is {profile.competitors[0]}, none of which can be used with"):
+        beyond(profile, synthetic=True)
+
+
+def test_curves_and_competitors_are_those_that_are_named() -> None:
+    profile = profile_of("smoke", {"budgets": "0.3,0.5", "competitors": "coreset,reverse"})
+    assert {arm.share for arm in curves(profile)} == {0.3, 0.5}
+    found = beyond(profile, synthetic=True)
+    assert [arm.name for arm in found.competitors] == ["coreset", "reverse"]
+    assert [arm.name for arm in found.iterative] == ["proposed, iterative", "random, iterative", "coreset, iterative"]
