@@ -281,7 +281,9 @@ def check_ids(run: Run, sizes: Mapping[str, int]) -> None:
 
 def read_table(content: bytes, columns: Sequence[str]) -> pd.DataFrame:
     """Return a table that has some columns, as it was written."""
-    table = pd.read_csv(BytesIO(content), dtype=WORDS, keep_default_na=False, float_precision="round_trip")
+    # Python's own float gives back every bit.
+    exact = {"position": float, "tumour_mm2": float}
+    table = pd.read_csv(BytesIO(content), dtype=WORDS, keep_default_na=False, converters=exact)
     if missing := [name for name in columns if name not in table]:
         raise InputError(f"a table without {', '.join(missing)}")
     return table
