@@ -34,7 +34,6 @@ from brats_al_utils.cohorts.readers import read_cohort
 from brats_al_utils.cohorts.slices import FORMAT
 from brats_al_utils.cohorts.split import PARTS
 from brats_al_utils.cohorts.volumes import FILES, MAX_VOXELS, read_volume
-
 from brats_al_utils.runs.bundle import OF_EPOCHS, OF_SLICES, Lists, pack
 from brats_al_utils.runs.container import write_parts
 from brats_al_utils.runs.run import PROTOCOL, Published, Result, Run
