@@ -249,15 +249,15 @@ def study_of(facts: Mapping[str, Any], parts: Mapping[str, bytes], places: Place
         check_ids(each.result.run, sizes)
     classes = first.classes
     cohort = Cohort(places.outputs / "bundle", pd.DataFrame(columns=["patient_id"]), (), {}, classes=classes)
-    places.make()
-    if first.synthetic:
-        truth = read_table(parts["truth.csv"], ["patient_id", "atypical"])
-        write_file(cohort.root / TRUTH_FILE, truth.to_csv(index=False).encode())
+    truth = read_table(parts["truth.csv"], ["patient_id", "atypical"]) if first.synthetic else None
     selections = {
         key: made
         for record in json.loads(parts["selections.json"])
         for key, made in [selection_of(record, lists, {name: len(of.table) for name, of in opened.items()})]
     }
+    places.make()
+    if truth is not None:
+        write_file(cohort.root / TRUTH_FILE, truth.to_csv(index=False).encode())
     return Study(settings, places, cohort, "cpu", "1", opened=opened, selections=selections, published=published)
 
 
