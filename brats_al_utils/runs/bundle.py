@@ -35,7 +35,7 @@ OF_SLICES = {
 MANTISSA = 52
 """Bits of a float64's mantissa."""
 
-FEWEST_DIGITS = 16
+FEWEST_DIGITS = 14
 """Bits of the mantissa that are kept at least, so that what is kept differs from the whole by ``KEPT`` at most."""
 
 KEPT = 2.0 ** -(FEWEST_DIGITS + 2)

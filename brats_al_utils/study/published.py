@@ -136,10 +136,14 @@ def of_main_arms(study: Study) -> set[str]:
 
 
 def of_committees(study: Study) -> set[str]:
-    """Return the keys of the runs whose opinion of the training slices is shown: see `evidence.ranking`."""
+    """Return the keys of the runs whose opinion of the training slices is shown: see `evidence.ranking`.
+
+    No notebook shows that of the balanced set's committees.
+    """
     return {
         run.key
         for dataset in study.opened
+        if dataset != DATASETS[1]
         for number in range(study.profile.n_runs)
         for run in choosers(
             study, dataset, number, Question(tuple(labelled(study, dataset, number).tolist()), None, settled=True)
