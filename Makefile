@@ -4,7 +4,7 @@ PIP_ARGS ?=
 BIN := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
 READY := .venv/.ready
 
-.PHONY: setup demo test test-long lab lock check baseline bench characteristics
+.PHONY: setup demo figures test test-long lab lock check baseline bench characteristics
 setup: $(READY)
 
 # The stamp is written last: an interrupted installation is started again.
@@ -18,6 +18,10 @@ $(READY): requirements.lock weights.lock pyproject.toml
 demo: setup
 	$(BIN)/brats-al run --profile demo
 	$(BIN)/brats-al report --profile demo
+
+# Every table and figure of the studies that are published here: no images, no training.
+figures: setup
+	for bundle in published/*.bundle; do $(BIN)/brats-al figures $$bundle || exit 1; done
 
 test: setup check
 	$(BIN)/python -m pytest

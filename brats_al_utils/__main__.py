@@ -232,6 +232,118 @@ def run(
 
 
 @app.command()
+def export(
+    out: Annotated[Path, typer.Option(help="The file to write; its name ends in .bundle.", **PATH)],
+    profile: ProfileName = "demo",
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of the cohort; default: as for `run`, or what it was asked for.", **PATH)
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Option("--out-folder", help="The folder given to `run` as --out, if one was.", **PATH)
+    ] = None,
+    settings: Set = None,
+    with_ids: Annotated[
+        bool, typer.Option("--with-ids", help="Keep the names of a table's patients; otherwise they are numbered.")
+    ] = False,
+) -> None:
+    """Write what a study has predicted, without its images, into one file: see docs/bundles.md."""
+    from brats_al_utils.study.arms import NOTEBOOKS
+    from brats_al_utils.study.opening import open_study
+    from brats_al_utils.study.places import Places
+    from brats_al_utils.study.profile import profile_of
+    from brats_al_utils.study.published import export as write_bundle
+    from brats_al_utils.study.status import started
+
+    asked: dict[str, Any] = {
+        "profile": profile,
+        "data": str(data.resolve()) if data else "",
+        "settings": profile_of(profile, settings_of(settings)).changes,
+    }
+    before = started(Places.of(profile, folder or ""))
+    names = list(NOTEBOOKS)
+    if before and data is None and not settings:
+        asked, names = before["parameters"], before["notebooks"]
+    study = open_study(**asked | {"out": folder or "", "device": "cpu", "workers": "1"})
+    if with_ids and study.cohort.tabled:
+        print(f"warning: {out} names the patients of {study.cohort.root}", file=sys.stderr)
+    stored, planned = write_bundle(study, out, names, with_ids)
+    print(f"{stored} of {planned} planned runs in {out}, {out.stat().st_size:,} bytes")
+
+
+@app.command()
+def figures(
+    bundle: Annotated[Path, typer.Argument(help="A file that `export` wrote.", **PATH)],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for everything; default: figures/ and outputs/ of the checkout.", **PATH),
+    ] = None,
+) -> None:
+    """Draw every table and figure of a published study again, and its report: without images, and without training."""
+    from brats_al_utils.show import notebooks
+    from brats_al_utils.show.report import write_report
+    from brats_al_utils.study.published import missing, open_published
+
+    study = open_published(bundle, out or "")
+    paths = []
+    for path in notebooks.find():
+        if absent := missing(study, path.stem):
+            print(f"{path.stem}: skipped, {absent} are missing in {bundle}")
+        else:
+            paths.append(path)
+    parameters = {
+        "profile": study.profile.name,
+        "data": str(bundle.resolve()),
+        "out": str(out.resolve()) if out else "",
+    }
+    failures = notebooks.execute_all(paths, parameters, study.places)
+    print(f"figures and tables in {study.places.figures}")
+    print(write_report(study.places))
+    if failures:
+        raise InputError(f"{', '.join(failures)} not finished: see what is said above")
+
+
+@app.command()
+def verify(
+    bundle: Annotated[Path, typer.Argument(help="A file that `export` wrote.", **PATH)],
+    runs: Annotated[int, typer.Option(min=1, help="How many runs are trained again, drawn at random.")] = 5,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of the cohort; default: phantoms are made again.", **PATH)
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the slice sets; default: outputs/ of the checkout.", **PATH)
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Of the draw; default: another each time.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes of this machine that train at a time.")] = None,
+) -> None:
+    """Train some runs of a published study again, and say whether they give the same here; exits 1 if any differs."""
+    import secrets
+    import tempfile
+
+    from brats_al_utils.study.opening import open_study
+    from brats_al_utils.study.published import open_published
+    from brats_al_utils.study.verification import VERDICTS
+    from brats_al_utils.study.verification import verify as verify_runs
+
+    with tempfile.TemporaryDirectory(prefix="brats-al-") as folder:
+        published = open_published(bundle, folder)
+        study = open_study(
+            published.profile.name, data or "", out or "", published.profile.changes, device, str(workers or "")
+        )
+        seed = secrets.randbelow(2**31) if seed is None else seed
+        found = verify_runs(published, study, runs, seed)
+    for run in found:
+        aucs = ", ".join(f"{part} AUC {one:.4f}, here {two:.4f}" for part, (one, two) in run.aucs.items())
+        choice = f"; {run.chosen[1]} of {run.chosen[0]} slices chosen again" * bool(run.chosen[0])
+        apart = f" (largest difference {run.largest:.1g})" * (run.verdict != VERDICTS[0])
+        print(f"{run.key[:12]}  {run.verdict}{apart}: {run.name}; {aucs}{choice}")
+    worst = max((run.verdict for run in found), key=VERDICTS.index)
+    print(f"{len(found)} of {len(published.published or {})} runs trained again, drawn with --seed {seed}: {worst}")
+    if worst == VERDICTS[-1]:
+        raise typer.Exit(1)
+
+
+@app.command()
 def status(profile: ProfileName = "demo", out: Out = None, as_json: Json = False) -> None:
     """Say how far a study is: runs done, running, failed and waiting, and the time left."""
     from brats_al_utils.study.places import Places

@@ -1,4 +1,4 @@
-"""Throw damaged and hostile input at the readers of images and cohorts: `python tests/fuzz.py --minutes 10`.
+"""Throw damaged and hostile input at the readers of images, cohorts and bundles: `python tests/fuzz.py --minutes 10`.
 
 Whatever the input, a reader returns something sound or raises `InputError`, within bounds of memory and time. Prints
 how many inputs of each kind were accepted and refused; what breaks a reader is shown as hypothesis shrinks it.
@@ -16,6 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -32,7 +33,14 @@ from brats_al_utils.cohorts.layout import GRADES
 from brats_al_utils.cohorts.mapping import MAPPING_FILE
 from brats_al_utils.cohorts.matlab import IMAGE, TUMOUR, read_facts, read_matlab
 from brats_al_utils.cohorts.readers import read_cohort
+from brats_al_utils.cohorts.slices import FORMAT
+from brats_al_utils.cohorts.split import PARTS
 from brats_al_utils.cohorts.volumes import FILES, MAX_VOXELS, read_volume
+from brats_al_utils.runs.bundle import OF_EPOCHS, OF_SLICES, Lists, pack
+from brats_al_utils.runs.container import write_parts
+from brats_al_utils.runs.run import PROTOCOL, Published, Result, Run
+from brats_al_utils.study.profile import PROFILES
+from brats_al_utils.study.published import VERSION, open_published
 
 MEMORY = 2**31
 """Bytes of address space beyond those of the start: the largest volume, its scaled copy, and as much again."""
@@ -254,6 +262,86 @@ def in_file(read: Callable[[Any, Path], object], name: str) -> Callable[[Any], N
     return run
 
 
+def bundle_parts() -> dict[str, bytes]:
+    """Return the parts of a small bundle of phantoms, with one run."""
+    rule = asdict(PROFILES["smoke"].slice_rule())
+    manifest = {"fingerprint": "f" * 64, "name": "synthetic cohort", "release": "2019", "synthetic": True}
+    manifest |= {"mirrored": True, "channels": ["t1"], "fewer_slices": {}, "left_out": {}, "absent": []}
+    manifest |= {"classes": ["LGG", "HGG"], "slices": 6, "rule": rule}
+    rows = [f"{n},p{n},{('LGG', 'HGG')[n % 2]},{n % 2},x,{n},0.5,20.0,{PARTS[n // 2]}\n" for n in range(6)]
+    facts = {"version": VERSION, "protocol": PROTOCOL, "format": FORMAT, "brats_al_utils": "0", "profile": "smoke"}
+    facts |= {"settings": {}, "sets": [{"name": "imbalanced", "manifest": manifest}], "patients": "public"}
+    facts |= {"intensities": {"t1": {"LGG": [1] * 64, "HGG": [2] * 64}}}
+    settings, lists = PROFILES["smoke"].training_settings(1), Lists()
+    run = Run("f" * 64, (0, 1), (2, 3), (4, 5), (0, 1), "scratch", False, settings, 0, 0)
+    arrays = dict.fromkeys(OF_SLICES, np.array([0.25, 0.75])) | dict.fromkeys(OF_EPOCHS, np.array([0.5]))
+    parts = pack([Published(Result(run, arrays, 1, 1.0, {}), "d" * 64)], lists)
+    chosen = {"arm": ["imbalanced", "middle", 0.3, False], "number": 0, "labelled": 0, "chosen": 0}
+    parts["selections.json"] = json.dumps([chosen | {"questions": [[0, None]]}]).encode()
+    parts["slices/0.csv"] = (
+        "slice_id,patient_id,class_name,label,site,z,position,tumour_mm2,part\n" + "".join(rows)
+    ).encode()
+    parts |= {"truth.csv": b"patient_id,atypical\np0,True\n", "lists": lists.packed(6)}
+    return parts | {"study.json": json.dumps(facts).encode()}
+
+
+def bundle_bytes() -> bytes:
+    """Return the bytes of that bundle."""
+    with tempfile.TemporaryDirectory() as folder:
+        write_parts(Path(folder) / "x.bundle", bundle_parts())
+        return (Path(folder) / "x.bundle").read_bytes()
+
+
+BUNDLE = bundle_bytes()
+
+
+@st.composite
+def bundles(draw: st.DrawFn) -> dict[str, bytes]:
+    """Return parts of a bundle, one of them with bytes changed, a value of its JSON, or away."""
+    parts = bundle_parts()
+    name = draw(st.sampled_from(sorted(parts)))
+    how = draw(st.sampled_from(["bytes", "value", "away"]))
+    if how == "away":
+        del parts[name]
+    elif how == "value" and name.endswith(".json"):
+        content = inner = json.loads(parts[name])
+        while True:
+            steps = sorted(inner) if isinstance(inner, dict) else list(range(len(inner)))
+            step = draw(st.sampled_from(steps))
+            if not isinstance(inner[step], dict | list) or not inner[step] or draw(st.booleans()):
+                break
+            inner = inner[step]
+        inner[step] = draw(INTEGERS | FLOATS | CELLS | st.sampled_from([None, [], {}, True, [[]], 10**400]))
+        parts[name] = json.dumps(content).encode()
+    else:
+        parts[name] = draw(streams([parts[name]]))
+    return parts
+
+
+def read_bundle(path: Path) -> None:
+    """Open a bundle: what is accepted has probabilities, and names slices that there are."""
+    study = open_published(path, path.with_name("out"))
+    for each in (study.published or {}).values():
+        for name in OF_SLICES:
+            values = each.result.arrays.get(name, np.empty(0))
+            assert ((values >= 0) & (values <= 1)).all()
+    for selected in study.selections.values():
+        assert max(selected.annotated, default=0) < len(study.slices.table)
+
+
+def read_bundle_bytes(content: bytes, path: Path) -> None:
+    """Open the bytes of a bundle; what is accepted is the bundle."""
+    path.write_bytes(content)
+    read_bundle(path)
+    assert content == BUNDLE
+
+
+def read_bundle_parts(parts: dict[str, bytes], path: Path) -> None:
+    """Open a bundle of any parts that has the right SHA-256."""
+    write_parts(path, parts)
+    read_bundle(path)
+
+
 KINDS: dict[str, tuple[st.SearchStrategy[Any], Callable[[Any], None]]] = {
     "header": (headers(), in_file(read_nifti, "v.nii")),
     "header, compressed": (headers().map(gzip.compress), in_file(read_nifti, "v.nii.gz")),
@@ -261,6 +349,8 @@ KINDS: dict[str, tuple[st.SearchStrategy[Any], Callable[[Any], None]]] = {
     "bytes, compressed": (streams(COMPRESSED), in_file(read_compressed, "v.nii.gz")),
     "MATLAB": (streams([slice_bytes()]), in_file(read_slice, "1.mat")),
     "mapping": (mappings(), in_file(read_mapped, "")),
+    "bundle, bytes": (streams([BUNDLE]) | st.just(BUNDLE), in_file(read_bundle_bytes, "x.bundle")),
+    "bundle, parts": (bundles(), in_file(read_bundle_parts, "x.bundle")),
     "folders": (trees(), in_file(read_tree, "")),
 }
 

@@ -344,5 +344,5 @@ def test_fuzz_for_some_seconds() -> None:
     )
     assert done.returncode == 0, done.stderr
     tried = re.findall(r"(\d+) tried +(\d+) accepted +(\d+) refused", done.stdout)
-    assert len(tried) == 7
+    assert len(tried) == 9
     assert all(int(accepted) and int(refused) for _, accepted, refused in tried), done.stdout

@@ -140,7 +140,21 @@ def test_every_parameter_has_type_default_and_help(path: Path) -> None:
 
 def test_help_names_every_verb() -> None:
     printed = brats_al("--help")
-    for verb in ("cohort", "phantom", "prepare", "run", "report", "plan", "weights", "status", "runs", "cluster"):
+    for verb in (
+        "cohort",
+        "phantom",
+        "prepare",
+        "run",
+        "report",
+        "plan",
+        "weights",
+        "status",
+        "runs",
+        "cluster",
+        "export",
+        "figures",
+        "verify",
+    ):
         assert re.search(rf"^  {verb} ", printed, re.MULTILINE)
         assert "Usage:" in brats_al(verb, "--help")
 

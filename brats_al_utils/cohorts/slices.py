@@ -21,6 +21,9 @@ FORMAT = 3
 WORDS = {"patient_id": str, "class_name": str, "site": str}
 """Columns that stay text even where they look like numbers."""
 
+BINS = 64
+"""Of an intensity's histogram."""
+
 BALANCED_SHARE = (1.5, 0.5)
 """Slices a BraTS patient of each label gives to the balanced set, as a multiple of the imbalanced set's (section 3.4:
 30 and 10 for 20)."""
@@ -119,6 +122,11 @@ class SliceSet:
         return str(self.manifest["fingerprint"])
 
     @property
+    def pictured(self) -> bool:
+        """Whether the images are here: those of a published study are not."""
+        return len(self.pixels) > 0
+
+    @property
     def classes(self) -> tuple[str, str]:
         """The names of the classes: negative, positive."""
         negative, positive = self.manifest["classes"]
@@ -142,6 +150,18 @@ class SliceSet:
     def parts(self) -> dict[str, np.ndarray[Any, Any]]:
         """The ids of each part's slices."""
         return {part: np.flatnonzero((self.table["part"] == part).to_numpy()) for part in PARTS}
+
+
+def brain_intensities(slices: SliceSet) -> dict[str, dict[str, list[int]]]:
+    """Return how many pixels of the brain there are of each intensity, in ``BINS`` bins, by channel and class."""
+    edges, counts = np.linspace(0, 255, BINS + 1), {}
+    for place, channel in enumerate(slices.manifest["channels"]):
+        totals = {name: np.zeros(BINS, np.int64) for name in slices.classes[::-1]}
+        for slice_id, name in enumerate(slices.table["class_name"]):
+            pixels = slices.pixels[slice_id, place]
+            totals[name] += np.histogram(pixels[pixels > 0], edges)[0]
+        counts[channel] = {name: total.tolist() for name, total in totals.items()}
+    return counts
 
 
 def open_slices(folder: Path) -> SliceSet:

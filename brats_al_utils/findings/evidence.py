@@ -249,18 +249,25 @@ def against(study: Study, results: Results, reference: str) -> pd.DataFrame:
     return contrasts(study, results, [(arm, other) for arm in arms if arm != other])
 
 
-def audited(study: Study, results: Results) -> pd.DataFrame:
+def audited(study: Study, results: Results, asked: Sequence[str] = SHOWN) -> pd.DataFrame:
     """Return what `shortcut.shortcut_table` takes: the test set's `scores` of what the audit has shown each network.
 
+    Parameters
+    ----------
+    asked : sequence of str
+        The first of `shortcut.SHOWN`.
+
+    Notes
+    -----
     Where slices have no tumour mask, nothing could be hidden: of their data set, only the whole slice is here.
     """
-    frames = []
+    frames, names = [], ("probability/test", "audit/tumour_hidden", "audit/tumour_alone")
     for (arm, number), result in results.items():
-        arrays = result.arrays
-        found = [arrays["probability/test"], arrays["audit/tumour_hidden"], arrays["audit/tumour_alone"]]
-        shown = SHOWN if (study.slice_set(arm.dataset).table["tumour_mm2"] > 0).all() else SHOWN[:1]
+        shown = asked if (study.slice_set(arm.dataset).table["tumour_mm2"] > 0).all() else asked[:1]
         whole = scores(study, {(arm, number): result}, "test")
-        frames += [whole.assign(score=score, shown=what) for score, what in zip(found, shown, strict=False)]
+        frames += [
+            whole.assign(score=result.arrays[name], shown=what) for name, what in zip(names, shown, strict=False)
+        ]
     return pd.concat(frames, ignore_index=True)
 
 
@@ -278,7 +285,7 @@ def arm_table(study: Study, results: Results) -> pd.DataFrame:
     for arm in dict.fromkeys(arm for arm, _ in results):
         own, table = of_arms(results, [arm]), study.slice_set(arm.dataset).table
         trained = [table.iloc[list(result.run.training)] for result in own.values()]
-        found = shortcut_table(audited(study, own)).query("unit == 'slice'").set_index("shown")
+        found = shortcut_table(audited(study, own, SHOWN[:2])).query("unit == 'slice'").set_index("shown")
         whole, hidden = (found.reindex(SHOWN[:2]).loc[shown, ["auc_mean", "low", "high"]] for shown in SHOWN[:2])
         rows.append(
             {

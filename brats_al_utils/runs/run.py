@@ -120,3 +120,19 @@ class Result:
     best_epoch: int
     seconds: float
     facts: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Published:
+    """A run's result as a bundle has it.
+
+    Attributes
+    ----------
+    result : Result
+        With some of its arrays, see `bundle.OF_EPOCHS` and `bundle.OF_SLICES`, and some of those shortened.
+    digest : str
+        Of all arrays of the run as they were computed: see `store.checksum`.
+    """
+
+    result: Result
+    digest: str

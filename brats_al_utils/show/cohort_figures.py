@@ -6,19 +6,17 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from brats_al_utils.cohorts.naming import people
-from brats_al_utils.cohorts.slices import SliceSet
+from brats_al_utils.cohorts.slices import BINS, SliceSet, brain_intensities
 from brats_al_utils.cohorts.split import PARTS
 from brats_al_utils.findings.shortcut import SHOWN
 from brats_al_utils.networks.audit import hide
 from brats_al_utils.show.style import CLASS_COLOURS, PAGE, PALETTE, STYLE, Drawing
 
 CHANNEL_NAMES = {"t1": "T1", "t1ce": "T1ce", "t2": "T2", "flair": "FLAIR"}
-
-BINS = 64
-"""Of an intensity's histogram."""
 
 PATIENTS = 3
 """Of each class in the montage."""
@@ -73,10 +71,19 @@ def examples(slices: SliceSet) -> pd.DataFrame:
     return pd.concat([largest[largest["class_name"] == name].head(PATIENTS) for name in reversed(slices.classes)])
 
 
+def without_images() -> Figure:
+    """Return what stands in place of patients' images where a study was opened from its bundle."""
+    figure = plt.figure(figsize=(PAGE, 1))
+    figure.text(0.5, 0.6, "Images of patients are not part of a published study.", ha="center")
+    return figure
+
+
 @plt.style.context([*STYLE, {"axes.grid": False}])
 def montage(slices: SliceSet) -> Drawing:
     """Draw the slice with the largest tumour of some patients of each class: a row a channel, the tumour outlined."""
     shown = examples(slices)
+    if not slices.pictured:
+        return Drawing("slices", without_images(), shown[SHOWN_COLUMNS])
     channels = slices.manifest["channels"]
     size = (PAGE, PAGE * len(channels) / len(shown) + 0.4)  # above the title, below the caption
     figure, grid = plt.subplots(len(channels), len(shown), figsize=size, squeeze=False)
@@ -98,6 +105,8 @@ def montage(slices: SliceSet) -> Drawing:
 def hidden_tumours(slices: SliceSet) -> Drawing:
     """Draw what the shortcut audit shows of the same slices in one channel, a row for each of `shortcut.SHOWN`."""
     shown, channels = examples(slices), slices.manifest["channels"]
+    if not slices.pictured:
+        return Drawing("hidden_tumours", without_images(), shown[SHOWN_COLUMNS])
     place = channels.index(AUDITED) if AUDITED in channels else 0
     ids = shown["slice_id"].to_numpy()
     hidden = hide(slices, ids)
@@ -120,10 +129,8 @@ def intensities(slices: SliceSet) -> Drawing:
     centres = (edges[:-1] + edges[1:]) / 2 / 255
     channels = slices.manifest["channels"]
     classes = slices.classes[::-1]
-    totals = {(channel, name): np.zeros(BINS) for channel in channels for name in classes}
-    for slice_id, name in enumerate(slices.table["class_name"]):
-        for channel, pixels in zip(channels, slices.pixels[slice_id], strict=False):
-            totals[channel, name] += np.histogram(pixels[pixels > 0], edges)[0]
+    counts = brain_intensities(slices) if slices.pictured else slices.manifest["intensities"]
+    totals = {(channel, name): np.array(counts[channel][name]) for channel in channels for name in classes}
     frames = [
         pd.DataFrame({"channel": channel, "class_name": name, "intensity": centres, "share": total / total.sum()})
         for (channel, name), total in totals.items()

@@ -15,6 +15,7 @@ from brats_al_utils.runs.scheduler import workers_of
 from brats_al_utils.study.arms import DATASETS, NOTEBOOKS
 from brats_al_utils.study.places import Places, find_data
 from brats_al_utils.study.profile import Profile, profile_of
+from brats_al_utils.study.published import SUFFIX, open_published
 from brats_al_utils.study.sets import PREPARING
 from brats_al_utils.study.study import Study
 
@@ -36,7 +37,8 @@ def open_study(
     ----------
     profile : {"smoke", "demo", "design", "open", "paper"}
     data : str or Path
-        Folder of a BraTS release or of a table of images; empty for the profile's synthetic cohort.
+        Folder of a BraTS release or of a table of images; empty for the profile's synthetic cohort. Or a bundle
+        (`published`), which has its own settings.
     out : str or Path
         Folder for everything that the study writes; empty for ``figures/<profile>`` and ``outputs/<profile>``.
     settings : mapping of str to object, or text of one
@@ -56,6 +58,8 @@ def open_study(
     InputError
         If anything that was named cannot be used.
     """
+    if str(data).endswith(SUFFIX):
+        return open_published(Path(data), out, profile)
     chosen = profile_of(profile, settings)
     if "://" not in str(workers):
         workers_of(str(workers), device)

@@ -1,11 +1,12 @@
 """A study: its settings, its slice sets, its seeds, and what its figures say of their origin."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
+from brats_al_utils import InputError
 from brats_al_utils.cohorts.cohort import Cohort
 from brats_al_utils.cohorts.folds import fold_split, redrawn
 from brats_al_utils.cohorts.naming import CREDIT, cohort_name, is_open, people, remarks
@@ -14,6 +15,7 @@ from brats_al_utils.networks.network import START_NAMES
 from brats_al_utils.progress import Track, patients
 from brats_al_utils.queries.pool import Pool
 from brats_al_utils.queries.selection import Ids, Selection
+from brats_al_utils.runs.run import Published
 from brats_al_utils.runs.store import RunStore
 from brats_al_utils.seeds import integer
 from brats_al_utils.study.arms import DATASETS, Arm
@@ -45,6 +47,8 @@ class Study:
         What arms have selected, by question.
     dealt : dict of (str, int) to SliceSet
         What `of_run` has given, where there are folds.
+    published : dict of str to Published, optional
+        The results, by key, of a study that was opened from a bundle: see `published.open_published`.
     """
 
     profile: Profile
@@ -57,9 +61,12 @@ class Study:
     opened: dict[str, SliceSet] = field(default_factory=dict, repr=False, compare=False)
     selections: dict[tuple[object, ...], Selection] = field(default_factory=dict, repr=False, compare=False)
     dealt: dict[tuple[str, int], SliceSet] = field(default_factory=dict, repr=False, compare=False)
+    published: Mapping[str, Published] | None = field(default=None, repr=False, compare=False)
 
     def slice_set(self, dataset: str) -> SliceSet:
         """Return a slice set by name, see `sets.open_set`."""
+        if dataset not in self.opened and self.published is not None:
+            raise InputError(f"slice set {dataset!r} is missing in the bundle, which has no images to cut one from")
         if dataset not in self.opened:
             source = self.slices if dataset not in DATASETS else None
             self.opened[dataset] = open_set(
@@ -102,7 +109,7 @@ class Study:
     @property
     def store(self) -> RunStore:
         """Where the results are kept."""
-        return RunStore(self.places.runs)
+        return RunStore(self.places.runs, self.published)
 
     @property
     def image_folder(self) -> Path:

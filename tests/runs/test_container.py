@@ -1,0 +1,132 @@
+"""A file of several parts gives back what was put in, or is refused before it can do harm."""
+
+import os
+import re
+import subprocess
+import sys
+import zipfile
+from hashlib import sha256
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+
+from brats_al_utils import InputError
+from brats_al_utils.runs.container import DIGEST, MAX_CONTENT, MAX_FILE, MAX_TEXT, read_parts, write_parts
+
+PARTS = {"study.json": b'{"a": 1}', "slices/0.csv": b"a,b\n1,2\n", "lists": bytes(range(256)), "numbers/loss": b""}
+
+# Sets its own limit, reads, and prints the message and the megabytes that it took.
+READER = """
+import resource, sys
+from pathlib import Path
+from brats_al_utils import InputError
+from brats_al_utils.runs.container import read_parts
+pages = int(Path("/proc/self/statm").read_text().split()[0])
+resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + 2**29,) * 2)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+try:
+    print(len(read_parts(Path(sys.argv[1]))))
+except InputError as error:
+    print(error)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before >> 10)
+"""
+
+
+def signed(content: bytes) -> bytes:
+    """Return a zip archive without comment as a bundle is, with its SHA-256 as the comment."""
+    assert content[-2:] == b"\0\0", "the comment's length"
+    content = content[:-2] + DIGEST.to_bytes(2, "little")
+    return content + sha256(content).hexdigest().encode()
+
+
+def archive(parts: list[tuple[str, bytes]], how: int = zipfile.ZIP_DEFLATED) -> bytearray:
+    buffer = BytesIO()
+    with zipfile.ZipFile(buffer, "w", how) as file:
+        for name, content in parts:
+            file.writestr(name, content)
+    return bytearray(buffer.getvalue())
+
+
+def test_what_was_put_in_comes_back(tmp_path: Path) -> None:
+    for name, parts in (("one", PARTS), ("two", dict(reversed(PARTS.items())))):
+        write_parts(tmp_path / name, parts)
+        assert read_parts(tmp_path / name) == PARTS
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+    with zipfile.ZipFile(tmp_path / "one") as file:  # as any other program opens it
+        assert file.testzip() is None
+        assert sorted(file.namelist()) == sorted(PARTS)
+
+
+def test_each_changed_and_each_missing_byte_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "a.bundle"
+    write_parts(path, {"study.json": b"{}"})
+    content = path.read_bytes()
+    for place in range(len(content)):
+        changed = bytearray(content)
+        changed[place] ^= 1
+        for damaged in (changed, content[:place], content[:place] + content[place + 1 :]):
+            path.write_bytes(damaged)
+            with pytest.raises(InputError, match=re.escape(str(path))):
+                read_parts(path)
+
+
+def test_what_is_no_bundle(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="none.bundle: not found, expected a bundle"):
+        read_parts(tmp_path / "none.bundle")
+    with pytest.raises(InputError, match="not found, expected a bundle"):
+        read_parts(tmp_path)
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InputError, match="not found, expected a bundle"):
+        read_parts(tmp_path / "pipe")
+    (tmp_path / "text").write_text("profile: open")
+    with pytest.raises(InputError, match="not a zip archive"):
+        read_parts(tmp_path / "text")
+    (tmp_path / "other").write_bytes(archive([*PARTS.items()]))
+    with pytest.raises(InputError, match="SHA-256 is another"):
+        read_parts(tmp_path / "other")
+    with (tmp_path / "large").open("wb") as file:
+        file.truncate(MAX_FILE + 1)
+    with pytest.raises(InputError, match=f"{MAX_FILE + 1} bytes, expected at most {MAX_FILE}"):
+        read_parts(tmp_path / "large")
+
+
+@pytest.mark.parametrize("name", ["../study.json", "/etc/passwd", "a\\b", "C:x", "a/b/c", "slices/", "ü", "x.py"])
+def test_hostile_names(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.bundle"
+    path.write_bytes(signed(bytes(archive([("study.json", b""), (name, b"")]))))
+    with pytest.raises(InputError, match="a part is called"):
+        read_parts(path)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_hostile_archives(tmp_path: Path) -> None:
+    encrypted = archive([("lists", b"abc")])
+    encrypted[6] |= 1
+    encrypted[encrypted.index(b"PK\1\2") + 8] |= 1
+    hostile = {
+        "expected each name once": archive([("lists", b"a"), ("lists", b"b")]),
+        "expected at most 200": archive([(f"slices/{number}", b"") for number in range(201)]),
+        "encrypted": encrypted,
+        "packed in another way": archive([("lists", b"abc")], zipfile.ZIP_LZMA),
+        f"and {MAX_TEXT} of each text": archive([("runs.json", bytes(MAX_TEXT + 1))]),
+    }
+    for words, content in hostile.items():
+        (tmp_path / "a.bundle").write_bytes(signed(bytes(content)))
+        with pytest.raises(InputError, match=words):
+            read_parts(tmp_path / "a.bundle")
+
+
+@pytest.mark.parametrize("claims", [MAX_CONTENT + 1, 10])
+def test_a_part_that_inflates_without_end(claims: int, tmp_path: Path) -> None:
+    """It claims what it is, or little: refused in bounded memory either way."""
+    content = archive([("lists", bytes(2**26))])
+    for place in (22, content.index(b"PK\1\2") + 24):
+        content[place : place + 4] = claims.to_bytes(4, "little")
+    (tmp_path / "a.bundle").write_bytes(signed(bytes(content)))
+    done = subprocess.run([sys.executable, "-c", READER, str(tmp_path / "a.bundle")], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    said, megabytes = done.stdout.strip().rsplit("\n", 1)
+    assert "too large" in said if claims > 10 else "cannot be unpacked" in said
+    assert int(megabytes) < 50
