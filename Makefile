@@ -19,12 +19,15 @@ demo: setup
 	$(BIN)/brats-al run --profile demo
 	$(BIN)/brats-al report --profile demo
 
+# Tests run in two processes, one thread each: two threads that wait for each other on busy cores take ten times as long.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+
 test: setup check
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 # The campaigns: many kills, a cluster, hundreds of patients, simulations.
 test-long: setup
-	$(BIN)/python -m pytest -m long
+	$(PYTEST) -m long
 
 check: setup
 	$(BIN)/ruff format --check .

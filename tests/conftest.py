@@ -40,6 +40,18 @@ settings.load_profile("brats-al")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where tests run in several processes, keep a file's together and all that share the smoke study, these first."""
+
+    def shares_smoke(item: pytest.Item) -> bool:
+        return "smoke" in getattr(item, "fixturenames", ())
+
+    items.sort(key=shares_smoke, reverse=True)
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("smoke" if shares_smoke(item) else item.path.stem))
+
+
 def write_volume(path: Path, voxels: np.ndarray[Any, Any], affine: np.ndarray[Any, Any] = AFFINE) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     nib.save(nib.Nifti1Image(voxels, affine), path)
