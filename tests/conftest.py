@@ -15,7 +15,9 @@ import pytest
 from hypothesis import settings
 from selenium import webdriver
 
-from brats_al_utils.cohorts.volumes import FILES
+from brats_al_utils import __main__ as command_line
+from brats_al_utils.cohorts.volumes import FILES, SEQUENCES
+from brats_al_utils.phantoms.phantom import Patient
 
 SHAPE = (32, 32, 24)
 CHROMIUM_OPTIONS = [
@@ -71,6 +73,19 @@ def write_case(folder: Path, seed: int, suffix: str = ".nii.gz") -> None:
     write_volume(folder / f"{folder.name}_seg{suffix}", tumour)
 
 
+def small_render(patient: Patient, spacing: int) -> tuple[dict[str, np.ndarray[Any, Any]], np.ndarray[Any, Any]]:
+    """In place of `phantom.render`: a box of a brain with a box of a tumour, as bright as its contrast uptake is."""
+    rng = np.random.default_rng(patient.index)
+    labels = np.zeros(SHAPE, np.uint8)
+    labels[10:18, 12:20, 3 + patient.index % 5 : 18] = 1
+    brain = np.pad(np.ones((26, 26, 24), bool), ((3, 3), (3, 3), (0, 0)))
+    volumes = {}
+    for sequence in SEQUENCES:
+        bright = 200 + 400 * patient.gadolinium * (labels > 0) + rng.normal(0, 20, SHAPE)
+        volumes[sequence] = np.where(brain, bright, 0).astype(np.int16)
+    return volumes, labels
+
+
 @pytest.fixture
 def tiny_cohort(tmp_path: Path) -> Path:
     """Four HGG and three LGG patients in the folders of 2018."""
@@ -104,6 +119,15 @@ def brats_al(*arguments: str, expect: int = 0) -> str:
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == expect, done.stdout + done.stderr
     return done.stderr + done.stdout if expect else done.stdout
+
+
+def brats_al_here(*arguments: str, expect: int = 0) -> None:
+    """Run the command line in this process, which has imported torch already."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["brats-al", *arguments])
+        with pytest.raises(SystemExit) as end:
+            command_line.main()
+    assert (end.value.code or 0) == expect
 
 
 def program(*names: str) -> str:

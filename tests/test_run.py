@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 import psutil
 import pytest
-from conftest import brats_al, write_case
+from conftest import brats_al, brats_al_here, write_case
 from safetensors.numpy import load_file
 from selenium import webdriver
 
@@ -157,6 +157,7 @@ def test_stopped_in_mid_run_it_goes_on_where_it_was(smoke: Path, tmp_path: Path,
     (out / "outputs").mkdir(parents=True)
     shutil.copytree(next((smoke / "outputs").glob("phantom-*")), out / "outputs" / "phantom-12-2mm-seed0")
     command = [sys.executable, "-m", "brats_al_utils", "run", "--profile", "smoke", "--only", "01", "--out", str(out)]
+    command += ["--workers", "1"]
     runs = out / "outputs" / "runs"
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as driver:
         deadline = time.monotonic() + 240
@@ -195,6 +196,7 @@ def test_a_killed_kernel_is_replaced(smoke: Path, tmp_path: Path) -> None:
     (out / "outputs").mkdir(parents=True)
     shutil.copytree(next((smoke / "outputs").glob("phantom-*")), out / "outputs" / "phantom-12-2mm-seed0")
     command = [sys.executable, "-m", "brats_al_utils", "run", "--profile", "smoke", "--only", "01", "--out", str(out)]
+    command += ["--workers", "1"]
     runs = out / "outputs" / "runs"
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as driver:
         deadline = time.monotonic() + 240
@@ -305,7 +307,7 @@ def test_counts_of_brats_2019(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--profile", "full"], "profile is 'full', expected one of smoke, demo, paper"),
+        (["--profile", "full"], f"profile is 'full', expected one of {', '.join(PROFILES)}"),
         (["--profile", "smoke", "--set", "epoch=3"], "no setting is called 'epoch'"),
         (["--profile", "smoke", "--set", "epochs=three"], "epochs is 'three', expected int"),
         (["--profile", "smoke", "--set", "epochs=3", "n_runs=x"], "n_runs is 'x', expected int"),
@@ -321,12 +323,16 @@ def test_counts_of_brats_2019(tmp_path: Path) -> None:
     ],
 )
 def test_refused_before_anything_starts(
-    arguments: list[str], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    arguments: list[str],
+    words: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.delenv("BRATS_ROOT", raising=False)
     out = tmp_path / "out"
-    printed = brats_al("run", *arguments, "--out", str(out), expect=1)
-    assert f"error: {words}" in printed
+    brats_al_here("run", *arguments, "--out", str(out), expect=1)
+    assert f"error: {words}" in capsys.readouterr().err
     assert not list(out.rglob("*.csv"))
     assert not (out / "outputs" / "notebooks").exists()
 
