@@ -1,11 +1,13 @@
 """Small cohorts for the tests: real NIfTI files, tiny volumes."""
 
+import io
 import os
 import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -109,25 +111,34 @@ def real_cases() -> Path:
 def smoke(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder in which `brats-al run --profile smoke` wrote a whole study."""
     out = tmp_path_factory.mktemp("smoke") / "out"
-    brats_al("run", "--profile", "smoke", "--out", str(out))
+    brats_al_process("run", "--profile", "smoke", "--out", str(out))
     return out
 
 
 def brats_al(*arguments: str, expect: int = 0) -> str:
-    """Run the command line as a user does, and return what it printed: its results, or its errors if it is to fail."""
-    command = [sys.executable, "-m", "brats_al_utils", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == expect, done.stdout + done.stderr
-    return done.stderr + done.stdout if expect else done.stdout
+    """Run the command line here, and return what it printed: its results, or its errors if it is to fail.
 
-
-def brats_al_here(*arguments: str, expect: int = 0) -> None:
-    """Run the command line in this process, which has imported torch already."""
-    with pytest.MonkeyPatch.context() as patch:
+    This process has imported torch, which takes longer than most of what is asked for.
+    """
+    out, errors = io.StringIO(), io.StringIO()
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        redirect_stdout(out),
+        redirect_stderr(errors),
+        pytest.raises(SystemExit) as end,
+    ):
         patch.setattr(sys, "argv", ["brats-al", *arguments])
-        with pytest.raises(SystemExit) as end:
-            command_line.main()
-    assert (end.value.code or 0) == expect
+        command_line.main()
+    printed = errors.getvalue() + out.getvalue()
+    assert (end.value.code or 0) == expect, printed
+    return printed if expect else out.getvalue()
+
+
+def brats_al_process(*arguments: str) -> str:
+    """Run the command line as a user does, in a process of its own: its workers end with it."""
+    done = subprocess.run([sys.executable, "-m", "brats_al_utils", *arguments], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 def program(*names: str) -> str:

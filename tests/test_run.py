@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 import psutil
 import pytest
-from conftest import brats_al, brats_al_here, write_case
+from conftest import brats_al, brats_al_process, write_case
 from safetensors.numpy import load_file
 from selenium import webdriver
 
@@ -143,7 +143,7 @@ def test_started_again_nothing_is_trained_and_the_tables_are_the_same(smoke: Pat
     names = ("table2.csv", "cohort.csv", "intensities.csv", "table2.svg", "table2_training.svg")
     before = {name: (smoke / name).read_bytes() for name in names}
     stored = {path: path.stat().st_mtime_ns for path in (smoke / "outputs" / "runs").iterdir()}
-    brats_al("run", "--profile", "smoke", "--out", str(smoke), "--only", "01")
+    brats_al_process("run", "--profile", "smoke", "--out", str(smoke), "--only", "01")
     assert {name: (smoke / name).read_bytes() for name in names} == before
     assert {path: path.stat().st_mtime_ns for path in (smoke / "outputs" / "runs").iterdir()} == stored
     executed = (smoke / "outputs" / "notebooks" / "01_transfer_vs_scratch.ipynb").read_text()
@@ -267,7 +267,7 @@ def test_a_parameter_with_code_in_it_is_only_text(tmp_path: Path) -> None:
 @pytest.mark.long
 def test_real_cases(real_cases: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    brats_al("run", "--profile", "smoke", "--data", str(real_cases), "--out", str(out))
+    brats_al_process("run", "--profile", "smoke", "--data", str(real_cases), "--out", str(out))
     check_table2(open_study("smoke", real_cases, out), out)
     check_executed(out)
     check_scorecard(out, synthetic=False)
@@ -282,7 +282,9 @@ def test_real_cases(real_cases: Path, tmp_path: Path) -> None:
 def test_real_cases_at_full_size_the_loss_falls(real_cases: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     settings = ("--set", "image_size=224", "--set", "epochs=6", "--set", "n_runs=1")
-    brats_al("run", "--profile", "smoke", "--data", str(real_cases), "--only", "01", "--out", str(out), *settings)
+    brats_al_process(
+        "run", "--profile", "smoke", "--data", str(real_cases), "--only", "01", "--out", str(out), *settings
+    )
     check_table2(open_study("smoke", real_cases, out, {"image_size": 224, "epochs": 6, "n_runs": 1}), out)
     history = pd.read_csv(out / "table2_training.csv")
     for arm, losses in history.groupby("arm")["train_loss"]:
@@ -327,12 +329,10 @@ def test_refused_before_anything_starts(
     words: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.delenv("BRATS_ROOT", raising=False)
     out = tmp_path / "out"
-    brats_al_here("run", *arguments, "--out", str(out), expect=1)
-    assert f"error: {words}" in capsys.readouterr().err
+    assert f"error: {words}" in brats_al("run", *arguments, "--out", str(out), expect=1)
     assert not list(out.rglob("*.csv"))
     assert not (out / "outputs" / "notebooks").exists()
 
@@ -476,7 +476,7 @@ def test_a_hospital_s_number_stays_on_the_machine(tmp_path: Path) -> None:
     out = checkout / "figures" / "own"
     settings = ["per_patient=12", "image_size=64", "start=scratch", "epochs=1", "n_runs=1"]  # fewer than asked for
     arguments = [word for pair in settings for word in ("--set", pair)]
-    brats_al(
+    brats_al_process(
         *("run", "--profile", "smoke", "--data", str(tmp_path / "release"), "--only", "00", "--only", "02"),
         *("--out", str(out), *arguments),
     )

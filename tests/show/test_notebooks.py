@@ -10,7 +10,7 @@ from typing import Any
 import nbformat
 import papermill
 import pytest
-from conftest import brats_al_here, small_render
+from conftest import brats_al, small_render
 from papermill.cli import papermill as papermill_command
 
 from brats_al_utils import InputError
@@ -131,17 +131,15 @@ def test_every_setting_at_once_in_a_kernel(tmp_path: Path, places: Places) -> No
     assert printed(executed) == repr(chosen)
 
 
-def test_every_setting_at_once_through_a_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_every_setting_at_once_through_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(phantom, "render", small_render)
     pairs = [
         f"{name}={','.join(map(str, value)) if isinstance(value, tuple) else value}" for name, value in OTHER.items()
     ]
     arguments = [word for pair in pairs for word in ("--set", pair)]
     with pytest.warns(UserWarning, match="intensity is 'zscore', which leaks the class"):
-        brats_al_here("run", "--profile", "smoke", "--only", "00", "--out", str(tmp_path / "out"), *arguments)
-    assert capsys.readouterr().out.endswith("no runs asked for: these notebooks train nothing\n")
+        said = brats_al("run", "--profile", "smoke", "--only", "00", "--out", str(tmp_path / "out"), *arguments)
+    assert said.endswith("no runs asked for: these notebooks train nothing\n")
     executed = nbformat.read(tmp_path / "out" / "outputs" / "notebooks" / "00_cohort.ipynb", as_version=4)
     assert executed.metadata.papermill.parameters.settings == profile_of("smoke", OTHER).changes
     assert "50 slices of 72 pixels a side" in str(executed)
