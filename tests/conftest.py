@@ -141,6 +141,15 @@ def brats_al_process(*arguments: str) -> str:
     return done.stdout
 
 
+def make(target: str, checkout: Path, *options: str) -> str:
+    """Make a target in a checkout whose `.venv` is taken for finished, and return what was printed."""
+    command = [program("make"), "--no-print-directory", "--old-file=.venv/.ready", *options, target]
+    environment = os.environ | {"PYTHONPATH": str(checkout)}
+    done = subprocess.run(command, cwd=checkout, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
 def program(*names: str) -> str:
     """Return the path of the first program that is installed; without one the test is skipped, but fails in CI."""
     found = next((path for name in names if (path := shutil.which(name))), None)

@@ -24,8 +24,10 @@ from selenium import webdriver
 
 from brats_al_utils.cohorts.cutting import prepare
 from brats_al_utils.cohorts.readers import read_cohort
+from brats_al_utils.cohorts.volumes import SEQUENCES
 from brats_al_utils.findings.evidence import budgets, evaluate
 from brats_al_utils.findings.scorecard import GAINS
+from brats_al_utils.phantoms import phantom
 from brats_al_utils.phantoms.phantom import write_cohort
 from brats_al_utils.show import notebooks
 from brats_al_utils.show.notebooks import check_parameters, find
@@ -292,8 +294,12 @@ def test_real_cases_at_full_size_the_loss_falls(real_cases: Path, tmp_path: Path
 
 
 @pytest.mark.long
-def test_counts_of_brats_2019(tmp_path: Path) -> None:
-    """A synthetic cohort of 335 patients gives the paper's numbers of slices, for one split of the patients."""
+def test_counts_of_brats_2019(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """335 patients in BraTS's files give the paper's numbers of slices, for one split of the patients."""
+    tumour = np.zeros((16, 16, 36), np.uint8)
+    tumour[6:9, 6:9, 3:33] = 1  # in 30 slices, as many as the balanced set takes of an LGG patient
+    brain = np.pad(np.random.default_rng(0).integers(80, 120, (12, 12, 36), np.int16), ((2, 2), (2, 2), (0, 0)))
+    monkeypatch.setattr(phantom, "render", lambda *_: (dict.fromkeys(SEQUENCES, brain), tumour))
     write_cohort(tmp_path / "phantom", 335, seed=0, spacing=2)
     cohort = read_cohort(tmp_path / "phantom")
     assert cohort.cases["class_name"].value_counts().to_dict() == {"HGG": 259, "LGG": 76}
