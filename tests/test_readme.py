@@ -19,6 +19,7 @@ from typer.core import TyperGroup
 from brats_al_utils import __main__ as command_line
 from brats_al_utils.cohorts.layout import GRADES
 from brats_al_utils.phantoms import phantom
+from brats_al_utils.runs.engine import TOPIC
 from brats_al_utils.study import plan
 from brats_al_utils.study.profile import profile_of
 
@@ -130,9 +131,13 @@ def study(release: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (command,) = (command for command in COMMANDS if "tcp://" in command)
     small = ["--profile", "smoke", "--data", str(release), "--only", "01", "--out", str(out)]
     small += ["--set", "n_runs=1", "--set", "scratch_epochs=1"]
-    with LocalCluster(1, threads_per_worker=1, protocol="tcp", host="127.0.0.1", dashboard_address=None) as cluster:
+    with LocalCluster(
+        n_workers=1, threads_per_worker=1, protocol="tcp", host="127.0.0.1", dashboard_address=None
+    ) as cluster:
         words = shlex.split(command.replace("tcp://host:8786", cluster.scheduler_address))[1:]
         assert "2 runs asked for, 2 distinct, 0 already there" in brats_al(*words, *small)
+        told = [event for _, event in cluster.scheduler.get_events(TOPIC) if "text" in event]
+        assert len(told) == 2, "its worker trains both, for an epoch each"
     return out
 
 
