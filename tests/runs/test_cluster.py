@@ -124,6 +124,8 @@ def test_the_scheduler_listens_only_to_who_holds_its_key(tmp_path: Path, monkeyp
         assert stat.S_IMODE(key.parent.stat().st_mode) == 0o700
         with pytest.raises(InputError, match="no Dask scheduler at tcp"):
             connected(address.replace("tls://", "tcp://")).__enter__()
+        with connected(address):
+            pass  # this process, too: `cluster slurm` shows how far its workers are
         code = "import sys; from brats_al_utils.runs.engine import connected\n"
         code += "with connected(sys.argv[1]): print('in')"
         asked = subprocess.run([sys.executable, "-c", code, address], capture_output=True, text=True)
