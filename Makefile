@@ -23,12 +23,15 @@ demo: setup
 figures: setup
 	for bundle in published/*.bundle; do $(BIN)/brats-al figures $$bundle || exit 1; done
 
+# Tests run in two processes, one thread each: two threads that wait for each other on busy cores take ten times as long.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+
 test: setup check
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 # The campaigns: many kills, a cluster, hundreds of patients, simulations.
 test-long: setup
-	$(BIN)/python -m pytest -m long
+	$(PYTEST) -m long
 
 check: setup
 	$(BIN)/ruff format --check .
@@ -45,6 +48,7 @@ baseline: setup
 BENCH := $(subst .venv,.venv-bench,$(BIN))
 BENCH_READY := .venv-bench/.ready
 BENCH_PROFILE ?= demo
+BENCH_OPTIONS ?=
 
 $(BENCH_READY): $(READY) benchmarks/requirements.txt
 	$(BIN)/python -m venv --clear --without-pip .venv-bench
@@ -55,10 +59,11 @@ $(BENCH_READY): $(READY) benchmarks/requirements.txt
 	touch $@
 
 # The table and the plot are benchmarks/results/summary.csv and .svg; the study's overhead takes a whole demo.
+# Quicker: BENCH_PROFILE=smoke BENCH_OPTIONS="--repetitions 1".
 bench: $(BENCH_READY)
-	$(BIN)/python benchmarks/startup.py
-	$(BENCH)/python benchmarks/training.py
-	$(BENCH)/python benchmarks/preparation.py
+	$(BIN)/python benchmarks/startup.py $(BENCH_OPTIONS)
+	$(BENCH)/python benchmarks/training.py $(BENCH_OPTIONS)
+	$(BENCH)/python benchmarks/preparation.py $(BENCH_OPTIONS)
 	$(BIN)/python benchmarks/overhead.py --profile $(BENCH_PROFILE)
 	$(BIN)/python benchmarks/summary.py
 
@@ -70,7 +75,7 @@ characteristics: setup
 lab: setup
 	$(BIN)/jupyter lab --ip 127.0.0.1 --notebook-dir notebooks
 
-# Resolves the lock file anew, for every platform and Python version that pyproject.toml names; needs `uv` on the PATH.
-lock:
-	uv pip compile --universal --generate-hashes --python-version 3.11 --fork-strategy fewest --no-emit-index-url \
+# Resolves the lock file anew, for every platform and Python version that pyproject.toml names.
+lock: setup
+	$(BIN)/uv pip compile --universal --generate-hashes --python-version 3.11 --fork-strategy fewest --no-emit-index-url \
 		--extra dev pyproject.toml --output-file requirements.lock --upgrade

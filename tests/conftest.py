@@ -1,11 +1,13 @@
 """Small cohorts for the tests: real NIfTI files, tiny volumes."""
 
+import io
 import os
 import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,9 @@ import pytest
 from hypothesis import settings
 from selenium import webdriver
 
-from brats_al_utils.cohorts.volumes import FILES
+from brats_al_utils import __main__ as command_line
+from brats_al_utils.cohorts.volumes import FILES, SEQUENCES
+from brats_al_utils.phantoms.phantom import Patient
 
 SHAPE = (32, 32, 24)
 CHROMIUM_OPTIONS = [
@@ -40,6 +44,18 @@ settings.load_profile("brats-al")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where tests run in several processes, keep a file's together and all that share the smoke study, these first."""
+
+    def shares_smoke(item: pytest.Item) -> bool:
+        return "smoke" in getattr(item, "fixturenames", ())
+
+    items.sort(key=shares_smoke, reverse=True)
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("smoke" if shares_smoke(item) else item.path.stem))
+
+
 def write_volume(path: Path, voxels: np.ndarray[Any, Any], affine: np.ndarray[Any, Any] = AFFINE) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     nib.save(nib.Nifti1Image(voxels, affine), path)
@@ -57,6 +73,19 @@ def write_case(folder: Path, seed: int, suffix: str = ".nii.gz") -> None:
         signal = 200 + 100 * number + 150 * (tumour > 0) + rng.normal(0, 20, SHAPE)
         write_volume(folder / f"{folder.name}_{name}{suffix}", np.where(brain, signal, 0).astype(np.int16))
     write_volume(folder / f"{folder.name}_seg{suffix}", tumour)
+
+
+def small_render(patient: Patient, spacing: int) -> tuple[dict[str, np.ndarray[Any, Any]], np.ndarray[Any, Any]]:
+    """In place of `phantom.render`: a box of a brain with a box of a tumour, as bright as its contrast uptake is."""
+    rng = np.random.default_rng(patient.index)
+    labels = np.zeros(SHAPE, np.uint8)
+    labels[10:18, 12:20, 3 + patient.index % 5 : 18] = 1
+    brain = np.pad(np.ones((26, 26, 24), bool), ((3, 3), (3, 3), (0, 0)))
+    volumes = {}
+    for sequence in SEQUENCES:
+        bright = 200 + 400 * patient.gadolinium * (labels > 0) + rng.normal(0, 20, SHAPE)
+        volumes[sequence] = np.where(brain, bright, 0).astype(np.int16)
+    return volumes, labels
 
 
 @pytest.fixture
@@ -82,16 +111,43 @@ def real_cases() -> Path:
 def smoke(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder in which `brats-al run --profile smoke` wrote a whole study."""
     out = tmp_path_factory.mktemp("smoke") / "out"
-    brats_al("run", "--profile", "smoke", "--out", str(out))
+    brats_al_process("run", "--profile", "smoke", "--out", str(out))
     return out
 
 
 def brats_al(*arguments: str, expect: int = 0) -> str:
-    """Run the command line as a user does, and return what it printed: its results, or its errors if it is to fail."""
-    command = [sys.executable, "-m", "brats_al_utils", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == expect, done.stdout + done.stderr
-    return done.stderr + done.stdout if expect else done.stdout
+    """Run the command line here, and return what it printed: its results, or its errors if it is to fail.
+
+    This process has imported torch, which takes longer than most of what is asked for.
+    """
+    out, errors = io.StringIO(), io.StringIO()
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        redirect_stdout(out),
+        redirect_stderr(errors),
+        pytest.raises(SystemExit) as end,
+    ):
+        patch.setattr(sys, "argv", ["brats-al", *arguments])
+        command_line.main()
+    printed = errors.getvalue() + out.getvalue()
+    assert (end.value.code or 0) == expect, printed
+    return printed if expect else out.getvalue()
+
+
+def brats_al_process(*arguments: str) -> str:
+    """Run the command line as a user does, in a process of its own: its workers end with it."""
+    done = subprocess.run([sys.executable, "-m", "brats_al_utils", *arguments], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def make(target: str, checkout: Path, *options: str) -> str:
+    """Make a target in a checkout whose `.venv` is taken for finished, and return what was printed."""
+    command = [program("make"), "--no-print-directory", "--old-file=.venv/.ready", *options, target]
+    environment = os.environ | {"PYTHONPATH": str(checkout)}
+    done = subprocess.run(command, cwd=checkout, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 def program(*names: str) -> str:

@@ -3,17 +3,24 @@
 import re
 import shlex
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import typer.main
-from conftest import brats_al, program
+from conftest import brats_al, small_render, write_case
+from distributed import LocalCluster
+from papermill.cli import papermill as papermill_command
+from PIL import Image
 from typer.core import TyperGroup
 
 from brats_al_utils import __main__ as command_line
+from brats_al_utils.cohorts.layout import GRADES
+from brats_al_utils.phantoms import phantom
+from brats_al_utils.runs.engine import TOPIC
+from brats_al_utils.study import plan
 from brats_al_utils.study.profile import profile_of
 
 ROOT = Path(__file__).parents[1]
@@ -21,6 +28,7 @@ README = (ROOT / "README.md").read_text()
 FENCED = "\n".join(re.findall(r"^```\n(.*?)^```$", README, re.MULTILINE | re.DOTALL))
 INLINE = re.findall(r"`([^`]+)`", re.sub(r"^```\n.*?^```$", "", README, flags=re.MULTILINE | re.DOTALL))
 SHOWN = [line.split("  #")[0].strip() for line in FENCED.splitlines()] + [" ".join(code.split()) for code in INLINE]
+PAPERMILL = [line for line in SHOWN if re.match(r"papermill \S+ ", line)]
 COMMANDS = sorted({line.removeprefix(".venv/bin/") for line in SHOWN if re.match(r"(\.venv/bin/)?brats-al \w", line)})
 TARGETS = sorted({word for line in SHOWN for word in re.findall(r"^make ([a-z-]+)", line)})
 OPTIONS = sorted({word for line in SHOWN for word in re.findall(r"(?:^| )(--[a-z][a-z-]+)", line)})
@@ -48,6 +56,9 @@ def test_there_is_something_to_be_tested() -> None:
     assert len(COMMANDS) >= 8
     assert len(SETTINGS) >= 6
     assert {"demo", "test"} <= set(TARGETS)
+    assert PAPERMILL
+    typed = [line.split("  #")[0] for line in FENCED.splitlines() if line]
+    assert all(re.match(r"(\.venv/bin/)?brats-al \w|make \w", line) for line in typed), "no test runs it"
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -76,15 +87,94 @@ def test_an_option_is_typed_in_a_test(option: str) -> None:
     assert any(re.search(rf"""["']{option}["'=]""", source) for source in sources), f"no test types {option}"
 
 
+def rules() -> dict[str, list[str]]:
+    """Return what each target of the Makefile makes first."""
+    found = re.findall(r"^([a-z-]+):(.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    return {target: first.split() for target, first in found}
+
+
 @pytest.mark.parametrize("target", TARGETS)
-def test_a_target_of_make_is_there(target: str, tmp_path: Path) -> None:
-    """Its commands are listed, not run."""
-    shutil.copy(ROOT / "Makefile", tmp_path)
-    for name in ("requirements.lock", "weights.lock", "pyproject.toml", "benchmarks"):
-        (tmp_path / name).symlink_to(ROOT / name)
-    done = subprocess.run([program("make"), "-n", target], cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip()
+def test_a_target_of_make_is_run(target: str) -> None:
+    """By .ci/run, with what it makes first, or by a test."""
+    called = re.findall(r"^make ([a-z-]+)", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
+    made = {*called, *(first for name in called for first in rules()[name])}
+    sources = [path.read_text() for path in (ROOT / "tests").rglob("test_*.py")]
+    assert target in rules()
+    assert target in made or any(f'make("{target}"' in source for source in sources), f"nothing runs make {target}"
+
+
+@pytest.fixture(scope="module")
+def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write a small release."""
+    root = tmp_path_factory.mktemp("readme") / "release"
+    for number in range(8):
+        write_case(root / GRADES[number % 2] / f"Brats18_SITE0_{number}_1", number)
+    return root
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write pictures of two classes, and their table."""
+    root, rows = tmp_path_factory.mktemp("pictures"), ["patient_id,label,image"]
+    for number in range(24):
+        grey = np.random.default_rng(number).integers(80, 120, (48, 48), np.uint8)
+        Image.fromarray(np.pad(grey, 8)).save(root / f"{number}.png")
+        rows.append(f"{number},{('glioma', 'meningioma')[number % 2]},{number}.png")
+    (root / "cohort.csv").write_text("\n".join(rows))
+    return root
+
+
+@pytest.fixture(scope="module")
+def study(release: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Run the README's command for any Dask scheduler with one that runs here, and return where the study lies."""
+    out = tmp_path_factory.mktemp("study") / "out"
+    (command,) = (command for command in COMMANDS if "tcp://" in command)
+    small = ["--profile", "smoke", "--data", str(release), "--only", "01", "--out", str(out)]
+    small += ["--set", "n_runs=1", "--set", "scratch_epochs=1"]
+    with LocalCluster(
+        n_workers=1, threads_per_worker=1, protocol="tcp", host="127.0.0.1", dashboard_address=None
+    ) as cluster:
+        words = shlex.split(command.replace("tcp://host:8786", cluster.scheduler_address))[1:]
+        assert "2 runs asked for, 2 distinct, 0 already there" in brats_al(*words, *small)
+        told = [event for _, event in cluster.scheduler.get_events(TOPIC) if "text" in event]
+        assert len(told) == 2, "its worker trains both, for an epoch each"
+    return out
+
+
+def added(verb: str, study: Path, out: Path) -> tuple[list[str], str]:
+    """Return what makes a command small and keeps it out of the checkout, and a pattern of what it then prints."""
+    return {
+        "cohort": ([], r"^(8|24) usable patients|put a row an image in place"),
+        "phantom": (["--patients", "10"], r"^10 synthetic patients in "),
+        "plan": ([], r"distinct runs of .* hours on this machine"),
+        "report": (["--out", str(study)], r"/index\.html$"),
+        "run": (["--only", "00", "--out", str(out), "--set", "start=scratch"], r"^no runs asked for"),
+        "runs": (["--out", str(study)], r'^{"key": '),
+        "status": (["--out", str(study)], r"^2 runs done, 0 running, 0 failed, 0 waiting$"),
+        "weights": ([], r"imagenet-trunk .* available"),
+    }[verb]
+
+
+@pytest.mark.parametrize("command", [each for each in COMMANDS if "cluster slurm" not in each and "tcp://" not in each])
+def test_a_command_runs(
+    command: str, release: Path, pictures: Path, study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it is typed; `study` runs the one with a scheduler's address, `test_cluster` that of Slurm."""
+    monkeypatch.setattr(phantom, "render", small_render)
+    monkeypatch.setattr(plan, "calibrate", lambda profile, device: (100.0, 400.0))  # `test_run` measures
+    new = "--template" in command or " phantom " in command
+    folder = tmp_path / "new" if new else pictures if "classes=" in command else release
+    words = [str(folder) if word == "DIR" else word for word in shlex.split(command)[1:]]
+    options, said = added(str(parsed(words).info_name), study, tmp_path / "out")
+    assert re.search(said, brats_al(*words, *options), re.MULTILINE)
+
+
+@pytest.mark.parametrize("command", PAPERMILL)
+def test_a_notebook_runs_by_itself(command: str, smoke: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    words = shlex.split(command.replace("out.ipynb", str(tmp_path / "out.ipynb")))[1:]
+    papermill_command([*words, "-p", "out", str(smoke), "--no-progress-bar"], standalone_mode=False)
+    assert "4 runs needed, 4 distinct, 4 already there, 0 trained" in (tmp_path / "out.ipynb").read_text()
 
 
 def test_the_command_of_a_cluster_prints_its_script() -> None:

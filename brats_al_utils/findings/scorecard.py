@@ -452,7 +452,7 @@ def scorecard(runs: pd.DataFrame, scores: pd.DataFrame, cost: pd.DataFrame, depa
 
 def found_in(runs: pd.DataFrame, scores: pd.DataFrame, cost: pd.DataFrame, departures: Departures) -> Found:
     """Return what `scorecard` is given with all its columns, and only with runs that it judges."""
-    runs = pd.DataFrame(runs, columns=RUN_COLUMNS).astype({"share": float})
+    runs = pd.DataFrame(runs, columns=RUN_COLUMNS)
     runs["freeze"] = runs["freeze"].eq(True)
     varied = runs[VARIANTS].notna() & ~runs[VARIANTS].isin(["", False])
     start = next((start for start in STARTS[:2] if (runs["start"] == start).any()), STARTS[0])
@@ -460,7 +460,7 @@ def found_in(runs: pd.DataFrame, scores: pd.DataFrame, cost: pd.DataFrame, depar
     judged = (runs["start"] == start) | ((runs["start"] == "scratch") & (runs["arm"] == "scratch"))
     runs = runs[~varied.any(axis=1) & judged]
     scores = scores if len(scores) else pd.DataFrame(columns=SCORE_COLUMNS)
-    cost = pd.DataFrame(cost, columns=COST_COLUMNS).astype(dict.fromkeys(COST_COLUMNS[3:], float))
+    cost = pd.DataFrame(cost, columns=COST_COLUMNS)
     return Found(runs, scores, cost, departures)
 
 

@@ -143,18 +143,21 @@ def scheduler(folder: Path, workers: int = 0, device: str = "cpu", host: str = L
 
 @contextmanager
 def environment(folder: Path) -> Iterator[None]:
-    """Have this process's children, such as notebooks' kernels, read a client's credentials from a folder.
+    """Have this process and its children, such as notebooks' kernels, read a client's credentials from a folder.
 
     The one that tidies up after a killed process does so without a word.
     """
-    files = {"CA_FILE": "certificate.pem", "CLIENT__CERT": "certificate.pem", "CLIENT__KEY": "key.pem"}
-    variables = {f"DASK_DISTRIBUTED__COMM__TLS__{name}": str(folder / file) for name, file in files.items()}
+    files = {"ca-file": "certificate.pem", "client.cert": "certificate.pem", "client.key": "key.pem"}
+    own = {f"distributed.comm.tls.{name}": str(folder / file) for name, file in files.items()}
+    # Dask reads the environment once, when it is imported.
+    variables = {f"DASK_{name.upper().replace('.', '__').replace('-', '_')}": path for name, path in own.items()}
     variables["DASK_DISTRIBUTED__COMM__REQUIRE_ENCRYPTION"] = "True"
     variables["PYTHONWARNINGS"] = ",".join(filter(None, [os.environ.get("PYTHONWARNINGS"), TIDY]))
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:
-        yield
+        with dask.config.set(own):
+            yield
     finally:
         for name, value in before.items():
             os.environ.pop(name, None)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import SHAPE
+from conftest import small_render
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,7 +16,6 @@ from brats_al_utils.cohorts.cohort import TRUTH_FILE, Cohort
 from brats_al_utils.cohorts.cutting import prepare
 from brats_al_utils.cohorts.readers import read_cohort
 from brats_al_utils.cohorts.slices import SliceRule, SliceSet, open_slices
-from brats_al_utils.cohorts.volumes import SEQUENCES
 from brats_al_utils.phantoms import outliers, phantom
 from brats_al_utils.phantoms.outliers import (
     KINDS,
@@ -35,19 +34,6 @@ PATIENTS = 40  # 24 of them in training: 18 HGG and 6 LGG
 UNTOUCHED = ["patient_id", "class_name", "site", "z", "position", "tumour_mm2"]
 
 render = phantom.render
-
-
-def small_render(patient: Patient, spacing: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Return a small box of a brain with a box of a tumour, as bright as its contrast uptake is."""
-    rng = np.random.default_rng(patient.index)
-    labels = np.zeros(SHAPE, np.uint8)
-    labels[10:18, 12:20, 3 + patient.index % 5 : 18] = 1
-    brain = np.pad(np.ones((26, 26, 24), bool), ((3, 3), (3, 3), (0, 0)))
-    volumes = {}
-    for sequence in SEQUENCES:
-        bright = 200 + 400 * patient.gadolinium * (labels > 0) + rng.normal(0, 20, SHAPE)
-        volumes[sequence] = np.where(brain, bright, 0).astype(np.int16)
-    return volumes, labels
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 
 import pandas as pd
 import pytest
-from conftest import brats_al, program
+from conftest import brats_al, brats_al_process, program
 
 from brats_al_utils import InputError
 from brats_al_utils.__main__ import main
@@ -122,6 +122,8 @@ def test_the_scheduler_listens_only_to_who_holds_its_key(tmp_path: Path, monkeyp
         assert stat.S_IMODE(key.parent.stat().st_mode) == 0o700
         with pytest.raises(InputError, match="no Dask scheduler at tcp"):
             connected(address.replace("tls://", "tcp://")).__enter__()
+        with connected(address):
+            pass  # this process, too: `cluster slurm` shows how far its workers are
         code = "import sys; from brats_al_utils.runs.engine import connected\n"
         code += "with connected(sys.argv[1]): print('in')"
         asked = subprocess.run([sys.executable, "-c", code, address], capture_output=True, text=True)
@@ -153,13 +155,15 @@ def queue() -> list[list[str]]:
 
 @pytest.mark.long
 def test_a_study_over_a_job_array_whose_running_element_is_cancelled(
-    smoke: Path, slurm_node: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    slurm_node: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Slurm replaces the lost job, and every table of the smoke study is that of the study without it."""
-    out, started = tmp_path / "out", time.monotonic()
+    """Slurm replaces the lost job, and the tables of two notebooks are those of the study without it."""
+    out, smoke, study_of = tmp_path / "out", tmp_path / "smoke", ["run", "--profile", "smoke", "--only", "01", "02"]
+    brats_al_process(*study_of, "--out", str(smoke))
     shutil.copytree(next((smoke / "outputs").glob("phantom-*")), out / "outputs" / "phantom-12-2mm-seed0")
+    started = time.monotonic()
     arguments = ["cluster", "slurm", "--jobs", "1", "--gpus", "0", "--cpus", "1", "--workers", "1", "--time", "30"]
-    command = ["--host", "127.0.0.1", "--", "run", "--profile", "smoke", "--out", str(out)]
+    command = ["--host", "127.0.0.1", "--", *study_of, "--out", str(out)]
     runs = out / "outputs" / "runs"
     half = len(list((smoke / "outputs" / "runs").glob("*.safetensors"))) // 2
     with subprocess.Popen(
@@ -189,7 +193,8 @@ def test_a_study_over_a_job_array_whose_running_element_is_cancelled(
     now = {path.name: path.stat().st_mtime_ns for path in runs.glob("*.safetensors")}
     assert before.items() <= now.items(), "a finished run was repeated"
     assert set(now) == {path.name for path in (smoke / "outputs" / "runs").glob("*.safetensors")}
-    tables = sorted(path.name for path in smoke.glob("*.csv"))
+    tables = sorted(path.name for path in out.glob("*.csv"))
+    assert {"table2.csv", "figure3.csv"} <= set(tables)
     for name in tables:
         found, expected = (
             pd.read_csv(folder / name).drop(columns="seconds", errors="ignore") for folder in (out, smoke)
@@ -197,7 +202,8 @@ def test_a_study_over_a_job_array_whose_running_element_is_cancelled(
         pd.testing.assert_frame_equal(found, expected)
     with capsys.disabled():
         print(
-            f"\nSlurm {subprocess.check_output(['slurmctld', '-V'], text=True).split()[-1]}: smoke study over a job "
-            f"array in {time.monotonic() - started:.0f} s; element {running[0]} cancelled after {len(before)} of "
-            f"{len(now)} runs, the next was done {next_after:.0f} s later; no run repeated, {len(tables)} tables equal"
+            f"\nSlurm {subprocess.check_output(['slurmctld', '-V'], text=True).split()[-1]}: two notebooks of the "
+            f"smoke study over a job array in {time.monotonic() - started:.0f} s; element {running[0]} cancelled after "
+            f"{len(before)} of {len(now)} runs, the next was done {next_after:.0f} s later; no run repeated, "
+            f"{len(tables)} tables equal"
         )

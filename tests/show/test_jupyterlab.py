@@ -19,6 +19,7 @@ from pathlib import Path
 import nbformat
 import psutil
 import pytest
+from conftest import make
 from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webdriver import WebDriver
@@ -93,9 +94,9 @@ class Lab:
 
 def lab_command() -> list[str]:
     """Return the command of `make lab`, with this Python's jupyter."""
-    found = re.search(r"^\t\$\(BIN\)/jupyter (lab .*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    assert found
-    return [str(Path(sys.executable).with_name("jupyter")), *shlex.split(found[1])]
+    (command,) = make("lab", ROOT, "--dry-run").splitlines()
+    name, *arguments = shlex.split(command)
+    return [str(Path(sys.executable).with_name(Path(name).name)), *arguments]
 
 
 def free_port() -> int:

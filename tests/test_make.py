@@ -1,0 +1,72 @@
+"""What `make` does in a checkout of its own; .ci/run makes the other targets that README.md shows."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from conftest import make
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """Copy what git keeps, beside this Python's environment."""
+    folder = tmp_path / "checkout"
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in listed.strip("\0").split("\0"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, folder / name)
+    (folder / ".venv").symlink_to(sys.prefix)
+    return folder
+
+
+@pytest.mark.long
+def test_the_demo(checkout: Path) -> None:
+    """It writes the report and the figures that git keeps, under their names, and nothing else that git would see."""
+    make("demo", checkout)
+    assert (checkout / "outputs" / "demo" / "report" / "index.html").exists()
+    kept, found = ({path.name for path in (folder / "figures" / "demo").iterdir()} for folder in (ROOT, checkout))
+    assert found == kept
+
+
+@pytest.mark.long
+def test_the_characteristics(checkout: Path) -> None:
+    """The page and the table in docs, but for what another processor rounds."""
+    page, table = (checkout / "docs" / f"operating_characteristics.{end}" for end in ("md", "csv"))
+    kept = pd.read_csv(table)
+    page.unlink()
+    table.unlink()
+    make("characteristics", checkout)
+    pd.testing.assert_frame_equal(pd.read_csv(table), kept, atol=0.01)
+    assert page.exists()
+
+
+@pytest.mark.long
+def test_the_lock(checkout: Path) -> None:
+    """Resolved anew from the registry: all that is asked for, each with hashes."""
+    lock = checkout / "requirements.lock"
+    lock.unlink()
+    make("lock", checkout)
+    text = lock.read_text()
+    names = re.findall(r"^([a-z0-9_.-]+)==", text, re.MULTILINE)
+    before = set(re.findall(r"^([a-z0-9_.-]+)==", (ROOT / "requirements.lock").read_text(), re.MULTILINE))
+    asked = re.findall(r'^    "([a-z0-9-]+)', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    assert set(asked) <= set(names)
+    assert len(before & set(names)) > 0.9 * len(before)
+    assert len(re.findall(r"--hash=sha256:", text)) >= len(names)
+
+
+@pytest.mark.long
+def test_the_benchmarks(checkout: Path) -> None:
+    """Once each, of a smoke study, beside the usual tools, which are installed for it."""
+    results = checkout / "benchmarks" / "results"
+    shutil.rmtree(results)
+    make("bench", checkout, "BENCH_PROFILE=smoke", "BENCH_OPTIONS=--repetitions 1")
+    found, kept = (pd.read_csv(folder / "summary.csv") for folder in (results, ROOT / "benchmarks" / "results"))
+    assert found["what"].tolist() == [what.replace("demo", "smoke") for what in kept["what"]]
+    assert (results / "summary.svg").exists()
