@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import pandas as pd
 
@@ -100,11 +101,11 @@ def against_random(row: "pd.Series[float]") -> list[str]:
 
 def claimed(card: pd.DataFrame) -> list[str]:
     """Say what became of the paper's headline and of the annotations that it saves."""
-    rows = card.set_index("id")
+    rows: dict[Any, dict[Any, Any]] = card.set_index("id").to_dict("index")
     lines = []
-    headline, saved = rows.loc[HEADLINE], rows.loc[SAVING]
+    headline, saved = rows[HEADLINE], rows[SAVING]
     if pd.notna(headline["ours"]):
-        ends = ends_of(HEADLINE, float(headline["both_low"]), float(headline["both_high"]))
+        ends = ends_of(HEADLINE, headline["both_low"], headline["both_high"])
         interval = f" (95 % confidence interval across both: {ends})" if ends else ""
         lines.append(
             "Slice-level test AUC of the proposed method less that of the baseline, which is trained on all slices: "

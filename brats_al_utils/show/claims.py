@@ -66,7 +66,7 @@ def numbers(axes: Axes, rows: pd.DataFrame, unit: str) -> None:
     ends = scale * distances(rows, "ours", "both_low", "both_high")
     for place, ((_, row), reach) in enumerate(zip(rows.iterrows(), ends.T, strict=True)):
         if pd.notna(row["ours"]):
-            look = {"fmt": "o", "ms": 3.5, "capsize": 2, "lw": 1.1, "color": LOOKS[row["verdict"]][1]}
+            look: dict[str, Any] = {"fmt": "o", "ms": 3.5, "capsize": 2, "lw": 1.1, "color": LOOKS[row["verdict"]][1]}
             axes.errorbar(scale * row["ours"], place, xerr=reach[:, None], **look)
         axes.text(1.03, place, LOOKS[row["verdict"]][0], **sign(axes, row["verdict"]))
     low, high = axes.get_xlim()
