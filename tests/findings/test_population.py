@@ -56,7 +56,7 @@ def flipped(patients: dict[str, tuple[int, list[float]]]) -> dict[str, tuple[int
     return {name: (label, [1 - score for score in scores]) for name, (label, scores) in patients.items()}
 
 
-@settings(max_examples=20)
+@settings(max_examples=5)
 @given(st.integers(0, 1000))
 def test_a_drawn_test_set_has_the_auc_of_its_slices(seed: int) -> None:
     predictions = made_up(seed)
