@@ -134,10 +134,10 @@ def brats_al(*arguments: str, expect: int = 0) -> str:
     return printed if expect else out.getvalue()
 
 
-def brats_al_process(*arguments: str) -> str:
+def brats_al_process(*arguments: str, expect: int = 0) -> str:
     """Run the command line as a user does, in a process of its own: its workers end with it."""
     done = subprocess.run([sys.executable, "-m", "brats_al_utils", *arguments], capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.returncode == expect, done.stdout + done.stderr
     return done.stdout
 
 

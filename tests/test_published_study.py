@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from conftest import brats_al
+from conftest import brats_al, brats_al_process
 
 from brats_al_utils.runs.container import read_parts, write_parts
 
@@ -32,7 +32,7 @@ def test_every_table_is_drawn_again(smoke: Path, bundle: Path, tmp_path: Path) -
 
 def test_two_runs_are_the_same_to_the_bit_and_a_changed_one_is_found(smoke: Path, bundle: Path, tmp_path: Path) -> None:
     words = ("--runs", "2", "--seed", "1", "--workers", "1", "--out", str(smoke))
-    said = brats_al("verify", str(bundle), *words)
+    said = brats_al_process("verify", str(bundle), *words)
     assert len(re.findall(r"^\w{12}  same to the bit: ", said, re.MULTILINE)) == 2
     assert re.search(r"2 of \d+ runs trained again, drawn with --seed 1: same to the bit", said)
     parts = read_parts(bundle)
@@ -40,5 +40,5 @@ def test_two_runs_are_the_same_to_the_bit_and_a_changed_one_is_found(smoke: Path
     count = len(numbers) // 8
     numbers[7 * count :] = bytes(count)  # the highest byte: every probability of the test set is nearly 0
     write_parts(tmp_path / "changed.bundle", parts | {"numbers/probability_test": bytes(numbers)})
-    said = brats_al("verify", str(tmp_path / "changed.bundle"), *words, expect=1)
+    said = brats_al_process("verify", str(tmp_path / "changed.bundle"), *words, expect=1)
     assert len(re.findall(r"^\w{12}  differs \(largest difference", said, re.MULTILINE)) == 2

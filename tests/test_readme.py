@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 import typer.main
-from conftest import brats_al, small_render, write_case
+from conftest import brats_al, brats_al_process, small_render, write_case
 from distributed import LocalCluster
 from papermill.cli import papermill as papermill_command
 from PIL import Image
@@ -141,9 +141,12 @@ def study(release: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def added(verb: str, study: Path, out: Path) -> tuple[list[str], str]:
+def added(verb: str, study: Path, release: Path, out: Path) -> tuple[list[str], str]:
     """Return what makes a command small and keeps it out of the checkout, and a pattern of what it then prints."""
     return {
+        "export": (["--profile", "smoke", "--out-folder", str(study)], r"^2 of 2 planned runs in "),
+        "figures": (["--out", str(out)], r"^03_proposed_vs_baseline: skipped, .*\n(.*\n)*figures and tables in "),
+        "verify": (["--data", str(release), "--out", str(out)], r"^2 of 2 runs trained again, .* same to the bit$"),
         "cohort": ([], r"^(8|24) usable patients|put a row an image in place"),
         "phantom": (["--patients", "10"], r"^10 synthetic patients in "),
         "plan": ([], r"distinct runs of .* hours on this machine"),
@@ -164,9 +167,14 @@ def test_a_command_runs(
     monkeypatch.setattr(plan, "calibrate", lambda profile, device: (100.0, 400.0))  # `test_run` measures
     new = "--template" in command or " phantom " in command
     folder = tmp_path / "new" if new else pictures if "classes=" in command else release
-    words = [str(folder) if word == "DIR" else word for word in shlex.split(command)[1:]]
-    options, said = added(str(parsed(words).info_name), study, tmp_path / "out")
-    assert re.search(said, brats_al(*words, *options), re.MULTILINE)
+    bundle = tmp_path / "study.bundle"
+    words = [{"DIR": str(folder), "FILE.bundle": str(bundle)}.get(word, word) for word in shlex.split(command)[1:]]
+    verb = str(parsed(words).info_name)
+    if str(bundle) in words and verb != "export":
+        brats_al("export", "--profile", "smoke", "--out-folder", str(study), "--out", str(bundle))
+    options, said = added(verb, study, release, tmp_path / "out")
+    command_line = brats_al_process if verb == "verify" else brats_al  # it trains
+    assert re.search(said, command_line(*words, *options), re.MULTILINE)
 
 
 @pytest.mark.parametrize("command", PAPERMILL)
