@@ -19,6 +19,7 @@ from typer.core import TyperGroup
 from brats_al_utils import __main__ as command_line
 from brats_al_utils.cohorts.layout import GRADES
 from brats_al_utils.phantoms import phantom
+from brats_al_utils.runs import engine
 from brats_al_utils.runs.engine import TOPIC
 from brats_al_utils.study import plan
 from brats_al_utils.study.profile import profile_of
@@ -131,6 +132,7 @@ def study(release: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (command,) = (command for command in COMMANDS if "tcp://" in command)
     small = ["--profile", "smoke", "--data", str(release), "--only", "01", "--out", str(out)]
     small += ["--set", "n_runs=1", "--set", "scratch_epochs=1"]
+    engine.close()  # workers of another test, whose key this process would ask for
     with LocalCluster(
         n_workers=1, threads_per_worker=1, protocol="tcp", host="127.0.0.1", dashboard_address=None
     ) as cluster:

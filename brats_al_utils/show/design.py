@@ -52,17 +52,17 @@ def could_the_paper_tell(found: Worth) -> Drawing:
 def ridges(axes: Axes, found: Worth) -> pd.DataFrame:
     """Draw the drawn gains of each comparison on a line of its own, and return the heights of the bars."""
     table, gains = found.table, 100 * found.drawn
-    low, high = np.quantile(gains, (0.0005, 0.9995))
-    bins = np.linspace(low, high, BINS + 1)
-    bins += PRINTED - bins[np.abs(bins - PRINTED).argmin()]  # so that no bar lies on both sides of the paper's gain
+    # From the paper's gain on, so that no bar lies on both sides of it.
+    width = max(np.ptp(gains) / BINS, 0.1)
+    bins = PRINTED + width * np.arange(
+        np.floor((gains.min() - PRINTED) / width), np.floor((gains.max() - PRINTED) / width) + 2
+    )
     rows = []
     for place, row in table.iterrows():
         counts = np.histogram(gains[int(str(place))], bins)[0]
         level, heights = len(table) - 1 - int(str(place)), 0.8 * counts / counts.max()
         axes.stairs(level + heights, bins, baseline=level, fill=True, color="0.85")
-        axes.stairs(
-            level + heights * (bins[:-1] > PRINTED - 1e-9), bins, baseline=level, fill=True, color=PALETTE["orange"]
-        )
+        axes.stairs(level + heights * (bins[:-1] >= PRINTED), bins, baseline=level, fill=True, color=PALETTE["orange"])
         axes.plot(2 * [100 * row["gain"]], [level, level + 0.8], color=PALETTE["blue"], lw=1.5)
         axes.annotate(
             f"{row['printed']:.1%}",

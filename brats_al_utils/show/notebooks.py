@@ -130,7 +130,9 @@ def execute_all(
     if not trained:  # an interrupt ends what this thread waits for
         return [path.stem for path in paths if not done(path)]
     with ThreadPoolExecutor(min(cores(), TOGETHER)) as pool:
-        return [path.stem for path, good in zip(paths, pool.map(done, paths), strict=True) if not good]
+        # The last ones first: they take longest, and none of them is to be left alone at the end.
+        good = dict(zip(reversed(paths), pool.map(done, reversed(paths)), strict=True))
+    return [path.stem for path in paths if not good[path]]
 
 
 def execute(path: Path, parameters: Mapping[str, object], places: Places) -> Path:

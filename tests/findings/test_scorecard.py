@@ -205,7 +205,7 @@ def test_a_number_of_the_paper() -> None:
     assert row["ours"] == pytest.approx(np.mean(of_runs))
     assert row["both_low"] < row["patients_low"] < row["ours"] < row["patients_high"] < row["both_high"]
     assert row["ci_low"] < row["ours"] < row["ci_high"]
-    assert row["why"] == "the same runs as table2.pretrained.test"
+    assert row["why"] == "the same runs as Table 2, pretrained, test AUC"
     assert row_of("table3.baseline.test", made_up(0.72))["verdict"] == NOT_REPRODUCED
     assert row_of("table3.baseline.test", made_up(0.77))["verdict"] == CANNOT_TELL  # at the margin
     # Between runs all is well, between patients it is not: the printed number, but with a wide interval.

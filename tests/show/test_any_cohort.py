@@ -44,7 +44,8 @@ OF_BRATS = re.compile(
 PATIENTS = re.compile(r"\d patients|of patients|training patients|^patients$", re.MULTILINE)
 """Patients who are counted: in a table they are persons."""
 
-SYNTHETIC_ONLY = {"dose_response", "outliers"}
+SHOWN_ELSEWHERE = {"dose_response", "outliers", "without_images"}
+"""Of a synthetic cohort, or of a bundle."""
 
 
 def write_cohort(root: Path, masked: bool) -> Path:
@@ -164,7 +165,7 @@ def test_no_word_of_brats_is_shown_of_another_cohort(tmp_path: Path, reader: Rea
     for name in sorted(NOTEBOOKS)[:8]:
         reader.execute(name, data, tmp_path / "out")
     expected = {name for module in SHOWING for name in functions_of(module)}
-    assert expected - reader.called == SYNTHETIC_ONLY
+    assert expected - reader.called == SHOWN_ELSEWHERE
     text = "\n".join(reader.shown)
     assert "Cohort lung (18 persons); initialisation: " in text
     assert "of them malignant" in text
