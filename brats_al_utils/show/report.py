@@ -16,6 +16,7 @@ from brats_al_utils import InputError, __version__
 from brats_al_utils.files import beside, new_folder
 from brats_al_utils.findings.answer import QUESTION, RULE, answer, origin
 from brats_al_utils.findings.claims import footnotes
+from brats_al_utils.findings.verdicts import HERE, HERE_RULE
 from brats_al_utils.show import tables
 from brats_al_utils.show.claims import AGREES, DISAGREES, LOOKS, UNKNOWN, claims
 from brats_al_utils.show.exhibits import copy_exhibits, of_this_version, read
@@ -52,8 +53,9 @@ def card_of(card: pd.DataFrame, site: Path) -> Card:
         plt.close(figure)
     table = tables.scorecard(card).reset_index()
     found = footnotes(card["rule"].tolist(), card["why"].tolist())
+    here = {"here": HERE_RULE} if card["verdict"].isin(HERE.values()).any() else {}
     head, rows = [str(word) for word in table.columns], table.to_numpy(str).tolist()
-    return Card(**links, csv="figures/scorecard.csv", head=head, rows=rows, notes=found.rules | found.notes)
+    return Card(**links, csv="figures/scorecard.csv", head=head, rows=rows, notes=here | found.rules | found.notes)
 
 
 def patients_of(places: Places) -> set[str]:
