@@ -66,7 +66,7 @@ class Profile:
     competitors : tuple of str
         Strategies of others that notebook 07 compares, of `competitors.COMPETITORS`.
     doses : tuple of float
-        Shares of the training data that are planted outliers, on a synthetic cohort (notebook 07).
+        Shares of the training data that are planted outliers, on a synthetic cohort (notebook 07); none: no planting.
     n_runs : int
         Runs of each arm.
     folds : int
@@ -183,8 +183,8 @@ class Profile:
                 f"one or more of {', '.join(COMPETITORS)}, each once",
             ),
             "doses": (
-                len(set(self.doses)) == len(self.doses) > 0 and all(0 <= dose <= 1 for dose in self.doses),
-                "one or more shares from 0 to 1, each another",
+                len(set(self.doses)) == len(self.doses) and all(0 <= dose <= 1 for dose in self.doses),
+                "none or some shares from 0 to 1, each another",
             ),
             "learning_rate": (0 < self.learning_rate < np.inf, "a positive number"),
         }

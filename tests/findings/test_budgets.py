@@ -49,9 +49,11 @@ def test_area_of_a_constant_is_the_constant(auc: float, shares: list[float], ran
     assert curve_areas(frame)["area"].tolist() == pytest.approx([auc])
 
 
-def test_curves_without_a_common_share_are_refused() -> None:
-    with pytest.raises(InputError, match="expected shares that all cover"):
-        curve_areas(pd.concat([RANDOM, curve("late", 0, {0.1: (1.0, 0.9), 0.2: (1.1, 0.9)})]))
+def test_curves_without_a_common_share_have_no_area() -> None:
+    areas = curve_areas(pd.concat([RANDOM, curve("late", 0, {0.1: (1.0, 0.9), 0.2: (1.1, 0.9)})]))
+    assert areas[["area", "low", "high"]].isna().all(axis=None)
+    ranked = rank_stability(areas.pivot(index="seed", columns="strategy", values="area"))
+    assert ranked["mean"].isna().all()
 
 
 def test_a_curve_is_read_at_an_auc_by_hand() -> None:

@@ -302,6 +302,13 @@ def test_annotation_is_worth_what_random_needs_for_as_much(budget: float, text: 
     ]
 
 
+def test_areas_that_cannot_be_compared_are_said() -> None:
+    alone = AREAS.assign(mean=NAN, best_rank=NAN, worst_rank=NAN)
+    assert sentences.annotation_worth(EFFICIENCY, alone, 0.3)[1] == (
+        "No share of annotated slices is covered by all curves, so that their areas cannot be compared."
+    )
+
+
 def test_gains_of_a_family_are_slice_level_and_count_the_arms_that_differ() -> None:
     table = compared(
         ("bald", "random", "slice", 0.05, 0.01, 0.09, 0.01, True, 0.03),

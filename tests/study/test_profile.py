@@ -38,6 +38,7 @@ def test_the_paper_s_values() -> None:
         ({"doses": (0, "2e-1")}, "doses", (0.0, 0.2)),
         ({"doses": "(0.0, 0.2)"}, "doses", (0.0, 0.2)),
         ({"doses": "0.2"}, "doses", (0.2,)),
+        ({"doses": ""}, "doses", ()),
         ({"channels": "['flair', 't1', 't2']"}, "channels", ("flair", "t1", "t2")),
         ({"channels": '["flair", "t1", "t2"]'}, "channels", ("flair", "t1", "t2")),
         ({"hold": "weights, batch order"}, "hold", ("weights", "batch order")),
@@ -71,8 +72,7 @@ def test_settings_are_read_in_their_type(settings: dict[str, Any], name: str, va
         ({"channels": "t1,t2"}, "channels is .*, expected three of"),
         ({"channels": 3}, "channels is 3, expected str, or several with commas between"),
         ({"doses": "0,much"}, "doses is 'much', expected float"),
-        ({"doses": "0,0"}, "doses is .*, expected one or more shares from 0 to 1, each another"),
-        ({"doses": ""}, "doses is .*, expected one or more shares"),
+        ({"doses": "0,0"}, "doses is .*, expected none or some shares from 0 to 1, each another"),
         (
             {"committee_rates": "0.001,0.001"},
             "committee_rates is .*, expected two or more .*, each another",
