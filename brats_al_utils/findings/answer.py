@@ -10,6 +10,7 @@ import pandas as pd
 from brats_al_utils.findings.claims import OURS, PRINTED, ends_of, unit_of, written
 from brats_al_utils.findings.paper import BUDGET
 from brats_al_utils.findings.sentences import annotation_worth, gain
+from brats_al_utils.findings.shortcut import CHANCE
 from brats_al_utils.findings.verdicts import EQUIVALENCE, REPRODUCED, Estimate, sign_verdict, similar_verdict
 
 QUESTION = "Does active learning save annotations here?"
@@ -19,13 +20,14 @@ YES, NO, CANNOT_TELL, NOT_COMPUTED = "Yes.", "No.", "Cannot tell.", "Not compute
 RULE = (
     "Yes if the 95 % confidence interval across runs and patients of the proposed method's slice-level test AUC less "
     "that of random sampling of as many annotated slices lies wholly above 0. No if it lies wholly below 0, or wholly "
-    f"within {EQUIVALENCE:g} pp of 0. Cannot tell otherwise. Fixed before any result."
+    f"within {EQUIVALENCE:g} pp of 0. Cannot tell otherwise, and wherever the interval of the proposed method's own AUC "
+    "does not lie wholly above 0.5: networks that do not tell the classes apart cannot show what annotations are worth."
 )
 
 HEADLINE, SAVING = "abstract.gain", "saving.range"
 """Rows of the scorecard: what the abstract claims, and how much of the annotation is saved."""
 
-FOUND_IN = {"tests": "07", "label_efficiency": "07", "scorecard": "06"}
+FOUND_IN = {"tests": "07", "intervals": "07", "label_efficiency": "07", "scorecard": "06"}
 """The tables that the answer is read from, and the notebook that writes each."""
 
 
@@ -59,13 +61,16 @@ def answer(tables: Mapping[str, pd.DataFrame]) -> Answer:
         If a table has other columns or rows.
     """
     lines, said = [], NOT_COMPUTED
-    if "tests" in tables:
+    if {"tests", "intervals"} <= set(tables):
         tests = tables["tests"]
         rows = tests[(tests["unit"] == "slice") & (tests["arm"] == "proposed")]
         rows = rows[rows["other"].str.startswith("random at")]
         for _, row in rows.iterrows():
             said = judged(row)
             lines += against_random(row)
+        if blind := tells_nothing(tables["intervals"]):
+            said = CANNOT_TELL
+            lines.insert(0, blind)
     if {"label_efficiency", "areas"} <= set(tables):
         lines.append(annotation_worth(tables["label_efficiency"], tables["areas"], BUDGET)[0])
     if "scorecard" in tables:
@@ -84,6 +89,19 @@ def judged(row: "pd.Series[float]") -> str:
         return YES
     worse, equal = sign_verdict(ours, -1.0) == REPRODUCED, similar_verdict(ours) == REPRODUCED
     return NO if worse or equal else CANNOT_TELL
+
+
+def tells_nothing(intervals: pd.DataFrame) -> str:
+    """Say that the proposed method's networks do not tell the classes apart; nothing if they do."""
+    rows: list[dict[Any, Any]] = intervals[intervals["unit"] == "slice"].to_dict("records")
+    (row,) = [row for row in rows if row["arm"] == "proposed"]
+    if row["both_low"] > CHANCE:
+        return ""
+    ends = f"{row['both_low']:.3f} to {row['both_high']:.3f}" if pd.notna(row["both_low"]) else "not known"
+    return (
+        "The networks are not shown to tell the classes apart: slice-level test AUC of the proposed method "
+        f"{row['auc_mean']:.3f} (95 % confidence interval across both: {ends})."
+    )
 
 
 def against_random(row: "pd.Series[float]") -> list[str]:

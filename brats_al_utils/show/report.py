@@ -24,7 +24,7 @@ from brats_al_utils.show.pages import TEMPLATES, Executed, convert
 from brats_al_utils.show.style import STYLE
 from brats_al_utils.study.places import Places, numbered
 
-READ = ("scorecard", "tests", "label_efficiency", "areas")
+READ = ("scorecard", "tests", "intervals", "label_efficiency", "areas")
 """Tables from which the first section is computed."""
 
 CLASSES = {AGREES: "agrees", DISAGREES: "disagrees", UNKNOWN: "unknown"}

@@ -16,6 +16,11 @@ def contrasts_table(low: float, high: float, detectable: float = 0.125) -> pd.Da
     return pd.DataFrame([*others, row])
 
 
+def intervals_table(low: float = 0.6) -> pd.DataFrame:
+    row = {"arm": "proposed", "unit": "slice", "auc_mean": 0.7123, "both_low": low, "both_high": 0.8}
+    return pd.DataFrame([row | {"unit": "patient", "both_low": 0.1}, row, row | {"arm": "random", "both_low": 0.1}])
+
+
 def card(ours: float = -4.32, low: float = -17.75) -> pd.DataFrame:
     gain = {"id": "abstract.gain", "printed": "2.92", "recomputed": "2.98", "ours": ours, "verdict": "cannot tell here"}
     saved = {"id": "saving.range", "printed": "40 to 70", "recomputed": "", "ours": 47.92, "verdict": "reproduced"}
@@ -36,7 +41,17 @@ def card(ours: float = -4.32, low: float = -17.75) -> pd.DataFrame:
     ],
 )
 def test_the_answer_is_by_the_interval_against_as_many_random_slices(low: float, high: float, said: str) -> None:
-    assert answer({"tests": contrasts_table(low, high)}).said == said
+    assert answer({"tests": contrasts_table(low, high), "intervals": intervals_table()}).said == said
+
+
+@pytest.mark.parametrize(("low", "ends"), [(0.5, "0.500 to 0.800"), (NAN, "not known")])
+def test_networks_that_do_not_tell_the_classes_apart_answer_nothing(low: float, ends: str) -> None:
+    found = answer({"tests": contrasts_table(0.1, 0.2), "intervals": intervals_table(low)})
+    assert found.said == CANNOT_TELL
+    assert found.lines[0] == (
+        "The networks are not shown to tell the classes apart: slice-level test AUC of the proposed method 0.712 "
+        f"(95 % confidence interval across both: {ends})."
+    )
 
 
 def test_the_sentences_say_by_how_much_and_how_sure() -> None:
@@ -45,7 +60,7 @@ def test_the_sentences_say_by_how_much_and_how_sure() -> None:
         | {"random_low": [0.0], "random_high": [np.inf]}
     )
     areas = pd.DataFrame({"strategy": ["random"], "mean": [0.7], "best_rank": [1], "worst_rank": [2]})
-    tables = {"tests": contrasts_table(-0.02, 0.1), "scorecard": card()}
+    tables = {"tests": contrasts_table(-0.02, 0.1), "intervals": intervals_table(), "scorecard": card()}
     found = answer(tables | {"label_efficiency": efficiency, "areas": areas})
     assert found.lines == [
         "Slice-level test AUC of the proposed method less that of random sampling of as many annotated slices (51% of "
@@ -67,7 +82,9 @@ def test_what_was_not_run_is_not_said_and_named() -> None:
     assert answer({"scorecard": card(NAN, NAN)}).lines[-1] == "Still to be computed by notebook 07."
     (saved, _) = answer({"scorecard": card(NAN, NAN)}).lines
     assert saved.startswith("Training slices")
-    assert len(answer({"tests": contrasts_table(0.0, 0.1, NAN)}).lines) == 2, "no detectable difference, no sentence"
+    assert len(answer({"tests": contrasts_table(0.0, 0.1, NAN), "intervals": intervals_table()}).lines) == 2, (
+        "no detectable difference, no sentence"
+    )
 
 
 def test_a_table_of_another_version_is_refused() -> None:

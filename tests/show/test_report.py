@@ -197,7 +197,7 @@ def test_tables_have_names_in_words_and_footnotes_stand_once(places: Places) -> 
         dt.get_text(): dd.get_text()
         for dt, dd in zip(index.select("#scorecard dt"), index.select("#scorecard dd"), strict=False)
     }
-    assert list(notes) == ["1", "2", "a", "b"]
+    assert list(notes) == ["here", "1", "2", "a", "b"]
     page = index.get_text(" ")
     assert page.count("By side.") == page.count("Of counts.") == 1
     assert not re.search(r"\b(table\d|figure\d|abstract|saving)\.[a-z]", page), "an identifier"
