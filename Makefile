@@ -24,7 +24,7 @@ figures: setup
 	for bundle in published/*.bundle; do $(BIN)/brats-al figures $$bundle || exit 1; done
 
 # Tests run in two processes, one thread each: two threads that wait for each other on busy cores take ten times as long.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 test: setup check
 	$(PYTEST)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ import numpy as np
 import pytest
 from hypothesis import settings
 from selenium import webdriver
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from brats_al_utils import __main__ as command_line
 from brats_al_utils.cohorts.volumes import FILES, SEQUENCES
@@ -44,16 +47,29 @@ settings.load_profile("brats-al")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-@pytest.hookimpl(tryfirst=True)
+@cache
+def shares_smoke(path: Path) -> bool:
+    """Whether tests of a file take the smoke study."""
+    return "smoke: Path" in path.read_text()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where tests run in several processes, keep a file's together and all that share the smoke study, these first."""
+    """Start with the files that share the smoke study: it takes longest."""
+    items.sort(key=lambda item: not shares_smoke(item.path))
 
-    def shares_smoke(item: pytest.Item) -> bool:
-        return "smoke" in getattr(item, "fixturenames", ())
 
-    items.sort(key=shares_smoke, reverse=True)
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("smoke" if shares_smoke(item) else item.path.stem))
+class Files(LoadFileScheduling):  # type: ignore[misc]
+    """A file's tests stay in one process, and so do all files that share the smoke study, which is made once."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        """Return what stays together with a test."""
+        name = nodeid.partition("::")[0]
+        return "smoke" if shares_smoke(self.config.rootpath / name) else name
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Files:
+    """Have pytest-xdist deal the tests so."""
+    return Files(config, log)
 
 
 def write_volume(path: Path, voxels: np.ndarray[Any, Any], affine: np.ndarray[Any, Any] = AFFINE) -> None:

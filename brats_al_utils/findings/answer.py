@@ -20,7 +20,7 @@ YES, NO, CANNOT_TELL, NOT_COMPUTED = "Yes.", "No.", "Cannot tell.", "Not compute
 RULE = (
     "Yes if the 95 % confidence interval across runs and patients of the proposed method's slice-level test AUC less "
     "that of random sampling of as many annotated slices lies wholly above 0. No if it lies wholly below 0, or wholly "
-    f"within {EQUIVALENCE:g} pp of 0. Cannot tell otherwise, and wherever the interval of the proposed method's own AUC "
+    f"within {EQUIVALENCE:g} pp of 0. Cannot tell otherwise, nor where the interval of the proposed method's own AUC "
     "does not lie wholly above 0.5: networks that do not tell the classes apart cannot show what annotations are worth."
 )
 
