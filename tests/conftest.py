@@ -40,6 +40,8 @@ CHROMIUM_OPTIONS = [
 AFFINE = np.array([[-1.0, 0, 0, 0], [0, -1, 0, 31], [0, 0, 1, 0], [0, 0, 0, 1]])
 
 # A busy machine makes any example slow once; what must be fast is measured by tests of its own.
+ROOT = Path(__file__).parents[1]
+
 settings.register_profile("brats-al", deadline=None)
 settings.load_profile("brats-al")
 
@@ -164,6 +166,18 @@ def make(target: str, checkout: Path, *options: str) -> str:
     done = subprocess.run(command, cwd=checkout, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """Copy what git keeps, beside this Python's environment."""
+    folder = tmp_path / "checkout"
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in listed.strip("\0").split("\0"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, folder / name)
+    (folder / ".venv").symlink_to(sys.prefix)
+    return folder
 
 
 def program(*names: str) -> str:

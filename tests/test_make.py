@@ -2,27 +2,11 @@
 
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import make
-
-ROOT = Path(__file__).parents[1]
-
-
-@pytest.fixture
-def checkout(tmp_path: Path) -> Path:
-    """Copy what git keeps, beside this Python's environment."""
-    folder = tmp_path / "checkout"
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    for name in listed.strip("\0").split("\0"):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(ROOT / name, folder / name)
-    (folder / ".venv").symlink_to(sys.prefix)
-    return folder
+from conftest import ROOT, make
 
 
 @pytest.mark.long

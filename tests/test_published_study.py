@@ -1,10 +1,11 @@
 """A whole study, exported: drawn from its bundle without images, and some of its runs trained again."""
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
-from conftest import brats_al, brats_al_process
+from conftest import brats_al, brats_al_process, make
 
 from brats_al_utils.runs.container import read_parts, write_parts
 
@@ -18,16 +19,20 @@ def bundle(smoke: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_every_table_is_drawn_again(smoke: Path, bundle: Path, tmp_path: Path) -> None:
-    said = brats_al("figures", str(bundle), "--out", str(tmp_path / "again"))
+def test_every_table_is_drawn_again(smoke: Path, bundle: Path, checkout: Path) -> None:
+    """By `make figures`, from what lies in `published/`."""
+    (checkout / "published").mkdir(exist_ok=True)
+    shutil.copy2(bundle, checkout / "published" / "smoke.bundle")
+    said = make("figures", checkout)
     assert "skipped" not in said
-    assert (tmp_path / "again" / "outputs" / "report" / "index.html").is_file()
-    assert not list((tmp_path / "again").rglob("*.safetensors"))
-    assert not list((tmp_path / "again").rglob("pixels.npy"))
-    before = {path.name: path.read_bytes() for path in smoke.glob("*.csv")}
-    assert {path.name: path.read_bytes() for path in (tmp_path / "again").glob("*.csv")} == before
-    pictures = {path.name for path in smoke.glob("*.svg")}
-    assert {path.name for path in (tmp_path / "again").glob("*.svg")} == pictures
+    figures, outputs = checkout / "figures" / "smoke", checkout / "outputs" / "smoke"
+    assert (outputs / "report" / "index.html").is_file()
+    assert not list(outputs.rglob("*.safetensors"))
+    assert not list(outputs.rglob("pixels.npy"))
+    assert {path.name: path.read_bytes() for path in figures.glob("*.csv")} == {
+        path.name: path.read_bytes() for path in smoke.glob("*.csv")
+    }
+    assert {path.name for path in figures.glob("*.svg")} == {path.name for path in smoke.glob("*.svg")}
 
 
 def test_two_runs_are_the_same_to_the_bit_and_a_changed_one_is_found(smoke: Path, bundle: Path, tmp_path: Path) -> None:
