@@ -2,6 +2,7 @@
 
 import io
 import json
+import logging
 import sys
 import time
 from dataclasses import asdict
@@ -525,6 +526,7 @@ def main() -> None:
     except SystemExit as end:
         if end.code == INTERRUPTED:
             print("interrupted: finished runs are kept, the same command resumes from them", file=sys.stderr)
+            logging.getLogger("asyncio").disabled = True  # the tasks that it has ended would all tell of it
         raise
 
 

@@ -31,7 +31,7 @@ INLINE = re.findall(r"`([^`]+)`", re.sub(r"^```\n.*?^```$", "", README, flags=re
 SHOWN = [line.split("  #")[0].strip() for line in FENCED.splitlines()] + [" ".join(code.split()) for code in INLINE]
 PAPERMILL = [line for line in SHOWN if re.match(r"papermill \S+ ", line)]
 COMMANDS = sorted({line.removeprefix(".venv/bin/") for line in SHOWN if re.match(r"(\.venv/bin/)?brats-al \w", line)})
-TARGETS = sorted({word for line in SHOWN for word in re.findall(r"^make ([a-z-]+)", line)})
+TARGETS = sorted({word for line in SHOWN for word in re.findall(r"^ *make ([a-z-]+)", line)})
 OPTIONS = sorted({word for line in SHOWN for word in re.findall(r"(?:^| )(--[a-z][a-z-]+)", line)})
 SETTINGS = sorted({line.removeprefix("--set ") for line in SHOWN if re.match(r"--set \w+=\S+$", line)})
 
@@ -97,7 +97,7 @@ def rules() -> dict[str, list[str]]:
 @pytest.mark.parametrize("target", TARGETS)
 def test_a_target_of_make_is_run(target: str) -> None:
     """By .ci/run, with what it makes first, or by a test."""
-    called = re.findall(r"^make ([a-z-]+)", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
+    called = re.findall(r"^ *make ([a-z-]+)", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
     made = {*called, *(first for name in called for first in rules()[name])}
     sources = [path.read_text() for path in (ROOT / "tests").rglob("test_*.py")]
     assert target in rules()
@@ -113,14 +113,14 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def pictures(root: Path, labels: tuple[str, str]) -> Path:
     """Write pictures of two classes, and their table."""
-    root, rows = tmp_path_factory.mktemp("pictures"), ["patient_id,label,image"]
+    root.mkdir()
+    rows = ["patient_id,label,image"]
     for number in range(24):
         grey = np.random.default_rng(number).integers(80, 120, (48, 48), np.uint8)
         Image.fromarray(np.pad(grey, 8)).save(root / f"{number}.png")
-        rows.append(f"{number},{('glioma', 'meningioma')[number % 2]},{number}.png")
+        rows.append(f"{number},{labels[number % 2]},{number}.png")
     (root / "cohort.csv").write_text("\n".join(rows))
     return root
 
@@ -162,13 +162,16 @@ def added(verb: str, study: Path, release: Path, out: Path) -> tuple[list[str], 
 
 @pytest.mark.parametrize("command", [each for each in COMMANDS if "cluster slurm" not in each and "tcp://" not in each])
 def test_a_command_runs(
-    command: str, release: Path, pictures: Path, study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    command: str, release: Path, study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As it is typed; `study` runs the one with a scheduler's address, `test_cluster` that of Slurm."""
     monkeypatch.setattr(phantom, "render", small_render)
     monkeypatch.setattr(plan, "calibrate", lambda profile, device: (100.0, 400.0))  # `test_run` measures
     new = "--template" in command or " phantom " in command
-    folder = tmp_path / "new" if new else pictures if "classes=" in command else release
+    folder = tmp_path / "new" if new else release
+    if "--profile open" in command:
+        labels = ("sick", "healthy") if "classes=" in command else ("glioma", "meningioma")
+        folder = pictures(tmp_path / "pictures", labels)
     bundle = tmp_path / "study.bundle"
     words = [{"DIR": str(folder), "FILE.bundle": str(bundle)}.get(word, word) for word in shlex.split(command)[1:]]
     verb = str(parsed(words).info_name)
