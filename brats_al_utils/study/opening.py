@@ -12,10 +12,10 @@ from brats_al_utils.networks.training import choose_device
 from brats_al_utils.phantoms.phantom import write_cohort
 from brats_al_utils.progress import Track, patients
 from brats_al_utils.runs.scheduler import workers_of
-from brats_al_utils.study.arms import DATASETS, NOTEBOOKS
+from brats_al_utils.study.arms import DATASETS
 from brats_al_utils.study.places import Places, find_data
 from brats_al_utils.study.profile import Profile, profile_of
-from brats_al_utils.study.published import SUFFIX, open_published
+from brats_al_utils.study.published import SUFFIX, arms_of, open_published
 from brats_al_utils.study.sets import PREPARING
 from brats_al_utils.study.study import Study
 
@@ -96,6 +96,5 @@ def synthetic_cohort(profile: Profile, places: Places, track: Track) -> Path:
 
 def cut_sets(study: Study, notebooks: Iterable[str]) -> None:
     """Cut or find every slice set that some notebooks use."""
-    arms = (arm for name in notebooks for arm in NOTEBOOKS[name](study.profile, study.synthetic))
-    for dataset in dict.fromkeys([DATASETS[0], *(arm.dataset for arm in arms)]):
+    for dataset in dict.fromkeys([DATASETS[0], *(arm.dataset for arm in arms_of(study, notebooks))]):
         study.slice_set(dataset)
