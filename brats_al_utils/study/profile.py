@@ -294,6 +294,7 @@ PROFILES = {
         start="imagenet-trunk",
         epochs=6,
         scratch_epochs=30,
+        budgets=(0.1, 0.2, 0.3, 0.4, 0.6, 0.8),
         n_runs=5,
         folds=5,
         classes=("glioma", "meningioma"),
