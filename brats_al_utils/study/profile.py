@@ -258,6 +258,8 @@ PROFILES = {
         start="imagenet-trunk",
         epochs=1,
         scratch_epochs=2,
+        budgets=(0.1, 0.3, 0.8),
+        competitors=("typiclust", "badge"),
         doses=(0.0, 0.1),
         n_runs=2,
     ),
