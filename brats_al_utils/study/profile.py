@@ -289,6 +289,8 @@ PROFILES = {
         start="imagenet-trunk",
         epochs=6,
         scratch_epochs=16,
+        learning_rate=0.01,
+        committee_rates=(0.01, 0.005, 0.001),
     ),
     "open": Profile(
         "open",
