@@ -220,7 +220,7 @@ def beyond(profile: Profile, synthetic: bool) -> Beyond:
         pretrained(profile, "all annotated slices", "middle", with_labelled=True),
         pretrained(profile, "whole patients, proposed", "middle patients"),
         pretrained(profile, "whole patients, random", "random patients"),
-        pretrained(profile, "one slice a patient", "spread", 1 / profile.per_patient),
+        pretrained(profile, "at most one slice a patient", "spread", 1 / profile.per_patient),
     ]
     competitors = [pretrained(profile, name, name) for name in fitting]
     iterative = [
@@ -253,7 +253,7 @@ def beyond(profile: Profile, synthetic: bool) -> Beyond:
                 network=network,
                 start=profile.start if profile.start in starts_of(network) else "scratch",
             )
-            for network in ("alexnet", "googlenet", "resnet18")  # VGG-16 takes ten times as long
+            for network in profile.other_networks
             if network != own
             for name, strategy in ((f"{own}'s choice", "middle"), ("random", "random"))
         ],

@@ -93,6 +93,8 @@ def test_settings_are_read_in_their_type(settings: dict[str, Any], name: str, va
         ({"budgets": "0.3"}, "budgets is .*, expected 0.3 and other shares"),
         ({"competitors": ""}, "competitors is .*, expected one or more of entropy, bald"),
         ({"competitors": "entropy,margin"}, "competitors is .*, expected one or more of entropy, bald"),
+        ({"other_networks": "lenet"}, "other_networks is .*, expected none or some of alexnet, "),
+        ({"other_networks": "vgg16,vgg16"}, "other_networks is .*, each once"),
         ({"test_patients": 3}, "test_patients is 3, expected 0, or with patients and without folds an even number"),
         ({"test_patients": 4, "patients": 0}, "test_patients is 4, expected 0, or with patients"),
         ({"test_patients": 4, "folds": 4, "n_runs": 4}, "test_patients is 4, expected .* without folds"),
