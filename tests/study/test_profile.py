@@ -130,8 +130,8 @@ def test_text_that_holds_no_settings_is_refused(text: str) -> None:
 
 def test_what_is_changed_survives_json() -> None:
     assert PROFILES["demo"].changes == {}
-    changed = profile_of("demo", {"doses": (0, 0.2), "epochs": 7, "hold": ("weights",), "n_runs": 2})
-    assert changed.changes == {"doses": [0.0, 0.2], "epochs": 7, "hold": ["weights"]}  # demo has two runs
+    changed = profile_of("demo", {"doses": (0, 0.2), "epochs": 7, "hold": ("weights",), "n_runs": 3})
+    assert changed.changes == {"doses": [0.0, 0.2], "epochs": 7, "hold": ["weights"]}  # demo has three runs
     assert profile_of("demo", json.loads(json.dumps(changed.changes))) == changed
 
 
