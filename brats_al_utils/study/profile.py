@@ -310,6 +310,7 @@ PROFILES = {
         epochs=6,
         scratch_epochs=30,
         budgets=(0.1, 0.2, 0.3, 0.4, 0.6, 0.8),
+        competitors=("entropy", "coreset", "badge", "typiclust"),
         other_networks=("resnet18",),
         n_runs=5,
         folds=5,
