@@ -115,8 +115,8 @@ def digest(image: Path) -> str:
         return file_digest(file, "sha256").hexdigest()
 
 
-def append(file: Path, answer: Answer) -> None:
-    """Add an answer; it is on the disk when this returns.
+def append(file: Path, *answers: Answer) -> None:
+    """Add an answer, or several in one piece; they are on the disk when this returns.
 
     Several processes may add to one file. What a power cut left of a line is set aside beside the file, with a warning.
 
@@ -127,16 +127,16 @@ def append(file: Path, answer: Answer) -> None:
     OSError
         If it cannot be written; the answers before are kept.
     """
-    line = (json.dumps(asdict(answer), ensure_ascii=False) + "\n").encode()
+    lines = "".join(json.dumps(asdict(answer), ensure_ascii=False) + "\n" for answer in answers).encode()
     file.parent.mkdir(parents=True, exist_ok=True)
     with locked(file.with_name(f"{file.name}.lock"), WAIT, "adding an answer"):
         new = not check_file(file)
         set_aside(file)
-        # Opened to append, and written at once: even without the lock no two lines are mixed.
+        # Opened to append, and written at once: even without the lock no lines are mixed.
         with file.open("ab", buffering=0) as opened:
-            written = opened.write(line)
+            written = opened.write(lines)
             os.fsync(opened.fileno())
-        if written != len(line):
+        if written != len(lines):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(file))
         if new:
             sync_folder(file.parent)

@@ -227,9 +227,13 @@ def test_two_processes_at_once(tmp_path: Path) -> None:
 
 
 def test_an_answer_is_flushed_before_append_returns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    synced = []
-    fsync = os.fsync
-    monkeypatch.setattr(os, "fsync", lambda number: (synced.append(os.fstat(number).st_size), fsync(number)))
+    synced, fsync = [], os.fsync
+
+    def noted(number: int) -> None:
+        synced.append(os.fstat(number).st_size)
+        fsync(number)
+
+    monkeypatch.setattr(os, "fsync", noted)
     file = tmp_path / "answers.jsonl"
     append(file, said("1", "sick"))
     assert file.stat().st_size in synced
