@@ -60,6 +60,8 @@ def taught(session: Session) -> tuple[Session, Study, Opinions]:
 
 def answered(study: Study, question: Question) -> Opinions:
     """Return what the networks say that a question asks, trained now if they are not yet."""
+    if opinion := opinions(study, DATASETS[0], 0, question):
+        return opinion
     runs = choosers(study, DATASETS[0], 0, question)
     have_computed(study, [(f"network {number}", run) for number, run in enumerate(runs, 1)], "networks that choose")
     opinion = opinions(study, DATASETS[0], 0, question)

@@ -30,6 +30,9 @@ from brats_al_utils.study.arms import DATASETS
 RANDOM_SHARE = 0.2
 """Of each query, drawn without regard to scores."""
 
+GENEROUS = 3
+"""Of 15 patients drawn, 88 in 100 times 5 or more are of either class, if both are as frequent; of 10, 25 times."""
+
 COLUMNS = ("slice_id", "patient_id", "image", "z", "image_sha256", "rank", "score", "why")
 """Of ``query.csv``."""
 
@@ -125,12 +128,12 @@ def check_options(budget: int, strategy: str, unit: str, random_share: float) ->
 def allotted(session: Session, budget: int, random_share: float, unit: str) -> dict[str, int]:
     """Return how many units of each part are asked for without regard to scores.
 
-    Of the validation set as many as it is likely to need for ``FEWEST`` of either class, if both are as frequent; of
-    the rest the random share, half of it of the test set as long as there is one.
+    Of the validation set ``GENEROUS`` times as many as it lacks of a class; of the rest the random share, half of it of
+    the test set as long as there is one.
     """
     label, part = session.label, session.part
     missing = max(FEWEST - count for count in counts(label[part == VALIDATION]))
-    validation = min(2 * max(missing, 0), len(held_out(session, VALIDATION, unit)), budget)
+    validation = min(GENEROUS * max(missing, 0), len(held_out(session, VALIDATION, unit)), budget)
     drawn = round(random_share * (budget - validation))
     test = min((drawn + 1) // 2, len(held_out(session, TEST, unit)))
     return {VALIDATION: validation, TEST: test, TRAINING: drawn - test}
