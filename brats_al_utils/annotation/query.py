@@ -25,7 +25,6 @@ from brats_al_utils.annotation.state import Query, random_order
 from brats_al_utils.queries.pool import ranked
 from brats_al_utils.queries.selection import Ids
 from brats_al_utils.seeds import integer
-from brats_al_utils.study.arms import DATASETS
 
 RANDOM_SHARE = 0.2
 """Of each query, drawn without regard to scores."""
@@ -74,17 +73,17 @@ def query(
     by_chance = random_units(session, unit)
     asked[WHY[TRAINING]] = by_chance[: wanted[TRAINING]]
     ranking, left = pd.Series(np.nan, session.slices.index), budget - sum(map(len, asked.values()))
-    if trainable(session) and strategy != "random":
-        session, study, opinion = taught(session)
-        score = pd.Series(opinion.uncertainty, study.ids(DATASETS[0], "training", 0))
-        ranking[fresh] = score[fresh]
+    if fresh.size and trainable(session) and strategy != "random":
+        session, study, uncertainty = taught(session)
+        ranking[fresh] = uncertainty[fresh]
         taken = np.concatenate([np.empty(0, np.int64), *asked[WHY[TRAINING]]])
         seed = integer(session.profile.seed, "query", len(session.state.queries))
         free = np.setdiff1d(fresh, taken)
         left = min(left, session.slices.loc[free, "slice_id" if unit == UNITS[0] else "patient_id"].nunique())
         if left:
-            without = np.setdiff1d(score.index, free)
-            chosen = chosen_by(study, strategy, unit, score, numbers(label != UNLABELLED), without, left, seed)
+            labelled = numbers((label != UNLABELLED) & (part == TRAINING))
+            without = np.setdiff1d(uncertainty.index, free)
+            chosen = chosen_by(study, strategy, unit, uncertainty, labelled, without, left, seed)
             asked[f"chosen by {strategy}"] = [chosen]
     else:
         asked[WHY[TRAINING]] = by_chance[: wanted[TRAINING] + left]
