@@ -129,7 +129,7 @@ def pictures(root: Path, labels: tuple[str, str]) -> Path:
 
 def unlabelled(root: Path, command: str) -> Path:
     """Write images without labels; a query that names no classes, and what follows one, find an annotation begun."""
-    small_annotation.pictures(root, each=1)
+    small_annotation.pictures(root)
     if "classes=" not in command:
         brats_al("query", "--data", str(root), "--budget", "5", *CLASSES)
     return root

@@ -22,7 +22,7 @@ from brats_al_utils.annotation.session import (
     write_table,
 )
 from brats_al_utils.annotation.state import Query, random_order
-from brats_al_utils.queries.pool import ranked
+from brats_al_utils.queries.pool import BudgetError, ranked
 from brats_al_utils.queries.selection import Ids
 from brats_al_utils.seeds import integer
 
@@ -83,7 +83,10 @@ def query(
         if left:
             labelled = numbers((label != UNLABELLED) & (part == TRAINING))
             without = np.setdiff1d(uncertainty.index, free)
-            chosen = chosen_by(study, strategy, unit, uncertainty, labelled, without, left, seed)
+            try:
+                chosen = chosen_by(study, strategy, unit, uncertainty, labelled, without, left, seed)
+            except BudgetError as error:
+                raise InputError(f"budget is {budget}, of which {left} fall to {strategy}: {error}") from error
             asked[f"chosen by {strategy}"] = [chosen]
     else:
         asked[WHY[TRAINING]] = by_chance[: wanted[TRAINING] + left]

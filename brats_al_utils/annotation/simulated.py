@@ -29,7 +29,7 @@ BUDGETS = (60, 40, 40, 40, 40)
 """Slices of each query; the first, drawn at random, is the same for both strategies."""
 
 REPEATS = 3
-"""Each with other patients held out, other draws and other networks."""
+"""Each with other patients held out, other draws and other networks; no fewer have an interval."""
 
 SIZES = {"image_size": 64, "epochs": 10}
 """Settings beside `session.SETTINGS`."""

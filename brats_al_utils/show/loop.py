@@ -70,7 +70,7 @@ def caption(cohort: Cohort) -> str:
     parts = [
         name[0].upper() + name[1:],
         *remarks(slices),
-        f"simulated reader who errs on {ERROR_RATE:.0%} of the slices",
+        f"simulated reader who errs on {100 * ERROR_RATE:.0f} % of the slices",
         f"{SIZES['image_size']} pixels, {SIZES['epochs']} epochs",
         f"{REPEATS} repeats, each with other patients held out",
         "bars: 95 % confidence interval across repeats and patients",

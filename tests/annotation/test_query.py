@@ -159,13 +159,13 @@ def test_other_strategies_of_the_package(strategy: str, tmp_path: Path, monkeypa
 def test_unsure_is_not_asked_again_but_skipped_is(tmp_path: Path) -> None:
     session = session_of(pictures(tmp_path / "data"))
     session, table = query(session, 30)
-    drawn = table[table["why"] == WHY["training"]].reset_index(drop=True)
+    drawn = table[table["why"] == WHY["training"]].to_dict(orient="records")
     for place, label in enumerate((UNSURE, SKIP)):
-        row = drawn.loc[place]
+        row = drawn[place]
         append(answers_file(session.folder), Answer(row["slice_id"], label, "ada", now(), row["image_sha256"]))
     _, again = query(session_of(session.cohort.root), 30)
-    assert drawn.loc[0, "slice_id"] not in set(again["slice_id"])
-    assert set(drawn.loc[1:, "slice_id"]) <= set(again["slice_id"]), "what was drawn at random stays drawn"
+    assert drawn[0]["slice_id"] not in set(again["slice_id"])
+    assert {row["slice_id"] for row in drawn[1:]} <= set(again["slice_id"]), "what was drawn at random stays drawn"
 
 
 def test_an_answer_stands_above_the_table_and_an_undo_gives_it_back(tmp_path: Path) -> None:
@@ -187,6 +187,16 @@ def test_labels_of_the_table_count(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     _, table = query(session_of(data), 5, random_share=0)
     assert all(why.startswith("chosen") or why == WHY["validation"] for why in table["why"])
     assert set(table["patient_id"]) <= {f"p{number:03}" for number in range(52, 60)}
+
+
+def test_more_than_a_strategy_can_choose(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 16 slices left the middle is 13; the state is as it was."""
+    made_up(monkeypatch)
+    session = session_of(pictures(tmp_path / "data", labelled=44))
+    left = int((session.askable & (session.part == "training")).sum())
+    with pytest.raises(InputError, match=rf"budget is {left + 1}, of which \d+ fall to middle: a budget of "):
+        query(session, left + 1, random_share=0)
+    assert not session_of(session.cohort.root).state.queries
 
 
 def test_nothing_is_left(tmp_path: Path) -> None:
