@@ -84,9 +84,9 @@ def cohort(
     from brats_al_utils.progress import patients
 
     if template:
-        path, images = write_template(folder)
-        rows = f"{images} images, each of a patient of its own: give all of a person one patient_id, and fill in labels"
-        print(f"{path}: {rows if images else 'put a row an image in place of the two examples'}")
+        path, count = write_template(folder)
+        rows = f"{count} images, each of a patient of its own: give all of a person one patient_id, and fill in labels"
+        print(f"{path}: {rows if count else 'put a row an image in place of the two examples'}")
         return
     pair = tuple(name.strip() for name in classes.split(",")) if classes else ()
     found = check_cohort(read_cohort(folder, follow_links, pair), min_tumour_mm2, patients)

@@ -76,7 +76,7 @@ def taught(session: Session) -> tuple[Session, Study, pd.Series]:
         names = session.slices["slice_id"].to_numpy(str)[pool[rows]].tolist()
         probability = dict(zip(names, said[:, rows].mean(axis=0).round(6).tolist(), strict=True))
         point = Point(fingerprint, len(training), probability)
-        session = session.keep(replace(session.state, points=(*session.state.points, point)))
+        session = session.keep(lambda state: replace(state, points=(*state.points, point)))
     of_pool = score(np.stack([1 - said, said], axis=-1), profile.pairs, profile.aggregate)
     return session, study, pd.Series(of_pool[~rows], pool[~rows])
 

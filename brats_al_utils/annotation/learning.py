@@ -96,7 +96,7 @@ def learn(session: Session) -> tuple[Session, Lesson]:
         comparison,
         trained,
     )
-    return session.keep(replace(session.state, learned=now)), lesson
+    return session.keep(lambda state: replace(state, learned=now)), lesson
 
 
 def chosen_against_random(session: Session, study: Study) -> pd.Series | None:

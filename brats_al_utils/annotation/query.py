@@ -103,7 +103,7 @@ def query(
         dict(zip(table["slice_id"], table["why"], strict=True)),
     )
     # The state first: without the proposals that follow, it says no more than that they were to be made.
-    session = session.keep(replace(session.state, queries=(*session.state.queries, done)))
+    session = session.keep(lambda state: replace(state, queries=(*state.queries, done)))
     write_table(query_file(session.folder), table)
     return session, table
 

@@ -26,6 +26,7 @@ from brats_al_utils.cohorts.cohort import Cohort
 from brats_al_utils.cohorts.naming import cohort_name, remarks
 from brats_al_utils.cohorts.slices import SliceSet
 from brats_al_utils.show.style import CURVE_STYLES, PAGE, STYLE, Drawing, distances, keep_to_auc, save
+from brats_al_utils.study.places import Places
 from brats_al_utils.study.profile import PROFILES
 
 
@@ -81,9 +82,11 @@ def caption(cohort: Cohort) -> str:
 def main(data: str, out: str) -> None:
     """Simulate, draw, and write."""
     profile = simulated_profile(PROFILES["open"].classes)
-    curve = loop_curve(simulate(Path(data), Path(out) / "loop", profile))
+    places = Places(Path(out), Path(out) / "loop")
+    places.make()  # git sees nothing of the images
+    curve = loop_curve(simulate(Path(data), places.outputs, profile))
     cohort = read_candidates(Path(data), classes=profile.classes)
-    save(loop(curve), Path(out), caption(cohort))
+    save(loop(curve), places.figures, caption(cohort))
     print(curve.round(4).to_string(index=False))
 
 

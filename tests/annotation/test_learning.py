@@ -1,6 +1,7 @@
 """What is learned from answers: counts, a learning curve and a forecast worked out by hand, and the words for them."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -201,7 +202,7 @@ def test_a_later_committee_of_as_many_labels_counts(tmp_path: Path) -> None:
         for name, sign in (("one", -1.0), ("two", 1.0))
     )
     for points, auc in (((worse, better), 1.0), ((better, worse), 0.0)):
-        pairs = curve_pairs(session.keep(session.state.__class__(**{**vars(session.state), "points": points})), tested)
+        pairs = curve_pairs(replace(session, state=replace(session.state, points=points)), tested)
         assert pairs
         assert pairs.aucs.tolist() == [[auc]]
     assert len(read_query(session)) == 60

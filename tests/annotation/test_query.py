@@ -224,6 +224,14 @@ def test_options_that_are_none(options: dict[str, object], said: str, tmp_path: 
         query(session, **{"budget": 5} | options)  # type: ignore[arg-type]
 
 
+def test_two_queries_at_once_are_both_kept(tmp_path: Path) -> None:
+    """Of two processes that opened the same annotation."""
+    session = session_of(pictures(tmp_path / "data"))
+    query(session, 5)
+    query(session, 6)
+    assert [done.budget for done in session_of(session.cohort.root).state.queries] == [5, 6]
+
+
 def test_other_settings_are_refused(tmp_path: Path) -> None:
     data = pictures(tmp_path / "data")
     open_session(data, settings=SMALL)

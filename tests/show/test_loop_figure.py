@@ -48,6 +48,7 @@ def test_it_is_drawn_and_kept(
     assert (kept["low"] <= kept["high"]).all()
     svg = (tmp_path / "out" / "annotation_loop.svg").read_text()
     assert "Cohort data (6 persons); simulated reader who errs on 5 % of the slices; 64 pixels, 10 epochs" in svg
+    assert (tmp_path / "out" / "loop" / ".gitignore").read_text() == "*\n"
     assert "middle less random" in capsys.readouterr().out
 
 
