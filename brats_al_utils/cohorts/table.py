@@ -1,6 +1,7 @@
 """Read a table of images of one's own, ``cohort.csv``: a row an image, the paths relative to the table's folder."""
 
 import csv
+import io
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pandas as pd
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.cohort import Cohort, frozen
 from brats_al_utils.cohorts.faults import collapsed, file_faults, label_faults, row_faults, twice_faults
-from brats_al_utils.cohorts.images import IMAGE_FILES, depth
+from brats_al_utils.cohorts.images import IMAGE_FILES, depth, is_picture, is_volume
 from brats_al_utils.cohorts.layout import GRADES, UNGRADED, series, shown, subfolders
 from brats_al_utils.files import write_file
 
@@ -30,19 +31,32 @@ p002,positive,images/p002.png,,Hospital B,,
 """
 
 
-def write_template(folder: Path) -> Path:
-    """Write a table with two example rows, and return its path.
+def write_template(folder: Path) -> tuple[Path, int]:
+    """Write a table with a row for each image in and below a folder, or with two example rows where there is none.
+
+    Returns
+    -------
+    path : Path
+    images : int
+        Rows written for images, each a patient of its own and without a label.
 
     Raises
     ------
     InputError
-        If the folder has one.
+        If the folder has a table, or too many images.
     """
     path = folder / TABLE
     if path.exists():
         raise InputError(f"{path}: exists: name another folder, or delete it")
-    write_file(path, EXAMPLE.encode())
-    return path
+    found = (image.relative_to(folder) for image in folder.rglob("*") if is_picture(image) or is_volume(image))
+    images = sorted(str(image) for image in found if str(image).isprintable())
+    if len(images) > MAX_ROWS:
+        raise InputError(f"{folder}: {len(images)} images, expected at most {MAX_ROWS}: name a folder of fewer")
+    rows = [REQUIRED, *((image.partition(".")[0], "", image) for image in images)]
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    write_file(path, text.getvalue().encode() if images else EXAMPLE.encode())
+    return path, len(images)
 
 
 def read_table(folder: Path, follow_links: bool = False, classes: tuple[str, ...] = ()) -> Cohort:
@@ -68,13 +82,7 @@ def read_table(folder: Path, follow_links: bool = False, classes: tuple[str, ...
         If the table cannot be read, lacks a column, or does not have the two classes.
     """
     path = folder / TABLE
-    if not follow_links and not path.resolve().is_relative_to(folder.resolve()):
-        raise InputError(f"{path}: a symbolic link out of the folder: allow it with --follow-links, or copy it there")
-    rows, notes = read_rows(path)
-    ids = rows["patient_id"].nunique()
-    rows["patient_id"] = rows["group"].where(rows["group"] != "", rows["patient_id"])
-    if (persons := rows["patient_id"].nunique()) < ids:
-        notes.append(f"{path}: {ids} patient_ids are {persons} persons (column group), each of them one patient here")
+    rows, notes = read_persons(path, follow_links)
     pair = chosen_classes(path, rows["label"], classes)
     if not classes:
         what = f"{pair[1]} is the positive class, {pair[0]} the negative"
@@ -90,9 +98,32 @@ def read_table(folder: Path, follow_links: bool = False, classes: tuple[str, ...
             notes.append(f"{path}: patients {what}, skipped: {len(names)} ({first})")
     problems = collapsed(faults)
     good = rows[~rows["patient_id"].map(shown).isin(problems) & rows["label"].isin(pair)]
-    good = good.sort_values("patient_id", kind="stable", ignore_index=True)
+    return Cohort(folder, cases_of(folder, good), (), frozen(problems), tuple(notes), pair, IMAGE_FILES)
+
+
+def read_persons(path: Path, follow_links: bool) -> tuple[pd.DataFrame, list[str]]:
+    """Return what `read_rows` does, all ids of a person being one patient.
+
+    Raises
+    ------
+    InputError
+        As `read_rows`, and if the table is a link out of its folder that is not to be followed.
+    """
+    if not follow_links and not path.resolve().is_relative_to(path.parent.resolve()):
+        raise InputError(f"{path}: a symbolic link out of the folder: allow it with --follow-links, or copy it there")
+    rows, notes = read_rows(path)
+    ids = rows["patient_id"].nunique()
+    rows["patient_id"] = rows["group"].where(rows["group"] != "", rows["patient_id"])
+    if (persons := rows["patient_id"].nunique()) < ids:
+        notes.append(f"{path}: {ids} patient_ids are {persons} persons (column group), each of them one patient here")
+    return rows, notes
+
+
+def cases_of(folder: Path, rows: pd.DataFrame) -> pd.DataFrame:
+    """Return rows of a table as `Cohort.cases`; of volumes the headers are read."""
+    good = rows.sort_values("patient_id", kind="stable", ignore_index=True)
     files = {name: [str(folder / text) if text else "" for text in good[name]] for name in IMAGE_FILES}
-    cases = pd.DataFrame(
+    return pd.DataFrame(
         {
             "patient_id": good["patient_id"],
             "class_name": good["label"],
@@ -104,7 +135,6 @@ def read_table(folder: Path, follow_links: bool = False, classes: tuple[str, ...
             **({"part": good["split"]} if (good["split"] != "").any() else {}),
         }
     )
-    return Cohort(folder, cases, (), frozen(problems), tuple(notes), pair, IMAGE_FILES)
 
 
 def read_rows(path: Path) -> tuple[pd.DataFrame, list[str]]:
