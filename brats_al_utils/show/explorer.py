@@ -226,6 +226,13 @@ def compared(table: pd.DataFrame, one: str, other: str) -> pd.DataFrame:
     return rows.rename_axis("chosen_by")
 
 
+def overlap(ranking: Ranking) -> pd.DataFrame:
+    """Return of the slices that one arm (row) trains on the share that another (column) trains on, in the first run."""
+    chosen = ranking.of_run(1)[list(ranking.arms)].to_numpy(float)
+    both = chosen.T @ chosen
+    return pd.DataFrame(both / np.diag(both)[:, None], list(ranking.arms), list(ranking.arms))
+
+
 def by_decile(ranking: Ranking) -> pd.DataFrame:
     """Return how much of each decile an arm trains on: arm, decile, share; the mean across runs."""
     shares = ranking.table.groupby(["run", "decile"])[list(ranking.arms)].mean().groupby("decile").mean()
@@ -257,7 +264,7 @@ def said(ranking: Ranking, cohort_name: str, positive: str) -> str:
         f"{top['label'].mean():.0%} of the three most uncertain deciles are {positive}, of all training slices "
         f"{table['label'].mean():.0%}.",
         f"On {split:.0%} of the training slices the members of the committee are on different sides of 0.5.",
-        f"{one} and {other} both train on {both['slices']:.0f} slices; had both drawn as many at random, "
+        f"{one} and {other} choose {both['slices']:.0f} of the same slices; had both drawn as many at random, "
         f"{both['expected']:.1f} would be expected.",
     ]
     return listed(cohort_name, lines, ", in the first run")
