@@ -72,9 +72,9 @@ characteristics: setup
 	$(BIN)/python -m brats_al_utils.findings.operating docs
 
 # JupyterLab on loopback, with the token that it prints; its settings are those of notebooks/.lab.
+LAB := --LabApp.default_url /lab/tree/README.md --LabApp.app_settings_dir "$(CURDIR)/notebooks/.lab"
 lab: setup
-	$(BIN)/jupyter lab --ip 127.0.0.1 --notebook-dir notebooks --LabApp.default_url /lab/tree/README.md \
-		--LabApp.app_settings_dir "$(CURDIR)/notebooks/.lab"
+	$(BIN)/jupyter lab --ip 127.0.0.1 --notebook-dir notebooks $(LAB)
 
 # Volumes in 3-D in notebook 09.
 viewer: setup

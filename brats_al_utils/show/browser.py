@@ -18,8 +18,11 @@ from brats_al_utils.show.pictures import channels, slice_png
 from brats_al_utils.show.tiles import at, facts_of, outline, person, within
 from brats_al_utils.study.study import Study
 
-LARGE = 256
-"""Pixels of a slice alone."""
+LARGE, PLOT = 200, 380
+"""Pixels on the page of a slice alone, and of the plot."""
+
+SHARP = 300
+"""Pixels of a slice alone: a screen may have several for each of the page's."""
 
 
 @dataclass(frozen=True)
@@ -103,16 +106,17 @@ class Browser:
         images = [
             Picture(
                 name,
-                slice_png(self.slices, row["slice_id"], number, state.outlined, LARGE),
+                slice_png(self.slices, row["slice_id"], number, state.outlined, SHARP),
                 CHANNEL_NAMES.get(name, name),
                 f"{name} of slice {row['slice_id']}",
+                width=LARGE,
             )
             for number, name in enumerate(channels(self.slices))
             if self.slices.pictured
         ]
         x, y = (float(share) for share in plot.points[state.place])
         point = "every slice of the run; click one to see it"
-        images.append(Picture("scatter", plot.png, point, "uncertainty against probability", (x, y), 380, True))
+        images.append(Picture("scatter", plot.png, point, "uncertainty against probability", (x, y), PLOT, True))
         said = f"{len(kept)} of {total} training slices"
         return View(controls, tuple(images), facts_of(row, self.ranking, self.slices, total), said)
 

@@ -114,10 +114,10 @@ def terms(probability: Array, names: Sequence[str], pairs: str, aggregate: str) 
     """
     members, compared = len(probability), compared_pairs(len(probability), pairs)
     shares = (1 / members, 1 / max(len(compared), 1)) if aggregate == "mean" else (1, 1)
-    found = {f"entropy, {name}": shares[0] * entropy(each) for name, each in zip(names, probability, strict=True)}
+    found = {f"entropy of {name}": shares[0] * entropy(each) for name, each in zip(names, probability, strict=True)}
     for m, n in combinations(range(members), 2):
         both = [divergence(probability[a], probability[b]) for a, b in compared if {a, b} == {m, n}]
-        found[f"divergence, {names[m]} and {names[n]}"] = shares[1] * np.sum(both, axis=0)
+        found[f"divergence of {names[m]}, {names[n]}"] = shares[1] * np.sum(both, axis=0)
     return found
 
 
@@ -164,7 +164,7 @@ def ranking(study: Study, arms: Sequence[Arm]) -> Ranking:
     selections = selections_of(study, arms)
     drawn = [arm for arm in arms if all((arm, number) in selections for number in range(study.profile.n_runs))]
     names, facts = members_of(study), study.slice_set(dataset).table[FACTS]
-    of_members = tuple(f"P, {name}" for name in names)
+    of_members = tuple(f"P by {name}" for name in names)
     parts: dict[str, Array] = {}
     frames = []
     for number in range(study.profile.n_runs):

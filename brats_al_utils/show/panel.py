@@ -71,7 +71,7 @@ class Picture:
     caption: str
     alt: str
     marked: tuple[float, float] | None = None
-    width: int = 256
+    width: int = 200
     clickable: bool = False
 
 

@@ -20,11 +20,10 @@ def scaled(pixels: Array, side: int) -> Array:
     return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR))
 
 
-def edge(mask: Array) -> Array:
-    """Return the pixels of a mask, bool [H, W], of which a neighbour above, below or beside is outside of it."""
+def within(mask: Array) -> Array:
+    """Return the pixels of a mask, bool [H, W], of which every neighbour above, below and beside is in it too."""
     padded = np.pad(mask, 1)
-    within = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
-    return np.asarray(mask & ~within)
+    return np.asarray(mask & padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:])
 
 
 def picture(pixels: Array, tumour: Array | None, colour: Any, side: int) -> Array:
@@ -34,7 +33,7 @@ def picture(pixels: Array, tumour: Array | None, colour: Any, side: int) -> Arra
     ----------
     pixels : np.ndarray [H, W] of uint8
     tumour : np.ndarray [H, W] of bool, optional
-        What is outlined.
+        What is outlined, by the two outermost pixels.
     colour
         Of the outline, as matplotlib takes it.
     side : int
@@ -42,7 +41,8 @@ def picture(pixels: Array, tumour: Array | None, colour: Any, side: int) -> Arra
     """
     shown = np.repeat(scaled(pixels, side)[..., None], 3, axis=-1)
     if tumour is not None:
-        shown[edge(scaled(tumour * np.uint8(255), side) > 127)] = np.round(255 * np.array(to_rgb(colour)))
+        mask = scaled(tumour * np.uint8(255), side) > 127
+        shown[mask & ~within(within(mask))] = np.round(255 * np.array(to_rgb(colour)))
     return shown
 
 

@@ -144,10 +144,10 @@ class Choices:
         facts = [
             (
                 name,
-                f"{row['slices']:.0f} slices ({row['expected']:.1f} if drawn at random)"
+                f"slices: {row['slices']:.0f} ({row['expected']:.1f} if drawn at random)"
                 + (
-                    f" of {row['patients']:.0f} {people(self.slices)}, {row['positive_share']:.0%} {positive}, "
-                    f"mean uncertainty {row['uncertainty']:.3f}" * bool(row["slices"])
+                    f", {people(self.slices)}: {row['patients']:.0f}, {positive}: {row['positive_share']:.0%}, "
+                    f"mean uncertainty: {row['uncertainty']:.3f}" * bool(row["slices"])
                 ),
             )
             for name, (_, row) in zip(group_names(one, other), table.iterrows(), strict=True)

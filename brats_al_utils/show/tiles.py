@@ -53,7 +53,7 @@ def facts_of(row: pd.Series, ranking: Ranking, slices: SliceSet, count: int) -> 
         *((name, f"{row[name]:.3f}") for name in ranking.terms),
         (f"P({slices.classes[1]})", f"{row['probability']:.3f}, the mean of:"),
         *((name, f"{row[name]:.3f}") for name in ranking.members),
-        ("committee", "trained on it" if row["first"] else "not trained on it"),
+        ("committee", f"members by learning rate, {'' if row['first'] else 'not '}trained on this slice"),
         *((name, "chosen" if row[name] else "not chosen") for name in ranking.arms),
     )
 

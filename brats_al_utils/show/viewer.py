@@ -77,7 +77,7 @@ def viewer(study: Study) -> ipywidgets.Widget | Markdown:
     if not found:
         return Markdown(NO_VOLUMES)
     try:
-        from ipyniivue import NiiVue, Volume
+        from ipyniivue import NiiVue, ShowRender, Volume
     except ImportError:
         return Markdown(MISSING)
     names, person = list(found), study.people.removesuffix("s")
@@ -85,10 +85,12 @@ def viewer(study: Study) -> ipywidgets.Widget | Markdown:
 
     def draw(urls: list[str]) -> None:
         if len(box.children) == 1:
-            box.children = [*box.children, NiiVue(height=HEIGHT)]
-        looks: list[dict[str, Any]] = [{"colormap": "gray"}, {"colormap": "red", "opacity": 0.4}]
+            # As the slices are: the patient's right on the left.
+            looks = {"is_radiological_convention": True, "multiplanar_show_render": ShowRender.ALWAYS}
+            box.children = [*box.children, NiiVue(height=HEIGHT, **looks)]
+        layers: list[dict[str, Any]] = [{"colormap": "gray"}, {"colormap": "red", "opacity": 0.4}]
         box.children[1].volumes = [
-            Volume(url=url, name="volume.nii.gz", **look) for url, look in zip(urls, looks, strict=False)
+            Volume(url=url, name="volume.nii.gz", **layer) for url, layer in zip(urls, layers, strict=False)
         ]
 
     courier = Courier(draw)

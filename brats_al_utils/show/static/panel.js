@@ -19,7 +19,9 @@ function place(parent, children) {
 function render({ model, el }) {
   const root = made("div", "brats-al-panel");
   root.tabIndex = 0;
-  root.dataset.lmSuppressShortcuts = "true"; // the keys are ours while the panel has the focus
+  // The keys are the panel's while it has the focus, but JupyterLab's with Control or Command held: to save, for example.
+  const keysAreOurs = (ours) => (root.dataset.lmSuppressShortcuts = ours);
+  keysAreOurs(true);
   const [said, controls, body] = ["said", "controls", "body"].map((name) => made("div", name));
   const pictures = made("div", "pictures");
   const facts = made("table", "facts");
@@ -138,13 +140,15 @@ function render({ model, el }) {
   }
 
   root.addEventListener("keydown", (event) => {
-    event.stopPropagation();
+    if (["Control", "Meta"].includes(event.key)) keysAreOurs(false);
     const slider = root.querySelector("input[type=range]");
     if (!slider || !(event.key in STEPS) || event.target.tagName === "SELECT" || event.ctrlKey || event.metaKey) return;
     event.preventDefault();
     slider.value = Math.min(Math.max(Number(slider.value) + STEPS[event.key], 0), Number(slider.max));
     slider.dispatchEvent(new Event("input"));
   });
+  root.addEventListener("keyup", (event) => ["Control", "Meta"].includes(event.key) && keysAreOurs(true));
+  root.addEventListener("focusout", () => keysAreOurs(true));
   model.on("msg:custom", show);
   model.send({ event: "ready" });
   return () => {
