@@ -53,7 +53,7 @@ function render({ model, el }) {
       const input = made("options" in spec ? "select" : "input");
       if (!("options" in spec)) input.type = "range";
       input.name = spec.name;
-      input.addEventListener("input", () => {
+      input.addEventListener("options" in spec ? "change" : "input", () => {
         const output = label.querySelector("output");
         if (output) output.textContent = Number(input.value) + 1;
         ask({ name: spec.name, value: Number(input.value) });
