@@ -20,7 +20,7 @@ function render({ model, el }) {
   const root = made("div", "brats-al-panel");
   root.tabIndex = 0;
   // The keys are the panel's while it has the focus, but JupyterLab's with Control or Command held: to save, for example.
-  const keysAreOurs = (ours) => (root.dataset.lmSuppressShortcuts = ours);
+  const keysAreOurs = (ours) => root.toggleAttribute("data-lm-suppress-shortcuts", ours);
   keysAreOurs(true);
   const [said, controls, body] = ["said", "controls", "body"].map((name) => made("div", name));
   const pictures = made("div", "pictures");
