@@ -12,21 +12,21 @@ from brats_al_utils.runs.store import RunStore
 PERSONS, IMAGES, SIZE = 18, 4, 40
 
 
-def write_cohort(root: Path, masked: bool) -> Path:
-    """Write a table of as many benign as malignant persons, of two ids each."""
+def write_cohort(root: Path, masked: bool, person: str = "s") -> Path:
+    """Write a table of as many benign as malignant persons, of two ids each; their names begin as is said."""
     (root / "images").mkdir(parents=True)
     rng, rows = np.random.default_rng(0), ["patient_id,label,image,mask,group"]
     tumour = np.zeros((SIZE, SIZE), np.uint8)
     tumour[12:22, 14:24] = 255
     Image.fromarray(tumour).save(root / "images" / "mask.png")
     for number in range(PERSONS * IMAGES):
-        person = number // IMAGES
+        who = number // IMAGES
         pixels = np.full((SIZE, SIZE), 20.0)
         pixels[5:35, 5:35] = rng.normal(100, 8, (30, 30))
         pixels[tumour > 0] += 60
         Image.fromarray(pixels.round().astype(np.uint8)).save(root / "images" / f"{number}.png")
-        mask, label = "images/mask.png" * masked, ("benign", "malignant")[person % 2]
-        rows.append(f"s{person}-{number % 2},{label},images/{number}.png,{mask},s{person}")
+        mask, label = "images/mask.png" * masked, ("benign", "malignant")[who % 2]
+        rows.append(f"s{who}-{number % 2},{label},images/{number}.png,{mask},{person}{who}")
     (root / "cohort.csv").write_text("\n".join(rows))
     return root
 
