@@ -145,6 +145,11 @@ def design(profile: Profile) -> list[Arm]:
     return [*transfer(profile), *proposed(profile), *controls]
 
 
+def explored(profile: Profile) -> list[Arm]:
+    """Return the arms of notebook 09, all of them other notebooks' too: both ends of the ranking and three samplers."""
+    return [*proposed(profile)[:1], *design(profile)[-2:], ranges(profile)[0], ranges(profile)[-1]]
+
+
 def pretrained(
     profile: Profile,
     name: str,
@@ -290,5 +295,6 @@ NOTEBOOKS: dict[str, Callable[[Profile, bool], list[Arm]]] = {
     "06_scorecard": lambda profile, synthetic: scorecard(profile),
     "07_beyond_the_paper": lambda profile, synthetic: beyond(profile, synthetic).every,
     "08_could_the_paper_tell": lambda profile, synthetic: design(profile),
+    "09_explore": lambda profile, synthetic: explored(profile),
 }
 """What each notebook compares, on a synthetic or another cohort."""
