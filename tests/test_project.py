@@ -29,7 +29,7 @@ PACKAGE = sorted((ROOT / "brats_al_utils").rglob("*.py"))
 PARAMETERS = ["profile", "data", "out", "settings", "device", "workers", "skip_bad", "follow_links"]
 
 # Lowest first: a room imports only from those before it, so no two are in a loop. The ground ("") is what is outside.
-ROOMS = ["", "cohorts", "phantoms", "networks", "queries", "runs", "study", "findings", "show"]
+ROOMS = ["", "cohorts", "phantoms", "networks", "queries", "runs", "study", "findings", "annotation", "show"]
 
 
 def locked() -> dict[str, str]:

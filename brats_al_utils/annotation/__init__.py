@@ -1,0 +1,1 @@
+"""Unlabelled images: what to annotate next, the answers of readers, and what was learned from them."""

@@ -1,0 +1,258 @@
+"""Answers that are on the disk when they are given, whatever happens next, and what two readers agree on."""
+
+import json
+import math
+import os
+import subprocess
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from brats_al_utils import InputError
+from brats_al_utils.annotation.answers import (
+    LONGEST,
+    MAX_LINE,
+    SKIP,
+    UNDO,
+    UNSURE,
+    Answer,
+    agreement,
+    append,
+    current,
+    digest,
+    now,
+    read,
+)
+
+SHA = "0" * 64
+
+
+def said(slice_id: str, label: str, reader: str = "ada") -> Answer:
+    return Answer(slice_id, label, reader, "2026-01-31T12:00:00+00:00", SHA)
+
+
+ADDER = """
+import sys
+from pathlib import Path
+from brats_al_utils.annotation.answers import Answer, append, now
+for number in range(int(sys.argv[3])):
+    append(Path(sys.argv[1]), Answer(f"{sys.argv[2]}-{number}", "sick", sys.argv[2], now(), "0" * 64))
+    print(number, flush=True)
+"""
+
+
+def adder(file: Path, reader: str, count: int) -> subprocess.Popen[str]:
+    """Start a process that adds answers, and tells of each when it is added."""
+    command = [sys.executable, "-c", ADDER, str(file), reader, str(count)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+texts = st.text(st.characters(categories=["L", "N", "P", "S"]), min_size=1, max_size=100)
+answers = st.builds(said, texts, texts, texts)
+
+
+@given(st.lists(answers, max_size=5))
+def test_what_is_added_is_read(tmp_path_factory: pytest.TempPathFactory, some: list[Answer]) -> None:
+    file = tmp_path_factory.mktemp("answers") / "answers.jsonl"
+    for answer in some:
+        append(file, answer)
+    assert read(file) == some
+    assert [path.name for path in file.parent.iterdir()] == ["answers.jsonl"] * bool(some), "no lock is left"
+
+
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from(["sick", "well", UNDO]), st.sampled_from("xy"))))
+def test_an_undo_takes_back_the_last_that_stands(moves: list[tuple[str, str, str]]) -> None:
+    stacks: dict[tuple[str, str], list[str]] = {}
+    for slice_id, label, reader in moves:
+        stack = stacks.setdefault((slice_id, reader), [])
+        if label != UNDO:
+            stack.append(label)
+        elif stack:
+            stack.pop()
+    every = [said(*move) for move in moves]
+    for reader in "xy":
+        expected = {name: stack[-1] for (name, whose), stack in stacks.items() if whose == reader and stack}
+        assert {name: answer.label for name, answer in current(every, reader).items()} == expected
+
+
+def test_the_latest_answer_of_any_reader_stands() -> None:
+    every = [said("1", "sick", "ada"), said("1", "well", "bob"), said("1", UNDO, "ada"), said("2", "sick", "ada")]
+    assert current(every) == {"1": every[1], "2": every[3]}
+    assert current([*every, said("1", UNDO, "bob")]) == {"2": every[3]}
+
+
+def test_nobody_undoes_what_another_has_answered() -> None:
+    assert current([said("1", "sick", "ada"), said("1", UNDO, "bob")]) == {"1": said("1", "sick", "ada")}
+
+
+def test_agreement_by_hand() -> None:
+    """Of 10 slices, both say sick of 4 and well of 3: share 0.7; by chance 0.5 x 0.6 + 0.5 x 0.4 = 0.5, kappa 0.4."""
+    pairs = [("sick", "sick")] * 4 + [("sick", "well")] + [("well", "sick")] * 2 + [("well", "well")] * 3
+    every = [
+        said(str(number), label, reader)
+        for number, pair in enumerate(pairs)
+        for reader, label in zip(("ada", "bob"), pair, strict=True)
+    ]
+    every += [said("alone", "sick"), said("skipped", SKIP, "ada"), said("skipped", "sick", "bob")]
+    found = agreement(every, "ada", "bob")
+    assert (found.slices, found.share) == (10, 0.7)
+    assert found.kappa == pytest.approx(0.4)
+
+
+def test_agreement_that_is_not_defined() -> None:
+    nothing = agreement([said("1", "sick")], "ada", "bob")
+    assert nothing.slices == 0
+    assert math.isnan(nothing.share)
+    assert math.isnan(nothing.kappa)
+    alike = agreement([said("1", UNSURE), said("1", UNSURE, "bob")], "ada", "bob")
+    assert (alike.slices, alike.share) == (1, 1.0)
+    assert math.isnan(alike.kappa)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("slice_id", ""),
+        ("slice_id", "x" * (LONGEST["slice_id"] + 1)),
+        ("slice_id", "a\nb"),
+        ("label", " sick"),
+        ("reader", "\x1b[31mada"),
+        ("reader", "a\u202eb"),
+        ("label", None),
+        ("label", 1),
+        ("time", "yesterday"),
+        ("time", "2026-01-31T12:00:00"),
+        ("image_sha256", SHA.upper()[:-1] + "G"),
+        ("image_sha256", SHA[:-1]),
+    ],
+)
+def test_values_that_are_refused(name: str, value: str) -> None:
+    with pytest.raises(InputError, match=f"^{name} is "):
+        replace(said("1", "sick"), **{name: value})
+
+
+def test_html_is_text() -> None:
+    assert said("<script>alert(1)</script>", "<b>", "<img src=x>").reader == "<img src=x>"
+
+
+GOOD = json.dumps(asdict(said("1", "sick"))).encode()
+DAMAGED = {
+    "no JSON": b"{",
+    "nested too deep": b"[" * (MAX_LINE - 1),
+    "another value": b'"x"',
+    "a value is missing": b'{"slice_id": "1"}',
+    "a value too many": GOOD[:-1] + b', "more": 1}',
+    "not UTF-8": GOOD[:-3] + b"\xff\xfe}",
+    "NUL bytes": b"\0" * 40,
+    "too long": b" " * MAX_LINE + GOOD,
+    "a number": GOOD.replace(b'"1"', b"1"),
+    "a huge number": GOOD.replace(b'"1"', b"9" * 5000),
+    "an empty line": b"",
+    "a control character": GOOD.replace(b'"1"', b'"\\u0007"'),
+    "no hash": GOOD.replace(b"000", b"00z"),
+}
+
+
+@pytest.mark.parametrize("what", DAMAGED)
+def test_a_damaged_line_is_named(what: str, tmp_path: Path) -> None:
+    file = tmp_path / "answers.jsonl"
+    file.write_bytes(GOOD + b"\n" + DAMAGED[what] + b"\n" + GOOD + b"\n")
+    with pytest.raises(InputError, match=r"answers\.jsonl, line 2: ") as found:
+        read(file)
+    assert str(found.value).isprintable()
+    assert len(str(found.value)) < 600
+
+
+def test_files_that_are_none(tmp_path: Path) -> None:
+    assert read(tmp_path / "none") == []
+    os.mkfifo(tmp_path / "pipe")
+    for name in (".", "pipe"):
+        with pytest.raises(InputError, match="no regular file"):
+            read(tmp_path / name)
+    with pytest.raises(InputError, match="no regular file"):
+        append(tmp_path / "pipe", said("1", "sick"))
+    with (tmp_path / "large").open("wb") as large:
+        large.truncate(2**40)
+    with pytest.raises(InputError, match="bytes, expected at most"):
+        read(tmp_path / "large")
+
+
+@pytest.mark.parametrize("cut", [1, len(GOOD) // 2, len(GOOD)])
+def test_a_line_cut_off_is_set_aside(cut: int, tmp_path: Path) -> None:
+    file = tmp_path / "answers.jsonl"
+    append(file, said("1", "sick"))
+    whole = file.read_bytes()
+    file.write_bytes(whole + GOOD[:cut])
+    with pytest.warns(UserWarning, match="cut off"):
+        assert read(file) == [said("1", "sick")]
+    with pytest.warns(UserWarning, match="set aside"):
+        append(file, said("2", "well"))
+    assert read(file) == [said("1", "sick"), said("2", "well")]
+    (aside,) = tmp_path.glob("*.cut-off")
+    assert aside.read_bytes() == GOOD[:cut]
+
+
+def test_a_killed_process_loses_nothing_that_it_has_told(tmp_path: Path) -> None:
+    file = tmp_path / "answers.jsonl"
+    process = adder(file, "ada", 100_000)
+    assert process.stdout
+    for _ in range(20):
+        told = int(process.stdout.readline())
+    process.kill()
+    told = max([told, *map(int, process.stdout.read().split())])
+    process.wait()
+    append(file, said("last", "well"))
+    found = read(file)
+    names = [answer.slice_id for answer in found]
+    assert names[: told + 1] == [f"ada-{number}" for number in range(told + 1)]
+    assert len(names) <= told + 3, "one more may have been added and not told"
+    assert names[-1] == "last"
+
+
+def test_two_processes_at_once(tmp_path: Path) -> None:
+    file = tmp_path / "answers.jsonl"
+    processes = [adder(file, reader, 30) for reader in ("ada", "bob")]
+    for process in processes:
+        process.communicate()
+        assert process.returncode == 0
+    found = read(file)
+    for reader in ("ada", "bob"):
+        own = [answer.slice_id for answer in found if answer.reader == reader]
+        assert own == [f"{reader}-{number}" for number in range(30)]
+    assert len(found) == 60
+
+
+def test_an_answer_is_flushed_before_append_returns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced, fsync = [], os.fsync
+
+    def noted(number: int) -> None:
+        synced.append(os.fstat(number).st_size)
+        fsync(number)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    file = tmp_path / "answers.jsonl"
+    append(file, said("1", "sick"))
+    assert file.stat().st_size in synced
+
+
+def test_a_full_disk_costs_the_answer_that_it_refuses(tmp_path: Path) -> None:
+    file = tmp_path / "answers.jsonl"
+    limit = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({len(GOOD) * 5 // 2},) * 2)\n"
+    command = [sys.executable, "-c", limit + ADDER, str(file), "a", "5"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "OSError: [Errno 28] No space left on device" in done.stderr
+    with pytest.warns(UserWarning, match="cut off"):
+        kept = read(file)
+    assert [answer.slice_id for answer in kept] == [f"a-{number}" for number in range(len(done.stdout.split()))]
+    assert 0 < len(kept) < 5
+
+
+def test_time_and_hash(tmp_path: Path) -> None:
+    (tmp_path / "image").write_bytes(b"abc")
+    assert digest(tmp_path / "image") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert Answer("1", "sick", "ada", now(), digest(tmp_path / "image")).time.endswith("+00:00")
