@@ -72,6 +72,18 @@ def test_the_lock_serves_every_platform(system: str) -> None:
         assert ";" not in line, f"{name} is not for {system}"
 
 
+def test_everything_beside_the_modules_is_installed() -> None:
+    setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    installed = {
+        path
+        for package, patterns in setuptools["package-data"].items()
+        for pattern in patterns
+        for path in (ROOT / package.replace(".", "/")).glob(pattern)
+    }
+    others = [path for path in (ROOT / "brats_al_utils").rglob("*.*") if path.suffix not in (".py", ".pyc")]
+    assert others and set(others) == installed
+
+
 def name_of(path: Path) -> str:
     """Return a module's dotted name."""
     return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
