@@ -1,8 +1,9 @@
 """Cut a cohort into a slice set: the pixels, the table of slices, the split, and a manifest with a fingerprint."""
 
+import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from hashlib import sha256
@@ -97,12 +98,38 @@ def prepare(
     if few or (left_out and not skip_bad):  # known before any volume is read
         raise InputError("\n".join(dict.fromkeys([*cohort.messages, *few])))
 
+    cuts = each_cut(cohort, rule, cohort.classes, left_out, skip_bad, track)
+    return write_slices(folder, cohort, rule, cuts, left_out=left_out)
+
+
+def each_cut(
+    cohort: Cohort,
+    rule: SliceRule,
+    classes: Sequence[str],
+    left_out: dict[str, list[str]],
+    skip_bad: bool,
+    track: Track,
+) -> Iterator[Cut]:
+    """Cut a cohort's patients; parameters as `prepare`.
+
+    Parameters
+    ----------
+    classes : sequence of str
+        Every class_name of the cohort, in the order of their labels.
+    left_out : dict of str to list of str
+        What is wrong, by patient; takes what the files have.
+
+    Raises
+    ------
+    InputError
+        At the end, if patients have a problem (unless ``skip_bad``).
+    """
     asked = asked_of(cohort, rule)
 
     def cut_patient(rows: pd.DataFrame) -> Cut:
-        return cut_images(rows, asked, rule, cohort.classes) if cohort.tabled else cut_case(rows.iloc[0], rule)
+        return cut_images(rows, asked, rule, classes) if cohort.tabled else cut_case(rows.iloc[0], rule)
 
-    def cut(threads: int) -> Iterator[Cut]:
+    with threads_for_cases() as threads:
         for rows, cutting in each_case(cohort.patients, cut_patient, threads, track):
             try:
                 made = cutting.result()
@@ -110,11 +137,8 @@ def prepare(
                 left_out[rows["patient_id"].iloc[0]] = str(error).splitlines()
             else:
                 yield made
-        if left_out and not skip_bad:
-            raise InputError("\n".join(problem for found in left_out.values() for problem in found))
-
-    with threads_for_cases() as threads:
-        return write_slices(folder, cohort, rule, cut(threads), left_out=left_out)
+    if left_out and not skip_bad:
+        raise InputError("\n".join(problem for found in left_out.values() for problem in found))
 
 
 def write_slices(folder: Path, cohort: Cohort, rule: SliceRule, patients: Iterable[Cut], **facts: Any) -> SliceSet:
@@ -130,18 +154,7 @@ def write_slices(folder: Path, cohort: Cohort, rule: SliceRule, patients: Iterab
         What else the manifest holds; read when the last patient is written.
     """
     with new_folder(folder) as partial:
-        size = rule.image_size
-        pixels = GrowingArray(partial / "pixels.npy", (3, size, size))
-        segmentation = GrowingArray(partial / "segmentation.npy", (size, size))
-        digest, tables = sha256(), []
-        for table, images, labels in patients:
-            tables.append(table)
-            pixels.append(images)
-            digest.update(images.data)
-            segmentation.append(labels)
-        pixels.close()
-        segmentation.close()
-        table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["patient_id", "class_name"])
+        table, digest = write_pixels(partial, rule.image_size, patients)
         # A phantom's site is drawn: parts that differ in it would be chance without a meaning.
         patients_cut = table.drop_duplicates("patient_id")
         if "part" in cohort.cases:
@@ -177,6 +190,22 @@ def write_slices(folder: Path, cohort: Cohort, rule: SliceRule, patients: Iterab
         }
         (partial / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
     return open_slices(folder)
+
+
+def write_pixels(folder: Path, size: int, patients: Iterable[Cut]) -> tuple[pd.DataFrame, "hashlib._Hash"]:
+    """Write the pixels and masks of patients, and return the table of their slices and the SHA-256 of the pixels."""
+    pixels = GrowingArray(folder / "pixels.npy", (3, size, size))
+    segmentation = GrowingArray(folder / "segmentation.npy", (size, size))
+    digest, tables = sha256(), []
+    for table, images, labels in patients:
+        tables.append(table)
+        pixels.append(images)
+        digest.update(images.data)
+        segmentation.append(labels)
+    pixels.close()
+    segmentation.close()
+    empty = pd.DataFrame(columns=["patient_id", "class_name"])
+    return pd.concat(tables, ignore_index=True) if tables else empty, digest
 
 
 def channels_of(cohort: Cohort, rule: SliceRule) -> list[str]:

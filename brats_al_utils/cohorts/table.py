@@ -68,13 +68,7 @@ def read_table(folder: Path, follow_links: bool = False, classes: tuple[str, ...
         If the table cannot be read, lacks a column, or does not have the two classes.
     """
     path = folder / TABLE
-    if not follow_links and not path.resolve().is_relative_to(folder.resolve()):
-        raise InputError(f"{path}: a symbolic link out of the folder: allow it with --follow-links, or copy it there")
-    rows, notes = read_rows(path)
-    ids = rows["patient_id"].nunique()
-    rows["patient_id"] = rows["group"].where(rows["group"] != "", rows["patient_id"])
-    if (persons := rows["patient_id"].nunique()) < ids:
-        notes.append(f"{path}: {ids} patient_ids are {persons} persons (column group), each of them one patient here")
+    rows, notes = read_persons(path, follow_links)
     pair = chosen_classes(path, rows["label"], classes)
     if not classes:
         what = f"{pair[1]} is the positive class, {pair[0]} the negative"
@@ -90,9 +84,32 @@ def read_table(folder: Path, follow_links: bool = False, classes: tuple[str, ...
             notes.append(f"{path}: patients {what}, skipped: {len(names)} ({first})")
     problems = collapsed(faults)
     good = rows[~rows["patient_id"].map(shown).isin(problems) & rows["label"].isin(pair)]
-    good = good.sort_values("patient_id", kind="stable", ignore_index=True)
+    return Cohort(folder, cases_of(folder, good), (), frozen(problems), tuple(notes), pair, IMAGE_FILES)
+
+
+def read_persons(path: Path, follow_links: bool) -> tuple[pd.DataFrame, list[str]]:
+    """Return what `read_rows` does, all ids of a person being one patient.
+
+    Raises
+    ------
+    InputError
+        As `read_rows`, and if the table is a link out of its folder that is not to be followed.
+    """
+    if not follow_links and not path.resolve().is_relative_to(path.parent.resolve()):
+        raise InputError(f"{path}: a symbolic link out of the folder: allow it with --follow-links, or copy it there")
+    rows, notes = read_rows(path)
+    ids = rows["patient_id"].nunique()
+    rows["patient_id"] = rows["group"].where(rows["group"] != "", rows["patient_id"])
+    if (persons := rows["patient_id"].nunique()) < ids:
+        notes.append(f"{path}: {ids} patient_ids are {persons} persons (column group), each of them one patient here")
+    return rows, notes
+
+
+def cases_of(folder: Path, rows: pd.DataFrame) -> pd.DataFrame:
+    """Return rows of a table as `Cohort.cases`; of volumes the headers are read."""
+    good = rows.sort_values("patient_id", kind="stable", ignore_index=True)
     files = {name: [str(folder / text) if text else "" for text in good[name]] for name in IMAGE_FILES}
-    cases = pd.DataFrame(
+    return pd.DataFrame(
         {
             "patient_id": good["patient_id"],
             "class_name": good["label"],
@@ -104,7 +121,6 @@ def read_table(folder: Path, follow_links: bool = False, classes: tuple[str, ...
             **({"part": good["split"]} if (good["split"] != "").any() else {}),
         }
     )
-    return Cohort(folder, cases, (), frozen(problems), tuple(notes), pair, IMAGE_FILES)
 
 
 def read_rows(path: Path) -> tuple[pd.DataFrame, list[str]]:
