@@ -9,10 +9,14 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import pandas as pd
+
 from brats_al_utils import InputError
 from brats_al_utils.annotation.answers import SKIP, UNDO, UNSURE, Answer, append, current, digest, now, read, standing
+from brats_al_utils.annotation.draws import UNITS
 from brats_al_utils.annotation.pictures import grey_levels
-from brats_al_utils.annotation.proposals import Proposal
+from brats_al_utils.annotation.proposals import Proposal, proposals_of
+from brats_al_utils.annotation.session import Session, answers_file
 from brats_al_utils.cohorts.layout import shown
 from brats_al_utils.files import cause
 
@@ -65,16 +69,26 @@ class Desk:
 
     def given(self) -> list[Answer]:
         """Return this reader's answers to these proposals that are not taken back, in their order."""
-        asked, own = {proposal.slice_id for proposal in self.proposals}, standing(read(self.answers))
+        asked = {name for proposal in self.proposals for name in proposal.slice_ids}
+        own = standing(read(self.answers))
         return [answer for answer in own if answer.reader == self.reader and answer.slice_id in asked]
+
+    def answered(self) -> dict[Proposal, Answer]:
+        """Return the proposals that this reader has answered, of whole patients all slices."""
+        given = current(self.given())
+        return {
+            proposal: given[proposal.first.slice_id]
+            for proposal in self.proposals
+            if given.keys() >= set(proposal.slice_ids)
+        }
 
     def due(self) -> Proposal | None:
         """Return the first proposal that this reader has not answered."""
-        answered = current(self.given())
-        return next((proposal for proposal in self.proposals if proposal.slice_id not in answered), None)
+        answered = self.answered()
+        return next((proposal for proposal in self.proposals if proposal not in answered), None)
 
     def named(self, slice_id: object) -> Proposal:
-        """Return a proposal by its id.
+        """Return a proposal by the id of its first slice.
 
         Raises
         ------
@@ -82,9 +96,16 @@ class Desk:
             If there is none.
         """
         for proposal in self.proposals:
-            if proposal.slice_id == slice_id:
+            if proposal.first.slice_id == slice_id:
                 return proposal
         raise InputError(f"slice {printed(slice_id)}, expected one of the {len(self.proposals)} proposed: not saved")
+
+
+def desk_of(session: Session, query: pd.DataFrame, reader: str) -> Desk:
+    """Return the desk of a reader with the proposals of a query."""
+    whole = session.state.queries[-1].unit == UNITS[1]
+    proposals = proposals_of(query["slice_id"].tolist(), session.cohort, whole)
+    return Desk(proposals, answers_file(session.folder), reader, session.cohort.classes)
 
 
 def respond(desk: Desk, message: object) -> Reply:
@@ -154,49 +175,52 @@ def printed(value: object) -> str:
 def keep(desk: Desk, asked: Message) -> str:
     """Add an answer to the file if it is to the proposal that is due, and return what is to be said."""
     proposal = desk.due()
-    if proposal is None or proposal.slice_id != asked["slice_id"]:
+    if proposal is None or proposal.first.slice_id != asked["slice_id"]:
         return "Answered already, in another window or by a second stroke of the key: not changed."
-    sha256 = digest(proposal.file)
-    if sha256 != asked["sha256"]:
-        return f"{proposal.file.name} has changed since it was shown: look again. Not saved."
-    append(desk.answers, Answer(proposal.slice_id, asked["label"], desk.reader, now(), sha256))
-    return f"Saved: {proposal.patient_id}, {asked['label']}."
+    if digest(proposal.first.file) != asked["sha256"]:
+        return f"{proposal.first.file.name} has changed since it was shown: look again. Not saved."
+    for picture in proposal.proposed:
+        append(desk.answers, Answer(picture.slice_id, asked["label"], desk.reader, now(), digest(picture.file)))
+    return f"Saved: {proposal.patient_id}, {WORDS.get(asked['label'], asked['label'])}."
 
 
 def take_back(desk: Desk) -> str:
-    """Take back the reader's last answer, and return what is to be said."""
+    """Take back the reader's last answer, of a whole patient all of it, and return what is to be said."""
     given = desk.given()
     if not given:
         return "Nothing to undo."
-    last = given[-1]
-    append(desk.answers, Answer(last.slice_id, UNDO, desk.reader, now(), last.image_sha256))
-    return f"Taken back: {last.label}."
+    last, latest = given[-1], current(given)
+    proposal = next(proposal for proposal in desk.proposals if last.slice_id in proposal.slice_ids)
+    for name in proposal.slice_ids:
+        if name in latest:
+            append(desk.answers, Answer(name, UNDO, desk.reader, now(), latest[name].image_sha256))
+    return f"Taken back: {WORDS.get(last.label, last.label)}."
 
 
 def present(desk: Desk, said: str) -> Reply:
     """Return the proposal that is due with its picture, or that there is none, and how far the reader is."""
-    given, proposal, total = current(desk.given()), desk.due(), len(desk.proposals)
-    counts = Counter(answer.label for answer in given.values())
+    answers, proposal, total = list(desk.answered().values()), desk.due(), len(desk.proposals)
+    counts = Counter(answer.label for answer in answers)
     others = ", ".join(f"{counts[label]} {word}" for label, word in WORDS.items() if counts[label])
     progress: Message = {
         "labels": list(desk.classes),
         "said": said,
-        "answered": len(given),
+        "answered": len(answers),
         "total": total,
-        "counted": f"{desk.reader}: {len(given)} of {total} answered" + f" ({others})" * bool(others),
-        "seconds_left": seconds_left([answer.time for answer in given.values()], total - len(given)),
-        "undo": bool(given),
+        "counted": f"{desk.reader}: {len(answers)} of {total} answered" + f" ({others})" * bool(others),
+        "seconds_left": seconds_left([answer.time for answer in answers], total - len(answers)),
+        "undo": bool(desk.given()),
     }
     if proposal is None:
         each = "\n".join(f"{counts[label]} {WORDS.get(label, label)}" for label in desk.labels)
         summary = f"All {total} answered by {desk.reader}\n\n{each}\n\nEvery answer is saved: run the cells below."
         return progress | {"kind": "ended", "summary": summary if total else "Nothing is proposed."}, []
-    message, levels = look(proposal, proposal.place, 0)
+    message, levels = look(proposal, proposal.places[0], 0)
     own: Message = {
         "kind": "proposal",
         "patient_id": proposal.patient_id,
-        "sha256": digest(proposal.file),
-        "place": proposal.place,
+        "sha256": digest(proposal.first.file),
+        "places": list(proposal.places),
         "channels": [len(picture.channels) for picture in proposal.pictures],
     }
     return progress | message | own, levels
@@ -209,7 +233,7 @@ def look(proposal: Proposal, place: int, channel: int) -> Reply:
     name = picture.name + f"\nimage {place + 1} of {images}" * (images > 1)
     name += f"\nchannel {channel + 1} of {channels}" * (channels > 1)
     image: Message = {"name": name, "place": place, "channel": channel}
-    message: Message = {"kind": "look", "slice_id": proposal.slice_id, "image": image}
+    message: Message = {"kind": "look", "slice_id": proposal.first.slice_id, "image": image}
     try:
         levels, scale = grey_levels(picture.channels[channel], picture.z)
     except InputError as error:

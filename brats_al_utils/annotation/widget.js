@@ -202,7 +202,7 @@ function render({ model, el }) {
     if (message.kind === "proposal") now = message;
     image = message.image;
     named.textContent = `${now.patient_id}\n${image.name}`;
-    const proposed = image.place === now.place;
+    const proposed = now.places.includes(image.place);
     other.textContent = proposed ? "" : "Another image: answers are for the proposed one (Space)";
     stage.classList.toggle("brats-al-elsewhere", !proposed);
     stage.classList.toggle("brats-al-broken", Boolean(image.problem));
@@ -223,7 +223,7 @@ function render({ model, el }) {
     arrowright: () => look(1),
     arrowup: () => look(0, -1),
     arrowdown: () => look(0, 1),
-    " ": () => look(now.place - image.place),
+    " ": () => look(now.places[0] - image.place),
     "+": () => zoom(1.25),
     "=": () => zoom(1.25),
     "-": () => zoom(0.8),

@@ -3,6 +3,7 @@
 import json
 import os
 import threading
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ def desk(tmp_path: Path) -> Desk:
     """Four patients, of whom the first has three images."""
     files = [write_png(tmp_path / f"{number}.png", [[0, 10 * number], [50, 100]]) for number in range(6)]
     pictures = [Picture(f"{number}.png", (file,)) for number, file in enumerate(files)]
-    first = Proposal(HOSTILE, tuple(pictures[:3]), 1)
+    first = Proposal(HOSTILE, tuple(pictures[:3]), (1,))
     others = [Proposal(f"p{number}", (pictures[number],)) for number in (3, 4, 5)]
     return Desk((first, *others), tmp_path / "answers.jsonl", "Anna", CLASSES)
 
@@ -64,7 +65,7 @@ def test_the_first_proposal_is_shown_with_all_that_a_reader_needs(desk: Desk, tm
     assert message["patient_id"] == HOSTILE
     assert message["labels"] == list(CLASSES)
     assert message["sha256"] == sha256((tmp_path / "1.png").read_bytes()).hexdigest()
-    assert (message["place"], message["channels"]) == (1, [1, 1, 1])
+    assert (message["places"], message["channels"]) == ([1], [1, 1, 1])
     assert message["counted"] == "Anna: 0 of 4 answered"
     assert not message["undo"]
     assert message["image"]["name"] == "1.png\nimage 2 of 3"
@@ -285,13 +286,31 @@ def test_proposals_bring_the_patients_other_images_channels_and_planes(tmp_path:
     cohort = read_table(tmp_path)
     volume, second = proposals_of(["v.nii.gz#1", "HGG/b.png"], cohort)
     assert [picture.slice_id for picture in volume.pictures] == ["HGG/a.png", *(f"v.nii.gz#{z}" for z in range(3))]
-    assert (volume.patient_id, volume.place, volume.slice_id) == ("P1", 2, "v.nii.gz#1")
-    assert volume.file == tmp_path / "v.nii.gz"
+    assert (volume.patient_id, volume.places, volume.first.slice_id) == ("P1", (2,), "v.nii.gz#1")
+    assert volume.first.file == tmp_path / "v.nii.gz"
     assert volume.pictures[2].name == "v.nii.gz, slice 2 of 3"
     assert second.pictures[0].name == "b.png"  # no folder, which may be named after a class
+    ids = ["v.nii.gz#1", "HGG/b.png", "HGG/a.png", "v.nii.gz#0"]
+    assert [whole.places for whole in proposals_of(ids, cohort, whole=True)] == [(2, 0, 1), (0,)]
+    assert [each.places for each in proposals_of(ids, cohort)] == [(2,), (0,), (0,), (1,)]
     for unknown in ("HGG/d.png", "v.nii.gz#3", "v.nii.gz", "", "../HGG/a.png"):
         with pytest.raises(InputError, match="no slice"):
             proposals_of([unknown], cohort)
+
+
+def test_whole_patients_are_answered_and_taken_back_as_one(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = replace(desk, proposals=(replace(desk.proposals[0], places=(2, 0)), *desk.proposals[1:]))
+    assert show(whole)["slice_id"] == "2.png"
+    answer(whole, "malignant")
+    assert labels(whole) == {"2.png": "malignant", "0.png": "malignant"}
+    assert show(whole)["counted"] == "Anna: 1 of 4 answered"
+    respond(whole, {"ask": "undo"})
+    assert labels(whole) == {}
+    # Interrupted after the first slice: the patient is still to be answered, or can be taken back.
+    append(desk.answers, Answer("2.png", "benign", "Anna", "2026-01-31T12:00:00+00:00", "0" * 64))
+    assert (show(whole)["slice_id"], show(whole)["undo"]) == ("2.png", True)
+    answer(whole, "malignant")
+    assert labels(whole) == {"2.png": "malignant", "0.png": "malignant"}
 
 
 def test_several_channels_are_shown_one_at_a_time(tmp_path: Path) -> None:
