@@ -43,6 +43,10 @@ ProfileName = Annotated[str, typer.Option(help="smoke, demo, design, open or pap
 Json = Annotated[bool, typer.Option("--json", help="Print facts as JSON.")]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Skip patients with a problem, and record them.")]
 Out = Annotated[Path | None, typer.Option(help="The folder given to `run`, if one was.", **PATH)]
+Kept = Annotated[
+    Path | None,
+    typer.Option(help="Folder for the proposals and answers; default: annotation, in that of the data.", **PATH),
+]
 Set = Annotated[list[str] | None, typer.Option("--set", help="Change a setting: name=value. May be repeated.")]
 
 
@@ -230,6 +234,80 @@ def run(
     if failures:
         raise InputError(f"{', '.join(failures)} not finished: fix what is said above; the same command resumes")
     print(saved_by_sharing(runs_of_notebooks(study, names), before))
+
+
+@app.command()
+def query(
+    data: Annotated[Path, typer.Option(help="Folder of a cohort.csv with labels missing.", **PATH)],
+    budget: Annotated[int, typer.Option(min=1, help="How many slices, or whole patients, to propose.")],
+    strategy: Annotated[str, typer.Option(help="Of docs/annotation.md; random is one.")] = "middle",
+    unit: Annotated[str, typer.Option(help="slice or patient.")] = "slice",
+    random_share: Annotated[float, typer.Option(help="Of each query, drawn without regard to scores.")] = 0.2,
+    out: Kept = None,
+    settings: Set = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes of this machine that train at a time.")] = None,
+    skip_bad: SkipBad = False,
+    follow_links: FollowLinks = False,
+) -> None:
+    """Propose images to annotate: train on those that have a label, and choose of the others."""
+    from brats_al_utils.annotation.query import query as ask
+    from brats_al_utils.annotation.query import reasons
+    from brats_al_utils.annotation.session import open_session, query_file
+
+    session = open_session(data, out, settings_of(settings), device, str(workers or ""), skip_bad, follow_links)
+    for note in session.cohort.notes:
+        print(f"note: {note}")
+    session, table = ask(session, budget, strategy, unit, random_share)
+    for line in reasons(table):
+        print(line)
+    print(f"{len(table)} slices to annotate in {query_file(session.folder)}")
+
+
+@app.command()
+def learn(
+    data: Annotated[Path, typer.Option(help="The folder given to `query`.", **PATH)],
+    out: Kept = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes of this machine that train at a time.")] = None,
+    skip_bad: SkipBad = False,
+    follow_links: FollowLinks = False,
+) -> None:
+    """Take the answers back: what changed, the learning curve so far, and what another query would buy."""
+    from brats_al_utils.annotation.learning import learn as take_back
+    from brats_al_utils.annotation.learning import sentences
+    from brats_al_utils.annotation.session import open_session
+
+    session = open_session(data, out, None, device, str(workers or ""), skip_bad, follow_links)
+    session, lesson = take_back(session)
+    for line in sentences(lesson, session.cohort.classes):
+        print(line)
+
+
+@app.command()
+def answers(
+    data: Annotated[Path, typer.Option(help="The folder given to `query`.", **PATH)],
+    out: Kept = None,
+    take: Annotated[
+        Path | None, typer.Option("--import", help="Add the answers of a .csv, or of Label Studio's .json.", **PATH)
+    ] = None,
+    give: Annotated[
+        Path | None, typer.Option("--export", help="Write the answers as .csv, or as Label Studio's .json.", **PATH)
+    ] = None,
+    skip_bad: SkipBad = False,
+    follow_links: FollowLinks = False,
+) -> None:
+    """Take answers from another program, or give them to one."""
+    from brats_al_utils.annotation.exchange import export_answers, import_answers
+    from brats_al_utils.annotation.session import answers_file, open_session
+
+    if not take and not give:
+        raise InputError("nothing to do: name a file with --import or --export")
+    session = open_session(data, out, skip_bad=skip_bad, follow_links=follow_links)
+    if take:
+        print(f"{import_answers(session, take)} answers of {take} added to {answers_file(session.folder)}")
+    if give:
+        print(f"{export_answers(session, give)} answers in {give}")
 
 
 @app.command()

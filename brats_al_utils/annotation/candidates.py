@@ -143,7 +143,7 @@ def read_slices(place: Path, cohort: Cohort) -> pd.DataFrame:
             "z": table["z"].where(deep, -1),
             "known": table["image"].map(cases["class_name"].map(label)),
         }
-    )
+    ).rename_axis(None)
 
 
 def cut_table(place: Path) -> pd.DataFrame:

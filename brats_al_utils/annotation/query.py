@@ -30,6 +30,9 @@ from brats_al_utils.study.arms import DATASETS
 RANDOM_SHARE = 0.2
 """Of each query, drawn without regard to scores."""
 
+COLUMNS = ("slice_id", "patient_id", "image", "z", "image_sha256", "rank", "score", "why")
+"""Of ``query.csv``."""
+
 
 def query(
     session: Session, budget: int, strategy: str = "middle", unit: str = "slice", random_share: float = RANDOM_SHARE
@@ -161,6 +164,26 @@ def proposals(session: Session, why: dict[int, str], score: pd.Series, fresh: Id
     order = random_order(name, session.profile.seed, f"query {len(session.state.queries)}")
     place = name.map({each: number for number, each in enumerate(order)})
     return table.iloc[np.argsort(place, kind="stable")].reset_index(drop=True)
+
+
+def read_query(session: Session) -> pd.DataFrame:
+    """Return the proposals of the last query, all values as text: see docs/annotation.md.
+
+    Raises
+    ------
+    InputError
+        If there are none, or the file is no such table.
+    """
+    path = query_file(session.folder)
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: missing, expected proposals: make some with brats-al query") from error
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read as proposals ({error}): make a new query") from error
+    if tuple(table.columns) != COLUMNS or not table["slice_id"].isin(session.slices["slice_id"]).all():
+        raise InputError(f"{path}: not the proposals of {session.cohort.root}: make a new query")
+    return table
 
 
 def reasons(table: pd.DataFrame) -> Iterator[str]:
