@@ -184,18 +184,33 @@ def text_of(elements: list[WebElement]) -> str:
 
 def wait(browser: WebDriver, seconds: int, condition: Callable[[], bool], problem: str) -> None:
     """Wait until a condition holds; that JupyterLab replaces an element while it is looked at is no problem."""
-    patient = WebDriverWait(browser, seconds, ignored_exceptions=[StaleElementReferenceException])
+    patient = WebDriverWait(browser, seconds, 0.05, ignored_exceptions=[StaleElementReferenceException])
     patient.until(lambda _: condition(), problem)
+
+
+def choose(browser: WebDriver, menu: str, item: str) -> None:
+    """Choose an item of a menu."""
+
+    def click(selector: str, text: str) -> bool:
+        found = next((each for each in all_of(browser, selector) if each.text == text), None)
+        if found:
+            found.click()
+        return found is not None
+
+    wait(browser, 10, lambda: click(".lm-MenuBar-itemLabel", menu), f"no menu {menu}")
+    wait(browser, 10, lambda: click(".lm-Menu-itemLabel", item), f"no item {item}")
+
+
+def save_notebook(browser: WebDriver, path: Path) -> str:
+    """Save the notebook by its menu, and return what its file then holds."""
+    before = path.stat().st_mtime_ns
+    choose(browser, "File", "Save Notebook")
+    wait(browser, 20, lambda: path.stat().st_mtime_ns > before, "the notebook is not saved")
+    return path.read_text()
 
 
 def run_all_cells(browser: WebDriver) -> list[WebElement]:
     """Run the notebook by its menu; return the code cells when none of them waits any more."""
-
-    def click(selector: str, text: str) -> bool:
-        item = next((each for each in all_of(browser, selector) if each.text == text), None)
-        if item:
-            item.click()
-        return item is not None
 
     def is_idle() -> bool:
         # The sign beside the kernel's name says idle before there is a kernel, and cells run then are not run at all.
@@ -206,7 +221,6 @@ def run_all_cells(browser: WebDriver) -> list[WebElement]:
         return "[1]" in prompts and "[*]" not in prompts and is_idle()
 
     wait(browser, 60, is_idle, "the kernel is not idle")
-    wait(browser, 10, lambda: click(".lm-MenuBar-itemLabel", "Run"), "no menu Run")
-    wait(browser, 10, lambda: click(".lm-Menu-itemLabel", "Run All Cells"), "no item Run All Cells")
+    choose(browser, "Run", "Run All Cells")
     wait(browser, 300, is_done, "the notebook is not done")
     return all_of(browser, ".jp-CodeCell")

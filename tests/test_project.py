@@ -143,7 +143,8 @@ def test_notebook_hygiene(path: Path) -> None:
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_every_parameter_has_type_default_and_help(path: Path) -> None:
     parameters = papermill.inspect_notebook(path)
-    assert list(parameters) == list(inspect.signature(open_study).parameters)[: len(parameters)] == PARAMETERS
+    if path.stem in COMPARED:  # a section of the study
+        assert list(parameters) == list(inspect.signature(open_study).parameters)[: len(parameters)] == PARAMETERS
     for parameter in parameters.values():
         assert parameter["inferred_type_name"] not in ("", "None")
         assert parameter["default"]

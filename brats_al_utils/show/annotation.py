@@ -26,9 +26,9 @@ def asked(session: Session, query: pd.DataFrame) -> str:
     """Return in words, as Markdown, what is proposed and why, and whether there are too few labels to choose by."""
     counts = "; ".join(f"{count} {why}" for why, count in query["why"].value_counts().sort_index().items())
     said = (
-        f"**{session.cohort.name.capitalize()}.** {len(query)} of {session.askable.sum()} slices without an answer are"
+        f"**{session.cohort.name.capitalize()}.** Of {session.askable.sum()} slices without a label, {len(query)} are "
     )
-    said += f" proposed: {counts}."
+    said += f"proposed: {counts}."
     if not trainable(session):
         said += (
             f" **Too few labels to tell anything**: {FEWEST} of either class are needed for training and {FEWEST} for "
@@ -54,9 +54,8 @@ def proposals(proposed: Sequence[Proposal], query: pd.DataFrame) -> Drawing:
         axes.set(xticks=[], yticks=[], frame_on=False)
     for axes, proposal, (_, row) in zip(grid.ravel(), drawn, rows.iterrows(), strict=False):
         levels, scale = grey_levels(proposal.first.file, proposal.first.z)
-        axes.imshow(
-            scale.low + levels / 65535 * (scale.high - scale.low), cmap="gray", vmin=scale.low, vmax=scale.white
-        )
+        white = MAX_LEVEL * (scale.white - scale.low) / (scale.high - scale.low)
+        axes.imshow(levels, cmap="gray", vmin=0, vmax=white, aspect=1 / scale.aspect)
         ranked = f"rank {row['rank']}, " * (not pd.isna(row["rank"]) and row["rank"] != "")
         axes.set_title(f"{proposal.patient_id}: {ranked}{row['why']}", fontsize=6)
     return Drawing("proposals", figure, rows[["rank", "score", "why"]].reset_index())
