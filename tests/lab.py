@@ -205,7 +205,11 @@ def save_notebook(browser: WebDriver, path: Path) -> str:
     """Save the notebook by its menu, and return what its file then holds."""
     before = path.stat().st_mtime_ns
     choose(browser, "File", "Save Notebook")
-    wait(browser, 20, lambda: path.stat().st_mtime_ns > before, "the notebook is not saved")
+
+    def written() -> bool:
+        return path.stat().st_mtime_ns > before and path.read_text().endswith("}\n")  # not half of it
+
+    wait(browser, 20, written, "the notebook is not saved")
     return path.read_text()
 
 

@@ -3,7 +3,7 @@
 
 const REPLY_MS = 10000; // a kernel that reads a large volume needs a while
 const NO_REPLY =
-  "No reply from the kernel: the last answer may not be saved. Run this cell again; it goes on after the last saved answer.";
+  "No reply yet: the kernel is busy with another cell, or gone. If it is gone, Run All Cells: it goes on after the last saved answer.";
 const KEYS = [
   ["\u2190 \u2192", "other images of the patient"],
   ["Space", "the proposed image"],
