@@ -72,7 +72,8 @@ def cohort(
     follow_links: FollowLinks = False,
     classes: Annotated[str, typer.Option(help="The setting classes of the study: positive,negative.")] = "",
     template: Annotated[
-        bool, typer.Option("--template", help="Write a cohort.csv with two example rows there, and read nothing.")
+        bool,
+        typer.Option("--template", help="Write a cohort.csv there, a row an image or two examples, and read no image."),
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -83,7 +84,9 @@ def cohort(
     from brats_al_utils.progress import patients
 
     if template:
-        print(f"{write_template(folder)}: put a row an image in place of the two examples")
+        path, count = write_template(folder)
+        rows = f"{count} images, each of a patient of its own: give all of a person one patient_id, and fill in labels"
+        print(f"{path}: {rows if count else 'put a row an image in place of the two examples'}")
         return
     pair = tuple(name.strip() for name in classes.split(",")) if classes else ()
     found = check_cohort(read_cohort(folder, follow_links, pair), min_tumour_mm2, patients)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import small_annotation
 import torch
 import typer.main
 from conftest import brats_al, brats_al_process, small_render, write_case
@@ -32,6 +33,7 @@ SHOWN = [line.split("  #")[0].strip() for line in FENCED.splitlines()] + [" ".jo
 PAPERMILL = [line for line in SHOWN if re.match(r"papermill \S+ ", line)]
 COMMANDS = sorted({line.removeprefix(".venv/bin/") for line in SHOWN if re.match(r"(\.venv/bin/)?brats-al \w", line)})
 TARGETS = sorted({word for line in SHOWN for word in re.findall(r"^ *make ([a-z-]+)", line)})
+CLASSES = ("--set", "classes=sick,healthy")
 OPTIONS = sorted({word for line in SHOWN for word in re.findall(r"(?:^| )(--[a-z][a-z-]+)", line)})
 SETTINGS = sorted({line.removeprefix("--set ") for line in SHOWN if re.match(r"--set \w+=\S+$", line)})
 
@@ -125,6 +127,14 @@ def pictures(root: Path, labels: tuple[str, str]) -> Path:
     return root
 
 
+def unlabelled(root: Path, command: str) -> Path:
+    """Write images without labels; a query that names no classes, and what follows one, find an annotation begun."""
+    small_annotation.pictures(root)
+    if "classes=" not in command:
+        brats_al("query", "--data", str(root), "--budget", "5", *CLASSES)
+    return root
+
+
 @pytest.fixture(scope="module")
 def study(release: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Run the README's command for any Dask scheduler with one that runs here, and return where the study lies."""
@@ -157,6 +167,9 @@ def added(verb: str, study: Path, release: Path, out: Path) -> tuple[list[str], 
         "runs": (["--out", str(study)], r'^{"key": '),
         "status": (["--out", str(study)], r"^2 runs done, 0 running, 0 failed, 0 waiting$"),
         "weights": ([], r"imagenet-trunk .* available"),
+        "query": ([], r"^[46]0 slices to annotate in .*query\.csv$"),
+        "learn": ([], r"^Answers: 0 new, .*; 5 proposals of the last query have none\.$"),
+        "answers": ([], r"^0 answers in "),
     }[verb]
 
 
@@ -172,8 +185,11 @@ def test_a_command_runs(
     if "--profile open" in command:
         labels = ("sick", "healthy") if "classes=" in command else ("glioma", "meningioma")
         folder = pictures(tmp_path / "pictures", labels)
+    if re.search(" (query|learn|answers) ", command):
+        folder = unlabelled(tmp_path / "unlabelled", command)
     bundle = tmp_path / "study.bundle"
-    words = [{"DIR": str(folder), "FILE.bundle": str(bundle)}.get(word, word) for word in shlex.split(command)[1:]]
+    places = {"DIR": str(folder), "FILE.bundle": str(bundle), "FILE.csv": str(tmp_path / "answers.csv")}
+    words = [places.get(word, word) for word in shlex.split(command)[1:]]
     verb = str(parsed(words).info_name)
     if str(bundle) in words and verb != "export":
         brats_al("export", "--profile", "smoke", "--out-folder", str(study), "--out", str(bundle))

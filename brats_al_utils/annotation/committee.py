@@ -1,7 +1,6 @@
 """The committee that is trained on the labels known now, and what a strategy chooses by what it says."""
 
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -9,14 +8,16 @@ import pandas as pd
 from brats_al_utils import InputError
 from brats_al_utils.annotation.candidates import UNLABELLED
 from brats_al_utils.annotation.draws import UNITS, held_out
-from brats_al_utils.annotation.session import TRAINING, VALIDATION, Session, counts, numbers
+from brats_al_utils.annotation.session import TEST, TRAINING, VALIDATION, Session, counts, numbers
 from brats_al_utils.annotation.state import Point
 from brats_al_utils.queries.pool import Pool
 from brats_al_utils.queries.sampling import NEEDS_SCORE, PAYS_ALL, STRATEGIES, select
 from brats_al_utils.queries.selection import Ids, Opinions, Question
 from brats_al_utils.queries.selection import query as choose
+from brats_al_utils.queries.uncertainty import score
+from brats_al_utils.runs.run import Result, Run
 from brats_al_utils.study.arms import DATASETS
-from brats_al_utils.study.selections import choosers, opinions
+from brats_al_utils.study.selections import choosers, opinions, run_of
 from brats_al_utils.study.study import Study
 from brats_al_utils.study.trainer import have_computed
 
@@ -41,53 +42,86 @@ def trainable(session: Session) -> bool:
     return min(counts(label[part == TRAINING])) >= FEWEST and least >= (1 if all_answered else FEWEST)
 
 
-def taught(session: Session) -> tuple[Session, Study, Opinions]:
-    """Have the committee trained on the labels known now, and return what it says; the state keeps its test."""
-    study, label = session.study(), session.label
-    training = numbers((label != UNLABELLED) & (session.part == TRAINING))
-    question = Question(tuple(training.tolist()), None, True)
-    opinion = answered(study, question)
-    fingerprint = study.slices.fingerprint
+def taught(session: Session) -> tuple[Session, Study, pd.Series]:
+    """Have the committee trained on the labels known now; the state keeps what it says of the test set.
+
+    Returns
+    -------
+    Session
+    Study
+    pd.Series of float
+        The uncertainty of each slice that is not held out: see `uncertainty.score`.
+    """
+    study, profile = session.study(), session.profile
+    training = numbers((session.label != UNLABELLED) & (session.part == TRAINING))
+    asked = [study.ids(DATASETS[0], part, 0) for part in (TRAINING, TEST)]
+    pool = np.union1d(*asked)
+    members = [
+        run_of(
+            study,
+            DATASETS[0],
+            0,
+            training,
+            profile.start,
+            profile.training_settings(profile.epochs, rate),
+            pool=pool,
+            tested=False,  # as slices of the pool they are evaluated once, and without the shortcut audit
+        )
+        for rate in profile.committee_rates
+    ]
+    have_computed(study, [(f"committee member {number}", run) for number, run in enumerate(members, 1)], "members")
+    said = np.stack([computed(study, run).arrays["probability/pool"] for run in members])
+    fingerprint, rows = study.slices.fingerprint, np.isin(pool, asked[1])
     if fingerprint not in [point.fingerprint for point in session.state.points]:
-        results = [study.store.load(run) for run in choosers(study, DATASETS[0], 0, question)]
-        said = np.mean([result.arrays["probability/test"] for result in results if result], axis=0)
-        names = session.slices["slice_id"].to_numpy()[study.ids(DATASETS[0], "test", 0)]
-        probability = {str(name): round(float(value), 6) for name, value in zip(names, said, strict=True)}
+        names = session.slices["slice_id"].to_numpy(str)[pool[rows]].tolist()
+        probability = dict(zip(names, said[:, rows].mean(axis=0).round(6).tolist(), strict=True))
         point = Point(fingerprint, len(training), probability)
-        session = session.keep(replace(session.state, points=(*session.state.points, point)))
-    return session, study, opinion
+        session = session.keep(lambda state: replace(state, points=(*state.points, point)))
+    of_pool = score(np.stack([1 - said, said], axis=-1), profile.pairs, profile.aggregate)
+    return session, study, pd.Series(of_pool[~rows], pool[~rows])
 
 
-def answered(study: Study, question: Question) -> Opinions:
-    """Return what the networks say that a question asks, trained now if they are not yet."""
-    runs = choosers(study, DATASETS[0], 0, question)
-    have_computed(study, [(f"network {number}", run) for number, run in enumerate(runs, 1)], "networks that choose")
-    opinion = opinions(study, DATASETS[0], 0, question)
-    if opinion is None:
-        raise InputError(f"{study.places.runs}: a result has gone since it was computed: start again")
-    return opinion
+def computed(study: Study, run: Run) -> Result:
+    """Return a run's result.
+
+    Raises
+    ------
+    InputError
+        If it has gone since it was computed.
+    """
+    result = study.store.load(run)
+    if result is None:
+        raise InputError(f"{study.store.path(run)}: damaged or gone since it was computed: start again")
+    return result
 
 
 def chosen_by(
-    study: Study, strategy: str, unit: str, score: pd.Series, labelled: Ids, without: Ids, budget: int, seed: int
+    study: Study, strategy: str, unit: str, uncertainty: pd.Series, labelled: Ids, without: Ids, budget: int, seed: int
 ) -> Ids:
     """Return the slices that a strategy chooses.
 
     Parameters
     ----------
-    score : pd.Series of float
-        The uncertainty of each slice that is not held out.
+    uncertainty : pd.Series of float
+        Of each slice that is not held out.
     labelled : np.ndarray of int
-        Slices with a label.
+        Those of them with a label.
     without : np.ndarray of int
-        Slices that are not held out and not to be chosen.
+        Those of them that are not to be chosen.
     """
-    pool = study.pool(DATASETS[0], 0)
-    known = np.intersect1d(labelled, pool.ids)
+
+    def ask(question: Question) -> Opinions | None:
+        if question.views is None:
+            return Opinions(uncertainty.to_numpy())
+        runs = choosers(study, DATASETS[0], 0, question)
+        have_computed(study, [("query network", run) for run in runs], "query networks")
+        return opinions(study, DATASETS[0], 0, question)
+
     if unit == UNITS[0]:
-        return choose(strategy, pool, known, without, budget, seed, partial(answered, study), settled=True).chosen
-    left = np.setdiff1d(pool.ids, without)
+        pool = study.pool(DATASETS[0], 0)
+        return choose(strategy, pool, labelled, without, budget, seed, ask, settled=True).chosen
+    left = np.setdiff1d(uncertainty.index, without)
     names, place = np.unique(study.slices.table["patient_id"].to_numpy(str)[left], return_inverse=True)
-    mean = np.bincount(place, score[left]) / np.bincount(place)
+    mean = np.bincount(place, uncertainty[left]) / np.bincount(place)
     patients = select(strategy, Pool(np.arange(len(names)), mean), budget, seed)
     return np.asarray(left[np.isin(place, patients)])

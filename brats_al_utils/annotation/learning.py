@@ -12,7 +12,7 @@ import pandas as pd
 
 from brats_al_utils.annotation.answers import SKIP
 from brats_al_utils.annotation.candidates import UNLABELLED
-from brats_al_utils.annotation.committee import FEWEST, taught, trainable
+from brats_al_utils.annotation.committee import FEWEST, computed, taught, trainable
 from brats_al_utils.annotation.curve import FEWEST_POINTS, Forecast, curve_pairs, forecast, learning_curve, test_labels
 from brats_al_utils.annotation.draws import drawn_at_random
 from brats_al_utils.annotation.session import TEST, TRAINING, VALIDATION, Session, counts, numbers
@@ -96,7 +96,7 @@ def learn(session: Session) -> tuple[Session, Lesson]:
         comparison,
         trained,
     )
-    return session.keep(replace(session.state, learned=now)), lesson
+    return session.keep(lambda state: replace(state, learned=now)), lesson
 
 
 def chosen_against_random(session: Session, study: Study) -> pd.Series | None:
@@ -119,24 +119,23 @@ def chosen_against_random(session: Session, study: Study) -> pd.Series | None:
     size = min(len(by_strategy), len(by_chance))
     if size < FEWEST or tested["label"].nunique() < 2:
         return None
-    profile, runs = session.profile, {}
+    profile, test, runs = session.profile, study.ids(DATASETS[0], TEST, 0), {}
     for number in range(profile.n_runs):
         for arm, source in ((CHOSEN, by_strategy), (RANDOM, by_chance)):
             drawn = generator(profile.seed, "compared", arm, number).permutation(source)[:size]
             training = np.union1d(start, drawn)
             if set(label[training]) != {0, 1}:
                 return None
+            settings = profile.training_settings(profile.epochs)
             runs[arm, number] = run_of(
-                study, DATASETS[0], number, training, profile.start, profile.training_settings(profile.epochs)
+                study, DATASETS[0], number, training, profile.start, settings, pool=test, tested=False
             )
     named = [(f"{arm} slices, run {number + 1} of {profile.n_runs}", run) for (arm, number), run in runs.items()]
     have_computed(study, named, "networks that compare chosen with random slices")
     frames = []
     for (arm, number), run in runs.items():
-        result = study.store.load(run)
-        if result is not None:
-            said = pd.Series(result.arrays["probability/test"], names[study.ids(DATASETS[0], TEST, 0)])
-            frames.append(tested.assign(arm=arm, seed=number, score=tested["slice_id"].map(said), key=run.key))
+        said = pd.Series(computed(study, run).arrays["probability/pool"], names[test])
+        frames.append(tested.assign(arm=arm, seed=number, score=tested["slice_id"].map(said), key=run.key))
     pairs = patient_pairs(pd.concat(frames, ignore_index=True), "slice")
     return compare(pairs, [(CHOSEN, RANDOM)]).assign(slices=size).iloc[0]
 
@@ -183,8 +182,8 @@ def sentences(lesson: Lesson, classes: tuple[str, str]) -> Iterator[str]:
     if lesson.comparison is not None:
         row = lesson.comparison
         yield (
-            f"{row['slices']} chosen slices against as many random ones: test AUC {pp(row['auc_difference'])} pp "
-            f"({limits(row['both_low'], row['both_high'], pp)}), {row['n_runs']} trainings of either."
+            f"{row['slices']:.0f} chosen slices against as many random ones: test AUC {pp(row['auc_difference'])} pp "
+            f"({limits(row['both_low'], row['both_high'], pp)}), {row['n_runs']:.0f} trainings of either."
         )
 
 

@@ -1,6 +1,6 @@
 """A cohort that is being annotated: its images, what is known of them now, and where all of it is kept."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from brats_al_utils import InputError
-from brats_al_utils.annotation.answers import LONGEST, SKIP, UNSURE, Answer, current, read
+from brats_al_utils.annotation.answers import LONGEST, SKIP, UNSURE, WAIT, Answer, current, read
 from brats_al_utils.annotation.candidates import (
     UNLABELLED,
     cut_candidates,
@@ -20,7 +20,7 @@ from brats_al_utils.annotation.candidates import (
 from brats_al_utils.annotation.state import State, hold_out, read_state, write_state
 from brats_al_utils.cohorts.cohort import Cohort
 from brats_al_utils.cohorts.split import PARTS
-from brats_al_utils.files import write_file
+from brats_al_utils.files import locked, write_file
 from brats_al_utils.networks.network import initial_state
 from brats_al_utils.networks.training import choose_device
 from brats_al_utils.progress import Track, patients
@@ -91,9 +91,12 @@ class Session:
         unsure = [name for name, answer in self.answers.items() if answer.label == UNSURE]
         return (self.label == UNLABELLED) & ~self.slices["slice_id"].isin(unsure)
 
-    def keep(self, state: State) -> "Session":
-        """Return the session with another state, which is then on the disk."""
-        write_state(state_file(self.folder), state)
+    def keep(self, change: Callable[[State], State]) -> "Session":
+        """Change the state on the disk, whatever another process has added to it meanwhile, and return the session."""
+        file = state_file(self.folder)
+        with locked(file.with_name(f"{file.name}.lock"), WAIT, "writing the state"):
+            state = change(read_state(file) or self.state)
+            write_state(file, state)
         return replace(self, state=state)
 
     def study(self) -> Study:

@@ -1,6 +1,7 @@
 """Read a table of images of one's own, ``cohort.csv``: a row an image, the paths relative to the table's folder."""
 
 import csv
+import io
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pandas as pd
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.cohort import Cohort, frozen
 from brats_al_utils.cohorts.faults import collapsed, file_faults, label_faults, row_faults, twice_faults
-from brats_al_utils.cohorts.images import IMAGE_FILES, depth
+from brats_al_utils.cohorts.images import IMAGE_FILES, depth, is_picture, is_volume
 from brats_al_utils.cohorts.layout import GRADES, UNGRADED, series, shown, subfolders
 from brats_al_utils.files import write_file
 
@@ -30,19 +31,32 @@ p002,positive,images/p002.png,,Hospital B,,
 """
 
 
-def write_template(folder: Path) -> Path:
-    """Write a table with two example rows, and return its path.
+def write_template(folder: Path) -> tuple[Path, int]:
+    """Write a table with a row for each image in and below a folder, or with two example rows where there is none.
+
+    Returns
+    -------
+    path : Path
+    images : int
+        Rows written for images, each a patient of its own and without a label.
 
     Raises
     ------
     InputError
-        If the folder has one.
+        If the folder has a table, or too many images.
     """
     path = folder / TABLE
     if path.exists():
         raise InputError(f"{path}: exists: name another folder, or delete it")
-    write_file(path, EXAMPLE.encode())
-    return path
+    found = (image.relative_to(folder) for image in folder.rglob("*") if is_picture(image) or is_volume(image))
+    images = sorted(str(image) for image in found if str(image).isprintable())
+    if len(images) > MAX_ROWS:
+        raise InputError(f"{folder}: {len(images)} images, expected at most {MAX_ROWS}: name a folder of fewer")
+    rows = [REQUIRED, *((image.partition(".")[0], "", image) for image in images)]
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    write_file(path, text.getvalue().encode() if images else EXAMPLE.encode())
+    return path, len(images)
 
 
 def read_table(folder: Path, follow_links: bool = False, classes: tuple[str, ...] = ()) -> Cohort:

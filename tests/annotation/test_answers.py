@@ -215,15 +215,15 @@ def test_a_killed_process_loses_nothing_that_it_has_told(tmp_path: Path) -> None
 
 def test_two_processes_at_once(tmp_path: Path) -> None:
     file = tmp_path / "answers.jsonl"
-    processes = [adder(file, reader, 30) for reader in ("ada", "bob")]
+    processes = [adder(file, reader, 12) for reader in ("ada", "bob")]
     for process in processes:
         process.communicate()
         assert process.returncode == 0
     found = read(file)
     for reader in ("ada", "bob"):
         own = [answer.slice_id for answer in found if answer.reader == reader]
-        assert own == [f"{reader}-{number}" for number in range(30)]
-    assert len(found) == 60
+        assert own == [f"{reader}-{number}" for number in range(12)]
+    assert len(found) == 24
 
 
 def test_an_answer_is_flushed_before_append_returns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,214 @@
+"""A table with labels missing, its images cut once, the state beside it, and what is refused of either."""
+
+import csv
+import json
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from small_annotation import SMALL, answer, pictures, session_of
+
+from brats_al_utils import InputError
+from brats_al_utils.annotation.answers import digest
+from brats_al_utils.annotation.candidates import UNLABELLED, read_candidates
+from brats_al_utils.annotation.query import query
+from brats_al_utils.annotation.session import open_session, state_file
+from brats_al_utils.annotation.state import hold_out, random_order, read_state
+from brats_al_utils.runs.computing import compute
+from brats_al_utils.study.arms import DATASETS
+from brats_al_utils.study.selections import run_of
+
+
+def rewrite(data: Path, **cells: str) -> None:
+    """Change cells of the table's first row."""
+    with (data / "cohort.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    rows[0] |= cells
+    with (data / "cohort.csv").open("w") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def test_images_with_and_without_a_label(tmp_path: Path) -> None:
+    cohort = read_candidates(pictures(tmp_path / "data", labelled=4))
+    assert cohort.classes == ("sick", "well"), "by alphabet, as in a study"
+    assert cohort.cases["class_name"].value_counts().to_dict() == {"": 112, "well": 4, "sick": 4}
+
+
+def test_a_patient_may_have_labels_in_some_rows(tmp_path: Path) -> None:
+    data = pictures(tmp_path / "data", labelled=4)
+    rewrite(data, label="")
+    session = session_of(data)
+    assert session.label[session.slices["patient_id"] == "p000"].tolist() == [UNLABELLED, 0]
+
+
+def test_classes_must_be_known(tmp_path: Path) -> None:
+    data = pictures(tmp_path / "data")
+    with pytest.raises(InputError, match="name them with --set classes=POSITIVE,NEGATIVE"):
+        read_candidates(data)
+    assert read_candidates(data, classes=("sick", "well")).classes == ("well", "sick")
+
+
+@pytest.mark.parametrize("name", ["unsure", "skip", "undo", "a\tb", "", "x" * 101])
+def test_classes_that_no_answer_can_name(name: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="expected 1 to 100 characters that can be printed"):
+        read_candidates(pictures(tmp_path / "data", patients=3), classes=(name, "well"))
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        ({"image": "../p000-0.png"}, "leaves the folder"),
+        ({"image": "/etc/passwd"}, "leaves the folder"),
+        ({"image": "p000-0.png\x07"}, "leaves the folder"),
+        ({"image": "none.png"}, "is missing"),
+        ({"image": "cohort.csv"}, "is no image"),
+        ({"image": "p001-0.png"}, "the same image"),
+        ({"patient_id": "a\u202eb"}, "a name that can be printed"),
+    ],
+)
+def test_a_hostile_row_is_refused(cells: dict[str, str], said: str, tmp_path: Path) -> None:
+    data = pictures(tmp_path / "data")
+    rewrite(data, **cells)
+    with pytest.raises(InputError, match=said) as found:
+        session_of(data)
+    assert str(found.value).replace("\n", "").isprintable()
+    assert not state_file(data / "annotation").exists()
+    session = open_session(data, settings=SMALL, skip_bad=True)
+    assert len(session.slices) < 120
+
+
+def test_html_in_a_name_is_text(tmp_path: Path) -> None:
+    data = pictures(tmp_path / "data")
+    name = "<img src=x onerror=alert(1)>"
+    rewrite(data, patient_id=name)
+    assert name in set(session_of(data).slices["patient_id"])
+
+
+def test_a_name_too_long_for_an_answer(tmp_path: Path) -> None:
+    data = pictures(tmp_path / "data")
+    folder = data / ("x" * 200) / ("y" * 200) / ("z" * 150)
+    folder.mkdir(parents=True)
+    (data / "p000-0.png").rename(folder / "a.png")
+    rewrite(data, image=str((folder / "a.png").relative_to(data)))
+    with pytest.raises(InputError, match="expected fewer: shorten it"):
+        session_of(data)
+
+
+def test_no_table(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="missing, expected a table of images"):
+        open_session(tmp_path)
+
+
+def test_slices_of_a_volume_have_a_name_each(tmp_path: Path) -> None:
+    data = pictures(tmp_path / "data", each=1)
+    voxels = np.random.default_rng(0).integers(1, 100, (48, 48, 5)).astype(np.int16)
+    nib.save(nib.Nifti1Image(voxels, np.eye(4)), data / "v.nii.gz")
+    rewrite(data, image="v.nii.gz")
+    session = session_of(data, per_patient=3)
+    rows = session.slices[session.slices["image"] == "v.nii.gz"]
+    assert len(rows) == 3
+    assert rows["slice_id"].tolist() == [f"v.nii.gz#{z}" for z in rows["z"]]
+    assert session.slices["slice_id"].is_unique
+    assert set(session.slices.loc[session.slices["image"] != "v.nii.gz", "z"]) == {-1}
+
+
+def test_labels_change_and_pixels_stay(tmp_path: Path) -> None:
+    """A slice set for each state of the labels, of the same pixels; the images are cut once."""
+    session = session_of(pictures(tmp_path / "data", labelled=4))
+    first = session.study().slices
+    (images,) = (session.folder / "sets").glob("images-*")
+    session = answer(query(session, 20)[0])
+    second = session.study().slices
+    assert list((session.folder / "sets").glob("images-*")) == [images]
+    assert first.fingerprint != second.fingerprint
+    assert np.array_equal(first.pixels, second.pixels)
+    assert (second.folder / "pixels.npy").stat().st_ino == (images / "pixels.npy").stat().st_ino
+    assert second.table["label"].tolist() == session.label.tolist()
+    assert set(second.table.loc[second.table["part"] == "validation", "label"]) <= {0, 1}
+    assert session.study().slices.fingerprint == second.fingerprint
+
+
+def test_no_network_can_be_trained_on_a_slice_without_label(tmp_path: Path) -> None:
+    session = session_of(pictures(tmp_path / "data", labelled=30))
+    study, label = session.study(), session.label
+    training = np.flatnonzero((session.part == "training") & ((label == UNLABELLED) | (label == 1)))
+    run = run_of(study, DATASETS[0], 0, training, "scratch", study.profile.training_settings(1), tested=False)
+    with pytest.raises((IndexError, RuntimeError)):
+        compute(run, study.slices, torch.device("cpu"))
+
+
+def test_who_is_held_out(tmp_path: Path) -> None:
+    """The paper's share of the patients, whether they have a label or not, and the same whatever labels there are."""
+    parts = [
+        (session.state.validation, session.state.test)
+        for session in (session_of(pictures(tmp_path / str(count), labelled=count)) for count in (0, 30))
+    ]
+    assert parts[0] == parts[1]
+    validation, test = parts[0]
+    assert (len(validation), len(test)) == (12, 12)
+    assert not set(validation) & set(test)
+
+
+def test_a_split_that_the_table_gives(tmp_path: Path) -> None:
+    names = {f"p{number}": ("validation", "test", "training")[number % 3] for number in range(30)}
+    validation, test = hold_out(names, 0)
+    assert sorted(validation) == sorted(name for name, part in names.items() if part == "validation")
+    assert sorted(test) == sorted(name for name, part in names.items() if part == "test")
+
+
+def test_too_few_patients(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="29 patients, expected at least 30"):
+        session_of(pictures(tmp_path / "data", patients=29, each=1))
+
+
+@given(st.sets(st.text(max_size=5), max_size=8), st.text(max_size=5), st.integers(0, 3))
+def test_who_comes_later_changes_no_order(names: set[str], more: str, seed: int) -> None:
+    before, after = random_order(names, seed, "slice"), random_order({*names, more}, seed, "slice")
+    assert [name for name in after if name in names] == before
+    assert sorted(before) == sorted(names)
+
+
+def test_orders_differ() -> None:
+    names = list(map(str, range(50)))
+    orders = [random_order(names, seed, what) for seed in (0, 1) for what in ("slice", "patient")]
+    assert len({tuple(order) for order in orders}) == 4
+
+
+DAMAGED = {
+    "empty": "",
+    "cut off": '{"format": 1, "settings"',
+    "a list": "[]",
+    "nested": "[" * 100_000,
+    "another version": '{"format": 99}',
+    "no settings": '{"format": 1}',
+    "queries are none": json.dumps(
+        {"format": 1, "settings": {}, "validation": [], "test": [], "queries": [{"x": 1}], "points": [], "learned": {}}
+    ),
+    "learned is none": json.dumps(
+        {"format": 1, "settings": {}, "validation": [], "test": [], "queries": [], "points": [], "learned": []}
+    ),
+    "more": json.dumps(
+        {"format": 1, "settings": [], "validation": 3, "test": [], "queries": [], "points": [], "learned": {}}
+    ),
+}
+
+
+@pytest.mark.parametrize("what", DAMAGED)
+def test_a_damaged_state(what: str, tmp_path: Path) -> None:
+    path = tmp_path / "state.json"
+    path.write_text(DAMAGED[what])
+    with pytest.raises(InputError, match=r"state\.json: not the state of an annotation"):
+        read_state(path)
+
+
+def test_a_state_is_read_as_it_was_written(tmp_path: Path) -> None:
+    session = answer(query(session_of(pictures(tmp_path / "data")), 10)[0])
+    assert read_state(state_file(session.folder)) == session.state
+    assert session.answers
+    assert all(a.image_sha256 == digest(session.cohort.root / a.slice_id) for a in session.answers.values())

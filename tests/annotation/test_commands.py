@@ -1,0 +1,101 @@
+"""The command line from a folder of images to proposals, answers and a lesson, as README.md has it."""
+
+import re
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import brats_al
+from small_annotation import answer, made_up, pictures, session_of, truth
+
+from brats_al_utils.annotation import committee
+from brats_al_utils.annotation.answers import read
+from brats_al_utils.annotation.query import query, read_query
+from brats_al_utils.annotation.session import answers_file, open_session
+from brats_al_utils.runs.computing import compute
+from brats_al_utils.runs.run import Run
+from brats_al_utils.study.study import Study
+
+README = (Path(__file__).parents[2] / "README.md").read_text()
+LINES = re.findall(r"^(.*?)(?:  +#.*)?$", README.split("## I have unlabelled images")[1].split("```")[1], re.MULTILINE)
+
+
+def test_five_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As README.md has them, but that a person answers where the notebook is opened, and networks are made up."""
+    made_up(monkeypatch)
+    data, said = tmp_path / "images", []
+    pictures(data, patients=100)
+    (data / "cohort.csv").unlink()
+    lines = [line for line in LINES if line]
+    assert len(lines) == 5
+    for line in lines:
+        if line == "make lab":
+            session = open_session(data)
+            answer(session, **{row: truth(row).replace("well", "healthy") for row in session.slices["patient_id"]})
+        else:
+            words = shlex.split(line.replace("DIR", str(data)))[1:]
+            said.append(brats_al(*words))
+    template, first, lesson, second = said
+    assert "200 images, each of a patient of its own: give all of a person one patient_id" in template
+    assert "60 slices to annotate in" in first
+    assert "drawn at random" in first
+    assert "chosen" not in first
+    assert "Answers: 60 new" in lesson
+    assert "Too few labels to train on" not in lesson
+    assert "32 chosen by middle" in second
+    assert "40 slices to annotate in" in second
+
+
+def test_options(tmp_path: Path) -> None:
+    data, out = pictures(tmp_path / "data"), tmp_path / "out"
+    names = ["--data", str(data), "--out", str(out)]
+    small = ["--set", "image_size=64", "--set", "classes=sick,well"]
+    said = brats_al("query", *names, "--budget", "14", "--unit", "patient", "--strategy", "random", *small)
+    assert "28 slices to annotate in" in said
+    assert not (data / "annotation").exists()
+    assert brats_al("query", *names, "--budget", "4", "--random-share", "1").count("\n") == 2
+    assert "strategy is 'none'" in brats_al("query", *names, "--budget", "4", "--strategy", "none", expect=1)
+    table, csv = read_query(open_session(data, out)), tmp_path / "a.csv"
+    row = table.iloc[0]
+    values = [row["slice_id"], truth(row["image"]), "ada", "2026-01-31T12:00:00+00:00", row["image_sha256"]]
+    csv.write_text("slice_id,label,reader,time,image_sha256\n" + ",".join(values) + "\n")
+    assert "1 answers of " in brats_al("answers", *names, "--import", str(csv))
+    assert "1 answers in " in brats_al("answers", *names, "--export", str(tmp_path / "a.json"))
+    assert "1 new" in brats_al("learn", *names)
+    assert "name a file with --import or --export" in brats_al("answers", *names, expect=1)
+    assert len(read(answers_file(out))) == 1
+    assert (out / ".gitignore").read_text() == "*\n"
+
+
+def test_a_real_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of networks on 64 pixels for an epoch, in this process; the slices they choose are the same as before."""
+
+    def here(study: Study, named: Sequence[tuple[str, Run]], what: str) -> None:
+        for _, run in named:
+            if not study.store.holds(run):
+                study.store.save(compute(run, study.slices, torch.device("cpu")))
+
+    monkeypatch.setattr(committee, "have_computed", here)
+    session = answer(query(session_of(pictures(tmp_path / "data", each=1)), 30, "random")[0])
+    session, table = query(session, 10)
+    assert (table["why"] == "chosen by middle").sum() == 8
+    assert table["score"].notna().sum() == 9
+    (point,) = session.state.points
+    assert len(point.probability) == 12
+    assert all(0 < value < 1 for value in point.probability.values())
+
+
+def test_a_template_of_images(tmp_path: Path) -> None:
+    """Below the folder too; a name with a comma is quoted, one that cannot be printed is left out."""
+    for name in ("b.png", "a, b.PNG", "below/c.nii.gz", "bad\x07.png", "text.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    assert "3 images" in brats_al("cohort", "--template", str(tmp_path))
+    assert (tmp_path / "cohort.csv").read_text().splitlines() == [
+        "patient_id,label,image",
+        '"a, b",,"a, b.PNG"',
+        "b,,b.png",
+        "below/c,,below/c.nii.gz",
+    ]

@@ -1,0 +1,206 @@
+"""Answers to and from CSV and Label Studio, and what is refused of a file that somebody else wrote."""
+
+import csv
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from small_annotation import answer, pictures, session_of
+
+from brats_al_utils import InputError
+from brats_al_utils.annotation.answers import SKIP, UNDO, Answer, append, current, now, read
+from brats_al_utils.annotation.exchange import COLUMNS, export_answers, import_answers
+from brats_al_utils.annotation.query import query, read_query
+from brats_al_utils.annotation.session import Session, answers_file
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Session:
+    """Return an annotation with five proposals, three answered: by ada, of whom one is undone, and two by bob."""
+    asked, table = query(session_of(pictures(tmp_path / "data")), 5)
+    rows = table.to_dict(orient="records")
+    for place, label, reader in (
+        (0, "sick", "ada"),
+        (0, "well", "bob"),
+        (1, SKIP, "bob"),
+        (2, "sick", "ada"),
+        (2, UNDO, "ada"),
+    ):
+        row = rows[place]
+        append(answers_file(asked.folder), Answer(row["slice_id"], label, reader, now(), row["image_sha256"]))
+    return session_of(asked.cohort.root)
+
+
+@pytest.mark.parametrize("name", ["answers.csv", "answers.json"])
+def test_there_and_back(name: str, session: Session, tmp_path: Path) -> None:
+    path, file = tmp_path / name, answers_file(session.folder)
+    assert export_answers(session, path) == 3
+    before = read(file)
+    assert import_answers(session, path) == 0, "they are there already"
+    assert read(file) == before
+    file.unlink()
+    assert import_answers(session, path) == 3
+    for reader in ("ada", "bob"):
+        assert current(read(file), reader) == current(before, reader)
+
+
+def test_tasks_of_label_studio(session: Session, tmp_path: Path) -> None:
+    """Its documented format: data, and annotations whose result is a choice; proposals without answer are tasks too."""
+    export_answers(session, tmp_path / "tasks.json")
+    tasks = json.loads((tmp_path / "tasks.json").read_text())
+    assert len(tasks) == 5
+    assert [task["data"]["slice_id"] for task in tasks] == read_query(session)["slice_id"].tolist()
+    first = tasks[0]
+    assert first["data"]["image"] == first["data"]["slice_id"]
+    (choice, other) = (given["result"][0] for given in first["annotations"])
+    assert (choice["type"], choice["from_name"], choice["to_name"]) == ("choices", "label", "image")
+    assert choice["value"] == {"choices": ["sick"]}
+    assert other["value"] == {"choices": ["well"]}
+    assert tasks[3]["annotations"] == []
+
+
+def studio(session: Session, **changes: Any) -> list[dict[str, Any]]:
+    """Return what Label Studio exports of one task that a user of its own has answered."""
+    row = read_query(session).iloc[0]
+    given = {
+        "id": 7,
+        "completed_by": 3,
+        "created_at": "2026-03-09T21:52:49.513742Z",
+        "was_cancelled": False,
+        "lead_time": 4.2,
+        "result": [
+            {"id": "x", "from_name": "label", "to_name": "image", "type": "choices", "value": {"choices": ["well"]}}
+        ],
+    }
+    data = {"image": row["image"], "slice_id": row["slice_id"], "image_sha256": row["image_sha256"]}
+    return [{"id": 1, "project": 83, "data": data, "annotations": [given | changes], "predictions": []}]
+
+
+@pytest.mark.parametrize(
+    ("user", "reader"),
+    [(3, "user 3"), ({"id": 3, "email": "eve@example.org"}, "eve@example.org"), ({"id": 3}, "user 3")],
+)
+def test_a_user_of_label_studio(user: object, reader: str, session: Session, tmp_path: Path) -> None:
+    path = tmp_path / "export.json"
+    path.write_text(json.dumps(studio(session, completed_by=user)))
+    assert import_answers(session, path) == 1
+    last = read(answers_file(session.folder))[-1]
+    assert (last.reader, last.label, last.time) == (reader, "well", "2026-03-09T21:52:49.513742Z")
+
+
+def test_other_results_of_label_studio_are_skipped(session: Session, tmp_path: Path) -> None:
+    path = tmp_path / "export.json"
+    box = {"type": "rectanglelabels", "value": {"rectanglelabels": ["sick"]}}
+    path.write_text(json.dumps([*studio(session, result=[box]), *studio(session, result=[])]))
+    assert import_answers(session, path) == 0
+
+
+CHOICES = [{"type": "choices", "value": {"choices": ["sick", "well"]}}]
+STUDIO = {
+    "not JSON": "{",
+    "nested": "[" * 100_000,
+    "no list": "{}",
+    "a number": "[1]",
+    "no data": '[{"id": 1, "annotations": [{"result": [], "created_at": "x"}]}, {"id": 2}]',
+    "JSON-MIN": '[{"image": "a.png", "label": "sick"}]',
+    "annotations are text": '[{"data": {}, "annotations": "x"}]',
+}
+
+
+@pytest.mark.parametrize("what", STUDIO)
+def test_json_that_is_none(what: str, session: Session, tmp_path: Path) -> None:
+    path, before = tmp_path / "export.json", read(answers_file(session.folder))
+    path.write_text(STUDIO[what])
+    with pytest.raises(InputError, match=r"export\.json"):
+        import_answers(session, path)
+    assert read(answers_file(session.folder)) == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"result": CHOICES}, "2 choices in one annotation"),
+        ({"created_at": "yesterday"}, "time is 'yesterday'"),
+        ({"created_at": 5}, "time is '5'"),
+        ({"completed_by": {"email": "a\x1b[2J"}}, "reader is "),
+    ],
+)
+def test_an_annotation_that_is_none(changes: dict[str, Any], said: str, session: Session, tmp_path: Path) -> None:
+    path = tmp_path / "export.json"
+    path.write_text(json.dumps(studio(session, **changes)))
+    with pytest.raises(InputError, match=f"task 1: {said}"):
+        import_answers(session, path)
+
+
+def write(path: Path, *answers: dict[str, str]) -> None:
+    with path.open("w") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        writer.writerows(answers)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"slice_id": "../../etc/passwd"}, "is not in"),
+        ({"slice_id": ""}, "slice_id is ''"),
+        ({"label": "ill"}, "expected one of well, sick, unsure, skip"),
+        ({"label": UNDO}, "expected one of well, sick, unsure, skip"),
+        ({"image_sha256": "0" * 64}, "is not the one that was answered"),
+        ({"reader": "x" * 101}, "expected 1 to 100 characters"),
+        ({"time": "12:00"}, "expected ISO 8601"),
+    ],
+)
+def test_all_or_nothing(changes: dict[str, str], said: str, session: Session, tmp_path: Path) -> None:
+    """A good answer comes before the one that is refused."""
+    path, before = tmp_path / "answers.csv", read(answers_file(session.folder))
+    good = asdict(replace(before[0], reader="eve"))
+    write(path, good, good | changes)
+    with pytest.raises(InputError, match=said) as found:
+        import_answers(session, path)
+    assert "answers.csv, line 3" in str(found.value)
+    assert read(answers_file(session.folder)) == before
+    write(path, good, good)
+    assert import_answers(session, path) == 1, "twice in a file is once"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"a,b\n1,2\n", "expected slice_id, label, reader, time, image_sha256"),
+        (b"", "expected slice_id"),
+        (",".join(COLUMNS).encode() + b"\n1,2\n", "2 cells, expected 5"),
+        (",".join(COLUMNS).encode() + b'\n"1', "cannot be read as CSV"),
+        (b"\xff\xfe\x00", "not UTF-8"),
+    ],
+)
+def test_csv_that_is_none(content: bytes, said: str, session: Session, tmp_path: Path) -> None:
+    path = tmp_path / "answers.csv"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=said):
+        import_answers(session, path)
+
+
+def test_files_that_are_none(session: Session, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such file"):
+        import_answers(session, tmp_path / "none.csv")
+    (tmp_path / "a.txt").write_text("x")
+    for call in (import_answers, export_answers):
+        with pytest.raises(InputError, match=r"ends in \.csv"):
+            call(session, tmp_path / "a.txt")
+    with (tmp_path / "large.csv").open("wb") as large:
+        large.truncate(2**40)
+    with pytest.raises(InputError, match="import it in parts"):
+        import_answers(session, tmp_path / "large.csv")
+
+
+def test_an_image_that_was_replaced(session: Session, tmp_path: Path) -> None:
+    export_answers(session, tmp_path / "answers.csv")
+    answers_file(session.folder).unlink()
+    image = session.cohort.root / read_query(session)["image"][0]
+    image.write_bytes(image.read_bytes() + b"x")
+    with pytest.raises(InputError, match="is not the one that was answered"):
+        import_answers(session, tmp_path / "answers.csv")
+    assert answer(session_of(session.cohort.root))

@@ -1,0 +1,208 @@
+"""What is learned from answers: counts, a learning curve and a forecast worked out by hand, and the words for them."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.special import expit, logit
+from scipy.stats import t
+from small_annotation import answer, made_up, pictures, session_of
+
+from brats_al_utils.annotation import curve as curves
+from brats_al_utils.annotation.answers import SKIP, UNDO, UNSURE, Answer, append, now
+from brats_al_utils.annotation.curve import Forecast, curve_pairs, error_of, forecast, learning_curve, scatter
+from brats_al_utils.annotation.learning import Lesson, learn, sentences
+from brats_al_utils.annotation.query import query, read_query
+from brats_al_utils.annotation.session import Session, answers_file
+from brats_al_utils.annotation.state import Point
+from brats_al_utils.findings.comparison import Pairs, patient_pairs
+
+# Six patients of one slice; the second committee tells them all apart, the first all but one pair, the third too.
+SCORES = {
+    "10": [0.9, 0.8, 0.4, 0.5, 0.3, 0.2],
+    "20": [0.9, 0.8, 0.6, 0.5, 0.3, 0.2],
+    "40": [0.9, 0.8, 0.6, 0.7, 0.3, 0.2],
+}
+
+
+def by_hand(scores: dict[str, list[float]]) -> Pairs:
+    frames = [
+        pd.DataFrame({"arm": arm, "seed": 0, "patient_id": list("abcdef"), "label": [1, 1, 1, 0, 0, 0], "score": score})
+        for arm, score in scores.items()
+    ]
+    return patient_pairs(pd.concat(frames), "slice")
+
+
+def test_a_curve_by_hand() -> None:
+    """First: 8 of 9 pairs. Positives beat 1, 1 and 2/3 of the others, negatives are beaten by 2/3, 1, 1."""
+    curve = learning_curve(by_hand(SCORES))
+    assert curve["labelled"].tolist() == [10, 20, 40]
+    assert curve["auc"].to_numpy() == pytest.approx([8 / 9, 1, 8 / 9])
+    squares = 2 * ((1 - 8 / 9) ** 2 * 2 + (2 / 3 - 8 / 9) ** 2)  # of either class, over n (n - 1)
+    error = math.sqrt(squares / 6)
+    half = t.ppf(0.975, 4) * error / (8 / 9 * 1 / 9)  # alike in both classes: 2 + 2 degrees of freedom
+    assert [curve["low"][0], curve["high"][0]] == pytest.approx(
+        [expit(logit(8 / 9) - half), expit(logit(8 / 9) + half)]
+    )
+    assert curve.loc[1, ["low", "high"]].isna().all(), "no variance is no certainty"
+
+
+def test_a_forecast_by_hand() -> None:
+    """8/9, 1 and 8/9 at 10, 20 and 40 labels lie about a level line; rising by 1/9 a doubling, 40 more add 1/9."""
+    level = forecast(by_hand(SCORES), 40)
+    assert level
+    assert level.gain == pytest.approx(0)
+    rising = by_hand({"10": [0.9, 0.4, 0.35, 0.5, 0.3, 0.2], "20": SCORES["10"], "40": SCORES["20"]})
+    found = forecast(rising, 40)
+    assert found
+    assert rising.aucs[:, 0] == pytest.approx([7 / 9, 8 / 9, 1])
+    assert found.gain == pytest.approx(1 / 9)
+    assert found.low < 1 / 9 < found.high
+    assert forecast(rising, 20).gain == pytest.approx(math.log2(1.5) / 9)  # type: ignore[union-attr]
+
+
+def test_the_error_of_a_forecast() -> None:
+    """Of weights on one arm alone it is the error of that arm's AUC; the scatter adds its share."""
+    pairs = by_hand(SCORES)
+    alone = error_of(pairs, np.array([1.0, 0, 0]), 0.0)
+    assert alone.error == pytest.approx(math.sqrt(2 * (2 * (1 / 9) ** 2 + (2 / 9) ** 2) / 6))
+    assert alone.freedom == pytest.approx(4)
+    both = error_of(pairs, np.array([1.0, 0, 0]), 0.01)
+    assert both.error**2 == pytest.approx(alone.error**2 + 0.01)
+    parts = [alone.error**2 / 2, alone.error**2 / 2, 0.01]  # with 2, 2 and 1 degrees of freedom
+    assert both.freedom == pytest.approx(sum(parts) ** 2 / sum(p**2 / n for p, n in zip(parts, (2, 2, 1), strict=True)))
+    assert scatter(np.array([-1.0, 0, 1]), np.array([0.0, 3, 0])) == pytest.approx(6)
+    assert math.isnan(error_of(pairs, np.array([0, 1.0, 0]), 0.01).error)
+
+
+def test_two_points_are_no_curve() -> None:
+    assert forecast(by_hand({name: SCORES[name] for name in ("10", "20")}), 10) is None
+
+
+def answered(data: Path, count: int, size: int = 30) -> Session:
+    """Return an annotation after so many answered queries."""
+    session = session_of(data)
+    for _ in range(count):
+        session, _ = query(session, size, random_share=0.5)
+        session = answer(session)
+    return session
+
+
+def test_the_whole_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trained = made_up(monkeypatch)
+    session = session_of(pictures(tmp_path / "data"))
+    session, lesson = learn(session)
+    assert not lesson.trained
+    assert lesson.changes == {"new": 0, "changed": 0, "taken back": 0}
+    for size in (40, 14, 14, 14):
+        session, _ = query(session, size, random_share=0.5)
+        session, lesson = learn(answer(session))
+    assert lesson.changes == {"new": 14, "changed": 0, "taken back": 0}
+    assert lesson.waiting == 0
+    assert sum(lesson.answered.values()) == 82
+    assert lesson.curve["labelled"].is_monotonic_increasing
+    assert len(lesson.curve) >= 3
+    assert lesson.forecast
+    assert lesson.forecast.more == 14
+    assert lesson.comparison is not None
+    assert lesson.comparison["slices"] >= 5
+    assert lesson.comparison["n_runs"] == 3
+    told = " ".join(sentences(lesson, session.cohort.classes))
+    assert "Another 14 labels would change the AUC by" in told
+    assert "chosen slices against as many random ones" in told
+    before = len(trained)
+    session, again = learn(session)
+    assert again.changes["new"] == 0
+    assert len(session.state.points) == len(again.curve) == len(lesson.curve), "nothing is learned twice"
+    assert {run.key for run in trained[before:]} <= {run.key for run in trained[:before]}
+
+
+def test_nothing_is_trained_on_who_is_held_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trained = made_up(monkeypatch)
+    session = answered(pictures(tmp_path / "data"), 3)
+    learn(session)
+    part, patient = session.part.to_numpy(), session.slices["patient_id"].to_numpy()
+    for run in trained:
+        assert set(part[list(run.training)]) == {"training"}
+        assert set(part[list(run.validation)]) == {"validation"}
+        assert not set(patient[list(run.training)]) & set(patient[list(run.validation)])
+
+
+def test_changes_are_told(tmp_path: Path) -> None:
+    session, table = query(session_of(pictures(tmp_path / "data")), 10)
+    session, _ = learn(answer(session))
+    rows = table.to_dict(orient="records")
+    other = {"sick": "well", "well": "sick"}
+    for row, label in ((rows[0], other[session.answers[rows[0]["slice_id"]].label]), (rows[1], UNDO), (rows[2], SKIP)):
+        append(answers_file(session.folder), Answer(row["slice_id"], label, "ada", now(), row["image_sha256"]))
+    session, lesson = learn(session_of(session.cohort.root))
+    assert lesson.changes == {"new": 0, "changed": 2, "taken back": 1}
+    assert lesson.waiting == 2
+    assert lesson.answered[SKIP] == 1
+    told = list(sentences(lesson, session.cohort.classes))
+    assert told[0].startswith("Answers: 0 new, 2 changed, 1 taken back; now ")
+    assert any("Too few labels to train on" in line for line in told)
+    assert told[-1].startswith("Nothing can be told of the AUC")
+
+
+def test_patients_of_two_classes_are_not_tested_on(tmp_path: Path) -> None:
+    session = session_of(pictures(tmp_path / "data"))
+    first, second = session.state.test[:2]
+    for patient, labels in ((first, ("sick", "well")), (second, ("sick", "sick"))):
+        for number, label in enumerate(labels):
+            append(answers_file(session.folder), Answer(f"{patient}-{number}.png", label, "ada", now(), "0" * 64))
+    append(answers_file(session.folder), Answer(f"{session.state.test[2]}-0.png", UNSURE, "ada", now(), "0" * 64))
+    found = curves.test_labels(session_of(session.cohort.root))
+    assert found["patient_id"].tolist() == [second] * 2
+    assert found["label"].tolist() == [1, 1]
+
+
+def test_no_curve_without_both_classes(tmp_path: Path) -> None:
+    session = session_of(pictures(tmp_path / "data"))
+    assert curve_pairs(session, curves.test_labels(session)) is None
+
+
+def test_words_for_a_lesson() -> None:
+    curve = pd.DataFrame([(50, 0.7, 0.5, 0.85), (90, 0.8, 0.6, 0.9)], columns=["labelled", "auc", "low", "high"])
+    row = pd.Series({"auc_difference": 0.02, "both_low": -0.1, "both_high": 0.14, "n_runs": 3, "slices": 20})
+    labelled = {"training": (40, 50), "validation": (5, 10), "test": (9, 12)}
+    lesson = Lesson({"new": 4}, {"sick": 3}, 2, labelled, curve, Forecast(40, 0.011, -0.05, 0.07), row, True)
+    assert list(sentences(lesson, ("well", "sick"))) == [
+        "Answers: 4 new; now 3 sick; 2 proposals of the last query have none.",
+        "Labelled for training: 50 sick and 40 well slices.",
+        "Labelled for validation: 10 sick and 5 well slices.",
+        "Labelled for test: 12 sick and 9 well patients.",
+        "Trained on 50 slices: test AUC 0.700 (95 % confidence interval 0.500 to 0.850).",
+        "Trained on 90 slices: test AUC 0.800 (95 % confidence interval 0.600 to 0.900).",
+        "Too few labels to tell anything: expected 10 test patients of either class. A larger --random-share finds "
+        "them sooner.",
+        "Another 40 labels would change the AUC by +1.1 pp (95 % confidence interval -5.0 to +7.0), if it goes on "
+        "along the logarithm of their number; curves flatten, so it may well be less.",
+        "20 chosen slices against as many random ones: test AUC +2.0 pp (95 % confidence interval -10.0 to +14.0), "
+        "3 trainings of either.",
+    ]
+
+
+def test_a_later_committee_of_as_many_labels_counts(tmp_path: Path) -> None:
+    session = answer(query(session_of(pictures(tmp_path / "data")), 60, random_share=1)[0])
+    tested = curves.test_labels(session)
+    assert tested["label"].nunique() == 2
+    worse, better = (
+        Point(
+            name,
+            10,
+            {
+                each: sign * float(label) + (sign < 0)
+                for each, label in zip(tested["slice_id"], tested["label"], strict=True)
+            },
+        )
+        for name, sign in (("one", -1.0), ("two", 1.0))
+    )
+    for points, auc in (((worse, better), 1.0), ((better, worse), 0.0)):
+        pairs = curve_pairs(replace(session, state=replace(session.state, points=points)), tested)
+        assert pairs
+        assert pairs.aucs.tolist() == [[auc]]
+    assert len(read_query(session)) == 60

@@ -1,0 +1,271 @@
+"""What is proposed: never what is labelled, at random without regard to scores, of a patient everything or nothing."""
+
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from small_annotation import SMALL, answer, clever, made_up, pictures, session_of, truth
+
+from brats_al_utils import InputError
+from brats_al_utils.annotation.answers import SKIP, UNDO, UNSURE, Answer, append, now
+from brats_al_utils.annotation.candidates import UNLABELLED
+from brats_al_utils.annotation.committee import OF_PATIENTS, USABLE, taught, trainable
+from brats_al_utils.annotation.draws import WHY, drawn_at_random
+from brats_al_utils.annotation.query import query, read_query
+from brats_al_utils.annotation.session import Session, answers_file, counts, open_session, query_file
+from brats_al_utils.queries.sampling import PAYS_ALL, STRATEGIES
+from brats_al_utils.runs.run import Run
+
+
+def begun(data: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
+    """Return an annotation with labels enough for a strategy: two queries are answered."""
+    session = session_of(data)
+    for _ in range(2):
+        session, _ = query(session, 30, "random")
+        session = answer(session)
+    assert trainable(session)
+    return session
+
+
+def test_the_first_query_is_drawn_at_random(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 30: 15 patients are needed for validation but 12 are held out; of the other 18 a fifth, 4, half for test."""
+    trained = made_up(monkeypatch)
+    session, table = query(session_of(pictures(tmp_path / "data")), 30)
+    assert table["why"].value_counts().to_dict() == {WHY["training"]: 16, WHY["validation"]: 12, WHY["test"]: 2}
+    assert not trained
+    assert table["rank"].isna().all()
+    held_out = table[table["why"] == WHY["validation"]]
+    assert set(held_out["patient_id"]) == set(session.state.validation)
+    assert held_out["patient_id"].is_unique, "of whom is held out, one slice"
+    assert not set(table.loc[table["why"] == WHY["training"], "patient_id"]) & {
+        *session.state.validation,
+        *session.state.test,
+    }
+
+
+def test_what_is_written_is_what_docs_describe(tmp_path: Path) -> None:
+    data = pictures(tmp_path / "data")
+    session, table = query(session_of(data), 5)
+    written = read_query(session)
+    assert list(written.columns) == ["slice_id", "patient_id", "image", "z", "image_sha256", "rank", "score", "why"]
+    assert written["slice_id"].tolist() == table["slice_id"].tolist() == written["image"].tolist()
+    assert set(written["z"]) == {""}
+    for row in written.to_dict(orient="records"):
+        assert row["image_sha256"] == sha256((data / row["image"]).read_bytes()).hexdigest()
+    assert set(session.state.queries[-1].asked) == set(written["slice_id"])
+
+
+def test_a_strategy_chooses_of_what_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trained = made_up(monkeypatch)
+    before = begun(pictures(tmp_path / "data"), monkeypatch)
+    session, table = query(before, 10)
+    assert table["why"].value_counts().to_dict() == {"chosen by middle": 8, WHY["training"]: 1, WHY["test"]: 1}
+    labelled = set(before.slices.loc[before.label != UNLABELLED, "slice_id"])
+    assert not labelled & set(table["slice_id"])
+    assert len(trained) == 3
+    left = before.askable & (before.part == "training")
+    chosen = table[table["why"] == "chosen by middle"]
+    assert table["rank"].max() <= left.sum()
+    assert chosen["rank"].min() > 1, "the most uncertain decile is dropped"
+    assert session.state.queries[-1].labelled == int((before.part[before.label != UNLABELLED] == "training").sum())
+    (point,) = session.state.points
+    assert set(point.probability) == set(before.slices.loc[before.part == "test", "slice_id"])
+
+
+def test_what_is_drawn_at_random_does_not_depend_on_scores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor on the strategy; its other proposals do."""
+    made_up(monkeypatch)
+    data = pictures(tmp_path / "data")
+    begun(data, monkeypatch)
+    drawn, chosen = [], []
+    kept = {path: path.read_bytes() for path in (data / "annotation").glob("*.json*")}
+
+    def contrary(name: str, run: Run) -> float:
+        return 1 - clever(name, run) / 2 if name < "p020" else clever(name, run)
+
+    for score, strategy in ((clever, "middle"), (contrary, "middle"), (clever, "top"), (contrary, "top")):
+        for path in (data / "annotation" / "runs").glob("*.safetensors"):
+            path.unlink()
+        for path, content in kept.items():
+            path.write_bytes(content)
+        made_up(monkeypatch, score)
+        _, table = query(session_of(data), 10, strategy, random_share=0.4)
+        by_chance = table["why"].isin(WHY.values())
+        drawn.append(set(table.loc[by_chance, "slice_id"]))
+        chosen.append(set(table.loc[~by_chance, "slice_id"]))
+    assert drawn[0] == drawn[1] == drawn[2] == drawn[3]
+    assert len(drawn[0]) == 4
+    assert chosen[2] != chosen[3]
+
+
+def test_the_random_sample_has_what_a_strategy_had_chosen_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the random order, everything up to the last slice asked for: so it is a sample of all, not of what is left."""
+    made_up(monkeypatch)
+    session = begun(pictures(tmp_path / "data"), monkeypatch)
+    for strategy in ("top", "middle"):
+        session, _ = query(session, 16, strategy, random_share=0.5)
+        session = answer(session)
+    asked = [name for done in session.state.queries for name, why in done.asked.items() if why == WHY["training"]]
+    sample = session.slices.loc[drawn_at_random(session), "slice_id"]
+    chosen = [name for done in session.state.queries for name, why in done.asked.items() if why.startswith("chosen")]
+    assert set(asked) <= set(sample)
+    assert set(sample) - set(asked) <= set(chosen)
+    order = sorted(
+        session.slices.loc[session.part == "training", "slice_id"],
+        key=lambda name: sha256(f"0 slice {name}".encode()).digest(),
+    )
+    assert set(sample) == set(order[: 1 + max(order.index(name) for name in asked)])
+
+
+@pytest.mark.parametrize("strategy", ["middle", "top", "random"])
+def test_whole_patients(strategy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made_up(monkeypatch)
+    session = session_of(pictures(tmp_path / "data", each=3))
+    for _ in range(2):
+        session, table = query(session, 20, "random", unit="patient")
+        assert table["patient_id"].nunique() == 20
+        session = answer(session)
+    _, table = query(session, 8, strategy, unit="patient")
+    assert table["patient_id"].nunique() == 8
+    assert (table.groupby("patient_id").size() == 3).all()
+    runs = (table["patient_id"] != table["patient_id"].shift()).sum()
+    assert runs == 8, "a patient's slices follow each other"
+    if strategy == "top":
+        chosen = table[table["why"] == "chosen by top"]
+        _, _, uncertainty = taught(session)
+        drawn = set(table.loc[table["why"] == WHY["training"], "patient_id"])
+        left = session.slices[
+            session.askable & (session.part == "training") & ~session.slices["patient_id"].isin(drawn)
+        ]
+        mean = uncertainty[left.index].groupby(left["patient_id"]).mean()
+        assert set(chosen["patient_id"]) == set(mean.nlargest(6).index)
+        assert len(chosen) == 3 * 6
+
+
+@pytest.mark.parametrize("strategy", ["spread", "random patients", "middle patients", "drop top"])
+def test_other_strategies_of_the_package(strategy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made_up(monkeypatch)
+    session = begun(pictures(tmp_path / "data"), monkeypatch)
+    _, table = query(session, 5, strategy, random_share=0)
+    assert set(table["why"]) == {f"chosen by {strategy}"}
+    assert set(USABLE) == set(STRATEGIES) - set(PAYS_ALL)
+    assert "middle" in OF_PATIENTS
+
+
+def test_unsure_is_not_asked_again_but_skipped_is(tmp_path: Path) -> None:
+    session = session_of(pictures(tmp_path / "data"))
+    session, table = query(session, 30)
+    drawn = table[table["why"] == WHY["training"]].to_dict(orient="records")
+    for place, label in enumerate((UNSURE, SKIP)):
+        row = drawn[place]
+        append(answers_file(session.folder), Answer(row["slice_id"], label, "ada", now(), row["image_sha256"]))
+    _, again = query(session_of(session.cohort.root), 30)
+    assert drawn[0]["slice_id"] not in set(again["slice_id"])
+    assert {row["slice_id"] for row in drawn[1:]} <= set(again["slice_id"]), "what was drawn at random stays drawn"
+
+
+def test_an_answer_stands_above_the_table_and_an_undo_gives_it_back(tmp_path: Path) -> None:
+    session = session_of(pictures(tmp_path / "data", labelled=6))
+    name = "p001-0.png"
+    row = session.slices["slice_id"] == name
+    assert session.label[row].tolist() == [1]
+    for label, expected in (("well", 0), (UNDO, 1)):
+        append(answers_file(session.folder), Answer(name, label, "ada", now(), "0" * 64))
+        session = session_of(session.cohort.root)
+        assert session.label[row].tolist() == [expected]
+    assert counts(session.label) == (6, 6)
+
+
+def test_labels_of_the_table_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All 60 patients labelled but 8: nothing is asked for validation, and the strategy chooses at once."""
+    made_up(monkeypatch)
+    data = pictures(tmp_path / "data", labelled=52)
+    _, table = query(session_of(data), 5, random_share=0)
+    assert all(why.startswith("chosen") or why == WHY["validation"] for why in table["why"])
+    assert set(table["patient_id"]) <= {f"p{number:03}" for number in range(52, 60)}
+
+
+def test_more_than_a_strategy_can_choose(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 16 slices left the middle is 13; the state is as it was."""
+    made_up(monkeypatch)
+    session = session_of(pictures(tmp_path / "data", labelled=44))
+    left = int((session.askable & (session.part == "training")).sum())
+    with pytest.raises(InputError, match=rf"budget is {left + 1}, of which \d+ fall to middle: a budget of "):
+        query(session, left + 1, random_share=0)
+    assert not session_of(session.cohort.root).state.queries
+
+
+def test_nothing_is_left(tmp_path: Path) -> None:
+    session = session_of(pictures(tmp_path / "data", labelled=60))
+    with pytest.raises(InputError, match="nothing left to propose"):
+        query(session, 5)
+    assert not query_file(session.folder).exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"budget": 0}, "budget is 0"),
+        ({"strategy": "midle"}, "strategy is 'midle'"),
+        ({"strategy": "reverse"}, "strategy is 'reverse'"),
+        ({"strategy": "coreset", "unit": "patient"}, "expected for the unit patient one of"),
+        ({"unit": "volume"}, "unit is 'volume'"),
+        ({"random_share": 1.5}, "random_share is 1.5"),
+        ({"random_share": float("nan")}, "random_share is nan"),
+    ],
+)
+def test_options_that_are_none(options: dict[str, object], said: str, tmp_path: Path) -> None:
+    session = session_of(pictures(tmp_path / "data"))
+    with pytest.raises(InputError, match=said):
+        query(session, **{"budget": 5} | options)  # type: ignore[arg-type]
+
+
+def test_two_queries_at_once_are_both_kept(tmp_path: Path) -> None:
+    """Of two processes that opened the same annotation."""
+    session = session_of(pictures(tmp_path / "data"))
+    query(session, 5)
+    query(session, 6)
+    assert [done.budget for done in session_of(session.cohort.root).state.queries] == [5, 6]
+
+
+def test_other_settings_are_refused(tmp_path: Path) -> None:
+    data = pictures(tmp_path / "data")
+    open_session(data, settings=SMALL)
+    assert open_session(data).profile.image_size == 64
+    assert open_session(data, settings={"image_size": "64"}).profile.image_size == 64
+    with pytest.raises(InputError, match="begun with other settings"):
+        open_session(data, settings={"image_size": 96})
+
+
+def test_proposals_that_are_none(tmp_path: Path) -> None:
+    session = session_of(pictures(tmp_path / "data"))
+    with pytest.raises(InputError, match=r"query\.csv: missing"):
+        read_query(session)
+    session, table = query(session, 5)
+    for content in (b"", b"a,b\n1,2\n", b"\xff\xfe", table.assign(slice_id="../x").to_csv(index=False).encode()):
+        query_file(session.folder).write_bytes(content)
+        with pytest.raises(InputError, match=r"query\.csv: "):
+            read_query(session)
+
+
+def test_answers_on_other_images_are_refused(tmp_path: Path) -> None:
+    session = session_of(pictures(tmp_path / "data"))
+    file = answers_file(session.folder)
+    for name, label, said in (("../x.png", "sick", "is not in"), ("p001-0.png", "ill", "expected one of well, sick")):
+        file.unlink(missing_ok=True)
+        append(file, Answer(name, label, "ada", now(), "0" * 64))
+        with pytest.raises(InputError, match=said):
+            session_of(session.cohort.root)
+
+
+def test_the_same_query_twice_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From one state: a query that was interrupted after training asks for the same slices."""
+    made_up(monkeypatch)
+    session = begun(pictures(tmp_path / "data"), monkeypatch)
+    once, twice = (query(replace(session), 10)[1] for _ in range(2))
+    pd.testing.assert_frame_equal(once, twice)
+    assert truth(once["image"].iloc[0]) in ("sick", "well")

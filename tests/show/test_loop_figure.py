@@ -1,0 +1,65 @@
+"""The figure of the simulated loop: its files, and what it says of its origin."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from small_annotation import pictures
+
+from brats_al_utils.annotation.simulated import ARMS, loop_curve, simulated_profile
+from brats_al_utils.cohorts.cohort import Cohort
+from brats_al_utils.show import loop as figure
+
+
+def predictions() -> pd.DataFrame:
+    """Return made-up predictions: after each query the strategy tells the classes apart a little better."""
+    frames = []
+    for seed in range(3):
+        for number in range(1, 4):
+            for place, arm in enumerate(ARMS):
+                label = np.arange(20) % 2
+                noise = np.random.default_rng([seed, number, place]).normal(size=20)
+                frame = pd.DataFrame({"label": label, "score": noise + label * (0.4 * number + 0.3 - 0.3 * place)})
+                at: dict[str, Any] = {
+                    "arm": arm,
+                    "seed": seed,
+                    "fold": seed,
+                    "query": number,
+                    "annotated": 60 + 40 * (number - 1),
+                }
+                names = [f"p{each % 10}{each % 2}" for each in range(20)]
+                frames.append(frame.assign(**at, patient_id=names, key=f"{arm} {seed} {number}"))
+    return pd.concat(frames, ignore_index=True)
+
+
+def test_it_is_drawn_and_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    curve = loop_curve(predictions())
+    data = pictures(tmp_path / "data", patients=6, labelled=6)
+    monkeypatch.setattr(figure, "simulate", lambda *arguments: predictions())
+    monkeypatch.setattr(figure, "simulated_profile", lambda classes: simulated_profile(("sick", "well")))
+    figure.main(str(data), str(tmp_path / "out"))
+    kept = pd.read_csv(tmp_path / "out" / "annotation_loop.csv")
+    assert kept["arm"].tolist() == curve["arm"].tolist()
+    assert kept["auc"].to_numpy() == pytest.approx(curve["auc"].to_numpy(), rel=1e-5)
+    assert (kept["low"] <= kept["high"]).all()
+    svg = (tmp_path / "out" / "annotation_loop.svg").read_text()
+    assert "Cohort data (6 persons); simulated reader who errs on 5 % of the slices; 64 pixels, 10 epochs" in svg
+    assert (tmp_path / "out" / "loop" / ".gitignore").read_text() == "*\n"
+    assert "middle less random" in capsys.readouterr().out
+
+
+def test_the_open_cohort_is_named() -> None:
+    """By its persons and slices, as everywhere."""
+    rows = [
+        {"patient_id": f"{begins}{place % persons}", "class_name": name, "image": "a.jpg", "release": "unknown"}
+        for name, begins, persons, slices in (("glioma", "MR", 65, 1426), ("meningioma", "1", 82, 708))
+        for place in range(slices)
+    ]
+    said = figure.caption(Cohort(Path(), pd.DataFrame(rows), (), {}))
+    assert said.startswith(
+        "Open cohort (Cheng, 147 persons); 8-bit JPEG copy (lossy); the hospital can tell the class; "
+    )
