@@ -222,7 +222,7 @@ def run_all_cells(browser: WebDriver) -> list[WebElement]:
 
     def is_done() -> bool:
         prompts = text_of(all_of(browser, ".jp-CodeCell .jp-InputPrompt"))
-        return "[1]" in prompts and "[*]" not in prompts and is_idle()
+        return re.search(r"\[\d+\]", prompts) is not None and "[*]" not in prompts and is_idle()
 
     wait(browser, 60, is_idle, "the kernel is not idle")
     choose(browser, "Run", "Run All Cells")

@@ -2,6 +2,7 @@
 
 import base64
 import os
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,6 @@ from lab import Lab, all_of, run_all_cells, save_notebook, started_lab, text_of,
 from PIL import Image
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.action_chains import ActionChains
-from selenium.webdriver.remote.webdriver import WebDriver
 
 from brats_al_utils.annotation import example as example_module
 from brats_al_utils.annotation.answers import Answer, append, current, read
@@ -36,11 +36,11 @@ NOTEBOOK = "10_annotate.ipynb"
 HOSTILE = "<img src=x onerror=document.title='hacked'>"
 SETTINGS = {"image_size": 64, "epochs": 1, "n_runs": 1, "start": "scratch"}
 LABELLED = {"validation": 10, "test": 10, "training": 12}
-UNLABELLED = 30
+UNLABELLED = 46
 
 
 def write_cohort(folder: Path) -> Path:
-    """Write 62 patients with a bright or a dark spot; 30 of those for training have no label, one has a hostile id."""
+    """Write 78 patients with a bright or a dark spot; 46 of those for training have no label, and hostile ids."""
     (folder / "images").mkdir(parents=True)
     rng, lines = np.random.default_rng(0), ["patient_id,label,image,split"]
     parts = [part for part, count in LABELLED.items() for _ in range(count)]
@@ -49,8 +49,8 @@ def write_cohort(folder: Path) -> Path:
         pixels = rng.normal(120, 10, (96, 80))
         pixels[30:50, 30:50] += 80 if label == "sick" else -60
         Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(folder / "images" / f"{number:02}.png")
-        known, name = label if number < len(parts) else "", HOSTILE if number == len(parts) else f"patient-{number:02}"
-        lines.append(f'"{name}",{known},images/{number:02}.png,{part}')
+        known = label if number < len(parts) else ""
+        lines.append(f"patient-{number:02}{'' if known else HOSTILE},{known},images/{number:02}.png,{part}")
     (folder / "cohort.csv").write_text("\n".join(lines))
     return folder
 
@@ -74,7 +74,7 @@ def lab(tmp_path: Path, workers: str) -> Iterator[Lab]:
 class Reader:
     """Somebody at the keyboard."""
 
-    def __init__(self, browser: WebDriver) -> None:
+    def __init__(self, browser: Chrome) -> None:
         self.browser = browser
 
     def opens(self) -> None:
@@ -155,23 +155,19 @@ def test_twenty_answers_a_killed_kernel_and_the_next_round(lab: Lab, browser: Ch
     assert "Every answer is saved" in anna.state("ended")
 
     anna.opens()
-    assert anna.state("counted") == "Anna: 0 of 10 answered"  # all the rest; who is unsure is not asked again
+    assert anna.state("counted") == "Anna: 0 of 20 answered"
     outputs = text_of(all_of(browser, ".jp-OutputArea-output"))
     assert "Trained on 12 slices" in outputs and "Trained on 31 slices" in outputs
     assert "Too few labels to tell anything" not in outputs
-    shown = []
-    for number in range(1, 11):
-        shown.append(anna.state("named").splitlines()[0])
-        anna.presses("1", f"Anna: {number} of 10")
-    asked = {answer.slice_id for answer in read(file)}
-    assert len(asked) == UNLABELLED and f"images/{sum(LABELLED.values())}.png" in asked
-    assert len(set(shown)) == 10 and browser.title != "hacked"
+    anna.presses("1", "Anna: 1 of 20 answered")
+    assert len({answer.slice_id for answer in read(file)}) == 21
+    assert re.fullmatch(rf"patient-\d\d{HOSTILE}", anna.state("named").splitlines()[0]) and browser.title != "hacked"
     assert not [entry for entry in browser.get_log("browser") if "Uncaught" in entry["message"]]
     loaded = browser.execute_script("return performance.getEntriesByType('resource').map(entry => entry.name)")
     assert loaded and all(name.startswith((f"http://127.0.0.1:{lab.port}/", "blob:", "data:")) for name in loaded)
 
 
-def picture(browser: WebDriver, path: Path) -> None:
+def picture(browser: Chrome, path: Path) -> None:
     """Save a screenshot; the image, the keys and the focus must be on the screen."""
     browser.save_screenshot(str(path))
     desk, stage, canvas = (all_of(browser, f".brats-al-{name}")[0] for name in ("annotator", "stage", "image"))
@@ -228,7 +224,7 @@ def test_a_query_is_made_when_its_reader_has_answered_the_last(tmp_path: Path) -
     second = proposed(begin(data), "Anna", *options)[1]
     assert len(second) == 6 and not set(second["slice_id"]) & set(first["slice_id"])
     # The query of everything that is left is the last one.
-    for slice_id in [f"images/{number}.png" for number in range(32, 62)]:
+    for slice_id in [f"images/{number}.png" for number in range(32, 78)]:
         append(desk.answers, Answer(slice_id, "sick", "Anna", "2026-01-31T12:00:00+00:00", "0" * 64))
     assert proposed(begin(data), "Anna", *options)[1]["slice_id"].tolist() == second["slice_id"].tolist()
 
