@@ -1,154 +1,29 @@
 """JupyterLab as `make lab` starts it: a student opens a notebook in a browser and runs all of its cells."""
 
 import json
-import os
 import re
-import secrets
-import shlex
-import shutil
-import socket
-import subprocess
-import sys
 import time
 from base64 import b64decode
 from collections.abc import Callable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass
-from http.client import HTTPConnection
 from pathlib import Path
 
 import nbformat
-import psutil
 import pytest
-from conftest import make
+from lab import Lab, all_of, run_all_cells, started_lab, text_of, wait
 from made_up import compute, write_cohort
-from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver import ActionChains
-from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.remote.webelement import WebElement
-from selenium.webdriver.support.ui import WebDriverWait
 
 from brats_al_utils.runs import engine
 from brats_al_utils.study.arms import explored
 from brats_al_utils.study.opening import open_study
 from brats_al_utils.study.trainer import train
 
-ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOK, EXPLORE = "01_transfer_vs_scratch.ipynb", "09_explore.ipynb"
-SETTINGS = {
-    # Every cell is in the document, also those below the window's edge.
-    "@jupyterlab/notebook-extension/tracker": {"windowingMode": "none"},
-    # The state of every widget is saved with the notebook, as a user may ask for.
-    "@jupyter-widgets/jupyterlab-manager/plugin": {"saveState": True},
-}
 HOSTILE = "<img src=x onerror=alert(1)>nobody-"
 """What the names of persons in the cohort that is explored begin with; a number follows."""
-
-
-@dataclass(frozen=True)
-class Lab:
-    """A JupyterLab server that runs, on a copy of the notebooks in ``folder``."""
-
-    folder: Path
-    port: int
-    token: str
-    process: psutil.Popen
-
-    def url(self, notebook: str) -> str:
-        return f"http://127.0.0.1:{self.port}/lab/tree/{notebook}?token={self.token}"
-
-    def status(self, path: str, token: str = "", method: str = "GET") -> int:
-        """Return the HTTP status with which the server answers."""
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=30)
-        try:
-            connection.request(method, path, headers={"Authorization": f"token {token}"} if token else {})
-            return connection.getresponse().status
-        finally:
-            connection.close()
-
-    def starts(self) -> bool:
-        """Say whether the server does not answer yet."""
-        assert self.process.poll() is None, (self.folder / "server.log").read_text()
-        try:
-            return self.status("/api") != 200
-        except OSError:
-            return True
-
-    def processes(self) -> list[psutil.Process]:
-        """Return the server and its kernels."""
-        return [self.process, *self.process.children(recursive=True)]
-
-    def addresses(self) -> set[str]:
-        """Return the addresses on which the server and its kernels listen."""
-        sockets = []
-        for process in self.processes():
-            with suppress(psutil.NoSuchProcess):  # the server asks short-lived programs for their versions
-                sockets += process.net_connections("inet")
-        return {each.laddr.ip for each in sockets if each.status == psutil.CONN_LISTEN}
-
-    def stop(self) -> None:
-        """Shut down, and kill what is still there after that."""
-        if self.process.poll() is not None:
-            return
-        processes = self.processes()
-        try:
-            self.status("/api/shutdown", self.token, "POST")
-        except OSError:
-            self.process.terminate()
-        _, alive = psutil.wait_procs(processes, timeout=30)
-        for process in alive:
-            process.kill()
-        psutil.wait_procs(alive)
-
-
-def lab_command() -> list[str]:
-    """Return the command of `make lab`, with this Python's jupyter."""
-    (command,) = make("lab", ROOT, "--dry-run").splitlines()
-    name, *arguments = shlex.split(command)
-    return [str(Path(sys.executable).with_name(Path(name).name)), *arguments]
-
-
-def free_port() -> int:
-    """Return a port on which nothing listens."""
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        return int(server.getsockname()[1])
-
-
-def environment(folder: Path) -> dict[str, str]:
-    """Return an environment in which Jupyter neither reads the user's files nor writes to them."""
-    inherited = {
-        name: value for name, value in os.environ.items() if not name.startswith(("JUPYTER", "IPYTHON", "MPL", "XDG_"))
-    }
-    folders = {
-        "HOME": folder / "home",
-        "JUPYTER_CONFIG_DIR": folder / "config",
-        "JUPYTER_DATA_DIR": folder / "data",
-        "JUPYTER_RUNTIME_DIR": folder / "runtime",
-        "JUPYTERLAB_SETTINGS_DIR": folder / "settings",
-        "JUPYTERLAB_WORKSPACES_DIR": folder / "workspaces",
-    }
-    return inherited | {name: str(path) for name, path in folders.items()}
-
-
-def write_settings(folder: Path) -> None:
-    """Write the user's settings where JupyterLab looks for them."""
-    for name, values in SETTINGS.items():
-        path = folder / "settings" / f"{name}.jupyterlab-settings"
-        path.parent.mkdir(parents=True)
-        path.write_text(json.dumps(values))
-
-
-def edit_parameters(path: Path, **values: str) -> None:
-    """Choose parameters in the notebook's first code cell, as a student would."""
-    notebook = nbformat.read(path, as_version=4)
-    cell = next(cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", []))
-    for name, value in values.items():
-        cell.source, edits = re.subn(rf'^({name}: str =) ".*?"', rf'\1 "{value}"', cell.source, flags=re.MULTILINE)
-        assert edits == 1
-    nbformat.write(notebook, path)
 
 
 def explored_study(folder: Path) -> Path:
@@ -163,74 +38,14 @@ def explored_study(folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """Start JupyterLab on a copy of the notebooks, which autosave may change."""
     folder = tmp_path_factory.mktemp("lab")
-    shutil.copytree(ROOT / "notebooks", folder / "notebooks", ignore=shutil.ignore_patterns(".*"))
-    edit_parameters(folder / "notebooks" / NOTEBOOK, profile="smoke", out=str(folder / "out"))
     data = explored_study(folder)
-    edit_parameters(folder / "notebooks" / EXPLORE, profile="smoke", data=str(data), out=str(folder / "explored"))
-    write_settings(folder)
-    (folder / "home").mkdir()
-    port, token = free_port(), secrets.token_hex()
-    address = ["--port", str(port), "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}"]
-    with (folder / "server.log").open("w") as log:
-        process = psutil.Popen(
-            # Root, as in a container, is refused unless it is allowed.
-            [*lab_command(), *address, "--no-browser", "--allow-root"],
-            cwd=folder,
-            env=environment(folder),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    lab = Lab(folder, port, token, process)
-    try:
-        deadline = time.monotonic() + 60
-        while lab.starts():
-            assert time.monotonic() < deadline, (folder / "server.log").read_text()
-            time.sleep(0.2)
+    parameters = {
+        NOTEBOOK: {"profile": "smoke", "out": str(folder / "out")},
+        EXPLORE: {"profile": "smoke", "data": str(data), "out": str(folder / "explored")},
+    }
+    with started_lab(folder, parameters) as lab:
         yield lab
-    finally:
-        lab.stop()
-
-
-def all_of(parent: WebDriver | WebElement, selector: str) -> list[WebElement]:
-    return list(parent.find_elements(By.CSS_SELECTOR, selector))
-
-
-def text_of(elements: list[WebElement]) -> str:
-    return "\n".join(str(element.get_attribute("textContent")) for element in elements)
-
-
-def wait(browser: WebDriver, seconds: int, condition: Callable[[], bool], problem: str) -> None:
-    """Wait until a condition holds; that JupyterLab replaces an element while it is looked at is no problem."""
-    patient = WebDriverWait(browser, seconds, ignored_exceptions=[StaleElementReferenceException])
-    patient.until(lambda _: condition(), problem)
-
-
-def run_all_cells(browser: WebDriver) -> list[WebElement]:
-    """Run the notebook by its menu; return the code cells when none of them waits any more."""
-
-    def click(selector: str, text: str) -> bool:
-        item = next((each for each in all_of(browser, selector) if each.text == text), None)
-        if item:
-            item.click()
-        return item is not None
-
-    def is_idle() -> bool:
-        # The sign beside the kernel's name says idle before there is a kernel, and cells run then are not run at all.
-        return "| Idle" in text_of(all_of(browser, "#jp-main-statusbar"))
-
-    def is_done() -> bool:
-        prompts = text_of(all_of(browser, ".jp-CodeCell .jp-InputPrompt"))
-        return "[1]" in prompts and "[*]" not in prompts and is_idle()
-
-    wait(browser, 60, is_idle, "the kernel is not idle")
-    wait(browser, 10, lambda: click(".lm-MenuBar-itemLabel", "Run"), "no menu Run")
-    wait(browser, 10, lambda: click(".lm-Menu-itemLabel", "Run All Cells"), "no item Run All Cells")
-    wait(browser, 300, is_done, "the notebook is not done")
-    return all_of(browser, ".jp-CodeCell")
 
 
 def test_notebook_runs(lab: Lab, browser: WebDriver) -> None:

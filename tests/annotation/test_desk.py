@@ -1,0 +1,398 @@
+"""A reader's desk without a browser: messages in, answers on the disk, and what is shown next."""
+
+import json
+import os
+import threading
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from brats_al_utils import InputError
+from brats_al_utils.annotation import desk as desk_module
+from brats_al_utils.annotation.answers import Answer, append, current, read
+from brats_al_utils.annotation.desk import Desk, respond, seconds_left
+from brats_al_utils.annotation.pictures import MAX_LEVEL, grey_levels
+from brats_al_utils.annotation.proposals import Picture, Proposal, proposals_of
+from brats_al_utils.annotation.widget import Annotator
+from brats_al_utils.cohorts.table import read_table
+
+HOSTILE = "<img src=x onerror=alert(1)>"
+CLASSES = ("benign", "malignant")
+
+
+def write_png(path: Path, grey: Any) -> Path:
+    Image.fromarray(np.asarray(grey, np.uint8)).save(path)
+    return path
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    """Four patients, of whom the first has three images."""
+    files = [write_png(tmp_path / f"{number}.png", [[0, 10 * number], [50, 100]]) for number in range(6)]
+    pictures = [Picture(f"{number}.png", (file,)) for number, file in enumerate(files)]
+    first = Proposal(HOSTILE, tuple(pictures[:3]), (1,))
+    others = [Proposal(f"p{number}", (pictures[number],)) for number in (3, 4, 5)]
+    return Desk((first, *others), tmp_path / "answers.jsonl", "Anna", CLASSES)
+
+
+def show(desk: Desk) -> dict[str, Any]:
+    return respond(desk, {"ask": "show"})[0]
+
+
+def answer(desk: Desk, label: str, shown: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Answer what is shown, as the browser does."""
+    shown = shown or show(desk)
+    message = {"ask": "answer", "slice_id": shown["slice_id"], "sha256": shown["sha256"], "label": label}
+    return respond(desk, message)[0]
+
+
+def labels(desk: Desk) -> dict[str, str]:
+    return {name: given.label for name, given in current(read(desk.answers), desk.reader).items()}
+
+
+def test_the_first_proposal_is_shown_with_all_that_a_reader_needs(desk: Desk, tmp_path: Path) -> None:
+    message, (levels,) = respond(desk, {"ask": "show"})
+    assert message["kind"] == "proposal"
+    assert message["slice_id"] == "1.png"
+    assert message["patient_id"] == HOSTILE
+    assert message["labels"] == list(CLASSES)
+    assert message["sha256"] == sha256((tmp_path / "1.png").read_bytes()).hexdigest()
+    assert (message["places"], message["channels"]) == ([1], [1, 1, 1])
+    assert message["counted"] == "Anna: 0 of 4 answered"
+    assert not message["undo"]
+    assert message["image"]["name"] == "1.png\nimage 2 of 3"
+    assert (message["image"]["width"], message["image"]["height"]) == (2, 2)
+    # 0, 10, 50 and 100 of a range that is 0 to 100.
+    assert np.frombuffer(levels, "<u2").tolist() == [0, 6554, 32768, MAX_LEVEL]
+    json.dumps(message)
+    assert not desk.answers.exists()
+
+
+def test_an_answer_is_on_the_disk_before_the_next_image_is_read(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    order = []
+    monkeypatch.setattr(os, "fsync", lambda number: order.append("fsync"))
+    shown = show(desk)
+
+    def looked(file: Path, z: int) -> Any:
+        order.append(file.name)
+        assert labels(desk) == {"1.png": "malignant"}
+        return grey_levels(file, z)
+
+    monkeypatch.setattr(desk_module, "grey_levels", looked)
+    message = answer(desk, "malignant", shown)
+    assert message["slice_id"] == "3.png"
+    assert message["said"] == f"Saved: {HOSTILE}, malignant."
+    assert order[0] == "fsync" and order[-1] == "3.png"
+    (kept,) = read(desk.answers)
+    assert (kept.slice_id, kept.label, kept.reader) == ("1.png", "malignant", "Anna")
+    assert kept.image_sha256 == shown["sha256"]
+
+
+def test_unsure_and_skip_are_answers_and_the_end_tells_of_all(desk: Desk) -> None:
+    given = [answer(desk, label) for label in ("benign", "unsure", "skip", "malignant")]
+    assert [message["answered"] for message in given] == [1, 2, 3, 4]
+    assert given[2]["counted"] == "Anna: 3 of 4 answered (1 unsure, 1 skipped)"
+    assert given[3]["kind"] == "ended"
+    assert "1 benign\n1 malignant\n1 unsure\n1 skipped" in given[3]["summary"]
+    assert list(labels(desk).values()) == ["benign", "unsure", "skip", "malignant"]
+
+
+def test_undo_takes_back_one_answer_after_the_other_and_says_which(desk: Desk) -> None:
+    for label in ("benign", "malignant", "unsure"):
+        answer(desk, label)
+    back = respond(desk, {"ask": "undo"})[0]
+    assert (back["slice_id"], back["said"]) == ("4.png", "Taken back: unsure.")
+    back = respond(desk, {"ask": "undo"})[0]
+    assert (back["slice_id"], back["said"], back["answered"]) == ("3.png", "Taken back: malignant.", 1)
+    assert labels(desk) == {"1.png": "benign"}
+    answer(desk, "benign")
+    assert labels(desk) == {"1.png": "benign", "3.png": "benign"}
+    assert len(read(desk.answers)) == 6  # nothing is ever removed from the file
+    for _ in range(2):
+        respond(desk, {"ask": "undo"})
+    back = respond(desk, {"ask": "undo"})[0]
+    assert (back["slice_id"], back["said"], back["undo"]) == ("1.png", "Nothing to undo.", False)
+    assert len(read(desk.answers)) == 8
+
+
+def test_a_new_kernel_goes_on_where_the_saved_answers_end(desk: Desk) -> None:
+    answer(desk, "benign")
+    answer(desk, "malignant")
+    again = Desk(desk.proposals, desk.answers, desk.reader, desk.classes)
+    assert show(again)["slice_id"] == "4.png"
+    assert respond(again, {"ask": "undo"})[0]["slice_id"] == "3.png"
+
+
+def test_a_second_reader_starts_at_the_beginning_and_takes_back_only_own_answers(desk: Desk) -> None:
+    answer(desk, "benign")
+    other = Desk(desk.proposals, desk.answers, "Ben", desk.classes)
+    assert show(other)["slice_id"] == "1.png"
+    assert respond(other, {"ask": "undo"})[0]["said"] == "Nothing to undo."
+    answer(other, "malignant")
+    assert (labels(desk), labels(other)) == ({"1.png": "benign"}, {"1.png": "malignant"})
+
+
+def test_answers_to_slices_of_another_query_are_not_counted_nor_taken_back(desk: Desk) -> None:
+    append(desk.answers, Answer("old.png", "benign", "Anna", "2026-01-31T12:00:00+00:00", "0" * 64))
+    assert show(desk)["answered"] == 0
+    assert respond(desk, {"ask": "undo"})[0]["said"] == "Nothing to undo."
+
+
+def test_what_another_window_has_answered_and_a_second_stroke_of_a_key_change_nothing(desk: Desk) -> None:
+    shown = show(desk)
+    answer(desk, "benign", shown)
+    late = answer(desk, "malignant", shown)
+    assert late["slice_id"] == "3.png"
+    assert late["said"].startswith("Answered already")
+    assert labels(desk) == {"1.png": "benign"}
+    assert len(read(desk.answers)) == 1
+
+
+def test_an_image_that_has_changed_since_it_was_shown_is_shown_again(desk: Desk, tmp_path: Path) -> None:
+    shown = show(desk)
+    write_png(tmp_path / "1.png", [[0, 1, 2]])
+    message = answer(desk, "benign", shown)
+    assert message["said"] == "1.png has changed since it was shown: look again. Not saved."
+    assert message["image"]["width"] == 3
+    assert not desk.answers.exists()
+    answer(desk, "benign", message)
+    assert labels(desk) == {"1.png": "benign"}
+
+
+NONSENSE: list[object] = [
+    None,
+    "show",
+    [],
+    {},
+    {"ask": "format"},
+    {"ask": ["show"]},
+    {"ask": "show", "more": 1},
+    {"ask": "answer"},
+    {"ask": "answer", "slice_id": "3.png", "sha256": "0" * 64, "label": "healthy"},
+    {"ask": "answer", "slice_id": "1.png", "sha256": "0" * 64, "label": "undo"},
+    {"ask": "answer", "slice_id": "1.png", "sha256": "0" * 64, "label": ["benign"]},
+    {"ask": "answer", "slice_id": "../../etc/passwd", "sha256": "0" * 64, "label": "benign"},
+    {"ask": "answer", "slice_id": {"a": 1}, "sha256": "0" * 64, "label": "benign"},
+    {"ask": "look", "slice_id": "1.png", "place": 3, "channel": 0},
+    {"ask": "look", "slice_id": "1.png", "place": -1, "channel": 0},
+    {"ask": "look", "slice_id": "1.png", "place": True, "channel": 0},
+    {"ask": "look", "slice_id": "1.png", "place": "/etc/passwd", "channel": 0},
+    {"ask": "look", "slice_id": "1.png", "place": 0, "channel": 1},
+    {"ask": "look", "slice_id": HOSTILE * 1000, "place": 0, "channel": 0},
+]
+
+
+@pytest.mark.parametrize("message", NONSENSE, ids=str)
+def test_a_hostile_message_is_refused_and_nothing_is_written(desk: Desk, message: object) -> None:
+    reply, pictures = respond(desk, message)
+    assert reply["kind"] == "refused"
+    assert 10 < len(reply["said"]) < 300
+    assert not pictures
+    assert not desk.answers.exists()
+
+
+def test_a_wrong_hash_is_no_answer(desk: Desk) -> None:
+    reply = answer(desk, "benign", show(desk) | {"sha256": "0" * 64})
+    assert "has changed" in reply["said"]
+    assert not desk.answers.exists()
+
+
+@pytest.mark.parametrize("failing", [OSError(28, "No space left on device"), InputError("answers: no regular file")])
+def test_what_cannot_be_saved_stays_on_the_screen(
+    desk: Desk, failing: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise failing
+
+    with monkeypatch.context() as patch:
+        patch.setattr(desk_module, "append", full)
+        reply = answer(desk, "benign")
+    assert reply["kind"] == "refused"
+    assert ("No space left on device: free some disk space" in reply["said"]) == isinstance(failing, OSError)
+    assert show(desk)["slice_id"] == "1.png"
+
+
+def test_an_image_that_cannot_be_read_is_told_of_and_can_be_skipped(desk: Desk, tmp_path: Path) -> None:
+    (tmp_path / "1.png").write_bytes(b"no picture")
+    message, pictures = respond(desk, {"ask": "show"})
+    assert message["kind"] == "proposal"
+    assert "cannot be read as PNG" in message["image"]["problem"]
+    assert not pictures
+    assert answer(desk, "skip", message)["slice_id"] == "3.png"
+    assert labels(desk) == {"1.png": "skip"}
+
+
+def test_two_windows_that_answer_at_once_lose_nothing(desk: Desk) -> None:
+    """Two kernels of two readers, each with its own desk on the same file."""
+    desks = [Desk(desk.proposals, desk.answers, reader, CLASSES) for reader in ("Anna", "Ben")]
+
+    def work(own: Desk) -> None:
+        while (shown := show(own))["kind"] == "proposal":
+            answer(own, "benign", shown)
+
+    threads = [threading.Thread(target=work, args=(own,)) for own in desks]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [labels(own) for own in desks] == [dict.fromkeys(["1.png", "3.png", "4.png", "5.png"], "benign")] * 2
+    assert len(read(desk.answers)) == 8
+
+
+def test_other_images_of_the_patient_can_be_looked_at(desk: Desk) -> None:
+    message, (levels,) = respond(desk, {"ask": "look", "slice_id": "1.png", "place": 2, "channel": 0})
+    assert (message["kind"], message["slice_id"]) == ("look", "1.png")
+    assert message["image"]["name"] == "2.png\nimage 3 of 3"
+    assert np.frombuffer(levels, "<u2").tolist() == [0, 13107, 32768, MAX_LEVEL]
+    assert not desk.answers.exists()
+
+
+def test_a_volume_is_read_once_and_shown_plane_by_plane(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Values are 100 z + 10 y + x in a grid whose axes point left, posterior and superior, of pixels 1 x 2 mm."""
+    x, y, z = np.meshgrid(range(3), range(2), range(4), indexing="ij")
+    grid = np.diag([-1.0, -2, 5, 1])
+    nib.save(nib.Nifti1Image((100 * z + 10 * y + x).astype(np.int16), grid), tmp_path / "v.nii.gz")
+    levels, scale = grey_levels(tmp_path / "v.nii.gz", 2)
+    assert levels.shape == (2, 3)
+    found = levels.astype(float) / MAX_LEVEL * (scale.high - scale.low) + scale.low
+    assert np.round(found).tolist() == [[200, 201, 202], [210, 211, 212]]
+    assert (scale.low, scale.high, scale.aspect) == (0, 312, 0.5)
+    assert 300 < scale.white <= 312
+    monkeypatch.setattr("brats_al_utils.annotation.pictures.read_image", None)
+    assert grey_levels(tmp_path / "v.nii.gz", 3)[0][1, 2] == MAX_LEVEL
+
+
+def test_an_image_of_one_grey_level_is_shown(tmp_path: Path) -> None:
+    levels, scale = grey_levels(write_png(tmp_path / "flat.png", [[7, 7]]), 0)
+    assert levels.tolist() == [[0, 0]]
+    assert scale.high > scale.low == 7
+
+
+def test_proposals_bring_the_patients_other_images_channels_and_planes(tmp_path: Path) -> None:
+    (tmp_path / "HGG").mkdir()
+    for name in ("a", "b", "c", "b2"):
+        write_png(tmp_path / "HGG" / f"{name}.png", [[ord(name[0]), len(name)]])
+    nib.save(nib.Nifti1Image(np.ones((2, 2, 3), np.int16), np.eye(4)), tmp_path / "v.nii.gz")
+    rows = ["P1,x,HGG/a.png", "P1,x,v.nii.gz", "P2,y,HGG/b.png", "P3,y,HGG/c.png"]
+    (tmp_path / "cohort.csv").write_text("\n".join(["patient_id,label,image", *rows]))
+    cohort = read_table(tmp_path)
+    volume, second = proposals_of(["v.nii.gz#1", "HGG/b.png"], cohort)
+    assert [picture.slice_id for picture in volume.pictures] == ["HGG/a.png", *(f"v.nii.gz#{z}" for z in range(3))]
+    assert (volume.patient_id, volume.places, volume.first.slice_id) == ("P1", (2,), "v.nii.gz#1")
+    assert volume.first.file == tmp_path / "v.nii.gz"
+    assert volume.pictures[2].name == "v.nii.gz, slice 2 of 3"
+    assert second.pictures[0].name == "b.png"  # no folder, which may be named after a class
+    ids = ["v.nii.gz#1", "HGG/b.png", "HGG/a.png", "v.nii.gz#0"]
+    assert [whole.places for whole in proposals_of(ids, cohort, whole=True)] == [(2, 0, 1), (0,)]
+    assert [each.places for each in proposals_of(ids, cohort)] == [(2,), (0,), (0,), (1,)]
+    for unknown in ("HGG/d.png", "v.nii.gz#3", "v.nii.gz", "", "../HGG/a.png"):
+        with pytest.raises(InputError, match="no slice"):
+            proposals_of([unknown], cohort)
+
+
+def test_whole_patients_are_answered_and_taken_back_as_one(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = replace(desk, proposals=(replace(desk.proposals[0], places=(2, 0)), *desk.proposals[1:]))
+    assert show(whole)["slice_id"] == "2.png"
+    answer(whole, "malignant")
+    assert labels(whole) == {"2.png": "malignant", "0.png": "malignant"}
+    assert show(whole)["counted"] == "Anna: 1 of 4 answered"
+    respond(whole, {"ask": "undo"})
+    assert labels(whole) == {}
+    # Interrupted after the first slice: the patient is still to be answered, or can be taken back.
+    append(desk.answers, Answer("2.png", "benign", "Anna", "2026-01-31T12:00:00+00:00", "0" * 64))
+    assert (show(whole)["slice_id"], show(whole)["undo"]) == ("2.png", True)
+    answer(whole, "malignant")
+    assert labels(whole) == {"2.png": "malignant", "0.png": "malignant"}
+
+
+def test_several_channels_are_shown_one_at_a_time(tmp_path: Path) -> None:
+    files = tuple(write_png(tmp_path / f"{number}.png", [[0, 100, number]]) for number in range(2))
+    desk = Desk((Proposal("p", (Picture("0.png", files),)),), tmp_path / "a.jsonl", "me", CLASSES)
+    message, _ = respond(desk, {"ask": "show"})
+    assert (message["channels"], message["image"]["name"]) == ([2], "0.png\nchannel 1 of 2")
+    message, (levels,) = respond(desk, {"ask": "look", "slice_id": "0.png", "place": 0, "channel": 1})
+    assert message["image"]["channel"] == 1
+    assert np.frombuffer(levels, "<u2").tolist() == [0, MAX_LEVEL, 655]
+
+
+def at(*seconds: int) -> list[str]:
+    return [f"2026-01-31T12:{second // 60:02}:{second % 60:02}+00:00" for second in seconds]
+
+
+def test_the_time_left_is_that_of_the_median_pause_without_breaks() -> None:
+    # Pauses of 4, 10, 6 and 900 seconds: the last is a break, the median of the others 6.
+    assert seconds_left(at(0, 4, 14, 20, 920), 5) == 30
+    assert seconds_left(at(0, 4, 14), 5) is None
+    assert seconds_left(at(0, 4, 14, 20), 0) is None
+
+
+@settings(max_examples=40)
+@given(st.lists(st.sampled_from(["benign", "malignant", "unsure", "skip", "undo", "again"]), max_size=12))
+def test_whatever_is_pressed_the_file_and_the_screen_agree(
+    tmp_path_factory: pytest.TempPathFactory, keys: list[str]
+) -> None:
+    folder = tmp_path_factory.mktemp("desk")
+    proposals = []
+    for number in range(3):
+        picture = Picture(f"{number}.png", (write_png(folder / f"{number}.png", [[number]]),))
+        proposals.append(Proposal(f"p{number}", (picture,)))
+    desk = Desk(tuple(proposals), folder / "answers.jsonl", "me", CLASSES)
+    expected: list[str] = []
+    for key in keys:
+        if key == "undo":
+            respond(desk, {"ask": "undo"})
+            expected = expected[:-1]
+        elif key == "again":
+            desk = Desk(tuple(proposals), folder / "answers.jsonl", "me", CLASSES)
+        elif len(expected) < 3:
+            answer(desk, key)
+            expected = [*expected, key]
+        assert list(labels(desk).values()) == expected
+        assert show(desk)["answered"] == len(expected)
+
+
+def test_a_saved_notebook_holds_no_image_and_no_name(desk: Desk) -> None:
+    """What a notebook's file can keep of a widget is its state and its representation."""
+    widget = Annotator(desk)
+    sent: list[tuple[Any, Any]] = []
+    widget.send = lambda content, buffers=None: sent.append((content, buffers))
+    widget.receive(widget, {"ask": "show"}, [])
+    ((message, pictures),) = sent
+    assert message["patient_id"] == HOSTILE and len(pictures[0]) == 8
+    state = widget.get_state()
+    own = {name for name in state if not name.startswith(("_", "layout", "tabbable", "tooltip"))}
+    assert own == set()
+    kept = json.dumps({name: str(value) for name, value in state.items()}) + str(widget._repr_mimebundle_())
+    assert HOSTILE not in kept and "1.png" not in kept and "Anna" not in kept
+
+
+def test_the_browser_s_side_sets_names_as_text_and_loads_nothing() -> None:
+    folder = Path(desk_module.__file__).parent
+    code = (folder / "widget.js").read_text()
+    for forbidden in (
+        "innerHTML",
+        "outerHTML",
+        "insertAdjacent",
+        "document.write",
+        "eval(",
+        "import ",
+        "import(",
+        "fetch",
+        "XMLHttp",
+        "http:",
+        "https:",
+        "localStorage",
+        "model.set(",
+        "save_changes",
+    ):
+        assert forbidden not in code, forbidden
+    style = (folder / "widget.css").read_text()
+    assert "url(" not in style and "@import" not in style
