@@ -239,8 +239,8 @@ def test_the_table_of_readers_has_a_row_for_every_pair() -> None:
     table = annotation.agreements(answers)
     assert table.index.tolist() == ["a and b", "a and c", "b and c"]
     # One of two alike; by chance half would be, as b says sick throughout.
-    assert table.loc["a and b"].tolist() == ["2", "50%", "0.00"]
-    assert table.loc["a and c"].tolist() == ["0", "", ""]
+    assert list(table.loc["a and b"]) == ["2", "50%", "0.00"]
+    assert list(table.loc["a and c"]) == ["0", "", ""]
     assert annotation.agreements(answers[:2]).empty
 
 
