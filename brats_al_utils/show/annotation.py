@@ -15,7 +15,7 @@ from brats_al_utils.annotation.pictures import MAX_LEVEL, grey_levels
 from brats_al_utils.annotation.proposals import Proposal
 from brats_al_utils.annotation.session import Session
 from brats_al_utils.show.style import PAGE, PALETTE, STYLE, Drawing, distances
-from brats_al_utils.show.tables import COUNT, SHARE, in_words
+from brats_al_utils.show.tables import COUNT, SHARE, Columns, in_words
 
 PER_ROW = 4
 SHOWN = 8
@@ -69,7 +69,7 @@ def agreements(answers: Iterable[Answer]) -> pd.DataFrame:
         found = agreement(every, first, second)
         rows.append((f"{first} and {second}", found.slices, found.share, found.kappa))
     table = pd.DataFrame(rows, columns=["readers", "slices", "share", "kappa"])
-    columns = {
+    columns: Columns = {
         "readers": ("readers", str),
         "slices": ("slices answered by both", COUNT),
         "share": ("same answer", SHARE),
