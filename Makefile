@@ -4,7 +4,7 @@ PIP_ARGS ?=
 BIN := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
 READY := .venv/.ready
 
-.PHONY: setup demo figures test test-long lab lock check baseline bench characteristics
+.PHONY: setup demo figures test test-long lab viewer lock check baseline bench characteristics
 setup: $(READY)
 
 # The stamp is written last: an interrupted installation is started again.
@@ -71,9 +71,14 @@ bench: $(BENCH_READY)
 characteristics: setup
 	$(BIN)/python -m brats_al_utils.findings.operating docs
 
-# JupyterLab on loopback, with the token that it prints.
+# JupyterLab on loopback, with the token that it prints; its settings are those of notebooks/.lab.
+LAB := --LabApp.default_url /lab/tree/README.md --LabApp.app_settings_dir "$(CURDIR)/notebooks/.lab"
 lab: setup
-	$(BIN)/jupyter lab --ip 127.0.0.1 --notebook-dir notebooks
+	$(BIN)/jupyter lab --ip 127.0.0.1 --notebook-dir notebooks $(LAB)
+
+# Volumes in 3-D in notebook 09.
+viewer: setup
+	$(BIN)/python -m pip install $(PIP_ARGS) --require-hashes --no-deps -r viewer.lock
 
 # Resolves the lock file anew, for every platform and Python version that pyproject.toml names.
 lock: setup

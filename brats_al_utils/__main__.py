@@ -377,7 +377,7 @@ def figures(
         "data": str(bundle.resolve()),
         "out": str(out.resolve()) if out else "",
     }
-    failures = notebooks.execute_all(paths, parameters, study.places)
+    failures = notebooks.execute_all(paths, parameters, study.places, trained=True)
     print(f"figures and tables in {study.places.figures}")
     print(write_report(study.places))
     if failures:

@@ -1,6 +1,6 @@
 """One way to show how far long work is: tqdm, as the terminal or the notebook has it."""
 
-import warnings
+import os
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -15,10 +15,10 @@ def untracked(items: Iterable[Any]) -> Iterable[Any]:
 
 def bar(items: Iterable[Any] | None = None, **more: Any) -> Any:
     """Return a bar of tqdm that goes when it is full; where nobody sees it (a file, a pipe), nothing is shown."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # without ipywidgets a notebook has no bar, and needs no warning of it
-        from tqdm.auto import tqdm
-    return tqdm(items, leave=False, dynamic_ncols=True, disable=None, **more)
+    from tqdm.auto import tqdm
+
+    unseen = True if os.environ.get("TQDM_DISABLE") else None  # None: unless it goes to a terminal or into a notebook
+    return tqdm(items, leave=False, dynamic_ncols=True, disable=unseen, **more)
 
 
 def patients(items: Iterable[Any]) -> Iterable[Any]:

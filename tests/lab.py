@@ -30,8 +30,6 @@ ROOT = Path(__file__).resolve().parents[1]
 SETTINGS: dict[str, dict[str, Any]] = {
     # Every cell is in the document, also those below the window's edge.
     "@jupyterlab/notebook-extension/tracker": {"windowingMode": "none"},
-    # No question whether to fetch news, which would lie over the notebook.
-    "@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
     # The state of widgets goes into the saved notebook: no image may be in it.
     "@jupyter-widgets/jupyterlab-manager/plugin": {"saveState": True},
 }
@@ -143,11 +141,11 @@ def edit_parameters(path: Path, values: Mapping[str, object]) -> None:
 
 
 @contextmanager
-def started_lab(folder: Path, notebook: str, parameters: Mapping[str, object]) -> Iterator[Lab]:
-    """Start JupyterLab on a copy of a notebook, which autosave may change."""
-    (folder / "notebooks").mkdir()
-    shutil.copy(ROOT / "notebooks" / notebook, folder / "notebooks")
-    edit_parameters(folder / "notebooks" / notebook, parameters)
+def started_lab(folder: Path, parameters: Mapping[str, Mapping[str, object]]) -> Iterator[Lab]:
+    """Start JupyterLab on a copy of the notebooks, which autosave may change, some with other parameters."""
+    shutil.copytree(ROOT / "notebooks", folder / "notebooks", ignore=shutil.ignore_patterns(".*"))
+    for notebook, values in parameters.items():
+        edit_parameters(folder / "notebooks" / notebook, values)
     write_settings(folder)
     (folder / "home").mkdir()
     port, token = free_port(), secrets.token_hex()

@@ -46,6 +46,13 @@ def test_the_lock(checkout: Path) -> None:
 
 
 @pytest.mark.long
+def test_the_viewer(checkout: Path) -> None:
+    """It is found in the registry with the hash of its lock, and would be installed."""
+    said = make("viewer", checkout, "PIP_ARGS=--dry-run --ignore-installed")
+    assert "Would install ipyniivue-2.4" in said
+
+
+@pytest.mark.long
 def test_the_benchmarks(checkout: Path) -> None:
     """Once each, of a smoke study, beside the usual tools, which are installed for it."""
     results = checkout / "benchmarks" / "results"

@@ -58,7 +58,22 @@ def test_every_locked_package_has_hashes() -> None:
     blocks = [block for block in blocks if re.match(r"[a-z0-9_.-]+==", block)]
     assert len(blocks) == len(locked()) > 100
     assert all("--hash=sha256:" in block for block in blocks)
-    assert "--hash=sha256:" in (ROOT / "weights.lock").read_text()
+    for name in ("weights.lock", "viewer.lock"):
+        assert "--hash=sha256:" in (ROOT / name).read_text()
+
+
+def test_the_viewer_is_locked_at_the_version_of_its_extra() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    (name, version) = re.findall(r"^(\w+)==(\S+)", (ROOT / "viewer.lock").read_text(), re.MULTILINE)[0]
+    assert extras["viewer"] == [f"{name}=={'.'.join(version.split('.')[:2])}.*"]
+    assert {"anywidget", "numpy", "requests"} <= set(locked()), "what it needs"
+
+
+def test_the_start_page_says_what_each_notebook_answers() -> None:
+    page = (ROOT / "notebooks" / "README.md").read_text()
+    assert re.findall(r"^\| \[(\w+)\]\((\w+)\.ipynb\) \| \S.+ \|$", page, re.MULTILINE) == [
+        (path.stem, path.stem) for path in NOTEBOOKS
+    ]
 
 
 @pytest.mark.parametrize("system", ["linux", "darwin", "win32"])

@@ -44,7 +44,7 @@ PICTURES = [
     *("cohort", "slices", "hidden_tumours", "intensities", "table2_training", "table2"),
     *(f"figure{n}" for n in range(1, 9)),
     *("intervals", "annotated_slices", "controls", "competitors", "iterative", "transfer", "selection_for_others"),
-    "outliers",
+    *("outliers", "along_the_ranking", "uncertainty", "choices"),
 ]
 TABLES = re.findall(
     r"`(\w+)`",

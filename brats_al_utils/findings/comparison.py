@@ -31,6 +31,10 @@ Array = np.ndarray[Any, Any]
 MARGIN = 0.02
 """An arm that is worse by less than 2 pp of AUC is not inferior; fixed before any comparison."""
 
+FEWEST_RUNS = 3
+"""Distinct runs for limits across both. Two that come out alike by chance hide how far runs vary: in simulated studies
+such limits of a difference hold the truth in 90 % with two runs, in 92 to 93 % with three, in 95 % with five."""
+
 POWER = 0.8
 """Of the smallest detectable difference."""
 
@@ -186,7 +190,7 @@ def across_both(pairs: Pairs, *arms: str) -> Error:
     """
     aucs, shares = pairs.estimate(*arms)
     patients, runs = across_patients(pairs, *arms), len(aucs)
-    if np.isnan(patients.error) or pairs.repeated(*arms) or np.std(aucs) < NEGLIGIBLE:
+    if np.isnan(patients.error) or runs < FEWEST_RUNS or pairs.repeated(*arms) or np.std(aucs) < NEGLIGIBLE:
         return Error()
     parts, spread = by_class(pairs, shares.mean(0)), np.var(aucs, ddof=1)
     known = np.zeros(2)
@@ -376,4 +380,6 @@ def lacking(pairs: Pairs, *arms: str) -> str:
         return "one patient of a class in a test set"
     if np.isnan(across_patients(pairs, *arms).error):
         return "no estimated variance across patients"
+    if (runs := len(pairs.estimate(*arms)[0])) < FEWEST_RUNS:
+        return f"{runs} distinct runs, expected at least {FEWEST_RUNS}"
     return "no estimated variance across runs" if np.isnan(across_both(pairs, *arms).error) else ""

@@ -67,6 +67,21 @@ def divergence(p: Array, q: Array) -> Array:
     return np.asarray((p * logarithm).sum(-1))
 
 
+def compared_pairs(members: int, pairs: str) -> list[tuple[int, int]]:
+    """Return whose divergence from whom is summed, by the places of the members: see ``PAIRS``.
+
+    Raises
+    ------
+    InputError
+        If the option is unknown.
+    """
+    if pairs not in PAIRS:
+        raise InputError(f"pairs={pairs!r}, expected one of {', '.join(PAIRS)}")
+    places = range(members)
+    chosen = list(combinations(places, 2) if pairs == "forward" else permutations(places, 2))
+    return chosen * 2 if pairs == "aift" else chosen
+
+
 def score(probability: Array, pairs: str = "ordered", aggregate: str = "sum") -> Array:
     """Return the uncertainty of each slice: the entropies of the members plus the divergences between them (2.2.3).
 
@@ -88,11 +103,9 @@ def score(probability: Array, pairs: str = "ordered", aggregate: str = "sum") ->
         If the probabilities are none, or an option is unknown.
     """
     values = check_probability(probability)
-    if pairs not in PAIRS or aggregate not in AGGREGATES:
-        raise InputError(f"pairs={pairs!r}, aggregate={aggregate!r}, expected one of {PAIRS} and one of {AGGREGATES}")
-    members = range(len(values))
-    chosen = list(combinations(members, 2) if pairs == "forward" else permutations(members, 2))
-    chosen *= 2 if pairs == "aift" else 1
+    if aggregate not in AGGREGATES:
+        raise InputError(f"aggregate={aggregate!r}, expected one of {', '.join(AGGREGATES)}")
+    chosen = compared_pairs(len(values), pairs)
     entropies = entropy(values)
     divergences = np.zeros((max(len(chosen), 1), values.shape[1]))
     for place, (m, n) in enumerate(chosen):

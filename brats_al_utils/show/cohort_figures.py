@@ -78,6 +78,16 @@ def without_images() -> Figure:
     return figure
 
 
+def draw_slice(axes: Axes, slices: SliceSet, slice_id: int, channel: int) -> None:
+    """Draw one channel of a slice, its tumour outlined in the colour of its class."""
+    axes.imshow(slices.pixels[slice_id, channel], cmap="gray", vmin=0, vmax=255)
+    tumour = slices.segmentation[slice_id] > 0
+    if tumour.any():
+        colour = CLASS_COLOURS[slices.classes.index(slices.table["class_name"].iat[slice_id])]
+        axes.contour(tumour, levels=[0.5], colors=[colour], linewidths=0.8)
+    axes.set(xticks=[], yticks=[], frame_on=False)
+
+
 @plt.style.context([*STYLE, {"axes.grid": False}])
 def montage(slices: SliceSet) -> Drawing:
     """Draw the slice with the largest tumour of some patients of each class: a row a channel, the tumour outlined."""
@@ -88,13 +98,8 @@ def montage(slices: SliceSet) -> Drawing:
     size = (PAGE, PAGE * len(channels) / len(shown) + 0.4)  # above the title, below the caption
     figure, grid = plt.subplots(len(channels), len(shown), figsize=size, squeeze=False)
     for column, (_, row) in zip(grid.T, shown.iterrows(), strict=True):
-        tumour = slices.segmentation[row["slice_id"]] > 0
-        colour = CLASS_COLOURS[slices.classes.index(row["class_name"])]
-        for axes, pixels in zip(column, slices.pixels[row["slice_id"]], strict=False):  # the last may come again
-            axes.imshow(pixels, cmap="gray", vmin=0, vmax=255)
-            if tumour.any():
-                axes.contour(tumour, levels=[0.5], colors=[colour], linewidths=0.8)
-            axes.set(xticks=[], yticks=[], frame_on=False)
+        for channel, axes in enumerate(column):
+            draw_slice(axes, slices, row["slice_id"], channel)
         column[0].set_title(f"{row['class_name']}, slice {row['slice_id']}", fontsize=6)
     for axes, channel in zip(grid[:, 0], channels, strict=True):
         axes.set_ylabel(CHANNEL_NAMES.get(channel, channel))

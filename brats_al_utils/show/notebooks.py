@@ -73,9 +73,10 @@ def kernel_manager(said: IO[bytes]) -> type[AsyncKernelManager]:
     said : file
         Where the kernel says what it has to say outside the notebook: why it cannot start, for instance.
     """
+    # A bar that nobody sees would stay in the executed copy.
     packages = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     # Jupyter fills in what stands after a dollar sign.
-    spec = KernelSpec(**get_kernel_dict(), env={"PYTHONPATH": packages.replace("$", "$$")})
+    spec = KernelSpec(**get_kernel_dict(), env={"PYTHONPATH": packages.replace("$", "$$"), "TQDM_DISABLE": "1"})
 
     class ThisPython(AsyncKernelManager):
         kernel_spec = spec

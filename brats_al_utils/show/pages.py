@@ -81,6 +81,8 @@ def page_body(notebook: nbformat.NotebookNode, links: dict[str, str]) -> Markup:
     unwanted = "script, style, link, meta, base, iframe, object, embed, .output_javascript, .anchor-link"
     for element in soup.select(unwanted):
         element.decompose()
+    for widget in soup.select(".output_widget_view"):
+        widget.string = "Live in JupyterLab."
     for image in soup("img"):
         if not str(image.get("src")).startswith("data:"):
             image.replace_with(f"[image: {image.get('alt')}]")

@@ -22,7 +22,10 @@ from brats_al_utils.show.claims import AGREES, DISAGREES, LOOKS, UNKNOWN, claims
 from brats_al_utils.show.exhibits import copy_exhibits, of_this_version, read
 from brats_al_utils.show.pages import TEMPLATES, Executed, convert
 from brats_al_utils.show.style import STYLE
-from brats_al_utils.study.places import Places, numbered
+from brats_al_utils.study.places import ROOT, Places, numbered
+
+PUBLISHED = ROOT / "figures" / "open"
+"""Figures of the published study of real patients, beside which those of a synthetic cohort are shown."""
 
 READ = ("scorecard", "tests", "intervals", "label_efficiency", "areas")
 """Tables from which the first section is computed."""
@@ -96,12 +99,17 @@ def index_of(places: Places, site: Path, notebooks: list[Executed]) -> dict[str,
         card = None if scores is None else card_of(scores, site)
     captions = [notebook.caption for notebook in notebooks if notebook.link.startswith("06")]
     captions += [notebook.caption for notebook in notebooks] + [exhibit.caption for exhibit in exhibits]
+    whence = origin(captions)
+    synthetic = "synthetic" in whence.get("cohort", "").lower()
+    published = copy_exhibits(PUBLISHED, site, "published", (".svg",)) if synthetic else []
     return {
         "title": QUESTION,
         "here": "index.html",
         "answer": said,
         "rule": RULE,
-        "origin": origin(captions),
+        "origin": whence,
+        "synthetic": synthetic,
+        "published": {exhibit.name: exhibit for exhibit in published},
         "card": card,
         "counts": {} if scores is None else scores["verdict"].value_counts().to_dict(),
         "looks": {verdict: (sign, CLASSES[colour]) for verdict, (sign, colour) in LOOKS.items()},

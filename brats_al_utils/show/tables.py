@@ -155,6 +155,11 @@ def annotation(cost: pd.DataFrame, by: str, people: str) -> pd.DataFrame:
     return in_words(cost, {name: column for name, column in columns.items() if name in cost})
 
 
+def overlap(table: pd.DataFrame) -> pd.DataFrame:
+    """Return `explorer.overlap` in percent: a row an arm, a column an arm."""
+    return table.map(SHARE).rename_axis("of the slices of").rename_axis(columns="chosen by")
+
+
 def budgets(table: pd.DataFrame) -> pd.DataFrame:
     """Return Table 5, a row a budget: how many slices it is on each set, as printed and ours, and who can draw it.
 

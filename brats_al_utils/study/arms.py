@@ -145,6 +145,11 @@ def design(profile: Profile) -> list[Arm]:
     return [*transfer(profile), *proposed(profile), *controls]
 
 
+def explored(profile: Profile) -> list[Arm]:
+    """Return the arms of notebook 09, all of them other notebooks' too: both ends of the ranking and three samplers."""
+    return [*proposed(profile)[:1], *design(profile)[-2:], ranges(profile)[0], ranges(profile)[-1]]
+
+
 def pretrained(
     profile: Profile,
     name: str,
@@ -220,7 +225,7 @@ def beyond(profile: Profile, synthetic: bool) -> Beyond:
         pretrained(profile, "all annotated slices", "middle", with_labelled=True),
         pretrained(profile, "whole patients, proposed", "middle patients"),
         pretrained(profile, "whole patients, random", "random patients"),
-        pretrained(profile, "one slice a patient", "spread", 1 / profile.per_patient),
+        pretrained(profile, "at most one slice a patient", "spread", 1 / profile.per_patient),
     ]
     competitors = [pretrained(profile, name, name) for name in fitting]
     iterative = [
@@ -253,7 +258,7 @@ def beyond(profile: Profile, synthetic: bool) -> Beyond:
                 network=network,
                 start=profile.start if profile.start in starts_of(network) else "scratch",
             )
-            for network in ("alexnet", "googlenet", "resnet18")  # VGG-16 takes ten times as long
+            for network in profile.other_networks
             if network != own
             for name, strategy in ((f"{own}'s choice", "middle"), ("random", "random"))
         ],
@@ -290,5 +295,6 @@ NOTEBOOKS: dict[str, Callable[[Profile, bool], list[Arm]]] = {
     "06_scorecard": lambda profile, synthetic: scorecard(profile),
     "07_beyond_the_paper": lambda profile, synthetic: beyond(profile, synthetic).every,
     "08_could_the_paper_tell": lambda profile, synthetic: design(profile),
+    "09_explore": lambda profile, synthetic: explored(profile),
 }
 """What each notebook compares, on a synthetic or another cohort."""

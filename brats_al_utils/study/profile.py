@@ -65,6 +65,8 @@ class Profile:
         Shares of the training slices at which the curves of section 3.5 are drawn, ``BUDGET`` and others.
     competitors : tuple of str
         Strategies of others that notebook 07 compares, of `competitors.COMPETITORS`.
+    other_networks : tuple of str
+        Of `network.NETWORKS`, trained on this one's choice (notebook 07); none: that is left out.
     doses : tuple of float
         Shares of the training data that are planted outliers, on a synthetic cohort (notebook 07); none: no planting.
     n_runs : int
@@ -110,6 +112,7 @@ class Profile:
     budget_base: str = "training"
     budgets: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
     competitors: tuple[str, ...] = tuple(COMPETITORS)
+    other_networks: tuple[str, ...] = ("alexnet", "googlenet", "resnet18")
     doses: tuple[float, ...] = (0.0, 0.05, 0.1)
     n_runs: int = 10
     folds: int = 1
@@ -181,6 +184,10 @@ class Profile:
             "competitors": (
                 len(set(self.competitors)) == len(self.competitors) > 0 and set(self.competitors) <= set(COMPETITORS),
                 f"one or more of {', '.join(COMPETITORS)}, each once",
+            ),
+            "other_networks": (
+                len(set(self.other_networks)) == len(self.other_networks) and set(self.other_networks) <= set(NETWORKS),
+                f"none or some of {', '.join(NETWORKS)}, each once",
             ),
             "doses": (
                 len(set(self.doses)) == len(self.doses) and all(0 <= dose <= 1 for dose in self.doses),
@@ -258,24 +265,30 @@ PROFILES = {
         start="imagenet-trunk",
         epochs=1,
         scratch_epochs=2,
+        budgets=(0.1, 0.3, 0.8),
+        competitors=("typiclust", "badge"),
+        other_networks=("resnet18",),
         doses=(0.0, 0.1),
         n_runs=2,
     ),
     "demo": Profile(
         "demo",
-        patients=40,
+        patients=140,
         test_patients=120,
         spacing=2,
-        per_patient=4,
+        per_patient=2,
         test_slices=1,
         image_size=64,
         start="imagenet-trunk",
-        epochs=6,
-        scratch_epochs=16,
+        epochs=3,
+        scratch_epochs=8,
+        learning_rate=0.01,
+        committee_rates=(0.01, 0.005, 0.001),
         budgets=(0.1, 0.3),
         competitors=("typiclust",),
+        other_networks=(),
         doses=(),
-        n_runs=2,
+        n_runs=3,
     ),
     "design": Profile(
         "design",
@@ -287,6 +300,8 @@ PROFILES = {
         start="imagenet-trunk",
         epochs=6,
         scratch_epochs=16,
+        learning_rate=0.01,
+        committee_rates=(0.01, 0.005, 0.001),
     ),
     "open": Profile(
         "open",
@@ -295,6 +310,8 @@ PROFILES = {
         epochs=6,
         scratch_epochs=30,
         budgets=(0.1, 0.2, 0.3, 0.4, 0.6, 0.8),
+        competitors=("entropy", "coreset", "badge", "typiclust"),
+        other_networks=("resnet18",),
         n_runs=5,
         folds=5,
         classes=("glioma", "meningioma"),

@@ -67,7 +67,7 @@ def lab(tmp_path: Path, workers: str) -> Iterator[Lab]:
     data = write_cohort(tmp_path / "mine")
     (tmp_path / "lab").mkdir()
     values = {"data": str(data), "reader": "Anna", "settings": SETTINGS, "workers": workers}
-    with started_lab(tmp_path / "lab", NOTEBOOK, values) as lab:
+    with started_lab(tmp_path / "lab", {NOTEBOOK: values}) as lab:
         yield lab
 
 

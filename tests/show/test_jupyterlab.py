@@ -1,19 +1,50 @@
 """JupyterLab as `make lab` starts it: a student opens a notebook in a browser and runs all of its cells."""
 
+import json
 import re
-from collections.abc import Iterator
+import time
+from base64 import b64decode
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
+import nbformat
 import pytest
-from lab import Lab, all_of, run_all_cells, started_lab, text_of
+from lab import Lab, all_of, run_all_cells, started_lab, text_of, wait
+from made_up import compute, write_cohort
+from selenium.webdriver import ActionChains
+from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webdriver import WebDriver
+from selenium.webdriver.remote.webelement import WebElement
 
-NOTEBOOK = "01_transfer_vs_scratch.ipynb"
+from brats_al_utils.runs import engine
+from brats_al_utils.study.arms import explored
+from brats_al_utils.study.opening import open_study
+from brats_al_utils.study.trainer import train
+
+NOTEBOOK, EXPLORE = "01_transfer_vs_scratch.ipynb", "09_explore.ipynb"
+HOSTILE = "<img src=x onerror=alert(1)>nobody-"
+"""What the names of persons in the cohort that is explored begin with; a number follows."""
+
+
+def explored_study(folder: Path) -> Path:
+    """Write a study of real patients, as far as anybody can tell, whose runs are made up; return its cohort."""
+    data = write_cohort(folder / "clinic", masked=True, person=HOSTILE)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine, "compute", compute)
+        study = open_study("smoke", data, folder / "explored", device="cpu")
+        train(study, explored(study.profile))
+    return data
 
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     folder = tmp_path_factory.mktemp("lab")
-    with started_lab(folder, NOTEBOOK, {"profile": "smoke", "out": str(folder / "out")}) as lab:
+    data = explored_study(folder)
+    parameters = {
+        NOTEBOOK: {"profile": "smoke", "out": str(folder / "out")},
+        EXPLORE: {"profile": "smoke", "data": str(data), "out": str(folder / "explored")},
+    }
+    with started_lab(folder, parameters) as lab:
         yield lab
 
 
@@ -49,3 +80,74 @@ def test_server_needs_its_token_and_listens_on_loopback_only(lab: Lab) -> None:
     assert lab.status("/api/contents") == 403
     assert lab.status("/api/contents", "guess") == 403
     assert lab.addresses() == {"127.0.0.1"}
+
+
+def test_it_opens_on_the_start_page_without_a_question(lab: Lab, browser: WebDriver) -> None:
+    browser.get(f"http://127.0.0.1:{lab.port}/?token={lab.token}")
+    links = ".jp-RenderedMarkdown a"
+    wait(browser, 60, lambda: "09_explore" in text_of(all_of(browser, links)), "no start page")
+    time.sleep(1)  # in which a question would come
+    assert not all_of(browser, ".jp-Dialog, .Toastify__toast")
+    next(each for each in all_of(browser, links) if each.text == "08_could_the_paper_tell").click()
+    wait(browser, 30, lambda: "08. Could the paper tell?" in text_of(all_of(browser, "h1")), "the link leads nowhere")
+
+
+def facts(panel: WebElement) -> dict[str, str]:
+    """Return the facts that a panel shows."""
+    rows = [text_of([row]) for row in all_of(panel, ".facts th, .facts td")]
+    return dict(zip(rows[::2], rows[1::2], strict=True))
+
+
+def at_rank(panel: WebElement, rank: str) -> Callable[[], bool]:
+    """Return what says whether a panel shows the slice of a rank."""
+    return lambda: facts(panel)["rank"].startswith(f"{rank} of")
+
+
+def test_explored_by_keys_and_nothing_of_a_patient_is_saved(lab: Lab, browser: WebDriver) -> None:
+    browser.get(lab.url(EXPLORE))
+    cells = run_all_cells(browser)
+    kinds = [f"[data-mime-type='application/vnd.jupyter.{kind}']" for kind in ("error", "stderr")]
+    complaints = all_of(browser, ", ".join(kinds))
+    assert not complaints, text_of(complaints)
+    panels = all_of(browser, ".brats-al-panel")
+    assert len(panels) == 3
+    browse, patients, compare = panels
+
+    def shown() -> bool:
+        images = all_of(browser, ".brats-al-panel img")
+        return len(images) > 6 and all(int(str(each.get_property("naturalWidth"))) > 100 for each in images)
+
+    wait(browser, 60, shown, "a picture is missing")
+    total = facts(browse)["rank"].split()[2].strip(",")
+    browser.execute_script("arguments[0].focus()", browse)
+    for key, rank in ((Keys.ARROW_RIGHT, "2"), (Keys.END, total), (Keys.HOME, "1"), (Keys.PAGE_DOWN, "11")):
+        browser.switch_to.active_element.send_keys(key)
+        wait(browser, 10, at_rank(browse, rank), f"not at rank {rank}")
+
+    # What a person is called is text.
+    people = all_of(browse, "select[name=patient] option")
+    name = str(people[3].get_attribute("textContent"))
+    assert name.startswith(HOSTILE)
+    people[3].click()
+    wait(browser, 10, lambda: facts(browse)["person"] == name, "the filter keeps others")
+    assert facts(patients)["person"].startswith(HOSTILE)
+    assert not all_of(browser, "img[src='x']")
+    assert "only proposed" in facts(compare)
+    for each in browser.execute_script("return performance.getEntriesByType('resource').map(entry => entry.name)"):
+        assert each.startswith((f"http://127.0.0.1:{lab.port}/", "blob:", "data:")), each
+
+    # Saved by the keys, from within the panel, with the state of all widgets.
+    path = lab.folder / "notebooks" / EXPLORE
+    ActionChains(browser).click(browse).key_down(Keys.CONTROL).send_keys("s").key_up(Keys.CONTROL).perform()
+    wait(browser, 30, lambda: "widget-state+json" in path.read_text(), "not saved with its widgets")
+    saved = nbformat.read(path, as_version=4)
+    outputs = [output.data for cell in saved.cells for output in cell.get("outputs", []) if "data" in output]
+    images = [b64decode(data.pop("image/png")) for data in outputs if "image/png" in data]
+    assert len(outputs) >= len(cells) - 3
+    assert sorted(images) == sorted(path.read_bytes() for path in (lab.folder / "explored").glob("*.png"))
+    states = saved.metadata["widgets"]["application/vnd.jupyter.widget-state+json"]["state"].values()
+    assert sum(each["model_name"] == "AnyModel" for each in states) == len(panels)
+    assert not any("buffers" in each for each in states)
+    rest = json.dumps(saved)
+    for kept in ("iVBOR", "image/jpeg", "image/svg", "blob:", "nobody-"):
+        assert kept not in rest

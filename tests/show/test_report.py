@@ -16,6 +16,7 @@ from nbformat import NotebookNode, write
 from selenium import webdriver
 
 from brats_al_utils import InputError
+from brats_al_utils.show import report
 from brats_al_utils.show.pages import TEMPLATES
 from brats_al_utils.show.report import write_report
 from brats_al_utils.study.places import Places
@@ -121,6 +122,27 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def index_of(places: Places) -> BeautifulSoup:
     return soups(places)[places.outputs / "report" / "index.html"]
+
+
+def test_a_synthetic_study_s_figures_stand_beside_those_of_real_patients(
+    places: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published = tmp_path / "published"
+    published.mkdir()
+    (published / "table2.svg").write_text(SVG)
+    (published / "figure9.svg").write_text(SVG)
+    monkeypatch.setattr(report, "PUBLISHED", published)
+    index = index_of(places)
+    beside = [image["src"] for image in index("img") if str(image["src"]).startswith("published/")]
+    assert beside == ["published/table2.svg"]
+    (section,) = [image.find_parent("section") for image in index("img") if image["src"] == beside[0]]
+    assert section and [image["src"] for image in section("img")] == ["figures/table2.svg", "published/table2.svg"]
+    assert "Below each figure stands the published one of real patients" in index.get_text(" ", strip=True)
+    for path in (places.outputs / "notebooks").glob("*.ipynb"):
+        path.write_text(path.read_text().replace("Synthetic cohort", "BraTS 2019"))
+    for path in places.figures.glob("*.svg"):
+        path.write_text(path.read_text().replace("ynthetic", "ome"))
+    assert not [image for image in index_of(places)("img") if str(image["src"]).startswith("published/")]
 
 
 def test_the_first_section_answers_by_how_much_how_sure_and_on_whom(places: Places) -> None:

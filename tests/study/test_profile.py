@@ -93,6 +93,8 @@ def test_settings_are_read_in_their_type(settings: dict[str, Any], name: str, va
         ({"budgets": "0.3"}, "budgets is .*, expected 0.3 and other shares"),
         ({"competitors": ""}, "competitors is .*, expected one or more of entropy, bald"),
         ({"competitors": "entropy,margin"}, "competitors is .*, expected one or more of entropy, bald"),
+        ({"other_networks": "lenet"}, "other_networks is .*, expected none or some of alexnet, "),
+        ({"other_networks": "vgg16,vgg16"}, "other_networks is .*, each once"),
         ({"test_patients": 3}, "test_patients is 3, expected 0, or with patients and without folds an even number"),
         ({"test_patients": 4, "patients": 0}, "test_patients is 4, expected 0, or with patients"),
         ({"test_patients": 4, "folds": 4, "n_runs": 4}, "test_patients is 4, expected .* without folds"),
@@ -128,8 +130,8 @@ def test_text_that_holds_no_settings_is_refused(text: str) -> None:
 
 def test_what_is_changed_survives_json() -> None:
     assert PROFILES["demo"].changes == {}
-    changed = profile_of("demo", {"doses": (0, 0.2), "epochs": 7, "hold": ("weights",), "n_runs": 2})
-    assert changed.changes == {"doses": [0.0, 0.2], "epochs": 7, "hold": ["weights"]}  # demo has two runs
+    changed = profile_of("demo", {"doses": (0, 0.2), "epochs": 7, "hold": ("weights",), "n_runs": 3})
+    assert changed.changes == {"doses": [0.0, 0.2], "epochs": 7, "hold": ["weights"]}  # demo has three runs
     assert profile_of("demo", json.loads(json.dumps(changed.changes))) == changed
 
 

@@ -60,3 +60,9 @@ def test_curves_and_competitors_are_those_that_are_named() -> None:
     found = beyond(profile, synthetic=True)
     assert [arm.name for arm in found.competitors] == ["coreset", "reverse"]
     assert [arm.name for arm in found.iterative] == ["proposed, iterative", "random, iterative", "coreset, iterative"]
+
+
+@pytest.mark.parametrize(("named", "trained"), [("", []), ("vgg16,alexnet", ["vgg16"])])
+def test_other_networks_are_those_that_are_named_but_the_study_s_own(named: str, trained: list[str]) -> None:
+    arms = beyond(profile_of("smoke", {"other_networks": named}), synthetic=True).others
+    assert [(arm.network, arm.strategy) for arm in arms] == [(n, s) for n in trained for s in ("middle", "random")]

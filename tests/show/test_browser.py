@@ -1,0 +1,306 @@
+"""The panels of notebook 09: what follows when something is asked, what is shown, what is read for it, how fast."""
+
+import time
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from brats_al_utils.cohorts.cohort import Cohort
+from brats_al_utils.cohorts.slices import SliceSet
+from brats_al_utils.show.browser import Browser, Browsing, browse
+from brats_al_utils.show.explorer import Filter, Ranking
+from brats_al_utils.show.explorer_figures import along_the_ranking, scatter
+from brats_al_utils.show.panel import Asked, Choice, Slider, View
+from brats_al_utils.show.side_by_side import PAGE, Choices, Pair, Patients, Visit, compare, patients
+from brats_al_utils.study.places import Places
+from brats_al_utils.study.profile import PROFILES
+from brats_al_utils.study.study import Study
+
+HOSTILE = "<img src=x onerror=alert(1)>"
+ARMS = ("A", "B")
+
+
+class Noted:
+    """Images that keep which of them were read."""
+
+    def __init__(self, images: np.ndarray[Any, Any]) -> None:
+        self.images, self.read = images, set[int]()
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, key: Any) -> Any:
+        self.read.add(int(key[0] if isinstance(key, tuple) else key))
+        return self.images[key]
+
+
+def manifest(**more: Any) -> dict[str, Any]:
+    facts = {"classes": ["LGG", "HGG"], "channels": ["t1", "t1ce", "t2"], "chosen_by": ["slices with tumour"]}
+    return facts | {"synthetic": False, "name": "cohort lung", "fingerprint": "0"} | more
+
+
+def made(pixels: Any, segmentation: Any, count: int, per_patient: int = 4, **more: Any) -> tuple[Study, Ranking]:
+    """Return a study of so many training slices, and its ranking: slice 0 is the least uncertain."""
+    number = np.arange(count)
+    patient = [HOSTILE if place < per_patient else f"p{place // per_patient:04}" for place in number]
+    table = pd.DataFrame(
+        {
+            "patient_id": patient,
+            "class_name": np.where(number // per_patient % 2, "LGG", "HGG"),
+            "label": 1 - number // per_patient % 2,
+            "site": np.where(number < count // 2, "S1", "S2"),
+            "z": 50 + number % per_patient,
+            "tumour_mm2": 100.0 * (number % 3),
+            "part": "training",
+        }
+    ).rename_axis("slice_id")
+    slices = SliceSet(Path(), manifest(**more), table, pixels, segmentation)
+    places = Places(Path("nowhere"), Path("nowhere"))
+    study = Study(PROFILES["smoke"], places, Cohort(Path(), pd.DataFrame(), (), {}), opened={"imbalanced": slices})
+    rank = count - number
+    rows = (
+        table.drop(columns="part")
+        .reset_index()
+        .assign(
+            run=1,
+            rank=rank,
+            decile=1 + 10 * (rank - 1) // count,
+            uncertainty=2 - rank / count,
+            probability=(number + 0.5) / count,
+            first=number % 5 == 0,
+            A=number % 2 == 0,
+            B=number % 3 == 0,
+            **{"P by 0.1": (number + 0.5) / count, "entropy of 0.1": 2 - rank / count},
+        )
+    )
+    both = pd.concat([rows, rows.assign(run=2, rank=rank[::-1])])
+    return study, Ranking("imbalanced", both, ("P by 0.1",), ("entropy of 0.1",), ARMS)
+
+
+def small(count: int = 40, **more: Any) -> tuple[Study, Ranking, Noted]:
+    """Return a study of images of 16 pixels, each as bright as its number."""
+    pixels = Noted(np.broadcast_to(np.arange(count, dtype=np.uint8)[:, None, None, None], (count, 3, 16, 16)))
+    masks = np.zeros((count, 16, 16), np.uint8)
+    masks[:, 4:12, 4:12] = 1
+    return *made(pixels, masks, count, **more), pixels
+
+
+def options(view: View, name: str) -> Choice:
+    (found,) = (each for each in view.controls if each.name == name)
+    assert isinstance(found, Choice)
+    return found
+
+
+def slider(view: View) -> Slider:
+    (found,) = (each for each in view.controls if isinstance(each, Slider))
+    return found
+
+
+def test_the_slider_goes_along_the_ranking() -> None:
+    study, ranking, _ = small()
+    browser = Browser(study, ranking)
+    state = browser.change(Browsing(), Asked("place", 4))
+    assert state == Browsing(place=4)
+    view = browser.view(state)
+    assert dict(view.facts)["rank"] == "5 of 40, decile 2"
+    assert dict(view.facts)["slice, tumour"] == "z 53 (number 35), 200 mm²"
+    assert slider(view) == Slider("place", "by falling uncertainty, 1 to 40", 39, 4)
+    for asked, place in ((-3, 0), (39, 39), (10**6, 39)):
+        assert browser.change(state, Asked("place", asked)).place == place
+
+
+def test_filters_and_runs_start_from_the_first_slice() -> None:
+    study, ranking, _ = small()
+    browser, state = Browser(study, ranking), Browsing(place=7)
+    asked = {"class_name": 2, "site": 1, "decile": 6, "chosen": 1, "spared": 2}
+    found = Filter(class_name="HGG", site="S1", decile=6, chosen="A", spared="B")
+    for name, value in asked.items():
+        state = browser.change(replace(state, place=7), Asked(name, value))
+        assert state.place == 0
+    assert state.wanted == found
+    view = browser.view(state)
+    assert [options(view, name).value for name in asked] == list(asked.values())
+    assert options(view, "decile").options == ("all", *map(str, range(1, 11)))
+    kept = browser.kept(state)
+    assert view.said == f"{len(kept)} of 40 training slices" and 0 < len(kept) < 4
+    assert browser.change(state, Asked("class_name", 99)).wanted == replace(found, class_name="")
+    assert browser.change(Browsing(place=3), Asked("run", 1)) == Browsing(run=2)
+    assert dict(browser.view(Browsing(run=2)).facts)["slice, tumour"].startswith("z 50 (number 0)")
+
+
+def test_a_filter_that_keeps_nothing_is_said() -> None:
+    study, ranking, pixels = small()
+    view = Browser(study, ranking).view(Browsing(wanted=Filter(decile=1, site="S1")))
+    assert view.said == "No slice is left: loosen a filter."
+    assert not view.pictures and not view.facts and not pixels.read
+    assert slider(view).last == 0
+
+
+def test_every_fact_of_a_slice() -> None:
+    study, ranking, _ = small()
+    facts = dict(Browser(study, ranking).view(Browsing(place=39)).facts)
+    assert facts == {
+        "patient": HOSTILE,
+        "class, site": "HGG, S1",
+        "slice, tumour": "z 50 (number 0), no mask",
+        "rank": "40 of 40, decile 10",
+        "uncertainty": "1.000 nats, by learning rate the sum of:",
+        "entropy of 0.1": "1.000",
+        "P(HGG)": "0.013, the mean of:",
+        "P by 0.1": "0.013",
+        "committee": "trained on this slice",
+        "A": "chosen",
+        "B": "chosen",
+    }
+    of_pixels, ranking, _ = small(chosen_by=["images as they are", "tumour areas in pixels"])
+    assert "200 pixels" in dict(Browser(of_pixels, ranking).view(Browsing(place=4)).facts)["slice, tumour"]
+
+
+def opened(png: bytes) -> np.ndarray[Any, Any]:
+    return np.asarray(Image.open(BytesIO(png)))
+
+
+def test_only_the_slice_that_is_shown_is_read() -> None:
+    study, ranking, pixels = small()
+    browser = Browser(study, ranking)
+    view = browser.view(Browsing(place=2))
+    assert pixels.read == {37}
+    assert [each.name for each in view.pictures] == ["t1", "t1ce", "t2", "scatter"]
+    assert [each.caption for each in view.pictures[:3]] == ["T1", "T1ce", "T2"]
+    image = opened(view.pictures[0].png)
+    assert image.shape == (300, 300, 3)
+    assert (image[0, 0] == 37).all() and (image[150, 150] == 37).all()
+    assert len(np.unique(image.reshape(-1, 3), axis=0)) == 2, "the outline"
+    plain = browser.view(browser.change(Browsing(place=2), Asked("outline", 1)))
+    assert (opened(plain.pictures[0].png) == 37).all()
+
+
+def test_a_click_shows_the_slice_behind_the_point() -> None:
+    study, ranking, _ = small()
+    browser = Browser(study, ranking)
+    for place in (0, 7, 39):
+        view = browser.view(Browsing(place=place))
+        plot = view.pictures[-1]
+        assert plot.clickable and plot.marked
+        assert browser.change(Browsing(place=20), Asked("scatter", at=plot.marked)).place == place
+        off = (plot.marked[0] + 0.004, plot.marked[1] - 0.004)
+        assert browser.change(Browsing(place=20), Asked("scatter", at=off)).place == place
+
+
+def test_the_points_of_the_plot_lie_where_they_are_drawn() -> None:
+    """A lone point in its colour, found in the pixels."""
+    rows = small()[1].of_run(1).iloc[[12]]
+    found = scatter(rows, rows, ("LGG", "HGG"))
+    image = opened(found.png)[..., :3].astype(int)
+    legend = round(image.shape[0] * 0.12)
+    coloured = np.argwhere(np.ptp(image, axis=-1)[legend:] > 60) + np.array([legend, 0])
+    y, x = (coloured.mean(0) + 0.5) / image.shape[:2]
+    assert found.points[0] == pytest.approx([x, y], abs=0.004)
+
+
+def test_a_patient_with_all_training_slices() -> None:
+    study, ranking, pixels = small()
+    shown = Patients(study, ranking)
+    view = shown.view(Visit(channel=1))
+    assert options(view, "patient list").options[0] == "p0009"
+    assert [each.caption for each in view.pictures] == [
+        "z 50: rank 4, P 0.91",
+        "z 51: rank 3, P 0.94",
+        "z 52: rank 2, P 0.96",
+        "z 53: rank 1, P 0.99",
+    ]
+    assert pixels.read == {36, 37, 38, 39}
+    assert dict(view.facts)["slices"] == "4, 0 of them annotated first"
+    assert (dict(view.facts)["chosen by A"], dict(view.facts)["chosen by B"]) == ("2", "2")
+    told = shown.change(Visit(), Asked(view.pictures[3].name, at=(0.5, 0.5)))
+    assert told == Visit(slice_id=39)
+    assert dict(shown.view(told).facts)["rank"] == "1 of 40, decile 1"
+    for name in ("patient", "patient list"):
+        assert shown.change(told, Asked(name, 9)) == Visit(patient=9)
+    assert dict(shown.view(Visit(patient=9)).facts)["patient"] == HOSTILE
+    assert shown.change(told, Asked("run", 1)) == Visit(run=2)
+    assert shown.change(Visit(), Asked("channel", 7)) == Visit(channel=2)
+
+
+def test_two_arms_side_by_side_a_page_at_a_time() -> None:
+    """A chooses 20 of 40 slices, B 14, both 7."""
+    study, ranking, pixels = small()
+    shown = Choices(study, ranking)
+    view = shown.view(Pair())
+    facts = dict(view.facts)
+    assert facts["both"].startswith("slices: 7 (7.0 if drawn at random)")
+    assert facts["only A"].startswith("slices: 13 (13.0 if drawn at random), patients: ")
+    assert [facts[name].split()[1] for name in ("only B", "neither")] == ["7", "13"]
+    assert slider(view) == Slider("page", "page, 1 to 2", 1, 0)
+    assert len(view.pictures) == len(pixels.read) == PAGE
+    assert all(number % 2 == 0 and number % 3 for number in pixels.read)
+    last = shown.change(Pair(), Asked("page", 5))
+    assert last == Pair(page=1)
+    assert [each.caption for each in shown.view(last).pictures] == ["HGG: rank 38, P 0.06"]
+    assert shown.change(last, Asked("group", 0)) == Pair(group=0)
+    assert shown.change(last, Asked("other", 0)) == Pair(other=0)
+    same = shown.view(Pair(other=0))
+    assert dict(same.facts)["only A"] == "slices: 0 (10.0 if drawn at random)"
+    assert not same.pictures
+
+
+def test_a_bundle_is_explored_by_its_numbers() -> None:
+    empty = np.empty((0, 3, 16, 16), np.uint8)
+    study, ranking = made(empty, empty[:, 0], 40)
+    view = Browser(study, ranking).view(Browsing(place=2))
+    assert [each.name for each in view.pictures] == ["scatter"]
+    assert dict(view.facts)["rank"] == "3 of 40, decile 1"
+    view = Patients(study, ranking).view(Visit())
+    assert not view.pictures
+    assert dict(view.facts)["z 50"] == "rank 4, P 0.91"
+    view = Choices(study, ranking).view(Pair(group=0))
+    assert not view.pictures
+    assert len(view.facts) == 4 + 7
+
+
+def test_no_panel_makes_a_picture_before_a_browser_asks() -> None:
+    study, ranking, pixels = small()
+    panels: list[Any] = [browse(study, ranking), patients(study, ranking), compare(study, ranking)]
+    assert not pixels.read
+    for panel in panels:
+        panel.answer(panel, {"event": "ready"}, [])
+    assert pixels.read
+
+
+@pytest.mark.parametrize(("synthetic", "images"), [(True, 24), (False, 0)])
+def test_what_is_printed_shows_images_of_phantoms_only(synthetic: bool, images: int) -> None:
+    study, ranking, pixels = small(synthetic=synthetic)
+    drawing = along_the_ranking(ranking, study)
+    assert sum(len(axes.images) for axes in drawing.figure.axes) == images
+    assert bool(pixels.read) == synthetic
+    assert "patient_id" not in drawing.table
+
+
+@pytest.mark.parametrize("side", [64, 224])
+def test_a_step_among_4060_slices(side: int, tmp_path: Path) -> None:
+    """Under 100 ms of the processor's time, of the slices of a set on disk, of which only what is shown is read."""
+    shapes = {"pixels": (4060, 3, side, side), "segmentation": (4060, side, side)}
+    files = {
+        name: np.lib.format.open_memmap(tmp_path / f"{name}.npy", "w+", np.uint8, shape)  # holes on the disk
+        for name, shape in shapes.items()
+    }
+    rng = np.random.default_rng(0)
+    for number in range(0, 4060, 203):
+        files["pixels"][number] = rng.integers(0, 255, (3, side, side))
+        files["segmentation"][number, side // 4 : side // 2, side // 4 : side // 2] = 1
+    study, ranking = made(files["pixels"], files["segmentation"], 4060, 20)
+    panel = browse(study, ranking)
+    panel.answer(panel, {"event": "ready"}, [])
+    spent = []
+    for place in range(4059, 0, -203):
+        started = time.process_time()
+        panel.answer(panel, {"event": "asked", "name": "place", "value": place}, [])
+        spent.append(time.process_time() - started)
+    assert panel.shown == Browsing(place=4059 - 203 * 19)
+    assert sorted(spent)[len(spent) // 2] < 0.1, spent

@@ -1,0 +1,218 @@
+"""The ranking as a table: hand-worked filters, terms, comparisons; and of a whole study, against what selects."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from made_up import compute, write_cohort
+
+from brats_al_utils import InputError
+from brats_al_utils.findings import evidence
+from brats_al_utils.queries.uncertainty import AGGREGATES, PAIRS, score
+from brats_al_utils.runs import engine
+from brats_al_utils.show.explorer import (
+    GROUPS,
+    Filter,
+    Ranking,
+    along,
+    by_decile,
+    compared,
+    filtered,
+    nearest,
+    overlap,
+    ranking,
+    said,
+    terms,
+)
+from brats_al_utils.study.arms import DATASETS, NOTEBOOKS, Arm, explored
+from brats_al_utils.study.opening import open_study
+from brats_al_utils.study.profile import PROFILES
+from brats_al_utils.study.study import Study
+from brats_al_utils.study.trainer import train
+
+
+def table() -> pd.DataFrame:
+    """Return ten slices of one run, by rank; A chooses the first four, B those of even rank, C none but the last."""
+    rank = np.arange(1, 11)
+    return pd.DataFrame(
+        {
+            "slice_id": 100 + rank,
+            "run": 1,
+            "rank": rank,
+            "decile": rank,
+            "uncertainty": 2.0 - rank / 10,
+            "probability": rank / 10,
+            "patient_id": [f"p{number // 2}" for number in range(10)],
+            "class_name": ["HGG", "HGG", "LGG", "HGG", "HGG", "LGG", "LGG", "HGG", "HGG", "HGG"],
+            "label": [1, 1, 0, 1, 1, 0, 0, 1, 1, 1],
+            "site": ["S1"] * 5 + ["S2"] * 5,
+            "low": [0.4] * 3 + [0.6] * 7,
+            "high": [0.9] * 10,
+            "A": rank <= 4,
+            "B": rank % 2 == 0,
+            "C": rank == 10,
+        }
+    )
+
+
+def of_table(rows: pd.DataFrame) -> Ranking:
+    return Ranking("imbalanced", rows, ("low", "high"), (), ("A", "B", "C"))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "ranks"),
+    [
+        (Filter(), list(range(1, 11))),
+        (Filter(class_name="LGG"), [3, 6, 7]),
+        (Filter(site="S2"), [6, 7, 8, 9, 10]),
+        (Filter(site="S2", class_name="HGG"), [8, 9, 10]),
+        (Filter(patient="p1"), [3, 4]),
+        (Filter(decile=7), [7]),
+        (Filter(chosen="A"), [1, 2, 3, 4]),
+        (Filter(spared="B"), [1, 3, 5, 7, 9]),
+        (Filter(chosen="A", spared="B"), [1, 3]),
+        (Filter(chosen="B", spared="B"), []),
+        (Filter(patient="<p1>"), []),
+    ],
+)
+def test_a_filter_keeps_what_it_names(wanted: Filter, ranks: list[int]) -> None:
+    assert filtered(table(), wanted)["rank"].tolist() == ranks
+
+
+def test_two_arms_by_hand() -> None:
+    """A has 4 and B 5 of 10 slices: at random both would choose 2, only A 2, only B 3, neither 3."""
+    found = compared(table(), "A", "B")
+    assert list(found.index) == list(GROUPS)
+    assert found["slices"].tolist() == [2, 2, 3, 3]
+    assert found["expected"].tolist() == pytest.approx([2, 2, 3, 3])
+    assert found["patients"].tolist() == [2, 2, 3, 3]  # 2 and 4; 1 and 3; 6, 8 and 10; 5, 7 and 9
+    assert found["positive_share"].tolist() == pytest.approx([1, 1 / 2, 2 / 3, 2 / 3])
+    assert found["uncertainty"].tolist() == pytest.approx([1.7, 1.8, 1.2, 1.3])
+
+
+def test_two_arms_that_share_nothing() -> None:
+    found = compared(table(), "A", "C")
+    assert found["slices"].tolist() == [0, 4, 1, 5]
+    assert found["expected"].tolist() == pytest.approx([0.4, 3.6, 0.6, 5.4])
+    assert math.isnan(found["positive_share"]["both"])
+
+
+def test_the_overlap_is_a_share_of_the_row_s_slices() -> None:
+    found = overlap(of_table(table()))
+    assert list(found.loc["A"]) == pytest.approx([1, 0.5, 0])
+    assert list(found.loc["B"]) == pytest.approx([0.4, 1, 0.2])
+    assert list(found.loc["C"]) == pytest.approx([0, 1, 1])
+
+
+def test_shares_of_deciles_are_means_across_runs() -> None:
+    other = table().assign(run=2, A=False)
+    found = by_decile(of_table(pd.concat([table(), other])))
+    assert found["arm"].unique().tolist() == ["A", "B", "C"]
+    assert found.query("arm == 'A'")["share"].tolist() == [0.5] * 4 + [0] * 6
+    assert found.query("arm == 'C'")["share"].tolist() == [0] * 9 + [1]
+
+
+def test_examples_lie_evenly_along_the_ranking() -> None:
+    assert along(table(), 4)["rank"].tolist() == [1, 4, 7, 10]
+    assert along(table().head(3), 8)["rank"].tolist() == [1, 2, 3]
+
+
+def test_the_nearest_point() -> None:
+    x, y = np.array([0.1, 0.5, 0.5]), np.array([0.1, 0.5, 0.6])
+    assert [nearest(x, y, at) for at in ((0.0, 0.0), (0.5, 0.54), (0.5, 0.56), (2.0, 2.0))] == [0, 1, 2, 2]
+
+
+def test_what_was_found_is_computed() -> None:
+    """Two of the first three slices are HGG, 7 of 10 in all; on three, the members are on different sides."""
+    text = said(of_table(table()), "synthetic cohort (5 patients)", "HGG")
+    assert "67% of the three most uncertain deciles are HGG, of all training slices 70%" in text
+    assert "On 30% of the training slices the members" in text
+    assert "A and B choose 2 of the same slices; had both drawn as many at random, 2.0 would be expected." in text
+
+
+def test_terms_by_hand() -> None:
+    """Of a member that says 1/2 and 1/2, and one that says 1/4 and 3/4."""
+    both = np.array([[[0.5, 0.5]], [[0.25, 0.75]]])
+    found = terms(both, ["one", "two"], "ordered", "sum")
+    assert list(found) == ["entropy of one", "entropy of two", "divergence of one, two"]
+    there = 0.5 * math.log(0.5 / 0.25) + 0.5 * math.log(0.5 / 0.75)
+    back = 0.25 * math.log(0.25 / 0.5) + 0.75 * math.log(0.75 / 0.5)
+    assert found["entropy of one"] == pytest.approx(math.log(2))
+    assert found["entropy of two"] == pytest.approx(-0.25 * math.log(0.25) - 0.75 * math.log(0.75))
+    assert found["divergence of one, two"] == pytest.approx(there + back)
+    assert terms(both, ["one", "two"], "forward", "sum")["divergence of one, two"] == pytest.approx(there)
+
+
+@given(
+    arrays(np.float64, st.tuples(st.integers(1, 4), st.integers(1, 5)), elements=st.floats(0, 1)),
+    st.sampled_from(PAIRS),
+    st.sampled_from(AGGREGATES),
+)
+def test_the_terms_add_up_to_the_uncertainty(high: np.ndarray, pairs: str, aggregate: str) -> None:
+    both = np.stack([1 - high, high], axis=-1)
+    found = terms(both, [str(member) for member in range(len(high))], pairs, aggregate)
+    np.testing.assert_allclose(sum(found.values()), score(both, pairs, aggregate), atol=1e-12)
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """Open a study of made-up pictures whose runs are made up too."""
+    folder = tmp_path_factory.mktemp("explored")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine, "compute", compute)
+        found = open_study("smoke", write_cohort(folder / "lung", masked=True), folder / "out", device="cpu")
+        train(found, explored(found.profile))
+    return found
+
+
+def test_the_ranking_is_the_one_that_selects(study: Study) -> None:
+    arms = explored(study.profile)
+    found = ranking(study, arms)
+    assert found.arms == ("proposed", "random", "placebo", "0%-30%", "70%-100%")
+    expected = evidence.ranking(study)
+    training = len(study.ids(DATASETS[0], "training", 0))
+    for run in (1, 2):
+        rows, known = found.of_run(run), expected[expected["seed"] == run - 1]
+        assert rows["rank"].tolist() == list(range(1, training + 1))
+        assert rows["slice_id"].tolist() == known["slice_id"].tolist()
+        assert rows["patient_id"].tolist() == known["patient_id"].tolist()
+        np.testing.assert_array_equal(rows["uncertainty"], known["uncertainty"])
+        np.testing.assert_allclose(rows[list(found.terms)].sum(axis=1), rows["uncertainty"])
+        np.testing.assert_allclose(rows[list(found.members)].mean(axis=1), rows["probability"])
+        count = round(0.3 * training)
+        assert set(rows.loc[rows["0%-30%"], "rank"]) == set(range(1, count + 1))
+        assert set(rows.loc[rows["70%-100%"], "rank"]) == set(range(training - count + 1, training + 1))
+        assert rows["proposed"].sum() == rows["random"].sum() == count
+        assert not rows.loc[rows["decile"].isin([1, 10]), "proposed"].any()
+        assert rows["first"].sum() == study.profile.labelled_slices(training)
+        assert rows["decile"].value_counts().between(training // 10, training // 10 + 1).all()
+
+
+def test_a_study_that_is_not_trained_is_refused(study: Study, tmp_path: Path) -> None:
+    other = open_study("smoke", study.cohort.root, tmp_path / "out", {"n_runs": 1}, device="cpu")
+    with pytest.raises(InputError, match="committee is not trained yet: call train"):
+        ranking(other, explored(other.profile))
+
+
+def test_arms_of_two_sets_or_of_one_name_are_refused(study: Study) -> None:
+    one = explored(study.profile)[0]
+    for others in ([Arm("other", one.start, 1, dataset="balanced")], [one]):
+        with pytest.raises(InputError, match="expected different ones of one set"):
+            ranking(study, [one, *others])
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_exploring_trains_nothing_of_its_own(name: str) -> None:
+    """Every arm is another notebook's, under whatever name."""
+
+    def trained(arm: Arm) -> tuple[object, ...]:
+        return (arm.start, arm.epochs, arm.strategy, arm.share, arm.dataset, arm.network, arm.freeze)
+
+    profile = PROFILES[name]
+    others = [arm for other, of in NOTEBOOKS.items() if other != "09_explore" for arm in of(profile, True)]
+    assert {trained(arm) for arm in NOTEBOOKS["09_explore"](profile, True)} <= {trained(arm) for arm in others}

@@ -1,0 +1,113 @@
+"""A panel shows what its state says, as messages alone: its own state, which a notebook may keep, never changes."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+
+from brats_al_utils import InputError
+from brats_al_utils.show.panel import Asked, Choice, Panel, Picture, Slider, View
+
+HOSTILE = "<script>alert(1)</script>"
+
+
+@dataclass(frozen=True)
+class Place:
+    number: int = 0
+
+
+def change(state: Place, asked: Asked) -> Place:
+    if asked.value > 9:
+        raise InputError(f"{asked.value} is beyond 9")
+    return replace(state, number=asked.value)
+
+
+def view(state: Place) -> View:
+    pictures = (
+        Picture("same", b"never another", HOSTILE, "a picture"),
+        Picture("own", bytes([state.number]), f"number {state.number}", "another", (0.25, 0.5)),
+    )
+    controls = (Choice("who", "patient", ("all", HOSTILE), 0), Slider("number", "number", 9, state.number))
+    return View(controls, pictures, (("number", str(state.number)),), "said")
+
+
+class Sent(Panel[Place]):
+    """A panel that keeps what it sends."""
+
+    def __init__(self) -> None:
+        self.messages: list[tuple[dict[str, Any], list[bytes]]] = []
+        super().__init__(Place(), change, view)
+
+    def send(self, content: Any, buffers: Any = None) -> None:
+        self.messages.append((content, buffers))
+
+    def ask(self, **content: Any) -> tuple[dict[str, Any], list[bytes]]:
+        self.answer(self, content, [])
+        return self.messages[-1]
+
+
+def test_nothing_is_sent_before_a_page_asks() -> None:
+    assert Sent().messages == []
+
+
+def test_a_page_that_has_nothing_gets_everything() -> None:
+    panel = Sent()
+    for _ in range(2):
+        content, buffers = panel.ask(event="ready")
+        assert set(content) == {"said", "controls", "facts", "pictures", "fresh"}
+        assert content["fresh"] == ["same", "own"]
+        assert buffers == [b"never another", b"\x00"]
+        assert [each["caption"] for each in content["pictures"]] == [HOSTILE, "number 0"]
+        assert not any("png" in each for each in content["pictures"])
+
+
+def test_then_only_what_has_changed() -> None:
+    panel = Sent()
+    panel.ask(event="ready")
+    content, buffers = panel.ask(event="asked", name="number", value=3)
+    assert panel.shown == Place(3)
+    assert set(content) == {"controls", "facts", "pictures", "fresh"}
+    assert content["facts"] == (("number", "3"),)
+    assert content["fresh"] == ["own"]
+    assert buffers == [b"\x03"]
+    assert panel.ask(event="asked", name="number", value=3) == ({"fresh": []}, [])
+
+
+def test_where_a_picture_was_clicked() -> None:
+    clicked: list[Asked] = []
+
+    def keep(state: Place, asked: Asked) -> Place:
+        clicked.append(asked)
+        return state
+
+    panel = Sent()
+    panel.change = keep
+    panel.ask(event="asked", name="own", at=[0.5, 1])
+    assert clicked == [Asked("own", 0, (0.5, 1.0))]
+
+
+def test_an_error_is_said_and_the_state_stays() -> None:
+    panel = Sent()
+    panel.ask(event="ready")
+    content, _ = panel.ask(event="asked", name="number", value=10)
+    assert content == {"said": "10 is beyond 9"}
+    assert panel.shown == Place()
+
+
+def test_the_state_that_a_notebook_may_keep_holds_nothing_that_is_shown() -> None:
+    panel = Sent()
+    before = panel.get_state()
+    panel.ask(event="ready")
+    panel.ask(event="asked", name="number", value=7)
+    assert panel.get_state() == before
+    kept = {name for name in before if not name.startswith(("_model", "_view", "_dom"))}
+    assert kept == {"_esm", "_css", "_anywidget_id", "layout", "tabbable", "tooltip"}
+    assert HOSTILE not in str(before)
+
+
+@pytest.mark.parametrize("name", ["_esm", "_css"])
+def test_nothing_is_loaded_from_elsewhere_and_no_text_becomes_html(name: str) -> None:
+    source = str(getattr(Sent(), name))
+    assert len(source) > 500
+    for word in ("http", "//cdn", "import ", "import(", "innerHTML", "insertAdjacentHTML", "outerHTML", "url("):
+        assert word not in source.replace("// ", "")
