@@ -55,8 +55,9 @@ function render({ model, el }) {
   const left = element(head, "span", "left");
   const stage = element(root, "div", "stage");
   const canvas = element(stage, "canvas", "image");
-  const named = element(stage, "div", "named");
-  const shown = element(stage, "div", "shown");
+  const top = element(stage, "div", "top");
+  const named = element(top, "div", "named");
+  const shown = element(top, "div", "shown");
   const ended = element(stage, "div", "ended");
   const foot = element(stage, "div", "foot");
   const other = element(foot, "div", "other");
