@@ -46,7 +46,7 @@ def query(
     budget : int
         Slices or whole patients. Of a patient who is held out, one slice is a slice's budget.
     strategy : str
-        One of ``USABLE``.
+        One of ``USABLE``; where so few are left that it cannot choose so many, they are drawn at random.
     unit : {"slice", "patient"}
     random_share : float
         Of what the validation set does not need, the share drawn at random, half of it of the test set.
@@ -85,9 +85,9 @@ def query(
             without = np.setdiff1d(uncertainty.index, free)
             try:
                 chosen = chosen_by(study, strategy, unit, uncertainty, labelled, without, left, seed)
-            except BudgetError as error:
-                raise InputError(f"budget is {budget}, of which {left} fall to {strategy}: {error}") from error
-            asked[f"chosen by {strategy}"] = [chosen]
+                asked[f"chosen by {strategy}"] = [chosen]
+            except BudgetError:  # so few are left that the strategy, which drops some, has not enough to choose from
+                asked[WHY[TRAINING]] = by_chance[: wanted[TRAINING] + left]
     else:
         asked[WHY[TRAINING]] = by_chance[: wanted[TRAINING] + left]
     why = {number: reason for reason, units in asked.items() for of_unit in units for number in of_unit.tolist()}

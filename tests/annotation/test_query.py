@@ -188,14 +188,15 @@ def test_labels_of_the_table_count(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert set(table["patient_id"]) <= {f"p{number:03}" for number in range(52, 60)}
 
 
-def test_more_than_a_strategy_can_choose(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of 16 slices left the middle is 13; the state is as it was."""
+def test_more_than_a_strategy_can_choose_is_drawn_at_random(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 16 slices left the middle is 13: whoever asks for all gets all."""
     made_up(monkeypatch)
     session = session_of(pictures(tmp_path / "data", labelled=44))
-    left = int((session.askable & (session.part == "training")).sum())
-    with pytest.raises(InputError, match=rf"budget is {left + 1}, of which \d+ fall to middle: a budget of "):
-        query(session, left + 1, random_share=0)
-    assert not session_of(session.cohort.root).state.queries
+    left = set(session.slices.loc[session.askable & (session.part == "training"), "slice_id"])
+    _, table = query(session, len(left), random_share=0)
+    assert set(table.loc[table["why"] == WHY["training"], "slice_id"]) <= left
+    assert not table["why"].str.startswith("chosen").any()
+    assert len(table) == len(left)
 
 
 def test_nothing_is_left(tmp_path: Path) -> None:
