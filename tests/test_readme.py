@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import small_annotation
 import torch
@@ -253,3 +254,12 @@ def test_bad_patients_are_skipped_and_links_followed(tiny_cohort: Path, tmp_path
     split = next((out / "outputs" / "slices").glob("imbalanced-*/split.csv")).read_text()
     assert "SITE0_7_1" in split
     assert "SITE0_8_1" not in split
+
+
+def test_the_readme_says_what_the_published_design_study_found() -> None:
+    table = pd.read_csv(ROOT / "figures" / "design" / "design.csv").set_index(["arm", "other"])
+    row = table.loc[("proposed", "baseline")]
+    gains = [f"{100 * row[name]:+.1f}" for name in ("gain", "drawn_low", "drawn_high")]
+    said = README[README.index("What we can say") : README.index("![Figure 7")]
+    for number in (*gains, f"probability of {row['p']:.2f}", f"takes {row['needed']:,.0f} test patients"):
+        assert number in said, number
