@@ -257,8 +257,8 @@ def test_bad_patients_are_skipped_and_links_followed(tiny_cohort: Path, tmp_path
 
 
 def test_the_readme_says_what_the_published_design_study_found() -> None:
-    table = pd.read_csv(ROOT / "figures" / "design" / "design.csv").set_index(["arm", "other"])
-    row = table.loc[("proposed", "baseline")]
+    table = pd.read_csv(ROOT / "figures" / "design" / "design.csv")
+    row = table[(table["arm"] == "proposed") & (table["other"] == "baseline")].iloc[0]
     gains = [f"{100 * row[name]:+.1f}" for name in ("gain", "drawn_low", "drawn_high")]
     said = README[README.index("What we can say") : README.index("![Figure 7")]
     for number in (*gains, f"probability of {row['p']:.2f}", f"takes {row['needed']:,.0f} test patients"):
