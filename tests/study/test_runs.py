@@ -68,7 +68,12 @@ def test_what_is_frozen(of_the_profile: bool, of_the_arm: bool) -> None:
 
 def test_another_network_starts_as_the_profile_does_where_it_can() -> None:
     """VGG-16 chooses and AlexNet trains from its own trunk; the others have none."""
-    starts = {arm.network: arm.start for arm in beyond(profile_of("smoke", {"network": "vgg16"}), True).others}
+    starts = {
+        arm.network: arm.start
+        for arm in beyond(
+            profile_of("smoke", {"network": "vgg16", "other_networks": "alexnet,googlenet,resnet18"}), True
+        ).others
+    }
     assert starts == {"alexnet": "imagenet-trunk", "googlenet": "scratch", "resnet18": "scratch"}
     others = beyond(profile_of("smoke", {"start": "imagenet"}), True).others
     assert {arm.start for arm in others} == {"imagenet"}
