@@ -52,16 +52,21 @@ def test_what_the_paper_leaves_open_is_no_departure() -> None:
     assert of(seed=3, split_seed=1, pairs="aift", aggregate="mean", n_runs=3, intensity="zscore").of() == ()
 
 
+RATES = {"learning_rate", "committee_rates"}
+
+
 def test_all_of_the_demos_departures() -> None:
     found = departures(PROFILES["demo"], slices_of({"HGG": 31, "LGG": 9}, "unknown", synthetic=True))
     assert found.cohort == "cohort: synthetic, 31 HGG + 9 LGG patients"
-    assert set(found.settings) == {"per_patient", "image_size", "start", "epochs", "scratch_epochs"}
+    assert set(found.settings) == {*RATES, "per_patient", "image_size", "start", "epochs", "scratch_epochs"}
     assert set(found.settings) <= set(STATED)
-    assert len(found.of()) == 6
+    assert len(found.of()) == 8
     # A network from random initialisation has neither the pretrained one's start nor its epochs.
     assert [text.split(":")[0] for text in found.of(scratch=True)] == [
         "cohort",
         "epochs from random initialisation",
+        "learning rate",
+        "learning rates of the committee",
         "image size",
         "slices a patient",
     ]
