@@ -44,7 +44,7 @@ class Repeated:
     largest : float
         Difference between a probability and that of the bundle.
     aucs : dict of str to (float, float)
-        Slice-level AUC of the bundle, and here, by part.
+        Slice-level AUC of the bundle, and here, by part that has slices.
     chosen : tuple of int
         How many slices were chosen on this run's opinion (with that of others), and how many of them were chosen
         again; none where no slices were.
@@ -125,6 +125,8 @@ def repeated(published: Study, name: str, again: Result, chosen: tuple[int, int]
     label = table["label"].to_numpy()
     aucs = {}
     for part in PARTS[1:]:
+        if not run.ids(part).size:  # a network that only chooses slices is not asked about a test cohort of its own
+            continue
         one, two = (auc(label[run.ids(part)], values) for values in pairs[f"probability/{part}"])
         aucs[part] = (one, two)
     same_choice = chosen[0] == chosen[1]
