@@ -13,7 +13,7 @@ import pandas as pd
 from brats_al_utils import InputError
 from brats_al_utils.annotation.answers import LONGEST, SKIP, UNDO, UNSURE
 from brats_al_utils.cohorts.cohort import Cohort, frozen
-from brats_al_utils.cohorts.cutting import channels_of, chosen_by, each_cut, write_pixels
+from brats_al_utils.cohorts.cutting import described, each_cut, write_pixels
 from brats_al_utils.cohorts.faults import collapsed, file_faults, label_faults, row_faults, twice_faults
 from brats_al_utils.cohorts.images import IMAGE_FILES
 from brats_al_utils.cohorts.layout import shown
@@ -187,20 +187,8 @@ def labelled_set(
                     link(place / name, partial / name)
                 (partial / "slices.csv").write_text(text, newline="")
                 split.to_csv(partial / "split.csv", lineterminator="\n")
-                manifest = {
-                    "format": FORMAT,
-                    "fingerprint": digest.hexdigest(),
-                    "release": cohort.release,
-                    "synthetic": cohort.synthetic,
-                    "name": cohort.name,
-                    "classes": list(cohort.classes),
-                    "mirrored": False,
-                    "channels": channels_of(cohort, rule),
-                    "rule": asdict(rule),
-                    "slices": len(table),
-                    "chosen_by": chosen_by(cohort),
-                    "left_out": json.loads((place / "skipped.json").read_text()),
-                }
+                skipped = json.loads((place / "skipped.json").read_text())
+                manifest = described(cohort, rule, digest.hexdigest(), len(table)) | {"left_out": skipped}
                 (partial / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
     return open_slices(target)
 

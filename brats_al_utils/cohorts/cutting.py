@@ -168,18 +168,7 @@ def write_slices(folder: Path, cohort: Cohort, rule: SliceRule, patients: Iterab
         counts = table.merge(split[["patient_id", "part"]], on="patient_id").groupby(["part", "class_name"])[
             "patient_id"
         ]
-        manifest = {
-            "format": FORMAT,
-            "fingerprint": digest.hexdigest(),
-            "release": cohort.release,
-            "synthetic": cohort.synthetic,
-            "name": cohort.name,
-            "classes": list(cohort.classes),
-            "mirrored": not cohort.tabled,  # BraTS has axial slices of whole heads
-            "channels": channels_of(cohort, rule),
-            "rule": asdict(rule),
-            "slices": len(table),
-            "chosen_by": chosen_by(cohort),
+        manifest = described(cohort, rule, digest.hexdigest(), len(table)) | {
             "counts": [
                 {"part": part, "class_name": name, "patients": int(group.nunique()), "slices": len(group)}
                 for (part, name), group in counts
@@ -190,6 +179,23 @@ def write_slices(folder: Path, cohort: Cohort, rule: SliceRule, patients: Iterab
         }
         (partial / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
     return open_slices(folder)
+
+
+def described(cohort: Cohort, rule: SliceRule, fingerprint: str, count: int) -> dict[str, Any]:
+    """Return what the manifest of every slice set says of its cohort and of how its slices were cut."""
+    return {
+        "format": FORMAT,
+        "fingerprint": fingerprint,
+        "release": cohort.release,
+        "synthetic": cohort.synthetic,
+        "name": cohort.name,
+        "classes": list(cohort.classes),
+        "mirrored": not cohort.tabled,  # BraTS has axial slices of whole heads
+        "channels": channels_of(cohort, rule),
+        "rule": asdict(rule),
+        "slices": count,
+        "chosen_by": chosen_by(cohort),
+    }
 
 
 def write_pixels(folder: Path, size: int, patients: Iterable[Cut]) -> tuple[pd.DataFrame, "hashlib._Hash"]:
