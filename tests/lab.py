@@ -45,7 +45,9 @@ class Lab:
     process: psutil.Popen
 
     def url(self, notebook: str) -> str:
-        return f"http://127.0.0.1:{self.port}/lab/tree/{notebook}?token={self.token}"
+        """Return where a notebook opens, in a workspace of its own: in a shared one, earlier notebooks come back."""
+        workspace = Path(notebook).stem
+        return f"http://127.0.0.1:{self.port}/lab/workspaces/{workspace}/tree/{notebook}?token={self.token}"
 
     def status(self, path: str, token: str = "", method: str = "GET") -> int:
         """Return the HTTP status with which the server answers."""

@@ -89,7 +89,7 @@ def along_the_ranking(ranking: Ranking, study: Study) -> Drawing:
     numbers alone: what is drawn here is saved with the notebook.
     """
     slices = study.slice_set(ranking.dataset)
-    pictured = slices.pictured and study.image_folder == study.places.figures
+    pictured = slices.pictured and study.shareable
     table = ranking.of_run(1)
     rows = along(table, EXAMPLES)
     names = channels(slices) if pictured else []

@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from brats_al_utils import InputError
+from brats_al_utils.show.panel import Panel, Picture, View
 
 PAGE = 7.2
 """Width in inches of a journal's page."""
@@ -70,8 +71,14 @@ class Drawing:
 
 
 @plt.style.context(STYLE)
-def save(drawing: Drawing, folder: Path, caption: str) -> None:
-    """Write a drawing as SVG, PNG and CSV (its numbers), its origin below it, and show it in a notebook."""
+def save(drawing: Drawing, folder: Path, caption: str, shareable: bool = True) -> None:
+    """Write a drawing as SVG, PNG and CSV (its numbers), its origin below it, and show it in a notebook.
+
+    Parameters
+    ----------
+    shareable : bool
+        Whether the notebook's file may hold it; if not, a browser is shown it and the file never is.
+    """
     name, figure = drawing.name, drawing.figure
     figure.supxlabel(in_lines(caption), fontsize=6, color="0.35")
     folder.mkdir(parents=True, exist_ok=True)
@@ -80,7 +87,19 @@ def save(drawing: Drawing, folder: Path, caption: str) -> None:
     plt.close(figure)
     save_table(drawing.table, name, folder)
     if get_ipython() is not None:
-        display(Image(folder / f"{name}.png", width=round(100 * figure.get_figwidth()), alt=f"{name}: {caption}"))
+        width, alt = round(100 * figure.get_figwidth()), f"{name}: {caption}"
+        png = folder / f"{name}.png"
+        display(Image(png, width=width, alt=alt) if shareable else unsaved(png, width, alt))
+
+
+def unsaved(png: Path, width: int, alt: str) -> Panel[None]:
+    """Return what shows a picture in a browser, of which nothing enters the notebook's file."""
+    said = f"{png.name} shows patients: it is in {png.parent}, and never saved with the notebook"
+
+    def view(_: None) -> View:
+        return View((), (Picture(png.stem, png.read_bytes(), "", alt, width=width),), said=said)
+
+    return Panel(None, lambda shown, _: shown, view)
 
 
 def in_lines(caption: str) -> str:

@@ -112,9 +112,14 @@ class Study:
         return RunStore(self.places.runs, self.published)
 
     @property
+    def shareable(self) -> bool:
+        """Whether pictures of its people may be published: they are phantoms, or openly licensed."""
+        return self.synthetic or is_open(self.slices)
+
+    @property
     def image_folder(self) -> Path:
-        """Where figures that show patients go: out of git's sight, unless they are phantoms or openly licensed."""
-        return self.places.figures if self.synthetic or is_open(self.slices) else self.places.images
+        """Where figures that show patients go: out of git's sight, unless they are shareable."""
+        return self.places.figures if self.shareable else self.places.images
 
     @property
     def people(self) -> str:

@@ -6,6 +6,7 @@ import time
 from base64 import b64decode
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
@@ -21,7 +22,7 @@ from brats_al_utils.study.arms import explored
 from brats_al_utils.study.opening import open_study
 from brats_al_utils.study.trainer import train
 
-NOTEBOOK, EXPLORE = "01_transfer_vs_scratch.ipynb", "09_explore.ipynb"
+COHORT, NOTEBOOK, EXPLORE = "00_cohort.ipynb", "01_transfer_vs_scratch.ipynb", "09_explore.ipynb"
 HOSTILE = "<img src=x onerror=alert(1)>nobody-"
 """What the names of persons in the cohort that is explored begin with; a number follows."""
 
@@ -42,7 +43,9 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     data = explored_study(folder)
     parameters = {
         NOTEBOOK: {"profile": "smoke", "out": str(folder / "out")},
-        EXPLORE: {"profile": "smoke", "data": str(data), "out": str(folder / "explored")},
+        **{
+            name: {"profile": "smoke", "data": str(data), "out": str(folder / "explored")} for name in (COHORT, EXPLORE)
+        },
     }
     with started_lab(folder, parameters) as lab:
         yield lab
@@ -92,6 +95,44 @@ def test_it_opens_on_the_start_page_without_a_question(lab: Lab, browser: WebDri
     wait(browser, 30, lambda: "08. Could the paper tell?" in text_of(all_of(browser, "h1")), "the link leads nowhere")
 
 
+def saved_notebook(path: Path, browser: WebDriver, element: WebElement) -> Any:
+    """Save a notebook by the keys, from within an element, with the state of all widgets, and read it."""
+    ActionChains(browser).click(element).key_down(Keys.CONTROL).send_keys("s").key_up(Keys.CONTROL).perform()
+    wait(browser, 30, lambda: "widget-state+json" in path.read_text(), "not saved with its widgets")
+    return nbformat.read(path, as_version=4)
+
+
+def check_saved(saved: Any, figures: Path, panels: int) -> None:
+    """Nothing that a panel shows is in a saved notebook: only a folder's figures are."""
+    outputs = [output.data for cell in saved.cells for output in cell.get("outputs", []) if "data" in output]
+    images = [b64decode(data.pop("image/png")) for data in outputs if "image/png" in data]
+    assert len(outputs) >= sum(cell.cell_type == "code" for cell in saved.cells) - 3
+    in_figures = [path.read_bytes() for path in figures.glob("*.png")]
+    assert len(images) >= 2
+    assert all(image in in_figures for image in images)
+    states = saved.metadata["widgets"]["application/vnd.jupyter.widget-state+json"]["state"].values()
+    assert sum(each["model_name"] == "AnyModel" for each in states) == panels
+    assert not any("buffers" in each for each in states)
+    rest = json.dumps(saved)
+    for kept in ("iVBOR", "image/jpeg", "image/svg", "blob:", "nobody-"):
+        assert kept not in rest
+
+
+def test_pictures_of_patients_are_shown_and_not_saved(lab: Lab, browser: WebDriver) -> None:
+    browser.get(lab.url(COHORT))
+    run_all_cells(browser)
+    panels = all_of(browser, ".brats-al-panel")
+    assert len(panels) == 2
+
+    def shown() -> bool:
+        images = [image for panel in panels for image in all_of(panel, "img")]
+        return len(images) == 2 and all(int(str(each.get_property("naturalWidth"))) > 300 for each in images)
+
+    wait(browser, 60, shown, "a picture is missing")
+    assert "slices.png shows patients" in panels[0].text
+    check_saved(saved_notebook(lab.folder / "notebooks" / COHORT, browser, panels[0]), lab.folder / "explored", 2)
+
+
 def facts(panel: WebElement) -> dict[str, str]:
     """Return the facts that a panel shows."""
     rows = [text_of([row]) for row in all_of(panel, ".facts th, .facts td")]
@@ -136,18 +177,6 @@ def test_explored_by_keys_and_nothing_of_a_patient_is_saved(lab: Lab, browser: W
     for each in browser.execute_script("return performance.getEntriesByType('resource').map(entry => entry.name)"):
         assert each.startswith((f"http://127.0.0.1:{lab.port}/", "blob:", "data:")), each
 
-    # Saved by the keys, from within the panel, with the state of all widgets.
-    path = lab.folder / "notebooks" / EXPLORE
-    ActionChains(browser).click(browse).key_down(Keys.CONTROL).send_keys("s").key_up(Keys.CONTROL).perform()
-    wait(browser, 30, lambda: "widget-state+json" in path.read_text(), "not saved with its widgets")
-    saved = nbformat.read(path, as_version=4)
-    outputs = [output.data for cell in saved.cells for output in cell.get("outputs", []) if "data" in output]
-    images = [b64decode(data.pop("image/png")) for data in outputs if "image/png" in data]
-    assert len(outputs) >= sum(cell.cell_type == "code" for cell in saved.cells) - 3
-    assert sorted(images) == sorted(path.read_bytes() for path in (lab.folder / "explored").glob("*.png"))
-    states = saved.metadata["widgets"]["application/vnd.jupyter.widget-state+json"]["state"].values()
-    assert sum(each["model_name"] == "AnyModel" for each in states) == len(panels)
-    assert not any("buffers" in each for each in states)
-    rest = json.dumps(saved)
-    for kept in ("iVBOR", "image/jpeg", "image/svg", "blob:", "nobody-"):
-        assert kept not in rest
+    check_saved(
+        saved_notebook(lab.folder / "notebooks" / EXPLORE, browser, browse), lab.folder / "explored", len(panels)
+    )
