@@ -34,8 +34,8 @@ intensities, seeds, pairs of the uncertainty or what varies from run to run, is 
 BRATS_ONLY = ("per_patient", "channels")
 """Settings that a table of images has no use for."""
 
-PRETRAINED_ONLY = ("start", "freeze", "epochs")
-"""Settings that do not touch a network trained from random initialisation."""
+OTHERS_ONLY = ("start", "freeze", "epochs", "committee_rates", "labelled_share")
+"""Settings that do not touch the network from random initialisation: nothing chooses for it, it trains on all."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Departures:
 
     def settings_of(self, scratch: bool = False) -> tuple[str, ...]:
         """Return the settings that depart in words, or those that touch a network from random initialisation."""
-        return tuple(text for name, text in self.settings.items() if not (scratch and name in PRETRAINED_ONLY))
+        return tuple(text for name, text in self.settings.items() if not (scratch and name in OTHERS_ONLY))
 
 
 def departures(profile: Profile, slices: SliceSet) -> Departures:

@@ -13,7 +13,7 @@ import pandas as pd
 import psutil
 import pytest
 from conftest import small_render
-from lab import Lab, all_of, run_all_cells, save_notebook, started_lab, text_of, wait
+from lab import Lab, all_of, choose, run_all_cells, save_notebook, started_lab, text_of, wait
 from PIL import Image
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.action_chains import ActionChains
@@ -149,8 +149,24 @@ def test_twenty_answers_a_killed_kernel_and_the_next_round(lab: Lab, browser: Ch
     browser.get(lab.url(NOTEBOOK))
     anna.opens()
     assert anna.state("counted") == "Anna: 9 of 20 answered (1 unsure)"
-    for number in range(10, 21):
+    for number in range(10, 20):
         anna.presses("2", f"Anna: {number} of 20")
+    # The last one in a second tab; the first tab, which still shows it, cannot answer it again.
+    first = browser.current_window_handle
+    browser.switch_to.new_window("tab")
+    browser.set_window_size(1200, 900)
+    browser.get(lab.url(NOTEBOOK))
+    kernel_name = ".jp-KernelName"
+    wait(browser, 60, lambda: "Python 3" in text_of(all_of(browser, kernel_name)), "no kernel")
+    choose(browser, "Run", "Run All Cells")
+    wait(browser, 120, lambda: anna.state("counted") == "Anna: 19 of 20 answered (1 unsure)", "not opened")
+    all_of(browser, ".brats-al-stage")[0].click()
+    anna.presses("2", "Anna: 20 of 20")
+    browser.close()
+    browser.switch_to.window(first)
+    assert anna.state("counted").startswith("Anna: 19 of 20")
+    anna.presses("1", "Anna: 20 of 20")
+    assert "Answered already, in another window" in anna.state("said")
     assert labels(file) == ["healthy", "sick"] * 4 + ["unsure"] + ["sick"] * 11
     assert "Every answer is saved" in anna.state("ended")
 

@@ -61,12 +61,11 @@ def test_all_of_the_demos_departures() -> None:
     assert set(found.settings) == {*RATES, "per_patient", "image_size", "start", "epochs", "scratch_epochs"}
     assert set(found.settings) <= set(STATED)
     assert len(found.of()) == 8
-    # A network from random initialisation has neither the pretrained one's start nor its epochs.
+    # A network from random initialisation has neither the pretrained one's start nor its epochs, and no committee.
     assert [text.split(":")[0] for text in found.of(scratch=True)] == [
         "cohort",
         "epochs from random initialisation",
         "learning rate",
-        "learning rates of the committee",
         "image size",
         "slices a patient",
     ]
