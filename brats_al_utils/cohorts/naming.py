@@ -13,6 +13,13 @@ OPEN_COHORT = {"glioma": (65, 1426), "meningioma": (82, 708), "pituitary": (62, 
 OF_ONE_HOSPITAL = "MR"
 """How the ids of one hospital's patients begin in the open cohort."""
 
+LOSSY, OPEN_LOSSY, HOSPITAL_TELLS = REMARKS = (
+    "JPEG images (lossy)",
+    "8-bit JPEG copy (lossy)",
+    "the hospital can tell the class",
+)
+"""What there is to remark of a cohort's images."""
+
 CREDIT = "images: Cheng, figshare 1512427, CC BY 4.0"
 
 
@@ -35,11 +42,16 @@ def cohort_name(slices: SliceSet) -> str:
 
 
 def remarks(slices: SliceSet) -> list[str]:
-    """Return what a reader of any figure must know: images that have lost something, a class told by the hospital."""
+    """Return what a reader of any figure must know: images that have lost something, a class told by the hospital.
+
+    Of a published study it is what its bundle says, which has neither the files' names nor, if numbered, the patients'.
+    """
+    if "remarks" in slices.manifest:
+        return list(slices.manifest["remarks"])
     found, table = [], slices.table
     if "image" in table and table["image"].str.casefold().str.endswith(JPEG).any():
-        found.append("8-bit JPEG copy (lossy)" if is_open(slices) else "JPEG images (lossy)")
+        found.append(OPEN_LOSSY if is_open(slices) else LOSSY)
     of_one = table.loc[table["patient_id"].str.startswith(OF_ONE_HOSPITAL), "class_name"]
     if is_open(slices) and of_one.nunique() == 1:
-        found.append("the hospital can tell the class")
+        found.append(HOSPITAL_TELLS)
     return found

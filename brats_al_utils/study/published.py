@@ -12,6 +12,7 @@ import pandas as pd
 
 from brats_al_utils import InputError, __version__
 from brats_al_utils.cohorts.cohort import TRUTH_FILE, Cohort
+from brats_al_utils.cohorts.naming import REMARKS, is_open, remarks
 from brats_al_utils.cohorts.slices import FORMAT, WORDS, SliceSet, brain_intensities
 from brats_al_utils.cohorts.split import PARTS, check_split
 from brats_al_utils.files import write_file
@@ -75,8 +76,8 @@ def export(study: Study, path: Path, names: Sequence[str], with_ids: bool = Fals
     names : sequence of str
         The notebooks whose runs go into it.
     with_ids : bool
-        Keep the patients' names of a table of images; otherwise they are numbered. Those of BraTS and of phantoms are
-        public.
+        Keep the patients' names of a table of images; otherwise they are numbered. Those of BraTS, of the open cohort
+        and of phantoms are public.
 
     Returns
     -------
@@ -103,7 +104,7 @@ def export(study: Study, path: Path, names: Sequence[str], with_ids: bool = Fals
         raise InputError(f"{study.store.folder}: no run of this study is stored, nothing to export: run it first")
     records = [selection_record(place, selected, lists) for place, selected in settled(study, arms)]
     sets = {name: study.slice_set(name) for name in dict.fromkeys([DATASETS[0], *(arm.dataset for arm in arms)])}
-    public = not study.cohort.tabled
+    public = not study.cohort.tabled or is_open(study.slices)
     names_of = {} if public or with_ids else numbers(sets.values())
     facts = {
         "version": VERSION,
@@ -201,13 +202,14 @@ def numbers(sets: Iterable[SliceSet]) -> dict[str, str]:
 
 
 def manifest_of(slices: SliceSet, names: Mapping[str, str]) -> dict[str, Any]:
-    """Return a set's manifest; where patients are numbered, those who are not in it are only counted."""
+    """Return a set's manifest with its remarks; where patients are numbered, those not in it are only counted."""
+    manifest = slices.manifest | {"remarks": remarks(slices)}
     if not names:
-        return slices.manifest
+        return manifest
     fewer = {names[name]: count for name, count in slices.manifest["fewer_slices"].items()}
     skipped: dict[str, list[str]] = {f"skipped {number}": [] for number, _ in enumerate(slices.manifest["left_out"], 1)}
     absent = [f"absent {number}" for number, _ in enumerate(slices.manifest["absent"], 1)]
-    return slices.manifest | {"fewer_slices": fewer, "left_out": skipped, "absent": absent}
+    return manifest | {"fewer_slices": fewer, "left_out": skipped, "absent": absent}
 
 
 def open_published(path: Path, out: str | Path = "", profile: str = "") -> Study:
@@ -319,7 +321,10 @@ def slices_of(manifest: dict[str, Any], content: bytes, image_size: int) -> Slic
     check_split(table)
     needed = {"fingerprint": str, "name": str, "release": str, "synthetic": bool, "mirrored": bool, "channels": list}
     needed |= {"fewer_slices": dict, "left_out": dict, "absent": list}
-    if strange := [name for name, kind in needed.items() if type(manifest[name]) is not kind]:
+    strange = [name for name, kind in needed.items() if type(manifest[name]) is not kind]
+    if not set(manifest.get("remarks", ())) <= set(REMARKS):
+        strange.append("remarks")
+    if strange:
         raise InputError(f"a slice set whose {', '.join(strange)} cannot be")
     pixels = np.empty((0, 3, image_size, image_size), np.uint8)
     table = table.set_index("slice_id")

@@ -118,8 +118,8 @@ class Study:
 
     @property
     def image_folder(self) -> Path:
-        """Where figures that show patients go: out of git's sight, unless they are shareable."""
-        return self.places.figures if self.shareable else self.places.images
+        """Where figures that show patients go: out of git's sight, unless they are shareable and show any."""
+        return self.places.figures if self.shareable and self.slices.pictured else self.places.images
 
     @property
     def people(self) -> str:

@@ -13,12 +13,14 @@ from conftest import write_case
 from small_study import SETTINGS
 
 from brats_al_utils import InputError
+from brats_al_utils.cohorts import naming
 from brats_al_utils.findings import evidence
 from brats_al_utils.findings.shortcut import shortcut_table
 from brats_al_utils.runs.container import read_parts, write_parts
 from brats_al_utils.runs.run import Result, Run
 from brats_al_utils.runs.store import RunStore
 from brats_al_utils.seeds import generator
+from brats_al_utils.study import published
 from brats_al_utils.study.arms import NOTEBOOKS, beyond, proposed
 from brats_al_utils.study.opening import open_study
 from brats_al_utils.study.places import Places
@@ -160,6 +162,24 @@ def test_patients_of_a_table_are_numbered(study: Study, tmp_path: Path) -> None:
     assert len(names) == 16
 
 
+def test_what_is_to_be_remarked_of_images_stays(study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bundle has neither the files' names nor those of numbered patients, which tell it."""
+    table = study.slices.table
+    named = table.assign(image="images/" + table["patient_id"].astype(str) + ".jpg")
+    opened = study.opened | {"imbalanced": replace(study.slices, table=named)}
+    tabled = replace(study, cohort=replace(study.cohort, files=("image",)), opened=opened, dealt={})
+    assert "JPEG images (lossy)" in tabled.caption()
+    export(tabled, tmp_path / "tabled.bundle", NAMES[:2])
+    assert open_published(tmp_path / "tabled.bundle", tmp_path / "out").caption() == tabled.caption()
+    # The open cohort's persons are public.
+    for module in (published, naming):
+        monkeypatch.setattr(module, "is_open", lambda _: True)
+    export(tabled, tmp_path / "open.bundle", NAMES[:2])
+    again = open_published(tmp_path / "open.bundle", tmp_path / "open")
+    assert again.slices.table["patient_id"].tolist() == table["patient_id"].tolist()
+    assert "8-bit JPEG copy (lossy)" in again.caption()
+
+
 def changed(place: str, *path: Any, to: Any) -> Callable[[dict[str, bytes]], None]:
     """Return what changes a value of a part that is JSON."""
 
@@ -209,6 +229,8 @@ def no_probability(parts: dict[str, bytes]) -> None:
         (changed("study.json", "sets", 0, "manifest", "slices", to=3), "a table of slices whose slice_id cannot be"),
         (changed("study.json", "sets", 0, "manifest", "fingerprint", to="0" * 64), "slice set .* which is missing"),
         (changed("study.json", "sets", 0, "manifest", "name", to=["x"]), "a slice set whose name cannot be"),
+        (changed("study.json", "sets", 0, "manifest", "remarks", to=["fine"]), "a slice set whose remarks cannot be"),
+        (changed("study.json", "sets", 0, "manifest", "remarks", to=3), "not a bundle that can be used"),
         (changed("study.json", "sets", to=[]), "'imbalanced' is missing"),
         (replaced("study.json", b"{", b"[" * 100_000), "not a bundle that can be used"),
         (without("study.json"), "'study.json' is missing"),
