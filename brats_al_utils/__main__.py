@@ -357,7 +357,7 @@ def figures(
     bundle: Annotated[Path, typer.Argument(help="A file that `export` wrote.", **PATH)],
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder for everything; default: figures/ and outputs/ of the checkout.", **PATH),
+        typer.Option(help="Folder for everything; default: figures/NAME and outputs/NAME, after NAME.bundle.", **PATH),
     ] = None,
 ) -> None:
     """Draw every table and figure of a published study again, and its report: without images, and without training."""

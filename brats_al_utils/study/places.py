@@ -37,12 +37,12 @@ class Places:
     outputs: Path
 
     @classmethod
-    def of(cls, profile: str, out: str | Path = "") -> "Places":
-        """Return the checkout's folders of a profile, or those under ``out``."""
+    def of(cls, name: str, out: str | Path = "") -> "Places":
+        """Return the checkout's folders of a profile, or of a bundle, by its name, or those under ``out``."""
         if out:
             folder = Path(out).expanduser().resolve()
             return cls(folder, folder / "outputs")
-        return cls(ROOT / "figures" / profile, ROOT / "outputs" / profile)
+        return cls(ROOT / "figures" / name, ROOT / "outputs" / name)
 
     def make(self) -> None:
         """Make both folders, and hide the outputs from git wherever they lie."""
