@@ -228,6 +228,19 @@ def interval_table(study: Study, results: Results) -> pd.DataFrame:
     return pd.concat([intervals(patient_pairs(test, unit)).assign(unit=unit) for unit in UNITS], ignore_index=True)
 
 
+def with_both(study: Study, results: Results, summary: pd.DataFrame) -> pd.DataFrame:
+    """Return a summary by data set and budget with the columns both_low and both_high: see `comparison.intervals`.
+
+    They are of the slice-level AUC on the test set, and nan in other rows.
+    """
+    frames = []
+    for dataset, share in dict.fromkeys((arm.dataset, arm.share) for arm, _ in results):
+        here = of_arms(results, (arm for arm, _ in results if (arm.dataset, arm.share) == (dataset, share)))
+        table = intervals(patient_pairs(scores(study, here, "test"), UNITS[0]))[["arm", "both_low", "both_high"]]
+        frames.append(table.assign(dataset=dataset, share=share, part="test", unit=UNITS[0]))
+    return summary.merge(pd.concat(frames, ignore_index=True), how="left")
+
+
 def contrasts(study: Study, results: Results, pairs: Sequence[tuple[Arm, Arm]]) -> pd.DataFrame:
     """Return `comparison.compare` of pairs of arms on the test set.
 

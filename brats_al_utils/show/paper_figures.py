@@ -215,8 +215,8 @@ def budget_curves(summary: pd.DataFrame, dataset: str, name: str) -> Drawing:
     Parameters
     ----------
     summary : pd.DataFrame
-        From `statistics.summarise` by dataset, share and examples: arms proposed, random and placebo at every budget,
-        and baseline, the network trained on every training slice.
+        From `statistics.summarise` by dataset, share and examples, `evidence.with_both`: arms proposed, random and
+        placebo at every budget, and baseline, the network trained on every training slice.
     dataset : {"imbalanced", "balanced"}
     name : str
         Of the drawing.
@@ -228,13 +228,16 @@ def budget_curves(summary: pd.DataFrame, dataset: str, name: str) -> Drawing:
     step = rows["examples"].min()
     for place, (arm, style) in enumerate(CURVE_STYLES.items()):
         shown = rows[rows["arm"] == arm].sort_values("examples")
-        interval(axes, shown["examples"] + (place - 1) * 0.08 * step, shown, label=arm, **style)
+        x = shown["examples"] + (place - 1) * 0.08 * step
+        interval(axes, x, shown, label=arm, **style)
+        axes.vlines(x, shown["both_low"], shown["both_high"], style["color"], lw=4, alpha=0.3)
     axes.axhline(whole["auc_mean"], color="0.2", ls=":", lw=1.2, label=f"baseline: all {whole['examples']} slices")
-    if not np.isnan(whole["ci_low"]):
-        axes.axhspan(whole["ci_low"], whole["ci_high"], color="0.85", lw=0, zorder=0)
+    for kind, grey in (("both", "0.93"), ("ci", "0.85")):
+        if not np.isnan(whole[f"{kind}_low"]):
+            axes.axhspan(whole[f"{kind}_low"], whole[f"{kind}_high"], color=grey, lw=0, zorder=0)
     axes.set_xticks(sorted(rows["examples"].unique()))
     keep_to_auc(axes)
-    axes.set(xlabel="slices trained on", ylabel=f"slice-level test AUC\n({ACROSS_RUNS})")
+    axes.set(xlabel="slices trained on", ylabel=f"slice-level test AUC\n({ACROSS_RUNS};\nlight: and patients)")
     figure.legend(loc="outside upper center", ncols=4)
     baseline = of_set[of_set["arm"] == "baseline"]
     return Drawing(name, figure, pd.concat([rows, baseline], ignore_index=True))

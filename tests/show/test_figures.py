@@ -239,7 +239,8 @@ def curves() -> pd.DataFrame:
         mean = round(0.75 - less, 3)
         rows.append(("baseline", "test", "slice", dataset, 1.0, 1000, mean, mean - 0.05, mean + 0.05, 3))
     columns = ["arm", "part", "unit", "dataset", "share", "examples", "auc_mean", "ci_low", "ci_high", "n_runs"]
-    return pd.DataFrame(rows, columns=columns)
+    table = pd.DataFrame(rows, columns=columns)
+    return table.assign(both_low=table["ci_low"] - 0.01, both_high=table["ci_high"] + 0.02)
 
 
 @pytest.mark.parametrize(("draw", "less"), [(paper_figures.figure7, 0), (paper_figures.figure8, 0.1)])
@@ -258,16 +259,22 @@ def test_figures_7_and_8_show_the_curves_of_their_set(draw: Any, less: float) ->
     (baseline,) = [line for line in axes.lines if str(line.get_label()).startswith("baseline")]
     assert baseline.get_label() == "baseline: all 1000 slices"
     assert baseline.get_ydata() == pytest.approx([0.75 - less] * 2)
-    (band,) = [patch for patch in axes.patches if isinstance(patch, Rectangle)]
-    assert (band.get_y(), band.get_height()) == pytest.approx((0.70 - less, 0.1))
+    # Across runs and patients: a light bar behind each point, and a lighter band.
+    for bars_of, (arm, _) in zip(axes.collections[1::2], points.items(), strict=True):
+        ends = [segment[:, 1].tolist() for segment in bars_of.get_segments()]
+        wider = [[start - 0.01, end + 0.02] for start, end in zip(points[arm][2], points[arm][3], strict=True)]
+        assert ends == [pytest.approx(each) for each in wider]
+    bands = [patch for patch in axes.patches if isinstance(patch, Rectangle)]
+    for band, (bottom, height) in zip(bands, ((0.69, 0.13), (0.70, 0.1)), strict=True):
+        assert (band.get_y(), band.get_height()) == pytest.approx((bottom - less, height))
     assert drawing.name == draw.__name__
     assert drawing.table["dataset"].unique().tolist() == ["imbalanced" if draw is paper_figures.figure7 else "balanced"]
     assert len(drawing.table) == 7
-    assert axes.get_ylabel() == "slice-level test AUC\n(95 % CI across runs)"
+    assert axes.get_ylabel() == "slice-level test AUC\n(95 % CI across runs;\nlight: and patients)"
 
 
 def test_without_an_interval_there_is_no_band_and_no_bar() -> None:
-    table = curves().assign(ci_low=NAN, ci_high=NAN)
+    table = curves().assign(**dict.fromkeys(("ci_low", "ci_high", "both_low", "both_high"), NAN))
     (axes,) = paper_figures.figure7(table).figure.axes
     assert not axes.patches
     _, y, low, high = error_bars(axes)["proposed"]
