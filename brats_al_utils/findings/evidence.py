@@ -228,19 +228,6 @@ def interval_table(study: Study, results: Results) -> pd.DataFrame:
     return pd.concat([intervals(patient_pairs(test, unit)).assign(unit=unit) for unit in UNITS], ignore_index=True)
 
 
-def with_both(study: Study, results: Results, summary: pd.DataFrame) -> pd.DataFrame:
-    """Return a summary by data set and budget with the columns both_low and both_high: see `comparison.intervals`.
-
-    They are of the slice-level AUC on the test set, and nan in other rows.
-    """
-    frames = []
-    for dataset, share in dict.fromkeys((arm.dataset, arm.share) for arm, _ in results):
-        here = of_arms(results, (arm for arm, _ in results if (arm.dataset, arm.share) == (dataset, share)))
-        table = intervals(patient_pairs(scores(study, here, "test"), UNITS[0]))[["arm", "both_low", "both_high"]]
-        frames.append(table.assign(dataset=dataset, share=share, part="test", unit=UNITS[0]))
-    return summary.merge(pd.concat(frames, ignore_index=True), how="left")
-
-
 def contrasts(study: Study, results: Results, pairs: Sequence[tuple[Arm, Arm]]) -> pd.DataFrame:
     """Return `comparison.compare` of pairs of arms on the test set.
 
@@ -260,6 +247,27 @@ def against(study: Study, results: Results, reference: str) -> pd.DataFrame:
     arms = dict.fromkeys(arm for arm, _ in results)
     (other,) = [arm for arm in arms if arm.name == reference]
     return contrasts(study, results, [(arm, other) for arm in arms if arm != other])
+
+
+def budget_gains(study: Study, results: Results) -> pd.DataFrame:
+    """Return `contrasts` of the proposed method with random sampling, and with its placebo, at every budget.
+
+    Returns
+    -------
+    pd.DataFrame
+        As `contrasts`, with the columns dataset and share; the pairs of a data set and unit form one family.
+    """
+    at: dict[tuple[str, float], dict[str, Arm]] = {}
+    for arm, _ in results:
+        at.setdefault((arm.dataset, arm.share), {})[arm.name] = arm
+    frames = [
+        contrasts(study, results, [(arms["proposed"], arms[other]) for other in ("random", "placebo")]).assign(
+            dataset=dataset, share=share
+        )
+        for (dataset, share), arms in at.items()
+        if "proposed" in arms
+    ]
+    return adjusted(pd.concat(frames, ignore_index=True), ["dataset", "unit"])
 
 
 def audited(study: Study, results: Results, asked: Sequence[str] = SHOWN) -> pd.DataFrame:

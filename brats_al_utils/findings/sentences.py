@@ -9,7 +9,7 @@ import pandas as pd
 from brats_al_utils.cohorts.split import PARTS
 from brats_al_utils.findings.claims import footnotes
 from brats_al_utils.findings.comparison import MARGIN
-from brats_al_utils.findings.paper import published_claims, published_results
+from brats_al_utils.findings.paper import BUDGET, published_claims, published_results
 from brats_al_utils.findings.statistics import CONFIDENCE, UNITS
 from brats_al_utils.findings.verdicts import HERE, HERE_RULE
 from brats_al_utils.phantoms.outliers import KINDS
@@ -205,14 +205,17 @@ def proposed(
     return listed(cohort_name, [*paired_gains(gains, "proposed", "baseline", table), annotation(cost, people)], about)
 
 
-def budgets(cohort_name: str, summary: pd.DataFrame) -> str:
-    """Say at how many budgets the proposed method is ahead (section 3.5).
+def budgets(cohort_name: str, summary: pd.DataFrame, gains: pd.DataFrame) -> str:
+    """Say at how many budgets the proposed method is ahead (section 3.5), and by how much at the paper's.
 
     Parameters
     ----------
     summary : pd.DataFrame
         From `statistics.summarise` by dataset and share: arms proposed, random, placebo and baseline.
+    gains : pd.DataFrame
+        From `evidence.budget_gains`.
     """
+    gains = gains[(gains["unit"] == "slice") & (gains["other"] == "random")]
     test = summary[(summary["part"] == "test") & (summary["unit"] == "slice")]
     lines = []
     for dataset, rows in test.groupby("dataset", sort=False):
@@ -225,6 +228,13 @@ def budgets(cohort_name: str, summary: pd.DataFrame) -> str:
             f"above its own placebo at {better[1]} and above the baseline at {better[2]} of them (the paper: above "
             "random and baseline at all 8)."
         )
+        of_set = gains[gains["dataset"] == dataset]
+        apart = ((of_set["both_low"] > 0) | (of_set["both_high"] < 0)).sum()
+        lines += [
+            f"{dataset} set, {row['share']:.0%} of the slices: the proposed method less random sampling: "
+            f"{gain(row, 'both')}; at {apart} of {len(of_set)} budgets that interval excludes 0."
+            for _, row in of_set[of_set["share"] == BUDGET].iterrows()
+        ]
     return listed(cohort_name, lines)
 
 

@@ -159,15 +159,15 @@ def table5(budgets: pd.DataFrame) -> pd.DataFrame:
 
 
 @plt.style.context(STYLE)
-def figure7(summary: pd.DataFrame) -> Drawing:
+def figure7(summary: pd.DataFrame, arms: pd.DataFrame) -> Drawing:
     """Draw Figure 7: test AUC at every budget on the imbalanced set."""
-    return budget_curves(summary, "imbalanced", "figure7")
+    return budget_curves(summary, arms, "imbalanced", "figure7")
 
 
 @plt.style.context(STYLE)
-def figure8(summary: pd.DataFrame) -> Drawing:
+def figure8(summary: pd.DataFrame, arms: pd.DataFrame) -> Drawing:
     """Draw Figure 8: test AUC at every budget on the balanced set."""
-    return budget_curves(summary, "balanced", "figure8")
+    return budget_curves(summary, arms, "balanced", "figure8")
 
 
 def first_run(ranking: pd.DataFrame) -> pd.DataFrame:
@@ -209,20 +209,23 @@ def auc_bars(summary: pd.DataFrame, compared: Iterable[Arm], name: str, printed_
     return Drawing(name, figure, summary)
 
 
-def budget_curves(summary: pd.DataFrame, dataset: str, name: str) -> Drawing:
+def budget_curves(summary: pd.DataFrame, arms: pd.DataFrame, dataset: str, name: str) -> Drawing:
     """Draw slice-level test AUC against the number of slices trained on.
 
     Parameters
     ----------
     summary : pd.DataFrame
-        From `statistics.summarise` by dataset, share and examples, `evidence.with_both`: arms proposed, random and
-        placebo at every budget, and baseline, the network trained on every training slice.
+        From `statistics.summarise` by dataset, share and examples: arms proposed, random and placebo at every budget,
+        and baseline, the network trained on every training slice.
+    arms : pd.DataFrame
+        From `evidence.arm_table`, of the data set: their intervals across runs and patients.
     dataset : {"imbalanced", "balanced"}
     name : str
         Of the drawing.
     """
-    of_set = summary[summary["dataset"] == dataset]
-    test = of_set[(of_set["part"] == "test") & (of_set["unit"] == "slice")]
+    test = summary[(summary["dataset"] == dataset) & (summary["part"] == "test") & (summary["unit"] == "slice")]
+    wider = arms[["arm", "share", "low", "high"]].rename(columns={"low": "both_low", "high": "both_high"})
+    test = test.merge(wider, on=["arm", "share"])
     rows, whole = test[test["arm"] != "baseline"], test[test["arm"] == "baseline"].iloc[0]
     figure, axes = plt.subplots(figsize=(PAGE, 3.0))
     step = rows["examples"].min()
@@ -239,5 +242,4 @@ def budget_curves(summary: pd.DataFrame, dataset: str, name: str) -> Drawing:
     keep_to_auc(axes)
     axes.set(xlabel="slices trained on", ylabel=f"slice-level test AUC\n({ACROSS_RUNS};\nlight: and patients)")
     figure.legend(loc="outside upper center", ncols=4)
-    baseline = of_set[of_set["arm"] == "baseline"]
-    return Drawing(name, figure, pd.concat([rows, baseline], ignore_index=True))
+    return Drawing(name, figure, test)

@@ -233,6 +233,21 @@ def contrasts(tests: pd.DataFrame) -> pd.DataFrame:
     return pd.concat({level: in_words(rows, columns).T for level, rows in table.groupby("level", sort=False)})
 
 
+def budget_gains(table: pd.DataFrame) -> pd.DataFrame:
+    """Return what the proposed method gains slice-level at each budget, by `evidence.budget_gains` of one data set."""
+    rows = table[table["unit"] == "slice"]
+    columns: Columns = {
+        "share": ("budget", SHARE),
+        "auc_difference": ("difference (pp)", pp),
+        "both": (ACROSS_BOTH, str),
+        "p_both_holm": ("p (Holm)", AUC),
+        "detectable": ("detectable (pp)", "{:.1f}".format),
+    }
+    text = rows.assign(both=ends(rows, "both_low", "both_high", pp), detectable=100 * rows["detectable"])
+    each = {f"less {other}": in_words(one, columns) for other, one in text.groupby("other", sort=False)}
+    return pd.concat(each, axis=1)
+
+
 def areas(table: pd.DataFrame) -> pd.DataFrame:
     """Return `budgets.rank_stability` of areas under the curve."""
     columns: Columns = {

@@ -197,9 +197,14 @@ def test_budgets_count_where_the_proposed_method_is_ahead() -> None:
         for part, unit in (("validation", "slice"), ("test", "patient"))
     ]
     summary = pd.DataFrame(rows, columns=["arm", "part", "unit", "dataset", "share", "auc_mean"])
-    assert sentences.budgets(ON, summary).splitlines()[2:] == [
+    gained = [("slice", "random", 0.1, 0.02, 0.01, 0.03), ("slice", "random", 0.3, -0.01, -0.04, 0.02)]
+    gained += [("patient", "random", 0.3, 9.0, 9.0, 9.0), ("slice", "placebo", 0.3, 9.0, 9.0, 9.0)]
+    gains = pd.DataFrame(gained, columns=["unit", "other", "share", "auc_difference", "both_low", "both_high"])
+    assert sentences.budgets(ON, summary, gains.assign(dataset="balanced", n_runs=3)).splitlines()[2:] == [
         "- balanced set, 3 budgets: the proposed method's mean test AUC is above random at 2, above its own placebo at "
-        "2 and above the baseline at 1 of them (the paper: above random and baseline at all 8)."
+        "2 and above the baseline at 1 of them (the paper: above random and baseline at all 8).",
+        "- balanced set, 30% of the slices: the proposed method less random sampling: -1.0 pp (95 % confidence "
+        "interval across both: -4.0 to +2.0); at 1 of 2 budgets that interval excludes 0.",
     ]
 
 

@@ -239,13 +239,19 @@ def curves() -> pd.DataFrame:
         mean = round(0.75 - less, 3)
         rows.append(("baseline", "test", "slice", dataset, 1.0, 1000, mean, mean - 0.05, mean + 0.05, 3))
     columns = ["arm", "part", "unit", "dataset", "share", "examples", "auc_mean", "ci_low", "ci_high", "n_runs"]
-    table = pd.DataFrame(rows, columns=columns)
-    return table.assign(both_low=table["ci_low"] - 0.01, both_high=table["ci_high"] + 0.02)
+    return pd.DataFrame(rows, columns=columns)
+
+
+def across_both(table: pd.DataFrame, dataset: str = "imbalanced") -> pd.DataFrame:
+    """Return what `evidence.arm_table` has of a set's curves: an interval that is wider than that across runs."""
+    test = table[(table["dataset"] == dataset) & (table["part"] == "test") & (table["unit"] == "slice")]
+    return test[["arm", "share"]].assign(low=test["ci_low"] - 0.01, high=test["ci_high"] + 0.02)
 
 
 @pytest.mark.parametrize(("draw", "less"), [(paper_figures.figure7, 0), (paper_figures.figure8, 0.1)])
 def test_figures_7_and_8_show_the_curves_of_their_set(draw: Any, less: float) -> None:
-    drawing = draw(curves())
+    dataset = "imbalanced" if draw is paper_figures.figure7 else "balanced"
+    drawing = draw(curves(), across_both(curves(), dataset))
     (axes,) = drawing.figure.axes
     points = error_bars(axes)
     for place, (arm, value) in enumerate((("proposed", 0.8), ("random", 0.7), ("placebo", 0.6))):
@@ -268,14 +274,14 @@ def test_figures_7_and_8_show_the_curves_of_their_set(draw: Any, less: float) ->
     for band, (bottom, height) in zip(bands, ((0.69, 0.13), (0.70, 0.1)), strict=True):
         assert (band.get_y(), band.get_height()) == pytest.approx((bottom - less, height))
     assert drawing.name == draw.__name__
-    assert drawing.table["dataset"].unique().tolist() == ["imbalanced" if draw is paper_figures.figure7 else "balanced"]
+    assert drawing.table["dataset"].unique().tolist() == [dataset]
     assert len(drawing.table) == 7
     assert axes.get_ylabel() == "slice-level test AUC\n(95 % CI across runs;\nlight: and patients)"
 
 
 def test_without_an_interval_there_is_no_band_and_no_bar() -> None:
-    table = curves().assign(**dict.fromkeys(("ci_low", "ci_high", "both_low", "both_high"), NAN))
-    (axes,) = paper_figures.figure7(table).figure.axes
+    table = curves().assign(ci_low=NAN, ci_high=NAN)
+    (axes,) = paper_figures.figure7(table, across_both(table)).figure.axes
     assert not axes.patches
     _, y, low, high = error_bars(axes)["proposed"]
     assert y == low == high
@@ -283,7 +289,7 @@ def test_without_an_interval_there_is_no_band_and_no_bar() -> None:
 
 def test_an_axis_ends_where_an_auc_does() -> None:
     table = curves().assign(ci_low=-0.4, ci_high=1.7)
-    (axes,) = paper_figures.figure7(table).figure.axes
+    (axes,) = paper_figures.figure7(table, across_both(table)).figure.axes
     assert axes.get_ylim() == (0, 1.02)
 
 
@@ -426,10 +432,10 @@ DRAW = """
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
-from test_figures import curves
+from test_figures import across_both, curves
 from brats_al_utils.show import paper_figures
 from brats_al_utils.show.style import save
-save(paper_figures.figure7(curves()), Path(sys.argv[1]), "synthetic cohort")
+save(paper_figures.figure7(curves(), across_both(curves())), Path(sys.argv[1]), "synthetic cohort")
 """
 
 
@@ -441,7 +447,7 @@ def test_the_same_files_whatever_the_user_s_matplotlibrc_says(tmp_path: Path) ->
     # matplotlib reads the file of the folder in which it is started first.
     command = [sys.executable, "-c", DRAW, str(tmp_path / "odd"), str(Path(__file__).parent)]
     subprocess.run(command, cwd=tmp_path, check=True, timeout=120)
-    save(paper_figures.figure7(curves()), tmp_path / "own", "synthetic cohort")
+    save(paper_figures.figure7(curves(), across_both(curves())), tmp_path / "own", "synthetic cohort")
     for file in ("figure7.svg", "figure7.png", "figure7.csv"):
         assert (tmp_path / "odd" / file).read_bytes() == (tmp_path / "own" / file).read_bytes(), file
 
@@ -455,7 +461,7 @@ def test_a_long_caption_is_broken_where_one_of_its_parts_ends() -> None:
 
 
 def test_saving_writes_the_picture_the_numbers_and_the_origin(tmp_path: Path) -> None:
-    drawing = paper_figures.figure8(curves())
+    drawing = paper_figures.figure8(curves(), across_both(curves(), "balanced"))
     save(replace(drawing, name="other"), tmp_path, "Synthetic cohort; 3 runs")
     assert drawing.figure.get_supxlabel() == "Synthetic cohort; 3 runs"
     assert {path.name for path in tmp_path.iterdir()} == {"other.svg", "other.png", "other.csv"}
@@ -471,6 +477,6 @@ def test_a_saved_figure_is_shown_in_a_notebook_alone(
     shown: list[Any] = []
     monkeypatch.setattr(style, "get_ipython", lambda: object() if notebook else None)
     monkeypatch.setattr(style, "display", shown.append)
-    save(paper_figures.figure8(curves()), tmp_path, "Synthetic cohort")
+    save(paper_figures.figure8(curves(), across_both(curves(), "balanced")), tmp_path, "Synthetic cohort")
     expected = [((tmp_path / "figure8.png").read_bytes(), "figure8: Synthetic cohort")] if notebook else []
     assert [(image.data, image.alt) for image in shown] == expected

@@ -243,6 +243,19 @@ def test_small_tables_have_words() -> None:
     assert table["output"].tolist() == ["27", "27", "55 (printed: 14)"]
 
 
+def test_gains_stand_beside_each_other_budget_by_budget() -> None:
+    rows = [
+        ("random", "slice", 0.1, 0.021, 0.001, 0.041, 0.04, 0.03),
+        ("placebo", "slice", 0.1, -0.01, NAN, NAN, NAN, NAN),
+        ("random", "patient", 0.1, 9, 9, 9, 9, 9),
+    ]
+    columns = ["other", "unit", "share", "auc_difference", "both_low", "both_high", "p_both_holm", "detectable"]
+    table = tables.budget_gains(pd.DataFrame(rows, columns=columns))
+    assert table.columns.get_level_values(0).unique().tolist() == ["less random", "less placebo"]
+    assert table["less random"].to_numpy().tolist() == [["+2.1", "+0.1 to +4.1", "0.040", "3.0"]]
+    assert table["less placebo"].to_numpy().tolist() == [["-1.0", "none", "", ""]]
+
+
 def test_the_docs_have_a_line_for_every_file_and_every_file_has_its_line() -> None:
     sources = [path.read_text() for path in (ROOT / "brats_al_utils" / "show").glob("*.py")]
     cells = [cell.source for path in (ROOT / "notebooks").glob("*.ipynb") for cell in nbformat.read(path, 4).cells]

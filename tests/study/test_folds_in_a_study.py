@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import pandas as pd
 import pytest
 from conftest import write_case
 from small_study import small_study
@@ -61,11 +60,5 @@ def test_tables_know_the_folds(study: Study) -> None:
     assert everything.loc[everything["arm"] == "all", "examples"].nunique() > 1
     points = summarise(evidence.with_mean_examples(everything), ("dataset", "share", "examples"), study.redrawn)
     assert (points["n_runs"] == FOLDS).all()
-    both = evidence.with_both(study, results, points)
-    tested = (both["part"] == "test") & (both["unit"] == "slice")
-    pd.testing.assert_frame_equal(both[list(points)], points)
-    assert both.loc[~tested, ["both_low", "both_high"]].isna().all(axis=None)
-    wide = evidence.interval_table(study, results).query("unit == 'slice'").set_index("arm")[["both_low", "both_high"]]
-    pd.testing.assert_frame_equal(both[tested].set_index("arm")[["both_low", "both_high"]], wide, check_like=True)
     pairs = evidence.contrasts(study, results, [(ARMS[1], ARMS[0])])
     assert pairs["auc_difference"].notna().all()
