@@ -263,3 +263,18 @@ def test_the_readme_says_what_the_published_design_study_found() -> None:
     said = README[README.index("What we can say") : README.index("![Figure 7")]
     for number in (*gains, f"probability of {row['p']:.2f}", f"takes {row['needed']:,.0f} test patients"):
         assert number in said, number
+
+
+def test_the_readme_says_what_the_published_open_study_found() -> None:
+    folder = ROOT / "figures" / "open"
+    said = " ".join(README[README.index("*On real patients*") : README.index("*The paper's design")].split())
+    gains = pd.read_csv(folder / "budget_gains.csv").query("unit == 'slice' and dataset == 'imbalanced'")
+    gains = gains[gains["other"] == "random"].set_index("share")
+    apart = ((gains["both_low"] > 0) | (gains["both_high"] < 0)).sum()
+    assert f"at {apart} of {len(gains)} budgets" in said
+    uncertain = pd.read_csv(folder / "class_share.csv").query("unit == 'slice' and other == 'random'")
+    for row in (gains.loc[0.3], uncertain.set_index("arm").loc["0%-30%"]):
+        mean, low, high = (f"{100 * row[name]:+.1f}" for name in ("auc_difference", "both_low", "both_high"))
+        assert f"{mean} pp from random sampling ({low} to {high})" in said
+    whole = pd.read_csv(folder / "figure7_arms.csv").set_index("arm").loc["baseline"]
+    assert f"they reach {whole['auc_mean']:.2f}, and {whole['hidden_mean']:.2f} with the tumour hidden" in said
