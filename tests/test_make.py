@@ -19,6 +19,19 @@ def test_the_demo(checkout: Path) -> None:
 
 
 @pytest.mark.long
+def test_the_figures(checkout: Path) -> None:
+    """Of every published study: what git keeps, under the same names, but for pictures, which a bundle has not."""
+    names = [path.stem for path in (ROOT / "published").glob("*.bundle")]
+    kept = {name: {path.name for path in (ROOT / "figures" / name).iterdir()} for name in names}
+    for name in names:
+        shutil.rmtree(checkout / "figures" / name)
+    make("figures", checkout)
+    for name in names:
+        drawn = {path.name for path in (checkout / "figures" / name).iterdir()}
+        assert drawn == {file for file in kept[name] if Path(file).stem not in ("slices", "hidden_tumours")}
+
+
+@pytest.mark.long
 def test_the_characteristics(checkout: Path) -> None:
     """The page and the table in docs, but for what another processor rounds."""
     page, table = (checkout / "docs" / f"operating_characteristics.{end}" for end in ("md", "csv"))

@@ -7,13 +7,14 @@ from pathlib import Path
 
 
 def test_tables_are_the_same_under_other_threads_and_workers(smoke: Path, tmp_path: Path) -> None:
-    """The smoke study has as many workers as cores; again with one worker and two threads for whoever takes them."""
+    """The smoke study has as many workers as cores; again, as far as a choice and what is trained on it, with one
+    worker and two threads for whoever takes them."""
     threads = {f"{library}_NUM_THREADS": "2" for library in ("OMP", "MKL", "OPENBLAS")}
     command = [sys.executable, "-m", "brats_al_utils", "run", "--profile", "smoke", "--out", str(tmp_path / "again")]
-    command += ["--workers", "1", "--only", "01", "02"]
+    command += ["--workers", "1", "--only", "03"]
     done = subprocess.run(command, env=os.environ | threads, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     tables = sorted((tmp_path / "again").glob("*.csv"))
-    assert {"table2", "table2_training", "figure2", "figure3", "figure4"} <= {path.stem for path in tables}
+    assert {"table3", "table3_arms", "figure1", "annotation_cost_imbalanced"} <= {path.stem for path in tables}
     for path in tables:
         assert path.read_bytes() == (smoke / path.name).read_bytes(), path.name

@@ -83,7 +83,7 @@ class Reader:
 
         return noting
 
-    def save(self, drawing: style.Drawing, folder: Path, caption: str) -> None:
+    def save(self, drawing: style.Drawing, folder: Path, caption: str, shareable: bool = True) -> None:
         """Read a figure in place of writing it."""
         texts = [text.get_text() for text in drawing.figure.findobj(Text)]
         for axes in drawing.figure.axes:

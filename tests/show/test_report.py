@@ -106,7 +106,9 @@ def write_study(folder: Path) -> Places:
 
 
 @pytest.fixture
-def places(tmp_path: Path) -> Places:
+def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Places:
+    """Return where a study lies, beside no published one."""
+    monkeypatch.setattr(report, "PUBLISHED", tmp_path / "nothing published")
     return write_study(tmp_path / "a study")
 
 
