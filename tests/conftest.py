@@ -39,6 +39,9 @@ CHROMIUM_OPTIONS = [
 ]
 AFFINE = np.array([[-1.0, 0, 0, 0], [0, -1, 0, 31], [0, 0, 1, 0], [0, 0, 0, 1]])
 
+PICTURES = {"slices", "hidden_tumours"}
+"""Figures that show images, which a bundle does not hold."""
+
 # A busy machine makes any example slow once; what must be fast is measured by tests of its own.
 ROOT = Path(__file__).parents[1]
 

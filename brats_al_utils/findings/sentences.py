@@ -229,10 +229,9 @@ def budgets(cohort_name: str, summary: pd.DataFrame, gains: pd.DataFrame) -> str
             "random and baseline at all 8)."
         )
         of_set = gains[gains["dataset"] == dataset]
-        apart = ((of_set["both_low"] > 0) | (of_set["both_high"] < 0)).sum()
         lines += [
             f"{dataset} set, {row['share']:.0%} of the slices: the proposed method less random sampling: "
-            f"{gain(row, 'both')}; at {apart} of {len(of_set)} budgets that interval excludes 0."
+            f"{gain(row, 'both')}; at {apart(of_set)} of {len(of_set)} budgets that interval excludes 0."
             for _, row in of_set[of_set["share"] == BUDGET].iterrows()
         ]
     return listed(cohort_name, lines)
@@ -351,13 +350,17 @@ def gains(table: pd.DataFrame) -> list[str]:
     return [*said, f"{different(table)}."]
 
 
+def apart(rows: pd.DataFrame) -> int:
+    """Return how many differences have an interval across both that excludes 0."""
+    return int(((rows["both_low"] > 0) | (rows["both_high"] < 0)).sum())
+
+
 def different(table: pd.DataFrame) -> str:
     """Say how many arms differ slice-level from the reference: by the interval across both, and by tests."""
     rows = table[table["unit"] == "slice"]
-    by_interval = ((rows["both_low"] > 0) | (rows["both_high"] < 0)).sum()
     by_test = (rows["p_both_holm"] < 1 - CONFIDENCE).sum()
     return (
-        f"Different from the reference: {by_interval} of {len(rows)} by the interval across both, {by_test} by "
+        f"Different from the reference: {apart(rows)} of {len(rows)} by the interval across both, {by_test} by "
         "Holm-adjusted tests across both"
     )
 
