@@ -203,7 +203,7 @@ small_study.main = main
 """
 
 
-@pytest.mark.parametrize("who", ["driver", "worker", "kernel"])
+@pytest.mark.parametrize("who", ["driver", "worker", pytest.param("kernel", marks=pytest.mark.long)])
 def test_killed_between_writing_a_result_and_naming_it(data: Path, undisturbed: Path, tmp_path: Path, who: str) -> None:
     """SIGKILL of the worker that does, alone or with its driver or kernel, once; what is half-written is swept."""
     out, dead = tmp_path / "out", tmp_path / "dead"
@@ -294,6 +294,7 @@ def test_two_drivers_on_one_store(data: Path, undisturbed: Path, tmp_path: Path)
     assert_each_computed_once(computed, RUNS)
 
 
+@pytest.mark.long
 def test_a_clock_that_goes_backwards(data: Path, undisturbed: Path, tmp_path: Path) -> None:
     """Each file that is written is an hour older than the one before: no run is taken twice, nobody waits for ever."""
     out, computed, began = tmp_path / "out", tmp_path / "computed", time.time_ns()
@@ -365,6 +366,7 @@ def test_a_read_only_disk(data: Path, undisturbed: Path, small_disk: Path) -> No
     assert finished(out) == before
 
 
+@pytest.mark.long
 def test_a_slow_disk(data: Path, undisturbed: Path, tmp_path: Path) -> None:
     """Each file takes its time to be written: still nobody else computes the run."""
     out, computed = tmp_path / "out", tmp_path / "computed"
@@ -408,6 +410,7 @@ def test_a_file_system_without_locks(data: Path, undisturbed: Path, tmp_path: Pa
     assert_same_study(out, undisturbed)
 
 
+@pytest.mark.long
 def test_threads_and_workers_do_not_change_a_result(data: Path, undisturbed: Path, tmp_path: Path) -> None:
     """To the bit: the undisturbed study had two workers, and as many threads as the machine has cores to offer."""
     out = tmp_path / "out"

@@ -152,7 +152,7 @@ def test_started_again_nothing_is_trained_and_the_tables_are_the_same(smoke: Pat
     assert "4 runs needed, 4 distinct, 4 already there, 0 trained" in executed
 
 
-@pytest.mark.parametrize("by", ["SIGKILL", "SIGINT"])
+@pytest.mark.parametrize("by", ["SIGINT", pytest.param("SIGKILL", marks=pytest.mark.long)])
 def test_stopped_in_mid_run_it_goes_on_where_it_was(smoke: Path, tmp_path: Path, by: str) -> None:
     """The driver is killed, or Ctrl-C pressed: no process stays, no run is repeated, and the tables are the same."""
     out = tmp_path / "out"

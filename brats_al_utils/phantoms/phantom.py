@@ -47,19 +47,19 @@ LAYOUTS = ("2018", "2019", "2020")
 MIN_PATIENTS = 10  # the fewest with three LGG among them; the study needs three of each grade
 FIRST_OF_TEST = 134_000  # index of a test cohort's first patient: grades and sites are dealt anew from 4 x 335 x k
 
-# --- How hard it is to tell the grades apart. Pairs are (low, high) of a uniform draw. ---------------------------
+# --- How hard it is to tell the grades apart: docs/protocol.md, "Phantoms". Pairs are (low, high) of a uniform draw.
 # An atypical tumour takes up contrast (and decays inside) like one of the other grade; all else follows its grade.
-ATYPICAL = {"HGG": 0.15, "LGG": 0.20}  # share of patients
+ATYPICAL = {"HGG": 0.05, "LGG": 0.07}  # share of patients
 SIZE = (25.0, 38.0)  # mm, radius of a ball as large as core and oedema along z; one law for both grades
-CORE = {"HGG": (0.50, 0.78), "LGG": (0.60, 0.86)}  # radius of the core / reach
-FINGERS = {"HGG": (0.35, 0.95), "LGG": (0.15, 0.70)}  # 1: oedema spares grey matter altogether
+CORE = {"HGG": (0.62, 0.88), "LGG": (0.80, 0.97)}  # radius of the core / reach
+FINGERS = {"HGG": (0.50, 1.00), "LGG": (0.00, 0.40)}  # 1: oedema spares grey matter altogether
 SPARED = 1.3  # how far fingers keep oedema from where no white matter is
 BARRIER = 0.35  # how little white matter there is around a seat, as it tells on the volume of the labels
 MASS_EFFECT = {"HGG": (0.10, 0.45), "LGG": (0.05, 0.35)}  # displacement / distance, at the centre
 SOLID_T1 = {"HGG": (1250.0, 1850.0), "LGG": (1400.0, 2100.0)}  # ms, of living tumour
-SOLID_T2 = {"HGG": (120.0, 200.0), "LGG": (140.0, 230.0)}
-GADOLINIUM = {True: (0.12, 0.60), False: (0.00, 0.10)}  # mM in living tumour, if it enhances or not
-NECROSIS = {True: (0.35, 0.88), False: (0.00, 0.30)}  # radius of the dead centre / radius of the core
+SOLID_T2 = {"HGG": (110.0, 180.0), "LGG": (160.0, 260.0)}
+GADOLINIUM = {True: (0.50, 1.10), False: (0.00, 0.05)}  # mM in living tumour, if it enhances or not
+NECROSIS = {True: (0.40, 0.90), False: (0.00, 0.28)}  # radius of the dead centre / radius of the core
 PATCHES = {"HGG": (0.70, 1.00), "LGG": (0.20, 0.80)}  # share of the living tumour that takes up contrast
 NOISE = (0.010, 0.040)  # standard deviation / white matter's signal
 BIAS = 0.08  # standard deviation of the logarithm of the coil's sensitivity
