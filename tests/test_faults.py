@@ -166,7 +166,8 @@ def kill_one(process: subprocess.Popen[str], chance: random.Random, or_a_worker:
     workers = []
     for child in children:
         with contextlib.suppress(psutil.NoSuchProcess):  # it may just have ended
-            workers += [child] if "spawn_main" in " ".join(child.cmdline()) else []
+            parent = child.parent()
+            workers += [child] if parent and all("forkserver" in " ".join(p.cmdline()) for p in (child, parent)) else []
     if process.poll() is not None:
         return False
     if workers and or_a_worker and chance.random() < 0.5:
@@ -181,13 +182,13 @@ def kill_one(process: subprocess.Popen[str], chance: random.Random, or_a_worker:
 
 
 DEATH = """
-import multiprocessing, os, pathlib, signal
+import multiprocessing, os, pathlib, psutil, signal
 rename = pathlib.Path.replace
 def replace(self, target):
     if str(target).endswith(".safetensors") and not os.path.exists({dead!r}):
         open({dead!r}, "x").close()
         if {who!r} != "worker":
-            os.kill(os.getppid(), signal.SIGKILL)
+            os.kill(psutil.Process(os.getppid()).ppid(), signal.SIGKILL)  # its parent is what it was forked from
         os.kill(os.getpid(), signal.SIGKILL)
     return rename(self, target)
 pathlib.Path.replace = replace
