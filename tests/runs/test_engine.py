@@ -173,6 +173,15 @@ def pages_and_arena(task: Task) -> tuple[str, int, int]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="of glibc")
+def test_workers_share_what_one_process_has_imported(client: Client) -> None:
+    """They are forked from it, so that neither their start nor a replacement imports anything."""
+    (parent,) = client.run(os.getppid).values()
+    assert psutil.Process(parent).ppid() == os.getpid()
+    (imported,) = client.run(lambda: set(scheduler.IMPORTED) <= sys.modules.keys()).values()
+    assert imported
+    assert psutil.Process(parent).num_threads() == 1, "only what has no threads is forked without risk"
+
+
 def test_a_worker_keeps_freed_memory(tasks: list[Task], client: Client) -> None:
     """From epoch to epoch it needs next to no fresh pages; where it gives them back, a step takes thousands."""
     run = replace(tasks[0].run, settings=replace(tasks[0].run.settings, epochs=4))
