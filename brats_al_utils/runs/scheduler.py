@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,7 +41,8 @@ IMPORTED = ["brats_al_utils.runs.engine", "torchvision.models"]
 and 440 MiB of its own for it."""
 
 CONFIG = {
-    "distributed.worker.multiprocessing-method": "forkserver",
+    # macOS' own libraries do not bear a fork.
+    "distributed.worker.multiprocessing-method": "forkserver" if sys.platform == "linux" else "spawn",
     "distributed.scheduler.allowed-failures": ATTEMPTS - 1,
     # A worker's nanny replaces it, in whatever time that takes; Dask would end the nanny that is at it after 15 s.
     "distributed.deploy.lost-worker-timeout": "1000 days",

@@ -173,6 +173,7 @@ def pages_and_arena(task: Task) -> tuple[str, int, int]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="of glibc")
+@pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux alone")
 def test_workers_share_what_one_process_has_imported(client: Client) -> None:
     """They are forked from it, so that neither their start nor a replacement imports anything."""
     (parent,) = client.run(os.getppid).values()
