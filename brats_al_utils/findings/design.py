@@ -41,7 +41,10 @@ CONTRASTS = (
     ("pretrained", "scratch"),
     ("placebo", "random"),
 )
-"""What is compared. Placebo and random are both random samples: between them there is no gain to be found."""
+"""What is compared."""
+
+CONTROL = ("proposed", "placebo")
+"""Two draws by one rule, from the middle of the ranking: between them there is no gain to be found."""
 
 RATIO = TEST_SET[0] / TEST_SET[1]
 """Positive patients of the paper's test set for each negative one."""
@@ -187,8 +190,8 @@ def interval_said(table: pd.DataFrame) -> str:
     excluded = dict(zip(zip(table["arm"], table["other"], strict=True), table["excludes_zero"], strict=True))
     if np.isnan(list(excluded.values())).all():
         return "How often an interval across runs would exclude zero cannot be said: each test set has a single run."
-    control = excluded.get(CONTRASTS[-1], np.nan)
-    beside = "" if np.isnan(control) else f", and in {control:.0%} that of two random samples, which differ in nothing"
+    control = excluded.get(CONTROL, np.nan)
+    beside = "" if np.isnan(control) else f", and in {control:.0%} that of two draws by one rule, equals"
     return (
         f"The interval across runs, which the paper prints, would exclude zero in {excluded[CONTRASTS[0]]:.0%}{beside}."
     )

@@ -106,5 +106,7 @@ def test_the_three_sentences_hold_the_table_s_numbers() -> None:
     assert words.count("\n- ") == 3
     assert f"{100 * row['gain']:+.1f} pp in this population" in words
     assert f"{row['printed']:.1%} would have printed 2.98 pp" in words
-    assert f"exclude zero in {row['excludes_zero']:.0%}" in words
+    same = found.table[(found.table["arm"] == "proposed") & (found.table["other"] == "placebo")].iloc[0]
+    control = f"and in {same['excludes_zero']:.0%} that of two draws by one rule, equals"
+    assert f"exclude zero in {row['excludes_zero']:.0%}, {control}" in words
     assert f"{row['needed_many']:,.0f} with 100" in words or f"takes {row['needed_many']:,.0f} test" in words
