@@ -40,7 +40,7 @@ IMPORTED = ["brats_al_utils.runs.engine", "torchvision.models"]
 """By the process that workers are forked from: once for all of them, where each would take some three seconds of a core
 and 440 MiB of its own for it."""
 
-CONFIG = {
+CONFIG: dict[str, Any] = {
     # macOS' own libraries do not bear a fork.
     "distributed.worker.multiprocessing-method": "forkserver" if sys.platform == "linux" else "spawn",
     "distributed.scheduler.allowed-failures": ATTEMPTS - 1,
