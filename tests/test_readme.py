@@ -278,9 +278,10 @@ def test_the_readme_says_what_the_published_open_study_found() -> None:
     for row in (gains.loc[0.3], uncertain.set_index("arm").loc["0%-30%"]):
         mean, low, high = (f"{100 * row[name]:+.1f}" for name in ("auc_difference", "both_low", "both_high"))
         assert f"{mean} pp from random sampling ({low} to {high})" in said
-    card = pd.read_csv(folder / "scorecard.csv").set_index("id")
+    card = pd.read_csv(folder / "scorecard.csv", dtype=str).set_index("id")
     for claim, of in (("abstract.gain", ""), ("table2.test_gain", " over random initialisation")):
-        verdict, (mean, low, high) = card.loc[claim, "verdict"], card.loc[claim, ["ours", "both_low", "both_high"]]
-        assert f"It {verdict}: {mean:+.1f} pp{of} ({low:+.1f} to {high:+.1f})" in said
+        (verdict,) = card.loc[[claim], "verdict"]
+        gain, low, high = card.loc[[claim], ["ours", "both_low", "both_high"]].to_numpy(float)[0]
+        assert f"It {verdict}: {gain:+.1f} pp{of} ({low:+.1f} to {high:+.1f})" in said
     whole = pd.read_csv(folder / "figure7_arms.csv").set_index("arm").loc["baseline"]
     assert f"they reach {whole['auc_mean']:.2f}, and {whole['hidden_mean']:.2f} with the tumour hidden" in said
