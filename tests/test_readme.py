@@ -283,5 +283,7 @@ def test_the_readme_says_what_the_published_open_study_found() -> None:
         (verdict,) = card.loc[[claim], "verdict"]
         gain, low, high = card.loc[[claim], ["ours", "both_low", "both_high"]].to_numpy(float)[0]
         assert f"It {verdict}: {gain:+.1f} pp{of} ({low:+.1f} to {high:+.1f})" in said
+    scratch = pd.read_csv(folder / "table2_arms.csv").set_index("arm").loc["scratch"]
+    assert f"learned next to nothing ({scratch['auc_mean']:.2f})" in said
     whole = pd.read_csv(folder / "figure7_arms.csv").set_index("arm").loc["baseline"]
     assert f"they reach {whole['auc_mean']:.2f}, and {whole['hidden_mean']:.2f} with the tumour hidden" in said
