@@ -1,6 +1,8 @@
 """Windows is not claimed (WSL is the way), but nothing that it lacks is needed before a test runs."""
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +11,18 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LACKING = ("fcntl", "grp", "pwd", "resource", "termios", "pty", "tty")
 SOURCES = sorted([*(ROOT / "brats_al_utils").rglob("*.py"), *(ROOT / "tests").rglob("*.py")])
+
+# Collects the tests as if this were a Python without the modules and signals that Windows lacks.
+COLLECT = f"""
+import signal, sys
+import distributed  # what it needs has a build for each system, and this system's needs them
+for name in {LACKING}:
+    sys.modules[name] = None
+for name in ("SIGKILL", "SIGHUP", "SIGUSR1"):
+    delattr(signal, name)
+import pytest
+sys.exit(pytest.main(["--collect-only", "-q", "-p", "no:cacheprovider", "tests"]))
+"""
 
 
 def at_import(node: ast.AST) -> Iterator[ast.AST]:
@@ -29,3 +43,10 @@ def test_nothing_that_windows_lacks_is_used_at_import(path: Path) -> None:
             assert node.module not in LACKING
         if isinstance(node, ast.Attribute):
             assert node.attr != "SIGKILL"
+
+
+@pytest.mark.long
+def test_the_tests_are_collected_without_what_windows_lacks() -> None:
+    done = subprocess.run([sys.executable, "-c", COLLECT], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    assert "tests collected" in done.stdout

@@ -47,7 +47,7 @@ LAYOUTS = ("2018", "2019", "2020")
 MIN_PATIENTS = 10  # the fewest with three LGG among them; the study needs three of each grade
 FIRST_OF_TEST = 134_000  # index of a test cohort's first patient: grades and sites are dealt anew from 4 x 335 x k
 
-# --- How hard it is to tell the grades apart: docs/protocol.md, "Phantoms". Pairs are (low, high) of a uniform draw.
+# --- How hard it is to tell the grades apart: docs/protocol.md, "Sizes". Pairs are (low, high) of a uniform draw. --
 # An atypical tumour takes up contrast (and decays inside) like one of the other grade; all else follows its grade.
 ATYPICAL = {"HGG": 0.05, "LGG": 0.07}  # share of patients
 SIZE = (25.0, 38.0)  # mm, radius of a ball as large as core and oedema along z; one law for both grades

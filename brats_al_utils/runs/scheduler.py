@@ -37,8 +37,8 @@ ARENA = {"MALLOC_ARENA_MAX": "1"}
 every step. That took a third of the time (at 64 pixels 6.6 s of a training became 4.4)."""
 
 IMPORTED = ["brats_al_utils.runs.engine", "torchvision.models"]
-"""By the process that workers are forked from: once for all of them, where each would take some three seconds of a core
-and 440 MiB of its own for it."""
+"""By the process that workers are forked from: once for all of them, where each would take nearly four seconds of a
+core and 440 MiB of its own for it."""
 
 CONFIG: dict[str, Any] = {
     # macOS' own libraries do not bear a fork.
