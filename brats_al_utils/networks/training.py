@@ -125,7 +125,7 @@ def choose_device(name: str) -> torch.device:
     if name not in ("auto", "cpu", "cuda"):
         raise InputError(f"device is {name!r}, expected auto, cpu or cuda")
     if name == "cuda" and not torch.cuda.is_available():
-        raise InputError("device is 'cuda' and torch finds no GPU: use device=auto, or install its driver")
+        raise InputError("device is 'cuda' and torch finds no GPU: use device=cpu, or install its driver")
     return torch.device("cuda" if name == "cuda" or (name == "auto" and torch.cuda.is_available()) else "cpu")
 
 

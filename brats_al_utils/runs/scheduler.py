@@ -94,7 +94,7 @@ def workers_of(workers: str, device: str) -> int:
 
 def specification(count: int, cards: int, security: Security) -> dict[int, dict[str, Any]]:
     """Return what Dask must know to start so many workers, which share the GPUs evenly."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if cards else []
+    visible = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
     names = visible if len(visible) == cards else [str(card) for card in range(cards)]
     options = {"nthreads": 1, "memory_limit": 0, "security": security, "protocol": "tls", "host": LOOPBACK}
     options |= {"dashboard_address": f"{LOOPBACK}:0", "dashboard": False, "quiet": True}

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from brats_al_utils.runs import computing, engine, scheduler
 from brats_al_utils.runs.computing import compute
 from brats_al_utils.runs.engine import Outcome, Task, carry_out
 from brats_al_utils.runs.run import Run
+from brats_al_utils.runs.store import RunStore
 from brats_al_utils.study.selections import selections_of
 from brats_al_utils.study.study import Study
 from brats_al_utils.study.trainer import wanted_runs
@@ -118,14 +120,39 @@ def test_as_many_workers_as_cores_if_memory_allows(monkeypatch: pytest.MonkeyPat
     assert scheduler.workers_of("5", "cpu") == 5
 
 
-def test_a_worker_for_each_gpu_or_as_many_as_asked_for_on_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    assert scheduler.workers_of("", "auto") == 2
-    for visible, cards in (("", ["0", "1", "0"]), ("4,7", ["4", "7", "4"])):
-        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-        spec = scheduler.specification(3, 2, None)  # type: ignore[arg-type]
-        assert [each["options"]["env"]["CUDA_VISIBLE_DEVICES"] for each in spec.values()] == cards
+@pytest.mark.parametrize(
+    ("cards", "visible", "seen"),
+    [(1, "", ["0"] * 3), (1, "3", ["3"] * 3), (2, "", ["0", "1", "0"]), (2, "4,7", ["4", "7", "4"])],
+)
+def test_a_worker_for_each_gpu_or_as_many_as_asked_for_on_them(
+    monkeypatch: pytest.MonkeyPatch, cards: int, visible: str, seen: list[str]
+) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: cards)
+    for set_to in [visible] if visible else ["", None]:
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+        if set_to is not None:
+            monkeypatch.setenv("CUDA_VISIBLE_DEVICES", set_to)
+        assert scheduler.workers_of("", "auto") == cards
+        spec = scheduler.specification(3, cards, None)  # type: ignore[arg-type]
+        assert [each["options"]["env"]["CUDA_VISIBLE_DEVICES"] for each in spec.values()] == seen
+
+
+def test_a_worker_that_lacks_the_gpu_of_its_machine_says_so(tasks: list[Task], monkeypatch: pytest.MonkeyPatch) -> None:
+    """With `auto` it trained on the CPU instead, a hundred times as slow, and nobody was told."""
+    asked = []
+    monkeypatch.setattr(engine, "gpus", lambda device: int(device != "cpu"))
+    monkeypatch.setattr(engine, "local", lambda workers, device: nullcontext())
+    monkeypatch.setattr(engine, "carry_out", lambda tasks, *_: asked.extend(tasks) or {})
+    task = tasks[0]
+    for device in ("auto", "cpu"):
+        engine.compute([(task.name, task.run)], RunStore(task.store), {task.run.data: task.slices}, device, "1", quiet)
+    assert [each.device for each in asked] == ["cuda", "cpu"]
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    outcome = engine.work(asked[0])
+    assert (outcome.state, "torch finds no GPU: use device=cpu, or install its driver" in outcome.why) == (
+        "failed",
+        True,
+    )
 
 
 def test_a_lost_run_is_tried_three_times_in_all_and_the_others_go_on(
