@@ -202,7 +202,7 @@ def run(
 
     from brats_al_utils.runs import engine
     from brats_al_utils.runs.scheduler import per_gpu_workers
-    from brats_al_utils.show import notebooks
+    from brats_al_utils.show import kernels, notebooks
     from brats_al_utils.study.opening import cut_sets, open_study
     from brats_al_utils.study.plan import runs_of_notebooks, saved_by_sharing
     from brats_al_utils.study.profile import profile_of
@@ -222,6 +222,7 @@ def run(
         "follow_links": follow_links,
     }
     study = open_study(**parameters)
+    kernels.prepare()
     for note in study.cohort.notes:
         print(f"note: {note}")
     cut_sets(study, names)
@@ -231,12 +232,13 @@ def run(
     )
     before = {path.stem for path in study.places.runs.glob("*.safetensors")}
     with engine.shared(parameters["workers"], device) as address:
-        trained = bool(before) and all(run.key in before for name in names for run in runs_of_notebooks(study, [name]))
+        asked = runs_of_notebooks(study, names) if before else []
+        trained = bool(before) and before.issuperset(run.key for run in asked)
         failures = notebooks.execute_all(paths, parameters | {"workers": address}, study.places, trained)
     print(f"figures and tables in {study.places.figures}")
     if failures:
         raise InputError(f"{', '.join(failures)} not finished: fix what is said above; the same command resumes")
-    print(saved_by_sharing(runs_of_notebooks(study, names), before))
+    print(saved_by_sharing(asked if trained else runs_of_notebooks(study, names), before))
 
 
 @app.command()
@@ -361,11 +363,12 @@ def figures(
     ] = None,
 ) -> None:
     """Draw every table and figure of a published study again, and its report: without images, and without training."""
-    from brats_al_utils.show import notebooks
+    from brats_al_utils.show import kernels, notebooks
     from brats_al_utils.show.report import write_report
     from brats_al_utils.study.published import missing, open_published
 
     study = open_published(bundle, out or "")
+    kernels.prepare()
     paths = []
     for path in notebooks.find():
         if absent := missing(study, path.stem):

@@ -24,6 +24,7 @@ from safetensors.numpy import load_file
 from small_study import RUNS
 
 from brats_al_utils.runs.scheduler import ATTEMPTS
+from brats_al_utils.show import kernels
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -167,7 +168,8 @@ def kill_one(process: subprocess.Popen[str], chance: random.Random, or_a_worker:
     for child in children:
         with contextlib.suppress(psutil.NoSuchProcess):  # it may just have ended
             parent = child.parent()
-            workers += [child] if parent and all("forkserver" in " ".join(p.cmdline()) for p in (child, parent)) else []
+            forked = parent and all("forkserver" in " ".join(p.cmdline()) for p in (child, parent))
+            workers += [child] if forked and child.name() != kernels.NAME else []
     if process.poll() is not None:
         return False
     if workers and or_a_worker and chance.random() < 0.5:

@@ -29,7 +29,7 @@ from brats_al_utils.findings.evidence import budgets, evaluate
 from brats_al_utils.findings.scorecard import GAINS
 from brats_al_utils.phantoms import phantom
 from brats_al_utils.phantoms.phantom import write_cohort
-from brats_al_utils.show import notebooks
+from brats_al_utils.show import kernels, notebooks
 from brats_al_utils.show.notebooks import check_parameters, find
 from brats_al_utils.study.arms import NOTEBOOKS, transfer
 from brats_al_utils.study.opening import open_study
@@ -167,11 +167,11 @@ def test_stopped_in_mid_run_it_goes_on_where_it_was(smoke: Path, tmp_path: Path,
             assert driver.poll() is None, "it ended before it could be stopped"
             assert time.monotonic() < deadline
             time.sleep(0.02)
-        kernels = psutil.Process(driver.pid).children(recursive=True)
+        children = psutil.Process(driver.pid).children(recursive=True)
         os.kill(driver.pid, signal.Signals[by])
         said = driver.communicate()[1]
-    assert kernels
-    assert not psutil.wait_procs(kernels, timeout=30)[1], "a kernel outlived its driver"
+    assert children
+    assert not psutil.wait_procs(children, timeout=30)[1], "a kernel outlived its driver"
     if by == "SIGINT":
         assert driver.returncode == 130
         assert said.endswith("interrupted: finished runs are kept, the same command resumes from them\n")
@@ -207,8 +207,8 @@ def test_a_killed_kernel_is_replaced(smoke: Path, tmp_path: Path) -> None:
             assert time.monotonic() < deadline
             time.sleep(0.02)
         finished = {path.name: path.stat().st_mtime_ns for path in runs.glob("*.safetensors")}
-        kernels = psutil.Process(driver.pid).children(recursive=True)
-        kernel = next(child for child in kernels if "ipykernel_launcher" in " ".join(child.cmdline()))
+        children = psutil.Process(driver.pid).children(recursive=True)
+        kernel = next(child for child in children if child.name() == kernels.NAME)
         kernel.kill()
         _, errors = driver.communicate()
     assert driver.returncode == 0, errors

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from brats_al_utils import InputError
 from brats_al_utils.files import write_file
-from brats_al_utils.runs.scheduler import ARENA
+from brats_al_utils.runs.forks import ARENA
 
 REPLACEMENTS = 10
 """Jobs of the array for each that runs at a time: Slurm starts the next when one is lost or its time is up."""

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +18,8 @@ from distributed.utils import get_ip, get_mp_context
 
 from brats_al_utils import InputError
 from brats_al_utils.files import write_file
+from brats_al_utils.runs import forks
+from brats_al_utils.runs.forks import ARENA, FORKS
 
 ATTEMPTS = 3
 """How often a run is started whose worker is lost."""
@@ -32,17 +33,8 @@ LOOPBACK = "127.0.0.1"
 TIDY = "ignore::UserWarning:multiprocessing.resource_tracker"
 """For Python's process that tidies up after one that was killed: else it says so, amid the user's next command."""
 
-ARENA = {"MALLOC_ARENA_MAX": "1"}
-"""Of a worker's environment: it trains in a thread, whose memory glibc would otherwise give back and fetch anew at
-every step. That took a third of the time (at 64 pixels 6.6 s of a training became 4.4)."""
-
-IMPORTED = ["brats_al_utils.runs.engine", "torchvision.models"]
-"""By the process that workers are forked from: once for all of them, where each would take nearly four seconds of a
-core and 440 MiB of its own for it."""
-
 CONFIG: dict[str, Any] = {
-    # macOS' own libraries do not bear a fork.
-    "distributed.worker.multiprocessing-method": "forkserver" if sys.platform == "linux" else "spawn",
+    "distributed.worker.multiprocessing-method": "forkserver" if FORKS else "spawn",
     "distributed.scheduler.allowed-failures": ATTEMPTS - 1,
     # A worker's nanny replaces it, in whatever time that takes; Dask would end the nanny that is at it after 15 s.
     "distributed.deploy.lost-worker-timeout": "1000 days",
@@ -134,7 +126,8 @@ def scheduler(folder: Path, workers: int = 0, device: str = "cpu", host: str = L
     cards = gpus(device) if workers else 0
     try:
         with environment(folder), dask.config.set(CONFIG):
-            get_mp_context().set_forkserver_preload(IMPORTED)  # in place of Dask's own list, which it gives once
+            get_mp_context()  # Dask gives a list of its own, once
+            forks.start()
             with SpecCluster(
                 specification(workers, cards, security),
                 {"cls": Scheduler, "options": options},

@@ -1,7 +1,6 @@
 """Find the notebooks, check what is asked of them, and execute them headless."""
 
 import logging
-import os
 import re
 import sys
 import tempfile
@@ -9,13 +8,10 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import nbformat
 import papermill
-from ipykernel.kernelspec import get_kernel_dict
-from jupyter_client.kernelspec import KernelSpec
-from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError, strip_color
 
@@ -23,6 +19,7 @@ from brats_al_utils import InputError
 from brats_al_utils.cohorts.cohort import cores
 from brats_al_utils.files import beside, cause, sweep
 from brats_al_utils.runs.scheduler import ATTEMPTS
+from brats_al_utils.show import kernels
 from brats_al_utils.study.arms import NOTEBOOKS
 from brats_al_utils.study.places import ROOT, Places
 
@@ -63,28 +60,6 @@ def check_parameters(path: Path, parameters: Mapping[str, object]) -> None:
     unknown = sorted(set(parameters) - set(known))
     if unknown:
         raise InputError(f"{path}: no parameter {', '.join(unknown)}, expected {', '.join(known)}")
-
-
-def kernel_manager(said: IO[bytes]) -> type[AsyncKernelManager]:
-    """Return what starts a kernel of this Python and this checkout, whatever kernels Jupyter finds on the machine.
-
-    Parameters
-    ----------
-    said : file
-        Where the kernel says what it has to say outside the notebook: why it cannot start, for instance.
-    """
-    # A bar that nobody sees would stay in the executed copy.
-    packages = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-    # Jupyter fills in what stands after a dollar sign.
-    spec = KernelSpec(**get_kernel_dict(), env={"PYTHONPATH": packages.replace("$", "$$"), "TQDM_DISABLE": "1"})
-
-    class ThisPython(AsyncKernelManager):
-        kernel_spec = spec
-
-        async def start_kernel(self, **options: Any) -> None:  # type: ignore[override]
-            await super().start_kernel(stderr=said, **options)
-
-    return ThisPython
 
 
 def last_line(said: IO[bytes]) -> str:
@@ -166,7 +141,7 @@ def execute(path: Path, parameters: Mapping[str, object], places: Places) -> Pat
                         dict(parameters),
                         kernel_name="python3",
                         language="python",
-                        kernel_manager_class=kernel_manager(said),
+                        kernel_manager_class=kernels.manager(said),
                         start_timeout=START_TIMEOUT,
                         cwd=path.parent,
                         progress_bar=False,

@@ -3,6 +3,7 @@
 import re
 import textwrap
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -71,25 +72,32 @@ class Drawing:
 
 
 @plt.style.context(STYLE)
-def save(drawing: Drawing, folder: Path, caption: str, shareable: bool = True) -> None:
+def save(drawing: Drawing, folder: Path | None, caption: str, shareable: bool = True) -> None:
     """Write a drawing as SVG, PNG and CSV (its numbers), its origin below it, and show it in a notebook.
 
     Parameters
     ----------
+    folder : Path, optional
+        Without one nothing is written.
     shareable : bool
         Whether the notebook's file may hold it; if not, a browser is shown it and the file never is.
     """
     name, figure = drawing.name, drawing.figure
     figure.supxlabel(in_lines(caption), fontsize=6, color="0.35")
-    folder.mkdir(parents=True, exist_ok=True)
-    figure.savefig(folder / f"{name}.svg", metadata={"Date": None, "Description": caption})
-    figure.savefig(folder / f"{name}.png")
+    buffer = BytesIO()
+    figure.savefig(buffer)
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        figure.savefig(folder / f"{name}.svg", metadata={"Date": None, "Description": caption})
+        (folder / f"{name}.png").write_bytes(buffer.getvalue())
+        save_table(drawing.table, name, folder)
     plt.close(figure)
-    save_table(drawing.table, name, folder)
     if get_ipython() is not None:
         width, alt = round(100 * figure.get_figwidth()), f"{name}: {caption}"
-        png = folder / f"{name}.png"
-        display(Image(png, width=width, alt=alt) if shareable else unsaved(png, width, alt))
+        if folder is None or shareable:
+            display(Image(buffer.getvalue(), width=width, alt=alt))
+        else:
+            display(unsaved(folder / f"{name}.png", width, alt))
 
 
 def unsaved(png: Path, width: int, alt: str) -> Panel[None]:

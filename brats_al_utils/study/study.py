@@ -117,9 +117,11 @@ class Study:
         return self.synthetic or is_open(self.slices)
 
     @property
-    def image_folder(self) -> Path:
-        """Where figures that show patients go: out of git's sight, unless they are shareable and show any."""
-        return self.places.figures if self.shareable and self.slices.pictured else self.places.images
+    def image_folder(self) -> Path | None:
+        """Where figures that show patients go: out of git's sight, unless they are shareable; nowhere without any."""
+        if not self.slices.pictured:
+            return None
+        return self.places.figures if self.shareable else self.places.images
 
     @property
     def people(self) -> str:

@@ -23,7 +23,7 @@ from small_study import ARMS, small_study
 from brats_al_utils import InputError
 from brats_al_utils.files import lock
 from brats_al_utils.networks.training import choose_device
-from brats_al_utils.runs import computing, engine, scheduler
+from brats_al_utils.runs import computing, engine, forks, scheduler
 from brats_al_utils.runs.computing import compute
 from brats_al_utils.runs.engine import Outcome, Task, carry_out
 from brats_al_utils.runs.run import Run
@@ -205,7 +205,7 @@ def test_workers_share_what_one_process_has_imported(client: Client) -> None:
     """They are forked from it, so that neither their start nor a replacement imports anything."""
     (parent,) = client.run(os.getppid).values()
     assert psutil.Process(parent).ppid() == os.getpid()
-    (imported,) = client.run(lambda: set(scheduler.IMPORTED) <= sys.modules.keys()).values()
+    (imported,) = client.run(lambda: set(forks.IMPORTED) <= sys.modules.keys()).values()
     assert imported
     assert psutil.Process(parent).num_threads() == 1, "only what has no threads is forked without risk"
 

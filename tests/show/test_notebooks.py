@@ -2,7 +2,9 @@
 
 import json
 import os
+import subprocess
 import sys
+import time
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -15,10 +17,13 @@ from papermill.cli import papermill as papermill_command
 
 from brats_al_utils import InputError
 from brats_al_utils.phantoms import phantom
-from brats_al_utils.show import notebooks
+from brats_al_utils.runs import forks
+from brats_al_utils.show import kernels, notebooks
 from brats_al_utils.study.places import ROOT, Places
 from brats_al_utils.study.profile import PROFILES, Profile, profile_of
 
+FORKED = [pytest.param(True, marks=pytest.mark.skipif(not forks.FORKS, reason="no forks here"), id="forked")]
+FORKED += [pytest.param(False, id="started")]
 OTHER: dict[str, Any] = {
     "patients": 10,
     "test_patients": 8,
@@ -169,13 +174,17 @@ def test_where_all_is_trained_notebooks_are_executed_together(tmp_path: Path, pl
         assert notebooks.execute_all(paths, {}, places, trained=True) == ["02_fails"]
 
 
-def test_the_kernel_is_this_python(tmp_path: Path, places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("forked", FORKED)
+def test_the_kernel_is_this_python(
+    tmp_path: Path, places: Places, monkeypatch: pytest.MonkeyPatch, forked: bool
+) -> None:
     """Jupyter finds a kernel of another Python first, and another checkout is installed there; neither is used."""
     kernel = tmp_path / "jupyter" / "kernels" / "python3"
     kernel.mkdir(parents=True)
     (kernel / "kernel.json").write_text('{"argv": ["/bin/false", "{connection_file}"], "display_name": "other"}')
     (tmp_path / "checkout" / "brats_al_utils").mkdir(parents=True)
     (tmp_path / "checkout" / "brats_al_utils" / "__init__.py").write_text("")
+    monkeypatch.setattr(forks, "FORKS", forked)
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "checkout") + os.pathsep + os.environ.get("PYTHONPATH", ""))
     source = write(
@@ -185,18 +194,33 @@ def test_the_kernel_is_this_python(tmp_path: Path, places: Places, monkeypatch: 
     assert printed(executed) == f"{sys.executable} {ROOT / 'brats_al_utils' / '__init__.py'}"
 
 
+def cannot_start(*options: Any) -> None:
+    """Stand in for `kernels.be_kernel`."""
+    with Path(options[-1]).open("a") as said:
+        said.write("No module named ipykernel\n")
+    sys.exit(1)
+
+
+def starts_late(*_: Any) -> None:
+    """Stand in for `kernels.be_kernel`."""
+    time.sleep(60)
+
+
+@pytest.mark.parametrize("forked", FORKED)
 @pytest.mark.parametrize(
-    ("script", "patience", "words"),
+    ("script", "fork", "patience", "words"),
     [
-        ("echo 'No module named ipykernel' >&2; exit 1", 60, r"\(No module named ipykernel\)"),
-        ("exec sleep 60", 1, "within 1 s"),
+        ("echo 'No module named ipykernel' >&2; exit 1", cannot_start, 60, r"\(No module named ipykernel\)"),
+        ("exec sleep 60", starts_late, 1, "within 1 s"),
     ],
     ids=["cannot", "late"],
 )
 def test_a_kernel_that_does_not_start_is_one_message(
     script: str,
+    fork: Any,
     patience: int,
     words: str,
+    forked: bool,
     tmp_path: Path,
     places: Places,
     monkeypatch: pytest.MonkeyPatch,
@@ -206,6 +230,8 @@ def test_a_kernel_that_does_not_start_is_one_message(
     python.write_text(f"#!/bin/sh\n{script}\n")
     python.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(python))
+    monkeypatch.setattr(forks, "FORKS", forked)
+    monkeypatch.setattr(kernels, "be_kernel", fork)
     monkeypatch.setattr(notebooks, "START_TIMEOUT", patience)
     source = write(tmp_path / "00_prints.ipynb", PRINTS)
     with pytest.raises(
@@ -214,6 +240,35 @@ def test_a_kernel_that_does_not_start_is_one_message(
         notebooks.execute(source, {}, places)
     assert "\n" not in str(caught.value)
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.skipif(not forks.FORKS, reason="no forks here")
+def test_a_forked_kernel_is_as_one_that_was_started(tmp_path: Path, places: Places) -> None:
+    """Its modules are there, its figure shows, its environment and folder are the driver's; it goes with its driver."""
+    source = write(
+        tmp_path / "00_prints.ipynb",
+        "import sys\nprint('brats_al_utils.show.paper_figures' in sys.modules)",
+        "import os, dask\nprint(os.getcwd(), os.environ['TQDM_DISABLE'], dask.config.get('of.a-test'))",
+        "import psutil\nme = psutil.Process()\nprint(me.name(), os.getpgid(0) == me.pid, me.parent().name())",
+        "import matplotlib.pyplot as plt\nplt.plot([0, 1]);",
+    )
+    code = (
+        "import sys, pathlib\nfrom brats_al_utils.show import notebooks\nfrom brats_al_utils.study.places import Places"
+    )
+    code += "\nprint(notebooks.execute(pathlib.Path(sys.argv[1]), {}, Places.of('smoke', sys.argv[2])))"
+    executed = subprocess.run(
+        [sys.executable, "-c", code, str(source), str(tmp_path / "out")],
+        env=os.environ | {"DASK_OF__A_TEST": "here"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert executed.stderr == ""
+    cells = nbformat.read(executed.stdout.strip(), as_version=4).cells
+    outputs = [output for cell in cells for output in cell.get("outputs", [])]
+    assert "".join(output.get("text", "") for output in outputs).splitlines()[:2] == ["True", f"{tmp_path} 1 here"]
+    assert "kernel True" in outputs[2]["text"]
+    assert "image/png" in outputs[3]["data"]
 
 
 def test_an_error_in_a_cell_says_where(tmp_path: Path, places: Places) -> None:
