@@ -278,6 +278,14 @@ def test_the_readme_says_what_the_published_open_study_found() -> None:
     for row in (gains.loc[0.3], uncertain.set_index("arm").loc["0%-30%"]):
         mean, low, high = (f"{100 * row[name]:+.1f}" for name in ("auc_difference", "both_low", "both_high"))
         assert f"{mean} pp from random sampling ({low} to {high})" in said
+    cost = pd.read_csv(folder / "label_efficiency.csv").set_index(["strategy", "budget"]).loc[("proposed", 0.3)]
+    share, random = (f"{cost[name]:.0%}".replace("%", " %") for name in ("annotated", "random_annotated"))
+    assert f"the proposed method has {share} of the slices annotated, and random sampling needs {random}" in said
+    assert (cost["random_low"], cost["random_high"]) == (0, np.inf)
+    assert "(interval across runs: any share)" in said
+    tests = pd.read_csv(folder / "tests.csv").query("unit == 'slice' and other.str.startswith('random at ')")
+    mean, low, high = (f"{100 * tests[name].item():+.1f}" for name in ("auc_difference", "both_low", "both_high"))
+    assert f"random sampling of as many annotated slices it is {mean} pp ({low} to {high}): cannot tell" in said
     card = pd.read_csv(folder / "scorecard.csv", dtype=str).set_index("id")
     for claim, of in (("abstract.gain", ""), ("table2.test_gain", " over random initialisation")):
         (verdict,) = card.loc[[claim], "verdict"]

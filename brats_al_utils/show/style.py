@@ -84,14 +84,15 @@ def save(drawing: Drawing, folder: Path | None, caption: str, shareable: bool = 
     """
     name, figure = drawing.name, drawing.figure
     figure.supxlabel(in_lines(caption), fontsize=6, color="0.35")
-    buffer = BytesIO()
-    figure.savefig(buffer)
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
         figure.savefig(folder / f"{name}.svg", metadata={"Date": None, "Description": caption})
+    buffer = BytesIO()
+    figure.savefig(buffer)
+    plt.close(figure)
+    if folder is not None:
         (folder / f"{name}.png").write_bytes(buffer.getvalue())
         save_table(drawing.table, name, folder)
-    plt.close(figure)
     if get_ipython() is not None:
         width, alt = round(100 * figure.get_figwidth()), f"{name}: {caption}"
         if folder is None or shareable:
