@@ -14,9 +14,10 @@ from typing import IO, Any
 
 import dask
 from ipykernel.kernelspec import get_kernel_dict
+from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
-from jupyter_client.provisioning import LocalProvisioner
+from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
 from brats_al_utils.runs import forks
 from brats_al_utils.study.places import ROOT
@@ -66,7 +67,7 @@ class Forked:
 class ForkedProvisioner(LocalProvisioner):
     """Forks a kernel where Jupyter would start a program."""
 
-    async def launch_kernel(self, cmd: list[str], **options: Any) -> dict[str, Any]:  # type: ignore[override]
+    async def launch_kernel(self, cmd: list[str], **options: Any) -> KernelConnectionInfo:
         """Start a kernel; its arguments are those after ``-m ipykernel_launcher`` in its command."""
         arguments = cmd[cmd.index("ipykernel_launcher") + 1 :]
         self.cwd = options.get("cwd") or Path.cwd()
@@ -76,7 +77,8 @@ class ForkedProvisioner(LocalProvisioner):
         )
         process.start()
         atexit.register(process.kill)  # this process would wait for it
-        self.process, self.pid, self.pgid = Forked(process), process.pid, process.pid
+        self.process = Forked(process)  # type: ignore[assignment]
+        self.pid = self.pgid = process.pid
         return self.connection_info
 
 

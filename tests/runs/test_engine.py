@@ -139,10 +139,15 @@ def test_a_worker_for_each_gpu_or_as_many_as_asked_for_on_them(
 
 def test_a_worker_that_lacks_the_gpu_of_its_machine_says_so(tasks: list[Task], monkeypatch: pytest.MonkeyPatch) -> None:
     """With `auto` it trained on the CPU instead, a hundred times as slow, and nobody was told."""
-    asked = []
+    asked: list[Task] = []
     monkeypatch.setattr(engine, "gpus", lambda device: int(device != "cpu"))
     monkeypatch.setattr(engine, "local", lambda workers, device: nullcontext())
-    monkeypatch.setattr(engine, "carry_out", lambda tasks, *_: asked.extend(tasks) or {})
+
+    def noted_down(tasks: list[Task], *_: Any) -> dict[str, str]:
+        asked.extend(tasks)
+        return {}
+
+    monkeypatch.setattr(engine, "carry_out", noted_down)
     task = tasks[0]
     for device in ("auto", "cpu"):
         engine.compute([(task.name, task.run)], RunStore(task.store), {task.run.data: task.slices}, device, "1", quiet)
