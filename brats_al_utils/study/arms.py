@@ -229,7 +229,9 @@ def beyond(profile: Profile, synthetic: bool) -> Beyond:
     ]
     competitors = [pretrained(profile, name, name) for name in fitting]
     iterative = [
-        pretrained(profile, f"{name}, iterative", strategy, iterative=True) for name, strategy in asked.items()
+        pretrained(profile, f"{name}, iterative", strategy, iterative=True)
+        for name, strategy in asked.items()
+        if profile.iterative
     ]
     compared = [*controls, *competitors, *iterative]
     return Beyond(

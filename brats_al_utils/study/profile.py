@@ -65,6 +65,8 @@ class Profile:
         Shares of the training slices at which the curves of section 3.5 are drawn, ``BUDGET`` and others.
     competitors : tuple of str
         Strategies of others that notebook 07 compares, of `competitors.COMPETITORS`.
+    iterative : bool
+        Whether it also lets strategies choose in rounds, each with networks trained on what was chosen before.
     other_networks : tuple of str
         Of `network.NETWORKS`, trained on this one's choice (notebook 07); none: that is left out.
     doses : tuple of float
@@ -112,6 +114,7 @@ class Profile:
     budget_base: str = "training"
     budgets: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
     competitors: tuple[str, ...] = tuple(COMPETITORS)
+    iterative: bool = True
     other_networks: tuple[str, ...] = ("alexnet", "googlenet", "resnet18")
     doses: tuple[float, ...] = (0.0, 0.05, 0.1)
     n_runs: int = 10
@@ -286,6 +289,7 @@ PROFILES = {
         committee_rates=(0.005, 0.0025, 0.0005),
         budgets=(0.1, 0.3),
         competitors=("typiclust",),
+        iterative=False,
         other_networks=(),
         doses=(),
         n_runs=3,

@@ -55,6 +55,7 @@ OTHER: dict[str, Any] = {
     "budget_base": "paper",
     "budgets": (0.1, 0.3),
     "competitors": ("coreset",),
+    "iterative": False,
     "other_networks": ("googlenet",),
     "doses": (0.0, 0.2),
     "n_runs": 6,
