@@ -295,3 +295,16 @@ def test_the_readme_says_what_the_published_open_study_found() -> None:
     assert f"learned next to nothing ({scratch['auc_mean']:.2f})" in said
     whole = pd.read_csv(folder / "figure7_arms.csv").set_index("arm").loc["baseline"]
     assert f"they reach {whole['auc_mean']:.2f}, and {whole['hidden_mean']:.2f} with the tumour hidden" in said
+
+
+def test_the_readme_says_what_the_second_task_found() -> None:
+    folder = ROOT / "figures" / "pituitary"
+    (said,) = [line for line in README.splitlines() if line.startswith("| Does a second task")]
+    arms = pd.read_csv(folder / "table2_arms.csv").set_index("arm")
+    whole, scratch = arms.loc["pretrained"], arms.loc["scratch"]
+    assert f"on everything {whole['auc_mean']:.2f}, and {whole['hidden_mean']:.2f} with the tumour hidden" in said
+    assert f"initialisation reaches {scratch['auc_mean']:.2f}, pretraining {whole['auc_mean']:.2f}" in said
+    gains = pd.read_csv(folder / "budget_gains.csv").query("unit == 'slice' and dataset == 'imbalanced'")
+    row = gains.query("share == 0.3 and other == 'random'").iloc[0]
+    mean, low, high = (f"{100 * row[name]:+.1f}" for name in ("auc_difference", "both_low", "both_high"))
+    assert f"the proposed 30 % are {mean} pp from random sampling ({low} to {high})" in said
