@@ -54,7 +54,7 @@ def loop(curve: pd.DataFrame) -> Drawing:
             **style,
         )
     for axes in (left, right):
-        axes.set_xlabel("annotated slices, those of validation and test among them")
+        axes.set_xlabel("annotated slices, held-out ones included")
     left.set_ylabel("test AUC, slice-level")
     left.legend()
     keep_to_auc(left)
