@@ -201,7 +201,7 @@ def run(
         raise InputError("--workers, --workers-per-gpu and --scheduler exclude each other: give one")
 
     from brats_al_utils.runs import engine
-    from brats_al_utils.runs.scheduler import per_gpu_workers
+    from brats_al_utils.runs.scheduler import device_of, per_gpu_workers
     from brats_al_utils.show import kernels, notebooks
     from brats_al_utils.study.opening import cut_sets, open_study
     from brats_al_utils.study.plan import runs_of_notebooks, saved_by_sharing
@@ -234,7 +234,8 @@ def run(
     with engine.shared(parameters["workers"], device) as address:
         asked = runs_of_notebooks(study, names) if before else []
         trained = bool(before) and before.issuperset(run.key for run in asked)
-        failures = notebooks.execute_all(paths, parameters | {"workers": address}, study.places, trained)
+        shared = {"workers": address, "device": device_of(parameters["workers"], device)}
+        failures = notebooks.execute_all(paths, parameters | shared, study.places, trained)
     print(f"figures and tables in {study.places.figures}")
     if failures:
         raise InputError(f"{', '.join(failures)} not finished: fix what is said above; the same command resumes")

@@ -28,7 +28,7 @@ from brats_al_utils.networks.training import choose_device
 from brats_al_utils.progress import bar
 from brats_al_utils.runs import computing
 from brats_al_utils.runs.run import Run
-from brats_al_utils.runs.scheduler import gpus, scheduler, workers_of
+from brats_al_utils.runs.scheduler import device_of, scheduler, workers_of
 from brats_al_utils.runs.store import RunStore, why
 
 POLL = 0.5
@@ -189,12 +189,10 @@ def compute(
     missing = {key: some for key, some in missing.items() if not store.holds(some[1])}
     if not missing:
         return {}
+    told = device_of(workers, device)
+    tasks = [Task(name, run, folders[run.data], store.folder, told) for name, run in missing.values()]
     sweep(store.folder)
-    elsewhere = "://" in workers
-    # Workers of this machine that do not find its GPU fail: with `auto` they would train without it and say nothing.
-    where = "cuda" if not elsewhere and gpus(device) else device
-    tasks = [Task(name, run, folders[run.data], store.folder, where) for name, run in missing.values()]
-    with connected(workers) if elsewhere else local(workers_of(workers, device), device) as client:
+    with connected(workers) if "://" in workers else local(workers_of(workers, device), device) as client:
         try:
             failures = carry_out(tasks, client, report)
         finally:

@@ -7,7 +7,8 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from multiprocessing import forkserver
 
 ARENA = {"MALLOC_ARENA_MAX": "1"}
@@ -32,14 +33,23 @@ def start(imported: Sequence[str] = ()) -> None:
     if not FORKS:
         return
     multiprocessing.get_context("forkserver").set_forkserver_preload([*IMPORTED, *imported])
-    before = {name: os.environ.get(name) for name in ARENA}
-    os.environ.update(ARENA)
     # Ctrl-C goes to every process of a terminal; while it imports, it would end with a traceback.
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
-        forkserver.ensure_running()
+        with environment(ARENA):
+            forkserver.ensure_running()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+@contextmanager
+def environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Have this process, and what it starts, find variables in its environment, which is put back."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
         for name, value in before.items():
             os.environ.pop(name, None)
             if value is not None:

@@ -84,6 +84,14 @@ def workers_of(workers: str, device: str) -> int:
     )
 
 
+def device_of(workers: str, device: str) -> str:
+    """Return the device that workers are told: those of this machine fail where they do not find the GPUs counted here.
+
+    On ``auto`` they would train without one, and say nothing.
+    """
+    return "cuda" if "://" not in workers and gpus(device) else device
+
+
 def specification(count: int, cards: int, security: Security) -> dict[int, dict[str, Any]]:
     """Return what Dask must know to start so many workers, which share the GPUs evenly."""
     visible = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
@@ -125,7 +133,7 @@ def scheduler(folder: Path, workers: int = 0, device: str = "cpu", host: str = L
     options |= {"dashboard_address": f"{LOOPBACK}:0"}
     cards = gpus(device) if workers else 0
     try:
-        with environment(folder), dask.config.set(CONFIG):
+        with credentials(folder), dask.config.set(CONFIG):
             get_mp_context()  # Dask gives a list of its own, once
             forks.start()
             with SpecCluster(
@@ -140,7 +148,7 @@ def scheduler(folder: Path, workers: int = 0, device: str = "cpu", host: str = L
 
 
 @contextmanager
-def environment(folder: Path) -> Iterator[None]:
+def credentials(folder: Path) -> Iterator[None]:
     """Have this process and its children, such as notebooks' kernels, read a client's credentials from a folder.
 
     The one that tidies up after a killed process does so without a word.
@@ -151,13 +159,5 @@ def environment(folder: Path) -> Iterator[None]:
     variables = {f"DASK_{name.upper().replace('.', '__').replace('-', '_')}": path for name, path in own.items()}
     variables["DASK_DISTRIBUTED__COMM__REQUIRE_ENCRYPTION"] = "True"
     variables["PYTHONWARNINGS"] = ",".join(filter(None, [os.environ.get("PYTHONWARNINGS"), TIDY]))
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        with dask.config.set(own):
-            yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name, None)
-            if value is not None:
-                os.environ[name] = value
+    with forks.environment(variables), dask.config.set(own):
+        yield

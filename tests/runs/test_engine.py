@@ -133,6 +133,11 @@ def test_a_worker_for_each_gpu_or_as_many_as_asked_for_on_them(
         if set_to is not None:
             monkeypatch.setenv("CUDA_VISIBLE_DEVICES", set_to)
         assert scheduler.workers_of("", "auto") == cards
+        told = [
+            scheduler.device_of(workers, device)
+            for workers, device in (("", "auto"), ("2", "cpu"), ("tcp://a:1", "auto"))
+        ]
+        assert told == ["cuda", "cpu", "auto"]
         spec = scheduler.specification(3, cards, None)  # type: ignore[arg-type]
         assert [each["options"]["env"]["CUDA_VISIBLE_DEVICES"] for each in spec.values()] == seen
 
@@ -140,7 +145,7 @@ def test_a_worker_for_each_gpu_or_as_many_as_asked_for_on_them(
 def test_a_worker_that_lacks_the_gpu_of_its_machine_says_so(tasks: list[Task], monkeypatch: pytest.MonkeyPatch) -> None:
     """With `auto` it trained on the CPU instead, a hundred times as slow, and nobody was told."""
     asked: list[Task] = []
-    monkeypatch.setattr(engine, "gpus", lambda device: int(device != "cpu"))
+    monkeypatch.setattr(scheduler, "gpus", lambda device: int(device != "cpu"))
     monkeypatch.setattr(engine, "local", lambda workers, device: nullcontext())
 
     def noted_down(tasks: list[Task], *_: Any) -> dict[str, str]:
