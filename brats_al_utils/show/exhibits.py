@@ -99,15 +99,17 @@ def caption_of(svg: Path) -> str:
     return html.unescape(found[1]) if found else ""
 
 
-def copy_exhibits(folder: Path, site: Path, name: str, ends: tuple[str, ...] = (".svg", ".csv")) -> list[Exhibit]:
-    """Copy a folder's figures and tables, or what else ends so, into the site, under ``name``.
+def copy_exhibits(
+    folder: Path, site: Path, name: str, ends: tuple[str, ...] = (".svg", ".csv"), only: set[str] | None = None
+) -> list[Exhibit]:
+    """Copy a folder's figures and tables, or what else ends so, into the site, under ``name``; or those named alone.
 
     Raises
     ------
     InputError
         If a table is not what the notebooks write.
     """
-    files = {path.name: path for path in sorted(folder.glob("*")) if path.suffix in ends}
+    files = {path.name: path for path in sorted(folder.glob("*")) if path.suffix in ends and (only is None or path.stem in only)}
     for path in files.values():
         (site / name).mkdir(exist_ok=True)
         shutil.copyfile(path, site / name / path.name)

@@ -100,8 +100,9 @@ def index_of(places: Places, site: Path, notebooks: list[Executed]) -> dict[str,
     captions = [notebook.caption for notebook in notebooks if notebook.link.startswith("06")]
     captions += [notebook.caption for notebook in notebooks] + [exhibit.caption for exhibit in exhibits]
     whence = origin(captions)
+    shown = {exhibit.name for exhibit in exhibits if exhibit.figure}
     synthetic = "synthetic" in whence.get("cohort", "").lower()
-    published = copy_exhibits(PUBLISHED, site, "published", (".svg",)) if synthetic else []
+    published = copy_exhibits(PUBLISHED, site, "published", (".svg",), shown) if synthetic else []
     return {
         "title": QUESTION,
         "here": "index.html",

@@ -83,7 +83,7 @@ def save(drawing: Drawing, folder: Path | None, caption: str, shareable: bool = 
         Whether the notebook's file may hold it; if not, a browser is shown it and the file never is.
     """
     name, figure = drawing.name, drawing.figure
-    figure.supxlabel(in_lines(caption), fontsize=6, color="0.35")
+    figure.supxlabel(in_lines(caption, figure.get_figwidth()), fontsize=6, color="0.35")
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
         figure.savefig(folder / f"{name}.svg", metadata={"Date": None, "Description": caption})
@@ -111,10 +111,10 @@ def unsaved(png: Path, width: int, alt: str) -> Panel[None]:
     return Panel(None, lambda shown, _: shown, view)
 
 
-def in_lines(caption: str) -> str:
-    """Return a caption in lines that a page has room for, broken where one of its parts ends."""
+def in_lines(caption: str, width: float) -> str:
+    """Return a caption in lines that a figure of so many inches has room for, broken where one of its parts ends."""
     parts = re.sub(r"(?<!;) ", "\N{NO-BREAK SPACE}", caption)
-    lines = textwrap.fill(parts, CAPTION_WIDTH, break_long_words=False, break_on_hyphens=False)
+    lines = textwrap.fill(parts, round(CAPTION_WIDTH * width / PAGE), break_long_words=False, break_on_hyphens=False)
     return lines.replace("\N{NO-BREAK SPACE}", " ")
 
 

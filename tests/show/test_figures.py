@@ -18,7 +18,7 @@ from matplotlib.patches import Rectangle
 
 from brats_al_utils.networks.network import START_NAMES
 from brats_al_utils.show import further_figures, paper_figures, style
-from brats_al_utils.show.style import ARM_COLOURS, CURVE_STYLES, Drawing, save
+from brats_al_utils.show.style import ARM_COLOURS, CURVE_STYLES, PAGE, Drawing, save
 from brats_al_utils.study.arms import Arm
 
 NAN = float("nan")
@@ -455,9 +455,24 @@ def test_the_same_files_whatever_the_user_s_matplotlibrc_says(tmp_path: Path) ->
 def test_a_long_caption_is_broken_where_one_of_its_parts_ends() -> None:
     parts = ["open cohort of many persons"] * 4 + ["initialisation: ImageNet, random"]
     # Four parts and what parts them are 4 * 27 + 3 * 2 = 114 characters; with the fifth they are 148.
-    assert style.in_lines("; ".join(parts)) == "; ".join(parts)
-    assert style.in_lines("; ".join([*parts, "3 folds"])) == "; ".join(parts) + ";\n3 folds"
-    assert style.in_lines("; ".join([*parts[:4], "x" * 40])) == "; ".join(parts[:4]) + ";\n" + "x" * 40
+    assert style.in_lines("; ".join(parts), PAGE) == "; ".join(parts)
+    assert style.in_lines("; ".join([*parts, "3 folds"]), PAGE) == "; ".join(parts) + ";\n3 folds"
+    assert style.in_lines("; ".join([*parts[:4], "x" * 40]), PAGE) == "; ".join(parts[:4]) + ";\n" + "x" * 40
+    # Six tenths of a page have room for 90 characters: three parts are 27 + 2 + 27 + 2 + 27 = 85.
+    assert style.in_lines("; ".join(parts), 0.6 * PAGE) == "; ".join(parts[:3]) + ";\n" + "; ".join(parts[3:])
+
+
+@pytest.mark.parametrize("share", [0.6, 1])
+def test_the_origin_lies_within_its_figure(share: float, tmp_path: Path) -> None:
+    figure = plt.subplots(figsize=(PAGE * share, 2.8))[0]
+    caption = (
+        "open cohort (Cheng, 147 persons); 8-bit JPEG copy (lossy); the hospital can tell the class; "
+        "initialisation: ImageNet convolutional layers; 5 runs; 5 folds"
+    )
+    save(Drawing("any", figure, pd.DataFrame()), tmp_path, caption)
+    figure.draw_without_rendering()
+    text = next(text for text in figure.texts if text.get_text() == figure.get_supxlabel()).get_window_extent()
+    assert text.x0 >= 0 and text.x1 <= figure.bbox.width
 
 
 def test_saving_writes_the_picture_the_numbers_and_the_origin(tmp_path: Path) -> None:

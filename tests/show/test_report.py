@@ -137,6 +137,7 @@ def test_a_synthetic_study_s_figures_stand_beside_those_of_real_patients(
     index = index_of(places)
     beside = [image["src"] for image in index("img") if str(image["src"]).startswith("published/")]
     assert beside == ["published/table2.svg"]
+    assert [path.name for path in (places.outputs / "report/published").iterdir()] == ["table2.svg"]
     (section,) = [image.find_parent("section") for image in index("img") if image["src"] == beside[0]]
     assert section and [image["src"] for image in section("img")] == ["figures/table2.svg", "published/table2.svg"]
     assert "Below each figure stands the published one of real patients" in index.get_text(" ", strip=True)
@@ -352,6 +353,8 @@ def test_every_page_opens_from_the_disk_in_a_browser(places: Places, browser: we
         assert all(name.startswith((report.as_uri(), "data:")) for name in loaded), loaded
         browser.execute_script("document.querySelectorAll('details').forEach(each => each.open = true)")
         assert browser.execute_script("return document.documentElement.scrollWidth") == 390, path.name
+        card = "return [...document.querySelectorAll('.scorecard *')].map(each => each.getBoundingClientRect().right)"
+        assert max(browser.execute_script(card), default=0) <= 390, "a verdict that only scrolling shows"
     assert images == 5
 
 
