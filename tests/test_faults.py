@@ -216,7 +216,8 @@ def test_killed_between_writing_a_result_and_naming_it(data: Path, undisturbed: 
     notebook.cells = [
         nbformat.v4.new_code_cell('data: str = ""\nout: str = ""', metadata={"tags": ["parameters"]}),
         nbformat.v4.new_code_cell(
-            f"import sys\nsys.path.insert(0, {str(HERE)!r})\nfrom small_study import main\nmain(data, out)"
+            f"import sys\nsys.path.insert(0, {str(HERE)!r})\nimport small_study"
+            "\nfrom importlib import reload\nreload(small_study).main(data, out)  # forked, it has the driver's"
         ),
     ]
     nbformat.write(notebook, tmp_path / "00_study.ipynb")

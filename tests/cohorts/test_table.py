@@ -570,7 +570,7 @@ def test_a_stranger_s_path(tmp_path: Path) -> None:
     assert re.search(r"01_transfer_vs_scratch +4 runs asked for, +96 images", said["plan"])
     assert "00_cohort: done" in said["run"] and "01_transfer_vs_scratch: done" in said["run"]
     page = Path(said["report"].strip())
-    assert "study" in page.read_text() and "healthy" in (out / "figures" / "cohort.csv").read_text()
+    assert "study" in page.read_text() and "healthy" in (out / "cohort.csv").read_text()
 
 
 def test_the_open_set(tmp_path: Path) -> None:
