@@ -59,8 +59,8 @@ def shares_smoke(path: Path) -> bool:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start with the files that share the smoke study: it takes longest."""
-    items.sort(key=lambda item: not shares_smoke(item.path))
+    """Start with what takes longest: the files that share the smoke study, and what `make` does."""
+    items.sort(key=lambda item: not (shares_smoke(item.path) or item.path.name == "test_make.py"))
 
 
 class Files(LoadFileScheduling):  # type: ignore[misc]

@@ -20,7 +20,7 @@ def test_the_demo(checkout: Path) -> None:
 
 @pytest.mark.long
 def test_the_figures(checkout: Path) -> None:
-    """Of every published study: what git keeps, under the same names, but for pictures, which a bundle has not."""
+    """Of every published study: what git keeps, but for pictures, which a bundle has not, and what is rounded."""
     names = [path.stem for path in (ROOT / "published").glob("*.bundle")]
     kept = {name: {path.name for path in (ROOT / "figures" / name).iterdir()} for name in names}
     for name in names:
@@ -29,6 +29,10 @@ def test_the_figures(checkout: Path) -> None:
     for name in names:
         drawn = {path.name for path in (checkout / "figures" / name).iterdir()}
         assert drawn == {file for file in kept[name] if Path(file).stem not in PICTURES}
+        for file in drawn:
+            if file.endswith(".csv"):
+                before, after = (pd.read_csv(root / "figures" / name / file) for root in (ROOT, checkout))
+                pd.testing.assert_frame_equal(after, before, rtol=0.01, atol=0.01)
 
 
 @pytest.mark.long

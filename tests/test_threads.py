@@ -14,7 +14,8 @@ OF_NOTEBOOKS = {
 """Some of their tables: of a choice and what is trained on it; for longer, of every range and from scratch."""
 
 
-@pytest.mark.parametrize("only", [("03",), pytest.param(("01", "02"), marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("only", list(OF_NOTEBOOKS))
 def test_tables_are_the_same_under_other_threads_and_workers(
     smoke: Path, tmp_path: Path, only: tuple[str, ...]
 ) -> None:
