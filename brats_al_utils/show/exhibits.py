@@ -109,7 +109,8 @@ def copy_exhibits(
     InputError
         If a table is not what the notebooks write.
     """
-    files = {path.name: path for path in sorted(folder.glob("*")) if path.suffix in ends and (only is None or path.stem in only)}
+    paths = (path for path in sorted(folder.glob("*")) if path.suffix in ends)
+    files = {path.name: path for path in paths if only is None or path.stem in only}
     for path in files.values():
         (site / name).mkdir(exist_ok=True)
         shutil.copyfile(path, site / name / path.name)
