@@ -46,6 +46,7 @@ CARD = pd.DataFrame(
         ),
         ("saving.range", "40 to 70", "any two", 48.0, 44.0, 51.0, "", "holds here", f"Of counts. {ATTACK}", ""),
         ("table2.pretrained.val", "0.8746", "", 0.689, 0.476, 0.844, "", "not reproduced", "By side.", "y"),
+        ("table2.test_gain", "7.98", "7.98", 23.0, 9.0, 37.0, "no, from 14.2 pp on", "holds here", "By side.", ""),
     ],
     columns=["id", "printed", "recomputed", "ours", "both_low", "both_high", "could_tell", "verdict", "rule", "why"],
 )
@@ -154,14 +155,21 @@ def test_the_first_section_answers_by_how_much_how_sure_and_on_whom(places: Plac
     first = index.main.find(True)
     assert first and first["id"] == "answer"
     text = first.get_text(" ", strip=True)
-    parts = ("Not computed yet", "-4.0 pp", "-18.0 to +9.0 pp", "48.0 %", "Cohort Synthetic cohort (3 patients)")
+    parts = (
+        "Not computed yet",
+        "-4.0 pp",
+        "-18.0 to +9.0 pp",
+        "+9.0 to +37.0 pp",
+        "48.0 %",
+        "Cohort Synthetic cohort (3 patients)",
+    )
     places_of_parts = [text.index(part) for part in parts]
     assert places_of_parts == sorted(places_of_parts)
     assert "Initialisation random Runs 3" in text
     assert "Synthetic patients:" in text
     assert [li.get_text(" ", strip=True) for li in first.select(".counts li")] == [
+        "✓ holds here : 2",
         "? cannot tell here : 1",
-        "✓ holds here : 1",
         "✗ not reproduced : 1",
     ]
     assert "These pages show images of patients: do not publish them." in text
@@ -196,7 +204,7 @@ def test_then_come_one_figure_the_tables_the_figures_and_the_notebooks(places: P
     ]
     assert str(index.select("source")[0]["srcset"]) == "figures/claims_narrow.svg"
     alts = [str(image["alt"]) for image in index("img")]
-    assert "cannot tell here 1, holds here 1, not reproduced 1" in alts[0]
+    assert "holds here 2, cannot tell here 1, not reproduced 1" in alts[0]
     assert alts[2] == "Table 2. Pixels & co"
     text = index.get_text(" ", strip=True)
     assert text.index("It was found") < text.index("Second & more") < text.index("Stopped with an error")
@@ -211,6 +219,7 @@ def test_tables_have_names_in_words_and_footnotes_stand_once(places: Places) -> 
         "Abstract: proposed over baseline, test AUC",
         "Section 2.2.4: annotations saved",
         "Table 2, pretrained, validation AUC",
+        "Table 2: pretrained over random, test AUC",
     ]
     first = [cell.get_text(" ", strip=True) for cell in card.select("tbody tr")[0]("td")]
     assert first == [
