@@ -26,7 +26,7 @@ from brats_al_utils.study.places import ROOT, Places
 FOLDER = ROOT / "notebooks"
 
 TOGETHER = 4
-"""Notebooks that are executed at the same time at most; their kernels take some 800 MB each."""
+"""Notebooks that are executed at the same time at most: a kernel takes 800 MB, forked 200 of its own."""
 
 START_TIMEOUT = 180
 """Seconds in which a kernel must be there: on a busy network disk, imports take a minute."""
