@@ -422,7 +422,8 @@ def verify(
         aucs = ", ".join(f"{part} AUC {one:.4f}, here {two:.4f}" for part, (one, two) in run.aucs.items())
         choice = f"; {run.chosen[1]} of {run.chosen[0]} slices chosen again" * bool(run.chosen[0])
         apart = f" (largest difference {run.largest:.1g})" * (run.verdict != VERDICTS[0])
-        print(f"{run.key[:12]}  {run.verdict}{apart}: {run.name}; {aucs}{choice}")
+        others = "".join(f"; {name} {there}, here {here}" for name, (there, here) in run.others.items())
+        print(f"{run.key[:12]}  {run.verdict}{apart}: {run.name}; {aucs}{choice}{others}")
     worst = max((run.verdict for run in found), key=VERDICTS.index)
     print(f"{len(found)} of {len(published.published or {})} runs trained again, drawn with --seed {seed}: {worst}")
     if worst == VERDICTS[-1]:

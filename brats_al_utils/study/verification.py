@@ -31,6 +31,10 @@ the tables print.
 VERDICTS = ("same to the bit", "same to rounding", "differs")
 """From the best to the worst."""
 
+EXPLAINS = ("device", "numpy", "torch", "torchvision")
+"""Facts of a run that may explain a difference: a GPU draws other dropout masks, another version may round in another
+way."""
+
 
 @dataclass(frozen=True)
 class Repeated:
@@ -48,6 +52,8 @@ class Repeated:
     chosen : tuple of int
         How many slices were chosen on this run's opinion (with that of others), and how many of them were chosen
         again; none where no slices were.
+    others : dict of str to (str, str)
+        Of ``EXPLAINS`` what was another one for the bundle than it is here: there, and here.
     """
 
     key: str
@@ -56,6 +62,7 @@ class Repeated:
     largest: float
     aucs: dict[str, tuple[float, float]]
     chosen: tuple[int, int]
+    others: dict[str, tuple[str, str]]
 
 
 def verify(published: Study, study: Study, runs: int, seed: int) -> list[Repeated]:
@@ -134,7 +141,9 @@ def repeated(published: Study, name: str, again: Result, chosen: tuple[int, int]
         verdict = VERDICTS[0]
     else:
         verdict = VERDICTS[1] if largest <= TOLERANCE and same_choice else VERDICTS[2]
-    return Repeated(run.key, name, verdict, largest, aucs, chosen)
+    facts = {each: tuple(one.facts.get(each, "unknown") for one in (before.result, again)) for each in EXPLAINS}
+    others = {each: (there, here) for each, (there, here) in facts.items() if there != here}
+    return Repeated(run.key, name, verdict, largest, aucs, chosen, others)
 
 
 def chosen_again(published: Study, again: Mapping[str, Result]) -> dict[str, tuple[int, int]]:

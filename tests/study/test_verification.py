@@ -45,8 +45,13 @@ def test_a_run_without_test_slices_is_compared_too(
     arrays = {"probability/validation": np.array([0.1, 0.9, 0.8, 0.7]), "probability/test": np.array([0.2, 0.6])}
     arrays["probability/test"] = arrays["probability/test"][: len(test)]
     again = arrays | {"probability/validation": arrays["probability/validation"] + moved}
-    study: Any = MadeUpStudy({"k": Published(Result(run, arrays, 1, 0.0, {}), checksum(arrays, {}))})
-    found = repeated(study, "a network", Result(run, again, 1, 0.0, {}), (0, 0))
+    there, here = (
+        {"device": "a GPU", "torch": "2.11", "numpy": "2.4"},
+        {"device": "cpu", "torch": "2.14", "numpy": "2.4"},
+    )
+    study: Any = MadeUpStudy({"k": Published(Result(run, arrays, 1, 0.0, there), checksum(arrays, {}))})
+    found = repeated(study, "a network", Result(run, again, 1, 0.0, here), (0, 0))
+    assert found.others == {"device": ("a GPU", "cpu"), "torch": ("2.11", "2.14")}
     assert list(found.aucs) == parts
     assert found.aucs["validation"] == (0.75, 0.75)
     assert found.verdict == VERDICTS[verdict]
