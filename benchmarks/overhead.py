@@ -1,9 +1,10 @@
 """What a study takes beside training: `python benchmarks/overhead.py`.
 
-Overhead is everything of a `brats-al run` but the training and evaluation passes: the wall time less the ``seconds`` of
-the runs in its store. It is the synthetic cohort, the slices, the kernels and their imports, statistics and figures. A
-study is run into a temporary folder, in one process; or ``--out`` and ``--seconds`` name the folder and the wall time
-of one that is finished, and was run there without a break.
+Overhead is everything of a `brats-al run` but the training and evaluation passes: the wall time less what the runs in
+its store would take if all workers had one all the time, which is the sum of their ``seconds`` over the number of
+workers. It is the synthetic cohort, the slices, the kernels, statistics and figures, and workers that wait. A study is
+run into a temporary folder, by as many workers as by default; or ``--out`` and ``--seconds`` name the folder and the
+wall time of one that is finished, and was run here without a break.
 """
 
 import argparse
@@ -50,7 +51,7 @@ def notebooks(out: Path) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def parts(wall: float, executed: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
+def parts(wall: float, executed: pd.DataFrame, runs: pd.DataFrame, workers: int) -> pd.DataFrame:
     """Return where the time of a study went.
 
     Parameters
@@ -59,20 +60,22 @@ def parts(wall: float, executed: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFra
         Seconds of the whole.
     executed, runs : pd.DataFrame
         See `notebooks` and `training`.
+    workers : int
+        That trained at a time.
 
     Returns
     -------
     pd.DataFrame
-        part (each notebook, before and between them, and all), seconds, training, overhead (the rest), share (of the
-        overhead in all the seconds of the study).
+        part (each notebook, before and between them, and all), seconds, training (by busy workers), overhead (the
+        rest), share (of the overhead in all the seconds of the study).
     """
     rows = []
     for part, started, ended in executed[["part", "started", "ended"]].itertuples(index=False):
-        trained = runs.loc[runs["ended"].between(started, ended), "seconds"].sum()
+        trained = runs.loc[runs["ended"].between(started, ended), "seconds"].sum() / workers
         rows.append({"part": part, "seconds": ended - started, "training": trained})
     inside = sum(row["seconds"] for row in rows)
     rows.append({"part": "before and between", "seconds": wall - inside, "training": 0.0})
-    rows.append({"part": "all", "seconds": wall, "training": runs["seconds"].sum()})
+    rows.append({"part": "all", "seconds": wall, "training": runs["seconds"].sum() / workers})
     table = pd.DataFrame(rows)
     table["overhead"] = table["seconds"] - table["training"]
     return table.assign(share=table["overhead"] / wall)
@@ -80,6 +83,8 @@ def parts(wall: float, executed: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFra
 
 def main() -> None:
     """Measure, keep the measurements as CSV, and print them."""
+    from brats_al_utils.runs.scheduler import workers_of
+
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--profile", default="demo")
     parser.add_argument("--out", type=Path, help="folder of a finished study, with --seconds")
@@ -90,7 +95,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         out = options.out or Path(temporary) / "study"
         wall = options.seconds or run(options.profile, out)
-        table = parts(wall, notebooks(out), training(out))
+        table = parts(wall, notebooks(out), training(out), workers_of("", "auto"))
     table.insert(0, "profile", options.profile)
     RESULTS.mkdir(exist_ok=True)
     table.to_csv(RESULTS / "overhead.csv", index=False, float_format="%.4g", lineterminator="\n")

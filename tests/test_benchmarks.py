@@ -167,9 +167,12 @@ def test_the_exponent_is_that_of_the_time(power: float) -> None:
 def test_overhead_is_what_no_run_took() -> None:
     executed = pd.DataFrame([("00", 100.0, 110.0), ("01", 111.0, 141.0)], columns=["part", "started", "ended"])
     runs = pd.DataFrame([(120.0, 6.0), (140.0, 14.0)], columns=["ended", "seconds"])
-    found = overhead.parts(50.0, executed, runs).set_index("part")
+    found = overhead.parts(50.0, executed, runs, 1).set_index("part")
     assert found["overhead"].to_dict() == {"00": 10, "01": 10, "before and between": 10, "all": 30}
     assert found["share"].to_dict() == {"00": 0.2, "01": 0.2, "before and between": 0.2, "all": 0.6}
+    # Two workers, busy all the time, take 10 seconds for it.
+    found = overhead.parts(50.0, executed, runs, 2).set_index("part")
+    assert found["overhead"].to_dict() == {"00": 10, "01": 20, "before and between": 10, "all": 40}
 
 
 @given(st.floats(0.01, 100), st.sampled_from([">=", "<="]), st.floats(0.01, 100))
