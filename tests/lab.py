@@ -154,8 +154,7 @@ def started_lab(folder: Path, parameters: Mapping[str, Mapping[str, object]]) ->
     address = ["--port", str(port), "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}"]
     with (folder / "server.log").open("w") as log:
         process = psutil.Popen(
-            # Root, as in a container, is refused unless it is allowed.
-            [*lab_command(), *address, "--no-browser", "--allow-root"],
+            [*lab_command(), *address, "--no-browser"],
             cwd=folder,
             env=environment(folder),
             stdin=subprocess.DEVNULL,
