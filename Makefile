@@ -73,7 +73,7 @@ characteristics: setup
 
 # JupyterLab on loopback, with the token that it prints; its settings are those of notebooks/.lab.
 # It refuses root unless it is told: in a container, everyone is root.
-LAB := --LabApp.default_url /lab/tree/README.md --LabApp.app_settings_dir "$(CURDIR)/notebooks/.lab" \
+LAB = --LabApp.default_url /lab/tree/README.md --LabApp.app_settings_dir "$(CURDIR)/notebooks/.lab" \
 	$(if $(filter 0,$(shell id -u)),--allow-root)
 lab: setup
 	$(BIN)/jupyter lab --ip 127.0.0.1 --notebook-dir notebooks $(LAB)

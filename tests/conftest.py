@@ -60,12 +60,8 @@ def shares_smoke(path: Path) -> bool:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Start with the files that take longest, so that no process is left with one of them at the end."""
-    first = ("test_make.py", "test_faults.py")
-
-    def place(path: Path) -> int:
-        return 0 if shares_smoke(path) else (*first, path.name).index(path.name) + 1
-
-    items.sort(key=lambda item: place(item.path))
+    files = "test_make.py", "test_faults.py"
+    items.sort(key=lambda item: [not shares_smoke(item.path), *(item.path.name != name for name in files)])
 
 
 class Files(LoadFileScheduling):  # type: ignore[misc]

@@ -11,7 +11,7 @@ OF_NOTEBOOKS = {
     ("03",): {"table3", "table3_arms", "figure1", "annotation_cost_imbalanced"},
     ("01", "02"): {"table2", "table2_training", "figure2", "figure3", "figure4"},
 }
-"""Some of their tables: of a choice and what is trained on it; for longer, of every range and from scratch."""
+"""Some of their tables: of a choice and what is trained on it; of every range and from scratch."""
 
 
 @pytest.mark.long

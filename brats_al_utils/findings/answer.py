@@ -24,7 +24,7 @@ RULE = (
     "does not lie wholly above 0.5: networks that do not tell the classes apart cannot show what annotations are worth."
 )
 
-GAINS = {
+HEADLINES = {
     "abstract.gain": "of the proposed method less that of the baseline, which is trained on all slices",
     "table2.test_gain": "of the pretrained network less that of one from random initialisation",
 }
@@ -127,7 +127,7 @@ def claimed(card: pd.DataFrame) -> list[str]:
     """Say what became of the paper's gains and of the annotations that it saves."""
     rows: dict[str, dict[str, Any]] = card.set_index("id").to_dict("index")  # type: ignore[assignment]
     lines: list[str] = []
-    for name, whose in GAINS.items():
+    for name, whose in HEADLINES.items():
         row = rows[name]
         if pd.notna(row["ours"]):
             ends = ends_of(name, row["both_low"], row["both_high"])
