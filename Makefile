@@ -69,7 +69,7 @@ bench: $(BENCH_READY)
 
 # How often each verdict is given when the truth is known: docs/operating_characteristics.csv and .md.
 characteristics: setup
-	$(BIN)/python -m brats_al_utils.findings.operating docs
+	$(BIN)/python -m brats_al_utils.beyond.population.operating docs
 
 # JupyterLab on loopback, with the token that it prints; its settings are those of notebooks/.lab.
 # It refuses root unless it is told: in a container, everyone is root.

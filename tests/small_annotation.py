@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from brats_al_utils.annotation import committee, learning
-from brats_al_utils.annotation.answers import Answer, append, now
-from brats_al_utils.annotation.query import read_query
-from brats_al_utils.annotation.session import Session, answers_file, open_session
+from brats_al_utils.beyond.annotation import committee, learning
+from brats_al_utils.beyond.annotation.answers import Answer, append, now
+from brats_al_utils.beyond.annotation.query import read_query
+from brats_al_utils.beyond.annotation.session import Session, answers_file, open_session
 from brats_al_utils.runs.run import PREDICTED, Result, Run
 from brats_al_utils.study.study import Study
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from conftest import PICTURES, brats_al, brats_al_process, make
 
-from brats_al_utils.runs.container import read_parts, write_parts
+from brats_al_utils.beyond.bundles.container import read_parts, write_parts
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from brats_al_utils import InputError
+from brats_al_utils.beyond.bundles.published import SUFFIX, arms_of, open_published
 from brats_al_utils.cohorts.intensity import warn_of_leak
 from brats_al_utils.cohorts.readers import read_cohort
 from brats_al_utils.files import locked
@@ -15,7 +16,6 @@ from brats_al_utils.runs.scheduler import workers_of
 from brats_al_utils.study.arms import DATASETS
 from brats_al_utils.study.places import Places, find_data
 from brats_al_utils.study.profile import Profile, profile_of
-from brats_al_utils.study.published import SUFFIX, arms_of, open_published
 from brats_al_utils.study.sets import PREPARING
 from brats_al_utils.study.study import Study
 

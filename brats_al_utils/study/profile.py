@@ -9,11 +9,11 @@ import numpy as np
 import yaml
 
 from brats_al_utils import InputError
+from brats_al_utils.beyond.competitors.competitors import COMPETITORS
 from brats_al_utils.cohorts.folds import FEWEST_FOLDS
 from brats_al_utils.cohorts.slices import SliceRule
 from brats_al_utils.networks.network import NETWORKS, starts_of
 from brats_al_utils.networks.training import ARITHMETICS, Settings
-from brats_al_utils.queries.competitors import COMPETITORS
 from brats_al_utils.queries.uncertainty import AGGREGATES, PAIRS
 
 SOURCES = ("labelled subset", "sample draw", "weights", "batch order")

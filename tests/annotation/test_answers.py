@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brats_al_utils import InputError
-from brats_al_utils.annotation.answers import (
+from brats_al_utils.beyond.annotation.answers import (
     LONGEST,
     MAX_LINE,
     SKIP,
@@ -38,7 +38,7 @@ def said(slice_id: str, label: str, reader: str = "ada") -> Answer:
 ADDER = """
 import sys
 from pathlib import Path
-from brats_al_utils.annotation.answers import Answer, append, now
+from brats_al_utils.beyond.annotation.answers import Answer, append, now
 for number in range(int(sys.argv[3])):
     append(Path(sys.argv[1]), Answer(f"{sys.argv[2]}-{number}", "sick", sys.argv[2], now(), "0" * 64))
     print(number, flush=True)

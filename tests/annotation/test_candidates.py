@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from small_annotation import SMALL, answer, pictures, session_of
 
 from brats_al_utils import InputError
-from brats_al_utils.annotation.answers import digest
-from brats_al_utils.annotation.candidates import UNLABELLED, read_candidates
-from brats_al_utils.annotation.query import query
-from brats_al_utils.annotation.session import open_session, state_file
-from brats_al_utils.annotation.state import hold_out, random_order, read_state
+from brats_al_utils.beyond.annotation.answers import digest
+from brats_al_utils.beyond.annotation.candidates import UNLABELLED, read_candidates
+from brats_al_utils.beyond.annotation.query import query
+from brats_al_utils.beyond.annotation.session import open_session, state_file
+from brats_al_utils.beyond.annotation.state import hold_out, random_order, read_state
 from brats_al_utils.runs.computing import compute
 from brats_al_utils.study.arms import DATASETS
 from brats_al_utils.study.selections import run_of

@@ -10,10 +10,10 @@ import torch
 from conftest import brats_al
 from small_annotation import answer, made_up, pictures, session_of, truth
 
-from brats_al_utils.annotation import committee
-from brats_al_utils.annotation.answers import read
-from brats_al_utils.annotation.query import query, read_query
-from brats_al_utils.annotation.session import answers_file, open_session
+from brats_al_utils.beyond.annotation import committee
+from brats_al_utils.beyond.annotation.answers import read
+from brats_al_utils.beyond.annotation.query import query, read_query
+from brats_al_utils.beyond.annotation.session import answers_file, open_session
 from brats_al_utils.runs.computing import compute
 from brats_al_utils.runs.run import Run
 from brats_al_utils.study.study import Study

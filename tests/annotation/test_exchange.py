@@ -10,10 +10,10 @@ import pytest
 from small_annotation import answer, pictures, session_of
 
 from brats_al_utils import InputError
-from brats_al_utils.annotation.answers import SKIP, UNDO, Answer, append, current, now, read
-from brats_al_utils.annotation.exchange import COLUMNS, export_answers, import_answers
-from brats_al_utils.annotation.query import query, read_query
-from brats_al_utils.annotation.session import Session, answers_file
+from brats_al_utils.beyond.annotation.answers import SKIP, UNDO, Answer, append, current, now, read
+from brats_al_utils.beyond.annotation.exchange import COLUMNS, export_answers, import_answers
+from brats_al_utils.beyond.annotation.query import query, read_query
+from brats_al_utils.beyond.annotation.session import Session, answers_file
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from brats_al_utils import InputError
-from brats_al_utils.runs.container import DIGEST, MAX_CONTENT, MAX_FILE, MAX_TEXT, read_parts, write_parts
+from brats_al_utils.beyond.bundles.container import DIGEST, MAX_CONTENT, MAX_FILE, MAX_TEXT, read_parts, write_parts
 
 PARTS = {"study.json": b'{"a": 1}', "slices/0.csv": b"a,b\n1,2\n", "lists": bytes(range(256)), "numbers/loss": b""}
 
@@ -21,7 +21,7 @@ READER = """
 import resource, sys
 from pathlib import Path
 from brats_al_utils import InputError
-from brats_al_utils.runs.container import read_parts
+from brats_al_utils.beyond.bundles.container import read_parts
 pages = int(Path("/proc/self/statm").read_text().split()[0])
 resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + 2**29,) * 2)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

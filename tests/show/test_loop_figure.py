@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 from small_annotation import pictures
 
-from brats_al_utils.annotation.simulated import ARMS, loop_curve, simulated_profile
+from brats_al_utils.beyond.annotation import loop as figure
+from brats_al_utils.beyond.annotation.simulated import ARMS, loop_curve, simulated_profile
 from brats_al_utils.cohorts.cohort import Cohort
-from brats_al_utils.show import loop as figure
 
 
 def predictions() -> pd.DataFrame:

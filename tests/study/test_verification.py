@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from brats_al_utils.beyond.bundles.verification import VERDICTS, repeated
 from brats_al_utils.runs.run import Published, Result
 from brats_al_utils.runs.store import checksum
-from brats_al_utils.study.verification import VERDICTS, repeated
 
 
 @dataclass(frozen=True)
