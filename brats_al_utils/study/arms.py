@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from brats_al_utils import InputError
 from brats_al_utils.networks.network import starts_of
@@ -46,6 +47,8 @@ class Arm:
     iterative : bool
         Start from a random tenth of the training slices and add a tenth with each query, chosen by networks trained on
         all that is annotated so far; without it the query is one-shot, as in the paper.
+    length : str
+        One of `profile.LENGTHS` in place of the profile's.
     """
 
     name: str
@@ -58,6 +61,7 @@ class Arm:
     freeze: bool = False
     with_labelled: bool = False
     iterative: bool = False
+    length: str = ""
 
     @property
     def iterations(self) -> int:
@@ -158,7 +162,7 @@ def pretrained(
     dataset: str = DATASETS[0],
     network: str = "",
     start: str = "",
-    **more: bool,
+    **more: Any,
 ) -> Arm:
     """Return an arm from the profile's initialisation, or another, trained for as many epochs."""
     return Arm(name, start or profile.start, profile.epochs, strategy, share, dataset, network, **more)

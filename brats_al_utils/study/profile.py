@@ -21,6 +21,9 @@ SOURCES = ("labelled subset", "sample draw", "weights", "batch order")
 
 BUDGET_BASES = ("training", "paper")
 
+LENGTHS = ("epochs", "updates")
+"""How long an arm trains: passes over its own slices, or as many updates as the baseline makes in as many epochs."""
+
 BUDGET = 0.3
 """Share of the training slices that a strategy chooses, unless the budget is what varies (section 2.2.4)."""
 
@@ -47,8 +50,13 @@ class Profile:
         Keep the pretrained convolutional layers as they are.
     epochs, scratch_epochs : int
         With a pretrained start, and from scratch.
+    length : str
+        One of ``LENGTHS``. With ``updates`` every arm makes the updates of the baseline, and looks at the validation
+        set as often.
     batch_size, learning_rate, momentum, weight_decay
         Of the optimiser.
+    scratch_learning_rate : float
+        From scratch; 0: ``learning_rate``, as in the paper.
     arithmetic : str
         One of `training.ARITHMETICS`.
     threads : int
@@ -101,8 +109,10 @@ class Profile:
     freeze: bool = False
     epochs: int = 30
     scratch_epochs: int = 80
+    length: str = LENGTHS[0]
     batch_size: int = 16
     learning_rate: float = 0.001
+    scratch_learning_rate: float = 0.0
     momentum: float = 0.8
     weight_decay: float = 0.0001
     arithmetic: str = ARITHMETICS[0]
@@ -153,6 +163,8 @@ class Profile:
                 or (self.test_patients >= 2 and self.test_patients % 2 == 0 and self.patients > 0 and self.folds == 1),
                 "0, or with patients and without folds an even number: half of them are of either grade",
             ),
+            "length": (self.length in LENGTHS, f"one of {', '.join(LENGTHS)}"),
+            "scratch_learning_rate": (0 <= self.scratch_learning_rate < np.inf, "0, or a positive number"),
             "momentum": (0 <= self.momentum < 1, "a number from 0 to below 1"),
             "weight_decay": (0 <= self.weight_decay < np.inf, "a number that is not negative"),
             "committee_rates": (
@@ -212,6 +224,10 @@ class Profile:
         """Return the hyperparameters of a training of this many epochs, at the profile's or another learning rate."""
         rate = learning_rate or self.learning_rate
         return Settings(epochs, self.batch_size, rate, self.momentum, self.weight_decay, self.arithmetic, self.threads)
+
+    def rate(self, start: str) -> float:
+        """Return the learning rate of an arm with this initialisation."""
+        return self.scratch_learning_rate * (start == "scratch") or self.learning_rate
 
     def labelled_slices(self, training: int) -> int:
         """Return how many of so many training slices the committee is trained on (section 2.2.4, step 1).

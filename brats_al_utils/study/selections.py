@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -134,6 +135,7 @@ def run_of(
     pool: Ids | None = None,
     freeze: bool = False,
     tested: bool = True,
+    length: str = "",
     **more: Any,
 ) -> Run:
     """Return the run of this number on some training slices; runs of one number share their seeds.
@@ -144,9 +146,15 @@ def run_of(
         Slices of which the run is asked beside those of validation and test.
     tested : bool
         Whether it is asked of the test slices.
+    length : str
+        One of `profile.LENGTHS` in place of the profile's.
     **more
         Further fields of `run.Run`: network, views.
     """
+    if (length or study.profile.length) == "updates":
+        baseline = settings.updates(len(study.ids(dataset, "training", number)))
+        if settings.updates(len(training)) != baseline:
+            settings = replace(settings, epoch_updates=baseline)
     return Run(
         data=study.slice_set(dataset).fingerprint,
         training=tuple(training.tolist()),

@@ -104,6 +104,20 @@ def test_a_plan_names_the_runs_that_are_made(study: Study, results: Results) -> 
     assert sum(run.images for run in asked) == pytest.approx(sum(run.images for run in planned), rel=0.03)
 
 
+def test_equal_updates_give_every_arm_those_of_the_baseline(study: Study) -> None:
+    """Published keys have no such setting: where an epoch is a pass over the slices, it is not in them."""
+    by_epochs = {run.key: run for run in runs_of(study, ARMS[:2])}
+    by_updates = runs_of(replace(study, profile=replace(study.profile, length="updates")), ARMS[:2])
+    arms = [replace(arm, length="updates") for arm in ARMS[:2]]
+    training = len(study.ids("imbalanced", "training", 0))
+    assert all("epoch_updates" not in run.spec for run in by_epochs.values())
+    assert {run.settings.updates(len(run.training)) for run in by_updates} == {-(-training // 16)}
+    assert not by_epochs.keys() & {run.key for run in by_updates}
+    control = {run.key for run in runs_of(study, arms)}
+    assert len(control & {run.key for run in by_updates}) == 2 * 2, "two arms' trainings, twice"
+    assert len(control & by_epochs.keys()) == 2 * 2, "their committee is the study's"
+
+
 def test_data_frames_of_the_evidence(study: Study, results: Results) -> None:
     some = {place: result for place, result in results.items() if place[0].name in ("random", "proposed")}
     table = evidence.interval_table(study, some)

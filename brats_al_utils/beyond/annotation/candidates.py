@@ -116,7 +116,7 @@ def cut_candidates(
             unlabelled = replace(cohort, cases=cohort.cases.assign(class_name=""))
             cuts = each_cut(unlabelled, rule, ("", "", ""), left_out, skip_bad, track)
             with new_folder(place) as partial:
-                table, _ = write_pixels(partial, rule.image_size, cuts)
+                table = write_pixels(partial, rule.image_size, cuts)
                 table.to_csv(partial / "slices.csv", index_label="slice_id", lineterminator="\n")
                 (partial / "skipped.json").write_text(json.dumps(left_out))
     return place
@@ -180,15 +180,12 @@ def labelled_set(
     with locked(Path(f"{target}.lock"), PREPARING, "writing labels"):
         if not target.exists():
             with new_folder(target) as partial:
-                pixels = np.load(place / "pixels.npy", mmap_mode="r", allow_pickle=False)
-                digest = sha256(pixels)
-                digest.update(text.encode())
                 for name in ("pixels.npy", "segmentation.npy"):
                     link(place / name, partial / name)
                 (partial / "slices.csv").write_text(text, newline="")
                 split.to_csv(partial / "split.csv", lineterminator="\n")
                 skipped = json.loads((place / "skipped.json").read_text())
-                manifest = described(cohort, rule, digest.hexdigest(), len(table)) | {"left_out": skipped}
+                manifest = described(cohort, rule, partial, len(table)) | {"left_out": skipped}
                 (partial / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
     return open_slices(target)
 

@@ -232,8 +232,8 @@ def open_published(path: Path, out: str | Path = "", profile: str = "") -> Study
     parts = read_parts(path)
     try:
         facts = json.loads(parts["study.json"])
-        versions = {"version": VERSION, "protocol": PROTOCOL, "format": FORMAT}
-        if {name: facts[name] for name in versions} != versions:
+        versions = {"version": VERSION, "protocol": PROTOCOL}
+        if {name: facts[name] for name in versions} != versions or facts["format"] not in (3, FORMAT):
             raise InputError(f"made by brats-al {facts['brats_al_utils']}, expected one like this, {__version__}")
         if profile not in ("", facts["profile"]):
             raise InputError(f"of profile {facts['profile']!r}, expected {profile!r}: name the bundle's profile")

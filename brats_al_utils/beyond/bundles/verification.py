@@ -10,6 +10,7 @@ import numpy as np
 from brats_al_utils import InputError
 from brats_al_utils.beyond.bundles.bundle import KEPT, OF_SLICES
 from brats_al_utils.beyond.bundles.published import arms_with_sets
+from brats_al_utils.cohorts.slices import SliceSet
 from brats_al_utils.cohorts.split import PARTS
 from brats_al_utils.networks.training import auc
 from brats_al_utils.runs.run import Published, Result, Run
@@ -87,15 +88,19 @@ def verify(published: Study, study: Study, runs: int, seed: int) -> list[Repeate
     named = names_of_runs(published)
     keys = generator(seed, "verify").permutation(sorted(named))[:runs].tolist()
     drawn = {key: named[key] for key in keys}
+    here: dict[str, tuple[str, Run]] = {}
     for dataset, slices in published.opened.items():
-        if any(run.data == slices.fingerprint for _, run in drawn.values()):
-            check_images(dataset, slices.fingerprint, study)
+        of_set = {key: (name, run) for key, (name, run) in drawn.items() if run.data == slices.fingerprint}
+        if of_set:
+            check_images(dataset, slices, study)
+        fingerprint = study.slice_set(dataset).fingerprint if of_set else ""
+        here |= {key: (name, replace(run, data=fingerprint)) for key, (name, run) in of_set.items()}
     with tempfile.TemporaryDirectory(prefix="brats-al-") as folder:
         elsewhere = replace(study, places=Places(study.places.figures, Path(folder)))
-        have_computed(elsewhere, list(drawn.values()), "runs")
-        again = {key: result for key, (_, run) in drawn.items() if (result := elsewhere.store.load(run))}
+        have_computed(elsewhere, list(here.values()), "runs")
+        again = {key: result for key, (_, run) in here.items() if (result := elsewhere.store.load(run))}
     chosen = chosen_again(published, again)
-    return [repeated(published, name, again[key], chosen.get(key, (0, 0))) for key, (name, _) in drawn.items()]
+    return [repeated(published, name, run, again[key], chosen.get(key, (0, 0))) for key, (name, run) in drawn.items()]
 
 
 def names_of_runs(published: Study) -> dict[str, tuple[str, Run]]:
@@ -111,19 +116,19 @@ def names_of_runs(published: Study) -> dict[str, tuple[str, Run]]:
     return found
 
 
-def check_images(dataset: str, fingerprint: str, study: Study) -> None:
-    """Refuse images that are not those of the bundle."""
-    here = study.slice_set(dataset).fingerprint
-    if here != fingerprint:
+def check_images(dataset: str, slices: SliceSet, study: Study) -> None:
+    """Refuse images that are not those of the bundle; the masks are not in the fingerprint of one of format 3."""
+    here = study.slice_set(dataset)
+    if here.images != slices.images:
         raise InputError(
-            f"differs: the {dataset} slice set has fingerprint {here[:12]} here, expected {fingerprint[:12]}: other "
-            "images, or they were cut in another way"
+            f"differs: the {dataset} slice set has fingerprint {here.images[:12]} here, expected {slices.images[:12]}: "
+            "other images, or they were cut in another way"
         )
 
 
-def repeated(published: Study, name: str, again: Result, chosen: tuple[int, int]) -> Repeated:
+def repeated(published: Study, name: str, published_run: Run, again: Result, chosen: tuple[int, int]) -> Repeated:
     """Compare a run that was trained again with that of the bundle."""
-    run, before = again.run, (published.published or {})[again.run.key]
+    run, before = published_run, (published.published or {})[published_run.key]
     pairs = {
         each: (before.result.arrays[each], again.arrays[each]) for each in OF_SLICES if each in before.result.arrays
     }
