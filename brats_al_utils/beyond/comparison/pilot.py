@@ -39,7 +39,7 @@ def plateau(curve: pd.Series) -> int:
         Mean validation AUC across runs, by epoch.
     """
     best_from_here = curve[::-1].cummax()[::-1]
-    return int((best_from_here - curve <= SLACK).idxmax())
+    return int(curve.index[best_from_here - curve <= SLACK][0])
 
 
 def lengths(runs: pd.DataFrame) -> pd.DataFrame:
