@@ -163,7 +163,7 @@ def write_slices(folder: Path, cohort: Cohort, rule: SliceRule, patients: Iterab
         split = split_patients(patients_cut, cohort.classes, rule.split_seed, "site" if cohort.synthetic else "")
         table_csv = table.to_csv(index_label="slice_id", lineterminator="\n")
         digest.update(table_csv.encode())
-        (partial / "slices.csv").write_text(table_csv, newline="")
+        (partial / "slices.csv").write_text(table_csv, newline="", encoding="utf-8")
         split.to_csv(partial / "split.csv", index=False, lineterminator="\n")
         counts = table.merge(split[["patient_id", "part"]], on="patient_id").groupby(["part", "class_name"])[
             "patient_id"
@@ -177,7 +177,7 @@ def write_slices(folder: Path, cohort: Cohort, rule: SliceRule, patients: Iterab
             **facts,
             "absent": list(cohort.absent),
         }
-        (partial / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+        (partial / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
     return open_slices(folder)
 
 
