@@ -60,7 +60,7 @@ class Lab:
 
     def starts(self) -> bool:
         """Say whether the server does not answer yet."""
-        assert self.process.poll() is None, (self.folder / "server.log").read_text()
+        assert self.process.poll() is None, (self.folder / "server.log").read_text(encoding="utf-8")
         try:
             return self.status("/api") != 200
         except OSError:
@@ -128,7 +128,7 @@ def write_settings(folder: Path) -> None:
     for name, values in SETTINGS.items():
         path = folder / "settings" / f"{name}.jupyterlab-settings"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(values))
+        path.write_text(json.dumps(values), encoding="utf-8")
 
 
 def edit_parameters(path: Path, values: Mapping[str, object]) -> None:
@@ -152,7 +152,7 @@ def started_lab(folder: Path, parameters: Mapping[str, Mapping[str, object]]) ->
     (folder / "home").mkdir()
     port, token = free_port(), secrets.token_hex()
     address = ["--port", str(port), "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}"]
-    with (folder / "server.log").open("w") as log:
+    with (folder / "server.log").open("w", encoding="utf-8") as log:
         process = psutil.Popen(
             [*lab_command(), *address, "--no-browser"],
             cwd=folder,
@@ -166,7 +166,7 @@ def started_lab(folder: Path, parameters: Mapping[str, Mapping[str, object]]) ->
     try:
         deadline = time.monotonic() + 60
         while lab.starts():
-            assert time.monotonic() < deadline, (folder / "server.log").read_text()
+            assert time.monotonic() < deadline, (folder / "server.log").read_text(encoding="utf-8")
             time.sleep(0.2)
         yield lab
     finally:
@@ -206,10 +206,10 @@ def save_notebook(browser: WebDriver, path: Path) -> str:
     choose(browser, "File", "Save Notebook")
 
     def written() -> bool:
-        return path.stat().st_mtime_ns > before and path.read_text().endswith("}\n")  # not half of it
+        return path.stat().st_mtime_ns > before and path.read_text(encoding="utf-8").endswith("}\n")  # not half of it
 
     wait(browser, 20, written, "the notebook is not saved")
-    return path.read_text()
+    return path.read_text(encoding="utf-8")
 
 
 def run_all_cells(browser: WebDriver) -> list[WebElement]:

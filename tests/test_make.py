@@ -53,10 +53,12 @@ def test_the_lock(checkout: Path) -> None:
     lock = checkout / "requirements.lock"
     lock.unlink()
     make("lock", checkout)
-    text = lock.read_text()
+    text = lock.read_text(encoding="utf-8")
     names = re.findall(r"^([a-z0-9_.-]+)==", text, re.MULTILINE)
-    before = set(re.findall(r"^([a-z0-9_.-]+)==", (ROOT / "requirements.lock").read_text(), re.MULTILINE))
-    asked = re.findall(r'^    "([a-z0-9-]+)', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    before = set(
+        re.findall(r"^([a-z0-9_.-]+)==", (ROOT / "requirements.lock").read_text(encoding="utf-8"), re.MULTILINE)
+    )
+    asked = re.findall(r'^    "([a-z0-9-]+)', (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE)
     assert set(asked) <= set(names)
     assert len(before & set(names)) > 0.9 * len(before)
     assert len(re.findall(r"--hash=sha256:", text)) >= len(names)

@@ -34,7 +34,7 @@ def test_every_table_is_drawn_again(smoke: Path, bundle: Path, checkout: Path) -
     assert not list(outputs.rglob("pixels.npy"))
     # Nothing stands in place of a picture: the report would warn of images of patients.
     assert not (outputs / "images").exists()
-    assert "These pages show images" not in (outputs / "report" / "index.html").read_text()
+    assert "These pages show images" not in (outputs / "report" / "index.html").read_text(encoding="utf-8")
     assert {path.name: path.read_bytes() for path in figures.glob("*.csv")} == {
         path.name: path.read_bytes() for path in smoke.glob("*.csv") if path.stem not in PICTURES
     }

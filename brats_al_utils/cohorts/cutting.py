@@ -173,7 +173,7 @@ def write_slices(folder: Path, cohort: Cohort, rule: SliceRule, patients: Iterab
             **facts,
             "absent": list(cohort.absent),
         }
-        (partial / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+        (partial / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
     return open_slices(folder)
 
 

@@ -194,7 +194,7 @@ def open_slices(folder: Path) -> SliceSet:
     """
     mend = f"delete {folder} and prepare it again"
     try:
-        manifest = json.loads((folder / "manifest.json").read_text())
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         table = pd.read_csv(folder / "slices.csv", index_col="slice_id", dtype=WORDS, keep_default_na=False)
         split = pd.read_csv(folder / "split.csv", dtype=WORDS, keep_default_na=False)
         # Copy on write: the files are never changed, and torch shares the memory without a warning.

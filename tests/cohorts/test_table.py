@@ -52,7 +52,7 @@ def mask() -> np.ndarray[Any, Any]:
 
 def write(root: Path, rows: list[dict[str, str]]) -> Path:
     columns = list(dict.fromkeys(name for row in rows for name in row))
-    with (root / TABLE).open("w", newline="") as file:
+    with (root / TABLE).open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns, restval="")
         writer.writeheader()
         writer.writerows(rows)
@@ -60,7 +60,7 @@ def write(root: Path, rows: list[dict[str, str]]) -> Path:
 
 
 def rows_of(root: Path) -> list[dict[str, str]]:
-    with (root / TABLE).open(newline="") as file:
+    with (root / TABLE).open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
@@ -255,7 +255,7 @@ def unreadable(root: Path) -> None:
 
 
 def a_picture_by_name_only(root: Path) -> None:
-    (root / "images/3.png").write_text("hello")
+    (root / "images/3.png").write_text("hello", encoding="utf-8")
 
 
 def another_size(root: Path) -> None:
@@ -472,7 +472,7 @@ def test_tables_that_cannot_be_read(tmp_path: Path, content: bytes, words: str) 
 def test_tables_as_spreadsheets_write_them(flat: Path) -> None:
     """A byte order mark, spaces, capitals, other ends of lines, empty rows, a further column."""
     before = cut(flat).fingerprint
-    text = (flat / TABLE).read_text().replace("patient_id", "Patient_ID ").replace("\n", "\r\n")
+    text = (flat / TABLE).read_text(encoding="utf-8").replace("patient_id", "Patient_ID ").replace("\n", "\r\n")
     lines = [line + "," + "age" * (not place) for place, line in enumerate(text.splitlines())]
     (flat / TABLE).write_bytes(("\ufeff" + "\r\n".join([*lines, ",,,,,"])).encode())
     assert cut(flat).fingerprint == before
@@ -542,7 +542,7 @@ def test_what_the_table_says_decides_which_slice_set_is_used(flat: Path) -> None
     assert opened().table["patient_id"].nunique() == corrected.table["patient_id"].nunique() - 1
 
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 STRANGER = re.findall(
     r"^\.venv/bin/brats-al (.*?)(?:  +#.*)?$", README.split("## I have images of my own")[1], re.MULTILINE
 )[:5]
@@ -595,7 +595,7 @@ def test_a_stranger_s_path(tmp_path: Path) -> None:
     assert re.search(r"01_transfer_vs_scratch +4 runs asked for, +96 images", said["plan"])
     assert "00_cohort: done" in said["run"] and "01_transfer_vs_scratch: done" in said["run"]
     page = Path(said["report"].strip())
-    assert "study" in page.read_text() and "healthy" in (out / "cohort.csv").read_text()
+    assert "study" in page.read_text(encoding="utf-8") and "healthy" in (out / "cohort.csv").read_text(encoding="utf-8")
 
 
 def test_the_open_set(tmp_path: Path) -> None:
