@@ -178,7 +178,7 @@ def run(
     only: Annotated[list[str] | None, typer.Option(help="Numbers of the notebooks to run, as in --only 00 01.")] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder for everything; default: figures/ and outputs/ of the checkout.", **PATH),
+        typer.Option(help="Folder for everything; default: outputs/PROFILE of the checkout.", **PATH),
     ] = None,
     settings: Set = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
@@ -360,7 +360,7 @@ def figures(
     bundle: Annotated[Path, typer.Argument(help="A file that `export` wrote.", **PATH)],
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder for everything; default: figures/NAME and outputs/NAME, after NAME.bundle.", **PATH),
+        typer.Option(help="Folder for everything; default: outputs/published/NAME, after NAME.bundle.", **PATH),
     ] = None,
 ) -> None:
     """Draw every table and figure of a published study again, and its report: without images, and without training."""

@@ -93,10 +93,16 @@ class Lab:
         psutil.wait_procs(alive)
 
 
-def lab_command() -> list[str]:
-    """Return the command of `make lab`, with this Python's jupyter."""
+HOOK = "--ContentsManager.pre_save_hook"
+
+
+def lab_command(saves_outputs: bool) -> list[str]:
+    """Return the command of `make lab`, with this Python's jupyter; or with outputs saved, as other programs do."""
     (command,) = make("lab", ROOT, "--dry-run").splitlines()
     name, *arguments = shlex.split(command)
+    place = arguments.index(HOOK)
+    if saves_outputs:
+        del arguments[place : place + 2]
     return [str(Path(sys.executable).with_name(Path(name).name)), *arguments]
 
 
@@ -143,7 +149,9 @@ def edit_parameters(path: Path, values: Mapping[str, object]) -> None:
 
 
 @contextmanager
-def started_lab(folder: Path, parameters: Mapping[str, Mapping[str, object]]) -> Iterator[Lab]:
+def started_lab(
+    folder: Path, parameters: Mapping[str, Mapping[str, object]], saves_outputs: bool = True
+) -> Iterator[Lab]:
     """Start JupyterLab on a copy of the notebooks, which autosave may change, some with other parameters."""
     shutil.copytree(ROOT / "notebooks", folder / "notebooks", ignore=shutil.ignore_patterns(".*"))
     for notebook, values in parameters.items():
@@ -154,7 +162,7 @@ def started_lab(folder: Path, parameters: Mapping[str, Mapping[str, object]]) ->
     address = ["--port", str(port), "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}"]
     with (folder / "server.log").open("w", encoding="utf-8") as log:
         process = psutil.Popen(
-            [*lab_command(), *address, "--no-browser"],
+            [*lab_command(saves_outputs), *address, "--no-browser"],
             cwd=folder,
             env=environment(folder),
             stdin=subprocess.DEVNULL,

@@ -26,9 +26,9 @@ def test_every_table_is_drawn_again(smoke: Path, bundle: Path, checkout: Path) -
     for path in (checkout / "published").glob("*.bundle"):
         if path.stem != "small":
             path.unlink()  # all of them: tests/test_make.py
-    said = make("figures", checkout)
+    said = make("published", checkout)
     assert "are missing in published/small.bundle" not in said
-    figures, outputs = checkout / "figures" / "small", checkout / "outputs" / "small"
+    figures, outputs = checkout / "figures" / "published" / "small", checkout / "outputs" / "published" / "small"
     assert (outputs / "report" / "index.html").is_file()
     assert not list(outputs.rglob("*.safetensors"))
     assert not list(outputs.rglob("pixels.npy"))

@@ -259,7 +259,7 @@ def test_bad_patients_are_skipped_and_links_followed(tiny_cohort: Path, tmp_path
 
 
 def test_the_readme_says_what_the_published_design_study_found() -> None:
-    table = pd.read_csv(ROOT / "figures" / "design" / "design.csv")
+    table = pd.read_csv(ROOT / "figures" / "published" / "design" / "design.csv")
     row = table[(table["arm"] == "proposed") & (table["other"] == "baseline")].iloc[0]
     gains = [f"{100 * row[name]:+.1f}" for name in ("gain", "drawn_low", "drawn_high")]
     said = README[README.index("What we can say") : README.index("![Figure 7")]
@@ -270,7 +270,7 @@ def test_the_readme_says_what_the_published_design_study_found() -> None:
 
 
 def test_the_readme_says_what_the_published_open_study_found() -> None:
-    folder = ROOT / "figures" / "open"
+    folder = ROOT / "figures" / "published" / "open"
     said = README[README.index("of real patients") : README.index("*The paper's design")]
     gains = pd.read_csv(folder / "budget_gains.csv").query("unit == 'slice' and dataset == 'imbalanced'")
     gains = gains[gains["other"] == "random"].set_index("share")
@@ -300,7 +300,7 @@ def test_the_readme_says_what_the_published_open_study_found() -> None:
 
 
 def test_the_readme_says_what_the_second_task_found() -> None:
-    folder = ROOT / "figures" / "pituitary"
+    folder = ROOT / "figures" / "published" / "pituitary"
     (said,) = [line for line in README.splitlines() if line.startswith("| Does a second task")]
     arms = pd.read_csv(folder / "table2_arms.csv").set_index("arm")
     whole, scratch = arms.loc["pretrained"], arms.loc["scratch"]

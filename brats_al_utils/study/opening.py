@@ -40,7 +40,7 @@ def open_study(
         Folder of a BraTS release or of a table of images; empty for the profile's synthetic cohort. Or a bundle
         (`published`), which has its own settings.
     out : str or Path
-        Folder for everything that the study writes; empty for ``figures/<profile>`` and ``outputs/<profile>``.
+        Folder for everything that the study writes; empty for the checkout's ``outputs/<profile>``.
     settings : mapping of str to object, or text of one
         Settings of the profile to change.
     device : {"auto", "cpu", "cuda"}

@@ -219,7 +219,7 @@ def open_published(path: Path, out: str | Path = "", profile: str = "") -> Study
     ----------
     path : Path
     out : str or Path
-        Folder for what is drawn from it; empty for the checkout's ``figures/NAME`` and ``outputs/NAME``, after
+        Folder for what is drawn from it; empty for the checkout's ``outputs/published/NAME``, after
         ``NAME.bundle``: two studies of one profile do not touch each other's tables.
     profile : str
         The profile that it is expected to be of; empty for any.
@@ -237,7 +237,7 @@ def open_published(path: Path, out: str | Path = "", profile: str = "") -> Study
             raise InputError(f"made by brats-al {facts['brats_al_utils']}, expected one like this, {__version__}")
         if profile not in ("", facts["profile"]):
             raise InputError(f"of profile {facts['profile']!r}, expected {profile!r}: name the bundle's profile")
-        return study_of(facts, parts, Places.of(path.stem, out))
+        return study_of(facts, parts, Places.of_bundle(path, out))
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         what = f"{error} is missing" if isinstance(error, KeyError) else str(error)
         raise InputError(f"{path}: not a bundle that can be used: {what}: download or export it again") from error
