@@ -39,7 +39,7 @@ def test_run_all_changes_no_file_that_git_tracks_and_an_error_s_words_stay_on_th
 ) -> None:
     """A table with a problem, whose message names a patient's file."""
     (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "cohort.csv").write_text(f"patient_id,label,image\n{NAME},sick,{NAME}.png\n")
+    (tmp_path / "data" / "cohort.csv").write_text(f"patient_id,label,image\n{NAME},sick,{NAME}.png\n", encoding="utf-8")
     parameters = {NOTEBOOK: {"profile": "smoke", "data": str(tmp_path / "data"), "out": str(tmp_path / "out")}}
     with started_lab(tmp_path / "lab", parameters, saves_outputs=False) as lab:
         path = lab.folder / "notebooks" / NOTEBOOK
