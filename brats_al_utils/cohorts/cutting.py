@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.cohort import Cohort, each_case
 from brats_al_utils.cohorts.cuts import Cut, asked_of, cut_case, cut_images
-from brats_al_utils.cohorts.images import CHANNELS, WITHOUT_SIZE
+from brats_al_utils.cohorts.images import CHANNELS, COLOURS, WITHOUT_SIZE
 from brats_al_utils.cohorts.intensity import warn_of_leak
 from brats_al_utils.cohorts.slices import FORMAT, SliceRule, SliceSet, digests, open_slices
 from brats_al_utils.cohorts.split import split_patients, too_few
@@ -215,6 +215,8 @@ def channels_of(cohort: Cohort, rule: SliceRule) -> list[str]:
     """Return the names of the channels; where there are fewer than three, the last one fills the others' places."""
     if not cohort.tabled:
         return list(rule.channels)
+    if "colours" in cohort.cases and (cohort.cases["colours"] == COLOURS[0]).any():
+        return list(CHANNELS)
     return [name for name in CHANNELS if (cohort.cases[name] != "").any()]
 
 

@@ -199,6 +199,20 @@ def test_every_kind_of_image(flat: Path, kind: str) -> None:
         assert np.abs(found - expected).max() <= 1
 
 
+def test_a_picture_in_colour_has_three_channels(flat: Path) -> None:
+    rows = rows_of(flat)
+    for number, row in enumerate(rows):
+        planes = [pixels(number + shift) for shift in (0, 100, 200)]
+        Image.fromarray(np.stack(planes, axis=2)).save(flat / row["image"])
+    write(flat, [row | {"colours": "channels"} for row in rows])
+    slices = cut(flat)
+    assert slices.manifest["channels"] == ["image", "image2", "image3"]
+    for channel, shift in enumerate((0, 100, 200)):
+        Image.fromarray(pixels(shift + 1)).save(flat / rows[1]["image"])
+        write(flat, [row | {"colours": "grey"} for row in rows])
+        np.testing.assert_array_equal(cut(flat).pixels[1, 0], slices.pixels[1, channel])
+
+
 def test_volumes_with_and_without_a_mask(tmp_path: Path) -> None:
     root, rows = tmp_path / "volumes", []
     shape = (20, 24, 12)
@@ -321,6 +335,15 @@ def colour(root: Path) -> None:
     Image.fromarray(np.stack([pixels(3), pixels(4), pixels(5)], axis=2)).save(root / "images/3.png")
 
 
+def strange_colours(root: Path) -> None:
+    change(root, 3, colours="rgb")
+
+
+def colours_of_some(root: Path) -> None:
+    colour(root)
+    change(root, 3, colours="channels")
+
+
 def frames(root: Path) -> None:
     image = Image.fromarray(pixels(3))
     image.save(root / "images/3.tif", save_all=True, append_images=[image])
@@ -376,7 +399,9 @@ BAD: dict[Callable[[Path], None], list[str]] = {
     mask_of_another_size: ["mask2.png: shape (48, 40, 1), expected (48, 48, 1) as in image"],
     empty_mask: ["mask2.png: an empty mask, expected a tumour: leave the cell empty"],
     transparent: ["3.png: partly transparent (alpha), expected grey levels"],
-    colour: ["3.png: in colour, expected grey levels: save it as grey, or each channel as a file"],
+    colour: ["3.png: in colour, expected grey levels", "column colours", "save it as grey"],
+    strange_colours: ["line 5: colours 'rgb', expected channels or grey"],
+    colours_of_some: ["line 2: colours '' and image, expected channels in all rows and one image"],
     frames: ["3.tif: 2 frames, expected one image"],
     black: ["3.png: no contrast, expected an image"],
     huge: ["3.png: 8000 x 8000 pixels, expected at most 33554432: make it smaller"],

@@ -1,4 +1,14 @@
-"""What readers answer: a file to which one JSON object a line is added, each on the disk before its call returns."""
+"""What readers answer: a file to which one JSON object a line is added, each on the disk before its call returns.
+
+Which answer counts (`standing`, `current`):
+
+* Answers are taken in the order of their ``time``, those of one time in the order of the file: an old export that is
+  imported again overrides nothing.
+* ``UNDO`` takes back the reader's latest answer on that slice that still stands.
+* A reader's current answer on a slice is the latest that stands. A slice's is the latest of its readers' current
+  answers, of which a ``SKIP`` counts only where there is no other: who has not looked erases nothing.
+* Whether the image is still the one that was answered is for `session.Session` to say: see ``image_sha256``.
+"""
 
 import errno
 import json
@@ -23,7 +33,7 @@ from brats_al_utils.files import locked
 UNSURE, SKIP, UNDO = "unsure", "skip", "undo"
 """Answers that are no class: the reader cannot tell; has not looked; takes back the last answer on that slice."""
 
-LONGEST = {"slice_id": 500, "label": 100, "reader": 100, "time": 40, "image_sha256": 64}
+LONGEST = {"slice_id": 500, "label": 100, "reader": 100, "time": 40, "image_sha256": 64, "note": 500}
 """Characters that a value may have."""
 
 MAX_LINE = 2**13
@@ -52,6 +62,8 @@ class Answer:
         When, in ISO 8601 with the distance from UTC: see `now`.
     image_sha256 : str
         Of the file of the image that was shown: see `digest`.
+    note : str
+        What the reader remarks, or nothing.
 
     Raises
     ------
@@ -64,13 +76,15 @@ class Answer:
     reader: str
     time: str
     image_sha256: str
+    note: str = ""
 
     def __post_init__(self) -> None:
         """Refuse values that cannot be kept or shown."""
         for name, longest in LONGEST.items():
             value = getattr(self, name)
-            if not isinstance(value, str) or not 0 < len(value) <= longest or not value.isprintable():
-                what = f"expected 1 to {longest} characters that can be printed"
+            least = name != "note"
+            if not isinstance(value, str) or not least <= len(value) <= longest or not value.isprintable():
+                what = f"expected {least:d} to {longest} characters that can be printed"
                 raise InputError(f"{name} is {str(value)[:60]!a}, {what}: correct it")
             if value != value.strip():
                 raise InputError(f"{name} is {value[:60]!a}, expected no space at its ends: correct it")
@@ -104,9 +118,14 @@ class Agreement:
     kappa: float
 
 
+def cells(answer: Answer) -> dict[str, str]:
+    """Return the values of an answer, without a note that is empty."""
+    return {name: value for name, value in asdict(answer).items() if value}
+
+
 def now() -> str:
     """Return the time as an answer has it."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
+    return datetime.now(UTC).isoformat()
 
 
 def digest(image: Path) -> str:
@@ -127,7 +146,7 @@ def append(file: Path, *answers: Answer) -> None:
     OSError
         If it cannot be written; the answers before are kept.
     """
-    lines = "".join(json.dumps(asdict(answer), ensure_ascii=False) + "\n" for answer in answers).encode()
+    lines = "".join(json.dumps(cells(answer), ensure_ascii=False) + "\n" for answer in answers).encode()
     file.parent.mkdir(parents=True, exist_ok=True)
     with locked(file.with_name(f"{file.name}.lock"), WAIT, "adding an answer"):
         new = not check_file(file)
@@ -214,7 +233,7 @@ def parsed(line: bytes, place: str) -> Answer:
     names = [field.name for field in fields(Answer)]
     try:
         values = json.loads(line.decode())
-        if not isinstance(values, dict) or sorted(values) != sorted(names):
+        if not isinstance(values, dict) or {*values, "note"} != {*names}:
             raise ValueError("other values than " + ", ".join(names))
         return Answer(**values)
     except (ValueError, RecursionError) as error:  # of which InputError may be one
@@ -222,10 +241,10 @@ def parsed(line: bytes, place: str) -> Answer:
 
 
 def standing(answers: Iterable[Answer]) -> list[Answer]:
-    """Return the answers that no reader has taken back, in their order."""
+    """Return the answers that no reader has taken back, by time, those of one time in the order of the file."""
     kept: dict[int, Answer] = {}
     own: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
-    for place, answer in enumerate(answers):
+    for place, answer in enumerate(sorted(answers, key=moment)):
         earlier = own[answer.reader, answer.slice_id]
         if answer.label != UNDO:
             kept[place] = answer
@@ -235,17 +254,26 @@ def standing(answers: Iterable[Answer]) -> list[Answer]:
     return list(kept.values())
 
 
+def moment(answer: Answer) -> datetime:
+    """Return when an answer was given."""
+    return datetime.fromisoformat(answer.time)
+
+
 def current(answers: Iterable[Answer], reader: str | None = None) -> dict[str, Answer]:
-    """Return the latest answer on each slice that is not taken back.
+    """Return the current answer on each slice, as this module says at its top.
 
     Parameters
     ----------
     answers : iterable of Answer
-        In the order in which they were given.
+        In the order of the file.
     reader : str, optional
-        Whose; otherwise the latest of any reader.
+        Whose; otherwise that of all readers.
     """
-    return {answer.slice_id: answer for answer in standing(answers) if reader in (None, answer.reader)}
+    every = [answer for answer in standing(answers) if reader in (None, answer.reader)]
+    latest = {(answer.slice_id, answer.reader): place for place, answer in enumerate(every)}
+    # What was skipped comes first, and so gives way to any other answer; then the latest comes last.
+    order = sorted(latest.values(), key=lambda place: (every[place].label != SKIP, place))
+    return {every[place].slice_id: every[place] for place in order}
 
 
 def agreement(answers: Iterable[Answer], first: str, second: str) -> Agreement:

@@ -13,7 +13,7 @@ from brats_al_utils.findings.comparison import (
     Pairs,
     across_patients,
     auc_limits,
-    by_class,
+    by_part,
     difference_limits,
     freedom,
     patient_pairs,
@@ -113,7 +113,7 @@ def error_of(pairs: Pairs, weights: Array, residual: float) -> Error:
     residual : float
         Variance of an AUC from training to training, with arms - 2 degrees of freedom.
     """
-    parts = by_class(pairs, weights @ pairs.shares[:, 0])
+    parts = by_part(pairs, weights @ pairs.shares[:, 0])
     if not (parts > NEGLIGIBLE**2).all() or (pairs.freedom < 1).any():
         return Error()
     parts = np.append(parts, residual * (weights**2).sum())
