@@ -14,9 +14,6 @@ from brats_al_utils.study.profile import BUDGET, Profile
 ALL = "all"
 """In place of a strategy: every training slice."""
 
-ITERATION_SHARE = 0.1
-"""Of the training slices: what is annotated at random at first, and what each further query adds."""
-
 DATASETS = ("imbalanced", "balanced")
 """Slice sets of the same patients: section 2.2.1, and section 3.4."""
 
@@ -45,8 +42,8 @@ class Arm:
     with_labelled : bool
         Train on every slice that was annotated, not on the chosen ones alone.
     iterative : bool
-        Start from a random tenth of the training slices and add a tenth with each query, chosen by networks trained on
-        all that is annotated so far; without it the query is one-shot, as in the paper.
+        Start from a random share of the training slices (`Profile.iteration_share`) and add as many with each query,
+        chosen by networks trained on all that is annotated so far; without it the query is one-shot, as in the paper.
     length : str
         One of `profile.LENGTHS` in place of the profile's.
     """
@@ -62,11 +59,6 @@ class Arm:
     with_labelled: bool = False
     iterative: bool = False
     length: str = ""
-
-    @property
-    def iterations(self) -> int:
-        """How many times a share of the training slices is annotated before it is trained."""
-        return round(self.share / ITERATION_SHARE) if self.iterative else 1
 
 
 def planted_name(kind: str, dose: float) -> str:

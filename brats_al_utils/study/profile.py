@@ -75,6 +75,9 @@ class Profile:
         Strategies of others that notebook 07 compares, of `competitors.COMPETITORS`.
     iterative : bool
         Whether it also lets strategies choose in rounds, each with networks trained on what was chosen before.
+    iteration_share : float
+        Share of the training slices that is annotated at random before the first of these queries, and that each query
+        adds until ``BUDGET`` is annotated.
     other_networks : tuple of str
         Of `network.NETWORKS`, trained on this one's choice (notebook 07); none: that is left out.
     doses : tuple of float
@@ -125,6 +128,7 @@ class Profile:
     budgets: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
     competitors: tuple[str, ...] = tuple(COMPETITORS)
     iterative: bool = True
+    iteration_share: float = 0.1
     other_networks: tuple[str, ...] = ("alexnet", "googlenet", "resnet18")
     doses: tuple[float, ...] = (0.0, 0.05, 0.1)
     n_runs: int = 10
@@ -195,6 +199,11 @@ class Profile:
                 and BUDGET in self.budgets
                 and all(0 < share < 1 for share in self.budgets),
                 f"{BUDGET:g} and other shares between 0 and 1, each another",
+            ),
+            "iteration_share": (
+                0 < self.iteration_share <= BUDGET / 2
+                and round(BUDGET / self.iteration_share, 6) == round(BUDGET / self.iteration_share),
+                f"{BUDGET:g} divided by a whole number of at least 2, as 0.05 or 0.1",
             ),
             "competitors": (
                 len(set(self.competitors)) == len(self.competitors) > 0 and set(self.competitors) <= set(COMPETITORS),

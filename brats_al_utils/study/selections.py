@@ -14,7 +14,7 @@ from brats_al_utils.queries.sampling import ADDS_TO_LABELLED
 from brats_al_utils.queries.selection import Ids, Opinions, Question, Selection, iterative, one_shot, random_start
 from brats_al_utils.queries.uncertainty import score
 from brats_al_utils.runs.run import Run
-from brats_al_utils.study.arms import ALL, ITERATION_SHARE, Arm
+from brats_al_utils.study.arms import ALL, Arm
 from brats_al_utils.study.study import Study
 
 Selections = dict[tuple[Arm, int], Selection]
@@ -52,7 +52,8 @@ def select(study: Study, arm: Arm, number: int) -> Selection:
         return Selection(pool.ids[:0], pool.ids, (), True)
     seeds, ask = partial(study.seed, number), partial(opinions, study, arm.dataset, number)
     if arm.iterative:
-        totals = [round(ITERATION_SHARE * len(pool.ids) * done) for done in range(arm.iterations + 1)]
+        share = study.profile.iteration_share
+        totals = [round(share * len(pool.ids) * done) for done in range(round(arm.share / share) + 1)]
         return iterative(arm.strategy, pool, np.diff(totals).tolist(), seeds, ask)
     first = study.profile.labelled_slices(len(pool.ids))
     return one_shot(arm.strategy, pool, first, budget(study, arm, number), seeds, ask)

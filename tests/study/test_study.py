@@ -73,6 +73,16 @@ def test_each_query_adds_a_tenth_to_a_random_tenth(study: Study, results: Result
     assert distance[added].max() <= distance[others & ~added].min()
 
 
+def test_smaller_steps_of_iterative_querying(study: Study) -> None:
+    small = replace(study, profile=study.profile.with_settings({"iteration_share": "0.05"}), selections={})
+    selected = selection(small, arm("entropy, iterative"), 0)
+    pool = len(study.ids("imbalanced", "training", 0))
+    assert [len(question.labelled) for question in selected.questions] == [
+        round(0.05 * pool * queries) for queries in range(1, 6)
+    ]
+    assert len(selected.chosen) == round(0.3 * pool)
+
+
 def test_what_arms_are_trained_on_and_what_they_have_annotated(study: Study, results: Results) -> None:
     pool = study.ids("imbalanced", "training", 0)
     committee, chosen = labelled(study, "imbalanced", 1), selection(study, arm("proposed"), 1).chosen
