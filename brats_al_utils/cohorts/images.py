@@ -111,6 +111,21 @@ def read_picture(path: Path) -> Volume:
     return Volume(pixels.T[:, :, None], np.eye(4), (1.0, 1.0, 1.0))
 
 
+def read_colours(path: Path) -> list[Volume]:
+    """Read the red, green and blue of a picture as three images, see `read_picture`.
+
+    Raises
+    ------
+    InputError
+        As `picture`, and if it is not in colour.
+    """
+    with picture(path) as image:
+        if image.mode != "RGB":
+            raise InputError(f"{path}: pixels of kind {image.mode}, expected three colours (RGB): copy the file again")
+        pixels = np.asarray(image)
+    return [Volume(plane.T[:, :, None], np.eye(4), (1.0, 1.0, 1.0)) for plane in np.moveaxis(pixels, 2, 0)]
+
+
 def read_image(path: Path) -> Volume:
     """Read an image of two or three dimensions; what has one plane of any direction has it in its first two axes."""
     if is_picture(path):
@@ -179,6 +194,8 @@ def image_files(row: pd.Series) -> dict[str, Path]:
 def each_image(paths: Mapping[str, Path], problems: list[str]) -> Iterator[tuple[str, Volume]]:
     """Read the mask and the channels of a row one after the other: all checks of its files are made here.
 
+    A picture that is named as all three channels gives each of them one of its colours.
+
     Parameters
     ----------
     paths : mapping of str to Path
@@ -191,12 +208,16 @@ def each_image(paths: Mapping[str, Path], problems: list[str]) -> Iterator[tuple
         with suppress(InputError):  # told below
             grids[name] = grid_of(path)
     problems += grid_problems(paths, grids)
+    colours: dict[str, Volume] = {}
+    in_colour = len({paths.get(name) for name in CHANNELS}) == 1
     for name in (MASK, *CHANNELS):
         if name not in paths:
             continue
         path = paths[name]
         try:
-            volume = read_mask(path) if name == MASK else read_image(path)
+            if in_colour and name == CHANNELS[0]:
+                colours = dict(zip(CHANNELS, read_colours(path), strict=True))
+            volume = read_mask(path) if name == MASK else colours.get(name) or read_image(path)
         except InputError as error:
             problems.append(str(error))
             continue

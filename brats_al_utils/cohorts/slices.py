@@ -12,7 +12,7 @@ import pandas as pd
 
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.intensity import INTENSITIES
-from brats_al_utils.cohorts.split import PARTS, check_split
+from brats_al_utils.cohorts.split import PARTS, check_split, one_class_each
 from brats_al_utils.cohorts.volumes import SEQUENCES
 
 FORMAT = 3
@@ -121,6 +121,16 @@ class SliceSet:
         """SHA-256 of the pixels and of the table of slices."""
         return str(self.manifest["fingerprint"])
 
+    @cached_property
+    def one_class_each(self) -> bool:
+        """Whether every patient has one class: else a label is an image's, and nothing can be said patient-level."""
+        return one_class_each(self.table)
+
+    @cached_property
+    def masked(self) -> bool:
+        """Whether every slice has a tumour mask: else the audit has nothing to hide."""
+        return bool((self.table["tumour_mm2"] > 0).all())
+
     @property
     def pictured(self) -> bool:
         """Whether the images are here: those of a published study are not."""
@@ -195,7 +205,7 @@ def open_slices(folder: Path) -> SliceSet:
     if digest.hexdigest() != manifest["fingerprint"]:
         raise InputError(f"{folder}: its pixels or table are not those of its fingerprint: {mend}")
     check_split(split)
-    if set(split["class_name"]) != set(classes) or set(split["patient_id"]) != set(table["patient_id"]):
+    if not set(classes) <= set(table["class_name"]) or set(split["patient_id"]) != set(table["patient_id"]):
         raise InputError(f"{folder}: split.csv is not the split of slices.csv: {mend}")
     table["part"] = table["patient_id"].map(split.set_index("patient_id")["part"])
     return SliceSet(folder, manifest, table, pixels, segmentation)

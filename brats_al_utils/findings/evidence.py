@@ -27,6 +27,11 @@ EVALUATION_SETS = PARTS[1:]
 """Where results are reported: validation and test."""
 
 
+def units(study: Study) -> tuple[str, ...]:
+    """Return the units of AUCs: slices, and patients where each has one class."""
+    return UNITS if study.slices.one_class_each else UNITS[:1]
+
+
 def predictions(study: Study, arm: Arm, result: Result, part: str, last_epoch: bool = False) -> pd.DataFrame:
     """Return patient_id, label and score, P(HGG) at the kept or the last epoch, of a part's slices by slice id."""
     table = study.slice_set(arm.dataset).table.iloc[result.run.ids(part)][["patient_id", "label"]]
@@ -85,7 +90,7 @@ def evaluate(study: Study, results: Results) -> pd.DataFrame:
     for (arm, number), result in results.items():
         for part in EVALUATION_SETS:
             frame = predictions(study, arm, result, part)
-            for unit in UNITS:
+            for unit in units(study):
                 scored = by_unit(frame, unit)
                 rows.append(
                     {
@@ -225,7 +230,9 @@ def annotation_cost(study: Study, arm: Arm) -> pd.DataFrame:
 def interval_table(study: Study, results: Results) -> pd.DataFrame:
     """Return `comparison.intervals` of every arm on the test set, with a column unit."""
     test = scores(study, results, "test")
-    return pd.concat([intervals(patient_pairs(test, unit)).assign(unit=unit) for unit in UNITS], ignore_index=True)
+    return pd.concat(
+        [intervals(patient_pairs(test, unit)).assign(unit=unit) for unit in units(study)], ignore_index=True
+    )
 
 
 def contrasts(study: Study, results: Results, pairs: Sequence[tuple[Arm, Arm]]) -> pd.DataFrame:
@@ -238,7 +245,7 @@ def contrasts(study: Study, results: Results, pairs: Sequence[tuple[Arm, Arm]]) 
     """
     test = scores(study, of_arms(results, (arm for pair in pairs for arm in pair)), "test")
     names = [(arm.name, other.name) for arm, other in pairs]
-    tables = [compare(patient_pairs(test, unit), names).assign(unit=unit) for unit in UNITS]
+    tables = [compare(patient_pairs(test, unit), names).assign(unit=unit) for unit in units(study)]
     return adjusted(pd.concat(tables, ignore_index=True), ["unit"])
 
 
@@ -284,7 +291,7 @@ def audited(study: Study, results: Results, asked: Sequence[str] = SHOWN) -> pd.
     """
     frames, names = [], ("probability/test", "audit/tumour_hidden", "audit/tumour_alone")
     for (arm, number), result in results.items():
-        shown = asked if (study.slice_set(arm.dataset).table["tumour_mm2"] > 0).all() else asked[:1]
+        shown = asked if study.slice_set(arm.dataset).masked else asked[:1]
         whole = scores(study, {(arm, number): result}, "test")
         frames += [
             whole.assign(score=result.arrays[name], shown=what) for name, what in zip(names, shown, strict=False)
@@ -340,7 +347,7 @@ def quality(study: Study, results: Results) -> pd.DataFrame:
     rows = []
     for (arm, number), result in results.items():
         validation, test = (predictions(study, arm, result, part) for part in EVALUATION_SETS)
-        for unit in UNITS:
+        for unit in units(study):
             found = measures(by_unit(validation, unit), by_unit(test, unit))
             rows.append({"arm": arm.name, "seed": study.profile.seed + number, "unit": unit, **found})
     return pd.DataFrame(rows)
