@@ -71,6 +71,7 @@ def cohort(
     min_tumour_mm2: Annotated[float, typer.Option(help="The setting min_tumour_mm2 of the study.")] = 0.0,
     follow_links: FollowLinks = False,
     classes: Annotated[str, typer.Option(help="The setting classes of the study: positive,negative.")] = "",
+    task: Annotated[str, typer.Option(help="The setting task of the study.")] = "",
     template: Annotated[
         bool,
         typer.Option("--template", help="Write a cohort.csv there, a row an image or two examples, and read no image."),
@@ -89,7 +90,7 @@ def cohort(
         print(f"{path}: {rows if count else 'put a row an image in place of the two examples'}")
         return
     pair = tuple(name.strip() for name in classes.split(",")) if classes else ()
-    found = check_cohort(read_cohort(folder, follow_links, pair), min_tumour_mm2, patients)
+    found = check_cohort(read_cohort(folder, follow_links, pair, task), min_tumour_mm2, patients)
     if as_json:
         facts = {
             "root": str(found.root),
@@ -105,9 +106,11 @@ def cohort(
         print(json.dumps(facts, indent=1))
     else:
         if not found.cases.empty:
-            who = found.cases.drop_duplicates("patient_id").groupby(["release", "site", "class_name"])
+            who = found.cases.drop_duplicates(["patient_id", "class_name"]).groupby(["release", "site", "class_name"])
             print(who.size().unstack(fill_value=0).rename_axis(columns="class").to_string())
-        images = f" with {len(found.cases)} images" * found.tabled
+        of_class = found.cases["class_name"].value_counts()
+        counts = ", ".join(f"{of_class.get(name, 0)} {name}" for name in reversed(found.classes))
+        images = f" with {len(found.cases)} images ({counts})" * found.tabled
         print(f"{len(found.patients)} usable patients{images} in {found.root}" + " (synthetic)" * found.synthetic)
         if found.absent:
             print(f"{len(found.absent)} patients of the release's mapping are missing in the folder")
@@ -153,7 +156,7 @@ def prepare(
     from brats_al_utils.study.profile import profile_of
 
     chosen = profile_of(profile, settings_of(settings))
-    found = read_cohort(folder, follow_links, chosen.classes)
+    found = read_cohort(folder, follow_links, chosen.classes, chosen.task)
     slices = prepare_slices(found, chosen.slice_rule(balanced), out, skip_bad, patients)
     if as_json:
         print(json.dumps(slices.manifest, indent=1))
@@ -536,7 +539,7 @@ def plan(
     from brats_al_utils.study.profile import profile_of
 
     chosen = profile_of(profile, settings_of(settings))
-    study = planned(chosen, read_cohort(data, follow_links, chosen.classes) if data else None)
+    study = planned(chosen, read_cohort(data, follow_links, chosen.classes, chosen.task) if data else None)
     asked = {name: runs_of_notebooks(study, [name]) for name in NOTEBOOKS}
     parts = {name: cost(some) for name, some in asked.items()}
     total = cost([run for some in asked.values() for run in some])

@@ -90,8 +90,9 @@ def trained(run: Run, slices: SliceSet, device: torch.device, after_epoch: Calla
         "features": lambda: features(network, images, pool).astype(np.float16),
     }
     arrays |= {f"views/{view}": views[view]() for view in run.views}
-    shown = audit_predictions(network, images, hidden(slices, run.ids("test")))
-    arrays |= {f"audit/{name}": values for name, values in shown.items()}
+    if slices.masked:
+        shown = audit_predictions(network, images, hidden(slices, run.ids("test")))
+        arrays |= {f"audit/{name}": values for name, values in shown.items()}
     return Result(run, arrays, history.best_epoch, time.perf_counter() - started, facts(device))
 
 

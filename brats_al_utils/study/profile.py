@@ -1,4 +1,4 @@
-"""The scientific settings of a study, and the profiles: smoke, demo, design, open and paper."""
+"""The scientific settings of a study, and the profiles: smoke, demo, design, open, lgg and paper."""
 
 import json
 from collections.abc import Mapping
@@ -36,7 +36,8 @@ class Profile:
     ----------
     name : str
         smoke (does it run?), demo (a synthetic cohort, in minutes), design (the paper's patients as phantoms, with a
-        test set large enough to know the truth: notebook 08), open (the open cohort of Cheng) or paper.
+        test set large enough to know the truth: notebook 08), open (the open cohort of Cheng), lgg (the LGG set of
+        Buda) or paper.
     patients, test_patients, spacing, phantom_seed : int
         The synthetic cohort of a study without data: patients (0: there is none), further patients who are its test set
         (half of either grade; 0: it is split off), voxel size in mm (1 or 2), seed.
@@ -88,6 +89,8 @@ class Profile:
         1: every run has the same split. K, at least 3: run r tests fold r mod K, see `folds.fold_split`.
     classes : tuple of str
         Positive and negative class of a table of images; none for its only two labels, see `table.read_table`.
+    task : str
+        What is told apart where a cohort knows several answers: see `readers.read_cohort`.
     hold : tuple of str
         Sources of chance (``SOURCES``) that keep the first run's seed in every run.
     seed : int
@@ -134,6 +137,7 @@ class Profile:
     n_runs: int = 10
     folds: int = 1
     classes: tuple[str, ...] = ()
+    task: str = ""
     hold: tuple[str, ...] = ()
     seed: int = 0
 
@@ -344,6 +348,21 @@ PROFILES = {
         n_runs=5,
         folds=5,
         classes=("glioma", "meningioma"),
+    ),
+    "lgg": Profile(
+        "lgg",
+        image_size=96,
+        start="imagenet-trunk",
+        epochs=6,
+        scratch_epochs=30,
+        budgets=(0.1, 0.2, 0.3, 0.4, 0.6, 0.8),
+        competitors=("entropy", "coreset", "badge", "typiclust"),
+        other_networks=("resnet18",),
+        n_runs=20,
+        folds=5,
+        task="tumour",
+        length="updates",
+        iteration_share=0.05,
     ),
     "paper": Profile("paper"),
 }

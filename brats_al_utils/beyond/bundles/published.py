@@ -171,7 +171,7 @@ def trimmed(study: Study, result: Result, main: bool, committee: bool) -> Publis
         values, name = result.arrays[f"probability/{part}"], f"probability/{part}"
         arrays[name] = values if main else shortened(values, patient[run.ids(part)])
     kept = [HIDDEN] * (main or not committee) + list(OF_MAIN) * main
-    arrays |= {name: shortened(result.arrays[name], patient[run.ids("test")]) for name in kept}
+    arrays |= {name: shortened(result.arrays[name], patient[run.ids("test")]) for name in kept if name in result.arrays}
     if committee:
         arrays["probability/pool"] = result.arrays["probability/pool"]
     return Published(replace(result, arrays=arrays), checksum(result.arrays, {}))
