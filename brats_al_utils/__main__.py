@@ -190,6 +190,10 @@ def run(
         int | None, typer.Option("--workers-per-gpu", min=1, help="The same, as many for each GPU.")
     ] = None,
     scheduler: Annotated[str, typer.Option(help="Address of a Dask scheduler whose workers train.")] = "",
+    bundle: Annotated[
+        Path | None,
+        typer.Option("--resume", help="A bundle of this study: what it holds is not trained again.", **PATH),
+    ] = None,
     skip_bad: SkipBad = False,
     follow_links: FollowLinks = False,
     more: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
@@ -229,6 +233,12 @@ def run(
     for note in study.cohort.notes:
         print(f"note: {note}")
     cut_sets(study, names)
+    if bundle:
+        from brats_al_utils.beyond.bundles.published import resume
+
+        new, held = resume(bundle, study)
+        print(f"{new} of the {held} runs of {bundle} are new here")
+        study = open_study(**parameters)  # with what was chosen by networks that are not in it
     remember(study.places, parameters, names)
     print(
         f"profile {profile}: {study.cohort_name}, {len(study.slices.table)} slices; outputs in {study.places.outputs}"
@@ -367,23 +377,23 @@ def figures(
     ] = None,
 ) -> None:
     """Draw every table and figure of a published study again, and its report: without images, and without training."""
-    from brats_al_utils.beyond.bundles.published import missing, open_published
+    from brats_al_utils.beyond.bundles.published import missing, unpack_study
     from brats_al_utils.show import kernels, notebooks
     from brats_al_utils.show.report import write_report
+    from brats_al_utils.study.places import Places
+    from brats_al_utils.study.unpacked import open_unpacked
 
-    study = open_published(bundle, out or "")
+    folder = Places.of_bundle(bundle, out or "").outputs
     kernels.prepare()
+    unpack_study(bundle, folder)
+    study = open_unpacked(folder, out or "")
     paths = []
     for path in notebooks.find():
         if absent := missing(study, path.stem):
             print(f"{path.stem}: skipped, {absent} are missing in {bundle}")
         else:
             paths.append(path)
-    parameters = {
-        "profile": study.profile.name,
-        "data": str(bundle.resolve()),
-        "out": str(out.resolve()) if out else "",
-    }
+    parameters = {"profile": study.profile.name, "data": str(folder), "out": str(out.resolve()) if out else ""}
     failures = notebooks.execute_all(paths, parameters, study.places, trained=True)
     print(f"figures and tables in {study.places.figures}")
     print(write_report(study.places))
@@ -409,13 +419,15 @@ def verify(
     import secrets
     import tempfile
 
-    from brats_al_utils.beyond.bundles.published import open_published
+    from brats_al_utils.beyond.bundles.published import unpack_study
     from brats_al_utils.beyond.bundles.verification import VERDICTS
     from brats_al_utils.beyond.bundles.verification import verify as verify_runs
     from brats_al_utils.study.opening import open_study
+    from brats_al_utils.study.unpacked import open_unpacked
 
     with tempfile.TemporaryDirectory(prefix="brats-al-") as folder:
-        published = open_published(bundle, folder)
+        held = len(unpack_study(bundle, Path(folder) / "outputs").results)
+        published = open_unpacked(Path(folder) / "outputs", folder)
         study = open_study(
             published.profile.name, data or "", out or "", published.profile.changes, device, str(workers or "")
         )
@@ -428,7 +440,7 @@ def verify(
         others = "".join(f"; {name} {there}, here {here}" for name, (there, here) in run.others.items())
         print(f"{run.key[:12]}  {run.verdict}{apart}: {run.name}; {aucs}{choice}{others}")
     worst = max((run.verdict for run in found), key=VERDICTS.index)
-    print(f"{len(found)} of {len(published.published or {})} runs trained again, drawn with --seed {seed}: {worst}")
+    print(f"{len(found)} of {held} runs trained again, drawn with --seed {seed}: {worst}")
     if worst == VERDICTS[-1]:
         raise typer.Exit(1)
 

@@ -33,8 +33,7 @@ def train(study: Study, arms: Sequence[Arm]) -> Results:
 
     def have(named: Sequence[tuple[str, Run]], what: str, planned: int) -> None:
         known.update({run.key: (name, run) for name, run in named})
-        if study.published is None:
-            ask(study.places, title, known.values(), planned)
+        ask(study.places, title, known.values(), planned)
         have_computed(study, named, what)
 
     while named := [each for each in choosing(study, selections_of(study, arms)) if each[1].key not in known]:
@@ -107,8 +106,10 @@ def have_computed(study: Study, named: Sequence[tuple[str, Run]], what: str) -> 
     """
     distinct = {run.key: (name, run) for name, run in named}
     missing = {key: each for key, each in distinct.items() if not study.store.holds(each[1])}
-    if missing and study.published is not None:
-        raise InputError(f"{len(missing)} of {len(distinct)} {what} are missing in the bundle, which has no images")
+    if missing and not study.slices.pictured:
+        raise InputError(
+            f"{len(missing)} of {len(distinct)} {what} are missing, and this study has no images to train on"
+        )
     started = time.perf_counter()
     folders = {slices.fingerprint: slices.folder for slices in study.opened.values()}
     with bar(total=sum(run.images for _, run in missing.values()), unit=" images", unit_scale=True) as line:
