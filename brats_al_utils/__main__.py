@@ -5,6 +5,7 @@ import json
 import logging
 import sys
 import time
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -63,6 +64,12 @@ def settings_of(pairs: list[str] | None) -> dict[str, str]:
             raise InputError(f"{pair!r} is not a setting, expected name=value")
         settings[name] = value
     return settings
+
+
+def print_notes(notes: Iterable[str]) -> None:
+    """Print what the user should know, a line each."""
+    for note in notes:
+        print(f"note: {note}")
 
 
 @app.command()
@@ -275,8 +282,7 @@ def query(
     from brats_al_utils.beyond.annotation.session import open_session, query_file
 
     session = open_session(data, out, settings_of(settings), device, str(workers or ""), skip_bad, follow_links)
-    for note in session.cohort.notes:
-        print(f"note: {note}")
+    print_notes(session.notes)
     session, table = ask(session, budget, strategy, unit, random_share)
     for line in reasons(table):
         print(line)
@@ -298,6 +304,7 @@ def learn(
     from brats_al_utils.beyond.annotation.session import open_session
 
     session = open_session(data, out, None, device, str(workers or ""), skip_bad, follow_links)
+    print_notes(session.notes)
     session, lesson = take_back(session)
     for line in sentences(lesson, session.cohort.classes):
         print(line)
@@ -313,20 +320,29 @@ def answers(
     give: Annotated[
         Path | None, typer.Option("--export", help="Write the answers as .csv, or as Label Studio's .json.", **PATH)
     ] = None,
+    tasks: Annotated[
+        Path | None,
+        typer.Option("--proposals", help="Write the proposals, without answers, as Label Studio's .json.", **PATH),
+    ] = None,
     skip_bad: SkipBad = False,
     follow_links: FollowLinks = False,
 ) -> None:
-    """Take answers from another program, or give them to one."""
-    from brats_al_utils.beyond.annotation.exchange import export_answers, import_answers
-    from brats_al_utils.beyond.annotation.session import answers_file, open_session
+    """Take answers from another program, or give answers or proposals to one."""
+    from brats_al_utils.beyond.annotation.exchange import export_answers, export_proposals, import_answers
+    from brats_al_utils.beyond.annotation.session import open_session
 
-    if not take and not give:
-        raise InputError("nothing to do: name a file with --import or --export")
+    if not (take or give or tasks):
+        raise InputError("nothing to do: name a file with --import, --export or --proposals")
     session = open_session(data, out, skip_bad=skip_bad, follow_links=follow_links)
+    print_notes(session.notes)
     if take:
-        print(f"{import_answers(session, take)} answers of {take} added to {answers_file(session.folder)}")
+        for what, count in import_answers(session, take).items():
+            print(f"{count} answers of {take}: {what}")
+        session = open_session(data, out, skip_bad=skip_bad, follow_links=follow_links)
     if give:
         print(f"{export_answers(session, give)} answers in {give}")
+    if tasks:
+        print(f"{export_proposals(session, tasks)} proposals in {tasks}")
 
 
 @app.command()

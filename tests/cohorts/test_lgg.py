@@ -96,7 +96,7 @@ def test_what_is_wrong_is_told(tmp_path: Path) -> None:
     place = root / "TCGA_CS_4000_19990101"
     (place / f"{place.name}_2_mask.tif").unlink()
     other = root / "TCGA_DU_4001_19990101"
-    (other / f"{other.name}_3_mask.tif").write_text("no image")
+    (other / f"{other.name}_3_mask.tif").write_text("no image", encoding="utf-8")
     outside = root / "TCGA_CS_4002_19990101"
     image = outside / f"{outside.name}_3.tif"
     image.rename(tmp_path / "elsewhere.tif")
@@ -110,7 +110,7 @@ def test_what_is_wrong_is_told(tmp_path: Path) -> None:
         read_cohort(root, task="size")
     with pytest.raises(InputError, match="classes are a, b, expected none"):
         read_cohort(root, classes=("a", "b"))
-    (root / "data.csv").write_text("Patient\nTCGA_CS_4000\n")
+    (root / "data.csv").write_text("Patient\nTCGA_CS_4000\n", encoding="utf-8")
     with pytest.raises(InputError, match="no column 'neoplasm_histologic_grade'.*task=tumour"):
         read_cohort(root, task="grade")
 
