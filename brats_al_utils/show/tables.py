@@ -217,6 +217,7 @@ def contrasts(tests: pd.DataFrame) -> pd.DataFrame:
         against=compared,
         noninferior=np.where(tests["noninferior"], "yes", "not shown"),
         detectable=100 * tests["detectable"],
+        run_sd=100 * tests["run_sd"],
         **intervals,
     )
     columns: Columns = {
@@ -229,6 +230,7 @@ def contrasts(tests: pd.DataFrame) -> pd.DataFrame:
         "p_both_holm": ("p across both (Holm)", AUC),
         "noninferior": (f"not inferior by {100 * MARGIN:.0f} pp", str),
         "detectable": ("detectable (pp)", "{:.1f}".format),
+        "run_sd": ("SD of the runs' own (pp)", "{:.1f}".format),
     }
     return pd.concat({level: in_words(rows, columns).T for level, rows in table.groupby("level", sort=False)})
 
