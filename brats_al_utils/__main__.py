@@ -71,6 +71,7 @@ def cohort(
     min_tumour_mm2: Annotated[float, typer.Option(help="The setting min_tumour_mm2 of the study.")] = 0.0,
     follow_links: FollowLinks = False,
     classes: Annotated[str, typer.Option(help="The setting classes of the study: positive,negative.")] = "",
+    task: Annotated[str, typer.Option(help="The setting task of the study.")] = "",
     template: Annotated[
         bool,
         typer.Option("--template", help="Write a cohort.csv there, a row an image or two examples, and read no image."),
@@ -89,7 +90,7 @@ def cohort(
         print(f"{path}: {rows if count else 'put a row an image in place of the two examples'}")
         return
     pair = tuple(name.strip() for name in classes.split(",")) if classes else ()
-    found = check_cohort(read_cohort(folder, follow_links, pair), min_tumour_mm2, patients)
+    found = check_cohort(read_cohort(folder, follow_links, pair, task), min_tumour_mm2, patients)
     if as_json:
         facts = {
             "root": str(found.root),
@@ -105,9 +106,11 @@ def cohort(
         print(json.dumps(facts, indent=1))
     else:
         if not found.cases.empty:
-            who = found.cases.drop_duplicates("patient_id").groupby(["release", "site", "class_name"])
+            who = found.cases.drop_duplicates(["patient_id", "class_name"]).groupby(["release", "site", "class_name"])
             print(who.size().unstack(fill_value=0).rename_axis(columns="class").to_string())
-        images = f" with {len(found.cases)} images" * found.tabled
+        of_class = found.cases["class_name"].value_counts()
+        counts = ", ".join(f"{of_class.get(name, 0)} {name}" for name in reversed(found.classes))
+        images = f" with {len(found.cases)} images ({counts})" * found.tabled
         print(f"{len(found.patients)} usable patients{images} in {found.root}" + " (synthetic)" * found.synthetic)
         if found.absent:
             print(f"{len(found.absent)} patients of the release's mapping are missing in the folder")
@@ -153,7 +156,7 @@ def prepare(
     from brats_al_utils.study.profile import profile_of
 
     chosen = profile_of(profile, settings_of(settings))
-    found = read_cohort(folder, follow_links, chosen.classes)
+    found = read_cohort(folder, follow_links, chosen.classes, chosen.task)
     slices = prepare_slices(found, chosen.slice_rule(balanced), out, skip_bad, patients)
     if as_json:
         print(json.dumps(slices.manifest, indent=1))
@@ -178,7 +181,7 @@ def run(
     only: Annotated[list[str] | None, typer.Option(help="Numbers of the notebooks to run, as in --only 00 01.")] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder for everything; default: figures/ and outputs/ of the checkout.", **PATH),
+        typer.Option(help="Folder for everything; default: outputs/PROFILE of the checkout.", **PATH),
     ] = None,
     settings: Set = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
@@ -257,9 +260,9 @@ def query(
     follow_links: FollowLinks = False,
 ) -> None:
     """Propose images to annotate: train on those that have a label, and choose of the others."""
-    from brats_al_utils.annotation.query import query as ask
-    from brats_al_utils.annotation.query import reasons
-    from brats_al_utils.annotation.session import open_session, query_file
+    from brats_al_utils.beyond.annotation.query import query as ask
+    from brats_al_utils.beyond.annotation.query import reasons
+    from brats_al_utils.beyond.annotation.session import open_session, query_file
 
     session = open_session(data, out, settings_of(settings), device, str(workers or ""), skip_bad, follow_links)
     for note in session.cohort.notes:
@@ -280,9 +283,9 @@ def learn(
     follow_links: FollowLinks = False,
 ) -> None:
     """Take the answers back: what changed, the learning curve so far, and what another query would buy."""
-    from brats_al_utils.annotation.learning import learn as take_back
-    from brats_al_utils.annotation.learning import sentences
-    from brats_al_utils.annotation.session import open_session
+    from brats_al_utils.beyond.annotation.learning import learn as take_back
+    from brats_al_utils.beyond.annotation.learning import sentences
+    from brats_al_utils.beyond.annotation.session import open_session
 
     session = open_session(data, out, None, device, str(workers or ""), skip_bad, follow_links)
     session, lesson = take_back(session)
@@ -304,8 +307,8 @@ def answers(
     follow_links: FollowLinks = False,
 ) -> None:
     """Take answers from another program, or give them to one."""
-    from brats_al_utils.annotation.exchange import export_answers, import_answers
-    from brats_al_utils.annotation.session import answers_file, open_session
+    from brats_al_utils.beyond.annotation.exchange import export_answers, import_answers
+    from brats_al_utils.beyond.annotation.session import answers_file, open_session
 
     if not take and not give:
         raise InputError("nothing to do: name a file with --import or --export")
@@ -332,11 +335,11 @@ def export(
     ] = False,
 ) -> None:
     """Write what a study has predicted, without its images, into one file: see docs/bundles.md."""
+    from brats_al_utils.beyond.bundles.published import export as write_bundle
     from brats_al_utils.study.arms import NOTEBOOKS
     from brats_al_utils.study.opening import open_study
     from brats_al_utils.study.places import Places
     from brats_al_utils.study.profile import profile_of
-    from brats_al_utils.study.published import export as write_bundle
     from brats_al_utils.study.status import started
 
     asked: dict[str, Any] = {
@@ -360,13 +363,13 @@ def figures(
     bundle: Annotated[Path, typer.Argument(help="A file that `export` wrote.", **PATH)],
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder for everything; default: figures/NAME and outputs/NAME, after NAME.bundle.", **PATH),
+        typer.Option(help="Folder for everything; default: outputs/published/NAME, after NAME.bundle.", **PATH),
     ] = None,
 ) -> None:
     """Draw every table and figure of a published study again, and its report: without images, and without training."""
+    from brats_al_utils.beyond.bundles.published import missing, open_published
     from brats_al_utils.show import kernels, notebooks
     from brats_al_utils.show.report import write_report
-    from brats_al_utils.study.published import missing, open_published
 
     study = open_published(bundle, out or "")
     kernels.prepare()
@@ -406,10 +409,10 @@ def verify(
     import secrets
     import tempfile
 
+    from brats_al_utils.beyond.bundles.published import open_published
+    from brats_al_utils.beyond.bundles.verification import VERDICTS
+    from brats_al_utils.beyond.bundles.verification import verify as verify_runs
     from brats_al_utils.study.opening import open_study
-    from brats_al_utils.study.published import open_published
-    from brats_al_utils.study.verification import VERDICTS
-    from brats_al_utils.study.verification import verify as verify_runs
 
     with tempfile.TemporaryDirectory(prefix="brats-al-") as folder:
         published = open_published(bundle, folder)
@@ -536,7 +539,7 @@ def plan(
     from brats_al_utils.study.profile import profile_of
 
     chosen = profile_of(profile, settings_of(settings))
-    study = planned(chosen, read_cohort(data, follow_links, chosen.classes) if data else None)
+    study = planned(chosen, read_cohort(data, follow_links, chosen.classes, chosen.task) if data else None)
     asked = {name: runs_of_notebooks(study, [name]) for name in NOTEBOOKS}
     parts = {name: cost(some) for name, some in asked.items()}
     total = cost([run for some in asked.values() for run in some])

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from brats_al_utils.cohorts.copies import alike, is_there
-from brats_al_utils.cohorts.images import CHANNELS, IMAGE_FILES, PICTURES, VOLUMES, is_picture, is_volume
+from brats_al_utils.cohorts.images import CHANNELS, COLOURS, IMAGE_FILES, PICTURES, VOLUMES, is_picture, is_volume
 from brats_al_utils.cohorts.layout import shown
 from brats_al_utils.cohorts.split import PARTS
 
@@ -45,10 +45,11 @@ def differing(rows: pd.DataFrame, column: str) -> list[tuple[str, str]]:
 
 
 def label_faults(path: Path, rows: pd.DataFrame, classes: tuple[str, str], chosen: bool) -> list[Fault]:
-    """Return what is wrong with labels."""
+    """Return what is wrong with labels: images of one patient may have different ones, but not its volumes."""
     faults: list[Fault] = []
-    for name, values in differing(rows, "label"):
-        message = f"{path}: patient {shown(name)} has the labels {values}, expected one: correct its rows"
+    volumes = rows[[is_volume(Path(image)) for image in rows["image"]]]
+    for name, values in differing(volumes, "label"):
+        message = f"{path}: patient {shown(name)} has volumes with the labels {values}, expected one: correct its rows"
         faults.append(("two labels", name, message))
     if not chosen:
         for line, row in rows[~rows["label"].isin({*classes, ""})].iterrows():
@@ -65,7 +66,16 @@ def file_faults(path: Path, rows: pd.DataFrame, follow_links: bool) -> list[Faul
     faults: list[Fault] = []
     root = path.parent.resolve()
     used = [name for name in CHANNELS if (rows[name] != "").any()]
+    three = (rows["colours"] == COLOURS[0]).any()
     for line, row in rows.iterrows():
+        if row["colours"] not in ("", *COLOURS):
+            what = f"colours {row['colours']!a}, expected {' or '.join(COLOURS)} or nothing: correct it"
+            faults.append(("colours", row["patient_id"], f"{path}, line {line}: {what}"))
+        elif three and (row["colours"] != COLOURS[0] or len(used) > 1):
+            what = (
+                f"colours {row['colours']!a} and {' and '.join(used)}, expected {COLOURS[0]} in all rows and one image"
+            )
+            faults.append(("colours", row["patient_id"], f"{path}, line {line}: {what}: correct it"))
         missing = [name for name in used if not row[name]]
         if missing:
             what = f"no {' and '.join(missing)}, expected as many channels in every row: fill it in"

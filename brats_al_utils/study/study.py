@@ -85,8 +85,7 @@ class Study:
         if folds == 1:
             return slices
         if place not in self.dealt:
-            patients = slices.table.drop_duplicates("patient_id")
-            split = fold_split(patients, slices.classes, folds, number, self.profile.split_seed)
+            split = fold_split(self.slices.table, slices.classes, folds, number, self.profile.split_seed)
             part = slices.table["patient_id"].map(split.set_index("patient_id")["part"])
             self.dealt[place] = replace(slices, table=slices.table.assign(part=part))
         return self.dealt[place]
