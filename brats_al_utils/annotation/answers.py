@@ -17,7 +17,7 @@ import numpy as np
 from sklearn.metrics import cohen_kappa_score
 
 from brats_al_utils import InputError
-from brats_al_utils.cohorts.layout import shown
+from brats_al_utils.cohorts.layout import printable, shown
 from brats_al_utils.files import locked
 
 UNSURE, SKIP, UNDO = "unsure", "skip", "undo"
@@ -69,7 +69,7 @@ class Answer:
         """Refuse values that cannot be kept or shown."""
         for name, longest in LONGEST.items():
             value = getattr(self, name)
-            if not isinstance(value, str) or not 0 < len(value) <= longest or not value.isprintable():
+            if not isinstance(value, str) or not 0 < len(value) <= longest or not printable(value):
                 what = f"expected 1 to {longest} characters that can be printed"
                 raise InputError(f"{name} is {str(value)[:60]!a}, {what}: correct it")
             if value != value.strip():
