@@ -3,6 +3,7 @@
 import csv
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ def put(root: Path, *names: str, colours: bool = False) -> Path:
     return root
 
 
-def table(root: Path, **options: str) -> tuple[list[dict[str, str]], str]:
+def table(root: Path, **options: Any) -> tuple[list[dict[str, str]], str]:
     path, said = write_template(root, **options)
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file)), "\n".join(said)
