@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import os
 import sys
 import time
 from collections.abc import Iterable
@@ -75,29 +76,38 @@ def print_notes(notes: Iterable[str]) -> None:
 @app.command()
 def cohort(
     folder: Folder,
-    min_tumour_mm2: Annotated[float, typer.Option(help="The setting min_tumour_mm2 of the study.")] = 0.0,
     follow_links: FollowLinks = False,
-    classes: Annotated[str, typer.Option(help="The setting classes of the study: positive,negative.")] = "",
-    task: Annotated[str, typer.Option(help="The setting task of the study.")] = "",
+    settings: Set = None,
     template: Annotated[
         bool,
-        typer.Option("--template", help="Write a cohort.csv there, a row an image or two examples, and read no image."),
+        typer.Option(
+            "--template", help="Write a cohort.csv there, a row an image, from the names of folders and files."
+        ),
     ] = False,
+    person: Annotated[
+        str,
+        typer.Option(help="Of --template: a regular expression whose first group is the person in an image's path."),
+    ] = "",
+    colour: Annotated[
+        str, typer.Option(help="Of --template, for pictures in colour: channels (three sequences) or grey.")
+    ] = "",
     as_json: Json = False,
 ) -> None:
     """List a cohort's patients, read every image, and say everything that is wrong; exits 1 if anything is."""
     from brats_al_utils.cohorts.cohort import check_cohort
     from brats_al_utils.cohorts.readers import read_cohort
-    from brats_al_utils.cohorts.table import write_template
+    from brats_al_utils.cohorts.template import write_template
     from brats_al_utils.progress import patients
+    from brats_al_utils.study.profile import profile_of
 
     if template:
-        path, count = write_template(folder)
-        rows = f"{count} images, each of a patient of its own: give all of a person one patient_id, and fill in labels"
-        print(f"{path}: {rows if count else 'put a row an image in place of the two examples'}")
+        path, said = write_template(folder, person, colour, follow_links)
+        for line in said:
+            print(f"{path}: {line}")
         return
-    pair = tuple(name.strip() for name in classes.split(",")) if classes else ()
-    found = check_cohort(read_cohort(folder, follow_links, pair, task), min_tumour_mm2, patients)
+    chosen = profile_of("paper", settings_of(settings))
+    read = read_cohort(folder, follow_links, chosen.classes, chosen.task, without_labels=True)
+    found = check_cohort(read, chosen.slice_rule(balanced=False).min_tumour_mm2, patients)
     if as_json:
         facts = {
             "root": str(found.root),
@@ -112,15 +122,19 @@ def cohort(
         }
         print(json.dumps(facts, indent=1))
     else:
-        if not found.cases.empty:
+        if found.labelled and not found.cases.empty:
             who = found.cases.drop_duplicates(["patient_id", "class_name"]).groupby(["release", "site", "class_name"])
             print(who.size().unstack(fill_value=0).rename_axis(columns="class").to_string())
         of_class = found.cases["class_name"].value_counts()
-        counts = ", ".join(f"{of_class.get(name, 0)} {name}" for name in reversed(found.classes))
-        images = f" with {len(found.cases)} images ({counts})" * found.tabled
+        counts = ", ".join(f"{of_class.get(name, 0)} {name}" for name in reversed(found.classes) if name)
+        masks = int((found.cases["mask"] != "").sum()) if found.tabled else 0
+        images = f" with {len(found.cases)} images ({counts or 'no labels'})" * found.tabled
+        images += f", {masks} of them with a mask" * bool(masks)
         print(f"{len(found.patients)} usable patients{images} in {found.root}" + " (synthetic)" * found.synthetic)
         if found.absent:
             print(f"{len(found.absent)} patients of the release's mapping are missing in the folder")
+        if not found.labelled:
+            print(f"no labels yet: brats-al query --data {folder} proposes what to annotate")
         for note in found.notes:
             print(f"note: {note}")
         for problem in found.messages:
@@ -629,6 +643,7 @@ def options(
 
 def main() -> None:
     """Run the command line; what the user can mend ends in one message and exit status 1."""
+    os.environ.pop("MPLBACKEND", None)  # a desktop's or another notebook's: we draw into files
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name that the terminal's encoding lacks is no error

@@ -84,6 +84,7 @@ def test_a_nearly_grey_jpeg_is_grey(tmp_path: Path) -> None:
 
 WHOLE = jpeg(SMOOTH)
 HALF = len(WHOLE) // 2
+FLAT = jpeg(np.pad(SMOOTH[:100, :100], 60))
 
 
 @pytest.mark.parametrize(
@@ -100,6 +101,8 @@ HALF = len(WHOLE) // 2
         (WHOLE[:HALF] + b"\xff\xd9", False),
         (WHOLE[:-40] + b"\xff\xd9", False),
         (WHOLE[:HALF] + bytes(245) + WHOLE[HALF:], False),
+        (FLAT, True),
+        (FLAT[: len(FLAT) // 2] + bytes(245) + FLAT[len(FLAT) // 2 :], False),
     ],
 )
 def test_a_damaged_jpeg_is_refused(tmp_path: Path, content: bytes, good: bool) -> None:
@@ -110,6 +113,24 @@ def test_a_damaged_jpeg_is_refused(tmp_path: Path, content: bytes, good: bool) -
     else:
         with pytest.raises(InputError, match="some.jpg: cannot be read.*copy or export it again"):
             read_image(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "an empty file"),
+        (b"GIF89a...", "a GIF, .* save it as PNG"),
+        (b"RIFF....WEBP", "a WebP"),
+        (b"\n<!doctype html>", "a web page, .* download the file itself"),
+        (b"version https://git-lfs.github.com/spec/v1", "git lfs pull"),
+        (bytes(128) + b"DICM", "dcm2niix"),
+        (b"hello", "cannot be read as PNG, JPEG or TIFF .unknown kind of file."),
+    ],
+)
+def test_another_kind_of_file_under_a_picture_s_name(tmp_path: Path, content: bytes, words: str) -> None:
+    (tmp_path / "some.jpg").write_bytes(content)
+    with pytest.raises(InputError, match=f"some.jpg: .*{words}"):
+        read_image(tmp_path / "some.jpg")
 
 
 def test_every_jpeg_of_the_open_sets_is_whole() -> None:

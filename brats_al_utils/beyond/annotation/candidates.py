@@ -18,7 +18,7 @@ from brats_al_utils.cohorts.faults import collapsed, file_faults, label_faults, 
 from brats_al_utils.cohorts.images import IMAGE_FILES
 from brats_al_utils.cohorts.layout import shown
 from brats_al_utils.cohorts.slices import FORMAT, WORDS, SliceRule, SliceSet, open_slices
-from brats_al_utils.cohorts.table import TABLE, cases_of, chosen_classes, read_persons
+from brats_al_utils.cohorts.table import cases_of, chosen_classes, find_table, read_persons
 from brats_al_utils.files import locked, new_folder
 from brats_al_utils.progress import Track, untracked
 from brats_al_utils.study.sets import PREPARING
@@ -48,7 +48,7 @@ def read_candidates(folder: Path, follow_links: bool = False, classes: tuple[str
     InputError
         If there is no table, it cannot be read, or the classes are not known.
     """
-    path = folder / TABLE
+    path = find_table(folder)
     if not path.is_file():
         raise InputError(f"{path}: missing, expected a table of images: write one with brats-al cohort --template")
     rows, notes = read_persons(path, follow_links)
