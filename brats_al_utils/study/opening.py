@@ -67,9 +67,11 @@ def open_study(
     initial_state(chosen.start, chosen.network)  # refused now rather than at the first training
     warn_of_leak(chosen.intensity)
     places = Places.of(profile, out)
-    folder = find_data(chosen, data)
+    named = find_data(chosen, data)
     places.make()
-    cohort = read_cohort(folder or synthetic_cohort(chosen, places, track), follow_links, chosen.classes)
+    folder = named or synthetic_cohort(chosen, places, track)
+    places.claim(profile, str(named or folder.name), chosen.changes)
+    cohort = read_cohort(folder, follow_links, chosen.classes)
     if "part" in cohort.cases and chosen.folds > 1:
         raise InputError(
             f"folds is {chosen.folds}, but {cohort.root} gives the split: set folds=1, or leave the column split empty"

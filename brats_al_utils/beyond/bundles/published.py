@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
+from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -237,7 +238,9 @@ def open_published(path: Path, out: str | Path = "", profile: str = "") -> Study
             raise InputError(f"made by brats-al {facts['brats_al_utils']}, expected one like this, {__version__}")
         if profile not in ("", facts["profile"]):
             raise InputError(f"of profile {facts['profile']!r}, expected {profile!r}: name the bundle's profile")
-        return study_of(facts, parts, Places.of_bundle(path, out))
+        places = Places.of_bundle(path, out)
+        places.claim(sha256(path.read_bytes()).hexdigest())
+        return study_of(facts, parts, places)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         what = f"{error} is missing" if isinstance(error, KeyError) else str(error)
         raise InputError(f"{path}: not a bundle that can be used: {what}: download or export it again") from error
