@@ -142,7 +142,7 @@ def test_without_notebook_07_random_sampling_has_fewer_annotated_and_can_only_wi
     assert answer(tables | {"table3_arms": weak}).said == CANNOT_TELL
     found = differences(tables)
     assert found["what"].tolist() == ["proposed less random", "proposed less placebo"]
-    assert found.loc[0, ["low", "high"]].tolist() == pytest.approx([100 * low, 100 * high])
+    assert found[["low", "high"]].to_numpy()[0].tolist() == pytest.approx([100 * low, 100 * high])
 
 
 @pytest.mark.parametrize(
@@ -154,4 +154,6 @@ def test_a_study_of_drawn_test_sets_answers_whether_the_paper_could_tell(needed:
     found = answer({"design": table})
     assert (found.question, found.said) == (DESIGN_QUESTION, said)
     assert "1,000 test patients: -5.4 pp; 95 % of test sets of the paper's size" in found.lines[0]
-    assert differences({"design": table}).loc[0, ["mean", "low", "high"]].tolist() == pytest.approx([-5.4, -9.8, -1.2])
+    assert differences({"design": table})[["mean", "low", "high"]].to_numpy()[0].tolist() == pytest.approx(
+        [-5.4, -9.8, -1.2]
+    )
