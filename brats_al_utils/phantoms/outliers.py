@@ -23,6 +23,9 @@ from brats_al_utils.phantoms.phantom import Patient, draw_patient, render, write
 from brats_al_utils.progress import Track, untracked
 from brats_al_utils.seeds import generator
 
+VERSION = 1
+"""Of what is planted, raised with every change of it: sets of an older one are not used again."""
+
 KINDS = ("atypical", "mislabelled", "corrupted")
 
 KEPT_PATIENTS = 64

@@ -11,7 +11,7 @@ from brats_al_utils.cohorts.cohort import Cohort
 from brats_al_utils.cohorts.cutting import prepare
 from brats_al_utils.cohorts.slices import FORMAT, SliceSet, open_slices
 from brats_al_utils.files import locked
-from brats_al_utils.phantoms.outliers import plant
+from brats_al_utils.phantoms.outliers import VERSION, plant
 from brats_al_utils.progress import Track
 from brats_al_utils.study.arms import DATASETS, planted_outliers
 from brats_al_utils.study.places import Places
@@ -47,7 +47,7 @@ def open_set(
         if source is None:
             raise InputError(f"{dataset}: planted in no slice set, expected the imbalanced one")
         kind, dose = planted
-        made_from: list[object] = [source.fingerprint, kind, dose, profile.phantom_seed]
+        made_from: list[object] = [VERSION, source.fingerprint, kind, dose, profile.phantom_seed]
         make = partial(plant, cohort, source, kind, dose, profile.phantom_seed)
     else:
         kind, rule = dataset, profile.slice_rule(balanced=dataset == DATASETS[1])

@@ -12,10 +12,7 @@ from brats_al_utils import InputError
 from brats_al_utils.files import held, write_file
 from brats_al_utils.runs.run import Run
 from brats_al_utils.runs.store import RunStore, seconds, why
-from brats_al_utils.study.places import Places
-
-SAME_STUDY = ("profile", "data", "settings")
-"""Parameters of `run` that say which study it is; the others only how fast, and where: a folder may be moved."""
+from brats_al_utils.study.places import WRITERS, Places
 
 LATEST = 20
 """Runs, the last that were done, whose seconds tell how long the others will take."""
@@ -48,14 +45,15 @@ class Status:
 
 
 def remember(places: Places, parameters: Mapping[str, Any], names: list[str]) -> None:
-    """Keep what was asked for: the parameters, and the notebooks, with those asked for before of the same study."""
-    before = started(places) or {"parameters": {}, "notebooks": []}
-    if all(before["parameters"].get(name) == parameters[name] for name in SAME_STUDY):
+    """Keep what was asked for of the study opened here: parameters and notebooks, with those asked for before."""
+    before, mark = started(places), WRITERS[places.figures]
+    if before and before.get("study") == mark:
         names = sorted({*names, *before["notebooks"]})
     else:
         for path in places.asked.glob("*.json"):  # of another study in this folder
             path.unlink(missing_ok=True)
-    write_file(places.started, json.dumps({"parameters": dict(parameters), "notebooks": names}, indent=1).encode())
+    kept = {"study": mark, "parameters": dict(parameters), "notebooks": names}
+    write_file(places.started, json.dumps(kept, indent=1).encode())
 
 
 def started(places: Places) -> dict[str, Any] | None:

@@ -6,13 +6,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from brats_al_utils.study.published import arms_with_sets, open_published
 
+from brats_al_utils.beyond.bundles.published import arms_with_sets, unpack_study
 from brats_al_utils.cohorts.mapping import read_mapping
 from brats_al_utils.findings import evidence, sentences, sites
 from brats_al_utils.findings.comparison import across_patients, intervals, patient_pairs
 from brats_al_utils.show import tables
+from brats_al_utils.study.study import Study
 from brats_al_utils.study.trainer import train
+from brats_al_utils.study.unpacked import open_unpacked
 
 ROOT = Path(__file__).parents[2]
 BRATS_2019 = ROOT / "brats_al_utils" / "findings" / "brats2019_sites.csv"
@@ -152,8 +154,13 @@ def test_the_counts_are_those_of_the_releases_own_mapping(tmp_path: Path) -> Non
     assert sites.of_release(found)["hospital"].nunique() == 10
 
 
+def published(name: str, folder: Path) -> Study:
+    unpack_study(ROOT / "published" / f"{name}.bundle", folder / name)
+    return open_unpacked(folder / name)
+
+
 def test_the_open_cohort_within_numeric_ids(tmp_path: Path) -> None:
-    study = open_published(ROOT / "published" / "open.bundle", tmp_path)
+    study = published("open", tmp_path)
     (arm,) = [arm for arm in arms_with_sets(study) if arm.name == "baseline" and arm.dataset == "imbalanced"]
     table = evidence.within_sites(study, train(study, [arm]))
     row = table.iloc[0]
@@ -165,7 +172,7 @@ def test_the_open_cohort_within_numeric_ids(tmp_path: Path) -> None:
 
 
 def test_the_sites_of_phantoms_do_not_tell_the_class_unless_they_do(tmp_path: Path) -> None:
-    study = open_published(ROOT / "published" / "design.bundle", tmp_path)
+    study = published("design", tmp_path)
     clean = sites.audit(study.slices.table)
     assert clean["sites"] > 1
     assert "not shown to tell the class" in sentences.sites(clean, study.slices.classes, study.people)

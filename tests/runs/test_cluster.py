@@ -56,6 +56,19 @@ def test_a_dry_run_prints_the_script_and_starts_nothing() -> None:
     assert "tls://SCHEDULER:PORT" in printed
 
 
+@pytest.mark.parametrize(
+    "words", ["--jobs 0", "--cpus 0", "--workers 0", "--cpus -1", "--time 4h", "--time 04.30", "--time 1:2:3:4"]
+)
+def test_what_sbatch_would_refuse_or_take_for_something_else_is_refused(words: str) -> None:
+    said = brats_al("cluster", "slurm", "--dry-run", *words.split(), "--", "run", "--profile", "smoke", expect=1)
+    assert words.split()[0] in said and "expected" in said
+
+
+@pytest.mark.parametrize("time", ["90", "90:30", "04:00:00", "1-12", "1-12:30", "1-12:30:00"])
+def test_times_as_slurm_writes_them(time: str) -> None:
+    assert f"#SBATCH --time={time}\n" in script(Slurm(1, 0, 1, 1, time), "tls://host:1", Path("/shared"))
+
+
 def test_only_a_run_is_run_on_a_cluster() -> None:
     assert "'report' cannot be run on a cluster, expected run" in brats_al("cluster", "slurm", "report", expect=1)
 
@@ -164,7 +177,8 @@ def test_a_study_over_a_job_array_whose_running_element_is_cancelled(
     """Slurm replaces the lost job, and the tables of two notebooks are those of the study without it."""
     out, smoke, study_of = tmp_path / "out", tmp_path / "smoke", ["run", "--profile", "smoke", "--only", "01", "02"]
     brats_al_process(*study_of, "--out", str(smoke))
-    shutil.copytree(next((smoke / "outputs").glob("phantom-*")), out / "outputs" / "phantom-12-2mm-seed0")
+    phantoms = next((smoke / "outputs").glob("phantom*-*"))
+    shutil.copytree(phantoms, out / "outputs" / phantoms.name)
     started = time.monotonic()
     arguments = ["cluster", "slurm", "--jobs", "1", "--gpus", "0", "--cpus", "1", "--workers", "1", "--time", "30"]
     command = ["--host", "127.0.0.1", "--", *study_of, "--out", str(out)]
