@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from brats_al_utils.beyond.bundles.published import arms_with_sets, unpack_study
+from brats_al_utils.beyond.bundles.published import unpack_study
+from brats_al_utils.beyond.bundles.verification import arms_with_sets
 from brats_al_utils.cohorts.mapping import read_mapping
 from brats_al_utils.findings import evidence, sentences, sites
 from brats_al_utils.findings.comparison import across_patients, intervals, patient_pairs
