@@ -17,10 +17,11 @@ import pytest
 import yaml
 from conftest import brats_al
 
-from brats_al_utils.study.arms import NOTEBOOKS as COMPARED
+from brats_al_utils.beyond.arms import NOTEBOOKS as COMPARED
+from brats_al_utils.study.cost import cost, counted_study
 from brats_al_utils.study.opening import open_study
-from brats_al_utils.study.plan import cost, planned, runs_of_notebooks
 from brats_al_utils.study.profile import PROFILES
+from brats_al_utils.study.stages import plan
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -33,7 +34,7 @@ ROOMS = ["", "cohorts", "phantoms", "networks", "queries", "runs", "study", "fin
 
 
 # Modules of the core that still import from beyond: to become none.
-STILL_BEYOND = {"queries.sampling", "study.opening", "study.profile"}
+STILL_BEYOND = {"study.opening", "study.profile"}
 
 
 def locked() -> dict[str, str]:
@@ -176,7 +177,6 @@ def test_help_names_every_verb() -> None:
     for verb in (
         "cohort",
         "phantom",
-        "prepare",
         "run",
         "query",
         "learn",
@@ -225,12 +225,13 @@ def test_every_setting_is_in_the_protocol() -> None:
 
 def test_the_readme_counts_the_demo_s_runs() -> None:
     text = (ROOT / "README.md").read_text()
-    study = planned(PROFILES["demo"])
+    study = counted_study(PROFILES["demo"])
+    tables = {name: plan(study, arms(study.profile)) for name, arms in COMPARED.items()}
     written = dict(re.findall(r"^\| `(\d\d_\w+)` \|.*\| (\d+) \|$", text, re.MULTILINE))
     assert {name: int(count) for name, count in written.items()} == {
-        name: len(runs_of_notebooks(study, [name])) for name in COMPARED
+        name: cost(rows).asked for name, rows in tables.items()
     }
-    total = cost(runs_of_notebooks(study, COMPARED))
+    total = cost(*tables.values())
     assert f"of {total.asked} asked for, {total.distinct} are distinct" in " ".join(text.split())
     demo = PROFILES["demo"]
     assert f"{demo.patients} patients of {demo.per_patient} slices at {demo.image_size} pixels" in " ".join(

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from brats_al_utils import InputError
-from brats_al_utils.beyond.bundles.published import SUFFIX, arms_of, open_published
+from brats_al_utils.beyond.bundles.published import SUFFIX, open_published
 from brats_al_utils.cohorts.intensity import warn_of_leak
 from brats_al_utils.cohorts.readers import read_cohort
 from brats_al_utils.files import locked
@@ -13,7 +13,7 @@ from brats_al_utils.networks.training import choose_device
 from brats_al_utils.phantoms.phantom import write_cohort
 from brats_al_utils.progress import Track, patients
 from brats_al_utils.runs.scheduler import workers_of
-from brats_al_utils.study.arms import DATASETS
+from brats_al_utils.study.arms import DATASETS, Arm
 from brats_al_utils.study.places import Places, find_data
 from brats_al_utils.study.profile import Profile, profile_of
 from brats_al_utils.study.sets import PREPARING
@@ -94,7 +94,7 @@ def synthetic_cohort(profile: Profile, places: Places, track: Track) -> Path:
     return folder
 
 
-def cut_sets(study: Study, notebooks: Iterable[str]) -> None:
-    """Cut or find every slice set that some notebooks use."""
-    for dataset in dict.fromkeys([DATASETS[0], *(arm.dataset for arm in arms_of(study, notebooks))]):
+def cut_sets(study: Study, arms: Iterable[Arm]) -> None:
+    """Cut or find every slice set that some arms use."""
+    for dataset in dict.fromkeys([DATASETS[0], *(arm.dataset for arm in arms)]):
         study.slice_set(dataset)

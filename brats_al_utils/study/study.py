@@ -44,7 +44,8 @@ class Study:
     opened : dict of str to SliceSet
         The slice sets that were asked for.
     selections : dict
-        What arms have selected, by question.
+        What was chosen on the answers of networks whose answers are not kept, by data set, strategy, share, iterative
+        and run number: see `stages.plan`.
     dealt : dict of (str, int) to SliceSet
         What `of_run` has given, where there are folds.
     published : dict of str to Published, optional
@@ -68,10 +69,8 @@ class Study:
         if dataset not in self.opened and self.published is not None:
             raise InputError(f"slice set {dataset!r} is missing in the bundle, which has no images to cut one from")
         if dataset not in self.opened:
-            source = self.slices if dataset not in DATASETS else None
-            self.opened[dataset] = open_set(
-                dataset, self.cohort, self.profile, self.places, self.skip_bad, self.track, source
-            )
+            balanced = dataset == DATASETS[1]
+            self.opened[dataset] = open_set(self.cohort, self.profile, balanced, self.places, self.skip_bad, self.track)
         return self.opened[dataset]
 
     @property

@@ -53,7 +53,9 @@ def adder(file: Path, reader: str, count: int) -> subprocess.Popen[str]:
 
 
 texts = st.text(st.characters(categories=["L", "N", "P", "S"]), min_size=1, max_size=100)
-answers = st.builds(Answer, texts, texts, texts, st.just("2026-01-31T12:00:00+00:00"), st.just(SHA), st.just("") | texts)
+answers = st.builds(
+    Answer, texts, texts, texts, st.just("2026-01-31T12:00:00+00:00"), st.just(SHA), st.just("") | texts
+)
 
 
 @given(st.lists(answers, max_size=5))
@@ -66,7 +68,10 @@ def test_what_is_added_is_read(tmp_path_factory: pytest.TempPathFactory, some: l
 
 
 moves = st.tuples(
-    st.sampled_from("ab"), st.sampled_from(["sick", "well", UNSURE, SKIP, UNDO]), st.sampled_from("xy"), st.integers(0, 3)
+    st.sampled_from("ab"),
+    st.sampled_from(["sick", "well", UNSURE, SKIP, UNDO]),
+    st.sampled_from("xy"),
+    st.integers(0, 3),
 )
 
 

@@ -5,20 +5,19 @@ from typing import Any
 import numpy as np
 import pytest
 
+from brats_al_utils.beyond.arms import beyond
 from brats_al_utils.networks.training import Settings
-from brats_al_utils.queries.selection import Question
 from brats_al_utils.runs.run import Run
-from brats_al_utils.study.arms import beyond
-from brats_al_utils.study.plan import planned
+from brats_al_utils.study.cost import counted_study
 from brats_al_utils.study.profile import PROFILES, SOURCES, profile_of
-from brats_al_utils.study.selections import choosers, labelled, run_of
+from brats_al_utils.study.stages import committee, labelled, run_of
 from brats_al_utils.study.study import Study
 
 SETTINGS = Settings(1, 16, 0.001, 0.8, 0.0)
 
 
 def study(**settings: Any) -> Study:
-    return planned(profile_of("smoke", settings))
+    return counted_study(profile_of("smoke", settings))
 
 
 def runs(of: Study, start: str = "imagenet-trunk", **more: Any) -> list[Run]:
@@ -28,7 +27,7 @@ def runs(of: Study, start: str = "imagenet-trunk", **more: Any) -> list[Run]:
 
 def test_the_members_of_a_committee_differ_in_nothing_but_their_rate() -> None:
     rates = (0.004, 0.002, 0.001)
-    members = choosers(study(committee_rates=rates), "imbalanced", 0, Question((0, 1), None, True))
+    members = committee(study(committee_rates=rates), "imbalanced", 0)
     assert tuple(run.settings.learning_rate for run in members) == rates
     others = [{**vars(run), "settings": None} for run in members]
     assert all({**other, "key": None} == {**others[0], "key": None} for other in others)
@@ -71,9 +70,9 @@ def test_another_network_starts_as_the_profile_does_where_it_can() -> None:
     starts = {
         arm.network: arm.start
         for arm in beyond(
-            profile_of("smoke", {"network": "vgg16", "other_networks": "alexnet,googlenet,resnet18"}), True
+            profile_of("smoke", {"network": "vgg16", "other_networks": "alexnet,googlenet,resnet18"})
         ).others
     }
     assert starts == {"alexnet": "imagenet-trunk", "googlenet": "scratch", "resnet18": "scratch"}
-    others = beyond(profile_of("smoke", {"start": "imagenet"}), True).others
+    others = beyond(profile_of("smoke", {"start": "imagenet"})).others
     assert {arm.start for arm in others} == {"imagenet"}

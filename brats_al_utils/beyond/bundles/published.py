@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from brats_al_utils import InputError, __version__
+from brats_al_utils.beyond.arms import NOTEBOOKS, arms_of, beyond
 from brats_al_utils.beyond.bundles.bundle import Lists, pack, shortened, unpack, unpacked_lists
 from brats_al_utils.beyond.bundles.container import read_parts, write_parts
 from brats_al_utils.cohorts.cohort import TRUTH_FILE, Cohort
@@ -18,15 +19,15 @@ from brats_al_utils.cohorts.naming import REMARKS, is_open, remarks
 from brats_al_utils.cohorts.slices import FORMAT, WORDS, SliceSet, brain_intensities
 from brats_al_utils.cohorts.split import PARTS, check_split
 from brats_al_utils.files import write_file
-from brats_al_utils.queries.selection import Question, Selection
+from brats_al_utils.queries.sampling import QUERY_NETWORK
+from brats_al_utils.queries.selection import Selection
 from brats_al_utils.runs.run import PROTOCOL, Published, Result, Run
 from brats_al_utils.runs.store import checksum
-from brats_al_utils.study.arms import DATASETS, NOTEBOOKS, Arm, beyond
+from brats_al_utils.study.arms import DATASETS, Arm
 from brats_al_utils.study.places import Places
 from brats_al_utils.study.profile import profile_of
-from brats_al_utils.study.selections import choosers, labelled, selections_of
+from brats_al_utils.study.stages import Row, committee, resume
 from brats_al_utils.study.study import Study
-from brats_al_utils.study.trainer import runs_of, wanted_runs
 
 VERSION = 1
 """Of a bundle; raised when this version cannot read the bundles of the one before."""
@@ -43,24 +44,18 @@ OF_MAIN = ("probability/test_last", "audit/tumour_alone")
 """Arrays that notebook 07 asks of its main arms alone; of other runs they are left out."""
 
 
-def arms_of(study: Study, names: Iterable[str]) -> list[Arm]:
-    """Return the arms of some notebooks, each once."""
-    arms = (arm for name in names for arm in NOTEBOOKS[name](study.profile, study.synthetic))
-    return list(dict.fromkeys(arms))
-
-
 def arms_with_sets(published: Study) -> list[Arm]:
     """Return the arms of all notebooks of whose slice sets a bundle has."""
-    return [arm for arm in arms_of(published, NOTEBOOKS) if arm.dataset in published.opened]
+    return [arm for arm in arms_of(published.profile, NOTEBOOKS) if arm.dataset in published.opened]
 
 
 def missing(published: Study, notebook: str) -> str:
     """Say what a notebook needs that a bundle has not; nothing if it has all."""
-    arms = NOTEBOOKS[notebook](published.profile, published.synthetic)
+    arms = NOTEBOOKS[notebook](published.profile)
     sets = dict.fromkeys(arm.dataset for arm in arms if arm.dataset not in published.opened)
     if sets:
         return f"slice sets {', '.join(sets)}"
-    runs = {run.key for run in runs_of(published, arms)}
+    runs = {row.run.key for row in resume(published, arms)}
     absent = len(runs - set(published.published or {}))
     return f"{absent} of its {len(runs)} runs" if absent else ""
 
@@ -93,8 +88,9 @@ def export(study: Study, path: Path, names: Sequence[str], with_ids: bool = Fals
     """
     if path.suffix != SUFFIX:
         raise InputError(f"{path}: expected a name that ends in {SUFFIX}")
-    arms, lists = arms_of(study, names), Lists()
-    planned = {run.key: run for run in runs_of(study, arms)}
+    arms, lists = arms_of(study.profile, names), Lists()
+    rows = resume(study, arms)
+    planned = {row.same: row.run for row in rows}
     exact, pools = of_main_arms(study), of_committees(study)
     published = []
     for run in planned.values():
@@ -102,7 +98,7 @@ def export(study: Study, path: Path, names: Sequence[str], with_ids: bool = Fals
             published.append(trimmed(study, result, run.key in exact, run.key in pools))
     if not published:
         raise InputError(f"{study.store.folder}: no run of this study is stored, nothing to export: run it first")
-    records = [selection_record(place, selected, lists) for place, selected in settled(study, arms)]
+    records = selection_records(rows, lists)
     sets = {name: study.slice_set(name) for name in dict.fromkeys([DATASETS[0], *(arm.dataset for arm in arms)])}
     public = not study.cohort.tabled or is_open(study.slices)
     names_of = {} if public or with_ids else numbers(sets.values())
@@ -135,8 +131,7 @@ def of_main_arms(study: Study) -> set[str]:
 
     Their calibration is measured, and what they make of hidden tumours and after the last epoch.
     """
-    main = beyond(study.profile, study.synthetic).main
-    return {run.key for run in wanted_runs(study, selections_of(study, main)).values()}
+    return {row.run.key for row in resume(study, beyond(study.profile).main) if not row.member}
 
 
 def of_committees(study: Study) -> set[str]:
@@ -149,9 +144,7 @@ def of_committees(study: Study) -> set[str]:
         for dataset in study.opened
         if dataset != DATASETS[1]
         for number in range(study.profile.n_runs)
-        for run in choosers(
-            study, dataset, number, Question(tuple(labelled(study, dataset, number).tolist()), None, settled=True)
-        )
+        for run in committee(study, dataset, number)
     }
 
 
@@ -177,22 +170,24 @@ def trimmed(study: Study, result: Result, main: bool, committee: bool) -> Publis
     return Published(replace(result, arrays=arrays), checksum(result.arrays, {}))
 
 
-def settled(study: Study, arms: Sequence[Arm]) -> list[tuple[tuple[Arm, int], Selection]]:
-    """Return the selections that networks were asked for and have answered."""
-    selected = selections_of(study, arms).items()
-    return [(place, each) for place, each in selected if each.questions and each.settled]
-
-
-def selection_record(place: tuple[Arm, int], selected: Selection, lists: Lists) -> dict[str, Any]:
-    """Return a selection with its lists by their numbers."""
-    arm, number = place
-    return {
-        "arm": [arm.dataset, arm.strategy, arm.share, arm.iterative],
-        "number": number,
-        "labelled": lists.place(selected.labelled),
-        "chosen": lists.place(selected.chosen),
-        "questions": [[lists.place(question.labelled), question.views] for question in selected.questions],
-    }
+def selection_records(rows: Sequence[Row], lists: Lists) -> list[dict[str, Any]]:
+    """Return what networks have chosen, with its lists by their numbers."""
+    asked: dict[tuple[Arm, int], list[Any]] = {}
+    for row in rows:
+        if row.member == 1:
+            views = list(row.arm.strategy.views) if row.arm.strategy.asks == QUERY_NETWORK else None
+            asked.setdefault((row.arm, row.number), []).append([lists.place(row.run.ids("training")), views])
+    return [
+        {
+            "arm": [row.arm.dataset, row.arm.strategy.name, row.arm.share, row.arm.iterative],
+            "number": row.number,
+            "labelled": lists.place(row.selection.labelled),
+            "chosen": lists.place(row.selection.chosen),
+            "questions": asked.get((row.arm, row.number), []),
+        }
+        for row in rows
+        if row.known and not row.member and row.arm.strategy.asks
+    ]
 
 
 def numbers(sets: Iterable[SliceSet]) -> dict[str, str]:
@@ -343,9 +338,5 @@ def selection_of(
             raise InputError(f"a selection names list {number!r}, expected one of slices that its set has")
         return lists[number]
 
-    questions = tuple(
-        Question(ids(number), None if views is None else tuple(views), settled=True)
-        for number, views in record["questions"]
-    )
     labelled, chosen = (np.array(ids(record[name]), np.int64) for name in ("labelled", "chosen"))
-    return (dataset, strategy, share, iterative, record["number"]), Selection(labelled, chosen, questions, settled=True)
+    return (dataset, strategy, share, iterative, record["number"]), Selection(labelled, chosen)
