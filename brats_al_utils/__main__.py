@@ -71,6 +71,7 @@ def cohort(
     min_tumour_mm2: Annotated[float, typer.Option(help="The setting min_tumour_mm2 of the study.")] = 0.0,
     follow_links: FollowLinks = False,
     classes: Annotated[str, typer.Option(help="The setting classes of the study: positive,negative.")] = "",
+    task: Annotated[str, typer.Option(help="The setting task of the study.")] = "",
     template: Annotated[
         bool,
         typer.Option("--template", help="Write a cohort.csv there, a row an image or two examples, and read no image."),
@@ -89,7 +90,7 @@ def cohort(
         print(f"{path}: {rows if count else 'put a row an image in place of the two examples'}")
         return
     pair = tuple(name.strip() for name in classes.split(",")) if classes else ()
-    found = check_cohort(read_cohort(folder, follow_links, pair), min_tumour_mm2, patients)
+    found = check_cohort(read_cohort(folder, follow_links, pair, task), min_tumour_mm2, patients)
     if as_json:
         facts = {
             "root": str(found.root),
@@ -105,9 +106,11 @@ def cohort(
         print(json.dumps(facts, indent=1))
     else:
         if not found.cases.empty:
-            who = found.cases.drop_duplicates("patient_id").groupby(["release", "site", "class_name"])
+            who = found.cases.drop_duplicates(["patient_id", "class_name"]).groupby(["release", "site", "class_name"])
             print(who.size().unstack(fill_value=0).rename_axis(columns="class").to_string())
-        images = f" with {len(found.cases)} images" * found.tabled
+        of_class = found.cases["class_name"].value_counts()
+        counts = ", ".join(f"{of_class.get(name, 0)} {name}" for name in reversed(found.classes))
+        images = f" with {len(found.cases)} images ({counts})" * found.tabled
         print(f"{len(found.patients)} usable patients{images} in {found.root}" + " (synthetic)" * found.synthetic)
         if found.absent:
             print(f"{len(found.absent)} patients of the release's mapping are missing in the folder")
@@ -145,7 +148,7 @@ def run(
     only: Annotated[list[str] | None, typer.Option(help="Numbers of the notebooks to run, as in --only 00 01.")] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder for everything; default: figures/ and outputs/ of the checkout.", **PATH),
+        typer.Option(help="Folder for everything; default: outputs/PROFILE of the checkout.", **PATH),
     ] = None,
     settings: Set = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
@@ -329,7 +332,7 @@ def figures(
     bundle: Annotated[Path, typer.Argument(help="A file that `export` wrote.", **PATH)],
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder for everything; default: figures/NAME and outputs/NAME, after NAME.bundle.", **PATH),
+        typer.Option(help="Folder for everything; default: outputs/published/NAME, after NAME.bundle.", **PATH),
     ] = None,
 ) -> None:
     """Draw every table and figure of a published study again, and its report: without images, and without training."""
@@ -507,7 +510,7 @@ def plan(
     from brats_al_utils.study.stages import plan as table_of
 
     chosen = profile_of(profile, settings_of(settings))
-    study = counted_study(chosen, read_cohort(data, follow_links, chosen.classes) if data else None)
+    study = counted_study(chosen, read_cohort(data, follow_links, chosen.classes, chosen.task) if data else None)
     tables = {name: table_of(study, arms(chosen)) for name, arms in NOTEBOOKS.items()}
     parts = {name: cost(rows) for name, rows in tables.items()}
     total = cost(*tables.values())

@@ -39,7 +39,7 @@ def pictures(root: Path, patients: int = 60, each: int = 2, labelled: int = 0) -
             grey[10:30, 10:30] += 60 * (truth(name) == "sick")
             Image.fromarray(np.pad(grey, 8)).save(root / name)
             rows.append(f"p{number:03},{truth(name) * (number < labelled)},{name}")
-    (root / "cohort.csv").write_text("\n".join(rows))
+    (root / "cohort.csv").write_text("\n".join(rows), encoding="utf-8")
     return root
 
 

@@ -39,7 +39,7 @@ class Cohort:
     cases : pd.DataFrame
         One row an image of a usable patient, which in BraTS is all of a patient's volumes, by patient_id: patient_id,
         class_name, site, release, and a column for each of ``files`` with the path, empty where there is none. Where
-        the split is given, also part.
+        the split is given, also part; where a patient's images are the slices of one volume, also z and position.
     absent : tuple of str
         Patients that the release's mapping names and that are missing in the folder.
     problems : dict of str to tuple of str
@@ -50,6 +50,8 @@ class Cohort:
         Negative, positive.
     files : tuple of str
         The columns of ``cases`` that hold paths.
+    channels : tuple of str
+        What the three channels show, where the columns do not tell.
     """
 
     root: Path
@@ -59,6 +61,7 @@ class Cohort:
     notes: tuple[str, ...] = ()
     classes: tuple[str, str] = GRADES
     files: tuple[str, ...] = FILES
+    channels: tuple[str, ...] = ()
 
     @property
     def synthetic(self) -> bool:

@@ -25,6 +25,8 @@ from brats_al_utils.files import new_folder
 from brats_al_utils.memory import keep_freed_memory
 from brats_al_utils.progress import Track, untracked
 
+EVENLY = "slices evenly spaced in each volume"
+
 
 class GrowingArray:
     """A .npy file of uint8 that grows by its first axis, so that memory does not grow with the number of patients."""
@@ -154,11 +156,8 @@ def write_slices(folder: Path, cohort: Cohort, rule: SliceRule, patients: Iterab
     with new_folder(folder) as partial:
         table = write_pixels(partial, rule.image_size, patients)
         # A phantom's site is drawn: parts that differ in it would be chance without a meaning.
-        patients_cut = table.drop_duplicates("patient_id")
-        if "part" in cohort.cases:
-            given = cohort.cases.drop_duplicates("patient_id").set_index("patient_id")["part"]
-            patients_cut = patients_cut.assign(part=patients_cut["patient_id"].map(given))
-        split = split_patients(patients_cut, cohort.classes, rule.split_seed, "site" if cohort.synthetic else "")
+        used = cohort.cases[cohort.cases["patient_id"].isin(table["patient_id"])]
+        split = split_patients(used, cohort.classes, rule.split_seed, "site" if cohort.synthetic else "")
         table.to_csv(partial / "slices.csv", index_label="slice_id", lineterminator="\n", encoding="utf-8")
         split.to_csv(partial / "split.csv", index=False, lineterminator="\n", encoding="utf-8")
         counts = table.merge(split[["patient_id", "part"]], on="patient_id").groupby(["part", "class_name"])[
@@ -173,7 +172,7 @@ def write_slices(folder: Path, cohort: Cohort, rule: SliceRule, patients: Iterab
             **facts,
             "absent": list(cohort.absent),
         }
-        (partial / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+        (partial / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
     return open_slices(folder)
 
 
@@ -213,8 +212,8 @@ def write_pixels(folder: Path, size: int, patients: Iterable[Cut]) -> pd.DataFra
 
 def channels_of(cohort: Cohort, rule: SliceRule) -> list[str]:
     """Return the names of the channels; where there are fewer than three, the last one fills the others' places."""
-    if not cohort.tabled:
-        return list(rule.channels)
+    if cohort.channels or not cohort.tabled:
+        return list(cohort.channels or rule.channels)
     if "colours" in cohort.cases and (cohort.cases["colours"] == COLOURS[0]).any():
         return list(CHANNELS)
     return [name for name in CHANNELS if (cohort.cases[name] != "").any()]
@@ -229,7 +228,7 @@ def chosen_by(cohort: Cohort) -> list[str]:
     facts = {
         "slices with tumour": volumes & masked,
         "slices with the largest foreground, as there is no mask": volumes & ~masked,
-        "images as they are": ~volumes,
+        EVENLY if "z" in cohort.cases else "images as they are": ~volumes,
         "tumour areas in pixels": masked & pictured,
     }
     return [what for what, which in facts.items() if which.any()]

@@ -45,10 +45,11 @@ def differing(rows: pd.DataFrame, column: str) -> list[tuple[str, str]]:
 
 
 def label_faults(path: Path, rows: pd.DataFrame, classes: tuple[str, str], chosen: bool) -> list[Fault]:
-    """Return what is wrong with labels."""
+    """Return what is wrong with labels: images of one patient may have different ones, but not its volumes."""
     faults: list[Fault] = []
-    for name, values in differing(rows, "label"):
-        message = f"{path}: patient {shown(name)} has the labels {values}, expected one: correct its rows"
+    volumes = rows[[is_volume(Path(image)) for image in rows["image"]]]
+    for name, values in differing(volumes, "label"):
+        message = f"{path}: patient {shown(name)} has volumes with the labels {values}, expected one: correct its rows"
         faults.append(("two labels", name, message))
     if not chosen:
         for line, row in rows[~rows["label"].isin({*classes, ""})].iterrows():

@@ -4,6 +4,7 @@ It is computed when it is shown, and is no part of what a slice set is known by.
 """
 
 from brats_al_utils.cohorts.images import JPEG
+from brats_al_utils.cohorts.lgg import RELEASE as LGG
 from brats_al_utils.cohorts.slices import SliceSet
 from brats_al_utils.cohorts.volumes import SEQUENCES
 
@@ -13,9 +14,10 @@ OPEN_COHORT = {"glioma": (65, 1426), "meningioma": (82, 708), "pituitary": (62, 
 OF_ONE_HOSPITAL = "MR"
 """How the ids of one hospital's patients begin in the open cohort."""
 
-LOSSY, OPEN_LOSSY, HOSPITAL_TELLS = REMARKS = (
+LOSSY, OPEN_LOSSY, LGG_LOSSY, HOSPITAL_TELLS = REMARKS = (
     "JPEG images (lossy)",
     "8-bit JPEG copy (lossy)",
+    "JPEG copy (lossy)",
     "the hospital can tell the class",
 )
 """What there is to remark of a cohort's images."""
@@ -50,7 +52,8 @@ def remarks(slices: SliceSet) -> list[str]:
         return list(slices.manifest["remarks"])
     found, table = [], slices.table
     if "image" in table and table["image"].str.casefold().str.endswith(JPEG).any():
-        found.append(OPEN_LOSSY if is_open(slices) else LOSSY)
+        copied = OPEN_LOSSY if is_open(slices) else LGG_LOSSY if slices.manifest["release"] == LGG else LOSSY
+        found.append(copied)
     of_one = table.loc[table["patient_id"].str.startswith(OF_ONE_HOSPITAL), "class_name"]
     if is_open(slices) and of_one.nunique() == 1:
         found.append(HOSPITAL_TELLS)

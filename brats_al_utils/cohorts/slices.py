@@ -13,7 +13,7 @@ from numpy.lib.format import read_array_header_1_0, read_magic
 
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.intensity import INTENSITIES
-from brats_al_utils.cohorts.split import PARTS, check_split
+from brats_al_utils.cohorts.split import PARTS, check_split, one_class_each
 from brats_al_utils.cohorts.volumes import SEQUENCES
 
 FORMAT = 4
@@ -122,6 +122,16 @@ class SliceSet:
         """SHA-256 of the pixels, the table of slices, the masks and the split; of format 3, of the first two."""
         return str(self.manifest["fingerprint"])
 
+    @cached_property
+    def one_class_each(self) -> bool:
+        """Whether every patient has one class: else a label is an image's, and nothing can be said patient-level."""
+        return one_class_each(self.table)
+
+    @cached_property
+    def masked(self) -> bool:
+        """Whether every slice has a tumour mask: else the audit has nothing to hide."""
+        return bool((self.table["tumour_mm2"] > 0).all())
+
     @property
     def images(self) -> str:
         """SHA-256 of the pixels and of the table of slices."""
@@ -194,7 +204,7 @@ def open_slices(folder: Path) -> SliceSet:
     """
     mend = f"delete {folder} and prepare it again"
     try:
-        manifest = json.loads((folder / "manifest.json").read_text())
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         table = pd.read_csv(folder / "slices.csv", index_col="slice_id", dtype=WORDS, keep_default_na=False)
         split = pd.read_csv(folder / "split.csv", dtype=WORDS, keep_default_na=False)
         # Copy on write: the files are never changed, and torch shares the memory without a warning.
@@ -208,7 +218,7 @@ def open_slices(folder: Path) -> SliceSet:
     if digests(folder) != (manifest["images"], manifest["fingerprint"]):
         raise InputError(f"{folder}: its pixels, masks or tables are not those of its fingerprint: {mend}")
     check_split(split)
-    if set(split["class_name"]) != set(classes) or set(split["patient_id"]) != set(table["patient_id"]):
+    if not set(classes) <= set(table["class_name"]) or set(split["patient_id"]) != set(table["patient_id"]):
         raise InputError(f"{folder}: split.csv is not the split of slices.csv: {mend}")
     table["part"] = table["patient_id"].map(split.set_index("patient_id")["part"])
     return SliceSet(folder, manifest, table, pixels, segmentation)

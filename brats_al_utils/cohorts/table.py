@@ -9,7 +9,7 @@ import pandas as pd
 
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.cohort import Cohort, frozen
-from brats_al_utils.cohorts.faults import collapsed, file_faults, label_faults, row_faults, twice_faults
+from brats_al_utils.cohorts.faults import collapsed, differing, file_faults, label_faults, row_faults, twice_faults
 from brats_al_utils.cohorts.images import IMAGE_FILES, depth, is_picture, is_volume
 from brats_al_utils.cohorts.layout import GRADES, UNGRADED, series, shown, subfolders
 from brats_al_utils.files import write_file
@@ -68,13 +68,13 @@ def read_table(folder: Path, follow_links: bool = False, classes: tuple[str, ...
         It holds ``cohort.csv``, in UTF-8 with commas and a header. Columns patient_id, label and image; as one likes
         image2 and image3 (further channels; the last one is repeated up to three), mask (of the tumour), site, group
         (one name for all ids of a person, who counts as one patient), split (training, validation or test, in all
-        rows or in none) and colours (channels or grey, of pictures in colour). A patient with an empty label is not
+        rows or in none) and colours (channels or grey, of pictures in colour). An image with an empty label is not
         annotated yet and skipped. Where there is no column image, each patient_id is a folder of BraTS 2021 or 2023,
         of which T1, T1ce, T2 and the segmentation are taken.
     follow_links : bool
         Read what symbolic links lead to, also outside of the folder.
     classes : tuple of str
-        Positive and negative class; patients with other labels are skipped. If empty, the two most frequent labels,
+        Positive and negative class; images with other labels are skipped. If empty, the two most frequent labels,
         the first by alphabet negative (but HGG positive), and another label is a problem.
 
     Raises
@@ -91,14 +91,15 @@ def read_table(folder: Path, follow_links: bool = False, classes: tuple[str, ...
     used = rows[rows["label"].isin(pair)] if classes else rows[rows["label"] != ""]
     faults = [*row_faults(path, rows), *label_faults(path, rows, pair, bool(classes))]
     faults += [*file_faults(path, used, follow_links), *twice_faults(path, used)]
-    unlabelled = list(rows.loc[rows["label"] == "", "patient_id"].unique())
-    others = list(rows.loc[~rows["label"].isin({*pair, ""}), "patient_id"].unique())
-    for names, what in ((unlabelled, "without a label"), (others if classes else [], "of other classes")):
-        if names:
+    unlabelled, others = rows["label"] == "", ~rows["label"].isin({*pair, ""}) & bool(classes)
+    for which, what in ((unlabelled, "without a label"), (others, "of other classes")):
+        if len(names := rows.loc[which, "patient_id"].unique()):
             first = ", ".join(names[:5]) + ", ..." * (len(names) > 5)
-            notes.append(f"{path}: patients {what}, skipped: {len(names)} ({first})")
+            notes.append(f"{path}: images {what}, skipped: {which.sum()} of {len(names)} patients ({first})")
     problems = collapsed(faults)
     good = rows[~rows["patient_id"].map(shown).isin(problems) & rows["label"].isin(pair)]
+    if both := len(differing(good, "label")):
+        notes.append(f"{path}: {both} patients have images of both classes: a label is an image's, no patient has one")
     return Cohort(folder, cases_of(folder, good), (), frozen(problems), tuple(notes), pair, IMAGE_FILES)
 
 

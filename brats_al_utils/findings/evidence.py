@@ -261,7 +261,7 @@ def audited(study: Study, results: Results, asked: Sequence[str] = SHOWN) -> pd.
     """
     frames, names = [], ("probability/test", "audit/tumour_hidden", "audit/tumour_alone")
     for (arm, number), result in results.items():
-        shown = asked if (study.slice_set(arm.dataset).table["tumour_mm2"] > 0).all() else asked[:1]
+        shown = asked if study.slice_set(arm.dataset).masked else asked[:1]
         whole = scores(study, {(arm, number): result}, "test")
         frames += [
             whole.assign(score=result.arrays[name], shown=what) for name, what in zip(names, shown, strict=False)

@@ -112,9 +112,10 @@ class Result:
         ``train_loss`` and ``validation_auc`` [epochs]: see `training.History`; ``probability/validation``,
         ``probability/test`` and ``probability/pool`` [slices]: P(HGG) at the kept epoch; ``probability/test_last``
         [slices]: after the last epoch; ``audit/tumour_hidden`` and ``audit/tumour_alone`` [slices]: of the test slices
-        at the kept epoch, see `audit.audit_predictions`. All float64. With views, of the pool's n slices then:
-        ``views/dropout`` [passes, n] and ``views/augmented`` [copies, n], P(HGG) as float64, and ``views/features``
-        [n, D] as float16: see `training.dropout_predictions`, `training.augmented_predictions`, `training.features`.
+        at the kept epoch, where every slice has a mask, see `audit.audit_predictions`. All float64. With views, of the
+        pool's n slices then: ``views/dropout`` [passes, n] and ``views/augmented`` [copies, n], P(HGG) as float64, and
+        ``views/features`` [n, D] as float16: see `training.dropout_predictions`, `training.augmented_predictions`,
+        `training.features`.
     best_epoch : int
         The kept epoch, counted from 1.
     seconds : float

@@ -54,10 +54,10 @@ def counted(profile: Profile) -> Cohort:
     InputError
         If the profile is for another cohort: it has other classes.
     """
-    if profile.classes and not profile.patients:
+    if (profile.classes or profile.task) and not profile.patients:
         raise InputError(
-            f"profile {profile.name} has the classes {', '.join(profile.classes)}, of which how many patients there "
-            "are is not known: name the cohort's folder (--data DIR)"
+            f"profile {profile.name} has the classes {', '.join(profile.classes) or 'of a task'}, of which how many "
+            "patients there are is not known: name the cohort's folder (--data DIR)"
         )
     grades = [grade_of(number) for number in range(profile.patients)] or [
         grade for grade, count in BRATS_2019.items() for _ in range(count)
@@ -77,13 +77,12 @@ def counted_study(profile: Profile, data: Cohort | None = None) -> Study:
     have a problem, or fewer slices with tumour than are asked for, it counts all the same.
     """
     cohort = data or counted(profile)
-    patients = cohort.cases.drop_duplicates("patient_id")
-    split = split_patients(patients, cohort.classes, profile.split_seed)
+    split = split_patients(cohort.cases, cohort.classes, profile.split_seed).set_index("patient_id")
     synthetic, sets = cohort.synthetic if data else profile.patients > 0, {}
     for dataset in DATASETS:
         rule = profile.slice_rule(balanced=dataset == "balanced")
-        slices = asked_of(cohort, rule).groupby(cohort.cases["patient_id"]).sum()
-        table = split.loc[split.index.repeat(split["patient_id"].map(slices))].reset_index(drop=True)
+        table = cohort.cases.loc[cohort.cases.index.repeat(asked_of(cohort, rule)), ["patient_id", "class_name"]]
+        table = table.assign(part=table["patient_id"].map(split["part"])).reset_index(drop=True)
         manifest = {"fingerprint": dataset, "synthetic": synthetic, "classes": list(cohort.classes)}
         sets[dataset] = SliceSet(Path(), manifest, table, np.empty(0), np.empty(0))
     # Nothing is stored in a folder that is not there.

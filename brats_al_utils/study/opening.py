@@ -35,12 +35,12 @@ def open_study(
 
     Parameters
     ----------
-    profile : {"smoke", "demo", "design", "open", "paper"}
+    profile : {"smoke", "demo", "design", "open", "lgg", "paper"}
     data : str or Path
         Folder of a BraTS release or of a table of images; empty for the profile's synthetic cohort. Or a bundle
         (`published`), which has its own settings.
     out : str or Path
-        Folder for everything that the study writes; empty for ``figures/<profile>`` and ``outputs/<profile>``.
+        Folder for everything that the study writes; empty for the checkout's ``outputs/<profile>``.
     settings : mapping of str to object, or text of one
         Settings of the profile to change.
     device : {"auto", "cpu", "cuda"}
@@ -69,7 +69,8 @@ def open_study(
     places = Places.of(profile, out)
     folder = find_data(chosen, data)
     places.make()
-    cohort = read_cohort(folder or synthetic_cohort(chosen, places, track), follow_links, chosen.classes)
+    place = folder or synthetic_cohort(chosen, places, track)
+    cohort = read_cohort(place, follow_links, chosen.classes, chosen.task)
     if "part" in cohort.cases and chosen.folds > 1:
         raise InputError(
             f"folds is {chosen.folds}, but {cohort.root} gives the split: set folds=1, or leave the column split empty"

@@ -62,7 +62,7 @@ def remember(places: Places, parameters: Mapping[str, Any], names: list[str]) ->
 def started(places: Places) -> dict[str, Any] | None:
     """Return what `remember` kept, or None if there is nothing that can be read."""
     try:
-        return dict(json.loads(places.started.read_text()))
+        return dict(json.loads(places.started.read_text(encoding="utf-8")))
     except (OSError, ValueError):
         return None
 

@@ -84,8 +84,7 @@ class Study:
         if folds == 1:
             return slices
         if place not in self.dealt:
-            patients = slices.table.drop_duplicates("patient_id")
-            split = fold_split(patients, slices.classes, folds, number, self.profile.split_seed)
+            split = fold_split(self.slices.table, slices.classes, folds, number, self.profile.split_seed)
             part = slices.table["patient_id"].map(split.set_index("patient_id")["part"])
             self.dealt[place] = replace(slices, table=slices.table.assign(part=part))
         return self.dealt[place]
@@ -159,5 +158,5 @@ class Study:
         return redrawn(self.profile.folds)
 
     def seed(self, number: int, source: str) -> int:
-        """Return the seed of one of `profile.SOURCES` in the run of this number, from 0."""
-        return integer(self.profile.seed + (0 if source in self.profile.hold else number), source)
+        """Return the seed of a source of chance, by its name, in the run of this number, from 0."""
+        return integer(self.profile.seed + number, source)

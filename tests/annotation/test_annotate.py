@@ -52,7 +52,7 @@ def write_cohort(folder: Path) -> Path:
         Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(folder / "images" / f"{number:02}.png")
         known = label if number < len(parts) else ""
         lines.append(f"patient-{number:02}{'' if known else HOSTILE},{known},images/{number:02}.png,{part}")
-    (folder / "cohort.csv").write_text("\n".join(lines))
+    (folder / "cohort.csv").write_text("\n".join(lines), encoding="utf-8")
     return folder
 
 

@@ -49,7 +49,7 @@ for number in range(int(sys.argv[3])):
 def adder(file: Path, reader: str, count: int) -> subprocess.Popen[str]:
     """Start a process that adds answers, and tells of each when it is added."""
     command = [sys.executable, "-c", ADDER, str(file), reader, str(count)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, stdout=subprocess.PIPE, encoding="utf-8")
 
 
 texts = st.text(st.characters(categories=["L", "N", "P", "S"]), min_size=1, max_size=100)
@@ -275,7 +275,7 @@ def test_a_full_disk_costs_the_answer_that_it_refuses(tmp_path: Path) -> None:
     file = tmp_path / "answers.jsonl"
     limit = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({len(GOOD) * 5 // 2},) * 2)\n"
     command = [sys.executable, "-c", limit + ADDER, str(file), "a", "5"]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8")
     assert done.returncode == 1
     assert "OSError: [Errno 28] No space left on device" in done.stderr
     with pytest.warns(UserWarning, match="cut off"):

@@ -25,10 +25,10 @@ from brats_al_utils.study.stages import run_of
 
 def rewrite(data: Path, **cells: str) -> None:
     """Change cells of the table's first row."""
-    with (data / "cohort.csv").open() as file:
+    with (data / "cohort.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     rows[0] |= cells
-    with (data / "cohort.csv").open("w") as file:
+    with (data / "cohort.csv").open("w", encoding="utf-8") as file:
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
         writer.writerows(rows)
@@ -202,7 +202,7 @@ DAMAGED = {
 @pytest.mark.parametrize("what", DAMAGED)
 def test_a_damaged_state(what: str, tmp_path: Path) -> None:
     path = tmp_path / "state.json"
-    path.write_text(DAMAGED[what])
+    path.write_text(DAMAGED[what], encoding="utf-8")
     with pytest.raises(InputError, match=r"state\.json: not the state of an annotation"):
         read_state(path)
 

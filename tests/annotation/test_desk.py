@@ -282,7 +282,7 @@ def test_proposals_bring_the_patients_other_images_channels_and_planes(tmp_path:
         write_png(tmp_path / "HGG" / f"{name}.png", [[ord(name[0]), len(name)]])
     nib.save(nib.Nifti1Image(np.ones((2, 2, 3), np.int16), np.eye(4)), tmp_path / "v.nii.gz")
     rows = ["P1,x,HGG/a.png", "P1,x,v.nii.gz", "P2,y,HGG/b.png", "P3,y,HGG/c.png"]
-    (tmp_path / "cohort.csv").write_text("\n".join(["patient_id,label,image", *rows]))
+    (tmp_path / "cohort.csv").write_text("\n".join(["patient_id,label,image", *rows]), encoding="utf-8")
     cohort = read_table(tmp_path)
     volume, second = proposals_of(["v.nii.gz#1", "HGG/b.png"], cohort)
     assert [picture.slice_id for picture in volume.pictures] == ["HGG/a.png", *(f"v.nii.gz#{z}" for z in range(3))]
@@ -376,7 +376,7 @@ def test_a_saved_notebook_holds_no_image_and_no_name(desk: Desk) -> None:
 
 def test_the_browser_s_side_sets_names_as_text_and_loads_nothing() -> None:
     folder = Path(desk_module.__file__).parent
-    code = (folder / "widget.js").read_text()
+    code = (folder / "widget.js").read_text(encoding="utf-8")
     for forbidden in (
         "innerHTML",
         "outerHTML",
@@ -394,5 +394,5 @@ def test_the_browser_s_side_sets_names_as_text_and_loads_nothing() -> None:
         "save_changes",
     ):
         assert forbidden not in code, forbidden
-    style = (folder / "widget.css").read_text()
+    style = (folder / "widget.css").read_text(encoding="utf-8")
     assert "url(" not in style and "@import" not in style

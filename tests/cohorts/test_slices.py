@@ -210,8 +210,8 @@ def leak_a_patient(folder: Path) -> None:
 
 
 def drop_a_row(folder: Path) -> None:
-    lines = (folder / "slices.csv").read_text().splitlines(keepends=True)
-    (folder / "slices.csv").write_text("".join(lines[:-1]))
+    lines = (folder / "slices.csv").read_text(encoding="utf-8").splitlines(keepends=True)
+    (folder / "slices.csv").write_text("".join(lines[:-1]), encoding="utf-8")
 
 
 def truncate_pixels(folder: Path) -> None:
@@ -219,7 +219,7 @@ def truncate_pixels(folder: Path) -> None:
 
 
 def break_manifest(folder: Path) -> None:
-    (folder / "manifest.json").write_text("{")
+    (folder / "manifest.json").write_text("{", encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -232,6 +232,6 @@ def test_a_damaged_slice_set_is_refused(slice_set: SliceSet, damage: Any) -> Non
 
 
 def test_the_manifest_counts(slice_set: SliceSet) -> None:
-    manifest = json.loads((slice_set.folder / "manifest.json").read_text())
+    manifest = json.loads((slice_set.folder / "manifest.json").read_text(encoding="utf-8"))
     assert sum(row["slices"] for row in manifest["counts"]) == manifest["slices"] == 42
     assert sum(row["patients"] for row in manifest["counts"]) == 7

@@ -52,7 +52,7 @@ def mask() -> np.ndarray[Any, Any]:
 
 def write(root: Path, rows: list[dict[str, str]]) -> Path:
     columns = list(dict.fromkeys(name for row in rows for name in row))
-    with (root / TABLE).open("w", newline="") as file:
+    with (root / TABLE).open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns, restval="")
         writer.writeheader()
         writer.writerows(rows)
@@ -60,7 +60,7 @@ def write(root: Path, rows: list[dict[str, str]]) -> Path:
 
 
 def rows_of(root: Path) -> list[dict[str, str]]:
-    with (root / TABLE).open(newline="") as file:
+    with (root / TABLE).open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
@@ -165,7 +165,7 @@ def test_labels_may_be_empty_and_classes_chosen(flat: Path) -> None:
     write(flat, rows)
     cohort = check_cohort(read_cohort(flat))
     assert not cohort.problems
-    assert any("without a label, skipped: 1 (90)" in note for note in cohort.notes)
+    assert any("without a label, skipped: 1 of 1 patients (90)" in note for note in cohort.notes)
     assert len(cohort.patients) == 8
     assert read_cohort(flat, classes=("benign", "malignant")).classes == ("malignant", "benign")
     rows += [rows[0] | {"patient_id": "91", "label": "other", "image": "images/elsewhere.png"}]
@@ -173,9 +173,33 @@ def test_labels_may_be_empty_and_classes_chosen(flat: Path) -> None:
     assert len(check_cohort(read_cohort(flat)).messages) == 2  # neither class, and no image
     chosen = check_cohort(read_cohort(flat, classes=("malignant", "benign")))
     assert not chosen.problems
-    assert any("of other classes, skipped: 1 (91)" in note for note in chosen.notes)
+    assert any("of other classes, skipped: 1 of 1 patients (91)" in note for note in chosen.notes)
     with pytest.raises(InputError, match=r"expected two labels of .* \(benign \(8\), malignant \(8\), other \(1\)\)"):
         read_cohort(flat, classes=("malign", "benign"))
+
+
+def test_a_label_is_an_image_s(flat: Path) -> None:
+    """Two persons have images of both classes, one of them under two ids; two images of theirs have no label yet."""
+    change(flat, 3, label="malignant")
+    rows = rows_of(flat)
+    rows = [row | {"group": "x" if row["patient_id"] in ("02", "06") else ""} for row in rows]
+    rows[4] |= {"label": ""}
+    cohort = check_cohort(read_cohort(write(flat, rows)))
+    assert not cohort.problems
+    assert "images without a label, skipped: 1 of 1 patients (x)" in cohort.notes[-2]
+    assert "2 patients have images of both classes" in cohort.notes[-1]
+    rule = replace(RULE, split_seed=1)
+    slices = prepare(cohort, rule, flat.parent / "set")
+    assert not slices.one_class_each
+    table = slices.table.set_index("image")
+    assert table.loc["images/2.png":"images/3.png", "label"].to_dict() == {"images/2.png": 0, "images/3.png": 1}
+    assert table["class_name"].value_counts().to_dict() == {"malignant": 9, "benign": 6}
+    assert len(set(zip(table["patient_id"], table["part"], strict=True))) == 7, "no person is in two parts"
+    assert len(set(zip(table["class_name"], table["part"], strict=True))) == 6
+    balanced = prepare(cohort, replace(rule, balanced=True), flat.parent / "balanced")
+    assert balanced.table["class_name"].value_counts().to_dict() == {"malignant": 6, "benign": 6}
+    parts = balanced.table.set_index("image")["part"].to_dict()
+    assert parts.items() <= table["part"].to_dict().items(), "the same split"
 
 
 @pytest.mark.parametrize("kind", ["jpg", "tif", "I;16", "rgb", "rgba", "palette", "nii", "nii.gz"])
@@ -255,7 +279,7 @@ def unreadable(root: Path) -> None:
 
 
 def a_picture_by_name_only(root: Path) -> None:
-    (root / "images/3.png").write_text("hello")
+    (root / "images/3.png").write_text("hello", encoding="utf-8")
 
 
 def another_size(root: Path) -> None:
@@ -285,13 +309,10 @@ def one_image_twice(root: Path) -> None:
     change(root, 3, image="images/2.png")
 
 
-def two_labels(root: Path) -> None:
-    change(root, 3, label="malignant")
-
-
-def two_labels_of_a_person(root: Path) -> None:
-    rows = rows_of(root)
-    write(root, [row | {"group": "x" if row["patient_id"] in ("01", "06") else ""} for row in rows])
+def two_labels_of_volumes(root: Path) -> None:
+    for number, label in ((2, "benign"), (3, "malignant")):
+        write_volume(root / f"{number}.nii", np.dstack([pixels(number)] * 3))
+        change(root, number, image=f"{number}.nii", label=label, mask="")
 
 
 def two_parts(root: Path) -> None:
@@ -389,8 +410,7 @@ BAD: dict[Callable[[Path], None], list[str]] = {
     neither_class: ["line 4: label 'Benign' is neither benign nor malignant: correct it, or choose"],
     one_image_two_patients: ["the same image under the patients 01 and 04", "2.png (line 4)", "9.png (line 11)"],
     one_image_twice: ["the same image twice", "2.png (line 4)", "2.png (line 5)"],
-    two_labels: ["patient 01 has the labels benign and malignant, expected one"],
-    two_labels_of_a_person: ["patient x has the labels benign and malignant, expected one"],
+    two_labels_of_volumes: ["patient 01 has volumes with the labels benign and malignant, expected one"],
     two_parts: ["patient 01 in the parts training and test, expected one"],
     no_such_part: ["line 2: split 'train', expected one of training, validation, test in all rows or in none"],
     above_the_folder: ["line 5: image '../3.png' leaves the folder"],
@@ -428,7 +448,7 @@ def test_everything_in_one_go(flat: Path) -> None:
     """Of five patients; many of a kind are one line."""
     for damage in (missing, mask_of_another_size):
         damage(flat)
-    change(flat, 9, label="benign")
+    change(flat, 9, label="Benign")
     change(flat, 12, image="../x.png")
     (flat / "images/10.png").write_bytes(b"")
     told = CliRunner().invoke(app, ["cohort", str(flat)])
@@ -472,7 +492,7 @@ def test_tables_that_cannot_be_read(tmp_path: Path, content: bytes, words: str) 
 def test_tables_as_spreadsheets_write_them(flat: Path) -> None:
     """A byte order mark, spaces, capitals, other ends of lines, empty rows, a further column."""
     before = cut(flat).fingerprint
-    text = (flat / TABLE).read_text().replace("patient_id", "Patient_ID ").replace("\n", "\r\n")
+    text = (flat / TABLE).read_text(encoding="utf-8").replace("patient_id", "Patient_ID ").replace("\n", "\r\n")
     lines = [line + "," + "age" * (not place) for place, line in enumerate(text.splitlines())]
     (flat / TABLE).write_bytes(("\ufeff" + "\r\n".join([*lines, ",,,,,"])).encode())
     assert cut(flat).fingerprint == before
@@ -542,7 +562,7 @@ def test_what_the_table_says_decides_which_slice_set_is_used(flat: Path) -> None
     assert opened().table["patient_id"].nunique() == corrected.table["patient_id"].nunique() - 1
 
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 STRANGER = re.findall(
     r"^\.venv/bin/brats-al (.*?)(?:  +#.*)?$", README.split("## I have images of my own")[1], re.MULTILINE
 )[:5]
@@ -595,7 +615,7 @@ def test_a_stranger_s_path(tmp_path: Path) -> None:
     assert re.search(r"01_transfer_vs_scratch +4 runs asked for, +96 images", said["plan"])
     assert "00_cohort: done" in said["run"] and "01_transfer_vs_scratch: done" in said["run"]
     page = Path(said["report"].strip())
-    assert "study" in page.read_text() and "healthy" in (out / "cohort.csv").read_text()
+    assert "study" in page.read_text(encoding="utf-8") and "healthy" in (out / "cohort.csv").read_text(encoding="utf-8")
 
 
 def test_the_open_set(tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def test_what_is_no_bundle(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(InputError, match="not found, expected a bundle"):
         read_parts(tmp_path / "pipe")
-    (tmp_path / "text").write_text("profile: open")
+    (tmp_path / "text").write_text("profile: open", encoding="utf-8")
     with pytest.raises(InputError, match="not a zip archive"):
         read_parts(tmp_path / "text")
     (tmp_path / "other").write_bytes(archive([*PARTS.items()]))
@@ -125,7 +125,9 @@ def test_a_part_that_inflates_without_end(claims: int, tmp_path: Path) -> None:
     for place in (22, content.index(b"PK\1\2") + 24):
         content[place : place + 4] = claims.to_bytes(4, "little")
     (tmp_path / "a.bundle").write_bytes(signed(bytes(content)))
-    done = subprocess.run([sys.executable, "-c", READER, str(tmp_path / "a.bundle")], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", READER, str(tmp_path / "a.bundle")], capture_output=True, encoding="utf-8"
+    )
     assert done.returncode == 0, done.stderr
     said, megabytes = done.stdout.strip().rsplit("\n", 1)
     assert "too large" in said if claims > 10 else "cannot be unpacked" in said

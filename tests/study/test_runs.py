@@ -9,7 +9,7 @@ from brats_al_utils.beyond.arms import beyond
 from brats_al_utils.networks.training import Settings
 from brats_al_utils.runs.run import Run
 from brats_al_utils.study.cost import counted_study
-from brats_al_utils.study.profile import PROFILES, SOURCES, profile_of
+from brats_al_utils.study.profile import PROFILES, profile_of
 from brats_al_utils.study.stages import committee, labelled, run_of
 from brats_al_utils.study.study import Study
 
@@ -33,18 +33,12 @@ def test_the_members_of_a_committee_differ_in_nothing_but_their_rate() -> None:
     assert all({**other, "key": None} == {**others[0], "key": None} for other in others)
 
 
-@pytest.mark.parametrize("held", SOURCES)
-def test_a_source_of_chance_that_is_held_keeps_its_first_seed_and_the_others_go_on(held: str) -> None:
-    of = study(hold=[held], n_runs=3)
-    for source in SOURCES:
-        assert len({of.seed(number, source) for number in range(3)}) == (1 if source == held else 3)
-        assert of.seed(0, source) == study().seed(0, source)
-    assert len({of.seed(0, source) for source in SOURCES}) == len(SOURCES), "each has a seed of its own"
-    found = runs(of)
-    assert len({run.weights_seed for run in found}) == (1 if held == "weights" else 3)
-    assert len({run.order_seed for run in found}) == (1 if held == "batch order" else 3)
-    subsets = {tuple(labelled(of, "imbalanced", number)) for number in range(3)}
-    assert len(subsets) == (1 if held == "labelled subset" else 3)
+def test_each_source_of_chance_has_a_seed_of_its_own_in_every_run() -> None:
+    of = study(n_runs=3)
+    sources = ("labelled subset", "sample draw", "weights", "batch order")
+    assert len({of.seed(number, source) for number in range(3) for source in sources}) == 3 * len(sources)
+    assert len({run.weights_seed for run in runs(of)}) == len({run.order_seed for run in runs(of)}) == 3
+    assert len({tuple(labelled(of, "imbalanced", number)) for number in range(3)}) == 3
 
 
 def test_another_seed_of_the_profile_moves_every_run() -> None:

@@ -118,7 +118,7 @@ def cut_candidates(
             with new_folder(place) as partial:
                 table = write_pixels(partial, rule.image_size, cuts)
                 table.to_csv(partial / "slices.csv", index_label="slice_id", lineterminator="\n")
-                (partial / "skipped.json").write_text(json.dumps(left_out))
+                (partial / "skipped.json").write_text(json.dumps(left_out), encoding="utf-8")
     return place
 
 
@@ -182,11 +182,11 @@ def labelled_set(
             with new_folder(target) as partial:
                 for name in ("pixels.npy", "segmentation.npy"):
                     link(place / name, partial / name)
-                (partial / "slices.csv").write_text(text, newline="")
+                (partial / "slices.csv").write_text(text, newline="", encoding="utf-8")
                 split.to_csv(partial / "split.csv", lineterminator="\n")
-                skipped = json.loads((place / "skipped.json").read_text())
+                skipped = json.loads((place / "skipped.json").read_text(encoding="utf-8"))
                 manifest = described(cohort, rule, partial, len(table)) | {"left_out": skipped}
-                (partial / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+                (partial / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
     return open_slices(target)
 
 

@@ -164,7 +164,7 @@ def trimmed(study: Study, result: Result, main: bool, committee: bool) -> Publis
         values, name = result.arrays[f"probability/{part}"], f"probability/{part}"
         arrays[name] = values if main else shortened(values, patient[run.ids(part)])
     kept = [HIDDEN] * (main or not committee) + list(OF_MAIN) * main
-    arrays |= {name: shortened(result.arrays[name], patient[run.ids("test")]) for name in kept}
+    arrays |= {name: shortened(result.arrays[name], patient[run.ids("test")]) for name in kept if name in result.arrays}
     if committee:
         arrays["probability/pool"] = result.arrays["probability/pool"]
     return Published(replace(result, arrays=arrays), checksum(result.arrays, {}))
@@ -214,7 +214,7 @@ def open_published(path: Path, out: str | Path = "", profile: str = "") -> Study
     ----------
     path : Path
     out : str or Path
-        Folder for what is drawn from it; empty for the checkout's ``figures/NAME`` and ``outputs/NAME``, after
+        Folder for what is drawn from it; empty for the checkout's ``outputs/published/NAME``, after
         ``NAME.bundle``: two studies of one profile do not touch each other's tables.
     profile : str
         The profile that it is expected to be of; empty for any.
@@ -232,7 +232,7 @@ def open_published(path: Path, out: str | Path = "", profile: str = "") -> Study
             raise InputError(f"made by brats-al {facts['brats_al_utils']}, expected one like this, {__version__}")
         if profile not in ("", facts["profile"]):
             raise InputError(f"of profile {facts['profile']!r}, expected {profile!r}: name the bundle's profile")
-        return study_of(facts, parts, Places.of(path.stem, out))
+        return study_of(facts, parts, Places.of_bundle(path, out))
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         what = f"{error} is missing" if isinstance(error, KeyError) else str(error)
         raise InputError(f"{path}: not a bundle that can be used: {what}: download or export it again") from error
