@@ -160,39 +160,6 @@ def phantom(
 
 
 @app.command()
-def prepare(
-    folder: Folder,
-    out: Annotated[Path, typer.Option(help="New folder for the slice set.", **PATH)],
-    profile: ProfileName = "paper",
-    balanced: Annotated[bool, typer.Option("--balanced", help="As many slices of either class.")] = False,
-    skip_bad: SkipBad = False,
-    follow_links: FollowLinks = False,
-    settings: Set = None,
-    as_json: Json = False,
-) -> None:
-    """Cut a cohort into a slice set."""
-    from brats_al_utils.cohorts.cutting import prepare as prepare_slices
-    from brats_al_utils.cohorts.readers import read_cohort
-    from brats_al_utils.progress import patients
-    from brats_al_utils.study.profile import profile_of
-
-    chosen = profile_of(profile, settings_of(settings))
-    found = read_cohort(folder, follow_links, chosen.classes, chosen.task)
-    slices = prepare_slices(found, chosen.slice_rule(balanced), out, skip_bad, patients)
-    if as_json:
-        print(json.dumps(slices.manifest, indent=1))
-        return
-    for note in found.notes:
-        print(f"note: {note}")
-    for row in slices.manifest["counts"]:
-        print(f"{row['part']:<10} {row['class_name']}  {row['patients']:>4} patients  {row['slices']:>5} slices")
-    for name, what in (("fewer_slices", "had fewer slices than asked for"), ("left_out", "skipped")):
-        if slices.manifest[name]:
-            print(f"{what}: {', '.join(slices.manifest[name])}")
-    print(f"{slices.manifest['slices']} slices in {out}, fingerprint {slices.fingerprint}")
-
-
-@app.command()
 def run(
     profile: ProfileName = "demo",
     data: Annotated[
@@ -228,16 +195,18 @@ def run(
     if sum(map(bool, (workers, per_gpu, scheduler))) > 1:
         raise InputError("--workers, --workers-per-gpu and --scheduler exclude each other: give one")
 
+    from brats_al_utils.beyond.arms import NOTEBOOKS, arms_of
     from brats_al_utils.runs import engine
     from brats_al_utils.runs.scheduler import device_of, per_gpu_workers
     from brats_al_utils.show import kernels, notebooks
+    from brats_al_utils.study.cost import saved_by_sharing
     from brats_al_utils.study.opening import cut_sets, open_study
-    from brats_al_utils.study.plan import runs_of_notebooks, saved_by_sharing
     from brats_al_utils.study.profile import profile_of
-    from brats_al_utils.study.status import remember
+    from brats_al_utils.study.stages import plan
+    from brats_al_utils.study.status import finished, read_rows, remember
 
     chosen = profile_of(profile, settings_of(pairs))
-    paths = notebooks.find(numbers)
+    paths = notebooks.find(NOTEBOOKS, numbers)
     names = [path.stem for path in paths]
     parameters: dict[str, Any] = {
         "profile": profile,
@@ -253,27 +222,27 @@ def run(
     kernels.prepare()
     for note in study.cohort.notes:
         print(f"note: {note}")
-    cut_sets(study, names)
+    cut_sets(study, arms_of(study.profile, names))
     if bundle:
         from brats_al_utils.beyond.bundles.published import resume
 
         new, held = resume(bundle, study)
         print(f"{new} of the {held} runs of {bundle} are new here")
         study = open_study(**parameters)  # with what was chosen by networks that are not in it
+    trained = finished(study.places, names)
     remember(study.places, parameters, names)
     print(
         f"profile {profile}: {study.cohort_name}, {len(study.slices.table)} slices; outputs in {study.places.outputs}"
     )
     before = {path.stem for path in study.places.runs.glob("*.safetensors")}
     with engine.shared(parameters["workers"], device) as address:
-        asked = runs_of_notebooks(study, names) if before else []
-        trained = bool(before) and before.issuperset(run.key for run in asked)
         shared = {"workers": address, "device": device_of(parameters["workers"], device)}
         failures = notebooks.execute_all(paths, parameters | shared, study.places, trained)
     print(f"figures and tables in {study.places.figures}")
     if failures:
         raise InputError(f"{', '.join(failures)} not finished: fix what is said above; the same command resumes")
-    print(saved_by_sharing(asked if trained else runs_of_notebooks(study, names), before))
+    there = before & {row["key"] for row in read_rows(study.places)}
+    print(saved_by_sharing([plan(study, NOTEBOOKS[name](study.profile)) for name in names], len(there)))
 
 
 @app.command()
@@ -375,8 +344,8 @@ def export(
     ] = False,
 ) -> None:
     """Write what a study has predicted, without its images, into one file: see docs/bundles.md."""
+    from brats_al_utils.beyond.arms import NOTEBOOKS
     from brats_al_utils.beyond.bundles.published import export as write_bundle
-    from brats_al_utils.study.arms import NOTEBOOKS
     from brats_al_utils.study.opening import open_study
     from brats_al_utils.study.places import Places
     from brats_al_utils.study.profile import profile_of
@@ -407,6 +376,7 @@ def figures(
     ] = None,
 ) -> None:
     """Draw every table and figure of a published study again, and its report: without images, and without training."""
+    from brats_al_utils.beyond.arms import NOTEBOOKS
     from brats_al_utils.beyond.bundles.published import missing, unpack_study
     from brats_al_utils.show import kernels, notebooks
     from brats_al_utils.show.report import write_report
@@ -418,7 +388,7 @@ def figures(
     unpack_study(bundle, folder)
     study = open_unpacked(folder, out or "")
     paths = []
-    for path in notebooks.find():
+    for path in notebooks.find(NOTEBOOKS):
         if absent := missing(study, path.stem):
             print(f"{path.stem}: skipped, {absent} are missing in {bundle}")
         else:
@@ -574,17 +544,18 @@ def plan(
     as_json: Json = False,
 ) -> None:
     """Say what a profile will cost: runs, image passes, and hours on this machine from a short calibration."""
+    from brats_al_utils.beyond.arms import NOTEBOOKS
     from brats_al_utils.cohorts.readers import read_cohort
     from brats_al_utils.runs.scheduler import WORKER_MEMORY, workers_of
-    from brats_al_utils.study.arms import NOTEBOOKS
-    from brats_al_utils.study.plan import calibrate, cost, planned, runs_of_notebooks, slices_by_part
+    from brats_al_utils.study.cost import calibrate, cost, counted_study, slices_by_part
     from brats_al_utils.study.profile import profile_of
+    from brats_al_utils.study.stages import plan as table_of
 
     chosen = profile_of(profile, settings_of(settings))
-    study = planned(chosen, read_cohort(data, follow_links, chosen.classes, chosen.task) if data else None)
-    asked = {name: runs_of_notebooks(study, [name]) for name in NOTEBOOKS}
-    parts = {name: cost(some) for name, some in asked.items()}
-    total = cost([run for some in asked.values() for run in some])
+    study = counted_study(chosen, read_cohort(data, follow_links, chosen.classes, chosen.task) if data else None)
+    tables = {name: table_of(study, arms(chosen)) for name, arms in NOTEBOOKS.items()}
+    parts = {name: cost(rows) for name, rows in tables.items()}
+    total = cost(*tables.values())
     training_rate, evaluation_rate = calibrate(chosen, device)
     workers = workers_of("", device)
     seconds = (total.training_images / training_rate + total.evaluation_images / evaluation_rate) / workers

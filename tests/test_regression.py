@@ -17,7 +17,7 @@ import pytest
 from brats_al_utils.findings.evidence import evaluate
 from brats_al_utils.study.arms import scorecard
 from brats_al_utils.study.opening import open_study
-from brats_al_utils.study.trainer import train
+from brats_al_utils.study.stages import results_of, train
 
 BASELINE = Path(__file__).parent / "baselines" / "smoke.json"
 
@@ -37,7 +37,7 @@ def named(runs: pd.DataFrame) -> pd.Series:
 def summary(folder: Path) -> dict[str, Any]:
     """Return what a study in a folder is compared by."""
     study = open_study("smoke", out=folder)
-    results = train(study, scorecard(study.profile))
+    results = results_of(study, train(study, scorecard(study.profile)))
     chosen = {
         (arm.dataset, arm.name, arm.share, study.profile.seed + number): result.run.training
         for (arm, number), result in results.items()

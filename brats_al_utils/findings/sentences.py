@@ -12,7 +12,6 @@ from brats_al_utils.findings.comparison import MARGIN
 from brats_al_utils.findings.paper import BUDGET, published_claims, published_results
 from brats_al_utils.findings.statistics import CONFIDENCE, UNITS
 from brats_al_utils.findings.verdicts import HERE, HERE_RULE
-from brats_al_utils.phantoms.outliers import KINDS
 
 TAILS = (("10%-40%", "0%-30%", "figure3.low_tail"), ("60%-90%", "70%-100%", "figure3.high_tail"))
 """The ranges that section 3.2 compares, the better one first, and its claim."""
@@ -390,23 +389,6 @@ def different(table: pd.DataFrame) -> str:
         f"Different from the reference: {apart(rows)} of {len(rows)} by the interval across both, {by_test} by "
         "Holm-adjusted tests across both"
     )
-
-
-def outliers(table: pd.DataFrame) -> list[str]:
-    """Say whether the most uncertain decile holds planted outliers, and what dropping the tails gains.
-
-    Parameters
-    ----------
-    table : pd.DataFrame
-        kind, dose, mean and prevalence of `outliers.caught`, and the columns of `comparison.compare`. At a dose of 0
-        the kinds are the same, and one line serves.
-    """
-    return [
-        f"{100 * row['dose']:.0f} % {row['kind']}: {row['mean']:.0%} of the most uncertain decile are planted (chance: "
-        f"{row['prevalence']:.0%}); tails dropped less random: {gain(row, 'both')}."
-        for _, row in table.iterrows()
-        if row["dose"] or row["kind"] == KINDS[0]
-    ]
 
 
 def epoch_choice(optimism: pd.DataFrame, quality: pd.DataFrame) -> list[str]:

@@ -12,7 +12,7 @@ from brats_al_utils.networks.training import choose_device
 from brats_al_utils.phantoms.phantom import VERSION, write_cohort
 from brats_al_utils.progress import Track, patients
 from brats_al_utils.runs.scheduler import workers_of
-from brats_al_utils.study.arms import DATASETS, NOTEBOOKS, Arm
+from brats_al_utils.study.arms import DATASETS, Arm
 from brats_al_utils.study.places import Places, find_data
 from brats_al_utils.study.profile import Profile, profile_of
 from brats_al_utils.study.sets import PREPARING
@@ -97,13 +97,7 @@ def synthetic_cohort(profile: Profile, places: Places, track: Track) -> Path:
     return folder
 
 
-def arms_of(study: Study, names: Iterable[str]) -> list[Arm]:
-    """Return the arms of some notebooks, each once."""
-    arms = (arm for name in names for arm in NOTEBOOKS[name](study.profile, study.synthetic))
-    return list(dict.fromkeys(arms))
-
-
-def cut_sets(study: Study, notebooks: Iterable[str]) -> None:
-    """Cut or find every slice set that some notebooks use."""
-    for dataset in dict.fromkeys([DATASETS[0], *(arm.dataset for arm in arms_of(study, notebooks))]):
+def cut_sets(study: Study, arms: Iterable[Arm]) -> None:
+    """Cut or find every slice set that some arms use."""
+    for dataset in dict.fromkeys([DATASETS[0], *(arm.dataset for arm in arms)]):
         study.slice_set(dataset)

@@ -109,9 +109,9 @@ class Places:
         return self.outputs / "study.json"
 
     @property
-    def asked(self) -> Path:
-        """The folder in which a study keeps which runs it needs."""
-        return self.outputs / "asked"
+    def table(self) -> Path:
+        """The folder of the table of a study's trainings."""
+        return self.outputs / "table"
 
 
 def stamp(path: Path) -> None:

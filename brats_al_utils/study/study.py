@@ -43,7 +43,8 @@ class Study:
     opened : dict of str to SliceSet
         The slice sets that were asked for.
     selections : dict
-        What arms have selected, by question.
+        What was chosen on the answers of networks whose answers are not kept, by data set, strategy, share, iterative
+        and run number: see `stages.plan`.
     dealt : dict of (str, int) to SliceSet
         What `of_run` has given, where there are folds.
     """
@@ -64,10 +65,8 @@ class Study:
         if dataset not in self.opened and not self.cohort.files:
             raise InputError(f"slice set {dataset!r} is missing, and this study has no images to cut it from")
         if dataset not in self.opened:
-            source = self.slices if dataset not in DATASETS else None
-            self.opened[dataset] = open_set(
-                dataset, self.cohort, self.profile, self.places, self.skip_bad, self.track, source
-            )
+            balanced = dataset == DATASETS[1]
+            self.opened[dataset] = open_set(self.cohort, self.profile, balanced, self.places, self.skip_bad, self.track)
         return self.opened[dataset]
 
     @property
@@ -156,5 +155,5 @@ class Study:
         return redrawn(self.profile.folds)
 
     def seed(self, number: int, source: str) -> int:
-        """Return the seed of one of `profile.SOURCES` in the run of this number, from 0."""
-        return integer(self.profile.seed + (0 if source in self.profile.hold else number), source)
+        """Return the seed of a source of chance, by its name, in the run of this number, from 0."""
+        return integer(self.profile.seed + number, source)

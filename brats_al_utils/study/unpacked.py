@@ -96,7 +96,7 @@ def same_settings(some: Mapping[str, Any], others: Mapping[str, Any]) -> bool:
 def selection_of(record: Mapping[str, Any]) -> tuple[tuple[object, ...], Selection]:
     """Return where `Study.selections` keeps a selection, and the selection; nothing is left to be asked for it."""
     labelled, chosen = (np.array(record[name], np.int64) for name in ("labelled", "chosen"))
-    return (*record["arm"], record["number"]), Selection(labelled, chosen, (), settled=True)
+    return (*record["arm"], record["number"]), Selection(labelled, chosen)
 
 
 def records_of(selections: Iterable[tuple[tuple[object, ...], Selection]]) -> list[dict[str, Any]]:

@@ -22,7 +22,7 @@ from brats_al_utils.beyond.annotation.session import open_session, state_file
 from brats_al_utils.beyond.annotation.state import hold_out, random_order, read_state
 from brats_al_utils.runs.computing import compute
 from brats_al_utils.study.arms import DATASETS
-from brats_al_utils.study.selections import run_of
+from brats_al_utils.study.stages import run_of
 
 
 def rewrite(data: Path, **cells: str) -> None:

@@ -20,7 +20,7 @@ from brats_al_utils.cohorts.slices import SliceRule
 from brats_al_utils.findings.evidence import audited, evaluate
 from brats_al_utils.study.arms import Arm
 from brats_al_utils.study.opening import open_study
-from brats_al_utils.study.trainer import train
+from brats_al_utils.study.stages import results_of, train
 
 RULE = SliceRule(per_patient=4, image_size=64)
 GRADES = ["II", "III"] * 4
@@ -121,7 +121,7 @@ def test_a_study_of_slices_with_and_without_tumour(tmp_path: Path) -> None:
     settings = {"image_size": 64, "per_patient": 4, "start": "scratch", "epochs": 1, "n_runs": 3, "folds": 3}
     study = open_study("lgg", tmp_path / "data", tmp_path / "out", settings, "cpu", "1")
     arms = [Arm("all", start="scratch", epochs=1), Arm("all", start="scratch", epochs=1, dataset="balanced")]
-    results = train(study, arms)
+    results = results_of(study, train(study, arms))
     found = evaluate(study, results)
     assert set(found["unit"]) == {"slice"} and found["auc"].notna().all()
     assert set(audited(study, results)["shown"]) == {"whole slice"}

@@ -653,7 +653,7 @@ def test_what_the_table_says_decides_which_slice_set_is_used(flat: Path) -> None
 
     def opened(*classes: str) -> SliceSet:
         cohort = read_cohort(flat, classes=classes)
-        return open_set("imbalanced", cohort, PROFILES["smoke"], places, False, untracked, None)
+        return open_set(cohort, PROFILES["smoke"], False, places, False, untracked)
 
     first = opened()
     assert opened().folder == first.folder

@@ -13,8 +13,8 @@ from brats_al_utils.cohorts.mapping import read_mapping
 from brats_al_utils.findings import evidence, sentences, sites
 from brats_al_utils.findings.comparison import across_patients, intervals, patient_pairs
 from brats_al_utils.show import tables
+from brats_al_utils.study.stages import results_of, train
 from brats_al_utils.study.study import Study
-from brats_al_utils.study.trainer import train
 from brats_al_utils.study.unpacked import open_unpacked
 
 ROOT = Path(__file__).parents[2]
@@ -163,7 +163,7 @@ def published(name: str, folder: Path) -> Study:
 def test_the_open_cohort_within_numeric_ids(tmp_path: Path) -> None:
     study = published("open", tmp_path)
     (arm,) = [arm for arm in arms_with_sets(study) if arm.name == "baseline" and arm.dataset == "imbalanced"]
-    table = evidence.within_sites(study, train(study, [arm]))
+    table = evidence.within_sites(study, results_of(study, train(study, [arm])))
     row = table.iloc[0]
     assert (round(row["auc_mean"], 2), round(row["within"], 2)) == (0.86, 0.57)
     assert row["low"] < 0.5 < row["high"]

@@ -30,9 +30,8 @@ from brats_al_utils.runs.computing import compute
 from brats_al_utils.runs.engine import Outcome, Task, carry_out
 from brats_al_utils.runs.run import Run
 from brats_al_utils.runs.store import RunStore
-from brats_al_utils.study.selections import selections_of
+from brats_al_utils.study.stages import plan
 from brats_al_utils.study.study import Study
-from brats_al_utils.study.trainer import wanted_runs
 
 
 def quiet(images: int, text: str) -> None:
@@ -47,8 +46,8 @@ def study(tiny_cohort: Path, tmp_path: Path) -> Study:
 @pytest.fixture
 def tasks(study: Study) -> list[Task]:
     return [
-        Task(f"{arm.name} {number}", run, study.slices.folder, study.store.folder, "cpu")
-        for (arm, number), run in wanted_runs(study, selections_of(study, ARMS[:2])).items()
+        Task(f"{row.arm.name} {row.number}", row.run, study.slices.folder, study.store.folder, "cpu")
+        for row in plan(study, ARMS[:2])
     ]
 
 

@@ -18,17 +18,17 @@ from nbformat import NotebookNode, write
 from selenium import webdriver
 
 from brats_al_utils import InputError
+from brats_al_utils.beyond.arms import explored
 from brats_al_utils.runs import engine
 from brats_al_utils.show import notebooks as execution
 from brats_al_utils.show import report
 from brats_al_utils.show.pages import TEMPLATES
 from brats_al_utils.show.report import write_report
 from brats_al_utils.show.style import save_table
-from brats_al_utils.study.arms import explored
 from brats_al_utils.study.opening import open_study
 from brats_al_utils.study.places import Places, stamp
+from brats_al_utils.study.stages import train
 from brats_al_utils.study.status import remember
-from brats_al_utils.study.trainer import train
 
 PIXEL = (
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="  # one grey dot

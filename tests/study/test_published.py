@@ -14,6 +14,7 @@ from conftest import write_case
 from small_study import SETTINGS
 
 from brats_al_utils import InputError
+from brats_al_utils.beyond.arms import arms_of, beyond
 from brats_al_utils.beyond.bundles import container, published
 from brats_al_utils.beyond.bundles.bundle import ARRAYS, unpack
 from brats_al_utils.beyond.bundles.container import further, packed, read_parts
@@ -24,12 +25,12 @@ from brats_al_utils.findings.shortcut import shortcut_table
 from brats_al_utils.runs.run import Result, Run
 from brats_al_utils.runs.store import RunStore
 from brats_al_utils.seeds import generator
-from brats_al_utils.study.arms import NOTEBOOKS, beyond, proposed
+from brats_al_utils.study import stages
+from brats_al_utils.study.arms import proposed
 from brats_al_utils.study.opening import open_study
 from brats_al_utils.study.places import Places
-from brats_al_utils.study.selections import selection, selections_of
+from brats_al_utils.study.stages import results_of, selections_of, train
 from brats_al_utils.study.study import Study
-from brats_al_utils.study.trainer import runs_of, train
 from brats_al_utils.study.unpacked import chosen_before
 
 NAMES = ["00_cohort", "03_proposed_vs_baseline", "07_beyond_the_paper"]
@@ -49,10 +50,10 @@ def made_up(run: Run) -> Result:
 
 def fill(study: Study, names: list[str]) -> None:
     """Store made-up results of every run that some notebooks ask for, as the networks choose."""
-    arms = [arm for name in names for arm in NOTEBOOKS[name](study.profile, study.synthetic)]
-    while runs := [run for run in runs_of(study, arms) if not study.store.path(run).exists()]:
-        for run in runs:
-            study.store.save(made_up(run))
+    arms = arms_of(study.profile, names)
+    while rows := [row for row in stages.resume(study, arms) if row.known and not study.store.path(row.run).exists()]:
+        for row in rows:
+            study.store.save(made_up(row.run))
 
 
 @pytest.fixture(scope="module")
@@ -81,20 +82,21 @@ def reopened(bundle: Path, folder: Path) -> Study:
 
 def tables(study: Study) -> dict[str, pd.DataFrame]:
     """Return what notebook 07 and others make of a study's results, values and all."""
-    compared = beyond(study.profile, study.synthetic)
-    results = train(study, compared.every)
+    compared = beyond(study.profile)
+    rows = train(study, compared.every)
+    results = results_of(study, rows)
     main = evidence.of_arms(results, compared.main)
     return {
         "runs": evidence.evaluate(study, results),
         "intervals": evidence.interval_table(study, main),
         "contrasts": evidence.contrasts(study, results, compared.pairs(compared.competitors)),
-        "cost": evidence.choices(study, compared.every),
+        "cost": evidence.choices(study, rows, compared.every),
         "quality": evidence.quality(study, main),
         "epochs": evidence.epochs_kept_and_last(study, main),
         "history": evidence.history(study, results),
         "audited": shortcut_table(evidence.audited(study, main)),
         "ranking": evidence.ranking(study),
-        "proposed": evidence.evaluate(study, train(study, proposed(study.profile))),
+        "proposed": evidence.evaluate(study, results_of(study, train(study, proposed(study.profile)))),
     }
 
 
@@ -130,8 +132,8 @@ def test_the_same_store_gives_the_same_file(study: Study, bundle: Path, tmp_path
 def test_a_bundle_of_a_part_of_a_study(study: Study, tmp_path: Path) -> None:
     """What is stored goes in; a notebook that misses runs is named, and nothing is trained."""
     store = RunStore(Places.of("smoke", tmp_path / "part").runs)
-    for run in runs_of(study, proposed(study.profile)):
-        result = study.store.load(run)
+    for row in stages.resume(study, proposed(study.profile)):
+        result = study.store.load(row.run)
         assert result
         store.save(result)
     part = replace(study, places=Places.of("smoke", tmp_path / "part"), selections={})
@@ -142,7 +144,7 @@ def test_a_bundle_of_a_part_of_a_study(study: Study, tmp_path: Path) -> None:
     assert re.fullmatch(r"\d+ of its \d+ runs", missing(again, NAMES[2]))
     assert missing(again, "04_balanced_set") == "slice sets balanced"
     with pytest.raises(InputError, match=r"runs .*are missing, and this study has no images"):
-        train(again, beyond(again.profile, again.synthetic).every)
+        train(again, beyond(again.profile).every)
     with pytest.raises(InputError, match="slice set 'balanced' is missing, and this study has no images"):
         again.slice_set("balanced")
     nothing = replace(study, places=Places.of("smoke", tmp_path / "nothing"), selections={})
@@ -169,7 +171,8 @@ def test_patients_of_a_table_are_numbered(study: Study, tmp_path: Path) -> None:
     assert again.slices.table["patient_id"].argsort().tolist() == study.slices.table["patient_id"].argsort().tolist()
     assert again.slices.manifest["fewer_slices"] == {"01": 3}
     names = sorted(set(study.slices.table["patient_id"]))
-    cost = [selection(each, proposed(study.profile)[0], 0).chosen.tolist() for each in (again, study)]
+    method = proposed(study.profile)[0]
+    cost = [selections_of(stages.resume(each, [method]))[method, 0].chosen.tolist() for each in (again, study)]
     assert cost[0] == cost[1]
     assert len(names) == 16
 
@@ -322,9 +325,9 @@ def test_a_study_resumes_from_a_bundle(share: float, study: Study, tmp_path: Pat
     resumed.selections.update(chosen_before(resumed.places, resumed.profile))
     fill(resumed, NAMES)
     assert resume(tmp_path / "half.bundle", resumed) == (0, held)
-    arms = beyond(study.profile, study.synthetic).every
-    chosen = selections_of(resumed, arms)
-    for place, selected in selections_of(study, arms).items():
+    arms = beyond(study.profile).every
+    chosen, before = (selections_of(stages.resume(each, arms)) for each in (resumed, study))
+    for place, selected in before.items():
         assert chosen[place].annotated.tolist() == selected.annotated.tolist()
     if share == 1:
         asked = len(list(resumed.store.folder.glob("*.safetensors")))

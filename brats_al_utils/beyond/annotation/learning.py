@@ -27,9 +27,8 @@ from brats_al_utils.findings.comparison import compare, patient_pairs
 from brats_al_utils.findings.sentences import pp
 from brats_al_utils.seeds import generator
 from brats_al_utils.study.arms import DATASETS
-from brats_al_utils.study.selections import run_of
+from brats_al_utils.study.stages import have_computed, run_of
 from brats_al_utils.study.study import Study
-from brats_al_utils.study.trainer import have_computed
 
 CHOSEN, RANDOM = "chosen", "random"
 

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from brats_al_utils import InputError, __version__
+from brats_al_utils.beyond.arms import NOTEBOOKS, arms_of, beyond
 from brats_al_utils.beyond.bundles import container
 from brats_al_utils.beyond.bundles.bundle import OF_EPOCHS, Lists, index, pack, published, unpack
 from brats_al_utils.beyond.bundles.container import MAX_FILES, further, packed, read_parts
@@ -22,16 +23,14 @@ from brats_al_utils.cohorts.naming import REMARKS, is_open, remarks
 from brats_al_utils.cohorts.slices import BINS, FORMAT, SliceSet, brain_intensities
 from brats_al_utils.cohorts.split import PARTS, check_split
 from brats_al_utils.files import new_folder, write_file
-from brats_al_utils.queries.sampling import NEEDS_SCORE, NEEDS_VIEWS
+from brats_al_utils.queries.sampling import QUERY_NETWORK
 from brats_al_utils.queries.selection import Selection
 from brats_al_utils.runs.run import PROTOCOL, Result, Run
 from brats_al_utils.runs.store import RunStore, checksum
-from brats_al_utils.study.arms import DATASETS, NOTEBOOKS, Arm, beyond
-from brats_al_utils.study.opening import arms_of
+from brats_al_utils.study import stages
+from brats_al_utils.study.arms import DATASETS
 from brats_al_utils.study.profile import Profile, profile_of
-from brats_al_utils.study.selections import selections_of
 from brats_al_utils.study.study import Study
-from brats_al_utils.study.trainer import runs_of, wanted_runs
 from brats_al_utils.study.unpacked import CHOSEN, FACTS, records_of, same_settings, without_pixels
 
 VERSION = 2
@@ -93,11 +92,11 @@ class Bundle:
 
 def missing(study: Study, notebook: str) -> str:
     """Say what a notebook needs that a study without images has not; nothing if it has all."""
-    arms = NOTEBOOKS[notebook](study.profile, study.synthetic)
+    arms = NOTEBOOKS[notebook](study.profile)
     sets = dict.fromkeys(arm.dataset for arm in arms if arm.dataset not in study.opened)
     if sets:
         return f"slice sets {', '.join(sets)}"
-    runs = {run.key: run for run in runs_of(study, arms)}
+    runs = {row.same: row.run for row in stages.resume(study, arms)}
     absent = sum(not study.store.path(run).exists() for run in runs.values())
     return f"{absent} of its {len(runs)} runs" if absent else ""
 
@@ -133,10 +132,11 @@ def export(study: Study, path: Path, names: Sequence[str], with_ids: bool = Fals
     """
     if path.suffix != SUFFIX:
         raise InputError(f"{path}: expected a name that ends in {SUFFIX}")
-    arms = arms_of(study, names)
-    planned = {run.key: run for run in runs_of(study, arms) if not run.views}
+    arms = arms_of(study.profile, names)
+    rows = stages.resume(study, arms)
+    planned = {row.same: row.run for row in rows if not row.run.views}
     main = of_main_arms(study)
-    stored = (study.store.load(run) for _, run in sorted(planned.items()))
+    stored = (study.store.load(run) for run in sorted(planned.values(), key=lambda run: run.key))
     results = [trimmed(study, result, result.run.key in main) for result in stored if result]
     if not results:
         raise InputError(f"{study.store.folder}: no run of this study is stored, nothing to export: run it first")
@@ -162,7 +162,7 @@ def export(study: Study, path: Path, names: Sequence[str], with_ids: bool = Fals
     if study.synthetic:
         truth = pd.read_csv(study.cohort.root / TRUTH_FILE)[["patient_id", "atypical"]]
         parts["truth.csv"] = truth.to_csv(index=False, lineterminator="\n").encode()
-    write_bundle(path, facts, parts, results, records_of(not_asked_again(study, arms)))
+    write_bundle(path, facts, parts, results, records_of(not_asked_again(study, rows)))
     return len(results), len(planned)
 
 
@@ -207,8 +207,7 @@ def write_bundle(
 
 def of_main_arms(study: Study) -> set[str]:
     """Return the keys of the runs of 07's main arms: what they make of the last epoch and of tumours alone is shown."""
-    main = beyond(study.profile, study.synthetic).main
-    return {run.key for run in wanted_runs(study, selections_of(study, main)).values()}
+    return {row.run.key for row in stages.resume(study, beyond(study.profile).main) if not row.member}
 
 
 def trimmed(study: Study, result: Result, main: bool) -> Result:
@@ -225,14 +224,17 @@ def trimmed(study: Study, result: Result, main: bool) -> Result:
     return published(result, names, table["label"].to_numpy(), patient, checksum(result.arrays, {}))
 
 
-def not_asked_again(study: Study, arms: Sequence[Arm]) -> list[tuple[tuple[object, ...], Selection]]:
+def not_asked_again(study: Study, rows: Sequence[stages.Row]) -> list[tuple[tuple[object, ...], Selection]]:
     """Return what was chosen on networks' answers that no bundle holds, so that they need not be asked again."""
+    places = {
+        (row.arm.dataset, row.arm.strategy.name, row.arm.share, row.arm.iterative, row.number): row
+        for row in rows
+        if row.known and not row.member and row.arm.strategy.asks
+    }
     return [
-        ((arm.dataset, arm.strategy, arm.share, arm.iterative, number), selected)
-        for (arm, number), selected in selections_of(study, arms).items()
-        if selected.settled
-        and (arm.strategy in NEEDS_SCORE or arm.strategy in NEEDS_VIEWS)
-        and (not selected.questions or any(question.views for question in selected.questions))
+        (place, row.selection)
+        for place, row in places.items()
+        if row.arm.strategy.asks == QUERY_NETWORK or place in study.selections
     ]
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from brats_al_utils import InputError
+from brats_al_utils.beyond.arms import NOTEBOOKS, arms_of
 from brats_al_utils.beyond.bundles.bundle import OF_SLICES, ROUNDING
 from brats_al_utils.cohorts.slices import SliceSet
 from brats_al_utils.cohorts.split import PARTS
@@ -15,12 +16,10 @@ from brats_al_utils.networks.training import auc
 from brats_al_utils.runs.run import Result, Run
 from brats_al_utils.runs.store import RunStore, checksum
 from brats_al_utils.seeds import generator
-from brats_al_utils.study.arms import NOTEBOOKS, Arm
-from brats_al_utils.study.opening import arms_of
+from brats_al_utils.study.arms import Arm
 from brats_al_utils.study.places import Places
-from brats_al_utils.study.selections import choosers, selection, selections_of
+from brats_al_utils.study.stages import have_computed, plan, resume, selections_of
 from brats_al_utils.study.study import Study
-from brats_al_utils.study.trainer import choosing, describe, have_computed, wanted_runs
 
 TOLERANCE = 1e-3
 """Largest difference of a probability that counts as rounding.
@@ -106,17 +105,14 @@ def verify(published: Study, study: Study, runs: int, seed: int) -> list[Repeate
 
 def arms_with_sets(published: Study) -> list[Arm]:
     """Return the arms of all notebooks of whose slice sets a bundle has."""
-    return [arm for arm in arms_of(published, NOTEBOOKS) if arm.dataset in published.opened]
+    return [arm for arm in arms_of(published.profile, NOTEBOOKS) if arm.dataset in published.opened]
 
 
 def names_of_runs(published: Study) -> dict[str, tuple[str, Run]]:
     """Return every run that the bundle has of its study's plan, with what it is called, by key."""
-    selected = selections_of(published, arms_with_sets(published))
-    named = [*choosing(published, selected)]
-    named += [
-        (describe(published, arm.name, number), run) for (arm, number), run in wanted_runs(published, selected).items()
-    ]
-    found = {run.key: (name, run) for name, run in named if published.store.holds(run)}
+    arms = arms_with_sets(published)
+    rows = [*plan(replace(published, selections={}), arms), *resume(published, arms)]
+    found = {row.run.key: (row.name, row.run) for row in rows if row.known and published.store.holds(row.run)}
     if not found:
         raise InputError("the bundle has no run of its study's plan, expected some: export it again")
     return found
@@ -171,12 +167,13 @@ def chosen_again(published: Study, again: Mapping[str, Result]) -> dict[str, tup
         for result in again.values():
             store.save(result)
         here = replace(published, places=Places(published.places.figures, Path(folder)), selections={})
-        for (arm, number), before in selections_of(published, arms_with_sets(published)).items():
-            asked = {run.key for each in before.questions for run in choosers(published, arm.dataset, number, each)}
-            if before.settled and asked & set(again):
-                anew = selection(here, arm, number)
-                common = len(np.intersect1d(before.chosen, anew.chosen)) if anew.settled else 0
-                for key in asked & set(again):
-                    all_of_them, same = counts.get(key, (0, 0))
-                    counts[key] = (all_of_them + len(before.chosen), same + common)
+        arms = arms_with_sets(published)
+        before, rows = selections_of(resume(published, arms)), resume(here, arms)
+    anew = {(row.arm, row.number): row.selection for row in rows if row.known and not row.member}
+    for row in rows:
+        place = (row.arm, row.number)
+        if row.member and row.run.key in again and place in anew:
+            all_of_them, same = counts.get(row.run.key, (0, 0))
+            common = len(np.intersect1d(before[place].chosen, anew[place].chosen))
+            counts[row.run.key] = (all_of_them + len(before[place].chosen), same + common)
     return counts
