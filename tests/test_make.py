@@ -1,12 +1,36 @@
 """What `make` does in a checkout of its own; .ci/run makes the other targets that README.md shows."""
 
 import re
+import runpy
 import shutil
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from conftest import PICTURES, ROOT, make
+
+
+def test_uv_looks_where_pip_is_configured_to() -> None:
+    """What the environment says comes before the file; every place of several is kept."""
+    listed = "\n".join(
+        [
+            ":env:.index-url='https://mirror/simple'",
+            "global.index-url='https://other/simple'",
+            "global.extra-index-url='file:///a file:///b'",
+            "install.find-links='\\n/wheels\\n/more'",
+            "global.cert='/ca.pem'",
+            "global.timeout='60'",
+        ]
+    )
+    found = runpy.run_path(str(ROOT / "tools" / "install.py"))["settings"](listed)
+    assert {
+        name: value for name, value in found.items() if name not in ("UV_INDEX_STRATEGY", "UV_COMPILE_BYTECODE")
+    } == {
+        "UV_DEFAULT_INDEX": "https://mirror/simple",
+        "UV_INDEX": "file:///a file:///b",
+        "UV_FIND_LINKS": "/wheels,/more",
+        "SSL_CERT_FILE": "/ca.pem",
+    }
 
 
 @pytest.mark.long
