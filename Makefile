@@ -26,9 +26,11 @@ $(READY): requirements.lock weights.lock pyproject.toml
 	$(BIN)/python -c "import matplotlib.font_manager"
 	touch $@
 
+# STUDY="--profile smoke --out DIR" is all of it in a minute or two; the tests run that.
+STUDY ?= --profile demo
 demo: setup
-	$(BIN)/brats-al run --profile demo
-	$(BIN)/brats-al report --profile demo
+	$(BIN)/brats-al run $(STUDY)
+	$(BIN)/brats-al report $(STUDY)
 
 # Every table and figure of the studies that are published here: no images, no training.
 figures: setup
@@ -40,9 +42,9 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist load
 test: setup check
 	$(PYTEST)
 
-# The campaigns: many kills, a cluster, hundreds of patients, simulations.
+# These and the campaigns of minutes each: kills, a cluster, a benchmark, hundreds of patients, simulations.
 test-long: setup
-	$(PYTEST) -m long
+	$(PYTEST) -m ""
 
 check: setup
 	$(BIN)/ruff format --check .
@@ -60,6 +62,7 @@ BENCH := $(subst .venv,.venv-bench,$(BIN))
 BENCH_READY := .venv-bench/.ready
 BENCH_PROFILE ?= demo
 BENCH_OPTIONS ?=
+BENCH_STUDY ?=
 
 $(BENCH_READY): $(READY) benchmarks/requirements.txt
 	$(BIN)/python -m venv --clear --without-pip .venv-bench
@@ -70,12 +73,12 @@ $(BENCH_READY): $(READY) benchmarks/requirements.txt
 	touch $@
 
 # The table and the plot are benchmarks/results/summary.csv and .svg; the study's overhead takes a whole demo.
-# Quicker: BENCH_PROFILE=smoke BENCH_OPTIONS="--repetitions 1".
+# Quicker: BENCH_PROFILE=smoke BENCH_OPTIONS="--repetitions 1" BENCH_STUDY="--out DIR --seconds N", of a finished one.
 bench: $(BENCH_READY)
 	$(BIN)/python benchmarks/startup.py $(BENCH_OPTIONS)
 	$(BENCH)/python benchmarks/training.py $(BENCH_OPTIONS)
 	$(BENCH)/python benchmarks/preparation.py $(BENCH_OPTIONS)
-	$(BIN)/python benchmarks/overhead.py --profile $(BENCH_PROFILE)
+	$(BIN)/python benchmarks/overhead.py --profile $(BENCH_PROFILE) $(BENCH_STUDY)
 	$(BIN)/python benchmarks/summary.py
 
 # How often each verdict is given when the truth is known: docs/operating_characteristics.csv and .md.

@@ -33,13 +33,17 @@ def test_uv_looks_where_pip_is_configured_to() -> None:
     }
 
 
-@pytest.mark.long
-def test_the_demo(checkout: Path) -> None:
-    """It writes the report and the figures that git keeps, under their names, and nothing else that git would see."""
-    make("demo", checkout)
-    assert (checkout / "outputs" / "demo" / "report" / "index.html").exists()
-    kept, found = ({path.name for path in (folder / "figures" / "demo").iterdir()} for folder in (ROOT, checkout))
-    assert found == kept
+def test_the_demo(smoke: Path, checkout: Path) -> None:
+    """At smoke size, it wrote the report, and figures of the names that git keeps of the demo."""
+    assert (smoke / "outputs" / "report" / "index.html").exists()
+    kept = {path.name for path in (ROOT / "figures" / "demo").iterdir()}
+    assert {path.name for path in smoke.iterdir() if path.is_file()} == kept
+    assert make("demo", checkout, "--dry-run").count(" --profile demo\n") == 2
+
+
+def test_tests_are_all_but_the_campaigns_or_all(checkout: Path) -> None:
+    short, long = (make(target, checkout, "--dry-run").splitlines()[-1] for target in ("test", "test-long"))
+    assert long == f'{short} -m ""'
 
 
 @pytest.mark.long
@@ -94,11 +98,12 @@ def test_the_viewer(checkout: Path) -> None:
 
 
 @pytest.mark.long
-def test_the_benchmarks(checkout: Path) -> None:
-    """Once each, of a smoke study, beside the usual tools, which are installed for it."""
+def test_the_benchmarks(checkout: Path, smoke: Path) -> None:
+    """Once each, and the overhead of a finished smoke study, beside the usual tools, which are installed for it."""
     results = checkout / "benchmarks" / "results"
     shutil.rmtree(results)
-    make("bench", checkout, "BENCH_PROFILE=smoke", "BENCH_OPTIONS=--repetitions 1")
+    options = ("BENCH_OPTIONS=--repetitions 1", f"BENCH_STUDY=--out {smoke} --seconds 100")
+    make("bench", checkout, "BENCH_PROFILE=smoke", *options)
     found, kept = (pd.read_csv(folder / "summary.csv") for folder in (results, ROOT / "benchmarks" / "results"))
     assert found["what"].tolist() == [what.replace("demo", "smoke") for what in kept["what"]]
     assert (results / "summary.svg").exists()
