@@ -5,6 +5,7 @@ An image of two dimensions is a volume of one slice, so what follows knows only 
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -158,14 +159,19 @@ def lifted(voxels: Array) -> Array:
     A JPEG or a scan with its skull has noise where nothing is, which would move the mode of all that is not zero.
     """
     low, high = percentiles(voxels.ravel(order="K"), FOREGROUND_PERCENTILES)
-    inside = voxels > low + FOREGROUND_SHARE * (high - low)
-    return np.where(inside, voxels.astype(np.float32) - np.float32(low), np.float32(0))
+
+    def lift(levels: Array) -> Array:
+        inside = levels > low + FOREGROUND_SHARE * (high - low)
+        return np.where(inside, levels.astype(np.float32) - np.float32(low), np.float32(0))
+
+    if voxels.dtype == np.uint8:  # each level once: a picture has a thousand times as many pixels
+        return np.asarray(lift(np.arange(256, dtype=np.uint8))[voxels])
+    return lift(voxels)
 
 
 def image_problem(image: Volume) -> str | None:
-    """Return what is wrong with an image's intensities, or None."""
-    foreground = lifted(image.voxels)
-    foreground = foreground[foreground > 0]
+    """Return what is wrong with the intensities of an image that is `lifted`, or None."""
+    foreground = image.voxels[image.voxels > 0]
     if foreground.size and foreground.min() < foreground.max():
         return None
     return "no contrast, expected an image: export it again, or skip the patient (--skip-bad)"
@@ -177,7 +183,7 @@ def image_files(row: pd.Series) -> dict[str, Path]:
 
 
 def each_image(paths: Mapping[str, Path], problems: list[str]) -> Iterator[tuple[str, Volume]]:
-    """Read the mask and the channels of a row one after the other: all checks of its files are made here.
+    """Read the mask and the channels, `lifted`, of a row one after the other: all checks of its files are made here.
 
     Parameters
     ----------
@@ -197,6 +203,8 @@ def each_image(paths: Mapping[str, Path], problems: list[str]) -> Iterator[tuple
         path = paths[name]
         try:
             volume = read_mask(path) if name == MASK else read_image(path)
+            if name != MASK:
+                volume = replace(volume, voxels=lifted(volume.voxels))
         except InputError as error:
             problems.append(str(error))
             continue
