@@ -4,7 +4,6 @@ import contextlib
 import errno
 import os
 import random
-import re
 import shutil
 import signal
 import subprocess
@@ -26,9 +25,10 @@ from brats_al_utils.runs.scheduler import ATTEMPTS
 from brats_al_utils.show import kernels
 
 HERE = Path(__file__).parent
-ROOT = HERE.parent
 KILLS = 8
 MISSING = 4
+
+pytestmark = pytest.mark.long
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +107,6 @@ def assert_none_left(processes: Sequence[psutil.Process]) -> None:
     assert not psutil.wait_procs(processes, timeout=20)[1], "a process outlived its driver"
 
 
-@pytest.mark.long
 def test_killed_at_random_moments(data: Path, undisturbed: Path, tmp_path: Path) -> None:
     """SIGKILL of the driver, or of a worker: nothing finished is repeated, nobody is left, and the end is the same."""
 
@@ -382,18 +381,3 @@ def test_damaged_results_are_computed_again(data: Path, undisturbed: Path, tmp_p
     now = finished(out)
     assert {path.name for path in (cut, flipped)} == {name for name in now if now[name] != before[name]}
     assert_same_study(out, undisturbed)
-
-
-def test_the_page_of_faults_names_the_tests_that_exist() -> None:
-    """Each test that it names is where it says, and each fault that is tested here is on it."""
-    page, module = (ROOT / "docs" / "faults.md").read_text(), ""
-    named = [
-        (module := path or module, test) for path, test in re.findall(r"`(?:(?:\w+/)?(\w+)\.py)?::(test_\w+)`", page)
-    ]
-    assert len(named) > 60
-    for module, test in named:
-        (path,) = HERE.rglob(f"{module}.py")
-        assert re.search(rf"^def {test}\(", path.read_text(), re.MULTILINE), (module, test)
-    here = set(re.findall(r"^def (test_\w+)\(", Path(__file__).read_text(), re.MULTILINE))
-    listed = {test for module, test in named if module == Path(__file__).stem}
-    assert here - listed == {"test_the_page_of_faults_names_the_tests_that_exist"}

@@ -1,4 +1,4 @@
-"""What `make` does in a checkout of its own; .ci/run makes the other targets that README.md shows."""
+"""What `make` does in a checkout of its own; `make demo` is in `test_run`, `make bench` in `test_benchmarks`."""
 
 import re
 import runpy
@@ -31,14 +31,6 @@ def test_uv_looks_where_pip_is_configured_to() -> None:
         "UV_FIND_LINKS": "/wheels,/more",
         "SSL_CERT_FILE": "/ca.pem",
     }
-
-
-def test_the_demo(smoke: Path, checkout: Path) -> None:
-    """At smoke size, it wrote the report, and figures of the names that git keeps of the demo."""
-    assert (smoke / "outputs" / "report" / "index.html").exists()
-    kept = {path.name for path in (ROOT / "figures" / "demo").iterdir()}
-    assert {path.name for path in smoke.iterdir() if path.is_file()} == kept
-    assert make("demo", checkout, "--dry-run").count(" --profile demo\n") == 2
 
 
 def test_tests_are_all_but_the_campaigns_or_all(checkout: Path) -> None:
@@ -95,15 +87,3 @@ def test_the_viewer(checkout: Path) -> None:
     """It is found in the registry with the hash of its lock, and would be installed."""
     said = make("viewer", checkout, "PIP_ARGS=--dry-run --ignore-installed")
     assert "Would install ipyniivue-2.4" in said
-
-
-@pytest.mark.long
-def test_the_benchmarks(checkout: Path, smoke: Path) -> None:
-    """Once each, and the overhead of a finished smoke study, beside the usual tools, which are installed for it."""
-    results = checkout / "benchmarks" / "results"
-    shutil.rmtree(results)
-    options = ("BENCH_OPTIONS=--repetitions 1", f"BENCH_STUDY=--out {smoke} --seconds 100")
-    make("bench", checkout, "BENCH_PROFILE=smoke", *options)
-    found, kept = (pd.read_csv(folder / "summary.csv") for folder in (results, ROOT / "benchmarks" / "results"))
-    assert found["what"].tolist() == [what.replace("demo", "smoke") for what in kept["what"]]
-    assert (results / "summary.svg").exists()

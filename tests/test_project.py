@@ -236,3 +236,18 @@ def test_the_readme_counts_the_demo_s_runs() -> None:
         text.split()
     )
     assert f"{demo.epochs} epochs ({demo.scratch_epochs} from scratch) and {demo.n_runs} runs" in " ".join(text.split())
+
+
+def test_the_page_of_faults_names_the_tests_that_exist() -> None:
+    """Each test that it names is where it says, and each of `test_faults` is on it."""
+    page, module = (ROOT / "docs" / "faults.md").read_text(), ""
+    named = [
+        (module := path or module, test) for path, test in re.findall(r"`(?:(?:\w+/)?(\w+)\.py)?::(test_\w+)`", page)
+    ]
+    assert len(named) > 60
+    for module, test in named:
+        (path,) = (ROOT / "tests").rglob(f"{module}.py")
+        assert re.search(rf"^def {test}\(", path.read_text(), re.MULTILINE), (module, test)
+    faults = (ROOT / "tests" / "test_faults.py").read_text(encoding="utf-8")
+    made = set(re.findall(r"^def (test_\w+)\(", faults, re.MULTILINE))
+    assert made == {test for module, test in named if module == "test_faults"}

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 import psutil
 import pytest
-from conftest import brats_al, brats_al_process, write_case
+from conftest import brats_al, brats_al_process, make, write_case
 from safetensors.numpy import load_file
 from selenium import webdriver
 
@@ -129,8 +129,16 @@ def test_smoke(smoke: Path) -> None:
     assert manifest["slices"] == SMOKE.patients * SMOKE.per_patient
 
 
+def test_the_demo(smoke: Path, checkout: Path) -> None:
+    """At smoke size, it wrote the report, and figures of the names that git keeps of the demo."""
+    assert (smoke / "outputs" / "report" / "index.html").exists()
+    kept = {path.name for path in (ROOT / "figures" / "demo").iterdir()}
+    assert {path.name for path in smoke.iterdir() if path.is_file()} == kept
+    assert make("demo", checkout, "--dry-run").count(" --profile demo\n") == 2
+
+
 def test_the_report_of_a_whole_study(smoke: Path, browser: webdriver.Chrome) -> None:
-    index = Path(brats_al("report", "--profile", "smoke", "--out", str(smoke)).strip())
+    index = smoke / "outputs" / "report" / "index.html"
     pages = [path.stem for path in find()]
     browser.get(index.as_uri())
     links = {str(link.get_attribute("href")) for link in browser.find_elements("css selector", "a[href]")}
