@@ -131,7 +131,7 @@ def test_containers_of_one_host_name_do_not_see_each_other_s_processes(tmp_path:
     code += "; print('made')"
     container = ["unshare", "--pid", "--fork", "--mount-proc", sys.executable, "-c", code]
     try:
-        done = subprocess.run(container, cwd=tmp_path, capture_output=True, text=True)
+        done = subprocess.run(container, cwd=tmp_path, capture_output=True, encoding="utf-8")
     except FileNotFoundError:
         pytest.skip("no unshare here")
     if "made" not in done.stdout:

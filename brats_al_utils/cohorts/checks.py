@@ -90,7 +90,7 @@ def grid_problems(paths: Mapping[str, Path], grids: Mapping[str, Grid]) -> list[
     """
 
     def alike(one: Grid, other: Grid) -> bool:
-        return one.lps_shape == other.lps_shape and corner_distance(one, other) <= SAME_GRID_MM
+        return one is other or (one.lps_shape == other.lps_shape and corner_distance(one, other) <= SAME_GRID_MM)
 
     groups = [[name for name, grid in grids.items() if alike(grid, first)] for first in grids.values()]
     most = max(groups, key=len, default=[])

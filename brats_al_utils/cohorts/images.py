@@ -7,6 +7,7 @@ import io
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -334,14 +335,19 @@ def lifted(voxels: Array) -> Array:
     A JPEG or a scan with its skull has noise where nothing is, which would move the mode of all that is not zero.
     """
     low, high = percentiles(voxels.ravel(order="K"), FOREGROUND_PERCENTILES)
-    inside = voxels > low + FOREGROUND_SHARE * (high - low)
-    return np.where(inside, voxels.astype(np.float32) - np.float32(low), np.float32(0))
+
+    def lift(levels: Array) -> Array:
+        inside = levels > low + FOREGROUND_SHARE * (high - low)
+        return np.where(inside, levels.astype(np.float32) - np.float32(low), np.float32(0))
+
+    if voxels.dtype == np.uint8:  # each level once: a picture has a thousand times as many pixels
+        return np.asarray(lift(np.arange(256, dtype=np.uint8))[voxels])
+    return lift(voxels)
 
 
 def image_problem(image: Volume) -> str | None:
-    """Return what is wrong with an image's intensities, or None."""
-    foreground = lifted(image.voxels)
-    foreground = foreground[foreground > 0]
+    """Return what is wrong with the intensities of an image that is `lifted`, or None."""
+    foreground = image.voxels[image.voxels > 0]
     if foreground.size and foreground.min() < foreground.max():
         return None
     return "no contrast, expected an image: export it again, or skip the patient (--skip-bad)"
@@ -353,7 +359,7 @@ def image_files(row: pd.Series) -> dict[str, Path]:
 
 
 def each_image(row: pd.Series, problems: list[str]) -> Iterator[tuple[str, Volume]]:
-    """Read the mask and the channels of a row one after the other: all checks of its files are made here.
+    """Read the mask and the channels, `lifted`, of a row one after the other: all checks of its files are made here.
 
     Parameters
     ----------
@@ -380,6 +386,8 @@ def each_image(row: pd.Series, problems: list[str]) -> Iterator[tuple[str, Volum
         path = paths[name]
         try:
             volumes = [read_mask(path)] if name == MASK else read_images(path, row.get("colours", ""))
+            if name != MASK:
+                volumes = [replace(volume, voxels=lifted(volume.voxels)) for volume in volumes]
         except InputError as error:
             problems.append(str(error))
             continue

@@ -28,7 +28,7 @@ def copy_of_the_package(folder: Path) -> Path:
 
 def git(folder: Path, *words: str) -> str:
     who = ["-c", "user.name=nobody", "-c", "user.email=nobody@example.org", "-c", "init.defaultBranch=main"]
-    done = subprocess.run(["git", "-C", str(folder), *who, *words], capture_output=True, text=True, check=True)
+    done = subprocess.run(["git", "-C", str(folder), *who, *words], capture_output=True, encoding="utf-8", check=True)
     return done.stdout.strip()
 
 
@@ -45,7 +45,7 @@ def said_by(checkout: Path) -> str:
     variables = os.environ | {"PYTHONPATH": str(checkout), "HOME": str(checkout.parent), "GIT_CONFIG_NOSYSTEM": "1"}
     code = "from brats_al_utils.runs.computing import commit; print(commit())"
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd="/", env=variables, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code], cwd="/", env=variables, capture_output=True, encoding="utf-8", check=True
     )
     return done.stdout.strip()
 
