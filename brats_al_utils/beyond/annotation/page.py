@@ -1,6 +1,6 @@
 """What notebook 10 shows beside the reader's desk: the proposals, how readers agree, and the learning curve so far."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import combinations
 
 import matplotlib.pyplot as plt
@@ -10,16 +10,19 @@ from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
 
 from brats_al_utils.beyond.annotation.answers import Answer, agreement
 from brats_al_utils.beyond.annotation.committee import lacking, needed, trainable
-from brats_al_utils.beyond.annotation.learning import Lesson
+from brats_al_utils.beyond.annotation.learning import Lesson, learn, sentences
 from brats_al_utils.beyond.annotation.pictures import MAX_LEVEL, grey_levels
 from brats_al_utils.beyond.annotation.proposals import Proposal
 from brats_al_utils.beyond.annotation.session import Session
-from brats_al_utils.show.style import PAGE, PALETTE, STYLE, Drawing, distances
+from brats_al_utils.show.panel import Asked, Button, Panel, Picture, View
+from brats_al_utils.show.style import PAGE, PALETTE, STYLE, Drawing, distances, save
 from brats_al_utils.show.tables import COUNT, SHARE, Columns, in_words
 
 PER_ROW = 4
 SHOWN = 8
 """Proposals that are drawn."""
+
+BUTTON = (Button("learn", "Train on the answers so far, and say what was learned"),)
 
 
 def asked(session: Session, query: pd.DataFrame) -> str:
@@ -74,6 +77,28 @@ def agreements(answers: Iterable[Answer]) -> pd.DataFrame:
         "kappa": ("Cohen's kappa", "{:.2f}".format),
     }
     return in_words(table, columns)
+
+
+def lessons(opened: Callable[[], Session]) -> Panel[View]:
+    """Return a button that trains on the answers so far, and says and draws what was learned.
+
+    Parameters
+    ----------
+    opened : callable
+        Opens the annotation as it is then.
+    """
+
+    def learn_now(_: View, __: Asked) -> View:
+        session, lesson = learn(opened())
+        told = tuple(("", line) for line in sentences(lesson, session.cohort.classes))
+        if lesson.curve.empty or any(map(any, lesson.lacking.values())):
+            return View(BUTTON, facts=told)
+        caption = f"{session.cohort.name}; 95 % confidence intervals across patients"
+        save(learned(lesson), session.folder / "figures", caption)
+        png = (session.folder / "figures" / "learning_curve.png").read_bytes()
+        return View(BUTTON, (Picture("curve", png, "", "the learning curve so far", width=520),), told)
+
+    return Panel(View(BUTTON), learn_now, lambda view: view)
 
 
 @plt.style.context(STYLE)
