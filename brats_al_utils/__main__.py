@@ -273,6 +273,55 @@ def query(
 
 
 @app.command()
+def annotate(
+    data: Annotated[Path, typer.Option(help="Folder of a cohort.csv with labels missing.", **PATH)],
+    reader: Annotated[str, typer.Option(help="Who answers; a second reader takes another name.")] = "first reader",
+    budget: Annotated[int, typer.Option(min=1, help="How many slices, or whole patients, a query proposes.")] = 20,
+    strategy: Annotated[str, typer.Option(help="Of docs/annotation.md; random is one.")] = "middle",
+    unit: Annotated[str, typer.Option(help="slice or patient.")] = "slice",
+    random_share: Annotated[float, typer.Option(help="Of each query, drawn without regard to scores.")] = 0.2,
+    hide_names: Annotated[
+        bool, typer.Option("--hide-names", help="Show no patient_id and no file name: they may hold the label.")
+    ] = False,
+    out: Kept = None,
+    settings: Set = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes of this machine that train at a time.")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Of JupyterLab; default: one that is free.")
+    ] = None,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the address alone.")] = False,
+    skip_bad: SkipBad = False,
+    follow_links: FollowLinks = False,
+) -> None:
+    """Open a browser on the next image to annotate; images are proposed first if nothing is left to answer."""
+    import webbrowser
+
+    from brats_al_utils.beyond.annotation.launch import annotate as serve
+    from brats_al_utils.beyond.annotation.proposals import proposed
+    from brats_al_utils.beyond.annotation.session import open_session
+
+    session = open_session(data, out, settings_of(settings), device, str(workers or ""), skip_bad, follow_links)
+    print_notes(session.notes)
+    session, _ = proposed(session, reader, budget, strategy, unit, random_share)
+    parameters = {
+        "data": str(data.resolve()),
+        "out": str(session.folder.resolve()),
+        "reader": reader,
+        "budget": budget,
+        "strategy": strategy,
+        "unit": unit,
+        "random_share": random_share,
+        "hide_names": hide_names,
+        "device": device,
+        "workers": str(workers or ""),
+        "skip_bad": skip_bad,
+        "follow_links": follow_links,
+    }
+    serve(session.folder, parameters, port, None if no_browser else webbrowser.open)
+
+
+@app.command()
 def learn(
     data: Annotated[Path, typer.Option(help="The folder given to `query`.", **PATH)],
     out: Kept = None,
