@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from brats_al_utils.beyond.bundles.published import arms_with_sets, open_published
 from brats_al_utils.cohorts.mapping import read_mapping
 from brats_al_utils.findings import evidence, sentences, sites
 from brats_al_utils.findings.comparison import across_patients, intervals, patient_pairs
 from brats_al_utils.show import tables
-from brats_al_utils.study.published import arms_with_sets, open_published
 from brats_al_utils.study.trainer import train
 
 ROOT = Path(__file__).parents[2]
