@@ -24,9 +24,10 @@ RULE = (
     "Yes if the 95 % confidence interval across runs and patients of the proposed method's slice-level test AUC less "
     "that of random sampling of as many annotated slices lies wholly above 0. No if it lies wholly below 0, or wholly "
     f"within {EQUIVALENCE:g} pp of 0. Cannot tell otherwise, nor where the interval of the proposed method's own AUC "
-    "does not lie wholly above 0.5: networks that do not tell the classes apart cannot show what annotations are "
-    "worth. Where random sampling was only given fewer annotated slices than the proposed method: no if the interval "
-    f"lies wholly below 0 or within {EQUIVALENCE:g} pp of 0, else cannot tell."
+    "does not lie wholly above 0.5, or most runs of either have not learned: networks that do not tell the classes "
+    "apart cannot show what annotations are worth. Where random sampling was only given fewer annotated slices than "
+    "the proposed method: no if the interval lies wholly below 0 or within "
+    f"{EQUIVALENCE:g} pp of 0, else cannot tell."
 )
 DESIGN_RULE = (
     f"No if, with {{runs}} runs, a gain of {EQUIVALENCE:g} pp is told with a power of 80 % by no number of test "
@@ -118,6 +119,8 @@ def answer(tables: Mapping[str, pd.DataFrame]) -> Answer:
 
 def judged(row: "pd.Series[float]") -> str:
     """Return the answer that the contrast with random sampling of as many annotated slices gives: `RULE`."""
+    if not row.get("learned", True):
+        return CANNOT_TELL
     mean, low, high = (100 * float(row[name]) for name in ("auc_difference", "both_low", "both_high"))
     ours = Estimate(mean, low, high)
     if sign_verdict(ours) == REPRODUCED:
@@ -229,8 +232,8 @@ def against_random(row: "pd.Series[float]") -> list[str]:
     """Say what the proposed method gains over random sampling of as many annotated slices, and what could be told."""
     share = str(row["other"]).removeprefix("random at ")
     said = [
-        "Slice-level test AUC of the proposed method less that of random sampling of as many annotated slices "
-        f"({share} of the training slices): {gain(row, 'both')}."
+        f"Against random sampling of as many annotated slices ({share} of the training slices), slice-level test AUC "
+        f"of the proposed method: {gain(row, 'both')}."
     ]
     if pd.notna(row["detectable"]):
         least = min(100 * float(row["detectable"]), 100)

@@ -133,6 +133,7 @@ def arms(table: pd.DataFrame, positive: str, people: str) -> pd.DataFrame:
     """
     several = table.groupby("arm")["share"].transform("nunique") > 1
     names = table["arm"].where(~several, table["arm"] + ", " + table["share"].map(SHARE))
+    names = names.where(table["learned"], names + " (has not learned)")
     text = table.assign(
         name=names, ends=ends(table, "low", "high", AUC), hidden_ends=ends(table, "hidden_low", "hidden_high", AUC)
     )
