@@ -299,6 +299,8 @@ def learn(
     from brats_al_utils.annotation.session import open_session
 
     session = open_session(data, out, None, device, str(workers or ""), skip_bad, follow_links)
+    for note in session.cohort.notes:
+        print(f"note: {note}")
     session, lesson = take_back(session)
     for line in sentences(lesson, session.cohort.classes):
         print(line)
@@ -324,6 +326,8 @@ def answers(
     if not take and not give:
         raise InputError("nothing to do: name a file with --import or --export")
     session = open_session(data, out, skip_bad=skip_bad, follow_links=follow_links)
+    for note in session.cohort.notes:
+        print(f"note: {note}")
     if take:
         print(f"{import_answers(session, take)} answers of {take} added to {answers_file(session.folder)}")
     if give:
@@ -550,7 +554,8 @@ def plan(
     from brats_al_utils.study.profile import profile_of
 
     chosen = profile_of(profile, settings_of(settings))
-    study = planned(chosen, read_cohort(data, follow_links, chosen.classes) if data else None)
+    found = read_cohort(data, follow_links, chosen.classes) if data else None
+    study = planned(chosen, found)
     asked = {name: runs_of_notebooks(study, [name]) for name in NOTEBOOKS}
     parts = {name: cost(some) for name, some in asked.items()}
     total = cost([run for some in asked.values() for run in some])
@@ -571,6 +576,8 @@ def plan(
     if as_json:
         print(json.dumps(facts, indent=1))
         return
+    for note in found.notes if found else ():
+        print(f"note: {note}")
     for name, part in parts.items():
         print(f"{name:<28} {part.asked:>4} runs asked for, {part.training_images:>10,} images to train on")
     print(

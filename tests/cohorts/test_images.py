@@ -151,9 +151,7 @@ RGB = np.zeros(VOXELS.shape, [("R", "u1"), ("G", "u1"), ("B", "u1")])
 
 @pytest.mark.parametrize("name", ["a.nii", "a.nii.gz", "A.NII.GZ"])
 @pytest.mark.parametrize("compressed", [False, True])
-def test_a_compressed_volume_is_inflated_whatever_its_name(
-    tmp_path: Path, name: str, compressed: bool
-) -> None:
+def test_a_compressed_volume_is_inflated_whatever_its_name(tmp_path: Path, name: str, compressed: bool) -> None:
     nib.save(nib.Nifti1Image(VOXELS, AFFINE), tmp_path / "plain.nii")
     content = (tmp_path / "plain.nii").read_bytes()
     (tmp_path / name).write_bytes(gzip.compress(content) if compressed else content)
