@@ -601,7 +601,8 @@ def plan(
     from brats_al_utils.study.stages import plan as table_of
 
     chosen = profile_of(profile, settings_of(settings))
-    study = counted_study(chosen, read_cohort(data, follow_links, chosen.classes, chosen.task) if data else None)
+    found = read_cohort(data, follow_links, chosen.classes, chosen.task) if data else None
+    study = counted_study(chosen, found)
     tables = {name: table_of(study, arms(chosen)) for name, arms in NOTEBOOKS.items()}
     parts = {name: cost(rows) for name, rows in tables.items()}
     total = cost(*tables.values())
@@ -622,6 +623,8 @@ def plan(
     if as_json:
         print(json.dumps(facts, indent=1))
         return
+    for note in found.notes if found else ():
+        print(f"note: {note}")
     for name, part in parts.items():
         print(f"{name:<28} {part.asked:>4} runs asked for, {part.training_images:>10,} images to train on")
     print(

@@ -104,7 +104,8 @@ def grid_problems(paths: Mapping[str, Path], grids: Mapping[str, Grid]) -> list[
             differs = f"shape {grid.lps_shape}, expected {expected.lps_shape} as in {others}"
         else:
             differs = f"its voxels lie up to {corner_distance(grid, expected):.3g} mm away from those of {others}"
-        problems.append(f"{paths[name]}: {differs}; the images of a patient share one grid: register them again")
+        mend = "export it on the grid of the images" if name in (SEGMENTATION, "mask") else "register them again"
+        problems.append(f"{paths[name]}: {differs}; the images of a patient share one grid: {mend}")
     return problems
 
 

@@ -232,7 +232,9 @@ def cut_image(
         if problems:
             continue  # what else is wrong is to be named as well
         if z is None:
-            if area is None:
+            if area is None and volume.voxels.shape[2] == 1:
+                z = np.arange(min(count, 1))
+            elif area is None:
                 z = most(np.count_nonzero(volume.voxels, axis=(0, 1)), count)
             else:
                 z = choose_slices(area, count, rule, row["patient_id"])

@@ -347,8 +347,8 @@ def lifted(voxels: Array) -> Array:
 
 def image_problem(image: Volume) -> str | None:
     """Return what is wrong with the intensities of an image that is `lifted`, or None."""
-    foreground = image.voxels[image.voxels > 0]
-    if foreground.size and foreground.min() < foreground.max():
+    brightest = image.voxels.max()
+    if ((image.voxels > 0) & (image.voxels < brightest)).any():
         return None
     return "no contrast, expected an image: export it again, or skip the patient (--skip-bad)"
 

@@ -23,8 +23,8 @@ BANDWIDTH = 10
 grey matter and so with what a tumour adds to either."""
 
 RINGING = 0.01
-"""Share of a brain that may lie below the background: fewer such voxels are an artefact (an interpolation rings). In a
-volume that was shifted as a whole, about half of the brain lies there."""
+"""Share of a brain that may lie below the background: so few are an artefact (ringing of an interpolation); of a volume
+that was shifted as a whole about half of the brain lies there."""
 
 SET_ASIDE = 1e-5
 """Share of a shifted volume's voxels that may lie below what counts as its darkest."""

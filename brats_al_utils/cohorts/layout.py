@@ -210,6 +210,26 @@ def case_home(folder: Path) -> Path:
     return inner if inner in here and inner.is_dir() and not any(map(is_nifti, here)) else folder
 
 
+def of_grade(folder: Path) -> list[Path]:
+    """Return the folders in a grade's folder, and in one of the same name in it, as some unpackers make."""
+    found = subfolders(folder)
+    again = [place for place in found if place.name.upper() == folder.name.upper()]
+    return [place for place in found if place not in again] + [inner for place in again for inner in subfolders(place)]
+
+
+def strays(root: Path) -> list[Path]:
+    """Return the patients' folders that lie in a folder which tells no grade, beside those of the grades or in one."""
+    places = subfolders(root)
+    with suppress(InputError):
+        places += [inner for place in places if place.name.upper() in GRADES for inner in of_grade(place)]
+    found: list[Path] = []
+    for place in places:
+        with suppress(InputError):
+            if place.name.upper() not in GRADES and not is_case(place):
+                found += [child for child in subfolders(place) if RELEASE.match(child.name) and has_segmentation(child)]
+    return found
+
+
 def case_folders(root: Path) -> tuple[list[tuple[Path, str | None]], list[str]]:
     """Return each case's folder, with its grade where the layout tells it, and a note on each folder that is skipped.
 
@@ -223,7 +243,7 @@ def case_folders(root: Path) -> tuple[list[tuple[Path, str | None]], list[str]]:
     for parent in subfolders(root):
         if parent.name.upper() not in GRADES:
             continue
-        for child in subfolders(parent):
+        for child in of_grade(parent):
             try:
                 reason = "" if is_case(child) else "no NIfTI file in it"
             except InputError as error:
