@@ -22,7 +22,7 @@ from brats_al_utils.cohorts.cohort import Cohort, cores, frozen
 from brats_al_utils.cohorts.faults import Fault, collapsed
 from brats_al_utils.cohorts.images import CHANNELS, IMAGE_FILES, MASK, PICTURES, image_problem, read_colours, read_mask
 from brats_al_utils.cohorts.layout import entries, folders_below, shown
-from brats_al_utils.cohorts.sites import hospital
+from brats_al_utils.cohorts.sites import of_hospitals
 
 RELEASE = "LGG set of Buda"
 
@@ -249,10 +249,3 @@ def flair_again(path: Path) -> list[bool]:
     """Return whether the pre-contrast and the post-contrast channel of a file show what its FLAIR does."""
     pre, flair, post = (channel.voxels.astype(float) for channel in read_colours(path))
     return [bool(np.abs(other - flair).mean() < REPLACED) for other in (pre, post)]
-
-
-def of_hospitals(cases: pd.DataFrame) -> list[str]:
-    """Return a note on which hospital is behind each site."""
-    known = cases.groupby("site")["patient_id"].nunique()
-    told = ", ".join(f"{code} {hospital(str(code))} ({count})" for code, count in known.items())
-    return [f"sites are the hospitals' codes in the ids: {told}"] * bool(told)

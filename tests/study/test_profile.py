@@ -144,7 +144,7 @@ def test_a_share_of_the_training_slices_that_is_none_is_refused() -> None:
 
 
 def test_an_unknown_profile_is_refused() -> None:
-    with pytest.raises(InputError, match="profile is 'full', expected one of smoke, demo, design, open, paper"):
+    with pytest.raises(InputError, match="profile is 'full', expected one of smoke, demo, design, open, lgg, paper"):
         profile_of("full")
 
 
