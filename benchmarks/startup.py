@@ -61,7 +61,7 @@ def main() -> None:
     )
     print(summary.round(3).to_string(index=False))
     if options.json:
-        options.json.write_text(json.dumps(summary.to_dict(orient="records"), indent=1) + "\n")
+        options.json.write_text(json.dumps(summary.to_dict(orient="records"), indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

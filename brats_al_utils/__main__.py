@@ -181,7 +181,7 @@ def run(
     only: Annotated[list[str] | None, typer.Option(help="Numbers of the notebooks to run, as in --only 00 01.")] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder for everything; default: figures/ and outputs/ of the checkout.", **PATH),
+        typer.Option(help="Folder for everything; default: outputs/PROFILE of the checkout.", **PATH),
     ] = None,
     settings: Set = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
@@ -260,9 +260,9 @@ def query(
     follow_links: FollowLinks = False,
 ) -> None:
     """Propose images to annotate: train on those that have a label, and choose of the others."""
-    from brats_al_utils.annotation.query import query as ask
-    from brats_al_utils.annotation.query import reasons
-    from brats_al_utils.annotation.session import open_session, query_file
+    from brats_al_utils.beyond.annotation.query import query as ask
+    from brats_al_utils.beyond.annotation.query import reasons
+    from brats_al_utils.beyond.annotation.session import open_session, query_file
 
     session = open_session(data, out, settings_of(settings), device, str(workers or ""), skip_bad, follow_links)
     for note in session.cohort.notes:
@@ -283,9 +283,9 @@ def learn(
     follow_links: FollowLinks = False,
 ) -> None:
     """Take the answers back: what changed, the learning curve so far, and what another query would buy."""
-    from brats_al_utils.annotation.learning import learn as take_back
-    from brats_al_utils.annotation.learning import sentences
-    from brats_al_utils.annotation.session import open_session
+    from brats_al_utils.beyond.annotation.learning import learn as take_back
+    from brats_al_utils.beyond.annotation.learning import sentences
+    from brats_al_utils.beyond.annotation.session import open_session
 
     session = open_session(data, out, None, device, str(workers or ""), skip_bad, follow_links)
     session, lesson = take_back(session)
@@ -307,8 +307,8 @@ def answers(
     follow_links: FollowLinks = False,
 ) -> None:
     """Take answers from another program, or give them to one."""
-    from brats_al_utils.annotation.exchange import export_answers, import_answers
-    from brats_al_utils.annotation.session import answers_file, open_session
+    from brats_al_utils.beyond.annotation.exchange import export_answers, import_answers
+    from brats_al_utils.beyond.annotation.session import answers_file, open_session
 
     if not take and not give:
         raise InputError("nothing to do: name a file with --import or --export")
@@ -335,11 +335,11 @@ def export(
     ] = False,
 ) -> None:
     """Write what a study has predicted, without its images, into one file: see docs/bundles.md."""
+    from brats_al_utils.beyond.bundles.published import export as write_bundle
     from brats_al_utils.study.arms import NOTEBOOKS
     from brats_al_utils.study.opening import open_study
     from brats_al_utils.study.places import Places
     from brats_al_utils.study.profile import profile_of
-    from brats_al_utils.study.published import export as write_bundle
     from brats_al_utils.study.status import started
 
     asked: dict[str, Any] = {
@@ -363,13 +363,13 @@ def figures(
     bundle: Annotated[Path, typer.Argument(help="A file that `export` wrote.", **PATH)],
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder for everything; default: figures/NAME and outputs/NAME, after NAME.bundle.", **PATH),
+        typer.Option(help="Folder for everything; default: outputs/published/NAME, after NAME.bundle.", **PATH),
     ] = None,
 ) -> None:
     """Draw every table and figure of a published study again, and its report: without images, and without training."""
+    from brats_al_utils.beyond.bundles.published import missing, open_published
     from brats_al_utils.show import kernels, notebooks
     from brats_al_utils.show.report import write_report
-    from brats_al_utils.study.published import missing, open_published
 
     study = open_published(bundle, out or "")
     kernels.prepare()
@@ -409,10 +409,10 @@ def verify(
     import secrets
     import tempfile
 
+    from brats_al_utils.beyond.bundles.published import open_published
+    from brats_al_utils.beyond.bundles.verification import VERDICTS
+    from brats_al_utils.beyond.bundles.verification import verify as verify_runs
     from brats_al_utils.study.opening import open_study
-    from brats_al_utils.study.published import open_published
-    from brats_al_utils.study.verification import VERDICTS
-    from brats_al_utils.study.verification import verify as verify_runs
 
     with tempfile.TemporaryDirectory(prefix="brats-al-") as folder:
         published = open_published(bundle, folder)

@@ -28,6 +28,9 @@ from hypothesis import strategies as st
 from matlab_files import write_slice
 
 from brats_al_utils import InputError
+from brats_al_utils.beyond.bundles.bundle import OF_EPOCHS, OF_SLICES, Lists, pack
+from brats_al_utils.beyond.bundles.container import write_parts
+from brats_al_utils.beyond.bundles.published import VERSION, open_published
 from brats_al_utils.cohorts.cohort import check_cohort
 from brats_al_utils.cohorts.layout import GRADES
 from brats_al_utils.cohorts.mapping import MAPPING_FILE
@@ -36,11 +39,8 @@ from brats_al_utils.cohorts.readers import read_cohort
 from brats_al_utils.cohorts.slices import FORMAT
 from brats_al_utils.cohorts.split import PARTS
 from brats_al_utils.cohorts.volumes import FILES, MAX_VOXELS, read_volume
-from brats_al_utils.runs.bundle import OF_EPOCHS, OF_SLICES, Lists, pack
-from brats_al_utils.runs.container import write_parts
 from brats_al_utils.runs.run import PROTOCOL, Published, Result, Run
 from brats_al_utils.study.profile import PROFILES
-from brats_al_utils.study.published import VERSION, open_published
 
 MEMORY = 2**31
 """Bytes of address space beyond those of the start: the largest volume, its scaled copy, and as much again."""
@@ -406,7 +406,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[0])
     resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + MEMORY,) * 2)
     counts = fuzz(arguments.minutes, arguments.seed)
     for kind in KINDS:

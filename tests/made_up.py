@@ -31,7 +31,7 @@ def write_cohort(root: Path, masked: bool, person: str = "s", both: bool = False
         label = ("benign", "malignant")[number % 2 * (who % 3 > 0) if both else who % 2]
         mask = "images/mask.png" * (masked and not (both and label == "benign"))
         rows.append(f"s{who}-{number % 2},{label},images/{number}.png,{mask},{person}{who}")
-    (root / "cohort.csv").write_text("\n".join(rows))
+    (root / "cohort.csv").write_text("\n".join(rows), encoding="utf-8")
     return root
 
 

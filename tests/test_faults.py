@@ -57,13 +57,14 @@ def driver(
     script = Path(tempfile.mkdtemp()) / "study.py"  # not on a disk that is full
     script.write_text(
         f"import sys; sys.path.insert(0, {str(HERE)!r})\n{code}\n"
-        "if __name__ == '__main__':\n    from small_study import main\n    main(*sys.argv[1:])\n"
+        "if __name__ == '__main__':\n    from small_study import main\n    main(*sys.argv[1:])\n",
+        encoding="utf-8",
     )
     process = subprocess.Popen(
         [sys.executable, str(script), str(data), str(out), workers],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
         env=os.environ | environment,
     )
     try:
@@ -222,7 +223,7 @@ def test_killed_between_writing_a_result_and_naming_it(data: Path, undisturbed: 
     ]
     nbformat.write(notebook, tmp_path / "00_study.ipynb")
     # Python runs this at every start, of workers and kernels, too.
-    (tmp_path / "sitecustomize.py").write_text(DEATH.format(who=who, dead=str(dead)))
+    (tmp_path / "sitecustomize.py").write_text(DEATH.format(who=who, dead=str(dead)), encoding="utf-8")
     path = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")]))
     code = IN_A_NOTEBOOK.format(notebook=str(tmp_path / "00_study.ipynb")) if who == "kernel" else ""
     with driver(data, out, "1", code, PYTHONPATH=path) as process:
@@ -282,7 +283,7 @@ pathlib.Path.replace = replace
 
 def assert_each_computed_once(computed: Path, count: int) -> None:
     """Compare what `counting` wrote down with how many runs were to be computed."""
-    keys = computed.read_text().split()
+    keys = computed.read_text(encoding="utf-8").split()
     assert len(keys) == len(set(keys)) == count
 
 
@@ -406,7 +407,7 @@ def test_a_file_system_without_locks(data: Path, undisturbed: Path, tmp_path: Pa
     shutil.rmtree(out / "outputs" / "slices")  # they are cut under a lock
     library = tmp_path / "without_locks.so"
     compiler = [program("gcc", "cc"), "-shared", "-fPIC", "-x", "c", "-", "-o", str(library)]
-    subprocess.run(compiler, input=WITHOUT_LOCKS % errno.ENOSYS, text=True, check=True)
+    subprocess.run(compiler, input=WITHOUT_LOCKS % errno.ENOSYS, encoding="utf-8", check=True)
     with driver(data, out, "2", LD_PRELOAD=str(library)) as process:
         _, errors = process.communicate(timeout=300)
         assert process.returncode == 0, errors
@@ -446,14 +447,14 @@ def test_damaged_results_are_computed_again(data: Path, undisturbed: Path, tmp_p
 
 def test_the_page_of_faults_names_the_tests_that_exist() -> None:
     """Each test that it names is where it says, and each fault that is tested here is on it."""
-    page, module = (ROOT / "docs" / "faults.md").read_text(), ""
+    page, module = (ROOT / "docs" / "faults.md").read_text(encoding="utf-8"), ""
     named = [
         (module := path or module, test) for path, test in re.findall(r"`(?:(?:\w+/)?(\w+)\.py)?::(test_\w+)`", page)
     ]
     assert len(named) > 60
     for module, test in named:
         (path,) = HERE.rglob(f"{module}.py")
-        assert re.search(rf"^def {test}\(", path.read_text(), re.MULTILINE), (module, test)
-    here = set(re.findall(r"^def (test_\w+)\(", Path(__file__).read_text(), re.MULTILINE))
+        assert re.search(rf"^def {test}\(", path.read_text(encoding="utf-8"), re.MULTILINE), (module, test)
+    here = set(re.findall(r"^def (test_\w+)\(", Path(__file__).read_text(encoding="utf-8"), re.MULTILINE))
     listed = {test for module, test in named if module == Path(__file__).stem}
     assert here - listed == {"test_the_page_of_faults_names_the_tests_that_exist"}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from conftest import PICTURES, brats_al, brats_al_process, make
 
-from brats_al_utils.runs.container import read_parts, write_parts
+from brats_al_utils.beyond.bundles.container import read_parts, write_parts
 
 
 @pytest.fixture(scope="module")
@@ -26,15 +26,15 @@ def test_every_table_is_drawn_again(smoke: Path, bundle: Path, checkout: Path) -
     for path in (checkout / "published").glob("*.bundle"):
         if path.stem != "small":
             path.unlink()  # all of them: tests/test_make.py
-    said = make("figures", checkout)
+    said = make("published", checkout)
     assert "are missing in published/small.bundle" not in said
-    figures, outputs = checkout / "figures" / "small", checkout / "outputs" / "small"
+    figures, outputs = checkout / "figures" / "published" / "small", checkout / "outputs" / "published" / "small"
     assert (outputs / "report" / "index.html").is_file()
     assert not list(outputs.rglob("*.safetensors"))
     assert not list(outputs.rglob("pixels.npy"))
     # Nothing stands in place of a picture: the report would warn of images of patients.
     assert not (outputs / "images").exists()
-    assert "These pages show images" not in (outputs / "report" / "index.html").read_text()
+    assert "These pages show images" not in (outputs / "report" / "index.html").read_text(encoding="utf-8")
     assert {path.name: path.read_bytes() for path in figures.glob("*.csv")} == {
         path.name: path.read_bytes() for path in smoke.glob("*.csv") if path.stem not in PICTURES
     }

@@ -59,7 +59,7 @@ def summary(folder: Path) -> dict[str, Any]:
 
 
 def test_smoke_is_what_it_was(smoke: Path) -> None:
-    found, expected = summary(smoke), json.loads(BASELINE.read_text())
+    found, expected = summary(smoke), json.loads(BASELINE.read_text(encoding="utf-8"))
     for exact in EXACT:
         assert found[exact] == expected[exact]
     for close in CLOSE:
@@ -67,4 +67,4 @@ def test_smoke_is_what_it_was(smoke: Path) -> None:
 
 
 if __name__ == "__main__":
-    BASELINE.write_text(json.dumps(summary(Path(sys.argv[1])), indent=1) + "\n")
+    BASELINE.write_text(json.dumps(summary(Path(sys.argv[1])), indent=1) + "\n", encoding="utf-8")

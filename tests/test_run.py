@@ -48,7 +48,9 @@ PICTURES = [
 ]
 TABLES = re.findall(
     r"`(\w+)`",
-    "\n".join(re.findall(r"^\| (`.*?) \| [\d, ]+ \|", (ROOT / "docs" / "tables.md").read_text(), re.MULTILINE)),
+    "\n".join(
+        re.findall(r"^\| (`.*?) \| [\d, ]+ \|", (ROOT / "docs" / "tables.md").read_text(encoding="utf-8"), re.MULTILINE)
+    ),
 )
 """Every file that the page of tables lists: those of the pictures' numbers are among them."""
 
@@ -120,11 +122,12 @@ def test_smoke(smoke: Path) -> None:
     assert all(path.stat().st_size > 100 for name in PICTURES for path in smoke.glob(f"{name}.*"))
     for name in TABLES:
         assert len(pd.read_csv(smoke / f"{name}.csv"))
-    assert (
-        "Synthetic cohort (12 patients)"
-        in (smoke / "outputs" / "notebooks" / "01_transfer_vs_scratch.ipynb").read_text()
+    assert "Synthetic cohort (12 patients)" in (
+        smoke / "outputs" / "notebooks" / "01_transfer_vs_scratch.ipynb"
+    ).read_text(encoding="utf-8")
+    manifest = json.loads(
+        next((smoke / "outputs" / "slices").glob("imbalanced-*/manifest.json")).read_text(encoding="utf-8")
     )
-    manifest = json.loads(next((smoke / "outputs" / "slices").glob("imbalanced-*/manifest.json")).read_text())
     assert manifest["synthetic"]
     assert manifest["slices"] == SMOKE.patients * SMOKE.per_patient
 
@@ -151,7 +154,7 @@ def test_started_again_nothing_is_trained_and_the_tables_are_the_same(smoke: Pat
     brats_al_process("run", "--profile", "smoke", "--out", str(smoke), "--only", "01")
     assert {name: (smoke / name).read_bytes() for name in names} == before
     assert {path: path.stat().st_mtime_ns for path in (smoke / "outputs" / "runs").iterdir()} == stored
-    executed = (smoke / "outputs" / "notebooks" / "01_transfer_vs_scratch.ipynb").read_text()
+    executed = (smoke / "outputs" / "notebooks" / "01_transfer_vs_scratch.ipynb").read_text(encoding="utf-8")
     assert "4 runs needed, 4 distinct, 4 already there, 0 trained" in executed
 
 
@@ -165,7 +168,7 @@ def test_stopped_in_mid_run_it_goes_on_where_it_was(smoke: Path, tmp_path: Path,
     command = [sys.executable, "-m", "brats_al_utils", "run", "--profile", "smoke", "--only", "01", "--out", str(out)]
     command += ["--workers", "1"]
     runs = out / "outputs" / "runs"
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as driver:
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, encoding="utf-8") as driver:
         deadline = time.monotonic() + 240
         while len(list(runs.glob("*.safetensors"))) < 2:
             assert driver.poll() is None, "it ended before it could be stopped"
@@ -204,7 +207,7 @@ def test_a_killed_kernel_is_replaced(smoke: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "brats_al_utils", "run", "--profile", "smoke", "--only", "01", "--out", str(out)]
     command += ["--workers", "1"]
     runs = out / "outputs" / "runs"
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as driver:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8") as driver:
         deadline = time.monotonic() + 240
         while len(list(runs.glob("*.safetensors"))) < 2:
             assert driver.poll() is None, driver.communicate()
@@ -236,16 +239,17 @@ def test_status_and_runs_of_a_study(smoke: Path, tmp_path: Path) -> None:
     # The same study with a run taken away, and another that failed instead; it trains where there is a GPU.
     other = tmp_path / "out"
     shutil.copytree(smoke / "outputs", other / "outputs")
-    asked = json.loads((other / "outputs" / "study.json").read_text())
+    asked = json.loads((other / "outputs" / "study.json").read_text(encoding="utf-8"))
     asked["parameters"] |= {"out": str(other), "device": "cuda", "workers": "tcp://elsewhere:8786"}
-    (other / "outputs" / "study.json").write_text(json.dumps(asked))
+    (other / "outputs" / "study.json").write_text(json.dumps(asked), encoding="utf-8")
     committee = {record["run"]["training"]["sha256"] for record in records if record["run"]["pool"]["slices"]}
     missing, failed = [record for record in records if record["run"]["training"]["sha256"] not in committee][:2]
     for record in (missing, failed):
         (other / "outputs" / "runs" / f"{record['key']}.safetensors").unlink()
     (other / "outputs" / "runs" / "failed").mkdir(exist_ok=True)
     (other / "outputs" / "runs" / "failed" / f"{failed['key']}.json").write_text(
-        json.dumps({"name": "planned", "why": "Traceback\nValueError: as planned", "run": failed["run"]})
+        json.dumps({"name": "planned", "why": "Traceback\nValueError: as planned", "run": failed["run"]}),
+        encoding="utf-8",
     )
     printed = brats_al("status", *places, str(other))
     assert f"{len(records) - 2} runs done, 0 running, 1 failed, 1 waiting" in printed
@@ -277,11 +281,13 @@ def test_real_cases(real_cases: Path, tmp_path: Path) -> None:
     check_table2(open_study("smoke", real_cases, out), out)
     check_executed(out)
     check_scorecard(out)
-    assert "BraTS 2018 (10 patients)" in (out / "outputs" / "notebooks" / "01_transfer_vs_scratch.ipynb").read_text()
+    assert "BraTS 2018 (10 patients)" in (out / "outputs" / "notebooks" / "01_transfer_vs_scratch.ipynb").read_text(
+        encoding="utf-8"
+    )
     # No image of a patient among the figures, and the outputs are hidden from git.
     assert not list(out.glob("slices.*"))
     assert (out / "outputs" / "images" / "slices.png").exists()
-    assert (out / "outputs" / ".gitignore").read_text() == "*\n"
+    assert (out / "outputs" / ".gitignore").read_text(encoding="utf-8") == "*\n"
 
 
 @pytest.mark.long
@@ -313,7 +319,9 @@ def test_counts_of_brats_2019(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert (len(imbalanced.table), len(imbalanced.ids("training"))) == (6700, 4060)
     assert (len(balanced.table), len(balanced.ids("training"))) == (4870, 2950)
     assert imbalanced.manifest["fewer_slices"] == balanced.manifest["fewer_slices"] == {}
-    assert (tmp_path / "imbalanced" / "split.csv").read_text() == (tmp_path / "balanced" / "split.csv").read_text()
+    assert (tmp_path / "imbalanced" / "split.csv").read_text(encoding="utf-8") == (
+        tmp_path / "balanced" / "split.csv"
+    ).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -492,7 +500,10 @@ def test_a_hospital_s_number_stays_on_the_machine(tmp_path: Path) -> None:
     )
     index = Path(brats_al("report", "--profile", "smoke", "--out", str(out)).strip())
     git = ["git", "-C", str(checkout), "ls-files", "--others", "--exclude-standard"]
-    seen = [checkout / name for name in subprocess.run(git, capture_output=True, text=True, check=True).stdout.split()]
+    seen = [
+        checkout / name
+        for name in subprocess.run(git, capture_output=True, encoding="utf-8", check=True).stdout.split()
+    ]
     assert {out / "cohort.csv", out / "figure2.csv"} <= set(seen)
     pages = [path for path in index.parent.rglob("*") if path.is_file()]
     assert index.parent / "02_uncertainty_ranges.html" in pages
@@ -500,4 +511,4 @@ def test_a_hospital_s_number_stays_on_the_machine(tmp_path: Path) -> None:
         assert number not in path.name
         assert number.encode() not in path.read_bytes(), path
     (split,) = (out / "outputs" / "slices").glob("imbalanced-*/split.csv")
-    assert number in split.read_text(), "it was there to be found"
+    assert number in split.read_text(encoding="utf-8"), "it was there to be found"

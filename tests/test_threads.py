@@ -23,7 +23,7 @@ def test_tables_are_the_same_under_other_threads_and_workers(
     threads = {f"{library}_NUM_THREADS": "2" for library in ("OMP", "MKL", "OPENBLAS")}
     command = [sys.executable, "-m", "brats_al_utils", "run", "--profile", "smoke", "--out", str(tmp_path / "again")]
     command += ["--workers", "1", "--only", *only]
-    done = subprocess.run(command, env=os.environ | threads, capture_output=True, text=True)
+    done = subprocess.run(command, env=os.environ | threads, capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stdout + done.stderr
     tables = sorted((tmp_path / "again").glob("*.csv"))
     assert OF_NOTEBOOKS[only] <= {path.stem for path in tables}

@@ -47,6 +47,6 @@ def test_nothing_that_windows_lacks_is_used_at_import(path: Path) -> None:
 
 @pytest.mark.long
 def test_the_tests_are_collected_without_what_windows_lacks() -> None:
-    done = subprocess.run([sys.executable, "-c", COLLECT], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", COLLECT], cwd=ROOT, capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     assert "tests collected" in done.stdout

@@ -11,7 +11,7 @@ from torch.nn.functional import interpolate
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.checks import each_volume, too_small, tumour_areas
 from brats_al_utils.cohorts.cohort import Cohort, case_files
-from brats_al_utils.cohorts.images import MASK, each_image, image_files, lifted
+from brats_al_utils.cohorts.images import MASK, each_image, lifted
 from brats_al_utils.cohorts.intensity import scale_intensity
 from brats_al_utils.cohorts.layout import GRADES
 from brats_al_utils.cohorts.slices import SliceRule
@@ -233,7 +233,7 @@ def cut_image(
     """
     size = (rule.image_size, rule.image_size)
     area, z, channels = None, None, []
-    for name, volume in each_image(image_files(row), problems):
+    for name, volume in each_image(row, problems):
         if name == MASK:
             area = tumour_areas(volume)
         if problems:

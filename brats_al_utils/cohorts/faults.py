@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from brats_al_utils.cohorts.copies import alike, is_there
-from brats_al_utils.cohorts.images import CHANNELS, IMAGE_FILES, PICTURES, VOLUMES, is_picture, is_volume
+from brats_al_utils.cohorts.images import CHANNELS, COLOURS, IMAGE_FILES, PICTURES, VOLUMES, is_picture, is_volume
 from brats_al_utils.cohorts.layout import shown
 from brats_al_utils.cohorts.split import PARTS
 
@@ -66,7 +66,16 @@ def file_faults(path: Path, rows: pd.DataFrame, follow_links: bool) -> list[Faul
     faults: list[Fault] = []
     root = path.parent.resolve()
     used = [name for name in CHANNELS if (rows[name] != "").any()]
+    three = (rows["colours"] == COLOURS[0]).any()
     for line, row in rows.iterrows():
+        if row["colours"] not in ("", *COLOURS):
+            what = f"colours {row['colours']!a}, expected {' or '.join(COLOURS)} or nothing: correct it"
+            faults.append(("colours", row["patient_id"], f"{path}, line {line}: {what}"))
+        elif three and (row["colours"] != COLOURS[0] or len(used) > 1):
+            what = (
+                f"colours {row['colours']!a} and {' and '.join(used)}, expected {COLOURS[0]} in all rows and one image"
+            )
+            faults.append(("colours", row["patient_id"], f"{path}, line {line}: {what}: correct it"))
         missing = [name for name in used if not row[name]]
         if missing:
             what = f"no {' and '.join(missing)}, expected as many channels in every row: fill it in"

@@ -20,7 +20,7 @@ from brats_al_utils import InputError
 from brats_al_utils.cohorts.brats import link_out, links_problem
 from brats_al_utils.cohorts.cohort import Cohort, cores, frozen
 from brats_al_utils.cohorts.faults import Fault, collapsed
-from brats_al_utils.cohorts.images import CHANNELS, IMAGE_FILES, MASK, PICTURES, image_problem, read_colours, read_mask
+from brats_al_utils.cohorts.images import COLOURS, IMAGE_FILES, MASK, PICTURES, image_problem, read_images, read_mask
 from brats_al_utils.cohorts.layout import entries, folders_below, shown
 from brats_al_utils.cohorts.sites import of_hospitals
 
@@ -103,7 +103,7 @@ def read_lgg(folder: Path, follow_links: bool = False, task: str = "") -> Cohort
         if isinstance(area, str):
             faults.append(("mask", str(row["patient_id"]), area))
     problems = collapsed(faults)
-    slices = pd.DataFrame(rows, columns=["patient_id", "site", "named", "z", *IMAGE_FILES])
+    slices = pd.DataFrame(rows, columns=["patient_id", "site", "named", "z", *IMAGE_FILES]).fillna("")
     slices["tumour"] = [area if isinstance(area, int) else 0 for area in areas]
     slices = slices[~slices["patient_id"].isin(problems)].sort_values(["patient_id", "z"], ignore_index=True)
     with_tumour = (slices["tumour"] > 0).sum()
@@ -113,7 +113,7 @@ def read_lgg(folder: Path, follow_links: bool = False, task: str = "") -> Cohort
         counts += f"; {skipped} of them at the ends of a volume show nothing and are skipped"
     cases, notes = (with_grades if task == "grade" else with_tumours)(whole, root)
     notes = [f"{root}: {RELEASE}; cite {CITATION}", counts, *notes, *of_sequences(cases), *of_hospitals(cases)]
-    cases = cases.drop(columns="tumour").assign(release=RELEASE, slices=1)
+    cases = cases.drop(columns="tumour").assign(release=RELEASE, slices=1, colours=COLOURS[0])
     return Cohort(root, cases, (), frozen(problems), tuple(notes), TASKS[task], IMAGE_FILES, SEQUENCES)
 
 
@@ -147,9 +147,7 @@ def slices_of(place: Path, root: Path, follow_links: bool, faults: list[Fault]) 
             continue
         image, mask = map(str, files)
         named = str(files[0].relative_to(root))
-        yield {"patient_id": patient_id, "site": code, "named": named, "z": z, MASK: mask} | dict.fromkeys(
-            CHANNELS, image
-        )
+        yield {"patient_id": patient_id, "site": code, "named": named, "z": z, "image": image, MASK: mask}
 
 
 def tumour_pixels(mask: object) -> int | str:
@@ -173,7 +171,7 @@ def empty_ends(slices: pd.DataFrame) -> list[int]:
 def is_empty(path: Path) -> bool:
     """Whether a sequence of a slice shows nothing; not if it cannot be read, which is told when it is."""
     with suppress(InputError):
-        return any(image_problem(channel) for channel in read_colours(path))
+        return any(image_problem(channel) for channel in read_images(path, COLOURS[0]))
     return False
 
 
@@ -247,5 +245,5 @@ def of_sequences(cases: pd.DataFrame) -> list[str]:
 
 def flair_again(path: Path) -> list[bool]:
     """Return whether the pre-contrast and the post-contrast channel of a file show what its FLAIR does."""
-    pre, flair, post = (channel.voxels.astype(float) for channel in read_colours(path))
+    pre, flair, post = (channel.voxels.astype(float) for channel in read_images(path, COLOURS[0]))
     return [bool(np.abs(other - flair).mean() < REPLACED) for other in (pre, post)]

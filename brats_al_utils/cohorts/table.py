@@ -19,7 +19,7 @@ TABLE = "cohort.csv"
 REQUIRED = ("patient_id", "label", "image")
 """Beside the folders of BraTS 2021 or 2023 the image need not be named."""
 
-COLUMNS = (*REQUIRED, "image2", "image3", "mask", "site", "group", "split")
+COLUMNS = (*REQUIRED, "image2", "image3", "mask", "site", "group", "split", "colours")
 
 MAX_BYTES = 2**25
 MAX_ROWS = 100_000
@@ -67,9 +67,10 @@ def read_table(folder: Path, follow_links: bool = False, classes: tuple[str, ...
     folder : Path
         It holds ``cohort.csv``, in UTF-8 with commas and a header. Columns patient_id, label and image; as one likes
         image2 and image3 (further channels; the last one is repeated up to three), mask (of the tumour), site, group
-        (one name for all ids of a person, who counts as one patient) and split (training, validation or test, in all
-        rows or in none). An image with an empty label is not annotated yet and skipped. Where there is no column
-        image, each patient_id is a folder of BraTS 2021 or 2023, of which T1, T1ce, T2 and the segmentation are taken.
+        (one name for all ids of a person, who counts as one patient), split (training, validation or test, in all
+        rows or in none) and colours (channels or grey, of pictures in colour). An image with an empty label is not
+        annotated yet and skipped. Where there is no column image, each patient_id is a folder of BraTS 2021 or 2023,
+        of which T1, T1ce, T2 and the segmentation are taken.
     follow_links : bool
         Read what symbolic links lead to, also outside of the folder.
     classes : tuple of str
@@ -134,6 +135,7 @@ def cases_of(folder: Path, rows: pd.DataFrame) -> pd.DataFrame:
             "slices": [depth(Path(image)) for image in files["image"]],
             **files,
             **({"part": good["split"]} if (good["split"] != "").any() else {}),
+            **({"colours": good["colours"]} if (good["colours"] != "").any() else {}),
         }
     )
 

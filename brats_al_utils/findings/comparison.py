@@ -3,8 +3,9 @@
 All of it rests on what each patient adds to each run's AUC: the share of slices of the other class that its slices
 beat, less the mean (Obuchowski 1997, Biometrics 53:567, for clusters; patient-level, a patient is one score, and that
 is DeLong et al. 1988, Biometrics 44:837). What belongs to a mean across runs or to a difference of two arms is the mean
-or the difference of these; a patient whom several runs tested has one sum. So one formula serves one fixed test set,
-folds, and folds dealt anew each cycle, and a fold's patients are compared with that fold's alone (stratified).
+or the difference of these; a patient whom several runs tested has one sum, and so has one with slices of both classes,
+which holds what the two have in common. So one formula serves one fixed test set, folds, and folds dealt anew each
+cycle, and a fold's patients are compared with that fold's alone (stratified).
 It is what drawing patients with replacement within fold and class converges to, without the draws.
 
 Limits are those of t with Welch and Satterthwaite's degrees of freedom, on the logit scale for an AUC. Where a
@@ -35,6 +36,9 @@ FEWEST_RUNS = 3
 """Distinct runs for limits across both. Two that come out alike by chance hide how far runs vary: in simulated studies
 such limits of a difference hold the truth in 90 % with two runs, in 92 to 93 % with three, in 95 % with five."""
 
+BOTH = 2
+"""Of `Pairs.classes`: a patient with slices of both classes."""
+
 POWER = 0.8
 """Of the smallest detectable difference."""
 
@@ -62,8 +66,9 @@ class Pairs:
     aucs : np.ndarray [arms, runs] of float
     shares : np.ndarray [arms, runs, patients] of float
         What each patient adds to a run's AUC beyond the mean of its class; 0 where the run did not test it. The sum
-        of a class's squares is unbiased for what that class adds to the variance; NaN of a class of one patient.
-    positive : np.ndarray [patients] of bool
+        of their squares is unbiased for the variance across patients; NaN of a class of one patient.
+    classes : np.ndarray [patients] of int
+        Of a patient's slices: 0 all negative, 1 all positive, ``BOTH``.
     folds : int
         In how many test sets a cycle the patients are dealt; 1: one test set for all runs.
     """
@@ -72,7 +77,7 @@ class Pairs:
     keys: Array
     aucs: Array
     shares: Array
-    positive: Array
+    classes: Array
     folds: int = 1
 
     @property
@@ -81,9 +86,23 @@ class Pairs:
         return redrawn(self.folds)
 
     @property
+    def parts(self) -> tuple[tuple[Array, int], ...]:
+        """Patients who vary alike, with their degrees of freedom, of which every fold costs one.
+
+        They are those of either class and those with both. Where slices of both classes in a patient leave too few of a
+        kind for the folds, all patients are one part, with the degrees of freedom of the class that fewer have.
+        """
+        kinds = [self.classes == kind for kind in (1, 0, BOTH)]
+        parts = tuple((kind, int(kind.sum()) - self.folds) for kind in kinds if kind.any())
+        if kinds[2].any() and min(degrees for _, degrees in parts) < 1:
+            fewest = min((kinds[2] | kind).sum() for kind in kinds[:2])
+            return ((np.ones(len(self.classes), bool), int(fewest) - self.folds),)
+        return parts
+
+    @property
     def freedom(self) -> Array:
-        """Degrees of freedom of the positive and of the negative patients: one is lost in every fold."""
-        return np.array([self.positive.sum(), (~self.positive).sum()]) - self.folds
+        """Degrees of freedom of each of the ``parts``."""
+        return np.array([degrees for _, degrees in self.parts])
 
     def estimate(self, *arms: str) -> tuple[Array, Array]:
         """Return AUC [runs] and shares [runs, patients] of an arm, or by how much they exceed a second one's.
@@ -115,11 +134,13 @@ def patient_pairs(predictions: pd.DataFrame, unit: str) -> Pairs:
     Raises
     ------
     InputError
-        If the arms do not have the same seeds, or two runs not the same slices: nothing is paired then.
+        If the arms do not have the same seeds, or two runs not the same slices: nothing is paired then. If patients are
+        to be told apart of whom one has slices of both classes.
     """
     patient, names = pd.factorize(predictions["patient_id"])
-    positive = np.zeros(len(names), bool)
-    positive[patient] = predictions["label"].to_numpy() == 1
+    classes = classes_of(patient, predictions["label"].to_numpy() == 1)
+    if unit == "patient" and (classes == BOTH).any():
+        raise InputError(f"{names[classes == BOTH][0]} has slices of both classes: compare slices, not patients")
     arms = tuple(predictions["arm"].unique())
     seeds = sorted(predictions["seed"].unique())
     runs = dict(iter(predictions.assign(patient=patient).groupby(["arm", "seed"])))
@@ -133,15 +154,22 @@ def patient_pairs(predictions: pd.DataFrame, unit: str) -> Pairs:
         for row, arm in enumerate(arms):
             run = runs[arm, seed]
             whose, score = run["patient"].to_numpy(), run["score"].to_numpy(float)
+            positive = run["label"].to_numpy() == 1
             slices = np.bincount(whose, minlength=len(names))
             if not np.array_equal(slices, tested.setdefault(column if folds > 1 else 0, slices)):
                 raise InputError(f"{arm, seed} was tested on other slices than {arms[0]!r}, expected one test set")
             keys[row, column] = run["key"].iloc[0] if "key" in run else sha256(score.tobytes()).hexdigest()
             if unit == "patient":
                 total, whose = np.bincount(whose, score, len(names)), np.flatnonzero(slices)
-                score = total[whose] / slices[whose]
-            aucs[row, column], shares[row, column] = run_shares(score, positive[whose], whose, len(names))
-    return Pairs(arms, keys.astype(str), aucs, shares, positive, folds)
+                score, positive = total[whose] / slices[whose], classes[whose] == 1
+            aucs[row, column], shares[row, column] = run_shares(score, positive, whose, len(names))
+    return Pairs(arms, keys.astype(str), aucs, shares, classes, folds)
+
+
+def classes_of(patient: Array, positive: Array) -> Array:
+    """Return `Pairs.classes` of the slices' patients, [n] of int from 0, and whether each slice is positive."""
+    has = [np.bincount(patient, of_class) > 0 for of_class in (positive, ~positive)]
+    return np.select([has[0] & has[1], has[0]], [BOTH, 1], 0)
 
 
 def run_shares(score: Array, positive: Array, patient: Array, patients: int) -> tuple[float, Array]:
@@ -172,7 +200,7 @@ def run_shares(score: Array, positive: Array, patient: Array, patients: int) -> 
 
 def across_patients(pairs: Pairs, *arms: str) -> Error:
     """Return the standard error across patients, the runs as they are, of an arm or of its difference to another."""
-    parts = by_class(pairs, pairs.estimate(*arms)[1].mean(0))
+    parts = by_part(pairs, pairs.estimate(*arms)[1].mean(0))
     if not (parts > NEGLIGIBLE**2).all() or (pairs.freedom < 1).any():
         return Error()
     return Error(float(np.sqrt(parts.sum())), freedom(parts, pairs.freedom))
@@ -192,19 +220,19 @@ def across_both(pairs: Pairs, *arms: str) -> Error:
     patients, runs = across_patients(pairs, *arms), len(aucs)
     if np.isnan(patients.error) or runs < FEWEST_RUNS or pairs.repeated(*arms) or np.std(aucs) < NEGLIGIBLE:
         return Error()
-    parts, spread = by_class(pairs, shares.mean(0)), np.var(aucs, ddof=1)
-    known = np.zeros(2)
+    parts, spread = by_part(pairs, shares.mean(0)), np.var(aucs, ddof=1)
+    known = np.zeros(len(parts))
     if len(arms) > 1:
-        known = runs / (runs - 1) * (np.mean([by_class(pairs, share) for share in shares], axis=0) - parts)
+        known = runs / (runs - 1) * (np.mean([by_part(pairs, share) for share in shares], axis=0) - parts)
     if spread <= known.sum():
         return patients
     parts = np.append(parts - known / runs, spread / runs)
     return Error(float(np.sqrt(parts.sum())), freedom(parts, np.append(pairs.freedom, runs - 1)))
 
 
-def by_class(pairs: Pairs, shares: Array) -> Array:
-    """Return what the positive and what the negative patients add to a variance, from shares [patients]."""
-    return np.array([(shares[of_class] ** 2).sum() for of_class in (pairs.positive, ~pairs.positive)])
+def by_part(pairs: Pairs, shares: Array) -> Array:
+    """Return what each of `Pairs.parts` adds to a variance, from shares [patients]."""
+    return np.array([(shares[part] ** 2).sum() for part, _ in pairs.parts])
 
 
 def freedom(parts: Array, counts: Array) -> float:

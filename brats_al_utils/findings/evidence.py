@@ -12,7 +12,7 @@ from brats_al_utils.cohorts.split import PARTS
 from brats_al_utils.findings.comparison import adjusted, compare, intervals, patient_pairs
 from brats_al_utils.findings.planted import caught
 from brats_al_utils.findings.shortcut import SHOWN, shortcut_table
-from brats_al_utils.findings.statistics import UNITS, by_unit, measures
+from brats_al_utils.findings.statistics import by_unit, measures, units_of
 from brats_al_utils.networks.training import auc
 from brats_al_utils.queries.pool import Pool
 from brats_al_utils.queries.sampling import DISCARDED, PAYS_ALL
@@ -25,11 +25,6 @@ from brats_al_utils.study.trainer import Results
 
 EVALUATION_SETS = PARTS[1:]
 """Where results are reported: validation and test."""
-
-
-def units(study: Study) -> tuple[str, ...]:
-    """Return the units of AUCs: slices, and patients where each has one class."""
-    return UNITS if study.slices.one_class_each else UNITS[:1]
 
 
 def predictions(study: Study, arm: Arm, result: Result, part: str, last_epoch: bool = False) -> pd.DataFrame:
@@ -78,7 +73,7 @@ def of_arms(results: Results, arms: Iterable[Arm]) -> Results:
 
 
 def evaluate(study: Study, results: Results) -> pd.DataFrame:
-    """Return one row for each run, part and unit.
+    """Return one row for each run, part and unit (patients only where each has one class).
 
     Returns
     -------
@@ -90,7 +85,7 @@ def evaluate(study: Study, results: Results) -> pd.DataFrame:
     for (arm, number), result in results.items():
         for part in EVALUATION_SETS:
             frame = predictions(study, arm, result, part)
-            for unit in units(study):
+            for unit in units_of(study.slice_set(arm.dataset).table):
                 scored = by_unit(frame, unit)
                 rows.append(
                     {
@@ -231,7 +226,7 @@ def interval_table(study: Study, results: Results) -> pd.DataFrame:
     """Return `comparison.intervals` of every arm on the test set, with a column unit."""
     test = scores(study, results, "test")
     return pd.concat(
-        [intervals(patient_pairs(test, unit)).assign(unit=unit) for unit in units(study)], ignore_index=True
+        [intervals(patient_pairs(test, unit)).assign(unit=unit) for unit in units_of(test)], ignore_index=True
     )
 
 
@@ -245,7 +240,7 @@ def contrasts(study: Study, results: Results, pairs: Sequence[tuple[Arm, Arm]]) 
     """
     test = scores(study, of_arms(results, (arm for pair in pairs for arm in pair)), "test")
     names = [(arm.name, other.name) for arm, other in pairs]
-    tables = [compare(patient_pairs(test, unit), names).assign(unit=unit) for unit in units(study)]
+    tables = [compare(patient_pairs(test, unit), names).assign(unit=unit) for unit in units_of(test)]
     return adjusted(pd.concat(tables, ignore_index=True), ["unit"])
 
 
@@ -347,7 +342,7 @@ def quality(study: Study, results: Results) -> pd.DataFrame:
     rows = []
     for (arm, number), result in results.items():
         validation, test = (predictions(study, arm, result, part) for part in EVALUATION_SETS)
-        for unit in units(study):
+        for unit in units_of(study.slice_set(arm.dataset).table):
             found = measures(by_unit(validation, unit), by_unit(test, unit))
             rows.append({"arm": arm.name, "seed": study.profile.seed + number, "unit": unit, **found})
     return pd.DataFrame(rows)

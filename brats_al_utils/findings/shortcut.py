@@ -3,9 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from brats_al_utils.cohorts.split import one_class_each
 from brats_al_utils.findings.comparison import intervals, patient_pairs
-from brats_al_utils.findings.statistics import UNITS
+from brats_al_utils.findings.statistics import units_of
 
 SHOWN = ("whole slice", "tumour hidden", "tumour alone")
 """What of a slice the network saw."""
@@ -29,9 +28,9 @@ def shortcut_table(predictions: pd.DataFrame) -> pd.DataFrame:
         is a single run), n_runs, and verdict, of the tumour hidden alone: ``shortcut`` if the whole interval lies above
         0.5, ``none found`` if it reaches 0.5 or less, and ``cannot tell`` if there is no interval.
     """
-    frames, units = [], UNITS if one_class_each(predictions, "label") else UNITS[:1]
+    frames = []
     for shown, frame in predictions.groupby("shown", sort=False):
-        for unit in units:
+        for unit in units_of(frame):
             found = intervals(patient_pairs(frame, unit)).assign(shown=shown, unit=unit)
             for end in ("low", "high"):
                 found[end] = found[f"both_{end}"].where(found["n_runs"] > 1, found[f"patients_{end}"])

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from brats_al_utils import InputError
-from brats_al_utils.queries.competitors import COMPETITORS
+from brats_al_utils.beyond.competitors.competitors import COMPETITORS
 from brats_al_utils.queries.pool import Array, Pool, check_budget, drawn, ranked
 from brats_al_utils.seeds import generator
 

@@ -125,7 +125,7 @@ def job_array(text: str, folder: Path, none_left: Callable[[], object]) -> Itera
 def call(*command: str) -> "subprocess.CompletedProcess[str]":
     """Return what came of a command of Slurm."""
     try:
-        return subprocess.run(command, capture_output=True, text=True)  # noqa: S603 - Slurm's own
+        return subprocess.run(command, capture_output=True, encoding="utf-8")  # noqa: S603 - Slurm's own
     except FileNotFoundError as error:
         raise InputError(f"{command[0]} is not on this machine: start this where jobs are submitted") from error
 

@@ -145,7 +145,7 @@ def tell(task: Task, epoch: int) -> None:
     """Say that this worker has done an epoch of a task, to whoever follows its scheduler."""
     text = f"{task.name}: epoch {epoch} of {task.run.settings.epochs}"
     with suppress(ValueError):  # not in a worker
-        get_worker().log_event(TOPIC, {"run": task.run.key, "images": len(task.run.training), "text": text})
+        get_worker().log_event(TOPIC, {"run": task.run.key, "images": task.run.epoch_images, "text": text})
 
 
 def compute(

@@ -69,7 +69,10 @@ class Run:
     def spec(self) -> str:
         """The run as canonical JSON."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}  # asdict copies each of the ids
-        return json.dumps(values | {"settings": asdict(self.settings)}, sort_keys=True, separators=(",", ":"))
+        settings = asdict(self.settings)
+        if not settings["epoch_updates"]:  # newer than published keys, which have none
+            del settings["epoch_updates"]
+        return json.dumps(values | {"settings": settings}, sort_keys=True, separators=(",", ":"))
 
     @cached_property
     def key(self) -> str:
@@ -79,7 +82,12 @@ class Run:
     @property
     def images(self) -> int:
         """Image passes of the training, evaluation not counted."""
-        return self.settings.epochs * len(self.training)
+        return self.settings.epochs * self.epoch_images
+
+    @property
+    def epoch_images(self) -> int:
+        """Image passes of an epoch's training; where updates are counted, of full batches."""
+        return self.settings.epoch_updates * self.settings.batch_size or len(self.training)
 
     @property
     def evaluation_images(self) -> int:

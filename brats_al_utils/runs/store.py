@@ -104,7 +104,7 @@ class RunStore:
             yield {"key": path.stem} | facts
         for path in sorted((self.folder / "failed").glob("*.json")):
             with suppress(FileNotFoundError):  # it has just been computed after all
-                record = json.loads(path.read_text())
+                record = json.loads(path.read_text(encoding="utf-8"))
                 yield {"key": path.stem, "state": "failed"} | record | {"run": counted(json.dumps(record["run"]))}
 
 
@@ -127,7 +127,7 @@ def seconds(path: Path) -> float:
 def why(path: Path) -> str:
     """Return what `RunStore.save_failure` has said in a file, empty if the run was computed since."""
     with suppress(OSError, ValueError, KeyError):
-        return str(json.loads(path.read_text())["why"])
+        return str(json.loads(path.read_text(encoding="utf-8"))["why"])
     return ""
 
 

@@ -24,7 +24,7 @@ from brats_al_utils.show.pages import TEMPLATES, Executed, convert
 from brats_al_utils.show.style import STYLE
 from brats_al_utils.study.places import ROOT, Places, numbered
 
-PUBLISHED = ROOT / "figures" / "open"
+PUBLISHED = ROOT / "figures" / "published" / "open"
 """Figures of the published study of real patients, beside which those of a synthetic cohort are shown."""
 
 READ = ("scorecard", "tests", "intervals", "label_efficiency", "areas")

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from brats_al_utils import InputError
 from brats_al_utils.networks.network import starts_of
@@ -12,9 +13,6 @@ from brats_al_utils.study.profile import BUDGET, Profile
 
 ALL = "all"
 """In place of a strategy: every training slice."""
-
-ITERATION_SHARE = 0.1
-"""Of the training slices: what is annotated at random at first, and what each further query adds."""
 
 DATASETS = ("imbalanced", "balanced")
 """Slice sets of the same patients: section 2.2.1, and section 3.4."""
@@ -44,8 +42,10 @@ class Arm:
     with_labelled : bool
         Train on every slice that was annotated, not on the chosen ones alone.
     iterative : bool
-        Start from a random tenth of the training slices and add a tenth with each query, chosen by networks trained on
-        all that is annotated so far; without it the query is one-shot, as in the paper.
+        Start from a random share of the training slices (`Profile.iteration_share`) and add as many with each query,
+        chosen by networks trained on all that is annotated so far; without it the query is one-shot, as in the paper.
+    length : str
+        One of `profile.LENGTHS` in place of the profile's.
     """
 
     name: str
@@ -58,11 +58,7 @@ class Arm:
     freeze: bool = False
     with_labelled: bool = False
     iterative: bool = False
-
-    @property
-    def iterations(self) -> int:
-        """How many times a share of the training slices is annotated before it is trained."""
-        return round(self.share / ITERATION_SHARE) if self.iterative else 1
+    length: str = ""
 
 
 def planted_name(kind: str, dose: float) -> str:
@@ -158,7 +154,7 @@ def pretrained(
     dataset: str = DATASETS[0],
     network: str = "",
     start: str = "",
-    **more: bool,
+    **more: Any,
 ) -> Arm:
     """Return an arm from the profile's initialisation, or another, trained for as many epochs."""
     return Arm(name, start or profile.start, profile.epochs, strategy, share, dataset, network, **more)

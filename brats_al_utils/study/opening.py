@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from brats_al_utils import InputError
+from brats_al_utils.beyond.bundles.published import SUFFIX, arms_of, open_published
 from brats_al_utils.cohorts.intensity import warn_of_leak
 from brats_al_utils.cohorts.readers import read_cohort
 from brats_al_utils.files import locked
@@ -15,7 +16,6 @@ from brats_al_utils.runs.scheduler import workers_of
 from brats_al_utils.study.arms import DATASETS
 from brats_al_utils.study.places import Places, find_data
 from brats_al_utils.study.profile import Profile, profile_of
-from brats_al_utils.study.published import SUFFIX, arms_of, open_published
 from brats_al_utils.study.sets import PREPARING
 from brats_al_utils.study.study import Study
 
@@ -40,7 +40,7 @@ def open_study(
         Folder of a BraTS release or of a table of images; empty for the profile's synthetic cohort. Or a bundle
         (`published`), which has its own settings.
     out : str or Path
-        Folder for everything that the study writes; empty for ``figures/<profile>`` and ``outputs/<profile>``.
+        Folder for everything that the study writes; empty for the checkout's ``outputs/<profile>``.
     settings : mapping of str to object, or text of one
         Settings of the profile to change.
     device : {"auto", "cpu", "cuda"}

@@ -1,8 +1,9 @@
-"""Where a study reads and writes."""
+"""Where a study reads and writes: nothing that git tracks, whose figures are copied from those of bundles."""
 
 import os
 import re
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,11 +39,22 @@ class Places:
 
     @classmethod
     def of(cls, name: str, out: str | Path = "") -> "Places":
-        """Return the checkout's folders of a profile, or of a bundle, by its name, or those under ``out``."""
+        """Return the checkout's folders of a profile, by its name, or those under ``out``."""
         if out:
             folder = Path(out).expanduser().resolve()
             return cls(folder, folder / "outputs")
-        return cls(ROOT / "figures" / name, ROOT / "outputs" / name)
+        outputs = ROOT / "outputs" / name
+        return cls(outputs / "figures", outputs)
+
+    @classmethod
+    def of_bundle(cls, path: Path, out: str | Path = "") -> "Places":
+        """Return the folders of a bundle: ``outputs/published/NAME`` of one in ``published``, or those under ``out``.
+
+        One that lies elsewhere may have the same name: its folder is told apart by where it lies.
+        """
+        elsewhere = path.resolve().parent != ROOT / "published"
+        mark = sha256(str(path.resolve()).encode()).hexdigest()[:8]
+        return cls.of(f"published/{path.stem}" + f"-{mark}" * elsewhere, out)
 
     def make(self) -> None:
         """Make both folders, and hide the outputs from git wherever they lie."""

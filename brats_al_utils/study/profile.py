@@ -9,17 +9,20 @@ import numpy as np
 import yaml
 
 from brats_al_utils import InputError
+from brats_al_utils.beyond.competitors.competitors import COMPETITORS
 from brats_al_utils.cohorts.folds import FEWEST_FOLDS
 from brats_al_utils.cohorts.slices import SliceRule
 from brats_al_utils.networks.network import NETWORKS, starts_of
 from brats_al_utils.networks.training import ARITHMETICS, Settings
-from brats_al_utils.queries.competitors import COMPETITORS
 from brats_al_utils.queries.uncertainty import AGGREGATES, PAIRS
 
 SOURCES = ("labelled subset", "sample draw", "weights", "batch order")
 """What varies from run to run, each by its own seed; slices and split have theirs in `slices.SliceRule`."""
 
 BUDGET_BASES = ("training", "paper")
+
+LENGTHS = ("epochs", "updates")
+"""How long an arm trains: passes over its own slices, or as many updates as the baseline makes in as many epochs."""
 
 BUDGET = 0.3
 """Share of the training slices that a strategy chooses, unless the budget is what varies (section 2.2.4)."""
@@ -48,8 +51,13 @@ class Profile:
         Keep the pretrained convolutional layers as they are.
     epochs, scratch_epochs : int
         With a pretrained start, and from scratch.
+    length : str
+        One of ``LENGTHS``. With ``updates`` every arm makes the updates of the baseline, and looks at the validation
+        set as often.
     batch_size, learning_rate, momentum, weight_decay
         Of the optimiser.
+    scratch_learning_rate : float
+        From scratch; 0: ``learning_rate``, as in the paper.
     arithmetic : str
         One of `training.ARITHMETICS`.
     threads : int
@@ -68,6 +76,9 @@ class Profile:
         Strategies of others that notebook 07 compares, of `competitors.COMPETITORS`.
     iterative : bool
         Whether it also lets strategies choose in rounds, each with networks trained on what was chosen before.
+    iteration_share : float
+        Share of the training slices that is annotated at random before the first of these queries, and that each query
+        adds until ``BUDGET`` is annotated.
     other_networks : tuple of str
         Of `network.NETWORKS`, trained on this one's choice (notebook 07); none: that is left out.
     doses : tuple of float
@@ -104,8 +115,10 @@ class Profile:
     freeze: bool = False
     epochs: int = 30
     scratch_epochs: int = 80
+    length: str = LENGTHS[0]
     batch_size: int = 16
     learning_rate: float = 0.001
+    scratch_learning_rate: float = 0.0
     momentum: float = 0.8
     weight_decay: float = 0.0001
     arithmetic: str = ARITHMETICS[0]
@@ -118,6 +131,7 @@ class Profile:
     budgets: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
     competitors: tuple[str, ...] = tuple(COMPETITORS)
     iterative: bool = True
+    iteration_share: float = 0.1
     other_networks: tuple[str, ...] = ("alexnet", "googlenet", "resnet18")
     doses: tuple[float, ...] = (0.0, 0.05, 0.1)
     n_runs: int = 10
@@ -157,6 +171,8 @@ class Profile:
                 or (self.test_patients >= 2 and self.test_patients % 2 == 0 and self.patients > 0 and self.folds == 1),
                 "0, or with patients and without folds an even number: half of them are of either grade",
             ),
+            "length": (self.length in LENGTHS, f"one of {', '.join(LENGTHS)}"),
+            "scratch_learning_rate": (0 <= self.scratch_learning_rate < np.inf, "0, or a positive number"),
             "momentum": (0 <= self.momentum < 1, "a number from 0 to below 1"),
             "weight_decay": (0 <= self.weight_decay < np.inf, "a number that is not negative"),
             "committee_rates": (
@@ -188,6 +204,11 @@ class Profile:
                 and all(0 < share < 1 for share in self.budgets),
                 f"{BUDGET:g} and other shares between 0 and 1, each another",
             ),
+            "iteration_share": (
+                0 < self.iteration_share <= BUDGET / 2
+                and round(BUDGET / self.iteration_share, 6) == round(BUDGET / self.iteration_share),
+                f"{BUDGET:g} divided by a whole number of at least 2, as 0.05 or 0.1",
+            ),
             "competitors": (
                 len(set(self.competitors)) == len(self.competitors) > 0 and set(self.competitors) <= set(COMPETITORS),
                 f"one or more of {', '.join(COMPETITORS)}, each once",
@@ -216,6 +237,10 @@ class Profile:
         """Return the hyperparameters of a training of this many epochs, at the profile's or another learning rate."""
         rate = learning_rate or self.learning_rate
         return Settings(epochs, self.batch_size, rate, self.momentum, self.weight_decay, self.arithmetic, self.threads)
+
+    def rate(self, start: str) -> float:
+        """Return the learning rate of an arm with this initialisation."""
+        return self.scratch_learning_rate * (start == "scratch") or self.learning_rate
 
     def labelled_slices(self, training: int) -> int:
         """Return how many of so many training slices the committee is trained on (section 2.2.4, step 1).
@@ -336,6 +361,8 @@ PROFILES = {
         n_runs=20,
         folds=5,
         task="tumour",
+        length="updates",
+        iteration_share=0.05,
     ),
     "paper": Profile("paper"),
 }

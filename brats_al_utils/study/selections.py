@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -13,7 +14,7 @@ from brats_al_utils.queries.sampling import ADDS_TO_LABELLED
 from brats_al_utils.queries.selection import Ids, Opinions, Question, Selection, iterative, one_shot, random_start
 from brats_al_utils.queries.uncertainty import score
 from brats_al_utils.runs.run import Run
-from brats_al_utils.study.arms import ALL, ITERATION_SHARE, Arm
+from brats_al_utils.study.arms import ALL, Arm
 from brats_al_utils.study.study import Study
 
 Selections = dict[tuple[Arm, int], Selection]
@@ -51,7 +52,8 @@ def select(study: Study, arm: Arm, number: int) -> Selection:
         return Selection(pool.ids[:0], pool.ids, (), True)
     seeds, ask = partial(study.seed, number), partial(opinions, study, arm.dataset, number)
     if arm.iterative:
-        totals = [round(ITERATION_SHARE * len(pool.ids) * done) for done in range(arm.iterations + 1)]
+        share = study.profile.iteration_share
+        totals = [round(share * len(pool.ids) * done) for done in range(round(arm.share / share) + 1)]
         return iterative(arm.strategy, pool, np.diff(totals).tolist(), seeds, ask)
     first = study.profile.labelled_slices(len(pool.ids))
     return one_shot(arm.strategy, pool, first, budget(study, arm, number), seeds, ask)
@@ -134,6 +136,7 @@ def run_of(
     pool: Ids | None = None,
     freeze: bool = False,
     tested: bool = True,
+    length: str = "",
     **more: Any,
 ) -> Run:
     """Return the run of this number on some training slices; runs of one number share their seeds.
@@ -144,9 +147,15 @@ def run_of(
         Slices of which the run is asked beside those of validation and test.
     tested : bool
         Whether it is asked of the test slices.
+    length : str
+        One of `profile.LENGTHS` in place of the profile's.
     **more
         Further fields of `run.Run`: network, views.
     """
+    if (length or study.profile.length) == "updates":
+        baseline = settings.updates(len(study.ids(dataset, "training", number)))
+        if settings.updates(len(training)) != baseline:
+            settings = replace(settings, epoch_updates=baseline)
     return Run(
         data=study.slice_set(dataset).fingerprint,
         training=tuple(training.tolist()),

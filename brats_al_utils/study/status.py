@@ -61,7 +61,7 @@ def remember(places: Places, parameters: Mapping[str, Any], names: list[str]) ->
 def started(places: Places) -> dict[str, Any] | None:
     """Return what `remember` kept, or None if there is nothing that can be read."""
     try:
-        return dict(json.loads(places.started.read_text()))
+        return dict(json.loads(places.started.read_text(encoding="utf-8")))
     except (OSError, ValueError):
         return None
 
@@ -93,7 +93,7 @@ def status(places: Places) -> Status:
     InputError
         If none was.
     """
-    asked = [json.loads(path.read_text()) for path in sorted(places.asked.glob("*.json"))]
+    asked = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(places.asked.glob("*.json"))]
     if not asked and started(places) is None:
         raise InputError(f"{places.started}: not found, expected what `run` was asked for: start a study first")
     images = {key: int(run["images"]) for part in asked for key, run in part["runs"].items()}

@@ -83,9 +83,10 @@ def wanted_runs(study: Study, selected: Selections) -> dict[tuple[Arm, int], Run
             number,
             training_ids(arm, selection),
             arm.start,
-            study.profile.training_settings(arm.epochs),
+            study.profile.training_settings(arm.epochs, study.profile.rate(arm.start)),
             network=arm.network or study.profile.network,
             freeze=arm.freeze,
+            length=arm.length,
         )
         for (arm, number), selection in selected.items()
     }

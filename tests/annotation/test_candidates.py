@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from small_annotation import SMALL, answer, pictures, session_of
 
 from brats_al_utils import InputError
-from brats_al_utils.annotation.answers import digest
-from brats_al_utils.annotation.candidates import UNLABELLED, read_candidates
-from brats_al_utils.annotation.query import query
-from brats_al_utils.annotation.session import open_session, state_file
-from brats_al_utils.annotation.state import hold_out, random_order, read_state
+from brats_al_utils.beyond.annotation.answers import digest
+from brats_al_utils.beyond.annotation.candidates import UNLABELLED, read_candidates
+from brats_al_utils.beyond.annotation.query import query
+from brats_al_utils.beyond.annotation.session import open_session, state_file
+from brats_al_utils.beyond.annotation.state import hold_out, random_order, read_state
 from brats_al_utils.runs.computing import compute
 from brats_al_utils.study.arms import DATASETS
 from brats_al_utils.study.selections import run_of
@@ -25,10 +25,10 @@ from brats_al_utils.study.selections import run_of
 
 def rewrite(data: Path, **cells: str) -> None:
     """Change cells of the table's first row."""
-    with (data / "cohort.csv").open() as file:
+    with (data / "cohort.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     rows[0] |= cells
-    with (data / "cohort.csv").open("w") as file:
+    with (data / "cohort.csv").open("w", encoding="utf-8") as file:
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
         writer.writerows(rows)
@@ -202,7 +202,7 @@ DAMAGED = {
 @pytest.mark.parametrize("what", DAMAGED)
 def test_a_damaged_state(what: str, tmp_path: Path) -> None:
     path = tmp_path / "state.json"
-    path.write_text(DAMAGED[what])
+    path.write_text(DAMAGED[what], encoding="utf-8")
     with pytest.raises(InputError, match=r"state\.json: not the state of an annotation"):
         read_state(path)
 

@@ -10,10 +10,10 @@ import pytest
 from small_annotation import answer, pictures, session_of
 
 from brats_al_utils import InputError
-from brats_al_utils.annotation.answers import SKIP, UNDO, Answer, append, current, now, read
-from brats_al_utils.annotation.exchange import COLUMNS, export_answers, import_answers
-from brats_al_utils.annotation.query import query, read_query
-from brats_al_utils.annotation.session import Session, answers_file
+from brats_al_utils.beyond.annotation.answers import SKIP, UNDO, Answer, append, current, now, read
+from brats_al_utils.beyond.annotation.exchange import COLUMNS, export_answers, import_answers
+from brats_al_utils.beyond.annotation.query import query, read_query
+from brats_al_utils.beyond.annotation.session import Session, answers_file
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_there_and_back(name: str, session: Session, tmp_path: Path) -> None:
 def test_tasks_of_label_studio(session: Session, tmp_path: Path) -> None:
     """Its documented format: data, and annotations whose result is a choice; proposals without answer are tasks too."""
     export_answers(session, tmp_path / "tasks.json")
-    tasks = json.loads((tmp_path / "tasks.json").read_text())
+    tasks = json.loads((tmp_path / "tasks.json").read_text(encoding="utf-8"))
     assert len(tasks) == 5
     assert [task["data"]["slice_id"] for task in tasks] == read_query(session)["slice_id"].tolist()
     first = tasks[0]
@@ -84,7 +84,7 @@ def studio(session: Session, **changes: Any) -> list[dict[str, Any]]:
 )
 def test_a_user_of_label_studio(user: object, reader: str, session: Session, tmp_path: Path) -> None:
     path = tmp_path / "export.json"
-    path.write_text(json.dumps(studio(session, completed_by=user)))
+    path.write_text(json.dumps(studio(session, completed_by=user)), encoding="utf-8")
     assert import_answers(session, path) == 1
     last = read(answers_file(session.folder))[-1]
     assert (last.reader, last.label, last.time) == (reader, "well", "2026-03-09T21:52:49.513742Z")
@@ -93,7 +93,7 @@ def test_a_user_of_label_studio(user: object, reader: str, session: Session, tmp
 def test_other_results_of_label_studio_are_skipped(session: Session, tmp_path: Path) -> None:
     path = tmp_path / "export.json"
     box = {"type": "rectanglelabels", "value": {"rectanglelabels": ["sick"]}}
-    path.write_text(json.dumps([*studio(session, result=[box]), *studio(session, result=[])]))
+    path.write_text(json.dumps([*studio(session, result=[box]), *studio(session, result=[])]), encoding="utf-8")
     assert import_answers(session, path) == 0
 
 
@@ -112,7 +112,7 @@ STUDIO = {
 @pytest.mark.parametrize("what", STUDIO)
 def test_json_that_is_none(what: str, session: Session, tmp_path: Path) -> None:
     path, before = tmp_path / "export.json", read(answers_file(session.folder))
-    path.write_text(STUDIO[what])
+    path.write_text(STUDIO[what], encoding="utf-8")
     with pytest.raises(InputError, match=r"export\.json"):
         import_answers(session, path)
     assert read(answers_file(session.folder)) == before
@@ -129,13 +129,13 @@ def test_json_that_is_none(what: str, session: Session, tmp_path: Path) -> None:
 )
 def test_an_annotation_that_is_none(changes: dict[str, Any], said: str, session: Session, tmp_path: Path) -> None:
     path = tmp_path / "export.json"
-    path.write_text(json.dumps(studio(session, **changes)))
+    path.write_text(json.dumps(studio(session, **changes)), encoding="utf-8")
     with pytest.raises(InputError, match=f"task 1: {said}"):
         import_answers(session, path)
 
 
 def write(path: Path, *answers: dict[str, str]) -> None:
-    with path.open("w") as file:
+    with path.open("w", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
         writer.writerows(answers)
@@ -186,7 +186,7 @@ def test_csv_that_is_none(content: bytes, said: str, session: Session, tmp_path:
 def test_files_that_are_none(session: Session, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file"):
         import_answers(session, tmp_path / "none.csv")
-    (tmp_path / "a.txt").write_text("x")
+    (tmp_path / "a.txt").write_text("x", encoding="utf-8")
     for call in (import_answers, export_answers):
         with pytest.raises(InputError, match=r"ends in \.csv"):
             call(session, tmp_path / "a.txt")

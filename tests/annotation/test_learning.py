@@ -11,13 +11,13 @@ from scipy.special import expit, logit
 from scipy.stats import t
 from small_annotation import answer, made_up, pictures, session_of
 
-from brats_al_utils.annotation import curve as curves
-from brats_al_utils.annotation.answers import SKIP, UNDO, UNSURE, Answer, append, now
-from brats_al_utils.annotation.curve import Forecast, curve_pairs, error_of, forecast, learning_curve, scatter
-from brats_al_utils.annotation.learning import Lesson, learn, sentences
-from brats_al_utils.annotation.query import query, read_query
-from brats_al_utils.annotation.session import Session, answers_file
-from brats_al_utils.annotation.state import Point
+from brats_al_utils.beyond.annotation import curve as curves
+from brats_al_utils.beyond.annotation.answers import SKIP, UNDO, UNSURE, Answer, append, now
+from brats_al_utils.beyond.annotation.curve import Forecast, curve_pairs, error_of, forecast, learning_curve, scatter
+from brats_al_utils.beyond.annotation.learning import Lesson, learn, sentences
+from brats_al_utils.beyond.annotation.query import query, read_query
+from brats_al_utils.beyond.annotation.session import Session, answers_file
+from brats_al_utils.beyond.annotation.state import Point
 from brats_al_utils.findings.comparison import Pairs, patient_pairs
 
 # Six patients of one slice; the second committee tells them all apart, the first all but one pair, the third too.

@@ -8,12 +8,12 @@ import pytest
 from small_annotation import SMALL, answer, clever, made_up, pictures, session_of, truth
 
 from brats_al_utils import InputError
-from brats_al_utils.annotation.answers import SKIP, UNDO, UNSURE, Answer, append, now
-from brats_al_utils.annotation.candidates import UNLABELLED
-from brats_al_utils.annotation.committee import OF_PATIENTS, USABLE, taught, trainable
-from brats_al_utils.annotation.draws import WHY, drawn_at_random
-from brats_al_utils.annotation.query import query, read_query
-from brats_al_utils.annotation.session import Session, answers_file, counts, open_session, query_file, state_file
+from brats_al_utils.beyond.annotation.answers import SKIP, UNDO, UNSURE, Answer, append, now
+from brats_al_utils.beyond.annotation.candidates import UNLABELLED
+from brats_al_utils.beyond.annotation.committee import OF_PATIENTS, USABLE, taught, trainable
+from brats_al_utils.beyond.annotation.draws import WHY, drawn_at_random
+from brats_al_utils.beyond.annotation.query import query, read_query
+from brats_al_utils.beyond.annotation.session import Session, answers_file, counts, open_session, query_file, state_file
 from brats_al_utils.queries.sampling import PAYS_ALL, STRATEGIES
 from brats_al_utils.runs.run import Run
 

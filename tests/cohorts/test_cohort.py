@@ -100,7 +100,7 @@ def two_releases(root: Path) -> None:
 
 
 def two_grades(root: Path) -> None:
-    (root / "name_mapping.csv").write_text("Grade,BraTS_2018_subject_ID\nLGG,Brats18_SITE0_0_1\n")
+    (root / "name_mapping.csv").write_text("Grade,BraTS_2018_subject_ID\nLGG,Brats18_SITE0_0_1\n", encoding="utf-8")
 
 
 def two_lgg(root: Path) -> None:
@@ -266,7 +266,7 @@ def test_nibabel_says_nothing_between_our_lines(tiny_cohort: Path, caplog: pytes
     content[80:84] = np.array(-1, "<f4").tobytes()
     path.write_bytes(gzip.compress(bytes(content)))
     command = [sys.executable, "-m", "brats_al_utils", "cohort", str(tiny_cohort)]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8")
     assert done.returncode == 0
     assert done.stderr == ""
     nib.Nifti1Header(bytes(content[:348]))

@@ -65,7 +65,7 @@ def published(tmp_path: Path) -> Path:
         write_slice(root / folder / f"{place + 1}.mat", label, person, pixels(place), mask())
     with h5py.File(root / "cvind.mat", "w") as file:
         file["cvind"] = np.ones((1, 20))
-    (root / "README.txt").write_text("This brain tumor dataset ...")
+    (root / "README.txt").write_text("This brain tumor dataset ...", encoding="utf-8")
     return root
 
 
@@ -114,7 +114,7 @@ def test_a_slice_is_not_turned(published: Path, tmp_path: Path) -> None:
         Image.fromarray(pixels(place).astype(np.uint16)).save(root / f"{place + 1}.png")
         name = {MENINGIOMA: "meningioma", GLIOMA: "glioma", PITUITARY: "pituitary"}[label]
         lines.append(f"{person},{name},{place + 1}.png,mask.png,{person_of(person)}")
-    (root / "cohort.csv").write_text("\n".join(lines))
+    (root / "cohort.csv").write_text("\n".join(lines), encoding="utf-8")
     pictured = prepare(read_cohort(root, classes=("glioma", "meningioma")), RULE, tmp_path / "pictured")
     assert np.array_equal(slices.pixels, pictured.pixels)
     assert np.array_equal(slices.segmentation, pictured.segmentation)

@@ -52,7 +52,7 @@ def mask() -> np.ndarray[Any, Any]:
 
 def write(root: Path, rows: list[dict[str, str]]) -> Path:
     columns = list(dict.fromkeys(name for row in rows for name in row))
-    with (root / TABLE).open("w", newline="") as file:
+    with (root / TABLE).open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns, restval="")
         writer.writeheader()
         writer.writerows(rows)
@@ -60,7 +60,7 @@ def write(root: Path, rows: list[dict[str, str]]) -> Path:
 
 
 def rows_of(root: Path) -> list[dict[str, str]]:
-    with (root / TABLE).open(newline="") as file:
+    with (root / TABLE).open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
@@ -223,6 +223,20 @@ def test_every_kind_of_image(flat: Path, kind: str) -> None:
         assert np.abs(found - expected).max() <= 1
 
 
+def test_a_picture_in_colour_has_three_channels(flat: Path) -> None:
+    rows = rows_of(flat)
+    for number, row in enumerate(rows):
+        planes = [pixels(number + shift) for shift in (0, 100, 200)]
+        Image.fromarray(np.stack(planes, axis=2)).save(flat / row["image"])
+    write(flat, [row | {"colours": "channels"} for row in rows])
+    slices = cut(flat)
+    assert slices.manifest["channels"] == ["image", "image2", "image3"]
+    for channel, shift in enumerate((0, 100, 200)):
+        Image.fromarray(pixels(shift + 1)).save(flat / rows[1]["image"])
+        write(flat, [row | {"colours": "grey"} for row in rows])
+        np.testing.assert_array_equal(cut(flat).pixels[1, 0], slices.pixels[1, channel])
+
+
 def test_volumes_with_and_without_a_mask(tmp_path: Path) -> None:
     root, rows = tmp_path / "volumes", []
     shape = (20, 24, 12)
@@ -265,7 +279,7 @@ def unreadable(root: Path) -> None:
 
 
 def a_picture_by_name_only(root: Path) -> None:
-    (root / "images/3.png").write_text("hello")
+    (root / "images/3.png").write_text("hello", encoding="utf-8")
 
 
 def another_size(root: Path) -> None:
@@ -342,6 +356,15 @@ def colour(root: Path) -> None:
     Image.fromarray(np.stack([pixels(3), pixels(4), pixels(5)], axis=2)).save(root / "images/3.png")
 
 
+def strange_colours(root: Path) -> None:
+    change(root, 3, colours="rgb")
+
+
+def colours_of_some(root: Path) -> None:
+    colour(root)
+    change(root, 3, colours="channels")
+
+
 def frames(root: Path) -> None:
     image = Image.fromarray(pixels(3))
     image.save(root / "images/3.tif", save_all=True, append_images=[image])
@@ -396,7 +419,9 @@ BAD: dict[Callable[[Path], None], list[str]] = {
     mask_of_another_size: ["mask2.png: shape (48, 40, 1), expected (48, 48, 1) as in image"],
     empty_mask: ["mask2.png: an empty mask, expected a tumour: leave the cell empty"],
     transparent: ["3.png: partly transparent (alpha), expected grey levels"],
-    colour: ["3.png: in colour, expected grey levels: save it as grey, or each channel as a file"],
+    colour: ["3.png: in colour, expected grey levels", "column colours", "save it as grey"],
+    strange_colours: ["line 5: colours 'rgb', expected channels or grey"],
+    colours_of_some: ["line 2: colours '' and image, expected channels in all rows and one image"],
     frames: ["3.tif: 2 frames, expected one image"],
     black: ["3.png: no contrast, expected an image"],
     huge: ["3.png: 8000 x 8000 pixels, expected at most 33554432: make it smaller"],
@@ -467,7 +492,7 @@ def test_tables_that_cannot_be_read(tmp_path: Path, content: bytes, words: str) 
 def test_tables_as_spreadsheets_write_them(flat: Path) -> None:
     """A byte order mark, spaces, capitals, other ends of lines, empty rows, a further column."""
     before = cut(flat).fingerprint
-    text = (flat / TABLE).read_text().replace("patient_id", "Patient_ID ").replace("\n", "\r\n")
+    text = (flat / TABLE).read_text(encoding="utf-8").replace("patient_id", "Patient_ID ").replace("\n", "\r\n")
     lines = [line + "," + "age" * (not place) for place, line in enumerate(text.splitlines())]
     (flat / TABLE).write_bytes(("\ufeff" + "\r\n".join([*lines, ",,,,,"])).encode())
     assert cut(flat).fingerprint == before
@@ -537,7 +562,7 @@ def test_what_the_table_says_decides_which_slice_set_is_used(flat: Path) -> None
     assert opened().table["patient_id"].nunique() == corrected.table["patient_id"].nunique() - 1
 
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 STRANGER = re.findall(
     r"^\.venv/bin/brats-al (.*?)(?:  +#.*)?$", README.split("## I have images of my own")[1], re.MULTILINE
 )[:5]
@@ -590,7 +615,7 @@ def test_a_stranger_s_path(tmp_path: Path) -> None:
     assert re.search(r"01_transfer_vs_scratch +4 runs asked for, +96 images", said["plan"])
     assert "00_cohort: done" in said["run"] and "01_transfer_vs_scratch: done" in said["run"]
     page = Path(said["report"].strip())
-    assert "study" in page.read_text() and "healthy" in (out / "cohort.csv").read_text()
+    assert "study" in page.read_text(encoding="utf-8") and "healthy" in (out / "cohort.csv").read_text(encoding="utf-8")
 
 
 def test_the_open_set(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from brats_al_utils.findings.comparison import (
     across_patients,
     adjusted,
     auc_limits,
-    by_class,
+    by_part,
     compare,
     detectable,
     difference_limits,
@@ -32,7 +32,7 @@ from brats_al_utils.findings.comparison import (
     patient_pairs,
     run_shares,
 )
-from brats_al_utils.findings.statistics import UNITS, by_unit, mean_interval
+from brats_al_utils.findings.statistics import UNITS, by_unit, mean_interval, units_of
 from brats_al_utils.networks.training import auc
 
 HGG, LGG, SLICES = 52, 15, 20
@@ -93,7 +93,7 @@ def test_variance_is_that_of_the_papers_formulas(unit: str, seed: int) -> None:
     assert pairs.arms == ("b", "a")
     aucs, shares = pairs.estimate("b", "a")
     assert aucs[0] == pytest.approx(placements(runs["b"])[1] - placements(runs["a"])[1])
-    assert by_class(pairs, shares[0]).sum() == pytest.approx(obuchowski(runs["b"], runs["a"]))
+    assert by_part(pairs, shares[0]).sum() == pytest.approx(obuchowski(runs["b"], runs["a"]))
 
 
 def test_delong_variance_by_hand() -> None:
@@ -104,7 +104,7 @@ def test_delong_variance_by_hand() -> None:
     # Half of the distance to 0.75, times the root of 2 / (2 - 1).
     assert shares == pytest.approx(np.array([1, -1, 1, -1]) * 0.125 * np.sqrt(2))
     pairs = Pairs(("a",), np.array([["k"]]), np.array([[value]]), shares[None, None], positive)
-    assert by_class(pairs, shares) == pytest.approx([1 / 16, 1 / 16])
+    assert by_part(pairs, shares) == pytest.approx([1 / 16, 1 / 16])
 
 
 @pytest.mark.parametrize("unit", UNITS)
@@ -571,3 +571,54 @@ def test_coverage_where_runs_and_patients_vary(runs: int) -> None:
     least, most = (0.92, 0.99) if runs == FEWEST_RUNS else (0.93, 0.97)
     assert least <= coverage["both"] <= most
     assert least <= gains["both"] <= most
+
+
+def both_in_a_person(persons: int, seed: int = 0) -> pd.DataFrame:
+    """Three runs of two arms on persons of whom each has slices of either class, some more, some fewer."""
+    random = np.random.default_rng(seed)
+    person = np.repeat(np.arange(persons), random.integers(4, 9, persons))
+    label = np.concatenate([np.arange(count) % 2 for count in np.bincount(person)])
+    typical = random.normal(size=persons)[person]
+    rows = [
+        pd.DataFrame({"arm": arm, "seed": seed, "patient_id": person, "label": label, "score": score})
+        for arm, lift in (("a", 1.0), ("b", 1.5))
+        for seed in range(3)
+        for score in [typical + lift * label + random.normal(size=len(label))]
+    ]
+    return pd.concat(rows, ignore_index=True)
+
+
+def test_slices_of_both_classes_in_a_person_are_one_persons() -> None:
+    """The error is the spread of drawing whole persons; without what the classes have in common it would not be."""
+    frame = both_in_a_person(60)
+    pairs = patient_pairs(frame, "slice")
+    assert pairs.freedom.tolist() == [59]
+    one = frame.query("arm == 'a' and seed == 0")
+    wins = {
+        (first, second): (high[:, None] > low).sum()
+        for first, high in one[one["label"] == 1].groupby("patient_id")["score"].apply(np.array).items()
+        for second, low in one[one["label"] == 0].groupby("patient_id")["score"].apply(np.array).items()
+    }
+    won = np.array([[wins[first, second] for second in range(60)] for first in range(60)])
+    counts = np.array([one.loc[one["label"] == of, "patient_id"].value_counts().sort_index() for of in (1, 0)])
+    times = np.random.default_rng(1).multinomial(59, np.full(60, 1 / 60), 4000)
+    drawn = np.einsum("di,ij,dj->d", times, won, times) / np.prod(times @ counts.T, axis=1)
+    assert across_patients(patient_pairs(one, "slice"), "a").error == pytest.approx(drawn.std(), rel=0.05)
+    apart = one.assign(patient_id=one["patient_id"].astype(str) + one["label"].astype(str))
+    assert across_patients(patient_pairs(apart, "slice"), "a").error != pytest.approx(drawn.std(), rel=0.1)
+
+
+def test_a_few_persons_of_one_class_have_no_degrees_of_freedom_of_their_own() -> None:
+    frame = both_in_a_person(12)
+    some = frame[(frame["patient_id"] > 0) | (frame["label"] == 1)]  # person 0 has positive slices alone
+    assert patient_pairs(some, "slice").freedom.tolist() == [10]
+    half = frame[(frame["patient_id"] > 5) | (frame["label"] == 0)]
+    assert patient_pairs(half, "slice").freedom.tolist() == [5, 5]  # six with negative slices alone, six with both
+
+
+def test_a_person_with_both_classes_has_none() -> None:
+    frame = both_in_a_person(5)
+    with pytest.raises(InputError, match="0 has slices of both classes"):
+        patient_pairs(frame, "patient")
+    assert units_of(frame) == ("slice",)
+    assert units_of(frame[frame["label"] == (frame["patient_id"] % 2)]) == UNITS

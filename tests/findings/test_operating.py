@@ -7,7 +7,15 @@ import pandas as pd
 import pytest
 from scipy.stats import binom
 
-from brats_al_utils.findings.operating import BASELINE, CELLS, PROPOSED, STUDIES, characteristics, markdown, study
+from brats_al_utils.beyond.population.operating import (
+    BASELINE,
+    CELLS,
+    PROPOSED,
+    STUDIES,
+    characteristics,
+    markdown,
+    study,
+)
 from brats_al_utils.findings.verdicts import CANNOT_TELL, NOT_REPRODUCED, REPRODUCED
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -17,7 +25,7 @@ RATES = [REPRODUCED, NOT_REPRODUCED, CANNOT_TELL]
 def test_the_page_in_docs_is_that_of_the_rules() -> None:
     """Fewer studies, from another seed: each rate lies where chance puts it, and the page is the table's."""
     committed = pd.read_csv(DOCS / "operating_characteristics.csv")
-    assert (DOCS / "operating_characteristics.md").read_text() == markdown(committed)
+    assert (DOCS / "operating_characteristics.md").read_text(encoding="utf-8") == markdown(committed)
     assert committed["studies"].tolist() == [STUDIES] * len(committed)
     again = characteristics(studies=12, seed=1)
     place = ["truth", "quantity"]

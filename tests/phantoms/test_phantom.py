@@ -132,7 +132,7 @@ def test_bytes_and_truth_do_not_depend_on_the_number_of_patients(tmp_path: Path)
     assert len(few) == 50
     for relative, path in few.items():
         assert path.read_bytes() == (tmp_path / "12" / relative).read_bytes()
-    short, long = ((tmp_path / n / TRUTH_FILE).read_text().splitlines() for n in ("10", "12"))
+    short, long = ((tmp_path / n / TRUTH_FILE).read_text(encoding="utf-8").splitlines() for n in ("10", "12"))
     assert long[: len(short)] == short
 
 
@@ -188,7 +188,7 @@ def test_a_test_cohort_is_written_beside_the_patients_and_read_as_the_test_set(t
 @pytest.mark.usefixtures("blank")
 def test_a_truth_table_that_gives_no_parts_is_refused(tmp_path: Path, text: str, message: str) -> None:
     phantom.write_cohort(tmp_path / "cohort", 10, seed=4, spacing=2)
-    (tmp_path / "cohort" / TRUTH_FILE).write_text(text)
+    (tmp_path / "cohort" / TRUTH_FILE).write_text(text, encoding="utf-8")
     with pytest.raises(ValueError, match=message):
         read_release(tmp_path / "cohort")
 
@@ -331,7 +331,7 @@ def test_wrong_arguments_are_refused(tmp_path: Path, wrong: dict[str, int | str]
 
 
 def test_a_folder_that_holds_something_is_refused_and_kept(tmp_path: Path) -> None:
-    (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
     with pytest.raises(ValueError, match="not empty"):
         phantom.write_cohort(tmp_path, 10, seed=0)
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]

@@ -10,7 +10,7 @@ from sklearn.cluster import KMeans, MiniBatchKMeans
 from sklearn.neighbors import NearestNeighbors
 from threadpoolctl import threadpool_limits
 
-from brats_al_utils.queries.by_features import coordinates, most_typical, on_grid, squared_distances
+from brats_al_utils.beyond.competitors.by_features import coordinates, most_typical, on_grid, squared_distances
 from brats_al_utils.queries.pool import Pool, Views
 from brats_al_utils.queries.sampling import STRATEGIES
 from brats_al_utils.seeds import integer

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from brats_al_utils import InputError
-from brats_al_utils.queries.competitors import COMPETITORS
+from brats_al_utils.beyond.competitors.competitors import COMPETITORS
 from brats_al_utils.queries.pool import Pool, Views
 from brats_al_utils.queries.sampling import ADDS_TO_LABELLED, NEEDS_VIEWS, OF_CLASSES, PAYS_ALL, STRATEGIES
 

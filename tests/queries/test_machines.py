@@ -57,5 +57,7 @@ def test_another_process_and_processor_choose_the_same(
     env = os.environ | {"OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads, "OPENBLAS_CORETYPE": processor}
     code = "import json; from test_machines import choices; print(json.dumps(choices()))"
     here = Path(__file__).parent
-    done = subprocess.run([sys.executable, "-c", code], cwd=here, capture_output=True, text=True, env=env, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=here, capture_output=True, encoding="utf-8", env=env, check=True
+    )
     assert json.loads(done.stdout.splitlines()[-1]) == expected

@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brats_al_utils import InputError
-from brats_al_utils.networks.training import Settings, auc
-from brats_al_utils.runs.bundle import (
+from brats_al_utils.beyond.bundles.bundle import (
     KEPT,
     Lists,
     distances,
@@ -22,6 +21,7 @@ from brats_al_utils.runs.bundle import (
     unpack,
     unpacked_lists,
 )
+from brats_al_utils.networks.training import Settings, auc
 from brats_al_utils.runs.run import Published, Result, Run
 
 SETTINGS = Settings(epochs=2, batch_size=16, learning_rate=0.001, momentum=0.8, weight_decay=0.0001)

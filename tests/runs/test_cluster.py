@@ -39,7 +39,7 @@ def test_the_script_asks_for_what_was_asked() -> None:
     ]
     assert "tls://host:1 --nworkers 4 --nthreads 1" in text
     assert "--tls-key '/shared/a folder/key.pem'" in text
-    assert subprocess.run(["bash", "-n"], input=text, text=True).returncode == 0
+    assert subprocess.run(["bash", "-n"], input=text, encoding="utf-8").returncode == 0
 
 
 def test_an_array_is_no_longer_than_slurm_takes() -> None:
@@ -126,7 +126,7 @@ def test_the_scheduler_listens_only_to_who_holds_its_key(tmp_path: Path, monkeyp
             pass  # this process, too: `cluster slurm` shows how far its workers are
         code = "import sys; from brats_al_utils.runs.engine import connected\n"
         code += "with connected(sys.argv[1]): print('in')"
-        asked = subprocess.run([sys.executable, "-c", code, address], capture_output=True, text=True)
+        asked = subprocess.run([sys.executable, "-c", code, address], capture_output=True, encoding="utf-8")
         assert asked.stdout == "in\n", asked.stderr
     assert not key.exists()
 
@@ -138,7 +138,9 @@ def slurm_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path
     if os.geteuid():
         pytest.skip("only root can start a Slurm")
     folder = tmp_path / "slurm"
-    started = subprocess.run(["bash", str(HERE / "slurm" / "up.sh"), str(folder)], capture_output=True, text=True)
+    started = subprocess.run(
+        ["bash", str(HERE / "slurm" / "up.sh"), str(folder)], capture_output=True, encoding="utf-8"
+    )
     try:
         assert started.returncode == 0, started.stdout + started.stderr
         monkeypatch.setenv("SLURM_CONF", started.stdout.splitlines()[-1])
@@ -149,7 +151,9 @@ def slurm_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path
 
 def queue() -> list[list[str]]:
     """Return the running elements of job arrays: job and its state."""
-    printed = subprocess.run(["squeue", "--noheader", "--format=%i %t"], capture_output=True, text=True, check=True)
+    printed = subprocess.run(
+        ["squeue", "--noheader", "--format=%i %t"], capture_output=True, encoding="utf-8", check=True
+    )
     return [line.split() for line in printed.stdout.splitlines()]
 
 
@@ -170,7 +174,7 @@ def test_a_study_over_a_job_array_whose_running_element_is_cancelled(
         [sys.executable, "-m", "brats_al_utils", *arguments, *command],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
+        encoding="utf-8",
     ) as study:
         deadline = time.monotonic() + 900
         while len(list(runs.glob("*.safetensors"))) < half:
@@ -202,8 +206,8 @@ def test_a_study_over_a_job_array_whose_running_element_is_cancelled(
         pd.testing.assert_frame_equal(found, expected)
     with capsys.disabled():
         print(
-            f"\nSlurm {subprocess.check_output(['slurmctld', '-V'], text=True).split()[-1]}: two notebooks of the "
-            f"smoke study over a job array in {time.monotonic() - started:.0f} s; element {running[0]} cancelled after "
-            f"{len(before)} of {len(now)} runs, the next was done {next_after:.0f} s later; no run repeated, "
+            f"\nSlurm {subprocess.check_output(['slurmctld', '-V'], encoding='utf-8').split()[-1]}: two notebooks of "
+            f"the smoke study on a job array in {time.monotonic() - started:.0f} s; element {running[0]} cancelled "
+            f"after {len(before)} of {len(now)} runs, the next was done {next_after:.0f} s later; no run repeated, "
             f"{len(tables)} tables equal"
         )

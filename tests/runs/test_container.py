@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from brats_al_utils import InputError
-from brats_al_utils.runs.container import DIGEST, MAX_CONTENT, MAX_FILE, MAX_TEXT, read_parts, write_parts
+from brats_al_utils.beyond.bundles.container import DIGEST, MAX_CONTENT, MAX_FILE, MAX_TEXT, read_parts, write_parts
 
 PARTS = {"study.json": b'{"a": 1}', "slices/0.csv": b"a,b\n1,2\n", "lists": bytes(range(256)), "numbers/loss": b""}
 
@@ -21,7 +21,7 @@ READER = """
 import resource, sys
 from pathlib import Path
 from brats_al_utils import InputError
-from brats_al_utils.runs.container import read_parts
+from brats_al_utils.beyond.bundles.container import read_parts
 pages = int(Path("/proc/self/statm").read_text().split()[0])
 resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + 2**29,) * 2)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -79,7 +79,7 @@ def test_what_is_no_bundle(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(InputError, match="not found, expected a bundle"):
         read_parts(tmp_path / "pipe")
-    (tmp_path / "text").write_text("profile: open")
+    (tmp_path / "text").write_text("profile: open", encoding="utf-8")
     with pytest.raises(InputError, match="not a zip archive"):
         read_parts(tmp_path / "text")
     (tmp_path / "other").write_bytes(archive([*PARTS.items()]))
@@ -125,7 +125,9 @@ def test_a_part_that_inflates_without_end(claims: int, tmp_path: Path) -> None:
     for place in (22, content.index(b"PK\1\2") + 24):
         content[place : place + 4] = claims.to_bytes(4, "little")
     (tmp_path / "a.bundle").write_bytes(signed(bytes(content)))
-    done = subprocess.run([sys.executable, "-c", READER, str(tmp_path / "a.bundle")], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", READER, str(tmp_path / "a.bundle")], capture_output=True, encoding="utf-8"
+    )
     assert done.returncode == 0, done.stderr
     said, megabytes = done.stdout.strip().rsplit("\n", 1)
     assert "too large" in said if claims > 10 else "cannot be unpacked" in said

@@ -65,12 +65,12 @@ def none_stays() -> Iterator[None]:
 
 def note(task: Task, what: str) -> None:
     task.store.mkdir(parents=True, exist_ok=True)
-    with (task.store / "noted").open("a") as file:
+    with (task.store / "noted").open("a", encoding="utf-8") as file:
         file.write(f"{what}\n")
 
 
 def noted(task: Task) -> list[str]:
-    return (task.store / "noted").read_text().splitlines()
+    return (task.store / "noted").read_text(encoding="utf-8").splitlines()
 
 
 # What workers do in place of `engine.work`; they find it here by its name.
@@ -346,7 +346,7 @@ def test_a_worker_that_does_not_see_the_study_s_folder_says_so(tasks: list[Task]
 
 
 def test_a_store_that_cannot_be_written_stops_everything(tasks: list[Task], tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("in the way")
+    (tmp_path / "file").write_text("in the way", encoding="utf-8")
     with pytest.raises(InputError, match="file.*: Not a directory.*: mend that and start again"):
         engine.work(replace(tasks[0], store=tmp_path / "file"))
 

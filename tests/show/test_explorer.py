@@ -12,10 +12,7 @@ from hypothesis.extra.numpy import arrays
 from made_up import compute, write_cohort
 
 from brats_al_utils import InputError
-from brats_al_utils.findings import evidence
-from brats_al_utils.queries.uncertainty import AGGREGATES, PAIRS, score
-from brats_al_utils.runs import engine
-from brats_al_utils.show.explorer import (
+from brats_al_utils.beyond.explorer.explorer import (
     GROUPS,
     Filter,
     Ranking,
@@ -29,6 +26,9 @@ from brats_al_utils.show.explorer import (
     said,
     terms,
 )
+from brats_al_utils.findings import evidence
+from brats_al_utils.queries.uncertainty import AGGREGATES, PAIRS, score
+from brats_al_utils.runs import engine
 from brats_al_utils.study.arms import DATASETS, NOTEBOOKS, Arm, explored
 from brats_al_utils.study.opening import open_study
 from brats_al_utils.study.profile import PROFILES

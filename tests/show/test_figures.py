@@ -442,7 +442,8 @@ save(paper_figures.figure7(curves(), across_both(curves())), Path(sys.argv[1]), 
 def test_the_same_files_whatever_the_user_s_matplotlibrc_says(tmp_path: Path) -> None:
     (tmp_path / "matplotlibrc").write_text(
         "text.usetex: True\nfont.size: 30\naxes.grid: False\nsvg.fonttype: none\nfigure.dpi: 30\nsavefig.bbox: tight\n"
-        "axes.prop_cycle: cycler('color', ['r'])\nlines.linewidth: 9\n"
+        "axes.prop_cycle: cycler('color', ['r'])\nlines.linewidth: 9\n",
+        encoding="utf-8",
     )
     # matplotlib reads the file of the folder in which it is started first.
     command = [sys.executable, "-c", DRAW, str(tmp_path / "odd"), str(Path(__file__).parent)]

@@ -97,7 +97,7 @@ def test_it_opens_on_the_start_page_without_a_question(lab: Lab, browser: WebDri
 def saved_notebook(path: Path, browser: WebDriver, element: WebElement) -> Any:
     """Save a notebook by the keys, from within an element, with the state of all widgets, and read it."""
     ActionChains(browser).click(element).key_down(Keys.CONTROL).send_keys("s").key_up(Keys.CONTROL).perform()
-    wait(browser, 30, lambda: "widget-state+json" in path.read_text(), "not saved with its widgets")
+    wait(browser, 30, lambda: "widget-state+json" in path.read_text(encoding="utf-8"), "not saved with its widgets")
     return nbformat.read(path, as_version=4)
 
 

@@ -182,9 +182,11 @@ def test_the_kernel_is_this_python(
     """Jupyter finds a kernel of another Python first, and another checkout is installed there; neither is used."""
     kernel = tmp_path / "jupyter" / "kernels" / "python3"
     kernel.mkdir(parents=True)
-    (kernel / "kernel.json").write_text('{"argv": ["/bin/false", "{connection_file}"], "display_name": "other"}')
+    (kernel / "kernel.json").write_text(
+        '{"argv": ["/bin/false", "{connection_file}"], "display_name": "other"}', encoding="utf-8"
+    )
     (tmp_path / "checkout" / "brats_al_utils").mkdir(parents=True)
-    (tmp_path / "checkout" / "brats_al_utils" / "__init__.py").write_text("")
+    (tmp_path / "checkout" / "brats_al_utils" / "__init__.py").write_text("", encoding="utf-8")
     monkeypatch.setattr(forks, "FORKS", forked)
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "checkout") + os.pathsep + os.environ.get("PYTHONPATH", ""))
@@ -197,7 +199,7 @@ def test_the_kernel_is_this_python(
 
 def cannot_start(*options: Any) -> None:
     """Stand in for `kernels.be_kernel`."""
-    with Path(options[-1]).open("a") as said:
+    with Path(options[-1]).open("a", encoding="utf-8") as said:
         said.write("No module named ipykernel\n")
     sys.exit(1)
 
@@ -228,7 +230,7 @@ def test_a_kernel_that_does_not_start_is_one_message(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     python = tmp_path / "python"
-    python.write_text(f"#!/bin/sh\n{script}\n")
+    python.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
     python.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(python))
     monkeypatch.setattr(forks, "FORKS", forked)
@@ -261,7 +263,7 @@ def test_a_forked_kernel_is_as_one_that_was_started(tmp_path: Path, places: Plac
         [sys.executable, "-c", code, str(source), str(tmp_path / "out")],
         env=os.environ | {"DASK_OF__A_TEST": "here"},
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=True,
     )
     assert executed.stderr == ""

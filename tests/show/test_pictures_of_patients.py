@@ -8,12 +8,12 @@ import nbformat
 import pytest
 from made_up import compute, write_cohort
 
+from brats_al_utils.beyond.bundles.published import export
 from brats_al_utils.runs import engine
 from brats_al_utils.show import notebooks
 from brats_al_utils.study.arms import explored
 from brats_al_utils.study.opening import open_study
 from brats_al_utils.study.places import Places
-from brats_al_utils.study.published import export
 from brats_al_utils.study.trainer import train
 
 

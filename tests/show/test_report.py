@@ -29,7 +29,7 @@ SVG = """<svg xmlns="http://www.w3.org/2000/svg" xmlns:dc="http://purl.org/dc/el
 ATTACK = '<script>document.title = "hacked"</script><img src="https://example.org/x.png" onerror="hack()">'
 
 
-STYLE = (TEMPLATES / "style.css").read_text()
+STYLE = (TEMPLATES / "style.css").read_text(encoding="utf-8")
 CARD = pd.DataFrame(
     [
         (
@@ -96,13 +96,13 @@ def write_study(folder: Path) -> Places:
     images = places.outputs / "images"
     images.mkdir()
     for path in (places.figures / "table2.svg", places.figures / "odd #1 & %2f.svg", images / "slices.svg"):
-        path.write_text(SVG)
+        path.write_text(SVG, encoding="utf-8")
         path.with_suffix(".png").write_bytes(base64.b64decode(PIXEL))
     rows = [("test", "pretrained", 0.91), ("test", ATTACK, 0.5)]
     summary = pd.DataFrame(rows, columns=["part", "arm", "auc_mean"]).assign(unit="slice", ci_low=0.125, ci_high=0.95)
     summary.to_csv(places.figures / "table2.csv", index=False)
     CARD.to_csv(places.figures / "scorecard.csv", index=False)
-    (places.figures / "runs.csv").write_text("arm,key\npretrained,abc\n")
+    (places.figures / "runs.csv").write_text("arm,key\npretrained,abc\n", encoding="utf-8")
     return places
 
 
@@ -132,8 +132,8 @@ def test_a_synthetic_study_s_figures_stand_beside_those_of_real_patients(
 ) -> None:
     published = tmp_path / "published"
     published.mkdir()
-    (published / "table2.svg").write_text(SVG)
-    (published / "figure9.svg").write_text(SVG)
+    (published / "table2.svg").write_text(SVG, encoding="utf-8")
+    (published / "figure9.svg").write_text(SVG, encoding="utf-8")
     monkeypatch.setattr(report, "PUBLISHED", published)
     index = index_of(places)
     beside = [image["src"] for image in index("img") if str(image["src"]).startswith("published/")]
@@ -143,9 +143,9 @@ def test_a_synthetic_study_s_figures_stand_beside_those_of_real_patients(
     assert section and [image["src"] for image in section("img")] == ["figures/table2.svg", "published/table2.svg"]
     assert "Below each figure stands the published one of real patients" in index.get_text(" ", strip=True)
     for path in (places.outputs / "notebooks").glob("*.ipynb"):
-        path.write_text(path.read_text().replace("Synthetic cohort", "BraTS 2019"))
+        path.write_text(path.read_text(encoding="utf-8").replace("Synthetic cohort", "BraTS 2019"), encoding="utf-8")
     for path in places.figures.glob("*.svg"):
-        path.write_text(path.read_text().replace("ynthetic", "ome"))
+        path.write_text(path.read_text(encoding="utf-8").replace("ynthetic", "ome"), encoding="utf-8")
     assert not [image for image in index_of(places)("img") if str(image["src"]).startswith("published/")]
 
 
@@ -248,7 +248,9 @@ def test_only_tables_or_only_some_notebooks_give_a_report_too(places: Places) ->
     assert index.select_one("#claims img")
     for path in places.figures.glob("*.csv"):
         path.unlink()
-    (places.figures / "table2.csv").write_text("part,arm,auc_mean,unit,ci_low,ci_high\ntest,scratch,0.5,slice,,\n")
+    (places.figures / "table2.csv").write_text(
+        "part,arm,auc_mean,unit,ci_low,ci_high\ntest,scratch,0.5,slice,,\n", encoding="utf-8"
+    )
     index = index_of(places)
     assert not index.select("#claims, #scorecard, .counts")
     assert "Not computed yet" in index.get_text() and "notebooks 06 and 07" in index.get_text()
@@ -258,7 +260,7 @@ def test_only_tables_or_only_some_notebooks_give_a_report_too(places: Places) ->
 def test_a_table_of_another_version_is_named_and_the_earlier_report_stays(places: Places, name: str) -> None:
     before = contents(write_report(places).parent)
     for content in ("id,verdict\nabstract.gain,fine\n", "", "\x00,\n"):
-        (places.figures / f"{name}.csv").write_text(content)
+        (places.figures / f"{name}.csv").write_text(content, encoding="utf-8")
         with pytest.raises(InputError, match=re.escape(str(places.figures)) + ".*execute them again"):
             write_report(places)
         assert contents(places.outputs / "report") == before
@@ -288,7 +290,7 @@ def test_contents_cannot_run_and_nothing_is_loaded_from_elsewhere(places: Places
             assert not re.match(r"\w+:|//", target) or target.startswith("data:"), f"{path.name}: {target[:80]}"
         policy = page.find("meta", attrs={"http-equiv": "Content-Security-Policy"})
         assert policy and str(policy["content"]).startswith("default-src 'none'; img-src")
-    index = (places.outputs / "report" / "index.html").read_text()
+    index = (places.outputs / "report" / "index.html").read_text(encoding="utf-8")
     assert "&lt;script&gt;" in index and "<script" not in index
 
 
@@ -310,17 +312,17 @@ def test_links_are_relative_and_lead_somewhere(places: Places) -> None:
 def test_writing_again_gives_the_same_report_in_the_place_of_the_earlier(places: Places) -> None:
     report = write_report(places).parent
     before = contents(report)
-    (report / "stale.html").write_text("of an earlier study")
+    (report / "stale.html").write_text("of an earlier study", encoding="utf-8")
     assert contents(write_report(places).parent) == before
     (places.figures / "scorecard.csv").unlink()
-    assert 'id="scorecard"' not in write_report(places).read_text()
+    assert 'id="scorecard"' not in write_report(places).read_text(encoding="utf-8")
     assert [path.name for path in places.outputs.iterdir() if "report" in path.name] == ["report"]
 
 
 def test_git_never_sees_the_report(places: Places) -> None:
     (places.outputs / ".gitignore").unlink()
     report = write_report(places).parent
-    assert report.parent == places.outputs and (places.outputs / ".gitignore").read_text() == "*\n"
+    assert report.parent == places.outputs and (places.outputs / ".gitignore").read_text(encoding="utf-8") == "*\n"
 
 
 def test_without_executed_notebooks_the_error_names_the_folder_and_the_mend(tmp_path: Path) -> None:
@@ -333,7 +335,7 @@ def test_without_executed_notebooks_the_error_names_the_folder_and_the_mend(tmp_
 def test_a_damaged_notebook_is_named_and_the_earlier_report_stays(places: Places) -> None:
     before = contents(write_report(places).parent)
     damaged = places.outputs / "notebooks" / "02_second.ipynb"
-    damaged.write_text(damaged.read_text()[:200])
+    damaged.write_text(damaged.read_text(encoding="utf-8")[:200], encoding="utf-8")
     with pytest.raises(InputError, match="02_second.ipynb: not a whole notebook"):
         write_report(places)
     assert contents(places.outputs / "report") == before
@@ -343,7 +345,7 @@ def test_a_study_without_figures_has_a_report(places: Places) -> None:
     shutil.rmtree(places.outputs / "images")
     for path in places.figures.glob("*.*"):
         path.unlink()
-    assert "patients: do not publish" not in write_report(places).read_text()
+    assert "patients: do not publish" not in write_report(places).read_text(encoding="utf-8")
 
 
 def test_every_page_opens_from_the_disk_in_a_browser(places: Places, browser: webdriver.Chrome) -> None:
@@ -374,10 +376,10 @@ def test_the_names_of_real_patients_are_taken_out(places: Places, synthetic: boo
     slices = places.outputs / "slices" / "imbalanced-0123"
     slices.mkdir(parents=True)
     manifest = {"synthetic": synthetic, "left_out": {names[1]: ["no t2"]}, "absent": [names[2]]}
-    (slices / "manifest.json").write_text(json.dumps(manifest))
-    (slices / "split.csv").write_text(f"patient_id,part\n{names[0]},test\n")
-    (places.figures / "runs.csv").write_text(f"patient_id,auc\n{names[0]},0.91\n")
-    (places.outputs / "images" / "slices.csv").write_text(f"patient_id,z\n{names[0]},9\n")
+    (slices / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    (slices / "split.csv").write_text(f"patient_id,part\n{names[0]},test\n", encoding="utf-8")
+    (places.figures / "runs.csv").write_text(f"patient_id,auc\n{names[0]},0.91\n", encoding="utf-8")
+    (places.outputs / "images" / "slices.csv").write_text(f"patient_id,z\n{names[0]},9\n", encoding="utf-8")
     write(notebook("Third", code({"text/markdown": " ".join(names)})), places.outputs / "notebooks" / "03_third.ipynb")
     site = contents(write_report(places).parent)
     everything = b"".join(site.values())

@@ -14,9 +14,9 @@ from conftest import write_volume
 from IPython.display import Markdown
 from made_up import write_cohort
 
+from brats_al_utils.beyond.explorer import viewer as viewers
+from brats_al_utils.beyond.explorer.viewer import Courier, packed, viewer, volumes_of
 from brats_al_utils.cohorts.readers import read_cohort
-from brats_al_utils.show import viewer as viewers
-from brats_al_utils.show.viewer import Courier, packed, viewer, volumes_of
 from brats_al_utils.study.opening import open_study
 from brats_al_utils.study.study import Study
 

@@ -28,7 +28,7 @@ def test_a_cohort_of_one_s_own_is_counted(tmp_path: Path) -> None:
             picture = np.random.default_rng(person * 3 + number).integers(80, 120, (32, 32), np.uint8)
             Image.fromarray(np.pad(picture, 8)).save(root / name)
             lines.append(f"{person:02},{'ab'[person > 11]},{name}")
-    (root / "cohort.csv").write_text("\n".join(lines))
+    (root / "cohort.csv").write_text("\n".join(lines), encoding="utf-8")
     profile = profile_of("open", {"classes": "", "folds": 1, "image_size": 64})
     study = planned(profile, read_cohort(root))
     expected = {}

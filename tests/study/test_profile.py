@@ -98,6 +98,7 @@ def test_settings_are_read_in_their_type(settings: dict[str, Any], name: str, va
         ({"test_patients": 3}, "test_patients is 3, expected 0, or with patients and without folds an even number"),
         ({"test_patients": 4, "patients": 0}, "test_patients is 4, expected 0, or with patients"),
         ({"test_patients": 4, "folds": 4, "n_runs": 4}, "test_patients is 4, expected .* without folds"),
+        ({"iteration_share": 0.2}, "iteration_share is 0.2, expected 0.3 divided by"),
         ({"test_slices": 0}, "test_slices is 0, expected at least 1"),
         ({"seed": -1}, "seed is -1, expected not negative"),
     ],

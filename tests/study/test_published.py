@@ -13,18 +13,18 @@ from conftest import write_case
 from small_study import SETTINGS
 
 from brats_al_utils import InputError
+from brats_al_utils.beyond.bundles import published
+from brats_al_utils.beyond.bundles.container import read_parts, write_parts
+from brats_al_utils.beyond.bundles.published import export, missing, of_main_arms, open_published
 from brats_al_utils.cohorts import naming
 from brats_al_utils.findings import evidence
 from brats_al_utils.findings.shortcut import shortcut_table
-from brats_al_utils.runs.container import read_parts, write_parts
 from brats_al_utils.runs.run import Result, Run
 from brats_al_utils.runs.store import RunStore
 from brats_al_utils.seeds import generator
-from brats_al_utils.study import published
 from brats_al_utils.study.arms import NOTEBOOKS, beyond, proposed
 from brats_al_utils.study.opening import open_study
 from brats_al_utils.study.places import Places
-from brats_al_utils.study.published import export, missing, of_main_arms, open_published
 from brats_al_utils.study.selections import selection
 from brats_al_utils.study.study import Study
 from brats_al_utils.study.trainer import runs_of, train

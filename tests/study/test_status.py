@@ -48,7 +48,7 @@ def test_a_small_study_by_hand(tmp_path: Path) -> None:
     store.save_failure(runs[2], "planned", "Traceback\nValueError: as planned")
     store.save_failure(runs[0], "planned", "failed once, done since")
     store.lock(runs[4]).parent.mkdir()
-    store.lock(runs[4]).write_text("left by a dead machine")
+    store.lock(runs[4]).write_text("left by a dead machine", encoding="utf-8")
     with lock(store.lock(runs[3])):
         found = status(places)
     assert (found.done, found.running, found.failed, found.waiting) == (2, 1, 1, 1 + 2)

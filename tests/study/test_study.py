@@ -73,6 +73,16 @@ def test_each_query_adds_a_tenth_to_a_random_tenth(study: Study, results: Result
     assert distance[added].max() <= distance[others & ~added].min()
 
 
+def test_smaller_steps_of_iterative_querying(study: Study) -> None:
+    small = replace(study, profile=study.profile.with_settings({"iteration_share": "0.05"}), selections={})
+    selected = selection(small, arm("entropy, iterative"), 0)
+    pool = len(study.ids("imbalanced", "training", 0))
+    assert [len(question.labelled) for question in selected.questions] == [
+        round(0.05 * pool * queries) for queries in range(1, 6)
+    ]
+    assert len(selected.chosen) == round(0.3 * pool)
+
+
 def test_what_arms_are_trained_on_and_what_they_have_annotated(study: Study, results: Results) -> None:
     pool = study.ids("imbalanced", "training", 0)
     committee, chosen = labelled(study, "imbalanced", 1), selection(study, arm("proposed"), 1).chosen
@@ -102,6 +112,20 @@ def test_a_plan_names_the_runs_that_are_made(study: Study, results: Results) -> 
     assert len({run.key for run in asked}) == len(made)
     # How many chosen slices were labelled before is not known beforehand.
     assert sum(run.images for run in asked) == pytest.approx(sum(run.images for run in planned), rel=0.03)
+
+
+def test_equal_updates_give_every_arm_those_of_the_baseline(study: Study) -> None:
+    """Published keys have no such setting: where an epoch is a pass over the slices, it is not in them."""
+    by_epochs = {run.key: run for run in runs_of(study, ARMS[:2])}
+    by_updates = runs_of(replace(study, profile=replace(study.profile, length="updates")), ARMS[:2])
+    arms = [replace(arm, length="updates") for arm in ARMS[:2]]
+    training = len(study.ids("imbalanced", "training", 0))
+    assert all("epoch_updates" not in run.spec for run in by_epochs.values())
+    assert {run.settings.updates(len(run.training)) for run in by_updates} == {-(-training // 16)}
+    assert not by_epochs.keys() & {run.key for run in by_updates}
+    control = {run.key for run in runs_of(study, arms)}
+    assert len(control & {run.key for run in by_updates}) == 2 * 2, "two arms' trainings, twice"
+    assert len(control & by_epochs.keys()) == 2 * 2, "their committee is the study's"
 
 
 def test_data_frames_of_the_evidence(study: Study, results: Results) -> None:

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from brats_al_utils.beyond.bundles.verification import VERDICTS, repeated
 from brats_al_utils.runs.run import Published, Result
 from brats_al_utils.runs.store import checksum
-from brats_al_utils.study.verification import VERDICTS, repeated
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def test_a_run_without_test_slices_is_compared_too(
         {"device": "cpu", "torch": "2.14", "numpy": "2.4"},
     )
     study: Any = MadeUpStudy({"k": Published(Result(run, arrays, 1, 0.0, there), checksum(arrays, {}))})
-    found = repeated(study, "a network", Result(run, again, 1, 0.0, here), (0, 0))
+    found = repeated(study, "a network", run, Result(run, again, 1, 0.0, here), (0, 0))
     assert found.others == {"device": ("a GPU", "cpu"), "torch": ("2.11", "2.14")}
     assert list(found.aucs) == parts
     assert found.aucs["validation"] == (0.75, 0.75)

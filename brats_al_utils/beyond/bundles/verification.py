@@ -1,0 +1,177 @@
+"""Does a published study reproduce here? Runs drawn from its bundle are trained again, and compared slice by slice."""
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from brats_al_utils import InputError
+from brats_al_utils.beyond.bundles.bundle import KEPT, OF_SLICES
+from brats_al_utils.beyond.bundles.published import arms_with_sets
+from brats_al_utils.cohorts.slices import SliceSet
+from brats_al_utils.cohorts.split import PARTS
+from brats_al_utils.networks.training import auc
+from brats_al_utils.runs.run import Published, Result, Run
+from brats_al_utils.runs.store import checksum
+from brats_al_utils.seeds import generator
+from brats_al_utils.study.places import Places
+from brats_al_utils.study.selections import choosers, selection, selections_of
+from brats_al_utils.study.study import Study
+from brats_al_utils.study.trainer import choosing, describe, have_computed, wanted_runs
+
+TOLERANCE = 1e-3
+"""Largest difference of a probability that counts as rounding.
+
+Another processor, library or number of threads adds in another order, which changes the seventh digit of a sum; each
+step of a training passes that on, and so it grows. What stays below a thousandth cannot move a mean AUC by as much as
+the tables print.
+"""
+
+VERDICTS = ("same to the bit", "same to rounding", "differs")
+"""From the best to the worst."""
+
+EXPLAINS = ("device", "numpy", "torch", "torchvision")
+"""Facts of a run that may explain a difference: a GPU draws other dropout masks, another version may round in another
+way."""
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """A run that was trained again.
+
+    Attributes
+    ----------
+    key, name : str
+    verdict : str
+        One of ``VERDICTS``.
+    largest : float
+        Difference between a probability and that of the bundle.
+    aucs : dict of str to (float, float)
+        Slice-level AUC of the bundle, and here, by part that has slices.
+    chosen : tuple of int
+        How many slices were chosen on this run's opinion (with that of others), and how many of them were chosen
+        again; none where no slices were.
+    others : dict of str to (str, str)
+        Of ``EXPLAINS`` what was another one for the bundle than it is here: there, and here.
+    """
+
+    key: str
+    name: str
+    verdict: str
+    largest: float
+    aucs: dict[str, tuple[float, float]]
+    chosen: tuple[int, int]
+    others: dict[str, tuple[str, str]]
+
+
+def verify(published: Study, study: Study, runs: int, seed: int) -> list[Repeated]:
+    """Train some runs of a bundle again, drawn at random, and compare what they give with what the bundle has.
+
+    Parameters
+    ----------
+    published : Study
+        From `published.open_published`.
+    study : Study
+        The same with its images; its store is neither asked nor changed.
+    runs : int
+        How many; all if there are fewer.
+    seed : int
+        Of the draw.
+
+    Raises
+    ------
+    InputError
+        If the images, or how slices are cut from them, are others, or a training fails.
+    """
+    named = names_of_runs(published)
+    keys = generator(seed, "verify").permutation(sorted(named))[:runs].tolist()
+    drawn = {key: named[key] for key in keys}
+    here: dict[str, tuple[str, Run]] = {}
+    for dataset, slices in published.opened.items():
+        of_set = {key: (name, run) for key, (name, run) in drawn.items() if run.data == slices.fingerprint}
+        if of_set:
+            check_images(dataset, slices, study)
+        fingerprint = study.slice_set(dataset).fingerprint if of_set else ""
+        here |= {key: (name, replace(run, data=fingerprint)) for key, (name, run) in of_set.items()}
+    with tempfile.TemporaryDirectory(prefix="brats-al-") as folder:
+        elsewhere = replace(study, places=Places(study.places.figures, Path(folder)))
+        have_computed(elsewhere, list(here.values()), "runs")
+        again = {key: result for key, (_, run) in here.items() if (result := elsewhere.store.load(run))}
+    chosen = chosen_again(published, again)
+    return [repeated(published, name, run, again[key], chosen.get(key, (0, 0))) for key, (name, run) in drawn.items()]
+
+
+def names_of_runs(published: Study) -> dict[str, tuple[str, Run]]:
+    """Return every run that the bundle has of its study's plan, with what it is called, by key."""
+    selected = selections_of(published, arms_with_sets(published))
+    named = [*choosing(published, selected)]
+    named += [
+        (describe(published, arm.name, number), run) for (arm, number), run in wanted_runs(published, selected).items()
+    ]
+    found = {run.key: (name, run) for name, run in named if published.store.holds(run)}
+    if not found:
+        raise InputError("the bundle has no run of its study's plan, expected some: export it again")
+    return found
+
+
+def check_images(dataset: str, slices: SliceSet, study: Study) -> None:
+    """Refuse images that are not those of the bundle; the masks are not in the fingerprint of one of format 3."""
+    here = study.slice_set(dataset)
+    if here.images != slices.images:
+        raise InputError(
+            f"differs: the {dataset} slice set has fingerprint {here.images[:12]} here, expected {slices.images[:12]}: "
+            "other images, or they were cut in another way"
+        )
+
+
+def repeated(published: Study, name: str, published_run: Run, again: Result, chosen: tuple[int, int]) -> Repeated:
+    """Compare a run that was trained again with that of the bundle."""
+    run, before = published_run, (published.published or {})[published_run.key]
+    pairs = {
+        each: (before.result.arrays[each], again.arrays[each]) for each in OF_SLICES if each in before.result.arrays
+    }
+    largest = max(float(np.abs(one - two).max(initial=0)) for one, two in pairs.values())
+    table = next(slices.table for slices in published.opened.values() if slices.fingerprint == run.data)
+    label = table["label"].to_numpy()
+    aucs = {}
+    for part in PARTS[1:]:
+        if not run.ids(part).size:  # a network that only chooses slices is not asked about a test cohort of its own
+            continue
+        one, two = (auc(label[run.ids(part)], values) for values in pairs[f"probability/{part}"])
+        aucs[part] = (one, two)
+    same_choice = chosen[0] == chosen[1]
+    if checksum(again.arrays, {}) == before.digest and largest <= KEPT and same_choice:
+        verdict = VERDICTS[0]
+    else:
+        verdict = VERDICTS[1] if largest <= TOLERANCE and same_choice else VERDICTS[2]
+    facts = {each: tuple(one.facts.get(each, "unknown") for one in (before.result, again)) for each in EXPLAINS}
+    others = {each: (there, here) for each, (there, here) in facts.items() if there != here}
+    return Repeated(run.key, name, verdict, largest, aucs, chosen, others)
+
+
+def chosen_again(published: Study, again: Mapping[str, Result]) -> dict[str, tuple[int, int]]:
+    """Return, for each run that chooses slices, how many were chosen on its opinion and how many of them are again.
+
+    Members of a committee that were not trained again say what the bundle has of them; where that has not enough of
+    them, nothing is chosen again.
+    """
+    trained = {key: Published(result, "") for key, result in again.items()}
+    known = {
+        key: each
+        for key, each in (published.published or {}).items()
+        if not each.result.run.pool or "probability/pool" in each.result.arrays
+    }
+    here = replace(published, published=known | trained, selections={})
+    counts: dict[str, tuple[int, int]] = {}
+    selected = selections_of(published, arms_with_sets(published))
+    for (arm, number), before in selected.items():
+        asked = {run.key for each in before.questions for run in choosers(published, arm.dataset, number, each)}
+        for key in asked & set(again):
+            anew = selection(here, arm, number)
+            if anew.settled:
+                all_of_them, same = counts.get(key, (0, 0))
+                common = len(np.intersect1d(before.chosen, anew.chosen))
+                counts[key] = (all_of_them + len(before.chosen), same + common)
+    return counts
