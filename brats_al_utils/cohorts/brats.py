@@ -15,6 +15,7 @@ from brats_al_utils.cohorts.layout import (
     entries,
     find_root,
     is_nifti,
+    named_volumes,
     opened,
     shown,
     strays,
@@ -213,9 +214,9 @@ def case_volumes(folder: Path, patient_id: str) -> tuple[dict[str, str], list[st
 
     Notes
     -----
-    A volume's name may be in other capitals, and it may be a folder with the one volume in it, as some unpackers make:
-    BraTS19_CBICA_AAB_1_t1.nii/00000057_brain_t1.nii. A segmentation that is missing is what the release is known
-    to call so, or the only other volume of the case.
+    A volume's name may be in other capitals or one of `layout.SYNONYMS`, and it may be a folder with the one volume in
+    it, as some unpackers make: BraTS19_CBICA_AAB_1_t1.nii/00000057_brain_t1.nii. A segmentation that is missing is what
+    the release is known to call so, or the only other volume of the case.
     """
     here = entries(folder)
     by_name = {path.name.casefold(): path for path in reversed(here)}
@@ -226,6 +227,8 @@ def case_volumes(folder: Path, patient_id: str) -> tuple[dict[str, str], list[st
         volume = next(filter(None, map(volume_at, named)), None)
         if volume:
             files[name] = str(volume)
+    others, twice = named_volumes([path for path in here if is_nifti(path) and path.is_file()], patient_id)
+    files = {name: str(path) for name, path in others.items()} | files
     notes: list[str] = []
     if SEGMENTATION not in files:
         spare = [volume for path in here if is_nifti(path) and (volume := volume_at(path))]
@@ -238,13 +241,13 @@ def case_volumes(folder: Path, patient_id: str) -> tuple[dict[str, str], list[st
             notes.append(f"{volume}: taken for {patient_id}_{SEGMENTATION}.nii ({why})")
     missing = [name for name in FILES if name not in files]
     if not missing:
-        return files, [], notes
+        return files, twice, notes
     expected = " and ".join(f"{patient_id}_{name}.nii.gz" for name in missing)
     holds = ", ".join(shown(path.name) + dangling(path) for path in here) or "nothing"
     verb = "is" if len(missing) == 1 else "are"
     return (
         files,
-        [f"{folder}: {expected} (or .nii) {verb} missing; the folder holds {holds}: copy or rename the file"],
+        [*twice, f"{folder}: {expected} (or .nii) {verb} missing; the folder holds {holds}: copy or rename the file"],
         notes,
     )
 

@@ -86,7 +86,7 @@ class Cohort:
             return "synthetic cohort"
         if self.release == "unknown":
             return f"cohort {self.root.resolve().name}" if self.tabled else "cohort"
-        return self.release if self.tabled else f"BraTS {self.release}"
+        return f"BraTS {self.release}" if self.release[0].isdigit() else self.release
 
     @property
     def rows(self) -> list[pd.Series]:

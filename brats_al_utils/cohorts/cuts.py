@@ -47,8 +47,13 @@ def resize(images: np.ndarray[Any, Any], size: int) -> np.ndarray[Any, Any]:
     return np.asarray(np.rint(levels, out=levels).astype(np.uint8))
 
 
-def cut_case(case: pd.Series, rule: SliceRule) -> Cut:
+def cut_case(case: pd.Series, rule: SliceRule, classes: Sequence[str] = GRADES) -> Cut:
     """Cut one patient of a BraTS release.
+
+    Parameters
+    ----------
+    classes : sequence of str
+        Negative, positive.
 
     Returns
     -------
@@ -71,7 +76,7 @@ def cut_case(case: pd.Series, rule: SliceRule) -> Cut:
             continue  # what else is wrong is to be named as well
         try:
             if name == SEGMENTATION:
-                table, segmentation = cut_tumour(case, volume, rule)
+                table, segmentation = cut_tumour(case, volume, rule, classes)
                 z = table["z"].to_numpy()
             else:
                 scaled = scale_intensity(volume.voxels, rule.intensity, name, upright(volume.voxels, z))
@@ -83,10 +88,12 @@ def cut_case(case: pd.Series, rule: SliceRule) -> Cut:
     return table, np.stack(channels, axis=1), segmentation
 
 
-def cut_tumour(case: pd.Series, tumour: Volume, rule: SliceRule) -> tuple[pd.DataFrame, np.ndarray[Any, Any]]:
+def cut_tumour(
+    case: pd.Series, tumour: Volume, rule: SliceRule, classes: Sequence[str]
+) -> tuple[pd.DataFrame, np.ndarray[Any, Any]]:
     """Draw a patient's slices and cut the segmentation: `cut_case`'s table and segmentation."""
     area = tumour_areas(tumour)
-    label = GRADES.index(case["class_name"])
+    label = list(classes).index(case["class_name"])
     z = choose_slices(area, rule.slices_of(label, case.get("part", "")), rule, case["patient_id"])
     with_tumour = np.flatnonzero(area)
     extent = max(int(with_tumour[-1] - with_tumour[0]), 1)

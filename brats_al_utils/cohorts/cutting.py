@@ -128,7 +128,7 @@ def each_cut(
     asked = asked_of(cohort, rule)
 
     def cut_patient(rows: pd.DataFrame) -> Cut:
-        return cut_images(rows, asked, rule, classes) if cohort.tabled else cut_case(rows.iloc[0], rule)
+        return cut_images(rows, asked, rule, classes) if cohort.tabled else cut_case(rows.iloc[0], rule, classes)
 
     with threads_for_cases() as threads:
         for rows, cutting in each_case(cohort.patients, cut_patient, threads, track):

@@ -7,7 +7,6 @@ from pathlib import Path
 from unicodedata import category
 
 from brats_al_utils import InputError
-from brats_al_utils.cohorts.copies import is_there
 from brats_al_utils.cohorts.formats import other_formats
 from brats_al_utils.cohorts.mapping import MAPPING_FILE
 from brats_al_utils.cohorts.volumes import SEGMENTATION
@@ -15,13 +14,17 @@ from brats_al_utils.cohorts.volumes import SEGMENTATION
 GRADES = ("LGG", "HGG")
 """The classes of BraTS, negative and positive, and the folders of the releases of 2017 to 2019."""
 
-SERIES = {
-    "image": ("_t1", "-t1n"),
-    "image2": ("_t1ce", "-t1c"),
-    "image3": ("_t2", "-t2w"),
-    "mask": ("_seg", "-seg"),
+SYNONYMS = {
+    "t1": ("t1", "t1n", "t1w"),
+    "t1ce": ("t1ce", "t1c", "t1gd"),
+    "t2": ("t2", "t2w"),
+    "flair": ("flair", "t2f"),
+    SEGMENTATION: (SEGMENTATION, "segm", "tumor_segmentation"),
 }
-"""What follows a patient's name in the releases of 2021 and of 2023, by the column of a table (see `table`)."""
+"""What volumes are called after a patient's name, in any capitals: of BraTS since 2017, of TCGA's and UCSF's sets."""
+
+SERIES = {"image": "t1", "image2": "t1ce", "image3": "t2", "mask": SEGMENTATION}
+"""Which volumes of the releases of 2021 and of 2023 are the columns of a table (see `table`)."""
 
 RELEASE = re.compile(r"brats(?P<year>\d\d)_", re.IGNORECASE)
 """How a patient's name begins in the releases of 2017 to 2020."""
@@ -125,9 +128,10 @@ def what_is_there(folders: list[Path]) -> str:
             for child in subfolders(folder):
                 if UNGRADED.fullmatch(child.name):
                     return (
-                        f"{shown(str(child))} is of BraTS 2021 or later, and these releases give no grades, expected "
-                        "a class for each patient: put a table cohort.csv with the columns patient_id and label "
-                        "beside these folders, or name the folder of a release of 2017 to 2020"
+                        f"{shown(str(child))} is of BraTS 2021 or later, and these releases give no grades (the "
+                        "metadata of UCSF-PDGM names 298 patients of 2021, all of grade 4), expected a class for each "
+                        "patient: put a table cohort.csv with the columns patient_id and label beside these folders, "
+                        "or name the folder of a release of 2017 to 2020"
                     )
                 if RELEASE.match(child.name):
                     return (
@@ -190,11 +194,34 @@ def series(folder: Path, patient_id: str) -> dict[str, str]:
     folder : Path
         It holds the patient's folder. Of files that are missing, the names that 2021 gives them.
     """
-    found = {}
-    for column, endings in SERIES.items():
-        names = [f"{patient_id}/{patient_id}{ending}.nii{gz}" for ending in endings for gz in (".gz", "")]
-        found[column] = next((name for name in names if is_there(folder / name)), names[0])
-    return found
+    home = folder / patient_id
+    here = (
+        [path for path in entries(home) if is_nifti(path)] if UNGRADED.fullmatch(patient_id) and home.is_dir() else []
+    )
+    found, _ = named_volumes(here, patient_id)
+    names = {name: path.name for name, path in found.items()}
+    return {column: f"{patient_id}/{names.get(name, f'{patient_id}_{name}.nii.gz')}" for column, name in SERIES.items()}
+
+
+def named_volumes(here: list[Path], stem: str) -> tuple[dict[str, Path], list[str]]:
+    """Return the volumes by sequence that are called so after a stem, and a problem where one is there twice.
+
+    Parameters
+    ----------
+    here : list of Path
+        Files of one folder; of a file with and without gzip, the first is taken.
+    """
+    by_name = {path.name.casefold().removesuffix(".gz"): path for path in reversed(here)}
+    found, problems = {}, []
+    for name, words in SYNONYMS.items():
+        places = [by_name.get(f"{stem}{sign}{word}.nii".casefold()) for word in words for sign in "_-"]
+        there = [place for place in places if place]
+        if len(there) > 1:
+            both = " and ".join(shown(str(place)) for place in there)
+            problems.append(f"{both}: two volumes for {name}, expected one: remove the other")
+        if there:
+            found[name] = there[0]
+    return found, problems
 
 
 def has_segmentation(folder: Path) -> bool:

@@ -32,7 +32,7 @@ from brats_al_utils.cohorts.images import (
     read_mask,
 )
 from brats_al_utils.cohorts.layout import entries, folders_below, shown
-from brats_al_utils.cohorts.sites import hospital
+from brats_al_utils.cohorts.sites import of_hospitals
 
 RELEASE = "LGG set of Buda"
 
@@ -258,10 +258,3 @@ def flair_again(path: Path) -> list[bool]:
     """Return whether the pre-contrast and the post-contrast channel of a file show what its FLAIR does."""
     pre, flair, post = (channel.voxels.astype(float) for channel in read_images(path, COLOURS[0]))
     return [bool(np.abs(other - flair).mean() < REPLACED) for other in (pre, post)]
-
-
-def of_hospitals(cases: pd.DataFrame) -> list[str]:
-    """Return a note on which hospital is behind each site."""
-    known = cases.groupby("site")["patient_id"].nunique()
-    told = ", ".join(f"{code} {hospital(str(code))} ({count})" for code, count in known.items())
-    return [f"sites are the hospitals' codes in the ids: {told}"] * bool(told)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from brats_al_utils.cohorts.split import PARTS
+from brats_al_utils.cohorts.split import PARTS, one_class_each
 from brats_al_utils.findings.claims import footnotes
 from brats_al_utils.findings.comparison import MARGIN
 from brats_al_utils.findings.paper import BUDGET, published_claims, published_results
@@ -80,19 +80,28 @@ def cohort(table: pd.DataFrame, manifest: Mapping[str, Any], people: str) -> str
         classes, fewer_slices, left_out, absent, fingerprint: see `slices.SliceSet`.
     people : {"patients", "persons"}
     """
-    patients = table.groupby(["part", "class_name"])["patient_id"].nunique()
     negative, positive = manifest["classes"]
-    split = ", ".join(f"{part} {patients[part, positive]}/{patients[part, negative]}" for part in PARTS)
+    of_class = table.groupby(["part", "class_name"])["patient_id"]
+    counts, what = of_class.nunique(), people
+    if both := not one_class_each(table):
+        counts, what = of_class.size(), "slices"
+    split = ", ".join(f"{part} {counts[part, positive]}/{counts[part, negative]}" for part in PARTS)
     fewer, skipped, absent = (len(manifest[name]) for name in ("fewer_slices", "left_out", "absent"))
     who = people.capitalize()
     lines = [
-        f"{positive}/{negative} {people}: {split}; no {people.removesuffix('s')} is in two parts.",
+        f"{positive}/{negative} {what}: {split}; no {people.removesuffix('s')} is in two parts.",
         f"{len(table):,} slices. {who} with fewer eligible slices contribute all of them and are listed in the "
         f"manifest: {fewer}.",
         f"{who} skipped for a problem in their files: {skipped}"
         + f"; {people} of the release's mapping that are missing from the folder: {absent}" * (people == "patients")
         + ".",
     ]
+    if both:
+        per_part = table.groupby("part")["patient_id"].nunique()
+        lines.append(
+            f"{who}: {', '.join(f'{part} {per_part[part]}' for part in PARTS)}. They have slices of both classes: AUCs "
+            "are slice-level, and none counts a person as a whole."
+        )
     lines.append(f"Fingerprint of the slice set: `{manifest['fingerprint']}`.")
     return "\n".join(f"- {line}" for line in lines)
 
