@@ -3,6 +3,10 @@
 It is computed when it is shown, and is no part of what a slice set is known by.
 """
 
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
 from brats_al_utils.cohorts.images import JPEG
 from brats_al_utils.cohorts.slices import SliceSet
 from brats_al_utils.cohorts.volumes import SEQUENCES
@@ -20,7 +24,53 @@ LOSSY, OPEN_LOSSY, HOSPITAL_TELLS = REMARKS = (
 )
 """What there is to remark of a cohort's images."""
 
+PUBLIC = re.compile(
+    r"(Brats17|Brats18|BraTS19)_(CBICA_[A-Z]{3}|TCIA\d*_\d+|TMC_\d+|2013_\d+|SYN\d_\d+)_1"
+    r"|BraTS20_Training_\d{3,}|BraTS2021_\d{5}|BraTS-[A-Z]+-\d{5}-\d{3}|UCSF-PDGM-\d{4}|TCGA[-_][A-Z0-9]{2}[-_]\d{4}(_\d{8})?"
+)
+"""Names that a public release gave its patients, and those of phantoms; any other may be a person's own."""
+
+MOST_NUMBERS = {"n_runs": 1000, "folds": 1000, "image_size": 1024, "per_patient": 1000, "patients": 134_000}
+MOST_NUMBERS |= {"test_patients": 134_000, "epochs": 10_000, "scratch_epochs": 10_000, "batch_size": 100_000}
+"""The most that a setting may be which decides how much memory or time a study takes."""
+
+MOST = 2**63
+"""The most that any other number may be."""
+
 CREDIT = "images: Cheng, figshare 1512427, CC BY 4.0"
+
+
+def public_names(names: Iterable[str]) -> bool:
+    """Whether every name is one that a public release gave: a folder laid out as BraTS may hold people's own."""
+    return all(PUBLIC.fullmatch(name) for name in names)
+
+
+def without_reasons(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a slice set's manifest that says who was left out and not why: the reasons name files on this machine."""
+    return dict(manifest) | {"left_out": {name: [] for name in manifest["left_out"]}}
+
+
+def too_large(facts: Any, name: str = "") -> str:
+    """Return which number in what a file says is larger than it can be, with its bound; nothing if none is.
+
+    Parameters
+    ----------
+    facts
+        As JSON has it: numbers, texts, and lists and dictionaries of them.
+    name : str
+        Of the setting that it is.
+    """
+    match facts:
+        case dict():
+            found = (too_large(value, str(key)) for key, value in facts.items())
+        case list() | tuple():
+            found = (too_large(value, name) for value in facts)
+        case bool() | str() | None:
+            return ""
+        case _:
+            most = MOST_NUMBERS.get(name, MOST)
+            return "" if -most <= facts <= most else f"{name} is {facts}, expected at most {most}"
+    return next(filter(None, found), "")
 
 
 def is_open(slices: SliceSet) -> bool:

@@ -15,7 +15,7 @@ from brats_al_utils import InputError, __version__
 from brats_al_utils.beyond.bundles.bundle import Lists, pack, shortened, unpack, unpacked_lists
 from brats_al_utils.beyond.bundles.container import read_parts, write_parts
 from brats_al_utils.cohorts.cohort import TRUTH_FILE, Cohort
-from brats_al_utils.cohorts.naming import REMARKS, is_open, remarks
+from brats_al_utils.cohorts.naming import REMARKS, is_open, public_names, remarks, too_large, without_reasons
 from brats_al_utils.cohorts.slices import FORMAT, WORDS, SliceSet, brain_intensities
 from brats_al_utils.cohorts.split import PARTS, check_split
 from brats_al_utils.files import write_file
@@ -77,8 +77,7 @@ def export(study: Study, path: Path, names: Sequence[str], with_ids: bool = Fals
     names : sequence of str
         The notebooks whose runs go into it.
     with_ids : bool
-        Keep the patients' names of a table of images; otherwise they are numbered. Those of BraTS, of the open cohort
-        and of phantoms are public.
+        Keep the patients' names; otherwise they are numbered, unless all are names that a public release gave.
 
     Returns
     -------
@@ -105,7 +104,7 @@ def export(study: Study, path: Path, names: Sequence[str], with_ids: bool = Fals
         raise InputError(f"{study.store.folder}: no run of this study is stored, nothing to export: run it first")
     records = [selection_record(place, selected, lists) for place, selected in settled(study, arms)]
     sets = {name: study.slice_set(name) for name in dict.fromkeys([DATASETS[0], *(arm.dataset for arm in arms)])}
-    public = not study.cohort.tabled or is_open(study.slices)
+    public = is_open(study.slices) or public_names(name for slices in sets.values() for name in names_in(slices))
     names_of = {} if public or with_ids else numbers(sets.values())
     facts = {
         "version": VERSION,
@@ -202,9 +201,14 @@ def numbers(sets: Iterable[SliceSet]) -> dict[str, str]:
     return {name: f"{number:0{len(str(len(names)))}}" for number, name in enumerate(names, 1)}
 
 
+def names_in(slices: SliceSet) -> set[str]:
+    """Return every patient that a set names, also those who are not in it."""
+    return {*slices.table["patient_id"], *slices.manifest["left_out"], *slices.manifest["absent"]}
+
+
 def manifest_of(slices: SliceSet, names: Mapping[str, str]) -> dict[str, Any]:
     """Return a set's manifest with its remarks; where patients are numbered, those not in it are only counted."""
-    manifest = slices.manifest | {"remarks": remarks(slices)}
+    manifest = without_reasons(slices.manifest) | {"remarks": remarks(slices)}
     if not names:
         return manifest
     fewer = {names[name]: count for name, count in slices.manifest["fewer_slices"].items()}
@@ -248,6 +252,8 @@ def open_published(path: Path, out: str | Path = "", profile: str = "") -> Study
 
 def study_of(facts: Mapping[str, Any], parts: Mapping[str, bytes], places: Places) -> Study:
     """Return the study that the parts of a bundle hold."""
+    if large := too_large(facts):
+        raise InputError(large)
     settings = profile_of(facts["profile"], facts["settings"])
     opened = {
         str(each["name"]): slices_of(each["manifest"], parts[f"slices/{number}.csv"], settings.image_size)
