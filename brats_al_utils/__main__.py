@@ -410,7 +410,7 @@ def export(
     if before and data is None and not settings:
         asked, names = before["parameters"], before["notebooks"]
     study = open_study(**asked | {"out": folder or "", "device": "cpu", "workers": "1"})
-    if with_ids and study.cohort.tabled:
+    if with_ids:
         print(f"warning: {out} names the patients of {study.cohort.root}", file=sys.stderr)
     stored, planned = write_bundle(study, out, names, with_ids)
     print(f"{stored} of {planned} planned runs in {out}, {out.stat().st_size:,} bytes")

@@ -18,6 +18,7 @@ from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from brats_al_utils import InputError
 from brats_al_utils.show.claims import LOOKS
 from brats_al_utils.show.exhibits import scoped
+from brats_al_utils.show.text import as_said, as_text
 
 TEMPLATES = Path(__file__).with_name("templates")
 """Of the pages, as Jinja has them."""
@@ -65,7 +66,7 @@ def convert(path: Path, links: dict[str, str]) -> Executed:
     settings = notebook.metadata.get("papermill", {}).get("parameters", {})
     profile = f"profile {settings['profile']}" if settings.get("profile") else ""
     changed = ", ".join(f"{name}={value}" for name, value in (settings.get("settings") or {}).items())
-    caption = bold[1] if bold else ""
+    caption = as_said(bold[1]) if bold else ""
     failed = any(output.output_type == "error" for output in outputs)
     for cell in notebook.cells:
         if "outputs" in cell:
@@ -109,9 +110,9 @@ def in_order(cells: Sequence[nbformat.NotebookNode]) -> list[nbformat.NotebookNo
 
 
 def markdown(text: str) -> Markup:
-    """Return Markdown as HTML, with the HTML in it escaped."""
-    renderer = IPythonRenderer(escape=True, exclude_anchor_links=True)
-    return Markup(MarkdownWithMath(renderer=renderer).render(text))  # noqa: S704 - escaped
+    """Return Markdown as HTML, in which nothing is HTML or a link of its own."""
+    renderer = IPythonRenderer(escape=False, exclude_anchor_links=True)
+    return Markup(MarkdownWithMath(renderer=renderer).render(as_text(as_said(text))))  # noqa: S704 - escaped
 
 
 def page_body(notebook: nbformat.NotebookNode, links: dict[str, str]) -> Markup:

@@ -60,6 +60,7 @@ STYLE: list[Any] = [
         "legend.frameon": False,
         "figure.constrained_layout.use": True,
         "savefig.dpi": 200,
+        "text.parse_math": False,  # a dollar sign in a class label is one
         "svg.hashsalt": "brats-al",
         "svg.fonttype": "none",  # text that a reader can search and select
     },

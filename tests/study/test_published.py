@@ -106,7 +106,9 @@ def test_every_table_is_the_same(study: Study, bundle: Path, tmp_path: Path) -> 
     assert (again.profile, again.cohort_name, again.caption()) == (study.profile, study.cohort_name, study.caption())
     for dataset, slices in again.opened.items():
         before = study.slice_set(dataset)
-        columns = [column for column in before.table if column in slices.table]
+        # This release's names are nobody's own: a folder laid out as BraTS may hold those of people.
+        columns = [column for column in before.table if column in slices.table and column != "patient_id"]
+        assert not set(before.table["patient_id"]) & set(slices.table["patient_id"])
         pd.testing.assert_frame_equal(slices.table[columns], before.table[columns], check_exact=True)
     found = tables(again)
     for name, table in tables(study).items():

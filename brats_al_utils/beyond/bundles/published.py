@@ -19,7 +19,7 @@ from brats_al_utils.beyond.bundles import container
 from brats_al_utils.beyond.bundles.bundle import OF_EPOCHS, Lists, index, pack, published, unpack
 from brats_al_utils.beyond.bundles.container import MAX_FILES, further, packed, read_parts
 from brats_al_utils.cohorts.cohort import TRUTH_FILE
-from brats_al_utils.cohorts.naming import REMARKS, is_open, remarks
+from brats_al_utils.cohorts.naming import REMARKS, is_open, public_names, remarks, without_reasons
 from brats_al_utils.cohorts.slices import BINS, FORMAT, SliceSet, brain_intensities
 from brats_al_utils.cohorts.split import PARTS, check_split
 from brats_al_utils.files import new_folder, write_file
@@ -115,8 +115,7 @@ def export(study: Study, path: Path, names: Sequence[str], with_ids: bool = Fals
     names : sequence of str
         The notebooks whose runs go into it.
     with_ids : bool
-        Keep the patients' names of a table of images; otherwise they are numbered. Those of BraTS, of the open cohort
-        and of phantoms are public.
+        Keep the patients' names; otherwise they are numbered, unless all are names that a public release gave.
 
     Returns
     -------
@@ -141,7 +140,7 @@ def export(study: Study, path: Path, names: Sequence[str], with_ids: bool = Fals
     if not results:
         raise InputError(f"{study.store.folder}: no run of this study is stored, nothing to export: run it first")
     sets = {name: study.slice_set(name) for name in dict.fromkeys([DATASETS[0], *(arm.dataset for arm in arms)])}
-    public = not study.cohort.tabled or is_open(study.slices)
+    public = is_open(study.slices) or public_names(name for slices in sets.values() for name in names_in(slices))
     names_of = {} if public or with_ids else numbers(sets.values())
     facts = {
         "version": VERSION,
@@ -244,9 +243,14 @@ def numbers(sets: Iterable[SliceSet]) -> dict[str, str]:
     return {name: f"{number:0{len(str(len(names)))}}" for number, name in enumerate(names, 1)}
 
 
+def names_in(slices: SliceSet) -> set[str]:
+    """Return every patient that a set names, also those who are not in it."""
+    return {*slices.table["patient_id"], *slices.manifest["left_out"], *slices.manifest["absent"]}
+
+
 def manifest_of(slices: SliceSet, names: Mapping[str, str]) -> dict[str, Any]:
     """Return a set's manifest with its remarks; where patients are numbered, those not in it are only counted."""
-    manifest = slices.manifest | {"remarks": remarks(slices)}
+    manifest = without_reasons(slices.manifest) | {"remarks": remarks(slices)}
     if not names:
         return manifest
     fewer = {names[name]: count for name, count in slices.manifest["fewer_slices"].items()}
