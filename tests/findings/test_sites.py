@@ -179,3 +179,10 @@ def test_the_sites_of_phantoms_do_not_tell_the_class_unless_they_do(tmp_path: Pa
     assert "not shown to tell the class" in sentences.sites(clean, study.slices.classes, study.people)
     moved = study.slices.table.assign(site=study.slices.table["class_name"] + study.slices.table["site"])
     assert "alone tells the class: AUC 1.000" in sentences.sites(sites.audit(moved), study.slices.classes, study.people)
+
+
+def test_brats_2019_from_its_counts_alone() -> None:
+    found = {by: sites.audit(rows) for by, rows in sites.brats_2019().groupby("by")}
+    assert (round(found["site"]["auc"], 3), round(found["hospital"]["auc"], 3)) == (0.994, 0.887)
+    assert (found["hospital"]["with_partner_positives"], found["hospital"]["with_partner_negatives"]) == (84, 76)
+    assert (found["site"]["positives"], found["site"]["negatives"]) == (259, 76)
