@@ -247,7 +247,7 @@ def test_every_setting_is_in_the_protocol() -> None:
     assert set(documented) == set(settings) - {"name"}
     for name, default in documented.items():
         value = settings[name]
-        written = ",".join(map(str, value)) or "none" if isinstance(value, tuple) else str(value)
+        written = ",".join(map(str, value)) or "none" if isinstance(value, tuple) else str(value) or "none"
         assert default.strip("`").split(":")[0] == (written.lower() if isinstance(value, bool) else written), name
 
 

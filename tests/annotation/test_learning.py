@@ -148,7 +148,7 @@ def test_changes_are_told(tmp_path: Path) -> None:
     assert told[-1].startswith("Nothing can be told of the AUC")
 
 
-def test_patients_of_two_classes_are_not_tested_on(tmp_path: Path) -> None:
+def test_patients_with_slices_of_both_classes_are_tested_on(tmp_path: Path) -> None:
     session = session_of(pictures(tmp_path / "data"))
     first, second = session.state.test[:2]
     for patient, labels in ((first, ("sick", "well")), (second, ("sick", "sick"))):
@@ -156,8 +156,12 @@ def test_patients_of_two_classes_are_not_tested_on(tmp_path: Path) -> None:
             append(answers_file(session.folder), Answer(f"{patient}-{number}.png", label, "ada", now(), "0" * 64))
     append(answers_file(session.folder), Answer(f"{session.state.test[2]}-0.png", UNSURE, "ada", now(), "0" * 64))
     found = curves.test_labels(session_of(session.cohort.root))
-    assert found["patient_id"].tolist() == [second] * 2
-    assert found["label"].tolist() == [1, 1]
+    assert dict(zip(found["slice_id"], found["label"], strict=True)) == {
+        f"{first}-0.png": 1,
+        f"{first}-1.png": 0,
+        f"{second}-0.png": 1,
+        f"{second}-1.png": 1,
+    }
 
 
 def test_no_curve_without_both_classes(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def trainable(session: Session) -> bool:
     Where the whole validation set is answered, one of either class must do.
     """
     label, part = session.label, session.part
-    all_answered = not held_out(session, VALIDATION, UNITS[1])
+    all_answered = not held_out(session, VALIDATION, UNITS[0])
     least = min(counts(label[part == VALIDATION]))
     return min(counts(label[part == TRAINING])) >= FEWEST and least >= (1 if all_answered else FEWEST)
 

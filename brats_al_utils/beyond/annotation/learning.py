@@ -97,7 +97,7 @@ def learn(session: Session) -> tuple[Session, Lesson]:
         dict(sorted(Counter(now.values()).items())),
         len(set(queries[-1].asked) - {name for name, label in now.items() if label != SKIP}) if queries else 0,
         {part: counts(session.label[session.part == part]) for part in (TRAINING, VALIDATION)}
-        | {TEST: counts(tested.drop_duplicates("patient_id")["label"])},
+        | {TEST: counts(tested.drop_duplicates(["patient_id", "label"])["label"])},
         learning_curve(pairs) if pairs else pd.DataFrame(columns=["labelled", "auc", "low", "high"]),
         forecast(pairs, more) if pairs and more else None,
         comparison,
