@@ -50,7 +50,10 @@ def answers() -> str:
     within = row("open", "within_site", arm="baseline")
     second = row("pituitary", "budget_gains", other="random", unit="slice", dataset="imbalanced", share=0.3)
     hidden = row("open", "table2_arms", arm="pretrained")
-    scratch, design = row("open", "table2_arms", arm="scratch"), row("design", "design", arm="proposed", other="baseline")
+    scratch, design = (
+        row("open", "table2_arms", arm="scratch"),
+        row("design", "design", arm="proposed", other="baseline"),
+    )
     release = {by: sites.audit(rows) for by, rows in sites.brats_2019().groupby("by")}
     hospital = release["hospital"]
     alone = sum(hospital[f"with_partner_{name}"] for name in ("positives", "negatives"))
@@ -67,7 +70,7 @@ def answers() -> str:
         f"* **Does pretraining help? Not judged.** From random weights the network learned nothing (AUC {scratch['auc_mean']:.2f}; its loss stayed at that of guessing), so there is nothing to compare with.",
         f"* **A second task, meningioma or pituitary tumour, is nearly solved without any choice:** 30 % chosen by the committee less 30 % at random: {gain(second)}.",
         f"* **A study of the paper's size cannot tell.** On a *synthetic* population where choosing costs {abs(100 * design['gain']):.1f} points, test sets of the paper's 66 patients print between "
-        f"{side(design['drawn_low'])} and {side(design['drawn_high'])}." ,
+        f"{side(design['drawn_low'])} and {side(design['drawn_high'])}.",
     ]
     return "\n".join(lines) + "\n"
 

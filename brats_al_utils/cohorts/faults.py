@@ -49,7 +49,7 @@ def differing(rows: pd.DataFrame, column: str) -> list[tuple[str, str]]:
 def label_faults(path: Path, rows: pd.DataFrame, classes: tuple[str, str], chosen: bool) -> list[Fault]:
     """Return what is wrong with labels: images of one patient may have different ones, but not its volumes."""
     faults: list[Fault] = []
-    volumes = rows[[is_volume(Path(image)) for image in rows["image"]]]
+    volumes = rows[rows["image"].map(lambda image: is_volume(Path(image))).astype(bool)]
     for name, values in differing(volumes, "label"):
         message = f"{path}: patient {shown(name)} has volumes with the labels {values}, expected one: correct its rows"
         faults.append(("two labels", name, message))

@@ -7,7 +7,6 @@ from dataclasses import asdict, replace
 from hashlib import sha256
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from brats_al_utils import InputError
@@ -170,10 +169,7 @@ def labelled_set(
     """
     negative, positive = cohort.classes
     table = cut_table(place).assign(label=label, class_name=label.map({0: negative, 1: positive, UNLABELLED: ""}))
-    # The format wants a class for each patient: that of most labels, and of those without any the negative.
-    votes = label.where(label != UNLABELLED).groupby(table["patient_id"]).mean().fillna(0)
-    split = pd.DataFrame({"class_name": np.where(votes >= 0.5, positive, negative)}, votes.index)
-    split["part"] = held_out.groupby(table["patient_id"]).first()
+    split = held_out.groupby(table["patient_id"]).first().to_frame("part")
     text = table.to_csv(index_label="slice_id", lineterminator="\n")
     made_from = sha256((place.name + text + split.to_csv()).encode()).hexdigest()[:12]
     target = folder / f"labelled-{made_from}"
