@@ -8,7 +8,10 @@ import pandas as pd
 # Names in tables are text too, never formulas.
 pd.options.display.html.use_mathjax = False
 
-AS_TEXT = str.maketrans({sign: f"&#{ord(sign)};" for sign in "&<>[]$:"})
+DOLLAR = '<span class="tex2jax_ignore">&#36;</span>'
+"""MathJax reads the page and not its source: there a dollar sign is one only in an element that it passes over."""
+
+AS_TEXT = str.maketrans({sign: f"&#{ord(sign)};" for sign in "&<>[]:"} | {"$": DOLLAR})
 """Signs of HTML, links, images and formulas, none of which the project's own sentences have."""
 
 
@@ -19,7 +22,7 @@ def as_text(said: str) -> str:
 
 def as_said(text: str) -> str:
     """Return what `as_text` was given."""
-    return html.unescape(text)
+    return html.unescape(text.replace(DOLLAR, "$"))
 
 
 class Markdown(IPython.display.Markdown):
