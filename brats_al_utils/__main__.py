@@ -5,6 +5,7 @@ import json
 import logging
 import sys
 import time
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -63,6 +64,12 @@ def settings_of(pairs: list[str] | None) -> dict[str, str]:
             raise InputError(f"{pair!r} is not a setting, expected name=value")
         settings[name] = value
     return settings
+
+
+def print_notes(notes: Iterable[str]) -> None:
+    """Print what the user should know, a line each."""
+    for note in notes:
+        print(f"note: {note}")
 
 
 @app.command()
@@ -157,6 +164,10 @@ def run(
         int | None, typer.Option("--workers-per-gpu", min=1, help="The same, as many for each GPU.")
     ] = None,
     scheduler: Annotated[str, typer.Option(help="Address of a Dask scheduler whose workers train.")] = "",
+    bundle: Annotated[
+        Path | None,
+        typer.Option("--resume", help="A bundle of this study: what it holds is not trained again.", **PATH),
+    ] = None,
     skip_bad: SkipBad = False,
     follow_links: FollowLinks = False,
     more: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
@@ -198,6 +209,12 @@ def run(
     for note in study.cohort.notes:
         print(f"note: {note}")
     cut_sets(study, arms_of(study.profile, names))
+    if bundle:
+        from brats_al_utils.beyond.bundles.published import resume
+
+        new, held = resume(bundle, study)
+        print(f"{new} of the {held} runs of {bundle} are new here")
+        study = open_study(**parameters)  # with what was chosen by networks that are not in it
     trained = finished(study.places, parameters, names)
     remember(study.places, parameters, names)
     print(
@@ -234,8 +251,7 @@ def query(
     from brats_al_utils.beyond.annotation.session import open_session, query_file
 
     session = open_session(data, out, settings_of(settings), device, str(workers or ""), skip_bad, follow_links)
-    for note in session.cohort.notes:
-        print(f"note: {note}")
+    print_notes(session.notes)
     session, table = ask(session, budget, strategy, unit, random_share)
     for line in reasons(table):
         print(line)
@@ -257,6 +273,7 @@ def learn(
     from brats_al_utils.beyond.annotation.session import open_session
 
     session = open_session(data, out, None, device, str(workers or ""), skip_bad, follow_links)
+    print_notes(session.notes)
     session, lesson = take_back(session)
     for line in sentences(lesson, session.cohort.classes):
         print(line)
@@ -272,20 +289,29 @@ def answers(
     give: Annotated[
         Path | None, typer.Option("--export", help="Write the answers as .csv, or as Label Studio's .json.", **PATH)
     ] = None,
+    tasks: Annotated[
+        Path | None,
+        typer.Option("--proposals", help="Write the proposals, without answers, as Label Studio's .json.", **PATH),
+    ] = None,
     skip_bad: SkipBad = False,
     follow_links: FollowLinks = False,
 ) -> None:
-    """Take answers from another program, or give them to one."""
-    from brats_al_utils.beyond.annotation.exchange import export_answers, import_answers
-    from brats_al_utils.beyond.annotation.session import answers_file, open_session
+    """Take answers from another program, or give answers or proposals to one."""
+    from brats_al_utils.beyond.annotation.exchange import export_answers, export_proposals, import_answers
+    from brats_al_utils.beyond.annotation.session import open_session
 
-    if not take and not give:
-        raise InputError("nothing to do: name a file with --import or --export")
+    if not (take or give or tasks):
+        raise InputError("nothing to do: name a file with --import, --export or --proposals")
     session = open_session(data, out, skip_bad=skip_bad, follow_links=follow_links)
+    print_notes(session.notes)
     if take:
-        print(f"{import_answers(session, take)} answers of {take} added to {answers_file(session.folder)}")
+        for what, count in import_answers(session, take).items():
+            print(f"{count} answers of {take}: {what}")
+        session = open_session(data, out, skip_bad=skip_bad, follow_links=follow_links)
     if give:
         print(f"{export_answers(session, give)} answers in {give}")
+    if tasks:
+        print(f"{export_proposals(session, tasks)} proposals in {tasks}")
 
 
 @app.command()
@@ -337,23 +363,23 @@ def figures(
 ) -> None:
     """Draw every table and figure of a published study again, and its report: without images, and without training."""
     from brats_al_utils.beyond.arms import NOTEBOOKS
-    from brats_al_utils.beyond.bundles.published import missing, open_published
+    from brats_al_utils.beyond.bundles.published import missing, unpack_study
     from brats_al_utils.show import kernels, notebooks
     from brats_al_utils.show.report import write_report
+    from brats_al_utils.study.places import Places
+    from brats_al_utils.study.unpacked import open_unpacked
 
-    study = open_published(bundle, out or "")
+    folder = Places.of_bundle(bundle, out or "").outputs
     kernels.prepare()
+    unpack_study(bundle, folder)
+    study = open_unpacked(folder, out or "")
     paths = []
     for path in notebooks.find(NOTEBOOKS):
         if absent := missing(study, path.stem):
             print(f"{path.stem}: skipped, {absent} are missing in {bundle}")
         else:
             paths.append(path)
-    parameters = {
-        "profile": study.profile.name,
-        "data": str(bundle.resolve()),
-        "out": str(out.resolve()) if out else "",
-    }
+    parameters = {"profile": study.profile.name, "data": str(folder), "out": str(out.resolve()) if out else ""}
     failures = notebooks.execute_all(paths, parameters, study.places, trained=True)
     print(f"figures and tables in {study.places.figures}")
     print(write_report(study.places))
@@ -379,13 +405,15 @@ def verify(
     import secrets
     import tempfile
 
-    from brats_al_utils.beyond.bundles.published import open_published
+    from brats_al_utils.beyond.bundles.published import unpack_study
     from brats_al_utils.beyond.bundles.verification import VERDICTS
     from brats_al_utils.beyond.bundles.verification import verify as verify_runs
     from brats_al_utils.study.opening import open_study
+    from brats_al_utils.study.unpacked import open_unpacked
 
     with tempfile.TemporaryDirectory(prefix="brats-al-") as folder:
-        published = open_published(bundle, folder)
+        held = len(unpack_study(bundle, Path(folder) / "outputs").results)
+        published = open_unpacked(Path(folder) / "outputs", folder)
         study = open_study(
             published.profile.name, data or "", out or "", published.profile.changes, device, str(workers or "")
         )
@@ -398,7 +426,7 @@ def verify(
         others = "".join(f"; {name} {there}, here {here}" for name, (there, here) in run.others.items())
         print(f"{run.key[:12]}  {run.verdict}{apart}: {run.name}; {aucs}{choice}{others}")
     worst = max((run.verdict for run in found), key=VERDICTS.index)
-    print(f"{len(found)} of {len(published.published or {})} runs trained again, drawn with --seed {seed}: {worst}")
+    print(f"{len(found)} of {held} runs trained again, drawn with --seed {seed}: {worst}")
     if worst == VERDICTS[-1]:
         raise typer.Exit(1)
 

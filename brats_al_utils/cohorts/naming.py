@@ -3,6 +3,8 @@
 It is computed when it is shown, and is no part of what a slice set is known by.
 """
 
+import pandas as pd
+
 from brats_al_utils.cohorts.images import JPEG
 from brats_al_utils.cohorts.lgg import RELEASE as LGG
 from brats_al_utils.cohorts.slices import SliceSet
@@ -30,6 +32,15 @@ def is_open(slices: SliceSet) -> bool:
     groups = slices.table.groupby("class_name")["patient_id"]
     found = {str(name): (rows.nunique(), len(rows)) for name, rows in groups}
     return len(found) == 2 and found.items() <= OPEN_COHORT.items()
+
+
+def sites(slices: SliceSet) -> "pd.Series[str]":
+    """Return the site of each slice; the open cohort has none, and its ids are of two kinds."""
+    table = slices.table
+    if not is_open(slices):
+        return table["site"]
+    of_one = table["patient_id"].str.startswith(OF_ONE_HOSPITAL)
+    return of_one.map({True: f"{OF_ONE_HOSPITAL} ids", False: "numeric ids"})
 
 
 def people(slices: SliceSet) -> str:

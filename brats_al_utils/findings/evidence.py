@@ -7,9 +7,11 @@ import numpy as np
 import pandas as pd
 
 from brats_al_utils.cohorts.cohort import TRUTH_FILE
+from brats_al_utils.cohorts.naming import sites
 from brats_al_utils.cohorts.split import PARTS
 from brats_al_utils.findings.comparison import adjusted, compare, intervals, patient_pairs
 from brats_al_utils.findings.shortcut import SHOWN, shortcut_table
+from brats_al_utils.findings.sites import within_site
 from brats_al_utils.findings.statistics import by_unit, measures, units_of
 from brats_al_utils.networks.training import auc
 from brats_al_utils.queries.sampling import ALL, DISCARDED
@@ -203,6 +205,17 @@ def interval_table(study: Study, results: Results) -> pd.DataFrame:
     return pd.concat(
         [intervals(patient_pairs(test, unit)).assign(unit=unit) for unit in units_of(test)], ignore_index=True
     )
+
+
+def within_sites(study: Study, results: Results) -> pd.DataFrame:
+    """Return `sites.within_site` of every arm on the test set; empty where the cohort has one site."""
+    frames = []
+    for (arm, number), result in results.items():
+        slices = study.slice_set(arm.dataset)
+        found = scores(study, {(arm, number): result}, "test")
+        frames.append(found.assign(site=sites(slices).iloc[list(result.run.test)].to_numpy()))
+    table = pd.concat(frames, ignore_index=True)
+    return within_site(table) if table["site"].nunique() > 1 else pd.DataFrame()
 
 
 def contrasts(study: Study, results: Results, pairs: Sequence[tuple[Arm, Arm]]) -> pd.DataFrame:

@@ -80,6 +80,33 @@ def cohort(table: pd.DataFrame, manifest: Mapping[str, Any], people: str) -> str
     return "\n".join(f"- {line}" for line in lines)
 
 
+def sites(audit: Mapping[str, float], classes: tuple[str, str], people: str, by: str = "site") -> str:
+    """Say whether the site alone tells the class, and how many patients can be compared within one.
+
+    Parameters
+    ----------
+    audit : mapping
+        From `sites.audit`.
+    classes : tuple of str
+        Negative, positive.
+    people : {"patients", "persons"}
+    by : str
+        What a site is.
+    """
+    if audit["sites"] < 2:
+        return f"The {by} cannot tell the class: the cohort names one."
+    told = (
+        f"The {by} alone tells the class: AUC {audit['auc']:.3f}, cross-validated {audit['auc_validated']:.3f}"
+        if audit["p"] < 1 - CONFIDENCE
+        else f"The {by} alone is not shown to tell the class (cross-validated AUC {audit['auc_validated']:.3f})"
+    )
+    partners = " and ".join(
+        f"{audit[f'with_partner_{name}']:.0f} of {audit[name]:.0f} {of_class}"
+        for name, of_class in zip(("positives", "negatives"), classes[::-1], strict=True)
+    )
+    return f"{told}. {partners} {people} share a {by} with the other class: these alone can be compared within one."
+
+
 def paired_gains(gains: pd.DataFrame, arm: str, other: str, table: str) -> list[str]:
     """Return a sentence for each evaluation set and unit: an arm's gain over another, and the paper's where it has one.
 

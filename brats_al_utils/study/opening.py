@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from brats_al_utils import InputError
-from brats_al_utils.beyond.bundles.published import SUFFIX, open_published
 from brats_al_utils.cohorts.intensity import warn_of_leak
 from brats_al_utils.cohorts.readers import read_cohort
 from brats_al_utils.files import locked
@@ -18,6 +17,7 @@ from brats_al_utils.study.places import Places, find_data
 from brats_al_utils.study.profile import Profile, profile_of
 from brats_al_utils.study.sets import PREPARING
 from brats_al_utils.study.study import Study
+from brats_al_utils.study.unpacked import chosen_before, is_unpacked, open_unpacked
 
 
 def open_study(
@@ -37,8 +37,8 @@ def open_study(
     ----------
     profile : {"smoke", "demo", "design", "open", "lgg", "paper"}
     data : str or Path
-        Folder of a BraTS release or of a table of images; empty for the profile's synthetic cohort. Or a bundle
-        (`published`), which has its own settings.
+        Folder of a BraTS release or of a table of images; empty for the profile's synthetic cohort. Or what a bundle
+        was unpacked to, which has its own settings.
     out : str or Path
         Folder for everything that the study writes; empty for the checkout's ``outputs/<profile>``.
     settings : mapping of str to object, or text of one
@@ -58,8 +58,8 @@ def open_study(
     InputError
         If anything that was named cannot be used.
     """
-    if str(data).endswith(SUFFIX):
-        return open_published(Path(data), out, profile)
+    if data and is_unpacked(Path(data)):
+        return open_unpacked(Path(data), out, profile)
     chosen = profile_of(profile, settings)
     if "://" not in str(workers):
         workers_of(str(workers), device)
@@ -75,7 +75,8 @@ def open_study(
         raise InputError(
             f"folds is {chosen.folds}, but {cohort.root} gives the split: set folds=1, or leave the column split empty"
         )
-    return Study(chosen, places, cohort, device, str(workers), skip_bad, track)
+    kept = chosen_before(places, chosen)
+    return Study(chosen, places, cohort, device, str(workers), skip_bad, track, selections=kept)
 
 
 def synthetic_cohort(profile: Profile, places: Places, track: Track) -> Path:

@@ -95,7 +95,7 @@ def train(study: Study, arms: Iterable[Arm]) -> list[Row]:
     return rows
 
 
-def resume(study: Study, arms: Iterable[Arm]) -> list[Row]:
+def advance(study: Study, arms: Iterable[Arm]) -> list[Row]:
     """Return the table of some arms as far as networks have chosen that are stored; nothing is trained."""
     rows = plan(study, arms)
     while ready := [each for each in choosing(rows).values() if all(study.store.holds(row.run) for row in each)]:
@@ -175,8 +175,7 @@ def compute(study: Study, rows: Sequence[Row]) -> None:
     InputError
         If trainings failed; all others are kept.
     """
-    if study.published is None:
-        write_rows(study.places, title_of(rows), [record(row) for row in each_once(rows)])
+    write_rows(study.places, title_of(rows), [record(row) for row in each_once(rows)])
     runs = study.profile.n_runs
     have_computed(study, [(f"{row.name} of {runs}", row.run) for row in rows if row.known], "runs")
 
@@ -430,8 +429,10 @@ def have_computed(study: Study, named: Sequence[tuple[str, Run]], what: str) -> 
     """
     distinct = {run.key: (name, run) for name, run in named}
     missing = {key: each for key, each in distinct.items() if not study.store.holds(each[1])}
-    if missing and study.published is not None:
-        raise InputError(f"{len(missing)} of {len(distinct)} {what} are missing in the bundle, which has no images")
+    if missing and not study.slices.pictured:
+        raise InputError(
+            f"{len(missing)} of {len(distinct)} {what} are missing, and this study has no images to train on"
+        )
     started = time.perf_counter()
     folders = {slices.fingerprint: slices.folder for slices in study.opened.values()}
     with bar(total=sum(run.images for _, run in missing.values()), unit=" images", unit_scale=True) as line:

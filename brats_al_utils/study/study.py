@@ -1,6 +1,6 @@
 """A study: its settings, its slice sets, its seeds, and what its figures say of their origin."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,7 +15,6 @@ from brats_al_utils.networks.network import START_NAMES
 from brats_al_utils.progress import Track, patients
 from brats_al_utils.queries.pool import Pool
 from brats_al_utils.queries.selection import Ids, Selection
-from brats_al_utils.runs.run import Published
 from brats_al_utils.runs.store import RunStore
 from brats_al_utils.seeds import integer
 from brats_al_utils.study.arms import DATASETS, Arm
@@ -48,8 +47,6 @@ class Study:
         and run number: see `stages.plan`.
     dealt : dict of (str, int) to SliceSet
         What `of_run` has given, where there are folds.
-    published : dict of str to Published, optional
-        The results, by key, of a study that was opened from a bundle: see `published.open_published`.
     """
 
     profile: Profile
@@ -62,12 +59,11 @@ class Study:
     opened: dict[str, SliceSet] = field(default_factory=dict, repr=False, compare=False)
     selections: dict[tuple[object, ...], Selection] = field(default_factory=dict, repr=False, compare=False)
     dealt: dict[tuple[str, int], SliceSet] = field(default_factory=dict, repr=False, compare=False)
-    published: Mapping[str, Published] | None = field(default=None, repr=False, compare=False)
 
     def slice_set(self, dataset: str) -> SliceSet:
         """Return a slice set by name, see `sets.open_set`."""
-        if dataset not in self.opened and self.published is not None:
-            raise InputError(f"slice set {dataset!r} is missing in the bundle, which has no images to cut one from")
+        if dataset not in self.opened and not self.cohort.files:
+            raise InputError(f"slice set {dataset!r} is missing, and this study has no images to cut it from")
         if dataset not in self.opened:
             balanced = dataset == DATASETS[1]
             self.opened[dataset] = open_set(self.cohort, self.profile, balanced, self.places, self.skip_bad, self.track)
@@ -107,7 +103,7 @@ class Study:
     @property
     def store(self) -> RunStore:
         """Where the results are kept."""
-        return RunStore(self.places.runs, self.published)
+        return RunStore(self.places.runs)
 
     @property
     def shareable(self) -> bool:

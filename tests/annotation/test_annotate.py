@@ -265,7 +265,7 @@ def test_the_table_of_readers_has_a_row_for_every_pair() -> None:
 def test_the_learning_curve_is_drawn_with_and_without_what_lies_ahead(ahead: Forecast | None) -> None:
     rows = [(30, 0.7, 0.6, 0.8), (50, 0.75, np.nan, np.nan)]
     curve = pd.DataFrame(rows, columns=["labelled", "auc", "low", "high"])
-    drawing = annotation.learned(Lesson({}, {}, 0, {}, curve, ahead, None, True))
+    drawing = annotation.learned(Lesson({}, {}, 0, {}, curve, ahead, None, {}))
     (axes,) = drawing.figure.axes
     assert axes.get_xticks().tolist() == [30, 50] + [70] * (ahead is not None)
     pd.testing.assert_frame_equal(drawing.table, curve)

@@ -128,16 +128,16 @@ def read_slices(place: Path, cohort: Cohort) -> pd.DataFrame:
     Returns
     -------
     pd.DataFrame
-        A row a slice, as in the slice set: slice_id (how answers name it: the path of its image as the table has it,
-        and of a volume # and the axial index), patient_id, image, z (axial index in a volume, else -1), and known: the
-        label that the table gives, 0, 1 or ``UNLABELLED``.
+        A row a slice, as in the slice set: slice_id (how answers name it: what its image is called, see
+        `register.register`, and of a volume # and the axial index), patient_id, image (its path as the table has it),
+        z (axial index in a volume, else -1), and known: the label that the table gives, 0, 1 or ``UNLABELLED``.
     """
     table, cases = cut_table(place), cohort.cases.set_index("named")
     deep = table["image"].map(cases["slices"]) > 1
     label = {name: number for number, name in enumerate((*cohort.classes, ""))}
     return pd.DataFrame(
         {
-            "slice_id": table["image"] + ("#" + table["z"].astype(str)).where(deep, ""),
+            "slice_id": table["image"].map(cases["known_as"]) + ("#" + table["z"].astype(str)).where(deep, ""),
             "patient_id": table["patient_id"],
             "image": table["image"],
             "z": table["z"].where(deep, -1),

@@ -1,5 +1,6 @@
 """The committee that is trained on the labels known now, and what a strategy chooses by what it says."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -31,18 +32,52 @@ OF_PATIENTS = tuple(
 """Strategies that go by one number, of which whole patients have a mean."""
 
 FEWEST = 5
-"""Labels of either class that the training and the validation set need before a network is trained."""
+"""Labels of either class that the training and the validation set need before a network is trained, and the test set
+before an AUC is told."""
+
+FEWEST_IN_ALL = {VALIDATION: 1, TEST: 3}
+"""The same of a part of which nothing is left to ask for."""
+
+
+def lacking(session: Session) -> dict[str, tuple[int, int]]:
+    """Return how many labels of the negative and of the positive class each part lacks.
+
+    The training and the validation set lack what a network and the choice of its epoch need, the test set patients
+    without whom no AUC is told. Of a part that is answered to its end, fewer must do: see ``FEWEST_IN_ALL``.
+    """
+    label, part = session.label, session.part
+    tested = session.slices.assign(label=label)[part == TEST].drop_duplicates(["patient_id", "label"])["label"]
+    given = {name: counts(label[part == name]) for name in (TRAINING, VALIDATION)} | {TEST: counts(tested)}
+    found = {}
+    for name, (negative, positive) in given.items():
+        ended = name in FEWEST_IN_ALL and not held_out(session, name, UNITS[1])
+        least = FEWEST_IN_ALL[name] if ended else FEWEST
+        found[name] = (max(least - negative, 0), max(least - positive, 0))
+    return found
 
 
 def trainable(session: Session) -> bool:
-    """Whether there are labels enough to train a network, and to choose its epoch.
+    """Whether there are labels enough to train a network, and to choose its epoch."""
+    found = lacking(session)
+    return not any(found[TRAINING] + found[VALIDATION])
 
-    Where the whole validation set is answered, one of either class must do.
+
+def needed(found: Mapping[str, tuple[int, int]], classes: tuple[str, str]) -> str:
+    """Return in words what is lacking, or nothing.
+
+    Parameters
+    ----------
+    found : mapping of str to tuple of int
+        Of `lacking`.
+    classes : tuple of str
+        Negative, positive.
     """
-    label, part = session.label, session.part
-    all_answered = not held_out(session, VALIDATION, UNITS[1])
-    least = min(counts(label[part == VALIDATION]))
-    return min(counts(label[part == TRAINING])) >= FEWEST and least >= (1 if all_answered else FEWEST)
+    parts = {
+        name: " and ".join(f"{count} {label}" for count, label in zip(own[::-1], classes[::-1], strict=True) if count)
+        for name, own in found.items()
+    }
+    told = "; ".join(f"{what} more for {name}" for name, what in parts.items() if what)
+    return f"Needs {told}." if told else ""
 
 
 def taught(session: Session) -> tuple[Session, Study, pd.Series]:

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
 
 from brats_al_utils.beyond.annotation.answers import Answer, agreement
-from brats_al_utils.beyond.annotation.committee import FEWEST, trainable
+from brats_al_utils.beyond.annotation.committee import lacking, needed, trainable
 from brats_al_utils.beyond.annotation.learning import Lesson
 from brats_al_utils.beyond.annotation.pictures import MAX_LEVEL, grey_levels
 from brats_al_utils.beyond.annotation.proposals import Proposal
@@ -30,10 +30,8 @@ def asked(session: Session, query: pd.DataFrame) -> str:
     )
     said += f"proposed: {counts}."
     if not trainable(session):
-        said += (
-            f" **Too few labels to tell anything**: {FEWEST} of either class are needed for training and {FEWEST} for "
-            "validation before a committee can choose, so all of these are drawn at random."
-        )
+        needs = needed(lacking(session), session.cohort.classes)
+        said += f" **{needs}** Until then no committee can choose, and all of these are drawn at random."
     return said
 
 

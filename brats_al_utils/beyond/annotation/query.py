@@ -174,6 +174,8 @@ def proposals(session: Session, why: dict[int, str], score: pd.Series, fresh: Id
 def read_query(session: Session) -> pd.DataFrame:
     """Return the proposals of the last query, all values as text: see docs/annotation.md.
 
+    Those of images that are no longer in the table are left out.
+
     Raises
     ------
     InputError
@@ -186,9 +188,9 @@ def read_query(session: Session) -> pd.DataFrame:
         raise InputError(f"{path}: missing, expected proposals: make some with brats-al query") from error
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read as proposals ({error}): make a new query") from error
-    if tuple(table.columns) != COLUMNS or not table["slice_id"].isin(session.slices["slice_id"]).all():
+    if tuple(table.columns) != COLUMNS or not table["slice_id"].map(session.knows).all():
         raise InputError(f"{path}: not the proposals of {session.cohort.root}: make a new query")
-    return table
+    return table[table["slice_id"].isin(session.slices["slice_id"])].reset_index(drop=True)
 
 
 def reasons(table: pd.DataFrame) -> Iterator[str]:

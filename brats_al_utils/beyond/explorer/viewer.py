@@ -71,7 +71,7 @@ def viewer(study: Study) -> ipywidgets.Widget | Markdown:
 
     It takes its first volume when a browser asks for it: executed without one, a notebook loads nothing.
     """
-    if study.published is not None:
+    if not study.slices.pictured:
         return Markdown(NO_IMAGES)
     found = volumes_of(study.cohort)
     if not found:
