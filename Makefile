@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+BUNDLES := $(wildcard published/*.bundle)
 
 # uv installs, from where pip is configured to look. With PIP_ARGS, options of pip, pip does: it takes twice as long.
 PIP_ARGS ?=
@@ -9,7 +10,7 @@ PIP := $(BIN)/python -m pip install $(PIP_ARGS)
 INSTALL := $(if $(PIP_ARGS),$(PIP),$(BIN)/python tools/install.py)
 export PIP_USER := 0
 
-.PHONY: setup demo figures test test-long lab viewer lock check baseline bench characteristics
+.PHONY: setup demo figures published test test-long lab viewer lock check baseline bench characteristics
 setup: $(READY)
 
 # uv itself comes from the lock file, by pip. At the end what the first study would compile and look for is prepared.
@@ -34,7 +35,13 @@ demo: setup
 
 # Every table and figure of the studies that are published here: no images, no training.
 figures: setup
-	printf '%s\n' $(wildcard published/*.bundle) | xargs -n 1 -P 2 $(BIN)/brats-al figures
+	printf '%s\n' $(BUNDLES) | xargs -n 1 -P 2 $(BIN)/brats-al figures
+
+# Those that git keeps: nothing else writes into figures/published, so that no study of a user's changes what git tracks.
+published: figures
+	rm -rf figures/published
+	for name in $(notdir $(basename $(BUNDLES))); do mkdir -p figures/published/$$name && \
+		cp outputs/published/$$name/figures/*.* figures/published/$$name || exit 1; done
 
 # Tests run in two processes, one thread each: two threads that wait for each other on busy cores take ten times as long.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
@@ -83,11 +90,12 @@ bench: $(BENCH_READY)
 
 # How often each verdict is given when the truth is known: docs/operating_characteristics.csv and .md.
 characteristics: setup
-	$(BIN)/python -m brats_al_utils.findings.operating docs
+	$(BIN)/python -m brats_al_utils.beyond.population.operating docs
 
 # JupyterLab on loopback, with the token that it prints; its settings are those of notebooks/.lab.
 # It refuses root unless it is told: in a container, everyone is root.
 LAB = --LabApp.default_url /lab/tree/README.md --LabApp.app_settings_dir "$(CURDIR)/notebooks/.lab" \
+	--ContentsManager.pre_save_hook brats_al_utils.show.saving.without_outputs \
 	$(if $(filter 0,$(shell id -u)),--allow-root)
 lab: setup
 	$(BIN)/jupyter lab --ip 127.0.0.1 --notebook-dir notebooks $(LAB)

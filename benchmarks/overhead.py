@@ -45,7 +45,7 @@ def notebooks(out: Path) -> pd.DataFrame:
 
     rows = []
     for path in numbered(out / "outputs" / "notebooks"):
-        timing = json.loads(path.read_text())["metadata"]["papermill"]
+        timing = json.loads(path.read_text(encoding="utf-8"))["metadata"]["papermill"]
         started, ended = (pd.Timestamp(timing[name]).timestamp() for name in ("start_time", "end_time"))
         rows.append({"part": path.stem, "started": started, "ended": ended})
     return pd.DataFrame(rows)

@@ -246,7 +246,7 @@ def main() -> None:
     print(f"{platform.machine()}, {torch.get_num_threads()} threads of {os.cpu_count()}, torch {torch.__version__}")
     print(summary.round(2).to_string(index=False, na_rep=""))
     if options.json:
-        options.json.write_text(json.dumps(summary.to_dict(orient="records"), indent=1) + "\n")
+        options.json.write_text(json.dumps(summary.to_dict(orient="records"), indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -55,7 +55,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 @cache
 def shares_smoke(path: Path) -> bool:
     """Whether tests of a file take the smoke study."""
-    return "smoke: Path" in path.read_text()
+    return "smoke: Path" in path.read_text(encoding="utf-8")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -158,7 +158,7 @@ def brats_al(*arguments: str, expect: int = 0) -> str:
 
 def brats_al_process(*arguments: str, expect: int = 0) -> str:
     """Run the command line as a user does, in a process of its own: its workers end with it."""
-    done = subprocess.run([sys.executable, "-m", "brats_al_utils", *arguments], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-m", "brats_al_utils", *arguments], capture_output=True, encoding="utf-8")
     assert done.returncode == expect, done.stdout + done.stderr
     return done.stdout
 
@@ -168,7 +168,7 @@ def make(target: str, checkout: Path, *options: str) -> str:
     command = [program("make"), "--no-print-directory", "--old-file=.venv/.ready", *options, target]
     ours = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
     environment = ours | {"PYTHONPATH": str(checkout)}
-    done = subprocess.run(command, cwd=checkout, env=environment, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=checkout, env=environment, capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -177,7 +177,9 @@ def make(target: str, checkout: Path, *options: str) -> str:
 def checkout(tmp_path: Path) -> Path:
     """Copy what git keeps, beside this Python's environment."""
     folder = tmp_path / "checkout"
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, encoding="utf-8", check=True
+    ).stdout
     for name in listed.strip("\0").split("\0"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, folder / name)

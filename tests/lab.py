@@ -60,7 +60,7 @@ class Lab:
 
     def starts(self) -> bool:
         """Say whether the server does not answer yet."""
-        assert self.process.poll() is None, (self.folder / "server.log").read_text()
+        assert self.process.poll() is None, (self.folder / "server.log").read_text(encoding="utf-8")
         try:
             return self.status("/api") != 200
         except OSError:
@@ -93,10 +93,16 @@ class Lab:
         psutil.wait_procs(alive)
 
 
-def lab_command() -> list[str]:
-    """Return the command of `make lab`, with this Python's jupyter."""
+HOOK = "--ContentsManager.pre_save_hook"
+
+
+def lab_command(saves_outputs: bool) -> list[str]:
+    """Return the command of `make lab`, with this Python's jupyter; or with outputs saved, as other programs do."""
     (command,) = make("lab", ROOT, "--dry-run").splitlines()
     name, *arguments = shlex.split(command)
+    place = arguments.index(HOOK)
+    if saves_outputs:
+        del arguments[place : place + 2]
     return [str(Path(sys.executable).with_name(Path(name).name)), *arguments]
 
 
@@ -128,7 +134,7 @@ def write_settings(folder: Path) -> None:
     for name, values in SETTINGS.items():
         path = folder / "settings" / f"{name}.jupyterlab-settings"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(values))
+        path.write_text(json.dumps(values), encoding="utf-8")
 
 
 def edit_parameters(path: Path, values: Mapping[str, object]) -> None:
@@ -143,7 +149,9 @@ def edit_parameters(path: Path, values: Mapping[str, object]) -> None:
 
 
 @contextmanager
-def started_lab(folder: Path, parameters: Mapping[str, Mapping[str, object]]) -> Iterator[Lab]:
+def started_lab(
+    folder: Path, parameters: Mapping[str, Mapping[str, object]], saves_outputs: bool = True
+) -> Iterator[Lab]:
     """Start JupyterLab on a copy of the notebooks, which autosave may change, some with other parameters."""
     shutil.copytree(ROOT / "notebooks", folder / "notebooks", ignore=shutil.ignore_patterns(".*"))
     for notebook, values in parameters.items():
@@ -152,9 +160,9 @@ def started_lab(folder: Path, parameters: Mapping[str, Mapping[str, object]]) ->
     (folder / "home").mkdir()
     port, token = free_port(), secrets.token_hex()
     address = ["--port", str(port), "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}"]
-    with (folder / "server.log").open("w") as log:
+    with (folder / "server.log").open("w", encoding="utf-8") as log:
         process = psutil.Popen(
-            [*lab_command(), *address, "--no-browser"],
+            [*lab_command(saves_outputs), *address, "--no-browser"],
             cwd=folder,
             env=environment(folder),
             stdin=subprocess.DEVNULL,
@@ -166,7 +174,7 @@ def started_lab(folder: Path, parameters: Mapping[str, Mapping[str, object]]) ->
     try:
         deadline = time.monotonic() + 60
         while lab.starts():
-            assert time.monotonic() < deadline, (folder / "server.log").read_text()
+            assert time.monotonic() < deadline, (folder / "server.log").read_text(encoding="utf-8")
             time.sleep(0.2)
         yield lab
     finally:
@@ -206,10 +214,10 @@ def save_notebook(browser: WebDriver, path: Path) -> str:
     choose(browser, "File", "Save Notebook")
 
     def written() -> bool:
-        return path.stat().st_mtime_ns > before and path.read_text().endswith("}\n")  # not half of it
+        return path.stat().st_mtime_ns > before and path.read_text(encoding="utf-8").endswith("}\n")  # not half of it
 
     wait(browser, 20, written, "the notebook is not saved")
-    return path.read_text()
+    return path.read_text(encoding="utf-8")
 
 
 def run_all_cells(browser: WebDriver) -> list[WebElement]:

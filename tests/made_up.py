@@ -27,7 +27,7 @@ def write_cohort(root: Path, masked: bool, person: str = "s") -> Path:
         Image.fromarray(pixels.round().astype(np.uint8)).save(root / "images" / f"{number}.png")
         mask, label = "images/mask.png" * masked, ("benign", "malignant")[who % 2]
         rows.append(f"s{who}-{number % 2},{label},images/{number}.png,{mask},{person}{who}")
-    (root / "cohort.csv").write_text("\n".join(rows))
+    (root / "cohort.csv").write_text("\n".join(rows), encoding="utf-8")
     return root
 
 

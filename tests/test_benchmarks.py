@@ -43,7 +43,7 @@ def imported(code: str) -> Iterator[tuple[str, str]]:
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.py")), ids=lambda path: path.stem)
 def test_what_a_benchmark_imports_is_there(path: Path) -> None:
     """In its functions too, which only run when it measures, and in what it gives another Python to run."""
-    code = [path.read_text()]
+    code = [path.read_text(encoding="utf-8")]
     code += [given[1] for given in getattr(benchmark(path.stem), "CASES", {}).values() if given[0] == "-c"]
     for module, name in (each for some in code for each in imported(some)):
         found = importlib.import_module(module)
@@ -114,7 +114,7 @@ def pictures(tmp_path: Path) -> Path:
         Image.fromarray(picture).save(root / "images" / f"{number}.png")
         Image.fromarray(np.uint8(255) * (picture > 110)).save(root / "images" / f"mask{number}.png")
         lines.append(f"p{number // 2},{'abc'[number // 2 % 3]},images/{number}.png,images/mask{number}.png")
-    (root / "cohort.csv").write_text("\n".join(lines))
+    (root / "cohort.csv").write_text("\n".join(lines), encoding="utf-8")
     return root
 
 
@@ -235,12 +235,16 @@ def test_the_summary_compares_with_the_limits() -> None:
 def test_the_summary_kept_is_that_of_the_measurements_kept() -> None:
     found = summary.summarise(summary.measured())
     written = found.to_csv(index=False, float_format="%.4g", lineterminator="\n")
-    assert (FOLDER / "results" / "summary.csv").read_text() == written
+    assert (FOLDER / "results" / "summary.csv").read_text(encoding="utf-8") == written
 
 
 def test_what_the_benchmarks_need_is_pinned() -> None:
-    wanted = [line for line in (FOLDER / "requirements.in").read_text().splitlines() if not line.startswith("#")]
-    pinned = (FOLDER / "requirements.txt").read_text()
+    wanted = [
+        line
+        for line in (FOLDER / "requirements.in").read_text(encoding="utf-8").splitlines()
+        if not line.startswith("#")
+    ]
+    pinned = (FOLDER / "requirements.txt").read_text(encoding="utf-8")
     assert re.findall(r"^(\S+)==\S+ \\\n    --hash=sha256:", pinned, re.MULTILINE) == wanted
 
 

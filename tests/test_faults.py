@@ -56,13 +56,14 @@ def driver(
     script = Path(tempfile.mkdtemp()) / "study.py"  # not on a disk that is full
     script.write_text(
         f"import sys; sys.path.insert(0, {str(HERE)!r})\n{code}\n"
-        "if __name__ == '__main__':\n    from small_study import main\n    main(*sys.argv[1:])\n"
+        "if __name__ == '__main__':\n    from small_study import main\n    main(*sys.argv[1:])\n",
+        encoding="utf-8",
     )
     process = subprocess.Popen(
         [sys.executable, str(script), str(data), str(out), workers],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
         env=os.environ | environment,
     )
     try:
@@ -201,7 +202,7 @@ def test_killed_between_writing_a_result_and_naming_it(data: Path, undisturbed: 
     out, dead = tmp_path / "out", tmp_path / "dead"
     before = copy_unfinished(undisturbed, out)
     # Python runs this at every start, of workers too.
-    (tmp_path / "sitecustomize.py").write_text(DEATH.format(who=who, dead=str(dead)))
+    (tmp_path / "sitecustomize.py").write_text(DEATH.format(who=who, dead=str(dead)), encoding="utf-8")
     path = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")]))
     with driver(data, out, "1", PYTHONPATH=path) as process:
         _, errors = process.communicate()
@@ -346,7 +347,7 @@ def test_a_file_system_without_locks(data: Path, undisturbed: Path, tmp_path: Pa
     shutil.rmtree(out / "outputs" / "slices")  # they are cut under a lock
     library = tmp_path / "without_locks.so"
     compiler = [program("gcc", "cc"), "-shared", "-fPIC", "-x", "c", "-", "-o", str(library)]
-    subprocess.run(compiler, input=WITHOUT_LOCKS % errno.ENOSYS, text=True, check=True)
+    subprocess.run(compiler, input=WITHOUT_LOCKS % errno.ENOSYS, encoding="utf-8", check=True)
     with driver(data, out, "2", LD_PRELOAD=str(library)) as process:
         _, errors = process.communicate(timeout=300)
         assert process.returncode == 0, errors

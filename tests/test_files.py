@@ -25,7 +25,7 @@ def holder(path: Path, **environment: str) -> subprocess.Popen[str]:
         [sys.executable, "-c", HOLD, str(path)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
         env=os.environ | environment,
     )
 
@@ -61,7 +61,7 @@ def test_one_of_many_gets_it_and_a_killed_one_leaves_it(tmp_path: Path) -> None:
 
 
 def test_a_file_left_by_a_dead_machine_is_no_lock(tmp_path: Path) -> None:
-    (tmp_path / "a.lock").write_text("another machine")
+    (tmp_path / "a.lock").write_text("another machine", encoding="utf-8")
     assert not held(tmp_path / "a.lock")
     with lock(tmp_path / "a.lock") as had:
         assert had == "had"
@@ -105,7 +105,7 @@ def test_a_file_system_without_locks_is_told_at_once(tmp_path: Path, number: int
     library = tmp_path / "without.so"
     source = f"#include <errno.h>\nint flock(int file, int operation) {{ errno = {number}; return -1; }}\n"
     compiler = [program("gcc", "cc"), "-shared", "-fPIC", "-x", "c", "-", "-o", str(library)]
-    subprocess.run(compiler, input=source, text=True, check=True)
+    subprocess.run(compiler, input=source, encoding="utf-8", check=True)
     process = holder(tmp_path / "a.lock", LD_PRELOAD=str(library))
     assert answer(process) == "absent"
     process.communicate("\n")
@@ -113,7 +113,7 @@ def test_a_file_system_without_locks_is_told_at_once(tmp_path: Path, number: int
 
 
 def test_what_is_wrong_with_the_disk_is_no_missing_lock(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("in the way")
+    (tmp_path / "file").write_text("in the way", encoding="utf-8")
     with pytest.raises(OSError, match="Not a directory"), lock(tmp_path / "file" / "locks" / "a.lock"):
         pass
 
@@ -125,6 +125,21 @@ def gone() -> int:
     return process.pid
 
 
+def test_containers_of_one_host_name_do_not_see_each_other_s_processes(tmp_path: Path) -> None:
+    """Each has a process of its own under a number that is free, or another's, in the other: nobody's file is swept."""
+    code = "from pathlib import Path; from brats_al_utils.files import beside; beside(Path('result')).touch()"
+    code += "; print('made')"
+    container = ["unshare", "--pid", "--fork", "--mount-proc", sys.executable, "-c", code]
+    try:
+        done = subprocess.run(container, cwd=tmp_path, capture_output=True, text=True)
+    except FileNotFoundError:
+        pytest.skip("no unshare here")
+    if "made" not in done.stdout:
+        pytest.skip("no namespace of processes can be made here")
+    sweep(tmp_path)
+    assert len(list(tmp_path.glob(".result.*.partial"))) == 1
+
+
 def test_what_the_dead_have_half_written_is_swept(tmp_path: Path) -> None:
     """Of a dead process here, and of anybody after a day; not of the living, nor what only looks like it."""
     mine = beside(tmp_path / "mine.json")
@@ -134,9 +149,9 @@ def test_what_the_dead_have_half_written_is_swept(tmp_path: Path) -> None:
     old = tmp_path / ".b.json.elsewhere.1.01234567.partial"
     other = tmp_path / ".hidden.partial"
     for path in (mine, dead, elsewhere, old, other):
-        path.write_text("half")
+        path.write_text("half", encoding="utf-8")
     folder.mkdir()
-    (folder / "pixels.npy").write_text("half")
+    (folder / "pixels.npy").write_text("half", encoding="utf-8")
     os.utime(old, (time.time() - files.DAY - 60,) * 2)
     sweep(tmp_path)
     assert set(tmp_path.iterdir()) == {mine, elsewhere, other}
@@ -144,9 +159,9 @@ def test_what_the_dead_have_half_written_is_swept(tmp_path: Path) -> None:
 
 def test_two_that_make_the_same_folder_keep_the_first(tmp_path: Path) -> None:
     with new_folder(tmp_path / "set") as first, new_folder(tmp_path / "set") as second:
-        (first / "who").write_text("first")
-        (second / "who").write_text("second")
-    assert (tmp_path / "set" / "who").read_text() == "second", "the inner block ends first"
+        (first / "who").write_text("first", encoding="utf-8")
+        (second / "who").write_text("second", encoding="utf-8")
+    assert (tmp_path / "set" / "who").read_text(encoding="utf-8") == "second", "the inner block ends first"
     assert [path.name for path in tmp_path.iterdir()] == ["set"]
 
 

@@ -48,7 +48,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before >> 10, time.pr
 
 def read_alone(path: Path) -> tuple[str, int, float]:
     """Read a volume in a process of its own: what it printed, the megabytes it took, its processor seconds."""
-    done = subprocess.run([sys.executable, "-c", READER, str(path)], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", READER, str(path)], capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stderr
     printed, numbers = done.stdout.strip().rsplit("\n", 1)
     return printed, int(numbers.split()[0]), float(numbers.split()[1])
@@ -252,7 +252,7 @@ def test_a_link_out_of_the_release_is_refused(tiny_cohort: Path, what: str) -> N
 
 
 def test_a_mapping_outside_the_release_is_refused(tiny_cohort: Path) -> None:
-    (tiny_cohort / "name_mapping.csv").write_text("Grade,BraTS_2018_subject_ID\nHGG,NA\n")
+    (tiny_cohort / "name_mapping.csv").write_text("Grade,BraTS_2018_subject_ID\nHGG,NA\n", encoding="utf-8")
     moved_out(tiny_cohort / "name_mapping.csv")
     with pytest.raises(InputError, match="links that lead out of the release are not followed \\(name_mapping.csv;"):
         read_cohort(tiny_cohort)
@@ -274,7 +274,8 @@ def test_links_that_stay_in_the_release_or_are_the_release(tiny_cohort: Path) ->
 @pytest.mark.parametrize("name", ["../elsewhere", "/etc/passwd", "..", "a\\b", "..\\a", "a\tb", "\x1b[2J"])
 def test_a_mapping_that_names_a_path_is_refused(tiny_cohort: Path, name: str) -> None:
     (tiny_cohort / "name_mapping.csv").write_text(
-        f'Grade,BraTS_2018_subject_ID,BraTS_2019_subject_ID\nHGG,Brats18_SITE0_0_1,NA\nHGG,NA,"{name}"\n'
+        f'Grade,BraTS_2018_subject_ID,BraTS_2019_subject_ID\nHGG,Brats18_SITE0_0_1,NA\nHGG,NA,"{name}"\n',
+        encoding="utf-8",
     )
     with pytest.raises(InputError, match="name_mapping.csv: .* in BraTS_2019_subject_ID, expected a patient's name"):
         read_cohort(tiny_cohort)
@@ -289,15 +290,15 @@ def pipe(path: Path) -> None:
 
 
 def wide_mapping(path: Path) -> None:
-    path.write_text("," * (MAX_MAPPING // 4))
+    path.write_text("," * (MAX_MAPPING // 4), encoding="utf-8")
 
 
 def wide_row(path: Path) -> None:
-    path.write_text("Grade,BraTS_2018_subject_ID\n" + "," * (MAX_MAPPING // 4))
+    path.write_text("Grade,BraTS_2018_subject_ID\n" + "," * (MAX_MAPPING // 4), encoding="utf-8")
 
 
 def repeated_column(path: Path) -> None:
-    path.write_text("Grade,BraTS_2018_subject_ID,Grade\nHGG,NA,LGG\n")
+    path.write_text("Grade,BraTS_2018_subject_ID,Grade\nHGG,NA,LGG\n", encoding="utf-8")
 
 
 def not_text(path: Path) -> None:
@@ -340,7 +341,9 @@ def test_a_device_in_place_of_a_volume(tiny_cohort: Path) -> None:
 def test_fuzz_for_some_seconds() -> None:
     """`python tests/fuzz.py --minutes 10` does the same for longer."""
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", str(HERE / "fuzz.py"), "--minutes", "0.01"], capture_output=True, text=True
+        [sys.executable, "-W", "ignore", str(HERE / "fuzz.py"), "--minutes", "0.01"],
+        capture_output=True,
+        encoding="utf-8",
     )
     assert done.returncode == 0, done.stderr
     tried = re.findall(r"(\d+) tried +(\d+) accepted +(\d+) refused", done.stdout)

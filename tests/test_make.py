@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import PICTURES, ROOT, make
+from conftest import ROOT, make
 
 
 def test_uv_looks_where_pip_is_configured_to() -> None:
@@ -40,18 +40,17 @@ def test_tests_are_all_but_the_campaigns_or_all(checkout: Path) -> None:
 
 @pytest.mark.long
 def test_the_figures(checkout: Path) -> None:
-    """Of every published study: what git keeps, but for pictures, which a bundle has not, and what is rounded."""
+    """Of every published study: what git keeps, but for what is rounded."""
     names = [path.stem for path in (ROOT / "published").glob("*.bundle")]
-    kept = {name: {path.name for path in (ROOT / "figures" / name).iterdir()} for name in names}
+    shutil.rmtree(checkout / "figures")
+    make("published", checkout)
+    assert {path.name for path in (checkout / "figures" / "published").iterdir()} == set(names)
     for name in names:
-        shutil.rmtree(checkout / "figures" / name)
-    make("figures", checkout)
-    for name in names:
-        drawn = {path.name for path in (checkout / "figures" / name).iterdir()}
-        assert drawn == {file for file in kept[name] if Path(file).stem not in PICTURES}
-        for file in drawn:
+        kept, drawn = (root / "figures" / "published" / name for root in (ROOT, checkout))
+        assert {path.name for path in drawn.iterdir()} == {path.name for path in kept.iterdir()}
+        for file in (path.name for path in drawn.iterdir()):
             if file.endswith(".csv"):
-                before, after = (pd.read_csv(root / "figures" / name / file) for root in (ROOT, checkout))
+                before, after = (pd.read_csv(folder / file) for folder in (kept, drawn))
                 pd.testing.assert_frame_equal(after, before, rtol=0.01, atol=0.01)
 
 
@@ -73,10 +72,12 @@ def test_the_lock(checkout: Path) -> None:
     lock = checkout / "requirements.lock"
     lock.unlink()
     make("lock", checkout)
-    text = lock.read_text()
+    text = lock.read_text(encoding="utf-8")
     names = re.findall(r"^([a-z0-9_.-]+)==", text, re.MULTILINE)
-    before = set(re.findall(r"^([a-z0-9_.-]+)==", (ROOT / "requirements.lock").read_text(), re.MULTILINE))
-    asked = re.findall(r'^    "([a-z0-9-]+)', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    before = set(
+        re.findall(r"^([a-z0-9_.-]+)==", (ROOT / "requirements.lock").read_text(encoding="utf-8"), re.MULTILINE)
+    )
+    asked = re.findall(r'^    "([a-z0-9-]+)', (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE)
     assert set(asked) <= set(names)
     assert len(before & set(names)) > 0.9 * len(before)
     assert len(re.findall(r"--hash=sha256:", text)) >= len(names)

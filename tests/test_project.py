@@ -18,10 +18,11 @@ import yaml
 from conftest import brats_al
 from packaging.markers import Marker
 
-from brats_al_utils.study.arms import NOTEBOOKS as COMPARED
+from brats_al_utils.beyond.arms import NOTEBOOKS as COMPARED
+from brats_al_utils.study.cost import cost, counted_study
 from brats_al_utils.study.opening import open_study
-from brats_al_utils.study.plan import cost, planned, runs_of_notebooks
 from brats_al_utils.study.profile import PROFILES
+from brats_al_utils.study.stages import plan
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -30,21 +31,21 @@ PACKAGE = sorted((ROOT / "brats_al_utils").rglob("*.py"))
 PARAMETERS = ["profile", "data", "out", "settings", "device", "workers", "skip_bad", "follow_links"]
 
 # Lowest first: a room imports only from those before it, so no two are in a loop. The ground ("") is what is outside.
-ROOMS = ["", "cohorts", "phantoms", "networks", "queries", "runs", "study", "findings", "annotation", "show"]
+ROOMS = ["", "cohorts", "phantoms", "networks", "queries", "runs", "study", "findings", "show", "beyond"]
 
 
 def locked() -> dict[str, str]:
-    lines = (ROOT / "requirements.lock").read_text().splitlines()
+    lines = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
     return dict(match.groups() for line in lines if (match := re.match(r"([a-z0-9_.-]+)==(\S+)", line)))  # type: ignore[misc]
 
 
 def direct_dependencies() -> set[str]:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     return {re.split(r"[=<>~!]", dependency)[0] for dependency in project["dependencies"]}
 
 
 def test_environment_yml_has_the_pins_of_the_lock() -> None:
-    text = (ROOT / "environment.yml").read_text()
+    text = (ROOT / "environment.yml").read_text(encoding="utf-8")
     (pip,) = [entry["pip"] for entry in yaml.safe_load(text)["dependencies"] if isinstance(entry, dict)]
     pins = dict(entry.split("==") for entry in pip if "==" in entry)
     assert pins == {name: version for name, version in locked().items() if name in direct_dependencies()}
@@ -54,24 +55,50 @@ def test_environment_yml_has_the_pins_of_the_lock() -> None:
     )
 
 
+def unnamed_encodings(path: Path) -> list[str]:
+    """Return where a file of text, or what a process prints, is read or written in the encoding of the locale."""
+    found = []
+    for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(call, ast.Call) or any(word.arg in ("encoding", None) for word in call.keywords):
+            continue
+        name = getattr(call.func, "attr", getattr(call.func, "id", ""))
+        owner = getattr(getattr(call.func, "value", None), "id", "")
+        words = [*call.args, *(word.value for word in call.keywords)]
+        binary = any(isinstance(word, ast.Constant) and "b" in str(word.value) for word in words)
+        text = name == "open" and not binary and owner not in ("Image", "gzip", "os", "webbrowser", "archive")
+        if (
+            text
+            or name in ("read_text", "write_text")
+            or any(word.arg == "text" and ast.unparse(word.value) == "True" for word in call.keywords)
+        ):
+            found.append(f"{path.relative_to(ROOT)}:{call.lineno}")
+    return found
+
+
+def test_every_text_has_its_encoding_named() -> None:
+    """On a machine whose locale is not UTF-8 the same files are written and read."""
+    files = [*PACKAGE, *(ROOT / "tests").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py")]
+    assert not [place for path in files for place in unnamed_encodings(path)]
+
+
 def test_every_locked_package_has_hashes() -> None:
-    blocks = re.split(r"\n(?=[a-z0-9])", (ROOT / "requirements.lock").read_text())
+    blocks = re.split(r"\n(?=[a-z0-9])", (ROOT / "requirements.lock").read_text(encoding="utf-8"))
     blocks = [block for block in blocks if re.match(r"[a-z0-9_.-]+==", block)]
     assert len(blocks) == len(locked()) > 100
     assert all("--hash=sha256:" in block for block in blocks)
     for name in ("weights.lock", "viewer.lock"):
-        assert "--hash=sha256:" in (ROOT / name).read_text()
+        assert "--hash=sha256:" in (ROOT / name).read_text(encoding="utf-8")
 
 
 def test_the_viewer_is_locked_at_the_version_of_its_extra() -> None:
-    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    (name, version) = re.findall(r"^(\w+)==(\S+)", (ROOT / "viewer.lock").read_text(), re.MULTILINE)[0]
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    (name, version) = re.findall(r"^(\w+)==(\S+)", (ROOT / "viewer.lock").read_text(encoding="utf-8"), re.MULTILINE)[0]
     assert extras["viewer"] == [f"{name}=={'.'.join(version.split('.')[:2])}.*"]
     assert {"anywidget", "numpy", "requests"} <= set(locked()), "what it needs"
 
 
 def test_the_start_page_says_what_each_notebook_answers() -> None:
-    page = (ROOT / "notebooks" / "README.md").read_text()
+    page = (ROOT / "notebooks" / "README.md").read_text(encoding="utf-8")
     assert re.findall(r"^\| \[(\w+)\]\((\w+)\.ipynb\) \| \S.+ \|$", page, re.MULTILINE) == [
         (path.stem, path.stem) for path in NOTEBOOKS
     ]
@@ -81,7 +108,9 @@ def test_the_start_page_says_what_each_notebook_answers() -> None:
 def test_the_lock_serves_every_platform(system: str) -> None:
     """All that is asked for is for each system and Python; CUDA is for Linux alone."""
     lines = re.findall(
-        r"^([a-z0-9-]+)==[^ ;]+(?: ; (.*?))? \\$", (ROOT / "requirements.lock").read_text(), re.MULTILINE
+        r"^([a-z0-9-]+)==[^ ;]+(?: ; (.*?))? \\$",
+        (ROOT / "requirements.lock").read_text(encoding="utf-8"),
+        re.MULTILINE,
     )
     for python in ("3.11", "3.12", "3.13"):
         place = {"sys_platform": system, "os_name": "posix", "python_full_version": f"{python}.0"}
@@ -92,7 +121,7 @@ def test_the_lock_serves_every_platform(system: str) -> None:
 
 
 def test_everything_beside_the_modules_is_installed() -> None:
-    setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
     installed = {
         path
         for package, patterns in setuptools["package-data"].items()
@@ -119,14 +148,15 @@ def test_a_room_imports_only_from_rooms_below(path: Path) -> None:
     if path.name == "__main__.py":
         return
     allowed = ROOMS[: ROOMS.index(room_of(name_of(path))) + 1]
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("brats_al_utils"):
             for imported in (f"{node.module}.{alias.name}" for alias in node.names):
                 assert room_of(imported) in allowed, f"{name_of(path)} imports {imported}"
 
 
 def test_every_room_is_known() -> None:
-    assert {path.parent.name for path in PACKAGE if path.name == "__init__.py"} == {*ROOMS[1:], "brats_al_utils"}
+    rooms = {".".join(path.parent.relative_to(ROOT).parts[1:]) for path in PACKAGE if path.name == "__init__.py"}
+    assert {room for room in rooms if not room.startswith("beyond.")} == set(ROOMS)
 
 
 def public(module: Any) -> list[Any]:
@@ -175,7 +205,6 @@ def test_help_names_every_verb() -> None:
     for verb in (
         "cohort",
         "phantom",
-        "prepare",
         "run",
         "query",
         "learn",
@@ -202,7 +231,7 @@ def test_importing_the_package_and_asking_for_help_load_no_torch() -> None:
 
 def test_nothing_that_must_not_be_here() -> None:
     files = subprocess.run(
-        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, encoding="utf-8", check=True
     ).stdout.split("\0")
     for name in filter(None, files):
         path = ROOT / name
@@ -212,24 +241,27 @@ def test_nothing_that_must_not_be_here() -> None:
 
 def test_every_setting_is_in_the_protocol() -> None:
     """The page lists each setting with the default that the paper profile has, and no setting that there is not."""
-    rows = re.findall(r"^\| `(\w+)` \|[^|]*\| ([^|]*) \|", (ROOT / "docs" / "protocol.md").read_text(), re.MULTILINE)
+    rows = re.findall(
+        r"^\| `(\w+)` \|[^|]*\| ([^|]*) \|", (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
     documented = dict(rows)
     settings = asdict(PROFILES["paper"])
     assert set(documented) == set(settings) - {"name"}
     for name, default in documented.items():
         value = settings[name]
-        written = ",".join(map(str, value)) or "none" if isinstance(value, tuple) else str(value)
+        written = (",".join(map(str, value)) if isinstance(value, tuple) else str(value)) or "none"
         assert default.strip("`").split(":")[0] == (written.lower() if isinstance(value, bool) else written), name
 
 
 def test_the_readme_counts_the_demo_s_runs() -> None:
-    text = (ROOT / "README.md").read_text()
-    study = planned(PROFILES["demo"])
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    study = counted_study(PROFILES["demo"])
+    tables = {name: plan(study, arms(study.profile)) for name, arms in COMPARED.items()}
     written = dict(re.findall(r"^\| `(\d\d_\w+)` \|.*\| (\d+) \|$", text, re.MULTILINE))
     assert {name: int(count) for name, count in written.items()} == {
-        name: len(runs_of_notebooks(study, [name])) for name in COMPARED
+        name: cost(rows).asked for name, rows in tables.items()
     }
-    total = cost(runs_of_notebooks(study, COMPARED))
+    total = cost(*tables.values())
     assert f"of {total.asked} asked for, {total.distinct} are distinct" in " ".join(text.split())
     demo = PROFILES["demo"]
     assert f"{demo.patients} patients of {demo.per_patient} slices at {demo.image_size} pixels" in " ".join(
@@ -240,14 +272,14 @@ def test_the_readme_counts_the_demo_s_runs() -> None:
 
 def test_the_page_of_faults_names_the_tests_that_exist() -> None:
     """Each test that it names is where it says, and each of `test_faults` is on it."""
-    page, module = (ROOT / "docs" / "faults.md").read_text(), ""
+    page, module = (ROOT / "docs" / "faults.md").read_text(encoding="utf-8"), ""
     named = [
         (module := path or module, test) for path, test in re.findall(r"`(?:(?:\w+/)?(\w+)\.py)?::(test_\w+)`", page)
     ]
     assert len(named) > 60
     for module, test in named:
         (path,) = (ROOT / "tests").rglob(f"{module}.py")
-        assert re.search(rf"^def {test}\(", path.read_text(), re.MULTILINE), (module, test)
+        assert re.search(rf"^def {test}\(", path.read_text(encoding="utf-8"), re.MULTILINE), (module, test)
     faults = (ROOT / "tests" / "test_faults.py").read_text(encoding="utf-8")
     made = set(re.findall(r"^def (test_\w+)\(", faults, re.MULTILINE))
     assert made == {test for module, test in named if module == "test_faults"}

@@ -23,11 +23,11 @@ from brats_al_utils.cohorts.layout import GRADES
 from brats_al_utils.phantoms import phantom
 from brats_al_utils.runs import engine
 from brats_al_utils.runs.engine import TOPIC
-from brats_al_utils.study import plan
+from brats_al_utils.study import cost
 from brats_al_utils.study.profile import profile_of
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text()
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 FENCED = "\n".join(re.findall(r"^```\n(.*?)^```$", README, re.MULTILINE | re.DOTALL))
 INLINE = re.findall(r"`([^`]+)`", re.sub(r"^```\n.*?^```$", "", README, flags=re.MULTILINE | re.DOTALL))
 SHOWN = [line.split("  #")[0].strip() for line in FENCED.splitlines()] + [" ".join(code.split()) for code in INLINE]
@@ -87,22 +87,22 @@ def test_an_option_is_typed_in_a_test(option: str) -> None:
     if option not in options_of(typer.main.get_command(command_line.app)):
         assert option == "--disable-pip", "of pip-audit"
         return
-    sources = [path.read_text() for path in (ROOT / "tests").rglob("*.py")]
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("*.py")]
     assert any(re.search(rf"""["']{option}["'=]""", source) for source in sources), f"no test types {option}"
 
 
 def rules() -> dict[str, list[str]]:
     """Return what each target of the Makefile makes first."""
-    found = re.findall(r"^([a-z-]+):(.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    found = re.findall(r"^([a-z-]+):(.*)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
     return {target: first.split() for target, first in found}
 
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_a_target_of_make_is_run(target: str) -> None:
     """By .ci/run, with what it makes first, or by a test."""
-    called = re.findall(r"^ *make ([a-z-]+)", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
+    called = re.findall(r"^ *make ([a-z-]+)", (ROOT / ".ci" / "run").read_text(encoding="utf-8"), re.MULTILINE)
     made = {*called, *(first for name in called for first in rules()[name])}
-    sources = [path.read_text() for path in (ROOT / "tests").rglob("*.py")]
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("*.py")]
     assert target in rules()
     assert target in made or any(f'make("{target}"' in source for source in sources), f"nothing runs make {target}"
 
@@ -124,7 +124,7 @@ def pictures(root: Path, labels: tuple[str, str]) -> Path:
         grey = np.random.default_rng(number).integers(80, 120, (48, 48), np.uint8)
         Image.fromarray(np.pad(grey, 8)).save(root / f"{number}.png")
         rows.append(f"{number},{labels[number % 2]},{number}.png")
-    (root / "cohort.csv").write_text("\n".join(rows))
+    (root / "cohort.csv").write_text("\n".join(rows), encoding="utf-8")
     return root
 
 
@@ -180,7 +180,7 @@ def test_a_command_runs(
 ) -> None:
     """As it is typed; `study` runs the one with a scheduler's address, `test_cluster` that of Slurm."""
     monkeypatch.setattr(phantom, "render", small_render)
-    monkeypatch.setattr(plan, "calibrate", lambda profile, device: (100.0, 400.0))  # `test_run` measures
+    monkeypatch.setattr(cost, "calibrate", lambda profile, device: (100.0, 400.0))  # `test_run` measures
     new = "--template" in command or " phantom " in command
     folder = tmp_path / "new" if new else release
     if "--profile open" in command:
@@ -204,7 +204,9 @@ def test_a_notebook_runs_by_itself(command: str, smoke: Path, tmp_path: Path, mo
     monkeypatch.chdir(ROOT)
     words = shlex.split(command.replace("out.ipynb", str(tmp_path / "out.ipynb")))[1:]
     papermill_command([*words, "-p", "out", str(smoke), "--no-progress-bar"], standalone_mode=False)
-    assert "4 runs needed, 4 distinct, 4 already there, 0 trained" in (tmp_path / "out.ipynb").read_text()
+    assert "4 runs needed, 4 distinct, 4 already there, 0 trained" in (tmp_path / "out.ipynb").read_text(
+        encoding="utf-8"
+    )
 
 
 def test_the_command_of_a_cluster_prints_its_script() -> None:
@@ -251,13 +253,13 @@ def test_bad_patients_are_skipped_and_links_followed(tiny_cohort: Path, tmp_path
     )
     said = brats_al("run", *common, "--skip-bad", "--follow-links")
     assert "00_cohort: done" in said
-    split = next((out / "outputs" / "slices").glob("imbalanced-*/split.csv")).read_text()
+    split = next((out / "outputs" / "slices").glob("imbalanced-*/split.csv")).read_text(encoding="utf-8")
     assert "SITE0_7_1" in split
     assert "SITE0_8_1" not in split
 
 
 def test_the_readme_says_what_the_published_design_study_found() -> None:
-    table = pd.read_csv(ROOT / "figures" / "design" / "design.csv")
+    table = pd.read_csv(ROOT / "figures" / "published" / "design" / "design.csv")
     row = table[(table["arm"] == "proposed") & (table["other"] == "baseline")].iloc[0]
     gains = [f"{100 * row[name]:+.1f}" for name in ("gain", "drawn_low", "drawn_high")]
     said = README[README.index("What we can say") : README.index("![Figure 7")]
@@ -268,7 +270,7 @@ def test_the_readme_says_what_the_published_design_study_found() -> None:
 
 
 def test_the_readme_says_what_the_published_open_study_found() -> None:
-    folder = ROOT / "figures" / "open"
+    folder = ROOT / "figures" / "published" / "open"
     said = README[README.index("of real patients") : README.index("*The paper's design")]
     gains = pd.read_csv(folder / "budget_gains.csv").query("unit == 'slice' and dataset == 'imbalanced'")
     gains = gains[gains["other"] == "random"].set_index("share")
@@ -298,7 +300,7 @@ def test_the_readme_says_what_the_published_open_study_found() -> None:
 
 
 def test_the_readme_says_what_the_second_task_found() -> None:
-    folder = ROOT / "figures" / "pituitary"
+    folder = ROOT / "figures" / "published" / "pituitary"
     (said,) = [line for line in README.splitlines() if line.startswith("| Does a second task")]
     arms = pd.read_csv(folder / "table2_arms.csv").set_index("arm")
     whole, scratch = arms.loc["pretrained"], arms.loc["scratch"]

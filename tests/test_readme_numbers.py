@@ -8,7 +8,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def test_how_often_an_interval_lies_above_zero_without_a_gain() -> None:
-    text = " ".join((ROOT / "README.md").read_text().split())
+    text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
     table = pd.read_csv(ROOT / "docs" / "operating_characteristics.csv").set_index(["truth", "quantity"])["reproduced"]
     across_runs = table["no gain, another split", "the gain's side across runs alone (no rule of ours)"]
     across_both = table["no gain, another split", "the gain's side alone (another cohort)"]
@@ -17,7 +17,7 @@ def test_how_often_an_interval_lies_above_zero_without_a_gain() -> None:
 
 
 def test_what_the_simulated_reader_gains() -> None:
-    text = " ".join((ROOT / "docs" / "annotation.md").read_text().split())
+    text = " ".join((ROOT / "docs" / "annotation.md").read_text(encoding="utf-8").split())
     curve = pd.read_csv(ROOT / "docs" / "annotation_loop.csv").query("arm == 'middle less random' and annotated > 60")
     assert len(curve) == 4
     for _, row in curve.iterrows():

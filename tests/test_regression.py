@@ -19,7 +19,7 @@ import pytest
 from brats_al_utils.findings.evidence import evaluate
 from brats_al_utils.study.arms import scorecard
 from brats_al_utils.study.opening import open_study
-from brats_al_utils.study.trainer import train
+from brats_al_utils.study.stages import results_of, train
 
 BASELINE = Path(__file__).parent / "baselines" / "smoke.json"
 
@@ -42,7 +42,7 @@ def named(runs: pd.DataFrame) -> pd.Series:
 def summary(folder: Path) -> dict[str, Any]:
     """Return what a study in a folder is compared by."""
     study = open_study("smoke", out=folder)
-    results = train(study, scorecard(study.profile))
+    results = results_of(study, train(study, scorecard(study.profile)))
     chosen = {
         (arm.dataset, arm.name, arm.share, study.profile.seed + number): result.run.training
         for (arm, number), result in results.items()
@@ -64,7 +64,7 @@ def summary(folder: Path) -> dict[str, Any]:
 
 
 def test_smoke_is_what_it_was(smoke: Path) -> None:
-    found, expected = summary(smoke), json.loads(BASELINE.read_text())
+    found, expected = summary(smoke), json.loads(BASELINE.read_text(encoding="utf-8"))
     for exact in EXACT:
         assert found[exact] == expected[exact]
     for close in CLOSE:
@@ -74,4 +74,4 @@ def test_smoke_is_what_it_was(smoke: Path) -> None:
 
 
 if __name__ == "__main__":
-    BASELINE.write_text(json.dumps(summary(Path(sys.argv[1])), indent=1) + "\n")
+    BASELINE.write_text(json.dumps(summary(Path(sys.argv[1])), indent=1) + "\n", encoding="utf-8")

@@ -12,6 +12,7 @@ from typing import TypeVar
 import pandas as pd
 
 from brats_al_utils.cohorts.checks import each_volume
+from brats_al_utils.cohorts.faults import one_line_a_kind
 from brats_al_utils.cohorts.images import image_faults
 from brats_al_utils.cohorts.layout import GRADES
 from brats_al_utils.cohorts.split import too_few
@@ -39,7 +40,7 @@ class Cohort:
     cases : pd.DataFrame
         One row an image of a usable patient, which in BraTS is all of a patient's volumes, by patient_id: patient_id,
         class_name, site, release, and a column for each of ``files`` with the path, empty where there is none. Where
-        the split is given, also part.
+        the split is given, also part; where a patient's images are the slices of one volume, also z and position.
     absent : tuple of str
         Patients that the release's mapping names and that are missing in the folder.
     problems : dict of str to tuple of str
@@ -50,6 +51,8 @@ class Cohort:
         Negative, positive.
     files : tuple of str
         The columns of ``cases`` that hold paths.
+    channels : tuple of str
+        What the three channels show, where the columns do not tell.
     """
 
     root: Path
@@ -59,11 +62,17 @@ class Cohort:
     notes: tuple[str, ...] = ()
     classes: tuple[str, str] = GRADES
     files: tuple[str, ...] = FILES
+    channels: tuple[str, ...] = ()
 
     @property
     def synthetic(self) -> bool:
         """Whether the patients are phantoms."""
         return (self.root / TRUTH_FILE).exists()
+
+    @property
+    def labelled(self) -> bool:
+        """Whether anything has a label: a table may have none yet."""
+        return any(self.classes)
 
     @property
     def tabled(self) -> bool:
@@ -101,8 +110,8 @@ class Cohort:
 
     @property
     def messages(self) -> list[str]:
-        """The problems, each once: what is wrong with the whole folder is a problem of many patients."""
-        return list(dict.fromkeys(problem for found in self.problems.values() for problem in found))
+        """The problems, each once, and of a kind with many one line; see `faults.one_line_a_kind`."""
+        return one_line_a_kind(self.problems)
 
 
 def frozen(problems: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
@@ -175,5 +184,5 @@ def check_cohort(cohort: Cohort, min_tumour_mm2: float = 0.0, track: Track = unt
         if found := reading.result():
             problems[rows["patient_id"].iloc[0]] = tuple(found)
     good = cohort.cases[~cohort.cases["patient_id"].isin(problems)].reset_index(drop=True)
-    few = {name: (problem,) for name, problem in too_few(good, cohort.classes).items()}
+    few = {name: (problem,) for name, problem in too_few(good, cohort.classes).items()} if cohort.labelled else {}
     return replace(cohort, cases=good, problems=frozen(problems) | few)

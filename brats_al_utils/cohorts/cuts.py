@@ -11,7 +11,7 @@ from torch.nn.functional import interpolate
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.checks import each_volume, too_small, tumour_areas
 from brats_al_utils.cohorts.cohort import Cohort, case_files
-from brats_al_utils.cohorts.images import MASK, each_image, image_files
+from brats_al_utils.cohorts.images import MASK, each_image
 from brats_al_utils.cohorts.intensity import scale_intensity
 from brats_al_utils.cohorts.layout import GRADES
 from brats_al_utils.cohorts.slices import SliceRule
@@ -114,15 +114,19 @@ def asked_of(cohort: Cohort, rule: SliceRule) -> pd.Series:
 
     Notes
     -----
-    Of BraTS as the paper says. Of a table's volumes ``per_patient``, of its other images the one slice that each is;
-    in a balanced set the class with more slices gives as many as the other, from all of its patients: those that have
-    more than a common bound give as many as this bound, or one more, and their images are drawn.
+    Of BraTS as the paper says. Of a table's volumes ``per_patient``, of its other images the one slice that each is,
+    but where these are slices of one volume ``per_patient`` of them, evenly spaced. In a balanced set the class with
+    more slices gives as many as the other, from all of its patients: those that have more than a common bound give as
+    many as this bound, or one more, and their images are drawn.
     """
     cases = cohort.cases
     if not cohort.tabled:
         labels, parts = cases["class_name"].map(cohort.classes.index), cases.get("part", pd.Series("", cases.index))
         return pd.Series(list(map(rule.slices_of, labels, parts)), cases.index)
     asked = cases["slices"].clip(upper=rule.per_patient)
+    if "z" in cases:
+        place, count = (cases.groupby("patient_id")["z"].transform(what) for what in ("rank", "size"))
+        asked = asked.where(evenly_spaced(place.to_numpy(int) - 1, count.to_numpy(), rule.per_patient), 0)
     if not rule.balanced:
         return asked
     of_class = asked.groupby(cases["class_name"]).sum()
@@ -134,6 +138,26 @@ def asked_of(cohort: Cohort, rule: SliceRule) -> pd.Series:
         drawn = generator(rule.slice_seed, "images", str(patient_id)).permutation(places)[: bounds[patient_id]]
         asked[rows.index] = [int((drawn == row).sum()) for row in rows.index]
     return asked
+
+
+def evenly_spaced(place: np.ndarray[Any, Any], count: np.ndarray[Any, Any], wanted: int) -> np.ndarray[Any, Any]:
+    """Return which slices are the middle ones of ``wanted`` equal parts of their volume; all where there are no more.
+
+    Parameters
+    ----------
+    place, count : np.ndarray [n] of int
+        The place of each slice in its volume, from 0, and how many slices the volume has.
+    wanted : int
+        Of each volume.
+
+    Returns
+    -------
+    np.ndarray [n] of bool
+    """
+    # Part k of n slices in w parts has its middle at (2 k + 1) n / 2 w, in the slice that begins before it.
+    part = (2 * place + 1) * wanted // (2 * count)
+    chosen: np.ndarray[Any, Any] = (count <= wanted) | ((2 * part + 1) * count // (2 * wanted) == place)
+    return chosen
 
 
 def bounded(room: pd.Series, total: int, seed: int) -> pd.Series:
@@ -202,7 +226,7 @@ def cut_image(
     """
     size = (rule.image_size, rule.image_size)
     area, z, channels = None, None, []
-    for name, volume in each_image(image_files(row), problems):
+    for name, volume in each_image(row, problems):
         if name == MASK:
             area = tumour_areas(volume)
         if problems:
@@ -246,7 +270,7 @@ def describe(
     Parameters
     ----------
     place : int
-        Of the image among the patient's: what stands for the axial index where an image is a single slice.
+        Of the image among the patient's: what stands for the axial index of a single slice where that is not known.
     area : np.ndarray [Z] of float, optional
         Of the tumour, where there is a mask.
     """
@@ -258,8 +282,8 @@ def describe(
             "class_name": row["class_name"],
             "label": list(classes).index(row["class_name"]),
             "site": row["site"],
-            "z": z if count > 1 else np.full(len(z), place),
-            "position": np.round((z - extent[0]) / max(int(extent[-1] - extent[0]), 1), 4),
+            "z": z if count > 1 else np.full(len(z), row.get("z", place)),
+            "position": row.get("position", np.round((z - extent[0]) / max(int(extent[-1] - extent[0]), 1), 4)),
             "tumour_mm2": np.round(area[z], 3) if area is not None else 0.0,
             "image": row["named"],
         }

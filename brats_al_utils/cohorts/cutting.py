@@ -1,12 +1,10 @@
 """Cut a cohort into a slice set: the pixels, the table of slices, the split, and a manifest with a fingerprint."""
 
-import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +17,16 @@ from threadpoolctl import threadpool_limits
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.cohort import Cohort, each_case
 from brats_al_utils.cohorts.cuts import Cut, asked_of, cut_case, cut_images
-from brats_al_utils.cohorts.images import CHANNELS, WITHOUT_SIZE
+from brats_al_utils.cohorts.faults import one_line_a_kind
+from brats_al_utils.cohorts.images import CHANNELS, COLOURS, WITHOUT_SIZE
 from brats_al_utils.cohorts.intensity import warn_of_leak
-from brats_al_utils.cohorts.slices import FORMAT, SliceRule, SliceSet, open_slices
+from brats_al_utils.cohorts.slices import FORMAT, SliceRule, SliceSet, digests, open_slices
 from brats_al_utils.cohorts.split import split_patients, too_few
 from brats_al_utils.files import new_folder
 from brats_al_utils.memory import keep_freed_memory
 from brats_al_utils.progress import Track, untracked
+
+EVENLY = "slices evenly spaced in each volume"
 
 
 class GrowingArray:
@@ -138,7 +139,7 @@ def each_cut(
             else:
                 yield made
     if left_out and not skip_bad:
-        raise InputError("\n".join(problem for found in left_out.values() for problem in found))
+        raise InputError("\n".join(one_line_a_kind(left_out)))
 
 
 def write_slices(folder: Path, cohort: Cohort, rule: SliceRule, patients: Iterable[Cut], **facts: Any) -> SliceSet:
@@ -154,21 +155,16 @@ def write_slices(folder: Path, cohort: Cohort, rule: SliceRule, patients: Iterab
         What else the manifest holds; read when the last patient is written.
     """
     with new_folder(folder) as partial:
-        table, digest = write_pixels(partial, rule.image_size, patients)
+        table = write_pixels(partial, rule.image_size, patients)
         # A phantom's site is drawn: parts that differ in it would be chance without a meaning.
-        patients_cut = table.drop_duplicates("patient_id")
-        if "part" in cohort.cases:
-            given = cohort.cases.drop_duplicates("patient_id").set_index("patient_id")["part"]
-            patients_cut = patients_cut.assign(part=patients_cut["patient_id"].map(given))
-        split = split_patients(patients_cut, cohort.classes, rule.split_seed, "site" if cohort.synthetic else "")
-        table_csv = table.to_csv(index_label="slice_id", lineterminator="\n")
-        digest.update(table_csv.encode())
-        (partial / "slices.csv").write_text(table_csv, newline="")
-        split.to_csv(partial / "split.csv", index=False, lineterminator="\n")
+        used = cohort.cases[cohort.cases["patient_id"].isin(table["patient_id"])]
+        split = split_patients(used, cohort.classes, rule.split_seed, "site" if cohort.synthetic else "")
+        table.to_csv(partial / "slices.csv", index_label="slice_id", lineterminator="\n", encoding="utf-8")
+        split.to_csv(partial / "split.csv", index=False, lineterminator="\n", encoding="utf-8")
         counts = table.merge(split[["patient_id", "part"]], on="patient_id").groupby(["part", "class_name"])[
             "patient_id"
         ]
-        manifest = described(cohort, rule, digest.hexdigest(), len(table)) | {
+        manifest = described(cohort, rule, partial, len(table)) | {
             "counts": [
                 {"part": part, "class_name": name, "patients": int(group.nunique()), "slices": len(group)}
                 for (part, name), group in counts
@@ -177,14 +173,16 @@ def write_slices(folder: Path, cohort: Cohort, rule: SliceRule, patients: Iterab
             **facts,
             "absent": list(cohort.absent),
         }
-        (partial / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+        (partial / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
     return open_slices(folder)
 
 
-def described(cohort: Cohort, rule: SliceRule, fingerprint: str, count: int) -> dict[str, Any]:
-    """Return what the manifest of every slice set says of its cohort and of how its slices were cut."""
+def described(cohort: Cohort, rule: SliceRule, folder: Path, count: int) -> dict[str, Any]:
+    """Return what the manifest of every slice set says of its cohort, how its slices were cut, and its files."""
+    images, fingerprint = digests(folder)
     return {
         "format": FORMAT,
+        "images": images,
         "fingerprint": fingerprint,
         "release": cohort.release,
         "synthetic": cohort.synthetic,
@@ -198,26 +196,27 @@ def described(cohort: Cohort, rule: SliceRule, fingerprint: str, count: int) -> 
     }
 
 
-def write_pixels(folder: Path, size: int, patients: Iterable[Cut]) -> tuple[pd.DataFrame, "hashlib._Hash"]:
-    """Write the pixels and masks of patients, and return the table of their slices and the SHA-256 of the pixels."""
+def write_pixels(folder: Path, size: int, patients: Iterable[Cut]) -> pd.DataFrame:
+    """Write the pixels and masks of patients, and return the table of their slices."""
     pixels = GrowingArray(folder / "pixels.npy", (3, size, size))
     segmentation = GrowingArray(folder / "segmentation.npy", (size, size))
-    digest, tables = sha256(), []
+    tables = []
     for table, images, labels in patients:
         tables.append(table)
         pixels.append(images)
-        digest.update(images.data)
         segmentation.append(labels)
     pixels.close()
     segmentation.close()
     empty = pd.DataFrame(columns=["patient_id", "class_name"])
-    return pd.concat(tables, ignore_index=True) if tables else empty, digest
+    return pd.concat(tables, ignore_index=True) if tables else empty
 
 
 def channels_of(cohort: Cohort, rule: SliceRule) -> list[str]:
     """Return the names of the channels; where there are fewer than three, the last one fills the others' places."""
-    if not cohort.tabled:
-        return list(rule.channels)
+    if cohort.channels or not cohort.tabled:
+        return list(cohort.channels or rule.channels)
+    if "colours" in cohort.cases and (cohort.cases["colours"] == COLOURS[0]).any():
+        return list(CHANNELS)
     return [name for name in CHANNELS if (cohort.cases[name] != "").any()]
 
 
@@ -230,7 +229,7 @@ def chosen_by(cohort: Cohort) -> list[str]:
     facts = {
         "slices with tumour": volumes & masked,
         "slices with the largest foreground, as there is no mask": volumes & ~masked,
-        "images as they are": ~volumes,
+        EVENLY if "z" in cohort.cases else "images as they are": ~volumes,
         "tumour areas in pixels": masked & pictured,
     }
     return [what for what, which in facts.items() if which.any()]

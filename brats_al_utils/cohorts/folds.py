@@ -3,7 +3,7 @@
 import pandas as pd
 
 from brats_al_utils import InputError
-from brats_al_utils.cohorts.split import PARTS
+from brats_al_utils.cohorts.split import PARTS, strata, with_both_classes
 from brats_al_utils.seeds import generator
 
 FEWEST_FOLDS = 3
@@ -24,7 +24,7 @@ def fold_split(cases: pd.DataFrame, classes: tuple[str, str], folds: int, number
     Parameters
     ----------
     cases : pd.DataFrame
-        With columns patient_id and class_name, one row a patient.
+        Columns patient_id and class_name, a row an image or a patient.
     classes : tuple of str
         Negative, positive.
     folds : int
@@ -37,26 +37,33 @@ def fold_split(cases: pd.DataFrame, classes: tuple[str, str], folds: int, number
     Returns
     -------
     pd.DataFrame
-        patient_id, class_name, part (one of ``PARTS``), by patient_id. In each class the folds differ by one patient at
-        most.
+        patient_id, stratum (see `strata`), part (one of ``PARTS``), by patient_id. In each stratum the folds differ by
+        one patient at most.
 
     Raises
     ------
     InputError
-        If a class has fewer patients than there are folds.
+        If a class has fewer patients than there are folds, or no image in a part.
     """
     cycle, tested = divmod(number, folds)
-    frames = []
     for name in reversed(classes):
-        patients = sorted(cases.loc[cases["class_name"] == name, "patient_id"])
-        if len(patients) < folds:
+        if (count := cases.loc[cases["class_name"] == name, "patient_id"].nunique()) < folds:
             raise InputError(
-                f"{len(patients)} {name} patients, expected at least one for each of {folds} folds: lower folds, or "
+                f"{count} {name} patients, expected at least one for each of {folds} folds: lower folds, or "
                 "add patients"
             )
-        order = generator(seed, "folds", cycle, name).permutation(len(patients))
-        # How many folds lie between the one that is tested and the patient's: 0 is tested, 1 validates.
-        ahead = [(place - tested) % folds for place in range(len(patients))]
-        parts = [PARTS[2] if steps == 0 else PARTS[1] if steps == 1 else PARTS[0] for steps in ahead]
-        frames.append(pd.DataFrame({"patient_id": [patients[i] for i in order], "class_name": name, "part": parts}))
-    return pd.concat(frames).sort_values("patient_id", ignore_index=True)
+    stratum = strata(cases, classes)
+
+    def deal(again: tuple[int, ...]) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for name, own in stratum.groupby(stratum):
+            order = generator(seed, "folds", cycle, str(name), *again).permutation(len(own))
+            found |= {own.index[patient]: f"fold {place % folds}" for place, patient in enumerate(order)}
+        return found
+
+    names = [f"fold {fold}" for fold in range(folds)]
+    fold = with_both_classes(deal, names, cases, classes)
+    # The fold after the one that is tested validates.
+    parts = dict.fromkeys(names, PARTS[0]) | {names[(tested + 1) % folds]: PARTS[1], names[tested]: PARTS[2]}
+    split = pd.DataFrame({"stratum": stratum, "part": fold.map(parts)})
+    return split.rename_axis("patient_id").reset_index()

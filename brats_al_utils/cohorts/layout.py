@@ -4,9 +4,11 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from unicodedata import category
 
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.copies import is_there
+from brats_al_utils.cohorts.formats import other_formats
 from brats_al_utils.cohorts.mapping import MAPPING_FILE
 from brats_al_utils.cohorts.volumes import SEGMENTATION
 
@@ -34,9 +36,18 @@ MAX_FOLDERS = 1000
 """Folders that are looked at on each of these levels."""
 
 
+LEFT_BEHIND = (".", "__MACOSX", "@eaDir", "#recycle", "$RECYCLE", "System Volume Information")
+"""How names begin of what systems, unpackers and file servers hide or leave in a folder."""
+
+
+def printable(name: str) -> bool:
+    """Whether a name can be printed; so can every kind of space, as screenshots of a Mac have one in their names."""
+    return all(letter.isprintable() or category(letter) == "Zs" for letter in name)
+
+
 def shown(name: str) -> str:
     """Return a name as it can be printed."""
-    return name if name.isprintable() else ascii(name)[1:-1]
+    return name if printable(name) else ascii(name)[1:-1]
 
 
 @contextmanager
@@ -57,7 +68,7 @@ def entries(folder: Path) -> list[Path]:
         If the folder cannot be opened.
     """
     with opened(folder):
-        return sorted(path for path in folder.iterdir() if not path.name.startswith((".", "__MACOSX")))
+        return sorted(path for path in folder.iterdir() if not path.name.startswith(LEFT_BEHIND))
 
 
 def subfolders(folder: Path) -> list[Path]:
@@ -123,12 +134,20 @@ def what_is_there(folders: list[Path]) -> str:
                         f"{shown(str(child))} has no segmentation, as in a release's validation data: name the folder "
                         "of its training data"
                     )
-    return (
+    files = [path for folder in folders for path in files_in(folder)]
+    return "; ".join(other_formats(folders[0], files)) or (
         f"looked here and {LEVELS} levels below for the folders HGG and LGG (BraTS 2017 to 2019) or for {MAPPING_FILE} "
         "beside the patients' folders (BraTS 2020), here for a table (cohort.csv), and here and one level below for "
         "the open cohort's files (1.mat): name the release's folder, or write a table of your own (brats-al cohort "
         "--template)"
     )
+
+
+def files_in(folder: Path) -> list[Path]:
+    """Return the files in a folder, none of one that cannot be opened."""
+    with suppress(InputError):
+        return [path for path in entries(folder) if path.is_file()]
+    return []
 
 
 def folders_below(folders: list[Path]) -> Iterator[Path]:
@@ -160,7 +179,7 @@ def is_case(folder: Path) -> bool:
 
 def is_nifti(path: Path) -> bool:
     """Whether a file, or a folder in a file's place, has the name of a volume."""
-    return path.name.isprintable() and path.name.casefold().endswith((".nii", ".nii.gz"))
+    return printable(path.name) and path.name.casefold().endswith((".nii", ".nii.gz"))
 
 
 def series(folder: Path, patient_id: str) -> dict[str, str]:

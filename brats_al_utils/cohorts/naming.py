@@ -3,7 +3,10 @@
 It is computed when it is shown, and is no part of what a slice set is known by.
 """
 
+import pandas as pd
+
 from brats_al_utils.cohorts.images import JPEG
+from brats_al_utils.cohorts.lgg import RELEASE as LGG
 from brats_al_utils.cohorts.slices import SliceSet
 from brats_al_utils.cohorts.volumes import SEQUENCES
 
@@ -13,9 +16,10 @@ OPEN_COHORT = {"glioma": (65, 1426), "meningioma": (82, 708), "pituitary": (62, 
 OF_ONE_HOSPITAL = "MR"
 """How the ids of one hospital's patients begin in the open cohort."""
 
-LOSSY, OPEN_LOSSY, HOSPITAL_TELLS = REMARKS = (
+LOSSY, OPEN_LOSSY, LGG_LOSSY, HOSPITAL_TELLS = REMARKS = (
     "JPEG images (lossy)",
     "8-bit JPEG copy (lossy)",
+    "JPEG copy (lossy)",
     "the hospital can tell the class",
 )
 """What there is to remark of a cohort's images."""
@@ -28,6 +32,15 @@ def is_open(slices: SliceSet) -> bool:
     groups = slices.table.groupby("class_name")["patient_id"]
     found = {str(name): (rows.nunique(), len(rows)) for name, rows in groups}
     return len(found) == 2 and found.items() <= OPEN_COHORT.items()
+
+
+def sites(slices: SliceSet) -> "pd.Series[str]":
+    """Return the site of each slice; the open cohort has none, and its ids are of two kinds."""
+    table = slices.table
+    if not is_open(slices):
+        return table["site"]
+    of_one = table["patient_id"].str.startswith(OF_ONE_HOSPITAL)
+    return of_one.map({True: f"{OF_ONE_HOSPITAL} ids", False: "numeric ids"})
 
 
 def people(slices: SliceSet) -> str:
@@ -50,7 +63,8 @@ def remarks(slices: SliceSet) -> list[str]:
         return list(slices.manifest["remarks"])
     found, table = [], slices.table
     if "image" in table and table["image"].str.casefold().str.endswith(JPEG).any():
-        found.append(OPEN_LOSSY if is_open(slices) else LOSSY)
+        copied = OPEN_LOSSY if is_open(slices) else LGG_LOSSY if slices.manifest["release"] == LGG else LOSSY
+        found.append(copied)
     of_one = table.loc[table["patient_id"].str.startswith(OF_ONE_HOSPITAL), "class_name"]
     if is_open(slices) and of_one.nunique() == 1:
         found.append(HOSPITAL_TELLS)

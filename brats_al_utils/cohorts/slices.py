@@ -4,18 +4,20 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
+from math import inf
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.lib.format import read_array_header_1_0, read_magic
 
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.intensity import INTENSITIES
-from brats_al_utils.cohorts.split import PARTS, check_split
+from brats_al_utils.cohorts.split import PARTS, check_split, one_class_each
 from brats_al_utils.cohorts.volumes import SEQUENCES
 
-FORMAT = 3
+FORMAT = 4
 """Raised when the same cohort and rule no longer give the same slice set."""
 
 WORDS = {"patient_id": str, "class_name": str, "site": str}
@@ -76,7 +78,7 @@ class SliceRule:
             ),
             "intensity": (self.intensity in INTENSITIES, f"one of {', '.join(INTENSITIES)}"),
             "image_size": (64 <= self.image_size <= 512, "64 to 512 pixels, AlexNet's pooling needs 64"),
-            "min_tumour_mm2": (self.min_tumour_mm2 >= 0, "0 or more square millimetres"),
+            "min_tumour_mm2": (0 <= self.min_tumour_mm2 < inf, "0 or more square millimetres"),
         }
         for name, (good, what) in expected.items():
             if not good:
@@ -99,7 +101,7 @@ class SliceSet:
     manifest : dict
         format, name (as captions have it), classes (negative, positive), channels, release, synthetic, mirrored, rule,
         slices (their number), chosen_by (how those of a volume were), counts by part and class, fewer_slices (patients
-        who had fewer than the rule asks for), left_out (patients with a problem), absent, fingerprint.
+        who had fewer than the rule asks for), left_out (patients with a problem), absent, images, fingerprint.
     table : pd.DataFrame
         One row a slice; the row number is the slice's id. Columns patient_id, class_name, label (0 negative, 1
         positive), site, z (axial index), position (0 at the lowest slice with tumour, 1 at the highest), tumour_mm2,
@@ -118,8 +120,23 @@ class SliceSet:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of the pixels and of the table of slices."""
+        """SHA-256 of the pixels, the table of slices, the masks and the split; of format 3, of the first two."""
         return str(self.manifest["fingerprint"])
+
+    @cached_property
+    def one_class_each(self) -> bool:
+        """Whether every patient has one class: else a label is an image's, and nothing can be said patient-level."""
+        return one_class_each(self.table)
+
+    @cached_property
+    def masked(self) -> bool:
+        """Whether every slice has a tumour mask: else the audit has nothing to hide."""
+        return bool((self.table["tumour_mm2"] > 0).all())
+
+    @property
+    def images(self) -> str:
+        """SHA-256 of the pixels and of the table of slices."""
+        return str(self.manifest.get("images", self.fingerprint))
 
     @property
     def pictured(self) -> bool:
@@ -164,6 +181,20 @@ def brain_intensities(slices: SliceSet) -> dict[str, dict[str, list[int]]]:
     return counts
 
 
+def digests(folder: Path) -> tuple[str, str]:
+    """Return the SHA-256 of a slice set's pixels and table, and that of its masks and split as well."""
+    digest, found = sha256(), []
+    for pixels, table in (("pixels.npy", "slices.csv"), ("segmentation.npy", "split.csv")):
+        with (folder / pixels).open("rb") as file:  # through a memory map, all pixels would count as this process's
+            read_magic(file)
+            read_array_header_1_0(file)
+            while block := file.read(2**20):
+                digest.update(block)
+        digest.update((folder / table).read_bytes())
+        found.append(digest.hexdigest())
+    return found[0], found[1]
+
+
 def open_slices(folder: Path) -> SliceSet:
     """Open a slice set and compare it with its fingerprint; the pixels stay on disk until they are used.
 
@@ -174,28 +205,21 @@ def open_slices(folder: Path) -> SliceSet:
     """
     mend = f"delete {folder} and prepare it again"
     try:
-        manifest = json.loads((folder / "manifest.json").read_text())
-        table_csv = (folder / "slices.csv").read_text()
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         table = pd.read_csv(folder / "slices.csv", index_col="slice_id", dtype=WORDS, keep_default_na=False)
         split = pd.read_csv(folder / "split.csv", dtype=WORDS, keep_default_na=False)
         # Copy on write: the files are never changed, and torch shares the memory without a warning.
         pixels = np.load(folder / "pixels.npy", mmap_mode="c", allow_pickle=False)
         segmentation = np.load(folder / "segmentation.npy", mmap_mode="c", allow_pickle=False)
-        expected, classes = manifest["slices"], manifest["classes"]
+        expected, classes, _, _ = (manifest[name] for name in ("slices", "classes", "images", "fingerprint"))
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"{folder}: not a slice set ({error}): {mend}") from error
     if not len(table) == len(pixels) == len(segmentation) == expected:
         raise InputError(f"{folder}: {len(pixels)} images and {len(table)} rows, expected {expected}: {mend}")
-    digest = sha256()
-    with (folder / "pixels.npy").open("rb") as file:  # through the memory map, all pixels would count as this process's
-        file.seek(pixels.offset)
-        while block := file.read(2**20):
-            digest.update(block)
-    digest.update(table_csv.encode())
-    if digest.hexdigest() != manifest["fingerprint"]:
-        raise InputError(f"{folder}: its pixels or table are not those of its fingerprint: {mend}")
+    if digests(folder) != (manifest["images"], manifest["fingerprint"]):
+        raise InputError(f"{folder}: its pixels, masks or tables are not those of its fingerprint: {mend}")
     check_split(split)
-    if set(split["class_name"]) != set(classes) or set(split["patient_id"]) != set(table["patient_id"]):
+    if not set(classes) <= set(table["class_name"]) or set(split["patient_id"]) != set(table["patient_id"]):
         raise InputError(f"{folder}: split.csv is not the split of slices.csv: {mend}")
     table["part"] = table["patient_id"].map(split.set_index("patient_id")["part"])
     return SliceSet(folder, manifest, table, pixels, segmentation)

@@ -1,5 +1,7 @@
 """Split a cohort by patient, each part with the cohort's share of each class."""
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -12,20 +14,86 @@ HELD_OUT_SHARE = 66 / 335
 """Share of the patients that validation and test each get (section 2.2.1: 203, 66 and 66 of 335)."""
 
 
+FEWEST = 5
+"""Patients of a stratum: of fewer, less than one is expected in validation."""
+
+
+ATTEMPTS = 100
+"""Deals of a cohort until each part has both classes; few patients with both may need some."""
+
+
+def one_class_each(table: pd.DataFrame, column: str = "class_name") -> bool:
+    """Whether all images of each patient have one class; columns patient_id and the one named, a row an image."""
+    return bool((table.groupby("patient_id")[column].nunique() <= 1).all())
+
+
+def strata(cases: pd.DataFrame, classes: Sequence[str]) -> pd.Series:
+    """Return with which others each patient is dealt, by patient_id: those of its class, or of a like share of it.
+
+    Parameters
+    ----------
+    cases : pd.DataFrame
+        Columns patient_id and class_name, one row an image.
+    classes : tuple of str
+        Negative, positive.
+
+    Returns
+    -------
+    pd.Series of str
+        The patient's class. Where a patient has images of both, of all patients which third of 0 to 1 their share of
+        positive images lies in, but thirds with fewer than ``FEWEST`` patients are dealt together.
+    """
+    share = (cases["class_name"] == classes[1]).groupby(cases["patient_id"]).mean()
+    if one_class_each(cases):
+        return share.map(dict(enumerate(classes)))
+    thirds = [f"{classes[1]} in {part} of the images" for part in ("under a third", "about half", "over two thirds")]
+    third = pd.Series(np.array(thirds, object)[np.digitize(share, [1 / 3, 2 / 3])], share.index)
+    return third.where(third.map(third.value_counts()) >= FEWEST, "others")
+
+
+def with_both_classes(
+    deal: Callable[[tuple[int, ...]], dict[str, str]], parts: Sequence[str], cases: pd.DataFrame, classes: Sequence[str]
+) -> pd.Series:
+    """Return the part of each patient, dealt so that each part has images of both classes.
+
+    Parameters
+    ----------
+    deal : callable
+        Returns the part of each patient; takes what its seeds are to end in: nothing, then the number of the attempt.
+        Where each patient has one class, the first attempt is good.
+    parts : sequence of str
+    cases : pd.DataFrame
+        Columns patient_id and class_name, a row an image or a patient.
+
+    Raises
+    ------
+    InputError
+        If none of ``ATTEMPTS`` is good, naming a part without a class.
+    """
+    for attempt in range(ATTEMPTS):
+        dealt = pd.Series(deal((attempt,) * (attempt > 0)), dtype=object)
+        there = set(zip(cases["patient_id"].map(dealt), cases["class_name"], strict=True))
+        missing = [(part, name) for part in parts for name in classes if (part, name) not in there]
+        if not missing:
+            return dealt.sort_index()
+    part, name = missing[0]
+    raise InputError(f"no image of class {name} in {part}, expected some in each part: add patients")
+
+
 def too_few(cases: pd.DataFrame, classes: tuple[str, str]) -> dict[str, str]:
     """Return, for each class with too few patients for a split, what is wrong.
 
     Parameters
     ----------
     cases : pd.DataFrame
-        With columns patient_id and class_name, and part where the split is given, empty for patients to be dealt.
+        Columns patient_id and class_name, a row an image or a patient, and part where the split is given, empty for
+        patients to be dealt.
     classes : tuple of str
         Negative, positive.
     """
-    patients = cases.drop_duplicates("patient_id")
     problems = {}
     for name in reversed(classes):
-        own = patients[patients["class_name"] == name]
+        own = cases[cases["class_name"] == name].drop_duplicates("patient_id")
         given = own["part"] if "part" in own else pd.Series("", own.index)
         missing = [part for part in PARTS if not (given == part).any()]
         if len(own) < len(PARTS):
@@ -47,8 +115,8 @@ def split_patients(cases: pd.DataFrame, classes: tuple[str, str], seed: int, bal
     Parameters
     ----------
     cases : pd.DataFrame
-        With columns patient_id and class_name, one row a patient; with a column part, that is the split. Where some
-        are given to test and the others' part is empty, these are dealt to training and validation.
+        Columns patient_id and class_name, a row an image or a patient; with a column part, that is the split. Where
+        some are given to test and the others' part is empty, these are dealt to training and validation.
     classes : tuple of str
         Negative, positive.
     seed : int
@@ -60,38 +128,44 @@ def split_patients(cases: pd.DataFrame, classes: tuple[str, str], seed: int, bal
     Returns
     -------
     pd.DataFrame
-        patient_id, class_name, part (one of ``PARTS``), by patient_id. 259 HGG and 76 LGG give 157/46, 51/15 and 51/15
-        (section 2.2.1); other numbers the same shares, to the nearest integer, at least one a class and part. Without
-        those for test, 208 and 61 give 157/46 and 51/15.
+        patient_id, stratum (see `strata`), part (one of ``PARTS``), by patient_id. 259 HGG and 76 LGG give 157/46,
+        51/15 and 51/15 (section 2.2.1); other numbers the same shares, to the nearest integer, at least one a class and
+        part. Without those for test, 208 and 61 give 157/46 and 51/15.
 
     Raises
     ------
     InputError
-        If a class has fewer than three patients, or none in a part of a given split.
+        If a class has fewer than three patients, or no image in a part.
     """
     if problems := too_few(cases, classes):
         raise InputError("\n".join(problems.values()))
-    table = cases if "part" in cases else cases.assign(part="")
+    table = cases.drop_duplicates("patient_id")
+    table = table.assign(stratum=table["patient_id"].map(strata(cases, classes)), part=table.get("part", ""))
     given, others = table[table["part"] != ""], table[table["part"] == ""]
-    frames = [given[["patient_id", "class_name", "part"]]]
-    if others.empty:
-        return frames[0].sort_values("patient_id", ignore_index=True)
     held_out = [part for part in PARTS[1:] if not (given["part"] == part).any()]
-    for name in reversed(classes):
-        own = others[others["class_name"] == name]
-        patients = sorted(own["patient_id"])
-        share = HELD_OUT_SHARE / (1 - HELD_OUT_SHARE * (len(PARTS[1:]) - len(held_out)))
-        size = max(1, round(len(patients) * share))
-        order = generator(seed, "split", name).permutation(len(patients))
-        if balanced:
-            # In rounds, of each value one: so any patients in a row have each as often as the others.
-            values = own.set_index("patient_id")[balanced][[patients[i] for i in order]]
-            order = order[np.argsort(values.groupby(values).cumcount().to_numpy(), kind="stable")]
-        parts = [PARTS[0]] * (len(patients) - size * len(held_out)) + [part for part in held_out for _ in range(size)]
-        frames.append(pd.DataFrame({"patient_id": [patients[i] for i in order], "class_name": name, "part": parts}))
-    split = pd.concat(frames).sort_values("patient_id", ignore_index=True)
-    check_split(split)
-    return split
+    share = HELD_OUT_SHARE / (1 - HELD_OUT_SHARE * (len(PARTS[1:]) - len(held_out)))
+
+    def deal(again: tuple[int, ...]) -> dict[str, str]:
+        found = dict(zip(given["patient_id"], given["part"], strict=True))
+        for name, own in others.groupby("stratum"):
+            patients = sorted(own["patient_id"])
+            size = max(1, round(len(patients) * share)) if len(patients) > len(held_out) else 0
+            order = generator(seed, "split", str(name), *again).permutation(len(patients))
+            if balanced:
+                # In rounds, of each value one: so any patients in a row have each as often as the others.
+                values = own.set_index("patient_id")[balanced][[patients[i] for i in order]]
+                order = order[np.argsort(values.groupby(values).cumcount().to_numpy(), kind="stable")]
+            training = [PARTS[0]] * (len(patients) - size * len(held_out))
+            parts = training + [part for part in held_out for _ in range(size)]
+            found |= {patients[place]: part for place, part in zip(order, parts, strict=True)}
+        return found
+
+    part = with_both_classes(deal, PARTS, cases, classes)
+    return (
+        table[["patient_id", "stratum"]]
+        .assign(part=table["patient_id"].map(part))
+        .sort_values("patient_id", ignore_index=True)
+    )
 
 
 def check_split(patients: pd.DataFrame) -> None:

@@ -3,9 +3,15 @@
 All of it rests on what each patient adds to each run's AUC: the share of slices of the other class that its slices
 beat, less the mean (Obuchowski 1997, Biometrics 53:567, for clusters; patient-level, a patient is one score, and that
 is DeLong et al. 1988, Biometrics 44:837). What belongs to a mean across runs or to a difference of two arms is the mean
-or the difference of these; a patient whom several runs tested has one sum. So one formula serves one fixed test set,
-folds, and folds dealt anew each cycle, and a fold's patients are compared with that fold's alone (stratified).
+or the difference of these; a patient whom several runs tested has one sum, and so has one with slices of both classes,
+which holds what the two have in common. So one formula serves one fixed test set, folds, and folds dealt anew each
+cycle, and a fold's patients are compared with that fold's alone (stratified).
 It is what drawing patients with replacement within fold and class converges to, without the draws.
+
+What holds across runs and patients holds for other runs that are trained on these patients, and tested on others. How
+far another cohort to train on would move all runs at once, one cohort does not show: Nadeau and Bengio's term, which
+takes it from the spread of the runs, is too little where runs hardly differ and far too much where they do
+(docs/coverage.md).
 
 Limits are those of t with Welch and Satterthwaite's degrees of freedom, on the logit scale for an AUC. Where a
 variance cannot be estimated or is estimated as 0, there are no limits and no p (NaN): zero variance is no certainty.
@@ -35,6 +41,9 @@ FEWEST_RUNS = 3
 """Distinct runs for limits across both. Two that come out alike by chance hide how far runs vary: in simulated studies
 such limits of a difference hold the truth in 90 % with two runs, in 92 to 93 % with three, in 95 % with five."""
 
+BOTH = 2
+"""Of `Pairs.classes`: a patient with slices of both classes."""
+
 POWER = 0.8
 """Of the smallest detectable difference."""
 
@@ -62,8 +71,9 @@ class Pairs:
     aucs : np.ndarray [arms, runs] of float
     shares : np.ndarray [arms, runs, patients] of float
         What each patient adds to a run's AUC beyond the mean of its class; 0 where the run did not test it. The sum
-        of a class's squares is unbiased for what that class adds to the variance; NaN of a class of one patient.
-    positive : np.ndarray [patients] of bool
+        of their squares is unbiased for the variance across patients; NaN of a class of one patient.
+    classes : np.ndarray [patients] of int
+        Of a patient's slices: 0 all negative, 1 all positive, ``BOTH``.
     folds : int
         In how many test sets a cycle the patients are dealt; 1: one test set for all runs.
     """
@@ -72,7 +82,7 @@ class Pairs:
     keys: Array
     aucs: Array
     shares: Array
-    positive: Array
+    classes: Array
     folds: int = 1
 
     @property
@@ -81,9 +91,23 @@ class Pairs:
         return redrawn(self.folds)
 
     @property
+    def parts(self) -> tuple[tuple[Array, int], ...]:
+        """Patients who vary alike, with their degrees of freedom, of which every fold costs one.
+
+        They are those of either class and those with both. Where slices of both classes in a patient leave too few of a
+        kind for the folds, all patients are one part, with the degrees of freedom of the class that fewer have.
+        """
+        kinds = [self.classes == kind for kind in (1, 0, BOTH)]
+        parts = tuple((kind, int(kind.sum()) - self.folds) for kind in kinds if kind.any())
+        if kinds[2].any() and min(degrees for _, degrees in parts) < 1:
+            fewest = min((kinds[2] | kind).sum() for kind in kinds[:2])
+            return ((np.ones(len(self.classes), bool), int(fewest) - self.folds),)
+        return parts
+
+    @property
     def freedom(self) -> Array:
-        """Degrees of freedom of the positive and of the negative patients: one is lost in every fold."""
-        return np.array([self.positive.sum(), (~self.positive).sum()]) - self.folds
+        """Degrees of freedom of each of the ``parts``."""
+        return np.array([degrees for _, degrees in self.parts])
 
     def estimate(self, *arms: str) -> tuple[Array, Array]:
         """Return AUC [runs] and shares [runs, patients] of an arm, or by how much they exceed a second one's.
@@ -95,6 +119,19 @@ class Pairs:
         runs = np.sort(first)
         aucs, shares = self.aucs[numbers][:, runs], self.shares[numbers][:, runs]
         return (aucs[0] - aucs[1], shares[0] - shares[1]) if len(arms) > 1 else (aucs[0], shares[0])
+
+    def with_mean(self, name: str, arms: Sequence[str]) -> "Pairs":
+        """Return these pairs with one arm more: the mean of some arms, run by run."""
+        numbers = [self.arms.index(arm) for arm in arms]
+        keys = ["+".join(run) for run in self.keys[numbers].T]
+        return Pairs(
+            (*self.arms, name),
+            np.vstack([self.keys, keys]),
+            np.vstack([self.aucs, self.aucs[numbers].mean(0)]),
+            np.concatenate([self.shares, self.shares[numbers].mean(0)[None]]),
+            self.classes,
+            self.folds,
+        )
 
     def repeated(self, *arms: str) -> str:
         """Return the first of some arms whose runs are all one run, or nothing."""
@@ -115,11 +152,13 @@ def patient_pairs(predictions: pd.DataFrame, unit: str) -> Pairs:
     Raises
     ------
     InputError
-        If the arms do not have the same seeds, or two runs not the same slices: nothing is paired then.
+        If the arms do not have the same seeds, or two runs not the same slices: nothing is paired then. If patients are
+        to be told apart of whom one has slices of both classes.
     """
     patient, names = pd.factorize(predictions["patient_id"])
-    positive = np.zeros(len(names), bool)
-    positive[patient] = predictions["label"].to_numpy() == 1
+    classes = classes_of(patient, predictions["label"].to_numpy() == 1)
+    if unit == "patient" and (classes == BOTH).any():
+        raise InputError(f"{names[classes == BOTH][0]} has slices of both classes: compare slices, not patients")
     arms = tuple(predictions["arm"].unique())
     seeds = sorted(predictions["seed"].unique())
     runs = dict(iter(predictions.assign(patient=patient).groupby(["arm", "seed"])))
@@ -133,15 +172,22 @@ def patient_pairs(predictions: pd.DataFrame, unit: str) -> Pairs:
         for row, arm in enumerate(arms):
             run = runs[arm, seed]
             whose, score = run["patient"].to_numpy(), run["score"].to_numpy(float)
+            positive = run["label"].to_numpy() == 1
             slices = np.bincount(whose, minlength=len(names))
             if not np.array_equal(slices, tested.setdefault(column if folds > 1 else 0, slices)):
                 raise InputError(f"{arm, seed} was tested on other slices than {arms[0]!r}, expected one test set")
             keys[row, column] = run["key"].iloc[0] if "key" in run else sha256(score.tobytes()).hexdigest()
             if unit == "patient":
                 total, whose = np.bincount(whose, score, len(names)), np.flatnonzero(slices)
-                score = total[whose] / slices[whose]
-            aucs[row, column], shares[row, column] = run_shares(score, positive[whose], whose, len(names))
-    return Pairs(arms, keys.astype(str), aucs, shares, positive, folds)
+                score, positive = total[whose] / slices[whose], classes[whose] == 1
+            aucs[row, column], shares[row, column] = run_shares(score, positive, whose, len(names))
+    return Pairs(arms, keys.astype(str), aucs, shares, classes, folds)
+
+
+def classes_of(patient: Array, positive: Array) -> Array:
+    """Return `Pairs.classes` of the slices' patients, [n] of int from 0, and whether each slice is positive."""
+    has = [np.bincount(patient, of_class) > 0 for of_class in (positive, ~positive)]
+    return np.select([has[0] & has[1], has[0]], [BOTH, 1], 0)
 
 
 def run_shares(score: Array, positive: Array, patient: Array, patients: int) -> tuple[float, Array]:
@@ -172,7 +218,7 @@ def run_shares(score: Array, positive: Array, patient: Array, patients: int) -> 
 
 def across_patients(pairs: Pairs, *arms: str) -> Error:
     """Return the standard error across patients, the runs as they are, of an arm or of its difference to another."""
-    parts = by_class(pairs, pairs.estimate(*arms)[1].mean(0))
+    parts = patient_parts(pairs, pairs.estimate(*arms)[1])
     if not (parts > NEGLIGIBLE**2).all() or (pairs.freedom < 1).any():
         return Error()
     return Error(float(np.sqrt(parts.sum())), freedom(parts, pairs.freedom))
@@ -186,25 +232,58 @@ def across_both(pairs: Pairs, *arms: str) -> Error:
     run shows: how much another cohort to train on would move all runs at once.
 
     A difference of arms, which lose that together, would come out too wide: what runs differ in because of their
-    patients (other folds) and what run and patient have together is known from the shares and is taken off.
+    patients (other folds) and what run and patient have together is known from the shares and is taken off. Runs that
+    spread by less than that have a variance of 0 of their own, but its degrees of freedom all the same: that few runs
+    came out alike by chance is not ruled out.
     """
     aucs, shares = pairs.estimate(*arms)
-    patients, runs = across_patients(pairs, *arms), len(aucs)
-    if np.isnan(patients.error) or runs < FEWEST_RUNS or pairs.repeated(*arms) or np.std(aucs) < NEGLIGIBLE:
+    runs = len(aucs)
+    if np.isnan(across_patients(pairs, *arms).error + run_sd(pairs, *arms)):
         return Error()
-    parts, spread = by_class(pairs, shares.mean(0)), np.var(aucs, ddof=1)
-    known = np.zeros(2)
-    if len(arms) > 1:
-        known = runs / (runs - 1) * (np.mean([by_class(pairs, share) for share in shares], axis=0) - parts)
-    if spread <= known.sum():
-        return patients
-    parts = np.append(parts - known / runs, spread / runs)
+    parts, known = patient_parts(pairs, shares), known_of_runs(pairs, *arms)
+    parts = np.append(parts - known / runs, max(np.var(aucs, ddof=1), known.sum()) / runs)
     return Error(float(np.sqrt(parts.sum())), freedom(parts, np.append(pairs.freedom, runs - 1)))
 
 
-def by_class(pairs: Pairs, shares: Array) -> Array:
-    """Return what the positive and what the negative patients add to a variance, from shares [patients]."""
-    return np.array([(shares[of_class] ** 2).sum() for of_class in (pairs.positive, ~pairs.positive)])
+def run_sd(pairs: Pairs, *arms: str) -> float:
+    """Return the standard deviation that runs have of their own, of an arm or of its difference to another.
+
+    0 where they spread by no more than their patients explain; NaN of runs too few, or that do not vary.
+    """
+    aucs, _ = pairs.estimate(*arms)
+    if len(aucs) < FEWEST_RUNS or pairs.repeated(*arms) or np.std(aucs) < NEGLIGIBLE:
+        return float("nan")
+    return float(np.sqrt(max(np.var(aucs, ddof=1) - known_of_runs(pairs, *arms).sum(), 0.0)))
+
+
+def known_of_runs(pairs: Pairs, *arms: str) -> Array:
+    """Return what each of `Pairs.parts` explains of the variance across runs of a difference; of one arm, nothing."""
+    shares = pairs.estimate(*arms)[1]
+    parts, runs = patient_parts(pairs, shares), len(shares)
+    apart = np.mean([by_part(pairs, share) for share in shares], axis=0)
+    known: Array = runs / (runs - 1) * (apart - parts)
+    return known if len(arms) > 1 else np.zeros(len(parts))
+
+
+def patient_parts(pairs: Pairs, shares: Array) -> Array:
+    """Return what each of `Pairs.parts` adds to the variance of a mean across runs, from shares [runs, patients].
+
+    A share is counted from the mean of a fold's patients: a degree of freedom a fold is lost. Where cycles deal them
+    anew, a patient has other companions in each, and what the cycles have in common of a patient comes out too small:
+    by the degrees of freedom over n - 1 of n patients, in the mean over all deals. It matters for few of a class.
+    """
+    parts = by_part(pairs, shares.mean(0))
+    if not 1 < pairs.folds < len(shares):
+        return parts
+    alone = np.mean([by_part(pairs, share) for share in shares], axis=0) / len(shares)
+    common: Array = np.maximum(parts - alone, 0) * (1 + (pairs.folds - 1) / np.maximum(pairs.freedom, 1))
+    total: Array = alone + common
+    return total
+
+
+def by_part(pairs: Pairs, shares: Array) -> Array:
+    """Return what each of `Pairs.parts` adds to a variance, from shares [patients]."""
+    return np.array([(shares[part] ** 2).sum() for part, _ in pairs.parts])
 
 
 def freedom(parts: Array, counts: Array) -> float:
@@ -222,9 +301,9 @@ def freedom(parts: Array, counts: Array) -> float:
     return max(float(parts.sum() ** 2 / (parts**2 / counts).sum()), float(counts.min()))
 
 
-def difference_limits(value: float, error: Error) -> tuple[float, float]:
-    """Return 95 % t-limits of a difference of two AUCs, cut at -1 and 1, beyond which none lies."""
-    half = t.ppf((1 + CONFIDENCE) / 2, error.freedom) * error.error
+def difference_limits(value: float, error: Error, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """Return t-limits of a difference of two AUCs, cut at -1 and 1, beyond which none lies."""
+    half = t.ppf((1 + confidence) / 2, error.freedom) * error.error
     low, high = np.clip((value - half, value + half), *GAIN_RANGE)
     return float(low), float(high)
 
@@ -260,6 +339,25 @@ def holm(p: Array) -> Array:
     order = tested[np.argsort(p[tested])]
     adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(order), 0, -1)), 1)
     return adjusted
+
+
+def holm_levels(p: Array) -> Array:
+    """Return the level at which Holm's procedure at 5 % tests each hypothesis of a family, the first failure ending it.
+
+    A confidence interval at 1 - level excludes 0 exactly where the procedure rejects.
+
+    Parameters
+    ----------
+    p : np.ndarray [n] of float
+        NaN is not counted, and has no level.
+    """
+    alpha, levels = 1 - CONFIDENCE, np.full(len(p), np.nan)
+    tested = np.flatnonzero(~np.isnan(p))
+    order = tested[np.argsort(p[tested])]
+    steps = alpha / np.arange(len(order), 0, -1)
+    failed = np.flatnonzero(p[order] >= steps)
+    levels[order] = np.minimum(steps, steps[failed[0]]) if len(failed) else steps
+    return levels
 
 
 def adjusted(table: pd.DataFrame, family: Sequence[str] = ()) -> pd.DataFrame:
@@ -343,7 +441,8 @@ def compare(pairs: Pairs, contrasts: Sequence[tuple[str, str]]) -> pd.DataFrame:
         level, Obuchowski slice-level: of these networks on other patients) and p_both (of other runs on other
         patients), each also _holm; noninferior (whether the interval across both lies above ``-MARGIN``: a one-
         sided test at 2.5 %, Piaggio et al. 2012, JAMA 308:2594); detectable (the smallest difference that a
-        test across both would find with this many runs and patients); n_runs (distinct ones).
+        test across both would find with this many runs and patients); run_sd (`run_sd`: 0 where runs spread by no more
+        than their patients explain); n_runs (distinct ones).
 
     Raises
     ------
@@ -366,6 +465,7 @@ def compare(pairs: Pairs, contrasts: Sequence[tuple[str, str]]) -> pd.DataFrame:
                 "p_both": p_value(aucs.mean(), both),
                 "noninferior": ends["both_low"] > -MARGIN,
                 "detectable": detectable(both),
+                "run_sd": run_sd(pairs, arm, other),
                 "n_runs": len(aucs),
             }
         )

@@ -17,19 +17,19 @@ SAME_RUNS = {"table3.baseline.val": "table2.pretrained.val", "table3.baseline.te
 
 def published_results() -> pd.DataFrame:
     """Return the AUCs that the paper prints: id, section, dataset, arm, part, auc, ci_low, ci_high (as shares)."""
-    with files("brats_al_utils.findings").joinpath("published_results.csv").open() as file:
+    with files("brats_al_utils.findings").joinpath("published_results.csv").open(encoding="utf-8") as file:
         return pd.read_csv(file)
 
 
 def published_claims() -> pd.DataFrame:
     """Return what the paper claims besides, as text: id, section, claim, printed, recomputed_from_the_tables."""
-    with files("brats_al_utils.findings").joinpath("published_claims.csv").open() as file:
+    with files("brats_al_utils.findings").joinpath("published_claims.csv").open(encoding="utf-8") as file:
         return pd.read_csv(file, dtype=str)
 
 
 def published_table1() -> pd.DataFrame:
     """Return Table 1 as printed: layer, kernel, stride, padding, output."""
-    with files("brats_al_utils.findings").joinpath("published_table1.csv").open() as file:
+    with files("brats_al_utils.findings").joinpath("published_table1.csv").open(encoding="utf-8") as file:
         return pd.read_csv(file, dtype={"kernel": "Int64", "stride": "Int64", "padding": "Int64"})
 
 

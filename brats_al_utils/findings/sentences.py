@@ -12,7 +12,6 @@ from brats_al_utils.findings.comparison import MARGIN
 from brats_al_utils.findings.paper import BUDGET, published_claims, published_results
 from brats_al_utils.findings.statistics import CONFIDENCE, UNITS
 from brats_al_utils.findings.verdicts import HERE, HERE_RULE
-from brats_al_utils.phantoms.outliers import KINDS
 
 TAILS = (("10%-40%", "0%-30%", "figure3.low_tail"), ("60%-90%", "70%-100%", "figure3.high_tail"))
 """The ranges that section 3.2 compares, the better one first, and its claim."""
@@ -79,6 +78,33 @@ def cohort(table: pd.DataFrame, manifest: Mapping[str, Any], people: str) -> str
     ]
     lines.append(f"Fingerprint of the slice set: `{manifest['fingerprint']}`.")
     return "\n".join(f"- {line}" for line in lines)
+
+
+def sites(audit: Mapping[str, float], classes: tuple[str, str], people: str, by: str = "site") -> str:
+    """Say whether the site alone tells the class, and how many patients can be compared within one.
+
+    Parameters
+    ----------
+    audit : mapping
+        From `sites.audit`.
+    classes : tuple of str
+        Negative, positive.
+    people : {"patients", "persons"}
+    by : str
+        What a site is.
+    """
+    if audit["sites"] < 2:
+        return f"The {by} cannot tell the class: the cohort names one."
+    told = (
+        f"The {by} alone tells the class: AUC {audit['auc']:.3f}, cross-validated {audit['auc_validated']:.3f}"
+        if audit["p"] < 1 - CONFIDENCE
+        else f"The {by} alone is not shown to tell the class (cross-validated AUC {audit['auc_validated']:.3f})"
+    )
+    partners = " and ".join(
+        f"{audit[f'with_partner_{name}']:.0f} of {audit[name]:.0f} {of_class}"
+        for name, of_class in zip(("positives", "negatives"), classes[::-1], strict=True)
+    )
+    return f"{told}. {partners} {people} share a {by} with the other class: these alone can be compared within one."
 
 
 def paired_gains(gains: pd.DataFrame, arm: str, other: str, table: str) -> list[str]:
@@ -363,23 +389,6 @@ def different(table: pd.DataFrame) -> str:
         f"Different from the reference: {apart(rows)} of {len(rows)} by the interval across both, {by_test} by "
         "Holm-adjusted tests across both"
     )
-
-
-def outliers(table: pd.DataFrame) -> list[str]:
-    """Say whether the most uncertain decile holds planted outliers, and what dropping the tails gains.
-
-    Parameters
-    ----------
-    table : pd.DataFrame
-        kind, dose, mean and prevalence of `outliers.caught`, and the columns of `comparison.compare`. At a dose of 0
-        the kinds are the same, and one line serves.
-    """
-    return [
-        f"{100 * row['dose']:.0f} % {row['kind']}: {row['mean']:.0%} of the most uncertain decile are planted (chance: "
-        f"{row['prevalence']:.0%}); tails dropped less random: {gain(row, 'both')}."
-        for _, row in table.iterrows()
-        if row["dose"] or row["kind"] == KINDS[0]
-    ]
 
 
 def epoch_choice(optimism: pd.DataFrame, quality: pd.DataFrame) -> list[str]:

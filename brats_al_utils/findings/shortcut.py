@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from brats_al_utils.findings.comparison import intervals, patient_pairs
-from brats_al_utils.findings.statistics import UNITS
+from brats_al_utils.findings.statistics import units_of
 
 SHOWN = ("whole slice", "tumour hidden", "tumour alone")
 """What of a slice the network saw."""
@@ -30,7 +30,7 @@ def shortcut_table(predictions: pd.DataFrame) -> pd.DataFrame:
     """
     frames = []
     for shown, frame in predictions.groupby("shown", sort=False):
-        for unit in UNITS:
+        for unit in units_of(frame):
             found = intervals(patient_pairs(frame, unit)).assign(shown=shown, unit=unit)
             for end in ("low", "high"):
                 found[end] = found[f"both_{end}"].where(found["n_runs"] > 1, found[f"patients_{end}"])

@@ -25,6 +25,18 @@ BINS = 15
 """Of the calibration error: as many as Guo et al. 2017 take."""
 
 
+def units_of(frame: pd.DataFrame) -> tuple[str, ...]:
+    """Return the ``UNITS`` that have a class: patients only where none has slices of both.
+
+    Parameters
+    ----------
+    frame : pd.DataFrame
+        Columns patient_id, label.
+    """
+    both = (frame.groupby("patient_id")["label"].nunique() > 1).any()
+    return UNITS[:1] if both else UNITS
+
+
 def by_unit(frame: pd.DataFrame, unit: str) -> pd.DataFrame:
     """Return label and score of each slice, or of each patient: the mean over its slices; both by patient_id.
 

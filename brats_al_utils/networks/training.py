@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -65,6 +66,8 @@ class Settings:
     """Hyperparameters of one training (section 3.1 gives the values; `profile.Profile` holds the defaults).
 
     ``arithmetic`` is one of ``ARITHMETICS``; ``threads`` of the processor are used, which a sum's last bits depend on.
+    ``epoch_updates`` is how many updates make an epoch, after which the validation set is looked at; 0: as many as take
+    one pass over the training slices.
     """
 
     epochs: int
@@ -74,6 +77,11 @@ class Settings:
     weight_decay: float
     arithmetic: str = ARITHMETICS[0]
     threads: int = 1
+    epoch_updates: int = 0
+
+    def updates(self, slices: int) -> int:
+        """Return the updates of an epoch on so many training slices."""
+        return self.epoch_updates or -(-slices // self.batch_size)
 
 
 @dataclass(frozen=True)
@@ -339,6 +347,19 @@ def check_finite(numbers: np.ndarray[Any, Any], epoch: int, settings: Settings) 
         )
 
 
+def shuffled_batches(
+    places: torch.Tensor, size: int, order: torch.Generator, device: torch.device
+) -> Iterator[torch.Tensor]:
+    """Yield batches of ids without end: all of them in random order, and again in another.
+
+    The last batch of a pass may be smaller.
+    """
+    while True:
+        # Copied as a whole: nothing within a pass makes the processor wait for the GPU.
+        shuffled = places[torch.randperm(len(places), generator=order)].to(device, non_blocking=True)
+        yield from shuffled.split(size)
+
+
 def finetune(
     network: nn.Module,
     images: Images,
@@ -374,24 +395,23 @@ def finetune(
         trainable, settings.learning_rate, settings.momentum, weight_decay=settings.weight_decay, fused=True
     )
     order = torch.Generator().manual_seed(seed)
-    places = torch.from_numpy(training)
+    batches = shuffled_batches(torch.from_numpy(training), settings.batch_size, order, device)
     validation_labels = images.labels.cpu().numpy()[validation]
     losses, scores = np.zeros(settings.epochs), np.full(settings.epochs, np.nan)
     best = {name: torch.empty_like(tensor) for name, tensor in network.state_dict().items()}
     with seeded(seed, device):
         for epoch in range(settings.epochs):
             start_training(network)
-            total = torch.zeros((), device=device)
-            # Copied as a whole: nothing within an epoch makes the processor wait for the GPU.
-            shuffled = places[torch.randperm(len(places), generator=order)].to(device, non_blocking=True)
+            total, seen = torch.zeros((), device=device), 0
             with rounding(settings.arithmetic):
-                for ids in shuffled.split(settings.batch_size):
+                for ids in islice(batches, settings.updates(len(training))):
                     optimiser.zero_grad()
                     loss = cross_entropy(logits(network, images.batch(ids), settings), images.labels[ids])
                     loss.backward()
                     optimiser.step()
                     total += loss.detach() * len(ids)
-            losses[epoch] = total.item() / len(places)
+                    seen += len(ids)
+            losses[epoch] = total.item() / seen
             check_finite(np.asarray(losses[epoch]), epoch + 1, settings)
             highest = np.nanmax(scores[:epoch], initial=-1.0)
             if highest < 1 or epoch + 1 == settings.epochs:

@@ -69,7 +69,10 @@ class Run:
     def spec(self) -> str:
         """The run as canonical JSON."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}  # asdict copies each of the ids
-        return json.dumps(values | {"settings": asdict(self.settings)}, sort_keys=True, separators=(",", ":"))
+        settings = asdict(self.settings)
+        if not settings["epoch_updates"]:  # newer than published keys, which have none
+            del settings["epoch_updates"]
+        return json.dumps(values | {"settings": settings}, sort_keys=True, separators=(",", ":"))
 
     @cached_property
     def key(self) -> str:
@@ -79,7 +82,12 @@ class Run:
     @property
     def images(self) -> int:
         """Image passes of the training, evaluation not counted."""
-        return self.settings.epochs * len(self.training)
+        return self.settings.epochs * self.epoch_images
+
+    @property
+    def epoch_images(self) -> int:
+        """Image passes of an epoch's training; where updates are counted, of full batches."""
+        return self.settings.epoch_updates * self.settings.batch_size or len(self.training)
 
     @property
     def evaluation_images(self) -> int:
@@ -104,15 +112,17 @@ class Result:
         ``train_loss`` and ``validation_auc`` [epochs]: see `training.History`; ``probability/validation``,
         ``probability/test`` and ``probability/pool`` [slices]: P(HGG) at the kept epoch; ``probability/test_last``
         [slices]: after the last epoch; ``audit/tumour_hidden`` and ``audit/tumour_alone`` [slices]: of the test slices
-        at the kept epoch, see `audit.audit_predictions`. All float64. With views, of the pool's n slices then:
-        ``views/dropout`` [passes, n] and ``views/augmented`` [copies, n], P(HGG) as float64, and ``views/features``
-        [n, D] as float16: see `training.dropout_predictions`, `training.augmented_predictions`, `training.features`.
+        at the kept epoch, where every slice has a mask, see `audit.audit_predictions`. All float64. With views, of the
+        pool's n slices then: ``views/dropout`` [passes, n] and ``views/augmented`` [copies, n], P(HGG) as float64, and
+        ``views/features`` [n, D] as float16: see `training.dropout_predictions`, `training.augmented_predictions`,
+        `training.features`.
     best_epoch : int
         The kept epoch, counted from 1.
     seconds : float
         Wall-clock time of the training and its evaluations.
     facts : dict of str to str
-        Device, threads, versions, git commit.
+        Device, threads, versions, git commit; of a result that comes from a bundle, which holds some of its arrays,
+        also ``sha256`` of all of them: see `store.checksum`.
     """
 
     run: Run
@@ -120,19 +130,3 @@ class Result:
     best_epoch: int
     seconds: float
     facts: dict[str, str]
-
-
-@dataclass(frozen=True)
-class Published:
-    """A run's result as a bundle has it.
-
-    Attributes
-    ----------
-    result : Result
-        With some of its arrays, see `bundle.OF_EPOCHS` and `bundle.OF_SLICES`, and some of those shortened.
-    digest : str
-        Of all arrays of the run as they were computed: see `store.checksum`.
-    """
-
-    result: Result
-    digest: str

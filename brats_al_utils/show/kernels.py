@@ -98,7 +98,7 @@ def be_kernel(arguments: list[str], variables: dict[str, str], folder: str, said
     """
     os.setsid()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
-    Path("/proc/self/comm").write_text(NAME)
+    Path("/proc/self/comm").write_text(NAME, encoding="utf-8")
     with Path(said).open("ab") as file:
         os.dup2(file.fileno(), 2)
     os.environ.clear()

@@ -18,18 +18,19 @@ from PIL import Image
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.action_chains import ActionChains
 
-from brats_al_utils.annotation import example as example_module
-from brats_al_utils.annotation.answers import Answer, append, current, read
-from brats_al_utils.annotation.curve import Forecast
-from brats_al_utils.annotation.desk import desk_of
-from brats_al_utils.annotation.example import COHORT, example
-from brats_al_utils.annotation.learning import Lesson
-from brats_al_utils.annotation.pictures import grey_levels
-from brats_al_utils.annotation.proposals import proposed
-from brats_al_utils.annotation.session import Session, open_session
+from brats_al_utils.beyond.annotation import example as example_module
+from brats_al_utils.beyond.annotation import page as annotation
+from brats_al_utils.beyond.annotation.answers import Answer, append, current, read
+from brats_al_utils.beyond.annotation.curve import Forecast
+from brats_al_utils.beyond.annotation.desk import desk_of
+from brats_al_utils.beyond.annotation.example import COHORT, example
+from brats_al_utils.beyond.annotation.learning import Lesson
+from brats_al_utils.beyond.annotation.pictures import grey_levels
+from brats_al_utils.beyond.annotation.proposals import proposed
+from brats_al_utils.beyond.annotation.session import Session, open_session
 from brats_al_utils.progress import untracked
 from brats_al_utils.runs import engine
-from brats_al_utils.show import annotation, notebooks
+from brats_al_utils.show import notebooks
 from brats_al_utils.study.places import Places
 
 NOTEBOOK = "10_annotate.ipynb"
@@ -51,7 +52,7 @@ def write_cohort(folder: Path) -> Path:
         Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(folder / "images" / f"{number:02}.png")
         known = label if number < len(parts) else ""
         lines.append(f"patient-{number:02}{'' if known else HOSTILE},{known},images/{number:02}.png,{part}")
-    (folder / "cohort.csv").write_text("\n".join(lines))
+    (folder / "cohort.csv").write_text("\n".join(lines), encoding="utf-8")
     return folder
 
 
@@ -264,7 +265,7 @@ def test_the_table_of_readers_has_a_row_for_every_pair() -> None:
 def test_the_learning_curve_is_drawn_with_and_without_what_lies_ahead(ahead: Forecast | None) -> None:
     rows = [(30, 0.7, 0.6, 0.8), (50, 0.75, np.nan, np.nan)]
     curve = pd.DataFrame(rows, columns=["labelled", "auc", "low", "high"])
-    drawing = annotation.learned(Lesson({}, {}, 0, {}, curve, ahead, None, True))
+    drawing = annotation.learned(Lesson({}, {}, 0, {}, curve, ahead, None, {}))
     (axes,) = drawing.figure.axes
     assert axes.get_xticks().tolist() == [30, 50] + [70] * (ahead is not None)
     pd.testing.assert_frame_equal(drawing.table, curve)

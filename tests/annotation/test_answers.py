@@ -5,7 +5,7 @@ import math
 import os
 import subprocess
 import sys
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brats_al_utils import InputError
-from brats_al_utils.annotation.answers import (
+from brats_al_utils.beyond.annotation.answers import (
     LONGEST,
     MAX_LINE,
     SKIP,
@@ -22,6 +22,7 @@ from brats_al_utils.annotation.answers import (
     Answer,
     agreement,
     append,
+    cells,
     current,
     digest,
     now,
@@ -31,14 +32,14 @@ from brats_al_utils.annotation.answers import (
 SHA = "0" * 64
 
 
-def said(slice_id: str, label: str, reader: str = "ada") -> Answer:
-    return Answer(slice_id, label, reader, "2026-01-31T12:00:00+00:00", SHA)
+def said(slice_id: str, label: str, reader: str = "ada", minute: int = 0) -> Answer:
+    return Answer(slice_id, label, reader, f"2026-01-31T12:{minute:02}:00+00:00", SHA)
 
 
 ADDER = """
 import sys
 from pathlib import Path
-from brats_al_utils.annotation.answers import Answer, append, now
+from brats_al_utils.beyond.annotation.answers import Answer, append, now
 for number in range(int(sys.argv[3])):
     append(Path(sys.argv[1]), Answer(f"{sys.argv[2]}-{number}", "sick", sys.argv[2], now(), "0" * 64))
     print(number, flush=True)
@@ -48,11 +49,13 @@ for number in range(int(sys.argv[3])):
 def adder(file: Path, reader: str, count: int) -> subprocess.Popen[str]:
     """Start a process that adds answers, and tells of each when it is added."""
     command = [sys.executable, "-c", ADDER, str(file), reader, str(count)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, stdout=subprocess.PIPE, encoding="utf-8")
 
 
 texts = st.text(st.characters(categories=["L", "N", "P", "S"]), min_size=1, max_size=100)
-answers = st.builds(said, texts, texts, texts)
+answers = st.builds(
+    Answer, texts, texts, texts, st.just("2026-01-31T12:00:00+00:00"), st.just(SHA), st.just("") | texts
+)
 
 
 @given(st.lists(answers, max_size=5))
@@ -64,29 +67,56 @@ def test_what_is_added_is_read(tmp_path_factory: pytest.TempPathFactory, some: l
     assert [path.name for path in file.parent.iterdir()] == ["answers.jsonl"] * bool(some), "no lock is left"
 
 
-@given(st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from(["sick", "well", UNDO]), st.sampled_from("xy"))))
-def test_an_undo_takes_back_the_last_that_stands(moves: list[tuple[str, str, str]]) -> None:
-    stacks: dict[tuple[str, str], list[str]] = {}
-    for slice_id, label, reader in moves:
-        stack = stacks.setdefault((slice_id, reader), [])
-        if label != UNDO:
-            stack.append(label)
-        elif stack:
-            stack.pop()
+moves = st.tuples(
+    st.sampled_from("ab"),
+    st.sampled_from(["sick", "well", UNSURE, SKIP, UNDO]),
+    st.sampled_from("xy"),
+    st.integers(0, 3),
+)
+
+
+@given(st.lists(moves, max_size=12))
+def test_the_current_answer_is_that_of_a_plain_model(moves: list[tuple[str, str, str, int]]) -> None:
+    """A minute after the other, each reader has a stack a slice; a slice's answer is the last look that was one."""
+    stacks: dict[tuple[str, str], list[tuple[int, str]]] = {}
+    clock = 0
+    for minute in range(4):
+        for slice_id, label, reader, when in moves:
+            if when != minute:
+                continue
+            clock += 1
+            stack = stacks.setdefault((slice_id, reader), [])
+            if label != UNDO:
+                stack.append((clock, label))
+            elif stack:
+                stack.pop()
     every = [said(*move) for move in moves]
+    tops = {key: stack[-1] for key, stack in stacks.items() if stack}
     for reader in "xy":
-        expected = {name: stack[-1] for (name, whose), stack in stacks.items() if whose == reader and stack}
+        expected = {name: label for (name, whose), (_, label) in tops.items() if whose == reader}
         assert {name: answer.label for name, answer in current(every, reader).items()} == expected
+    for name in "ab":
+        of_slice = [top for (slice_id, _), top in tops.items() if slice_id == name]
+        looked = [top for top in of_slice if top[1] != SKIP] or of_slice
+        found = current(every).get(name)
+        assert (found.label if found else None) == (max(looked)[1] if looked else None)
 
 
-def test_the_latest_answer_of_any_reader_stands() -> None:
-    every = [said("1", "sick", "ada"), said("1", "well", "bob"), said("1", UNDO, "ada"), said("2", "sick", "ada")]
-    assert current(every) == {"1": every[1], "2": every[3]}
-    assert current([*every, said("1", UNDO, "bob")]) == {"2": every[3]}
-
-
-def test_nobody_undoes_what_another_has_answered() -> None:
-    assert current([said("1", "sick", "ada"), said("1", UNDO, "bob")]) == {"1": said("1", "sick", "ada")}
+@pytest.mark.parametrize(
+    ("given", "counts"),
+    [
+        ([("sick", "ada", 0), (SKIP, "bob", 1)], "sick"),
+        ([("well", "ada", 2), ("sick", "ada", 1)], "well"),
+        ([("sick", "ada", 0), ("well", "ada", 1), ("sick", "ada", 2)], "sick"),
+        ([("sick", "ada", 0), ("well", "ada", 0), ("sick", "ada", 0)], "sick"),
+        ([("sick", "ada", 0), (SKIP, "ada", 1)], SKIP),
+        ([("sick", "ada", 0), (UNSURE, "bob", 1)], UNSURE),
+        ([("sick", "ada", 0), (UNDO, "bob", 1)], "sick"),
+        ([("sick", "ada", 0), ("well", "bob", 1), (UNDO, "bob", 2)], "sick"),
+    ],
+)
+def test_which_answer_counts_by_hand(given: list[tuple[str, str, int]], counts: str) -> None:
+    assert current([said("1", *each) for each in given])["1"].label == counts
 
 
 def test_agreement_by_hand() -> None:
@@ -128,6 +158,8 @@ def test_agreement_that_is_not_defined() -> None:
         ("time", "2026-01-31T12:00:00"),
         ("image_sha256", SHA.upper()[:-1] + "G"),
         ("image_sha256", SHA[:-1]),
+        ("note", "a\nb"),
+        ("note", "x" * 501),
     ],
 )
 def test_values_that_are_refused(name: str, value: str) -> None:
@@ -139,7 +171,7 @@ def test_html_is_text() -> None:
     assert said("<script>alert(1)</script>", "<b>", "<img src=x>").reader == "<img src=x>"
 
 
-GOOD = json.dumps(asdict(said("1", "sick"))).encode()
+GOOD = json.dumps(cells(said("1", "sick"))).encode()
 DAMAGED = {
     "no JSON": b"{",
     "nested too deep": b"[" * (MAX_LINE - 1),
@@ -243,7 +275,7 @@ def test_a_full_disk_costs_the_answer_that_it_refuses(tmp_path: Path) -> None:
     file = tmp_path / "answers.jsonl"
     limit = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({len(GOOD) * 5 // 2},) * 2)\n"
     command = [sys.executable, "-c", limit + ADDER, str(file), "a", "5"]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8")
     assert done.returncode == 1
     assert "OSError: [Errno 28] No space left on device" in done.stderr
     with pytest.warns(UserWarning, match="cut off"):

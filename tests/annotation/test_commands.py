@@ -10,15 +10,15 @@ import torch
 from conftest import brats_al
 from small_annotation import answer, made_up, pictures, session_of, truth
 
-from brats_al_utils.annotation import committee
-from brats_al_utils.annotation.answers import read
-from brats_al_utils.annotation.query import query, read_query
-from brats_al_utils.annotation.session import answers_file, open_session
+from brats_al_utils.beyond.annotation import committee
+from brats_al_utils.beyond.annotation.answers import read
+from brats_al_utils.beyond.annotation.query import query, read_query
+from brats_al_utils.beyond.annotation.session import answers_file, open_session
 from brats_al_utils.runs.computing import compute
 from brats_al_utils.runs.run import Run
 from brats_al_utils.study.study import Study
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 LINES = re.findall(r"^(.*?)(?:  +#.*)?$", README.split("## I have unlabelled images")[1].split("```")[1], re.MULTILINE)
 
 
@@ -60,13 +60,13 @@ def test_options(tmp_path: Path) -> None:
     table, csv = read_query(open_session(data, out)), tmp_path / "a.csv"
     row = table.iloc[0]
     values = [row["slice_id"], truth(row["image"]), "ada", "2026-01-31T12:00:00+00:00", row["image_sha256"]]
-    csv.write_text("slice_id,label,reader,time,image_sha256\n" + ",".join(values) + "\n")
+    csv.write_text("slice_id,label,reader,time,image_sha256\n" + ",".join(values) + "\n", encoding="utf-8")
     assert "1 answers of " in brats_al("answers", *names, "--import", str(csv))
     assert "1 answers in " in brats_al("answers", *names, "--export", str(tmp_path / "a.json"))
     assert "1 new" in brats_al("learn", *names)
     assert "name a file with --import or --export" in brats_al("answers", *names, expect=1)
     assert len(read(answers_file(out))) == 1
-    assert (out / ".gitignore").read_text() == "*\n"
+    assert (out / ".gitignore").read_text(encoding="utf-8") == "*\n"
 
 
 def test_a_real_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,7 +93,7 @@ def test_a_template_of_images(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"")
     assert "3 images" in brats_al("cohort", "--template", str(tmp_path))
-    assert (tmp_path / "cohort.csv").read_text().splitlines() == [
+    assert (tmp_path / "cohort.csv").read_text(encoding="utf-8").splitlines() == [
         "patient_id,label,image",
         '"a, b",,"a, b.PNG"',
         "b,,b.png",

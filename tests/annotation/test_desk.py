@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from brats_al_utils import InputError
-from brats_al_utils.annotation import desk as desk_module
-from brats_al_utils.annotation.answers import Answer, append, current, read
-from brats_al_utils.annotation.desk import Desk, respond, seconds_left
-from brats_al_utils.annotation.pictures import MAX_LEVEL, grey_levels
-from brats_al_utils.annotation.proposals import Picture, Proposal, proposals_of
-from brats_al_utils.annotation.widget import Annotator
+from brats_al_utils.beyond.annotation import desk as desk_module
+from brats_al_utils.beyond.annotation.answers import Answer, append, current, read
+from brats_al_utils.beyond.annotation.desk import Desk, respond, seconds_left
+from brats_al_utils.beyond.annotation.pictures import MAX_LEVEL, grey_levels
+from brats_al_utils.beyond.annotation.proposals import Picture, Proposal, proposals_of
+from brats_al_utils.beyond.annotation.widget import Annotator
 from brats_al_utils.cohorts.table import read_table
 
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -266,7 +266,7 @@ def test_a_volume_is_read_once_and_shown_plane_by_plane(tmp_path: Path, monkeypa
     assert np.round(found).tolist() == [[200, 201, 202], [210, 211, 212]]
     assert (scale.low, scale.high, scale.aspect) == (0, 312, 0.5)
     assert 300 < scale.white <= 312
-    monkeypatch.setattr("brats_al_utils.annotation.pictures.read_image", None)
+    monkeypatch.setattr("brats_al_utils.beyond.annotation.pictures.read_image", None)
     assert grey_levels(tmp_path / "v.nii.gz", 3)[0][1, 2] == MAX_LEVEL
 
 
@@ -282,7 +282,7 @@ def test_proposals_bring_the_patients_other_images_channels_and_planes(tmp_path:
         write_png(tmp_path / "HGG" / f"{name}.png", [[ord(name[0]), len(name)]])
     nib.save(nib.Nifti1Image(np.ones((2, 2, 3), np.int16), np.eye(4)), tmp_path / "v.nii.gz")
     rows = ["P1,x,HGG/a.png", "P1,x,v.nii.gz", "P2,y,HGG/b.png", "P3,y,HGG/c.png"]
-    (tmp_path / "cohort.csv").write_text("\n".join(["patient_id,label,image", *rows]))
+    (tmp_path / "cohort.csv").write_text("\n".join(["patient_id,label,image", *rows]), encoding="utf-8")
     cohort = read_table(tmp_path)
     volume, second = proposals_of(["v.nii.gz#1", "HGG/b.png"], cohort)
     assert [picture.slice_id for picture in volume.pictures] == ["HGG/a.png", *(f"v.nii.gz#{z}" for z in range(3))]
@@ -376,7 +376,7 @@ def test_a_saved_notebook_holds_no_image_and_no_name(desk: Desk) -> None:
 
 def test_the_browser_s_side_sets_names_as_text_and_loads_nothing() -> None:
     folder = Path(desk_module.__file__).parent
-    code = (folder / "widget.js").read_text()
+    code = (folder / "widget.js").read_text(encoding="utf-8")
     for forbidden in (
         "innerHTML",
         "outerHTML",
@@ -394,5 +394,5 @@ def test_the_browser_s_side_sets_names_as_text_and_loads_nothing() -> None:
         "save_changes",
     ):
         assert forbidden not in code, forbidden
-    style = (folder / "widget.css").read_text()
+    style = (folder / "widget.css").read_text(encoding="utf-8")
     assert "url(" not in style and "@import" not in style

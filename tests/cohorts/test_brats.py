@@ -48,7 +48,8 @@ def test_flat_layout_of_2020(tmp_path: Path) -> None:
         f"{COLUMNS_2019},BraTS_2020_subject_ID\n"
         "HGG,Brats17_CBICA_AAB_1,Brats18_CBICA_AAB_1,NA,BraTS19_CBICA_AAB_1,BraTS20_Training_001\n"
         "LGG,NA,NA,NA,NA,BraTS20_Training_002\n"
-        "LGG,NA,NA,NA,NA,BraTS20_Training_003\n"
+        "LGG,NA,NA,NA,NA,BraTS20_Training_003\n",
+        encoding="utf-8",
     )
     cohort = read_cohort(tmp_path)
     assert cohort.cases[["patient_id", "class_name", "site"]].values.tolist() == [
@@ -96,7 +97,9 @@ def test_the_segmentation_of_patient_355(tmp_path: Path) -> None:
     write_case(case, 0, ".nii")
     (case / "BraTS20_Training_355_seg.nii").rename(case / "W39_1998.09.19_Segm.nii")
     shutil.copy(case / "BraTS20_Training_355_t1.nii", case / "another.nii")
-    (tmp_path / "name_mapping.csv").write_text("Grade,BraTS_2020_subject_ID\nLGG,BraTS20_Training_355\n")
+    (tmp_path / "name_mapping.csv").write_text(
+        "Grade,BraTS_2020_subject_ID\nLGG,BraTS20_Training_355\n", encoding="utf-8"
+    )
     cohort = check_cohort(read_cohort(tmp_path))
     assert cohort.cases["seg"].tolist() == [str(case / "W39_1998.09.19_Segm.nii")]
     assert cohort.notes == (
@@ -238,7 +241,9 @@ def test_an_empty_grade_s_folder_beside_the_release(tiny_cohort: Path) -> None:
 def test_an_empty_grade_s_folder_beside_the_patients_of_2020(tmp_path: Path) -> None:
     (tmp_path / "HGG").mkdir()
     write_case(tmp_path / "BraTS20_Training_001", 0)
-    (tmp_path / "name_mapping.csv").write_text("Grade,BraTS_2020_subject_ID\nHGG,BraTS20_Training_001\n")
+    (tmp_path / "name_mapping.csv").write_text(
+        "Grade,BraTS_2020_subject_ID\nHGG,BraTS20_Training_001\n", encoding="utf-8"
+    )
     assert read_cohort(tmp_path).cases["patient_id"].tolist() == ["BraTS20_Training_001"]
 
 
@@ -332,7 +337,7 @@ def test_releases_without_grades(tmp_path: Path, name: str, level: str) -> None:
     # What it names is a way: the same folder with a table is read.
     channels = [f"{level}/{name}/{name}_{of}.nii.gz".lstrip("/") for of in ("t1", "t1ce", "t2", "seg")]
     table = "patient_id,label,image,image2,image3,mask\n" + ",".join([name, "methylated", *channels])
-    (tmp_path / "cohort.csv").write_text(f"{table}\nanother,unmethylated,,,,\n")
+    (tmp_path / "cohort.csv").write_text(f"{table}\nanother,unmethylated,,,,\n", encoding="utf-8")
     cohort = read_cohort(tmp_path)
     assert cohort.classes == ("methylated", "unmethylated")
     assert cohort.cases["patient_id"].tolist() == [name]
@@ -410,7 +415,7 @@ def test_a_patient_found_twice_is_not_used(tiny_cohort: Path, one: str, other: s
     for number, place in enumerate((one, other)):
         write_case(tiny_cohort / place, number)
     if mapping:
-        (tiny_cohort / "name_mapping.csv").write_text(MAPPING + mapping)
+        (tiny_cohort / "name_mapping.csv").write_text(MAPPING + mapping, encoding="utf-8")
     cohort = check_cohort(read_cohort(tiny_cohort))
     assert len(cohort.cases) == 7
     assert set(cohort.problems) == {Path(one).name, Path(other).name}

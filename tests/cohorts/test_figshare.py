@@ -65,7 +65,7 @@ def published(tmp_path: Path) -> Path:
         write_slice(root / folder / f"{place + 1}.mat", label, person, pixels(place), mask())
     with h5py.File(root / "cvind.mat", "w") as file:
         file["cvind"] = np.ones((1, 20))
-    (root / "README.txt").write_text("This brain tumor dataset ...")
+    (root / "README.txt").write_text("This brain tumor dataset ...", encoding="utf-8")
     return root
 
 
@@ -114,7 +114,7 @@ def test_a_slice_is_not_turned(published: Path, tmp_path: Path) -> None:
         Image.fromarray(pixels(place).astype(np.uint16)).save(root / f"{place + 1}.png")
         name = {MENINGIOMA: "meningioma", GLIOMA: "glioma", PITUITARY: "pituitary"}[label]
         lines.append(f"{person},{name},{place + 1}.png,mask.png,{person_of(person)}")
-    (root / "cohort.csv").write_text("\n".join(lines))
+    (root / "cohort.csv").write_text("\n".join(lines), encoding="utf-8")
     pictured = prepare(read_cohort(root, classes=("glioma", "meningioma")), RULE, tmp_path / "pictured")
     assert np.array_equal(slices.pixels, pictured.pixels)
     assert np.array_equal(slices.segmentation, pictured.segmentation)
@@ -141,7 +141,7 @@ def test_every_way_to_store_numbers(published: Path, kind: str, layout: dict[str
 def test_flat_folder_and_command(published: Path) -> None:
     for path in list(published.glob("*/*.mat")):
         path.rename(published / path.name)
-    said = CliRunner().invoke(app, ["cohort", str(published), "--classes", "glioma,meningioma"]).stdout
+    said = CliRunner().invoke(app, ["cohort", str(published), "--set", "classes=glioma,meningioma"]).stdout
     assert "6 usable patients with 16 images" in said
     assert "10 ids are 8 persons" in said
 

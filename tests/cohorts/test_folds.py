@@ -23,7 +23,7 @@ def test_each_patient_is_tested_once_a_cycle(folds: int, high: int, low: int, cy
         split = fold_split(patients, GRADES, folds, number, seed)
         assert split["patient_id"].tolist() == patients["patient_id"].tolist(), "each patient is in one part"
         assert set(split["part"]) == {"training", "validation", "test"}
-        counts = split.groupby(["part", "class_name"]).size().unstack()
+        counts = split.groupby(["part", "stratum"]).size().unstack()
         assert (counts.loc[["validation", "test"]] >= 1).all().all()
         for grade, count in (("HGG", high), ("LGG", low)):
             assert counts.loc[["validation", "test"], grade].isin([count // folds, -(-count // folds)]).all()
@@ -53,7 +53,7 @@ def test_the_next_cycle_deals_anew_and_another_seed_otherwise() -> None:
 
 
 def test_the_shares_of_five_folds_are_the_paper_s() -> None:
-    counts = fold_split(cases(255, 75), GRADES, 5, 0, 0).groupby(["part", "class_name"]).size().unstack()
+    counts = fold_split(cases(255, 75), GRADES, 5, 0, 0).groupby(["part", "stratum"]).size().unstack()
     assert counts.loc["training"].to_dict() == {"HGG": 153, "LGG": 45}
     assert counts.loc["validation"].to_dict() == counts.loc["test"].to_dict() == {"HGG": 51, "LGG": 15}
 
@@ -61,3 +61,17 @@ def test_the_shares_of_five_folds_are_the_paper_s() -> None:
 def test_a_class_with_fewer_patients_than_folds_is_refused() -> None:
     with pytest.raises(InputError, match=r"4 LGG patients, expected at least one for each of 5 folds: lower folds"):
         fold_split(cases(10, 4), GRADES, 5, 0, 0)
+
+
+def test_persons_with_both_classes_are_tested_once_a_cycle() -> None:
+    """Twenty with a quarter of positive images, ten with half of them: four and two are in each fold."""
+    rows = [(f"p{number:02}", name) for number in range(30) for name in ["HGG", *["LGG"] * (3 if number < 20 else 1)]]
+    table = pd.DataFrame(rows, columns=["patient_id", "class_name"])
+    tested = []
+    for number in range(5):
+        split = fold_split(table, GRADES, 5, number, 0)
+        assert split.loc[split["part"] == "test", "stratum"].value_counts().tolist() == [4, 2]
+        tested += split.loc[split["part"] == "test", "patient_id"].tolist()
+    assert sorted(tested) == sorted(set(table["patient_id"]))
+    with pytest.raises(InputError, match="30 HGG|4 HGG patients, expected at least one for each of 5 folds"):
+        fold_split(table[(table["patient_id"] < "p04") | (table["class_name"] == "LGG")], GRADES, 5, 0, 0)

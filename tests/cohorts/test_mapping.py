@@ -35,7 +35,9 @@ def test_grades_of_a_mapping(tmp_path: Path, text: str) -> None:
 
 
 def test_a_grade_that_is_none_leaves_the_folder_s(tiny_cohort: Path) -> None:
-    (tiny_cohort / "name_mapping.csv").write_text("Grade,BraTS_2018_subject_ID\nNA,Brats18_SITE0_0_1\n")
+    (tiny_cohort / "name_mapping.csv").write_text(
+        "Grade,BraTS_2018_subject_ID\nNA,Brats18_SITE0_0_1\n", encoding="utf-8"
+    )
     assert not read_cohort(tiny_cohort).problems
 
 
@@ -44,7 +46,8 @@ def test_one_patient_of_two_grades_is_one_problem(tmp_path: Path) -> None:
     for number in (1, 2):
         write_case(tmp_path / f"BraTS20_Training_00{number}", number)
     (tmp_path / "name_mapping.csv").write_text(
-        "Grade,BraTS_2020_subject_ID\nHGG,BraTS20_Training_001\nLGG,BraTS20_Training_001\nLGG,BraTS20_Training_002\n"
+        "Grade,BraTS_2020_subject_ID\nHGG,BraTS20_Training_001\nLGG,BraTS20_Training_001\nLGG,BraTS20_Training_002\n",
+        encoding="utf-8",
     )
     cohort = read_cohort(tmp_path)
     assert cohort.cases["patient_id"].tolist() == ["BraTS20_Training_002"]
@@ -58,10 +61,10 @@ def test_one_patient_of_two_grades_is_one_problem(tmp_path: Path) -> None:
 
 def test_a_table_that_is_no_mapping(tmp_path: Path) -> None:
     path = tmp_path / "name_mapping.csv"
-    path.write_text("a,b\n1,2\n")
+    path.write_text("a,b\n1,2\n", encoding="utf-8")
     with pytest.raises(InputError, match="columns \\['a', 'b'\\], expected Grade and BraTS_<year>_subject_ID"):
         read_mapping(path)
-    path.write_text("")
+    path.write_text("", encoding="utf-8")
     with pytest.raises(InputError, match="expected Grade and BraTS_<year>_subject_ID"):
         read_mapping(path)
 

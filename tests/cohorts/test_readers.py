@@ -32,7 +32,7 @@ def brats_2020(root: Path) -> tuple[str, str]:
     for number in range(PATIENTS):
         write_case(root / f"BraTS20_Training_{number:03}", number)
         rows.append(f"{'HGG' if number % 2 else 'LGG'},BraTS20_Training_{number:03}")
-    (root / "name_mapping.csv").write_text("\n".join(rows))
+    (root / "name_mapping.csv").write_text("\n".join(rows), encoding="utf-8")
     return "LGG", "HGG"
 
 
@@ -42,7 +42,7 @@ def table_of_pictures(root: Path) -> tuple[str, str]:
         picture = np.random.default_rng(number).integers(80, 120, SHAPE[:2], np.uint8)
         Image.fromarray(np.pad(picture, 8)).save(root / f"{number}.png")
         rows.append(f"{number // 2:03},{'sick' if number // 2 % 2 else 'healthy'},{number}.png")
-    (root / "cohort.csv").write_text("\n".join(rows))
+    (root / "cohort.csv").write_text("\n".join(rows), encoding="utf-8")
     return "healthy", "sick"
 
 
@@ -57,7 +57,7 @@ def table_of_volumes(root: Path) -> tuple[str, str]:
         write_volume(root / f"{number}m.nii.gz", mask)
         files = ",".join(f"{number}{name}.nii.gz" for name in "abcm")
         rows.append(f"{number},{number % 2},{files}")
-    (root / "cohort.csv").write_text("\n".join(rows))
+    (root / "cohort.csv").write_text("\n".join(rows), encoding="utf-8")
     return "0", "1"
 
 
@@ -67,7 +67,7 @@ def brats_2021(root: Path) -> tuple[str, str]:
     for number in range(PATIENTS):
         write_case(root / f"BraTS2021_{number:05}", number)
         rows.append(f"BraTS2021_{number:05},{'methylated' if number % 2 else 'unmethylated'}")
-    (root / "cohort.csv").write_text("\n".join(rows))
+    (root / "cohort.csv").write_text("\n".join(rows), encoding="utf-8")
     return "methylated", "unmethylated"
 
 
@@ -80,7 +80,7 @@ def brats_2023(root: Path) -> tuple[str, str]:
         for old, new in names.items():
             (folder / f"{folder.name}_{old}.nii.gz").rename(folder / f"{folder.name}-{new}.nii.gz")
         rows.append(f"{folder.name},{'HGG' if number % 2 else 'LGG'}")
-    (root / "cohort.csv").write_text("\n".join(rows))
+    (root / "cohort.csv").write_text("\n".join(rows), encoding="utf-8")
     return "LGG", "HGG"
 
 
@@ -160,8 +160,13 @@ def test_a_release_without_grades_asks_for_a_table_of_classes(tmp_path: Path) ->
     assert case["slices"] == 24
     slices = prepare(read_cohort(tmp_path), RULE, tmp_path / "set")
     assert slices.table["z"].between(6, 17).all(), "slices with tumour"
-    rows = (tmp_path / "cohort.csv").read_text().replace("BraTS2021_00003", "../other").replace("_00004", "_00009")
-    (tmp_path / "cohort.csv").write_text(rows)
+    rows = (
+        (tmp_path / "cohort.csv")
+        .read_text(encoding="utf-8")
+        .replace("BraTS2021_00003", "../other")
+        .replace("_00004", "_00009")
+    )
+    (tmp_path / "cohort.csv").write_text(rows, encoding="utf-8")
     listed = "\n".join(check_cohort(read_cohort(tmp_path)).messages)
     assert "line 5: image '../other/../other_t1.nii.gz' leaves the folder" in listed
     assert "line 6: image 'BraTS2021_00009/BraTS2021_00009_t1.nii.gz' is missing in" in listed

@@ -100,6 +100,14 @@ def test_the_same_input_gives_the_same_fingerprint(slice_set: SliceSet, tiny_coh
     assert other.fingerprint != slice_set.fingerprint
 
 
+def test_another_mask_of_the_same_size_is_another_slice_set(slice_set: SliceSet, tiny_cohort: Path) -> None:
+    path = next(tiny_cohort.rglob("*_seg.nii.gz"))
+    write_volume(path, np.asarray(nib.Nifti1Image.from_filename(path).dataobj)[::-1])
+    other = prepare(read_cohort(tiny_cohort), RULE, slice_set.folder.parent / "other")
+    assert other.images == slice_set.images
+    assert other.fingerprint != slice_set.fingerprint
+
+
 @given(st.lists(st.sampled_from([0.0, 1.0, 5.0, 40.0]), min_size=1, max_size=40), st.integers(1, 30))
 def test_chosen_slices_have_tumour_and_nest(areas: list[float], count: int) -> None:
     area = np.array(areas)
@@ -190,6 +198,11 @@ def flip_a_pixel(folder: Path) -> None:
     (folder / "pixels.npy").write_bytes(content)
 
 
+def flip_a_mask(folder: Path) -> None:
+    masks = np.load(folder / "segmentation.npy")
+    np.save(folder / "segmentation.npy", masks[:, :, ::-1])
+
+
 def leak_a_patient(folder: Path) -> None:
     split = pd.read_csv(folder / "split.csv")
     extra = split.iloc[[0]].assign(part=next(part for part in ("training", "test") if part != split["part"][0]))
@@ -197,8 +210,8 @@ def leak_a_patient(folder: Path) -> None:
 
 
 def drop_a_row(folder: Path) -> None:
-    lines = (folder / "slices.csv").read_text().splitlines(keepends=True)
-    (folder / "slices.csv").write_text("".join(lines[:-1]))
+    lines = (folder / "slices.csv").read_text(encoding="utf-8").splitlines(keepends=True)
+    (folder / "slices.csv").write_text("".join(lines[:-1]), encoding="utf-8")
 
 
 def truncate_pixels(folder: Path) -> None:
@@ -206,10 +219,12 @@ def truncate_pixels(folder: Path) -> None:
 
 
 def break_manifest(folder: Path) -> None:
-    (folder / "manifest.json").write_text("{")
+    (folder / "manifest.json").write_text("{", encoding="utf-8")
 
 
-@pytest.mark.parametrize("damage", [flip_a_pixel, leak_a_patient, drop_a_row, truncate_pixels, break_manifest])
+@pytest.mark.parametrize(
+    "damage", [flip_a_pixel, flip_a_mask, leak_a_patient, drop_a_row, truncate_pixels, break_manifest]
+)
 def test_a_damaged_slice_set_is_refused(slice_set: SliceSet, damage: Any) -> None:
     damage(slice_set.folder)
     with pytest.raises(InputError, match="prepare it again|more than one part"):
@@ -217,6 +232,6 @@ def test_a_damaged_slice_set_is_refused(slice_set: SliceSet, damage: Any) -> Non
 
 
 def test_the_manifest_counts(slice_set: SliceSet) -> None:
-    manifest = json.loads((slice_set.folder / "manifest.json").read_text())
+    manifest = json.loads((slice_set.folder / "manifest.json").read_text(encoding="utf-8"))
     assert sum(row["slices"] for row in manifest["counts"]) == manifest["slices"] == 42
     assert sum(row["patients"] for row in manifest["counts"]) == 7

@@ -1,5 +1,6 @@
 """The split by patient: its counts, its classes, and what it refuses."""
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -7,7 +8,7 @@ from hypothesis import strategies as st
 
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.layout import GRADES
-from brats_al_utils.cohorts.split import PARTS, check_split, split_patients
+from brats_al_utils.cohorts.split import PARTS, check_split, split_patients, strata
 
 
 def cases(hgg: int, lgg: int) -> pd.DataFrame:
@@ -16,7 +17,7 @@ def cases(hgg: int, lgg: int) -> pd.DataFrame:
 
 
 def test_split_of_brats_2019() -> None:
-    counts = split_patients(cases(259, 76), GRADES, 0).groupby(["part", "class_name"]).size().to_dict()
+    counts = split_patients(cases(259, 76), GRADES, 0).groupby(["part", "stratum"]).size().to_dict()
     assert counts == {
         ("training", "HGG"): 157,
         ("training", "LGG"): 46,
@@ -32,7 +33,7 @@ def test_split_properties(hgg: int, lgg: int, seed: int) -> None:
     table = cases(hgg, lgg)
     split = split_patients(table, GRADES, seed)
     assert split["patient_id"].tolist() == table["patient_id"].tolist()
-    assert split.groupby(["part", "class_name"]).size().shape == (6,)
+    assert split.groupby(["part", "stratum"]).size().shape == (6,)
     shuffled = table.sample(frac=1, random_state=seed)
     pd.testing.assert_frame_equal(split, split_patients(shuffled, GRADES, seed))
 
@@ -51,7 +52,7 @@ def test_a_given_test_cohort_leaves_the_paper_s_training_and_validation(seed: in
     table = pd.concat([cases(208, 61).assign(part=""), cases(5, 5).assign(part="test")])
     table["patient_id"] = [f"p{number:04}" for number in range(len(table))]
     split = split_patients(table.sample(frac=1, random_state=seed), GRADES, seed)
-    assert split.groupby(["part", "class_name"]).size().to_dict() == {
+    assert split.groupby(["part", "stratum"]).size().to_dict() == {
         ("training", "HGG"): 157,
         ("training", "LGG"): 46,
         ("validation", "HGG"): 51,
@@ -74,3 +75,50 @@ def test_a_patient_in_two_parts_is_refused() -> None:
     table = pd.DataFrame({"patient_id": ["a", "a", "b"], "part": [PARTS[0], PARTS[2], PARTS[0]]})
     with pytest.raises(InputError, match="more than one part: a .*by patient"):
         check_split(table)
+
+
+def images(shares: list[tuple[int, int]]) -> pd.DataFrame:
+    """Return persons with so many HGG and so many LGG images."""
+    rows = [
+        (f"p{number:03}", name)
+        for number, of in enumerate(shares)
+        for name, n in zip(("HGG", "LGG"), of, strict=True)
+        for _ in range(n)
+    ]
+    return pd.DataFrame(rows, columns=["patient_id", "class_name"])
+
+
+def test_with_both_classes_in_a_person_thirds_of_the_share_are_dealt() -> None:
+    found = strata(images([(0, 4), (1, 3), (1, 2), (3, 3), (2, 1), (5, 0)] * 3), GRADES)
+    assert [words.split()[2] for words in found] == ["under", "under", "about", "about", "over", "over"] * 3
+    few = strata(images([(0, 4)] * 5 + [(1, 1)] * 4 + [(1, 0)]), GRADES)
+    assert few.tolist()[5:] == ["others"] * 5 and few.iloc[0].startswith("HGG in under")
+    assert strata(images([(0, 2), (3, 0)]), GRADES).tolist() == ["LGG", "HGG"]
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)).filter(any), min_size=40, max_size=60), st.integers(0, 99)
+)
+def test_the_split_is_by_person_whatever_the_labels(shares: list[tuple[int, int]], seed: int) -> None:
+    """And each stratum of ten persons has two in validation and two in the test set."""
+    table = images([*shares, *[(1, 0), (0, 1)] * 10, *[(1, 1)] * 10])
+    split = split_patients(table, GRADES, seed)
+    assert split["patient_id"].tolist() == sorted(set(table["patient_id"]))
+    for _, own in split.groupby("stratum"):
+        size = round(len(own) * 66 / 335)
+        assert own["part"].value_counts().reindex(PARTS[1:]).tolist() == [size, size]
+    pd.testing.assert_frame_equal(split, split_patients(table.sample(frac=1, random_state=seed), GRADES, seed))
+
+
+def test_rows_of_images_are_split_as_rows_of_patients() -> None:
+    table = cases(30, 20)
+    rows = table.loc[np.repeat(table.index, 3)]
+    pd.testing.assert_frame_equal(split_patients(table, GRADES, 0), split_patients(rows, GRADES, 0))
+
+
+def test_a_part_without_a_class_is_refused() -> None:
+    table = images([(1, 1)] * 2 + [(0, 2)] * 8).assign(part="training")
+    table.loc[table["patient_id"] > "p006", "part"] = "validation"
+    table.loc[table["patient_id"] == "p002", "part"] = "test"
+    with pytest.raises(InputError, match="no HGG image in validation and test|2 usable HGG patients"):
+        split_patients(table, GRADES, 0)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.optimize import isotonic_regression
 
 from brats_al_utils import InputError
-from brats_al_utils.findings.budgets import (
+from brats_al_utils.beyond.comparison.budgets import (
     curve_areas,
     label_efficiency,
     mean_curve,

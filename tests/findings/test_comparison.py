@@ -1,6 +1,7 @@
 """Tests and intervals across patients against brute force, scipy, and simulations whose truth is known."""
 
 import time
+from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
@@ -21,7 +22,7 @@ from brats_al_utils.findings.comparison import (
     across_patients,
     adjusted,
     auc_limits,
-    by_class,
+    by_part,
     compare,
     detectable,
     difference_limits,
@@ -30,9 +31,10 @@ from brats_al_utils.findings.comparison import (
     intervals,
     lacking,
     patient_pairs,
+    run_sd,
     run_shares,
 )
-from brats_al_utils.findings.statistics import UNITS, by_unit, mean_interval
+from brats_al_utils.findings.statistics import UNITS, by_unit, mean_interval, units_of
 from brats_al_utils.networks.training import auc
 
 HGG, LGG, SLICES = 52, 15, 20
@@ -93,7 +95,7 @@ def test_variance_is_that_of_the_papers_formulas(unit: str, seed: int) -> None:
     assert pairs.arms == ("b", "a")
     aucs, shares = pairs.estimate("b", "a")
     assert aucs[0] == pytest.approx(placements(runs["b"])[1] - placements(runs["a"])[1])
-    assert by_class(pairs, shares[0]).sum() == pytest.approx(obuchowski(runs["b"], runs["a"]))
+    assert by_part(pairs, shares[0]).sum() == pytest.approx(obuchowski(runs["b"], runs["a"]))
 
 
 def test_delong_variance_by_hand() -> None:
@@ -104,7 +106,7 @@ def test_delong_variance_by_hand() -> None:
     # Half of the distance to 0.75, times the root of 2 / (2 - 1).
     assert shares == pytest.approx(np.array([1, -1, 1, -1]) * 0.125 * np.sqrt(2))
     pairs = Pairs(("a",), np.array([["k"]]), np.array([[value]]), shares[None, None], positive)
-    assert by_class(pairs, shares) == pytest.approx([1 / 16, 1 / 16])
+    assert by_part(pairs, shares) == pytest.approx([1 / 16, 1 / 16])
 
 
 @pytest.mark.parametrize("unit", UNITS)
@@ -163,10 +165,29 @@ def test_a_patient_of_two_cycles_is_one_patient() -> None:
     once, twice = (patient_pairs(rows, "slice") for rows in (frame, again))
     assert across_patients(twice, "a").error == pytest.approx(across_patients(once, "a").error)
     assert intervals(twice)["n_runs"].tolist() == [5, 5]
-    # As runs of their own with the same scores, they add no patient: the error is the same, not less by root two.
+    # As runs of their own with the same scores, they add no patient: the error is not less by root two. It is a little
+    # more, since a patient's companions in a fold are supposed to be others in the second cycle.
     named = patient_pairs(again.assign(key=again["arm"] + again["seed"].astype(str)), "slice")
     assert intervals(named)["n_runs"].tolist() == [10, 10]
-    assert across_patients(named, "a").error == pytest.approx(across_patients(once, "a").error)
+    own = by_part(once, once.estimate("a")[1].mean(0))
+    assert across_patients(named, "a").error == pytest.approx(np.sqrt((own * (1 + 0.5 * 4 / once.freedom)).sum()))
+
+
+def test_cycles_with_other_companions_do_not_lose_what_they_have_in_common() -> None:
+    """Ten patients a class, two a fold, whose shares are their own in every run: the variance of their mean is 1/10."""
+    random, found = np.random.default_rng(4), []
+    classes, keys = np.repeat([1, 0], 10), np.array([[f"k{run}" for run in range(20)]])
+    for _ in range(600):
+        own, shares = random.normal(size=20), np.zeros((20, 20))
+        for cycle in range(4):
+            dealt = np.concatenate([random.permutation(10) % 5 for _ in range(2)])
+            for fold in range(5):
+                for kind in (0, 1):
+                    here = (dealt == fold) & (classes == kind)
+                    shares[5 * cycle + fold, here] = np.sqrt(2) * (own[here] - own[here].mean()) / 2
+        pairs = Pairs(("a",), keys, np.zeros((1, 20)), shares[None], classes, folds=5)
+        found.append(across_patients(pairs, "a").error ** 2)
+    assert np.mean(found) == pytest.approx(2 / 10, rel=0.06)
 
 
 @pytest.mark.parametrize("folds", [1, 3])
@@ -335,7 +356,23 @@ def test_across_both_a_difference_counts_nothing_twice() -> None:
     assert across_both(folds, "a", "b").error == pytest.approx(np.sqrt(own / 2 + (0.04 / 3 - known) / 4))
     # Runs that differ by less than their patients explain add nothing.
     level = Pairs(("a", "b"), keys, np.array([[0.7, 0.7001, 0.7, 0.7], [0.5] * 4]), other, positive)
-    assert across_both(level, "a", "b") == across_patients(level, "a", "b")
+    both = across_both(level, "a", "b")
+    assert both.error == across_patients(level, "a", "b").error
+    assert run_sd(level, "a", "b") == 0
+    # They have the degrees of freedom of four runs all the same: each patients' part is less by its share of them.
+    of_patients = np.array([2 * 0.02**2, 2 * 0.03**2]) / 2 * (1 - 1 / 3)
+    parts = np.append(of_patients, known / 4)
+    assert both.freedom == pytest.approx(parts.sum() ** 2 / (parts**2 / [1, 1, 3]).sum())
+
+
+def test_one_cycle_of_folds_that_came_out_alike_has_the_runs_degrees_of_freedom() -> None:
+    frame = in_folds(5, 1)
+    pairs = patient_pairs(frame, "slice")
+    level = replace(pairs, aucs=0.7 + 0.01 * (pairs.aucs - pairs.aucs.mean()))
+    assert across_both(level, "a", "b").freedom == pytest.approx(4)
+    row = compare(level, [("a", "b")]).iloc[0]
+    assert row["run_sd"] == 0
+    assert row["both_high"] - row["both_low"] > 1.3 * (row["patients_high"] - row["patients_low"])
 
 
 def test_few_runs_or_patients_give_no_interval_rather_than_a_wrong_one() -> None:
@@ -571,3 +608,54 @@ def test_coverage_where_runs_and_patients_vary(runs: int) -> None:
     least, most = (0.92, 0.99) if runs == FEWEST_RUNS else (0.93, 0.97)
     assert least <= coverage["both"] <= most
     assert least <= gains["both"] <= most
+
+
+def both_in_a_person(persons: int, seed: int = 0) -> pd.DataFrame:
+    """Three runs of two arms on persons of whom each has slices of either class, some more, some fewer."""
+    random = np.random.default_rng(seed)
+    person = np.repeat(np.arange(persons), random.integers(4, 9, persons))
+    label = np.concatenate([np.arange(count) % 2 for count in np.bincount(person)])
+    typical = random.normal(size=persons)[person]
+    rows = [
+        pd.DataFrame({"arm": arm, "seed": seed, "patient_id": person, "label": label, "score": score})
+        for arm, lift in (("a", 1.0), ("b", 1.5))
+        for seed in range(3)
+        for score in [typical + lift * label + random.normal(size=len(label))]
+    ]
+    return pd.concat(rows, ignore_index=True)
+
+
+def test_slices_of_both_classes_in_a_person_are_one_persons() -> None:
+    """The error is the spread of drawing whole persons; without what the classes have in common it would not be."""
+    frame = both_in_a_person(60)
+    pairs = patient_pairs(frame, "slice")
+    assert pairs.freedom.tolist() == [59]
+    one = frame.query("arm == 'a' and seed == 0")
+    wins = {
+        (first, second): (high[:, None] > low).sum()
+        for first, high in one[one["label"] == 1].groupby("patient_id")["score"].apply(np.array).items()
+        for second, low in one[one["label"] == 0].groupby("patient_id")["score"].apply(np.array).items()
+    }
+    won = np.array([[wins[first, second] for second in range(60)] for first in range(60)])
+    counts = np.array([one.loc[one["label"] == of, "patient_id"].value_counts().sort_index() for of in (1, 0)])
+    times = np.random.default_rng(1).multinomial(59, np.full(60, 1 / 60), 4000)
+    drawn = np.einsum("di,ij,dj->d", times, won, times) / np.prod(times @ counts.T, axis=1)
+    assert across_patients(patient_pairs(one, "slice"), "a").error == pytest.approx(drawn.std(), rel=0.05)
+    apart = one.assign(patient_id=one["patient_id"].astype(str) + one["label"].astype(str))
+    assert across_patients(patient_pairs(apart, "slice"), "a").error != pytest.approx(drawn.std(), rel=0.1)
+
+
+def test_a_few_persons_of_one_class_have_no_degrees_of_freedom_of_their_own() -> None:
+    frame = both_in_a_person(12)
+    some = frame[(frame["patient_id"] > 0) | (frame["label"] == 1)]  # person 0 has positive slices alone
+    assert patient_pairs(some, "slice").freedom.tolist() == [10]
+    half = frame[(frame["patient_id"] > 5) | (frame["label"] == 0)]
+    assert patient_pairs(half, "slice").freedom.tolist() == [5, 5]  # six with negative slices alone, six with both
+
+
+def test_a_person_with_both_classes_has_none() -> None:
+    frame = both_in_a_person(5)
+    with pytest.raises(InputError, match="0 has slices of both classes"):
+        patient_pairs(frame, "patient")
+    assert units_of(frame) == ("slice",)
+    assert units_of(frame[frame["label"] == (frame["patient_id"] % 2)]) == UNITS

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from brats_al_utils.beyond.population.components import Components, components, of_classes
 from brats_al_utils.findings.comparison import detectable
-from brats_al_utils.findings.components import Components, components, of_classes
 
 TRUE = Components(run=0.4, positive=1.0, negative=0.7, pair=0.5, run_positive=0.3, run_negative=0.2, rest=0.6)
 

@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 from scipy.stats import t
 
-from brats_al_utils.findings import design
-from brats_al_utils.findings.design import CONTRASTS, excludes_zero, said, worth
-from brats_al_utils.findings.operating import PRINTED, RUNS, TEST_SET
-from brats_al_utils.findings.population import Population, gain_components, populations
+from brats_al_utils.beyond.population import design
+from brats_al_utils.beyond.population.design import CONTRASTS, excludes_zero, said, worth
+from brats_al_utils.beyond.population.operating import PRINTED, RUNS, TEST_SET
+from brats_al_utils.beyond.population.population import Population, gain_components, populations
 
 ARMS = ("proposed", "baseline", "random", "placebo", "pretrained", "scratch")
 

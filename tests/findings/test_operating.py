@@ -6,7 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from brats_al_utils.findings.operating import BASELINE, CELLS, PROPOSED, STUDIES, characteristics, markdown, study
+from brats_al_utils.beyond.population.operating import (
+    BASELINE,
+    CELLS,
+    PROPOSED,
+    STUDIES,
+    characteristics,
+    markdown,
+    study,
+)
 from brats_al_utils.findings.verdicts import CANNOT_TELL, NOT_REPRODUCED, REPRODUCED
 
 DOCS = Path(__file__).parents[2] / "docs"

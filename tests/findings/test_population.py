@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from brats_al_utils.findings.comparison import across_both, patient_pairs
-from brats_al_utils.findings.population import (
+from brats_al_utils.beyond.population.population import (
     drawn_gains,
     gain_components,
     one_study,
     population,
     populations,
 )
+from brats_al_utils.findings.comparison import across_both, patient_pairs
 from brats_al_utils.networks.training import auc
 
 

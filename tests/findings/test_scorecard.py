@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from scipy.stats import norm
 
+from brats_al_utils.beyond.competitors.competitors import STRATEGIES
 from brats_al_utils.findings.departures import Departures
 from brats_al_utils.findings.paper import published_claims, published_results
 from brats_al_utils.findings.scorecard import (
@@ -33,7 +34,7 @@ from brats_al_utils.findings.verdicts import (
 )
 from brats_al_utils.networks.network import STARTS
 from brats_al_utils.networks.training import auc
-from brats_al_utils.queries.sampling import STRATEGIES, WINDOWS
+from brats_al_utils.queries.sampling import WINDOWS
 
 EXTRA = {
     "abstract.gain.arithmetic",

@@ -329,21 +329,6 @@ def test_gains_of_a_family_are_slice_level_and_count_the_arms_that_differ() -> N
     ]
 
 
-def test_outliers_are_told_by_kind_and_dose_and_without_any_once() -> None:
-    columns = ["kind", "dose", "mean", "prevalence", "auc_difference", "both_low", "both_high"]
-    rows = [
-        ("atypical", 0.0, 0.0, 0.0, 0.01, -0.02, 0.04),
-        ("mislabelled", 0.0, 0.0, 0.0, 0.01, -0.02, 0.04),
-        ("mislabelled", 0.05, 0.25, 0.05, -0.03, NAN, NAN),
-    ]
-    assert sentences.outliers(pd.DataFrame(rows, columns=columns).assign(n_runs=3)) == [
-        "0 % atypical: 0% of the most uncertain decile are planted (chance: 0%); tails dropped less random: +1.0 pp "
-        "(95 % confidence interval across both: -2.0 to +4.0).",
-        "5 % mislabelled: 25% of the most uncertain decile are planted (chance: 5%); tails dropped less random: -3.0 "
-        "pp (no interval: too few patients or no variance to estimate it from).",
-    ]
-
-
 def test_the_choice_of_the_epoch_is_told_with_the_calibration() -> None:
     optimism = pd.DataFrame(
         {"arm": ["b", "a", "a"], "quantity": ["optimism", "optimism", "gap"], "auc_mean": [0.031, -0.002, 0.9]}

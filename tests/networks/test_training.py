@@ -1,6 +1,7 @@
 """Fine-tuning: reproducible to the bit, the best epoch kept, and nothing of the test set in it."""
 
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from brats_al_utils.networks.training import (
     features,
     finetune,
     predict,
+    shuffled_batches,
 )
 
 SETTINGS = Settings(epochs=3, batch_size=4, learning_rate=0.001, momentum=0.8, weight_decay=0.0001)
@@ -350,3 +352,24 @@ def test_every_arithmetic_trains_as_float32_does_to_its_rounding(arithmetic: str
     if arithmetic == "bfloat16":
         assert (losses[arithmetic] != losses["float32"]).any(), "it had no effect"
     assert not torch.backends.cuda.matmul.allow_tf32, "the process's flags are put back"
+
+
+@pytest.mark.parametrize("slices", [3, 4, 8, 11])
+def test_every_slice_comes_once_before_any_comes_again(slices: int) -> None:
+    places, order = torch.arange(slices), torch.Generator().manual_seed(3)
+    drawn = shuffled_batches(places, 4, order, torch.device("cpu"))
+    passes = [torch.cat(list(islice(drawn, -(-slices // 4)))) for _ in range(3)]
+    assert all(sorted(one.tolist()) == places.tolist() for one in passes)
+    assert slices < 4 or len({tuple(one.tolist()) for one in passes}) > 1
+
+
+def test_one_epoch_of_six_updates_is_two_of_three(images: Images) -> None:
+    networks = small(), small()
+    by_updates, by_slices = (replace(SETTINGS, epochs=1, epoch_updates=6), replace(SETTINGS, epochs=2))
+    assert (by_updates.updates(12), by_slices.updates(12), by_slices.updates(13)) == (6, 3, 4)
+    one, two = (
+        finetune(network, images, TRAINING, VALIDATION, settings, seed=0)
+        for network, settings in zip(networks, (by_updates, by_slices), strict=True)
+    )
+    assert one.train_loss[0] == pytest.approx(two.train_loss.mean())
+    assert one.validation_auc[0] == two.validation_auc[1]

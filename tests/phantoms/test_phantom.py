@@ -132,7 +132,7 @@ def test_bytes_and_truth_do_not_depend_on_the_number_of_patients(tmp_path: Path)
     assert len(few) == 50
     for relative, path in few.items():
         assert path.read_bytes() == (tmp_path / "12" / relative).read_bytes()
-    short, long = ((tmp_path / n / TRUTH_FILE).read_text().splitlines() for n in ("10", "12"))
+    short, long = ((tmp_path / n / TRUTH_FILE).read_text(encoding="utf-8").splitlines() for n in ("10", "12"))
     assert long[: len(short)] == short
 
 
@@ -188,7 +188,7 @@ def test_a_test_cohort_is_written_beside_the_patients_and_read_as_the_test_set(t
 @pytest.mark.usefixtures("blank")
 def test_a_truth_table_that_gives_no_parts_is_refused(tmp_path: Path, text: str, message: str) -> None:
     phantom.write_cohort(tmp_path / "cohort", 10, seed=4, spacing=2)
-    (tmp_path / "cohort" / TRUTH_FILE).write_text(text)
+    (tmp_path / "cohort" / TRUTH_FILE).write_text(text, encoding="utf-8")
     with pytest.raises(ValueError, match=message):
         read_release(tmp_path / "cohort")
 
@@ -331,7 +331,7 @@ def test_wrong_arguments_are_refused(tmp_path: Path, wrong: dict[str, int | str]
 
 
 def test_a_folder_that_holds_something_is_refused_and_kept(tmp_path: Path) -> None:
-    (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
     with pytest.raises(ValueError, match="not empty"):
         phantom.write_cohort(tmp_path, 10, seed=0)
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
@@ -356,3 +356,14 @@ def test_an_interrupted_run_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         phantom.write_cohort(tmp_path / "cohort", 10, seed=0, track=interrupted)
     assert not any(tmp_path.iterdir())
+
+
+def test_what_is_drawn_and_rendered_is_that_of_this_version() -> None:
+    """If this fails you have changed the phantoms: raise `VERSION`, so that no study goes on with old patients."""
+    assert phantom.VERSION == 1
+    patient = phantom.draw_patient(0, 0)
+    volumes, labels = phantom.render(patient, 2)
+    means = {sequence: float(volume[volume > 0].mean()) for sequence, volume in volumes.items()}
+    expected = {"t1": 1559.516, "t1ce": 821.129, "t2": 1438.77, "flair": 1112.808}
+    assert means == pytest.approx(expected, rel=1e-4)
+    assert np.bincount(labels.ravel())[[1, 2, 4]] == pytest.approx([25899, 10881, 23], rel=0.01)

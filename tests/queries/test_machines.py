@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
+from brats_al_utils.beyond.competitors.competitors import STRATEGIES
 from brats_al_utils.queries.pool import Pool, Views
-from brats_al_utils.queries.sampling import STRATEGIES, select
 
 SEEDS = range(2)
 
@@ -33,7 +33,7 @@ def pool() -> Pool:
 def choices() -> dict[str, list[list[int]]]:
     """Return what each strategy chooses, by seed."""
     given = pool()
-    return {name: [select(name, given, 40, seed).tolist() for seed in SEEDS] for name in STRATEGIES}
+    return {name: [each.choose(given, 40, seed).tolist() for seed in SEEDS] for name, each in STRATEGIES.items()}
 
 
 @pytest.fixture(scope="module")
@@ -57,5 +57,7 @@ def test_another_process_and_processor_choose_the_same(
     env = os.environ | {"OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads, "OPENBLAS_CORETYPE": processor}
     code = "import json; from test_machines import choices; print(json.dumps(choices()))"
     here = Path(__file__).parent
-    done = subprocess.run([sys.executable, "-c", code], cwd=here, capture_output=True, text=True, env=env, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=here, capture_output=True, encoding="utf-8", env=env, check=True
+    )
     assert json.loads(done.stdout.splitlines()[-1]) == expected

@@ -39,7 +39,7 @@ def test_the_script_asks_for_what_was_asked() -> None:
     ]
     assert "tls://host:1 --nworkers 4 --nthreads 1" in text
     assert "--tls-key '/shared/a folder/key.pem'" in text
-    assert subprocess.run(["bash", "-n"], input=text, text=True).returncode == 0
+    assert subprocess.run(["bash", "-n"], input=text, encoding="utf-8").returncode == 0
 
 
 def test_an_array_is_no_longer_than_slurm_takes() -> None:
@@ -54,6 +54,19 @@ def test_a_dry_run_prints_the_script_and_starts_nothing() -> None:
     printed = brats_al("cluster", "slurm", "--dry-run", "--jobs", "3", "--", "run", "--profile", "smoke")
     assert printed.startswith("#!/bin/bash\n#SBATCH --job-name=brats-al\n#SBATCH --array=1-30%3\n")
     assert "tls://SCHEDULER:PORT" in printed
+
+
+@pytest.mark.parametrize(
+    "words", ["--jobs 0", "--cpus 0", "--workers 0", "--cpus -1", "--time 4h", "--time 04.30", "--time 1:2:3:4"]
+)
+def test_what_sbatch_would_refuse_or_take_for_something_else_is_refused(words: str) -> None:
+    said = brats_al("cluster", "slurm", "--dry-run", *words.split(), "--", "run", "--profile", "smoke", expect=1)
+    assert words.split()[0] in said and "expected" in said
+
+
+@pytest.mark.parametrize("time", ["90", "90:30", "04:00:00", "1-12", "1-12:30", "1-12:30:00"])
+def test_times_as_slurm_writes_them(time: str) -> None:
+    assert f"#SBATCH --time={time}\n" in script(Slurm(1, 0, 1, 1, time), "tls://host:1", Path("/shared"))
 
 
 def test_only_a_run_is_run_on_a_cluster() -> None:
@@ -126,7 +139,7 @@ def test_the_scheduler_listens_only_to_who_holds_its_key(tmp_path: Path, monkeyp
             pass  # this process, too: `cluster slurm` shows how far its workers are
         code = "import sys; from brats_al_utils.runs.engine import connected\n"
         code += "with connected(sys.argv[1]): print('in')"
-        asked = subprocess.run([sys.executable, "-c", code, address], capture_output=True, text=True)
+        asked = subprocess.run([sys.executable, "-c", code, address], capture_output=True, encoding="utf-8")
         assert asked.stdout == "in\n", asked.stderr
     assert not key.exists()
 
@@ -138,7 +151,9 @@ def slurm_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path
     if os.geteuid():
         pytest.skip("only root can start a Slurm")
     folder = tmp_path / "slurm"
-    started = subprocess.run(["bash", str(HERE / "slurm" / "up.sh"), str(folder)], capture_output=True, text=True)
+    started = subprocess.run(
+        ["bash", str(HERE / "slurm" / "up.sh"), str(folder)], capture_output=True, encoding="utf-8"
+    )
     try:
         assert started.returncode == 0, started.stdout + started.stderr
         monkeypatch.setenv("SLURM_CONF", started.stdout.splitlines()[-1])
@@ -149,7 +164,9 @@ def slurm_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path
 
 def queue() -> list[list[str]]:
     """Return the running elements of job arrays: job and its state."""
-    printed = subprocess.run(["squeue", "--noheader", "--format=%i %t"], capture_output=True, text=True, check=True)
+    printed = subprocess.run(
+        ["squeue", "--noheader", "--format=%i %t"], capture_output=True, encoding="utf-8", check=True
+    )
     return [line.split() for line in printed.stdout.splitlines()]
 
 
@@ -159,7 +176,8 @@ def test_a_study_over_a_job_array_whose_running_element_is_cancelled(
 ) -> None:
     """Slurm replaces the lost job, and the tables of a notebook are those of the study without it."""
     out, study_of = tmp_path / "out", ["run", "--profile", "smoke", "--only", "01"]
-    shutil.copytree(next((smoke / "outputs").glob("phantom-*")), out / "outputs" / "phantom-12-2mm-seed0")
+    phantoms = next((smoke / "outputs").glob("phantom*-*"))
+    shutil.copytree(phantoms, out / "outputs" / phantoms.name)
     started = time.monotonic()
     arguments = ["cluster", "slurm", "--jobs", "1", "--gpus", "0", "--cpus", "1", "--workers", "1", "--time", "30"]
     command = ["--host", "127.0.0.1", "--", *study_of, "--out", str(out)]
@@ -168,7 +186,7 @@ def test_a_study_over_a_job_array_whose_running_element_is_cancelled(
         [sys.executable, "-m", "brats_al_utils", *arguments, *command],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
+        encoding="utf-8",
     ) as study:
         deadline = time.monotonic() + 900
         while not list(runs.glob("*.safetensors")):
@@ -200,8 +218,8 @@ def test_a_study_over_a_job_array_whose_running_element_is_cancelled(
         pd.testing.assert_frame_equal(found, expected)
     with capsys.disabled():
         print(
-            f"\nSlurm {subprocess.check_output(['slurmctld', '-V'], text=True).split()[-1]}: a notebook of the "
-            f"smoke study over a job array in {time.monotonic() - started:.0f} s; element {running[0]} cancelled after "
-            f"{len(before)} of {len(now)} runs, the next was done {next_after:.0f} s later; no run repeated, "
+            f"\nSlurm {subprocess.check_output(['slurmctld', '-V'], encoding='utf-8').split()[-1]}: a notebook of "
+            f"the smoke study on a job array in {time.monotonic() - started:.0f} s; element {running[0]} cancelled "
+            f"after {len(before)} of {len(now)} runs, the next was done {next_after:.0f} s later; no run repeated, "
             f"{len(tables)} tables equal"
         )

@@ -5,10 +5,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from brats_al_utils.beyond.population.components import Components
+from brats_al_utils.beyond.population.design import Worth
+from brats_al_utils.beyond.population.design_figure import could_the_paper_tell, design_table
 from brats_al_utils.findings.comparison import detectable
-from brats_al_utils.findings.components import Components
-from brats_al_utils.findings.design import Worth
-from brats_al_utils.show.design import could_the_paper_tell, design_table
 
 VARIES = Components(1e-4, 0.05, 0.05, 0.05, 0.01, 0.01, 0.05)
 

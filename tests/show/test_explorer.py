@@ -12,10 +12,8 @@ from hypothesis.extra.numpy import arrays
 from made_up import compute, write_cohort
 
 from brats_al_utils import InputError
-from brats_al_utils.findings import evidence
-from brats_al_utils.queries.uncertainty import AGGREGATES, PAIRS, score
-from brats_al_utils.runs import engine
-from brats_al_utils.show.explorer import (
+from brats_al_utils.beyond.arms import NOTEBOOKS, explored
+from brats_al_utils.beyond.explorer.explorer import (
     GROUPS,
     Filter,
     Ranking,
@@ -29,11 +27,14 @@ from brats_al_utils.show.explorer import (
     said,
     terms,
 )
-from brats_al_utils.study.arms import DATASETS, NOTEBOOKS, Arm, explored
+from brats_al_utils.findings import evidence
+from brats_al_utils.queries.uncertainty import AGGREGATES, PAIRS, score
+from brats_al_utils.runs import engine
+from brats_al_utils.study.arms import DATASETS, Arm
 from brats_al_utils.study.opening import open_study
 from brats_al_utils.study.profile import PROFILES
+from brats_al_utils.study.stages import resume, train
 from brats_al_utils.study.study import Study
-from brats_al_utils.study.trainer import train
 
 
 def table() -> pd.DataFrame:
@@ -172,7 +173,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
 
 def test_the_ranking_is_the_one_that_selects(study: Study) -> None:
     arms = explored(study.profile)
-    found = ranking(study, arms)
+    found = ranking(study, resume(study, arms), arms)
     assert found.arms == ("proposed", "random", "placebo", "0%-30%", "70%-100%")
     expected = evidence.ranking(study)
     training = len(study.ids(DATASETS[0], "training", 0))
@@ -196,14 +197,14 @@ def test_the_ranking_is_the_one_that_selects(study: Study) -> None:
 def test_a_study_that_is_not_trained_is_refused(study: Study, tmp_path: Path) -> None:
     other = open_study("smoke", study.cohort.root, tmp_path / "out", {"n_runs": 1}, device="cpu")
     with pytest.raises(InputError, match="committee is not trained yet: call train"):
-        ranking(other, explored(other.profile))
+        ranking(other, resume(other, explored(other.profile)), explored(other.profile))
 
 
 def test_arms_of_two_sets_or_of_one_name_are_refused(study: Study) -> None:
     one = explored(study.profile)[0]
     for others in ([Arm("other", one.start, 1, dataset="balanced")], [one]):
         with pytest.raises(InputError, match="expected different ones of one set"):
-            ranking(study, [one, *others])
+            ranking(study, [], [one, *others])
 
 
 @pytest.mark.parametrize("name", PROFILES)
@@ -214,5 +215,5 @@ def test_exploring_trains_nothing_of_its_own(name: str) -> None:
         return (arm.start, arm.epochs, arm.strategy, arm.share, arm.dataset, arm.network, arm.freeze)
 
     profile = PROFILES[name]
-    others = [arm for other, of in NOTEBOOKS.items() if other != "09_explore" for arm in of(profile, True)]
-    assert {trained(arm) for arm in NOTEBOOKS["09_explore"](profile, True)} <= {trained(arm) for arm in others}
+    others = [arm for other, of in NOTEBOOKS.items() if other != "09_explore" for arm in of(profile)]
+    assert {trained(arm) for arm in NOTEBOOKS["09_explore"](profile)} <= {trained(arm) for arm in others}

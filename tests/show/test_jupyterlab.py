@@ -17,10 +17,10 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.remote.webelement import WebElement
 
+from brats_al_utils.beyond.arms import explored
 from brats_al_utils.runs import engine
-from brats_al_utils.study.arms import explored
 from brats_al_utils.study.opening import open_study
-from brats_al_utils.study.trainer import train
+from brats_al_utils.study.stages import train
 
 COHORT, NOTEBOOK, EXPLORE = "00_cohort.ipynb", "01_transfer_vs_scratch.ipynb", "09_explore.ipynb"
 HOSTILE = "<img src=x onerror=alert(1)>nobody-"
@@ -97,7 +97,7 @@ def test_it_opens_on_the_start_page_without_a_question(lab: Lab, browser: WebDri
 def saved_notebook(path: Path, browser: WebDriver, element: WebElement) -> Any:
     """Save a notebook by the keys, from within an element, with the state of all widgets, and read it."""
     ActionChains(browser).click(element).key_down(Keys.CONTROL).send_keys("s").key_up(Keys.CONTROL).perform()
-    wait(browser, 30, lambda: "widget-state+json" in path.read_text(), "not saved with its widgets")
+    wait(browser, 30, lambda: "widget-state+json" in path.read_text(encoding="utf-8"), "not saved with its widgets")
     return nbformat.read(path, as_version=4)
 
 

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 from small_annotation import pictures
 
-from brats_al_utils.annotation.simulated import ARMS, loop_curve, simulated_profile
+from brats_al_utils.beyond.annotation import loop as figure
+from brats_al_utils.beyond.annotation.simulated import ARMS, loop_curve, simulated_profile
 from brats_al_utils.cohorts.cohort import Cohort
-from brats_al_utils.show import loop as figure
 
 
 def predictions() -> pd.DataFrame:
@@ -46,9 +46,9 @@ def test_it_is_drawn_and_kept(
     assert kept["arm"].tolist() == curve["arm"].tolist()
     assert kept["auc"].to_numpy() == pytest.approx(curve["auc"].to_numpy(), rel=1e-5)
     assert (kept["low"] <= kept["high"]).all()
-    svg = (tmp_path / "out" / "annotation_loop.svg").read_text()
+    svg = (tmp_path / "out" / "annotation_loop.svg").read_text(encoding="utf-8")
     assert "Cohort data (6 persons); simulated reader who errs on 5 % of the slices; 64 pixels, 10 epochs" in svg
-    assert (tmp_path / "out" / "loop" / ".gitignore").read_text() == "*\n"
+    assert (tmp_path / "out" / "loop" / ".gitignore").read_text(encoding="utf-8") == "*\n"
     assert "middle less random" in capsys.readouterr().out
 
 

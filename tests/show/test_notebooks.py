@@ -16,6 +16,7 @@ from conftest import brats_al, small_render
 from papermill.cli import papermill as papermill_command
 
 from brats_al_utils import InputError
+from brats_al_utils.beyond.arms import NOTEBOOKS
 from brats_al_utils.phantoms import phantom
 from brats_al_utils.runs import forks
 from brats_al_utils.show import kernels, notebooks
@@ -57,7 +58,6 @@ OTHER: dict[str, Any] = {
     "competitors": ("coreset",),
     "iterative": False,
     "other_networks": ("googlenet",),
-    "doses": (0.0, 0.2),
     "n_runs": 6,
     "folds": 3,
     "classes": ("HGG", "LGG"),
@@ -182,9 +182,11 @@ def test_the_kernel_is_this_python(
     """Jupyter finds a kernel of another Python first, and another checkout is installed there; neither is used."""
     kernel = tmp_path / "jupyter" / "kernels" / "python3"
     kernel.mkdir(parents=True)
-    (kernel / "kernel.json").write_text('{"argv": ["/bin/false", "{connection_file}"], "display_name": "other"}')
+    (kernel / "kernel.json").write_text(
+        '{"argv": ["/bin/false", "{connection_file}"], "display_name": "other"}', encoding="utf-8"
+    )
     (tmp_path / "checkout" / "brats_al_utils").mkdir(parents=True)
-    (tmp_path / "checkout" / "brats_al_utils" / "__init__.py").write_text("")
+    (tmp_path / "checkout" / "brats_al_utils" / "__init__.py").write_text("", encoding="utf-8")
     monkeypatch.setattr(forks, "FORKS", forked)
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "checkout") + os.pathsep + os.environ.get("PYTHONPATH", ""))
@@ -197,7 +199,7 @@ def test_the_kernel_is_this_python(
 
 def cannot_start(*options: Any) -> None:
     """Stand in for `kernels.be_kernel`."""
-    with Path(options[-1]).open("a") as said:
+    with Path(options[-1]).open("a", encoding="utf-8") as said:
         said.write("No module named ipykernel\n")
     sys.exit(1)
 
@@ -228,7 +230,7 @@ def test_a_kernel_that_does_not_start_is_one_message(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     python = tmp_path / "python"
-    python.write_text(f"#!/bin/sh\n{script}\n")
+    python.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
     python.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(python))
     monkeypatch.setattr(forks, "FORKS", forked)
@@ -261,7 +263,7 @@ def test_a_forked_kernel_is_as_one_that_was_started(tmp_path: Path, places: Plac
         [sys.executable, "-c", code, str(source), str(tmp_path / "out")],
         env=os.environ | {"DASK_OF__A_TEST": "here"},
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=True,
     )
     assert executed.stderr == ""
@@ -299,7 +301,7 @@ def test_copies_are_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         for pattern in ["{}", *copies]:
             (tmp_path / f"{pattern.format(name)}.ipynb").touch()
     (tmp_path / "Untitled.ipynb").touch()
-    assert [path.stem for path in notebooks.find()] == names
+    assert [path.stem for path in notebooks.find(NOTEBOOKS)] == names
     assert [path.stem for path in notebooks.find(["01"])] == names[1:2]
     with pytest.raises(InputError, match="no notebook '01_transfer_vs_scratch-Copy1', expected one of 00_cohort, 01"):
         notebooks.find(["01_transfer_vs_scratch-Copy1"])

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.colors import to_rgb
 from PIL import Image
 
-from brats_al_utils.show.pictures import picture, png, scaled, within
+from brats_al_utils.beyond.explorer.pictures import picture, png, scaled, within
 
 
 def test_what_lies_within_a_mask() -> None:

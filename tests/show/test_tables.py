@@ -83,7 +83,7 @@ def test_table5_says_who_can_draw_each_budget() -> None:
 def test_contrasts_have_words_and_signs() -> None:
     ends = {"runs_low": -0.01, "runs_high": 0.05, "patients_low": -1.3, "patients_high": 0.2, "both_low": NAN}
     row = {"arm": "proposed", "other": "random", "unit": "slice", "auc_difference": 0.0312, **ends, "both_high": NAN}
-    row |= {"p_patients_holm": 0.04, "p_both_holm": NAN, "noninferior": True, "detectable": 0.125}
+    row |= {"p_patients_holm": 0.04, "p_both_holm": NAN, "noninferior": True, "detectable": 0.125, "run_sd": 0.0}
     table = tables.contrasts(pd.DataFrame([row, row | {"other": "placebo", "noninferior": False}]))
     assert table["random"].xs("slice-level").to_dict() == {
         "difference (pp)": "+3.1",
@@ -94,6 +94,7 @@ def test_contrasts_have_words_and_signs() -> None:
         "p across both (Holm)": "",
         "not inferior by 2 pp": "yes",
         "detectable (pp)": "12.5",
+        "SD of the runs' own (pp)": "0.0",
     }
     assert table.loc[("slice-level", "not inferior by 2 pp"), "placebo"] == "not shown"
 
@@ -143,7 +144,14 @@ def test_the_scorecard_has_eight_columns_in_words() -> None:
 
 
 def test_contrasts_of_several_arms_name_both() -> None:
-    row = {"other": "random", "unit": "slice", "auc_difference": 0.0, "noninferior": False, "detectable": NAN}
+    row = {
+        "other": "random",
+        "unit": "slice",
+        "auc_difference": 0.0,
+        "noninferior": False,
+        "detectable": NAN,
+        "run_sd": NAN,
+    }
     row |= {f"{across}_{end}": NAN for across in ("runs", "patients", "both") for end in ("low", "high")}
     row |= {"p_patients_holm": NAN, "p_both_holm": NAN}
     table = tables.contrasts(pd.DataFrame([row | {"arm": "0%-30%"}, row | {"arm": "10%-40%"}]))
@@ -257,14 +265,14 @@ def test_gains_stand_beside_each_other_budget_by_budget() -> None:
 
 
 def test_the_docs_have_a_line_for_every_file_and_every_file_has_its_line() -> None:
-    sources = [path.read_text() for path in (ROOT / "brats_al_utils" / "show").glob("*.py")]
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "brats_al_utils" / "show").glob("*.py")]
     cells = [cell.source for path in (ROOT / "notebooks").glob("*.ipynb") for cell in nbformat.read(path, 4).cells]
     named = re.findall(r'Drawing\("(\w+)"', "\n".join(sources))
     named += re.findall(r'(?:auc_bars|budget_curves)\(.*?"(table2|figure\d)"', "\n".join(sources))
     named += re.findall(
         r'(?:save_table|training_curves|_forest)\(.*?"(\w+)"(?:, (?:study\.places\.)?figures)?\)', "\n".join(cells)
     )
-    files = re.search(r"\| file .*?\n\n", (ROOT / "docs" / "tables.md").read_text(), re.DOTALL)
+    files = re.search(r"\| file .*?\n\n", (ROOT / "docs" / "tables.md").read_text(encoding="utf-8"), re.DOTALL)
     assert files
     listed = re.findall(r"`(\w+)`", "\n".join(line.split("|")[1] for line in files[0].splitlines() if line))
     assert sorted(listed) == sorted(set(named))

@@ -1,0 +1,1 @@
+"""What asks more than the paper does; the rooms outside import nothing from here."""

@@ -1,0 +1,303 @@
+"""What readers answer: a file to which one JSON object a line is added, each on the disk before its call returns.
+
+Which answer counts (`standing`, `current`):
+
+* Answers are taken in the order of their ``time``, those of one time in the order of the file: an old export that is
+  imported again overrides nothing.
+* ``UNDO`` takes back the reader's latest answer on that slice that still stands.
+* A reader's current answer on a slice is the latest that stands. A slice's is the latest of its readers' current
+  answers, of which a ``SKIP`` counts only where there is no other: who has not looked erases nothing.
+* It counts only as long as the image is the one that was answered: see `counting`.
+"""
+
+import errno
+import json
+import os
+import time
+import warnings
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from hashlib import file_digest
+from pathlib import Path
+from re import fullmatch
+
+import numpy as np
+from sklearn.metrics import cohen_kappa_score
+
+from brats_al_utils import InputError
+from brats_al_utils.cohorts.layout import printable, shown
+from brats_al_utils.files import locked
+
+UNSURE, SKIP, UNDO = "unsure", "skip", "undo"
+"""Answers that are no class: the reader cannot tell; has not looked; takes back the last answer on that slice."""
+
+LONGEST = {"slice_id": 500, "label": 100, "reader": 100, "time": 40, "image_sha256": 64, "note": 500}
+"""Characters that a value may have."""
+
+MAX_LINE = 2**13
+"""Bytes of a line, more than the longest values take."""
+
+MAX_BYTES = 2**26
+"""A larger file is refused: it would hold more than 200,000 answers."""
+
+WAIT = 10.0
+"""Seconds to wait for another process that adds an answer; then it is added all the same, in one piece."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer of one reader.
+
+    Attributes
+    ----------
+    slice_id : str
+        Of a slice that was proposed, as ``query.csv`` names it.
+    label : str
+        The name of a class, or one of ``UNSURE``, ``SKIP`` and ``UNDO``.
+    reader : str
+        Who answered.
+    time : str
+        When, in ISO 8601 with the distance from UTC: see `now`.
+    image_sha256 : str
+        Of the file of the image that was shown: see `digest`.
+    note : str
+        What the reader remarks, or nothing.
+
+    Raises
+    ------
+    InputError
+        If a value is no such thing.
+    """
+
+    slice_id: str
+    label: str
+    reader: str
+    time: str
+    image_sha256: str
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse values that cannot be kept or shown."""
+        for name, longest in LONGEST.items():
+            value = getattr(self, name)
+            least = name != "note"
+            if not isinstance(value, str) or not least <= len(value) <= longest or not printable(value):
+                what = f"expected {least:d} to {longest} characters that can be printed"
+                raise InputError(f"{name} is {str(value)[:60]!a}, {what}: correct it")
+            if value != value.strip():
+                raise InputError(f"{name} is {value[:60]!a}, expected no space at its ends: correct it")
+        if not fullmatch("[0-9a-f]{64}", self.image_sha256):
+            raise InputError(f"image_sha256 is {self.image_sha256!a}, expected 64 hexadecimal digits in lower case")
+        try:
+            known = datetime.fromisoformat(self.time).utcoffset() is not None
+        except ValueError:
+            known = False
+        if not known:
+            raise InputError(f"time is {self.time!a}, expected ISO 8601 with a time zone: 2026-01-31T12:00:00+00:00")
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far two readers agree on the slices that both have answered, a skipped slice not being answered.
+
+    Attributes
+    ----------
+    slices : int
+        How many both have answered.
+    share : float
+        Of them, how many have the same answer (``UNSURE`` counts as one); NaN without any.
+    kappa : float
+        Cohen's kappa (Cohen 1960, Educ Psychol Meas 20:37): agreement beyond chance. NaN without any slices, or if
+        both gave one and the same answer throughout, when chance alone would agree.
+    """
+
+    slices: int
+    share: float
+    kappa: float
+
+
+def cells(answer: Answer) -> dict[str, str]:
+    """Return the values of an answer, without a note that is empty."""
+    return {name: value for name, value in asdict(answer).items() if value}
+
+
+def now() -> str:
+    """Return the time as an answer has it."""
+    return datetime.now(UTC).isoformat()
+
+
+def digest(image: Path) -> str:
+    """Return the SHA-256 of an image's file."""
+    with image.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
+
+
+def append(file: Path, *answers: Answer) -> None:
+    """Add an answer, or several in one piece; they are on the disk when this returns.
+
+    Several processes may add to one file. What a power cut left of a line is set aside beside the file, with a warning.
+
+    Raises
+    ------
+    InputError
+        If the file is no regular file.
+    OSError
+        If it cannot be written; the answers before are kept.
+    """
+    lines = "".join(json.dumps(cells(answer), ensure_ascii=False) + "\n" for answer in answers).encode()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with locked(file.with_name(f"{file.name}.lock"), WAIT, "adding an answer"):
+        new = not check_file(file)
+        set_aside(file)
+        # Opened to append, and written at once: even without the lock no lines are mixed.
+        with file.open("ab", buffering=0) as opened:
+            written = opened.write(lines)
+            os.fsync(opened.fileno())
+        if written != len(lines):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(file))
+        if new:
+            sync_folder(file.parent)
+
+
+def check_file(file: Path) -> bool:
+    """Return whether there are answers.
+
+    Raises
+    ------
+    InputError
+        If something else than a regular file has that name, or it is too large.
+    """
+    if not file.exists():
+        return False
+    if not file.is_file():
+        raise InputError(f"{file}: no regular file, expected answers, a line each: name another file")
+    if file.stat().st_size > MAX_BYTES:
+        raise InputError(f"{file}: {file.stat().st_size} bytes, expected at most {MAX_BYTES} of answers: name another")
+    return True
+
+
+def set_aside(file: Path) -> None:
+    """Move what follows the last complete line into a file beside; the caller holds the lock."""
+    content = file.read_bytes() if file.exists() else b""
+    end = content.rfind(b"\n") + 1
+    if end == len(content):
+        return
+    aside = file.with_name(f"{file.name}.{time.time_ns()}.cut-off")
+    aside.write_bytes(content[end:])
+    with file.open("r+b") as opened:
+        opened.truncate(end)
+        os.fsync(opened.fileno())
+    warnings.warn(f"{file}: the last line was cut off, as by a power cut; set aside as {aside}", stacklevel=3)
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the name of a new file on the disk too."""
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
+
+
+def read(file: Path) -> list[Answer]:
+    """Return all answers in the order in which they were added; none if there is no file.
+
+    What follows the last complete line is ignored, with a warning: its answer was never confirmed.
+
+    Raises
+    ------
+    InputError
+        Naming the line that is no answer.
+    """
+    if not check_file(file):
+        return []
+    *lines, rest = file.read_bytes().split(b"\n")
+    if rest:
+        warnings.warn(f"{file}: the last line is cut off, as by a power cut; ignored", stacklevel=2)
+    return [parsed(line, f"{file}, line {number}") for number, line in enumerate(lines, 1)]
+
+
+def parsed(line: bytes, place: str) -> Answer:
+    """Return the answer of a line.
+
+    Raises
+    ------
+    InputError
+        If it holds none, naming the place.
+    """
+    mend = "remove the line, or take the file from a copy"
+    if len(line) > MAX_LINE:
+        raise InputError(f"{place}: {len(line)} bytes, expected an answer of at most {MAX_LINE}: {mend}")
+    names = [field.name for field in fields(Answer)]
+    try:
+        values = json.loads(line.decode())
+        if not isinstance(values, dict) or {*values, "note"} != {*names}:
+            raise ValueError("other values than " + ", ".join(names))
+        return Answer(**values)
+    except (ValueError, RecursionError) as error:  # of which InputError may be one
+        raise InputError(f"{place}: no answer ({shown(str(error))}): {mend}") from error
+
+
+def standing(answers: Iterable[Answer]) -> list[Answer]:
+    """Return the answers that no reader has taken back, by time, those of one time in the order of the file."""
+    kept: dict[int, Answer] = {}
+    own: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
+    for place, answer in enumerate(sorted(answers, key=moment)):
+        earlier = own[answer.reader, answer.slice_id]
+        if answer.label != UNDO:
+            kept[place] = answer
+            earlier.append(place)
+        elif earlier:
+            del kept[earlier.pop()]
+    return list(kept.values())
+
+
+def moment(answer: Answer) -> datetime:
+    """Return when an answer was given."""
+    return datetime.fromisoformat(answer.time)
+
+
+def current(answers: Iterable[Answer], reader: str | None = None) -> dict[str, Answer]:
+    """Return the current answer on each slice, as this module says at its top.
+
+    Parameters
+    ----------
+    answers : iterable of Answer
+        In the order of the file.
+    reader : str, optional
+        Whose; otherwise that of all readers.
+    """
+    every = [answer for answer in standing(answers) if reader in (None, answer.reader)]
+    latest = {(answer.slice_id, answer.reader): place for place, answer in enumerate(every)}
+    # What was skipped comes first, and so gives way to any other answer; then the latest comes last.
+    order = sorted(latest.values(), key=lambda place: (every[place].label != SKIP, place))
+    return {every[place].slice_id: every[place] for place in order}
+
+
+def counting(answers: Iterable[Answer], hashes: Mapping[str, str]) -> list[Answer]:
+    """Return the standing answers on the images as they are now.
+
+    Parameters
+    ----------
+    hashes : mapping of str to str
+        Of each slice, what its answers must have as ``image_sha256``; those on other slices do not count.
+    """
+    return [answer for answer in standing(answers) if hashes.get(answer.slice_id) == answer.image_sha256]
+
+
+def agreement(answers: Iterable[Answer], first: str, second: str) -> Agreement:
+    """Return how far two readers agree."""
+    every = list(answers)
+    own, other = (
+        {name: answer.label for name, answer in current(every, reader).items() if answer.label != SKIP}
+        for reader in (first, second)
+    )
+    both = sorted(own.keys() & other.keys())
+    pairs = np.array([(own[name], other[name]) for name in both]).reshape(-1, 2)
+    if not both:
+        return Agreement(0, np.nan, np.nan)
+    # One answer throughout is agreed upon by chance alone.
+    kappa = float(cohen_kappa_score(pairs[:, 0], pairs[:, 1])) if len(np.unique(pairs)) > 1 else np.nan
+    return Agreement(len(both), float((pairs[:, 0] == pairs[:, 1]).mean()), kappa)

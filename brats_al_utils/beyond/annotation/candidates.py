@@ -1,0 +1,198 @@
+"""What can be annotated: every image of a table, with a label or without, cut once; and slice sets with the labels."""
+
+import json
+import os
+import shutil
+from dataclasses import asdict, replace
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from brats_al_utils import InputError
+from brats_al_utils.beyond.annotation.answers import LONGEST, SKIP, UNDO, UNSURE
+from brats_al_utils.cohorts.cohort import Cohort, frozen
+from brats_al_utils.cohorts.cutting import described, each_cut, write_pixels
+from brats_al_utils.cohorts.faults import collapsed, file_faults, label_faults, row_faults, twice_faults
+from brats_al_utils.cohorts.images import IMAGE_FILES
+from brats_al_utils.cohorts.layout import shown
+from brats_al_utils.cohorts.slices import FORMAT, WORDS, SliceRule, SliceSet, open_slices
+from brats_al_utils.cohorts.table import cases_of, chosen_classes, find_table, read_persons
+from brats_al_utils.files import locked, new_folder
+from brats_al_utils.progress import Track, untracked
+from brats_al_utils.study.sets import PREPARING
+
+UNLABELLED = 2
+"""In place of a label where there is none: neither 0 nor 1, so that a training on it fails."""
+
+
+def read_candidates(folder: Path, follow_links: bool = False, classes: tuple[str, ...] = ()) -> Cohort:
+    """Read a table of images of which some or all have no label.
+
+    Parameters
+    ----------
+    folder : Path
+        See `table.read_table`. A patient may have labels in some rows only.
+    follow_links : bool
+    classes : tuple of str
+        Positive and negative class; patients with other labels are skipped. If empty, the two labels of the table.
+
+    Returns
+    -------
+    Cohort
+        As `table.read_table` gives it, but class_name is empty where there is no label.
+
+    Raises
+    ------
+    InputError
+        If there is no table, it cannot be read, or the classes are not known.
+    """
+    path = find_table(folder)
+    if not path.is_file():
+        raise InputError(f"{path}: missing, expected a table of images: write one with brats-al cohort --template")
+    rows, notes = read_persons(path, follow_links)
+    labels = rows["label"]
+    if classes:
+        negative, positive = classes[1], classes[0]
+    elif labels[labels != ""].nunique() < 2:
+        raise InputError(
+            f"{path}: fewer than two labels, expected two classes: name them with --set classes=POSITIVE,NEGATIVE"
+        )
+    else:
+        negative, positive = chosen_classes(path, labels, ())
+    pair = (negative, positive)
+    for name in pair:
+        check_class(name)
+    used = rows[labels.isin({*pair, ""})]
+    faults = [*row_faults(path, rows), *label_faults(path, rows[labels != ""], pair, bool(classes))]
+    faults += [*file_faults(path, used, follow_links), *twice_faults(path, used)]
+    if others := sorted(map(str, set(labels) - {*pair, ""})):
+        notes.append(f"{path}: rows of other classes, skipped: {shown(', '.join(others[:5]))}")
+    problems = collapsed(faults)
+    good = used[~used["patient_id"].map(shown).isin(problems)]
+    return Cohort(folder, cases_of(folder, good), (), frozen(problems), tuple(notes), pair, IMAGE_FILES)
+
+
+def check_class(name: str) -> None:
+    """Refuse a class that no answer can name.
+
+    Raises
+    ------
+    InputError
+        Naming it.
+    """
+    if name in (UNSURE, SKIP, UNDO) or not name.isprintable() or not 0 < len(name) <= LONGEST["label"]:
+        what = f"expected 1 to {LONGEST['label']} characters that can be printed, and none of {UNSURE}, {SKIP}, {UNDO}"
+        raise InputError(f"class {name[:60]!a}, {what}: call it otherwise")
+
+
+def cut_candidates(
+    cohort: Cohort, rule: SliceRule, folder: Path, skip_bad: bool = False, track: Track = untracked
+) -> Path:
+    """Cut every image of `read_candidates` that is not cut yet, and return where: labels change, pixels stay.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the sets.
+
+    Raises
+    ------
+    InputError
+        Naming everything that is wrong with the images, unless ``skip_bad``.
+    """
+    states = [(path, Path(path).stat()) for path in cohort.paths]
+    files = [(path, state.st_size, state.st_mtime_ns) for path, state in states]
+    said = cohort.cases.drop(columns=[*cohort.files, "class_name"]).to_csv(index=False)
+    made_from = [FORMAT, files, said, asdict(rule), skip_bad]
+    place = folder / f"images-{sha256(json.dumps(made_from).encode()).hexdigest()[:12]}"
+    left_out = {name: list(found) for name, found in cohort.problems.items()}
+    if left_out and not skip_bad:
+        raise InputError("\n".join(cohort.messages))
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(Path(f"{place}.lock"), PREPARING, "cutting images"):
+        if not place.exists():
+            unlabelled = replace(cohort, cases=cohort.cases.assign(class_name=""))
+            cuts = each_cut(unlabelled, rule, ("", "", ""), left_out, skip_bad, track)
+            with new_folder(place) as partial:
+                table = write_pixels(partial, rule.image_size, cuts)
+                table.to_csv(partial / "slices.csv", index_label="slice_id", lineterminator="\n")
+                (partial / "skipped.json").write_text(json.dumps(left_out), encoding="utf-8")
+    return place
+
+
+def read_slices(place: Path, cohort: Cohort) -> pd.DataFrame:
+    """Return what `cut_candidates` has cut.
+
+    Returns
+    -------
+    pd.DataFrame
+        A row a slice, as in the slice set: slice_id (how answers name it: what its image is called, see
+        `register.register`, and of a volume # and the axial index), patient_id, image (its path as the table has it),
+        z (axial index in a volume, else -1), and known: the label that the table gives, 0, 1 or ``UNLABELLED``.
+    """
+    table, cases = cut_table(place), cohort.cases.set_index("named")
+    deep = table["image"].map(cases["slices"]) > 1
+    label = {name: number for number, name in enumerate((*cohort.classes, ""))}
+    return pd.DataFrame(
+        {
+            "slice_id": table["image"].map(cases["known_as"]) + ("#" + table["z"].astype(str)).where(deep, ""),
+            "patient_id": table["patient_id"],
+            "image": table["image"],
+            "z": table["z"].where(deep, -1),
+            "known": table["image"].map(cases["class_name"].map(label)),
+        }
+    ).rename_axis(None)
+
+
+def cut_table(place: Path) -> pd.DataFrame:
+    """Return the table that `cut_candidates` has written."""
+    words = WORDS | {"image": str}
+    return pd.read_csv(place / "slices.csv", index_col="slice_id", dtype=words, keep_default_na=False)
+
+
+def labelled_set(
+    place: Path, cohort: Cohort, rule: SliceRule, label: pd.Series, held_out: pd.Series, folder: Path
+) -> SliceSet:
+    """Return the slice set of all candidates with the labels known now, made beside them if it is not there yet.
+
+    Parameters
+    ----------
+    place : Path
+        Of `cut_candidates`.
+    label : pd.Series of int
+        Of each slice: 0, 1 or ``UNLABELLED``; there must be patients of both classes.
+    held_out : pd.Series of str
+        Of each slice, the part (`split.PARTS`) of its patient.
+    folder : Path
+        Of the sets.
+    """
+    negative, positive = cohort.classes
+    table = cut_table(place).assign(label=label, class_name=label.map({0: negative, 1: positive, UNLABELLED: ""}))
+    # The format wants a class for each patient: that of most labels, and of those without any the negative.
+    votes = label.where(label != UNLABELLED).groupby(table["patient_id"]).mean().fillna(0)
+    split = pd.DataFrame({"class_name": np.where(votes >= 0.5, positive, negative)}, votes.index)
+    split["part"] = held_out.groupby(table["patient_id"]).first()
+    text = table.to_csv(index_label="slice_id", lineterminator="\n")
+    made_from = sha256((place.name + text + split.to_csv()).encode()).hexdigest()[:12]
+    target = folder / f"labelled-{made_from}"
+    with locked(Path(f"{target}.lock"), PREPARING, "writing labels"):
+        if not target.exists():
+            with new_folder(target) as partial:
+                for name in ("pixels.npy", "segmentation.npy"):
+                    link(place / name, partial / name)
+                (partial / "slices.csv").write_text(text, newline="", encoding="utf-8")
+                split.to_csv(partial / "split.csv", lineterminator="\n")
+                skipped = json.loads((place / "skipped.json").read_text(encoding="utf-8"))
+                manifest = described(cohort, rule, partial, len(table)) | {"left_out": skipped}
+                (partial / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+    return open_slices(target)
+
+
+def link(source: Path, target: Path) -> None:
+    """Give a file a second name, or copy it where the file system has no such thing."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)

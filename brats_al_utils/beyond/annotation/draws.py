@@ -1,0 +1,72 @@
+"""What is proposed without regard to scores: patients held out, and a random sample, in orders fixed beforehand."""
+
+import numpy as np
+import pandas as pd
+
+from brats_al_utils.beyond.annotation.candidates import UNLABELLED
+from brats_al_utils.beyond.annotation.session import TEST, TRAINING, VALIDATION, Session, numbers
+from brats_al_utils.beyond.annotation.state import random_order
+from brats_al_utils.queries.selection import Ids
+
+UNITS = ("slice", "patient")
+
+WHY = {part: f"{part} set, drawn at random" for part in (VALIDATION, TEST)} | {TRAINING: "drawn at random"}
+"""Of what is not chosen by a strategy."""
+
+
+def units_of(session: Session, part: str, unit: str) -> dict[str, Ids]:
+    """Return the slices of each unit of a part that may be proposed, in the order in which patients are."""
+    rows = session.slices[session.askable & (session.part == part)]
+    groups = rows.groupby("slice_id" if unit == UNITS[0] else "patient_id", sort=False).groups
+    return {str(name): np.sort(np.asarray(numbers, np.int64)) for name, numbers in groups.items()}
+
+
+def held_out(session: Session, part: str, unit: str) -> list[Ids]:
+    """Return the slices of patients of the validation or test set who are still to be asked for, in their order.
+
+    Patients count, and their slices are alike: of each one slice, drawn at random, or with whole patients all.
+    """
+    rows, patients = session.slices, getattr(session.state, part)
+    answered = set(rows.loc[session.label != UNLABELLED, "patient_id"])
+    whole, seed = units_of(session, part, UNITS[1]), session.profile.seed
+    found = []
+    for name in patients:
+        if name in whole and name not in answered:
+            slices = whole[name]
+            if unit == UNITS[0]:
+                by_name = {str(rows.at[number, "slice_id"]): number for number in slices.tolist()}
+                slices = np.array([by_name[random_order(by_name, seed, "slices")[0]]])
+            found.append(slices)
+    return found
+
+
+def random_units(session: Session, unit: str) -> list[Ids]:
+    """Return the slices of each unit of the training set that may be proposed, in an order fixed before any score."""
+    units = units_of(session, TRAINING, unit)
+    if unit == UNITS[1]:
+        labelled = set(session.slices.loc[session.label != UNLABELLED, "patient_id"])
+        units = {name: slices for name, slices in units.items() if name not in labelled}
+    return [units[name] for name in random_order(units, session.profile.seed, unit)]
+
+
+def drawn_at_random(session: Session) -> Ids:
+    """Return the labelled slices of the training set that are a random sample of it.
+
+    They are all that come first in the random order, up to the last that was asked for: one that a strategy had chosen
+    before is among them, since without it they would be a sample of what no strategy wants.
+    """
+    rows = session.slices[session.part == TRAINING]
+    member = pd.Series(False, session.slices.index)
+    for unit in UNITS:
+        name = rows["slice_id" if unit == UNITS[0] else "patient_id"]
+        asked = [
+            slice_id
+            for query in session.state.queries
+            if query.unit == unit
+            for slice_id, why in query.asked.items()
+            if why == WHY[TRAINING]
+        ]
+        order = pd.Index(random_order(name, session.profile.seed, unit))
+        last = order.get_indexer(pd.Index(name[rows["slice_id"].isin(asked)].unique())).max(initial=-1)
+        member[rows.index[name.isin(order[: last + 1]).to_numpy()]] = True
+    return numbers(member & (session.label != UNLABELLED))

@@ -1,0 +1,291 @@
+"""Answers to and from other programs: as CSV, and as the JSON of Label Studio.
+
+Label Studio's format is a list of tasks (https://labelstud.io/guide/task_format): ``data`` holds what is shown, here
+the path of the image below the data's folder, and what an answer needs besides; each of ``annotations`` has a
+``result`` with one choice. Its project needs an image called ``image`` and choices called ``label``.
+"""
+
+import csv
+import io
+import json
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, fields, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from brats_al_utils import InputError
+from brats_al_utils.beyond.annotation.answers import SKIP, UNSURE, Answer, append, current, digest, moment, read
+from brats_al_utils.beyond.annotation.query import read_query
+from brats_al_utils.beyond.annotation.session import Session, answers_file, query_file
+from brats_al_utils.files import write_file
+
+Placed = tuple[str, Answer]
+"""An answer, and where it stands in a file."""
+
+COLUMNS = tuple(field.name for field in fields(Answer))
+NOTE = COLUMNS[-1]
+"""The column that may be missing."""
+
+MAX_BYTES = 2**26
+"""A larger file is refused."""
+
+IMAGE, CHOICES = "image", "label"
+"""What the image and the choices are called in a Label Studio project."""
+
+
+def export_answers(session: Session, path: Path) -> int:
+    """Write each reader's latest answers, and return how many.
+
+    Parameters
+    ----------
+    path : Path
+        ``.csv``; or ``.json`` for Label Studio, where proposals without an answer are tasks as well.
+
+    Raises
+    ------
+    InputError
+        If its name ends otherwise.
+    """
+    readers = dict.fromkeys(answer.reader for answer in session.given)
+    given = [answer for reader in readers for answer in current(session.given, reader).values()]
+    write_file(path, (csv_of(given) if is_csv(path) else studio_of(session, given)).encode())
+    return len(given)
+
+
+def export_proposals(session: Session, path: Path) -> int:
+    """Write the proposals of the last query as Label Studio's tasks, without any answer, and return how many.
+
+    Raises
+    ------
+    InputError
+        If there are none, or the file's name does not end in .json.
+    """
+    if is_csv(path):
+        raise InputError(f"{path}: expected a name that ends in .json: {query_file(session.folder)} is the CSV")
+    write_file(path, studio_of(session, ()).encode())
+    return len(read_query(session))
+
+
+def import_answers(session: Session, path: Path) -> dict[str, int]:
+    """Add the answers of a file that are newer than what is there, and return how many, and how many were not and why.
+
+    If one is refused, none is added.
+
+    Parameters
+    ----------
+    path : Path
+        As `export_answers` writes it, or as Label Studio exports its project as JSON.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, or an answer is on another slice, with another label, or on an image that never was ours.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no such file, expected answers as CSV or as Label Studio's JSON")
+    if path.stat().st_size > MAX_BYTES:
+        raise InputError(f"{path}: {path.stat().st_size} bytes, expected at most {MAX_BYTES}: import it in parts")
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 ({error}): save it as UTF-8") from error
+    found = list((of_csv if is_csv(path) else of_studio)(text, str(path)))
+    file = answers_file(session.folder)
+    every, told = read(file), Counter({"added": 0})
+    hashes = known_hashes(session, {answer.slice_id for _, answer in found})
+    new: list[Answer] = []
+    for place, answer in sorted(found, key=lambda each: moment(each[1])):
+        check(session, place, answer, hashes, every)
+        kept = [*every, *new]
+        if answer.slice_id not in hashes:
+            told["on images that are no longer in the table"] += 1
+        elif answer.image_sha256 != hashes[answer.slice_id]:
+            told["on images that have changed since"] += 1
+        elif is_newer(answer, kept):
+            told["added"] += 1
+            new.append(answer)
+        else:
+            told["there already, or older than what their reader has said since"] += 1
+    if new:
+        append(file, *new)
+    return dict(told)
+
+
+def known_hashes(session: Session, names: Collection[str]) -> dict[str, str]:
+    """Return the hash of the image of each of some slices that are in the table."""
+    rows, hashed = session.slices[session.slices["slice_id"].isin(names)], cache(digest)
+    return {
+        name: hashed(session.cohort.root / image) for name, image in zip(rows["slice_id"], rows["image"], strict=True)
+    }
+
+
+def check(session: Session, place: str, answer: Answer, hashes: Mapping[str, str], every: Sequence[Answer]) -> None:
+    """Refuse an answer that is on another slice, with another label, or on an image that never was ours.
+
+    Raises
+    ------
+    InputError
+        Naming it.
+    """
+    labels, name = (*session.cohort.classes, UNSURE, SKIP), answer.slice_id
+    if not session.knows(name):
+        raise InputError(f"{place}: slice_id {name!a} is not in {session.cohort.root}: remove it")
+    if answer.label not in labels:
+        raise InputError(f"{place}: label {answer.label!a}, expected one of {', '.join(labels)}: correct it")
+    ours = {session.seen.get(name), session.seen.get(name.rpartition("#")[0]), hashes.get(name)}
+    if answer.image_sha256 not in ours | {given.image_sha256 for given in every if given.slice_id == name}:
+        raise InputError(
+            f"{place}: the image of {name!a} is not the one that was answered (image_sha256 differs): take the answers "
+            "back for the images that were shown, or answer again"
+        )
+
+
+def is_newer(answer: Answer, every: Sequence[Answer]) -> bool:
+    """Whether an answer is later than all that its reader has said of its slice, or of the same time and another."""
+    own = [each for each in every if (each.reader, each.slice_id) == (answer.reader, answer.slice_id)]
+    last = max(own, key=moment, default=None)  # of one time, the first: only its time is of interest
+    if last is None or moment(answer) != moment(last):
+        return last is None or moment(answer) > moment(last)
+    stands = current(own).get(answer.slice_id)
+    return stands is None or replace(stands, time=answer.time) != answer
+
+
+def is_csv(path: Path) -> bool:
+    """Whether a file is CSV by its name, or else Label Studio's JSON.
+
+    Raises
+    ------
+    InputError
+        If its name is neither's.
+    """
+    ending = path.suffix.casefold()
+    if ending not in (".csv", ".json"):
+        raise InputError(f"{path}: expected a name that ends in .csv, or in .json for Label Studio: name it so")
+    return ending == ".csv"
+
+
+def csv_of(answers: Iterable[Answer]) -> str:
+    """Return answers as CSV."""
+    return pd.DataFrame([asdict(answer) for answer in answers], columns=list(COLUMNS)).to_csv(index=False)
+
+
+def of_csv(text: str, name: str) -> Iterator[Placed]:
+    """Yield the answers of a CSV file, each with its place.
+
+    Raises
+    ------
+    InputError
+        Naming the line that holds none.
+    """
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        header = next(reader, [])
+        if {*header, NOTE} != {*COLUMNS} or len(set(header)) < len(header):
+            columns = f"columns {', '.join(header)[:200]!a}, expected {', '.join(COLUMNS)}"
+            raise InputError(f"{name}: {columns}: rename them; from Label Studio, export the project as JSON")
+        for row in reader:
+            if not any(map(str.strip, row)):
+                continue
+            place = f"{name}, line {reader.line_num}"
+            if len(row) != len(header):
+                raise InputError(f"{place}: {len(row)} cells, expected {len(header)}: correct the line")
+            yield place, answer_of(place, dict(zip(header, row, strict=True)))
+    except csv.Error as error:
+        raise InputError(f"{name}: cannot be read as CSV ({error}): save it as CSV with commas") from error
+
+
+def answer_of(place: str, values: Mapping[str, Any]) -> Answer:
+    """Return an answer; of values that are none, the place is named too."""
+    try:
+        return Answer(**values)
+    except InputError as error:
+        raise InputError(f"{place}: {error}") from error
+
+
+def studio_of(session: Session, answers: Iterable[Answer]) -> str:
+    """Return answers as Label Studio's tasks; proposals that have none are tasks without annotations."""
+    by_slice: dict[str, list[Answer]] = {}
+    if query_file(session.folder).exists():
+        by_slice = {name: [] for name in read_query(session)["slice_id"]}
+    for answer in answers:
+        by_slice.setdefault(answer.slice_id, []).append(answer)
+    rows = session.slices.set_index("slice_id").loc[list(by_slice)]
+    tasks = []
+    for number, (name, row) in enumerate(rows.iterrows(), 1):
+        given = by_slice[str(name)]
+        data = {
+            IMAGE: row["image"],
+            "slice_id": name,
+            "patient_id": row["patient_id"],
+            "image_sha256": digest(session.cohort.root / row["image"]),
+        }
+        tasks.append({"id": number, "data": data, "annotations": [annotation_of(answer) for answer in given]})
+    return json.dumps(tasks, indent=1)
+
+
+def annotation_of(answer: Answer) -> dict[str, Any]:
+    """Return an answer as one of Label Studio's annotations; who gave it is kept in ``reader`` beside its own user."""
+    choice = {
+        "from_name": CHOICES,
+        "to_name": IMAGE,
+        "type": "choices",
+        "value": {"choices": [answer.label]},
+        "meta": {"reader": answer.reader, "note": answer.note},
+    }
+    return {"result": [choice], "was_cancelled": answer.label == SKIP, "created_at": answer.time}
+
+
+def of_studio(text: str, name: str) -> Iterator[Placed]:
+    """Yield the answers of Label Studio's tasks, each with its place; annotations without a choice are skipped.
+
+    One that was cancelled is a ``SKIP``, whatever was chosen before. An answer's time is when it was changed last. The
+    reader is the one that `annotation_of` has kept, else the user of Label Studio, by address or number.
+
+    Raises
+    ------
+    InputError
+        Naming the task that is none of ours, or has an annotation with several choices.
+    """
+    try:
+        tasks = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{name}: cannot be read as JSON ({error}): export it again") from error
+    if not isinstance(tasks, list):
+        raise InputError(f"{name}: expected a list of Label Studio's tasks: export the project as JSON")
+    for number, task in enumerate(tasks, 1):
+        place = f"{name}, task {number}"
+        try:
+            for given in task["annotations"]:
+                choices = [each for each in given["result"] if each["type"] == "choices"]
+                labels = [label for each in choices for label in each["value"]["choices"]]
+                if len(labels) > 1:
+                    raise InputError(f"{place}: {len(labels)} choices in one annotation, expected one: correct it")
+                if given.get("was_cancelled"):
+                    labels = [SKIP]
+                if not labels:
+                    continue
+                meta = choices[0].get("meta", {}) if choices else {}
+                values = {
+                    "slice_id": task["data"]["slice_id"],
+                    "label": labels[0],
+                    "reader": meta.get("reader") or user(given.get("completed_by")),
+                    "time": given.get("updated_at") or given["created_at"],
+                    "image_sha256": task["data"]["image_sha256"],
+                    "note": meta.get("note", ""),
+                }
+                yield place, answer_of(place, values)
+        except (KeyError, TypeError, AttributeError) as error:
+            what = f"no task of Label Studio's with our data ({type(error).__name__}: {error})"
+            mend = "import our tasks (brats-al answers --proposals FILE) there, and export the project as JSON"
+            raise InputError(f"{place}: {what[:200]}: {mend}, not as JSON-MIN") from error
+
+
+def user(completed_by: object) -> str:
+    """Return how a user of Label Studio is called here: by the address, or by the number."""
+    if isinstance(completed_by, dict):
+        return str(completed_by.get("email") or f"user {completed_by.get('id')}")
+    return f"user {completed_by}"

@@ -1,0 +1,199 @@
+"""What to annotate next: patients held out at random first, a random share, and what a strategy chooses of the rest."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from brats_al_utils import InputError
+from brats_al_utils.beyond.annotation.answers import digest
+from brats_al_utils.beyond.annotation.candidates import UNLABELLED
+from brats_al_utils.beyond.annotation.committee import FEWEST, OF_PATIENTS, USABLE, chosen_by, taught, trainable
+from brats_al_utils.beyond.annotation.draws import UNITS, WHY, held_out, random_units
+from brats_al_utils.beyond.annotation.session import (
+    TEST,
+    TRAINING,
+    VALIDATION,
+    Session,
+    counts,
+    numbers,
+    query_file,
+    write_table,
+)
+from brats_al_utils.beyond.annotation.state import Query, random_order
+from brats_al_utils.queries.pool import BudgetError, ranked
+from brats_al_utils.queries.selection import Ids
+from brats_al_utils.seeds import integer
+
+RANDOM_SHARE = 0.2
+"""Of each query, drawn without regard to scores."""
+
+GENEROUS = 3
+"""Of 15 patients drawn, 88 in 100 times 5 or more are of either class, if both are as frequent; of 10, 25 times."""
+
+COLUMNS = ("slice_id", "patient_id", "image", "z", "image_sha256", "rank", "score", "why")
+"""Of ``query.csv``."""
+
+
+def query(
+    session: Session, budget: int, strategy: str = "middle", unit: str = "slice", random_share: float = RANDOM_SHARE
+) -> tuple[Session, pd.DataFrame]:
+    """Propose what to annotate next, and write it down.
+
+    Parameters
+    ----------
+    budget : int
+        Slices or whole patients. Of a patient who is held out, one slice is a slice's budget.
+    strategy : str
+        One of ``USABLE``; where so few are left that it cannot choose so many, they are drawn at random.
+    unit : {"slice", "patient"}
+    random_share : float
+        Of what the validation set does not need, the share drawn at random, half of it of the test set.
+
+    Returns
+    -------
+    Session
+        With the query among its state's.
+    pd.DataFrame
+        As docs/annotation.md describes ``query.csv``.
+
+    Raises
+    ------
+    InputError
+        If an option is none, or so many cannot be proposed.
+    """
+    check_options(budget, strategy, unit, random_share)
+    askable, part, label = session.askable, session.part, session.label
+    fresh = numbers(askable & (part == TRAINING))
+    asked: dict[str, list[Ids]] = {}
+    wanted = allotted(session, budget, random_share, unit)
+    for name in (VALIDATION, TEST):
+        asked[WHY[name]] = held_out(session, name, unit)[: wanted[name]]
+    by_chance = random_units(session, unit)
+    asked[WHY[TRAINING]] = by_chance[: wanted[TRAINING]]
+    ranking, left = pd.Series(np.nan, session.slices.index), budget - sum(map(len, asked.values()))
+    if fresh.size and trainable(session) and strategy != "random":
+        session, study, uncertainty = taught(session)
+        ranking[fresh] = uncertainty[fresh]
+        taken = np.concatenate([np.empty(0, np.int64), *asked[WHY[TRAINING]]])
+        seed = integer(session.profile.seed, "query", len(session.state.queries))
+        free = np.setdiff1d(fresh, taken)
+        left = min(left, session.slices.loc[free, "slice_id" if unit == UNITS[0] else "patient_id"].nunique())
+        if left:
+            labelled = numbers((label != UNLABELLED) & (part == TRAINING))
+            without = np.setdiff1d(uncertainty.index, free)
+            try:
+                chosen = chosen_by(study, strategy, unit, uncertainty, labelled, without, left, seed)
+                asked[f"chosen by {strategy}"] = [chosen]
+            except BudgetError:  # so few are left that the strategy, which drops some, has not enough to choose from
+                asked[WHY[TRAINING]] = by_chance[: wanted[TRAINING] + left]
+    else:
+        asked[WHY[TRAINING]] = by_chance[: wanted[TRAINING] + left]
+    why = {number: reason for reason, units in asked.items() for of_unit in units for number in of_unit.tolist()}
+    if not why:
+        raise InputError(f"{session.cohort.root}: nothing left to propose: every image has a label or an answer")
+    table = proposals(session, why, ranking, fresh, unit)
+    done = Query(
+        strategy,
+        unit,
+        budget,
+        random_share,
+        int(((label != UNLABELLED) & (part == TRAINING)).sum()),
+        dict(zip(table["slice_id"], table["why"], strict=True)),
+    )
+    # The state first: without the proposals that follow, it says no more than that they were to be made.
+    session = session.keep(lambda state: replace(state, queries=(*state.queries, done)))
+    write_table(query_file(session.folder), table)
+    return session, table
+
+
+def check_options(budget: int, strategy: str, unit: str, random_share: float) -> None:
+    """Refuse options that are none.
+
+    Raises
+    ------
+    InputError
+        Naming it.
+    """
+    if budget < 1:
+        raise InputError(f"budget is {budget}, expected at least 1")
+    if unit not in UNITS:
+        raise InputError(f"unit is {unit!r}, expected one of {', '.join(UNITS)}")
+    usable = USABLE if unit == UNITS[0] else OF_PATIENTS
+    if strategy not in usable:
+        raise InputError(f"strategy is {strategy!r}, expected for the unit {unit} one of {', '.join(usable)}")
+    if not 0 <= random_share <= 1:
+        raise InputError(f"random_share is {random_share:g}, expected 0 to 1")
+
+
+def allotted(session: Session, budget: int, random_share: float, unit: str) -> dict[str, int]:
+    """Return how many units of each part are asked for without regard to scores.
+
+    Of the validation set ``GENEROUS`` times as many as it lacks of a class; of the rest the random share, half of it of
+    the test set as long as there is one.
+    """
+    label, part = session.label, session.part
+    missing = max(FEWEST - count for count in counts(label[part == VALIDATION]))
+    validation = min(GENEROUS * max(missing, 0), len(held_out(session, VALIDATION, unit)), budget)
+    drawn = round(random_share * (budget - validation))
+    test = min((drawn + 1) // 2, len(held_out(session, TEST, unit)))
+    return {VALIDATION: validation, TEST: test, TRAINING: drawn - test}
+
+
+def proposals(session: Session, why: dict[int, str], score: pd.Series, fresh: Ids, unit: str) -> pd.DataFrame:
+    """Return the table of proposals, in an order that tells nothing of who proposed them.
+
+    Parameters
+    ----------
+    why : dict of int to str
+        By the number of the slice.
+    score : pd.Series of float
+        Uncertainty of each slice, NaN where no committee was asked.
+    fresh : np.ndarray of int
+        The slices that are ranked.
+    """
+    table = session.slices.loc[list(why), ["slice_id", "patient_id", "image", "z"]]
+    rank = pd.Series(pd.NA, session.slices.index, dtype="Int64")
+    if score[fresh].notna().all():
+        rank[ranked(fresh, score[fresh].to_numpy())] = np.arange(1, len(fresh) + 1)
+    root = session.cohort.root
+    table = table.assign(
+        z=table["z"].where(table["z"] >= 0).astype("Int64"),
+        image_sha256=[digest(root / name) for name in table["image"]],
+        rank=rank[table.index],
+        score=score[table.index].round(6),
+        why=[why[number] for number in table.index],
+    )
+    name = table["slice_id" if unit == UNITS[0] else "patient_id"]
+    order = random_order(name, session.profile.seed, f"query {len(session.state.queries)}")
+    place = name.map({each: number for number, each in enumerate(order)})
+    return table.iloc[np.argsort(place, kind="stable")].reset_index(drop=True)
+
+
+def read_query(session: Session) -> pd.DataFrame:
+    """Return the proposals of the last query, all values as text: see docs/annotation.md.
+
+    Those of images that are no longer in the table are left out.
+
+    Raises
+    ------
+    InputError
+        If there are none, or the file is no such table.
+    """
+    path = query_file(session.folder)
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: missing, expected proposals: make some with brats-al query") from error
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read as proposals ({error}): make a new query") from error
+    if tuple(table.columns) != COLUMNS or not table["slice_id"].map(session.knows).all():
+        raise InputError(f"{path}: not the proposals of {session.cohort.root}: make a new query")
+    return table[table["slice_id"].isin(session.slices["slice_id"])].reset_index(drop=True)
+
+
+def reasons(table: pd.DataFrame) -> Iterator[str]:
+    """Yield how many were proposed and why, as the command line prints it."""
+    for why, count in table["why"].value_counts().sort_index().items():
+        yield f"{count:>5} {why}"

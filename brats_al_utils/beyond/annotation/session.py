@@ -1,0 +1,298 @@
+"""A cohort that is being annotated: its images, what is known of them now, and where all of it is kept."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from brats_al_utils import InputError
+from brats_al_utils.beyond.annotation.answers import (
+    LONGEST,
+    SKIP,
+    UNSURE,
+    WAIT,
+    Answer,
+    counting,
+    current,
+    digest,
+    read,
+    standing,
+)
+from brats_al_utils.beyond.annotation.candidates import (
+    UNLABELLED,
+    cut_candidates,
+    labelled_set,
+    read_candidates,
+    read_slices,
+)
+from brats_al_utils.beyond.annotation.register import read_register, register
+from brats_al_utils.beyond.annotation.state import State, hold_out, read_state, still_held_out, write_state
+from brats_al_utils.cohorts.cohort import Cohort
+from brats_al_utils.cohorts.split import PARTS
+from brats_al_utils.cohorts.table import TABLE
+from brats_al_utils.files import locked, write_file
+from brats_al_utils.networks.network import initial_state
+from brats_al_utils.networks.training import choose_device
+from brats_al_utils.progress import Track, patients
+from brats_al_utils.runs.scheduler import workers_of
+from brats_al_utils.study.arms import DATASETS
+from brats_al_utils.study.places import Places
+from brats_al_utils.study.profile import Profile, profile_of
+from brats_al_utils.study.study import Study
+
+SETTINGS: dict[str, Any] = {"epochs": 30, "folds": 1, "n_runs": 3, "classes": ()}
+"""What is other than in the profile ``open``: with few labels an epoch is few steps, so there are as many epochs as in
+the paper; the split is by `state.hold_out`; three trainings tell chosen from random slices."""
+
+TRAINING, VALIDATION, TEST = PARTS
+
+
+@dataclass(frozen=True)
+class Session:
+    """An annotation as it is now; nothing in it changes.
+
+    Attributes
+    ----------
+    folder : Path
+        Where ``query.csv``, the answers, the state and the trained runs are.
+    sets : Path
+        Where its slice sets are.
+    cohort : Cohort
+        See `candidates.read_candidates`.
+    profile : Profile
+    place : Path
+        Of the images as they are cut.
+    slices : pd.DataFrame
+        See `candidates.read_slices`.
+    state : State
+    given : tuple of Answer
+        Those that count, of all readers: see `answers.counting`.
+    seen : dict of str to str
+        Hash of every image that is or was in the table, as it was first, by its name: see `register.register`.
+    notes : tuple of str
+        What the user should know, but that stops nothing.
+    device, workers : str
+        Who trains: see `engine.compute`.
+    """
+
+    folder: Path
+    sets: Path
+    cohort: Cohort
+    profile: Profile
+    place: Path
+    slices: pd.DataFrame
+    state: State
+    given: tuple[Answer, ...]
+    seen: dict[str, str]
+    notes: tuple[str, ...]
+    device: str = "auto"
+    workers: str = ""
+
+    @cached_property
+    def answers(self) -> dict[str, Answer]:
+        """The current answer on each slice: see `answers.current`."""
+        return current(self.given)
+
+    @property
+    def label(self) -> pd.Series:
+        """Of each slice the label, 0, 1 or ``UNLABELLED``: the latest answer that is a class, else the table's."""
+        number = {name: place for place, name in enumerate(self.cohort.classes)}
+        answered = {name: number[answer.label] for name, answer in self.answers.items() if answer.label in number}
+        return self.slices["slice_id"].map(answered).fillna(self.slices["known"]).astype(int)
+
+    @property
+    def part(self) -> pd.Series:
+        """Of each slice, the part that its patient is in."""
+        held_out = dict.fromkeys(self.state.validation, VALIDATION) | dict.fromkeys(self.state.test, TEST)
+        return self.slices["patient_id"].map(held_out).fillna(TRAINING)
+
+    @property
+    def askable(self) -> pd.Series:
+        """Whether each slice may be proposed: it has no label, and nobody was unsure of it."""
+        unsure = [name for name, answer in self.answers.items() if answer.label == UNSURE]
+        return (self.label == UNLABELLED) & ~self.slices["slice_id"].isin(unsure)
+
+    def knows(self, slice_id: str) -> bool:
+        """Whether a slice's image is or was in the table."""
+        return slice_id in self.seen or slice_id.rpartition("#")[0] in self.seen
+
+    def keep(self, change: Callable[[State], State]) -> "Session":
+        """Change the state on the disk, whatever another process has added to it meanwhile, and return the session."""
+        file = state_file(self.folder)
+        with locked(file.with_name(f"{file.name}.lock"), WAIT, "writing the state"):
+            state = change(read_state(file) or self.state)
+            write_state(file, state)
+        return replace(self, state=state)
+
+    def study(self) -> Study:
+        """Return a study of the labels known now.
+
+        Its training slices are all that are not held out, labelled or not; its validation slices those that are
+        labelled; its test slices all of the patients held out for testing.
+        """
+        label, part = self.label, self.part
+        slices = labelled_set(self.place, self.cohort, self.profile.slice_rule(), label, part, self.sets)
+        used = part.where((part != VALIDATION) | (label != UNLABELLED), "")
+        slices = replace(slices, table=slices.table.assign(part=used))
+        places = Places(self.folder, self.folder)
+        return Study(self.profile, places, self.cohort, self.device, self.workers, opened={DATASETS[0]: slices})
+
+
+def state_file(folder: Path) -> Path:
+    """Return where the state of an annotation is kept."""
+    return folder / "state.json"
+
+
+def answers_file(folder: Path) -> Path:
+    """Return where the answers of an annotation are kept."""
+    return folder / "answers.jsonl"
+
+
+def register_file(folder: Path) -> Path:
+    """Return where the images that an annotation has seen are registered."""
+    return folder / "images.csv"
+
+
+def query_file(folder: Path) -> Path:
+    """Return where the proposals of an annotation are."""
+    return folder / "query.csv"
+
+
+def open_session(
+    data: Path,
+    out: Path | None = None,
+    settings: Mapping[str, object] | None = None,
+    device: str = "auto",
+    workers: str = "",
+    skip_bad: bool = False,
+    follow_links: bool = False,
+    track: Track = patients,
+) -> Session:
+    """Open an annotation, or begin one.
+
+    Parameters
+    ----------
+    data : Path
+        Folder of a table of images.
+    out : Path, optional
+        Where all is kept; otherwise the folder ``annotation`` in that of the data.
+    settings : mapping of str to object, optional
+        Of the profile ``open``, to change; only of an annotation that begins.
+    device, workers, skip_bad, follow_links, track
+        As for `opening.open_study`.
+
+    Raises
+    ------
+    InputError
+        If anything that was named cannot be used, or a file of the annotation is damaged.
+    """
+    folder = out or data / "annotation"
+    state = read_state(state_file(folder))
+    profile = profile_of("open", (state.settings if state else SETTINGS) | dict(settings or {}))
+    if state and profile.changes != state.settings:
+        raise InputError(
+            f"{folder}: begun with other settings ({', '.join(settings or ())}), expected the same throughout: leave "
+            "them out, or name another folder with --out"
+        )
+    if "://" not in workers:
+        workers_of(workers, device)
+        choose_device(device)
+    initial_state(profile.start, profile.network)  # refused now rather than at the first training
+    cohort = read_candidates(data, follow_links, profile.classes)
+    return begun(cohort, profile, folder, folder / "sets", device, workers, skip_bad, track)
+
+
+def begun(
+    cohort: Cohort,
+    profile: Profile,
+    folder: Path,
+    sets: Path,
+    device: str = "auto",
+    workers: str = "",
+    skip_bad: bool = False,
+    track: Track = patients,
+) -> Session:
+    """Return the session of a cohort, begun now if there is none in the folder; parameters as `open_session`.
+
+    Parameters
+    ----------
+    sets : Path
+        Of the slice sets: annotations of one cohort may share them.
+    """
+    negative, positive = cohort.classes
+    profile = replace(profile, classes=(positive, negative))
+    Places(folder, folder).make()
+    state, every = read_state(state_file(folder)), read(answers_file(folder))
+    anew = state is None or not (state.queries or every)
+    names, known = register(register_file(folder), cohort, anew)
+    place = cut_candidates(cohort, profile.slice_rule(), sets, skip_bad, track)
+    cohort = replace(cohort, cases=cohort.cases.assign(known_as=cohort.cases["named"].map(names)))
+    slices = read_slices(place, cohort)
+    if (longest := slices["slice_id"].str.len().max()) > LONGEST["slice_id"]:
+        raise InputError(f"{cohort.root}: an image's path has {longest} characters, expected fewer: shorten it")
+    parts = given_parts(cohort)
+    before = state
+    if state is None or anew:
+        validation, test = hold_out({name: parts[name] for name in slices["patient_id"]}, profile.seed)
+        state = State(profile.changes, validation, test)
+    else:
+        state = still_held_out(state, parts, set(known["patient_id"]), profile.seed)
+    if state != before:
+        write_state(state_file(folder), state)
+    given, notes = counted(every, answers_file(folder), cohort, slices)
+    hashes = read_register(register_file(folder))["image_sha256"]
+    seen = dict(zip(map(str, hashes.index), hashes, strict=True))
+    notes = [*cohort.notes, *notes]
+    return Session(folder, sets, cohort, profile, place, slices, state, given, seen, tuple(notes), device, workers)
+
+
+def given_parts(cohort: Cohort) -> dict[str, str]:
+    """Return the part that the table gives each patient, or nothing."""
+    part = cohort.cases.get("part", pd.Series("", cohort.cases.index))
+    return dict(zip(cohort.cases["patient_id"], part, strict=True))
+
+
+def counted(
+    answers: Sequence[Answer], file: Path, cohort: Cohort, slices: pd.DataFrame
+) -> tuple[tuple[Answer, ...], list[str]]:
+    """Return the answers that count (see `answers.counting`), and a note on those that do not.
+
+    Raises
+    ------
+    InputError
+        Naming the first slice whose label is unknown.
+    """
+    labels, standing_now = (*cohort.classes, UNSURE, SKIP), standing(answers)
+    image = dict(zip(slices["slice_id"], slices["image"], strict=True))
+    there = [answer for answer in standing_now if answer.slice_id in image]
+    for answer in there:
+        if answer.label not in labels:
+            what = f"expected one of {', '.join(labels)}"
+            raise InputError(f"{file}: label {answer.label!a} of {answer.slice_id!a}, {what}: remove the line")
+    hashed = cache(digest)
+    hashes = {answer.slice_id: hashed(cohort.root / image[answer.slice_id]) for answer in there}
+    given = tuple(counting(answers, hashes))
+    gone, changed = len(standing_now) - len(there), len(there) - len(given)
+    notes = [f"{file}: {gone} answers are on images that are no longer in {TABLE}: they do not count"] * bool(gone)
+    what = "they do not count: answer again, or put the former files back"
+    notes += [f"{file}: {changed} answers are on images that have changed since: {what}"] * bool(changed)
+    return given, notes
+
+
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """Write a table as CSV, beside and renamed."""
+    write_file(path, table.to_csv(index=False, lineterminator="\n").encode())
+
+
+def counts(label: pd.Series) -> tuple[int, int]:
+    """Return how many are of the negative and of the positive class."""
+    return int((label == 0).sum()), int((label == 1).sum())
+
+
+def numbers(mask: pd.Series) -> np.ndarray[Any, Any]:
+    """Return the numbers of the slices for which something holds, ascending."""
+    return np.flatnonzero(mask.to_numpy())

@@ -1,0 +1,1 @@
+"""A study's predictions without its images in one file: writing, reading, verifying."""

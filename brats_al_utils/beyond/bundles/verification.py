@@ -1,0 +1,179 @@
+"""Does a published study reproduce here? Runs drawn from its bundle are trained again, and compared slice by slice."""
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from brats_al_utils import InputError
+from brats_al_utils.beyond.arms import NOTEBOOKS, arms_of
+from brats_al_utils.beyond.bundles.bundle import OF_SLICES, ROUNDING
+from brats_al_utils.cohorts.slices import SliceSet
+from brats_al_utils.cohorts.split import PARTS
+from brats_al_utils.networks.training import auc
+from brats_al_utils.runs.run import Result, Run
+from brats_al_utils.runs.store import RunStore, checksum
+from brats_al_utils.seeds import generator
+from brats_al_utils.study.arms import Arm
+from brats_al_utils.study.places import Places
+from brats_al_utils.study.stages import have_computed, plan, resume, selections_of
+from brats_al_utils.study.study import Study
+
+TOLERANCE = 1e-3
+"""Largest difference of a probability that counts as rounding.
+
+Another processor, library or number of threads adds in another order, which changes the seventh digit of a sum; each
+step of a training passes that on, and so it grows. What stays below a thousandth cannot move a mean AUC by as much as
+the tables print.
+"""
+
+VERDICTS = ("same to the bit", "same to rounding", "differs")
+"""From the best to the worst."""
+
+EXPLAINS = ("device", "numpy", "torch", "torchvision")
+"""Facts of a run that may explain a difference: a GPU draws other dropout masks, another version may round in another
+way."""
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """A run that was trained again.
+
+    Attributes
+    ----------
+    key, name : str
+    verdict : str
+        One of ``VERDICTS``.
+    largest : float
+        Difference between a probability and that of the bundle.
+    aucs : dict of str to (float, float)
+        Slice-level AUC of the bundle, and here, by part that has slices.
+    chosen : tuple of int
+        How many slices were chosen on this run's opinion (with that of others), and how many of them were chosen
+        again; none where no slices were.
+    others : dict of str to (str, str)
+        Of ``EXPLAINS`` what was another one for the bundle than it is here: there, and here.
+    """
+
+    key: str
+    name: str
+    verdict: str
+    largest: float
+    aucs: dict[str, tuple[float, float]]
+    chosen: tuple[int, int]
+    others: dict[str, tuple[str, str]]
+
+
+def verify(published: Study, study: Study, runs: int, seed: int) -> list[Repeated]:
+    """Train some runs of a bundle again, drawn at random, and compare what they give with what the bundle has.
+
+    Parameters
+    ----------
+    published : Study
+        Of what the bundle was unpacked to.
+    study : Study
+        The same with its images; its store is neither asked nor changed.
+    runs : int
+        How many; all if there are fewer.
+    seed : int
+        Of the draw.
+
+    Raises
+    ------
+    InputError
+        If the images, or how slices are cut from them, are others, or a training fails.
+    """
+    named = names_of_runs(published)
+    keys = generator(seed, "verify").permutation(sorted(named))[:runs].tolist()
+    drawn = {key: named[key] for key in keys}
+    here: dict[str, tuple[str, Run]] = {}
+    for dataset, slices in published.opened.items():
+        of_set = {key: (name, run) for key, (name, run) in drawn.items() if run.data == slices.fingerprint}
+        if of_set:
+            check_images(dataset, slices, study)
+        fingerprint = study.slice_set(dataset).fingerprint if of_set else ""
+        here |= {key: (name, replace(run, data=fingerprint)) for key, (name, run) in of_set.items()}
+    with tempfile.TemporaryDirectory(prefix="brats-al-") as folder:
+        elsewhere = replace(study, places=Places(study.places.figures, Path(folder)))
+        have_computed(elsewhere, list(here.values()), "runs")
+        again = {key: result for key, (_, run) in here.items() if (result := elsewhere.store.load(run))}
+        chosen = chosen_again(published, {key: replace(again[key], run=run) for key, (_, run) in drawn.items()})
+    return [repeated(published, name, run, again[key], chosen.get(key, (0, 0))) for key, (name, run) in drawn.items()]
+
+
+def arms_with_sets(published: Study) -> list[Arm]:
+    """Return the arms of all notebooks of whose slice sets a bundle has."""
+    return [arm for arm in arms_of(published.profile, NOTEBOOKS) if arm.dataset in published.opened]
+
+
+def names_of_runs(published: Study) -> dict[str, tuple[str, Run]]:
+    """Return every run that the bundle has of its study's plan, with what it is called, by key."""
+    arms = arms_with_sets(published)
+    rows = [*plan(replace(published, selections={}), arms), *resume(published, arms)]
+    found = {row.run.key: (row.name, row.run) for row in rows if row.known and published.store.holds(row.run)}
+    if not found:
+        raise InputError("the bundle has no run of its study's plan, expected some: export it again")
+    return found
+
+
+def check_images(dataset: str, slices: SliceSet, study: Study) -> None:
+    """Refuse images that are not those of the bundle; the masks are not in the fingerprint of one of format 3."""
+    here = study.slice_set(dataset)
+    if here.images != slices.images:
+        raise InputError(
+            f"differs: the {dataset} slice set has fingerprint {here.images[:12]} here, expected {slices.images[:12]}: "
+            "other images, or they were cut in another way"
+        )
+
+
+def repeated(published: Study, name: str, run: Run, again: Result, chosen: tuple[int, int]) -> Repeated:
+    """Compare a run that was trained again with that of the bundle."""
+    before = published.store.load(run)
+    if before is None:
+        raise InputError(f"{name} is missing: unpack the bundle again")
+    pairs = {each: (before.arrays[each], again.arrays[each]) for each in OF_SLICES if each in before.arrays}
+    largest = max(float(np.abs(one - two).max(initial=0)) for one, two in pairs.values())
+    table = next(slices.table for slices in published.opened.values() if slices.fingerprint == run.data)
+    label = table["label"].to_numpy()
+    aucs = {}
+    for part in PARTS[1:]:
+        if not run.ids(part).size:  # a network that only chooses slices is not asked about a test cohort of its own
+            continue
+        one, two = (auc(label[run.ids(part)], values) for values in pairs[f"probability/{part}"])
+        aucs[part] = (one, two)
+    same_choice = chosen[0] == chosen[1]
+    if checksum(again.arrays, {}) == before.facts.get("sha256") and largest <= ROUNDING and same_choice:
+        verdict = VERDICTS[0]
+    else:
+        verdict = VERDICTS[1] if largest <= TOLERANCE and same_choice else VERDICTS[2]
+    facts = {each: tuple(one.facts.get(each, "unknown") for one in (before, again)) for each in EXPLAINS}
+    others = {each: (there, here) for each, (there, here) in facts.items() if there != here}
+    return Repeated(run.key, name, verdict, largest, aucs, chosen, others)
+
+
+def chosen_again(published: Study, again: Mapping[str, Result]) -> dict[str, tuple[int, int]]:
+    """Return, for each run that chooses slices, how many were chosen on its opinion and how many of them are again.
+
+    Members of a committee that were not trained again say what the bundle has of them.
+    """
+    counts: dict[str, tuple[int, int]] = {}
+    with tempfile.TemporaryDirectory(prefix="brats-al-") as folder:
+        store = RunStore(Path(folder) / "runs")
+        store.folder.mkdir()
+        for path in published.store.folder.glob("*.safetensors"):
+            (store.folder / path.name).symlink_to(path)
+        for result in again.values():
+            store.save(result)
+        here = replace(published, places=Places(published.places.figures, Path(folder)), selections={})
+        arms = arms_with_sets(published)
+        before, rows = selections_of(resume(published, arms)), resume(here, arms)
+    anew = {(row.arm, row.number): row.selection for row in rows if row.known and not row.member}
+    for row in rows:
+        place = (row.arm, row.number)
+        if row.member and row.run.key in again and place in anew:
+            all_of_them, same = counts.get(row.run.key, (0, 0))
+            common = len(np.intersect1d(before[place].chosen, anew[place].chosen))
+            counts[row.run.key] = (all_of_them + len(before[place].chosen), same + common)
+    return counts

@@ -1,0 +1,1 @@
+"""Controls of the proposed method, and query strategies of others."""

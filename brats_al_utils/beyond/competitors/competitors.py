@@ -1,0 +1,55 @@
+"""The query strategies of others, and every strategy by its name.
+
+`by_uncertainty` has those that ask what the query network predicts, `by_features` those that ask what it sees.
+
+Not here: margin sampling (with two classes it is `by_uncertainty.entropy`), and gradient-guided sampling (Dai et al.
+2020, section 2.1.2). That moves labelled images along the gradient of a segmentation loss, on the manifold of a
+variational autoencoder trained on all images, and takes the images nearest to where they arrive. It asks for a second
+network, with choices of its own that no published number of this classification checks, and for gradients in image
+space: not a few lines, and its result would be about those choices.
+"""
+
+from brats_al_utils.beyond.competitors.by_features import badge, coreset, medal, probcover, typiclust
+from brats_al_utils.beyond.competitors.by_uncertainty import aift, bald, entropy, reverse
+from brats_al_utils.beyond.competitors.controls import DROP_BOTTOM, DROP_TOP, MIDDLE_PATIENTS, RANDOM_PATIENTS, SPREAD
+from brats_al_utils.queries.sampling import (
+    MIDDLE,
+    OF_CLASSES,
+    PLACEBO,
+    QUERY_NETWORK,
+    RANDOM,
+    TOP,
+    WINDOWS,
+    Rule,
+    Strategy,
+)
+
+
+def competitor(rule: Rule, *views: str, nested: bool = True) -> Strategy:
+    """Return the strategy of a rule that goes by a query network, and adds to what is labelled."""
+    return Strategy(rule.__name__, rule, QUERY_NETWORK, views, adds_to_labelled=True, nested=nested)
+
+
+COMPETITORS = {
+    strategy.name: strategy
+    for strategy in (
+        competitor(entropy),
+        competitor(bald, "dropout"),
+        competitor(coreset, "features"),
+        competitor(badge, "features"),
+        competitor(typiclust, "features", nested=False),  # it clusters by budget
+        competitor(probcover, "features"),
+        competitor(aift, "augmented"),
+        competitor(medal, "features"),
+        Strategy("reverse", reverse, QUERY_NETWORK, ("augmented",), needs_every_label=True),
+    )
+}
+"""Strategies of others, by name."""
+
+CONTROLS = (DROP_TOP, DROP_BOTTOM, RANDOM_PATIENTS, MIDDLE_PATIENTS, SPREAD)
+
+STRATEGIES = {
+    strategy.name: strategy
+    for strategy in (RANDOM, MIDDLE, PLACEBO, TOP, *WINDOWS.values(), OF_CLASSES, *CONTROLS, *COMPETITORS.values())
+}
+"""Every strategy that chooses some of the slices, by name."""

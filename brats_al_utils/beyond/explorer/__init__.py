@@ -1,0 +1,1 @@
+"""The ranking of a study, slice by slice, live in JupyterLab."""

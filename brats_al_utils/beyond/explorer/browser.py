@@ -1,0 +1,134 @@
+"""A browser of the ranking: one training slice at a time, with all that is known of it, and where it lies among all.
+
+A panel (`panel`) over a frozen state: one function says what follows when something is asked, another what a state
+shows. Only the images that are shown are read.
+"""
+
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import Any
+
+import pandas as pd
+
+from brats_al_utils.beyond.explorer.explorer import DECILES, Filter, Ranking, filtered, nearest
+from brats_al_utils.beyond.explorer.explorer_figures import Scatter, scatter
+from brats_al_utils.beyond.explorer.pictures import channels, slice_png
+from brats_al_utils.beyond.explorer.tiles import at, facts_of, outline, person, within
+from brats_al_utils.show.cohort_figures import CHANNEL_NAMES
+from brats_al_utils.show.panel import Asked, Choice, Panel, Picture, Slider, View
+from brats_al_utils.study.study import Study
+
+LARGE, PLOT = 200, 380
+"""Pixels on the page of a slice alone, and of the plot."""
+
+SHARP = 300
+"""Pixels of a slice alone: a screen may have several for each of the page's."""
+
+
+@dataclass(frozen=True)
+class Browsing:
+    """Which slice is shown: the one at a place among those of a run that a filter keeps."""
+
+    run: int = 1
+    wanted: Filter = field(default_factory=Filter)
+    place: int = 0
+    outlined: bool = True
+
+
+class Browser:
+    """The browser of the ranking: what it can be asked, and what it shows."""
+
+    def __init__(self, study: Study, ranking: Ranking) -> None:
+        """Take what is browsed."""
+        self.ranking, self.slices = ranking, study.slice_set(ranking.dataset)
+        self.of_run = lru_cache(maxsize=2)(ranking.of_run)
+        self.scattered = lru_cache(maxsize=4)(self.scatter)
+        table = ranking.table
+        self.lists: dict[str, list[str]] = {
+            "class_name": ["", *self.slices.classes],
+            "site": ["", *sorted(table["site"].unique())],
+            "decile": ["", *map(str, range(1, DECILES + 1))],
+            "patient": ["", *sorted(table["patient_id"].unique())],
+            "chosen": ["", *ranking.arms],
+            "spared": ["", *ranking.arms],
+        }
+        self.runs = [str(run) for run in sorted(table["run"].unique())]
+
+    def kept(self, state: Browsing) -> pd.DataFrame:
+        """Return the slices that are looked through, by rank."""
+        return filtered(self.of_run(state.run), state.wanted)
+
+    def scatter(self, run: int, wanted: Filter) -> Scatter:
+        """Return the uncertainty against the probability, those that are looked through in colour."""
+        return scatter(self.of_run(run), filtered(self.of_run(run), wanted), self.slices.classes)
+
+    def change(self, state: Browsing, asked: Asked) -> Browsing:
+        """Return the state that follows."""
+        if asked.name in self.lists:
+            value: Any = at(self.lists[asked.name], asked.value)
+            value = int(value or 0) if asked.name == "decile" else value
+            return replace(state, wanted=replace(state.wanted, **{asked.name: value}), place=0)
+        if asked.name == "run":
+            return replace(state, run=int(at(self.runs, asked.value)), place=0)
+        if asked.name == "outline":
+            return replace(state, outlined=asked.value == 0)
+        points = self.scattered(state.run, state.wanted).points
+        if asked.name == "scatter" and asked.at and len(points):
+            return replace(state, place=nearest(points[:, 0], points[:, 1], asked.at))
+        return replace(state, place=within(asked.value, len(self.kept(state))))
+
+    def controls(self, state: Browsing, count: int) -> tuple[Choice | Slider, ...]:
+        """Return the filters and the slider."""
+        labels = {
+            "class_name": "class",
+            "patient": person(self.slices),
+            "chosen": "chosen by",
+            "spared": "not chosen by",
+        }
+        values = {name: str(getattr(state.wanted, name) or "") for name in self.lists}
+        return (
+            Choice("run", "run", tuple(self.runs), self.runs.index(str(state.run))),
+            *(
+                Choice(name, labels.get(name, name), ("all", *some[1:]), some.index(values[name]))
+                for name, some in self.lists.items()
+            ),
+            outline(state.outlined),
+            Slider("place", f"by falling uncertainty, 1 to {count}", max(count - 1, 0), state.place),
+        )
+
+    def view(self, state: Browsing) -> View:
+        """Return what is shown."""
+        kept = self.kept(state)
+        controls, plot = self.controls(state, len(kept)), self.scattered(state.run, state.wanted)
+        if kept.empty:
+            return View(controls, said="No slice is left: loosen a filter.")
+        row, total = kept.iloc[state.place], len(self.of_run(state.run))
+        images = [
+            Picture(
+                name,
+                slice_png(self.slices, row["slice_id"], number, state.outlined, SHARP),
+                CHANNEL_NAMES.get(name, name),
+                f"{name} of slice {row['slice_id']}",
+                width=LARGE,
+            )
+            for number, name in enumerate(channels(self.slices))
+            if self.slices.pictured
+        ]
+        x, y = (float(share) for share in plot.points[state.place])
+        point = "every slice of the run; click one to see it"
+        images.append(Picture("scatter", plot.png, point, "uncertainty against probability", (x, y), PLOT, True))
+        said = f"{len(kept)} of {total} training slices"
+        return View(controls, tuple(images), facts_of(row, self.ranking, self.slices, total), said)
+
+
+def browse(study: Study, ranking: Ranking) -> Panel[Browsing]:
+    """Return the browser of the ranking: a slider, filters, a slice with all that is known of it, and a scatter plot.
+
+    Parameters
+    ----------
+    study : Study
+    ranking : Ranking
+        Of the same study.
+    """
+    browser = Browser(study, ranking)
+    return Panel(Browsing(), browser.change, browser.view)

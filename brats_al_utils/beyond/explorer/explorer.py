@@ -1,0 +1,270 @@
+"""The ranking of the training slices as a table to look through: what the committee says of each, who chose it.
+
+Pure functions on tables; what they give is drawn by `explorer_figures` and shown in JupyterLab by `browser`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from brats_al_utils import InputError
+from brats_al_utils.findings.sentences import listed
+from brats_al_utils.queries.pool import Pool
+from brats_al_utils.queries.uncertainty import compared_pairs, divergence, entropy, score
+from brats_al_utils.study.arms import Arm
+from brats_al_utils.study.stages import Row, committee, labelled
+from brats_al_utils.study.study import Study
+
+Array = np.ndarray[Any, Any]
+
+DECILES = 10
+
+FACTS = ["patient_id", "class_name", "label", "site", "z", "tumour_mm2"]
+"""Columns of a slice set's table that are shown."""
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The training slices of every run, by falling uncertainty, with what each committee and each arm makes of them.
+
+    Attributes
+    ----------
+    dataset : str
+        The slice set.
+    table : pd.DataFrame
+        One row a training slice and run: slice_id, run (from 1), rank (from 1: most uncertain), decile (from 1),
+        uncertainty (nats), probability (of the positive class, mean across the committee), first (annotated before any
+        was chosen); of the slice set's table those of ``FACTS``; and the columns that the next three name.
+    members : tuple of str
+        Columns: the probability of the positive class that each member of the committee gives.
+    terms : tuple of str
+        Columns, in nats: what the uncertainty is the sum of.
+    arms : tuple of str
+        Columns of bool: whether an arm trains on the slice.
+    """
+
+    dataset: str
+    table: pd.DataFrame
+    members: tuple[str, ...]
+    terms: tuple[str, ...]
+    arms: tuple[str, ...]
+
+    def of_run(self, run: int) -> pd.DataFrame:
+        """Return the rows of one run, by rank."""
+        return self.table[self.table["run"] == run].sort_values("rank").reset_index(drop=True)
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which slices are looked through; what is empty keeps all.
+
+    Attributes
+    ----------
+    class_name, site, patient : str
+    decile : int
+        Of the ranking, 1 the most uncertain; 0 keeps all.
+    chosen, spared : str
+        An arm that trains on the slices; one that does not.
+    """
+
+    class_name: str = ""
+    site: str = ""
+    patient: str = ""
+    decile: int = 0
+    chosen: str = ""
+    spared: str = ""
+
+
+def filtered(table: pd.DataFrame, wanted: Filter) -> pd.DataFrame:
+    """Return the rows that a filter keeps, in their order."""
+    kept = np.ones(len(table), bool)
+    for column, value in (("class_name", wanted.class_name), ("site", wanted.site), ("patient_id", wanted.patient)):
+        if value:
+            kept &= (table[column] == value).to_numpy()
+    if wanted.decile:
+        kept &= (table["decile"] == wanted.decile).to_numpy()
+    if wanted.chosen:
+        kept &= table[wanted.chosen].to_numpy(bool)
+    if wanted.spared:
+        kept &= ~table[wanted.spared].to_numpy(bool)
+    return table[kept]
+
+
+def terms(probability: Array, names: Sequence[str], pairs: str, aggregate: str) -> dict[str, Array]:
+    """Return what the uncertainty of each slice is the sum of (section 2.2.3).
+
+    Parameters
+    ----------
+    probability : np.ndarray [members, slices, classes]
+    names : sequence of str
+        Of the members.
+    pairs, aggregate : str
+        See `uncertainty.score`.
+
+    Returns
+    -------
+    dict of str to np.ndarray [slices]
+        An entropy for each member and a divergence for each two members, in nats, the latter in both directions where
+        both are summed; with ``aggregate="mean"`` each already divided, so that the sum is `uncertainty.score`.
+    """
+    members, compared = len(probability), compared_pairs(len(probability), pairs)
+    shares = (1 / members, 1 / max(len(compared), 1)) if aggregate == "mean" else (1, 1)
+    found = {f"entropy of {name}": shares[0] * entropy(each) for name, each in zip(names, probability, strict=True)}
+    for m, n in combinations(range(members), 2):
+        both = [divergence(probability[a], probability[b]) for a, b in compared if {a, b} == {m, n}]
+        found[f"divergence of {names[m]}, {names[n]}"] = shares[1] * np.sum(both, axis=0)
+    return found
+
+
+def members_of(study: Study) -> list[str]:
+    """Return what tells the members of the committee apart: their learning rates."""
+    return [f"{rate:g}" for rate in study.profile.committee_rates]
+
+
+def opinions_of(study: Study, dataset: str, number: int) -> Array:
+    """Return what each member of the committee makes of every training slice, [members, slices], in order of the ids.
+
+    Raises
+    ------
+    InputError
+        If a member is not trained yet.
+    """
+    results = [study.store.load(run) for run in committee(study, dataset, number)]
+    trained = [result.arrays["probability/pool"] for result in results if result]
+    if len(trained) < len(results):
+        raise InputError("the committee is not trained yet: train the arms first")
+    return np.stack(trained).astype(np.float64)
+
+
+def ranking(study: Study, rows: Sequence[Row], arms: Sequence[Arm]) -> Ranking:
+    """Return the ranking of a study's training slices, and which of some arms choose each.
+
+    Parameters
+    ----------
+    study : Study
+        Whose committees are trained.
+    rows : sequence of Row
+        Its table, with the slices of the arms chosen.
+    arms : sequence of Arm
+        Of the same slice set; those whose budget cannot be drawn are skipped.
+
+    Raises
+    ------
+    InputError
+        If a committee is not trained yet, or the arms are of several slice sets or of the same name.
+    """
+    datasets, chosen = {arm.dataset for arm in arms}, [arm.name for arm in arms]
+    if len(datasets) != 1 or len(set(chosen)) < len(chosen):
+        raise InputError(f"arms {', '.join(chosen)} of {len(datasets)} slice sets: expected different ones of one set")
+    (dataset,) = datasets
+    trained = {(row.arm, row.number): row.run.ids("training") for row in rows if not row.member}
+    drawn = [arm for arm in arms if all((arm, number) in trained for number in range(study.profile.n_runs))]
+    names, facts = members_of(study), study.slice_set(dataset).table[FACTS]
+    of_members = tuple(f"P by {name}" for name in names)
+    parts: dict[str, Array] = {}
+    frames = []
+    for number in range(study.profile.n_runs):
+        ids, first = study.ids(dataset, "training", number), labelled(study, dataset, number)
+        high = opinions_of(study, dataset, number)
+        both = np.stack([1 - high, high], axis=-1)
+        of_each = score(both, study.profile.pairs, study.profile.aggregate)
+        parts = terms(both, names, study.profile.pairs, study.profile.aggregate)
+        of_run = pd.DataFrame(
+            {
+                "slice_id": ids,
+                "run": number + 1,
+                "uncertainty": of_each,
+                "probability": high.mean(0),
+                "first": np.isin(ids, first),
+                **dict(zip(of_members, high, strict=True)),
+                **parts,
+                **{arm.name: np.isin(ids, trained[arm, number]) for arm in drawn},
+            }
+        )
+        of_run = of_run.set_index("slice_id").loc[Pool(ids, of_each).ranking]
+        of_run.insert(1, "rank", range(1, len(of_run) + 1))
+        of_run.insert(2, "decile", 1 + DECILES * np.arange(len(of_run)) // len(of_run))
+        frames.append(facts.loc[of_run.index].join(of_run).rename_axis("slice_id").reset_index())
+    table = pd.concat(frames, ignore_index=True)
+    return Ranking(dataset, table, of_members, tuple(parts), tuple(arm.name for arm in drawn))
+
+
+GROUPS = ("both", "only the first", "only the second", "neither")
+"""Of the slices, by which of two arms train on them."""
+
+
+def grouped(table: pd.DataFrame, one: str, other: str) -> pd.Series:
+    """Return which of two arms train on each slice of a run: one of ``GROUPS``."""
+    of_one, of_other = table[one].to_numpy(bool), table[other].to_numpy(bool)
+    names = np.select([of_one & of_other, of_one & ~of_other, ~of_one & of_other], GROUPS[:3], GROUPS[3])
+    return pd.Series(names, table.index)
+
+
+def compared(table: pd.DataFrame, one: str, other: str) -> pd.DataFrame:
+    """Return in what the choices of two arms differ: a row for each of ``GROUPS``, of one run.
+
+    Returns
+    -------
+    pd.DataFrame
+        slices; expected (how many there would be if both had drawn their numbers at random); patients;
+        positive_share; uncertainty (mean, nats). Means of no slices are NaN.
+    """
+    rows = table.groupby(grouped(table, one, other)).agg(
+        slices=("slice_id", "size"),
+        patients=("patient_id", "nunique"),
+        positive_share=("label", "mean"),
+        uncertainty=("uncertainty", "mean"),
+    )
+    rows = rows.reindex(GROUPS).fillna({"slices": 0, "patients": 0}).astype({"slices": int, "patients": int})
+    first, second = (table[name].to_numpy(bool).mean() for name in (one, other))
+    shares = [first * second, first * (1 - second), (1 - first) * second, (1 - first) * (1 - second)]
+    rows.insert(1, "expected", np.array(shares) * len(table))
+    return rows.rename_axis("chosen_by")
+
+
+def overlap(ranking: Ranking) -> pd.DataFrame:
+    """Return of the slices that one arm (row) trains on the share that another (column) trains on, in the first run."""
+    chosen = ranking.of_run(1)[list(ranking.arms)].to_numpy(float)
+    both = chosen.T @ chosen
+    return pd.DataFrame(both / np.diag(both)[:, None], list(ranking.arms), list(ranking.arms))
+
+
+def by_decile(ranking: Ranking) -> pd.DataFrame:
+    """Return how much of each decile an arm trains on: arm, decile, share; the mean across runs."""
+    shares = ranking.table.groupby(["run", "decile"])[list(ranking.arms)].mean().groupby("decile").mean()
+    table = shares.reset_index().melt("decile", var_name="arm", value_name="share")
+    order = table["arm"].map(ranking.arms.index)
+    return table.iloc[order.argsort(kind="stable")][["arm", "decile", "share"]].reset_index(drop=True)
+
+
+def along(table: pd.DataFrame, count: int) -> pd.DataFrame:
+    """Return so many slices of a run, from the most to the least uncertain in equal steps; all if there are fewer."""
+    places = np.unique(np.linspace(0, len(table) - 1, count).round().astype(int))
+    return table.iloc[places]
+
+
+def nearest(x: Array, y: Array, at: tuple[float, float]) -> int:
+    """Return the place of the point that lies nearest, the first of several; all in the same unit."""
+    return int(np.argmin((x - at[0]) ** 2 + (y - at[1]) ** 2))
+
+
+def said(ranking: Ranking, cohort_name: str, positive: str) -> str:
+    """Say who is uncertain, whether the members agree, and how alike the first two arms choose, in the first run."""
+    table = ranking.of_run(1)
+    top = table[table["decile"] <= 3]
+    sides = table[list(ranking.members)] > 0.5
+    split = 1 - (sides.all(axis=1) | ~sides.any(axis=1)).mean()
+    one, other = ranking.arms[:2]
+    both = compared(table, one, other).loc["both"]
+    lines = [
+        f"{top['label'].mean():.0%} of the three most uncertain deciles are {positive}, of all training slices "
+        f"{table['label'].mean():.0%}.",
+        f"On {split:.0%} of the training slices the members of the committee are on different sides of 0.5.",
+        f"{one} and {other} choose {both['slices']:.0f} of the same slices; had both drawn as many at random, "
+        f"{both['expected']:.1f} would be expected.",
+    ]
+    return listed(cohort_name, lines, ", in the first run")

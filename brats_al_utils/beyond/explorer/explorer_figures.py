@@ -1,0 +1,142 @@
+"""The figures of notebook 09: slices along the ranking, uncertainty against probability, and who chooses what."""
+
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from brats_al_utils.beyond.explorer.explorer import DECILES, Ranking, along, by_decile
+from brats_al_utils.beyond.explorer.pictures import channels
+from brats_al_utils.show.cohort_figures import CHANNEL_NAMES, draw_slice
+from brats_al_utils.show.style import CLASS_COLOURS, PAGE, PALETTE, STYLE, Drawing
+from brats_al_utils.study.study import Study
+
+Array = np.ndarray[Any, Any]
+
+EXAMPLES = 8
+"""Slices in the figure along the ranking."""
+
+SHOWN = ["slice_id", "rank", "class_name", "uncertainty", "probability"]
+"""Columns of the ranking that figures keep: none names a patient."""
+
+
+@dataclass(frozen=True)
+class Scatter:
+    """A plot in which a point can be clicked.
+
+    Attributes
+    ----------
+    png : bytes
+    points : np.ndarray [n, 2] of float
+        Where the points that are looked through lie, from the left and from the top, as shares of width and height.
+    """
+
+    png: bytes
+    points: Array
+
+
+def draw_points(axes: Axes, table: pd.DataFrame, classes: tuple[str, str], **style: Any) -> None:
+    """Draw the uncertainty of slices against their probability, in the colours of the classes."""
+    for name, colour in zip(classes[::-1], CLASS_COLOURS[::-1], strict=True):
+        rows = table[table["class_name"] == name]
+        axes.plot(rows["probability"], rows["uncertainty"], ".", color=colour, label=name, **style)
+    axes.set(xlabel=f"P({classes[1]}), mean across the committee", ylabel="uncertainty (nats)", xlim=(-0.03, 1.03))
+
+
+@plt.style.context(STYLE)
+def scatter(table: pd.DataFrame, kept: pd.DataFrame, classes: tuple[str, str]) -> Scatter:
+    """Draw one run's uncertainty against probability as PNG, the slices that a filter keeps in colour.
+
+    Parameters
+    ----------
+    table, kept : pd.DataFrame
+        Rows of `Ranking.table`: of the run, and those that are looked through.
+    classes : tuple of str
+        Negative, positive.
+    """
+    figure = Figure(figsize=(3.8, 3.4))
+    axes = figure.subplots()
+    axes.plot(table["probability"], table["uncertainty"], ".", ms=3, color="0.85")
+    draw_points(axes, kept, classes, ms=4)
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
+    file = BytesIO()
+    figure.savefig(file, format="png", dpi=200)
+    pixels = axes.transData.transform(kept[["probability", "uncertainty"]].to_numpy(float))
+    width, height = figure.bbox.size
+    return Scatter(file.getvalue(), np.column_stack([pixels[:, 0] / width, 1 - pixels[:, 1] / height]))
+
+
+@plt.style.context(STYLE)
+def uncertainty(ranking: Ranking, classes: tuple[str, str]) -> Drawing:
+    """Draw the first run's uncertainty against the probability of the positive class, a point a training slice."""
+    table = ranking.of_run(1)
+    figure, axes = plt.subplots(figsize=(PAGE * 0.6, 2.8))
+    draw_points(axes, table, classes, ms=4, rasterized=True)
+    axes.legend()
+    return Drawing("uncertainty", figure, table[SHOWN])
+
+
+@plt.style.context([*STYLE, {"axes.grid": False}])
+def along_the_ranking(ranking: Ranking, study: Study) -> Drawing:
+    """Draw slices of the first run from the most to the least uncertain: what each uncertainty is the sum of.
+
+    Of patients who are neither phantoms nor openly licensed, and of a study that was opened from its bundle, the
+    numbers alone: what is drawn here is saved with the notebook.
+    """
+    slices = study.slice_set(ranking.dataset)
+    pictured = slices.pictured and study.shareable
+    table = ranking.of_run(1)
+    rows = along(table, EXAMPLES)
+    names = channels(slices) if pictured else []
+    ratios = [1.0] * len(names) + [1.2, 1.2]
+    figure = plt.figure(figsize=(PAGE, PAGE / EXAMPLES * sum(ratios) + 1.1))
+    grid = figure.add_gridspec(len(ratios), len(rows), height_ratios=ratios)
+    for column, (_, row) in enumerate(rows.iterrows()):
+        for line, name in enumerate(names):
+            axes = figure.add_subplot(grid[line, column])
+            draw_slice(axes, slices, row["slice_id"], line)
+            if column == 0:
+                axes.set_ylabel(CHANNEL_NAMES.get(name, name))
+    x = np.arange(len(rows))
+    labels = [f"rank {rank}\n{name}" for rank, name in zip(rows["rank"], rows["class_name"], strict=True)]
+    parts = figure.add_subplot(grid[-2, :])
+    bottom = np.zeros(len(rows))
+    for kind, label, colour in (("entropy", "entropies", "green"), ("divergence", "divergences", "purple")):
+        height = rows[[name for name in ranking.terms if name.startswith(kind)]].sum(axis=1).to_numpy(float)
+        parts.bar(x, height, 0.6, bottom, color=PALETTE[colour], label=label)
+        bottom += height
+    parts.set(ylabel="uncertainty (nats)")
+    parts.tick_params(axis="x", bottom=False, labelbottom=False)
+    parts.legend(loc="lower right", bbox_to_anchor=(1, 0.98), ncols=2)
+    members = figure.add_subplot(grid[-1, :], sharex=parts)
+    for name, marker in zip(ranking.members, "os^Dv<>p*hX" * len(ranking.members), strict=False):
+        members.plot(
+            x, rows[name], marker, ms=4, color="0.3", mfc="none", label=f"learning rate {name.removeprefix('P by ')}"
+        )
+    members.axhline(0.5, color="0.7", lw=0.7, zorder=0)
+    members.set(ylabel=f"P({slices.classes[1]})", ylim=(-0.05, 1.05), xlim=(-0.5, len(rows) - 0.5))
+    members.set_xticks(x, labels)
+    members.legend(loc="lower right", bbox_to_anchor=(1, 0.98), ncols=len(ranking.members))
+    return Drawing("along_the_ranking", figure, rows[[*SHOWN, *ranking.members, *ranking.terms]])
+
+
+@plt.style.context([*STYLE, {"axes.grid": False}])
+def choices(ranking: Ranking) -> Drawing:
+    """Draw what share of each decile of the ranking each arm trains on, mean across runs."""
+    table = by_decile(ranking)
+    shares = table.pivot_table(index="arm", columns="decile", values="share", sort=False)
+    figure, axes = plt.subplots(figsize=(PAGE, 0.5 + 0.32 * len(shares)))
+    image = axes.imshow(100 * shares, cmap="Blues", vmin=0, vmax=100, aspect="auto")
+    for (line, column), share in np.ndenumerate(shares.to_numpy()):
+        axes.text(column, line, f"{share:.0%}", ha="center", va="center", color="white" if share > 0.6 else "0.2")
+    ends = {1: "\nmost uncertain", DECILES: "\nleast uncertain"}
+    axes.set_xticks(range(len(shares.columns)), [f"{decile}{ends.get(decile, '')}" for decile in range(1, DECILES + 1)])
+    axes.set_yticks(range(len(shares)), list(shares.index))
+    axes.set(xlabel="decile of the ranking")
+    figure.colorbar(image, ax=axes, label="chosen (%)")
+    return Drawing("choices", figure, table)

@@ -1,0 +1,189 @@
+"""Training slices side by side: those of one patient, and those that two arms choose or spare.
+
+As `browser`, each is a panel over a frozen state, and only the images that are shown are read.
+"""
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import pandas as pd
+
+from brats_al_utils.beyond.explorer.explorer import GROUPS, Filter, Ranking, compared, filtered, grouped
+from brats_al_utils.beyond.explorer.pictures import channels
+from brats_al_utils.beyond.explorer.tiles import at, facts_of, outline, person, short, tiles, within
+from brats_al_utils.cohorts.naming import people
+from brats_al_utils.show.cohort_figures import CHANNEL_NAMES
+from brats_al_utils.show.panel import Asked, Choice, Panel, Slider, View
+from brats_al_utils.study.study import Study
+
+PAGE = 12
+"""Slices of two arms' choices that are shown at a time."""
+
+
+@dataclass(frozen=True)
+class Visit:
+    """Which patient is shown in which run, and which of the slices is told of in full."""
+
+    run: int = 1
+    patient: int = 0
+    channel: int = 0
+    slice_id: int = -1
+    outlined: bool = True
+
+
+class Patients:
+    """All training slices of a patient side by side."""
+
+    def __init__(self, study: Study, ranking: Ranking) -> None:
+        """Take what is looked through."""
+        self.ranking, self.slices = ranking, study.slice_set(ranking.dataset)
+        self.of_run = lru_cache(maxsize=2)(ranking.of_run)
+        self.runs = [str(run) for run in sorted(ranking.table["run"].unique())]
+        self.channels, self.person = channels(self.slices), person(self.slices)
+
+    def names(self, run: int) -> list[str]:
+        """Return the patients of a run, those with the most uncertain slice first."""
+        return list(self.of_run(run)["patient_id"].unique())
+
+    def change(self, state: Visit, asked: Asked) -> Visit:
+        """Return the state that follows."""
+        if asked.at:
+            return replace(state, slice_id=int(asked.name))
+        if asked.name == "run":
+            return replace(state, run=int(at(self.runs, asked.value)), patient=0, slice_id=-1)
+        if asked.name == "channel":
+            return replace(state, channel=within(asked.value, len(self.channels)))
+        if asked.name == "outline":
+            return replace(state, outlined=asked.value == 0)
+        return replace(state, patient=within(asked.value, len(self.names(state.run))), slice_id=-1)
+
+    def view(self, state: Visit) -> View:
+        """Return what is shown."""
+        table, names = self.of_run(state.run), self.names(state.run)
+        rows = filtered(table, Filter(patient=names[state.patient])).sort_values(["z", "slice_id"])
+        heads = [f"z {z}" for z in rows["z"]]
+        told = rows[rows["slice_id"] == state.slice_id]
+        facts = [
+            (self.person, names[state.patient]),
+            ("class, site", f"{rows['class_name'].iat[0]}, {rows['site'].iat[0]}"),
+            ("slices", f"{len(rows)}, {int(rows['first'].sum())} of them annotated first"),
+            *((f"chosen by {arm}", str(int(rows[arm].sum()))) for arm in self.ranking.arms),
+        ]
+        if not self.slices.pictured:
+            facts += [(head, short(row)) for head, (_, row) in zip(heads, rows.iterrows(), strict=True)]
+        if len(told):
+            facts += [("", ""), *facts_of(told.iloc[0], self.ranking, self.slices, len(table))[2:]]
+        named = tuple(CHANNEL_NAMES.get(name, name) for name in self.channels)
+        controls = (
+            Choice("run", "run", tuple(self.runs), self.runs.index(str(state.run))),
+            Choice("patient list", self.person, tuple(names), state.patient),
+            Choice("channel", "channel", named, state.channel),
+            outline(state.outlined),
+            Slider("patient", f"{self.person}s, the most uncertain first", len(names) - 1, state.patient),
+        )
+        said = "Click a slice to read everything about it." * self.slices.pictured
+        return View(controls, tuple(tiles(rows, self.slices, state.channel, state.outlined, heads)), tuple(facts), said)
+
+
+def patients(study: Study, ranking: Ranking) -> Panel[Visit]:
+    """Return a panel of one patient at a time, with all training slices.
+
+    Parameters
+    ----------
+    study : Study
+    ranking : Ranking
+        Of the same study.
+    """
+    shown = Patients(study, ranking)
+    return Panel(Visit(), shown.change, shown.view)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Which two arms are compared in which run, and which of the slices are shown."""
+
+    run: int = 1
+    one: int = 0
+    other: int = 1
+    group: int = 1
+    page: int = 0
+
+
+class Choices:
+    """The slices that both of two arms train on, one of them, or neither."""
+
+    def __init__(self, study: Study, ranking: Ranking) -> None:
+        """Take what is compared."""
+        self.ranking, self.slices = ranking, study.slice_set(ranking.dataset)
+        self.of_run = lru_cache(maxsize=2)(ranking.of_run)
+        self.runs = [str(run) for run in sorted(ranking.table["run"].unique())]
+
+    def rows(self, state: Pair) -> pd.DataFrame:
+        """Return the slices of the group, by rank."""
+        table = self.of_run(state.run)
+        one, other = (self.ranking.arms[place] for place in (state.one, state.other))
+        return table[grouped(table, one, other) == GROUPS[state.group]]
+
+    def change(self, state: Pair, asked: Asked) -> Pair:
+        """Return the state that follows."""
+        if asked.name == "run":
+            return replace(state, run=int(at(self.runs, asked.value)), page=0)
+        if asked.name in ("one", "other"):
+            return replace(state, **{asked.name: within(asked.value, len(self.ranking.arms))}, page=0)
+        if asked.name == "group":
+            return replace(state, group=within(asked.value, len(GROUPS)), page=0)
+        return replace(state, page=within(asked.value, pages(len(self.rows(state)))))
+
+    def view(self, state: Pair) -> View:
+        """Return what is shown."""
+        one, other = (self.ranking.arms[place] for place in (state.one, state.other))
+        table = compared(self.of_run(state.run), one, other)
+        rows = self.rows(state)
+        shown = rows.iloc[PAGE * state.page : PAGE * (state.page + 1)]
+        positive = self.slices.classes[1]
+        facts = [
+            (
+                name,
+                f"slices: {row['slices']:.0f} ({row['expected']:.1f} if drawn at random)"
+                + (
+                    f", {people(self.slices)}: {row['patients']:.0f}, {positive}: {row['positive_share']:.0%}, "
+                    f"mean uncertainty: {row['uncertainty']:.3f}" * bool(row["slices"])
+                ),
+            )
+            for name, (_, row) in zip(group_names(one, other), table.iterrows(), strict=True)
+        ]
+        heads = list(shown["class_name"])
+        if not self.slices.pictured:
+            facts += [(head, short(row)) for head, (_, row) in zip(heads, shown.iterrows(), strict=True)]
+        arms = self.ranking.arms
+        controls = (
+            Choice("run", "run", tuple(self.runs), self.runs.index(str(state.run))),
+            Choice("one", "first", arms, state.one),
+            Choice("other", "second", arms, state.other),
+            Choice("group", "chosen by", GROUPS, state.group),
+            Slider("page", f"page, 1 to {pages(len(rows))}", pages(len(rows)) - 1, state.page),
+        )
+        return View(controls, tuple(tiles(shown, self.slices, 0, True, heads)), tuple(facts))
+
+
+def group_names(one: str, other: str) -> list[str]:
+    """Return `explorer.GROUPS` with the names of the arms."""
+    return ["both", f"only {one}", f"only {other}", "neither"]
+
+
+def pages(count: int) -> int:
+    """Return on how many pages so many slices are shown; one, if there are none."""
+    return max(-(-count // PAGE), 1)
+
+
+def compare(study: Study, ranking: Ranking) -> Panel[Pair]:
+    """Return a panel that compares what two arms train on.
+
+    Parameters
+    ----------
+    study : Study
+    ranking : Ranking
+        Of the same study.
+    """
+    shown = Choices(study, ranking)
+    return Panel(Pair(), shown.change, shown.view)

@@ -1,0 +1,87 @@
+"""Slices of the ranking as a panel shows them: everything that is known of one in words, and small pictures of many."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pandas as pd
+
+from brats_al_utils.beyond.explorer.explorer import Ranking
+from brats_al_utils.beyond.explorer.pictures import slice_png
+from brats_al_utils.cohorts.naming import people
+from brats_al_utils.cohorts.slices import SliceSet
+from brats_al_utils.show.panel import Choice, Picture
+
+SMALL = 160
+"""Pixels of a slice among many."""
+
+Fact = tuple[str, str]
+
+
+def at(options: Sequence[str], place: int) -> str:
+    """Return the option at a place, the first of them (no choice at all) where there is no such place."""
+    return options[place] if 0 <= place < len(options) else options[0]
+
+
+def person(slices: SliceSet) -> str:
+    """Return what the cohort calls one of its people."""
+    return people(slices).removesuffix("s")
+
+
+def within(place: int, count: int) -> int:
+    """Return the place in a list of so many that lies nearest."""
+    return min(max(place, 0), max(count - 1, 0))
+
+
+def facts_of(row: pd.Series, ranking: Ranking, slices: SliceSet, count: int) -> tuple[Fact, ...]:
+    """Return everything that is known of a slice, in words.
+
+    Parameters
+    ----------
+    row : pd.Series
+        Of `Ranking.table`.
+    count : int
+        Training slices of its run.
+    """
+    unit = "pixels" if "tumour areas in pixels" in slices.manifest["chosen_by"] else "mm²"
+    area = f"{row['tumour_mm2']:,.0f} {unit}" if row["tumour_mm2"] > 0 else "no mask"
+    return (
+        (person(slices), row["patient_id"]),
+        ("class, site", f"{row['class_name']}, {row['site']}"),
+        ("slice, tumour", f"z {row['z']} (number {row['slice_id']}), {area}"),
+        ("rank", f"{row['rank']} of {count}, decile {row['decile']}"),
+        ("uncertainty", f"{row['uncertainty']:.3f} nats, by learning rate the sum of:"),
+        *((name, f"{row[name]:.3f}") for name in ranking.terms),
+        (f"P({slices.classes[1]})", f"{row['probability']:.3f}, the mean of:"),
+        *((name, f"{row[name]:.3f}") for name in ranking.members),
+        ("committee", "trained on this slice" if row["first"] else "not trained on this slice"),
+        *((name, "chosen" if row[name] else "not chosen") for name in ranking.arms),
+    )
+
+
+def short(row: pd.Series) -> str:
+    """Return the most important of a slice in one line."""
+    return f"rank {row['rank']}, P {row['probability']:.2f}"
+
+
+def tiles(rows: pd.DataFrame, slices: SliceSet, channel: int, outlined: bool, heads: Sequence[str]) -> list[Picture]:
+    """Return a small picture of each of some slices; none where the images are missing."""
+    return [
+        Picture(
+            str(row["slice_id"]),
+            slice_png(slices, row["slice_id"], channel, outlined, SMALL),
+            f"{head}: {short(row)}",
+            f"slice {row['slice_id']}",
+            width=SMALL,
+            clickable=True,
+        )
+        for head, (_, row) in zip(heads, rows.iterrows(), strict=True)
+        if slices.pictured
+    ]
+
+
+OUTLINES = Choice("outline", "tumour", ("outlined", "not outlined"), 0)
+
+
+def outline(shown: bool) -> Choice:
+    """Return the choice whether the tumour is outlined."""
+    return replace(OUTLINES, value=int(not shown))

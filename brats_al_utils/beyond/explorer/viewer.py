@@ -1,0 +1,118 @@
+"""A patient's volumes in 3-D, where the extra ``viewer`` is installed: niivue, by ipyniivue.
+
+The voxels reach the browser as a message, and the viewer by an address within the page (``blob:``): the state of the
+viewer's widgets, which may be saved with the notebook, holds that address alone.
+"""
+
+import gzip
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import ipywidgets
+from IPython.display import Markdown
+
+from brats_al_utils.beyond.explorer.tiles import within
+from brats_al_utils.cohorts.cohort import Cohort
+from brats_al_utils.show.cohort_figures import CHANNEL_NAMES
+from brats_al_utils.show.panel import STATIC, Asked, Choice, Panel, Slider, View
+from brats_al_utils.study.study import Study
+
+VOLUMES = (".nii", ".nii.gz")
+MASKS = ("seg", "mask")
+"""Columns of files that are laid over the others."""
+
+HEIGHT = 420
+"""Pixels of the viewer on the page."""
+
+MISSING = "Volumes in 3-D need the extra `viewer`: install it with `make viewer`, then restart the kernel."
+NO_IMAGES = "Volumes in 3-D: images of patients are not part of a published study."
+NO_VOLUMES = "Volumes in 3-D: this cohort has none, its images are of two dimensions."
+
+
+class Courier(anywidget.AnyWidget):
+    """Carries files into the page, and tells their addresses there."""
+
+    _esm = STATIC / "courier.js"
+
+    def __init__(self, told: Callable[[list[str]], None]) -> None:
+        super().__init__()
+        self.on_msg(lambda _, content, __: told([str(url) for url in content["urls"]]))
+
+
+def volumes_of(cohort: Cohort) -> dict[str, dict[str, Path]]:
+    """Return the files of each patient that are volumes, by the name of the sequence or the column."""
+    found: dict[str, dict[str, Path]] = {}
+    for row in cohort.rows:
+        files = {name: Path(row[name]) for name in cohort.files if str(row[name]).endswith(VOLUMES)}
+        if files:
+            found.setdefault(str(row["patient_id"]), files)
+    return found
+
+
+def packed(path: Path) -> bytes:
+    """Return the content of a NIfTI file, compressed whether the file is or not."""
+    content = path.read_bytes()
+    return content if path.suffix == ".gz" else gzip.compress(content, compresslevel=1)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Which volume of which patient is shown."""
+
+    patient: int = 0
+    sequence: int = 0
+
+
+def viewer(study: Study) -> ipywidgets.Widget | Markdown:
+    """Return a viewer of a study's volumes, or a line that says why there is none.
+
+    It takes its first volume when a browser asks for it: executed without one, a notebook loads nothing.
+    """
+    if not study.slices.pictured:
+        return Markdown(NO_IMAGES)
+    found = volumes_of(study.cohort)
+    if not found:
+        return Markdown(NO_VOLUMES)
+    try:
+        from ipyniivue import NiiVue, ShowRender, Volume
+    except ImportError:
+        return Markdown(MISSING)
+    names, person = list(found), study.people.removesuffix("s")
+    box = ipywidgets.VBox()
+
+    def draw(urls: list[str]) -> None:
+        if len(box.children) == 1:
+            # As the slices are: the patient's right on the left.
+            looks = {"is_radiological_convention": True, "multiplanar_show_render": ShowRender.ALWAYS}
+            box.children = [*box.children, NiiVue(height=HEIGHT, **looks)]
+        layers: list[dict[str, Any]] = [{"colormap": "gray"}, {"colormap": "red", "opacity": 0.4}]
+        box.children[1].volumes = [
+            Volume(url=url, name="volume.nii.gz", **layer) for url, layer in zip(urls, layers, strict=False)
+        ]
+
+    courier = Courier(draw)
+
+    def change(state: Seen, asked: Asked) -> Seen:
+        if asked.name == "sequence":
+            return replace(state, sequence=asked.value)
+        return replace(state, patient=within(asked.value, len(names)))
+
+    def view(state: Seen) -> View:
+        files = found[names[state.patient]]
+        shown = [name for name in files if name not in MASKS]
+        sequence = shown[within(state.sequence, len(shown))]
+        wanted = [files[sequence], *(files[name] for name in MASKS if name in files)]
+        courier.send({}, [packed(path) for path in wanted])
+        labels = tuple(CHANNEL_NAMES.get(name, name) for name in shown)
+        controls = (
+            Choice("patient list", person, tuple(names), state.patient),
+            Choice("sequence", "volume", labels, shown.index(sequence)),
+            Slider("patient", f"{person}s", len(names) - 1, state.patient),
+        )
+        return View(controls)
+
+    box.children = [Panel(Seen(), change, view)]
+    return box

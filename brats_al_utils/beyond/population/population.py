@@ -1,0 +1,170 @@
+"""What the runs of one test set say of its patients, so that any test set drawn from them has its AUC without training.
+
+Which of a pair of patients a network ranks higher is counted once; the slice-level AUC of any of the patients, some of
+them twice, is a sum over their pairs, and exact.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from brats_al_utils.beyond.population.components import Components, components
+from brats_al_utils.findings.comparison import Pairs
+from brats_al_utils.findings.statistics import NEGLIGIBLE
+
+Array = np.ndarray[Any, Any]
+
+BLOCK = 500
+"""Test sets looked at together: their pairs are some MB."""
+
+
+@dataclass(frozen=True)
+class Population:
+    """What the runs of one test set say of its patients.
+
+    Attributes
+    ----------
+    arms : tuple of str
+    wins : np.ndarray [arms, runs, positives, negatives] of float32
+        Pairs of slices of two patients in which the positive patient's has the higher score, ties counting half.
+    slices : tuple of np.ndarray
+        How many each positive and each negative patient has.
+    """
+
+    arms: tuple[str, ...]
+    wins: Array
+    slices: tuple[Array, Array]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """How many positive and negative patients there are."""
+        return len(self.slices[0]), len(self.slices[1])
+
+    def of(self, arm: str) -> Array:
+        """Return an arm's wins, [runs, positives, negatives]."""
+        return np.asarray(self.wins[self.arms.index(arm)])
+
+    def gain(self, arm: str, other: str) -> float:
+        """Return by how much an arm's slice-level AUC of all patients exceeds another's, the mean across runs."""
+        won = (self.of(arm) - self.of(other)).sum((1, 2), dtype=float).mean()
+        return float(won / (self.slices[0].sum() * self.slices[1].sum()))
+
+
+def populations(predictions: pd.DataFrame) -> list[Population]:
+    """Return the population of each test set: one, or with folds that of each run.
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        Columns arm, seed, patient_id, label, score, and fold where every run has its own test set: one row for each run
+        and slice, as `evidence.scores` gives them.
+    """
+    sets = predictions.groupby("seed") if "fold" in predictions else [(0, predictions)]
+    return [population(some) for _, some in sets]
+
+
+def population(predictions: pd.DataFrame) -> Population:
+    """Return the population of one test set; parameters as of `populations`."""
+    arms, seeds = tuple(predictions["arm"].unique()), sorted(predictions["seed"].unique())
+    ordered = predictions.sort_values(["patient_id"], kind="stable")
+    runs = {
+        place: (run["patient_id"], run["label"] == 1, run["score"]) for place, run in ordered.groupby(["arm", "seed"])
+    }
+    patient, positive, _ = runs[arms[0], seeds[0]]
+    starts, slices = zip(
+        *(np.unique(patient[own], return_index=True, return_counts=True)[1:] for own in (positive, ~positive)),
+        strict=True,
+    )
+    wins = np.empty((len(arms), len(seeds), *map(len, slices)), np.float32)
+    for place in np.ndindex(wins.shape[:2]):
+        _, positive, score = runs[arms[place[0]], seeds[place[1]]]
+        wins[place] = pair_wins(score[positive].to_numpy(), score[~positive].to_numpy(), *starts)
+    return Population(arms, wins, slices)
+
+
+def pair_wins(high: Array, low: Array, high_starts: Array, low_starts: Array) -> Array:
+    """Return how many pairs of slices of each two patients the positive one wins, ties counting half.
+
+    Parameters
+    ----------
+    high, low : np.ndarray [n] of float
+        Scores of the positive and the negative patients' slices, patient by patient.
+    high_starts, low_starts : np.ndarray [patients] of int
+        Where each patient's begin.
+    """
+    return np.stack(
+        [
+            np.add.reduceat(((of_patient[:, None] > low) + 0.5 * (of_patient[:, None] == low)).sum(0), low_starts)
+            for of_patient in np.split(high, high_starts[1:])
+        ]
+    )
+
+
+def drawn_gains(
+    population: Population,
+    contrasts: Sequence[tuple[str, str]],
+    counts: tuple[int, int],
+    draws: int,
+    random: np.random.Generator,
+) -> Array:
+    """Return the gains of arms over others on test sets drawn with replacement, [contrasts, draws, runs].
+
+    Parameters
+    ----------
+    counts : (int, int)
+        Positive and negative patients of a test set.
+    """
+    numbers = [[population.arms.index(arm) for arm in contrast] for contrast in contrasts]
+    drawn = [random.integers(0, of, (draws, count)) for of, count in zip(population.size, counts, strict=True)]
+    total = np.prod([of[which].sum(1) for of, which in zip(population.slices, drawn, strict=True)], axis=0)
+    flat = population.wins.reshape(*population.wins.shape[:2], -1)
+    gains = np.empty((len(contrasts), draws, flat.shape[1]))
+    for block in (slice(start, start + BLOCK) for start in range(0, draws, BLOCK)):
+        places = drawn[0][block, :, None] * population.size[1] + drawn[1][block, None, :]
+        for run in range(flat.shape[1]):
+            won = {arm: flat[arm, run].take(places).sum((1, 2)) / total[block] for arm in np.unique(numbers)}
+            for row, (arm, other) in enumerate(numbers):
+                gains[row, block, run] = won[arm] - won[other]
+    return gains
+
+
+def gain_components(population: Population, arm: str, other: str) -> Components | None:
+    """Return what a gain varies with; None where a test set has a single run, or runs that do not differ.
+
+    Where patients have other numbers of slices, the gain is a ratio of two sums, and each pair's value is its linear
+    part: the gain, plus how far the pair moves it.
+    """
+    one, two = population.of(arm).astype(float), population.of(other).astype(float)
+    pairs = np.multiply.outer(*population.slices)
+    gain = (one - two).sum((1, 2), keepdims=True) / pairs.sum()
+    values = gain + (one - two - gain * pairs) / pairs.mean()
+    return components(values) if len(values) > 1 and np.ptp(gain) > NEGLIGIBLE else None
+
+
+def one_study(
+    population: Population, contrast: tuple[str, str], runs: Array, positives: Array, negatives: Array
+) -> Pairs:
+    """Return what `comparison` takes of a study with some of the runs and patients, by number; any may be twice."""
+    wins, drawn, slices = [population.of(name) for name in contrast], (positives, negatives), population.slices
+    counts = [
+        np.bincount(which, minlength=n).astype(np.float32) for which, n in zip(drawn, population.size, strict=True)
+    ]
+    total = [float(of.sum()) for of in (slices[0][positives], slices[1][negatives])]
+    # Of every run, and then of those drawn: to copy the pairs would take longer than to sum them.
+    beaten = [
+        np.stack([some @ counts[1] for some in wins])[:, runs],
+        np.stack([counts[0] @ some for some in wins])[:, runs],
+    ]
+    aucs = (beaten[0] @ counts[0]).astype(float) / (total[0] * total[1])
+    shares = [
+        np.sqrt(len(which) / (len(which) - 1))
+        * (beaten[own][..., which] / total[1 - own] - aucs[..., None] * slices[own][which])
+        / total[own]
+        for own, which in enumerate(drawn)
+    ]
+    keys = np.arange(aucs.size).reshape(aucs.shape).astype(str)
+    positive = np.repeat([True, False], [len(positives), len(negatives)])
+    return Pairs(contrast, keys, aucs, np.concatenate(shares, axis=-1), positive)

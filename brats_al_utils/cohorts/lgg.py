@@ -1,0 +1,265 @@
+"""Read the LGG set as it was published: a folder a patient, the three sequences of a slice as the colours of one file.
+
+Buda et al. 2019, Comput Biol Med 109:218, doi 10.1016/j.compbiomed.2019.05.002; from TCGA-LGG, TCIA, doi
+10.7937/K9/TCIA.2016.L4LTD3TK. On Kaggle as LGG Segmentation Dataset (CC BY-NC-SA 4.0).
+"""
+
+import csv
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from itertools import takewhile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from brats_al_utils import InputError
+from brats_al_utils.cohorts.brats import link_out, links_problem
+from brats_al_utils.cohorts.cohort import Cohort, cores, frozen
+from brats_al_utils.cohorts.faults import Fault, collapsed
+from brats_al_utils.cohorts.images import (
+    COLOURS,
+    IMAGE_FILES,
+    MASK,
+    PICTURES,
+    image_problem,
+    lifted,
+    read_images,
+    read_mask,
+)
+from brats_al_utils.cohorts.layout import entries, folders_below, shown
+from brats_al_utils.cohorts.sites import hospital
+
+RELEASE = "LGG set of Buda"
+
+CITATION = (
+    "Buda et al. 2019, doi 10.1016/j.compbiomed.2019.05.002, and TCGA-LGG, TCIA, doi 10.7937/K9/TCIA.2016.L4LTD3TK; "
+    "licence CC BY-NC-SA 4.0 (Kaggle)"
+)
+
+SEQUENCES = ("pre-contrast", "FLAIR", "post-contrast")
+"""What the red, green and blue of a file are."""
+
+PATIENT = re.compile(r"(TCGA_([A-Z0-9]{2})_[A-Z0-9]{4})_\d{8}")
+"""A patient's folder: id, in it the code of the hospital, and the date of the scan."""
+
+SLICE = re.compile(r"_(\d{1,4})(_mask)?")
+"""What follows the folder's name in that of a file."""
+
+TASKS = {"tumour": ("no tumour", "tumour"), "grade": ("grade II", "grade III")}
+"""Negative and positive class of each task."""
+
+GRADES_FILE = "data.csv"
+GRADES = {"1": "grade II", "2": "grade III"}
+"""What stands in its column neoplasm_histologic_grade."""
+
+REPLACED = 2.0
+"""Two channels are one sequence if their grey levels differ by less than this on average: a JPEG blurs them apart."""
+
+
+def find_patients(folder: Path) -> list[Path]:
+    """Return the patients' folders in a folder, or in the only folder in it that has some.
+
+    Raises
+    ------
+    InputError
+        If several have.
+    """
+    found = {}
+    for place in [folder, *folders_below([folder])]:
+        with suppress(InputError):
+            if inside := [path for path in entries(place) if PATIENT.fullmatch(path.name) and path.is_dir()]:
+                found[place] = inside
+        if folder in found:
+            break
+    if len(found) > 1:
+        names = ", ".join(shown(str(place)) for place in found)
+        raise InputError(f"{folder}: holds the LGG set several times ({names}), expected once: name one of them")
+    return next(iter(found.values()), [])
+
+
+def read_lgg(folder: Path, follow_links: bool = False, task: str = "") -> Cohort:
+    """Read which slices there are and which of them have a tumour; of the images one a patient is read.
+
+    Parameters
+    ----------
+    folder : Path
+        It holds the patients' folders, or the folder that does.
+    follow_links : bool
+        Read what symbolic links lead to, also outside of the folder.
+    task : {"", "tumour", "grade"}
+        tumour (also if empty): each slice with a tumour is positive, each without negative. grade: of the patients of
+        grade III (positive) and II the slices with tumour.
+
+    Raises
+    ------
+    InputError
+        If there is no such task, or the grades cannot be read.
+    """
+    task = task or "tumour"
+    if task not in TASKS:
+        raise InputError(f"task is {task!r}, expected one of {', '.join(TASKS)} for the {RELEASE}")
+    places = find_patients(folder)
+    root = places[0].parent
+    faults: list[Fault] = []
+    rows = [row for place in places for row in slices_of(place, root, follow_links, faults)]
+    with ThreadPoolExecutor(cores()) as pool:
+        areas = list(pool.map(tumour_pixels, [row[MASK] for row in rows]))
+    for row, area in zip(rows, areas, strict=True):
+        if isinstance(area, str):
+            faults.append(("mask", str(row["patient_id"]), area))
+    problems = collapsed(faults)
+    slices = pd.DataFrame(rows, columns=["patient_id", "site", "named", "z", *IMAGE_FILES]).fillna("")
+    slices["tumour"] = [area if isinstance(area, int) else 0 for area in areas]
+    slices = slices[~slices["patient_id"].isin(problems)].sort_values(["patient_id", "z"], ignore_index=True)
+    with_tumour = (slices["tumour"] > 0).sum()
+    counts = f"{root}: {with_tumour} slices with tumour, {len(slices) - with_tumour} without"
+    whole = slices[~slices.index.isin(empty_ends(slices))].reset_index(drop=True)
+    if skipped := len(slices) - len(whole):
+        counts += f"; {skipped} of them at the ends of a volume show nothing and are skipped"
+    cases, notes = (with_grades if task == "grade" else with_tumours)(whole, root)
+    notes = [f"{root}: {RELEASE}; cite {CITATION}", counts, *notes, *of_sequences(cases), *of_hospitals(cases)]
+    cases = cases.drop(columns="tumour").assign(release=RELEASE, slices=1, colours=COLOURS[0])
+    return Cohort(root, cases, (), frozen(problems), tuple(notes), TASKS[task], IMAGE_FILES, SEQUENCES)
+
+
+def slices_of(place: Path, root: Path, follow_links: bool, faults: list[Fault]) -> Iterator[dict[str, object]]:
+    """Yield the slices of a patient's folder.
+
+    Parameters
+    ----------
+    place : Path
+        The patient's folder.
+    root : Path
+        What links must not lead out of.
+    faults : list
+        Takes what is wrong.
+    """
+    patient_id, code = PATIENT.fullmatch(place.name).groups()  # type: ignore[union-attr]
+    found: defaultdict[tuple[int, bool], list[Path]] = defaultdict(list)
+    for path in entries(place):
+        name = SLICE.fullmatch(path.stem.removeprefix(place.name))
+        if name and path.suffix.casefold() in PICTURES:
+            found[int(name[1]), bool(name[2])].append(path)
+    for z in sorted({z for z, _ in found}):
+        files = [*found[z, False], *found[z, True]]
+        if len(found[z, False]) != 1 or len(found[z, True]) != 1:
+            names = ", ".join(path.name for path in files)
+            what = f"{place}: slice {z} has the files {names}, expected an image and its mask: copy the folder again"
+            faults.append(("files", patient_id, what))
+            continue
+        if not follow_links and (link := next(filter(None, (link_out(path, root) for path in files)), None)):
+            faults.append(("link", patient_id, links_problem(root, shown(str(files[0])), link)))
+            continue
+        image, mask = map(str, files)
+        named = str(files[0].relative_to(root))
+        yield {"patient_id": patient_id, "site": code, "named": named, "z": z, "image": image, MASK: mask}
+
+
+def tumour_pixels(mask: object) -> int | str:
+    """Return the size of the tumour in a mask, or why it cannot be read."""
+    try:
+        return int(np.count_nonzero(read_mask(Path(str(mask))).voxels))
+    except InputError as error:
+        return str(error)
+
+
+def empty_ends(slices: pd.DataFrame) -> list[int]:
+    """Return the rows of slices without tumour in which a sequence shows nothing, from either end of a volume on."""
+    found: list[int] = []
+    for _, rows in slices.groupby("patient_id"):
+        for ends in (rows, rows[::-1]):
+            each = zip(ends.index, ends["tumour"], ends["image"], strict=True)
+            found += [row for row, _, _ in takewhile(lambda it: not it[1] and is_empty(Path(it[2])), each)]
+    return found
+
+
+def is_empty(path: Path) -> bool:
+    """Whether a sequence of a slice shows nothing; not if it cannot be read, which is told when it is."""
+    with suppress(InputError):
+        return any(image_problem(lifted(channel.voxels)) for channel in read_images(path, COLOURS[0]))
+    return False
+
+
+def with_tumours(slices: pd.DataFrame, root: Path) -> tuple[pd.DataFrame, list[str]]:
+    """Return all slices with their class in the task tumour, and notes; parameters as `with_grades`."""
+    there = slices["tumour"] > 0
+    classes = pd.Series(np.array(TASKS["tumour"], object)[there.astype(int)], slices.index)
+    note = f"{root}: a slice without tumour has nothing that the shortcut audit could hide: the audit is left out"
+    # No mask is named where there is no tumour: an empty one is a fault elsewhere.
+    cases = slices.assign(class_name=classes, mask=slices[MASK].where(there, ""), position=positions(slices))
+    return cases, [note]
+
+
+def with_grades(slices: pd.DataFrame, root: Path) -> tuple[pd.DataFrame, list[str]]:
+    """Return the slices with tumour of the patients whose grade is known, and a note on the others.
+
+    Parameters
+    ----------
+    slices : pd.DataFrame
+        Columns patient_id, z, tumour (pixels) and mask, by patient_id and z.
+    root : Path
+        It holds the grades.
+    """
+    grade = slices["patient_id"].map(read_grades(root / GRADES_FILE))
+    cases = slices.assign(class_name=grade, position=positions(slices))[(slices["tumour"] > 0) & grade.notna()]
+    unknown = slices.loc[grade.isna(), "patient_id"].unique()
+    without = f"{root / GRADES_FILE}: patients without a grade, skipped: {len(unknown)} ({', '.join(unknown[:5])})"
+    return cases.reset_index(drop=True), [without] * bool(len(unknown))
+
+
+def positions(slices: pd.DataFrame) -> pd.Series:
+    """Return where each slice lies: 0 at its patient's lowest slice with tumour, 1 at the highest; 0 without any."""
+    extent = slices["z"].where(slices["tumour"] > 0).groupby(slices["patient_id"]).agg(["min", "max"])
+    low, high = (slices["patient_id"].map(extent[end]) for end in ("min", "max"))
+    return ((slices["z"] - low) / (high - low).clip(lower=1)).round(4).fillna(0.0)
+
+
+def read_grades(path: Path) -> dict[str, str]:
+    """Return the grades by patient; those that are not known are missing.
+
+    Raises
+    ------
+    InputError
+        If the table cannot be read.
+    """
+    mend = "copy the set's data.csv beside the patients' folders, or set task=tumour"
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            sign = ";" if ";" in file.readline() else ","
+            file.seek(0)
+            rows = list(csv.DictReader(file, delimiter=sign))
+        return {row["Patient"]: GRADES[value] for row in rows if (value := row["neoplasm_histologic_grade"]) in GRADES}
+    except (OSError, ValueError, csv.Error, KeyError) as error:
+        what = f"no column {error}" if isinstance(error, KeyError) else str(error)
+        raise InputError(f"{path}: the grades cannot be read ({what}): {mend}") from error
+
+
+def of_sequences(cases: pd.DataFrame) -> list[str]:
+    """Return a note on the patients one of whose sequences is missing, in whose place the set has FLAIR again."""
+    middle = cases.groupby("patient_id")["image"].agg(lambda images: images.iloc[len(images) // 2])
+    again = [False, False]
+    counts = {name: 0 for name in (SEQUENCES[0], SEQUENCES[2])}
+    for path in middle:
+        with suppress(InputError):  # told when the image is read
+            again = flair_again(Path(path))
+            for name, there in zip(counts, again, strict=True):
+                counts[name] += there
+    told = ", ".join(f"{name} of {count} patients" for name, count in counts.items() if count)
+    return [f"a missing sequence is replaced by FLAIR in the set: {told}"] * bool(told)
+
+
+def flair_again(path: Path) -> list[bool]:
+    """Return whether the pre-contrast and the post-contrast channel of a file show what its FLAIR does."""
+    pre, flair, post = (channel.voxels.astype(float) for channel in read_images(path, COLOURS[0]))
+    return [bool(np.abs(other - flair).mean() < REPLACED) for other in (pre, post)]
+
+
+def of_hospitals(cases: pd.DataFrame) -> list[str]:
+    """Return a note on which hospital is behind each site."""
+    known = cases.groupby("site")["patient_id"].nunique()
+    told = ", ".join(f"{code} {hospital(str(code))} ({count})" for code, count in known.items())
+    return [f"sites are the hospitals' codes in the ids: {told}"] * bool(told)

@@ -1,0 +1,22 @@
+"""Where TCGA's patients were treated: the hospital behind the code in a patient's id."""
+
+HOSPITALS = {
+    "02": "MD Anderson",
+    "06": "Henry Ford Hospital",
+    "08": "UCSF",
+    "12": "Duke",
+    "14": "Emory",
+    "19": "Case Western",
+    "76": "Thomas Jefferson University",
+    "CS": "Thomas Jefferson University",
+    "DU": "Henry Ford Hospital",
+    "EZ": "University of North Carolina",
+    "FG": "Case Western",
+    "HT": "Case Western",
+}
+"""By TCGA's public code of the tissue source site; several codes are one hospital (HT is Case Western's St Joes)."""
+
+
+def hospital(code: str) -> str:
+    """Return the hospital of a code, or the code where it is not known."""
+    return HOSPITALS.get(code, code)

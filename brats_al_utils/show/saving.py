@@ -1,0 +1,36 @@
+"""What JupyterLab saves of the project's notebooks where `make lab` starts it: their cells, and nothing they show.
+
+So git sees no change after Run All, and what a cell says of patients, in an error for instance, stays on the screen.
+"""
+
+from typing import Any
+
+from brats_al_utils.study.places import NUMBERED
+
+METADATA = {
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
+"""Of every notebook as git has it."""
+
+LEFT_BY_RUNNING = ("execution", "collapsed", "scrolled")
+"""Of a cell's metadata."""
+
+
+def without_outputs(path: str, model: dict[str, Any], **_: object) -> None:
+    """Take the outputs out of a notebook that is about to be saved; a copy under another name keeps them.
+
+    Parameters
+    ----------
+    path : str
+        Where it is saved.
+    model : dict
+        What is saved, as Jupyter's contents managers have it; changed in place.
+    """
+    if model["type"] != "notebook" or not NUMBERED.fullmatch(path.rpartition("/")[2]):
+        return
+    model["content"]["metadata"] = METADATA
+    for cell in model["content"]["cells"]:
+        cell["metadata"] = {name: value for name, value in cell["metadata"].items() if name not in LEFT_BY_RUNNING}
+        if cell["cell_type"] == "code":
+            cell |= {"outputs": [], "execution_count": None}

@@ -1,0 +1,141 @@
+"""What a study will cost: runs, image passes, and hours on this machine from a short calibration."""
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from brats_al_utils import InputError
+from brats_al_utils.cohorts.cohort import Cohort
+from brats_al_utils.cohorts.cuts import asked_of
+from brats_al_utils.cohorts.slices import SliceSet
+from brats_al_utils.cohorts.split import PARTS, split_patients
+from brats_al_utils.networks.network import build
+from brats_al_utils.networks.training import Images, choose_device, finetune, predict
+from brats_al_utils.phantoms.phantom import grade_of, indices_of_test
+from brats_al_utils.runs.computing import threads
+from brats_al_utils.study.arms import DATASETS
+from brats_al_utils.study.places import Places
+from brats_al_utils.study.profile import Profile
+from brats_al_utils.study.stages import Row, each_once
+from brats_al_utils.study.study import Study
+
+BRATS_2019 = {"HGG": 259, "LGG": 76}
+CALIBRATION_STEPS = 4
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What the runs of some notebooks cost.
+
+    Attributes
+    ----------
+    asked, distinct : int
+        Runs asked for, and those that are not the same as another.
+    training_images, evaluation_images : int
+        Image passes of the distinct runs, forward and backward, and forward alone.
+    """
+
+    asked: int
+    distinct: int
+    training_images: int
+    evaluation_images: int
+
+
+def counted(profile: Profile) -> Cohort:
+    """Return a profile's synthetic cohort, or one of BraTS 2019's counts where it has none; there are no files.
+
+    Raises
+    ------
+    InputError
+        If the profile is for another cohort: it has other classes.
+    """
+    if (profile.classes or profile.task) and not profile.patients:
+        raise InputError(
+            f"profile {profile.name} has the classes {', '.join(profile.classes) or 'of a task'}, of which how many "
+            "patients there are is not known: name the cohort's folder (--data DIR)"
+        )
+    grades = [grade_of(number) for number in range(profile.patients)] or [
+        grade for grade, count in BRATS_2019.items() for _ in range(count)
+    ]
+    tested = [grade_of(number) for number in indices_of_test(profile.test_patients)]
+    names = [f"{number:04}" for number in range(len(grades) + len(tested))]
+    cases = pd.DataFrame({"patient_id": names, "class_name": grades + tested})
+    if tested:
+        cases["part"] = [""] * len(grades) + [PARTS[2]] * len(tested)
+    return Cohort(Path(), cases, (), {})
+
+
+def counted_study(profile: Profile, data: Cohort | None = None) -> Study:
+    """Return the study of a cohort, if none is given of `counted`'s.
+
+    It has neither pixels nor results, but plans as many runs as the study will: of patients whose files turn out to
+    have a problem, or fewer slices with tumour than are asked for, it counts all the same.
+    """
+    cohort = data or counted(profile)
+    split = split_patients(cohort.cases, cohort.classes, profile.split_seed).set_index("patient_id")
+    synthetic, sets = cohort.synthetic if data else profile.patients > 0, {}
+    for dataset in DATASETS:
+        rule = profile.slice_rule(balanced=dataset == "balanced")
+        table = cohort.cases.loc[cohort.cases.index.repeat(asked_of(cohort, rule)), ["patient_id", "class_name"]]
+        table = table.assign(part=table["patient_id"].map(split["part"])).reset_index(drop=True)
+        manifest = {"fingerprint": dataset, "synthetic": synthetic, "classes": list(cohort.classes)}
+        sets[dataset] = SliceSet(Path(), manifest, table, np.empty(0), np.empty(0))
+    # Nothing is stored in a folder that is not there.
+    places = Places.of(profile.name, Path(os.devnull) / "planned")
+    return Study(profile, places, cohort, opened=sets)
+
+
+def slices_by_part(study: Study) -> dict[str, dict[str, int]]:
+    """Return the slices of each set and part."""
+    return {name: {part: len(study.ids(name, part, 0)) for part in PARTS} for name in DATASETS}
+
+
+def cost(*tables: Sequence[Row]) -> Cost:
+    """Return what the runs of some notebooks cost, each with its table."""
+    asked = [row for rows in tables for row in each_once(rows)]
+    distinct = {row.same: row.run for row in asked}.values()
+    return Cost(
+        asked=len(asked),
+        distinct=len(distinct),
+        training_images=sum(run.images for run in distinct),
+        evaluation_images=sum(run.evaluation_images for run in distinct),
+    )
+
+
+def saved_by_sharing(tables: Sequence[Sequence[Row]], there: int) -> str:
+    """Say how many runs were asked for, how many were there before, and what was saved by training each once."""
+    asked = [row for rows in tables for row in each_once(rows)]
+    if not asked:
+        return "no runs asked for: these notebooks train nothing"
+    total = cost(*tables)
+    saved = 1 - total.training_images / sum(row.run.images for row in asked)
+    return (
+        f"{total.asked} runs asked for, {total.distinct} distinct, {there} already there; "
+        f"sharing saved {saved:.0%} of the image passes"
+    )
+
+
+def calibrate(profile: Profile, device: str = "auto") -> tuple[float, float]:
+    """Return the images a second of training and of evaluation of one worker, from a few steps on random images."""
+    where = choose_device(device)
+    rng = np.random.default_rng(0)
+    count = CALIBRATION_STEPS * profile.batch_size
+    pixels = rng.integers(0, 256, (count, 3, profile.image_size, profile.image_size), dtype=np.uint8)
+    images = Images.load(pixels, np.arange(count) % 2, ((0.0,) * 3, (1.0,) * 3), where)
+    network = build("scratch", 0, network=profile.network).to(where)
+    ids = np.arange(count)
+    settings = profile.training_settings(epochs=1)
+    with threads(settings.threads):
+        finetune(network, images, ids, ids, settings, 0)  # the first steps also allocate memory: not timed
+        started = time.perf_counter()
+        predict(network, images, ids)  # returns the numbers, so a GPU has finished
+        evaluation = time.perf_counter() - started
+        started = time.perf_counter()
+        finetune(network, images, ids, ids, settings, 0)
+        training = time.perf_counter() - started - evaluation
+    return count / training, count / evaluation

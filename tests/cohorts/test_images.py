@@ -1,0 +1,141 @@
+"""Pictures of every kind are read as any viewer shows them, or refused with the mend."""
+
+import io
+import os
+import struct
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from brats_al_utils import InputError
+from brats_al_utils.cohorts.images import grid_of, read_channels, read_image
+
+Array = np.ndarray[Any, Any]
+GREY = np.random.default_rng(0).integers(40, 216, (32, 48)).astype(np.uint8)
+SMOOTH = np.asarray(Image.fromarray(GREY).resize((256, 192)))
+COLOURED = np.stack([GREY, GREY // 2, GREY[::-1]], axis=2)
+
+
+def deep_png(path: Path, pixels: Array, kind: int) -> Path:
+    """Write a PNG of 16 bits a channel, which Pillow cannot: [rows, columns, channels]."""
+    rows, columns, _ = pixels.shape
+
+    def chunk(name: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+    header = struct.pack(">IIBBBBB", columns, rows, 16, kind, 0, 0, 0)
+    lines = b"".join(b"\0" + line.astype(">u2").tobytes() for line in pixels)
+    whole = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b"")
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + whole)
+    return path
+
+
+def jpeg(pixels: Array, **options: Any) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG", **{"quality": 95} | options)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["png", "tif", "jpg"])
+def test_a_turned_picture_is_read_as_viewers_show_it(tmp_path: Path, kind: str, orientation: int) -> None:
+    shown = {1: GREY, 2: GREY[:, ::-1], 3: GREY[::-1, ::-1], 4: GREY[::-1]}
+    shown |= {5: GREY.T, 6: GREY.T[:, ::-1], 7: GREY.T[::-1, ::-1], 8: GREY.T[::-1]}
+    exif, path = Image.Exif(), tmp_path / f"turned.{kind}"
+    exif[0x112] = orientation
+    Image.fromarray(GREY).save(path, exif=exif, quality=100)
+    found = read_image(path).voxels[:, :, 0]
+    assert np.abs(found.T.astype(int) - shown[orientation]).max() <= 3 * (kind == "jpg")
+    assert grid_of(path).shape == (*found.shape, 1)
+
+
+@pytest.mark.parametrize(("kind", "channels"), [(2, 3), (6, 4)])
+def test_sixteen_bits_a_colour_keep_all_their_levels(tmp_path: Path, kind: int, channels: int) -> None:
+    grey = np.arange(32 * 48, dtype=np.uint16).reshape(32, 48) * 40
+    pixels = np.stack([grey] * 3 + [grey * 0 + 65535], axis=2)[:, :, :channels]
+    np.testing.assert_array_equal(read_image(deep_png(tmp_path / "deep.png", pixels, kind)).voxels[:, :, 0].T, grey)
+    coloured = deep_png(tmp_path / "coloured.png", np.stack([grey, grey // 2, grey], axis=2), 2)
+    found = read_channels(coloured, "channels")
+    assert [volume.voxels.max() for volume in found] == [61400, 30700, 61400]
+
+
+def test_colours_are_channels_or_grey_where_the_table_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "coloured.png"
+    Image.fromarray(COLOURED).save(path)
+    with pytest.raises(InputError, match="in colour.*colours.*channels.*grey"):
+        read_image(path)
+    found = read_channels(path, "channels")
+    np.testing.assert_array_equal(np.stack([volume.voxels[:, :, 0].T for volume in found], axis=2), COLOURED)
+    (grey,) = read_channels(path, "grey")
+    np.testing.assert_array_equal(grey.voxels[:, :, 0].T, np.asarray(Image.open(path).convert("L")))
+
+
+def test_a_nearly_grey_jpeg_is_grey(tmp_path: Path) -> None:
+    tinted = np.stack([SMOOTH + 2, SMOOTH, SMOOTH - 2], axis=2)
+    (tmp_path / "tinted.jpg").write_bytes(jpeg(tinted))
+    found = read_channels(tmp_path / "tinted.jpg")
+    assert len(found) == 1
+    assert np.abs(found[0].voxels[:, :, 0].T.astype(int) - SMOOTH).max() <= 6
+
+
+WHOLE = jpeg(SMOOTH)
+HALF = len(WHOLE) // 2
+FLAT = jpeg(np.pad(SMOOTH[:100, :100], 60))
+
+
+@pytest.mark.parametrize(
+    ("content", "good"),
+    [
+        (WHOLE, True),
+        (WHOLE + bytes(300), True),
+        (WHOLE[:-2] + bytes(20) + b"\xff\xd9", True),
+        (jpeg(SMOOTH, progressive=True), True),
+        (jpeg(SMOOTH, restart_marker_rows=1), True),
+        (jpeg(np.stack([SMOOTH] * 3, axis=2), subsampling=2), True),
+        (jpeg(SMOOTH[:17, :9]), True),
+        (WHOLE[:HALF], False),
+        (WHOLE[:HALF] + b"\xff\xd9", False),
+        (WHOLE[:-40] + b"\xff\xd9", False),
+        (WHOLE[:HALF] + bytes(245) + WHOLE[HALF:], False),
+        (FLAT, True),
+        (FLAT[: len(FLAT) // 2] + bytes(245) + FLAT[len(FLAT) // 2 :], False),
+    ],
+)
+def test_a_damaged_jpeg_is_refused(tmp_path: Path, content: bytes, good: bool) -> None:
+    path = tmp_path / "some.jpg"
+    path.write_bytes(content)
+    if good:
+        np.testing.assert_array_equal(read_image(path).voxels[:, :, 0].T, np.asarray(Image.open(path).convert("L")))
+    else:
+        with pytest.raises(InputError, match="some.jpg: cannot be read.*copy or export it again"):
+            read_image(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "an empty file"),
+        (b"GIF89a...", "a GIF, .* save it as PNG"),
+        (b"RIFF....WEBP", "a WebP"),
+        (b"\n<!doctype html>", "a web page, .* download the file itself"),
+        (b"version https://git-lfs.github.com/spec/v1", "git lfs pull"),
+        (bytes(128) + b"DICM", "dcm2niix"),
+        (b"hello", "cannot be read as PNG, JPEG or TIFF .unknown kind of file."),
+    ],
+)
+def test_another_kind_of_file_under_a_picture_s_name(tmp_path: Path, content: bytes, words: str) -> None:
+    (tmp_path / "some.jpg").write_bytes(content)
+    with pytest.raises(InputError, match=f"some.jpg: .*{words}"):
+        read_image(tmp_path / "some.jpg")
+
+
+def test_every_jpeg_of_the_open_sets_is_whole() -> None:
+    for name in ("BRATS_AL_OPEN_COHORT", "BRATS_AL_LGG_COHORT"):
+        if not (place := os.environ.get(name)):
+            pytest.skip(f"{name} names no folder")
+        for path in sorted(Path(place, "images").glob("*.jpg"))[::40]:
+            assert read_channels(path, "channels")[0].voxels.any()

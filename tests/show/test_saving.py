@@ -1,0 +1,51 @@
+"""What JupyterLab saves of a notebook, as `make lab` starts it."""
+
+from pathlib import Path
+
+import nbformat
+import pytest
+from conftest import ROOT
+from lab import all_of, run_all_cells, save_notebook, started_lab, text_of
+from selenium.webdriver.remote.webdriver import WebDriver
+
+from brats_al_utils.show.saving import without_outputs
+
+NOTEBOOK = "00_cohort.ipynb"
+NAME = "Meier_Hans"
+
+
+def executed() -> nbformat.NotebookNode:
+    """Return a notebook as JupyterLab has it after Run All."""
+    notebook: nbformat.NotebookNode = nbformat.read(ROOT / "notebooks" / NOTEBOOK, as_version=4)
+    notebook.metadata |= {"widgets": {"state": NAME}, "language_info": {"name": "python", "version": "3.13"}}
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.update(execution_count=1, outputs=[nbformat.v4.new_output("error", evalue=NAME)])
+            cell.metadata["execution"] = {"iopub.status.busy": NAME}
+    return notebook
+
+
+@pytest.mark.parametrize("name", [NOTEBOOK, "00_cohort-Copy1.ipynb"])
+def test_the_project_s_notebooks_are_saved_as_git_has_them_and_copies_as_they_are(name: str) -> None:
+    content = executed()
+    without_outputs(path=f"notebooks/{name}", model={"type": "notebook", "content": content}, contents_manager=None)
+    kept = nbformat.read(ROOT / "notebooks" / NOTEBOOK, as_version=4)
+    assert (content == kept) is (name == NOTEBOOK)
+    assert (NAME in str(content)) is (name != NOTEBOOK)
+
+
+def test_run_all_changes_no_file_that_git_tracks_and_an_error_s_words_stay_on_the_screen(
+    tmp_path: Path, browser: WebDriver
+) -> None:
+    """A table with a problem, whose message names a patient's file."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "cohort.csv").write_text(f"patient_id,label,image\n{NAME},sick,{NAME}.png\n", encoding="utf-8")
+    parameters = {NOTEBOOK: {"profile": "smoke", "data": str(tmp_path / "data"), "out": str(tmp_path / "out")}}
+    with started_lab(tmp_path / "lab", parameters, saves_outputs=False) as lab:
+        path = lab.folder / "notebooks" / NOTEBOOK
+        before = path.read_text(encoding="utf-8")
+        browser.get(lab.url(NOTEBOOK))
+        run_all_cells(browser)
+
+        assert "InputError" in text_of(all_of(browser, ".jp-OutputArea-output"))
+        assert save_notebook(browser, path) == before
