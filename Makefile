@@ -42,6 +42,7 @@ published: figures
 	rm -rf figures/published
 	for name in $(notdir $(basename $(BUNDLES))); do mkdir -p figures/published/$$name && \
 		cp outputs/published/$$name/figures/*.* figures/published/$$name || exit 1; done
+	$(BIN)/python tools/answers.py
 
 # Tests run in two processes, one thread each: two threads that wait for each other on busy cores take ten times as long.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
