@@ -179,7 +179,7 @@ def added(verb: str, study: Path, release: Path, out: Path) -> tuple[list[str], 
 def test_a_command_runs(
     command: str, release: Path, study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As it is typed; `study` runs the one with a scheduler's address, `test_cluster` that of Slurm, `test_annotate` the desk."""
+    """As it is typed; a scheduler's address is for `study`, Slurm for `test_cluster`, the desk for `test_annotate`."""
     monkeypatch.setattr(phantom, "render", small_render)
     monkeypatch.setattr(cost, "calibrate", lambda profile, device: (100.0, 400.0))  # `test_run` measures
     new = "--template" in command or " phantom " in command
