@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
-from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
@@ -151,6 +150,10 @@ class Desk:
         persons = list(dict.fromkeys(each.patient_id for each in self.proposals))
         return f"person {persons.index(proposal.patient_id) + 1}" if self.hidden else proposal.patient_id
 
+    def why(self, error: InputError) -> str:
+        """Return why an image cannot be shown."""
+        return "This image cannot be read: skip it." if self.hidden else str(error)
+
 
 def desk_of(
     session: Session,
@@ -163,8 +166,7 @@ def desk_of(
     whole = session.state.queries[-1].unit == UNITS[1]
     proposals = proposals_of(query["slice_id"].tolist(), session.cohort, whole)
     pictures = {picture.slice_id: picture.file for each in proposals for picture in each.pictures}
-    hashed = cache(digest)
-    hashes = {name: hashed(pictures[name]) for name in session.slices["slice_id"] if name in pictures}
+    hashes = {name: digest(pictures[name]) for name in session.slices["slice_id"] if name in pictures}
 
     def needs() -> str:
         return needed(lacking(reread(session)), session.cohort.classes)
@@ -262,17 +264,16 @@ def keep(desk: Desk, asked: Message) -> str:
     if (proposal in answered) != bool(asked["change"]) or (proposal not in answered and proposal != desk.due()):
         return "Answered already, in another window or by a second stroke of the key: not changed."
     if digest(proposal.first.file) != asked["sha256"]:
-        return f"{proposal.first.file.name} has changed since it was shown: look again. Not saved."
+        return f"{desk.called(proposal)}: the image has changed since it was shown: look again. Not saved."
     pictures = list(proposal.proposed)
     if asked["whole"]:
         looked = {answer.slice_id for answer in desk.counted() if answer.reader == desk.reader and answer.label != SKIP}
         left = desk.hashes.keys() - looked - set(proposal.slice_ids)
         pictures += [picture for picture in proposal.pictures if picture.slice_id in left]
     time, label, note = later(desk), asked["label"], asked["note"].strip()[: LONGEST["note"]]
-    hashed = cache(digest)
     append(
         desk.answers,
-        *(Answer(each.slice_id, label, desk.reader, time, hashed(each.file), note) for each in pictures),
+        *(Answer(each.slice_id, label, desk.reader, time, digest(each.file), note) for each in pictures),
     )
     more = f", {len(pictures)} images" * (len(pictures) > 1)
     return f"Saved: {desk.called(proposal)}, {WORDS.get(label, label)}{more}."
@@ -353,7 +354,7 @@ def look(desk: Desk, proposal: Proposal, place: int, channel: int) -> Reply:
     try:
         levels, scale = grey_levels(picture.channels[channel], picture.z)
     except InputError as error:
-        return message | {"image": image | {"problem": str(error)}}, []
+        return message | {"image": image | {"problem": desk.why(error)}}, []
     height, width = levels.shape
     return message | {"image": image | {"width": width, "height": height} | asdict(scale)}, [levels.tobytes()]
 
@@ -376,7 +377,7 @@ def grid(desk: Desk, which: str) -> Reply:
         try:
             levels, scale = grey_levels(proposal.first.file, proposal.first.z)
         except InputError as error:
-            levels, tile = None, tile | {"problem": str(error)}
+            levels, tile = None, tile | {"problem": desk.why(error)}
         if levels is not None:
             step = max(max(levels.shape) // THUMBNAIL, 1)
             levels = levels[::step, ::step]
