@@ -40,17 +40,6 @@ BREAK = 120.0
 ENOUGH = 3
 """Pauses between answers, from which on the time left is told."""
 
-ASKS: dict[str, tuple[str, ...]] = {
-    "show": (),
-    "undo": (),
-    "next": (),
-    "answer": ("slice_id", "sha256", "label", "note", "whole", "change"),
-    "look": ("slice_id", "place", "channel"),
-    "open": ("slice_id",),
-    "grid": ("which",),
-}
-"""What the browser may ask for, and what such a message holds besides."""
-
 WORDS = {UNSURE: "unsure", SKIP: "skipped"}
 """What has been answered by no class, in words."""
 
@@ -143,7 +132,9 @@ class Desk:
         for proposal in self.proposals:
             if proposal.first.slice_id == slice_id:
                 return proposal
-        raise InputError(f"slice {printed(slice_id)}, expected one of the {len(self.proposals)} proposed: not saved")
+        raise InputError(
+            f"{shown(str(slice_id)[:60])} is not among the {len(self.proposals)} proposed: reload the page"
+        )
 
     def called(self, proposal: Proposal) -> str:
         """Return how a proposal's patient is called on the screen."""
@@ -184,7 +175,7 @@ def desk_of(
     )
 
 
-def respond(desk: Desk, message: object) -> Reply:
+def respond(desk: Desk, message: Any) -> Reply:
     """Do what the browser asks for, and return what it is to show.
 
     An answer is on the disk before the next picture is read. It is taken only for the proposal that is due, or to
@@ -193,80 +184,41 @@ def respond(desk: Desk, message: object) -> Reply:
 
     Parameters
     ----------
-    message : object
-        Whatever arrived: see `checked`.
+    message
+        Whatever arrived.
     """
     try:
-        asked = checked(desk, message)
-        if asked["ask"] == "look":
-            return look(desk, desk.named(asked["slice_id"]), asked["place"], asked["channel"])
-        if asked["ask"] == "open":
-            return present(desk, "", desk.named(asked["slice_id"]))
-        if asked["ask"] == "grid":
-            return grid(desk, asked["which"])
-        if asked["ask"] == "answer":
-            return present(desk, keep(desk, asked))
-        return present(desk, take_back(desk) if asked["ask"] == "undo" else "")
+        match message:
+            case {"ask": "show" | "next"}:
+                return present(desk, "")
+            case {"ask": "undo"}:
+                return present(desk, take_back(desk))
+            case {"ask": "look", "slice_id": name, "place": int(place), "channel": int(channel)}:
+                return look(desk, desk.named(name), place, channel)
+            case {"ask": "open", "slice_id": name}:
+                return present(desk, "", desk.named(name))
+            case {"ask": "grid", "which": str(which)}:
+                return grid(desk, which)
+            case {"ask": "answer", "slice_id": name, "sha256": str(), "note": str(), "label": label} if (
+                label in desk.labels
+            ):
+                return present(desk, keep(desk, desk.named(name), message))
+        raise InputError("Unknown message: reload the page. Not saved.")
     except InputError as error:
         return {"kind": "refused", "said": str(error)}, []
     except OSError as error:
         return {"kind": "refused", "said": f"{cause(error)}. Not saved."}, []
 
 
-def checked(desk: Desk, message: object) -> Message:
-    """Return a message as ``ASKS`` describes it.
-
-    Raises
-    ------
-    InputError
-        If it is anything else, or names no proposal, no label or no picture.
-    """
-    ask = message.get("ask") if isinstance(message, dict) else None
-    if not isinstance(message, dict) or not isinstance(ask, str) or {*message} != {"ask", *ASKS.get(ask, [""])}:
-        raise InputError(f"unknown message, expected one of {', '.join(ASKS)}: reload the page")
-    if ask == "answer":
-        if message["label"] not in desk.labels:
-            raise InputError(f"label {printed(message['label'])}, expected one of {', '.join(desk.labels)}: not saved")
-        if not isinstance(message["note"], str) or not isinstance(message["whole"], bool):
-            raise InputError("unknown message, expected a note and whether it is for all images: reload the page")
-    if ask == "grid" and not isinstance(message["which"], str):
-        raise InputError(f"grid {printed(message['which'])}, expected a label: reload the page")
-    if "slice_id" in message:
-        proposal = desk.named(message["slice_id"])
-    if ask == "look":
-        place = within(message, "place", proposal.pictures)
-        within(message, "channel", proposal.pictures[place].channels)
-    return message
-
-
-def within(message: Message, name: str, things: Sequence[object]) -> int:
-    """Return which of some things a message names.
-
-    Raises
-    ------
-    InputError
-        If it names none of them.
-    """
-    value = message[name]
-    if type(value) is not int or not 0 <= value < len(things):
-        raise InputError(f"{name} {printed(value)}, expected 0 to {len(things) - 1}: reload the page")
-    return value
-
-
-def printed(value: object) -> str:
-    """Return what a message holds, short and so that it can be printed."""
-    return shown(str(value)[:60])
-
-
-def keep(desk: Desk, asked: Message) -> str:
+def keep(desk: Desk, proposal: Proposal, asked: Mapping[str, Any]) -> str:
     """Add an answer to the file if it is to the proposal that is due or changes one, and return what is to be said."""
-    proposal, answered = desk.named(asked["slice_id"]), desk.answered()
-    if (proposal in answered) != bool(asked["change"]) or (proposal not in answered and proposal != desk.due()):
+    answered = desk.answered()
+    if (proposal in answered) != bool(asked.get("change")) or (proposal not in answered and proposal != desk.due()):
         return "Answered already, in another window or by a second stroke of the key: not changed."
     if digest(proposal.first.file) != asked["sha256"]:
         return f"{desk.called(proposal)}: the image has changed since it was shown: look again. Not saved."
     pictures = list(proposal.proposed)
-    if asked["whole"]:
+    if asked.get("whole"):
         looked = {answer.slice_id for answer in desk.counted() if answer.reader == desk.reader and answer.label != SKIP}
         left = desk.hashes.keys() - looked - set(proposal.slice_ids)
         pictures += [picture for picture in proposal.pictures if picture.slice_id in left]
@@ -342,6 +294,8 @@ def present(desk: Desk, said: str, opened: Proposal | None = None) -> Reply:
 
 def look(desk: Desk, proposal: Proposal, place: int, channel: int) -> Reply:
     """Return one picture of a proposal's patient; of one that cannot be read, why, so that it can be skipped."""
+    if not (0 <= place < len(proposal.pictures) and 0 <= channel < len(proposal.pictures[place].channels)):
+        raise InputError("Unknown image: reload the page.")
     picture = proposal.pictures[place]
     channels, images = len(picture.channels), len(proposal.pictures)
     lines = [

@@ -76,6 +76,7 @@ def annotate(
     InputError
         If the port is taken, JupyterLab does not start, or the first cell fails.
     """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # else the server would outlive this process
     path, token = folder / COPY, secrets.token_hex(16)
     notebook = copied(parameters)
     write_file(path, nbformat.writes(notebook).encode())
@@ -92,7 +93,6 @@ def annotate(
         if opened:
             opened(url)
         with suppress(KeyboardInterrupt):
-            signal.signal(signal.SIGTERM, signal.default_int_handler)
             while True:
                 time.sleep(3600)
 
