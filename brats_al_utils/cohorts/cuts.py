@@ -74,7 +74,7 @@ def cut_case(case: pd.Series, rule: SliceRule) -> Cut:
                 table, segmentation = cut_tumour(case, volume, rule)
                 z = table["z"].to_numpy()
             else:
-                scaled = scale_intensity(volume.voxels, rule.intensity, name, upright(volume.voxels, z))
+                scaled = scale_intensity(volume.voxels, name, upright(volume.voxels, z))
                 channels.append(resize(scaled, rule.image_size))
         except InputError as error:
             problems.append(f"{files[name]}: {error}")
@@ -244,9 +244,7 @@ def cut_image(
             mask = resize_labels(squared(upright(volume.voxels, z)), rule.image_size)
             continue
         whole = lifted(volume.voxels)
-        channels.append(
-            resize(squared(scale_intensity(whole, rule.intensity, "image", upright(whole, z))), rule.image_size)
-        )
+        channels.append(resize(squared(scale_intensity(whole, "image", upright(whole, z))), rule.image_size))
     largest = np.inf if area is None else float(area.max())
     if problems or not channels:
         return None, largest
