@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import os
 import sys
 import time
 from collections.abc import Iterable
@@ -75,29 +76,38 @@ def print_notes(notes: Iterable[str]) -> None:
 @app.command()
 def cohort(
     folder: Folder,
-    min_tumour_mm2: Annotated[float, typer.Option(help="The setting min_tumour_mm2 of the study.")] = 0.0,
     follow_links: FollowLinks = False,
-    classes: Annotated[str, typer.Option(help="The setting classes of the study: positive,negative.")] = "",
-    task: Annotated[str, typer.Option(help="The setting task of the study.")] = "",
+    settings: Set = None,
     template: Annotated[
         bool,
-        typer.Option("--template", help="Write a cohort.csv there, a row an image or two examples, and read no image."),
+        typer.Option(
+            "--template", help="Write a cohort.csv there, a row an image, from the names of folders and files."
+        ),
     ] = False,
+    person: Annotated[
+        str,
+        typer.Option(help="Of --template: a regular expression whose first group is the person in an image's path."),
+    ] = "",
+    colour: Annotated[
+        str, typer.Option(help="Of --template, for pictures in colour: channels (three sequences) or grey.")
+    ] = "",
     as_json: Json = False,
 ) -> None:
     """List a cohort's patients, read every image, and say everything that is wrong; exits 1 if anything is."""
     from brats_al_utils.cohorts.cohort import check_cohort
     from brats_al_utils.cohorts.readers import read_cohort
-    from brats_al_utils.cohorts.table import write_template
+    from brats_al_utils.cohorts.template import write_template
     from brats_al_utils.progress import patients
+    from brats_al_utils.study.profile import profile_of
 
     if template:
-        path, count = write_template(folder)
-        rows = f"{count} images, each of a patient of its own: give all of a person one patient_id, and fill in labels"
-        print(f"{path}: {rows if count else 'put a row an image in place of the two examples'}")
+        path, said = write_template(folder, person, colour, follow_links)
+        for line in said:
+            print(f"{path}: {line}")
         return
-    pair = tuple(name.strip() for name in classes.split(",")) if classes else ()
-    found = check_cohort(read_cohort(folder, follow_links, pair, task), min_tumour_mm2, patients)
+    chosen = profile_of("paper", settings_of(settings))
+    read = read_cohort(folder, follow_links, chosen.classes, chosen.task, without_labels=True)
+    found = check_cohort(read, chosen.slice_rule(balanced=False).min_tumour_mm2, patients)
     if as_json:
         facts = {
             "root": str(found.root),
@@ -112,15 +122,19 @@ def cohort(
         }
         print(json.dumps(facts, indent=1))
     else:
-        if not found.cases.empty:
+        if found.labelled and not found.cases.empty:
             who = found.cases.drop_duplicates(["patient_id", "class_name"]).groupby(["release", "site", "class_name"])
             print(who.size().unstack(fill_value=0).rename_axis(columns="class").to_string())
         of_class = found.cases["class_name"].value_counts()
-        counts = ", ".join(f"{of_class.get(name, 0)} {name}" for name in reversed(found.classes))
-        images = f" with {len(found.cases)} images ({counts})" * found.tabled
+        counts = ", ".join(f"{of_class.get(name, 0)} {name}" for name in reversed(found.classes) if name)
+        masks = int((found.cases["mask"] != "").sum()) if found.tabled else 0
+        images = f" with {len(found.cases)} images ({counts or 'no labels'})" * found.tabled
+        images += f", {masks} of them with a mask" * bool(masks)
         print(f"{len(found.patients)} usable patients{images} in {found.root}" + " (synthetic)" * found.synthetic)
         if found.absent:
             print(f"{len(found.absent)} patients of the release's mapping are missing in the folder")
+        if not found.labelled:
+            print(f"no labels yet: brats-al query --data {folder} proposes what to annotate")
         for note in found.notes:
             print(f"note: {note}")
         for problem in found.messages:
@@ -215,7 +229,7 @@ def run(
         new, held = resume(bundle, study)
         print(f"{new} of the {held} runs of {bundle} are new here")
         study = open_study(**parameters)  # with what was chosen by networks that are not in it
-    trained = finished(study.places, parameters, names)
+    trained = finished(study.places, names)
     remember(study.places, parameters, names)
     print(
         f"profile {profile}: {study.cohort_name}, {len(study.slices.table)} slices; outputs in {study.places.outputs}"
@@ -256,6 +270,55 @@ def query(
     for line in reasons(table):
         print(line)
     print(f"{len(table)} slices to annotate in {query_file(session.folder)}")
+
+
+@app.command()
+def annotate(
+    data: Annotated[Path, typer.Option(help="Folder of a cohort.csv with labels missing.", **PATH)],
+    reader: Annotated[str, typer.Option(help="Who answers; a second reader takes another name.")] = "first reader",
+    budget: Annotated[int, typer.Option(min=1, help="How many slices, or whole patients, a query proposes.")] = 20,
+    strategy: Annotated[str, typer.Option(help="Of docs/annotation.md; random is one.")] = "middle",
+    unit: Annotated[str, typer.Option(help="slice or patient.")] = "slice",
+    random_share: Annotated[float, typer.Option(help="Of each query, drawn without regard to scores.")] = 0.2,
+    hide_names: Annotated[
+        bool, typer.Option("--hide-names", help="Show no patient_id and no file name: they may hold the label.")
+    ] = False,
+    out: Kept = None,
+    settings: Set = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes of this machine that train at a time.")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Of JupyterLab; default: one that is free.")
+    ] = None,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the address alone.")] = False,
+    skip_bad: SkipBad = False,
+    follow_links: FollowLinks = False,
+) -> None:
+    """Open a browser on the next image to annotate; images are proposed first if nothing is left to answer."""
+    import webbrowser
+
+    from brats_al_utils.beyond.annotation.launch import annotate as serve
+    from brats_al_utils.beyond.annotation.proposals import proposed
+    from brats_al_utils.beyond.annotation.session import open_session
+
+    session = open_session(data, out, settings_of(settings), device, str(workers or ""), skip_bad, follow_links)
+    print_notes(session.notes)
+    session, _ = proposed(session, reader, budget, strategy, unit, random_share)
+    parameters = {
+        "data": str(data.resolve()),
+        "out": str(session.folder.resolve()),
+        "reader": reader,
+        "budget": budget,
+        "strategy": strategy,
+        "unit": unit,
+        "random_share": random_share,
+        "hide_names": hide_names,
+        "device": device,
+        "workers": str(workers or ""),
+        "skip_bad": skip_bad,
+        "follow_links": follow_links,
+    }
+    serve(session.folder, parameters, port, None if no_browser else webbrowser.open)
 
 
 @app.command()
@@ -347,7 +410,7 @@ def export(
     if before and data is None and not settings:
         asked, names = before["parameters"], before["notebooks"]
     study = open_study(**asked | {"out": folder or "", "device": "cpu", "workers": "1"})
-    if with_ids and study.cohort.tabled:
+    if with_ids:
         print(f"warning: {out} names the patients of {study.cohort.root}", file=sys.stderr)
     stored, planned = write_bundle(study, out, names, with_ids)
     print(f"{stored} of {planned} planned runs in {out}, {out.stat().st_size:,} bytes")
@@ -538,7 +601,8 @@ def plan(
     from brats_al_utils.study.stages import plan as table_of
 
     chosen = profile_of(profile, settings_of(settings))
-    study = counted_study(chosen, read_cohort(data, follow_links, chosen.classes, chosen.task) if data else None)
+    found = read_cohort(data, follow_links, chosen.classes, chosen.task) if data else None
+    study = counted_study(chosen, found)
     tables = {name: table_of(study, arms(chosen)) for name, arms in NOTEBOOKS.items()}
     parts = {name: cost(rows) for name, rows in tables.items()}
     total = cost(*tables.values())
@@ -559,6 +623,8 @@ def plan(
     if as_json:
         print(json.dumps(facts, indent=1))
         return
+    for note in found.notes if found else ():
+        print(f"note: {note}")
     for name, part in parts.items():
         print(f"{name:<28} {part.asked:>4} runs asked for, {part.training_images:>10,} images to train on")
     print(
@@ -600,6 +666,7 @@ def options(
 
 def main() -> None:
     """Run the command line; what the user can mend ends in one message and exit status 1."""
+    os.environ.pop("MPLBACKEND", None)  # a desktop's or another notebook's: we draw into files
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name that the terminal's encoding lacks is no error

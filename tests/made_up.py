@@ -12,8 +12,11 @@ from brats_al_utils.runs.store import RunStore
 PERSONS, IMAGES, SIZE = 18, 4, 40
 
 
-def write_cohort(root: Path, masked: bool, person: str = "s") -> Path:
-    """Write a table of as many benign as malignant persons, of two ids each; their names begin as is said."""
+def write_cohort(root: Path, masked: bool, person: str = "s", both: bool = False) -> Path:
+    """Write a table of as many benign as malignant persons, of two ids each; their names begin as is said.
+
+    With ``both``, a person's images are benign and malignant in turns, but a third of the persons' benign.
+    """
     (root / "images").mkdir(parents=True)
     rng, rows = np.random.default_rng(0), ["patient_id,label,image,mask,group"]
     tumour = np.zeros((SIZE, SIZE), np.uint8)
@@ -25,7 +28,8 @@ def write_cohort(root: Path, masked: bool, person: str = "s") -> Path:
         pixels[5:35, 5:35] = rng.normal(100, 8, (30, 30))
         pixels[tumour > 0] += 60
         Image.fromarray(pixels.round().astype(np.uint8)).save(root / "images" / f"{number}.png")
-        mask, label = "images/mask.png" * masked, ("benign", "malignant")[who % 2]
+        label = ("benign", "malignant")[number % 2 * (who % 3 > 0) if both else who % 2]
+        mask = "images/mask.png" * (masked and not (both and label == "benign"))
         rows.append(f"s{who}-{number % 2},{label},images/{number}.png,{mask},{person}{who}")
     (root / "cohort.csv").write_text("\n".join(rows), encoding="utf-8")
     return root

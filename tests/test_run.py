@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 import psutil
 import pytest
-from conftest import brats_al, brats_al_process, write_case
+from conftest import brats_al, brats_al_process, make, write_case
 from safetensors.numpy import load_file
 from selenium import webdriver
 
@@ -133,8 +133,15 @@ def test_smoke(smoke: Path) -> None:
     assert manifest["slices"] == SMOKE.patients * SMOKE.per_patient
 
 
+def test_the_demo(smoke: Path, checkout: Path) -> None:
+    """At smoke size, it wrote the report and the figures; `make demo` has the profile of that name."""
+    assert (smoke / "outputs" / "report" / "index.html").exists()
+    assert (smoke / "scorecard.csv").exists()
+    assert make("demo", checkout, "--dry-run").count(" --profile demo\n") == 2
+
+
 def test_the_report_of_a_whole_study(smoke: Path, browser: webdriver.Chrome) -> None:
-    index = Path(brats_al("report", "--profile", "smoke", "--out", str(smoke)).strip())
+    index = smoke / "outputs" / "report" / "index.html"
     pages = [path.stem for path in find(NOTEBOOKS)]
     browser.get(index.as_uri())
     links = {str(link.get_attribute("href")) for link in browser.find_elements("css selector", "a[href]")}
@@ -165,7 +172,8 @@ def test_stopped_in_mid_run_it_goes_on_where_it_was(smoke: Path, tmp_path: Path,
     """The driver is killed, or Ctrl-C pressed: no process stays, no run is repeated, and the tables are the same."""
     out = tmp_path / "out"
     (out / "outputs").mkdir(parents=True)
-    shutil.copytree(next((smoke / "outputs").glob("phantom-*")), out / "outputs" / "phantom-12-2mm-seed0")
+    phantoms = next((smoke / "outputs").glob("phantom*-*"))
+    shutil.copytree(phantoms, out / "outputs" / phantoms.name)
     command = [sys.executable, "-m", "brats_al_utils", "run", "--profile", "smoke", "--only", "01", "--out", str(out)]
     command += ["--workers", "1"]
     runs = out / "outputs" / "runs"
@@ -204,7 +212,8 @@ def test_a_killed_kernel_is_replaced(smoke: Path, tmp_path: Path) -> None:
     """SIGKILL of the kernel alone: the driver starts another, which goes on from the finished runs."""
     out = tmp_path / "out"
     (out / "outputs").mkdir(parents=True)
-    shutil.copytree(next((smoke / "outputs").glob("phantom-*")), out / "outputs" / "phantom-12-2mm-seed0")
+    phantoms = next((smoke / "outputs").glob("phantom*-*"))
+    shutil.copytree(phantoms, out / "outputs" / phantoms.name)
     command = [sys.executable, "-m", "brats_al_utils", "run", "--profile", "smoke", "--only", "01", "--out", str(out)]
     command += ["--workers", "1"]
     runs = out / "outputs" / "runs"
@@ -277,31 +286,19 @@ def test_a_parameter_with_code_in_it_is_only_text(tmp_path: Path) -> None:
 
 @pytest.mark.long
 def test_real_cases(real_cases: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    brats_al_process("run", "--profile", "smoke", "--data", str(real_cases), "--out", str(out))
-    check_table2(open_study("smoke", real_cases, out), out)
-    check_executed(out)
-    check_scorecard(out)
-    assert "BraTS 2018 (10 patients)" in (out / "outputs" / "notebooks" / "01_transfer_vs_scratch.ipynb").read_text(
-        encoding="utf-8"
-    )
-    # No image of a patient among the figures, and the outputs are hidden from git.
+    """At full size: the loss falls, and no image of a patient is among the figures or in what git sees."""
+    out, settings = tmp_path / "out", {"image_size": 224, "epochs": 6, "n_runs": 1}
+    words = [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
+    words += ["--only", "00", "--only", "01", "--only", "02"]
+    brats_al_process("run", "--profile", "smoke", "--data", str(real_cases), "--out", str(out), *words)
+    check_table2(open_study("smoke", real_cases, out, settings), out)
+    for arm, losses in pd.read_csv(out / "table2_training.csv").groupby("arm")["train_loss"]:
+        assert losses.iloc[-1] < losses.iloc[0], arm
+    executed = (out / "outputs" / "notebooks" / "01_transfer_vs_scratch.ipynb").read_text(encoding="utf-8")
+    assert "BraTS 2018 (10 patients)" in executed
     assert not list(out.glob("slices.*"))
     assert (out / "outputs" / "images" / "slices.png").exists()
     assert (out / "outputs" / ".gitignore").read_text(encoding="utf-8") == "*\n"
-
-
-@pytest.mark.long
-def test_real_cases_at_full_size_the_loss_falls(real_cases: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    settings = ("--set", "image_size=224", "--set", "epochs=6", "--set", "n_runs=1")
-    brats_al_process(
-        "run", "--profile", "smoke", "--data", str(real_cases), "--only", "01", "--out", str(out), *settings
-    )
-    check_table2(open_study("smoke", real_cases, out, {"image_size": 224, "epochs": 6, "n_runs": 1}), out)
-    history = pd.read_csv(out / "table2_training.csv")
-    for arm, losses in history.groupby("arm")["train_loss"]:
-        assert losses.iloc[-1] < losses.iloc[0], arm
 
 
 @pytest.mark.long

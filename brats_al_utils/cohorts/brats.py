@@ -15,8 +15,10 @@ from brats_al_utils.cohorts.layout import (
     entries,
     find_root,
     is_nifti,
+    named_volumes,
     opened,
     shown,
+    strays,
 )
 from brats_al_utils.cohorts.mapping import CASE_ID, MAPPING_FILE, NO_NAME, identities, names_of, read_mapping, rows_of
 from brats_al_utils.cohorts.split import PARTS
@@ -52,14 +54,21 @@ def read_release(folder: Path, follow_links: bool = False) -> Cohort:
     the two belongs to the cohort cannot be told, and as two patients they would be on both sides of the split.
     """
     root = find_root(folder)
-    table_of_names = root / MAPPING_FILE
-    if not follow_links and table_of_names.exists() and (link := link_out(table_of_names, root)):
-        raise InputError(links_problem(root, MAPPING_FILE, link))
+    named = next((place for place in (root, folder) if (place / MAPPING_FILE).exists()), root)
+    table_of_names = named / MAPPING_FILE
+    if not follow_links and table_of_names.exists() and (link := link_out(table_of_names, named)):
+        raise InputError(links_problem(named, MAPPING_FILE, link))
     mapping = read_mapping(table_of_names)
     cases, notes = case_folders(root)
     problems = found_twice([place for place, _ in cases], mapping)
     rows: list[dict[str, str]] = []
     links: dict[str, Path] = {}
+    for place in strays(root):
+        if place.name not in problems:
+            problems[shown(place.name)] = [
+                f"{shown(str(place))}: a patient's folder in {shown(place.parent.name)}, which tells no grade: move it "
+                f"into {' or '.join(GRADES)}"
+            ]
     for place, folder_grade in cases:
         patient_id = shown(place.name)
         found = problems[patient_id]
@@ -190,6 +199,7 @@ def describe_case(
     elif case["class_name"] not in GRADES:
         problems.append(
             f"{folder}: no grade for this patient: add a row with Grade HGG or LGG to {MAPPING_FILE} in {root}"
+            + f", or name {root.parent}, where one is" * (root.resolve().parent / MAPPING_FILE).is_file()
         )
     try:
         with opened(folder):
@@ -204,9 +214,9 @@ def case_volumes(folder: Path, patient_id: str) -> tuple[dict[str, str], list[st
 
     Notes
     -----
-    A volume's name may be in other capitals, and it may be a folder with the one volume in it, as some unpackers make:
-    BraTS19_CBICA_AAB_1_t1.nii/00000057_brain_t1.nii. A segmentation that is missing is what the release is known
-    to call so, or the only other volume of the case.
+    A volume's name may be in other capitals or one of `layout.SYNONYMS`, and it may be a folder with the one volume in
+    it, as some unpackers make: BraTS19_CBICA_AAB_1_t1.nii/00000057_brain_t1.nii. A segmentation that is missing is what
+    the release is known to call so, or the only other volume of the case.
     """
     here = entries(folder)
     by_name = {path.name.casefold(): path for path in reversed(here)}
@@ -217,6 +227,8 @@ def case_volumes(folder: Path, patient_id: str) -> tuple[dict[str, str], list[st
         volume = next(filter(None, map(volume_at, named)), None)
         if volume:
             files[name] = str(volume)
+    others, twice = named_volumes([path for path in here if is_nifti(path) and path.is_file()], patient_id)
+    files = {name: str(path) for name, path in others.items()} | files
     notes: list[str] = []
     if SEGMENTATION not in files:
         spare = [volume for path in here if is_nifti(path) and (volume := volume_at(path))]
@@ -229,13 +241,13 @@ def case_volumes(folder: Path, patient_id: str) -> tuple[dict[str, str], list[st
             notes.append(f"{volume}: taken for {patient_id}_{SEGMENTATION}.nii ({why})")
     missing = [name for name in FILES if name not in files]
     if not missing:
-        return files, [], notes
+        return files, twice, notes
     expected = " and ".join(f"{patient_id}_{name}.nii.gz" for name in missing)
     holds = ", ".join(shown(path.name) + dangling(path) for path in here) or "nothing"
     verb = "is" if len(missing) == 1 else "are"
     return (
         files,
-        [f"{folder}: {expected} (or .nii) {verb} missing; the folder holds {holds}: copy or rename the file"],
+        [*twice, f"{folder}: {expected} (or .nii) {verb} missing; the folder holds {holds}: copy or rename the file"],
         notes,
     )
 

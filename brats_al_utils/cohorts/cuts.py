@@ -11,7 +11,7 @@ from torch.nn.functional import interpolate
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.checks import each_volume, too_small, tumour_areas
 from brats_al_utils.cohorts.cohort import Cohort, case_files
-from brats_al_utils.cohorts.images import MASK, each_image, lifted
+from brats_al_utils.cohorts.images import MASK, each_image
 from brats_al_utils.cohorts.intensity import scale_intensity
 from brats_al_utils.cohorts.layout import GRADES
 from brats_al_utils.cohorts.slices import SliceRule
@@ -47,8 +47,13 @@ def resize(images: np.ndarray[Any, Any], size: int) -> np.ndarray[Any, Any]:
     return np.asarray(np.rint(levels, out=levels).astype(np.uint8))
 
 
-def cut_case(case: pd.Series, rule: SliceRule) -> Cut:
+def cut_case(case: pd.Series, rule: SliceRule, classes: Sequence[str] = GRADES) -> Cut:
     """Cut one patient of a BraTS release.
+
+    Parameters
+    ----------
+    classes : sequence of str
+        Negative, positive.
 
     Returns
     -------
@@ -71,7 +76,7 @@ def cut_case(case: pd.Series, rule: SliceRule) -> Cut:
             continue  # what else is wrong is to be named as well
         try:
             if name == SEGMENTATION:
-                table, segmentation = cut_tumour(case, volume, rule)
+                table, segmentation = cut_tumour(case, volume, rule, classes)
                 z = table["z"].to_numpy()
             else:
                 scaled = scale_intensity(volume.voxels, name, upright(volume.voxels, z))
@@ -83,10 +88,12 @@ def cut_case(case: pd.Series, rule: SliceRule) -> Cut:
     return table, np.stack(channels, axis=1), segmentation
 
 
-def cut_tumour(case: pd.Series, tumour: Volume, rule: SliceRule) -> tuple[pd.DataFrame, np.ndarray[Any, Any]]:
+def cut_tumour(
+    case: pd.Series, tumour: Volume, rule: SliceRule, classes: Sequence[str]
+) -> tuple[pd.DataFrame, np.ndarray[Any, Any]]:
     """Draw a patient's slices and cut the segmentation: `cut_case`'s table and segmentation."""
     area = tumour_areas(tumour)
-    label = GRADES.index(case["class_name"])
+    label = list(classes).index(case["class_name"])
     z = choose_slices(area, rule.slices_of(label, case.get("part", "")), rule, case["patient_id"])
     with_tumour = np.flatnonzero(area)
     extent = max(int(with_tumour[-1] - with_tumour[0]), 1)
@@ -232,8 +239,10 @@ def cut_image(
         if problems:
             continue  # what else is wrong is to be named as well
         if z is None:
-            if area is None:
-                z = most(np.count_nonzero(lifted(volume.voxels), axis=(0, 1)), count)
+            if area is None and volume.voxels.shape[2] == 1:
+                z = np.arange(min(count, 1))
+            elif area is None:
+                z = most(np.count_nonzero(volume.voxels, axis=(0, 1)), count)
             else:
                 z = choose_slices(area, count, rule, row["patient_id"])
             table = describe(row, z, place, area, volume, classes)
@@ -243,8 +252,8 @@ def cut_image(
         if name == MASK:
             mask = resize_labels(squared(upright(volume.voxels, z)), rule.image_size)
             continue
-        whole = lifted(volume.voxels)
-        channels.append(resize(squared(scale_intensity(whole, "image", upright(whole, z))), rule.image_size))
+        scaled = scale_intensity(volume.voxels, "image", upright(volume.voxels, z))
+        channels.append(resize(squared(scaled), rule.image_size))
     largest = np.inf if area is None else float(area.max())
     if problems or not channels:
         return None, largest

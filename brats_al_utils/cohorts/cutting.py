@@ -17,6 +17,7 @@ from threadpoolctl import threadpool_limits
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.cohort import Cohort, each_case
 from brats_al_utils.cohorts.cuts import Cut, asked_of, cut_case, cut_images
+from brats_al_utils.cohorts.faults import one_line_a_kind
 from brats_al_utils.cohorts.images import CHANNELS, COLOURS, WITHOUT_SIZE
 from brats_al_utils.cohorts.slices import FORMAT, SliceRule, SliceSet, digests, open_slices
 from brats_al_utils.cohorts.split import split_patients, too_few
@@ -125,7 +126,7 @@ def each_cut(
     asked = asked_of(cohort, rule)
 
     def cut_patient(rows: pd.DataFrame) -> Cut:
-        return cut_images(rows, asked, rule, classes) if cohort.tabled else cut_case(rows.iloc[0], rule)
+        return cut_images(rows, asked, rule, classes) if cohort.tabled else cut_case(rows.iloc[0], rule, classes)
 
     with threads_for_cases() as threads:
         for rows, cutting in each_case(cohort.patients, cut_patient, threads, track):
@@ -136,7 +137,7 @@ def each_cut(
             else:
                 yield made
     if left_out and not skip_bad:
-        raise InputError("\n".join(problem for found in left_out.values() for problem in found))
+        raise InputError("\n".join(one_line_a_kind(left_out)))
 
 
 def write_slices(folder: Path, cohort: Cohort, rule: SliceRule, patients: Iterable[Cut], **facts: Any) -> SliceSet:

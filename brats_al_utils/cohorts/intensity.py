@@ -19,6 +19,13 @@ BANDWIDTH = 10
 """Standard deviation of the Gaussian kernel that smooths it, in bins: 5 % of the median. A wider one blends white with
 grey matter and so with what a tumour adds to either."""
 
+RINGING = 0.01
+"""Share of a brain that may lie below the background: so few are an artefact (ringing of an interpolation); of a volume
+that was shifted as a whole about half of the brain lies there."""
+
+SET_ASIDE = 1e-5
+"""Share of a shifted volume's voxels that may lie below what counts as its darkest."""
+
 COUNTED_RANGE = 2**16
 """Integers that differ by less are counted rather than sorted to find a percentile."""
 
@@ -35,8 +42,9 @@ def scale_intensity(voxels: Array, sequence: str, part: Array | None = None) -> 
         most frequent value instead.
     sequence : str
         One of ``MODES_SHOWN``: so many modes of the brain's smoothed histogram become 1, counted from the background,
-        or from the brain's lowest value where that is lower. A volume that was shifted as a whole gives what it gave
-        before. A percentile or the deviation would leak the class: a tumour that enhances moves those of its whole
+        or from the brain's darkest voxels where many are darker than that: so a volume that was shifted as a whole
+        gives about what it gave before, and one voxel below zero changes nothing (see ``RINGING`` and ``SET_ASIDE``). A
+        percentile or the deviation would leak the class: a tumour that enhances moves those of its whole
         volume, so that the healthy brain alone tells HGG from LGG.
     part : np.ndarray of any shape, optional
         Those of the volume's voxels that are wanted; all of them by default.
@@ -61,14 +69,22 @@ def scale_intensity(voxels: Array, sequence: str, part: Array | None = None) -> 
     darkest, brightest = (inside.min(), inside.max()) if inside.size else (0, 0)
     if np.float32(darkest) == np.float32(brightest):
         raise InputError("a volume without contrast, expected a brain: skip the patient (--skip-bad)")
-    low = min(background, darkest)
-    high = low + MODES_SHOWN[sequence] * mode(inside if low == background else inside[inside > low], low)
+    low = black_point(inside, background) if darkest < background else background
+    high = low + MODES_SHOWN[sequence] * mode(inside[inside > low] if darkest <= low else inside, low)
     if np.float32(low) == np.float32(high):
         low, high = darkest, brightest
     low, high = np.float32(low), np.float32(high)
     scaled = np.clip((part - low) / (high - low), 0, 1)
     scaled[part == background] = 0
     return np.asarray(scaled, np.float32)
+
+
+def black_point(inside: Array, background: float) -> float:
+    """Return what becomes 0 of a brain [N] that has voxels below the background."""
+    if np.count_nonzero(inside < background) <= RINGING * inside.size:
+        return background
+    place = int(SET_ASIDE * inside.size)
+    return float(np.partition(inside, place)[place])
 
 
 def mode(values: Array, origin: float = 0) -> float:
@@ -84,8 +100,9 @@ def mode(values: Array, origin: float = 0) -> float:
     """
     counted = counts(values)
     if counted is None:
-        distance, weight = values - np.float64(origin), None
-        median = float(np.median(distance))
+        # numpy sorts ten times as fast as it finds a median.
+        distance, weight = np.sort(values) - np.float64(origin), None
+        median = float(distance[[(values.size - 1) // 2, values.size // 2]].mean())
     else:
         lowest, weight = counted
         distance = lowest - np.float64(origin) + np.arange(len(weight))

@@ -4,22 +4,27 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from unicodedata import category
 
 from brats_al_utils import InputError
-from brats_al_utils.cohorts.copies import is_there
+from brats_al_utils.cohorts.formats import other_formats
 from brats_al_utils.cohorts.mapping import MAPPING_FILE
 from brats_al_utils.cohorts.volumes import SEGMENTATION
 
 GRADES = ("LGG", "HGG")
 """The classes of BraTS, negative and positive, and the folders of the releases of 2017 to 2019."""
 
-SERIES = {
-    "image": ("_t1", "-t1n"),
-    "image2": ("_t1ce", "-t1c"),
-    "image3": ("_t2", "-t2w"),
-    "mask": ("_seg", "-seg"),
+SYNONYMS = {
+    "t1": ("t1", "t1n", "t1w"),
+    "t1ce": ("t1ce", "t1c", "t1gd"),
+    "t2": ("t2", "t2w"),
+    "flair": ("flair", "t2f"),
+    SEGMENTATION: (SEGMENTATION, "segm", "tumor_segmentation"),
 }
-"""What follows a patient's name in the releases of 2021 and of 2023, by the column of a table (see `table`)."""
+"""What volumes are called after a patient's name, in any capitals: of BraTS since 2017, of TCGA's and UCSF's sets."""
+
+SERIES = {"image": "t1", "image2": "t1ce", "image3": "t2", "mask": SEGMENTATION}
+"""Which volumes of the releases of 2021 and of 2023 are the columns of a table (see `table`)."""
 
 RELEASE = re.compile(r"brats(?P<year>\d\d)_", re.IGNORECASE)
 """How a patient's name begins in the releases of 2017 to 2020."""
@@ -34,9 +39,18 @@ MAX_FOLDERS = 1000
 """Folders that are looked at on each of these levels."""
 
 
+LEFT_BEHIND = (".", "__MACOSX", "@eaDir", "#recycle", "$RECYCLE", "System Volume Information")
+"""How names begin of what systems, unpackers and file servers hide or leave in a folder."""
+
+
+def printable(name: str) -> bool:
+    """Whether a name can be printed; so can every kind of space, as screenshots of a Mac have one in their names."""
+    return all(letter.isprintable() or category(letter) == "Zs" for letter in name)
+
+
 def shown(name: str) -> str:
     """Return a name as it can be printed."""
-    return name if name.isprintable() else ascii(name)[1:-1]
+    return name if printable(name) else ascii(name)[1:-1]
 
 
 @contextmanager
@@ -57,7 +71,7 @@ def entries(folder: Path) -> list[Path]:
         If the folder cannot be opened.
     """
     with opened(folder):
-        return sorted(path for path in folder.iterdir() if not path.name.startswith((".", "__MACOSX")))
+        return sorted(path for path in folder.iterdir() if not path.name.startswith(LEFT_BEHIND))
 
 
 def subfolders(folder: Path) -> list[Path]:
@@ -114,21 +128,30 @@ def what_is_there(folders: list[Path]) -> str:
             for child in subfolders(folder):
                 if UNGRADED.fullmatch(child.name):
                     return (
-                        f"{shown(str(child))} is of BraTS 2021 or later, and these releases give no grades, expected "
-                        "a class for each patient: put a table cohort.csv with the columns patient_id and label "
-                        "beside these folders, or name the folder of a release of 2017 to 2020"
+                        f"{shown(str(child))} is of BraTS 2021 or later, and these releases give no grades (the "
+                        "metadata of UCSF-PDGM names 298 patients of 2021, all of grade 4), expected a class for each "
+                        "patient: put a table cohort.csv with the columns patient_id and label beside these folders, "
+                        "or name the folder of a release of 2017 to 2020"
                     )
                 if RELEASE.match(child.name):
                     return (
                         f"{shown(str(child))} has no segmentation, as in a release's validation data: name the folder "
                         "of its training data"
                     )
-    return (
+    files = [path for folder in folders for path in files_in(folder)]
+    return "; ".join(other_formats(folders[0], files)) or (
         f"looked here and {LEVELS} levels below for the folders HGG and LGG (BraTS 2017 to 2019) or for {MAPPING_FILE} "
         "beside the patients' folders (BraTS 2020), here for a table (cohort.csv), and here and one level below for "
         "the open cohort's files (1.mat): name the release's folder, or write a table of your own (brats-al cohort "
         "--template)"
     )
+
+
+def files_in(folder: Path) -> list[Path]:
+    """Return the files in a folder, none of one that cannot be opened."""
+    with suppress(InputError):
+        return [path for path in entries(folder) if path.is_file()]
+    return []
 
 
 def folders_below(folders: list[Path]) -> Iterator[Path]:
@@ -160,7 +183,7 @@ def is_case(folder: Path) -> bool:
 
 def is_nifti(path: Path) -> bool:
     """Whether a file, or a folder in a file's place, has the name of a volume."""
-    return path.name.isprintable() and path.name.casefold().endswith((".nii", ".nii.gz"))
+    return printable(path.name) and path.name.casefold().endswith((".nii", ".nii.gz"))
 
 
 def series(folder: Path, patient_id: str) -> dict[str, str]:
@@ -171,11 +194,34 @@ def series(folder: Path, patient_id: str) -> dict[str, str]:
     folder : Path
         It holds the patient's folder. Of files that are missing, the names that 2021 gives them.
     """
-    found = {}
-    for column, endings in SERIES.items():
-        names = [f"{patient_id}/{patient_id}{ending}.nii{gz}" for ending in endings for gz in (".gz", "")]
-        found[column] = next((name for name in names if is_there(folder / name)), names[0])
-    return found
+    home = folder / patient_id
+    here = (
+        [path for path in entries(home) if is_nifti(path)] if UNGRADED.fullmatch(patient_id) and home.is_dir() else []
+    )
+    found, _ = named_volumes(here, patient_id)
+    names = {name: path.name for name, path in found.items()}
+    return {column: f"{patient_id}/{names.get(name, f'{patient_id}_{name}.nii.gz')}" for column, name in SERIES.items()}
+
+
+def named_volumes(here: list[Path], stem: str) -> tuple[dict[str, Path], list[str]]:
+    """Return the volumes by sequence that are called so after a stem, and a problem where one is there twice.
+
+    Parameters
+    ----------
+    here : list of Path
+        Files of one folder; of a file with and without gzip, the first is taken.
+    """
+    by_name = {path.name.casefold().removesuffix(".gz"): path for path in reversed(here)}
+    found, problems = {}, []
+    for name, words in SYNONYMS.items():
+        places = [by_name.get(f"{stem}{sign}{word}.nii".casefold()) for word in words for sign in "_-"]
+        there = [place for place in places if place]
+        if len(there) > 1:
+            both = " and ".join(shown(str(place)) for place in there)
+            problems.append(f"{both}: two volumes for {name}, expected one: remove the other")
+        if there:
+            found[name] = there[0]
+    return found, problems
 
 
 def has_segmentation(folder: Path) -> bool:
@@ -191,6 +237,26 @@ def case_home(folder: Path) -> Path:
     return inner if inner in here and inner.is_dir() and not any(map(is_nifti, here)) else folder
 
 
+def of_grade(folder: Path) -> list[Path]:
+    """Return the folders in a grade's folder, and in one of the same name in it, as some unpackers make."""
+    found = subfolders(folder)
+    again = [place for place in found if place.name.upper() == folder.name.upper()]
+    return [place for place in found if place not in again] + [inner for place in again for inner in subfolders(place)]
+
+
+def strays(root: Path) -> list[Path]:
+    """Return the patients' folders that lie in a folder which tells no grade, beside those of the grades or in one."""
+    places = subfolders(root)
+    with suppress(InputError):
+        places += [inner for place in places if place.name.upper() in GRADES for inner in of_grade(place)]
+    found: list[Path] = []
+    for place in places:
+        with suppress(InputError):
+            if place.name.upper() not in GRADES and not is_case(place):
+                found += [child for child in subfolders(place) if RELEASE.match(child.name) and has_segmentation(child)]
+    return found
+
+
 def case_folders(root: Path) -> tuple[list[tuple[Path, str | None]], list[str]]:
     """Return each case's folder, with its grade where the layout tells it, and a note on each folder that is skipped.
 
@@ -204,7 +270,7 @@ def case_folders(root: Path) -> tuple[list[tuple[Path, str | None]], list[str]]:
     for parent in subfolders(root):
         if parent.name.upper() not in GRADES:
             continue
-        for child in subfolders(parent):
+        for child in of_grade(parent):
             try:
                 reason = "" if is_case(child) else "no NIfTI file in it"
             except InputError as error:

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
 
@@ -20,9 +21,18 @@ from brats_al_utils import InputError
 from brats_al_utils.cohorts.brats import link_out, links_problem
 from brats_al_utils.cohorts.cohort import Cohort, cores, frozen
 from brats_al_utils.cohorts.faults import Fault, collapsed
-from brats_al_utils.cohorts.images import COLOURS, IMAGE_FILES, MASK, PICTURES, image_problem, read_images, read_mask
+from brats_al_utils.cohorts.images import (
+    COLOURS,
+    IMAGE_FILES,
+    MASK,
+    PICTURES,
+    image_problem,
+    lifted,
+    read_images,
+    read_mask,
+)
 from brats_al_utils.cohorts.layout import entries, folders_below, shown
-from brats_al_utils.cohorts.sites import hospital
+from brats_al_utils.cohorts.sites import of_hospitals
 
 RELEASE = "LGG set of Buda"
 
@@ -171,7 +181,8 @@ def empty_ends(slices: pd.DataFrame) -> list[int]:
 def is_empty(path: Path) -> bool:
     """Whether a sequence of a slice shows nothing; not if it cannot be read, which is told when it is."""
     with suppress(InputError):
-        return any(image_problem(channel) for channel in read_images(path, COLOURS[0]))
+        channels = read_images(path, COLOURS[0])
+        return any(image_problem(replace(channel, voxels=lifted(channel.voxels))) for channel in channels)
     return False
 
 
@@ -247,10 +258,3 @@ def flair_again(path: Path) -> list[bool]:
     """Return whether the pre-contrast and the post-contrast channel of a file show what its FLAIR does."""
     pre, flair, post = (channel.voxels.astype(float) for channel in read_images(path, COLOURS[0]))
     return [bool(np.abs(other - flair).mean() < REPLACED) for other in (pre, post)]
-
-
-def of_hospitals(cases: pd.DataFrame) -> list[str]:
-    """Return a note on which hospital is behind each site."""
-    known = cases.groupby("site")["patient_id"].nunique()
-    told = ", ".join(f"{code} {hospital(str(code))} ({count})" for code, count in known.items())
-    return [f"sites are the hospitals' codes in the ids: {told}"] * bool(told)

@@ -1,4 +1,4 @@
-"""Read whatever cohort lies in a folder: a table of images, the open cohort, the LGG set, or a BraTS release."""
+"""Read whatever cohort lies in a folder: a table, the open cohort, the LGG set, TCIA's collections, or BraTS."""
 
 from pathlib import Path
 
@@ -8,42 +8,69 @@ from brats_al_utils.cohorts.cohort import Cohort
 from brats_al_utils.cohorts.figshare import find_slices, read_figshare
 from brats_al_utils.cohorts.layout import GRADES
 from brats_al_utils.cohorts.lgg import find_patients, read_lgg
-from brats_al_utils.cohorts.table import TABLE, read_table
+from brats_al_utils.cohorts.table import TABLE, find_table, misnamed_table, read_table
+from brats_al_utils.cohorts.tcia import UCSF, find_collection, read_tcga, read_ucsf
 
 
-def read_cohort(folder: Path, follow_links: bool = False, classes: tuple[str, ...] = (), task: str = "") -> Cohort:
+def read_cohort(
+    folder: Path,
+    follow_links: bool = False,
+    classes: tuple[str, ...] = (),
+    task: str = "",
+    without_labels: bool = False,
+) -> Cohort:
     """Find the patients in a folder and their files; no image is opened.
 
     Parameters
     ----------
     folder : Path
-        It holds a ``cohort.csv`` (see `table`), the files of the open cohort (see `figshare`) or of the LGG set (see
-        `lgg`), or is a BraTS release, or is the folder above one of the last three.
+        It holds a ``cohort.csv`` (see `table`), the files of the open cohort (see `figshare`), of the LGG set (see
+        `lgg`) or of TCIA's collections (see `tcia`), or is a BraTS release, or is the folder above one of these but for
+        the table.
     follow_links : bool
         Read what symbolic links lead to, also outside of the folder.
     classes : tuple of str
-        Positive and negative class of a table or of the open cohort; empty for the usual ones.
+        Positive and negative class of a table, of the open cohort or of UCSF-PDGM; empty for the usual ones.
     task : str
-        What is told apart where a cohort knows several answers: of the LGG set one of `lgg.TASKS`; empty: the usual.
+        What is told apart where a cohort knows several answers: of the LGG set one of `lgg.TASKS`, of UCSF-PDGM
+        a column of its metadata; empty: the usual.
+    without_labels : bool
+        Read a table without any label too.
 
     Raises
     ------
     InputError
         If there is no cohort or it cannot be read at all. What is wrong with single patients is among its problems.
     """
-    lgg = not (folder / TABLE).is_file() and find_patients(folder)
-    if task and not lgg:
-        raise InputError(f"task is {task!r}, expected none in {folder}: it is a setting for the LGG set")
-    if lgg and classes:
-        raise InputError(
-            f"classes are {', '.join(classes)}, expected none for the LGG set: choose a task, as task=grade"
-        )
+    if find_table(folder).is_file():
+        refuse_task(task, folder)
+        return read_table(folder, follow_links, classes, without_labels)
+    if find_slices(folder):
+        refuse_task(task, folder)
+        return read_figshare(folder, follow_links, classes)
+    found = find_collection(folder)
+    if found and found[0] == UCSF:
+        return read_ucsf(found[1], follow_links, classes, task)
+    lgg = find_patients(folder)
+    if classes and (lgg or tuple(reversed(classes)) != GRADES):
+        expected = "none: choose a task, as task=grade" if lgg else f"{', '.join(reversed(GRADES))} in this cohort"
+        raise InputError(f"classes are {', '.join(classes)}, expected {expected}")
     if lgg:
         return read_lgg(folder, follow_links, task)
-    if (folder / TABLE).is_file():
-        return read_table(folder, follow_links, classes)
-    if find_slices(folder):
-        return read_figshare(folder, follow_links, classes)
-    if classes and tuple(reversed(classes)) != GRADES:
-        raise InputError(f"classes are {', '.join(classes)}, expected {', '.join(reversed(GRADES))} in a BraTS release")
-    return read_release(folder, follow_links)
+    refuse_task(task, folder)
+    if found:
+        return read_tcga(found[1], follow_links)
+    try:
+        return read_release(folder, follow_links)
+    except InputError:
+        if misnamed := misnamed_table(folder):
+            raise InputError(
+                f"{misnamed}: expected a table called {TABLE} (CSV in UTF-8): rename or save it so"
+            ) from None
+        raise
+
+
+def refuse_task(task: str, folder: Path) -> None:
+    """Refuse a task of a cohort that has one alone."""
+    if task:
+        raise InputError(f"task is {task!r}, expected none in {folder}: it is a setting for the LGG set and UCSF-PDGM")

@@ -1,5 +1,7 @@
 """Where TCGA's patients were treated: the hospital behind the code in a patient's id."""
 
+import pandas as pd
+
 HOSPITALS = {
     "02": "MD Anderson",
     "06": "Henry Ford Hospital",
@@ -20,3 +22,10 @@ HOSPITALS = {
 def hospital(code: str) -> str:
     """Return the hospital of a code, or the code where it is not known."""
     return HOSPITALS.get(code, code)
+
+
+def of_hospitals(cases: pd.DataFrame) -> list[str]:
+    """Return a note on which hospital is behind each site of some cases (columns site and patient_id)."""
+    known = cases.groupby("site")["patient_id"].nunique()
+    told = ", ".join(f"{code} {hospital(str(code))} ({count})" for code, count in known.items())
+    return [f"sites are the hospitals' codes in the ids: {told}"] * bool(told)

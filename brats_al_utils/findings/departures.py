@@ -82,15 +82,17 @@ def departures(profile: Profile, slices: SliceSet) -> Departures:
 
 def other_cohort(slices: SliceSet) -> str:
     """Return who was cut, in words, if others than the paper's patients."""
-    patients = slices.table.groupby("class_name")["patient_id"].nunique().to_dict()
+    of_class = slices.table.groupby("class_name")["patient_id"]
+    patients = (of_class.nunique() if slices.one_class_each else of_class.size()).to_dict()
     counts = " + ".join(f"{count} {name}" for name, count in sorted(patients.items()))
-    counts, release = f"{counts} {people(slices)}", slices.manifest["release"]
+    counts = f"{counts} {people(slices) if slices.one_class_each else 'slices'}"
+    release = slices.manifest["release"]
     if slices.synthetic:
         return f"cohort: synthetic, {counts}"
     if people(slices) != "patients":
         return f"cohort: {cohort_name(slices)}, {counts}"
     if release != RELEASE:
-        return f"cohort: {'of an unknown release' if release == 'unknown' else f'BraTS {release}'}, {counts}"
+        return f"cohort: {'of an unknown release' if release == 'unknown' else slices.manifest['name']}, {counts}"
     if patients != PATIENTS:
         papers = " + ".join(f"{count} {name}" for name, count in PATIENTS.items())
         return f"cohort: {counts} of BraTS {release}, the paper's {papers}"

@@ -12,7 +12,14 @@ from brats_al_utils.cohorts.split import PARTS
 from brats_al_utils.findings.comparison import adjusted, compare, intervals, patient_pairs
 from brats_al_utils.findings.shortcut import SHOWN, shortcut_table
 from brats_al_utils.findings.sites import within_site
-from brats_al_utils.findings.statistics import by_unit, measures, units_of
+from brats_al_utils.findings.statistics import (
+    LEARNED,
+    base_rate_loss,
+    by_unit,
+    measures,
+    units_of,
+    unlearned,
+)
 from brats_al_utils.networks.training import auc
 from brats_al_utils.queries.sampling import ALL, DISCARDED
 from brats_al_utils.runs.run import Result
@@ -76,7 +83,7 @@ def evaluate(study: Study, results: Results) -> pd.DataFrame:
     -------
     pd.DataFrame
         arm, seed, part, unit, auc, best_epoch, key; dataset, start, strategy, share, examples, freeze, network,
-        with_labelled, iterative.
+        with_labelled, iterative; learned (`has_learned`).
     """
     rows = []
     for (arm, number), result in results.items():
@@ -92,6 +99,7 @@ def evaluate(study: Study, results: Results) -> pd.DataFrame:
                         "unit": unit,
                         "auc": auc(scored["label"].to_numpy(), scored["score"].to_numpy()),
                         "best_epoch": result.best_epoch,
+                        "learned": has_learned(study, arm, result),
                         "key": result.run.key,
                         "dataset": arm.dataset,
                         "start": arm.start,
@@ -105,6 +113,18 @@ def evaluate(study: Study, results: Results) -> pd.DataFrame:
                     }
                 )
     return pd.DataFrame(rows)
+
+
+def has_learned(study: Study, arm: Arm, result: Result) -> bool:
+    """Return whether a run's training loss, at the kept epoch, is below ``LEARNED`` of its base-rate loss."""
+    labels = study.slice_set(arm.dataset).table["label"].to_numpy()[list(result.run.training)]
+    return bool(result.arrays["train_loss"][result.best_epoch - 1] <= LEARNED * base_rate_loss(labels))
+
+
+def unlearned_arms(study: Study, results: Results) -> set[str]:
+    """Return `statistics.unlearned` of a study's results."""
+    rows = [(arm.name, result.run.key, has_learned(study, arm, result)) for (arm, _), result in results.items()]
+    return unlearned(pd.DataFrame(rows, columns=["arm", "key", "learned"]))
 
 
 def with_mean_examples(runs: pd.DataFrame) -> pd.DataFrame:
@@ -200,11 +220,11 @@ def annotated(study: Study, row: Row) -> dict[str, Any]:
 
 
 def interval_table(study: Study, results: Results) -> pd.DataFrame:
-    """Return `comparison.intervals` of every arm on the test set, with a column unit."""
+    """Return `comparison.intervals` of every arm on the test set, with columns unit and learned (most of its runs)."""
     test = scores(study, results, "test")
-    return pd.concat(
-        [intervals(patient_pairs(test, unit)).assign(unit=unit) for unit in units_of(test)], ignore_index=True
-    )
+    tables = [intervals(patient_pairs(test, unit)).assign(unit=unit) for unit in units_of(test)]
+    table = pd.concat(tables, ignore_index=True)
+    return table.assign(learned=~table["arm"].isin(unlearned_arms(study, results)))
 
 
 def within_sites(study: Study, results: Results) -> pd.DataFrame:
@@ -224,12 +244,16 @@ def contrasts(study: Study, results: Results, pairs: Sequence[tuple[Arm, Arm]]) 
     Returns
     -------
     pd.DataFrame
-        As `comparison.compare`, with a column unit; the pairs form one family for each unit.
+        As `comparison.compare`, with columns unit and learned (most runs of both arms); the pairs form one family for
+        each unit.
     """
-    test = scores(study, of_arms(results, (arm for pair in pairs for arm in pair)), "test")
+    results = of_arms(results, (arm for pair in pairs for arm in pair))
+    test, blind = scores(study, results, "test"), unlearned_arms(study, results)
     names = [(arm.name, other.name) for arm, other in pairs]
     tables = [compare(patient_pairs(test, unit), names).assign(unit=unit) for unit in units_of(test)]
-    return adjusted(pd.concat(tables, ignore_index=True), ["unit"])
+    table = pd.concat(tables, ignore_index=True)
+    learned = ~(table["arm"].isin(blind) | table["other"].isin(blind))
+    return adjusted(table.assign(learned=learned), ["unit"])
 
 
 def against(study: Study, results: Results, reference: str) -> pd.DataFrame:
@@ -237,6 +261,14 @@ def against(study: Study, results: Results, reference: str) -> pd.DataFrame:
     arms = dict.fromkeys(arm for arm, _ in results)
     (other,) = [arm for arm in arms if arm.name == reference]
     return contrasts(study, results, [(arm, other) for arm in arms if arm != other])
+
+
+def against_the_others(study: Study, results: Results, name: str) -> pd.DataFrame:
+    """Return `comparison.compare`, slice-level on the test set, of an arm with the mean of all others, and learned."""
+    pairs, blind = patient_pairs(scores(study, results, "test"), "slice"), unlearned_arms(study, results)
+    others = [arm for arm in pairs.arms if arm != name]
+    mean = f"mean of {len(others)} others"
+    return compare(pairs.with_mean(mean, others), [(name, mean)]).assign(unit="slice", learned=not blind)
 
 
 def budget_gains(study: Study, results: Results) -> pd.DataFrame:
@@ -290,7 +322,7 @@ def arm_table(study: Study, results: Results) -> pd.DataFrame:
     pd.DataFrame
         arm, dataset, share (its budget); auc_mean, low, high and hidden_mean, hidden_low, hidden_high as of
         `shortcut.shortcut_table`, NaN without masks; of the slices that it was trained on, means across runs: examples
-        (how many), positive_share (of the positive class), patients (how many).
+        (how many), positive_share (of the positive class), patients (how many); learned (most of its runs).
     """
     rows = []
     for arm in dict.fromkeys(arm for arm, _ in results):
@@ -308,6 +340,7 @@ def arm_table(study: Study, results: Results) -> pd.DataFrame:
                 "examples": np.mean([len(slices) for slices in trained]),
                 "positive_share": np.mean([(slices["label"] == 1).mean() for slices in trained]),
                 "patients": np.mean([slices["patient_id"].nunique() for slices in trained]),
+                "learned": not unlearned_arms(study, own),
             }
         )
     return pd.DataFrame(rows)

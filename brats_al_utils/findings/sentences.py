@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from brats_al_utils.cohorts.split import PARTS
+from brats_al_utils.cohorts.split import PARTS, one_class_each
 from brats_al_utils.findings.claims import footnotes
 from brats_al_utils.findings.comparison import MARGIN
 from brats_al_utils.findings.paper import BUDGET, published_claims, published_results
@@ -28,21 +28,38 @@ def pp(share: float) -> str:
 
 
 def gain(row: pd.Series, across: str) -> str:
-    """Return a difference of AUCs with its interval, or why it has none.
+    """Return a difference of AUCs with its interval, the verdict first, or why it has none.
 
     Parameters
     ----------
     row : pd.Series
         auc_difference, n_runs, and the limits: ci_low and ci_high across runs (`statistics.difference`), both_low and
-        both_high across both runs and patients (`comparison.compare`).
+        both_high across both runs and patients (`comparison.compare`); learned, where it is known.
     across : {"runs", "both"}
     """
     ends = {"runs": "ci", "both": "both"}[across]
     value, low, high = row["auc_difference"], row[f"{ends}_low"], row[f"{ends}_high"]
+    if not row.get("learned", True):
+        return f"not judged, as most runs of one of the two have not learned ({points(value)})"
     if np.isnan(low):
         why = "a single run" if row["n_runs"] == 1 else "too few patients or no variance to estimate it from"
-        return f"{pp(value)} pp (no interval: {why})"
-    return f"{pp(value)} pp (95 % confidence interval across {across}: {pp(low)} to {pp(high)})"
+        return f"{points(value)} (no interval: {why})"
+    about = f"95 % CI across {across}"
+    if low > 0 or high < 0:
+        nearer, further = sorted((abs(low), abs(high)))
+        return f"{points(value)} ({about}: {100 * nearer:.1f} to {100 * min(further, 1):.1f})"
+    return f"no difference shown: {points(value)} ({about}: {side(low)} to {side(high)})"
+
+
+def points(share: float) -> str:
+    """Return a difference of AUCs in percentage points, in words."""
+    size, way = side(share).split()
+    return f"{size} points {way}"
+
+
+def side(share: float) -> str:
+    """Return one end of an interval of a difference in words."""
+    return f"{min(100 * abs(share), 100):.1f} {'worse' if share < 0 else 'better'}"
 
 
 def printed_aucs(table: str) -> pd.DataFrame:
@@ -63,19 +80,28 @@ def cohort(table: pd.DataFrame, manifest: Mapping[str, Any], people: str) -> str
         classes, fewer_slices, left_out, absent, fingerprint: see `slices.SliceSet`.
     people : {"patients", "persons"}
     """
-    patients = table.groupby(["part", "class_name"])["patient_id"].nunique()
     negative, positive = manifest["classes"]
-    split = ", ".join(f"{part} {patients[part, positive]}/{patients[part, negative]}" for part in PARTS)
+    of_class = table.groupby(["part", "class_name"])["patient_id"]
+    counts, what = of_class.nunique(), people
+    if both := not one_class_each(table):
+        counts, what = of_class.size(), "slices"
+    split = ", ".join(f"{part} {counts[part, positive]}/{counts[part, negative]}" for part in PARTS)
     fewer, skipped, absent = (len(manifest[name]) for name in ("fewer_slices", "left_out", "absent"))
     who = people.capitalize()
     lines = [
-        f"{positive}/{negative} {people}: {split}; no {people.removesuffix('s')} is in two parts.",
+        f"{positive}/{negative} {what}: {split}; no {people.removesuffix('s')} is in two parts.",
         f"{len(table):,} slices. {who} with fewer eligible slices contribute all of them and are listed in the "
         f"manifest: {fewer}.",
         f"{who} skipped for a problem in their files: {skipped}"
         + f"; {people} of the release's mapping that are missing from the folder: {absent}" * (people == "patients")
         + ".",
     ]
+    if both:
+        per_part = table.groupby("part")["patient_id"].nunique()
+        lines.append(
+            f"{who}: {', '.join(f'{part} {per_part[part]}' for part in PARTS)}. They have slices of both classes: AUCs "
+            "are slice-level, and none counts a person as a whole."
+        )
     lines.append(f"Fingerprint of the slice set: `{manifest['fingerprint']}`.")
     return "\n".join(f"- {line}" for line in lines)
 
@@ -166,6 +192,15 @@ def ranges(cohort_name: str, gains: Iterable[pd.DataFrame], deciles: pd.DataFram
             f"{share['least uncertain']:.0%} of the least uncertain decile, {share['between']:.0%} of the rest."
         )
     return listed(cohort_name, [*lines, *more])
+
+
+def teaches_worst(row: "pd.Series[float]") -> str:
+    """Answer whether the most uncertain slices teach worst, from `evidence.against_the_others` of their range."""
+    worse = row["learned"] and row["both_high"] < 0
+    return (
+        f"Do the most uncertain slices teach worst? {'Yes' if worse else 'Not shown'}: against the mean of the other "
+        f"ranges of the ranking, test, slice-level: {gain(row, 'both')}."
+    )
 
 
 def class_share(tests: pd.DataFrame) -> list[str]:
@@ -335,10 +370,10 @@ def contrasts(tests: pd.DataFrame) -> list[str]:
 
 
 def shares_between(low: float, high: float) -> str:
-    """Return the ends of an interval of shares in words: 0 and infinity are those of one that nothing bounds."""
+    """Return the ends of an interval of shares in words, of those that anything bounds: not 0, nor infinity."""
     first = f"from {low:.0%}" if low > 0 else ""
     last = f"up to {high:.0%}" if np.isfinite(high) else ""
-    return " ".join(filter(None, [first, last])) or "any share"
+    return " ".join(filter(None, [first, last]))
 
 
 def annotation_worth(efficiency: pd.DataFrame, areas: pd.DataFrame, budget: float) -> list[str]:
@@ -355,11 +390,15 @@ def annotation_worth(efficiency: pd.DataFrame, areas: pd.DataFrame, budget: floa
     """
     row = efficiency[(efficiency["strategy"] == "proposed") & np.isclose(efficiency["budget"], budget)].iloc[0]
     needed = f"{row['censored']} {row['random_annotated']:.0%}".strip()
+    ends = shares_between(row["random_low"], row["random_high"])
     first = areas.iloc[0]
     return [
         f"At a budget of {budget:.0%} the proposed method has {row['annotated']:.0%} of the training slices annotated; "
-        f"random sampling needs {needed} for the same AUC (95 % confidence interval across runs: "
-        f"{shares_between(row['random_low'], row['random_high'])}).",
+        + (
+            f"random sampling needs {needed} for the same AUC (95 % confidence interval across runs: {ends})."
+            if ends
+            else "how many random sampling needs for the same AUC cannot be told."
+        ),
         "No share of annotated slices is covered by all curves, so that their areas cannot be compared."
         if pd.isna(first["mean"])
         else f"Largest area under the curve: {first['strategy']} ({first['mean']:.3f}; rank {first['best_rank']:.0f} "
@@ -377,14 +416,14 @@ def gains(table: pd.DataFrame) -> list[str]:
 
 
 def apart(rows: pd.DataFrame) -> int:
-    """Return how many differences have an interval across both that excludes 0."""
-    return int(((rows["both_low"] > 0) | (rows["both_high"] < 0)).sum())
+    """Return how many differences, of arms that have learned, have an interval across both that excludes 0."""
+    return int((((rows["both_low"] > 0) | (rows["both_high"] < 0)) & rows.get("learned", True)).sum())
 
 
 def different(table: pd.DataFrame) -> str:
     """Say how many arms differ slice-level from the reference: by the interval across both, and by tests."""
     rows = table[table["unit"] == "slice"]
-    by_test = (rows["p_both_holm"] < 1 - CONFIDENCE).sum()
+    by_test = ((rows["p_both_holm"] < 1 - CONFIDENCE) & rows.get("learned", True)).sum()
     return (
         f"Different from the reference: {apart(rows)} of {len(rows)} by the interval across both, {by_test} by "
         "Holm-adjusted tests across both"

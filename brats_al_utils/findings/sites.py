@@ -213,6 +213,13 @@ def of_release(mapping: pd.DataFrame, year: int = 2019) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["patient_id", "label", "site", "hospital"])
 
 
+def brats_2019() -> pd.DataFrame:
+    """Return the patients of BraTS 2019 by site and by hospital, from the counts alone: by, site, patient_id, label."""
+    counts = pd.read_csv(Path(__file__).parent / "brats2019_sites.csv").melt(["by", "site"], var_name="class_name")
+    patients = counts.loc[counts.index.repeat(counts.pop("value"))].reset_index(drop=True)
+    return patients.assign(patient_id=patients.index, label=(patients["class_name"] == "HGG").astype(int))
+
+
 def release_counts(patients: pd.DataFrame) -> pd.DataFrame:
     """Return `site_table` of a release by site and by hospital, patients alone: by, site, HGG, LGG."""
     frames = [

@@ -122,6 +122,8 @@ class Estimate:
         95 % limits across runs, and across patients.
     lacking : str
         Why there are no limits across both.
+    unlearned : str
+        Which arms have not learned, so that nothing is judged by it.
     """
 
     mean: float = float("nan")
@@ -132,6 +134,7 @@ class Estimate:
     runs: tuple[float, float] = (float("nan"), float("nan"))
     patients: tuple[float, float] = (float("nan"), float("nan"))
     lacking: str = ""
+    unlearned: str = ""
 
     def within(self, low: float, high: float) -> bool:
         """Whether the whole interval lies between two values; never without an interval."""

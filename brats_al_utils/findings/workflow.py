@@ -40,13 +40,15 @@ def workflow(study: Study, rows: Sequence[Row], arm: Arm, summary: pd.DataFrame)
     selected = next(row.selection for row in rows if row.arm == arm)
     patients = table.groupby("part")["patient_id"].nunique()
     of_class = table.groupby("class_name")["patient_id"].nunique()
+    if not slices.one_class_each:
+        of_class = table["class_name"].value_counts()
     kept = pool.between(DISCARDED, 1 - DISCARDED)  # as many whatever the scores are
     most = int(np.flatnonzero(pool.ranking == kept[0])[0])
     auc = summary[(summary["arm"] == arm.name) & (summary["part"] == "test") & (summary["unit"] == "slice")].iloc[0]
     steps: list[tuple[str, str, Any]] = [
         ("cohort", "name", study.cohort_name),
         ("cohort", "patients", table["patient_id"].nunique()),
-        *(("cohort", name, of_class[name]) for name in reversed(slices.classes)),
+        *(("cohort", name + " slices" * (not slices.one_class_each), of_class[name]) for name in slices.classes[::-1]),
         ("slices", "slices", len(table)),
         *(("slices", f"{part} slices", (table["part"] == part).sum()) for part in PARTS),
         *(("slices", f"{part} patients", patients[part]) for part in PARTS),

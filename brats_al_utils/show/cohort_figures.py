@@ -29,24 +29,30 @@ AUDITED = "t1ce"
 
 
 def counts(slices: SliceSet) -> pd.DataFrame:
-    """Return patients and slices of each part, class and site: part, class_name, site, patients, slices."""
+    """Return patients and slices of each part, class and site: part, class_name, site, patients, slices.
+
+    Patients are not counted where they have slices of both classes.
+    """
     groups = slices.table.groupby(["part", "class_name", "site"])["patient_id"]
     table = groups.agg(patients="nunique", slices="size").reset_index()
+    if not slices.one_class_each:
+        table = table.drop(columns="patients")
     place = table["part"].map(PARTS.index)
     return table.iloc[place.argsort(kind="stable")].reset_index(drop=True)
 
 
 @plt.style.context(STYLE)
 def cohort(slices: SliceSet) -> Drawing:
-    """Draw the split: patients of each part by class, and of each site by part."""
+    """Draw the split: patients (or slices, if these have the classes) of each part by class, of each site by part."""
     table = counts(slices)
+    counted = "patients" if slices.one_class_each else "slices"
     figure, (by_class, by_site) = plt.subplots(1, 2, figsize=(PAGE, 2.4), width_ratios=(1, 1.6))
-    classes = table.pivot_table(index="part", columns="class_name", values="patients", aggfunc="sum").loc[list(PARTS)]
+    classes = table.pivot_table(index="part", columns="class_name", values=counted, aggfunc="sum").loc[list(PARTS)]
     stacked_bars(by_class, classes[list(slices.classes[::-1])], list(CLASS_COLOURS[::-1]))
-    sites = table.pivot_table(index="site", columns="part", values="patients", aggfunc="sum", fill_value=0)
+    sites = table.pivot_table(index="site", columns="part", values=counted, aggfunc="sum", fill_value=0)
     stacked_bars(by_site, sites[list(PARTS)], [PALETTE[name] for name in ("blue", "orange", "green")])
     for axes in (by_class, by_site):
-        axes.set(ylabel=people(slices))
+        axes.set(ylabel=people(slices) if slices.one_class_each else "slices")
         axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     by_site.set(xlabel="site")
     by_site.tick_params(axis="x", rotation=45)

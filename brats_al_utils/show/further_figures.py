@@ -104,8 +104,9 @@ def forest(
         The axis ends there at the latest: a t-interval of few runs reaches beyond what an AUC can be.
     """
     arms = list(dict.fromkeys(table["arm"]))
-    figure, grid = plt.subplots(1, 2, figsize=(PAGE, 1.3 + 0.3 * len(arms)), sharey=True)
-    for axes, unit in zip(grid, UNITS, strict=True):
+    units = [unit for unit in UNITS if unit in set(table["unit"])]
+    figure, (grid,) = plt.subplots(1, len(units), figsize=(PAGE, 1.3 + 0.3 * len(arms)), sharey=True, squeeze=False)
+    for axes, unit in zip(grid, units, strict=True):
         rows = table[table["unit"] == unit].set_index("arm").loc[arms]
         for place, (across, style) in enumerate(ACROSS_STYLES.items()):
             y = np.arange(len(arms)) + 0.24 * (place - 1)

@@ -20,7 +20,7 @@ from brats_al_utils.cohorts.cohort import cores
 from brats_al_utils.files import beside, cause, sweep
 from brats_al_utils.runs.scheduler import ATTEMPTS
 from brats_al_utils.show import kernels
-from brats_al_utils.study.places import ROOT, Places
+from brats_al_utils.study.places import ROOT, Places, stamp
 
 FOLDER = ROOT / "notebooks"
 
@@ -124,7 +124,7 @@ def execute(path: Path, parameters: Mapping[str, object], places: Places) -> Pat
         If a cell fails; the executed copy then shows where. If its kernel does not start, or dies again and again.
     """
     check_parameters(path, parameters)
-    executed = places.outputs / "notebooks" / path.name
+    executed = places.notebooks / path.name
     executed.parent.mkdir(parents=True, exist_ok=True)
     sweep(executed.parent)
     logging.getLogger("papermill").setLevel(logging.CRITICAL)  # what fails comes as a message
@@ -165,4 +165,5 @@ def execute(path: Path, parameters: Mapping[str, object], places: Places) -> Pat
     finally:
         if partial.exists():
             partial.replace(executed)
+            stamp(executed)
     return executed

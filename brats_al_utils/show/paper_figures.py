@@ -10,6 +10,7 @@ import pandas as pd
 from brats_al_utils.cohorts.split import PARTS
 from brats_al_utils.findings.paper import published_budgets, published_table1
 from brats_al_utils.findings.sentences import printed_aucs
+from brats_al_utils.findings.statistics import UNITS
 from brats_al_utils.networks.network import START_NAMES, architecture
 from brats_al_utils.show.style import (
     ARM_COLOURS,
@@ -104,7 +105,8 @@ def figure3(summary: pd.DataFrame) -> Drawing:
 def figure4(ranking: pd.DataFrame, negative: str) -> Drawing:
     """Draw Figure 4: where the most and the least uncertain decile lie, and which slices they hold.
 
-    Its numbers are the latter: decile, and the share of each decile's slices, over all runs, of which a fact is true.
+    Its numbers are the latter: decile, and the share of each decile's slices, over all runs, of which a fact is true;
+    of a tumour, where only some slices have one, the share of these.
 
     Parameters
     ----------
@@ -115,10 +117,12 @@ def figure4(ranking: pd.DataFrame, negative: str) -> Drawing:
         The negative class, of which it shows the share.
     """
     facts = {f"{negative} slices": ranking["class_name"] == negative}
-    if ranking["tumour_mm2"].any():
-        facts["smaller half of tumours"] = ranking["tumour_mm2"] < ranking["tumour_mm2"].median()
-    if ranking["position"].nunique() > 1:
-        facts["outer half of the tumour"] = (ranking["position"] - 0.5).abs() > 0.25
+    with_tumour = ranking["tumour_mm2"] > (0 if ranking["tumour_mm2"].any() else -1)
+    area, position = ranking["tumour_mm2"].where(with_tumour), ranking["position"].where(with_tumour)
+    if area.any():
+        facts["smaller half of tumours"] = (area < area.median()).where(with_tumour)
+    if position.nunique() > 1:
+        facts["outer half of the tumour"] = ((position - 0.5).abs() > 0.25).where(with_tumour)
     if "atypical" in ranking:
         facts["atypical patients"] = ranking["atypical"]
     shares = pd.DataFrame(facts).astype(float).groupby(ranking["decile"]).mean().loc[list(DECILE_COLOURS)]
@@ -191,18 +195,21 @@ def auc_bars(summary: pd.DataFrame, compared: Iterable[Arm], name: str, printed_
         The paper's table with the same arms, such as ``table3``.
     """
     printed = printed_aucs(printed_in).rename(columns={"auc": "auc_mean"})
+    units = [unit for unit in UNITS if unit in set(summary["unit"])]
     figure, grid = plt.subplots(1, 2, figsize=(PAGE, 2.8), sharey=True)
     for axes, part in zip(grid, PARTS[1:], strict=True):
         for arm, colour, offset in zip(compared, ARM_COLOURS, (-0.18, 0.18), strict=True):
             ours, theirs = (rows[(rows["arm"] == arm.name) & (rows["part"] == part)] for rows in (summary, printed))
-            ours = ours.set_index("unit").loc[["slice", "patient"]]
+            ours = ours.set_index("unit").loc[units]
             label = f"{arm.name} ({START_NAMES[arm.start]})"
-            axes.bar([offset, 1 + offset], ours["auc_mean"], width=0.32, color=colour, label=label)
-            interval(axes, [offset, 1 + offset], ours, fmt="none", ecolor="0.15")
+            places = [place + offset for place in range(len(units))]
+            axes.bar(places, ours["auc_mean"], width=0.32, color=colour, label=label)
+            interval(axes, places, ours, fmt="none", ecolor="0.15")
             label = f"{arm.name}, as printed"
-            interval(axes, [2 + offset], theirs, fmt="D", ms=4, color=colour, mec="0.15", label=label)
+            interval(axes, [len(units) + offset], theirs, fmt="D", ms=4, color=colour, mec="0.15", label=label)
         axes.axhline(0.5, color="0.5", lw=0.8, ls=":")
-        axes.set_xticks([0, 1, 2], ["ours,\nslice-level", "ours,\npatient-level", "paper,\nslice-level"])
+        names = [*(f"ours,\n{unit}-level" for unit in units), "paper,\nslice-level"]
+        axes.set_xticks(range(len(names)), names)
         axes.set(title=part, ylim=(0, 1))
     grid[0].set_ylabel(f"AUC ({ACROSS_RUNS})")
     figure.legend(*grid[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)

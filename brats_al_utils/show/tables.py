@@ -48,13 +48,14 @@ def patients_and_slices(counts: pd.DataFrame, people: str) -> pd.DataFrame:
     Parameters
     ----------
     counts : pd.DataFrame
-        part, class_name, site, patients, slices.
+        part, class_name, site, slices, and patients where each has one class.
     people : {"patients", "persons"}
     """
-    table = counts.rename(columns={"patients": people}).pivot_table(
+    counted = counts.rename(columns={"patients": people})
+    table = counted.pivot_table(
         index="part",
         columns="class_name",
-        values=[people, "slices"],
+        values=[name for name in (people, "slices") if name in counted],
         aggfunc="sum",
         margins=True,
         margins_name="all",
@@ -133,6 +134,7 @@ def arms(table: pd.DataFrame, positive: str, people: str) -> pd.DataFrame:
     """
     several = table.groupby("arm")["share"].transform("nunique") > 1
     names = table["arm"].where(~several, table["arm"] + ", " + table["share"].map(SHARE))
+    names = names.where(table["learned"], names + " (has not learned)")
     text = table.assign(
         name=names, ends=ends(table, "low", "high", AUC), hidden_ends=ends(table, "hidden_low", "hidden_high", AUC)
     )

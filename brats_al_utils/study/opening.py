@@ -8,7 +8,7 @@ from brats_al_utils.cohorts.readers import read_cohort
 from brats_al_utils.files import locked
 from brats_al_utils.networks.network import initial_state
 from brats_al_utils.networks.training import choose_device
-from brats_al_utils.phantoms.phantom import write_cohort
+from brats_al_utils.phantoms.phantom import VERSION, write_cohort
 from brats_al_utils.progress import Track, patients
 from brats_al_utils.runs.scheduler import workers_of
 from brats_al_utils.study.arms import DATASETS, Arm
@@ -65,10 +65,11 @@ def open_study(
         choose_device(device)  # on a cluster, the workers have it or not
     initial_state(chosen.start, chosen.network)  # refused now rather than at the first training
     places = Places.of(profile, out)
-    folder = find_data(chosen, data)
+    named = find_data(chosen, data)
     places.make()
-    place = folder or synthetic_cohort(chosen, places, track)
-    cohort = read_cohort(place, follow_links, chosen.classes, chosen.task)
+    folder = named or synthetic_cohort(chosen, places, track)
+    places.claim(profile, str(named or folder.name), chosen.changes)
+    cohort = read_cohort(folder, follow_links, chosen.classes, chosen.task)
     if "part" in cohort.cases and chosen.folds > 1:
         raise InputError(
             f"folds is {chosen.folds}, but {cohort.root} gives the split: set folds=1, or leave the column split empty"
@@ -78,9 +79,9 @@ def open_study(
 
 
 def synthetic_cohort(profile: Profile, places: Places, track: Track) -> Path:
-    """Return the folder of a profile's synthetic cohort, written now if it is not there yet."""
+    """Return the folder of a profile's synthetic cohort, written now if this version has not written it yet."""
     patients = f"{profile.patients}" + f"+{profile.test_patients}" * (profile.test_patients > 0)
-    folder = places.outputs / f"phantom-{patients}-{profile.spacing}mm-seed{profile.phantom_seed}"
+    folder = places.outputs / f"phantom{VERSION}-{patients}-{profile.spacing}mm-seed{profile.phantom_seed}"
     with locked(Path(f"{folder}.lock"), PREPARING, "writing the synthetic cohort"):
         if not folder.exists():
             write_cohort(

@@ -377,7 +377,7 @@ PROFILES = {
         "lgg",
         image_size=96,
         start="imagenet-trunk",
-        epochs=6,
+        epochs=7,
         scratch_epochs=30,
         budgets=(0.1, 0.2, 0.3, 0.4, 0.6, 0.8),
         competitors=("entropy", "coreset", "badge", "typiclust"),

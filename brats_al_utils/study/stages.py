@@ -95,7 +95,7 @@ def train(study: Study, arms: Iterable[Arm]) -> list[Row]:
     return rows
 
 
-def advance(study: Study, arms: Iterable[Arm]) -> list[Row]:
+def resume(study: Study, arms: Iterable[Arm]) -> list[Row]:
     """Return the table of some arms as far as networks have chosen that are stored; nothing is trained."""
     rows = plan(study, arms)
     while ready := [each for each in choosing(rows).values() if all(study.store.holds(row.run) for row in each)]:
@@ -175,7 +175,8 @@ def compute(study: Study, rows: Sequence[Row]) -> None:
     InputError
         If trainings failed; all others are kept.
     """
-    write_rows(study.places, title_of(rows), [record(row) for row in each_once(rows)])
+    if study.slices.pictured:
+        write_rows(study.places, title_of(rows), [record(row) for row in each_once(rows)])
     runs = study.profile.n_runs
     have_computed(study, [(f"{row.name} of {runs}", row.run) for row in rows if row.known], "runs")
 

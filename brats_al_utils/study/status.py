@@ -13,10 +13,7 @@ from typing import Any
 from brats_al_utils import InputError
 from brats_al_utils.files import held, write_file
 from brats_al_utils.runs.store import RunStore, seconds, why
-from brats_al_utils.study.places import Places
-
-SAME_STUDY = ("profile", "data", "settings")
-"""Parameters of `run` that say which study it is; the others only how fast, and where: a folder may be moved."""
+from brats_al_utils.study.places import WRITERS, Places
 
 LATEST = 20
 """Runs, the last that were done, whose seconds tell how long the others will take."""
@@ -49,14 +46,15 @@ class Status:
 
 
 def remember(places: Places, parameters: Mapping[str, Any], names: list[str]) -> None:
-    """Keep what was asked for: the parameters, and the notebooks, with those asked for before of the same study."""
-    before = started(places) or {"parameters": {}, "notebooks": []}
-    if all(before["parameters"].get(name) == parameters[name] for name in SAME_STUDY):
+    """Keep what was asked for of the study opened here: parameters and notebooks, with those asked for before."""
+    before, mark = started(places), WRITERS[places.figures]
+    if before and before.get("study") == mark:
         names = sorted({*names, *before["notebooks"]})
     else:
         for path in places.table.glob("*.csv"):  # of another study in this folder
             path.unlink(missing_ok=True)
-    write_file(places.started, json.dumps({"parameters": dict(parameters), "notebooks": names}, indent=1).encode())
+    kept = {"study": mark, "parameters": dict(parameters), "notebooks": names}
+    write_file(places.started, json.dumps(kept, indent=1).encode())
 
 
 def started(places: Places) -> dict[str, Any] | None:
@@ -67,10 +65,10 @@ def started(places: Places) -> dict[str, Any] | None:
         return None
 
 
-def finished(places: Places, parameters: Mapping[str, Any], names: Sequence[str]) -> bool:
+def finished(places: Places, names: Sequence[str]) -> bool:
     """Whether these notebooks were asked for before, of the same study, and every training of it is stored."""
-    before = started(places) or {"parameters": {}, "notebooks": []}
-    same = all(before["parameters"].get(name) == parameters[name] for name in SAME_STUDY)
+    before = started(places) or {"notebooks": []}
+    same = before.get("study") == WRITERS[places.figures]
     stored = {path.stem for path in places.runs.glob("*.safetensors")}
     return (
         same and set(names) <= set(before["notebooks"]) and stored.issuperset(row["key"] for row in read_rows(places))

@@ -137,7 +137,7 @@ class Study:
         more : str
             What it says of this figure alone.
         images : bool
-            Whether it shows patients: openly licensed images are credited.
+            Whether it shows patients: openly licensed images are credited where there are any.
         """
         starts = dict.fromkeys(arm.start for arm in arms)
         parts = [self.cohort_name[0].upper() + self.cohort_name[1:], *remarks(self.slices)]
@@ -146,7 +146,8 @@ class Study:
             runs = self.profile.n_runs
             parts += [f"initialisation: {names}", f"{runs} run{'s' * (runs > 1)}"]
             parts += [f"{self.profile.folds} folds"] * (self.profile.folds > 1)
-        return "; ".join([*parts, *more, *([CREDIT] if images and is_open(self.slices) else [])])
+        credited = images and self.slices.pictured and is_open(self.slices)
+        return "; ".join([*parts, *more, *([CREDIT] if credited else [])])
 
     @property
     def redrawn(self) -> float:

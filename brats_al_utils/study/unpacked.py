@@ -59,6 +59,7 @@ def open_unpacked(folder: Path, out: str | Path = "", profile: str = "") -> Stud
         raise InputError(f"{folder}: of profile {facts['profile']!r}, expected {profile!r}: name its profile")
     places = Places(Path(out).expanduser().resolve() if out else folder / "figures", folder)
     places.make()
+    places.claim(facts["digest"])
     settings = profile_of(facts["profile"], facts["settings"])
     opened = {}
     for number, each in enumerate(facts["sets"]):

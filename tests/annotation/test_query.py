@@ -11,7 +11,8 @@ from brats_al_utils import InputError
 from brats_al_utils.beyond.annotation.answers import SKIP, UNDO, UNSURE, Answer, append, now
 from brats_al_utils.beyond.annotation.candidates import UNLABELLED
 from brats_al_utils.beyond.annotation.committee import OF_PATIENTS, USABLE, taught, trainable
-from brats_al_utils.beyond.annotation.draws import WHY, drawn_at_random
+from brats_al_utils.beyond.annotation.curve import test_labels as labels_of_the_test_set
+from brats_al_utils.beyond.annotation.draws import WHY, drawn_at_random, held_out
 from brats_al_utils.beyond.annotation.query import query, read_query
 from brats_al_utils.beyond.annotation.session import Session, answers_file, counts, open_session, query_file, state_file
 from brats_al_utils.beyond.competitors.competitors import STRATEGIES
@@ -43,6 +44,19 @@ def test_the_first_query_is_drawn_at_random(tmp_path: Path, monkeypatch: pytest.
         *session.state.validation,
         *session.state.test,
     }
+
+
+def test_where_a_label_is_an_image_s_further_slices_of_the_held_out_are_asked(tmp_path: Path) -> None:
+    """After 60 answers, of which pictures 1 are sick, each of ten persons held out has two of three left: in turns."""
+    session, _ = query(session_of(pictures(tmp_path / "data", 40, 3)), 60, random_share=1.0)
+    for row in read_query(session).to_dict(orient="records"):
+        label = ("well", "sick", "well")[int(row["image"][5])]
+        append(answers_file(session.folder), Answer(row["slice_id"], label, "ada", now(), row["image_sha256"]))
+    session = session_of(tmp_path / "data")
+    units = [session.slices["patient_id"].iloc[int(slices[0])] for slices in held_out(session, "validation", "slice")]
+    assert units == [*session.state.validation] * 2
+    assert not held_out(session, "validation", "patient")
+    assert len(labels_of_the_test_set(session)) == 10
 
 
 def test_what_is_written_is_what_docs_describe(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from brats_al_utils.cohorts.slices import SliceSet
 
 
 def slices_of(rows: list[dict[str, Any]], channels: tuple[str, ...] = ("image",)) -> SliceSet:
-    manifest = {"name": "cohort lung", "channels": list(channels)}
+    manifest = {"name": "cohort lung", "release": "unknown", "channels": list(channels)}
     return SliceSet(Path(), manifest, pd.DataFrame(rows), np.empty(0), np.empty(0))
 
 

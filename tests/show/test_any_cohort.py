@@ -139,6 +139,18 @@ def test_no_word_of_brats_is_shown_of_another_cohort(tmp_path: Path, reader: Rea
     assert set(card.loc[~of_the_paper & ~printed, "verdict"]) <= set(HERE.values())
 
 
+def test_a_label_an_image(tmp_path: Path, reader: Reader) -> None:
+    """What persons of both classes leave out is not shown, and said; all else is."""
+    data = write_cohort(tmp_path / "lung", masked=True, both=True)
+    for name in [*sorted(NOTEBOOKS)[:8], "09_explore"]:
+        reader.execute(name, data, tmp_path / "out")
+    text = "\n".join(reader.shown)
+    assert "patient-level" not in text
+    assert "They have slices of both classes: AUCs are slice-level" in text
+    assert "Not applicable: not every slice has a tumour mask" in text
+    assert set(pd.read_csv(tmp_path / "out" / "cohort.csv").columns) == {"part", "class_name", "site", "slices"}
+
+
 def test_without_masks_what_does_not_apply_is_said(tmp_path: Path, reader: Reader) -> None:
     data = write_cohort(tmp_path / "lung", masked=False)
     for name in ("00_cohort", "01_transfer_vs_scratch", "02_uncertainty_ranges"):

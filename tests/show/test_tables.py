@@ -160,10 +160,19 @@ def test_contrasts_of_several_arms_name_both() -> None:
 
 def test_arms_are_told_with_the_auc_without_a_tumour_and_whom_they_were_trained_on() -> None:
     row = {"arm": "proposed", "share": 0.1, "auc_mean": 0.8123, "low": 0.75, "high": 0.9, "hidden_mean": 0.61}
-    row |= {"hidden_low": 0.5, "hidden_high": 0.7, "examples": 86.4, "positive_share": 0.153, "patients": 40.6}
+    row |= {
+        "hidden_low": 0.5,
+        "hidden_high": 0.7,
+        "examples": 86.4,
+        "positive_share": 0.153,
+        "patients": 40.6,
+        "learned": True,
+    }
     unmasked = {"arm": "baseline", "share": 1.0} | dict.fromkeys(("hidden_mean", "hidden_low", "hidden_high"), NAN)
-    table = tables.arms(pd.DataFrame([row, row | {"share": 0.2}, row | unmasked]), "glioma", "persons")
-    assert list(table.index) == ["proposed, 10%", "proposed, 20%", "baseline"]
+    table = tables.arms(
+        pd.DataFrame([row, row | {"share": 0.2}, row | unmasked | {"learned": False}]), "glioma", "persons"
+    )
+    assert list(table.index) == ["proposed, 10%", "proposed, 20%", "baseline (has not learned)"]
     assert len(table.columns) + 1 <= 8
     assert table.loc["proposed, 10%"].to_dict() == {
         "test AUC": "0.812",
@@ -174,7 +183,7 @@ def test_arms_are_told_with_the_auc_without_a_tumour_and_whom_they_were_trained_
         "of them glioma": "15%",
         "persons": "41",
     }
-    baseline = table.loc["baseline"].to_dict()
+    baseline = table.loc["baseline (has not learned)"].to_dict()
     assert (baseline["AUC, tumour hidden"], baseline["95 % CI, tumour hidden"]) == ("", "none")
 
 

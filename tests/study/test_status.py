@@ -75,10 +75,12 @@ def test_what_is_asked_again_replaces_what_was(tmp_path: Path) -> None:
 def test_another_study_in_the_folder_is_not_counted(tmp_path: Path) -> None:
     places = places_of(tmp_path)
     parameters = {"profile": "smoke", "data": "", "out": "", "settings": {}}
+    places.claim("smoke", "phantoms", {})
     remember(places, parameters, ["01"])
     write_rows(places, "01", rows_of(run_of(0)))
     remember(places, parameters | {"device": "cuda", "out": "moved"}, ["02"])
     assert status(places).waiting == 1, "the same study"
+    places.claim("smoke", "phantoms", {"epochs": 3})
     remember(places, parameters | {"settings": {"epochs": 3}}, ["01"])
     assert status(places).waiting == 0
 

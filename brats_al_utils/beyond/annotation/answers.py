@@ -27,7 +27,7 @@ import numpy as np
 from sklearn.metrics import cohen_kappa_score
 
 from brats_al_utils import InputError
-from brats_al_utils.cohorts.layout import shown
+from brats_al_utils.cohorts.layout import printable, shown
 from brats_al_utils.files import locked
 
 UNSURE, SKIP, UNDO = "unsure", "skip", "undo"
@@ -83,7 +83,7 @@ class Answer:
         for name, longest in LONGEST.items():
             value = getattr(self, name)
             least = name != "note"
-            if not isinstance(value, str) or not least <= len(value) <= longest or not value.isprintable():
+            if not isinstance(value, str) or not least <= len(value) <= longest or not printable(value):
                 what = f"expected {least:d} to {longest} characters that can be printed"
                 raise InputError(f"{name} is {str(value)[:60]!a}, {what}: correct it")
             if value != value.strip():

@@ -7,7 +7,6 @@ from dataclasses import asdict, replace
 from hashlib import sha256
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from brats_al_utils import InputError
@@ -18,7 +17,7 @@ from brats_al_utils.cohorts.faults import collapsed, file_faults, label_faults, 
 from brats_al_utils.cohorts.images import IMAGE_FILES
 from brats_al_utils.cohorts.layout import shown
 from brats_al_utils.cohorts.slices import FORMAT, WORDS, SliceRule, SliceSet, open_slices
-from brats_al_utils.cohorts.table import TABLE, cases_of, chosen_classes, read_persons
+from brats_al_utils.cohorts.table import cases_of, chosen_classes, find_table, read_persons
 from brats_al_utils.files import locked, new_folder
 from brats_al_utils.progress import Track, untracked
 from brats_al_utils.study.sets import PREPARING
@@ -48,7 +47,7 @@ def read_candidates(folder: Path, follow_links: bool = False, classes: tuple[str
     InputError
         If there is no table, it cannot be read, or the classes are not known.
     """
-    path = folder / TABLE
+    path = find_table(folder)
     if not path.is_file():
         raise InputError(f"{path}: missing, expected a table of images: write one with brats-al cohort --template")
     rows, notes = read_persons(path, follow_links)
@@ -170,10 +169,7 @@ def labelled_set(
     """
     negative, positive = cohort.classes
     table = cut_table(place).assign(label=label, class_name=label.map({0: negative, 1: positive, UNLABELLED: ""}))
-    # The format wants a class for each patient: that of most labels, and of those without any the negative.
-    votes = label.where(label != UNLABELLED).groupby(table["patient_id"]).mean().fillna(0)
-    split = pd.DataFrame({"class_name": np.where(votes >= 0.5, positive, negative)}, votes.index)
-    split["part"] = held_out.groupby(table["patient_id"]).first()
+    split = held_out.groupby(table["patient_id"]).first().to_frame("part")
     text = table.to_csv(index_label="slice_id", lineterminator="\n")
     made_from = sha256((place.name + text + split.to_csv()).encode()).hexdigest()[:12]
     target = folder / f"labelled-{made_from}"

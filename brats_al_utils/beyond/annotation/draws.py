@@ -6,6 +6,7 @@ import pandas as pd
 from brats_al_utils.beyond.annotation.candidates import UNLABELLED
 from brats_al_utils.beyond.annotation.session import TEST, TRAINING, VALIDATION, Session, numbers
 from brats_al_utils.beyond.annotation.state import random_order
+from brats_al_utils.cohorts.split import one_class_each
 from brats_al_utils.queries.selection import Ids
 
 UNITS = ("slice", "patient")
@@ -24,20 +25,29 @@ def units_of(session: Session, part: str, unit: str) -> dict[str, Ids]:
 def held_out(session: Session, part: str, unit: str) -> list[Ids]:
     """Return the slices of patients of the validation or test set who are still to be asked for, in their order.
 
-    Patients count, and their slices are alike: of each one slice, drawn at random, or with whole patients all.
+    Patients count, and their slices are alike: of each one slice, drawn at random, or with whole patients all. Where a
+    patient has slices of both classes, they are not alike: then further slices of each follow, in turns.
     """
-    rows, patients = session.slices, getattr(session.state, part)
-    answered = set(rows.loc[session.label != UNLABELLED, "patient_id"])
-    whole, seed = units_of(session, part, UNITS[1]), session.profile.seed
-    found = []
-    for name in patients:
-        if name in whole and name not in answered:
-            slices = whole[name]
-            if unit == UNITS[0]:
-                by_name = {str(rows.at[number, "slice_id"]): number for number in slices.tolist()}
-                slices = np.array([by_name[random_order(by_name, seed, "slices")[0]]])
-            found.append(slices)
-    return found
+    rows, whole, seed = session.slices, units_of(session, part, UNITS[1]), session.profile.seed
+    known = rows[session.label != UNLABELLED].groupby("patient_id").size().to_dict()
+    further = unit == UNITS[0] and label_an_image(session)
+    found: list[tuple[int, Ids]] = []
+    for name in getattr(session.state, part):
+        if name not in whole or (name in known and not further):
+            continue
+        if unit == UNITS[1]:
+            found.append((0, whole[name]))
+            continue
+        by_name = {str(rows.at[number, "slice_id"]): number for number in whole[name].tolist()}
+        order = random_order(by_name, seed, "slices")[: None if further else 1]
+        found += [(turn, np.array([by_name[each]])) for turn, each in enumerate(order, known.get(name, 0))]
+    return [slices for _, slices in sorted(found, key=lambda each: each[0])]
+
+
+def label_an_image(session: Session) -> bool:
+    """Whether a patient has slices with labels of both classes, so that one label does not tell the others."""
+    rows = session.slices.assign(label=session.label)
+    return not one_class_each(rows[rows["label"] != UNLABELLED], "label")
 
 
 def random_units(session: Session, unit: str) -> list[Ids]:

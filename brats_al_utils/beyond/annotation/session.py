@@ -250,6 +250,13 @@ def begun(
     return Session(folder, sets, cohort, profile, place, slices, state, given, seen, tuple(notes), device, workers)
 
 
+def reread(session: Session) -> Session:
+    """Return a session with the answers that are in its file by now."""
+    file = answers_file(session.folder)
+    given, _ = counted(read(file), file, session.cohort, session.slices)
+    return replace(session, given=given)
+
+
 def given_parts(cohort: Cohort) -> dict[str, str]:
     """Return the part that the table gives each patient, or nothing."""
     part = cohort.cases.get("part", pd.Series("", cohort.cases.index))

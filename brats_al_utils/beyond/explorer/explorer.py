@@ -12,9 +12,10 @@ import numpy as np
 import pandas as pd
 
 from brats_al_utils import InputError
+from brats_al_utils.findings import evidence
 from brats_al_utils.findings.sentences import listed
-from brats_al_utils.queries.pool import Pool
-from brats_al_utils.queries.uncertainty import compared_pairs, divergence, entropy, score
+from brats_al_utils.progress import Track, untracked
+from brats_al_utils.queries.uncertainty import compared_pairs, divergence, entropy
 from brats_al_utils.study.arms import Arm
 from brats_al_utils.study.stages import Row, committee, labelled
 from brats_al_utils.study.study import Study
@@ -121,8 +122,8 @@ def terms(probability: Array, names: Sequence[str], pairs: str, aggregate: str) 
 
 
 def members_of(study: Study) -> list[str]:
-    """Return what tells the members of the committee apart: their learning rates."""
-    return [f"{rate:g}" for rate in study.profile.committee_rates]
+    """Return what the members of the committee are called: by number, with the learning rate that tells them apart."""
+    return [f"member {number} (rate {rate:g})" for number, rate in enumerate(study.profile.committee_rates, 1)]
 
 
 def opinions_of(study: Study, dataset: str, number: int) -> Array:
@@ -140,7 +141,7 @@ def opinions_of(study: Study, dataset: str, number: int) -> Array:
     return np.stack(trained).astype(np.float64)
 
 
-def ranking(study: Study, rows: Sequence[Row], arms: Sequence[Arm]) -> Ranking:
+def ranking(study: Study, rows: Sequence[Row], arms: Sequence[Arm], track: Track = untracked) -> Ranking:
     """Return the ranking of a study's training slices, and which of some arms choose each.
 
     Parameters
@@ -151,6 +152,8 @@ def ranking(study: Study, rows: Sequence[Row], arms: Sequence[Arm]) -> Ranking:
         Its table, with the slices of the arms chosen.
     arms : sequence of Arm
         Of the same slice set; those whose budget cannot be drawn are skipped.
+    track : Track
+        Sees the runs go by.
 
     Raises
     ------
@@ -164,20 +167,19 @@ def ranking(study: Study, rows: Sequence[Row], arms: Sequence[Arm]) -> Ranking:
     trained = {(row.arm, row.number): row.run.ids("training") for row in rows if not row.member}
     drawn = [arm for arm in arms if all((arm, number) in trained for number in range(study.profile.n_runs))]
     names, facts = members_of(study), study.slice_set(dataset).table[FACTS]
+    order = evidence.ranking(study, dataset)
     of_members = tuple(f"P by {name}" for name in names)
     parts: dict[str, Array] = {}
     frames = []
-    for number in range(study.profile.n_runs):
+    for number in track(range(study.profile.n_runs)):
         ids, first = study.ids(dataset, "training", number), labelled(study, dataset, number)
         high = opinions_of(study, dataset, number)
         both = np.stack([1 - high, high], axis=-1)
-        of_each = score(both, study.profile.pairs, study.profile.aggregate)
         parts = terms(both, names, study.profile.pairs, study.profile.aggregate)
         of_run = pd.DataFrame(
             {
                 "slice_id": ids,
                 "run": number + 1,
-                "uncertainty": of_each,
                 "probability": high.mean(0),
                 "first": np.isin(ids, first),
                 **dict(zip(of_members, high, strict=True)),
@@ -185,7 +187,8 @@ def ranking(study: Study, rows: Sequence[Row], arms: Sequence[Arm]) -> Ranking:
                 **{arm.name: np.isin(ids, trained[arm, number]) for arm in drawn},
             }
         )
-        of_run = of_run.set_index("slice_id").loc[Pool(ids, of_each).ranking]
+        ranked = order[order["seed"] == study.profile.seed + number].set_index("slice_id")["uncertainty"]
+        of_run = of_run.set_index("slice_id").loc[ranked.index].assign(uncertainty=ranked)
         of_run.insert(1, "rank", range(1, len(of_run) + 1))
         of_run.insert(2, "decile", 1 + DECILES * np.arange(len(of_run)) // len(of_run))
         frames.append(facts.loc[of_run.index].join(of_run).rename_axis("slice_id").reset_index())
@@ -245,11 +248,6 @@ def along(table: pd.DataFrame, count: int) -> pd.DataFrame:
     """Return so many slices of a run, from the most to the least uncertain in equal steps; all if there are fewer."""
     places = np.unique(np.linspace(0, len(table) - 1, count).round().astype(int))
     return table.iloc[places]
-
-
-def nearest(x: Array, y: Array, at: tuple[float, float]) -> int:
-    """Return the place of the point that lies nearest, the first of several; all in the same unit."""
-    return int(np.argmin((x - at[0]) ** 2 + (y - at[1]) ** 2))
 
 
 def said(ranking: Ranking, cohort_name: str, positive: str) -> str:

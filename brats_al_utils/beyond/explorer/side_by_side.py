@@ -62,10 +62,13 @@ class Patients:
         table, names = self.of_run(state.run), self.names(state.run)
         rows = filtered(table, Filter(patient=names[state.patient])).sort_values(["z", "slice_id"])
         heads = [f"z {z}" for z in rows["z"]]
+        classes = list(dict.fromkeys(rows["class_name"]))
+        if len(classes) > 1:
+            heads = [f"{head}, {name}" for head, name in zip(heads, rows["class_name"], strict=True)]
         told = rows[rows["slice_id"] == state.slice_id]
         facts = [
             (self.person, names[state.patient]),
-            ("class, site", f"{rows['class_name'].iat[0]}, {rows['site'].iat[0]}"),
+            ("class, site", f"{' and '.join(classes)}, {rows['site'].iat[0]}"),
             ("slices", f"{len(rows)}, {int(rows['first'].sum())} of them annotated first"),
             *((f"chosen by {arm}", str(int(rows[arm].sum()))) for arm in self.ranking.arms),
         ]

@@ -1,0 +1,231 @@
+"""Read the open collections of TCIA that hold HGG and LGG, as they were unpacked; no volume is opened.
+
+TCGA pre-operative: Bakas et al. 2017, Sci Data 4:170117, doi 10.7937/K9/TCIA.2017.KLXWJJ1Q (GBM) and
+10.7937/K9/TCIA.2017.GJQ7R0EF (LGG), CC BY 3.0. UCSF-PDGM: Calabrese et al. 2022, Radiol Artif Intell 4:e220058, doi
+10.7937/tcia.bdgf-8v37, CC BY 4.0.
+"""
+
+import csv
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
+
+import pandas as pd
+
+from brats_al_utils import InputError
+from brats_al_utils.cohorts.brats import link_out, links_problem
+from brats_al_utils.cohorts.cohort import Cohort, frozen
+from brats_al_utils.cohorts.layout import GRADES, entries, folders_below, is_nifti, named_volumes, shown, subfolders
+from brats_al_utils.cohorts.sites import of_hospitals
+from brats_al_utils.cohorts.table import chosen_classes
+from brats_al_utils.cohorts.volumes import FILES, SEGMENTATION
+
+TCGA, UCSF = "TCGA pre-operative", "UCSF-PDGM"
+
+CITATIONS = {
+    TCGA: "cite Bakas et al. 2017, doi 10.7937/K9/TCIA.2017.KLXWJJ1Q (GBM) and 10.7937/K9/TCIA.2017.GJQ7R0EF (LGG); "
+    "licence CC BY 3.0",
+    UCSF: "cite Calabrese et al. 2022, doi 10.7937/tcia.bdgf-8v37; licence CC BY 4.0; one hospital",
+}
+
+TCGA_FOLDERS = {
+    "pre-operative_tcga_lgg_nifti_and_segmentations": "LGG",
+    "pre-operative_tcga_gbm_nifti_and_segmentations": "HGG",
+}
+TCGA_PATIENT = re.compile(r"TCGA-([A-Z0-9]{2})-[A-Z0-9]{4}")
+DATE = re.compile(r"_(\d{4}\.\d\d\.\d\d)_")
+CORRECTED, AUTOMATIC = "_GlistrBoost_ManuallyCorrected", "_GlistrBoost"
+"""How TCGA's segmentations end: those that somebody has corrected, and those that nobody has."""
+
+UCSF_PATIENT = re.compile(r"UCSF-PDGM-(\d{3,4})(_FU\w+?)?(_nifti)?", re.IGNORECASE)
+"""A folder has four digits and the metadata three; FU is a follow-up scan."""
+
+METADATA = "UCSF-PDGM-metadata*.csv"
+GRADE = "WHO CNS Grade"
+GRADE_OF = {"2": "LGG", "3": "LGG", "4": "HGG"}
+WILDTYPE = "wildtype"
+
+Row = dict[str, str]
+Found = tuple[dict[str, str], list[str], list[str]]
+"""A patient's files by sequence, what is wrong, and notes."""
+
+
+def holds(folder: Path, good: Callable[[str], object]) -> Path | None:
+    """Return the folder, or the first in it, in which some folder's name is good."""
+    for place in [folder, *folders_below([folder])]:
+        with suppress(InputError):
+            if any(good(child.name) for child in subfolders(place)):
+                return place
+    return None
+
+
+def find_collection(folder: Path) -> tuple[str, Path] | None:
+    """Return which collection a folder or one in it holds, and where; None if none.
+
+    Raises
+    ------
+    InputError
+        If it is one of TCGA's two folders.
+    """
+    if folder.resolve().name.casefold() in TCGA_FOLDERS:
+        above = folder.resolve().parent
+        raise InputError(f"{folder}: the patients of one class, expected both (GBM and LGG): name the folder {above}")
+    if place := holds(folder, lambda name: name.casefold() in TCGA_FOLDERS):
+        return TCGA, place
+    if place := holds(folder, UCSF_PATIENT.fullmatch):
+        return UCSF, place
+    return None
+
+
+def read_tcga(root: Path, follow_links: bool = False) -> Cohort:
+    """Read TCGA's patients: those of the GBM folder are HGG, those of the LGG folder LGG.
+
+    Raises
+    ------
+    InputError
+        If one of the two folders is missing.
+    """
+    places = {
+        child: TCGA_FOLDERS[child.name.casefold()]
+        for child in subfolders(root)
+        if child.name.casefold() in TCGA_FOLDERS
+    }
+    if len(set(places.values())) < len(GRADES):
+        (one,) = places
+        raise InputError(f"{root}: holds {one.name} alone, expected the GBM and the LGG folder: put both there")
+    patients = []
+    for place, grade in places.items():
+        for home in subfolders(place):
+            if name := TCGA_PATIENT.fullmatch(home.name):
+                patients.append(
+                    (home, {"patient_id": home.name, "class_name": grade, "site": name[1]}, tcga_volumes(home))
+                )
+    return cohort_of(root, TCGA, patients, [], follow_links)
+
+
+def tcga_volumes(home: Path) -> Found:
+    """Return the volumes of a patient's first scan."""
+    here = [path for path in entries(home) if is_nifti(path)]
+    dates = sorted({date[1] for path in here if (date := DATE.search(path.name))})
+    scan = f"{home.name}_{dates[0]}" if dates else home.name
+    files, problems = named_volumes(here, scan)
+    notes = [f"{home}: scans of {' and '.join(dates)}: the first is used"] * (len(dates) > 1)
+    drawn = {path.name.partition(".nii")[0].casefold(): path for path in here}
+    for ending in (CORRECTED, AUTOMATIC):
+        if SEGMENTATION not in files and (path := drawn.get((scan + ending).casefold())):
+            files[SEGMENTATION] = path
+    return {name: str(path) for name, path in files.items()}, problems, notes
+
+
+def read_ucsf(root: Path, follow_links: bool = False, classes: tuple[str, ...] = (), task: str = "") -> Cohort:
+    """Read UCSF's patients: grade 4 is HGG, 2 and 3 are LGG; or the classes are those of another column.
+
+    Parameters
+    ----------
+    classes : tuple of str
+        Positive and negative class of another column; the two most frequent ones if empty.
+    task : str
+        A column of the metadata; empty for the grade. Of IDH every mutation is ``mutated``.
+
+    Raises
+    ------
+    InputError
+        If the metadata is missing, or has no such column.
+    """
+    path, labels = metadata_of(root, task)
+    pair = chosen_classes(path, pd.Series(list(labels.values()), dtype=object), classes)
+    patients: list[tuple[Path, Row, Found]] = []
+    follow_ups, without = [], []
+    for home in subfolders(root):
+        name = UCSF_PATIENT.fullmatch(home.name)
+        if not name or name[2]:
+            follow_ups += [home.name] * bool(name)
+            continue
+        label, patient_id = labels.get(int(name[1]), ""), f"UCSF-PDGM-{int(name[1]):04}"
+        if label in pair:
+            row = {"patient_id": patient_id, "class_name": label, "site": "UCSF"}
+            files, problems = named_volumes([file for file in entries(home) if is_nifti(file)], patient_id)
+            patients.append((home, row, ({sequence: str(file) for sequence, file in files.items()}, problems, [])))
+        else:
+            without.append(patient_id)
+    notes = [f"{root}: follow-up scans, skipped: {some(follow_ups)}"] * bool(follow_ups)
+    notes += [f"{path}: patients without {' or '.join(pair)}, skipped: {some(without)}"] * bool(without)
+    here = {row["patient_id"] for _, row, _ in patients} | {*without}
+    absent = [each for number in sorted(labels) if (each := f"UCSF-PDGM-{number:04}") not in here]
+    return cohort_of(root, UCSF, patients, notes, follow_links, pair, absent)
+
+
+def metadata_of(root: Path, task: str) -> tuple[Path, dict[int, str]]:
+    """Return the metadata's path, and the label of each patient by number.
+
+    Raises
+    ------
+    InputError
+        If it is missing, cannot be read, or has no such column.
+    """
+    found = sorted(path for place in (root, root.resolve().parent) for path in place.glob(METADATA))
+    if not found:
+        raise InputError(f"{root}: no {METADATA} here or one level above, expected the grades: put it there from TCIA")
+    path, column = found[-1], task or GRADE
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = list(csv.DictReader(file, strict=True))
+    except (OSError, ValueError, csv.Error) as error:
+        raise InputError(f"{path}: cannot be read as CSV ({error}): download it again") from error
+    columns = {str(name).casefold(): name for name in (rows[0] if rows else ())}
+    if "id" not in columns or column.casefold() not in columns:
+        names = ", ".join(map(str, columns.values()))
+        raise InputError(f"{path}: no column ID or {column}, expected among {names}: set task to one of them")
+    name = columns[column.casefold()]
+    labels = {}
+    for row in rows:
+        number, label = re.search(r"\d+", row[columns["id"]] or ""), (row[name] or "").strip()
+        if name == GRADE:
+            label = GRADE_OF.get(label, "")
+        elif name == "IDH" and label not in ("", WILDTYPE):
+            label = "mutated"
+        if number and UCSF_PATIENT.fullmatch(row[columns["id"]]):
+            labels[int(number[0])] = label
+    return path, labels
+
+
+def some(names: list[str]) -> str:
+    """Return how many there are, and the first."""
+    return f"{len(names)} ({', '.join(names[:5])}{', ...' * (len(names) > 5)})"
+
+
+def cohort_of(
+    root: Path,
+    release: str,
+    patients: Iterable[tuple[Path, Row, Found]],
+    notes: list[str],
+    follow_links: bool,
+    classes: tuple[str, str] = GRADES,
+    absent: Iterable[str] = (),
+) -> Cohort:
+    """Return the cohort of some patients, each with its folder, its row but for the files, and these."""
+    rows, automatic = [], []
+    problems: defaultdict[str, list[str]] = defaultdict(list)
+    for home, row, (files, wrong, said) in patients:
+        missing = [name for name in FILES if name not in files]
+        if missing and not wrong:
+            wrong = [f"{home}: no {' and '.join(missing)} found, expected one volume each: copy the folder again"]
+        link = (
+            None if follow_links else next(filter(None, (link_out(Path(file), root) for file in files.values())), None)
+        )
+        if link:
+            wrong = [*wrong, links_problem(root, shown(home.name), link)]
+        problems[row["patient_id"]] += wrong
+        if files.get(SEGMENTATION, "").partition(".nii")[0].casefold().endswith(AUTOMATIC.casefold()):
+            automatic.append(row["patient_id"])
+        notes += said
+        rows.append(row | {"release": release} | files)
+    if automatic:
+        notes.append(f"{root}: segmentations that nobody has corrected (GlistrBoost) are used of {some(automatic)}")
+    found = {name: wrong for name, wrong in problems.items() if wrong}
+    cases = pd.DataFrame(rows, columns=["patient_id", "class_name", "site", "release", *FILES])
+    cases = cases[~cases["patient_id"].isin(found)].sort_values("patient_id", ignore_index=True)
+    told = [f"{root}: {release}; {CITATIONS[release]}", *notes, *of_hospitals(cases) * (release == TCGA)]
+    return Cohort(root, cases, tuple(absent), frozen(found), tuple(told), classes)
