@@ -79,7 +79,7 @@ def cut_case(case: pd.Series, rule: SliceRule, classes: Sequence[str] = GRADES) 
                 table, segmentation = cut_tumour(case, volume, rule, classes)
                 z = table["z"].to_numpy()
             else:
-                scaled = scale_intensity(volume.voxels, rule.intensity, name, upright(volume.voxels, z))
+                scaled = scale_intensity(volume.voxels, name, upright(volume.voxels, z))
                 channels.append(resize(scaled, rule.image_size))
         except InputError as error:
             problems.append(f"{files[name]}: {error}")
@@ -252,7 +252,7 @@ def cut_image(
         if name == MASK:
             mask = resize_labels(squared(upright(volume.voxels, z)), rule.image_size)
             continue
-        scaled = scale_intensity(volume.voxels, rule.intensity, "image", upright(volume.voxels, z))
+        scaled = scale_intensity(volume.voxels, "image", upright(volume.voxels, z))
         channels.append(resize(squared(scaled), rule.image_size))
     largest = np.inf if area is None else float(area.max())
     if problems or not channels:

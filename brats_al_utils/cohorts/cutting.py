@@ -19,7 +19,6 @@ from brats_al_utils.cohorts.cohort import Cohort, each_case
 from brats_al_utils.cohorts.cuts import Cut, asked_of, cut_case, cut_images
 from brats_al_utils.cohorts.faults import one_line_a_kind
 from brats_al_utils.cohorts.images import CHANNELS, COLOURS, WITHOUT_SIZE
-from brats_al_utils.cohorts.intensity import warn_of_leak
 from brats_al_utils.cohorts.slices import FORMAT, SliceRule, SliceSet, digests, open_slices
 from brats_al_utils.cohorts.split import split_patients, too_few
 from brats_al_utils.files import new_folder
@@ -93,7 +92,6 @@ def prepare(
         or if ``folder`` exists.
     """
     keep_freed_memory()
-    warn_of_leak(rule.intensity)
     left_out = {name: list(found) for name, found in cohort.problems.items()}
     few = list(too_few(cohort.cases, cohort.classes).values())
     if few or (left_out and not skip_bad):  # known before any volume is read

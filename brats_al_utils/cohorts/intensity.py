@@ -1,6 +1,5 @@
 """Scale a volume's brain to 0..1, so that intensities mean the same in every patient."""
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -8,8 +7,6 @@ import torch
 from scipy.ndimage import gaussian_filter1d
 
 from brats_al_utils import InputError
-
-INTENSITIES = ("mode", "percentile", "zscore")
 
 MODES_SHOWN = {"t1": 2.0, "t1ce": 3.5, "t2": 5.0, "flair": 5.0, "image": 3.5}
 """What becomes 1, in modes of the brain, by sequence; of a table's images the sequence is not known."""
@@ -29,16 +26,13 @@ that was shifted as a whole about half of the brain lies there."""
 SET_ASIDE = 1e-5
 """Share of a shifted volume's voxels that may lie below what counts as its darkest."""
 
-PERCENTILES = (0.5, 99.5)
-ZSCORE_LIMIT = 3.0
-
 COUNTED_RANGE = 2**16
 """Integers that differ by less are counted rather than sorted to find a percentile."""
 
 Array = np.ndarray[Any, Any]
 
 
-def scale_intensity(voxels: Array, intensity: str, sequence: str, part: Array | None = None) -> Array:
+def scale_intensity(voxels: Array, sequence: str, part: Array | None = None) -> Array:
     """Map a volume's brain to 0..1 and its background to 0.
 
     Parameters
@@ -46,12 +40,12 @@ def scale_intensity(voxels: Array, intensity: str, sequence: str, part: Array | 
     voxels : np.ndarray of any shape
         Brain voxels are those that are not zero; in a derived volume with negative intensities the background is the
         most frequent value instead.
-    intensity : {"mode", "percentile", "zscore"}
-        See `slices.SliceRule`. Modes are counted from the background, or from the brain's darkest voxels where many
-        are darker than that: so a volume that was shifted as a whole gives about what it gave before, and one voxel
-        below zero changes nothing (see ``RINGING`` and ``SET_ASIDE``).
     sequence : str
-        One of ``MODES_SHOWN``.
+        One of ``MODES_SHOWN``: so many modes of the brain's smoothed histogram become 1, counted from the background,
+        or from the brain's darkest voxels where many are darker than that: so a volume that was shifted as a whole
+        gives about what it gave before, and one voxel below zero changes nothing (see ``RINGING`` and ``SET_ASIDE``). A
+        percentile or the deviation would leak the class: a tumour that enhances moves those of its whole
+        volume, so that the healthy brain alone tells HGG from LGG.
     part : np.ndarray of any shape, optional
         Those of the volume's voxels that are wanted; all of them by default.
 
@@ -66,8 +60,7 @@ def scale_intensity(voxels: Array, intensity: str, sequence: str, part: Array | 
     """
     part = voxels if part is None else part
     background: Any = 0
-    # The order in memory is by far the fastest, but a sum of squares depends on the order in its last bit.
-    ordered = voxels.ravel(order="C" if intensity == "zscore" else "K")
+    ordered = voxels.ravel(order="K")  # as it lies in memory: by far the fastest
     inside = nonzero(ordered)
     if inside.min(initial=0) < 0:
         values, counts = np.unique(voxels, return_counts=True)
@@ -76,14 +69,8 @@ def scale_intensity(voxels: Array, intensity: str, sequence: str, part: Array | 
     darkest, brightest = (inside.min(), inside.max()) if inside.size else (0, 0)
     if np.float32(darkest) == np.float32(brightest):
         raise InputError("a volume without contrast, expected a brain: skip the patient (--skip-bad)")
-    if intensity == "mode":
-        low = black_point(inside, background) if darkest < background else background
-        high = low + MODES_SHOWN[sequence] * mode(inside[inside > low] if darkest <= low else inside, low)
-    elif intensity == "percentile":
-        low, high = percentiles(inside, PERCENTILES)
-    else:
-        mean, deviation = inside.mean(dtype=np.float64), inside.std(dtype=np.float64)
-        low, high = mean - ZSCORE_LIMIT * deviation, mean + ZSCORE_LIMIT * deviation
+    low = black_point(inside, background) if darkest < background else background
+    high = low + MODES_SHOWN[sequence] * mode(inside[inside > low] if darkest <= low else inside, low)
     if np.float32(low) == np.float32(high):
         low, high = darkest, brightest
     low, high = np.float32(low), np.float32(high)
@@ -98,16 +85,6 @@ def black_point(inside: Array, background: float) -> float:
         return background
     place = int(SET_ASIDE * inside.size)
     return float(np.partition(inside, place)[place])
-
-
-def warn_of_leak(intensity: str) -> None:
-    """Warn, once in a process, of a rule other than ``mode``."""
-    if intensity != INTENSITIES[0]:
-        warnings.warn(
-            f"intensity is {intensity!r}, which leaks the class: a tumour that enhances moves the percentiles and the "
-            "deviation of its whole volume, so that the healthy brain alone tells HGG from LGG; use intensity=mode",
-            stacklevel=1,
-        )
 
 
 def mode(values: Array, origin: float = 0) -> float:

@@ -13,7 +13,6 @@ import pandas as pd
 from numpy.lib.format import read_array_header_1_0, read_magic
 
 from brats_al_utils import InputError
-from brats_al_utils.cohorts.intensity import INTENSITIES
 from brats_al_utils.cohorts.split import PARTS, check_split, one_class_each
 from brats_al_utils.cohorts.volumes import SEQUENCES
 
@@ -45,10 +44,6 @@ class SliceRule:
         A slice counts as one with tumour when its tumour is larger than 0 and at least this area.
     channels : tuple of str
         Three of ``SEQUENCES``, in this order.
-    intensity : {"mode", "percentile", "zscore"}
-        What of each volume becomes 0..1: 0 to 2 (T1), 3.5 (T1ce) or 5 modes (T2, FLAIR) of the brain's smoothed
-        histogram; percentiles 0.5 to 99.5 of the brain; or its mean plus and minus three standard deviations. The last
-        two leak the class: see `intensity`.
     image_size : int
         Pixels along each side.
     test_slices : int
@@ -61,7 +56,6 @@ class SliceRule:
     balanced: bool = False
     min_tumour_mm2: float = 0.0
     channels: tuple[str, ...] = ("t1", "t1ce", "t2")
-    intensity: str = INTENSITIES[0]
     image_size: int = 224
     test_slices: int = 2
     slice_seed: int = 0
@@ -76,7 +70,6 @@ class SliceRule:
                 len(self.channels) == 3 and len(set(self.channels)) == 3 and set(self.channels) <= set(SEQUENCES),
                 f"three of {', '.join(SEQUENCES)}",
             ),
-            "intensity": (self.intensity in INTENSITIES, f"one of {', '.join(INTENSITIES)}"),
             "image_size": (64 <= self.image_size <= 512, "64 to 512 pixels, AlexNet's pooling needs 64"),
             "min_tumour_mm2": (0 <= self.min_tumour_mm2 < inf, "0 or more square millimetres"),
         }

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import islice
 from typing import Any
 
@@ -18,10 +17,9 @@ from brats_al_utils.memory import keep_freed_memory
 
 EVALUATION_BATCH = 128
 
-ARITHMETICS = ("float32", "tf32", "bfloat16", "compiled")
+ARITHMETICS = ("float32", "tf32", "bfloat16")
 """How a training computes. ``tf32``: the GPU's tensor cores round factors to 10 bits of fraction; as ``float32`` on the
-CPU. ``bfloat16``: layers round to 7 bits, weights and their updates stay float32. ``compiled``: as ``tf32``, in kernels
-that torch compiles, on the GPU replayed as CUDA graphs; it needs a compiler. Predictions are always float32."""
+CPU. ``bfloat16``: layers round to 7 bits, weights and their updates stay float32. Predictions are always float32."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +138,7 @@ def choose_device(name: str) -> torch.device:
 @contextmanager
 def rounding(arithmetic: str) -> Iterator[None]:
     """Have the GPU's kernels deterministic and as exact as one of ``ARITHMETICS``; the process's flags are put back."""
-    fast = arithmetic in ("tf32", "compiled")
+    fast = arithmetic == "tf32"
     before = torch.backends.cuda.matmul.allow_tf32
     torch.backends.cuda.matmul.allow_tf32 = fast
     try:
@@ -150,36 +148,8 @@ def rounding(arithmetic: str) -> Iterator[None]:
         torch.backends.cuda.matmul.allow_tf32 = before
 
 
-@lru_cache(maxsize=1)
-def compiled() -> Callable[[nn.Module, torch.Tensor], torch.Tensor]:
-    """Return the forward pass compiled, once in a process: every network of one kind shares it.
-
-    Where torch would silently go on uncompiled it fails instead, since the numbers would be others.
-    """
-
-    def forward(network: nn.Module, images: torch.Tensor) -> torch.Tensor:
-        return network(images)  # type: ignore[no-any-return]
-
-    return torch.compile(forward, fullgraph=True, dynamic=False, mode="reduce-overhead")
-
-
 def logits(network: nn.Module, images: torch.Tensor, settings: Settings) -> torch.Tensor:
-    """Return the logits [n, 2] of a training batch in the settings' arithmetic.
-
-    Raises
-    ------
-    InputError
-        If it is ``compiled`` and torch cannot compile here.
-    """
-    # The smaller batch that ends an epoch is not worth a compilation of its own.
-    if settings.arithmetic == "compiled" and len(images) == settings.batch_size:
-        try:
-            return compiled()(network, images)
-        except torch._dynamo.exc.BackendCompilerFailed as error:
-            raise InputError(
-                f"arithmetic is 'compiled' and torch cannot compile here ({error}): install a C++ compiler (CPU) or "
-                "Triton (GPU), or use arithmetic=float32"
-            ) from error
+    """Return the logits [n, 2] of a training batch in the settings' arithmetic."""
     with torch.autocast(images.device.type, torch.bfloat16, enabled=settings.arithmetic == "bfloat16"):
         return network(images)  # type: ignore[no-any-return]
 
@@ -386,7 +356,7 @@ def finetune(
     Raises
     ------
     InputError
-        If the arithmetic is ``compiled`` and torch cannot compile here, or the training diverges.
+        If the training diverges.
     """
     keep_freed_memory()
     device = images.pixels.device

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from brats_al_utils import InputError
-from brats_al_utils.cohorts.intensity import warn_of_leak
 from brats_al_utils.cohorts.readers import read_cohort
 from brats_al_utils.files import locked
 from brats_al_utils.networks.network import initial_state
@@ -65,7 +64,6 @@ def open_study(
         workers_of(str(workers), device)
         choose_device(device)  # on a cluster, the workers have it or not
     initial_state(chosen.start, chosen.network)  # refused now rather than at the first training
-    warn_of_leak(chosen.intensity)
     places = Places.of(profile, out)
     named = find_data(chosen, data)
     places.make()

@@ -28,7 +28,11 @@ COMPETITORS = ("entropy", "bald", "coreset", "badge", "typiclust", "probcover", 
 BUDGET = 0.3
 """Share of the training slices that a strategy chooses, unless the budget is what varies (section 2.2.4)."""
 
-FORMER: dict[str, Callable[[Any], bool]] = {"hold": lambda value: not value, "doses": lambda value: True}
+FORMER: dict[str, Callable[[Any], bool]] = {
+    "hold": lambda value: not value,
+    "doses": lambda value: True,
+    "intensity": lambda value: value == "mode",
+}
 """Settings of earlier versions, in bundles: which of their values made the study that is made without them."""
 
 
@@ -109,7 +113,7 @@ class Profile:
     patients, test_patients, spacing, phantom_seed : int
         The synthetic cohort of a study without data: patients (0: there is none), further patients who are its test set
         (half of either grade; 0: it is split off), voxel size in mm (1 or 2), seed.
-    per_patient, test_slices, min_tumour_mm2, channels, intensity, image_size, slice_seed, split_seed
+    per_patient, test_slices, min_tumour_mm2, channels, image_size, slice_seed, split_seed
         See `slices.SliceRule`.
     network : str
         One of `network.NETWORKS`.
@@ -170,7 +174,6 @@ class Profile:
     test_slices: Positive = 2
     min_tumour_mm2: Real = 0.0
     channels: Names = ("t1", "t1ce", "t2")
-    intensity: str = "mode"
     image_size: Positive = 224
     slice_seed: Whole = 0
     split_seed: Whole = 0

@@ -67,13 +67,6 @@ def test_orientation_is_undone(tiny_cohort: Path, tmp_path: Path) -> None:
     assert prepare(read_cohort(tiny_cohort), RULE, tmp_path / "b").fingerprint == expected
 
 
-def test_a_set_by_a_rule_that_leaks_is_cut_with_a_warning(tiny_cohort: Path, tmp_path: Path) -> None:
-    with pytest.warns(UserWarning, match="percentile.*leaks the class"):
-        slices = prepare(read_cohort(tiny_cohort), replace(RULE, intensity="percentile"), tmp_path / "leaking")
-    assert slices.manifest["rule"]["intensity"] == "percentile"
-    assert SliceRule().intensity == "mode"
-
-
 def test_the_balanced_rule(tiny_cohort: Path, tmp_path: Path) -> None:
     balanced = prepare(read_cohort(tiny_cohort), replace(RULE, balanced=True), tmp_path / "balanced")
     for grade, count in (("HGG", 3), ("LGG", 9)):
@@ -122,7 +115,6 @@ def test_chosen_slices_have_tumour_and_nest(areas: list[float], count: int) -> N
     ("setting", "words"),
     [
         ({"channels": ("t1", "t1", "t2")}, "three of t1, t1ce, t2, flair"),
-        ({"intensity": "log"}, "one of mode, percentile, zscore"),
         ({"image_size": 32}, "64 to 512"),
         ({"per_patient": 0}, "at least 2"),
         ({"min_tumour_mm2": -1.0}, "0 or more"),

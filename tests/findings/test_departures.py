@@ -54,7 +54,7 @@ def test_a_departure_is_named(settings: dict[str, Any], text: str) -> None:
 
 
 def test_what_the_paper_leaves_open_is_no_departure() -> None:
-    assert of(seed=3, split_seed=1, pairs="aift", aggregate="mean", n_runs=3, intensity="zscore").of() == ()
+    assert of(seed=3, split_seed=1, pairs="aift", aggregate="mean", n_runs=3).of() == ()
 
 
 RATES = {"learning_rate", "committee_rates"}

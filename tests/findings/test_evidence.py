@@ -9,5 +9,5 @@ from brats_al_utils.study.stages import committee_pool
 
 
 def test_a_committee_that_is_not_trained_has_no_uncertainty() -> None:
-    with pytest.raises(InputError, match="not trained yet: call train with the arms first"):
+    with pytest.raises(InputError, match="not trained yet"):
         committee_pool(counted_study(PROFILES["smoke"]), "imbalanced", 0)

@@ -22,12 +22,6 @@ BRATS_2019 = ROOT / "brats_al_utils" / "findings" / "brats2019_sites.csv"
 FOUR = pd.DataFrame({"patient_id": [*"abcdef"], "label": [1, 1, 1, 0, 0, 0], "site": [*"xxyyzz"]})
 
 
-def opened(name: str, out: Path) -> Study:
-    """Open a published study."""
-    unpack_study(ROOT / "published" / f"{name}.bundle", out / "outputs")
-    return open_unpacked(out / "outputs", out)
-
-
 def test_the_audit_by_hand() -> None:
     counts = sites.site_table(FOUR).set_index("site")
     assert counts.loc["y"].to_numpy().tolist() == [1, 1, 1, 1]
@@ -159,6 +153,12 @@ def test_the_counts_are_those_of_the_releases_own_mapping(tmp_path: Path) -> Non
     found = read_mapping(mapping)
     assert found is not None
     assert sites.of_release(found)["hospital"].nunique() == 10
+
+
+def opened(name: str, out: Path) -> Study:
+    """Open a published study."""
+    unpack_study(ROOT / "published" / f"{name}.bundle", out / "outputs")
+    return open_unpacked(out / "outputs", out)
 
 
 def test_the_open_cohort_within_numeric_ids(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 from torch import nn
 
 from brats_al_utils.cohorts.cuts import resize, upright
-from brats_al_utils.cohorts.intensity import INTENSITIES, scale_intensity
+from brats_al_utils.cohorts.intensity import scale_intensity
 from brats_al_utils.cohorts.layout import GRADES
 from brats_al_utils.cohorts.slices import SliceSet
 from brats_al_utils.cohorts.split import split_patients
@@ -45,6 +45,16 @@ class Seen:
     volume: int
 
 
+def scaled_by(rule: str, voxels: np.ndarray, sequence: str) -> np.ndarray:
+    """Return a volume scaled by the package's rule, or by one of those that leak."""
+    if rule == "mode":
+        return scale_intensity(voxels, sequence)
+    inside = voxels[voxels > 0]
+    ends = np.percentile(inside, (0.5, 99.5)), inside.mean() + np.array([-3, 3]) * inside.std()
+    low, high = ends[rule == "zscore"]
+    return np.where(voxels > 0, np.clip((voxels - low) / (high - low), 0, 1), 0).astype(np.float32)
+
+
 def see(index: int) -> Seen:
     patient = draw_patient(0, index)
     volumes, labels = render(patient, SPACING)
@@ -55,8 +65,8 @@ def see(index: int) -> Seen:
     z = np.flatnonzero(area > area.max() / 2)[:: max(1, int((area > area.max() / 2).sum() / SLICES))][:SLICES]
     statistics: dict[str, list[float]] = {}
     pixels = {}
-    for rule in INTENSITIES:
-        scaled = [scale_intensity(volumes[name], rule, name) for name in CHANNELS]
+    for rule in ("mode", "percentile", "zscore"):
+        scaled = [scaled_by(rule, volumes[name], name) for name in CHANNELS]
         halves = [volume[healthy] for volume in scaled]
         statistics[rule] = [f(half) for half in halves for f in (np.mean, np.std)]
         statistics[rule] += [float(q) for half in halves for q in np.percentile(half, (10, 50, 90))]

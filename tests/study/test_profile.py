@@ -142,7 +142,7 @@ def test_what_is_changed_survives_json() -> None:
 
 def test_settings_of_earlier_versions_are_left_out_where_they_change_nothing() -> None:
     """Bundles hold them."""
-    former = {"hold": [], "doses": [0.0, 0.05, 0.1]}
+    former = {"hold": [], "doses": [0.0, 0.05, 0.1], "intensity": "mode"}
     assert profile_of("open", former) == PROFILES["open"]
     with pytest.raises(InputError, match="no setting is called 'hold'"):
         profile_of("open", former | {"hold": ["weights"]})
