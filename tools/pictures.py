@@ -4,6 +4,7 @@ A browser is needed (chromium and chromedriver). The desk shows synthetic patien
 """
 
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,8 @@ from pathlib import Path
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
+
+from brats_al_utils.beyond.annotation.example import example
 
 PATIENCE = 300
 """Seconds until the desk shows its first image: JupyterLab starts, and phantoms are made."""
@@ -24,22 +27,15 @@ def browser(folder: str) -> webdriver.Chrome:
     for option in ("headless=new", "no-sandbox", "disable-gpu", f"user-data-dir={folder}", "window-size=1280,800"):
         options.add_argument(f"--{option}")
     options.add_argument("--disable-background-networking")
-    return webdriver.Chrome(options=options)
+    options.binary_location = shutil.which("chromium") or shutil.which("google-chrome") or ""
+    # With the driver's path named, selenium does not look for one to download.
+    return webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
 
 
 def take_desk(driver: webdriver.Chrome, path: Path, folder: Path) -> None:
     """Open the desk on its first image, and take its picture."""
-    command = [
-        sys.executable,
-        "-m",
-        "brats_al_utils",
-        "annotate",
-        "--no-browser",
-        "--out",
-        str(folder),
-        "--budget",
-        "6",
-    ]
+    words = ["annotate", "--data", str(example(folder)), "--no-browser", "--budget", "6", "--strategy", "random"]
+    command = [sys.executable, "-m", "brats_al_utils", *words]
     with subprocess.Popen(command, stdout=subprocess.PIPE, encoding="utf-8") as process:  # noqa: S603
         try:
             lines = iter(process.stdout or ())
