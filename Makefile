@@ -1,24 +1,37 @@
-# Two commands do everything on a fresh machine: `make demo` and `make test`. PIP_ARGS is passed on to pip.
+# Two commands do everything on a fresh machine: `make demo` and `make test`.
 PYTHON ?= python3
-PIP_ARGS ?=
-BIN := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
+BIN := .venv/bin
 READY := .venv/.ready
 BUNDLES := $(wildcard published/*.bundle)
+
+# uv installs, from where pip is configured to look. With PIP_ARGS, options of pip, pip does: it takes twice as long.
+PIP_ARGS ?=
+PIP := $(BIN)/python -m pip install $(PIP_ARGS)
+INSTALL := $(if $(PIP_ARGS),$(PIP),$(BIN)/python tools/install.py)
+export PIP_USER := 0
 
 .PHONY: setup demo figures published test test-long lab viewer lock check baseline bench characteristics
 setup: $(READY)
 
+# uv itself comes from the lock file, by pip. At the end what the first study would compile and look for is prepared.
 # The stamp is written last: an interrupted installation is started again.
 $(READY): requirements.lock weights.lock pyproject.toml
+	@echo "Installing into .venv. On Linux: 3 GB to download, 6 GB of disk, most of it CUDA, which torch comes with."
 	$(PYTHON) -m venv --clear .venv
-	$(BIN)/python -m pip install $(PIP_ARGS) --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install $(PIP_ARGS) --require-hashes --no-deps --no-build-isolation -r weights.lock
-	$(BIN)/python -m pip install $(PIP_ARGS) --no-deps --no-build-isolation --editable .
+	sed -n '/^uv==/,/[^\\]$$/p' requirements.lock > .venv/uv.lock
+	$(PIP) --require-hashes -r .venv/uv.lock
+	$(INSTALL) --require-hashes -r requirements.lock
+	$(INSTALL) --require-hashes --no-deps --no-build-isolation -r weights.lock
+	$(INSTALL) --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m compileall -q brats_al_utils
+	$(BIN)/python -c "import matplotlib.font_manager"
 	touch $@
 
+# STUDY="--profile smoke --out DIR" is all of it in a minute or two; the tests run that.
+STUDY ?= --profile demo
 demo: setup
-	$(BIN)/brats-al run --profile demo
-	$(BIN)/brats-al report --profile demo
+	$(BIN)/brats-al run $(STUDY)
+	$(BIN)/brats-al report $(STUDY)
 
 # Every table and figure of the studies that are published here: no images, no training.
 figures: setup
@@ -36,9 +49,9 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist load
 test: setup check
 	$(PYTEST)
 
-# The campaigns: many kills, a cluster, hundreds of patients, simulations.
+# These and the campaigns of minutes each: kills, a cluster, a benchmark, hundreds of patients, simulations.
 test-long: setup
-	$(PYTEST) -m long
+	$(PYTEST) -m ""
 
 check: setup
 	$(BIN)/ruff format --check .
@@ -56,6 +69,7 @@ BENCH := $(subst .venv,.venv-bench,$(BIN))
 BENCH_READY := .venv-bench/.ready
 BENCH_PROFILE ?= demo
 BENCH_OPTIONS ?=
+BENCH_STUDY ?=
 
 $(BENCH_READY): $(READY) benchmarks/requirements.txt
 	$(BIN)/python -m venv --clear --without-pip .venv-bench
@@ -66,12 +80,12 @@ $(BENCH_READY): $(READY) benchmarks/requirements.txt
 	touch $@
 
 # The table and the plot are benchmarks/results/summary.csv and .svg; the study's overhead takes a whole demo.
-# Quicker: BENCH_PROFILE=smoke BENCH_OPTIONS="--repetitions 1".
+# Quicker: BENCH_PROFILE=smoke BENCH_OPTIONS="--repetitions 1" BENCH_STUDY="--out DIR --seconds N", of a finished one.
 bench: $(BENCH_READY)
 	$(BIN)/python benchmarks/startup.py $(BENCH_OPTIONS)
 	$(BENCH)/python benchmarks/training.py $(BENCH_OPTIONS)
 	$(BENCH)/python benchmarks/preparation.py $(BENCH_OPTIONS)
-	$(BIN)/python benchmarks/overhead.py --profile $(BENCH_PROFILE)
+	$(BIN)/python benchmarks/overhead.py --profile $(BENCH_PROFILE) $(BENCH_STUDY)
 	$(BIN)/python benchmarks/summary.py
 
 # How often each verdict is given when the truth is known: docs/operating_characteristics.csv and .md.
@@ -88,7 +102,7 @@ lab: setup
 
 # Volumes in 3-D in notebook 09.
 viewer: setup
-	$(BIN)/python -m pip install $(PIP_ARGS) --require-hashes --no-deps -r viewer.lock
+	$(INSTALL) --require-hashes --no-deps -r viewer.lock
 
 # Resolves the lock file anew, for every platform and Python version that pyproject.toml names.
 lock: setup

@@ -23,7 +23,7 @@ CASES = {
         "from brats_al_utils.findings import evidence, sentences\n"
         "from brats_al_utils.show import further_figures, paper_figures, tables\n"
         "from brats_al_utils.study.opening import open_study\n"
-        "from brats_al_utils.study.trainer import train",
+        "from brats_al_utils.study.stages import train",
     ],
 }
 """What Python is given; ``python`` itself and torch are there to compare with."""

@@ -3,8 +3,10 @@
 import io
 import json
 import logging
+import os
 import sys
 import time
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -65,32 +67,47 @@ def settings_of(pairs: list[str] | None) -> dict[str, str]:
     return settings
 
 
+def print_notes(notes: Iterable[str]) -> None:
+    """Print what the user should know, a line each."""
+    for note in notes:
+        print(f"note: {note}")
+
+
 @app.command()
 def cohort(
     folder: Folder,
-    min_tumour_mm2: Annotated[float, typer.Option(help="The setting min_tumour_mm2 of the study.")] = 0.0,
     follow_links: FollowLinks = False,
-    classes: Annotated[str, typer.Option(help="The setting classes of the study: positive,negative.")] = "",
-    task: Annotated[str, typer.Option(help="The setting task of the study.")] = "",
+    settings: Set = None,
     template: Annotated[
         bool,
-        typer.Option("--template", help="Write a cohort.csv there, a row an image or two examples, and read no image."),
+        typer.Option(
+            "--template", help="Write a cohort.csv there, a row an image, from the names of folders and files."
+        ),
     ] = False,
+    person: Annotated[
+        str,
+        typer.Option(help="Of --template: a regular expression whose first group is the person in an image's path."),
+    ] = "",
+    colour: Annotated[
+        str, typer.Option(help="Of --template, for pictures in colour: channels (three sequences) or grey.")
+    ] = "",
     as_json: Json = False,
 ) -> None:
     """List a cohort's patients, read every image, and say everything that is wrong; exits 1 if anything is."""
     from brats_al_utils.cohorts.cohort import check_cohort
     from brats_al_utils.cohorts.readers import read_cohort
-    from brats_al_utils.cohorts.table import write_template
+    from brats_al_utils.cohorts.template import write_template
     from brats_al_utils.progress import patients
+    from brats_al_utils.study.profile import profile_of
 
     if template:
-        path, count = write_template(folder)
-        rows = f"{count} images, each of a patient of its own: give all of a person one patient_id, and fill in labels"
-        print(f"{path}: {rows if count else 'put a row an image in place of the two examples'}")
+        path, said = write_template(folder, person, colour, follow_links)
+        for line in said:
+            print(f"{path}: {line}")
         return
-    pair = tuple(name.strip() for name in classes.split(",")) if classes else ()
-    found = check_cohort(read_cohort(folder, follow_links, pair, task), min_tumour_mm2, patients)
+    chosen = profile_of("paper", settings_of(settings))
+    read = read_cohort(folder, follow_links, chosen.classes, chosen.task, without_labels=True)
+    found = check_cohort(read, chosen.slice_rule(balanced=False).min_tumour_mm2, patients)
     if as_json:
         facts = {
             "root": str(found.root),
@@ -105,15 +122,19 @@ def cohort(
         }
         print(json.dumps(facts, indent=1))
     else:
-        if not found.cases.empty:
+        if found.labelled and not found.cases.empty:
             who = found.cases.drop_duplicates(["patient_id", "class_name"]).groupby(["release", "site", "class_name"])
             print(who.size().unstack(fill_value=0).rename_axis(columns="class").to_string())
         of_class = found.cases["class_name"].value_counts()
-        counts = ", ".join(f"{of_class.get(name, 0)} {name}" for name in reversed(found.classes))
-        images = f" with {len(found.cases)} images ({counts})" * found.tabled
+        counts = ", ".join(f"{of_class.get(name, 0)} {name}" for name in reversed(found.classes) if name)
+        masks = int((found.cases["mask"] != "").sum()) if found.tabled else 0
+        images = f" with {len(found.cases)} images ({counts or 'no labels'})" * found.tabled
+        images += f", {masks} of them with a mask" * bool(masks)
         print(f"{len(found.patients)} usable patients{images} in {found.root}" + " (synthetic)" * found.synthetic)
         if found.absent:
             print(f"{len(found.absent)} patients of the release's mapping are missing in the folder")
+        if not found.labelled:
+            print(f"no labels yet: brats-al query --data {folder} proposes what to annotate")
         for note in found.notes:
             print(f"note: {note}")
         for problem in found.messages:
@@ -139,39 +160,6 @@ def phantom(
 
 
 @app.command()
-def prepare(
-    folder: Folder,
-    out: Annotated[Path, typer.Option(help="New folder for the slice set.", **PATH)],
-    profile: ProfileName = "paper",
-    balanced: Annotated[bool, typer.Option("--balanced", help="As many slices of either class.")] = False,
-    skip_bad: SkipBad = False,
-    follow_links: FollowLinks = False,
-    settings: Set = None,
-    as_json: Json = False,
-) -> None:
-    """Cut a cohort into a slice set."""
-    from brats_al_utils.cohorts.cutting import prepare as prepare_slices
-    from brats_al_utils.cohorts.readers import read_cohort
-    from brats_al_utils.progress import patients
-    from brats_al_utils.study.profile import profile_of
-
-    chosen = profile_of(profile, settings_of(settings))
-    found = read_cohort(folder, follow_links, chosen.classes, chosen.task)
-    slices = prepare_slices(found, chosen.slice_rule(balanced), out, skip_bad, patients)
-    if as_json:
-        print(json.dumps(slices.manifest, indent=1))
-        return
-    for note in found.notes:
-        print(f"note: {note}")
-    for row in slices.manifest["counts"]:
-        print(f"{row['part']:<10} {row['class_name']}  {row['patients']:>4} patients  {row['slices']:>5} slices")
-    for name, what in (("fewer_slices", "had fewer slices than asked for"), ("left_out", "skipped")):
-        if slices.manifest[name]:
-            print(f"{what}: {', '.join(slices.manifest[name])}")
-    print(f"{slices.manifest['slices']} slices in {out}, fingerprint {slices.fingerprint}")
-
-
-@app.command()
 def run(
     profile: ProfileName = "demo",
     data: Annotated[
@@ -190,6 +178,10 @@ def run(
         int | None, typer.Option("--workers-per-gpu", min=1, help="The same, as many for each GPU.")
     ] = None,
     scheduler: Annotated[str, typer.Option(help="Address of a Dask scheduler whose workers train.")] = "",
+    bundle: Annotated[
+        Path | None,
+        typer.Option("--resume", help="A bundle of this study: what it holds is not trained again.", **PATH),
+    ] = None,
     skip_bad: SkipBad = False,
     follow_links: FollowLinks = False,
     more: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
@@ -203,16 +195,18 @@ def run(
     if sum(map(bool, (workers, per_gpu, scheduler))) > 1:
         raise InputError("--workers, --workers-per-gpu and --scheduler exclude each other: give one")
 
+    from brats_al_utils.beyond.arms import NOTEBOOKS, arms_of
     from brats_al_utils.runs import engine
     from brats_al_utils.runs.scheduler import device_of, per_gpu_workers
     from brats_al_utils.show import kernels, notebooks
+    from brats_al_utils.study.cost import saved_by_sharing
     from brats_al_utils.study.opening import cut_sets, open_study
-    from brats_al_utils.study.plan import runs_of_notebooks, saved_by_sharing
     from brats_al_utils.study.profile import profile_of
-    from brats_al_utils.study.status import remember
+    from brats_al_utils.study.stages import plan
+    from brats_al_utils.study.status import finished, read_rows, remember
 
     chosen = profile_of(profile, settings_of(pairs))
-    paths = notebooks.find(numbers)
+    paths = notebooks.find(NOTEBOOKS, numbers)
     names = [path.stem for path in paths]
     parameters: dict[str, Any] = {
         "profile": profile,
@@ -228,21 +222,27 @@ def run(
     kernels.prepare()
     for note in study.cohort.notes:
         print(f"note: {note}")
-    cut_sets(study, names)
+    cut_sets(study, arms_of(study.profile, names))
+    if bundle:
+        from brats_al_utils.beyond.bundles.published import resume
+
+        new, held = resume(bundle, study)
+        print(f"{new} of the {held} runs of {bundle} are new here")
+        study = open_study(**parameters)  # with what was chosen by networks that are not in it
+    trained = finished(study.places, names)
     remember(study.places, parameters, names)
     print(
         f"profile {profile}: {study.cohort_name}, {len(study.slices.table)} slices; outputs in {study.places.outputs}"
     )
     before = {path.stem for path in study.places.runs.glob("*.safetensors")}
     with engine.shared(parameters["workers"], device) as address:
-        asked = runs_of_notebooks(study, names) if before else []
-        trained = bool(before) and before.issuperset(run.key for run in asked)
         shared = {"workers": address, "device": device_of(parameters["workers"], device)}
         failures = notebooks.execute_all(paths, parameters | shared, study.places, trained)
     print(f"figures and tables in {study.places.figures}")
     if failures:
         raise InputError(f"{', '.join(failures)} not finished: fix what is said above; the same command resumes")
-    print(saved_by_sharing(asked if trained else runs_of_notebooks(study, names), before))
+    there = before & {row["key"] for row in read_rows(study.places)}
+    print(saved_by_sharing([plan(study, NOTEBOOKS[name](study.profile)) for name in names], len(there)))
 
 
 @app.command()
@@ -265,12 +265,60 @@ def query(
     from brats_al_utils.beyond.annotation.session import open_session, query_file
 
     session = open_session(data, out, settings_of(settings), device, str(workers or ""), skip_bad, follow_links)
-    for note in session.cohort.notes:
-        print(f"note: {note}")
+    print_notes(session.notes)
     session, table = ask(session, budget, strategy, unit, random_share)
     for line in reasons(table):
         print(line)
     print(f"{len(table)} slices to annotate in {query_file(session.folder)}")
+
+
+@app.command()
+def annotate(
+    data: Annotated[Path, typer.Option(help="Folder of a cohort.csv with labels missing.", **PATH)],
+    reader: Annotated[str, typer.Option(help="Who answers; a second reader takes another name.")] = "first reader",
+    budget: Annotated[int, typer.Option(min=1, help="How many slices, or whole patients, a query proposes.")] = 20,
+    strategy: Annotated[str, typer.Option(help="Of docs/annotation.md; random is one.")] = "middle",
+    unit: Annotated[str, typer.Option(help="slice or patient.")] = "slice",
+    random_share: Annotated[float, typer.Option(help="Of each query, drawn without regard to scores.")] = 0.2,
+    hide_names: Annotated[
+        bool, typer.Option("--hide-names", help="Show no patient_id and no file name: they may hold the label.")
+    ] = False,
+    out: Kept = None,
+    settings: Set = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes of this machine that train at a time.")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Of JupyterLab; default: one that is free.")
+    ] = None,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the address alone.")] = False,
+    skip_bad: SkipBad = False,
+    follow_links: FollowLinks = False,
+) -> None:
+    """Open a browser on the next image to annotate; images are proposed first if nothing is left to answer."""
+    import webbrowser
+
+    from brats_al_utils.beyond.annotation.launch import annotate as serve
+    from brats_al_utils.beyond.annotation.proposals import proposed
+    from brats_al_utils.beyond.annotation.session import open_session
+
+    session = open_session(data, out, settings_of(settings), device, str(workers or ""), skip_bad, follow_links)
+    print_notes(session.notes)
+    session, _ = proposed(session, reader, budget, strategy, unit, random_share)
+    parameters = {
+        "data": str(data.resolve()),
+        "out": str(session.folder.resolve()),
+        "reader": reader,
+        "budget": budget,
+        "strategy": strategy,
+        "unit": unit,
+        "random_share": random_share,
+        "hide_names": hide_names,
+        "device": device,
+        "workers": str(workers or ""),
+        "skip_bad": skip_bad,
+        "follow_links": follow_links,
+    }
+    serve(session.folder, parameters, port, None if no_browser else webbrowser.open)
 
 
 @app.command()
@@ -288,6 +336,7 @@ def learn(
     from brats_al_utils.beyond.annotation.session import open_session
 
     session = open_session(data, out, None, device, str(workers or ""), skip_bad, follow_links)
+    print_notes(session.notes)
     session, lesson = take_back(session)
     for line in sentences(lesson, session.cohort.classes):
         print(line)
@@ -303,20 +352,29 @@ def answers(
     give: Annotated[
         Path | None, typer.Option("--export", help="Write the answers as .csv, or as Label Studio's .json.", **PATH)
     ] = None,
+    tasks: Annotated[
+        Path | None,
+        typer.Option("--proposals", help="Write the proposals, without answers, as Label Studio's .json.", **PATH),
+    ] = None,
     skip_bad: SkipBad = False,
     follow_links: FollowLinks = False,
 ) -> None:
-    """Take answers from another program, or give them to one."""
-    from brats_al_utils.beyond.annotation.exchange import export_answers, import_answers
-    from brats_al_utils.beyond.annotation.session import answers_file, open_session
+    """Take answers from another program, or give answers or proposals to one."""
+    from brats_al_utils.beyond.annotation.exchange import export_answers, export_proposals, import_answers
+    from brats_al_utils.beyond.annotation.session import open_session
 
-    if not take and not give:
-        raise InputError("nothing to do: name a file with --import or --export")
+    if not (take or give or tasks):
+        raise InputError("nothing to do: name a file with --import, --export or --proposals")
     session = open_session(data, out, skip_bad=skip_bad, follow_links=follow_links)
+    print_notes(session.notes)
     if take:
-        print(f"{import_answers(session, take)} answers of {take} added to {answers_file(session.folder)}")
+        for what, count in import_answers(session, take).items():
+            print(f"{count} answers of {take}: {what}")
+        session = open_session(data, out, skip_bad=skip_bad, follow_links=follow_links)
     if give:
         print(f"{export_answers(session, give)} answers in {give}")
+    if tasks:
+        print(f"{export_proposals(session, tasks)} proposals in {tasks}")
 
 
 @app.command()
@@ -335,8 +393,8 @@ def export(
     ] = False,
 ) -> None:
     """Write what a study has predicted, without its images, into one file: see docs/bundles.md."""
+    from brats_al_utils.beyond.arms import NOTEBOOKS
     from brats_al_utils.beyond.bundles.published import export as write_bundle
-    from brats_al_utils.study.arms import NOTEBOOKS
     from brats_al_utils.study.opening import open_study
     from brats_al_utils.study.places import Places
     from brats_al_utils.study.profile import profile_of
@@ -352,7 +410,7 @@ def export(
     if before and data is None and not settings:
         asked, names = before["parameters"], before["notebooks"]
     study = open_study(**asked | {"out": folder or "", "device": "cpu", "workers": "1"})
-    if with_ids and study.cohort.tabled:
+    if with_ids:
         print(f"warning: {out} names the patients of {study.cohort.root}", file=sys.stderr)
     stored, planned = write_bundle(study, out, names, with_ids)
     print(f"{stored} of {planned} planned runs in {out}, {out.stat().st_size:,} bytes")
@@ -367,23 +425,24 @@ def figures(
     ] = None,
 ) -> None:
     """Draw every table and figure of a published study again, and its report: without images, and without training."""
-    from brats_al_utils.beyond.bundles.published import missing, open_published
+    from brats_al_utils.beyond.arms import NOTEBOOKS
+    from brats_al_utils.beyond.bundles.published import missing, unpack_study
     from brats_al_utils.show import kernels, notebooks
     from brats_al_utils.show.report import write_report
+    from brats_al_utils.study.places import Places
+    from brats_al_utils.study.unpacked import open_unpacked
 
-    study = open_published(bundle, out or "")
+    folder = Places.of_bundle(bundle, out or "").outputs
     kernels.prepare()
+    unpack_study(bundle, folder)
+    study = open_unpacked(folder, out or "")
     paths = []
-    for path in notebooks.find():
+    for path in notebooks.find(NOTEBOOKS):
         if absent := missing(study, path.stem):
             print(f"{path.stem}: skipped, {absent} are missing in {bundle}")
         else:
             paths.append(path)
-    parameters = {
-        "profile": study.profile.name,
-        "data": str(bundle.resolve()),
-        "out": str(out.resolve()) if out else "",
-    }
+    parameters = {"profile": study.profile.name, "data": str(folder), "out": str(out.resolve()) if out else ""}
     failures = notebooks.execute_all(paths, parameters, study.places, trained=True)
     print(f"figures and tables in {study.places.figures}")
     print(write_report(study.places))
@@ -409,13 +468,15 @@ def verify(
     import secrets
     import tempfile
 
-    from brats_al_utils.beyond.bundles.published import open_published
+    from brats_al_utils.beyond.bundles.published import unpack_study
     from brats_al_utils.beyond.bundles.verification import VERDICTS
     from brats_al_utils.beyond.bundles.verification import verify as verify_runs
     from brats_al_utils.study.opening import open_study
+    from brats_al_utils.study.unpacked import open_unpacked
 
     with tempfile.TemporaryDirectory(prefix="brats-al-") as folder:
-        published = open_published(bundle, folder)
+        held = len(unpack_study(bundle, Path(folder) / "outputs").results)
+        published = open_unpacked(Path(folder) / "outputs", folder)
         study = open_study(
             published.profile.name, data or "", out or "", published.profile.changes, device, str(workers or "")
         )
@@ -428,7 +489,7 @@ def verify(
         others = "".join(f"; {name} {there}, here {here}" for name, (there, here) in run.others.items())
         print(f"{run.key[:12]}  {run.verdict}{apart}: {run.name}; {aucs}{choice}{others}")
     worst = max((run.verdict for run in found), key=VERDICTS.index)
-    print(f"{len(found)} of {len(published.published or {})} runs trained again, drawn with --seed {seed}: {worst}")
+    print(f"{len(found)} of {held} runs trained again, drawn with --seed {seed}: {worst}")
     if worst == VERDICTS[-1]:
         raise typer.Exit(1)
 
@@ -532,17 +593,19 @@ def plan(
     as_json: Json = False,
 ) -> None:
     """Say what a profile will cost: runs, image passes, and hours on this machine from a short calibration."""
+    from brats_al_utils.beyond.arms import NOTEBOOKS
     from brats_al_utils.cohorts.readers import read_cohort
     from brats_al_utils.runs.scheduler import WORKER_MEMORY, workers_of
-    from brats_al_utils.study.arms import NOTEBOOKS
-    from brats_al_utils.study.plan import calibrate, cost, planned, runs_of_notebooks, slices_by_part
+    from brats_al_utils.study.cost import calibrate, cost, counted_study, slices_by_part
     from brats_al_utils.study.profile import profile_of
+    from brats_al_utils.study.stages import plan as table_of
 
     chosen = profile_of(profile, settings_of(settings))
-    study = planned(chosen, read_cohort(data, follow_links, chosen.classes, chosen.task) if data else None)
-    asked = {name: runs_of_notebooks(study, [name]) for name in NOTEBOOKS}
-    parts = {name: cost(some) for name, some in asked.items()}
-    total = cost([run for some in asked.values() for run in some])
+    found = read_cohort(data, follow_links, chosen.classes, chosen.task) if data else None
+    study = counted_study(chosen, found)
+    tables = {name: table_of(study, arms(chosen)) for name, arms in NOTEBOOKS.items()}
+    parts = {name: cost(rows) for name, rows in tables.items()}
+    total = cost(*tables.values())
     training_rate, evaluation_rate = calibrate(chosen, device)
     workers = workers_of("", device)
     seconds = (total.training_images / training_rate + total.evaluation_images / evaluation_rate) / workers
@@ -560,6 +623,8 @@ def plan(
     if as_json:
         print(json.dumps(facts, indent=1))
         return
+    for note in found.notes if found else ():
+        print(f"note: {note}")
     for name, part in parts.items():
         print(f"{name:<28} {part.asked:>4} runs asked for, {part.training_images:>10,} images to train on")
     print(
@@ -601,6 +666,7 @@ def options(
 
 def main() -> None:
     """Run the command line; what the user can mend ends in one message and exit status 1."""
+    os.environ.pop("MPLBACKEND", None)  # a desktop's or another notebook's: we draw into files
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name that the terminal's encoding lacks is no error

@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Literal
 
@@ -38,7 +39,19 @@ def cause(error: OSError) -> str:
     return ": ".join(str(part) for part in parts if part)
 
 
-HOST = re.sub(r"\W", "_", socket.gethostname())
+def machine() -> str:
+    """Return what names this machine, or this container: processes that see each other, and no others.
+
+    Containers may have one host name, and count their processes from 1 each.
+    """
+    marks = [socket.gethostname()]
+    with suppress(OSError):
+        marks.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8"))
+        marks.append(str(Path("/proc/self/ns/pid").readlink()))
+    return re.sub(r"\W", "_", marks[0]) + "_" + sha256("".join(marks).encode()).hexdigest()[:8]
+
+
+HOST = machine()
 """This machine, as it stands in the names of what is half-written."""
 
 HALF_WRITTEN = re.compile(r"\..+\.(?P<host>\w+)\.(?P<pid>\d+)\.[0-9a-f]{8}\.(partial|ipynb)")

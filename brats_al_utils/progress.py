@@ -24,3 +24,8 @@ def bar(items: Iterable[Any] | None = None, **more: Any) -> Any:
 def patients(items: Iterable[Any]) -> Iterable[Any]:
     """Pass patients on, with a bar."""
     return bar(items, unit=" patients")  # type: ignore[no-any-return]
+
+
+def runs(items: Iterable[Any]) -> Iterable[Any]:
+    """Pass runs on, with a bar."""
+    return bar(items, unit=" runs")  # type: ignore[no-any-return]

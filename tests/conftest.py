@@ -42,9 +42,9 @@ AFFINE = np.array([[-1.0, 0, 0, 0], [0, -1, 0, 31], [0, 0, 1, 0], [0, 0, 0, 1]])
 PICTURES = {"slices", "hidden_tumours"}
 """Figures that show images, which a bundle does not hold."""
 
-# A busy machine makes any example slow once; what must be fast is measured by tests of its own.
 ROOT = Path(__file__).parents[1]
 
+# A busy machine makes any example slow once; what must be fast is measured by tests of its own.
 settings.register_profile("brats-al", deadline=None)
 settings.load_profile("brats-al")
 
@@ -131,9 +131,9 @@ def real_cases() -> Path:
 
 @pytest.fixture(scope="session")
 def smoke(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder in which `brats-al run --profile smoke` wrote a whole study."""
+    """Return the folder in which `make demo`, at smoke size, wrote a whole study and its report."""
     out = tmp_path_factory.mktemp("smoke") / "out"
-    brats_al_process("run", "--profile", "smoke", "--out", str(out))
+    make("demo", ROOT, f"STUDY=--profile smoke --out {out}")
     return out
 
 
@@ -166,7 +166,8 @@ def brats_al_process(*arguments: str, expect: int = 0) -> str:
 def make(target: str, checkout: Path, *options: str) -> str:
     """Make a target in a checkout whose `.venv` is taken for finished, and return what was printed."""
     command = [program("make"), "--no-print-directory", "--old-file=.venv/.ready", *options, target]
-    environment = os.environ | {"PYTHONPATH": str(checkout)}
+    ours = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
+    environment = ours | {"PYTHONPATH": str(checkout)}
     done = subprocess.run(command, cwd=checkout, env=environment, capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

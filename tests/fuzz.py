@@ -29,8 +29,8 @@ from matlab_files import write_slice
 
 from brats_al_utils import InputError
 from brats_al_utils.beyond.bundles.bundle import OF_EPOCHS, OF_SLICES, Lists, pack
-from brats_al_utils.beyond.bundles.container import write_parts
-from brats_al_utils.beyond.bundles.published import VERSION, open_published
+from brats_al_utils.beyond.bundles.container import packed
+from brats_al_utils.beyond.bundles.published import VERSION, read_bundle
 from brats_al_utils.cohorts.cohort import check_cohort
 from brats_al_utils.cohorts.layout import GRADES
 from brats_al_utils.cohorts.mapping import MAPPING_FILE
@@ -39,7 +39,7 @@ from brats_al_utils.cohorts.readers import read_cohort
 from brats_al_utils.cohorts.slices import FORMAT
 from brats_al_utils.cohorts.split import PARTS
 from brats_al_utils.cohorts.volumes import FILES, MAX_VOXELS, read_volume
-from brats_al_utils.runs.run import PROTOCOL, Published, Result, Run
+from brats_al_utils.runs.run import PROTOCOL, Result, Run
 from brats_al_utils.study.profile import PROFILES
 
 MEMORY = 2**31
@@ -271,28 +271,20 @@ def bundle_parts() -> dict[str, bytes]:
     rows = [f"{n},p{n},{('LGG', 'HGG')[n % 2]},{n % 2},x,{n},0.5,20.0,{PARTS[n // 2]}\n" for n in range(6)]
     facts = {"version": VERSION, "protocol": PROTOCOL, "format": FORMAT, "brats_al_utils": "0", "profile": "smoke"}
     facts |= {"settings": {}, "sets": [{"name": "imbalanced", "manifest": manifest}], "patients": "public"}
-    facts |= {"intensities": {"t1": {"LGG": [1] * 64, "HGG": [2] * 64}}}
+    facts |= {"intensities": {"t1": {"LGG": [1] * 64, "HGG": [2] * 64}}, "files": []}
     settings, lists = PROFILES["smoke"].training_settings(1), Lists()
     run = Run("f" * 64, (0, 1), (2, 3), (4, 5), (0, 1), "scratch", False, settings, 0, 0)
     arrays = dict.fromkeys(OF_SLICES, np.array([0.25, 0.75])) | dict.fromkeys(OF_EPOCHS, np.array([0.5]))
-    parts = pack([Published(Result(run, arrays, 1, 1.0, {}), "d" * 64)], lists)
+    parts = pack([Result(run, arrays, 1, 1.0, {})], lists)
     chosen = {"arm": ["imbalanced", "middle", 0.3, False], "number": 0, "labelled": 0, "chosen": 0}
-    parts["selections.json"] = json.dumps([chosen | {"questions": [[0, None]]}]).encode()
+    parts["selections.json"] = json.dumps([chosen]).encode()
     parts["slices/0.csv"] = (
         "slice_id,patient_id,class_name,label,site,z,position,tumour_mm2,part\n" + "".join(rows)
     ).encode()
-    parts |= {"truth.csv": b"patient_id,atypical\np0,True\n", "lists": lists.packed(6)}
-    return parts | {"study.json": json.dumps(facts).encode()}
+    return parts | {"truth.csv": b"patient_id,atypical\np0,True\n", "study.json": json.dumps(facts).encode()}
 
 
-def bundle_bytes() -> bytes:
-    """Return the bytes of that bundle."""
-    with tempfile.TemporaryDirectory() as folder:
-        write_parts(Path(folder) / "x.bundle", bundle_parts())
-        return (Path(folder) / "x.bundle").read_bytes()
-
-
-BUNDLE = bundle_bytes()
+BUNDLE = packed(bundle_parts())
 
 
 @st.composite
@@ -318,28 +310,16 @@ def bundles(draw: st.DrawFn) -> dict[str, bytes]:
     return parts
 
 
-def read_bundle(path: Path) -> None:
-    """Open a bundle: what is accepted has probabilities, and names slices that there are."""
-    study = open_published(path, path.with_name("out"))
-    for each in (study.published or {}).values():
-        for name in OF_SLICES:
-            values = each.result.arrays.get(name, np.empty(0))
-            assert ((values >= 0) & (values <= 1)).all()
-    for selected in study.selections.values():
-        assert max(selected.annotated, default=0) < len(study.slices.table)
-
-
 def read_bundle_bytes(content: bytes, path: Path) -> None:
-    """Open the bytes of a bundle; what is accepted is the bundle."""
+    """Read a bundle: what is accepted has probabilities, and names slices that there are."""
     path.write_bytes(content)
-    read_bundle(path)
-    assert content == BUNDLE
-
-
-def read_bundle_parts(parts: dict[str, bytes], path: Path) -> None:
-    """Open a bundle of any parts that has the right SHA-256."""
-    write_parts(path, parts)
-    read_bundle(path)
+    bundle = read_bundle(path)
+    slices = len(next(iter(bundle.sets.values())).table)
+    for result in bundle.results:
+        assert all(((values >= 0) & (values <= 1)).all() for name, values in result.arrays.items() if name in OF_SLICES)
+        assert max(max(result.run.ids(part), default=0) for part in ("training", *PARTS[1:], "pool")) < slices
+    for record in bundle.chosen:
+        assert max([*record["labelled"], *record["chosen"]], default=0) < slices
 
 
 KINDS: dict[str, tuple[st.SearchStrategy[Any], Callable[[Any], None]]] = {
@@ -350,7 +330,7 @@ KINDS: dict[str, tuple[st.SearchStrategy[Any], Callable[[Any], None]]] = {
     "MATLAB": (streams([slice_bytes()]), in_file(read_slice, "1.mat")),
     "mapping": (mappings(), in_file(read_mapped, "")),
     "bundle, bytes": (streams([BUNDLE]) | st.just(BUNDLE), in_file(read_bundle_bytes, "x.bundle")),
-    "bundle, parts": (bundles(), in_file(read_bundle_parts, "x.bundle")),
+    "bundle, parts": (bundles().map(packed), in_file(read_bundle_bytes, "x.bundle")),
     "folders": (trees(), in_file(read_tree, "")),
 }
 

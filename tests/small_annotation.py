@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from brats_al_utils.beyond.annotation import committee, learning
-from brats_al_utils.beyond.annotation.answers import Answer, append, now
+from brats_al_utils.beyond.annotation.answers import Answer, append, digest, now
 from brats_al_utils.beyond.annotation.query import read_query
 from brats_al_utils.beyond.annotation.session import Session, answers_file, open_session
 from brats_al_utils.runs.run import PREDICTED, Result, Run
@@ -82,6 +82,15 @@ def answer(session: Session, reader: str = "ada", **labels: str) -> Session:
     ]
     append(answers_file(session.folder), *given)
     return session_of(session.cohort.root)
+
+
+def say(session: Session, slice_id: str, label: str, reader: str = "ada", at: str = "") -> None:
+    """Add an answer on an image as it is now."""
+    image = session.slices.set_index("slice_id").at[slice_id, "image"]
+    append(
+        answers_file(session.folder),
+        Answer(slice_id, label, reader, at or now(), digest(session.cohort.root / str(image))),
+    )
 
 
 def with_settings(session: Session, **settings: object) -> Session:

@@ -4,10 +4,11 @@ import sys
 from pathlib import Path
 
 from brats_al_utils.findings.evidence import evaluate
+from brats_al_utils.queries.sampling import RANDOM, TOP
 from brats_al_utils.study.arms import Arm
 from brats_al_utils.study.opening import open_study
+from brats_al_utils.study.stages import results_of, train
 from brats_al_utils.study.study import Study
-from brats_al_utils.study.trainer import train
 
 SETTINGS = {
     "image_size": 64,
@@ -19,8 +20,8 @@ SETTINGS = {
 }
 ARMS = [
     Arm("all", start="scratch", epochs=2),
-    Arm("random", start="scratch", epochs=2, strategy="random", share=0.5),
-    Arm("top", start="scratch", epochs=2, strategy="top", share=0.5),
+    Arm("random", start="scratch", epochs=2, strategy=RANDOM, share=0.5),
+    Arm("top", start="scratch", epochs=2, strategy=TOP, share=0.5),
 ]
 RUNS = 2 * (2 + len(ARMS))
 
@@ -32,7 +33,7 @@ def small_study(data: Path, out: Path, workers: str = "") -> Study:
 def main(data: str, out: str, workers: str = "") -> None:
     study = small_study(Path(data), Path(out), workers)
     print(f"opened {study.slices.folder}", flush=True)
-    runs = evaluate(study, train(study, ARMS))
+    runs = evaluate(study, results_of(study, train(study, ARMS)))
     runs.to_csv(Path(out) / "table.csv", index=False)
     print("done", flush=True)
 

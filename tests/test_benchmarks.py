@@ -5,6 +5,7 @@ import gzip
 import importlib.util
 import re
 import runpy
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import make
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -244,3 +246,15 @@ def test_what_the_benchmarks_need_is_pinned() -> None:
     ]
     pinned = (FOLDER / "requirements.txt").read_text(encoding="utf-8")
     assert re.findall(r"^(\S+)==\S+ \\\n    --hash=sha256:", pinned, re.MULTILINE) == wanted
+
+
+@pytest.mark.long
+def test_the_benchmarks(checkout: Path, smoke: Path) -> None:
+    """Once each, and the overhead of a finished smoke study, beside the usual tools, which are installed for it."""
+    results = checkout / "benchmarks" / "results"
+    shutil.rmtree(results)
+    options = ("BENCH_OPTIONS=--repetitions 1", f"BENCH_STUDY=--out {smoke} --seconds 100")
+    make("bench", checkout, "BENCH_PROFILE=smoke", *options)
+    found, kept = (pd.read_csv(folder / "summary.csv") for folder in (results, FOLDER / "results"))
+    assert found["what"].tolist() == [what.replace("demo", "smoke") for what in kept["what"]]
+    assert (results / "summary.svg").exists()

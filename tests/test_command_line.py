@@ -70,6 +70,15 @@ def test_what_a_terminal_cannot_show_is_written_as_its_code(
         assert b"Traceback" not in done.stderr
 
 
+def test_another_program_s_way_of_drawing_is_not_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A desktop's TkAgg, or the backend of the notebook in which the command was typed, would stop 00_cohort."""
+    monkeypatch.setenv("MPLBACKEND", "TkAgg")
+    monkeypatch.setattr(sys, "argv", ["brats-al", "--version"])
+    with pytest.raises(SystemExit):
+        command_line.main()
+    assert "MPLBACKEND" not in os.environ
+
+
 @pytest.mark.parametrize(
     ("error", "words"),
     [

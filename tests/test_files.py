@@ -125,6 +125,21 @@ def gone() -> int:
     return process.pid
 
 
+def test_containers_of_one_host_name_do_not_see_each_other_s_processes(tmp_path: Path) -> None:
+    """Each has a process of its own under a number that is free, or another's, in the other: nobody's file is swept."""
+    code = "from pathlib import Path; from brats_al_utils.files import beside; beside(Path('result')).touch()"
+    code += "; print('made')"
+    container = ["unshare", "--pid", "--fork", "--mount-proc", sys.executable, "-c", code]
+    try:
+        done = subprocess.run(container, cwd=tmp_path, capture_output=True, encoding="utf-8")
+    except FileNotFoundError:
+        pytest.skip("no unshare here")
+    if "made" not in done.stdout:
+        pytest.skip("no namespace of processes can be made here")
+    sweep(tmp_path)
+    assert len(list(tmp_path.glob(".result.*.partial"))) == 1
+
+
 def test_what_the_dead_have_half_written_is_swept(tmp_path: Path) -> None:
     """Of a dead process here, and of anybody after a day; not of the living, nor what only looks like it."""
     mine = beside(tmp_path / "mine.json")

@@ -1,6 +1,7 @@
-"""What `make` does in a checkout of its own; .ci/run makes the other targets that README.md shows."""
+"""What `make` does in a checkout of its own; `make demo` is in `test_run`, `make bench` in `test_benchmarks`."""
 
 import re
+import runpy
 import shutil
 from pathlib import Path
 
@@ -9,13 +10,32 @@ import pytest
 from conftest import ROOT, make
 
 
-@pytest.mark.long
-def test_the_demo(checkout: Path) -> None:
-    """It writes the report, figures and tables, and nothing that git would see."""
-    make("demo", checkout)
-    assert (checkout / "outputs" / "demo" / "report" / "index.html").exists()
-    assert (checkout / "outputs" / "demo" / "figures" / "scorecard.csv").exists()
-    assert {path.name for path in (checkout / "figures").iterdir()} == {"published"}
+def test_uv_looks_where_pip_is_configured_to() -> None:
+    """What the environment says comes before the file; every place of several is kept."""
+    listed = "\n".join(
+        [
+            ":env:.index-url='https://mirror/simple'",
+            "global.index-url='https://other/simple'",
+            "global.extra-index-url='file:///a file:///b'",
+            "install.find-links='\\n/wheels\\n/more'",
+            "global.cert='/ca.pem'",
+            "global.timeout='60'",
+        ]
+    )
+    found = runpy.run_path(str(ROOT / "tools" / "install.py"))["settings"](listed)
+    assert {
+        name: value for name, value in found.items() if name not in ("UV_INDEX_STRATEGY", "UV_COMPILE_BYTECODE")
+    } == {
+        "UV_DEFAULT_INDEX": "https://mirror/simple",
+        "UV_INDEX": "file:///a file:///b",
+        "UV_FIND_LINKS": "/wheels,/more",
+        "SSL_CERT_FILE": "/ca.pem",
+    }
+
+
+def test_tests_are_all_but_the_campaigns_or_all(checkout: Path) -> None:
+    short, long = make("test", checkout, "--dry-run"), make("test-long", checkout, "--dry-run")
+    assert long.splitlines()[-1] == f'{short.splitlines()[-1]} -m ""'
 
 
 @pytest.mark.long
@@ -68,14 +88,3 @@ def test_the_viewer(checkout: Path) -> None:
     """It is found in the registry with the hash of its lock, and would be installed."""
     said = make("viewer", checkout, "PIP_ARGS=--dry-run --ignore-installed")
     assert "Would install ipyniivue-2.4" in said
-
-
-@pytest.mark.long
-def test_the_benchmarks(checkout: Path) -> None:
-    """Once each, of a smoke study, beside the usual tools, which are installed for it."""
-    results = checkout / "benchmarks" / "results"
-    shutil.rmtree(results)
-    make("bench", checkout, "BENCH_PROFILE=smoke", "BENCH_OPTIONS=--repetitions 1")
-    found, kept = (pd.read_csv(folder / "summary.csv") for folder in (results, ROOT / "benchmarks" / "results"))
-    assert found["what"].tolist() == [what.replace("demo", "smoke") for what in kept["what"]]
-    assert (results / "summary.svg").exists()

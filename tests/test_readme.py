@@ -23,7 +23,7 @@ from brats_al_utils.cohorts.layout import GRADES
 from brats_al_utils.phantoms import phantom
 from brats_al_utils.runs import engine
 from brats_al_utils.runs.engine import TOPIC
-from brats_al_utils.study import plan
+from brats_al_utils.study import cost
 from brats_al_utils.study.profile import profile_of
 
 ROOT = Path(__file__).parents[1]
@@ -180,7 +180,7 @@ def test_a_command_runs(
 ) -> None:
     """As it is typed; `study` runs the one with a scheduler's address, `test_cluster` that of Slurm."""
     monkeypatch.setattr(phantom, "render", small_render)
-    monkeypatch.setattr(plan, "calibrate", lambda profile, device: (100.0, 400.0))  # `test_run` measures
+    monkeypatch.setattr(cost, "calibrate", lambda profile, device: (100.0, 400.0))  # `test_run` measures
     new = "--template" in command or " phantom " in command
     folder = tmp_path / "new" if new else release
     if "--profile open" in command:

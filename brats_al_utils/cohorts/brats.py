@@ -18,6 +18,7 @@ from brats_al_utils.cohorts.layout import (
     named_volumes,
     opened,
     shown,
+    strays,
 )
 from brats_al_utils.cohorts.mapping import CASE_ID, MAPPING_FILE, NO_NAME, identities, names_of, read_mapping, rows_of
 from brats_al_utils.cohorts.split import PARTS
@@ -53,14 +54,21 @@ def read_release(folder: Path, follow_links: bool = False) -> Cohort:
     the two belongs to the cohort cannot be told, and as two patients they would be on both sides of the split.
     """
     root = find_root(folder)
-    table_of_names = root / MAPPING_FILE
-    if not follow_links and table_of_names.exists() and (link := link_out(table_of_names, root)):
-        raise InputError(links_problem(root, MAPPING_FILE, link))
+    named = next((place for place in (root, folder) if (place / MAPPING_FILE).exists()), root)
+    table_of_names = named / MAPPING_FILE
+    if not follow_links and table_of_names.exists() and (link := link_out(table_of_names, named)):
+        raise InputError(links_problem(named, MAPPING_FILE, link))
     mapping = read_mapping(table_of_names)
     cases, notes = case_folders(root)
     problems = found_twice([place for place, _ in cases], mapping)
     rows: list[dict[str, str]] = []
     links: dict[str, Path] = {}
+    for place in strays(root):
+        if place.name not in problems:
+            problems[shown(place.name)] = [
+                f"{shown(str(place))}: a patient's folder in {shown(place.parent.name)}, which tells no grade: move it "
+                f"into {' or '.join(GRADES)}"
+            ]
     for place, folder_grade in cases:
         patient_id = shown(place.name)
         found = problems[patient_id]
@@ -191,6 +199,7 @@ def describe_case(
     elif case["class_name"] not in GRADES:
         problems.append(
             f"{folder}: no grade for this patient: add a row with Grade HGG or LGG to {MAPPING_FILE} in {root}"
+            + f", or name {root.parent}, where one is" * (root.resolve().parent / MAPPING_FILE).is_file()
         )
     try:
         with opened(folder):

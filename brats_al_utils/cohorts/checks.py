@@ -90,7 +90,7 @@ def grid_problems(paths: Mapping[str, Path], grids: Mapping[str, Grid]) -> list[
     """
 
     def alike(one: Grid, other: Grid) -> bool:
-        return one.lps_shape == other.lps_shape and corner_distance(one, other) <= SAME_GRID_MM
+        return one is other or (one.lps_shape == other.lps_shape and corner_distance(one, other) <= SAME_GRID_MM)
 
     groups = [[name for name, grid in grids.items() if alike(grid, first)] for first in grids.values()]
     most = max(groups, key=len, default=[])
@@ -104,7 +104,8 @@ def grid_problems(paths: Mapping[str, Path], grids: Mapping[str, Grid]) -> list[
             differs = f"shape {grid.lps_shape}, expected {expected.lps_shape} as in {others}"
         else:
             differs = f"its voxels lie up to {corner_distance(grid, expected):.3g} mm away from those of {others}"
-        problems.append(f"{paths[name]}: {differs}; the images of a patient share one grid: register them again")
+        mend = "export it on the grid of the images" if name in (SEGMENTATION, "mask") else "register them again"
+        problems.append(f"{paths[name]}: {differs}; the images of a patient share one grid: {mend}")
     return problems
 
 

@@ -12,6 +12,7 @@ from typing import TypeVar
 import pandas as pd
 
 from brats_al_utils.cohorts.checks import each_volume
+from brats_al_utils.cohorts.faults import one_line_a_kind
 from brats_al_utils.cohorts.images import image_faults
 from brats_al_utils.cohorts.layout import GRADES
 from brats_al_utils.cohorts.split import too_few
@@ -69,6 +70,11 @@ class Cohort:
         return (self.root / TRUTH_FILE).exists()
 
     @property
+    def labelled(self) -> bool:
+        """Whether anything has a label: a table may have none yet."""
+        return any(self.classes)
+
+    @property
     def tabled(self) -> bool:
         """Whether its images are those of `images` (a table's or the open cohort's) rather than a BraTS release."""
         return self.files != FILES
@@ -104,8 +110,8 @@ class Cohort:
 
     @property
     def messages(self) -> list[str]:
-        """The problems, each once: what is wrong with the whole folder is a problem of many patients."""
-        return list(dict.fromkeys(problem for found in self.problems.values() for problem in found))
+        """The problems, each once, and of a kind with many one line; see `faults.one_line_a_kind`."""
+        return one_line_a_kind(self.problems)
 
 
 def frozen(problems: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
@@ -178,5 +184,5 @@ def check_cohort(cohort: Cohort, min_tumour_mm2: float = 0.0, track: Track = unt
         if found := reading.result():
             problems[rows["patient_id"].iloc[0]] = tuple(found)
     good = cohort.cases[~cohort.cases["patient_id"].isin(problems)].reset_index(drop=True)
-    few = {name: (problem,) for name, problem in too_few(good, cohort.classes).items()}
+    few = {name: (problem,) for name, problem in too_few(good, cohort.classes).items()} if cohort.labelled else {}
     return replace(cohort, cases=good, problems=frozen(problems) | few)

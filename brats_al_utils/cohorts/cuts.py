@@ -11,7 +11,7 @@ from torch.nn.functional import interpolate
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.checks import each_volume, too_small, tumour_areas
 from brats_al_utils.cohorts.cohort import Cohort, case_files
-from brats_al_utils.cohorts.images import MASK, each_image, lifted
+from brats_al_utils.cohorts.images import MASK, each_image
 from brats_al_utils.cohorts.intensity import scale_intensity
 from brats_al_utils.cohorts.layout import GRADES
 from brats_al_utils.cohorts.slices import SliceRule
@@ -239,8 +239,10 @@ def cut_image(
         if problems:
             continue  # what else is wrong is to be named as well
         if z is None:
-            if area is None:
-                z = most(np.count_nonzero(lifted(volume.voxels), axis=(0, 1)), count)
+            if area is None and volume.voxels.shape[2] == 1:
+                z = np.arange(min(count, 1))
+            elif area is None:
+                z = most(np.count_nonzero(volume.voxels, axis=(0, 1)), count)
             else:
                 z = choose_slices(area, count, rule, row["patient_id"])
             table = describe(row, z, place, area, volume, classes)
@@ -250,10 +252,8 @@ def cut_image(
         if name == MASK:
             mask = resize_labels(squared(upright(volume.voxels, z)), rule.image_size)
             continue
-        whole = lifted(volume.voxels)
-        channels.append(
-            resize(squared(scale_intensity(whole, rule.intensity, "image", upright(whole, z))), rule.image_size)
-        )
+        scaled = scale_intensity(volume.voxels, rule.intensity, "image", upright(volume.voxels, z))
+        channels.append(resize(squared(scaled), rule.image_size))
     largest = np.inf if area is None else float(area.max())
     if problems or not channels:
         return None, largest

@@ -17,6 +17,7 @@ from threadpoolctl import threadpool_limits
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.cohort import Cohort, each_case
 from brats_al_utils.cohorts.cuts import Cut, asked_of, cut_case, cut_images
+from brats_al_utils.cohorts.faults import one_line_a_kind
 from brats_al_utils.cohorts.images import CHANNELS, COLOURS, WITHOUT_SIZE
 from brats_al_utils.cohorts.intensity import warn_of_leak
 from brats_al_utils.cohorts.slices import FORMAT, SliceRule, SliceSet, digests, open_slices
@@ -138,7 +139,7 @@ def each_cut(
             else:
                 yield made
     if left_out and not skip_bad:
-        raise InputError("\n".join(problem for found in left_out.values() for problem in found))
+        raise InputError("\n".join(one_line_a_kind(left_out)))
 
 
 def write_slices(folder: Path, cohort: Cohort, rule: SliceRule, patients: Iterable[Cut], **facts: Any) -> SliceSet:

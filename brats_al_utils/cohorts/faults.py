@@ -1,16 +1,18 @@
 """Everything that can be wrong with a table of images, but for what is in the images."""
 
+import re
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from brats_al_utils.cohorts.copies import alike, is_there
 from brats_al_utils.cohorts.images import CHANNELS, COLOURS, IMAGE_FILES, PICTURES, VOLUMES, is_picture, is_volume
-from brats_al_utils.cohorts.layout import shown
+from brats_al_utils.cohorts.layout import printable, shown
 from brats_al_utils.cohorts.split import PARTS
 
-LISTED = 20
+LISTED = 5
 """Faults of one kind that are listed one by one; more are one line, with their number and the first."""
 
 Fault = tuple[str, str, str]
@@ -21,13 +23,13 @@ def row_faults(path: Path, rows: pd.DataFrame) -> list[Fault]:
     """Return what is wrong with names and given parts."""
     faults: list[Fault] = []
     for line, name in rows["patient_id"].items():
-        if not name or not name.isprintable():
+        if not name or not printable(name):
             what = f"patient_id {name!a}, expected a name that can be printed: correct it"
             faults.append(("patient_id", name, f"{path}, line {line}: {what}"))
     given = rows["split"] != ""
     if given.any():
-        for line, row in rows[~rows["split"].isin(PARTS) & (rows["label"] != "")].iterrows():
-            what = f"split {row['split']!a}, expected one of {', '.join(PARTS)} in all rows or in none: correct it"
+        for line, row in rows[~rows["split"].isin(("", *PARTS))].iterrows():
+            what = f"split {row['split']!a}, expected one of {', '.join(PARTS)}, or nothing: correct it"
             faults.append(("split", row["patient_id"], f"{path}, line {line}: {what}"))
     for column, what in (("split", "parts"), ("site", "sites")):
         for name, values in differing(rows, column):
@@ -89,7 +91,7 @@ def file_faults(path: Path, rows: pd.DataFrame, follow_links: bool) -> list[Faul
 def path_fault(folder: Path, root: Path, text: str, follow_links: bool) -> tuple[str, str] | None:
     """Return the kind of what is wrong with a path and what a message says of it, or None."""
     place = Path(text)
-    if not text.isprintable() or place.is_absolute() or ".." in place.parts:
+    if not printable(text) or place.is_absolute() or ".." in place.parts:
         return "outside", "leaves the folder, expected a path below it: put the file there"
     if not (is_picture(place) or is_volume(place)):
         endings = ", ".join((*PICTURES, *VOLUMES))
@@ -107,7 +109,7 @@ def twice_faults(path: Path, rows: pd.DataFrame) -> list[Fault]:
         (int(str(line)), row["patient_id"], path.parent / row[name])
         for name in CHANNELS
         for line, row in rows[rows[name] != ""].iterrows()
-        if row[name].isprintable()
+        if printable(row[name])
     ]
     faults: list[Fault] = []
     for same in alike([place for _, _, place in uses]):
@@ -120,15 +122,37 @@ def twice_faults(path: Path, rows: pd.DataFrame) -> list[Fault]:
 
 
 def collapsed(faults: list[Fault]) -> dict[str, list[str]]:
-    """Return the messages by patient; of a kind with many, one line for all of them."""
-    kinds: defaultdict[str, list[Fault]] = defaultdict(list)
-    for fault in faults:
-        kinds[fault[0]].append(fault)
+    """Return the messages by patient, each once."""
     problems: defaultdict[str, list[str]] = defaultdict(list)
-    for same in kinds.values():
-        for _, patient, message in same:
-            if len({text for _, _, text in same}) > LISTED:
-                message = f"{same[0][2]} (and {len(same) - 1} more like this)"
-            if message not in problems[shown(patient)]:
-                problems[shown(patient)].append(message)
+    for _, patient, message in faults:
+        if message not in problems[shown(patient)]:
+            problems[shown(patient)].append(message)
     return dict(problems)
+
+
+def one_line_a_kind(problems: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return all messages, each once; of a kind with many, the first, with their number and the first three patients.
+
+    Parameters
+    ----------
+    problems : mapping of str to sequence of str
+        By patient.
+    """
+    kinds: defaultdict[str, dict[str, str]] = defaultdict(dict)
+    for patient, found in problems.items():
+        for message in found:
+            kinds[kind_of(message, patient)].setdefault(message, patient)
+    lines: list[str] = []
+    for same in kinds.values():
+        if len(same) <= LISTED:
+            lines += same
+            continue
+        names = list(dict.fromkeys(same.values()))
+        some = ", ".join(names[:3]) + ", ..." * (len(names) > 3)
+        lines.append(f"{next(iter(same))} ({len(same)} like this: {some})")
+    return lines
+
+
+def kind_of(message: str, patient: str) -> str:
+    """Return a message without what differs between patients: the file, quoted cells, paths and numbers."""
+    return re.sub(r"'[^']*'|\S*/\S*|\d[\d.]*", "#", message.replace(patient, "#").partition(": ")[2])

@@ -7,12 +7,13 @@ import io
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
 
 from brats_al_utils import InputError
@@ -45,11 +46,22 @@ NEARLY_GREY = 8
 LUMINANCE = np.array([0.299, 0.587, 0.114])
 """Weights of red, green and blue in grey (ITU-R BT.601), as JPEG has them."""
 
-SPARE_BYTES = 64
-"""A JPEG whose image ends so many bytes before its end marker is damaged; a few are padding."""
+SPARE_BYTES = 4
+"""A JPEG whose image ends so many bytes before its end marker is damaged; zeros do not count, they may be padding."""
 
 MAX_JPEG = 2**26
 """Bytes: whether a longer JPEG is whole is not looked at."""
+
+OTHER_FILES = (
+    (b"GIF8", "a GIF", "save it as PNG"),
+    (b"BM", "a BMP", "save it as PNG"),
+    (b"RIFF", "a WebP", "save it as PNG"),
+    (b"DICM", "a DICOM file", "convert its series with dcm2niix"),
+    (b"<!DOCTYPE", "a web page", "download the file itself"),
+    (b"<html", "a web page", "download the file itself"),
+    (b"version https://git-lfs", "a Git LFS pointer", "fetch the file with git lfs pull"),
+)
+"""How files begin that are often found under a picture's name, what they are, and the mend."""
 
 JPEG_MASK = 127
 """What exceeds it is the mask where it is a JPEG, whose edges are blurred; in other formats all that is not zero is."""
@@ -96,9 +108,21 @@ def picture(path: Path) -> Iterator[ImageFile]:
     except InputError:
         raise
     except Exception as error:  # a damaged file can make its parser stumble over anything
-        raise InputError(
-            f"{path}: cannot be read as PNG, JPEG or TIFF ({error or type(error).__name__}): copy or export it again"
-        ) from error
+        raise InputError(f"{path}: {what_it_is(path, error)}") from error
+
+
+def what_it_is(path: Path, error: Exception) -> str:
+    """Return what a message says of a file that cannot be read as a picture."""
+    first = b""
+    with suppress(OSError), path.open("rb") as file:
+        first = file.read(132)
+    for begins, kind, mend in OTHER_FILES:
+        if first.lstrip()[: len(begins)].lower() == begins.lower() or first[128:] == begins:
+            return f"{kind}, expected PNG, JPEG or TIFF: {mend}"
+    if not first:
+        return "an empty file, expected PNG, JPEG or TIFF: copy or export it again"
+    why = "unknown kind of file" if isinstance(error, UnidentifiedImageError) else str(error) or type(error).__name__
+    return f"cannot be read as PNG, JPEG or TIFF ({why}): copy or export it again"
 
 
 class WholeJpeg(io.BytesIO):
@@ -219,6 +243,22 @@ def swapped_order(kind: Any) -> Any:
     return kind[:-1] + ("B" if little else "L")
 
 
+def in_colour(path: Path) -> bool:
+    """Whether a picture is in colour, and more than nearly grey; not if it cannot be read, which `each_image` tells."""
+    with suppress(InputError), picture(path) as image:
+        return image.mode in IN_COLOURS and not nearly_grey(colours_of(path, image))
+    return False
+
+
+def nearly_grey(pixels: Array) -> bool:
+    """Whether red, green and blue [rows, columns, 3] are nearly equal everywhere; of 16 bits a colour, equal."""
+    red, green, blue = np.moveaxis(pixels, 2, 0)
+    if (red == green).all() and (red == blue).all():
+        return True
+    spread = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)
+    return bool(pixels.dtype == np.uint8 and spread.max() <= NEARLY_GREY)
+
+
 def grey_of(path: Path, pixels: Array, colours: str) -> Array:
     """Return the grey levels [rows, columns] of red, green and blue [rows, columns, 3] that are equal or nearly so.
 
@@ -227,11 +267,7 @@ def grey_of(path: Path, pixels: Array, colours: str) -> Array:
     InputError
         If they differ and are not to be made grey.
     """
-    red, green, blue = np.moveaxis(pixels, 2, 0)
-    if (red == green).all() and (red == blue).all():
-        return np.ascontiguousarray(red)
-    spread = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)
-    if colours != COLOURS[1] and spread.max() > (NEARLY_GREY if pixels.dtype == np.uint8 else 0):
+    if colours != COLOURS[1] and not nearly_grey(pixels):
         raise InputError(
             f"{path}: in colour, expected grey levels: say in the table's column colours whether the three colours are "
             f"{COLOURS[0]} (three sequences) or to be made {COLOURS[1]}, or save it as grey"
@@ -299,15 +335,20 @@ def lifted(voxels: Array) -> Array:
     A JPEG or a scan with its skull has noise where nothing is, which would move the mode of all that is not zero.
     """
     low, high = percentiles(voxels.ravel(order="K"), FOREGROUND_PERCENTILES)
-    inside = voxels > low + FOREGROUND_SHARE * (high - low)
-    return np.where(inside, voxels.astype(np.float32) - np.float32(low), np.float32(0))
+
+    def lift(levels: Array) -> Array:
+        inside = levels > low + FOREGROUND_SHARE * (high - low)
+        return np.where(inside, levels.astype(np.float32) - np.float32(low), np.float32(0))
+
+    if voxels.dtype == np.uint8:  # each level once: a picture has a thousand times as many pixels
+        return np.asarray(lift(np.arange(256, dtype=np.uint8))[voxels])
+    return lift(voxels)
 
 
 def image_problem(image: Volume) -> str | None:
-    """Return what is wrong with an image's intensities, or None."""
-    foreground = lifted(image.voxels)
-    foreground = foreground[foreground > 0]
-    if foreground.size and foreground.min() < foreground.max():
+    """Return what is wrong with the intensities of an image that is `lifted`, or None."""
+    brightest = image.voxels.max()
+    if ((image.voxels > 0) & (image.voxels < brightest)).any():
         return None
     return "no contrast, expected an image: export it again, or skip the patient (--skip-bad)"
 
@@ -318,7 +359,7 @@ def image_files(row: pd.Series) -> dict[str, Path]:
 
 
 def each_image(row: pd.Series, problems: list[str]) -> Iterator[tuple[str, Volume]]:
-    """Read the mask and the channels of a row one after the other: all checks of its files are made here.
+    """Read the mask and the channels, `lifted`, of a row one after the other: all checks of its files are made here.
 
     Parameters
     ----------
@@ -345,6 +386,8 @@ def each_image(row: pd.Series, problems: list[str]) -> Iterator[tuple[str, Volum
         path = paths[name]
         try:
             volumes = [read_mask(path)] if name == MASK else read_images(path, row.get("colours", ""))
+            if name != MASK:
+                volumes = [replace(volume, voxels=lifted(volume.voxels)) for volume in volumes]
         except InputError as error:
             problems.append(str(error))
             continue

@@ -4,8 +4,10 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from unicodedata import category
 
 from brats_al_utils import InputError
+from brats_al_utils.cohorts.formats import other_formats
 from brats_al_utils.cohorts.mapping import MAPPING_FILE
 from brats_al_utils.cohorts.volumes import SEGMENTATION
 
@@ -37,9 +39,18 @@ MAX_FOLDERS = 1000
 """Folders that are looked at on each of these levels."""
 
 
+LEFT_BEHIND = (".", "__MACOSX", "@eaDir", "#recycle", "$RECYCLE", "System Volume Information")
+"""How names begin of what systems, unpackers and file servers hide or leave in a folder."""
+
+
+def printable(name: str) -> bool:
+    """Whether a name can be printed; so can every kind of space, as screenshots of a Mac have one in their names."""
+    return all(letter.isprintable() or category(letter) == "Zs" for letter in name)
+
+
 def shown(name: str) -> str:
     """Return a name as it can be printed."""
-    return name if name.isprintable() else ascii(name)[1:-1]
+    return name if printable(name) else ascii(name)[1:-1]
 
 
 @contextmanager
@@ -60,7 +71,7 @@ def entries(folder: Path) -> list[Path]:
         If the folder cannot be opened.
     """
     with opened(folder):
-        return sorted(path for path in folder.iterdir() if not path.name.startswith((".", "__MACOSX")))
+        return sorted(path for path in folder.iterdir() if not path.name.startswith(LEFT_BEHIND))
 
 
 def subfolders(folder: Path) -> list[Path]:
@@ -127,12 +138,20 @@ def what_is_there(folders: list[Path]) -> str:
                         f"{shown(str(child))} has no segmentation, as in a release's validation data: name the folder "
                         "of its training data"
                     )
-    return (
+    files = [path for folder in folders for path in files_in(folder)]
+    return "; ".join(other_formats(folders[0], files)) or (
         f"looked here and {LEVELS} levels below for the folders HGG and LGG (BraTS 2017 to 2019) or for {MAPPING_FILE} "
         "beside the patients' folders (BraTS 2020), here for a table (cohort.csv), and here and one level below for "
         "the open cohort's files (1.mat): name the release's folder, or write a table of your own (brats-al cohort "
         "--template)"
     )
+
+
+def files_in(folder: Path) -> list[Path]:
+    """Return the files in a folder, none of one that cannot be opened."""
+    with suppress(InputError):
+        return [path for path in entries(folder) if path.is_file()]
+    return []
 
 
 def folders_below(folders: list[Path]) -> Iterator[Path]:
@@ -164,7 +183,7 @@ def is_case(folder: Path) -> bool:
 
 def is_nifti(path: Path) -> bool:
     """Whether a file, or a folder in a file's place, has the name of a volume."""
-    return path.name.isprintable() and path.name.casefold().endswith((".nii", ".nii.gz"))
+    return printable(path.name) and path.name.casefold().endswith((".nii", ".nii.gz"))
 
 
 def series(folder: Path, patient_id: str) -> dict[str, str]:
@@ -218,6 +237,26 @@ def case_home(folder: Path) -> Path:
     return inner if inner in here and inner.is_dir() and not any(map(is_nifti, here)) else folder
 
 
+def of_grade(folder: Path) -> list[Path]:
+    """Return the folders in a grade's folder, and in one of the same name in it, as some unpackers make."""
+    found = subfolders(folder)
+    again = [place for place in found if place.name.upper() == folder.name.upper()]
+    return [place for place in found if place not in again] + [inner for place in again for inner in subfolders(place)]
+
+
+def strays(root: Path) -> list[Path]:
+    """Return the patients' folders that lie in a folder which tells no grade, beside those of the grades or in one."""
+    places = subfolders(root)
+    with suppress(InputError):
+        places += [inner for place in places if place.name.upper() in GRADES for inner in of_grade(place)]
+    found: list[Path] = []
+    for place in places:
+        with suppress(InputError):
+            if place.name.upper() not in GRADES and not is_case(place):
+                found += [child for child in subfolders(place) if RELEASE.match(child.name) and has_segmentation(child)]
+    return found
+
+
 def case_folders(root: Path) -> tuple[list[tuple[Path, str | None]], list[str]]:
     """Return each case's folder, with its grade where the layout tells it, and a note on each folder that is skipped.
 
@@ -231,7 +270,7 @@ def case_folders(root: Path) -> tuple[list[tuple[Path, str | None]], list[str]]:
     for parent in subfolders(root):
         if parent.name.upper() not in GRADES:
             continue
-        for child in subfolders(parent):
+        for child in of_grade(parent):
             try:
                 reason = "" if is_case(child) else "no NIfTI file in it"
             except InputError as error:

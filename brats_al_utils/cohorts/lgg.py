@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
 
@@ -20,7 +21,16 @@ from brats_al_utils import InputError
 from brats_al_utils.cohorts.brats import link_out, links_problem
 from brats_al_utils.cohorts.cohort import Cohort, cores, frozen
 from brats_al_utils.cohorts.faults import Fault, collapsed
-from brats_al_utils.cohorts.images import COLOURS, IMAGE_FILES, MASK, PICTURES, image_problem, read_images, read_mask
+from brats_al_utils.cohorts.images import (
+    COLOURS,
+    IMAGE_FILES,
+    MASK,
+    PICTURES,
+    image_problem,
+    lifted,
+    read_images,
+    read_mask,
+)
 from brats_al_utils.cohorts.layout import entries, folders_below, shown
 from brats_al_utils.cohorts.sites import of_hospitals
 
@@ -171,7 +181,8 @@ def empty_ends(slices: pd.DataFrame) -> list[int]:
 def is_empty(path: Path) -> bool:
     """Whether a sequence of a slice shows nothing; not if it cannot be read, which is told when it is."""
     with suppress(InputError):
-        return any(image_problem(channel) for channel in read_images(path, COLOURS[0]))
+        channels = read_images(path, COLOURS[0])
+        return any(image_problem(replace(channel, voxels=lifted(channel.voxels))) for channel in channels)
     return False
 
 

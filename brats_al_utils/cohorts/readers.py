@@ -8,11 +8,17 @@ from brats_al_utils.cohorts.cohort import Cohort
 from brats_al_utils.cohorts.figshare import find_slices, read_figshare
 from brats_al_utils.cohorts.layout import GRADES
 from brats_al_utils.cohorts.lgg import find_patients, read_lgg
-from brats_al_utils.cohorts.table import TABLE, read_table
+from brats_al_utils.cohorts.table import TABLE, find_table, misnamed_table, read_table
 from brats_al_utils.cohorts.tcia import UCSF, find_collection, read_tcga, read_ucsf
 
 
-def read_cohort(folder: Path, follow_links: bool = False, classes: tuple[str, ...] = (), task: str = "") -> Cohort:
+def read_cohort(
+    folder: Path,
+    follow_links: bool = False,
+    classes: tuple[str, ...] = (),
+    task: str = "",
+    without_labels: bool = False,
+) -> Cohort:
     """Find the patients in a folder and their files; no image is opened.
 
     Parameters
@@ -28,15 +34,17 @@ def read_cohort(folder: Path, follow_links: bool = False, classes: tuple[str, ..
     task : str
         What is told apart where a cohort knows several answers: of the LGG set one of `lgg.TASKS`, of UCSF-PDGM
         a column of its metadata; empty: the usual.
+    without_labels : bool
+        Read a table without any label too.
 
     Raises
     ------
     InputError
         If there is no cohort or it cannot be read at all. What is wrong with single patients is among its problems.
     """
-    if (folder / TABLE).is_file():
+    if find_table(folder).is_file():
         refuse_task(task, folder)
-        return read_table(folder, follow_links, classes)
+        return read_table(folder, follow_links, classes, without_labels)
     if find_slices(folder):
         refuse_task(task, folder)
         return read_figshare(folder, follow_links, classes)
@@ -50,7 +58,16 @@ def read_cohort(folder: Path, follow_links: bool = False, classes: tuple[str, ..
     if lgg:
         return read_lgg(folder, follow_links, task)
     refuse_task(task, folder)
-    return read_tcga(found[1], follow_links) if found else read_release(folder, follow_links)
+    if found:
+        return read_tcga(found[1], follow_links)
+    try:
+        return read_release(folder, follow_links)
+    except InputError:
+        if misnamed := misnamed_table(folder):
+            raise InputError(
+                f"{misnamed}: expected a table called {TABLE} (CSV in UTF-8): rename or save it so"
+            ) from None
+        raise
 
 
 def refuse_task(task: str, folder: Path) -> None:

@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,7 @@ class SliceRule:
             ),
             "intensity": (self.intensity in INTENSITIES, f"one of {', '.join(INTENSITIES)}"),
             "image_size": (64 <= self.image_size <= 512, "64 to 512 pixels, AlexNet's pooling needs 64"),
-            "min_tumour_mm2": (self.min_tumour_mm2 >= 0, "0 or more square millimetres"),
+            "min_tumour_mm2": (0 <= self.min_tumour_mm2 < inf, "0 or more square millimetres"),
         }
         for name, (good, what) in expected.items():
             if not good:

@@ -2,19 +2,22 @@
 
 import csv
 import io
+import re
+from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
+from zipfile import ZipFile
 
 import pandas as pd
 
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.cohort import Cohort, frozen
+from brats_al_utils.cohorts.copies import finder, plain
 from brats_al_utils.cohorts.faults import collapsed, differing, file_faults, label_faults, row_faults, twice_faults
-from brats_al_utils.cohorts.images import IMAGE_FILES, depth, is_picture, is_volume
+from brats_al_utils.cohorts.images import IMAGE_FILES, PICTURES, VOLUMES, depth
 from brats_al_utils.cohorts.layout import GRADES, UNGRADED, series, shown, subfolders
-from brats_al_utils.files import write_file
 
-TABLE = "cohort.csv"
+TABLE, EXCEL = "cohort.csv", "cohort.xlsx"
 
 REQUIRED = ("patient_id", "label", "image")
 """Beside the folders of BraTS 2021 or 2023 the image need not be named."""
@@ -25,65 +28,76 @@ MAX_BYTES = 2**25
 MAX_ROWS = 100_000
 """A larger table is refused."""
 
-EXAMPLE = """patient_id,label,image,mask,site,group,split
-p001,negative,images/p001.png,masks/p001.png,Hospital A,,
-p002,positive,images/p002.png,,Hospital B,,
-"""
+NOTHING = {"NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "None", "NULL", "null", "?"}
+"""What R, pandas, Excel and SQL write for an empty cell."""
+
+SEPARATORS = ",;\t|"
+"""Of the columns; the header has the most of the one that is meant."""
 
 
-def write_template(folder: Path) -> tuple[Path, int]:
-    """Write a table with a row for each image in and below a folder, or with two example rows where there is none.
-
-    Returns
-    -------
-    path : Path
-    images : int
-        Rows written for images, each a patient of its own and without a label.
+def find_table(folder: Path) -> Path:
+    """Return a folder's table: ``cohort.csv``, in any capitals, or else ``cohort.xlsx``; the first if there is none.
 
     Raises
     ------
     InputError
-        If the folder has a table, or too many images.
+        If a file is named in the folder's place.
     """
-    path = folder / TABLE
-    if path.exists():
-        raise InputError(f"{path}: exists: name another folder, or delete it")
-    found = (image.relative_to(folder) for image in folder.rglob("*") if is_picture(image) or is_volume(image))
-    images = sorted(str(image) for image in found if str(image).isprintable())
-    if len(images) > MAX_ROWS:
-        raise InputError(f"{folder}: {len(images)} images, expected at most {MAX_ROWS}: name a folder of fewer")
-    rows = [REQUIRED, *((image.partition(".")[0], "", image) for image in images)]
-    text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    write_file(path, text.getvalue().encode() if images else EXAMPLE.encode())
-    return path, len(images)
+    if folder.is_file():
+        raise InputError(f"{folder}: a file, expected a folder: name {folder.parent}")
+    if (folder / TABLE).is_file():
+        return folder / TABLE
+    named = {path.name.casefold(): path for path in sorted(folder.glob("*"))}
+    return next((named[name] for name in (TABLE, EXCEL) if name in named), folder / TABLE)
 
 
-def read_table(folder: Path, follow_links: bool = False, classes: tuple[str, ...] = ()) -> Cohort:
+def misnamed_table(folder: Path) -> Path | None:
+    """Return a file of a folder that is most likely a table under another name."""
+    for path in sorted(folder.glob("*")):
+        if path.suffix.casefold() in (".csv", ".txt", ".tsv", ".xls", ".xlsx", ".ods") and path.is_file():
+            if path.name.casefold().startswith("cohort."):
+                return path
+            with suppress(OSError, ValueError), path.open(encoding="utf-8-sig") as file:
+                if REQUIRED[0] in file.readline(1000).casefold():
+                    return path
+    return None
+
+
+def read_table(
+    folder: Path, follow_links: bool = False, classes: tuple[str, ...] = (), without_labels: bool = False
+) -> Cohort:
     """Read a table of images; no image is opened, but for the headers of NIfTI files.
 
     Parameters
     ----------
     folder : Path
-        It holds ``cohort.csv``, in UTF-8 with commas and a header. Columns patient_id, label and image; as one likes
-        image2 and image3 (further channels; the last one is repeated up to three), mask (of the tumour), site, group
-        (one name for all ids of a person, who counts as one patient), split (training, validation or test, in all
-        rows or in none) and colours (channels or grey, of pictures in colour). An image with an empty label is not
-        annotated yet and skipped. Where there is no column image, each patient_id is a folder of BraTS 2021 or 2023,
-        of which T1, T1ce, T2 and the segmentation are taken.
+        It holds ``cohort.csv`` in UTF-8 with a header, or ``cohort.xlsx``. Columns patient_id, label and image; as one
+        likes image2 and image3 (further channels; the last one is repeated up to three), mask (of the tumour), site,
+        group (one name for all ids of a person, who counts as one patient), split (training, validation or test; those
+        without are dealt to the parts that no row names) and colours (channels or grey, of pictures in colour). An
+        image with an empty label is not annotated yet and skipped. Where there is no column image, each patient_id
+        is a folder of BraTS 2021 or 2023, of which T1, T1ce, T2 and the segmentation are taken.
     follow_links : bool
         Read what symbolic links lead to, also outside of the folder.
     classes : tuple of str
         Positive and negative class; images with other labels are skipped. If empty, the two most frequent labels,
         the first by alphabet negative (but HGG positive), and another label is a problem.
+    without_labels : bool
+        Read a table without any label too: its classes are empty.
 
     Raises
     ------
     InputError
         If the table cannot be read, lacks a column, or does not have the two classes.
     """
-    path = folder / TABLE
+    path = find_table(folder)
     rows, notes = read_persons(path, follow_links)
+    if without_labels and not (rows["label"] != "").any():
+        problems = collapsed(
+            [*row_faults(path, rows), *file_faults(path, rows, follow_links), *twice_faults(path, rows)]
+        )
+        good = rows[~rows["patient_id"].map(shown).isin(problems)]
+        return Cohort(folder, cases_of(folder, good), (), frozen(problems), tuple(notes), ("", ""), IMAGE_FILES)
     pair = chosen_classes(path, rows["label"], classes)
     if not classes:
         what = f"{pair[1]} is the positive class, {pair[0]} the negative"
@@ -114,11 +128,43 @@ def read_persons(path: Path, follow_links: bool) -> tuple[pd.DataFrame, list[str
     if not follow_links and not path.resolve().is_relative_to(path.parent.resolve()):
         raise InputError(f"{path}: a symbolic link out of the folder: allow it with --follow-links, or copy it there")
     rows, notes = read_rows(path)
+    if path.name == TABLE and path.with_name(EXCEL).exists():
+        notes.append(f"{path}: read, and not {EXCEL} beside it: delete the one that is out of date")
     ids = rows["patient_id"].nunique()
     rows["patient_id"] = rows["group"].where(rows["group"] != "", rows["patient_id"])
     if (persons := rows["patient_id"].nunique()) < ids:
         notes.append(f"{path}: {ids} patient_ids are {persons} persons (column group), each of them one patient here")
-    return rows, notes
+    return rows, [*notes, *people_notes(path, rows["patient_id"])]
+
+
+def people_notes(path: Path, people: pd.Series) -> list[str]:
+    """Return how many images there are of how many people, and which ids look like one person's.
+
+    These are equal but for a last number after a sign (x_1, x_2) or a last letter after a number (7a, 7b), or for
+    capitals, and not all of them: then the number tells the patients apart.
+    """
+    counts = people.value_counts()
+    fewest, most = int(counts.min()), int(counts.max())
+    each = f"{fewest} to {most}" if fewest < most else str(most)
+    notes = [f"{path}: {len(people)} images of {len(counts)} people ({each} each)"]
+    names = pd.Series(sorted(map(str, counts.index)), dtype=object)
+    for stems in (names.map(stem_of), names.str.casefold()):
+        alike = names.groupby(stems).agg(list)
+        alike = alike[(alike.map(len) > 1) & (alike.map(len) < len(names))]
+        if len(alike):
+            some = "; ".join(", ".join(map(shown, ids[:3])) for ids in alike[:3])
+            count = int(alike.map(len).sum())
+            notes.append(
+                f"{path}: {count} ids look like those of {len(alike)} people ({some}): if they are, give each person "
+                "one name in the column group, or one person may be in training and in test"
+            )
+    return notes
+
+
+def stem_of(name: str) -> str:
+    """Return an id without its last number after a sign, or its last letter after a number."""
+    found = re.fullmatch(r"(.*\w)[-_. ]+\d{1,3}|(.*\d)[-_. ]?[A-Za-z]", name)
+    return (found[1] or found[2]) if found else name
 
 
 def cases_of(folder: Path, rows: pd.DataFrame) -> pd.DataFrame:
@@ -141,7 +187,7 @@ def cases_of(folder: Path, rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def read_rows(path: Path) -> tuple[pd.DataFrame, list[str]]:
-    """Return the cells of a table, stripped, by the number of their line, and a note on columns that are ignored.
+    """Return the cells of a table by the number of their line, and notes on what is ignored or read otherwise.
 
     Raises
     ------
@@ -150,17 +196,8 @@ def read_rows(path: Path) -> tuple[pd.DataFrame, list[str]]:
     """
     if path.stat().st_size > MAX_BYTES:
         raise InputError(f"{path}: {path.stat().st_size} bytes, expected at most {MAX_BYTES}: a row an image, no more")
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, strict=True)
-            header = [name.strip().casefold() for name in next(reader, [])]
-            lines = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(map(str.strip, row))]
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 ({error}): save it as CSV in UTF-8") from error
-    except (OSError, csv.Error) as error:
-        raise InputError(f"{path}: cannot be read as CSV ({error}): save it as CSV with commas") from error
-    if len(header) == 1 and (sign := next((sign for sign in ";\t|" if sign in header[0]), "")):
-        raise InputError(f"{path}: columns separated by {sign!r}, expected commas: save it as CSV with commas")
+    (_, header), *lines = (sheet_lines if path.suffix.casefold() == ".xlsx" else csv_lines)(path) or [(0, [])]
+    header = [name.casefold() for name in header]
     known = [name for name in header if name in COLUMNS]
     unnamed = not {*IMAGE_FILES} & {*known} and any(UNGRADED.fullmatch(place.name) for place in subfolders(path.parent))
     if missing := [name for name in REQUIRED[: 2 if unnamed else 3] if name not in known]:
@@ -176,7 +213,7 @@ def read_rows(path: Path) -> tuple[pd.DataFrame, list[str]]:
             raise InputError(f"{path}: column {shown(name)}, expected {close[0]}: rename or remove it")
     if not 0 < len(lines) <= MAX_ROWS:
         raise InputError(f"{path}: {len(lines)} rows, expected 1 to {MAX_ROWS}: a row an image")
-    if wrong := next(((line, row) for line, row in lines if len(row) > len(header)), None):
+    if wrong := next(((line, row) for line, row in lines if any(row[len(header) :])), None):
         raise InputError(
             f"{path}, line {wrong[0]}: {len(wrong[1])} cells, expected {len(header)}: put cells with a comma in quotes"
         )
@@ -184,8 +221,98 @@ def read_rows(path: Path) -> tuple[pd.DataFrame, list[str]]:
     for row in cells if unnamed else []:
         row |= series(path.parent, row["patient_id"])
     table = pd.DataFrame(cells, index=[line for line, _ in lines])[list(COLUMNS)]
-    ignored = f"{path}: columns ignored: {shown(', '.join(others))}"
-    return table.astype(object), [ignored] * bool(others)
+    notes = [f"{path}: columns ignored: {shown(', '.join(filter(None, others)))}"] * any(others)
+    table = table.astype(object)
+    return table, [*notes, *plain_cells(path, table), *found_files(path, table)]
+
+
+def csv_lines(path: Path) -> list[tuple[int, list[str]]]:
+    """Return the rows of a CSV file that are not empty, each with its number, cells stripped.
+
+    The separator is what the header has, or a first line ``sep=`` says, as Excel writes it.
+
+    Raises
+    ------
+    InputError
+        If it is not CSV in UTF-8.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+        told = re.match(r'"?sep=(.)"?\r?\n', text, re.IGNORECASE)
+        header = text.lstrip().partition("\n")[0]
+        sign = told[1] if told else max(SEPARATORS, key=header.count)
+        reader = csv.reader(io.StringIO(text[told.end() :] if told else text, newline=""), delimiter=sign, strict=True)
+        rows = [(reader.line_num + bool(told), [cell.strip() for cell in row]) for row in reader]
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 ({error}): save it as CSV in UTF-8") from error
+    except (OSError, csv.Error) as error:
+        raise InputError(f"{path}: cannot be read as CSV ({error}): save it as CSV with commas") from error
+    return [(line, row) for line, row in rows if any(row)]
+
+
+def sheet_lines(path: Path) -> list[tuple[int, list[str]]]:
+    """Return the rows of an Excel file's first sheet as `csv_lines` does.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, or openpyxl is missing.
+    """
+    try:
+        with ZipFile(path) as archive:
+            if (size := sum(part.file_size for part in archive.infolist())) > 4 * MAX_BYTES:
+                raise InputError(f"{path}: {size} bytes inflated, expected at most {4 * MAX_BYTES}: save it as CSV")
+        sheet = pd.read_excel(path, header=None, dtype=str, na_filter=False)
+    except ImportError as error:
+        raise InputError(
+            f"{path}: Excel files are read with openpyxl, which is missing: pip install openpyxl, or save it as "
+            f"{TABLE} (CSV in UTF-8)"
+        ) from error
+    except InputError:
+        raise
+    except Exception as error:  # a damaged file can make its parsers stumble over anything
+        raise InputError(f"{path}: cannot be read as Excel ({error}): save it as {TABLE} (CSV in UTF-8)") from error
+    rows = [(line, [str(cell).strip() for cell in row]) for line, row in enumerate(sheet.to_numpy().tolist(), start=1)]
+    return [(line, row) for line, row in rows if any(row)]
+
+
+def plain_cells(path: Path, table: pd.DataFrame) -> list[str]:
+    """Change what is said of the images to one way of writing, in place, and return notes.
+
+    Letters and spaces are those of `plain`; cells that mean nothing (``NOTHING``) are emptied; labels that differ in
+    capitals alone become the most frequent.
+    """
+    notes = []
+    for name in set(COLUMNS) - {*IMAGE_FILES}:
+        table[name] = table[name].map(plain)
+    for name in COLUMNS[1:]:
+        empty = table[name].isin(NOTHING) if name != "image" else pd.Series(False, table.index)
+        if empty.any():
+            words = ", ".join(sorted(set(table.loc[empty, name])))
+            notes.append(f"{path}: {int(empty.sum())} cells of {name} ({words}) are read as empty")
+            table.loc[empty, name] = ""
+    labels = table["label"]
+    usual = labels.map(labels.value_counts()).groupby(labels.str.casefold()).idxmax()
+    spelt = labels.str.casefold().map(labels[usual].set_axis(usual.index))
+    if (changed := spelt != labels).any():
+        pairs = sorted({(shown(one), shown(other)) for one, other in zip(labels[changed], spelt[changed], strict=True)})
+        words = ", ".join(f"{one} as {other}" for one, other in pairs)
+        notes.append(f"{path}: {int(changed.sum())} labels are read in the capitals of most others ({words})")
+        table["label"] = spelt
+    return notes
+
+
+def found_files(path: Path, table: pd.DataFrame) -> list[str]:
+    """Write the paths of a table as the disk spells them, in place, and return a note on those that were changed."""
+    find, changed = finder(path.parent, (*PICTURES, *VOLUMES)), []
+    for name in IMAGE_FILES:
+        found = [find(text) if text else "" for text in table[name]]
+        changed += [(one, other) for one, other in zip(table[name], found, strict=True) if one != other]
+        table[name] = pd.Series(found, table.index, dtype=object)
+    if not changed:
+        return []
+    one, other = changed[0]
+    return [f"{path}: {len(changed)} paths are spelt otherwise than on this disk, and read ({one!a} is {other!a})"]
 
 
 def chosen_classes(path: Path, labels: pd.Series, classes: tuple[str, ...]) -> tuple[str, str]:

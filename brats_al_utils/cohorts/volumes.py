@@ -53,9 +53,15 @@ class Volume:
     spacing: tuple[float, float, float]
 
 
+def is_compressed(path: Path) -> bool:
+    """Whether a file is compressed, as its first bytes say: names are in any capitals, and may be wrong."""
+    with path.open("rb") as file:
+        return file.read(2) == b"\x1f\x8b"
+
+
 def open_nifti(path: Path) -> BinaryIO:
-    """Open a NIfTI file for reading, inflating it on the way if its name says that it is compressed."""
-    return cast(BinaryIO, gzip.open(path)) if path.suffix == ".gz" else path.open("rb")
+    """Open a NIfTI file for reading, inflating it on the way if it is compressed."""
+    return cast(BinaryIO, gzip.open(path)) if is_compressed(path) else path.open("rb")
 
 
 @contextmanager
@@ -124,7 +130,7 @@ def read_header(path: Path) -> tuple[nib.Nifti1Header, Grid]:
         if len(shape) != 3 or min(shape) < 1 or too_large or offset not in OFFSETS or not number:
             raise InputError(
                 f"{path}: expected a three-dimensional volume of numbers of at most {MAX_VOXELS} voxels, found "
-                f"shape {whole} of {dtype} from byte {offset}: put the release's own file in its place"
+                f"shape {whole} of {dtype} from byte {offset}: {mend_of(shape, dtype)}"
             )
         affine = header.get_best_affine()
         if not (np.isfinite(affine).all() and np.isfinite(header.get_zooms()).all()):
@@ -135,6 +141,17 @@ def read_header(path: Path) -> tuple[nib.Nifti1Header, Grid]:
         return header, Grid(shape, affine, ornt_transform(orientation, axcodes2ornt("LPS")))
 
 
+def mend_of(shape: tuple[int, ...], dtype: np.dtype[Any]) -> str:
+    """Return what mends a volume of such a shape and kind."""
+    if dtype.fields:
+        return "these are colours, most likely of a picture of the series: take the series itself, or leave it out"
+    if dtype.kind == "c":
+        return "these are complex numbers: save their magnitude"
+    if len(shape) > 3:
+        return "these are several volumes: save the one that is meant as a file of its own (fslroi)"
+    return "download or convert the file again"
+
+
 def read_content(path: Path, size: int) -> bytes | bytearray:
     """Read a file that is to hold so many bytes when inflated; of one that holds more, no more are inflated.
 
@@ -143,7 +160,7 @@ def read_content(path: Path, size: int) -> bytes | bytearray:
     EOFError, ValueError
         If it holds fewer or more.
     """
-    if path.suffix == ".gz":
+    if is_compressed(path):
         with suppress(DeflateError), path.open("rb") as file:
             # No compression makes more of it than this; what is longer is left to the slower way.
             compressed = file.read(size + size // 1000 + 2**16)

@@ -5,15 +5,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from brats_al_utils.findings.claims import OURS, PRINTED, ends_of, unit_of, written
 from brats_al_utils.findings.paper import BUDGET
-from brats_al_utils.findings.sentences import annotation_worth, gain
+from brats_al_utils.findings.sentences import annotation_worth, gain, pp
 from brats_al_utils.findings.shortcut import CHANCE
 from brats_al_utils.findings.verdicts import EQUIVALENCE, REPRODUCED, Estimate, sign_verdict, similar_verdict
 
 QUESTION = "Does active learning save annotations here?"
+DESIGN_QUESTION = "Could a study of the paper's size tell?"
+"""Of a study that compares no strategies, and draws test sets from its patients (notebook 08)."""
 
 YES, NO, CANNOT_TELL, NOT_COMPUTED = "Yes.", "No.", "Cannot tell.", "Not computed yet."
 
@@ -21,7 +24,14 @@ RULE = (
     "Yes if the 95 % confidence interval across runs and patients of the proposed method's slice-level test AUC less "
     "that of random sampling of as many annotated slices lies wholly above 0. No if it lies wholly below 0, or wholly "
     f"within {EQUIVALENCE:g} pp of 0. Cannot tell otherwise, nor where the interval of the proposed method's own AUC "
-    "does not lie wholly above 0.5: networks that do not tell the classes apart cannot show what annotations are worth."
+    "does not lie wholly above 0.5, or most runs of either have not learned: networks that do not tell the classes "
+    "apart cannot show what annotations are worth. Where random sampling was only given fewer annotated slices than "
+    "the proposed method: no if the interval lies wholly below 0 or within "
+    f"{EQUIVALENCE:g} pp of 0, else cannot tell."
+)
+DESIGN_RULE = (
+    f"No if, with {{runs}} runs, a gain of {EQUIVALENCE:g} pp is told with a power of 80 % by no number of test "
+    "patients or only by more than the paper has ({patients}). Yes otherwise."
 )
 
 HEADLINES = {
@@ -34,12 +44,18 @@ SAVING = "saving.range"
 """How much of the annotation is saved."""
 
 FOUND_IN = {"tests": "07", "intervals": "07", "label_efficiency": "07", "scorecard": "06"}
-"""The tables that the answer is read from, and the notebook that writes each."""
+"""The tables that the whole answer is read from, and the notebook that writes each."""
+
+TABLES = (*FOUND_IN, "areas", "budget_gains", "table3_arms", "class_share", "design")
+"""All that an answer, or a part of one, is read from."""
+
+PAPER_PATIENTS, PAPER_RUNS, MANY_RUNS = 66, 10, 100
+"""The paper's test patients and runs, and the runs of a study that has many: those of notebook 08."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a study says of `QUESTION`.
+    """What a study says of the question that it can answer.
 
     Attributes
     ----------
@@ -47,10 +63,14 @@ class Answer:
         Yes, no, cannot tell, or not computed yet.
     lines : list of str
         By how much, and how sure: sentences.
+    question, rule : str
+        What is answered, and when the answer is yes or no.
     """
 
     said: str
     lines: list[str] = field(default_factory=list)
+    question: str = QUESTION
+    rule: str = RULE
 
 
 def answer(tables: Mapping[str, pd.DataFrame]) -> Answer:
@@ -59,7 +79,7 @@ def answer(tables: Mapping[str, pd.DataFrame]) -> Answer:
     Parameters
     ----------
     tables : mapping of str to pd.DataFrame
-        What there is of ``FOUND_IN`` and of ``areas``, by the names of their CSV files (docs/tables.md).
+        What there is of ``TABLES``, by the names of their CSV files (docs/tables.md).
 
     Raises
     ------
@@ -74,21 +94,33 @@ def answer(tables: Mapping[str, pd.DataFrame]) -> Answer:
         for _, row in rows.iterrows():
             said = judged(row)
             lines += against_random(row)
-        if blind := tells_nothing(tables["intervals"]):
+        intervals = (
+            tables["intervals"].query("unit == 'slice'").rename(columns={"both_low": "low", "both_high": "high"})
+        )
+        if blind := tells_nothing(intervals):
             said = CANNOT_TELL
             lines.insert(0, blind)
+    elif "budget_gains" in tables:
+        said, lines = with_fewer(at_the_budget(tables["budget_gains"]))
+        if "table3_arms" in tables and (blind := tells_nothing(tables["table3_arms"])):
+            said = CANNOT_TELL
+            lines.insert(0, blind)
+    elif "design" in tables and "scorecard" not in tables:
+        return of_the_design(tables["design"])
     if {"label_efficiency", "areas"} <= set(tables):
         lines.append(annotation_worth(tables["label_efficiency"], tables["areas"], BUDGET)[0])
     if "scorecard" in tables:
         lines += claimed(tables["scorecard"])
     absent = sorted({notebook for name, notebook in FOUND_IN.items() if name not in tables})
     if absent:
-        lines.append(f"Still to be computed by notebook{'s' * (len(absent) > 1)} {' and '.join(absent)}.")
+        lines.append(f"More would be told by notebook{'s' * (len(absent) > 1)} {' and '.join(absent)}.")
     return Answer(said, lines)
 
 
 def judged(row: "pd.Series[float]") -> str:
     """Return the answer that the contrast with random sampling of as many annotated slices gives: `RULE`."""
+    if not row.get("learned", True):
+        return CANNOT_TELL
     mean, low, high = (100 * float(row[name]) for name in ("auc_difference", "both_low", "both_high"))
     ours = Estimate(mean, low, high)
     if sign_verdict(ours) == REPRODUCED:
@@ -97,13 +129,99 @@ def judged(row: "pd.Series[float]") -> str:
     return NO if worse or equal else CANNOT_TELL
 
 
-def tells_nothing(intervals: pd.DataFrame) -> str:
-    """Say that the proposed method's networks do not tell the classes apart; nothing if they do."""
-    rows: list[dict[Any, Any]] = intervals[intervals["unit"] == "slice"].to_dict("records")
-    (row,) = [row for row in rows if row["arm"] == "proposed"]
-    if row["both_low"] > CHANCE:
+def at_the_budget(gains: pd.DataFrame, other: str = "random") -> "pd.Series[float]":
+    """Return the row of `evidence.budget_gains` that compares at the paper's budget, slice-level."""
+    rows = gains[(gains["unit"] == "slice") & (gains["dataset"] == "imbalanced") & (gains["other"] == other)]
+    return rows[np.isclose(rows["share"], BUDGET)].iloc[0]
+
+
+def with_fewer(row: "pd.Series[float]") -> tuple[str, list[str]]:
+    """Answer from random sampling of as many slices as were chosen, which has fewer annotated: `RULE`."""
+    mean, low, high = (100 * float(row[name]) for name in ("auc_difference", "both_low", "both_high"))
+    ours = Estimate(mean, low, high)
+    no = sign_verdict(ours, -1.0) == REPRODUCED or similar_verdict(ours) == REPRODUCED
+    return NO if no else CANNOT_TELL, [
+        f"Slice-level test AUC of the proposed method less that of random sampling of {BUDGET:.0%} of the training "
+        f"slices: {gain(row, 'both')}. The proposed method also needs the slices that its committee learns from, "
+        "random sampling does not."
+    ]
+
+
+def of_the_design(table: pd.DataFrame) -> Answer:
+    """Say what a test set of the paper's size is worth, from the table of notebook 08."""
+    row, drawn = table.iloc[0], "of test sets of the paper's size drawn from them"
+    lines = [
+        f"Test AUC of {each['arm']} less {each['other']} on all {each['positives'] + each['negatives']:,} test "
+        f"patients: {pp(each['gain'])} pp; 95 % {drawn} would print {pp(each['drawn_low'])} to "
+        f"{pp(each['drawn_high'])} pp."
+        for _, each in table.iterrows()
+    ]
+    lines.append(
+        f"Without any gain, the choice of test patients alone prints the paper's gain or more, to either side, with a "
+        f"probability of {row['p']:.2f}."
+    )
+    many = f"with {MANY_RUNS} it takes {row['needed_many']:,.0f} test patients"
+    few = f"with {PAPER_RUNS} runs it takes {row['needed']:,.0f} test patients"
+    if pd.isna(row["needed"]):
+        few = f"{PAPER_RUNS} runs are too few for any number of test patients"
+    told = "cannot be said here" if pd.isna(row["needed_many"]) else f"{few}, {many}"
+    lines.append(f"To tell {EQUIVALENCE:g} pp with a power of 80 %: {told}.")
+    said = CANNOT_TELL if pd.isna(row["needed_many"]) else YES if row["needed"] <= PAPER_PATIENTS else NO
+    rule = DESIGN_RULE.format(runs=PAPER_RUNS, patients=PAPER_PATIENTS)
+    return Answer(said, lines, DESIGN_QUESTION, rule)
+
+
+def differences(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Return the paired differences on which the answer rests, in pp: what, mean, low, high, paper (NaN without one).
+
+    The limits are those across runs and patients; of a study that only draws test sets, 95 % of what these would print.
+    """
+    rows: list[tuple[str, float, float, float, float]] = []
+
+    def add(row: "pd.Series[float]", value: str = "auc_difference", ends: str = "both") -> None:
+        mean, low, high = (100 * float(row[name]) for name in (value, f"{ends}_low", f"{ends}_high"))
+        what = f"{row['arm']} less {row['other']}".replace("0%-30%", f"most uncertain {BUDGET:.0%}")
+        rows.append((what, mean, low, high, float("nan")))
+
+    if "tests" in tables:
+        tests = tables["tests"].query("unit == 'slice' and arm == 'proposed'")
+        # The one that answers comes first.
+        for _, row in tests.sort_values("other", key=lambda other: ~other.str.startswith("random at")).iterrows():
+            add(row)
+    elif "budget_gains" in tables:
+        for other in ("random", "placebo"):
+            add(at_the_budget(tables["budget_gains"], other))
+    elif "design" in tables and "scorecard" not in tables:
+        for _, row in tables["design"].iterrows():
+            add(row, "gain", "drawn")
+    if "class_share" in tables:
+        add(tables["class_share"].query("unit == 'slice'").iloc[0])
+    if "scorecard" in tables:
+        card: dict[str, dict[str, Any]] = tables["scorecard"].set_index("id").to_dict("index")  # type: ignore[assignment]
+        for name, what in (
+            ("abstract.gain", "proposed less baseline"),
+            ("table2.test_gain", "pretrained less random start"),
+        ):
+            printed = card[name]
+            if pd.notna(printed["ours"]):
+                ours = (printed[column] for column in ("ours", "both_low", "both_high", "recomputed"))
+                rows.append((what, *map(float, ours)))  # type: ignore[arg-type]
+    found = pd.DataFrame(rows, columns=["what", "mean", "low", "high", "paper"])
+    return found.drop_duplicates("what", keep="last", ignore_index=True)
+
+
+def tells_nothing(arms: pd.DataFrame) -> str:
+    """Say that the proposed method's networks do not tell the classes apart; nothing if they do.
+
+    Parameters
+    ----------
+    arms : pd.DataFrame
+        arm, auc_mean, low, high: slice-level, across both.
+    """
+    row = arms[arms["arm"] == "proposed"].iloc[0]
+    if row["low"] > CHANCE:
         return ""
-    ends = f"{row['both_low']:.3f} to {row['both_high']:.3f}" if pd.notna(row["both_low"]) else "not known"
+    ends = f"{row['low']:.3f} to {row['high']:.3f}" if pd.notna(row["low"]) else "not known"
     return (
         "The networks are not shown to tell the classes apart: slice-level test AUC of the proposed method "
         f"{row['auc_mean']:.3f} (95 % confidence interval across both: {ends})."
@@ -114,8 +232,8 @@ def against_random(row: "pd.Series[float]") -> list[str]:
     """Say what the proposed method gains over random sampling of as many annotated slices, and what could be told."""
     share = str(row["other"]).removeprefix("random at ")
     said = [
-        "Slice-level test AUC of the proposed method less that of random sampling of as many annotated slices "
-        f"({share} of the training slices): {gain(row, 'both')}."
+        f"Against random sampling of as many annotated slices ({share} of the training slices), slice-level test AUC "
+        f"of the proposed method: {gain(row, 'both')}."
     ]
     if pd.notna(row["detectable"]):
         least = min(100 * float(row["detectable"]), 100)

@@ -8,6 +8,11 @@ which holds what the two have in common. So one formula serves one fixed test se
 cycle, and a fold's patients are compared with that fold's alone (stratified).
 It is what drawing patients with replacement within fold and class converges to, without the draws.
 
+What holds across runs and patients holds for other runs that are trained on these patients, and tested on others. How
+far another cohort to train on would move all runs at once, one cohort does not show: Nadeau and Bengio's term, which
+takes it from the spread of the runs, is too little where runs hardly differ and far too much where they do
+(docs/coverage.md).
+
 Limits are those of t with Welch and Satterthwaite's degrees of freedom, on the logit scale for an AUC. Where a
 variance cannot be estimated or is estimated as 0, there are no limits and no p (NaN): zero variance is no certainty.
 """
@@ -115,6 +120,19 @@ class Pairs:
         aucs, shares = self.aucs[numbers][:, runs], self.shares[numbers][:, runs]
         return (aucs[0] - aucs[1], shares[0] - shares[1]) if len(arms) > 1 else (aucs[0], shares[0])
 
+    def with_mean(self, name: str, arms: Sequence[str]) -> "Pairs":
+        """Return these pairs with one arm more: the mean of some arms, run by run."""
+        numbers = [self.arms.index(arm) for arm in arms]
+        keys = ["+".join(run) for run in self.keys[numbers].T]
+        return Pairs(
+            (*self.arms, name),
+            np.vstack([self.keys, keys]),
+            np.vstack([self.aucs, self.aucs[numbers].mean(0)]),
+            np.concatenate([self.shares, self.shares[numbers].mean(0)[None]]),
+            self.classes,
+            self.folds,
+        )
+
     def repeated(self, *arms: str) -> str:
         """Return the first of some arms whose runs are all one run, or nothing."""
         return next((arm for arm in arms if len(set(self.keys[self.arms.index(arm)])) < 2), "")
@@ -200,7 +218,7 @@ def run_shares(score: Array, positive: Array, patient: Array, patients: int) -> 
 
 def across_patients(pairs: Pairs, *arms: str) -> Error:
     """Return the standard error across patients, the runs as they are, of an arm or of its difference to another."""
-    parts = by_part(pairs, pairs.estimate(*arms)[1].mean(0))
+    parts = patient_parts(pairs, pairs.estimate(*arms)[1])
     if not (parts > NEGLIGIBLE**2).all() or (pairs.freedom < 1).any():
         return Error()
     return Error(float(np.sqrt(parts.sum())), freedom(parts, pairs.freedom))
@@ -214,20 +232,53 @@ def across_both(pairs: Pairs, *arms: str) -> Error:
     run shows: how much another cohort to train on would move all runs at once.
 
     A difference of arms, which lose that together, would come out too wide: what runs differ in because of their
-    patients (other folds) and what run and patient have together is known from the shares and is taken off.
+    patients (other folds) and what run and patient have together is known from the shares and is taken off. Runs that
+    spread by less than that have a variance of 0 of their own, but its degrees of freedom all the same: that few runs
+    came out alike by chance is not ruled out.
     """
     aucs, shares = pairs.estimate(*arms)
-    patients, runs = across_patients(pairs, *arms), len(aucs)
-    if np.isnan(patients.error) or runs < FEWEST_RUNS or pairs.repeated(*arms) or np.std(aucs) < NEGLIGIBLE:
+    runs = len(aucs)
+    if np.isnan(across_patients(pairs, *arms).error + run_sd(pairs, *arms)):
         return Error()
-    parts, spread = by_part(pairs, shares.mean(0)), np.var(aucs, ddof=1)
-    known = np.zeros(len(parts))
-    if len(arms) > 1:
-        known = runs / (runs - 1) * (np.mean([by_part(pairs, share) for share in shares], axis=0) - parts)
-    if spread <= known.sum():
-        return patients
-    parts = np.append(parts - known / runs, spread / runs)
+    parts, known = patient_parts(pairs, shares), known_of_runs(pairs, *arms)
+    parts = np.append(parts - known / runs, max(np.var(aucs, ddof=1), known.sum()) / runs)
     return Error(float(np.sqrt(parts.sum())), freedom(parts, np.append(pairs.freedom, runs - 1)))
+
+
+def run_sd(pairs: Pairs, *arms: str) -> float:
+    """Return the standard deviation that runs have of their own, of an arm or of its difference to another.
+
+    0 where they spread by no more than their patients explain; NaN of runs too few, or that do not vary.
+    """
+    aucs, _ = pairs.estimate(*arms)
+    if len(aucs) < FEWEST_RUNS or pairs.repeated(*arms) or np.std(aucs) < NEGLIGIBLE:
+        return float("nan")
+    return float(np.sqrt(max(np.var(aucs, ddof=1) - known_of_runs(pairs, *arms).sum(), 0.0)))
+
+
+def known_of_runs(pairs: Pairs, *arms: str) -> Array:
+    """Return what each of `Pairs.parts` explains of the variance across runs of a difference; of one arm, nothing."""
+    shares = pairs.estimate(*arms)[1]
+    parts, runs = patient_parts(pairs, shares), len(shares)
+    apart = np.mean([by_part(pairs, share) for share in shares], axis=0)
+    known: Array = runs / (runs - 1) * (apart - parts)
+    return known if len(arms) > 1 else np.zeros(len(parts))
+
+
+def patient_parts(pairs: Pairs, shares: Array) -> Array:
+    """Return what each of `Pairs.parts` adds to the variance of a mean across runs, from shares [runs, patients].
+
+    A share is counted from the mean of a fold's patients: a degree of freedom a fold is lost. Where cycles deal them
+    anew, a patient has other companions in each, and what the cycles have in common of a patient comes out too small:
+    by the degrees of freedom over n - 1 of n patients, in the mean over all deals. It matters for few of a class.
+    """
+    parts = by_part(pairs, shares.mean(0))
+    if not 1 < pairs.folds < len(shares):
+        return parts
+    alone = np.mean([by_part(pairs, share) for share in shares], axis=0) / len(shares)
+    common: Array = np.maximum(parts - alone, 0) * (1 + (pairs.folds - 1) / np.maximum(pairs.freedom, 1))
+    total: Array = alone + common
+    return total
 
 
 def by_part(pairs: Pairs, shares: Array) -> Array:
@@ -250,9 +301,9 @@ def freedom(parts: Array, counts: Array) -> float:
     return max(float(parts.sum() ** 2 / (parts**2 / counts).sum()), float(counts.min()))
 
 
-def difference_limits(value: float, error: Error) -> tuple[float, float]:
-    """Return 95 % t-limits of a difference of two AUCs, cut at -1 and 1, beyond which none lies."""
-    half = t.ppf((1 + CONFIDENCE) / 2, error.freedom) * error.error
+def difference_limits(value: float, error: Error, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """Return t-limits of a difference of two AUCs, cut at -1 and 1, beyond which none lies."""
+    half = t.ppf((1 + confidence) / 2, error.freedom) * error.error
     low, high = np.clip((value - half, value + half), *GAIN_RANGE)
     return float(low), float(high)
 
@@ -288,6 +339,25 @@ def holm(p: Array) -> Array:
     order = tested[np.argsort(p[tested])]
     adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(order), 0, -1)), 1)
     return adjusted
+
+
+def holm_levels(p: Array) -> Array:
+    """Return the level at which Holm's procedure at 5 % tests each hypothesis of a family, the first failure ending it.
+
+    A confidence interval at 1 - level excludes 0 exactly where the procedure rejects.
+
+    Parameters
+    ----------
+    p : np.ndarray [n] of float
+        NaN is not counted, and has no level.
+    """
+    alpha, levels = 1 - CONFIDENCE, np.full(len(p), np.nan)
+    tested = np.flatnonzero(~np.isnan(p))
+    order = tested[np.argsort(p[tested])]
+    steps = alpha / np.arange(len(order), 0, -1)
+    failed = np.flatnonzero(p[order] >= steps)
+    levels[order] = np.minimum(steps, steps[failed[0]]) if len(failed) else steps
+    return levels
 
 
 def adjusted(table: pd.DataFrame, family: Sequence[str] = ()) -> pd.DataFrame:
@@ -371,7 +441,8 @@ def compare(pairs: Pairs, contrasts: Sequence[tuple[str, str]]) -> pd.DataFrame:
         level, Obuchowski slice-level: of these networks on other patients) and p_both (of other runs on other
         patients), each also _holm; noninferior (whether the interval across both lies above ``-MARGIN``: a one-
         sided test at 2.5 %, Piaggio et al. 2012, JAMA 308:2594); detectable (the smallest difference that a
-        test across both would find with this many runs and patients); n_runs (distinct ones).
+        test across both would find with this many runs and patients); run_sd (`run_sd`: 0 where runs spread by no more
+        than their patients explain); n_runs (distinct ones).
 
     Raises
     ------
@@ -394,6 +465,7 @@ def compare(pairs: Pairs, contrasts: Sequence[tuple[str, str]]) -> pd.DataFrame:
                 "p_both": p_value(aucs.mean(), both),
                 "noninferior": ends["both_low"] > -MARGIN,
                 "detectable": detectable(both),
+                "run_sd": run_sd(pairs, arm, other),
                 "n_runs": len(aucs),
             }
         )

@@ -6,22 +6,26 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from brats_al_utils import InputError
 from brats_al_utils.cohorts.cohort import TRUTH_FILE
+from brats_al_utils.cohorts.naming import sites
 from brats_al_utils.cohorts.split import PARTS
 from brats_al_utils.findings.comparison import adjusted, compare, intervals, patient_pairs
-from brats_al_utils.findings.planted import caught
 from brats_al_utils.findings.shortcut import SHOWN, shortcut_table
-from brats_al_utils.findings.statistics import by_unit, measures, units_of
+from brats_al_utils.findings.sites import within_site
+from brats_al_utils.findings.statistics import (
+    LEARNED,
+    base_rate_loss,
+    by_unit,
+    measures,
+    units_of,
+    unlearned,
+)
 from brats_al_utils.networks.training import auc
-from brats_al_utils.queries.pool import Pool
-from brats_al_utils.queries.sampling import DISCARDED, PAYS_ALL
-from brats_al_utils.queries.selection import Question
+from brats_al_utils.queries.sampling import ALL, DISCARDED
 from brats_al_utils.runs.run import Result
-from brats_al_utils.study.arms import ALL, Arm, planted_outliers
-from brats_al_utils.study.selections import budget, can_be_drawn, labelled, opinions, selection
+from brats_al_utils.study.arms import Arm
+from brats_al_utils.study.stages import Results, Row, budget, committee_pool, plan
 from brats_al_utils.study.study import Study
-from brats_al_utils.study.trainer import Results
 
 EVALUATION_SETS = PARTS[1:]
 """Where results are reported: validation and test."""
@@ -79,7 +83,7 @@ def evaluate(study: Study, results: Results) -> pd.DataFrame:
     -------
     pd.DataFrame
         arm, seed, part, unit, auc, best_epoch, key; dataset, start, strategy, share, examples, freeze, network,
-        with_labelled, iterative.
+        with_labelled, iterative; learned (`has_learned`).
     """
     rows = []
     for (arm, number), result in results.items():
@@ -95,10 +99,11 @@ def evaluate(study: Study, results: Results) -> pd.DataFrame:
                         "unit": unit,
                         "auc": auc(scored["label"].to_numpy(), scored["score"].to_numpy()),
                         "best_epoch": result.best_epoch,
+                        "learned": has_learned(study, arm, result),
                         "key": result.run.key,
                         "dataset": arm.dataset,
                         "start": arm.start,
-                        "strategy": arm.strategy,
+                        "strategy": arm.strategy.name,
                         "share": arm.share,
                         "examples": len(result.run.training),
                         "freeze": arm.freeze,
@@ -108,6 +113,18 @@ def evaluate(study: Study, results: Results) -> pd.DataFrame:
                     }
                 )
     return pd.DataFrame(rows)
+
+
+def has_learned(study: Study, arm: Arm, result: Result) -> bool:
+    """Return whether a run's training loss, at the kept epoch, is below ``LEARNED`` of its base-rate loss."""
+    labels = study.slice_set(arm.dataset).table["label"].to_numpy()[list(result.run.training)]
+    return bool(result.arrays["train_loss"][result.best_epoch - 1] <= LEARNED * base_rate_loss(labels))
+
+
+def unlearned_arms(study: Study, results: Results) -> set[str]:
+    """Return `statistics.unlearned` of a study's results."""
+    rows = [(arm.name, result.run.key, has_learned(study, arm, result)) for (arm, _), result in results.items()]
+    return unlearned(pd.DataFrame(rows, columns=["arm", "key", "learned"]))
 
 
 def with_mean_examples(runs: pd.DataFrame) -> pd.DataFrame:
@@ -136,17 +153,15 @@ def ranking(study: Study, dataset: str = "imbalanced") -> pd.DataFrame:
     pd.DataFrame
         slice_id, seed, uncertainty, rank_share (0: most uncertain), decile (most uncertain, between or least
         uncertain), patient_id, class_name, tumour_mm2, position; on a synthetic cohort also atypical, from its truth
-        table; on a set with planted outliers also planted.
+        table.
     """
-    columns = ["patient_id", "class_name", "tumour_mm2", "position", "planted"]
-    table = study.slice_set(dataset).table
-    table = table[[column for column in columns if column in table]]
-    if study.synthetic and "planted" not in table:
+    table = study.slice_set(dataset).table[["patient_id", "class_name", "tumour_mm2", "position"]]
+    if study.synthetic:
         truth = pd.read_csv(study.cohort.root / TRUTH_FILE).set_index("patient_id")["atypical"]
         table = table.assign(atypical=table["patient_id"].map(truth))
     frames = []
     for number in range(study.profile.n_runs):
-        pool = Pool(study.ids(dataset, "training", number), committee_uncertainty(study, dataset, number))
+        pool = committee_pool(study, dataset, number)
         uncertainty = pd.Series(pool.score, pool.ids)[pool.ranking]
         share = (np.arange(len(uncertainty)) + 0.5) / len(uncertainty)
         ends = [share < DISCARDED, share > 1 - DISCARDED]
@@ -160,74 +175,67 @@ def ranking(study: Study, dataset: str = "imbalanced") -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-def committee_uncertainty(study: Study, dataset: str, number: int) -> Any:
-    """Return what the committee of this number makes of each training slice (section 2.2.3).
-
-    Raises
-    ------
-    InputError
-        If it is not trained yet.
-    """
-    question = Question(tuple(labelled(study, dataset, number).tolist()), None, settled=True)
-    found = opinions(study, dataset, number, question)
-    if found is None:
-        raise InputError("the networks that choose the slices are not trained yet: call train with the arms first")
-    return found.uncertainty
-
-
 def budgets(study: Study, arms: Iterable[Arm]) -> pd.DataFrame:
     """Return how many slices each arm with a strategy chooses: arm, dataset, share, examples, can_be_drawn.
 
     With folds, training sets differ by a patient or two: the counts are those of the first run.
     """
-    rows = [
-        (arm.name, arm.dataset, arm.share, budget(study, arm), can_be_drawn(study, arm))
-        for arm in arms
-        if arm.strategy != ALL
-    ]
+    choosing = [arm for arm in arms if arm.strategy is not ALL]
+    drawn = {row.arm for row in plan(study, choosing, runs=1)}
+    rows = [(arm.name, arm.dataset, arm.share, budget(study, arm), arm in drawn) for arm in choosing]
     return pd.DataFrame(rows, columns=["arm", "dataset", "share", "examples", "can_be_drawn"])
 
 
-def annotation_cost(study: Study, arm: Arm) -> pd.DataFrame:
-    """Return what an arm's annotations cost: one row a run.
+def annotation_cost(study: Study, rows: Sequence[Row], arms: Iterable[Arm]) -> pd.DataFrame:
+    """Return what the annotations of some arms cost: one row for each arm and run.
 
     Returns
     -------
     pd.DataFrame
         arm, dataset, seed; labelled (before any is chosen), chosen and annotated (their union; every slice, where a
-        strategy asks for every label), in slices; share (annotated, of the training slices); patients (with an
-        annotated slice) and patient_share; validation (slices, annotated as well).
+        strategy needs every label), in slices; share (annotated, of the training slices); patients (with an annotated
+        slice) and patient_share; validation (slices, annotated as well).
     """
-    slices = study.slice_set(arm.dataset)
-    patient, rows = slices.table["patient_id"].to_numpy(), []
-    for number in range(study.profile.n_runs):
-        pool = study.pool(arm.dataset, number)
-        selected = selection(study, arm, number)
-        annotated = pool.ids if arm.strategy in PAYS_ALL else selected.annotated
-        patients = len(np.unique(patient[annotated]))
-        rows.append(
-            {
-                "arm": arm.name,
-                "dataset": arm.dataset,
-                "seed": study.profile.seed + number,
-                "labelled": len(selected.labelled),
-                "chosen": len(selected.chosen),
-                "annotated": len(annotated),
-                "share": len(annotated) / len(pool.ids),
-                "patients": patients,
-                "patient_share": patients / len(np.unique(patient[pool.ids])),
-                "validation": len(study.ids(arm.dataset, "validation", number)),
-            }
-        )
-    return pd.DataFrame(rows)
+    return pd.DataFrame([annotated(study, row) for arm in arms for row in rows if row.arm == arm and not row.member])
+
+
+def annotated(study: Study, row: Row) -> dict[str, Any]:
+    """Return what the annotations of an arm cost in one run."""
+    dataset, number = row.arm.dataset, row.number
+    patient, pool = study.slice_set(dataset).table["patient_id"].to_numpy(), study.ids(dataset, "training", number)
+    ids = pool if row.arm.strategy.needs_every_label else row.selection.annotated
+    patients = len(np.unique(patient[ids]))
+    return {
+        "arm": row.arm.name,
+        "dataset": dataset,
+        "seed": study.profile.seed + number,
+        "labelled": len(row.selection.labelled),
+        "chosen": len(row.selection.chosen),
+        "annotated": len(ids),
+        "share": len(ids) / len(pool),
+        "patients": patients,
+        "patient_share": patients / len(np.unique(patient[pool])),
+        "validation": len(study.ids(dataset, "validation", number)),
+    }
 
 
 def interval_table(study: Study, results: Results) -> pd.DataFrame:
-    """Return `comparison.intervals` of every arm on the test set, with a column unit."""
+    """Return `comparison.intervals` of every arm on the test set, with columns unit and learned (most of its runs)."""
     test = scores(study, results, "test")
-    return pd.concat(
-        [intervals(patient_pairs(test, unit)).assign(unit=unit) for unit in units_of(test)], ignore_index=True
-    )
+    tables = [intervals(patient_pairs(test, unit)).assign(unit=unit) for unit in units_of(test)]
+    table = pd.concat(tables, ignore_index=True)
+    return table.assign(learned=~table["arm"].isin(unlearned_arms(study, results)))
+
+
+def within_sites(study: Study, results: Results) -> pd.DataFrame:
+    """Return `sites.within_site` of every arm on the test set; empty where the cohort has one site."""
+    frames = []
+    for (arm, number), result in results.items():
+        slices = study.slice_set(arm.dataset)
+        found = scores(study, {(arm, number): result}, "test")
+        frames.append(found.assign(site=sites(slices).iloc[list(result.run.test)].to_numpy()))
+    table = pd.concat(frames, ignore_index=True)
+    return within_site(table) if table["site"].nunique() > 1 else pd.DataFrame()
 
 
 def contrasts(study: Study, results: Results, pairs: Sequence[tuple[Arm, Arm]]) -> pd.DataFrame:
@@ -236,12 +244,16 @@ def contrasts(study: Study, results: Results, pairs: Sequence[tuple[Arm, Arm]]) 
     Returns
     -------
     pd.DataFrame
-        As `comparison.compare`, with a column unit; the pairs form one family for each unit.
+        As `comparison.compare`, with columns unit and learned (most runs of both arms); the pairs form one family for
+        each unit.
     """
-    test = scores(study, of_arms(results, (arm for pair in pairs for arm in pair)), "test")
+    results = of_arms(results, (arm for pair in pairs for arm in pair))
+    test, blind = scores(study, results, "test"), unlearned_arms(study, results)
     names = [(arm.name, other.name) for arm, other in pairs]
     tables = [compare(patient_pairs(test, unit), names).assign(unit=unit) for unit in units_of(test)]
-    return adjusted(pd.concat(tables, ignore_index=True), ["unit"])
+    table = pd.concat(tables, ignore_index=True)
+    learned = ~(table["arm"].isin(blind) | table["other"].isin(blind))
+    return adjusted(table.assign(learned=learned), ["unit"])
 
 
 def against(study: Study, results: Results, reference: str) -> pd.DataFrame:
@@ -249,6 +261,14 @@ def against(study: Study, results: Results, reference: str) -> pd.DataFrame:
     arms = dict.fromkeys(arm for arm, _ in results)
     (other,) = [arm for arm in arms if arm.name == reference]
     return contrasts(study, results, [(arm, other) for arm in arms if arm != other])
+
+
+def against_the_others(study: Study, results: Results, name: str) -> pd.DataFrame:
+    """Return `comparison.compare`, slice-level on the test set, of an arm with the mean of all others, and learned."""
+    pairs, blind = patient_pairs(scores(study, results, "test"), "slice"), unlearned_arms(study, results)
+    others = [arm for arm in pairs.arms if arm != name]
+    mean = f"mean of {len(others)} others"
+    return compare(pairs.with_mean(mean, others), [(name, mean)]).assign(unit="slice", learned=not blind)
 
 
 def budget_gains(study: Study, results: Results) -> pd.DataFrame:
@@ -302,7 +322,7 @@ def arm_table(study: Study, results: Results) -> pd.DataFrame:
     pd.DataFrame
         arm, dataset, share (its budget); auc_mean, low, high and hidden_mean, hidden_low, hidden_high as of
         `shortcut.shortcut_table`, NaN without masks; of the slices that it was trained on, means across runs: examples
-        (how many), positive_share (of the positive class), patients (how many).
+        (how many), positive_share (of the positive class), patients (how many); learned (most of its runs).
     """
     rows = []
     for arm in dict.fromkeys(arm for arm, _ in results):
@@ -320,21 +340,21 @@ def arm_table(study: Study, results: Results) -> pd.DataFrame:
                 "examples": np.mean([len(slices) for slices in trained]),
                 "positive_share": np.mean([(slices["label"] == 1).mean() for slices in trained]),
                 "patients": np.mean([slices["patient_id"].nunique() for slices in trained]),
+                "learned": not unlearned_arms(study, own),
             }
         )
     return pd.DataFrame(rows)
 
 
-def annotated_runs(study: Study, results: Results) -> pd.DataFrame:
+def annotated_runs(study: Study, rows: Sequence[Row], results: Results) -> pd.DataFrame:
     """Return what `budgets` takes, slice-level on the test set: strategy (the arm), budget, seed, annotated, auc."""
-    arms = dict.fromkeys(arm for arm, _ in results)
-    cost = {arm: annotation_cost(study, arm).set_index("seed")["share"] for arm in arms}
-    rows = []
+    share = {(row.arm, row.number): annotated(study, row)["share"] for row in rows if not row.member}
+    found = []
     for (arm, number), result in results.items():
         frame, seed = predictions(study, arm, result, "test"), study.profile.seed + number
         value = auc(frame["label"].to_numpy(), frame["score"].to_numpy())
-        rows.append((arm.name, arm.share, seed, cost[arm][seed], value))
-    return pd.DataFrame(rows, columns=["strategy", "budget", "seed", "annotated", "auc"])
+        found.append((arm.name, arm.share, seed, share[arm, number], value))
+    return pd.DataFrame(found, columns=["strategy", "budget", "seed", "annotated", "auc"])
 
 
 def quality(study: Study, results: Results) -> pd.DataFrame:
@@ -369,35 +389,7 @@ def epochs_kept_and_last(study: Study, results: Results) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def outliers_caught(study: Study, datasets: Iterable[str]) -> pd.DataFrame:
-    """Return `planted.caught` of each set with planted outliers: kind, dose and its columns."""
-    frames = []
-    for dataset in datasets:
-        kind, dose = planted_outliers(dataset) or ("", 0.0)
-        frames.append(caught(ranking(study, dataset)).assign(kind=kind, dose=dose))
-    return pd.concat(frames, ignore_index=True)
-
-
-def gains_by_dose(study: Study, results: Results, arm: str, other: str) -> pd.DataFrame:
-    """Return, for each set with planted outliers, by how much one arm's slice-level test AUC exceeds another's.
-
-    Returns
-    -------
-    pd.DataFrame
-        kind, dose and the columns of `comparison.compare`; all different rows form one family.
-    """
-    frames = []
-    for dataset in dict.fromkeys(arm.dataset for arm, _ in results):
-        kind, dose = planted_outliers(dataset) or ("", 0.0)
-        pairs = patient_pairs(scores(study, of_set(results, dataset), "test"), "slice")
-        frames.append(compare(pairs, [(arm, other)]).assign(kind=kind, dose=dose))
-    table = pd.concat(frames, ignore_index=True)
-    # Without outliers all kinds have the same set: one contrast, which the family counts once.
-    first = table.index.where(table["dose"] > 0, table.index[table["dose"] == 0].min())
-    return adjusted(table.loc[first.unique()]).loc[first].reset_index(drop=True).assign(kind=table["kind"])
-
-
-def choices(study: Study, arms: Iterable[Arm]) -> pd.DataFrame:
+def choices(study: Study, rows: Sequence[Row], arms: Iterable[Arm]) -> pd.DataFrame:
     """Return what arms choose and have annotated, means across runs: arm, chosen, annotated, share, patient_share."""
-    costs = pd.concat([annotation_cost(study, arm) for arm in arms], ignore_index=True)
+    costs = annotation_cost(study, rows, arms)
     return costs.groupby("arm", sort=False)[["chosen", "annotated", "share", "patient_share"]].mean().reset_index()

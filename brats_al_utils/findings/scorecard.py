@@ -57,7 +57,19 @@ from brats_al_utils.queries.sampling import WINDOWS
 VARIANTS = ["network", "with_labelled", "iterative"]
 """Fields of an arm that make it another than the paper's, where they are set."""
 
-RUN_COLUMNS = ["arm", "seed", "key", "dataset", "start", "strategy", "share", "examples", "freeze", *VARIANTS]
+RUN_COLUMNS = [
+    "arm",
+    "seed",
+    "key",
+    "dataset",
+    "start",
+    "strategy",
+    "share",
+    "examples",
+    "freeze",
+    "learned",
+    *VARIANTS,
+]
 SCORE_COLUMNS = ["key", "part", "patient_id", "label", "score"]
 COST_COLUMNS = ["arm", "dataset", "seed", "chosen", "annotated", "share"]
 COLUMNS = ["id", "section", "printed", "recomputed", "ours"]
@@ -115,7 +127,7 @@ class Found:
         return {(str(key), str(part)): rows for (key, part), rows in self.scores.groupby(["key", "part"], sort=False)}
 
     def select(self, dataset: str, arm: str, share: float = BUDGET) -> pd.DataFrame:
-        """Return seed and key of an arm's runs: by what they did, as one run goes by the names of several arms."""
+        """Return an arm's runs: by what they did, as one run goes by the names of several arms."""
         strategy, share, scratch, frozen = ARMS.get(arm, (arm, share, False, False))
         here = (self.runs["dataset"] == dataset) & (self.runs["strategy"] == strategy)
         here &= ((self.runs["start"] == "scratch") == scratch) & (self.runs["freeze"] == frozen)
@@ -134,25 +146,27 @@ class Found:
 
     def auc(self, dataset: str, part: str, arm: str) -> Estimate:
         """Return the slice-level AUC of an arm."""
-        frame = self.pairs_of(part, {arm: self.select(dataset, arm)})
+        arms = {arm: self.select(dataset, arm)}
+        frame = self.pairs_of(part, arms)
         if frame.empty:
             return Estimate()
         pairs = patient_pairs(frame, "slice")
-        row = intervals(pairs).iloc[0]
-        return of_row(row, "auc_mean", 1, lacking(pairs, arm))
+        found = of_row(intervals(pairs).iloc[0], "auc_mean", 1, lacking(pairs, arm))
+        return replace(found, unlearned=not_learned(arms))
 
-    def gain(self, part: str, one: pd.DataFrame, other: pd.DataFrame) -> Estimate:
-        """Return by how many pp the slice-level AUC of one selection exceeds another's."""
-        frame = self.pairs_of(part, {"one": one, "other": other})
+    def gain(self, part: str, arms: Mapping[str, pd.DataFrame]) -> Estimate:
+        """Return by how many pp the slice-level AUC of the first of two selections exceeds the second's."""
+        frame = self.pairs_of(part, arms)
         if frame.empty or frame["arm"].nunique() < 2:
             return Estimate()
-        pairs = patient_pairs(frame, "slice")
-        return of_row(compare(pairs, [("one", "other")]).iloc[0], "auc_difference", 100, lacking(pairs, "one", "other"))
+        pairs, (one, other) = patient_pairs(frame, "slice"), arms
+        row = compare(pairs, [(one, other)]).iloc[0]
+        found = of_row(row, "auc_difference", 100, lacking(pairs, one, other))
+        return replace(found, unlearned=not_learned(arms))
 
     def gain_of_arms(self, dataset: str, part: str, one: str, other: str) -> Estimate:
         """Return by how many pp the AUC of one arm exceeds another's."""
-        found = self.gain(part, self.select(dataset, one), self.select(dataset, other))
-        return replace(found, lacking=re.sub("of one$", f"of {one}", re.sub("of other$", f"of {other}", found.lacking)))
+        return self.gain(part, {name: self.select(dataset, name) for name in (one, other)})
 
     def budgets(self, dataset: str) -> list[float]:
         """Return the shares at which the proposed method was trained."""
@@ -162,7 +176,9 @@ class Found:
     def curve(self, dataset: str, rival: str) -> list[Estimate]:
         """Return the proposed method's gains in test AUC over an arm, at each budget that both have (section 3.5)."""
         gains = [
-            self.gain("test", self.select(dataset, "middle", share), self.select(dataset, rival, share))
+            self.gain(
+                "test", {"proposed": self.select(dataset, "middle", share), rival: self.select(dataset, rival, share)}
+            )
             for share in self.budgets(dataset)
         ]
         return [gain for gain in gains if not np.isnan(gain.mean)]
@@ -177,6 +193,16 @@ class Found:
         mean, low, high = mean_interval(100 * (1 - rows.groupby("seed")["share"].mean()).to_numpy(), ends=(0, 100))
         reason = "one run, or no variance across runs" if np.isnan(low) else ""
         return Estimate(mean, low, high, runs=(low, high), lacking=reason)
+
+
+def not_learned(arms: Mapping[str, pd.DataFrame]) -> str:
+    """Return of which arms' runs half or more have not learned, or nothing."""
+    runs = {name: rows["learned"].tolist() for name, rows in arms.items()}
+    return "; ".join(
+        f"{learned.count(False)} of {len(learned)} runs of {name} have not learned"
+        for name, learned in runs.items()
+        if 2 * learned.count(False) >= len(learned)
+    )
 
 
 def of_row(row: "pd.Series[float]", value: str, unit: float, reason: str) -> Estimate:
@@ -223,6 +249,9 @@ def concluded(found: Found, ours: Estimate, verdict: str, claim: bool, scratch: 
         Whether no pretrained network is part of it.
     """
     others = "; ".join(found.departures.of(scratch))
+    if ours.unlearned:
+        none = HERE[CANNOT_TELL] if claim and found.departures.cohort else CANNOT_TELL
+        return none, "; ".join(filter(None, [ours.unlearned, others]))
     if np.isnan(ours.mean):
         others = ours.lacking or NO_RUNS
     if found.departures.cohort:
@@ -295,7 +324,13 @@ def curve_rows(found: Found) -> Iterator[Row]:
     """Yield the rows of section 3.5's curves, and of what section 4 says of the best budget."""
     claims = published_claims().set_index("id")
     best = [
-        found.gain("test", found.select("imbalanced", "middle"), found.select("imbalanced", "middle", share))
+        found.gain(
+            "test",
+            {
+                "proposed": found.select("imbalanced", "middle"),
+                f"proposed at {share:.0%}": found.select("imbalanced", "middle", share),
+            },
+        )
         for share in found.budgets("imbalanced")
         if not np.isclose(share, BUDGET)
     ]
@@ -305,10 +340,15 @@ def curve_rows(found: Found) -> Iterator[Row]:
     for id_, gains in curves.items():
         all_gains = [gain for curve in gains for gain in curve]
         higher = float(np.mean([gain.mean > 0 for gain in all_gains])) if all_gains else np.nan
-        ours = Estimate(higher, lacking=next((gain.lacking for gain in all_gains if gain.lacking), ""))
+        ours = Estimate(higher, lacking=first_of(all_gains, "lacking"), unlearned=first_of(all_gains, "unlearned"))
         verdict, why = concluded(found, ours, curve_verdict(gains), claim=True)
         printed, recomputed = claims.loc[id_, ["printed", "recomputed_from_the_tables"]]
         yield Row(id_, printed, recomputed, ours, verdict, CURVE_RULE, why)
+
+
+def first_of(estimates: Iterable[Estimate], what: str) -> str:
+    """Return the first text that some estimates have in a field, or nothing."""
+    return next(filter(None, (str(getattr(each, what)) for each in estimates)), "")
 
 
 def jump_rows(found: Found) -> Iterator[Row]:
@@ -319,8 +359,9 @@ def jump_rows(found: Found) -> Iterator[Row]:
         return found.gain_of_arms("imbalanced", "validation", one, other)
 
     falls, inner = [jump(*low_tail[::-1]), jump(*high_tail)], [jump(*ranges) for ranges in between]
-    ours = Estimate(lacking=next((each.lacking for each in falls + inner if each.lacking), ""))
-    if not any(np.isnan(each.mean) for each in falls + inner):
+    jumps = falls + inner
+    ours = Estimate(lacking=first_of(jumps, "lacking"), unlearned=first_of(jumps, "unlearned"))
+    if not any(np.isnan(each.mean) for each in jumps):
         smaller = min(fall.mean for fall in falls)
         ours = replace(ours, mean=float(sum(abs(each.mean) > smaller for each in inner)))
     verdict, why = concluded(found, ours, biggest_verdict(falls, inner), claim=True)
@@ -340,6 +381,7 @@ def spread_rows(found: Found) -> Iterator[Row]:
             if pairs.folds == 1
             else Estimate(lacking="each run tests other patients")
         )
+        ours = replace(ours, unlearned=not_learned(arms))
     verdict, why = concluded(found, ours, spread_verdict(ours), claim=True)
     yield Row("random.unstable", "yes", "not printed", ours, verdict, SPREAD_RULE, why)
 
@@ -428,8 +470,8 @@ def scorecard(runs: pd.DataFrame, scores: pd.DataFrame, cost: pd.DataFrame, depa
     Parameters
     ----------
     runs : pd.DataFrame
-        arm, seed, key, dataset, start, strategy, share, examples, and of the arm, where any has it, freeze, network,
-        with_labelled and iterative; any number of rows a run. Judged are the runs with the full ImageNet
+        arm, seed, key, dataset, start, strategy, share, examples, learned, and of the arm, where any has it, freeze,
+        network, with_labelled and iterative; any number of rows a run. Judged are the runs with the full ImageNet
         initialisation where there are any, else with its convolutional layers.
     scores : pd.DataFrame
         key, part, patient_id, label, score, and fold where the runs have test sets of their own; one row for each run
@@ -453,7 +495,7 @@ def scorecard(runs: pd.DataFrame, scores: pd.DataFrame, cost: pd.DataFrame, depa
 def found_in(runs: pd.DataFrame, scores: pd.DataFrame, cost: pd.DataFrame, departures: Departures) -> Found:
     """Return what `scorecard` is given with all its columns, and only with runs that it judges."""
     runs = pd.DataFrame(runs, columns=RUN_COLUMNS)
-    runs["freeze"] = runs["freeze"].eq(True)
+    runs["freeze"], runs["learned"] = runs["freeze"].eq(True), ~runs["learned"].eq(False)
     varied = runs[VARIANTS].notna() & ~runs[VARIANTS].isin(["", False])
     start = next((start for start in STARTS[:2] if (runs["start"] == start).any()), STARTS[0])
     # Where the profile itself starts from random weights, its other arms are no pretrained ones.

@@ -12,7 +12,6 @@ from brats_al_utils.findings.comparison import MARGIN
 from brats_al_utils.findings.paper import BUDGET, published_claims, published_results
 from brats_al_utils.findings.statistics import CONFIDENCE, UNITS
 from brats_al_utils.findings.verdicts import HERE, HERE_RULE
-from brats_al_utils.phantoms.outliers import KINDS
 
 TAILS = (("10%-40%", "0%-30%", "figure3.low_tail"), ("60%-90%", "70%-100%", "figure3.high_tail"))
 """The ranges that section 3.2 compares, the better one first, and its claim."""
@@ -29,21 +28,38 @@ def pp(share: float) -> str:
 
 
 def gain(row: pd.Series, across: str) -> str:
-    """Return a difference of AUCs with its interval, or why it has none.
+    """Return a difference of AUCs with its interval, the verdict first, or why it has none.
 
     Parameters
     ----------
     row : pd.Series
         auc_difference, n_runs, and the limits: ci_low and ci_high across runs (`statistics.difference`), both_low and
-        both_high across both runs and patients (`comparison.compare`).
+        both_high across both runs and patients (`comparison.compare`); learned, where it is known.
     across : {"runs", "both"}
     """
     ends = {"runs": "ci", "both": "both"}[across]
     value, low, high = row["auc_difference"], row[f"{ends}_low"], row[f"{ends}_high"]
+    if not row.get("learned", True):
+        return f"not judged, as most runs of one of the two have not learned ({points(value)})"
     if np.isnan(low):
         why = "a single run" if row["n_runs"] == 1 else "too few patients or no variance to estimate it from"
-        return f"{pp(value)} pp (no interval: {why})"
-    return f"{pp(value)} pp (95 % confidence interval across {across}: {pp(low)} to {pp(high)})"
+        return f"{points(value)} (no interval: {why})"
+    about = f"95 % CI across {across}"
+    if low > 0 or high < 0:
+        nearer, further = sorted((abs(low), abs(high)))
+        return f"{points(value)} ({about}: {100 * nearer:.1f} to {100 * min(further, 1):.1f})"
+    return f"no difference shown: {points(value)} ({about}: {side(low)} to {side(high)})"
+
+
+def points(share: float) -> str:
+    """Return a difference of AUCs in percentage points, in words."""
+    size, way = side(share).split()
+    return f"{size} points {way}"
+
+
+def side(share: float) -> str:
+    """Return one end of an interval of a difference in words."""
+    return f"{min(100 * abs(share), 100):.1f} {'worse' if share < 0 else 'better'}"
 
 
 def printed_aucs(table: str) -> pd.DataFrame:
@@ -88,6 +104,33 @@ def cohort(table: pd.DataFrame, manifest: Mapping[str, Any], people: str) -> str
         )
     lines.append(f"Fingerprint of the slice set: `{manifest['fingerprint']}`.")
     return "\n".join(f"- {line}" for line in lines)
+
+
+def sites(audit: Mapping[str, float], classes: tuple[str, str], people: str, by: str = "site") -> str:
+    """Say whether the site alone tells the class, and how many patients can be compared within one.
+
+    Parameters
+    ----------
+    audit : mapping
+        From `sites.audit`.
+    classes : tuple of str
+        Negative, positive.
+    people : {"patients", "persons"}
+    by : str
+        What a site is.
+    """
+    if audit["sites"] < 2:
+        return f"The {by} cannot tell the class: the cohort names one."
+    told = (
+        f"The {by} alone tells the class: AUC {audit['auc']:.3f}, cross-validated {audit['auc_validated']:.3f}"
+        if audit["p"] < 1 - CONFIDENCE
+        else f"The {by} alone is not shown to tell the class (cross-validated AUC {audit['auc_validated']:.3f})"
+    )
+    partners = " and ".join(
+        f"{audit[f'with_partner_{name}']:.0f} of {audit[name]:.0f} {of_class}"
+        for name, of_class in zip(("positives", "negatives"), classes[::-1], strict=True)
+    )
+    return f"{told}. {partners} {people} share a {by} with the other class: these alone can be compared within one."
 
 
 def paired_gains(gains: pd.DataFrame, arm: str, other: str, table: str) -> list[str]:
@@ -149,6 +192,15 @@ def ranges(cohort_name: str, gains: Iterable[pd.DataFrame], deciles: pd.DataFram
             f"{share['least uncertain']:.0%} of the least uncertain decile, {share['between']:.0%} of the rest."
         )
     return listed(cohort_name, [*lines, *more])
+
+
+def teaches_worst(row: "pd.Series[float]") -> str:
+    """Answer whether the most uncertain slices teach worst, from `evidence.against_the_others` of their range."""
+    worse = row["learned"] and row["both_high"] < 0
+    return (
+        f"Do the most uncertain slices teach worst? {'Yes' if worse else 'Not shown'}: against the mean of the other "
+        f"ranges of the ranking, test, slice-level: {gain(row, 'both')}."
+    )
 
 
 def class_share(tests: pd.DataFrame) -> list[str]:
@@ -318,10 +370,10 @@ def contrasts(tests: pd.DataFrame) -> list[str]:
 
 
 def shares_between(low: float, high: float) -> str:
-    """Return the ends of an interval of shares in words: 0 and infinity are those of one that nothing bounds."""
+    """Return the ends of an interval of shares in words, of those that anything bounds: not 0, nor infinity."""
     first = f"from {low:.0%}" if low > 0 else ""
     last = f"up to {high:.0%}" if np.isfinite(high) else ""
-    return " ".join(filter(None, [first, last])) or "any share"
+    return " ".join(filter(None, [first, last]))
 
 
 def annotation_worth(efficiency: pd.DataFrame, areas: pd.DataFrame, budget: float) -> list[str]:
@@ -338,11 +390,15 @@ def annotation_worth(efficiency: pd.DataFrame, areas: pd.DataFrame, budget: floa
     """
     row = efficiency[(efficiency["strategy"] == "proposed") & np.isclose(efficiency["budget"], budget)].iloc[0]
     needed = f"{row['censored']} {row['random_annotated']:.0%}".strip()
+    ends = shares_between(row["random_low"], row["random_high"])
     first = areas.iloc[0]
     return [
         f"At a budget of {budget:.0%} the proposed method has {row['annotated']:.0%} of the training slices annotated; "
-        f"random sampling needs {needed} for the same AUC (95 % confidence interval across runs: "
-        f"{shares_between(row['random_low'], row['random_high'])}).",
+        + (
+            f"random sampling needs {needed} for the same AUC (95 % confidence interval across runs: {ends})."
+            if ends
+            else "how many random sampling needs for the same AUC cannot be told."
+        ),
         "No share of annotated slices is covered by all curves, so that their areas cannot be compared."
         if pd.isna(first["mean"])
         else f"Largest area under the curve: {first['strategy']} ({first['mean']:.3f}; rank {first['best_rank']:.0f} "
@@ -360,35 +416,18 @@ def gains(table: pd.DataFrame) -> list[str]:
 
 
 def apart(rows: pd.DataFrame) -> int:
-    """Return how many differences have an interval across both that excludes 0."""
-    return int(((rows["both_low"] > 0) | (rows["both_high"] < 0)).sum())
+    """Return how many differences, of arms that have learned, have an interval across both that excludes 0."""
+    return int((((rows["both_low"] > 0) | (rows["both_high"] < 0)) & rows.get("learned", True)).sum())
 
 
 def different(table: pd.DataFrame) -> str:
     """Say how many arms differ slice-level from the reference: by the interval across both, and by tests."""
     rows = table[table["unit"] == "slice"]
-    by_test = (rows["p_both_holm"] < 1 - CONFIDENCE).sum()
+    by_test = ((rows["p_both_holm"] < 1 - CONFIDENCE) & rows.get("learned", True)).sum()
     return (
         f"Different from the reference: {apart(rows)} of {len(rows)} by the interval across both, {by_test} by "
         "Holm-adjusted tests across both"
     )
-
-
-def outliers(table: pd.DataFrame) -> list[str]:
-    """Say whether the most uncertain decile holds planted outliers, and what dropping the tails gains.
-
-    Parameters
-    ----------
-    table : pd.DataFrame
-        kind, dose, mean and prevalence of `outliers.caught`, and the columns of `comparison.compare`. At a dose of 0
-        the kinds are the same, and one line serves.
-    """
-    return [
-        f"{100 * row['dose']:.0f} % {row['kind']}: {row['mean']:.0%} of the most uncertain decile are planted (chance: "
-        f"{row['prevalence']:.0%}); tails dropped less random: {gain(row, 'both')}."
-        for _, row in table.iterrows()
-        if row["dose"] or row["kind"] == KINDS[0]
-    ]
 
 
 def epoch_choice(optimism: pd.DataFrame, quality: pd.DataFrame) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t
+from scipy.stats import entropy, t
 from sklearn.metrics import average_precision_score, brier_score_loss, roc_curve
 
 from brats_al_utils.networks.training import auc
@@ -20,6 +20,9 @@ AUC_RANGE, GAIN_RANGE = (0.0, 1.0), (-1.0, 1.0)
 
 NEGLIGIBLE = 1e-9
 """A standard deviation below it is that of rounding: values that do not vary."""
+
+LEARNED = 0.98
+"""A network whose training loss is above this share of `base_rate_loss` has not learned."""
 
 BINS = 15
 """Of the calibration error: as many as Guo et al. 2017 take."""
@@ -35,6 +38,25 @@ def units_of(frame: pd.DataFrame) -> tuple[str, ...]:
     """
     both = (frame.groupby("patient_id")["label"].nunique() > 1).any()
     return UNITS[:1] if both else UNITS
+
+
+def base_rate_loss(labels: np.ndarray[Any, Any]) -> float:
+    """Return the cross-entropy, in nats, of the best guess that looks at no image: the class share of the labels."""
+    return float(entropy(np.bincount(labels, minlength=2)))
+
+
+def unlearned(runs: pd.DataFrame) -> set[str]:
+    """Return the arms of whose runs half or more have not learned: nothing is judged by their AUC.
+
+    A run or two that have not learned among others that have are what training the arm is like, and stay in its mean.
+
+    Parameters
+    ----------
+    runs : pd.DataFrame
+        Columns arm, learned, and key where known; one row a run, or several that are alike.
+    """
+    found = {str(arm): distinct(rows)["learned"].mean() for arm, rows in runs.groupby("arm", sort=False)}
+    return {arm for arm, share in found.items() if share <= 0.5}
 
 
 def by_unit(frame: pd.DataFrame, unit: str) -> pd.DataFrame:
@@ -174,8 +196,10 @@ def difference(runs: pd.DataFrame, arm: str, other: str, redrawn: float = 0.0) -
     Returns
     -------
     pd.DataFrame
-        part, unit, auc_difference, ci_low, ci_high (95 % t-interval across runs), n_runs.
+        part, unit, auc_difference, ci_low, ci_high (95 % t-interval across runs), n_runs, learned (whether most runs of
+        both have).
     """
+    learned = "learned" not in runs or not {arm, other} & unlearned(runs)
     place = ["part", "unit", "seed"]
     one, two = (runs[runs["arm"] == name] for name in (arm, other))
     paired = one.merge(two, on=place, suffixes=("", "_other"))
@@ -187,7 +211,8 @@ def difference(runs: pd.DataFrame, arm: str, other: str, redrawn: float = 0.0) -
         alone = "key" in pairs and len(pairs) > 1 and (pairs[["key", "key_other"]].nunique() == 1).any()
         mean, low, high = mean_interval(gains, redrawn, GAIN_RANGE)
         rows.append((*keys, mean, *((np.nan, np.nan) if alone else (low, high)), len(gains)))
-    return pd.DataFrame(rows, columns=["part", "unit", "auc_difference", "ci_low", "ci_high", "n_runs"])
+    columns = ["part", "unit", "auc_difference", "ci_low", "ci_high", "n_runs"]
+    return pd.DataFrame(rows, columns=columns).assign(learned=learned)
 
 
 def optimism(runs: pd.DataFrame, redrawn: float = 0.0) -> pd.DataFrame:

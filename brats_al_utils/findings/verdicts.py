@@ -4,14 +4,23 @@ A verdict follows from the 95 % confidence interval across runs and patients. By
 patients, a gain of nothing is found too often: `operating` measures how often, for these very functions.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from scipy.stats import t
 
-from brats_al_utils.findings.comparison import holm
+from brats_al_utils.findings.comparison import (
+    MARGIN,
+    Pairs,
+    across_both,
+    compare,
+    difference_limits,
+    holm,
+    holm_levels,
+)
 from brats_al_utils.findings.statistics import CONFIDENCE, NEGLIGIBLE
 
 Array = np.ndarray[Any, Any]
@@ -21,6 +30,9 @@ HERE = {REPRODUCED: "holds here", NOT_REPRODUCED: "does not hold here", CANNOT_T
 """What a verdict on a claim is called on another cohort than the paper's."""
 
 VERDICTS = (REPRODUCED, NOT_REPRODUCED, CANNOT_TELL, *HERE.values())
+
+BETTER, WORSE, AS_GOOD, UNDECIDED, NOT_JUDGED = "better", "worse", "as good", "undecided", "not judged"
+"""Outcomes of a contrast of two arms that was planned before a test number was seen: `OUTCOME_RULE`."""
 
 EQUIVALENCE = 3.0
 """Percentage points within which two AUCs, or two gains, are taken for equal; fixed before any run."""
@@ -83,6 +95,12 @@ HERE_RULE = (
     "On another cohort than the paper's, no printed number is judged. A claim holds here where its rule says "
     "reproduced, does not hold here where it says not reproduced, and cannot be told here otherwise."
 )
+OUTCOME_RULE = (
+    "Better or worse if the 95 % interval of the difference across runs and patients, these patients as training set, "
+    f"lies wholly above or below 0; else as good if it lies wholly within {100 * MARGIN:g} pp of 0; else undecided. "
+    "Not judged where there is no interval, or most runs of an arm have not learned. Secondary contrasts: the same of "
+    "Holm-adjusted intervals, each at the level at which Holm's procedure tests it."
+)
 UNTESTED_RULE = "Cannot tell: no notebook has the runs that this claim needs, and the paper prints none."
 
 
@@ -104,6 +122,8 @@ class Estimate:
         95 % limits across runs, and across patients.
     lacking : str
         Why there are no limits across both.
+    unlearned : str
+        Which arms have not learned, so that nothing is judged by it.
     """
 
     mean: float = float("nan")
@@ -114,6 +134,7 @@ class Estimate:
     runs: tuple[float, float] = (float("nan"), float("nan"))
     patients: tuple[float, float] = (float("nan"), float("nan"))
     lacking: str = ""
+    unlearned: str = ""
 
     def within(self, low: float, high: float) -> bool:
         """Whether the whole interval lies between two values; never without an interval."""
@@ -207,3 +228,50 @@ def arithmetic_verdict(printed: Sequence[float], recomputed: Sequence[float]) ->
     """Return whether the paper's numbers follow from its others: `ARITHMETIC_RULE`, `COUNT_RULE`."""
     agree = np.allclose(printed, recomputed, rtol=0, atol=ROUNDING + 1e-9)
     return REPRODUCED if agree else NOT_REPRODUCED
+
+
+def outcome(low: float, high: float) -> str:
+    """Return what the limits of a difference of two AUCs, shares and not pp, say of the first arm: `OUTCOME_RULE`."""
+    if np.isnan(low):
+        return NOT_JUDGED
+    if low > 0 or high < 0:
+        return BETTER if low > 0 else WORSE
+    return AS_GOOD if low > -MARGIN and high < MARGIN else UNDECIDED
+
+
+def outcomes(
+    pairs: Pairs,
+    primary: tuple[str, str],
+    secondary: Sequence[tuple[str, str]] = (),
+    unlearned: Collection[str] = (),
+) -> pd.DataFrame:
+    """Return what a study with one primary contrast and a family of secondary ones has decided: `OUTCOME_RULE`.
+
+    Parameters
+    ----------
+    pairs : Pairs
+    primary : (arm, other)
+    secondary : sequence of (arm, other)
+    unlearned : collection of str
+        Arms of which most runs have not learned; their contrasts are not judged, and no part of the family.
+
+    Returns
+    -------
+    pd.DataFrame
+        As `comparison.compare`, without its adjusted p; family (primary, secondary), level (of the interval that
+        decides, 0.05 for the primary one), decided_low, decided_high, outcome.
+    """
+    contrasts = [primary, *secondary]
+    table = compare(pairs, contrasts).drop(columns=["p_patients_holm", "p_both_holm"])
+    p = np.array(
+        [np.nan if set(each) & set(unlearned) else p for each, p in zip(contrasts, table["p_both"], strict=True)]
+    )
+    level = np.concatenate([holm_levels(p[:1]), holm_levels(p[1:])])
+    limits = [
+        difference_limits(value, across_both(pairs, *each), 1 - of)
+        for each, value, of in zip(contrasts, table["auc_difference"], level, strict=True)
+    ]
+    low, high = np.array(limits).T
+    family = ["primary"] + ["secondary"] * len(secondary)
+    table = table.assign(family=family, level=level, decided_low=low, decided_high=high)
+    return table.assign(outcome=[outcome(*ends) for ends in limits])

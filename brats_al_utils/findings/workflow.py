@@ -1,5 +1,6 @@
 """The workflow of the paper's Figure 1, counted: how many patients and slices a study has at each of its steps."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,21 +10,21 @@ from brats_al_utils.cohorts.split import PARTS
 from brats_al_utils.networks.network import START_NAMES
 from brats_al_utils.queries.sampling import DISCARDED
 from brats_al_utils.study.arms import Arm
-from brats_al_utils.study.selections import selection
+from brats_al_utils.study.stages import Row
 from brats_al_utils.study.study import Study
 
 STEPS = ("cohort", "slices", "labelled", "committee", "ranking", "tails dropped", "chosen", "fine-tuned", "test")
 
 
-def workflow(study: Study, arm: Arm, summary: pd.DataFrame) -> pd.DataFrame:
+def workflow(study: Study, rows: Sequence[Row], arm: Arm, summary: pd.DataFrame) -> pd.DataFrame:
     """Return the counts of the first run's workflow, and the test AUC across all runs (section 2.2.4, Figure 1).
 
     With folds, the other runs have a patient or two more or less.
 
     Parameters
     ----------
-    study : Study
-        With its committees trained.
+    rows : sequence of Row
+        The study's table, with the arm's slices chosen.
     arm : Arm
         The proposed method.
     summary : pd.DataFrame
@@ -35,7 +36,8 @@ def workflow(study: Study, arm: Arm, summary: pd.DataFrame) -> pd.DataFrame:
         step (of ``STEPS``), quantity, value: counts, shares as fractions of 1, and names as text.
     """
     slices, profile = study.of_run(arm.dataset, 0), study.profile
-    table, pool, selected = slices.table, study.pool(arm.dataset, 0), selection(study, arm, 0)
+    table, pool = slices.table, study.pool(arm.dataset, 0)
+    selected = next(row.selection for row in rows if row.arm == arm)
     patients = table.groupby("part")["patient_id"].nunique()
     of_class = table.groupby("class_name")["patient_id"].nunique()
     if not slices.one_class_each:
@@ -43,7 +45,7 @@ def workflow(study: Study, arm: Arm, summary: pd.DataFrame) -> pd.DataFrame:
     kept = pool.between(DISCARDED, 1 - DISCARDED)  # as many whatever the scores are
     most = int(np.flatnonzero(pool.ranking == kept[0])[0])
     auc = summary[(summary["arm"] == arm.name) & (summary["part"] == "test") & (summary["unit"] == "slice")].iloc[0]
-    rows: list[tuple[str, str, Any]] = [
+    steps: list[tuple[str, str, Any]] = [
         ("cohort", "name", study.cohort_name),
         ("cohort", "patients", table["patient_id"].nunique()),
         *(("cohort", name + " slices" * (not slices.one_class_each), of_class[name]) for name in slices.classes[::-1]),
@@ -67,4 +69,4 @@ def workflow(study: Study, arm: Arm, summary: pd.DataFrame) -> pd.DataFrame:
         ("fine-tuned", "epochs", arm.epochs),
         *(("test", name, auc[name]) for name in ("auc_mean", "ci_low", "ci_high", "n_runs")),
     ]
-    return pd.DataFrame(rows, columns=["step", "quantity", "value"])
+    return pd.DataFrame(steps, columns=["step", "quantity", "value"])

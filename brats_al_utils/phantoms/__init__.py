@@ -1,1 +1,1 @@
-"""Synthetic patients, and outliers planted among them."""
+"""Synthetic patients."""

@@ -43,6 +43,9 @@ from brats_al_utils.phantoms.scanner import (
 from brats_al_utils.progress import Track, untracked
 from brats_al_utils.seeds import generator
 
+VERSION = 1
+"""Of what is drawn and rendered, raised with every change of it: cohorts of an older one are not used again."""
+
 LAYOUTS = ("2018", "2019", "2020")
 MIN_PATIENTS = 10  # the fewest with three LGG among them; the study needs three of each grade
 FIRST_OF_TEST = 134_000  # index of a test cohort's first patient: grades and sites are dealt anew from 4 x 335 x k

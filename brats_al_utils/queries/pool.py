@@ -134,6 +134,18 @@ class Pool:
         start = min(round(len(self.ids) * low), len(self.ids) - size)
         return self.ranking[start : start + size]
 
+    def without(self, ids: Array) -> "Pool":
+        """Return the pool without some slices, whose features are known then."""
+        kept, views = ~np.isin(self.ids, ids), self.views
+        return Pool(
+            self.ids[kept],
+            self.score[kept],
+            None if self.patient is None else self.patient[kept],
+            None if views is None else views.at(kept),
+            None if views is None else views.features[~kept],
+            None if self.label is None else self.label[kept],
+        )
+
     def by_id(self) -> "Pool":
         """Return the pool with its slices in ascending order, so that no strategy depends on it."""
         rows = np.argsort(self.ids)

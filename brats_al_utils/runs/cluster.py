@@ -1,5 +1,6 @@
 """A Slurm job array of workers for a Dask scheduler."""
 
+import re
 import shlex
 import subprocess
 import sys
@@ -18,6 +19,9 @@ REPLACEMENTS = 10
 
 MAX_ARRAY = 1000
 """The longest array that Slurm takes unless it is told otherwise."""
+
+TIME = re.compile(r"\d+(:\d\d?){0,2}|\d+-\d\d?(:\d\d?){0,2}")
+"""How Slurm writes a limit of time."""
 
 DEATH_TIMEOUT = 60
 """Seconds after which a worker that has lost its scheduler ends."""
@@ -50,6 +54,22 @@ class Slurm:
     workers: int
     time: str
     options: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse what sbatch would, or would take for something else.
+
+        Raises
+        ------
+        InputError
+            If a number is too small, or the time is not as Slurm writes it.
+        """
+        for name, least in (("jobs", 1), ("gpus", 0), ("cpus", 1), ("workers", 1)):
+            if getattr(self, name) < least:
+                raise InputError(f"--{name} {getattr(self, name)}, expected {least} or more")
+        if not TIME.fullmatch(self.time):
+            raise InputError(
+                f"--time {self.time!r}, expected minutes, hours:minutes:seconds or days-hours, as in 04:00:00 or 1-12"
+            )
 
 
 def script(slurm: Slurm, address: str, folder: Path) -> str:

@@ -125,13 +125,19 @@ def facts(device: torch.device) -> dict[str, str]:
 
 @lru_cache(maxsize=1)
 def commit() -> str:
-    """Return the git commit of this package's checkout, with a plus sign if it has changes, or ``unknown``."""
-    git = ["git", "-C", str(Path(__file__).parent)]
+    """Return the git commit of this package's checkout, with a plus sign if it has changes.
+
+    It is ``unknown`` without a checkout, as in a copy, also in one that lies within another repository.
+    """
+    package = Path(__file__).resolve().parents[1]
+
+    def git(*words: str) -> list[str]:
+        # It refuses a checkout of another user's unless it is told; this one's code is running already.
+        command = ["git", "-C", str(package), "-c", f"safe.directory={package.parent}", *words]
+        return subprocess.run(command, capture_output=True, encoding="utf-8", check=True).stdout.splitlines()  # noqa: S603
+
     try:
-        head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, encoding="utf-8", check=True)  # noqa: S603
-        changed = subprocess.run(  # noqa: S603
-            [*git, "status", "--porcelain", "."], capture_output=True, encoding="utf-8", check=True
-        )
+        (top, head), changed = git("rev-parse", "--show-toplevel", "HEAD"), git("status", "--porcelain", ".")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
-    return head.stdout.strip() + ("+" if changed.stdout else "")
+    return head + "+" * bool(changed) if Path(top).resolve() == package.parent else "unknown"

@@ -23,7 +23,7 @@ from distributed import Client, KilledWorker, Status, get_worker
 
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.slices import open_slices
-from brats_al_utils.files import cause, held, lock, say_without_locks, sweep
+from brats_al_utils.files import MENDS, cause, held, lock, say_without_locks, sweep
 from brats_al_utils.networks.training import choose_device
 from brats_al_utils.progress import bar
 from brats_al_utils.runs import computing
@@ -252,6 +252,8 @@ def carry_out(tasks: Sequence[Task], client: Client, report: Report) -> dict[str
                 folder = next(iter(elsewhere)).store / "locks"
                 report(0, f"waiting for {len(elsewhere)} runs of another process; if there is none, delete {folder}")
     except OSError as error:
+        if error.filename or error.errno in MENDS:  # a file's, not a connection's
+            raise
         raise lost(client) from error
     finally:
         client.unsubscribe_topic(TOPIC)

@@ -121,7 +121,8 @@ class Result:
     seconds : float
         Wall-clock time of the training and its evaluations.
     facts : dict of str to str
-        Device, threads, versions, git commit.
+        Device, threads, versions, git commit; of a result that comes from a bundle, which holds some of its arrays,
+        also ``sha256`` of all of them: see `store.checksum`.
     """
 
     run: Run
@@ -129,19 +130,3 @@ class Result:
     best_epoch: int
     seconds: float
     facts: dict[str, str]
-
-
-@dataclass(frozen=True)
-class Published:
-    """A run's result as a bundle has it.
-
-    Attributes
-    ----------
-    result : Result
-        With some of its arrays, see `bundle.OF_EPOCHS` and `bundle.OF_SLICES`, and some of those shortened.
-    digest : str
-        Of all arrays of the run as they were computed: see `store.checksum`.
-    """
-
-    result: Result
-    digest: str

@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +80,7 @@ def workers_of(workers: str, device: str) -> int:
         return int(workers)
     raise InputError(
         f"workers is {workers!r}, expected nothing (as many processes as this machine has cores, or GPUs), a number of "
-        "processes, or the address of a Dask scheduler, as in tcp://host:8786"
+        "processes, or the address of a Dask scheduler, as in tls://host:8786"
     )
 
 
@@ -136,13 +136,17 @@ def scheduler(folder: Path, workers: int = 0, device: str = "cpu", host: str = L
         with credentials(folder), dask.config.set(CONFIG):
             get_mp_context()  # Dask gives a list of its own, once
             forks.start()
-            with SpecCluster(
+            cluster = SpecCluster(
                 specification(workers, cards, security),
                 {"cls": Scheduler, "options": options},
                 security=security,
                 silence_logs=logging.CRITICAL,
-            ) as cluster:
+            )
+            try:
                 yield cluster
+            finally:
+                with suppress(TimeoutError):  # on a busy machine; what is left ends with this process
+                    cluster.close()
     finally:
         (folder / "key.pem").unlink(missing_ok=True)
 

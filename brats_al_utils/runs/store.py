@@ -3,7 +3,7 @@
 import json
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from brats_al_utils.files import write_file
-from brats_al_utils.runs.run import PREDICTED, Published, Result, Run
+from brats_al_utils.runs.run import PREDICTED, Result, Run
 
 KNOWN: set[tuple[Path, tuple[int, int]]] = set()
 """Results that this process has found whole, each with its `stamp`."""
@@ -28,12 +28,9 @@ class RunStore:
     Attributes
     ----------
     folder : Path
-    published : mapping of str to Published, optional
-        Results of a bundle by key, given in place of those in the folder.
     """
 
     folder: Path
-    published: Mapping[str, Published] | None = None
 
     def path(self, run: Run) -> Path:
         """Return where a run's result is kept."""
@@ -63,8 +60,6 @@ class RunStore:
 
     def load(self, run: Run) -> Result | None:
         """Return a run's result, or None if it is not here; a damaged file is reported and set aside."""
-        if self.published is not None:
-            return self.published[run.key].result if run.key in self.published else None
         path = self.path(run)
         if not path.exists():
             return None
@@ -82,8 +77,6 @@ class RunStore:
 
     def holds(self, run: Run) -> bool:
         """Whether a run's result is here, and whole; it is read once for that, as long as it does not change."""
-        if self.published is not None:
-            return run.key in self.published
         path = self.path(run)
         if (path, stamp(path)) not in KNOWN and self.load(run) is not None:
             KNOWN.add((path, stamp(path)))

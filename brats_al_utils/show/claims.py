@@ -29,7 +29,7 @@ ROW, FRAME = 0.175, 0.62
 """Inches: the height of a row, and of what is above and below the rows of a panel."""
 
 
-@plt.style.context(STYLE)
+@plt.style.context([*STYLE, {"text.parse_math": True}])  # its marks are made so
 def claims(card: pd.DataFrame, stacked: bool = False) -> Figure:
     """Draw every row of the scorecard: AUCs and gains with the printed number and our interval, the others in a list.
 

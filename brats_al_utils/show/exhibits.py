@@ -2,8 +2,7 @@
 
 import html
 import re
-import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -16,19 +15,27 @@ from markupsafe import Markup
 
 from brats_al_utils import InputError
 from brats_al_utils.show import tables
+from brats_al_utils.show.captions import Tables, Words, found_in, words_of
+from brats_al_utils.show.style import PROVENANCE
 
 VIEWS: Mapping[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
-    "table1": lambda table: tables.layers(table.convert_dtypes()),
     **{name: partial(tables.beside_the_paper, printed_in=name) for name in ("table2", "table3", "table4")},
     "table5": tables.budgets,
     "tests": tables.contrasts,
     "label_efficiency": tables.efficiency,
     "areas": tables.areas,
+    "table1": lambda table: tables.layers(table.convert_dtypes()),
 }
-"""How the tables that the report shows are read by people; it links to the others."""
+"""How the tables that the report shows are read by people, in their order; it links to the others."""
+
+PHOTOS = ("slices", "hidden_tumours", "along_the_ranking")
+"""Figures of slices, which keep their colours in the dark."""
 
 TEXTS = ("could_tell", "verdict", "rule", "why", "censored")
 """Columns in which an empty cell is an empty text, not a missing number."""
+
+AS_IT_IS = ("code", "pre", "style", "title")
+"""Elements whose text no sign is changed in."""
 
 
 @dataclass(frozen=True)
@@ -39,25 +46,28 @@ class Exhibit:
     ----------
     name : str
         Of its files.
+    words : Words
+        What is said of it.
     figure, csv : str
         Links, relative to the index; empty where there is no such file.
-    caption : str
+    origin : str
         What the figure says of its origin.
+    found : str
+        What it shows here: a sentence, or nothing.
+    photo : bool
+        Whether it is one of ``PHOTOS``.
     table : str
         The table in words, as `Markup`; empty where the report only links to it.
     """
 
     name: str
+    words: Words
     figure: str = ""
     csv: str = ""
-    caption: str = ""
+    origin: str = ""
+    found: str = ""
+    photo: bool = False
     table: str = ""
-
-    @property
-    def title(self) -> str:
-        """The name as a title: ``table2_training`` is Table 2 training."""
-        words = re.sub(r"(?<=[a-z])(?=\d)", " ", self.name).replace("_", " ")
-        return words[:1].upper() + words[1:]
 
 
 def read(path: Path) -> pd.DataFrame:
@@ -71,16 +81,26 @@ def of_this_version(path: Path) -> Iterator[None]:
     """Name the file or folder whose contents are not what the notebooks of this version write."""
     try:
         yield
-    except (KeyError, ValueError, TypeError, IndexError, AttributeError) as error:
+    except (
+        KeyError,
+        ValueError,
+        TypeError,
+        IndexError,
+        AttributeError,
+        NameError,
+    ) as error:  # pandas: a name in a query
         raise InputError(
             f"{path}: not what this version's notebooks write ({type(error).__name__}: {error}): execute them again "
             "with `brats-al run`, or remove it"
         ) from error
 
 
-def in_html(table: pd.DataFrame) -> Markup:
-    """Return a table as HTML, escaped, its headers with their scope."""
+def in_html(table: pd.DataFrame, words: Words) -> Markup:
+    """Return a table as HTML, escaped, its headers with their scope, under its caption."""
     soup = BeautifulSoup(table.to_html(border=0, index_names=True), "html.parser")
+    caption = soup.new_tag("caption")
+    caption.string = f"{words.title}. {words.drawn}"
+    soup.select("table")[0].insert(0, caption)
     return Markup(scoped(soup))  # noqa: S704 - pandas escapes cells and headers
 
 
@@ -89,37 +109,51 @@ def scoped(soup: BeautifulSoup) -> BeautifulSoup:
     for table in soup("table", border=True):
         del table["border"]
     for header in soup("th"):
-        header["scope"] = "col" if header.find_parent("thead") else "row"
+        if header.get_text(strip=True):
+            header["scope"] = "col" if header.find_parent("thead") else "row"
+        else:
+            header.name = "td"  # a corner heads nothing
     return soup
 
 
-def caption_of(svg: Path) -> str:
+def typeset(page: str) -> str:
+    """Return a page with minus signs where a hyphen stands before a number, and one style of per cent."""
+    soup = BeautifulSoup(page, "html.parser")
+    for text in soup.find_all(string=re.compile(r"-\d|\d ?%")):
+        if text.find_parent(AS_IT_IS) is None:
+            signed = re.sub(r"(?<![\w.%-])-(?=\d)", "\N{MINUS SIGN}", text)
+            text.replace_with(re.sub(r"(?<=\d) ?%", "\N{NO-BREAK SPACE}%", signed))
+    return str(soup)
+
+
+def origin_of(svg: str) -> str:
     """Return what `style.save` has written into a figure of its origin."""
-    found = re.search(r"<dc:description>(.*?)</dc:description>", svg.read_text(encoding="utf-8"), re.DOTALL)
+    found = re.search(r"<dc:description>(.*?)</dc:description>", svg, re.DOTALL)
     return html.unescape(found[1]) if found else ""
 
 
-def copy_exhibits(
-    folder: Path, site: Path, name: str, ends: tuple[str, ...] = (".svg", ".csv"), only: set[str] | None = None
-) -> list[Exhibit]:
-    """Copy a folder's figures and tables, or what else ends so, into the site, under ``name``; or those named alone.
+def exhibits_of(files: Iterable[Path], site: Path, name: str, found: Tables) -> list[Exhibit]:
+    """Copy figures (SVG) and tables (CSV) into a folder of the site, and say what each is; figures in their order.
+
+    The line of a figure that says its origin is hidden: the report says it once.
 
     Raises
     ------
     InputError
         If a table is not what the notebooks write.
     """
-    paths = (path for path in sorted(folder.glob("*")) if path.suffix in ends)
-    files = {path.name: path for path in paths if only is None or path.stem in only}
-    for path in files.values():
+    by_name = {path.name: path for path in files}
+    for file, path in by_name.items():
         (site / name).mkdir(exist_ok=True)
-        shutil.copyfile(path, site / name / path.name)
-    found = []
-    for stem in sorted({path.stem for path in files.values()}, key=lambda stem: (not re.search(r"\d", stem), stem)):
-        figure, csv = (f"{name}/{quote(stem + end)}" if stem + end in files else "" for end in (".svg", ".csv"))
-        table = ""
+        content = path.read_text(encoding="utf-8").replace(f'<g id="{PROVENANCE}">', '<g display="none">')
+        (site / name / file).write_text(content, encoding="utf-8")
+    exhibits = []
+    for stem in sorted({Path(file).stem for file in by_name}, key=lambda stem: (not re.search(r"\d", stem), stem)):
+        figure, csv = (f"{name}/{quote(stem + end)}" if stem + end in by_name else "" for end in (".svg", ".csv"))
+        words, table = words_of(stem), ""
         if csv and stem in VIEWS:
-            with of_this_version(files[stem + ".csv"]):
-                table = in_html(VIEWS[stem](read(files[stem + ".csv"])))
-        found.append(Exhibit(stem, figure, csv, caption_of(files[stem + ".svg"]) if figure else "", table))
-    return found
+            with of_this_version(by_name[stem + ".csv"]):
+                table = in_html(VIEWS[stem](read(by_name[stem + ".csv"])), words)
+        svg = by_name[stem + ".svg"].read_text(encoding="utf-8") if figure else ""
+        exhibits.append(Exhibit(stem, words, figure, csv, origin_of(svg), found_in(stem, found), stem in PHOTOS, table))
+    return exhibits

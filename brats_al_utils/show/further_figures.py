@@ -1,4 +1,4 @@
-"""The figures beyond the paper: training curves, forests of intervals, what annotation buys, planted outliers."""
+"""The figures beyond the paper: training curves, forests of intervals, what annotation buys."""
 
 from dataclasses import replace
 from typing import Any
@@ -150,37 +150,3 @@ def annotated_curves(runs: pd.DataFrame, redrawn: float) -> Drawing:
     axes.set(xlabel="annotated slices (% of the training slices)", ylabel="slice-level test AUC\n(95 % CI across runs)")
     figure.legend(loc="outside upper center", ncols=3)
     return Drawing("annotated_slices", figure, table)
-
-
-@plt.style.context(STYLE)
-def dose_response(caught: pd.DataFrame, gains: pd.DataFrame) -> Drawing:
-    """Draw what planted outliers do: how many of them the most uncertain decile holds, what dropping the tails gains.
-
-    Parameters
-    ----------
-    caught : pd.DataFrame
-        kind, dose, mean, low, high (the share of the most uncertain decile that was planted) and prevalence (chance).
-    gains : pd.DataFrame
-        kind, dose, auc_difference, both_low, both_high: test AUC of the proposed sampler less that of random.
-    """
-    figure, (left, right) = plt.subplots(1, 2, figsize=(PAGE, 2.8))
-    for axes, table, columns in (
-        (left, caught, ("mean", "low", "high")),
-        (right, gains, ("auc_difference", "both_low", "both_high")),
-    ):
-        for place, (kind, style) in enumerate(KIND_STYLES.items()):
-            rows = table[table["kind"] == kind].sort_values("dose")
-            x = 100 * rows["dose"] + 0.15 * (place - 1)
-            ends = 100 * distances(rows, *columns)
-            axes.errorbar(x, 100 * rows[columns[0]], yerr=ends, capsize=2, lw=0.9, label=kind, **style)
-        axes.set(xlabel="outliers planted in the training set (%)")
-        axes.set_xticks(sorted(100 * caught["dose"].unique()))
-    chance = caught.groupby("dose")["prevalence"].mean()
-    left.plot(100 * chance.index, 100 * chance, color="0.2", ls=":", lw=1.2, label="chance")
-    right.axhline(0, color="0.2", lw=0.8)
-    low, high = left.get_ylim()
-    left.set(ylabel="planted outliers (%)\n(95 % CI across runs)", ylim=(max(low, -2), min(high, 102)))
-    left.set_title("most uncertain decile")
-    right.set(ylabel="test AUC less that of random (pp)\n(95 % CI across both)", title="tails dropped")
-    figure.legend(*left.get_legend_handles_labels(), loc="outside upper center", ncols=4)
-    return Drawing("outliers", figure, caught.merge(gains, on=["kind", "dose"]))

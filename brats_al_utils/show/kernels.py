@@ -27,7 +27,7 @@ IMPORTED = (
     "brats_al_utils.show.paper_figures",
     "brats_al_utils.show.tables",
     "brats_al_utils.study.opening",
-    "brats_al_utils.study.trainer",
+    "brats_al_utils.study.stages",
 )
 """By what kernels are forked from: as notebooks do, but for what asks at once which kernel it is in (widgets)."""
 

@@ -5,7 +5,7 @@ import re
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO
@@ -20,8 +20,7 @@ from brats_al_utils.cohorts.cohort import cores
 from brats_al_utils.files import beside, cause, sweep
 from brats_al_utils.runs.scheduler import ATTEMPTS
 from brats_al_utils.show import kernels
-from brats_al_utils.study.arms import NOTEBOOKS
-from brats_al_utils.study.places import ROOT, Places
+from brats_al_utils.study.places import ROOT, Places, stamp
 
 FOLDER = ROOT / "notebooks"
 
@@ -32,15 +31,15 @@ START_TIMEOUT = 180
 """Seconds in which a kernel must be there: on a busy network disk, imports take a minute."""
 
 
-def find(only: Sequence[str] = ()) -> list[Path]:
-    """Return the notebooks in order, or those whose numbers or names are given.
+def find(names: Iterable[str], only: Sequence[str] = ()) -> list[Path]:
+    """Return the notebooks of these names in order, or those of them whose numbers or names are given.
 
     Raises
     ------
     InputError
         If there is no such notebook.
     """
-    every = [path for name in sorted(NOTEBOOKS) if (path := FOLDER / f"{name}.ipynb").exists()]
+    every = [path for name in sorted(names) if (path := FOLDER / f"{name}.ipynb").exists()]
     if not every:
         raise InputError(f"{FOLDER}: no notebooks, expected the checkout's: install with `pip install --editable`")
     for name in only:
@@ -125,7 +124,7 @@ def execute(path: Path, parameters: Mapping[str, object], places: Places) -> Pat
         If a cell fails; the executed copy then shows where. If its kernel does not start, or dies again and again.
     """
     check_parameters(path, parameters)
-    executed = places.outputs / "notebooks" / path.name
+    executed = places.notebooks / path.name
     executed.parent.mkdir(parents=True, exist_ok=True)
     sweep(executed.parent)
     logging.getLogger("papermill").setLevel(logging.CRITICAL)  # what fails comes as a message
@@ -166,4 +165,5 @@ def execute(path: Path, parameters: Mapping[str, object], places: Places) -> Pat
     finally:
         if partial.exists():
             partial.replace(executed)
+            stamp(executed)
     return executed

@@ -1,6 +1,11 @@
-"""Executed notebooks as pages of the report: nothing in them runs, and nothing is loaded from elsewhere."""
+"""Executed notebooks as pages of the report: nothing in them runs, and nothing is loaded from elsewhere.
+
+What a notebook's code shows is shown; what was said besides is not: an error, a warning or a parameter may name
+patients, or where on a machine they are.
+"""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +16,18 @@ from nbconvert import HTMLExporter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 
 from brats_al_utils import InputError
+from brats_al_utils.show.claims import LOOKS
 from brats_al_utils.show.exhibits import scoped
+from brats_al_utils.show.text import as_said, as_text
 
 TEMPLATES = Path(__file__).with_name("templates")
 """Of the pages, as Jinja has them."""
+
+FOUND = "## What was found"
+"""Begins the last section of a notebook, which its page shows first."""
+
+SETTINGS = ("parameters", "injected-parameters")
+"""Tags of the cells of parameters: the page's origin says them, without the folders."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +66,12 @@ def convert(path: Path, links: dict[str, str]) -> Executed:
     settings = notebook.metadata.get("papermill", {}).get("parameters", {})
     profile = f"profile {settings['profile']}" if settings.get("profile") else ""
     changed = ", ".join(f"{name}={value}" for name, value in (settings.get("settings") or {}).items())
-    caption = bold[1] if bold else ""
+    caption = as_said(bold[1]) if bold else ""
+    failed = any(output.output_type == "error" for output in outputs)
+    for cell in notebook.cells:
+        if "outputs" in cell:
+            cell.outputs = [shown(output, path.name) for output in cell.outputs if output.output_type != "stream"]
+    notebook.cells = in_order(notebook.cells)
     return Executed(
         links[path.name],
         page_body(notebook, links),
@@ -61,14 +79,40 @@ def convert(path: Path, links: dict[str, str]) -> Executed:
         caption,
         "; ".join(filter(None, (caption, profile, changed))),
         markdown(said[-1]) if len(said) > 1 else Markup(),
-        any(output.output_type == "error" for output in outputs),
+        failed,
     )
 
 
+def shown(output: nbformat.NotebookNode, name: str) -> nbformat.NotebookNode:
+    """Return an output; of an error its kind alone."""
+    if output.output_type != "error":
+        return output
+    told = f"{output.ename}. What it says may name patients: read it in the executed notebook, {name}."
+    kind: nbformat.NotebookNode = nbformat.v4.new_output("error", ename=output.ename, evalue="", traceback=[told])
+    return kind
+
+
+def in_order(cells: Sequence[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
+    """Return the cells of a page: the title, what was found, the set-up as one cell, and the others."""
+    kept = [cell for cell in cells if not set(SETTINGS) & set(cell.metadata.get("tags", []))]
+    ends = [number for number, cell in enumerate(kept) if cell.source.startswith(FOUND)]
+    body, found = (kept[1 : ends[-1]], kept[ends[-1] :]) if ends else (kept[1:], [])
+    count = next((number for number, cell in enumerate(body) if cell.cell_type != "code"), len(body))
+    setup = body[:count]
+    if setup:
+        setup = [nbformat.v4.new_code_cell("\n\n".join(cell.source for cell in body[:count]), id=body[0]["id"])]
+        setup[0].update(outputs=[output for cell in body[:count] for output in cell.outputs], execution_count=1)
+        setup[0].metadata["summary"] = "Set-up"
+    for cell in found:
+        if cell.cell_type == "code":
+            cell.source = ""  # the sentences first: what computes them is in the package
+    return [*kept[:1], *found, *setup, *body[count:]]
+
+
 def markdown(text: str) -> Markup:
-    """Return Markdown as HTML, with the HTML in it escaped."""
-    renderer = IPythonRenderer(escape=True, exclude_anchor_links=True)
-    return Markup(MarkdownWithMath(renderer=renderer).render(text))  # noqa: S704 - escaped
+    """Return Markdown as HTML, in which nothing is HTML or a link of its own."""
+    renderer = IPythonRenderer(escape=False, exclude_anchor_links=True)
+    return Markup(MarkdownWithMath(renderer=renderer).render(as_text(as_said(text))))  # noqa: S704 - escaped
 
 
 def page_body(notebook: nbformat.NotebookNode, links: dict[str, str]) -> Markup:
@@ -78,7 +122,7 @@ def page_body(notebook: nbformat.NotebookNode, links: dict[str, str]) -> Markup:
     )
     exporter.exclude_input_prompt = exporter.exclude_output_prompt = True
     soup = BeautifulSoup(exporter.from_notebook_node(notebook)[0], "html.parser")
-    unwanted = "script, style, link, meta, base, iframe, object, embed, .output_javascript, .anchor-link"
+    unwanted = "script, style, link, meta, base, iframe, object, embed, form, .output_javascript, .anchor-link"
     for element in soup.select(unwanted):
         element.decompose()
     for widget in soup.select(".output_widget_view"):
@@ -90,6 +134,8 @@ def page_body(notebook: nbformat.NotebookNode, links: dict[str, str]) -> Markup:
     for link in soup("a", href=True):
         name, sign, fragment = str(link["href"]).partition("#")
         link["href"] = links.get(name, name) + sign + fragment
-    for table in soup.select(".output_html"):
-        table["tabindex"] = "0"  # so that a keyboard can scroll it
+    for block in soup.select(".output_html, pre"):
+        block["tabindex"] = "0"  # so that a keyboard can scroll it
+    for cell in soup("td", string=list(LOOKS)):
+        cell.string = f"{LOOKS[cell.get_text()][0]} {cell.get_text()}"
     return Markup(soup)  # noqa: S704 - cleaned above, and the page's policy lets nothing run

@@ -49,6 +49,76 @@ class Slider:
 
 
 @dataclass(frozen=True)
+class Button:
+    """A button that asks by its name."""
+
+    name: str
+    label: str
+
+
+@dataclass(frozen=True)
+class Plane:
+    """An image with all its grey levels, to zoom, move and window.
+
+    Attributes
+    ----------
+    levels : bytes
+        Row by row, of uint16, little-endian: 0 the intensity ``low``, 65535 ``high``.
+    mask : bytes
+        Of uint8, as many: what is painted in ``colour``; or nothing.
+    width, height : int
+    low, high, white : float
+        Intensities; ``white`` is white at first.
+    colour : tuple of int
+        Red, green, blue.
+    alt : str
+        What is read out in its place.
+    aspect : float
+        How much wider than high a pixel is.
+    """
+
+    levels: bytes = field(repr=False)
+    mask: bytes = field(repr=False)
+    width: int
+    height: int
+    low: float
+    high: float
+    white: float
+    colour: tuple[int, int, int]
+    alt: str
+    aspect: float = 1.0
+
+
+@dataclass(frozen=True)
+class Plot:
+    """Points of two groups, in the colours of the page's theme; a click tells the nearest point that is not greyed.
+
+    Attributes
+    ----------
+    name : str
+        Asked for, with the number of the point that was clicked.
+    points : bytes
+        Of float32, little-endian: x (0 to 1) and y of one point after the other.
+    groups : bytes
+        A byte a point: 0 or 1, or 2 for those that are greyed.
+    x, y : str
+        What the axes show.
+    names : tuple of str
+        Of the two groups.
+    selected : int
+        The point that has a ring.
+    """
+
+    name: str
+    points: bytes = field(repr=False)
+    groups: bytes = field(repr=False)
+    x: str
+    y: str
+    names: tuple[str, str]
+    selected: int
+
+
+@dataclass(frozen=True)
 class Picture:
     """A picture with its caption.
 
@@ -81,18 +151,31 @@ class View:
 
     Attributes
     ----------
-    controls : tuple of Choice or Slider
+    controls : tuple of Choice, Slider or Button
     pictures : tuple of Picture
     facts : tuple of (str, str)
         A table of two columns.
     said : str
         A line above all.
+    plane : Plane, optional
+        Left of the facts.
+    plot : Plot, optional
+        Right of the facts.
     """
 
-    controls: tuple[Choice | Slider, ...]
+    controls: tuple[Choice | Slider | Button, ...]
     pictures: tuple[Picture, ...] = ()
     facts: tuple[tuple[str, str], ...] = ()
     said: str = ""
+    plane: Plane | None = None
+    plot: Plot | None = None
+
+    def binaries(self) -> dict[str, bytes]:
+        """Return what travels as bytes, by a name of its own."""
+        found = {f"picture {each.name}": each.png for each in self.pictures}
+        for part, names in ((self.plane, ("levels", "mask")), (self.plot, ("points", "groups"))):
+            found |= {name: getattr(part, name) for name in names if part}
+        return found
 
 
 @dataclass(frozen=True)
@@ -135,14 +218,14 @@ class Panel(anywidget.AnyWidget, Generic[State]):
         Gives what a state shows.
     """
 
-    _esm = STATIC / "panel.js"
-    _css = STATIC / "panel.css"
+    _esm = "".join((STATIC / name).read_text(encoding="utf-8") for name in ("stage.js", "panel.js"))
+    _css = "".join((STATIC / name).read_text(encoding="utf-8") for name in ("stage.css", "panel.css"))
 
     def __init__(self, state: State, change: Callable[[State, Asked], State], view: Callable[[State], View]) -> None:
         super().__init__()
         self.shown, self.change, self.view = state, change, view
         self.sent: dict[str, Any] = {}
-        self.pngs: dict[str, bytes] = {}
+        self.binaries: dict[str, bytes] = {}
         self.on_msg(self.answer)
 
     def answer(self, _: Any, content: Any, __: Any) -> None:
@@ -150,7 +233,7 @@ class Panel(anywidget.AnyWidget, Generic[State]):
         asked = asked_of(content)
         try:
             if asked is None:  # a page that has nothing yet
-                self.sent, self.pngs = {}, {}
+                self.sent, self.binaries = {}, {}
             else:
                 self.shown = self.change(self.shown, asked)
             self.show(self.view(self.shown))
@@ -163,9 +246,17 @@ class Panel(anywidget.AnyWidget, Generic[State]):
             "said": view.said,
             "controls": [vars(each) for each in view.controls],
             "facts": view.facts,
-            "pictures": [{name: each for name, each in vars(one).items() if name != "png"} for one in view.pictures],
+            "pictures": [without_bytes(each) for each in view.pictures],
+            "plane": without_bytes(view.plane),
+            "plot": without_bytes(view.plot),
         }
-        changed = {name: value for name, value in content.items() if self.sent.get(name) != value}
-        fresh = [each for each in view.pictures if self.pngs.get(each.name) != each.png]
-        self.sent, self.pngs = content, {each.name: each.png for each in view.pictures}
-        self.send(changed | {"fresh": [each.name for each in fresh]}, [each.png for each in fresh])
+        changed = {name: value for name, value in content.items() if self.sent.get(name, "none") != value}
+        every = view.binaries()
+        fresh = [name for name, content in every.items() if self.binaries.get(name) != content]
+        self.sent, self.binaries = content, every
+        self.send(changed | {"fresh": fresh}, [every[name] for name in fresh])
+
+
+def without_bytes(part: Any) -> dict[str, Any] | None:
+    """Return the values of a part of a view that travel as text."""
+    return part and {name: value for name, value in vars(part).items() if not isinstance(value, bytes)}

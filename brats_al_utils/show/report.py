@@ -1,8 +1,11 @@
-"""Turn what a study has written into one static HTML site, which opens from the disk and loads nothing else."""
+"""Turn what a study has written into one static HTML site, which opens from the disk and loads nothing else.
 
-import csv
-import json
+It holds what the notebooks show and the tables and figures that they save, in which no patient is named.
+"""
+
 import shutil
+import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,24 +14,38 @@ from urllib.parse import quote
 import matplotlib.pyplot as plt
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader
+from matplotlib.figure import Figure
 
 from brats_al_utils import InputError, __version__
 from brats_al_utils.files import beside, new_folder
-from brats_al_utils.findings.answer import QUESTION, RULE, answer, origin
+from brats_al_utils.findings.answer import DESIGN_QUESTION, TABLES, answer, differences, origin
 from brats_al_utils.findings.claims import footnotes
-from brats_al_utils.findings.verdicts import HERE, HERE_RULE
-from brats_al_utils.show import tables
+from brats_al_utils.findings.verdicts import HERE, HERE_RULE, NUMBER_RULE
+from brats_al_utils.show import captions, tables
 from brats_al_utils.show.claims import AGREES, DISAGREES, LOOKS, UNKNOWN, claims
-from brats_al_utils.show.exhibits import copy_exhibits, of_this_version, read
+from brats_al_utils.show.exhibits import VIEWS, exhibits_of, of_this_version, read, typeset
 from brats_al_utils.show.pages import TEMPLATES, Executed, convert
+from brats_al_utils.show.strip import strip
 from brats_al_utils.show.style import STYLE
-from brats_al_utils.study.places import ROOT, Places, numbered
+from brats_al_utils.study.places import ROOT, STAMPS, Places, numbered, stamp_of
+from brats_al_utils.study.status import started
 
 PUBLISHED = ROOT / "figures" / "published" / "open"
 """Figures of the published study of real patients, beside which those of a synthetic cohort are shown."""
 
-READ = ("scorecard", "tests", "intervals", "label_efficiency", "areas")
-"""Tables from which the first section is computed."""
+SECTIONS = {
+    "answer": "The answer",
+    "claims": "Every claim of the paper",
+    "figures": "Figures",
+    "tables": "Tables",
+    "numbers": "Further numbers",
+    "notebooks": "Notebooks",
+    "origin": "Where this comes from",
+}
+"""Of the index, in their order, by their ids."""
+
+ENDS = (".csv", ".svg")
+"""Of the tables and figures that are shown; PNG is for other programs."""
 
 CLASSES = {AGREES: "agrees", DISAGREES: "disagrees", UNKNOWN: "unknown"}
 """Of the style sheet, by the colour of the figure."""
@@ -36,54 +53,78 @@ CLASSES = {AGREES: "agrees", DISAGREES: "disagrees", UNKNOWN: "unknown"}
 
 @dataclass(frozen=True)
 class Card:
-    """The scorecard as the index shows it: links to its figure and its numbers, its table, and its footnotes."""
+    """The scorecard as the index shows it.
 
-    wide: str
-    narrow: str
-    csv: str
+    Attributes
+    ----------
+    head : list of str
+    groups : dict of str to list of rows
+        The rows of each section of the paper, by its name; a row is a list of texts.
+    unjudged : list of str
+        Rows whose rule judges no other cohort than the paper's.
+    notes : dict of str to str
+        Footnotes by their marks.
+    counts : dict of str to int
+        How often each verdict is given, without the rows that are not judged.
+    """
+
     head: list[str]
-    rows: list[list[str]]
+    groups: dict[str, list[list[str]]]
+    unjudged: list[str]
     notes: dict[str, str]
+    counts: dict[str, int]
+
+
+def card_of(card: pd.DataFrame) -> Card:
+    """Return the scorecard, its rows by the section of the paper that they are of."""
+    elsewhere = bool(card["verdict"].isin(HERE.values()).any())
+    silent = card["rule"].eq(NUMBER_RULE) & elsewhere
+    judged = card[~silent]
+    found = footnotes(judged["rule"].tolist(), judged["why"].tolist())
+    table = tables.scorecard(judged).reset_index()
+    groups: dict[str, list[list[str]]] = {}
+    for row in table.to_numpy(str).tolist():
+        section, sign, name = row[0].partition(": ")
+        if not sign:
+            section, _, name = row[0].partition(", ")
+        groups.setdefault(section, []).append([name[:1].upper() + name[1:], *row[1:]])
+    return Card(
+        [str(word) for word in table.columns],
+        groups,
+        tables.scorecard(card[silent]).index.tolist(),
+        ({"here": HERE_RULE} if elsewhere else {}) | found.rules | found.notes,
+        {str(text): int(count) for text, count in judged["verdict"].value_counts().items()},
+    )
 
 
 @plt.style.context(STYLE)
-def card_of(card: pd.DataFrame, site: Path) -> Card:
-    """Draw the figure of all claims into the site, for wide and for narrow pages, and return the scorecard."""
-    links = {"wide": "figures/claims.svg", "narrow": "figures/claims_narrow.svg"}
-    for width, link in links.items():
-        figure = claims(card, stacked=width == "narrow")
-        figure.savefig(site / link, metadata={"Date": None})
-        plt.close(figure)
-    table = tables.scorecard(card).reset_index()
-    found = footnotes(card["rule"].tolist(), card["why"].tolist())
-    here = {"here": HERE_RULE} if card["verdict"].isin(HERE.values()).any() else {}
-    head, rows = [str(word) for word in table.columns], table.to_numpy(str).tolist()
-    return Card(**links, csv="figures/scorecard.csv", head=head, rows=rows, notes=here | found.rules | found.notes)
+def keep(figure: Figure, path: Path) -> None:
+    """Write a figure that the report draws itself."""
+    path.parent.mkdir(exist_ok=True)
+    figure.savefig(path, metadata={"Date": None})
+    plt.close(figure)
 
 
-def patients_of(places: Places) -> set[str]:
-    """Return the names of the real patients of a study: those of its slice sets, left out and absent ones included."""
-    names: set[str] = set()
-    for path in (places.outputs / "slices").glob("[!.]*/manifest.json"):
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-        if not manifest["synthetic"]:
-            with (path.parent / "split.csv").open(newline="", encoding="utf-8") as file:
-                names |= {row["patient_id"] for row in csv.DictReader(file)}
-            names |= {*manifest["left_out"], *manifest["absent"]}
-    return names
+def study_of(places: Places) -> str:
+    """Return the mark of the study that a folder's report shows: that which `run` was asked for, else the last one."""
+    stamps = [path for folder in (places.figures, places.notebooks) for path in (folder / STAMPS).glob("[!.]*")]
+    latest = max(stamps, key=lambda path: path.stat().st_mtime_ns, default=None)
+    asked = (started(places) or {}).get("study")
+    return str(asked or (latest.read_text(encoding="utf-8") if latest else ""))
 
 
-def hide(site: Path, names: set[str]) -> None:
-    """Take the names of patients out of all that a site says, whichever notebook or error has let one in."""
-    for path in site.rglob("*.*") if names else ():
-        said = text = path.read_text(encoding="utf-8")
-        for name in names:
-            text = text.replace(name, "[patient]")
-        if text != said:
-            path.write_text(text, encoding="utf-8")
+def of_study(paths: Iterable[Path], study: str, others: list[str]) -> list[Path]:
+    """Return the files that a study wrote, and add the names of the others to a list."""
+    kept = []
+    for path in paths:
+        if stamp_of(path) == study:
+            kept.append(path)
+        elif path.stem not in others:
+            others.append(path.stem)
+    return kept
 
 
-def index_of(places: Places, site: Path, notebooks: list[Executed]) -> dict[str, Any]:
+def index_of(places: Places, site: Path, notebooks: list[Executed], study: str, others: list[str]) -> dict[str, Any]:
     """Copy a study's figures and tables into the site, and return what its index shows.
 
     Raises
@@ -91,32 +132,53 @@ def index_of(places: Places, site: Path, notebooks: list[Executed]) -> dict[str,
     InputError
         If a table is not what the notebooks write.
     """
-    images = copy_exhibits(places.outputs / "images", site, "images", (".svg",))  # its tables name patients
-    exhibits = copy_exhibits(places.figures, site, "figures")
+    files = of_study((path for path in sorted(places.figures.glob("*.*")) if path.suffix in ENDS), study, others)
+    pictures = of_study(sorted(places.images.glob("*.svg")), study, others)  # their tables name patients
     with of_this_version(places.figures):
-        found = {name: read(path) for name in READ if (path := places.figures / f"{name}.csv").exists()}
-        said, scores = answer(found), found.get("scorecard")
-        card = None if scores is None else card_of(scores, site)
-    captions = [notebook.caption for notebook in notebooks if notebook.link.startswith("06")]
-    captions += [notebook.caption for notebook in notebooks] + [exhibit.caption for exhibit in exhibits]
-    whence = origin(captions)
-    shown = {exhibit.name for exhibit in exhibits if exhibit.figure}
+        wanted = {*TABLES, *captions.READ}
+        found = {path.stem: read(path) for path in files if path.suffix == ".csv" and path.stem in wanted}
+        said, paired, scores = answer(found), differences(found), found.get("scorecard")
+        card = None if scores is None else card_of(scores)
+        for width, narrow in (("wide", False), ("narrow", True)):
+            if len(paired):
+                keep(strip(paired, narrow), site / "figures" / f"answer_{width}.svg")
+            if scores is not None:
+                keep(claims(scores, narrow), site / "figures" / f"claims_{width}.svg")
+        exhibits = exhibits_of(files, site, "figures", found)
+    images = exhibits_of(pictures, site, "images", {})
+    whence = origin(
+        [notebook.caption for notebook in notebooks if notebook.link.startswith("06")]
+        + [notebook.caption for notebook in notebooks]
+        + [exhibit.origin for exhibit in exhibits]
+    )
     synthetic = "synthetic" in whence.get("cohort", "").lower()
-    published = copy_exhibits(PUBLISHED, site, "published", (".svg",), shown) if synthetic else []
-    return {
-        "title": QUESTION,
+    drawn = {exhibit.name for exhibit in exhibits if exhibit.figure}
+    published = [path for path in sorted(PUBLISHED.glob("*.svg")) if synthetic and path.stem in drawn]
+    order = list(VIEWS)
+    shown = {
+        "figures": [exhibit for exhibit in exhibits + images if exhibit.figure],
+        "tables": sorted((one for one in exhibits if one.table), key=lambda one: order.index(one.name)),
+        "numbers": [exhibit for exhibit in exhibits if exhibit.csv and not exhibit.figure and not exhibit.table],
+        "notebooks": notebooks,
+    }
+    there = {"answer": True, "claims": card, "origin": True} | shown
+    return shown | {
+        "numbers_alone": shown["numbers"],
+        "sections": [(name, title) for name, title in SECTIONS.items() if there[name]],
+        "title": said.question,
         "here": "index.html",
         "answer": said,
-        "rule": RULE,
+        "paired": paired.to_dict("records"),
+        "diamonds": paired["paper"].notna().any(),
+        "drawn_sets": said.question == DESIGN_QUESTION,
         "origin": whence,
+        "settings": {"settings": notebooks[0].origin} if notebooks else {},
         "synthetic": synthetic,
-        "published": {exhibit.name: exhibit for exhibit in published},
+        "others": others,
+        "published": {exhibit.name: exhibit for exhibit in exhibits_of(published, site, "published", {})},
         "card": card,
-        "counts": {} if scores is None else scores["verdict"].value_counts().to_dict(),
         "looks": {verdict: (sign, CLASSES[colour]) for verdict, (sign, colour) in LOOKS.items()},
         "patients": bool(images),
-        "exhibits": [exhibit for exhibit in exhibits if exhibit.name != "scorecard"] + images,
-        "notebooks": notebooks,
     }
 
 
@@ -124,16 +186,17 @@ def write_report(places: Places) -> Path:
     """Write the report of a study among its outputs, in place of an earlier one, and return its index.
 
     It shows what there is: of a study of which some notebooks were executed, or of which there are only tables, that.
-    Of real patients it shows images, but no name and no table of single patients.
+    What another study has written into the same folders is not shown, and named.
 
     Raises
     ------
     InputError
         If there is nothing to show, or a notebook or a table cannot be read.
     """
-    paths = numbered(places.outputs / "notebooks")
-    if not paths and not any(places.figures.glob("*.csv")):
-        raise InputError(f"{places.outputs / 'notebooks'}: no executed notebooks: run `brats-al run` first")
+    study, others = study_of(places), list[str]()
+    paths = of_study(numbered(places.notebooks), study, others)
+    if not paths and not of_study(places.figures.glob("*.csv"), study, []):
+        raise InputError(f"{places.notebooks}: no executed notebooks: run `brats-al run` first")
     places.make()
     links = {path.name: f"{quote(path.stem)}.html" for path in paths}
     notebooks = [convert(path, links) for path in paths]
@@ -143,13 +206,14 @@ def write_report(places: Places) -> Path:
     report = places.outputs / "report"
     fresh, old = beside(report), beside(report)
     with new_folder(fresh) as site:
-        index = index_of(places, site, notebooks)
-        (site / "index.html").write_text(environment.get_template("index.html").render(index), encoding="utf-8")
+        index = environment.get_template("index.html").render(index_of(places, site, notebooks, study, others))
+        (site / "index.html").write_text(typeset(index), encoding="utf-8")
         page = environment.get_template("page.html")
         for path, notebook in zip(paths, notebooks, strict=True):
             html = page.render(title=notebook.title, here=notebook.link, body=notebook.body)
-            (site / f"{path.stem}.html").write_text(html, encoding="utf-8")
-        hide(site, patients_of(places))
+            (site / f"{path.stem}.html").write_text(typeset(html), encoding="utf-8")
+    if others:
+        print(f"note: not shown, another study wrote them into these folders: {', '.join(others)}", file=sys.stderr)
     if report.exists():
         report.rename(old)
     fresh.rename(report)

@@ -18,12 +18,16 @@ from matplotlib.figure import Figure
 
 from brats_al_utils import InputError
 from brats_al_utils.show.panel import Panel, Picture, View
+from brats_al_utils.study.places import stamp
 
 PAGE = 7.2
 """Width in inches of a journal's page."""
 
 CAPTION_WIDTH = 150
 """Characters of a caption that a page's width has room for."""
+
+PROVENANCE = "provenance"
+"""In an SVG, the id of the line that says its origin."""
 
 PALETTE = dict(zip(("blue", "orange", "green", "red", "purple"), sns.color_palette("colorblind"), strict=False))
 ARM_COLOURS = (PALETTE["orange"], PALETTE["blue"])
@@ -56,7 +60,9 @@ STYLE: list[Any] = [
         "legend.frameon": False,
         "figure.constrained_layout.use": True,
         "savefig.dpi": 200,
+        "text.parse_math": False,  # a dollar sign in a class label is one
         "svg.hashsalt": "brats-al",
+        "svg.fonttype": "none",  # text that a reader can search and select
     },
 ]
 """For `matplotlib.pyplot.style.context`, around whatever draws or writes a figure."""
@@ -83,7 +89,7 @@ def save(drawing: Drawing, folder: Path | None, caption: str, shareable: bool = 
         Whether the notebook's file may hold it; if not, a browser is shown it and the file never is.
     """
     name, figure = drawing.name, drawing.figure
-    figure.supxlabel(in_lines(caption, figure.get_figwidth()), fontsize=6, color="0.35")
+    figure.supxlabel(in_lines(caption, figure.get_figwidth()), fontsize=6, color="0.35", gid=PROVENANCE)
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
         figure.savefig(folder / f"{name}.svg", metadata={"Date": None, "Description": caption})
@@ -130,6 +136,7 @@ def save_table(table: pd.DataFrame, name: str, folder: Path) -> None:
         raise InputError(f"{name}: rows of single patients, expected none in a published table: drop patient_id")
     folder.mkdir(parents=True, exist_ok=True)
     table.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n", float_format="%.6g")
+    stamp(folder / f"{name}.csv")
 
 
 def distances(table: pd.DataFrame, value: str, low: str, high: str) -> np.ndarray[Any, Any]:

@@ -63,6 +63,38 @@ def patients_and_slices(counts: pd.DataFrame, people: str) -> pd.DataFrame:
     return table.loc[[*PARTS, "all"]].rename_axis(columns=["", "class"])
 
 
+def site_table(counts: pd.DataFrame, classes: tuple[str, str], people: str) -> pd.DataFrame:
+    """Return `sites.site_table` in words.
+
+    Parameters
+    ----------
+    classes : tuple of str
+        Negative, positive.
+    people : {"patients", "persons"}
+    """
+    columns: dict[str, tuple[str, Callable[[Any], str]]] = {"site": ("site", str)}
+    for name, of_class in zip(("positive", "negative"), classes[::-1], strict=True):
+        columns |= {
+            f"{name}_patients": (f"{of_class}, {people}", COUNT),
+            f"{name}_slices": (f"{of_class}, slices", COUNT),
+        }
+    return in_words(counts, columns)
+
+
+def within_site(table: pd.DataFrame, classes: tuple[str, str], people: str) -> pd.DataFrame:
+    """Return `sites.within_site` in words; parameters as of `site_table`."""
+    columns: Columns = {
+        "arm": ("arm", str),
+        "auc_mean": ("test AUC", AUC),
+        "within": ("within a site", AUC),
+        "ends": (ACROSS_PATIENTS, str),
+        "pairs_share": ("pairs of one site", SHARE),
+        "positives": (f"{classes[1]} {people} in them", COUNT),
+        "negatives": (f"{classes[0]} {people} in them", COUNT),
+    }
+    return in_words(table.assign(ends=ends(table, "low", "high", AUC)), columns)
+
+
 def layers(table: pd.DataFrame) -> pd.DataFrame:
     """Return Table 1: each layer's kernel, stride, padding and output, with what is printed where that is another."""
     texts = table.astype(object).where(table.notna(), "").astype(str)
@@ -102,6 +134,7 @@ def arms(table: pd.DataFrame, positive: str, people: str) -> pd.DataFrame:
     """
     several = table.groupby("arm")["share"].transform("nunique") > 1
     names = table["arm"].where(~several, table["arm"] + ", " + table["share"].map(SHARE))
+    names = names.where(table["learned"], names + " (has not learned)")
     text = table.assign(
         name=names, ends=ends(table, "low", "high", AUC), hidden_ends=ends(table, "hidden_low", "hidden_high", AUC)
     )
@@ -218,6 +251,7 @@ def contrasts(tests: pd.DataFrame) -> pd.DataFrame:
         against=compared,
         noninferior=np.where(tests["noninferior"], "yes", "not shown"),
         detectable=100 * tests["detectable"],
+        run_sd=100 * tests["run_sd"],
         **intervals,
     )
     columns: Columns = {
@@ -230,6 +264,7 @@ def contrasts(tests: pd.DataFrame) -> pd.DataFrame:
         "p_both_holm": ("p across both (Holm)", AUC),
         "noninferior": (f"not inferior by {100 * MARGIN:.0f} pp", str),
         "detectable": ("detectable (pp)", "{:.1f}".format),
+        "run_sd": ("SD of the runs' own (pp)", "{:.1f}".format),
     }
     return pd.concat({level: in_words(rows, columns).T for level, rows in table.groupby("level", sort=False)})
 

@@ -4,20 +4,20 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from brats_al_utils import InputError
-from brats_al_utils.beyond.bundles.published import SUFFIX, arms_of, open_published
 from brats_al_utils.cohorts.intensity import warn_of_leak
 from brats_al_utils.cohorts.readers import read_cohort
 from brats_al_utils.files import locked
 from brats_al_utils.networks.network import initial_state
 from brats_al_utils.networks.training import choose_device
-from brats_al_utils.phantoms.phantom import write_cohort
+from brats_al_utils.phantoms.phantom import VERSION, write_cohort
 from brats_al_utils.progress import Track, patients
 from brats_al_utils.runs.scheduler import workers_of
-from brats_al_utils.study.arms import DATASETS
+from brats_al_utils.study.arms import DATASETS, Arm
 from brats_al_utils.study.places import Places, find_data
 from brats_al_utils.study.profile import Profile, profile_of
 from brats_al_utils.study.sets import PREPARING
 from brats_al_utils.study.study import Study
+from brats_al_utils.study.unpacked import chosen_before, is_unpacked, open_unpacked
 
 
 def open_study(
@@ -37,8 +37,8 @@ def open_study(
     ----------
     profile : {"smoke", "demo", "design", "open", "lgg", "paper"}
     data : str or Path
-        Folder of a BraTS release or of a table of images; empty for the profile's synthetic cohort. Or a bundle
-        (`published`), which has its own settings.
+        Folder of a BraTS release or of a table of images; empty for the profile's synthetic cohort. Or what a bundle
+        was unpacked to, which has its own settings.
     out : str or Path
         Folder for everything that the study writes; empty for the checkout's ``outputs/<profile>``.
     settings : mapping of str to object, or text of one
@@ -58,8 +58,8 @@ def open_study(
     InputError
         If anything that was named cannot be used.
     """
-    if str(data).endswith(SUFFIX):
-        return open_published(Path(data), out, profile)
+    if data and is_unpacked(Path(data)):
+        return open_unpacked(Path(data), out, profile)
     chosen = profile_of(profile, settings)
     if "://" not in str(workers):
         workers_of(str(workers), device)
@@ -67,21 +67,23 @@ def open_study(
     initial_state(chosen.start, chosen.network)  # refused now rather than at the first training
     warn_of_leak(chosen.intensity)
     places = Places.of(profile, out)
-    folder = find_data(chosen, data)
+    named = find_data(chosen, data)
     places.make()
-    place = folder or synthetic_cohort(chosen, places, track)
-    cohort = read_cohort(place, follow_links, chosen.classes, chosen.task)
+    folder = named or synthetic_cohort(chosen, places, track)
+    places.claim(profile, str(named or folder.name), chosen.changes)
+    cohort = read_cohort(folder, follow_links, chosen.classes, chosen.task)
     if "part" in cohort.cases and chosen.folds > 1:
         raise InputError(
             f"folds is {chosen.folds}, but {cohort.root} gives the split: set folds=1, or leave the column split empty"
         )
-    return Study(chosen, places, cohort, device, str(workers), skip_bad, track)
+    kept = chosen_before(places, chosen)
+    return Study(chosen, places, cohort, device, str(workers), skip_bad, track, selections=kept)
 
 
 def synthetic_cohort(profile: Profile, places: Places, track: Track) -> Path:
-    """Return the folder of a profile's synthetic cohort, written now if it is not there yet."""
+    """Return the folder of a profile's synthetic cohort, written now if this version has not written it yet."""
     patients = f"{profile.patients}" + f"+{profile.test_patients}" * (profile.test_patients > 0)
-    folder = places.outputs / f"phantom-{patients}-{profile.spacing}mm-seed{profile.phantom_seed}"
+    folder = places.outputs / f"phantom{VERSION}-{patients}-{profile.spacing}mm-seed{profile.phantom_seed}"
     with locked(Path(f"{folder}.lock"), PREPARING, "writing the synthetic cohort"):
         if not folder.exists():
             write_cohort(
@@ -95,7 +97,7 @@ def synthetic_cohort(profile: Profile, places: Places, track: Track) -> Path:
     return folder
 
 
-def cut_sets(study: Study, notebooks: Iterable[str]) -> None:
-    """Cut or find every slice set that some notebooks use."""
-    for dataset in dict.fromkeys([DATASETS[0], *(arm.dataset for arm in arms_of(study, notebooks))]):
+def cut_sets(study: Study, arms: Iterable[Arm]) -> None:
+    """Cut or find every slice set that some arms use."""
+    for dataset in dict.fromkeys([DATASETS[0], *(arm.dataset for arm in arms)]):
         study.slice_set(dataset)

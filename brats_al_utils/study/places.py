@@ -1,5 +1,6 @@
 """Where a study reads and writes: nothing that git tracks, whose figures are copied from those of bundles."""
 
+import json
 import os
 import re
 from dataclasses import dataclass
@@ -20,6 +21,13 @@ NUMBERED = re.compile(r"[0-9]{2}_[a-z0-9_]+\.ipynb")
 """How the notebooks are called; a copy of one is not, nor what is half-written: ``01_name-Copy1.ipynb``."""
 
 DATA_VARIABLE = "BRATS_ROOT"
+
+
+STAMPS = ".studies"
+"""The folder, beside tables, figures and executed notebooks, of a file for each that says which study wrote it."""
+
+WRITERS: dict[Path, str] = {}
+"""The study that this process writes of into a folder: see `Places.claim`."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +72,22 @@ class Places:
         if not hidden.exists():
             write_file(hidden, b"*\n")
 
+    def claim(self, *study: object) -> None:
+        """Have all that this process writes here from now on bear the mark of a study: see `stamp`.
+
+        Parameters
+        ----------
+        study
+            What makes it another study than others in the same folders, as JSON has it.
+        """
+        mark = sha256(json.dumps(study, sort_keys=True, default=list).encode()).hexdigest()
+        WRITERS.update(dict.fromkeys((self.figures, self.images, self.notebooks), mark))
+
+    @property
+    def notebooks(self) -> Path:
+        """The folder of the executed notebooks."""
+        return self.outputs / "notebooks"
+
     @property
     def slices(self) -> Path:
         """The folder of the slice sets."""
@@ -85,9 +109,21 @@ class Places:
         return self.outputs / "study.json"
 
     @property
-    def asked(self) -> Path:
-        """The folder in which a study keeps which runs it needs."""
-        return self.outputs / "asked"
+    def table(self) -> Path:
+        """The folder of the table of a study's trainings."""
+        return self.outputs / "table"
+
+
+def stamp(path: Path) -> None:
+    """Write beside a file which study it is of, if this process has opened one that writes into its folder."""
+    if mark := WRITERS.get(path.parent):
+        write_file(path.parent / STAMPS / path.stem, mark.encode())
+
+
+def stamp_of(path: Path) -> str:
+    """Return the mark of the study that wrote a file; empty if nobody knows."""
+    mark = path.parent / STAMPS / path.stem
+    return mark.read_text(encoding="utf-8") if mark.exists() else ""
 
 
 def numbered(folder: Path) -> list[Path]:

@@ -1,34 +1,102 @@
 """The scientific settings of a study, and the profiles: smoke, demo, design, open, lgg and paper."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, get_args, get_origin, get_type_hints
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import asdict, fields, replace
+from difflib import get_close_matches
+from typing import Annotated, Any
 
-import numpy as np
 import yaml
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic.dataclasses import dataclass
 
 from brats_al_utils import InputError
-from brats_al_utils.beyond.competitors.competitors import COMPETITORS
 from brats_al_utils.cohorts.folds import FEWEST_FOLDS
 from brats_al_utils.cohorts.slices import SliceRule
 from brats_al_utils.networks.network import NETWORKS, starts_of
 from brats_al_utils.networks.training import ARITHMETICS, Settings
 from brats_al_utils.queries.uncertainty import AGGREGATES, PAIRS
 
-SOURCES = ("labelled subset", "sample draw", "weights", "batch order")
-"""What varies from run to run, each by its own seed; slices and split have theirs in `slices.SliceRule`."""
-
 BUDGET_BASES = ("training", "paper")
 
 LENGTHS = ("epochs", "updates")
 """How long an arm trains: passes over its own slices, or as many updates as the baseline makes in as many epochs."""
 
+COMPETITORS = ("entropy", "bald", "coreset", "badge", "typiclust", "probcover", "aift", "medal", "reverse")
+"""Names of the strategies of others."""
+
 BUDGET = 0.3
 """Share of the training slices that a strategy chooses, unless the budget is what varies (section 2.2.4)."""
 
+FORMER: dict[str, Callable[[Any], bool]] = {"hold": lambda value: not value, "doses": lambda value: True}
+"""Settings of earlier versions, in bundles: which of their values made the study that is made without them."""
 
-@dataclass(frozen=True)
+
+def several(value: object) -> object:
+    """Return text of several values as a list: commas between them, one that has a comma or a bracket in quotes.
+
+    Brackets around all of them are left out, as Python and YAML write them: (0.0, 0.2), ['t1', 't2', 'flair'].
+    """
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    if text[:1] == "(" and closes(text) == len(text) - 1:
+        text = text[1:-1]
+    try:
+        return yaml.load(text if text[:1] == "[" else f"[{text}]", Loader=yaml.BaseLoader)  # noqa: S506 (text alone)
+    except yaml.YAMLError:
+        return value
+
+
+def closes(text: str) -> int:
+    """Return where the bracket closes with which a text begins; -1 if it does not."""
+    depth = 0
+    for place, character in enumerate(text):
+        depth += (character == "(") - (character == ")")
+        if not depth:
+            return place
+    return -1
+
+
+def number(value: object) -> object:
+    """Refuse a truth value in place of a number."""
+    if isinstance(value, bool):
+        raise ValueError("a number")
+    return value
+
+
+def one_of(*names: str) -> AfterValidator:
+    """Return the constraint to one of some names."""
+
+    def check(value: str) -> str:
+        if value not in names:
+            raise ValueError(f"one of {', '.join(names)}")
+        return value
+
+    return AfterValidator(check)
+
+
+def each_once(names: Collection[str] = (), least: int = 0) -> AfterValidator:
+    """Return the constraint to different values, so many at least, of some names if any are given."""
+
+    def check(values: tuple[Any, ...]) -> tuple[Any, ...]:
+        if len(values) < least or len(set(values)) < len(values) or (names and not set(values) <= set(names)):
+            what = f"different ones of {', '.join(names)}" if names else "different numbers"
+            raise ValueError(f"{what}, at least {least}" if least else what)
+        return values
+
+    return AfterValidator(check)
+
+
+Whole = Annotated[int, BeforeValidator(number), Field(ge=0)]
+Positive = Annotated[int, BeforeValidator(number), Field(ge=1)]
+Real = Annotated[float, BeforeValidator(number), Field(ge=0)]
+Rate = Annotated[float, BeforeValidator(number), Field(gt=0)]
+Share = Annotated[float, BeforeValidator(number), Field(gt=0, le=1)]
+Names = Annotated[tuple[str, ...], BeforeValidator(several)]
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid", allow_inf_nan=False, str_strip_whitespace=True))
 class Profile:
     """The scientific settings of a study; the defaults are those of the paper (sections 2.2.1 and 3.1).
 
@@ -73,7 +141,7 @@ class Profile:
     budgets : tuple of float
         Shares of the training slices at which the curves of section 3.5 are drawn, ``BUDGET`` and others.
     competitors : tuple of str
-        Strategies of others that notebook 07 compares, of `competitors.COMPETITORS`.
+        Strategies of others that are compared, of ``COMPETITORS``.
     iterative : bool
         Whether it also lets strategies choose in rounds, each with networks trained on what was chosen before.
     iteration_share : float
@@ -81,8 +149,6 @@ class Profile:
         adds until ``BUDGET`` is annotated.
     other_networks : tuple of str
         Of `network.NETWORKS`, trained on this one's choice (notebook 07); none: that is left out.
-    doses : tuple of float
-        Shares of the training data that are planted outliers, on a synthetic cohort (notebook 07); none: no planting.
     n_runs : int
         Runs of each arm.
     folds : int
@@ -91,142 +157,86 @@ class Profile:
         Positive and negative class of a table of images; none for its only two labels, see `table.read_table`.
     task : str
         What is told apart where a cohort knows several answers: see `readers.read_cohort`.
-    hold : tuple of str
-        Sources of chance (``SOURCES``) that keep the first run's seed in every run.
     seed : int
         Of the first run; the others follow.
     """
 
     name: str
-    patients: int = 0
-    test_patients: int = 0
-    spacing: int = 1
-    phantom_seed: int = 0
-    per_patient: int = 20
-    test_slices: int = 2
-    min_tumour_mm2: float = 0.0
-    channels: tuple[str, ...] = ("t1", "t1ce", "t2")
+    patients: Whole = 0
+    test_patients: Whole = 0
+    spacing: Annotated[int, Field(ge=1, le=2)] = 1
+    phantom_seed: Whole = 0
+    per_patient: Positive = 20
+    test_slices: Positive = 2
+    min_tumour_mm2: Real = 0.0
+    channels: Names = ("t1", "t1ce", "t2")
     intensity: str = "mode"
-    image_size: int = 224
-    slice_seed: int = 0
-    split_seed: int = 0
-    network: str = "alexnet"
+    image_size: Positive = 224
+    slice_seed: Whole = 0
+    split_seed: Whole = 0
+    network: Annotated[str, one_of(*NETWORKS)] = "alexnet"
     start: str = "imagenet"
     freeze: bool = False
-    epochs: int = 30
-    scratch_epochs: int = 80
-    length: str = LENGTHS[0]
-    batch_size: int = 16
-    learning_rate: float = 0.001
-    scratch_learning_rate: float = 0.0
-    momentum: float = 0.8
-    weight_decay: float = 0.0001
-    arithmetic: str = ARITHMETICS[0]
-    threads: int = 1
-    committee_rates: tuple[float, ...] = (0.001, 0.0005, 0.0001)
-    labelled_share: float = 0.3
-    pairs: str = "ordered"
-    aggregate: str = "sum"
-    budget_base: str = "training"
-    budgets: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
-    competitors: tuple[str, ...] = tuple(COMPETITORS)
+    epochs: Positive = 30
+    scratch_epochs: Positive = 80
+    length: Annotated[str, one_of(*LENGTHS)] = LENGTHS[0]
+    batch_size: Positive = 16
+    learning_rate: Rate = 0.001
+    scratch_learning_rate: Real = 0.0
+    momentum: Annotated[Real, Field(lt=1)] = 0.8
+    weight_decay: Real = 0.0001
+    arithmetic: Annotated[str, one_of(*ARITHMETICS)] = ARITHMETICS[0]
+    threads: Positive = 1
+    committee_rates: Annotated[tuple[Rate, ...], BeforeValidator(several), each_once(least=2)] = (0.001, 0.0005, 0.0001)
+    labelled_share: Share = 0.3
+    pairs: Annotated[str, one_of(*PAIRS)] = "ordered"
+    aggregate: Annotated[str, one_of(*AGGREGATES)] = "sum"
+    budget_base: Annotated[str, one_of(*BUDGET_BASES)] = "training"
+    budgets: Annotated[tuple[Annotated[Share, Field(lt=1)], ...], BeforeValidator(several), each_once(least=2)] = (
+        0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8,
+    )  # fmt: skip
+    competitors: Annotated[Names, each_once(COMPETITORS, least=1)] = COMPETITORS
     iterative: bool = True
-    iteration_share: float = 0.1
-    other_networks: tuple[str, ...] = ("alexnet", "googlenet", "resnet18")
-    doses: tuple[float, ...] = (0.0, 0.05, 0.1)
-    n_runs: int = 10
-    folds: int = 1
-    classes: tuple[str, ...] = ()
+    iteration_share: Share = 0.1
+    other_networks: Annotated[Names, each_once(tuple(NETWORKS))] = ("alexnet", "googlenet", "resnet18")
+    n_runs: Positive = 10
+    folds: Positive = 1
+    classes: Annotated[Names, each_once()] = ()
     task: str = ""
-    hold: tuple[str, ...] = ()
-    seed: int = 0
+    seed: Whole = 0
 
-    def __post_init__(self) -> None:
-        """Refuse values that no study can be made with."""
+    @model_validator(mode="after")
+    def check_together(self) -> "Profile":
+        """Refuse values that no study can be made with together."""
         expected = {
-            "network": (self.network in NETWORKS, f"one of {', '.join(NETWORKS)}"),
             "start": (
                 self.start in starts_of(self.network),
                 f"one of {', '.join(starts_of(self.network))} for {self.network}",
             ),
-            "arithmetic": (self.arithmetic in ARITHMETICS, f"one of {', '.join(ARITHMETICS)}"),
-            "spacing": (self.spacing in (1, 2), "1 or 2 mm"),
-            **{
-                name: (getattr(self, name) >= least, f"at least {least}")
-                for name, least in {
-                    "epochs": 1,
-                    "scratch_epochs": 1,
-                    "batch_size": 1,
-                    "threads": 1,
-                    "n_runs": 1,
-                    "patients": 0,
-                }.items()
-            },
-            **{
-                name: (getattr(self, name) >= 0, "not negative")
-                for name in ("seed", "slice_seed", "split_seed", "phantom_seed")
-            },
             "test_patients": (
-                self.test_patients == 0
-                or (self.test_patients >= 2 and self.test_patients % 2 == 0 and self.patients > 0 and self.folds == 1),
+                self.test_patients == 0 or (self.test_patients % 2 == 0 and self.patients > 0 and self.folds == 1),
                 "0, or with patients and without folds an even number: half of them are of either grade",
             ),
-            "length": (self.length in LENGTHS, f"one of {', '.join(LENGTHS)}"),
-            "scratch_learning_rate": (0 <= self.scratch_learning_rate < np.inf, "0, or a positive number"),
-            "momentum": (0 <= self.momentum < 1, "a number from 0 to below 1"),
-            "weight_decay": (0 <= self.weight_decay < np.inf, "a number that is not negative"),
-            "committee_rates": (
-                len(set(self.committee_rates)) == len(self.committee_rates) > 1
-                and all(0 < rate < np.inf for rate in self.committee_rates),
-                "two or more positive numbers, each another: members that are equal never disagree",
-            ),
-            "labelled_share": (0 < self.labelled_share <= 1, "a share above 0 and up to 1"),
             "folds": (
                 self.folds == 1 or self.folds >= FEWEST_FOLDS,
                 f"1 (every run has the same split) or at least {FEWEST_FOLDS}",
             ),
             "n_runs": (
-                self.n_runs >= 1 and self.n_runs % self.folds == 0,
-                "at least 1"
-                + f", a multiple of folds ({self.folds}), so that every patient is tested as often" * (self.folds > 1),
+                self.n_runs % self.folds == 0,
+                f"a multiple of folds ({self.folds}), so that every patient is tested as often",
             ),
-            "pairs": (self.pairs in PAIRS, f"one of {', '.join(PAIRS)}"),
-            "aggregate": (self.aggregate in AGGREGATES, f"one of {', '.join(AGGREGATES)}"),
-            "budget_base": (self.budget_base in BUDGET_BASES, f"one of {', '.join(BUDGET_BASES)}"),
-            "classes": (
-                len(set(self.classes)) == len(self.classes) in (0, 2),
-                "none, or the positive and the negative class",
-            ),
-            "hold": (set(self.hold) <= set(SOURCES), f"none or some of {', '.join(SOURCES)}"),
-            "budgets": (
-                len(set(self.budgets)) == len(self.budgets) > 1
-                and BUDGET in self.budgets
-                and all(0 < share < 1 for share in self.budgets),
-                f"{BUDGET:g} and other shares between 0 and 1, each another",
-            ),
+            "budgets": (BUDGET in self.budgets, f"{BUDGET:g} among them"),
             "iteration_share": (
-                0 < self.iteration_share <= BUDGET / 2
-                and round(BUDGET / self.iteration_share, 6) == round(BUDGET / self.iteration_share),
+                self.iteration_share <= BUDGET / 2 and round(BUDGET / self.iteration_share, 6) % 1 == 0,
                 f"{BUDGET:g} divided by a whole number of at least 2, as 0.05 or 0.1",
             ),
-            "competitors": (
-                len(set(self.competitors)) == len(self.competitors) > 0 and set(self.competitors) <= set(COMPETITORS),
-                f"one or more of {', '.join(COMPETITORS)}, each once",
-            ),
-            "other_networks": (
-                len(set(self.other_networks)) == len(self.other_networks) and set(self.other_networks) <= set(NETWORKS),
-                f"none or some of {', '.join(NETWORKS)}, each once",
-            ),
-            "doses": (
-                len(set(self.doses)) == len(self.doses) and all(0 <= dose <= 1 for dose in self.doses),
-                "none or some shares from 0 to 1, each another",
-            ),
-            "learning_rate": (0 < self.learning_rate < np.inf, "a positive number"),
+            "classes": (len(self.classes) in (0, 2), "none, or the positive and the negative class"),
         }
         for name, (good, what) in expected.items():
             if not good:
                 raise InputError(f"{name} is {getattr(self, name)!r}, expected {what}")
         self.slice_rule()
+        return self
 
     def slice_rule(self, balanced: bool = False) -> SliceRule:
         """Return the rule of the imbalanced or the balanced set."""
@@ -272,19 +282,32 @@ class Profile:
         ----------
         settings : mapping of str to object
             Values of the field's type, or text that says one: ``{"epochs": 6}``, ``{"learning_rate": "1e-4"}``,
-            ``{"doses": "0, 0.2"}``.
+            ``{"budgets": "0.1, 0.3"}``.
 
         Raises
         ------
         InputError
-            If a name is unknown or a value is not of its type.
+            If a name is unknown or a value cannot be used.
         """
-        types = get_type_hints(Profile)
-        names = [name for name in types if name != "name"]
+        names = [field.name for field in fields(self) if field.name != "name"]
         for name in settings:
             if name not in names:
-                raise InputError(f"no setting is called {name!r}, expected one of {', '.join(names)}")
-        return replace(self, **{name: parse(name, value, types[name]) for name, value in settings.items()})
+                near = get_close_matches(name, names, 1)
+                what = f"did you mean {near[0]}?" if near else f"expected one of {', '.join(names)}"
+                raise InputError(f"no setting is called {name!r}: {what}")
+        try:
+            changed: dict[str, Any] = dict(settings)
+            return replace(self, **changed)
+        except ValidationError as error:
+            raise InputError(refusal(error)) from None
+
+
+def refusal(error: ValidationError) -> str:
+    """Say which setting was refused first, its value and what was expected."""
+    first = error.errors()[0]
+    what = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    where = next((str(part) for part in first["loc"]), "")
+    return f"{where} is {first['input']!r}, expected {what}" if where else what
 
 
 PROFILES = {
@@ -300,7 +323,6 @@ PROFILES = {
         budgets=(0.1, 0.3, 0.8),
         competitors=("typiclust", "badge"),
         other_networks=("resnet18",),
-        doses=(0.0, 0.1),
         n_runs=2,
     ),
     "demo": Profile(
@@ -320,7 +342,6 @@ PROFILES = {
         competitors=("typiclust",),
         iterative=False,
         other_networks=(),
-        doses=(),
         n_runs=3,
     ),
     "design": Profile(
@@ -353,7 +374,7 @@ PROFILES = {
         "lgg",
         image_size=96,
         start="imagenet-trunk",
-        epochs=6,
+        epochs=7,
         scratch_epochs=30,
         budgets=(0.1, 0.2, 0.3, 0.4, 0.6, 0.8),
         competitors=("entropy", "coreset", "badge", "typiclust"),
@@ -366,33 +387,6 @@ PROFILES = {
     ),
     "paper": Profile("paper"),
 }
-
-
-def parse(name: str, value: object, kind: Any) -> Any:
-    """Return a setting's value in its type, from that type or from text (YAML reads ``1e-4`` as text)."""
-    several = get_origin(kind) is tuple
-    of = get_args(kind)[0] if several else kind
-    wrong = InputError(f"{name} is {value!r}, expected {of.__name__}{', or several with commas between' * several}")
-    if several:
-        # Text may be what Python or YAML would write: (0.0, 0.2), ['t1', 't2', 'flair'].
-        parts = [part for part in value.strip(" ()[]").split(",") if part] if isinstance(value, str) else value
-        if not isinstance(parts, list | tuple):
-            raise wrong
-        return tuple(parse(name, part.strip(" '\"") if isinstance(part, str) else part, of) for part in parts)
-    if isinstance(value, str) and kind is bool:
-        if value.lower() not in ("true", "false"):
-            raise wrong
-        return value.lower() == "true"
-    if isinstance(value, str):
-        try:
-            return kind(value.strip())
-        except ValueError as error:
-            raise wrong from error
-    if kind is float and type(value) is int:
-        return float(value)
-    if type(value) is not kind:
-        raise wrong
-    return value
 
 
 def mapping_of(settings: Mapping[str, object] | str) -> Mapping[str, object]:
@@ -422,4 +416,7 @@ def profile_of(name: str, settings: Mapping[str, object] | str | None = None) ->
     """
     if name not in PROFILES:
         raise InputError(f"profile is {name!r}, expected one of {', '.join(PROFILES)}")
-    return PROFILES[name].with_settings(mapping_of(settings or {}))
+    given = mapping_of(settings or {})
+    return PROFILES[name].with_settings(
+        {each: value for each, value in given.items() if each not in FORMER or not FORMER[each](value)}
+    )

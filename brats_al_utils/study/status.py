@@ -1,8 +1,10 @@
 """How far a study is: files are counted, nothing is opened that it needs and nothing is waited for."""
 
+import csv
+import io
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
@@ -10,12 +12,8 @@ from typing import Any
 
 from brats_al_utils import InputError
 from brats_al_utils.files import held, write_file
-from brats_al_utils.runs.run import Run
 from brats_al_utils.runs.store import RunStore, seconds, why
-from brats_al_utils.study.places import Places
-
-SAME_STUDY = ("profile", "data", "settings")
-"""Parameters of `run` that say which study it is; the others only how fast, and where: a folder may be moved."""
+from brats_al_utils.study.places import WRITERS, Places
 
 LATEST = 20
 """Runs, the last that were done, whose seconds tell how long the others will take."""
@@ -28,9 +26,9 @@ class Status:
     Attributes
     ----------
     done, running, failed, waiting : int
-        Distinct runs; waiting are also those that are planned, and named when the networks before them have chosen.
+        Distinct runs; waiting are also those whose slices are not chosen yet.
     images_done, images_left : int
-        Image passes of their trainings; of those not named yet, as many each as of the others on average.
+        Image passes of their trainings.
     seconds_left : float or None
         With as many runs at a time as now, or one if none is running; None before the first is done.
     failures : dict of str to str
@@ -48,14 +46,15 @@ class Status:
 
 
 def remember(places: Places, parameters: Mapping[str, Any], names: list[str]) -> None:
-    """Keep what was asked for: the parameters, and the notebooks, with those asked for before of the same study."""
-    before = started(places) or {"parameters": {}, "notebooks": []}
-    if all(before["parameters"].get(name) == parameters[name] for name in SAME_STUDY):
+    """Keep what was asked for of the study opened here: parameters and notebooks, with those asked for before."""
+    before, mark = started(places), WRITERS[places.figures]
+    if before and before.get("study") == mark:
         names = sorted({*names, *before["notebooks"]})
     else:
-        for path in places.asked.glob("*.json"):  # of another study in this folder
+        for path in places.table.glob("*.csv"):  # of another study in this folder
             path.unlink(missing_ok=True)
-    write_file(places.started, json.dumps({"parameters": dict(parameters), "notebooks": names}, indent=1).encode())
+    kept = {"study": mark, "parameters": dict(parameters), "notebooks": names}
+    write_file(places.started, json.dumps(kept, indent=1).encode())
 
 
 def started(places: Places) -> dict[str, Any] | None:
@@ -66,23 +65,42 @@ def started(places: Places) -> dict[str, Any] | None:
         return None
 
 
-def ask(places: Places, title: str, named: Iterable[tuple[str, Run]], planned: int) -> None:
-    """Keep which runs a study needs, for `status`; what was kept under the same title is replaced.
+def finished(places: Places, names: Sequence[str]) -> bool:
+    """Whether these notebooks were asked for before, of the same study, and every training of it is stored."""
+    before = started(places) or {"notebooks": []}
+    same = before.get("study") == WRITERS[places.figures]
+    stored = {path.stem for path in places.runs.glob("*.safetensors")}
+    return (
+        same and set(names) <= set(before["notebooks"]) and stored.issuperset(row["key"] for row in read_rows(places))
+    )
+
+
+def write_rows(places: Places, title: str, rows: Sequence[Mapping[str, object]]) -> None:
+    """Write the part of a study's table that some arms make up, in place of what was there under the same title.
 
     Parameters
     ----------
     title : str
-        What asks for them: a notebook, or its arms.
-    named : iterable of (str, Run)
-        Those that are known by now, with what each is called.
-    planned : int
-        How many distinct runs there will be, with those whose slices are not chosen yet.
+        What tells these arms from others.
+    rows : sequence of mapping
+        One a training, with ``images``, ``key`` (empty until its slices are chosen) and ``same``.
     """
-    runs = {run.key: {"name": name, "images": run.images} for name, run in named}
-    content = json.dumps({"title": title, "planned": planned, "runs": runs})
-    name = f"{re.sub(r'[^a-z0-9]+', '-', title.lower())[:40].strip('-')}-{sha256(title.encode()).hexdigest()[:8]}.json"
+    content = io.StringIO()
+    writer = csv.DictWriter(content, list(rows[0]) if rows else ["key"], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    name = f"{re.sub(r'[^a-z0-9]+', '-', title.lower())[:40].strip('-')}-{sha256(title.encode()).hexdigest()[:8]}.csv"
     with suppress(OSError):  # no training is lost for want of this
-        write_file(places.asked / name, content.encode())
+        write_file(places.table / name, content.getvalue().encode())
+
+
+def read_rows(places: Places) -> list[dict[str, str]]:
+    """Return a study's table as far as it was written, each training once."""
+    rows: dict[str, dict[str, str]] = {}
+    for path in sorted(places.table.glob("*.csv")):
+        with path.open(newline="", encoding="utf-8") as file:
+            rows |= {row["same"]: row for row in csv.DictReader(file)}
+    return list(rows.values())
 
 
 def status(places: Places) -> Status:
@@ -93,33 +111,35 @@ def status(places: Places) -> Status:
     InputError
         If none was.
     """
-    asked = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(places.asked.glob("*.json"))]
-    if not asked and started(places) is None:
+    rows = read_rows(places)
+    if not rows and started(places) is None:
         raise InputError(f"{places.started}: not found, expected what `run` was asked for: start a study first")
-    images = {key: int(run["images"]) for part in asked for key, run in part["runs"].items()}
-    unnamed = sum(max(0, part["planned"] - len(part["runs"])) for part in asked)
     store = RunStore(places.runs)
     stored = {path.stem: path for path in store.folder.glob("*.safetensors")}
-    locks = {path.stem: path for path in (store.folder / "locks").glob("*.lock")}
     failures = {path.stem: path for path in (store.folder / "failed").glob("*.json")}
-    by_state: dict[str, list[str]] = {"done": [], "running": [], "failed": [], "waiting": []}
-    for key in images:
-        state = "done" if key in stored else "failed" if key in failures else "waiting"
-        if key not in stored and key in locks and held(locks[key]):
+    locks = {path.stem: path for path in (store.folder / "locks").glob("*.lock")}
+    by_state: dict[str, list[dict[str, str]]] = {"done": [], "running": [], "failed": [], "waiting": []}
+    for row in rows:
+        key = row["key"]
+        if key in stored:
+            state = "done"
+        elif key in locks and held(locks[key]):
             state = "running"
-        by_state[state].append(key)
+        else:
+            state = "failed" if key in failures else "waiting"
+        by_state[state].append(row)
     done, running, failed, waiting = by_state.values()
-    images_done = sum(images[key] for key in done)
-    images_left = sum(images.values()) - images_done + round(unnamed * sum(images.values()) / max(1, len(images)))
-    latest = sorted((stored[key] for key in done), key=lambda path: path.stat().st_mtime)[-LATEST:]
-    rate = sum(map(seconds, latest)) / max(1, sum(images[path.stem] for path in latest))
+    images_done = sum(int(row["images"]) for row in done)
+    images_left = sum(int(row["images"]) for row in rows) - images_done
+    latest = sorted(done, key=lambda row: stored[row["key"]].stat().st_mtime)[-LATEST:]
+    rate = sum(seconds(stored[row["key"]]) for row in latest) / max(1, sum(int(row["images"]) for row in latest))
     return Status(
         len(done),
         len(running),
         len(failed),
-        len(waiting) + unnamed,
+        len(waiting),
         images_done,
         images_left,
         rate * images_left / max(1, len(running)) if done else None,
-        {str(failures[key]): why(failures[key]) for key in failed},
+        {str(failures[row["key"]]): why(failures[row["key"]]) for row in failed},
     )

@@ -1,6 +1,6 @@
 """A study: its settings, its slice sets, its seeds, and what its figures say of their origin."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,7 +15,6 @@ from brats_al_utils.networks.network import START_NAMES
 from brats_al_utils.progress import Track, patients
 from brats_al_utils.queries.pool import Pool
 from brats_al_utils.queries.selection import Ids, Selection
-from brats_al_utils.runs.run import Published
 from brats_al_utils.runs.store import RunStore
 from brats_al_utils.seeds import integer
 from brats_al_utils.study.arms import DATASETS, Arm
@@ -44,11 +43,10 @@ class Study:
     opened : dict of str to SliceSet
         The slice sets that were asked for.
     selections : dict
-        What arms have selected, by question.
+        What was chosen on the answers of networks whose answers are not kept, by data set, strategy, share, iterative
+        and run number: see `stages.plan`.
     dealt : dict of (str, int) to SliceSet
         What `of_run` has given, where there are folds.
-    published : dict of str to Published, optional
-        The results, by key, of a study that was opened from a bundle: see `published.open_published`.
     """
 
     profile: Profile
@@ -61,17 +59,14 @@ class Study:
     opened: dict[str, SliceSet] = field(default_factory=dict, repr=False, compare=False)
     selections: dict[tuple[object, ...], Selection] = field(default_factory=dict, repr=False, compare=False)
     dealt: dict[tuple[str, int], SliceSet] = field(default_factory=dict, repr=False, compare=False)
-    published: Mapping[str, Published] | None = field(default=None, repr=False, compare=False)
 
     def slice_set(self, dataset: str) -> SliceSet:
         """Return a slice set by name, see `sets.open_set`."""
-        if dataset not in self.opened and self.published is not None:
-            raise InputError(f"slice set {dataset!r} is missing in the bundle, which has no images to cut one from")
+        if dataset not in self.opened and not self.cohort.files:
+            raise InputError(f"slice set {dataset!r} is missing, and this study has no images to cut it from")
         if dataset not in self.opened:
-            source = self.slices if dataset not in DATASETS else None
-            self.opened[dataset] = open_set(
-                dataset, self.cohort, self.profile, self.places, self.skip_bad, self.track, source
-            )
+            balanced = dataset == DATASETS[1]
+            self.opened[dataset] = open_set(self.cohort, self.profile, balanced, self.places, self.skip_bad, self.track)
         return self.opened[dataset]
 
     @property
@@ -108,7 +103,7 @@ class Study:
     @property
     def store(self) -> RunStore:
         """Where the results are kept."""
-        return RunStore(self.places.runs, self.published)
+        return RunStore(self.places.runs)
 
     @property
     def shareable(self) -> bool:
@@ -142,7 +137,7 @@ class Study:
         more : str
             What it says of this figure alone.
         images : bool
-            Whether it shows patients: openly licensed images are credited.
+            Whether it shows patients: openly licensed images are credited where there are any.
         """
         starts = dict.fromkeys(arm.start for arm in arms)
         parts = [self.cohort_name[0].upper() + self.cohort_name[1:], *remarks(self.slices)]
@@ -151,7 +146,8 @@ class Study:
             runs = self.profile.n_runs
             parts += [f"initialisation: {names}", f"{runs} run{'s' * (runs > 1)}"]
             parts += [f"{self.profile.folds} folds"] * (self.profile.folds > 1)
-        return "; ".join([*parts, *more, *([CREDIT] if images and is_open(self.slices) else [])])
+        credited = images and self.slices.pictured and is_open(self.slices)
+        return "; ".join([*parts, *more, *([CREDIT] if credited else [])])
 
     @property
     def redrawn(self) -> float:
@@ -159,5 +155,5 @@ class Study:
         return redrawn(self.profile.folds)
 
     def seed(self, number: int, source: str) -> int:
-        """Return the seed of one of `profile.SOURCES` in the run of this number, from 0."""
-        return integer(self.profile.seed + (0 if source in self.profile.hold else number), source)
+        """Return the seed of a source of chance, by its name, in the run of this number, from 0."""
+        return integer(self.profile.seed + number, source)

@@ -4,6 +4,8 @@ import base64
 import os
 import re
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,14 +15,15 @@ import pandas as pd
 import psutil
 import pytest
 from conftest import small_render
-from lab import Lab, all_of, choose, run_all_cells, save_notebook, started_lab, text_of, wait
+from lab import Lab, all_of, choose, environment, run_all_cells, save_notebook, started_lab, text_of, wait
 from PIL import Image
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.action_chains import ActionChains
+from small_annotation import say
 
 from brats_al_utils.beyond.annotation import example as example_module
 from brats_al_utils.beyond.annotation import page as annotation
-from brats_al_utils.beyond.annotation.answers import Answer, append, current, read
+from brats_al_utils.beyond.annotation.answers import Answer, current, read
 from brats_al_utils.beyond.annotation.curve import Forecast
 from brats_al_utils.beyond.annotation.desk import desk_of
 from brats_al_utils.beyond.annotation.example import COHORT, example
@@ -122,10 +125,10 @@ def test_twenty_answers_a_killed_kernel_and_the_next_round(lab: Lab, browser: Ch
 
     for number in range(1, 9):
         before = anna.shown()
-        anna.presses("1" if number % 2 else "2", f"Anna: {number} of 20")
+        anna.presses("2" if number % 2 else "1", f"Anna: {number} of 20")
         assert read(file)[-1].slice_id == before != anna.shown()
     anna.presses("u", "Anna: 9 of 20 answered (1 unsure)")
-    anna.presses("s", "Anna: 10 of 20 answered (1 unsure, 1 skipped)")
+    anna.presses("s", "Anna: 9 of 20 answered (1 unsure, 1 skipped)")
     anna.presses("z", "Anna: 9 of 20 answered (1 unsure)")
     assert labels(file) == ["healthy", "sick"] * 4 + ["unsure"]
     assert "left" in anna.state("left")
@@ -151,7 +154,7 @@ def test_twenty_answers_a_killed_kernel_and_the_next_round(lab: Lab, browser: Ch
     anna.opens()
     assert anna.state("counted") == "Anna: 9 of 20 answered (1 unsure)"
     for number in range(10, 20):
-        anna.presses("2", f"Anna: {number} of 20")
+        anna.presses("1", f"Anna: {number} of 20")
     # The last one in a second tab; the first tab, which still shows it, cannot answer it again.
     first = browser.current_window_handle
     browser.switch_to.new_window("tab")
@@ -162,26 +165,60 @@ def test_twenty_answers_a_killed_kernel_and_the_next_round(lab: Lab, browser: Ch
     choose(browser, "Run", "Run All Cells")
     wait(browser, 120, lambda: anna.state("counted") == "Anna: 19 of 20 answered (1 unsure)", "not opened")
     all_of(browser, ".brats-al-stage")[0].click()
-    anna.presses("2", "Anna: 20 of 20")
+    anna.presses("1", "Anna: 20 of 20")
     browser.close()
     browser.switch_to.window(first)
     assert anna.state("counted").startswith("Anna: 19 of 20")
-    anna.presses("1", "Anna: 20 of 20")
+    anna.presses("2", "Anna: 20 of 20")
     assert "Answered already, in another window" in anna.state("said")
     assert labels(file) == ["healthy", "sick"] * 4 + ["unsure"] + ["sick"] * 11
     assert "Every answer is saved" in anna.state("ended")
 
     anna.opens()
     assert anna.state("counted") == "Anna: 0 of 20 answered"
-    outputs = text_of(all_of(browser, ".jp-OutputArea-output"))
-    assert "Trained on 12 slices" in outputs and "Trained on 31 slices" in outputs
-    assert "Too few labels to tell anything: expected 10 test patients of either class" in outputs
+    assert not all_of(browser, ".facts td"), "Run All teaches nothing"
+    all_of(browser, ".brats-al-panel button")[0].click()
+    wait(browser, 120, lambda: "Trained on 31 slices" in text_of(all_of(browser, ".facts")), "nothing learned")
+    assert "Trained on 12 slices" in text_of(all_of(browser, ".facts"))
+    all_of(browser, ".brats-al-stage")[0].click()
     anna.presses("1", "Anna: 1 of 20 answered")
     assert len({answer.slice_id for answer in read(file)}) == 21
     assert re.fullmatch(rf"patient-\d\d{HOSTILE}", anna.state("named").splitlines()[0]) and browser.title != "hacked"
     assert not [entry for entry in browser.get_log("browser") if "Uncaught" in entry["message"]]
     loaded = browser.execute_script("return performance.getEntriesByType('resource').map(entry => entry.name)")
     assert loaded and all(name.startswith((f"http://127.0.0.1:{lab.port}/", "blob:", "data:")) for name in loaded)
+
+
+def test_one_command_and_no_click_to_the_first_label(browser: Chrome, tmp_path: Path) -> None:
+    """`brats-al annotate` opens on the image, in focus; what it opens lies in the annotation's folder."""
+    data, home = write_cohort(tmp_path / "mine"), tmp_path / "home"
+    home.mkdir()
+    options = ["--data", str(data), "--no-browser", "--budget", "4", "--reader", "Anna", "--strategy", "random"]
+    settings = [f"--set={name}={SETTINGS[name]}" for name in ("image_size", "epochs", "start")]
+    process = psutil.Popen(
+        [sys.executable, "-m", "brats_al_utils", "annotate", *options, *settings],
+        env=environment(tmp_path),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        url = next(found[0] for line in process.stdout if (found := re.search(r"http://127\.0\.0\.1:\S+", line)))
+        anna = Reader(browser)
+        browser.set_window_size(1280, 800)
+        browser.get(url)
+        desk = ".brats-al-annotator"
+        wait(browser, 120, lambda: anna.state("counted") == "Anna: 0 of 4 answered", "no image")
+        active = "return document.activeElement.matches(arguments[0])"
+        wait(browser, 20, lambda: bool(browser.execute_script(active, desk)), "not in focus")
+        picture(browser, tmp_path / "first.png")
+        anna.presses("1", "Anna: 1 of 4 answered")
+        assert labels(data / "annotation" / "answers.jsonl") == ["sick"]
+        assert not [each for each in all_of(browser, ".jp-CodeCell .cm-editor") if each.is_displayed()], "code folded"
+    finally:
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
+    copy = (data / "annotation" / "annotate.ipynb").read_text(encoding="utf-8")
+    assert not any(name in copy for name in ("patient-", "onerror", ".png"))
 
 
 def picture(browser: Chrome, path: Path) -> None:
@@ -210,10 +247,7 @@ def test_without_a_browser_and_data_it_shows_synthetic_images(
     executed = notebooks.execute(notebooks.FOLDER / NOTEBOOK, parameters, Places(tmp_path, tmp_path))
     cells = {cell.id: cell for cell in nbformat.read(executed, 4).cells}
     assert "**Synthetic cohort.** Of 20 slices without a label, 6 are proposed:" in str(cells["open"].outputs)
-    assert [list(output.data) for output in cells["proposals"].outputs] == [["image/png", "text/plain"]]
-    assert (tmp_path / "figures" / "proposals.png").exists() and (tmp_path / "figures" / "learning_curve.csv").exists()
-    assert "6 proposals of the last query have none" in str(cells["learn"].outputs)
-    assert "Too few labels to tell anything" in str(cells["learn"].outputs)
+    assert "widget-view" in str(cells["learn"].outputs), "a button, and no training"
     table = pd.read_csv(folder / "cohort.csv", keep_default_na=False)
     assert table.groupby("split")["label"].value_counts().to_dict() == {
         ("test", "HGG"): 10,
@@ -236,13 +270,13 @@ def test_a_query_is_made_when_its_reader_has_answered_the_last(tmp_path: Path) -
     assert [proposal.first.slice_id for proposal in desk.proposals] == first["slice_id"].tolist()
     assert proposed(begin(data), "Ben", *options)[1]["slice_id"].tolist() == first["slice_id"].tolist()
     for slice_id in first["slice_id"]:
-        append(desk.answers, Answer(slice_id, "sick", "Anna", "2026-01-31T12:00:00+00:00", "0" * 64))
+        say(begun, slice_id, "sick", "Anna")
     assert proposed(begin(data), "Ben", *options)[1]["slice_id"].tolist() == first["slice_id"].tolist()
     second = proposed(begin(data), "Anna", *options)[1]
     assert len(second) == 6 and not set(second["slice_id"]) & set(first["slice_id"])
     # The query of everything that is left is the last one.
     for slice_id in [f"images/{number}.png" for number in range(32, 78)]:
-        append(desk.answers, Answer(slice_id, "sick", "Anna", "2026-01-31T12:00:00+00:00", "0" * 64))
+        say(begun, slice_id, "sick", "Anna")
     assert proposed(begin(data), "Anna", *options)[1]["slice_id"].tolist() == second["slice_id"].tolist()
 
 
@@ -265,7 +299,7 @@ def test_the_table_of_readers_has_a_row_for_every_pair() -> None:
 def test_the_learning_curve_is_drawn_with_and_without_what_lies_ahead(ahead: Forecast | None) -> None:
     rows = [(30, 0.7, 0.6, 0.8), (50, 0.75, np.nan, np.nan)]
     curve = pd.DataFrame(rows, columns=["labelled", "auc", "low", "high"])
-    drawing = annotation.learned(Lesson({}, {}, 0, {}, curve, ahead, None, True))
+    drawing = annotation.learned(Lesson({}, {}, 0, {}, curve, ahead, None, {}))
     (axes,) = drawing.figure.axes
     assert axes.get_xticks().tolist() == [30, 50] + [70] * (ahead is not None)
     pd.testing.assert_frame_equal(drawing.table, curve)

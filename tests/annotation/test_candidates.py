@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import nibabel as nib
@@ -15,12 +16,13 @@ from small_annotation import SMALL, answer, pictures, session_of
 from brats_al_utils import InputError
 from brats_al_utils.beyond.annotation.answers import digest
 from brats_al_utils.beyond.annotation.candidates import UNLABELLED, read_candidates
-from brats_al_utils.beyond.annotation.query import query
+from brats_al_utils.beyond.annotation.proposals import proposals_of
+from brats_al_utils.beyond.annotation.query import query, read_query
 from brats_al_utils.beyond.annotation.session import open_session, state_file
 from brats_al_utils.beyond.annotation.state import hold_out, random_order, read_state
 from brats_al_utils.runs.computing import compute
 from brats_al_utils.study.arms import DATASETS
-from brats_al_utils.study.selections import run_of
+from brats_al_utils.study.stages import run_of
 
 
 def rewrite(data: Path, **cells: str) -> None:
@@ -160,6 +162,70 @@ def test_a_split_that_the_table_gives(tmp_path: Path) -> None:
     validation, test = hold_out(names, 0)
     assert sorted(validation) == sorted(name for name, part in names.items() if part == "validation")
     assert sorted(test) == sorted(name for name, part in names.items() if part == "test")
+
+
+def test_a_split_of_training_alone_is_refused() -> None:
+    for parts in (("training",), ("training", "validation"), ("validation", "test")):
+        with pytest.raises(InputError, match="column split.*expected at least 2 in each.*leave it empty"):
+            hold_out({f"p{number}": parts[number % len(parts)] for number in range(30)}, 0)
+
+
+def edit(data: Path, old: str, new: str) -> None:
+    (data / "cohort.csv").write_text(
+        (data / "cohort.csv").read_text(encoding="utf-8").replace(old, new), encoding="utf-8"
+    )
+
+
+def test_ids_that_change_after_the_first_query_are_refused(tmp_path: Path) -> None:
+    data = pictures(tmp_path / "data")
+    session_of(data)
+    edit(data, "\np0", "\nx0")
+    session = session_of(data)  # nothing is asked yet: who is held out is drawn anew
+    assert session.state.test[0].startswith("x")
+    session = answer(query(session, 10)[0])
+    edit(data, "\nx00", "\ny00")
+    with pytest.raises(InputError, match=r"20 images changed.*x000 before, y000 now.*put the former ids back.*--out"):
+        session_of(data)
+    # The mend: another folder, with the answers.
+    (tmp_path / "new").mkdir()
+    shutil.copy(data / "annotation" / "answers.jsonl", tmp_path / "new")
+    again = open_session(data, tmp_path / "new", SMALL)
+    assert again.answers == session.answers
+    edit(data, "\ny00", "\nx00")
+    assert session_of(data).answers == session.answers
+
+
+def test_a_part_that_changes_is_refused_and_a_new_patient_gets_the_tables(tmp_path: Path) -> None:
+    data = pictures(tmp_path / "data", patients=62, each=1)
+    lines = (data / "cohort.csv").read_text(encoding="utf-8").splitlines()
+    parts = ["split", *(("validation", "test", "training")[number % 3] for number in range(62))]
+    rows = [f"{line},{part}" for line, part in zip(lines, parts, strict=True)]
+    (data / "cohort.csv").write_text("\n".join(rows[:-2]), encoding="utf-8")
+    session = query(session_of(data), 5)[0]
+    (data / "cohort.csv").write_text("\n".join(rows), encoding="utf-8")
+    after = session_of(data)
+    assert after.state.validation == (*session.state.validation, "p060")
+    assert after.state.test == (*session.state.test, "p061")
+    edit(data, "p002-0.png,training", "p002-0.png,test")
+    with pytest.raises(InputError, match="p002 is in test, and was in training"):
+        session_of(data)
+
+
+def test_images_that_move_are_known_by_their_content(tmp_path: Path) -> None:
+    session = answer(query(session_of(pictures(tmp_path / "data", labelled=2)), 20)[0])
+    before, asked = session.label.tolist(), read_query(session)["slice_id"].tolist()
+    data = session.cohort.root
+    (data / "img").mkdir()
+    for image in data.glob("*.png"):
+        image.rename(data / "img" / image.name)
+    edit(data, ",p0", ",img/p0")
+    after = session_of(data)
+    assert after.label.tolist() == before and after.answers == session.answers
+    assert after.slices["image"].str.startswith("img/").all()
+    assert read_query(after)["slice_id"].tolist() == asked
+    assert not after.notes
+    assert proposals_of(asked, after.cohort)[0].first.file.exists()
+    assert set(query(after, 20)[1]["slice_id"]).isdisjoint(asked)
 
 
 def test_too_few_patients(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def test_five_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "drawn at random" in first
     assert "chosen" not in first
     assert "Answers: 60 new" in lesson
-    assert "Too few labels to train on" not in lesson
+    assert "more for training" not in lesson
     assert "32 chosen by middle" in second
     assert "40 slices to annotate in" in second
 
@@ -62,6 +62,7 @@ def test_options(tmp_path: Path) -> None:
     values = [row["slice_id"], truth(row["image"]), "ada", "2026-01-31T12:00:00+00:00", row["image_sha256"]]
     csv.write_text("slice_id,label,reader,time,image_sha256\n" + ",".join(values) + "\n", encoding="utf-8")
     assert "1 answers of " in brats_al("answers", *names, "--import", str(csv))
+    assert "4 proposals in " in brats_al("answers", *names, "--proposals", str(tmp_path / "tasks.json"))
     assert "1 answers in " in brats_al("answers", *names, "--export", str(tmp_path / "a.json"))
     assert "1 new" in brats_al("learn", *names)
     assert "name a file with --import or --export" in brats_al("answers", *names, expect=1)

@@ -17,7 +17,7 @@ from PIL import Image
 
 from brats_al_utils import InputError
 from brats_al_utils.beyond.annotation import desk as desk_module
-from brats_al_utils.beyond.annotation.answers import Answer, append, current, read
+from brats_al_utils.beyond.annotation.answers import Answer, append, current, digest, now, read
 from brats_al_utils.beyond.annotation.desk import Desk, respond, seconds_left
 from brats_al_utils.beyond.annotation.pictures import MAX_LEVEL, grey_levels
 from brats_al_utils.beyond.annotation.proposals import Picture, Proposal, proposals_of
@@ -47,11 +47,11 @@ def show(desk: Desk) -> dict[str, Any]:
     return respond(desk, {"ask": "show"})[0]
 
 
-def answer(desk: Desk, label: str, shown: dict[str, Any] | None = None) -> dict[str, Any]:
+def answer(desk: Desk, label: str, shown: dict[str, Any] | None = None, **more: object) -> dict[str, Any]:
     """Answer what is shown, as the browser does."""
     shown = shown or show(desk)
     message = {"ask": "answer", "slice_id": shown["slice_id"], "sha256": shown["sha256"], "label": label}
-    return respond(desk, message)[0]
+    return respond(desk, message | {"note": "", "whole": False, "change": bool(shown["was"])} | more)[0]
 
 
 def labels(desk: Desk) -> dict[str, str]:
@@ -63,7 +63,7 @@ def test_the_first_proposal_is_shown_with_all_that_a_reader_needs(desk: Desk, tm
     assert message["kind"] == "proposal"
     assert message["slice_id"] == "1.png"
     assert message["patient_id"] == HOSTILE
-    assert message["labels"] == list(CLASSES)
+    assert message["labels"] == ["malignant", "benign"], "keys in the order of the setting: positive first"
     assert message["sha256"] == sha256((tmp_path / "1.png").read_bytes()).hexdigest()
     assert (message["places"], message["channels"]) == ([1], [1, 1, 1])
     assert message["counted"] == "Anna: 0 of 4 answered"
@@ -98,11 +98,11 @@ def test_an_answer_is_on_the_disk_before_the_next_image_is_read(desk: Desk, monk
 
 def test_unsure_and_skip_are_answers_and_the_end_tells_of_all(desk: Desk) -> None:
     given = [answer(desk, label) for label in ("benign", "unsure", "skip", "malignant")]
-    assert [message["answered"] for message in given] == [1, 2, 3, 4]
-    assert given[2]["counted"] == "Anna: 3 of 4 answered (1 unsure, 1 skipped)"
+    assert [message["answered"] for message in given] == [1, 2, 2, 3], "who skips has not answered"
+    assert given[2]["counted"] == "Anna: 2 of 4 answered (1 unsure, 1 skipped)"
     assert given[3]["kind"] == "ended"
-    assert "1 benign\n1 malignant\n1 unsure\n1 skipped" in given[3]["summary"]
-    assert list(labels(desk).values()) == ["benign", "unsure", "skip", "malignant"]
+    assert "1 malignant\n1 benign\n1 unsure\n1 skipped" in given[3]["summary"]
+    assert labels(desk) == {"1.png": "benign", "3.png": "unsure", "4.png": "skip", "5.png": "malignant"}
 
 
 def test_undo_takes_back_one_answer_after_the_other_and_says_which(desk: Desk) -> None:
@@ -167,6 +167,7 @@ def test_an_image_that_has_changed_since_it_was_shown_is_shown_again(desk: Desk,
     assert labels(desk) == {"1.png": "benign"}
 
 
+REST = {"note": "", "whole": False, "change": False}
 NONSENSE: list[object] = [
     None,
     "show",
@@ -176,11 +177,15 @@ NONSENSE: list[object] = [
     {"ask": ["show"]},
     {"ask": "show", "more": 1},
     {"ask": "answer"},
-    {"ask": "answer", "slice_id": "3.png", "sha256": "0" * 64, "label": "healthy"},
-    {"ask": "answer", "slice_id": "1.png", "sha256": "0" * 64, "label": "undo"},
-    {"ask": "answer", "slice_id": "1.png", "sha256": "0" * 64, "label": ["benign"]},
-    {"ask": "answer", "slice_id": "../../etc/passwd", "sha256": "0" * 64, "label": "benign"},
-    {"ask": "answer", "slice_id": {"a": 1}, "sha256": "0" * 64, "label": "benign"},
+    {"ask": "answer", "slice_id": "3.png", "sha256": "0" * 64, "label": "healthy", **REST},
+    {"ask": "answer", "slice_id": "1.png", "sha256": "0" * 64, "label": "undo", **REST},
+    {"ask": "answer", "slice_id": "1.png", "sha256": "0" * 64, "label": ["benign"], **REST},
+    {"ask": "answer", "slice_id": "../../etc/passwd", "sha256": "0" * 64, "label": "benign", **REST},
+    {"ask": "answer", "slice_id": {"a": 1}, "sha256": "0" * 64, "label": "benign", **REST},
+    {"ask": "answer", "slice_id": "1.png", "sha256": "0" * 64, "label": "benign", **REST, "note": 1},
+    {"ask": "answer", "slice_id": "1.png", "sha256": "0" * 64, "label": "benign", **REST, "whole": "yes"},
+    {"ask": "open", "slice_id": "none.png"},
+    {"ask": "grid", "which": ["all"]},
     {"ask": "look", "slice_id": "1.png", "place": 3, "channel": 0},
     {"ask": "look", "slice_id": "1.png", "place": -1, "channel": 0},
     {"ask": "look", "slice_id": "1.png", "place": True, "channel": 0},
@@ -284,6 +289,7 @@ def test_proposals_bring_the_patients_other_images_channels_and_planes(tmp_path:
     rows = ["P1,x,HGG/a.png", "P1,x,v.nii.gz", "P2,y,HGG/b.png", "P3,y,HGG/c.png"]
     (tmp_path / "cohort.csv").write_text("\n".join(["patient_id,label,image", *rows]), encoding="utf-8")
     cohort = read_table(tmp_path)
+    cohort = replace(cohort, cases=cohort.cases.assign(known_as=cohort.cases["named"]))
     volume, second = proposals_of(["v.nii.gz#1", "HGG/b.png"], cohort)
     assert [picture.slice_id for picture in volume.pictures] == ["HGG/a.png", *(f"v.nii.gz#{z}" for z in range(3))]
     assert (volume.patient_id, volume.places, volume.first.slice_id) == ("P1", (2,), "v.nii.gz#1")
@@ -311,6 +317,74 @@ def test_whole_patients_are_answered_and_taken_back_as_one(desk: Desk, monkeypat
     assert (show(whole)["slice_id"], show(whole)["undo"]) == ("2.png", True)
     answer(whole, "malignant")
     assert labels(whole) == {"2.png": "malignant", "0.png": "malignant"}
+
+
+def test_an_answered_image_is_opened_from_the_grid_and_changed(desk: Desk) -> None:
+    for label in ("benign", "malignant", "skip"):
+        answer(desk, label, note=f"{label} <b>")
+    message, pictures = respond(desk, {"ask": "grid", "which": "all"})
+    assert message["options"] == ["all", "malignant", "benign", "unsure", "skip"]
+    assert [tile["caption"] for tile in message["tiles"]] == [f"{HOSTILE}\nbenign", "p3\nmalignant", "p4\nskipped"]
+    assert len(pictures) == 3 and message["tiles"][0]["note"] == "benign <b>"
+    assert [tile["slice_id"] for tile in respond(desk, {"ask": "grid", "which": "skip"})[0]["tiles"]] == ["4.png"]
+    opened = respond(desk, {"ask": "open", "slice_id": "1.png"})[0]
+    assert (opened["was"], opened["note"], opened["slice_id"]) == ("benign", "benign <b>", "1.png")
+    after = answer(desk, "malignant", opened)
+    assert labels(desk)["1.png"] == "malignant" and after["slice_id"] == "5.png"
+    assert respond(desk, {"ask": "undo"})[0]["said"] == "Taken back: malignant."
+    assert labels(desk)["1.png"] == "benign"
+
+
+def test_one_answer_for_all_images_of_a_person_is_one_step(desk: Desk) -> None:
+    names = ("0.png", "1.png", "2.png")
+    whole = replace(desk, hashes={name: digest(desk.answers.parent / name) for name in names})
+    append(desk.answers, Answer("2.png", "benign", "Anna", now(), whole.hashes["2.png"]))
+    assert answer(whole, "malignant", whole=True)["said"] == f"Saved: {HOSTILE}, malignant, 2 images."
+    assert labels(whole) == {"2.png": "benign", "1.png": "malignant", "0.png": "malignant"}, "what is answered stays"
+    respond(whole, {"ask": "undo"})
+    assert labels(whole) == {"2.png": "benign"}
+    assert answer(desk, "malignant", whole=True)["said"] == f"Saved: {HOSTILE}, malignant.", "of slices that are cut"
+
+
+def test_disagreements_side_by_side(desk: Desk) -> None:
+    other = replace(desk, reader="Ben")
+    for label in ("benign", "malignant", "benign"):
+        answer(desk, label)
+    for label in ("malignant", "malignant", "skip"):
+        answer(other, label)
+    message = respond(desk, {"ask": "grid", "which": "disagreements"})[0]
+    assert [tile["caption"] for tile in message["tiles"]] == [f"{HOSTILE}\nAnna: benign; Ben: malignant"]
+
+
+def test_names_that_are_hidden_are_sent_nowhere(desk: Desk) -> None:
+    hidden = replace(desk, hidden=True)
+    message = show(hidden)
+    assert (message["patient_id"], message["image"]["name"]) == ("person 1", "image 2 of 3")
+    said = answer(hidden, "benign", message)["said"]
+    assert said == "Saved: person 1, benign."
+    assert HOSTILE not in json.dumps([message, respond(hidden, {"ask": "grid", "which": "all"})[0]])
+
+
+def test_an_answer_on_an_image_that_has_changed_is_asked_again(desk: Desk) -> None:
+    answer(desk, "benign")
+    changed = replace(desk, hashes={"1.png": "f" * 64})
+    assert show(changed)["slice_id"] == "1.png" and show(changed)["answered"] == 0
+
+
+def test_a_clock_that_was_ahead_does_not_win(desk: Desk) -> None:
+    name, sha = "1.png", digest(desk.answers.parent / "1.png")
+    append(desk.answers, Answer(name, "benign", "Anna", "2999-01-01T00:00:00+00:00", sha))
+    answer(desk, "malignant", respond(desk, {"ask": "open", "slice_id": name})[0])
+    assert labels(desk)[name] == "malignant"
+
+
+def test_the_next_query_comes_to_the_same_desk(desk: Desk) -> None:
+    last = replace(desk, proposals=desk.proposals[3:])
+    widget = Annotator(replace(desk, proposals=desk.proposals[:1], renew=lambda: last))
+    sent: list[Any] = []
+    widget.send = lambda content, buffers=None: sent.append(content)
+    widget.receive(widget, {"ask": "next"}, [])
+    assert sent[-1]["slice_id"] == "5.png" and widget.desk is last
 
 
 def test_several_channels_are_shown_one_at_a_time(tmp_path: Path) -> None:
@@ -355,8 +429,8 @@ def test_whatever_is_pressed_the_file_and_the_screen_agree(
         elif len(expected) < 3:
             answer(desk, key)
             expected = [*expected, key]
-        assert list(labels(desk).values()) == expected
-        assert show(desk)["answered"] == len(expected)
+        assert labels(desk) == {f"{number}.png": label for number, label in enumerate(expected)}
+        assert show(desk)["answered"] == len(expected) - expected.count("skip")
 
 
 def test_a_saved_notebook_holds_no_image_and_no_name(desk: Desk) -> None:
@@ -375,8 +449,6 @@ def test_a_saved_notebook_holds_no_image_and_no_name(desk: Desk) -> None:
 
 
 def test_the_browser_s_side_sets_names_as_text_and_loads_nothing() -> None:
-    folder = Path(desk_module.__file__).parent
-    code = (folder / "widget.js").read_text(encoding="utf-8")
     for forbidden in (
         "innerHTML",
         "outerHTML",
@@ -393,6 +465,5 @@ def test_the_browser_s_side_sets_names_as_text_and_loads_nothing() -> None:
         "model.set(",
         "save_changes",
     ):
-        assert forbidden not in code, forbidden
-    style = (folder / "widget.css").read_text(encoding="utf-8")
-    assert "url(" not in style and "@import" not in style
+        assert forbidden not in Annotator._esm, forbidden
+    assert "url(" not in Annotator._css and "@import" not in Annotator._css

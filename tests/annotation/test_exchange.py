@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from small_annotation import answer, pictures, session_of
+from small_annotation import pictures, say, session_of
 
 from brats_al_utils import InputError
 from brats_al_utils.beyond.annotation.answers import SKIP, UNDO, Answer, append, current, now, read
-from brats_al_utils.beyond.annotation.exchange import COLUMNS, export_answers, import_answers
+from brats_al_utils.beyond.annotation.exchange import COLUMNS, export_answers, export_proposals, import_answers
+from brats_al_utils.beyond.annotation.learning import learn
 from brats_al_utils.beyond.annotation.query import query, read_query
 from brats_al_utils.beyond.annotation.session import Session, answers_file
 
@@ -38,10 +39,10 @@ def test_there_and_back(name: str, session: Session, tmp_path: Path) -> None:
     path, file = tmp_path / name, answers_file(session.folder)
     assert export_answers(session, path) == 3
     before = read(file)
-    assert import_answers(session, path) == 0, "they are there already"
+    assert import_answers(session, path)["added"] == 0, "they are there already"
     assert read(file) == before
     file.unlink()
-    assert import_answers(session, path) == 3
+    assert import_answers(session, path)["added"] == 3
     for reader in ("ada", "bob"):
         assert current(read(file), reader) == current(before, reader)
 
@@ -85,7 +86,7 @@ def studio(session: Session, **changes: Any) -> list[dict[str, Any]]:
 def test_a_user_of_label_studio(user: object, reader: str, session: Session, tmp_path: Path) -> None:
     path = tmp_path / "export.json"
     path.write_text(json.dumps(studio(session, completed_by=user)), encoding="utf-8")
-    assert import_answers(session, path) == 1
+    assert import_answers(session, path)["added"] == 1
     last = read(answers_file(session.folder))[-1]
     assert (last.reader, last.label, last.time) == (reader, "well", "2026-03-09T21:52:49.513742Z")
 
@@ -94,7 +95,7 @@ def test_other_results_of_label_studio_are_skipped(session: Session, tmp_path: P
     path = tmp_path / "export.json"
     box = {"type": "rectanglelabels", "value": {"rectanglelabels": ["sick"]}}
     path.write_text(json.dumps([*studio(session, result=[box]), *studio(session, result=[])]), encoding="utf-8")
-    assert import_answers(session, path) == 0
+    assert import_answers(session, path)["added"] == 0
 
 
 CHOICES = [{"type": "choices", "value": {"choices": ["sick", "well"]}}]
@@ -163,15 +164,15 @@ def test_all_or_nothing(changes: dict[str, str], said: str, session: Session, tm
     assert "answers.csv, line 3" in str(found.value)
     assert read(answers_file(session.folder)) == before
     write(path, good, good)
-    assert import_answers(session, path) == 1, "twice in a file is once"
+    assert import_answers(session, path)["added"] == 1, "twice in a file is once"
 
 
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"a,b\n1,2\n", "expected slice_id, label, reader, time, image_sha256"),
+        (b"a,b\n1,2\n", "expected slice_id, label, reader, time, image_sha256, note"),
         (b"", "expected slice_id"),
-        (",".join(COLUMNS).encode() + b"\n1,2\n", "2 cells, expected 5"),
+        (",".join(COLUMNS).encode() + b"\n1,2\n", "2 cells, expected 6"),
         (",".join(COLUMNS).encode() + b'\n"1', "cannot be read as CSV"),
         (b"\xff\xfe\x00", "not UTF-8"),
     ],
@@ -196,11 +197,89 @@ def test_files_that_are_none(session: Session, tmp_path: Path) -> None:
         import_answers(session, tmp_path / "large.csv")
 
 
-def test_an_image_that_was_replaced(session: Session, tmp_path: Path) -> None:
+def test_an_image_that_has_changed_is_answered_again(session: Session, tmp_path: Path) -> None:
+    """Its answers count no more, here and when they are imported again; those on other images do."""
     export_answers(session, tmp_path / "answers.csv")
-    answers_file(session.folder).unlink()
-    image = session.cohort.root / read_query(session)["image"][0]
-    image.write_bytes(image.read_bytes() + b"x")
-    with pytest.raises(InputError, match="is not the one that was answered"):
-        import_answers(session, tmp_path / "answers.csv")
-    assert answer(session_of(session.cohort.root))
+    root, name = session.cohort.root, read_query(session)["image"][0]
+    (root / name).write_bytes((root / name).read_bytes() + b"x")
+    after = session_of(root)
+    assert name not in after.answers and name in session.answers
+    assert "2 answers are on images that have changed since: they do not count: answer again" in " ".join(after.notes)
+    told = import_answers(after, tmp_path / "answers.csv")
+    assert (told["added"], told["on images that have changed since"]) == (0, 2)
+    export_answers(after, tmp_path / "again.csv")
+    assert name not in (tmp_path / "again.csv").read_text(encoding="utf-8")
+
+
+def test_an_old_export_overrides_nothing(session: Session, tmp_path: Path) -> None:
+    first = read_query(session)["slice_id"][0]
+    export_answers(session, tmp_path / "old.json")
+    say(session, first, "well")
+    assert import_answers(session_of(session.cohort.root), tmp_path / "old.json")["added"] == 0
+    assert current(read(answers_file(session.folder)), "ada")[first].label == "well"
+    for label in (UNDO, UNDO):
+        say(session, first, label)
+    assert import_answers(session_of(session.cohort.root), tmp_path / "old.json")["added"] == 0
+    assert first not in current(read(answers_file(session.folder)), "ada"), "what was taken back stays so"
+
+
+def test_the_last_word_of_label_studio(session: Session, tmp_path: Path) -> None:
+    """Who edits an annotation moves updated_at, not created_at; of one time, what is imported last counts."""
+    file, path = answers_file(session.folder), tmp_path / "export.json"
+
+    def take(label: str, **changes: Any) -> str:
+        path.write_text(json.dumps(studio(session, **with_choice(label), **changes)), encoding="utf-8")
+        import_answers(session, path)
+        return current(read(file), "user 3")[read_query(session)["slice_id"][0]].label
+
+    for moved in (True, False):
+        for minute, label in enumerate(("sick", "well", "sick")):
+            updated = f"2026-03-10T21:{minute if moved else 30:02}:00Z"
+            assert take(label, updated_at=updated) == label
+    assert take("well", updated_at="2026-03-10T20:00:00Z") == "sick", "an older file"
+    assert take("well", updated_at="2026-03-11T20:00:00Z", was_cancelled=True) == SKIP
+
+
+def with_choice(label: str) -> dict[str, Any]:
+    return {"result": [{"type": "choices", "value": {"choices": [label]}}]}
+
+
+def test_a_blank_row_and_a_note(session: Session, tmp_path: Path) -> None:
+    path = tmp_path / "answers.CSV"
+    good = asdict(replace(read(answers_file(session.folder))[0], reader="eve", note="faint, left"))
+    write(path, good)
+    path.write_text(path.read_text(encoding="utf-8") + ",,,,,\n\n", encoding="utf-8")
+    assert import_answers(session, path)["added"] == 1
+    assert read(answers_file(session.folder))[-1].note == "faint, left"
+
+
+def test_proposals_as_tasks(session: Session, tmp_path: Path) -> None:
+    assert export_proposals(session, tmp_path / "tasks.json") == 5
+    tasks = json.loads((tmp_path / "tasks.json").read_text(encoding="utf-8"))
+    assert [task["data"]["slice_id"] for task in tasks] == read_query(session)["slice_id"].tolist()
+    assert not any(task["annotations"] for task in tasks)
+    with pytest.raises(InputError, match=r"ends in \.json"):
+        export_proposals(session, tmp_path / "tasks.csv")
+
+
+def test_a_person_who_withdraws(session: Session, tmp_path: Path) -> None:
+    """Rows and files go: the others' answers stay, what was asked of the person is asked no more."""
+    root, person = session.cohort.root, read_query(session)["patient_id"][0]
+    export_answers(session, tmp_path / "all.csv")
+    lines = [
+        line
+        for line in (root / "cohort.csv").read_text(encoding="utf-8").splitlines()
+        if not line.startswith(f"{person},")
+    ]
+    (root / "cohort.csv").write_text("\n".join(lines), encoding="utf-8")
+    for image in root.glob(f"{person}-*.png"):
+        image.unlink()
+    after = session_of(root)
+    assert "2 answers are on images that are no longer in cohort.csv" in " ".join(after.notes)
+    assert len(read_query(after)) == 4 and person not in set(read_query(after)["patient_id"])
+    assert import_answers(after, tmp_path / "all.csv")["on images that are no longer in the table"] == 2
+    export_answers(after, tmp_path / "left.csv")
+    assert person not in (tmp_path / "left.csv").read_text(encoding="utf-8")
+    _, table = query(after, 5)
+    assert person not in set(table["patient_id"])
+    learn(after)

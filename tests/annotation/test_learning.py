@@ -1,6 +1,7 @@
 """What is learned from answers: counts, a learning curve and a forecast worked out by hand, and the words for them."""
 
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,11 +10,13 @@ import pandas as pd
 import pytest
 from scipy.special import expit, logit
 from scipy.stats import t
-from small_annotation import answer, made_up, pictures, session_of
+from small_annotation import answer, made_up, pictures, say, session_of
 
 from brats_al_utils.beyond.annotation import curve as curves
 from brats_al_utils.beyond.annotation.answers import SKIP, UNDO, UNSURE, Answer, append, now
+from brats_al_utils.beyond.annotation.committee import lacking
 from brats_al_utils.beyond.annotation.curve import Forecast, curve_pairs, error_of, forecast, learning_curve, scatter
+from brats_al_utils.beyond.annotation.draws import WHY
 from brats_al_utils.beyond.annotation.learning import Lesson, learn, sentences
 from brats_al_utils.beyond.annotation.query import query, read_query
 from brats_al_utils.beyond.annotation.session import Session, answers_file
@@ -95,7 +98,7 @@ def test_the_whole_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     trained = made_up(monkeypatch)
     session = session_of(pictures(tmp_path / "data"))
     session, lesson = learn(session)
-    assert not lesson.trained
+    assert lesson.lacking == {"training": (5, 5), "validation": (5, 5), "test": (5, 5)}
     assert lesson.changes == {"new": 0, "changed": 0, "taken back": 0}
     for size in (40, 14, 14, 14):
         session, _ = query(session, size, random_share=0.5)
@@ -111,11 +114,16 @@ def test_the_whole_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert lesson.comparison["slices"] >= 5
     assert lesson.comparison["n_runs"] == 3
     told = " ".join(sentences(lesson, session.cohort.classes))
-    assert "Another 14 labels would change the AUC by" in told
+    assert "Another 14 labels for training would change the AUC by" in told
     assert "chosen slices against as many random ones" in told
     before = len(trained)
     session, again = learn(session)
     assert again.changes["new"] == 0
+    last = session.state.queries[-1]
+    of_test = dict.fromkeys(list(last.asked)[:3], WHY["test"])
+    state = replace(session.state, queries=(*session.state.queries[:-1], replace(last, asked=last.asked | of_test)))
+    _, fewer = learn(replace(session, state=state))
+    assert fewer.forecast and fewer.forecast.more == 11, "labels of held-out patients train nothing"
     assert len(session.state.points) == len(again.curve) == len(lesson.curve), "nothing is learned twice"
     assert {run.key for run in trained[before:]} <= {run.key for run in trained[:before]}
 
@@ -144,24 +152,20 @@ def test_changes_are_told(tmp_path: Path) -> None:
     assert lesson.answered[SKIP] == 1
     told = list(sentences(lesson, session.cohort.classes))
     assert told[0].startswith("Answers: 0 new, 2 changed, 1 taken back; now ")
-    assert any("Too few labels to train on" in line for line in told)
-    assert told[-1].startswith("Nothing can be told of the AUC")
+    assert re.search(r"Needs 5 sick and 5 well more for training; \d .* for validation", told[-1])
+    assert "AUC 0" not in " ".join(told)
 
 
-def test_patients_with_slices_of_both_classes_are_tested_on(tmp_path: Path) -> None:
+def test_a_patient_of_two_classes_is_tested_on_by_the_image(tmp_path: Path) -> None:
     session = session_of(pictures(tmp_path / "data"))
     first, second = session.state.test[:2]
-    for patient, labels in ((first, ("sick", "well")), (second, ("sick", "sick"))):
-        for number, label in enumerate(labels):
-            append(answers_file(session.folder), Answer(f"{patient}-{number}.png", label, "ada", now(), "0" * 64))
-    append(answers_file(session.folder), Answer(f"{session.state.test[2]}-0.png", UNSURE, "ada", now(), "0" * 64))
-    found = curves.test_labels(session_of(session.cohort.root))
-    assert dict(zip(found["slice_id"], found["label"], strict=True)) == {
-        f"{first}-0.png": 1,
-        f"{first}-1.png": 0,
-        f"{second}-0.png": 1,
-        f"{second}-1.png": 1,
-    }
+    for name, label in ((f"{first}-0.png", "sick"), (f"{first}-1.png", "well"), (f"{second}-0.png", "sick")):
+        say(session, name, label)
+    say(session, f"{session.state.test[2]}-0.png", UNSURE)
+    session = session_of(session.cohort.root)
+    found = curves.test_labels(session).set_index("slice_id")["label"].to_dict()
+    assert found == {f"{first}-0.png": 1, f"{first}-1.png": 0, f"{second}-0.png": 1}
+    assert lacking(session)["test"] == (4, 3)
 
 
 def test_no_curve_without_both_classes(tmp_path: Path) -> None:
@@ -173,21 +177,18 @@ def test_words_for_a_lesson() -> None:
     curve = pd.DataFrame([(50, 0.7, 0.5, 0.85), (90, 0.8, 0.6, 0.9)], columns=["labelled", "auc", "low", "high"])
     row = pd.Series({"auc_difference": 0.02, "both_low": -0.1, "both_high": 0.14, "n_runs": 3, "slices": 20})
     labelled = {"training": (40, 50), "validation": (5, 10), "test": (9, 12)}
-    lesson = Lesson({"new": 4}, {"sick": 3}, 2, labelled, curve, Forecast(40, 0.011, -0.05, 0.07), row, True)
-    assert list(sentences(lesson, ("well", "sick"))) == [
-        "Answers: 4 new; now 3 sick; 2 proposals of the last query have none.",
-        "Labelled for training: 50 sick and 40 well slices.",
-        "Labelled for validation: 10 sick and 5 well slices.",
-        "Labelled for test: 12 sick and 9 well patients.",
-        "Trained on 50 slices: test AUC 0.700 (95 % confidence interval 0.500 to 0.850).",
-        "Trained on 90 slices: test AUC 0.800 (95 % confidence interval 0.600 to 0.900).",
-        "Too few labels to tell anything: expected 10 test patients of either class. A larger --random-share finds "
-        "them sooner.",
-        "Another 40 labels would change the AUC by +1.1 pp (95 % confidence interval -5.0 to +7.0), if it goes on "
-        "along the logarithm of their number; curves flatten, so it may well be less.",
-        "20 chosen slices against as many random ones: test AUC +2.0 pp (95 % confidence interval -10.0 to +14.0), "
-        "3 trainings of either.",
-    ]
+    enough = dict.fromkeys(labelled, (0, 0))
+    lesson = Lesson({"new": 4}, {"sick": 3}, 2, labelled, curve, Forecast(40, 0.011, -0.05, 0.07), row, enough)
+    told = list(sentences(lesson, ("well", "sick")))
+    assert told[0] == "Answers: 4 new; now 3 sick; 2 proposals of the last query have none."
+    assert told[3] == "Labelled for test: 12 sick and 9 well patients."
+    assert told[5] == "Trained on 90 slices: test AUC 0.800 (95 % confidence interval 0.600 to 0.900)."
+    assert "Another 40 labels for training would change the AUC by +1.1 pp (95 % conf" in told[6]
+    assert told[7].startswith("20 chosen slices against as many random ones: test AUC +2.0 pp")
+    few = replace(lesson, lacking=enough | {"training": (3, 2), "test": (0, 1)})
+    *_, last = sentences(few, ("meningioma", "glioma"))
+    assert last.startswith("Needs 2 glioma and 3 meningioma more for training; 1 glioma more for test.")
+    assert "test AUC" not in " ".join(sentences(few, ("meningioma", "glioma")))
 
 
 def test_a_later_committee_of_as_many_labels_counts(tmp_path: Path) -> None:

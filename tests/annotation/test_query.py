@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from small_annotation import SMALL, answer, clever, made_up, pictures, session_of, truth
+from small_annotation import SMALL, answer, clever, made_up, pictures, say, session_of, truth
 
 from brats_al_utils import InputError
 from brats_al_utils.beyond.annotation.answers import SKIP, UNDO, UNSURE, Answer, append, now
@@ -15,7 +15,8 @@ from brats_al_utils.beyond.annotation.curve import test_labels as labels_of_the_
 from brats_al_utils.beyond.annotation.draws import WHY, drawn_at_random, held_out
 from brats_al_utils.beyond.annotation.query import query, read_query
 from brats_al_utils.beyond.annotation.session import Session, answers_file, counts, open_session, query_file, state_file
-from brats_al_utils.queries.sampling import PAYS_ALL, STRATEGIES
+from brats_al_utils.beyond.competitors.competitors import STRATEGIES
+from brats_al_utils.queries.sampling import OF_CLASSES
 from brats_al_utils.runs.run import Run
 
 
@@ -165,7 +166,7 @@ def test_other_strategies_of_the_package(strategy: str, tmp_path: Path, monkeypa
     session = begun(pictures(tmp_path / "data"), monkeypatch)
     _, table = query(session, 5, strategy, random_share=0)
     assert set(table["why"]) == {f"chosen by {strategy}"}
-    assert set(USABLE) == set(STRATEGIES) - set(PAYS_ALL)
+    assert set(USABLE) == set(STRATEGIES) - {"reverse", OF_CLASSES.name}
     assert "middle" in OF_PATIENTS
 
 
@@ -187,7 +188,7 @@ def test_an_answer_stands_above_the_table_and_an_undo_gives_it_back(tmp_path: Pa
     row = session.slices["slice_id"] == name
     assert session.label[row].tolist() == [1]
     for label, expected in (("well", 0), (UNDO, 1)):
-        append(answers_file(session.folder), Answer(name, label, "ada", now(), "0" * 64))
+        say(session, name, label)
         session = session_of(session.cohort.root)
         assert session.label[row].tolist() == [expected]
     assert counts(session.label) == (6, 6)
@@ -266,14 +267,11 @@ def test_proposals_that_are_none(tmp_path: Path) -> None:
             read_query(session)
 
 
-def test_answers_on_other_images_are_refused(tmp_path: Path) -> None:
+def test_an_answer_of_no_class_is_refused(tmp_path: Path) -> None:
     session = session_of(pictures(tmp_path / "data"))
-    file = answers_file(session.folder)
-    for name, label, said in (("../x.png", "sick", "is not in"), ("p001-0.png", "ill", "expected one of well, sick")):
-        file.unlink(missing_ok=True)
-        append(file, Answer(name, label, "ada", now(), "0" * 64))
-        with pytest.raises(InputError, match=said):
-            session_of(session.cohort.root)
+    say(session, "p001-0.png", "ill")
+    with pytest.raises(InputError, match="expected one of well, sick"):
+        session_of(session.cohort.root)
 
 
 def test_the_same_query_twice_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

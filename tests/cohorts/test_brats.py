@@ -247,6 +247,35 @@ def test_an_empty_grade_s_folder_beside_the_patients_of_2020(tmp_path: Path) -> 
     assert read_cohort(tmp_path).cases["patient_id"].tolist() == ["BraTS20_Training_001"]
 
 
+def test_no_patient_is_lost_in_silence(tiny_cohort: Path) -> None:
+    """In a grade's folder within one of the same name they are read; in one that tells no grade they are a problem."""
+    before = read_cohort(tiny_cohort).cases[["patient_id", "class_name"]]
+    (tiny_cohort / "HGG").rename(tiny_cohort / "inner")
+    (tiny_cohort / "HGG").mkdir()
+    (tiny_cohort / "inner").rename(tiny_cohort / "HGG/HGG")
+    cohort = read_cohort(tiny_cohort)
+    assert not cohort.problems and not cohort.notes
+    assert cohort.cases[["patient_id", "class_name"]].equals(before)
+    for place in ("HGG_more", "LGG/more"):
+        write_case(tiny_cohort / place / "Brats18_X_99_1", 99)
+        cohort = read_cohort(tiny_cohort)
+        assert cohort.cases[["patient_id", "class_name"]].equals(before)
+        (problem,) = cohort.messages
+        assert "Brats18_X_99_1: a patient's folder in" in problem and "move it into LGG or HGG" in problem
+        shutil.rmtree(tiny_cohort / place)
+
+
+def test_a_mapping_one_level_above_the_patients(tmp_path: Path) -> None:
+    rows = ["Grade,BraTS_2020_subject_ID"]
+    for number in range(8):
+        write_case(tmp_path / "data" / f"BraTS20_Training_{number:03}", number)
+        rows.append(f"{'HGG' if number % 2 else 'LGG'},BraTS20_Training_{number:03}")
+    (tmp_path / "name_mapping.csv").write_text("\n".join(rows), encoding="utf-8")
+    assert len(read_cohort(tmp_path).cases) == 8
+    (line,) = read_cohort(tmp_path / "data").messages
+    assert "no grade for this patient" in line and "(8 like this:" in line and f"or name {tmp_path}, where" in line
+
+
 def test_a_patient_beside_the_grades_folders_is_a_problem(tiny_cohort: Path) -> None:
     write_case(tiny_cohort / "Brats18_SITE0_9_1", 9)
     assert "Brats18_SITE0_9_1: no grade for this patient" in read_cohort(tiny_cohort).messages[0]

@@ -141,7 +141,7 @@ def test_every_way_to_store_numbers(published: Path, kind: str, layout: dict[str
 def test_flat_folder_and_command(published: Path) -> None:
     for path in list(published.glob("*/*.mat")):
         path.rename(published / path.name)
-    said = CliRunner().invoke(app, ["cohort", str(published), "--classes", "glioma,meningioma"]).stdout
+    said = CliRunner().invoke(app, ["cohort", str(published), "--set", "classes=glioma,meningioma"]).stdout
     assert "6 usable patients with 16 images" in said
     assert "10 ids are 8 persons" in said
 

@@ -1,5 +1,6 @@
 """Pictures of every kind are read as any viewer shows them, or refused with the mend."""
 
+import gzip
 import io
 import os
 import struct
@@ -7,12 +8,15 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+import nibabel as nib
 import numpy as np
+import pandas as pd
 import pytest
+from conftest import AFFINE
 from PIL import Image
 
 from brats_al_utils import InputError
-from brats_al_utils.cohorts.images import grid_of, read_channels, read_image
+from brats_al_utils.cohorts.images import each_image, grid_of, read_channels, read_image
 
 Array = np.ndarray[Any, Any]
 GREY = np.random.default_rng(0).integers(40, 216, (32, 48)).astype(np.uint8)
@@ -84,6 +88,7 @@ def test_a_nearly_grey_jpeg_is_grey(tmp_path: Path) -> None:
 
 WHOLE = jpeg(SMOOTH)
 HALF = len(WHOLE) // 2
+FLAT = jpeg(np.pad(SMOOTH[:100, :100], 60))
 
 
 @pytest.mark.parametrize(
@@ -100,6 +105,8 @@ HALF = len(WHOLE) // 2
         (WHOLE[:HALF] + b"\xff\xd9", False),
         (WHOLE[:-40] + b"\xff\xd9", False),
         (WHOLE[:HALF] + bytes(245) + WHOLE[HALF:], False),
+        (FLAT, True),
+        (FLAT[: len(FLAT) // 2] + bytes(245) + FLAT[len(FLAT) // 2 :], False),
     ],
 )
 def test_a_damaged_jpeg_is_refused(tmp_path: Path, content: bytes, good: bool) -> None:
@@ -112,9 +119,63 @@ def test_a_damaged_jpeg_is_refused(tmp_path: Path, content: bytes, good: bool) -
             read_image(path)
 
 
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "an empty file"),
+        (b"GIF89a...", "a GIF, .* save it as PNG"),
+        (b"RIFF....WEBP", "a WebP"),
+        (b"\n<!doctype html>", "a web page, .* download the file itself"),
+        (b"version https://git-lfs.github.com/spec/v1", "git lfs pull"),
+        (bytes(128) + b"DICM", "dcm2niix"),
+        (b"hello", "cannot be read as PNG, JPEG or TIFF .unknown kind of file."),
+    ],
+)
+def test_another_kind_of_file_under_a_picture_s_name(tmp_path: Path, content: bytes, words: str) -> None:
+    (tmp_path / "some.jpg").write_bytes(content)
+    with pytest.raises(InputError, match=f"some.jpg: .*{words}"):
+        read_image(tmp_path / "some.jpg")
+
+
 def test_every_jpeg_of_the_open_sets_is_whole() -> None:
     for name in ("BRATS_AL_OPEN_COHORT", "BRATS_AL_LGG_COHORT"):
         if not (place := os.environ.get(name)):
             pytest.skip(f"{name} names no folder")
         for path in sorted(Path(place, "images").glob("*.jpg"))[::40]:
             assert read_channels(path, "channels")[0].voxels.any()
+
+
+VOXELS = np.random.default_rng(0).integers(1, 90, (6, 5, 4)).astype(np.int16)
+RGB = np.zeros(VOXELS.shape, [("R", "u1"), ("G", "u1"), ("B", "u1")])
+
+
+@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz", "A.NII.GZ"])
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_compressed_volume_is_inflated_whatever_its_name(tmp_path: Path, name: str, compressed: bool) -> None:
+    nib.save(nib.Nifti1Image(VOXELS, AFFINE), tmp_path / "plain.nii")
+    content = (tmp_path / "plain.nii").read_bytes()
+    (tmp_path / name).write_bytes(gzip.compress(content) if compressed else content)
+    np.testing.assert_array_equal(read_image(tmp_path / name).voxels, VOXELS)
+
+
+@pytest.mark.parametrize(
+    ("voxels", "mend"),
+    [
+        (RGB, "these are colours"),
+        (np.stack([VOXELS] * 3, axis=3), "save the one that is meant as a file of its own"),
+        (VOXELS.astype(np.complex64), "save their magnitude"),
+    ],
+)
+def test_the_mend_of_a_volume_that_is_none(tmp_path: Path, voxels: Array, mend: str) -> None:
+    nib.save(nib.Nifti1Image(voxels, AFFINE), tmp_path / "a.nii.gz")
+    with pytest.raises(InputError, match=f"a.nii.gz: expected a three-dimensional volume.*{mend}"):
+        read_image(tmp_path / "a.nii.gz")
+
+
+def test_a_mask_on_another_grid_is_to_be_exported_again(tmp_path: Path) -> None:
+    nib.save(nib.Nifti1Image(VOXELS, AFFINE), tmp_path / "a.nii")
+    nib.save(nib.Nifti1Image((VOXELS > 50).astype(np.uint8), AFFINE @ np.diag([1, 1, 2, 1])), tmp_path / "m.nii")
+    problems: list[str] = []
+    row = pd.Series({"image": str(tmp_path / "a.nii"), "image2": "", "image3": "", "mask": str(tmp_path / "m.nii")})
+    assert len(list(each_image(row, problems))) == 2
+    assert "export it on the grid of the images" in "".join(problems)

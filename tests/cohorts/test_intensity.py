@@ -12,6 +12,7 @@ from hypothesis.extra.numpy import arrays
 
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.cohort import case_files
+from brats_al_utils.cohorts.images import lifted
 from brats_al_utils.cohorts.intensity import (
     INTENSITIES,
     MODES_SHOWN,
@@ -23,6 +24,7 @@ from brats_al_utils.cohorts.intensity import (
 )
 from brats_al_utils.cohorts.readers import read_cohort
 from brats_al_utils.cohorts.volumes import SEQUENCES, read_volume
+from brats_al_utils.phantoms.phantom import draw_patient, render
 
 
 def brain(dtype: Any = np.int16) -> np.ndarray[Any, Any]:
@@ -146,6 +148,29 @@ def test_a_volume_made_relative_to_its_mean_is_scaled_as_before() -> None:
     np.testing.assert_allclose(scale_intensity(whole, "mode", "t1")[20000:], expected, atol=1e-3)
     inside = np.concatenate([np.zeros(20000), (voxels[300:] - 700) / 90])
     np.testing.assert_allclose(scale_intensity(inside, "mode", "t1")[20000:], expected[300:], atol=2e-3)
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.float32])
+def test_a_voxel_below_zero_does_not_move_the_white_point(dtype: Any) -> None:
+    """Ringing of an interpolation: it becomes black itself, and all else stays as it is, to the bit."""
+    voxels = brain(dtype)
+    expected = scale_intensity(voxels, "mode", "t1")
+    for count in (1, 100):
+        ringing = scale_intensity(np.concatenate([voxels, np.full(count, -240, dtype)]), "mode", "t1")
+        np.testing.assert_array_equal(ringing[: len(voxels)], expected)
+        assert not ringing[len(voxels) :].any()
+    voxels = np.tile(brain(np.float64), 7)  # so many that one of them may be set aside
+    voxels[voxels == 0] = voxels.mean()
+    shifted = (voxels - voxels.mean()) / voxels.std()
+    ringing = scale_intensity(np.append(shifted, shifted.min() - 3), "mode", "t1")
+    np.testing.assert_allclose(ringing[:-1], scale_intensity(shifted, "mode", "t1"), atol=0.01)
+
+
+def test_what_published_studies_cut_has_nothing_below_zero() -> None:
+    """So their pixels are those of the modes alone, see `test_so_many_modes_become_one`."""
+    volumes, _ = render(draw_patient(0, 0), 2)
+    assert all(volume.min() == 0 for volume in volumes.values())
+    assert lifted(np.arange(-50, 50)).min() == 0
 
 
 def test_a_volume_without_contrast_is_refused() -> None:

@@ -20,7 +20,7 @@ from brats_al_utils.cohorts.slices import SliceRule
 from brats_al_utils.findings.evidence import audited, evaluate
 from brats_al_utils.study.arms import Arm
 from brats_al_utils.study.opening import open_study
-from brats_al_utils.study.trainer import train
+from brats_al_utils.study.stages import results_of, train
 
 RULE = SliceRule(per_patient=4, image_size=64)
 GRADES = ["II", "III"] * 4
@@ -96,7 +96,7 @@ def test_what_is_wrong_is_told(tmp_path: Path) -> None:
     place = root / "TCGA_CS_4000_19990101"
     (place / f"{place.name}_2_mask.tif").unlink()
     other = root / "TCGA_DU_4001_19990101"
-    (other / f"{other.name}_3_mask.tif").write_text("no image")
+    (other / f"{other.name}_3_mask.tif").write_text("no image", encoding="utf-8")
     outside = root / "TCGA_CS_4002_19990101"
     image = outside / f"{outside.name}_3.tif"
     image.rename(tmp_path / "elsewhere.tif")
@@ -110,7 +110,7 @@ def test_what_is_wrong_is_told(tmp_path: Path) -> None:
         read_cohort(root, task="size")
     with pytest.raises(InputError, match="classes are a, b, expected none"):
         read_cohort(root, classes=("a", "b"))
-    (root / "data.csv").write_text("Patient\nTCGA_CS_4000\n")
+    (root / "data.csv").write_text("Patient\nTCGA_CS_4000\n", encoding="utf-8")
     with pytest.raises(InputError, match="no column 'neoplasm_histologic_grade'.*task=tumour"):
         read_cohort(root, task="grade")
 
@@ -121,7 +121,7 @@ def test_a_study_of_slices_with_and_without_tumour(tmp_path: Path) -> None:
     settings = {"image_size": 64, "per_patient": 4, "start": "scratch", "epochs": 1, "n_runs": 3, "folds": 3}
     study = open_study("lgg", tmp_path / "data", tmp_path / "out", settings, "cpu", "1")
     arms = [Arm("all", start="scratch", epochs=1), Arm("all", start="scratch", epochs=1, dataset="balanced")]
-    results = train(study, arms)
+    results = results_of(study, train(study, arms))
     found = evaluate(study, results)
     assert set(found["unit"]) == {"slice"} and found["auc"].notna().all()
     assert set(audited(study, results)["shown"]) == {"whole slice"}
@@ -166,5 +166,5 @@ def test_the_jpeg_copy(lgg_copy: Path, tmp_path: Path) -> None:
     assert any("pre-contrast of 6 patients, post-contrast of 10 patients" in note for note in tumour.notes)
     slices = prepare(read_cohort(write_published(lgg_copy, tmp_path / "few", 16).parent), RULE, tmp_path / "set")
     assert remarks(slices) == [LGG_LOSSY] and len(slices.table) == 64
-    said = brats_al("cohort", str(tmp_path / "few"), "--task", "grade")
+    said = brats_al("cohort", str(tmp_path / "few"), "--set", "task=grade")
     assert "16 usable patients" in said and "grade III" in said

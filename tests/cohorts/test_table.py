@@ -25,7 +25,7 @@ from brats_al_utils.cohorts.cutting import prepare
 from brats_al_utils.cohorts.faults import LISTED
 from brats_al_utils.cohorts.readers import read_cohort
 from brats_al_utils.cohorts.slices import SliceRule, SliceSet
-from brats_al_utils.cohorts.table import MAX_ROWS, TABLE
+from brats_al_utils.cohorts.table import EXCEL, MAX_ROWS, TABLE
 from brats_al_utils.progress import untracked
 from brats_al_utils.study.places import Places
 from brats_al_utils.study.profile import PROFILES
@@ -297,8 +297,8 @@ def a_channel_less(root: Path) -> None:
 
 
 def neither_class(root: Path) -> None:
-    change(root, 2, label="Benign")
-    change(root, 3, label="Benign")
+    change(root, 2, label="benin")
+    change(root, 3, label="benin")
 
 
 def one_image_two_patients(root: Path) -> None:
@@ -330,7 +330,7 @@ def above_the_folder(root: Path) -> None:
 
 
 def absolute(root: Path) -> None:
-    change(root, 3, image=str(root / "images/3.png"))
+    change(root, 3, image="/elsewhere/3.png")
 
 
 def link_out(root: Path) -> None:
@@ -407,12 +407,12 @@ BAD: dict[Callable[[Path], None], list[str]] = {
     a_picture_by_name_only: ["3.png: cannot be read as PNG, JPEG or TIFF"],
     another_size: ["second3.png: shape (40, 48, 1), expected (48, 48, 1) as in image"],
     a_channel_less: ["line 2: no image2, expected as many channels in every row: fill it in"],
-    neither_class: ["line 4: label 'Benign' is neither benign nor malignant: correct it, or choose"],
+    neither_class: ["line 4: label 'benin' is neither benign nor malignant: correct it, or choose"],
     one_image_two_patients: ["the same image under the patients 01 and 04", "2.png (line 4)", "9.png (line 11)"],
     one_image_twice: ["the same image twice", "2.png (line 4)", "2.png (line 5)"],
     two_labels_of_volumes: ["patient 01 has volumes with the labels benign and malignant, expected one"],
     two_parts: ["patient 01 in the parts training and test, expected one"],
-    no_such_part: ["line 2: split 'train', expected one of training, validation, test in all rows or in none"],
+    no_such_part: ["line 2: split 'train', expected one of training, validation, test, or nothing"],
     above_the_folder: ["line 5: image '../3.png' leaves the folder"],
     absolute: ["leaves the folder, expected a path below it"],
     link_out: ["line 5: image 'images/3.png' is a symbolic link out of the folder: allow it with --follow-links"],
@@ -458,16 +458,15 @@ def test_everything_in_one_go(flat: Path) -> None:
         path.unlink()
     rows = rows_of(flat)
     write(flat, [rows[0] | {"patient_id": f"p{number}", "label": str(number % 2)} for number in range(LISTED + 1)])
-    (problem, *few) = check_cohort(read_cohort(flat)).messages
-    assert "line 2: image 'images/0.png' is missing" in problem and problem.endswith("(and 41 more like this)")
+    (image, masks, *few) = check_cohort(read_cohort(flat)).messages
+    assert "line 2: image 'images/0.png' is missing" in image and f"({LISTED + 1} like this: p0, p1, p2, ...)" in image
+    assert "mask" in masks
     assert len(few) == 2
 
 
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"patient_id;label;image\np;a;b.png\n", "separated by ';', expected commas"),
-        (b"patient_id\tlabel\timage\np\ta\tb.png\n", r"separated by '\\t', expected commas"),
         ("patient_id,label,image\nÄ,a,b.png\n".encode("latin-1"), "not UTF-8"),
         ("patient_id,label,image\np,a,b.png\n".encode("utf-16"), "not UTF-8"),
         (b"id,label,image\np,a,b.png\n", "no column patient_id, found id, label, image; expected patient_id, label"),
@@ -487,6 +486,113 @@ def test_tables_that_cannot_be_read(tmp_path: Path, content: bytes, words: str) 
     (tmp_path / TABLE).write_bytes(content)
     with pytest.raises(InputError, match=words):
         read_cohort(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (",", ";", ""),
+        (",", "\t", ""),
+        ("patient_id", "sep=,\r\npatient_id", ""),
+        ("patient_id", "\n\npatient_id", ""),
+        ("\n", "\n\n,,,,\n", ""),
+        ("images/", r"images\\", "24 paths are spelt otherwise"),
+        ("images/", "./images/", "paths are spelt otherwise"),
+        (".png", ".PNG", "24 paths are spelt otherwise"),
+        (".png", "", "paths are spelt otherwise"),
+        ("images/", "HERE/images/", "paths are spelt otherwise"),
+        ("benign,images/2.png", "Benign,images/2.png", "Benign as benign"),
+        ("benign,images/2.png", "benign ,images/2.png", ""),
+        (",A\n", ",NA\n", "16 cells of site (NA) are read as empty"),
+    ],
+)
+def test_tables_as_other_systems_write_them(flat: Path, old: str, new: str, said: str) -> None:
+    before = read_cohort(flat).cases
+    text = (flat / TABLE).read_text(encoding="utf-8")
+    (flat / TABLE).write_text(re.sub(old, new, text).replace("HERE", str(flat)), encoding="utf-8", newline="")
+    cohort = read_cohort(flat)
+    assert not cohort.problems
+    pd.testing.assert_frame_equal(cohort.cases.assign(site="A"), before)
+    assert said in "\n".join(cohort.notes)
+
+
+@pytest.mark.parametrize("written", ["NA", "NaN", "None", "null", "?", "n/a"])
+def test_a_label_that_means_nothing_is_none(flat: Path, written: str) -> None:
+    write(flat, [row | {"label": written if row["patient_id"] > "05" else row["label"]} for row in rows_of(flat)])
+    cohort = read_cohort(flat)
+    assert cohort.classes == ("benign", "malignant")
+    assert f"4 cells of label ({written}) are read as empty" in "\n".join(cohort.notes)
+
+
+@pytest.mark.parametrize("letters", ["\u00e4 1", "a\u0308 1", "\u00e4\u202f1", "\u00e4\u00a01"])
+def test_letters_of_the_same_look_are_one_name(flat: Path, letters: str) -> None:
+    """On the disk composed, decomposed, or with another space; in the table another way."""
+    (flat / "images/3.png").rename(flat / f"images/{letters}.png")
+    change(flat, 3, image="images/\u00e4 1.png", patient_id=letters)
+    change(flat, 2, patient_id="\u00e4 1")
+    cohort = check_cohort(read_cohort(flat))
+    assert not cohort.problems
+    assert Path(cohort.cases["image"].iloc[-1]).name == f"{letters}.png"
+    assert cohort.cases["patient_id"].nunique() == 8
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("Cohort.csv", ""),
+        ("cohort.csv.txt", "cohort.csv.txt: expected a table called cohort.csv"),
+        ("labels.csv", "labels.csv: expected a table called cohort.csv"),
+        ("cohort.xlsx", "cohort.xlsx: .* save it as cohort.csv"),
+    ],
+)
+def test_a_table_under_another_name(flat: Path, name: str, words: str) -> None:
+    (flat / TABLE).rename(flat / name)
+    if not words:
+        assert len(read_cohort(flat).cases) == 16
+        return
+    with pytest.raises(InputError, match=words):
+        read_cohort(flat)
+    with pytest.raises(InputError, match=f"a file, expected a folder: name {flat}"):
+        read_cohort(flat / name)
+
+
+def test_an_excel_file_is_a_table(flat: Path) -> None:
+    pytest.importorskip("openpyxl")
+    before = read_cohort(flat).cases
+    table = pd.read_csv(flat / TABLE, dtype=str, keep_default_na=False)
+    table.to_excel(flat / EXCEL, index=False)
+    assert any(f"not {EXCEL} beside it" in note for note in read_cohort(flat).notes)
+    (flat / TABLE).unlink()
+    pd.testing.assert_frame_equal(read_cohort(flat).cases, before)
+
+
+def test_how_many_people_there_are_and_who_look_like_one(flat: Path) -> None:
+    assert any("16 images of 8 people (2 each)" in note for note in read_cohort(flat).notes)
+    names = ["x_1", "x_2", "y 1", "y 2", "7a", "7b", "q10", "q11"]
+    write(flat, [row | {"patient_id": names[int(row["patient_id"])]} for row in rows_of(flat)])
+    (note,) = [note for note in read_cohort(flat).notes if "look like" in note]
+    assert "6 ids look like those of 3 people (7a, 7b; x_1, x_2; y 1, y 2)" in note and "group" in note
+    write(flat, [row | {"patient_id": f"p_{row['patient_id']}"} for row in rows_of(flat)])
+    write(flat, [row | {"patient_id": f"p_{number // 2}"} for number, row in enumerate(rows_of(flat))])
+    assert not [note for note in read_cohort(flat).notes if "look like" in note], "the number tells the patients apart"
+
+
+def test_a_table_without_labels_is_checked(flat: Path) -> None:
+    write(flat, [row | {"label": ""} for row in rows_of(flat)])
+    said = CliRunner().invoke(app, ["cohort", str(flat)])
+    assert said.exit_code == 0, said.stdout
+    assert "8 usable patients with 16 images" in said.stdout and "8 of them with a mask" in said.stdout
+    assert "no labels yet: brats-al query" in said.stdout
+    (flat / "images/3.png").write_bytes(b"")
+    assert "3.png: an empty file" in CliRunner().invoke(app, ["cohort", str(flat)]).stdout
+    with pytest.raises(InputError, match="labels none, expected two classes"):
+        read_cohort(flat)
+
+
+def test_a_split_of_some_is_dealt_to_the_others(flat: Path) -> None:
+    write(flat, [row | {"split": "test" if row["patient_id"] in ("00", "05") else ""} for row in rows_of(flat)])
+    parts = cut(flat).table.groupby("part")["patient_id"].unique().map(list).to_dict()
+    assert parts["test"] == ["00", "05"] and set(parts) == {"training", "validation", "test"}
 
 
 def test_tables_as_spreadsheets_write_them(flat: Path) -> None:
@@ -547,7 +653,7 @@ def test_what_the_table_says_decides_which_slice_set_is_used(flat: Path) -> None
 
     def opened(*classes: str) -> SliceSet:
         cohort = read_cohort(flat, classes=classes)
-        return open_set("imbalanced", cohort, PROFILES["smoke"], places, False, untracked, None)
+        return open_set(cohort, PROFILES["smoke"], False, places, False, untracked)
 
     first = opened()
     assert opened().folder == first.folder
@@ -571,10 +677,12 @@ STRANGER = re.findall(
 def stranger(tmp_path: Path) -> Iterator[tuple[list[str], Path]]:
     """Yield the words of the README's five lines; between the first two, 40 PNG files and their table are put there."""
     root = tmp_path / "study"
+    root.mkdir()
     for number, line in enumerate(STRANGER):
         yield shlex.split(line.replace("DIR", str(root))), root
         if number == 0:
             assert len(rows_of(root)) == 2
+            (root / TABLE).unlink()
             rows = []
             for place in range(40):
                 Image.fromarray(pixels(place)).save(root / f"scan{place}.png")
@@ -593,7 +701,7 @@ def test_a_stranger_s_first_steps(tmp_path: Path) -> None:
     words, root = next(steps)
     assert "20 usable patients with 40 images" in CliRunner().invoke(app, words).stdout
     (root / "scan7.png").write_bytes(b"")
-    assert "scan7.png: cannot be read" in CliRunner().invoke(app, words).stdout
+    assert "scan7.png: an empty file" in CliRunner().invoke(app, words).stdout
 
 
 @pytest.mark.long

@@ -4,7 +4,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from brats_al_utils.findings.answer import CANNOT_TELL, NO, NOT_COMPUTED, YES, answer, origin
+from brats_al_utils.findings.answer import (
+    CANNOT_TELL,
+    DESIGN_QUESTION,
+    NO,
+    NOT_COMPUTED,
+    YES,
+    answer,
+    differences,
+    origin,
+)
 
 NAN = float("nan")
 
@@ -65,25 +74,26 @@ def test_the_sentences_say_by_how_much_and_how_sure() -> None:
     tables = {"tests": contrasts_table(-0.02, 0.1), "intervals": intervals_table(), "scorecard": card()}
     found = answer(tables | {"label_efficiency": efficiency, "areas": areas})
     assert found.lines == [
-        "Slice-level test AUC of the proposed method less that of random sampling of as many annotated slices (51% of "
-        "the training slices): +4.0 pp (95 % confidence interval across both: -2.0 to +10.0).",
+        "Against random sampling of as many annotated slices (51% of the training slices), slice-level test AUC of the "
+        "proposed method: no difference shown: 4.0 points better (95 % CI across both: 2.0 worse to 10.0 better).",
         "With a probability of 80 % this study would find a difference of 12.5 pp or more.",
-        "At a budget of 30% the proposed method has 52% of the training slices annotated; random sampling needs 59% "
-        "for the same AUC (95 % confidence interval across runs: any share).",
-        "Slice-level test AUC of the proposed method less that of the baseline, which is trained on all slices: -4.3 "
-        "pp (95 % confidence interval across both: -17.8 to +9.1 pp); the paper's tables give +2.98 pp: cannot tell "
+        "At a budget of 30% the proposed method has 52% of the training slices annotated; how many random sampling "
+        "needs for the same AUC cannot be told.",
+        "Slice-level test AUC of the proposed method less that of the baseline, which is trained on all slices: "
+        "-4.3 pp (95 % confidence interval across both: -17.8 to +9.1 pp); the paper's tables give +2.98 pp: "
+        "cannot tell "
         "here.",
         "Slice-level test AUC of the pretrained network less that of one from random initialisation: +25.7 pp (95 % "
         "confidence interval across both: +3.2 to +41.0 pp); the paper's tables give +7.98 pp: holds here.",
-        "Training slices that nobody had to annotate: 47.9 % (the paper: 40 to 70 %; any two samples of 30 % leave 40 "
-        "to 70 %).",
+        "Training slices that nobody had to annotate: 47.9 % (the paper: 40 to 70 %; any two samples of 30 % "
+        "leave 40 to 70 %).",
     ]
 
 
 def test_what_was_not_run_is_not_said_and_named() -> None:
     assert answer({}).said == NOT_COMPUTED
-    assert answer({}).lines == ["Still to be computed by notebooks 06 and 07."]
-    assert answer({"scorecard": card(NAN, NAN)}).lines[-1] == "Still to be computed by notebook 07."
+    assert answer({}).lines == ["More would be told by notebooks 06 and 07."]
+    assert answer({"scorecard": card(NAN, NAN)}).lines[-1] == "More would be told by notebook 07."
     (saved, _) = answer({"scorecard": card(NAN, NAN)}).lines
     assert saved.startswith("Training slices")
     assert len(answer({"tests": contrasts_table(0.0, 0.1, NAN), "intervals": intervals_table()}).lines) == 2, (
@@ -110,3 +120,41 @@ def test_on_whom_a_study_is_stands_in_its_captions() -> None:
     assert origin([other]) == {"cohort": "Synthetic cohort (40 patients)", "initialisation": "random", "runs": "1"}
     assert origin(["BraTS 2019 (335 patients); tumour outlined", other])["cohort"] == "BraTS 2019 (335 patients)"
     assert origin([]) == {}
+
+
+def budget_gains(low: float, high: float) -> pd.DataFrame:
+    row = {"arm": "proposed", "other": "random", "unit": "slice", "dataset": "imbalanced", "share": 0.3, "n_runs": 5}
+    row |= {"auc_difference": (low + high) / 2, "both_low": low, "both_high": high}
+    return pd.DataFrame(
+        [row | {"share": 0.1, "both_low": 0.5}, row | {"dataset": "balanced"}, row, row | {"other": "placebo"}]
+    )
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "said"),
+    [(-0.2, -0.001, NO), (-0.029, 0.029, NO), (0.001, 0.2, CANNOT_TELL), (-0.031, 0.2, CANNOT_TELL)],
+)
+def test_without_notebook_07_random_sampling_has_fewer_annotated_and_can_only_win(
+    low: float, high: float, said: str
+) -> None:
+    tables = {"budget_gains": budget_gains(low, high)}
+    assert answer(tables).said == said
+    weak = pd.DataFrame([{"arm": "proposed", "auc_mean": 0.6, "low": 0.45, "high": 0.7}])
+    assert answer(tables | {"table3_arms": weak}).said == CANNOT_TELL
+    found = differences(tables)
+    assert found["what"].tolist() == ["proposed less random", "proposed less placebo"]
+    assert found[["low", "high"]].to_numpy()[0].tolist() == pytest.approx([100 * low, 100 * high])
+
+
+@pytest.mark.parametrize(
+    ("needed", "many", "said"), [(NAN, 223, NO), (300, 90, NO), (66, 40, YES), (NAN, NAN, CANNOT_TELL)]
+)
+def test_a_study_of_drawn_test_sets_answers_whether_the_paper_could_tell(needed: float, many: float, said: str) -> None:
+    row = {"arm": "proposed", "other": "baseline", "positives": 500, "negatives": 500, "gain": -0.054, "p": 0.16}
+    table = pd.DataFrame([row | {"drawn_low": -0.098, "drawn_high": -0.012, "needed": needed, "needed_many": many}])
+    found = answer({"design": table})
+    assert (found.question, found.said) == (DESIGN_QUESTION, said)
+    assert "1,000 test patients: -5.4 pp; 95 % of test sets of the paper's size" in found.lines[0]
+    assert differences({"design": table})[["mean", "low", "high"]].to_numpy()[0].tolist() == pytest.approx(
+        [-5.4, -9.8, -1.2]
+    )

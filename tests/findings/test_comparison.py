@@ -1,6 +1,7 @@
 """Tests and intervals across patients against brute force, scipy, and simulations whose truth is known."""
 
 import time
+from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
@@ -30,6 +31,7 @@ from brats_al_utils.findings.comparison import (
     intervals,
     lacking,
     patient_pairs,
+    run_sd,
     run_shares,
 )
 from brats_al_utils.findings.statistics import UNITS, by_unit, mean_interval, units_of
@@ -163,10 +165,29 @@ def test_a_patient_of_two_cycles_is_one_patient() -> None:
     once, twice = (patient_pairs(rows, "slice") for rows in (frame, again))
     assert across_patients(twice, "a").error == pytest.approx(across_patients(once, "a").error)
     assert intervals(twice)["n_runs"].tolist() == [5, 5]
-    # As runs of their own with the same scores, they add no patient: the error is the same, not less by root two.
+    # As runs of their own with the same scores, they add no patient: the error is not less by root two. It is a little
+    # more, since a patient's companions in a fold are supposed to be others in the second cycle.
     named = patient_pairs(again.assign(key=again["arm"] + again["seed"].astype(str)), "slice")
     assert intervals(named)["n_runs"].tolist() == [10, 10]
-    assert across_patients(named, "a").error == pytest.approx(across_patients(once, "a").error)
+    own = by_part(once, once.estimate("a")[1].mean(0))
+    assert across_patients(named, "a").error == pytest.approx(np.sqrt((own * (1 + 0.5 * 4 / once.freedom)).sum()))
+
+
+def test_cycles_with_other_companions_do_not_lose_what_they_have_in_common() -> None:
+    """Ten patients a class, two a fold, whose shares are their own in every run: the variance of their mean is 1/10."""
+    random, found = np.random.default_rng(4), []
+    classes, keys = np.repeat([1, 0], 10), np.array([[f"k{run}" for run in range(20)]])
+    for _ in range(600):
+        own, shares = random.normal(size=20), np.zeros((20, 20))
+        for cycle in range(4):
+            dealt = np.concatenate([random.permutation(10) % 5 for _ in range(2)])
+            for fold in range(5):
+                for kind in (0, 1):
+                    here = (dealt == fold) & (classes == kind)
+                    shares[5 * cycle + fold, here] = np.sqrt(2) * (own[here] - own[here].mean()) / 2
+        pairs = Pairs(("a",), keys, np.zeros((1, 20)), shares[None], classes, folds=5)
+        found.append(across_patients(pairs, "a").error ** 2)
+    assert np.mean(found) == pytest.approx(2 / 10, rel=0.06)
 
 
 @pytest.mark.parametrize("folds", [1, 3])
@@ -335,7 +356,23 @@ def test_across_both_a_difference_counts_nothing_twice() -> None:
     assert across_both(folds, "a", "b").error == pytest.approx(np.sqrt(own / 2 + (0.04 / 3 - known) / 4))
     # Runs that differ by less than their patients explain add nothing.
     level = Pairs(("a", "b"), keys, np.array([[0.7, 0.7001, 0.7, 0.7], [0.5] * 4]), other, positive)
-    assert across_both(level, "a", "b") == across_patients(level, "a", "b")
+    both = across_both(level, "a", "b")
+    assert both.error == across_patients(level, "a", "b").error
+    assert run_sd(level, "a", "b") == 0
+    # They have the degrees of freedom of four runs all the same: each patients' part is less by its share of them.
+    of_patients = np.array([2 * 0.02**2, 2 * 0.03**2]) / 2 * (1 - 1 / 3)
+    parts = np.append(of_patients, known / 4)
+    assert both.freedom == pytest.approx(parts.sum() ** 2 / (parts**2 / [1, 1, 3]).sum())
+
+
+def test_one_cycle_of_folds_that_came_out_alike_has_the_runs_degrees_of_freedom() -> None:
+    frame = in_folds(5, 1)
+    pairs = patient_pairs(frame, "slice")
+    level = replace(pairs, aucs=0.7 + 0.01 * (pairs.aucs - pairs.aucs.mean()))
+    assert across_both(level, "a", "b").freedom == pytest.approx(4)
+    row = compare(level, [("a", "b")]).iloc[0]
+    assert row["run_sd"] == 0
+    assert row["both_high"] - row["both_low"] > 1.3 * (row["patients_high"] - row["patients_low"])
 
 
 def test_few_runs_or_patients_give_no_interval_rather_than_a_wrong_one() -> None:

@@ -3,11 +3,11 @@
 import pytest
 
 from brats_al_utils import InputError
-from brats_al_utils.findings.evidence import committee_uncertainty
-from brats_al_utils.study.plan import planned
+from brats_al_utils.study.cost import counted_study
 from brats_al_utils.study.profile import PROFILES
+from brats_al_utils.study.stages import committee_pool
 
 
 def test_a_committee_that_is_not_trained_has_no_uncertainty() -> None:
     with pytest.raises(InputError, match="not trained yet: call train with the arms first"):
-        committee_uncertainty(planned(PROFILES["smoke"]), "imbalanced", 0)
+        committee_pool(counted_study(PROFILES["smoke"]), "imbalanced", 0)

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from scipy.stats import norm
 
+from brats_al_utils.beyond.competitors.competitors import STRATEGIES
 from brats_al_utils.findings.departures import Departures
 from brats_al_utils.findings.paper import published_claims, published_results
 from brats_al_utils.findings.scorecard import (
@@ -33,7 +34,7 @@ from brats_al_utils.findings.verdicts import (
 )
 from brats_al_utils.networks.network import STARTS
 from brats_al_utils.networks.training import auc
-from brats_al_utils.queries.sampling import STRATEGIES, WINDOWS
+from brats_al_utils.queries.sampling import WINDOWS
 
 EXTRA = {
     "abstract.gain.arithmetic",
@@ -441,3 +442,16 @@ def test_savings_of_runs_with_unequal_training_sets_all_count() -> None:
     cost["annotated"], cost["chosen"] = [69, 90], [41, 45]
     cost["share"] = cost["annotated"] / [138, 150]
     assert row_of("saving.range", cost=cost)["ours"] == pytest.approx(45, abs=0.1)
+
+
+def test_nothing_is_judged_by_an_arm_that_has_not_learned() -> None:
+    """A gain of 30 pp over a network that guesses would else be a verdict."""
+    runs, scores = made_up(0.8)
+    guesses, of_guesses = made_up(0.5, start="scratch")
+    both = pd.concat([scores, of_guesses], ignore_index=True)
+    for learned, verdict in ((True, "holds here"), (False, "cannot tell here")):
+        table = pd.concat([runs.assign(learned=True), guesses.assign(learned=learned)], ignore_index=True)
+        row = scorecard(table, both, NONE, OTHER).set_index("id").loc["table2.test_gain"]
+        assert row["verdict"] == verdict
+        assert ("5 of 5 runs of scratch have not learned" in row["why"]) == (not learned)
+        assert row["both_low"] > 0  # said, and not judged by

@@ -12,6 +12,7 @@ from sklearn.calibration import calibration_curve
 from brats_al_utils import InputError
 from brats_al_utils.findings.statistics import (
     BINS,
+    base_rate_loss,
     by_unit,
     difference,
     expected_calibration_error,
@@ -19,6 +20,7 @@ from brats_al_utils.findings.statistics import (
     measures,
     optimism,
     summarise,
+    unlearned,
     youden_threshold,
 )
 from brats_al_utils.networks.training import auc
@@ -238,3 +240,30 @@ def test_identical_runs_are_one_run() -> None:
 def test_values_that_do_not_vary_are_no_certainty() -> None:
     for values in ([0.7, 0.7, 0.7], [0.1 + 0.2, 0.3, 0.3]):
         assert np.isnan(mean_interval(np.array(values))[1:]).all()
+
+
+def test_the_base_rate_loss_is_that_of_the_best_constant_guess() -> None:
+    labels = np.array([1, 1, 1, 0])
+    guesses = np.linspace(0.01, 0.99, 99)
+    assert base_rate_loss(labels) == pytest.approx(
+        (-0.75 * np.log(guesses) - 0.25 * np.log(1 - guesses)).min(), abs=1e-4
+    )
+    assert base_rate_loss(np.array([1, 0])) == pytest.approx(np.log(2))
+    assert base_rate_loss(np.array([1, 1])) == 0
+
+
+def test_an_arm_has_not_learned_if_half_of_its_runs_have_not() -> None:
+    runs = pd.DataFrame(
+        [
+            *(("scratch", f"s{run}", False) for run in range(2)),
+            *(("half", f"h{run}", run > 0) for run in range(2)),
+            *(("most", f"m{run}", run > 0) for run in range(3)),
+            ("once", "o", True),
+            ("once", "o", True),
+        ],
+        columns=["arm", "key", "learned"],
+    )
+    assert unlearned(runs) == {"scratch", "half"}
+    whole = runs.assign(seed=[0, 1, 0, 1, 0, 1, 2, 0, 1], part="test", unit="slice", auc=0.5)
+    assert not difference(whole, "most", "scratch")["learned"].item()
+    assert difference(whole, "most", "once")["learned"].item()

@@ -2,18 +2,28 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from brats_al_utils.findings.comparison import Pairs, compare, holm, holm_levels
 from brats_al_utils.findings.verdicts import (
+    AS_GOOD,
+    BETTER,
     CANNOT_TELL,
     EQUIVALENCE,
+    NOT_JUDGED,
     NOT_REPRODUCED,
     REPRODUCED,
+    UNDECIDED,
+    WORSE,
     Estimate,
     arithmetic_verdict,
     biggest_verdict,
     curve_verdict,
     gain_verdict,
     number_verdict,
+    outcome,
+    outcomes,
     range_verdict,
     sign_verdict,
     similar_verdict,
@@ -160,3 +170,64 @@ def test_values_that_vary_only_together_say_nothing_of_their_spreads() -> None:
     found = spread_ratio(np.array([0.45, 0.65, 0.85]), np.array([0.5, 0.6, 0.7]))
     assert np.isnan(found.mean)
     assert found.lacking == "fewer than three distinct runs, or none that vary on their own"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (0.001, 0.09, BETTER),
+        (0.001, 0.012, BETTER),  # and by less than 2 pp: the side is said first
+        (0.0, 0.012, AS_GOOD),
+        (-0.09, -0.001, WORSE),
+        (-0.012, 0.0, AS_GOOD),
+        (-0.0199, 0.0199, AS_GOOD),
+        (-0.02, 0.0199, UNDECIDED),
+        (-0.0199, 0.02, UNDECIDED),
+        (-0.05, 0.05, UNDECIDED),
+        (np.nan, np.nan, NOT_JUDGED),
+    ],
+)
+def test_the_four_outcomes_at_their_boundaries(low: float, high: float, expected: str) -> None:
+    assert outcome(low, high) == expected
+
+
+def arms_with_gains(*gains: float, spread: float = 0.004) -> Pairs:
+    """Arms of ten runs on one test set whose AUC is higher than that of the first by so much, almost exactly."""
+    random = np.random.default_rng(5)
+    classes = np.repeat([1, 0], 20)
+    aucs = 0.8 + np.array([0, *gains])[:, None] + spread * random.normal(size=(len(gains) + 1, 10))
+    shares = spread / 40 * random.normal(size=(len(gains) + 1, 10, 40))
+    keys = np.arange(aucs.size).reshape(aucs.shape).astype(str)
+    return Pairs(("none", *(f"+{gain:g}" for gain in gains)), keys, aucs, shares, classes)
+
+
+def test_outcomes_of_a_primary_and_secondary_contrasts() -> None:
+    pairs = arms_with_gains(0.05, 0.03, -0.05, 0.0)
+    secondary = [("+0.03", "none"), ("+-0.05", "none"), ("+0", "none")]
+    table = outcomes(pairs, ("+0.05", "none"), secondary, unlearned=["+0.03"])
+    assert table["outcome"].tolist() == [BETTER, NOT_JUDGED, WORSE, AS_GOOD]
+    assert table["family"].tolist() == ["primary"] + ["secondary"] * 3
+    # Two of the family are judged: the smaller p at 2.5 %, the other at 5 %.
+    assert table["level"].tolist() == pytest.approx([0.05, np.nan, 0.025, 0.05], nan_ok=True)
+    first = table.iloc[0]
+    assert (first.decided_low, first.decided_high) == pytest.approx((first.both_low, first.both_high))
+    assert table["decided_high"][2] - table["decided_low"][2] > table["both_high"][2] - table["both_low"][2]
+
+
+@given(st.lists(st.integers(1, 200), min_size=1, max_size=6))
+def test_an_interval_at_holms_level_excludes_what_holms_procedure_rejects(p: list[int]) -> None:
+    values = np.array(p) / 1009
+    assert ((values < holm_levels(values)) == (holm(values) < 0.05)).all()
+
+
+def test_holms_levels_by_hand() -> None:
+    # 0.01 < 0.05 / 3; 0.03 is not below 0.05 / 2, which ends it: the last one has the same level.
+    assert holm_levels(np.array([0.03, 0.01, np.nan, 0.04])) == pytest.approx(
+        [0.025, 0.05 / 3, np.nan, 0.025], nan_ok=True
+    )
+
+
+def test_the_mean_of_some_arms_is_an_arm() -> None:
+    pairs = arms_with_gains(0.05, 0.03).with_mean("both", ["+0.05", "+0.03"])
+    assert pairs.estimate("both")[0] == pytest.approx((pairs.aucs[1] + pairs.aucs[2]) / 2)
+    assert compare(pairs, [("both", "none")])["auc_difference"].item() == pytest.approx(0.04, abs=0.005)

@@ -356,3 +356,14 @@ def test_an_interrupted_run_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         phantom.write_cohort(tmp_path / "cohort", 10, seed=0, track=interrupted)
     assert not any(tmp_path.iterdir())
+
+
+def test_what_is_drawn_and_rendered_is_that_of_this_version() -> None:
+    """If this fails you have changed the phantoms: raise `VERSION`, so that no study goes on with old patients."""
+    assert phantom.VERSION == 1
+    patient = phantom.draw_patient(0, 0)
+    volumes, labels = phantom.render(patient, 2)
+    means = {sequence: float(volume[volume > 0].mean()) for sequence, volume in volumes.items()}
+    expected = {"t1": 1559.516, "t1ce": 821.129, "t2": 1438.77, "flair": 1112.808}
+    assert means == pytest.approx(expected, rel=1e-4)
+    assert np.bincount(labels.ravel())[[1, 2, 4]] == pytest.approx([25899, 10881, 23], rel=0.01)

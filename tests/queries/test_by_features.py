@@ -11,8 +11,8 @@ from sklearn.neighbors import NearestNeighbors
 from threadpoolctl import threadpool_limits
 
 from brats_al_utils.beyond.competitors.by_features import coordinates, most_typical, on_grid, squared_distances
+from brats_al_utils.beyond.competitors.competitors import STRATEGIES
 from brats_al_utils.queries.pool import Pool, Views
-from brats_al_utils.queries.sampling import STRATEGIES
 from brats_al_utils.seeds import integer
 
 Array = np.ndarray[Any, Any]
@@ -28,7 +28,7 @@ def pool_of(features: Array, probability: Array | None = None, known: Array | No
 
 
 def chosen(strategy: str, pool: Pool, budget: int, seed: int = 0) -> list[int]:
-    return [int(slice_id) for slice_id in STRATEGIES[strategy](pool, budget, seed)]
+    return [int(slice_id) for slice_id in STRATEGIES[strategy].rule(pool, budget, seed)]
 
 
 def blobs(*sizes: int) -> Array:

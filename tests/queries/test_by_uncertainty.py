@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from brats_al_utils.beyond.competitors.competitors import STRATEGIES
 from brats_al_utils.queries.pool import Pool, Views
-from brats_al_utils.queries.sampling import STRATEGIES
 
 Array = np.ndarray[Any, Any]
 
@@ -24,7 +24,7 @@ def pool_of(**given: Array) -> Pool:
 
 
 def chosen(strategy: str, pool: Pool, budget: int, seed: int = 0) -> list[int]:
-    return [int(slice_id) for slice_id in STRATEGIES[strategy](pool, budget, seed)]
+    return [int(slice_id) for slice_id in STRATEGIES[strategy].rule(pool, budget, seed)]
 
 
 def test_entropy_by_hand() -> None:

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from brats_al_utils import InputError
-from brats_al_utils.beyond.competitors.competitors import COMPETITORS
+from brats_al_utils.beyond.competitors.competitors import COMPETITORS, STRATEGIES
 from brats_al_utils.queries.pool import Pool, Views
-from brats_al_utils.queries.sampling import ADDS_TO_LABELLED, NEEDS_VIEWS, OF_CLASSES, PAYS_ALL, STRATEGIES
+from brats_al_utils.queries.sampling import OF_CLASSES, QUERY_NETWORK
+from brats_al_utils.runs.run import VIEW_PASSES
 
 
 @pytest.mark.filterwarnings("ignore:Number of distinct clusters")
@@ -15,21 +16,23 @@ def test_alike_slices_fill_the_budget_too(strategy: str) -> None:
     """A network that has collapsed says the same of all."""
     views = Views(np.ones(12), np.ones((4, 12)), np.ones((4, 12)), np.zeros((12, 3)), np.zeros(12, int))
     for known in (None, np.zeros((5, 3))):
-        chosen = COMPETITORS[strategy](Pool(np.arange(12), np.zeros(12), views=views, known=known), 7, 0)
+        chosen = COMPETITORS[strategy].rule(Pool(np.arange(12), np.zeros(12), views=views, known=known), 7, 0)
         assert len(set(chosen.tolist())) == 7
 
 
 @pytest.mark.parametrize("strategy", COMPETITORS)
 def test_without_views_it_is_refused(strategy: str) -> None:
     with pytest.raises(InputError, match="the pool has no views, expected what a query network says of it"):
-        COMPETITORS[strategy](Pool(np.arange(5), np.zeros(5)), 2, 0)
+        COMPETITORS[strategy].rule(Pool(np.arange(5), np.zeros(5)), 2, 0)
 
 
 def test_competitors_are_those_with_a_query_network_and_all_but_reverse_add_to_what_is_labelled() -> None:
-    assert set(COMPETITORS) == set(NEEDS_VIEWS)
-    assert "margin" not in STRATEGIES
-    assert set(COMPETITORS) - set(ADDS_TO_LABELLED) == {"reverse"}
-    assert set(PAYS_ALL) == {"reverse", OF_CLASSES}
+    every = STRATEGIES.values()
+    assert set(COMPETITORS) == {strategy.name for strategy in every if strategy.asks == QUERY_NETWORK}
+    assert all(set(strategy.views) <= set(VIEW_PASSES) for strategy in every)
+    assert set(COMPETITORS) - {strategy.name for strategy in every if strategy.adds_to_labelled} == {"reverse"}
+    assert {strategy.name for strategy in every if strategy.needs_every_label} == {"reverse", OF_CLASSES.name}
+    assert all(name == strategy.name for name, strategy in STRATEGIES.items())
 
 
 @pytest.mark.parametrize("strategy", ["coreset", "typiclust", "probcover", "medal"])
@@ -40,4 +43,4 @@ def test_it_keeps_away_from_what_is_labelled(strategy: str) -> None:
     half = np.where(np.arange(50) % 2, 0.9, 0.5)  # the uncertain are of both groups
     views = Views(half, half[None], half[None], features, np.zeros(50, int))
     pool = Pool(np.arange(50), np.zeros(50), views=views, known=np.array([[9.5, 1.5]]))
-    assert COMPETITORS[strategy](pool, 1, 0)[0] >= 30
+    assert COMPETITORS[strategy].rule(pool, 1, 0)[0] >= 30

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
+from brats_al_utils.beyond.competitors.competitors import STRATEGIES
 from brats_al_utils.queries.pool import Pool, Views
-from brats_al_utils.queries.sampling import STRATEGIES, select
 
 SEEDS = range(2)
 
@@ -33,7 +33,7 @@ def pool() -> Pool:
 def choices() -> dict[str, list[list[int]]]:
     """Return what each strategy chooses, by seed."""
     given = pool()
-    return {name: [select(name, given, 40, seed).tolist() for seed in SEEDS] for name in STRATEGIES}
+    return {name: [each.choose(given, 40, seed).tolist() for seed in SEEDS] for name, each in STRATEGIES.items()}
 
 
 @pytest.fixture(scope="module")

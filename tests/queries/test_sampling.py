@@ -9,21 +9,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from brats_al_utils import InputError
-from brats_al_utils.queries.pool import Pool, Views
-from brats_al_utils.queries.sampling import (
-    NEEDS_SCORE,
-    NEEDS_VIEWS,
-    NOT_NESTED,
-    OF_CLASSES,
-    PAYS_ALL,
-    STRATEGIES,
-    WINDOWS,
-    annotated_share,
-    select,
-)
+from brats_al_utils.beyond.competitors.competitors import STRATEGIES
+from brats_al_utils.queries.pool import Array, Pool, Views
+from brats_al_utils.queries.sampling import COMMITTEE, OF_CLASSES, QUERY_NETWORK, WINDOWS
 from brats_al_utils.seeds import generator
 
 PER_PATIENT = 5
+
+WITH_VIEWS = [name for name, strategy in STRATEGIES.items() if strategy.asks == QUERY_NETWORK]
+
+
+def select(name: str, pool: Pool, budget: int, seed: int) -> Array:
+    return STRATEGIES[name].choose(pool, budget, seed)
 
 
 def source(strategy: str, size: int) -> int:
@@ -32,7 +29,7 @@ def source(strategy: str, size: int) -> int:
     if strategy == "middle patients":
         patients = size // PER_PATIENT
         return PER_PATIENT * (patients - 2 * round(0.1 * patients))
-    return round(size * (0.3 if strategy in (*WINDOWS, OF_CLASSES) else share.get(strategy, 1.0)))
+    return round(size * (0.3 if strategy in (*WINDOWS, OF_CLASSES.name) else share.get(strategy, 1.0)))
 
 
 def pool_of(size: int, seed: int = 0) -> Pool:
@@ -70,19 +67,19 @@ def contract(strategy: str, pool: Pool, budget: int, seed: int) -> None:
         *(pool.views.at(order), pool.known, pool.label[order]),
     )
     np.testing.assert_array_equal(chosen, select(strategy, permuted, budget, seed))
-    if strategy not in NOT_NESTED:
+    if STRATEGIES[strategy].nested:
         smaller = select(strategy, pool, max(budget // 2, 1), seed)
         assert set(smaller.tolist()) <= set(chosen.tolist())
 
 
-@pytest.mark.parametrize("strategy", [name for name in STRATEGIES if name not in NEEDS_VIEWS])
+@pytest.mark.parametrize("strategy", [name for name in STRATEGIES if name not in WITH_VIEWS])
 @given(patients=st.integers(4, 24), seed=st.integers(0, 10**6), data=st.data())
 def test_contract(strategy: str, patients: int, seed: int, data: st.DataObject) -> None:
     budget = data.draw(st.integers(1, source(strategy, PER_PATIENT * patients)))
     contract(strategy, pool_of(PER_PATIENT * patients, seed), budget, seed)
 
 
-@pytest.mark.parametrize("strategy", NEEDS_VIEWS)
+@pytest.mark.parametrize("strategy", WITH_VIEWS)
 @settings(max_examples=8, deadline=None)  # the first imports scikit-activeml, and each clusters
 @given(patients=st.integers(4, 24), seed=st.integers(0, 10**6), data=st.data())
 def test_contract_of_the_competitors(strategy: str, patients: int, seed: int, data: st.DataObject) -> None:
@@ -104,12 +101,14 @@ def test_a_budget_larger_than_its_source_is_refused_with_both_numbers(strategy: 
 def test_a_strategy_uses_what_it_is_said_to_need_and_no_more(strategy: str) -> None:
     pool = pool_of(50)
     chosen = select(strategy, pool, 9, 3).tolist()
-    assert (select(strategy, replace(pool, score=-pool.score), 9, 3).tolist() != chosen) == (strategy in NEEDS_SCORE)
+    assert (select(strategy, replace(pool, score=-pool.score), 9, 3).tolist() != chosen) == (
+        STRATEGIES[strategy].asks == COMMITTEE
+    )
     assert pool.views is not None
     assert pool.label is not None
     other = replace(pool, views=replace(pool.views, label=1 - pool.views.label), label=np.roll(pool.label, 5))
-    assert (select(strategy, other, 9, 3).tolist() != chosen) == (strategy in PAYS_ALL)
-    if strategy not in (*NEEDS_VIEWS, OF_CLASSES):
+    assert (select(strategy, other, 9, 3).tolist() != chosen) == STRATEGIES[strategy].needs_every_label
+    if strategy not in (*WITH_VIEWS, OF_CLASSES.name):
         assert select(strategy, Pool(pool.ids, pool.score, pool.patient), 9, 3).tolist() == chosen
 
 
@@ -139,9 +138,9 @@ def test_the_most_uncertain_range_at_the_class_share_of_the_pool() -> None:
     assert select("window 0%-30%", pool, 6, 0).tolist() == [0, 1, 2, 3, 4, 5]
     # Places (rank + 0.5) / n: negative 1/30, 3/30, 5/30, 7/30, (9/30); positive 0.1 and (0.3 and beyond the sixth).
     # In order: 0 (0.033), 1 (0.1) and 15 (0.1), 2 (0.167), 3 (0.233), then 4 and 16 (both 0.3): the lower id.
-    assert select(OF_CLASSES, pool, 6, 0).tolist() == [0, 1, 2, 3, 4, 15]
+    assert select(OF_CLASSES.name, pool, 6, 0).tolist() == [0, 1, 2, 3, 4, 15]
     with pytest.raises(InputError, match="does not know the class labels"):
-        select(OF_CLASSES, replace(pool, label=None), 6, 0)
+        select(OF_CLASSES.name, replace(pool, label=None), 6, 0)
     with pytest.raises(InputError, match="class labels, expected one for each of 20 slices"):
         replace(pool, label=label[1:])
 
@@ -150,7 +149,7 @@ def test_the_most_uncertain_range_at_the_class_share_of_the_pool() -> None:
 def test_a_range_of_each_class_has_the_class_share_of_the_pool(positive: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     label = (np.arange(100) < positive).astype(int)
-    chosen = select(OF_CLASSES, Pool(np.arange(100), rng.random(100), label=label), 30, 0)
+    chosen = select(OF_CLASSES.name, Pool(np.arange(100), rng.random(100), label=label), 30, 0)
     assert abs(label[chosen].sum() - 0.3 * positive) <= 1
 
 
@@ -178,11 +177,6 @@ def test_another_seed_draws_other_slices() -> None:
     assert select("random", pool, 30, 0).tolist() != select("random", pool, 30, 1).tolist()
 
 
-def test_refusals() -> None:
-    with pytest.raises(InputError, match="strategy is 'best', expected one of random, middle"):
-        select("best", pool_of(20), 3, 0)
-
-
 def counts(pool: Pool, chosen: np.ndarray) -> list[int]:
     """Return how many slices of each patient were chosen, ascending, zeros left out."""
     assert pool.patient is not None
@@ -198,9 +192,9 @@ def test_dropping_one_end_keeps_the_other() -> None:
 def test_what_random_is_compared_at() -> None:
     """Of 30 % labelled and 30 % chosen: both where they are kept apart, 51 % expected where they may meet."""
     expected = {"random": 0.3, "spread": 0.3, "middle": 0.51, "drop top": 0.51, "coreset": 0.6, "reverse": 1.0}
-    found = {name: annotated_share(name, 0.3, 0.3) for name in expected}
+    found = {name: STRATEGIES[name].annotated_share(0.3, 0.3) for name in expected}
     assert found == pytest.approx(expected)
-    assert all(0.3 <= annotated_share(name, 0.3, 0.3) <= 1 for name in STRATEGIES)
+    assert all(0.3 <= strategy.annotated_share(0.3, 0.3) <= 1 for strategy in STRATEGIES.values())
 
 
 @pytest.mark.parametrize("strategy", ["random patients", "middle patients"])

@@ -1,5 +1,6 @@
 """The engine: every run once, the longest first, none lost with its worker, and nobody waits for the dead."""
 
+import errno
 import os
 import signal
 import sys
@@ -18,6 +19,7 @@ import pytest
 import torch
 from dask.utils import parse_timedelta
 from distributed import Client
+from distributed.deploy.spec import SpecCluster
 from small_study import ARMS, small_study
 
 from brats_al_utils import InputError
@@ -28,9 +30,8 @@ from brats_al_utils.runs.computing import compute
 from brats_al_utils.runs.engine import Outcome, Task, carry_out
 from brats_al_utils.runs.run import Run
 from brats_al_utils.runs.store import RunStore
-from brats_al_utils.study.selections import selections_of
+from brats_al_utils.study.stages import plan
 from brats_al_utils.study.study import Study
-from brats_al_utils.study.trainer import wanted_runs
 
 
 def quiet(images: int, text: str) -> None:
@@ -45,8 +46,8 @@ def study(tiny_cohort: Path, tmp_path: Path) -> Study:
 @pytest.fixture
 def tasks(study: Study) -> list[Task]:
     return [
-        Task(f"{arm.name} {number}", run, study.slices.folder, study.store.folder, "cpu")
-        for (arm, number), run in wanted_runs(study, selections_of(study, ARMS[:2])).items()
+        Task(f"{row.arm.name} {row.number}", row.run, study.slices.folder, study.store.folder, "cpu")
+        for row in plan(study, ARMS[:2])
     ]
 
 
@@ -349,6 +350,40 @@ def test_a_store_that_cannot_be_written_stops_everything(tasks: list[Task], tmp_
     (tmp_path / "file").write_text("in the way", encoding="utf-8")
     with pytest.raises(InputError, match="file.*: Not a directory.*: mend that and start again"):
         engine.work(replace(tasks[0], store=tmp_path / "file"))
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), pytest.raises(OSError, match="No space left")),
+        (PermissionError(errno.EACCES, "Permission denied", "a.lock"), pytest.raises(OSError, match=r"a\.lock")),
+        (OSError("Timed out trying to connect"), pytest.raises(InputError, match="scheduler at .* is lost")),
+        (ConnectionResetError(errno.ECONNRESET, "reset by peer"), pytest.raises(InputError, match="is lost")),
+    ],
+    ids=lambda each: getattr(each, "strerror", "") or "",
+)
+def test_what_a_disk_says_is_not_taken_for_a_lost_scheduler(
+    tasks: list[Task], client: Client, monkeypatch: pytest.MonkeyPatch, error: OSError, expected: Any
+) -> None:
+    def fails(_: Client) -> bool:
+        raise error
+
+    monkeypatch.setattr(engine, "none_left", fails)
+    with expected:
+        carry_out(tasks, client, quiet)
+
+
+def test_a_scheduler_that_does_not_end_in_time_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    closes = SpecCluster.close
+
+    def late(cluster: Any, *more: Any) -> None:
+        closes(cluster, *more)
+        raise TimeoutError
+
+    monkeypatch.setattr(SpecCluster, "close", late)
+    with scheduler.scheduler(tmp_path / "credentials") as cluster:
+        assert cluster.scheduler_address
+    assert not (tmp_path / "credentials" / "key.pem").exists()
 
 
 def test_only_what_is_missing_is_computed_once(study: Study, tasks: list[Task]) -> None:

@@ -23,12 +23,12 @@ from IPython.display import Markdown
 from made_up import compute, write_cohort
 from matplotlib.text import Text
 
+from brats_al_utils.beyond.arms import NOTEBOOKS
 from brats_al_utils.findings import sentences, shortcut
 from brats_al_utils.findings.verdicts import CANNOT_TELL, HERE, NUMBER_RULE
 from brats_al_utils.runs import engine
 from brats_al_utils.show import cohort_figures, further_figures, paper_figures, style, tables
 from brats_al_utils.show.panel import Panel
-from brats_al_utils.study.arms import NOTEBOOKS
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
 SHOWING = (cohort_figures, paper_figures, further_figures, tables, sentences, shortcut)
@@ -41,7 +41,7 @@ OF_BRATS = re.compile(
 PATIENTS = re.compile(r"\d patients|of patients|training patients|^patients$", re.MULTILINE)
 """Patients who are counted: in a table they are persons."""
 
-SHOWN_ELSEWHERE = {"dose_response", "outliers", "without_images"}
+SHOWN_ELSEWHERE = {"without_images"}
 """Of a synthetic cohort, or of a bundle."""
 
 
@@ -94,7 +94,7 @@ class Reader:
 
     def execute(self, name: str, data: Path, out: Path) -> None:
         """Execute a notebook's cells, and keep the value of each as Jupyter shows it."""
-        settings = {"n_runs": 3, "folds": 3, "epochs": 2, "scratch_epochs": 2, "doses": [0.0, 0.1]}
+        settings = {"n_runs": 3, "folds": 3, "epochs": 2, "scratch_epochs": 2}
         places: dict[str, Any] = {"profile": "smoke", "data": str(data), "out": str(out), "settings": settings}
         places |= {"device": "cpu", "workers": "", "skip_bad": False, "follow_links": False}
         for cell in nbformat.read(FOLDER / f"{name}.ipynb", 4).cells:

@@ -2,18 +2,16 @@
 
 import time
 from dataclasses import replace
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
 
 from brats_al_utils.beyond.explorer.browser import Browser, Browsing, browse
 from brats_al_utils.beyond.explorer.explorer import Filter, Ranking
-from brats_al_utils.beyond.explorer.explorer_figures import along_the_ranking, scatter
+from brats_al_utils.beyond.explorer.explorer_figures import along_the_ranking
 from brats_al_utils.beyond.explorer.side_by_side import PAGE, Choices, Pair, Patients, Visit, compare, patients
 from brats_al_utils.cohorts.cohort import Cohort
 from brats_al_utils.cohorts.slices import SliceSet
@@ -128,7 +126,7 @@ def test_filters_and_runs_start_from_the_first_slice() -> None:
     assert [options(view, name).value for name in asked] == list(asked.values())
     assert options(view, "decile").options == ("all", *map(str, range(1, 11)))
     kept = browser.kept(state)
-    assert view.said == f"{len(kept)} of 40 training slices" and 0 < len(kept) < 4
+    assert view.said.startswith(f"{len(kept)} of 40 training slices") and 0 < len(kept) < 4
     assert browser.change(state, Asked("class_name", 99)).wanted == replace(found, class_name="")
     assert browser.change(Browsing(place=3), Asked("run", 1)) == Browsing(run=2)
     assert dict(browser.view(Browsing(run=2)).facts)["slice, tumour"].startswith("z 50 (number 0)")
@@ -138,7 +136,8 @@ def test_a_filter_that_keeps_nothing_is_said() -> None:
     study, ranking, pixels = small()
     view = Browser(study, ranking).view(Browsing(wanted=Filter(decile=1, site="S1")))
     assert view.said == "No slice is left: loosen a filter."
-    assert not view.pictures and not view.facts and not pixels.read
+    assert not view.plane and not view.facts and not pixels.read
+    assert view.plot and set(view.plot.groups) == {2} and view.plot.selected == -1
     assert slider(view).last == 0
 
 
@@ -150,7 +149,7 @@ def test_every_fact_of_a_slice() -> None:
         "class, site": "HGG, S1",
         "slice, tumour": "z 50 (number 0), no mask",
         "rank": "40 of 40, decile 10",
-        "uncertainty": "1.000 nats, by learning rate the sum of:",
+        "uncertainty": "1.000 nats, the sum of:",
         "entropy of 0.1": "1.000",
         "P(HGG)": "0.013, the mean of:",
         "P by 0.1": "0.013",
@@ -162,46 +161,43 @@ def test_every_fact_of_a_slice() -> None:
     assert "200 pixels" in dict(Browser(of_pixels, ranking).view(Browsing(place=4)).facts)["slice, tumour"]
 
 
-def opened(png: bytes) -> np.ndarray[Any, Any]:
-    return np.asarray(Image.open(BytesIO(png)))
-
-
 def test_only_the_slice_that_is_shown_is_read() -> None:
     study, ranking, pixels = small()
     browser = Browser(study, ranking)
-    view = browser.view(Browsing(place=2))
+    state = browser.change(Browsing(place=2), Asked("channel", 1))
+    view = browser.view(state)
     assert pixels.read == {37}
-    assert [each.name for each in view.pictures] == ["t1", "t1ce", "t2", "scatter"]
-    assert [each.caption for each in view.pictures[:3]] == ["T1", "T1ce", "T2"]
-    image = opened(view.pictures[0].png)
-    assert image.shape == (300, 300, 3)
-    assert (image[0, 0] == 37).all() and (image[150, 150] == 37).all()
-    assert len(np.unique(image.reshape(-1, 3), axis=0)) == 2, "the outline"
-    plain = browser.view(browser.change(Browsing(place=2), Asked("outline", 1)))
-    assert (opened(plain.pictures[0].png) == 37).all()
+    assert options(view, "channel").options == ("T1", "T1ce", "T2") and options(view, "channel").value == 1
+    assert not view.pictures and view.plane
+    assert (view.plane.width, view.plane.height, view.plane.white) == (16, 16, 255)
+    assert set(np.frombuffer(view.plane.levels, "<u2")) == {37 * 257}
+    outlined = np.frombuffer(view.plane.mask, np.uint8).reshape(16, 16)
+    assert outlined.sum() == 4 * 7, "the rim of a square of 8 pixels"
+    plain = browser.view(browser.change(state, Asked("outline", 1))).plane
+    assert plain and plain.mask == b""
+
+
+def test_the_plot_has_every_slice_and_greys_what_is_filtered() -> None:
+    study, ranking, _ = small()
+    browser = Browser(study, ranking)
+    view = browser.view(Browsing(place=1, wanted=Filter(class_name="LGG", site="S1")))
+    plot, rows = view.plot, ranking.of_run(1)
+    assert plot and plot.names == ("LGG", "HGG")
+    points = np.frombuffer(plot.points, "<f4").reshape(-1, 2)
+    assert points == pytest.approx(rows[["probability", "uncertainty"]].to_numpy(float), abs=1e-6)
+    kept = (rows["class_name"] == "LGG") & (rows["site"] == "S1")
+    assert list(plot.groups) == [0 if each else 2 for each in kept]
+    assert plot.selected == rows.index[kept][1]
+    assert set(browser.view(Browsing()).plot.groups) == {0, 1}  # type: ignore[union-attr]
 
 
 def test_a_click_shows_the_slice_behind_the_point() -> None:
     study, ranking, _ = small()
     browser = Browser(study, ranking)
-    for place in (0, 7, 39):
-        view = browser.view(Browsing(place=place))
-        plot = view.pictures[-1]
-        assert plot.clickable and plot.marked
-        assert browser.change(Browsing(place=20), Asked("scatter", at=plot.marked)).place == place
-        off = (plot.marked[0] + 0.004, plot.marked[1] - 0.004)
-        assert browser.change(Browsing(place=20), Asked("scatter", at=off)).place == place
-
-
-def test_the_points_of_the_plot_lie_where_they_are_drawn() -> None:
-    """A lone point in its colour, found in the pixels."""
-    rows = small()[1].of_run(1).iloc[[12]]
-    found = scatter(rows, rows, ("LGG", "HGG"))
-    image = opened(found.png)[..., :3].astype(int)
-    legend = round(image.shape[0] * 0.12)
-    coloured = np.argwhere(np.ptp(image, axis=-1)[legend:] > 60) + np.array([legend, 0])
-    y, x = (coloured.mean(0) + 0.5) / image.shape[:2]
-    assert found.points[0] == pytest.approx([x, y], abs=0.004)
+    state = Browsing(place=3, wanted=Filter(class_name="LGG"))
+    for place in (0, 7, 11):
+        plot = browser.view(replace(state, place=place)).plot
+        assert plot and browser.change(state, Asked("plot", plot.selected)) == replace(state, place=place)
 
 
 def test_a_patient_with_all_training_slices() -> None:
@@ -254,7 +250,7 @@ def test_a_bundle_is_explored_by_its_numbers() -> None:
     empty = np.empty((0, 3, 16, 16), np.uint8)
     study, ranking = made(empty, empty[:, 0], 40)
     view = Browser(study, ranking).view(Browsing(place=2))
-    assert [each.name for each in view.pictures] == ["scatter"]
+    assert not view.pictures and not view.plane and view.plot
     assert dict(view.facts)["rank"] == "3 of 40, decile 1"
     view = Patients(study, ranking).view(Visit())
     assert not view.pictures
@@ -284,7 +280,7 @@ def test_what_is_printed_shows_images_of_phantoms_only(synthetic: bool, images: 
 
 @pytest.mark.parametrize("side", [64, 224])
 def test_a_step_among_4060_slices(side: int, tmp_path: Path) -> None:
-    """Under 100 ms of the processor's time, of the slices of a set on disk, of which only what is shown is read."""
+    """Under 100 ms of the processor's time, a filter too, of slices on disk of which only what is shown is read."""
     shapes = {"pixels": (4060, 3, side, side), "segmentation": (4060, side, side)}
     files = {
         name: np.lib.format.open_memmap(tmp_path / f"{name}.npy", "w+", np.uint8, shape)  # holes on the disk
@@ -303,4 +299,9 @@ def test_a_step_among_4060_slices(side: int, tmp_path: Path) -> None:
         panel.answer(panel, {"event": "asked", "name": "place", "value": place}, [])
         spent.append(time.process_time() - started)
     assert panel.shown == Browsing(place=4059 - 203 * 19)
+    for decile in range(11):
+        started = time.process_time()
+        panel.answer(panel, {"event": "asked", "name": "decile", "value": decile}, [])
+        spent.append(time.process_time() - started)
+    assert sorted(spent[-11:])[5] < 0.1, spent
     assert sorted(spent)[len(spent) // 2] < 0.1, spent

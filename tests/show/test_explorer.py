@@ -12,6 +12,7 @@ from hypothesis.extra.numpy import arrays
 from made_up import compute, write_cohort
 
 from brats_al_utils import InputError
+from brats_al_utils.beyond.arms import NOTEBOOKS, explored
 from brats_al_utils.beyond.explorer.explorer import (
     GROUPS,
     Filter,
@@ -20,7 +21,6 @@ from brats_al_utils.beyond.explorer.explorer import (
     by_decile,
     compared,
     filtered,
-    nearest,
     overlap,
     ranking,
     said,
@@ -29,11 +29,11 @@ from brats_al_utils.beyond.explorer.explorer import (
 from brats_al_utils.findings import evidence
 from brats_al_utils.queries.uncertainty import AGGREGATES, PAIRS, score
 from brats_al_utils.runs import engine
-from brats_al_utils.study.arms import DATASETS, NOTEBOOKS, Arm, explored
+from brats_al_utils.study.arms import DATASETS, Arm
 from brats_al_utils.study.opening import open_study
 from brats_al_utils.study.profile import PROFILES
+from brats_al_utils.study.stages import resume, train
 from brats_al_utils.study.study import Study
-from brats_al_utils.study.trainer import train
 
 
 def table() -> pd.DataFrame:
@@ -122,11 +122,6 @@ def test_examples_lie_evenly_along_the_ranking() -> None:
     assert along(table().head(3), 8)["rank"].tolist() == [1, 2, 3]
 
 
-def test_the_nearest_point() -> None:
-    x, y = np.array([0.1, 0.5, 0.5]), np.array([0.1, 0.5, 0.6])
-    assert [nearest(x, y, at) for at in ((0.0, 0.0), (0.5, 0.54), (0.5, 0.56), (2.0, 2.0))] == [0, 1, 2, 2]
-
-
 def test_what_was_found_is_computed() -> None:
     """Two of the first three slices are HGG, 7 of 10 in all; on three, the members are on different sides."""
     text = said(of_table(table()), "synthetic cohort (5 patients)", "HGG")
@@ -172,7 +167,9 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
 
 def test_the_ranking_is_the_one_that_selects(study: Study) -> None:
     arms = explored(study.profile)
-    found = ranking(study, arms)
+    found = ranking(study, resume(study, arms), arms)
+    members = ("P by member 1 (rate 0.001)", "P by member 2 (rate 0.0005)", "P by member 3 (rate 0.0001)")
+    assert found.members == members[: len(found.members)]
     assert found.arms == ("proposed", "random", "placebo", "0%-30%", "70%-100%")
     expected = evidence.ranking(study)
     training = len(study.ids(DATASETS[0], "training", 0))
@@ -195,15 +192,15 @@ def test_the_ranking_is_the_one_that_selects(study: Study) -> None:
 
 def test_a_study_that_is_not_trained_is_refused(study: Study, tmp_path: Path) -> None:
     other = open_study("smoke", study.cohort.root, tmp_path / "out", {"n_runs": 1}, device="cpu")
-    with pytest.raises(InputError, match="committee is not trained yet: call train"):
-        ranking(other, explored(other.profile))
+    with pytest.raises(InputError, match="not trained yet: call train"):
+        ranking(other, resume(other, explored(other.profile)), explored(other.profile))
 
 
 def test_arms_of_two_sets_or_of_one_name_are_refused(study: Study) -> None:
     one = explored(study.profile)[0]
     for others in ([Arm("other", one.start, 1, dataset="balanced")], [one]):
         with pytest.raises(InputError, match="expected different ones of one set"):
-            ranking(study, [one, *others])
+            ranking(study, [], [one, *others])
 
 
 @pytest.mark.parametrize("name", PROFILES)
@@ -214,5 +211,5 @@ def test_exploring_trains_nothing_of_its_own(name: str) -> None:
         return (arm.start, arm.epochs, arm.strategy, arm.share, arm.dataset, arm.network, arm.freeze)
 
     profile = PROFILES[name]
-    others = [arm for other, of in NOTEBOOKS.items() if other != "09_explore" for arm in of(profile, True)]
-    assert {trained(arm) for arm in NOTEBOOKS["09_explore"](profile, True)} <= {trained(arm) for arm in others}
+    others = [arm for other, of in NOTEBOOKS.items() if other != "09_explore" for arm in of(profile)]
+    assert {trained(arm) for arm in NOTEBOOKS["09_explore"](profile)} <= {trained(arm) for arm in others}

@@ -406,28 +406,6 @@ def test_annotated_curves_show_means_over_the_runs_at_their_annotated_shares() -
     assert axes.get_xlabel() == "annotated slices (% of the training slices)"
 
 
-def test_dose_response_shows_what_is_held_and_what_is_gained() -> None:
-    caught = pd.DataFrame(
-        [("atypical", 0.1, 0.4, 0.3, 0.6, 0.08), ("corrupted", 0.1, 0.2, NAN, NAN, 0.12)],
-        columns=["kind", "dose", "mean", "low", "high", "prevalence"],
-    )
-    gains = pd.DataFrame(
-        [("atypical", 0.1, -0.05, -0.15, 0.02), ("corrupted", 0.1, 0.03, 0.01, 0.06)],
-        columns=["kind", "dose", "auc_difference", "both_low", "both_high"],
-    )
-    drawing = further_figures.dose_response(caught, gains)
-    left, right = drawing.figure.axes
-    held, gained = error_bars(left), error_bars(right)
-    assert held["atypical"] == ([9.85], [40], [30], [60])
-    assert held["corrupted"] == ([10.15], [20], [20], [20])
-    assert gained["atypical"] == ([9.85], [-5], [-15], [2])
-    assert gained["corrupted"] == ([10.15], [3], [1], [6])
-    (chance,) = [line for line in left.lines if line.get_label() == "chance"]
-    assert chance.get_ydata() == pytest.approx([10])
-    assert list(drawing.table["auc_difference"]) == [-0.05, 0.03]
-    assert "(pp)" in right.get_ylabel()
-
-
 DRAW = """
 import sys
 from pathlib import Path

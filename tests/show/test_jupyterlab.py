@@ -17,10 +17,10 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.remote.webelement import WebElement
 
+from brats_al_utils.beyond.arms import explored
 from brats_al_utils.runs import engine
-from brats_al_utils.study.arms import explored
 from brats_al_utils.study.opening import open_study
-from brats_al_utils.study.trainer import train
+from brats_al_utils.study.stages import train
 
 COHORT, NOTEBOOK, EXPLORE = "00_cohort.ipynb", "01_transfer_vs_scratch.ipynb", "09_explore.ipynb"
 HOSTILE = "<img src=x onerror=alert(1)>nobody-"

@@ -16,6 +16,7 @@ from conftest import brats_al, small_render
 from papermill.cli import papermill as papermill_command
 
 from brats_al_utils import InputError
+from brats_al_utils.beyond.arms import NOTEBOOKS
 from brats_al_utils.phantoms import phantom
 from brats_al_utils.runs import forks
 from brats_al_utils.show import kernels, notebooks
@@ -57,7 +58,6 @@ OTHER: dict[str, Any] = {
     "competitors": ("coreset",),
     "iterative": False,
     "other_networks": ("googlenet",),
-    "doses": (0.0, 0.2),
     "n_runs": 6,
     "folds": 3,
     "classes": ("HGG", "LGG"),
@@ -301,7 +301,7 @@ def test_copies_are_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         for pattern in ["{}", *copies]:
             (tmp_path / f"{pattern.format(name)}.ipynb").touch()
     (tmp_path / "Untitled.ipynb").touch()
-    assert [path.stem for path in notebooks.find()] == names
+    assert [path.stem for path in notebooks.find(NOTEBOOKS)] == names
     assert [path.stem for path in notebooks.find(["01"])] == names[1:2]
     with pytest.raises(InputError, match="no notebook '01_transfer_vs_scratch-Copy1', expected one of 00_cohort, 01"):
         notebooks.find(["01_transfer_vs_scratch-Copy1"])

@@ -8,13 +8,13 @@ import nbformat
 import pytest
 from made_up import compute, write_cohort
 
-from brats_al_utils.beyond.bundles.published import export
+from brats_al_utils.beyond.arms import explored
+from brats_al_utils.beyond.bundles.published import export, unpack_study
 from brats_al_utils.runs import engine
 from brats_al_utils.show import notebooks
-from brats_al_utils.study.arms import explored
 from brats_al_utils.study.opening import open_study
 from brats_al_utils.study.places import Places
-from brats_al_utils.study.trainer import train
+from brats_al_utils.study.stages import train
 
 
 @pytest.mark.parametrize("published", [False, True], ids=["folder", "bundle"])
@@ -27,7 +27,8 @@ def test_nothing_of_a_patient_is_in_the_executed_notebook(published: bool, tmp_p
     if published:
         bundle, out = tmp_path / "lung.bundle", tmp_path / "again"
         export(study, bundle, ["09_explore"], with_ids=True)
-        data = bundle
+        data = out / "outputs"
+        unpack_study(bundle, data)
     parameters = {"profile": "smoke", "data": str(data), "out": str(out), "device": "cpu"}
     executed = notebooks.execute(notebooks.find(["09"])[0], parameters, Places.of("smoke", out))
     saved = nbformat.read(executed, as_version=4)

@@ -1,9 +1,9 @@
 """The report of a study: a small one with hostile contents, read as files and opened in a browser."""
 
 import base64
-import json
 import re
 import shutil
+from html import escape
 from itertools import pairwise
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -12,14 +12,23 @@ import nbformat.v4 as nb
 import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
+from made_up import compute, write_cohort
+from markupsafe import escape as markup_escape
 from nbformat import NotebookNode, write
 from selenium import webdriver
 
 from brats_al_utils import InputError
+from brats_al_utils.beyond.arms import explored
+from brats_al_utils.runs import engine
+from brats_al_utils.show import notebooks as execution
 from brats_al_utils.show import report
 from brats_al_utils.show.pages import TEMPLATES
 from brats_al_utils.show.report import write_report
-from brats_al_utils.study.places import Places
+from brats_al_utils.show.style import save_table
+from brats_al_utils.study.opening import open_study
+from brats_al_utils.study.places import Places, stamp
+from brats_al_utils.study.stages import train
+from brats_al_utils.study.status import remember
 
 PIXEL = (
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="  # one grey dot
@@ -141,7 +150,7 @@ def test_a_synthetic_study_s_figures_stand_beside_those_of_real_patients(
     assert [path.name for path in (places.outputs / "report/published").iterdir()] == ["table2.svg"]
     (section,) = [image.find_parent("section") for image in index("img") if image["src"] == beside[0]]
     assert section and [image["src"] for image in section("img")] == ["figures/table2.svg", "published/table2.svg"]
-    assert "Below each figure stands the published one of real patients" in index.get_text(" ", strip=True)
+    assert "Below each figure of the synthetic patients stands the published one" in index.get_text(" ", strip=True)
     for path in (places.outputs / "notebooks").glob("*.ipynb"):
         path.write_text(path.read_text(encoding="utf-8").replace("Synthetic cohort", "BraTS 2019"), encoding="utf-8")
     for path in places.figures.glob("*.svg"):
@@ -155,18 +164,19 @@ def test_the_first_section_answers_by_how_much_how_sure_and_on_whom(places: Plac
     first = index.main.find(True)
     assert first and first["id"] == "answer"
     text = first.get_text(" ", strip=True)
+    assert text.startswith("Demonstration on synthetic patients.")
     parts = (
         "Not computed yet",
-        "-4.0 pp",
-        "-18.0 to +9.0 pp",
+        "\N{MINUS SIGN}4.0 pp",
+        "\N{MINUS SIGN}18.0 to +9.0 pp",
         "+9.0 to +37.0 pp",
-        "48.0 %",
-        "Cohort Synthetic cohort (3 patients)",
+        "48.0\N{NO-BREAK SPACE}%",
     )
     places_of_parts = [text.index(part) for part in parts]
     assert places_of_parts == sorted(places_of_parts)
-    assert "Initialisation random Runs 3" in text
-    assert "Synthetic patients:" in text
+    (last,) = index.select("#origin")
+    assert "Cohort Synthetic cohort (3 patients) Initialisation random Runs 3" in last.get_text(" ", strip=True)
+    assert index.get_text().count("Synthetic cohort (3 patients)") == 2, "its origin is said once, with its settings"
     assert [li.get_text(" ", strip=True) for li in first.select(".counts li")] == [
         "✓ holds here : 2",
         "? cannot tell here : 1",
@@ -182,30 +192,38 @@ def test_then_come_one_figure_the_tables_the_figures_and_the_notebooks(places: P
     assert [heading.get_text() for heading in headings] == [
         "Does active learning save annotations here?",
         "Every claim of the paper",
-        "Tables",
-        "Every claim, with its verdict",
-        "Table 2",
+        "The scorecard",
         "Figures",
         "Odd #1 & %2f",
-        "Table 2",
-        "Slices",
-        "Further numbers, as CSV",
+        "Table 2: pretrained and random initialisation",
+        "What the network sees",
+        "Tables",
+        "Table 2: pretrained and random initialisation",
+        "Further numbers",
         "Notebooks",
         "First & more",
         "Second & more",
+        "Where this comes from",
     ]
     levels = [int(heading.name[1]) for heading in headings]
     assert levels[0] == 1 and all(after <= before + 1 for before, after in pairwise(levels))
     assert [str(image["src"]) for image in index("img")] == [
-        "figures/claims.svg",
+        "figures/answer_wide.svg",
+        "figures/claims_wide.svg",
         "figures/odd%20%231%20%26%20%252f.svg",
         "figures/table2.svg",
         "images/slices.svg",
     ]
-    assert str(index.select("source")[0]["srcset"]) == "figures/claims_narrow.svg"
-    alts = [str(image["alt"]) for image in index("img")]
-    assert "holds here 2, cannot tell here 1, not reproduced 1" in alts[0]
-    assert alts[2] == "Table 2. Pixels & co"
+    assert [str(each["srcset"]) for each in index("source")] == [
+        "figures/answer_narrow.svg",
+        "figures/claims_narrow.svg",
+    ]
+    alts, said = ([str(image["alt"]) for image in index("img")], [each.get_text() for each in index("figcaption")])
+    assert len(set(alts)) == len(alts) == len(set(said)) and all(map(str.strip, said))
+    assert "Pixels & co" not in " ".join(said), "the origin, under each figure"
+    assert [str(link["href"]) for link in index.select("#contents > details > ul > li > a")] == [
+        f"#{section['id']}" for section in index.select("main > section")
+    ]
     text = index.get_text(" ", strip=True)
     assert text.index("It was found") < text.index("Second & more") < text.index("Stopped with an error")
     assert index.find("a", href="figures/runs.csv", string="Runs")
@@ -216,17 +234,23 @@ def test_tables_have_names_in_words_and_footnotes_stand_once(places: Places) -> 
     card = index.select_one("#scorecard table")
     assert card
     assert [th.get_text() for th in card.select("tbody th")] == [
-        "Abstract: proposed over baseline, test AUC",
-        "Section 2.2.4: annotations saved",
-        "Table 2, pretrained, validation AUC",
-        "Table 2: pretrained over random, test AUC",
+        *("Abstract", "Proposed over baseline, test AUC"),
+        *("Section 2.2.4", "Annotations saved"),
+        *("Table 2", "Pretrained, validation AUC", "Pretrained over random, test AUC"),
     ]
-    first = [cell.get_text(" ", strip=True) for cell in card.select("tbody tr")[0]("td")]
+    first = [cell.get_text(" ", strip=True) for cell in card.select(".row")[0]("td")]
     assert first == [
-        *("+2.92 pp", "+2.98 pp", "-4.0 pp", "-18.0 to +9.0 pp", "no, from 17.8 pp on", "? cannot tell here"),
+        *(
+            "+2.92 pp",
+            "+2.98 pp",
+            "\N{MINUS SIGN}4.0 pp",
+            "\N{MINUS SIGN}18.0 to +9.0 pp",
+            "no, from 17.8 pp on",
+            "? cannot tell here",
+        ),
         "1 a b",
     ]
-    assert [str(link["href"]) for link in card.select("tbody tr")[2]("a")] == ["#note-1", "#note-b"]
+    assert [str(link["href"]) for link in card.select(".row")[2]("a")] == ["#note-1", "#note-b"]
     notes = {
         dt.get_text(): dd.get_text()
         for dt, dd in zip(index.select("#scorecard dt"), index.select("#scorecard dd"), strict=False)
@@ -237,14 +261,15 @@ def test_tables_have_names_in_words_and_footnotes_stand_once(places: Places) -> 
     assert not re.search(r"\b(table\d|figure\d|abstract|saving)\.[a-z]", page), "an identifier"
     for table in index("table"):
         assert max(len(row(["th", "td"])) for row in table("tr")) <= 8
-        assert {th.get("scope") for th in table("th")} <= {"col", "row"}
-    assert "91.00% (12.50, 95.00)" in page and "paper, slice-level" in page
+        assert {th.get("scope") for th in table("th")} <= {"col", "row", "rowgroup"}
+        assert table.caption and table.caption.get_text()
+    assert "91.00\N{NO-BREAK SPACE}% (12.50, 95.00)" in page and "paper, slice-level" in page
 
 
 def test_only_tables_or_only_some_notebooks_give_a_report_too(places: Places) -> None:
     shutil.rmtree(places.outputs / "notebooks")
     index = index_of(places)
-    assert "None was executed." in index.get_text()
+    assert not index.select("#notebooks")
     assert index.select_one("#claims img")
     for path in places.figures.glob("*.csv"):
         path.unlink()
@@ -273,10 +298,11 @@ def test_a_notebook_is_shown_with_its_outputs_its_code_folded(places: Places) ->
     assert picture["alt"] == "Figures of it: figure"
     assert all(block.find_parent("details") for block in page.select(".highlight"))
     assert not page.find("details", open=True)
-    assert [(th.get_text(), th["scope"]) for th in page("th")] == [("", "col"), ("auc", "col"), ("test", "row")]
+    assert [(th.get_text(), th["scope"]) for th in page("th")] == [("auc", "col"), ("test", "row")]
     assert page.find("a", href="02_second.html#Far")
     assert page.find("a", href="index.html", string="Report")
     assert {block.get("tabindex") for block in page.select(".output_html")} == {"0"}, "a keyboard scrolls wide tables"
+    assert [link["href"] for link in page.select(".steps a")] == ["index.html", "02_second.html"]
 
 
 def test_contents_cannot_run_and_nothing_is_loaded_from_elsewhere(places: Places) -> None:
@@ -366,27 +392,68 @@ def test_every_page_opens_from_the_disk_in_a_browser(places: Places, browser: we
         assert browser.execute_script("return document.documentElement.scrollWidth") == 390, path.name
         card = "return [...document.querySelectorAll('.scorecard *')].map(each => each.getBoundingClientRect().right)"
         assert max(browser.execute_script(card), default=0) <= 390, "a verdict that only scrolling shows"
-    assert images == 5
+    assert images == 6
 
 
-@pytest.mark.parametrize("synthetic", [False, True])
-def test_the_names_of_real_patients_are_taken_out(places: Places, synthetic: bool) -> None:
-    """Whoever let one in: a table, a notebook's output, the message of a cell that failed, a patient left out."""
-    names = ["Brats18_SITE0_4711308_1", "Brats18_SITE0_4711309_1", "Brats18_SITE0_4711310_1"]
-    slices = places.outputs / "slices" / "imbalanced-0123"
-    slices.mkdir(parents=True)
-    manifest = {"synthetic": synthetic, "left_out": {names[1]: ["no t2"]}, "absent": [names[2]]}
-    (slices / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
-    (slices / "split.csv").write_text(f"patient_id,part\n{names[0]},test\n", encoding="utf-8")
-    (places.figures / "runs.csv").write_text(f"patient_id,auc\n{names[0]},0.91\n", encoding="utf-8")
-    (places.outputs / "images" / "slices.csv").write_text(f"patient_id,z\n{names[0]},9\n", encoding="utf-8")
-    write(notebook("Third", code({"text/markdown": " ".join(names)})), places.outputs / "notebooks" / "03_third.ipynb")
-    site = contents(write_report(places).parent)
-    everything = b"".join(site.values())
-    assert [name.encode() in everything for name in names] == [synthetic] * 3
-    assert (b"[patient]" in everything) is not synthetic
-    assert "images/slices.csv" not in site
-    assert "images/slices.svg" in site
+IDS = ["0", "1", "2", "94731", "p1", "p10", "<b>bold & 'Sons'</b>", 'O"Neil', "Brats18_SITE0_4711308_1", "Müller"]
+"""Of persons: parts of numbers and of each other, with signs that HTML escapes."""
+
+
+def named(folder: Path) -> Path:
+    """Write a table of images of persons with such names."""
+    data = write_cohort(folder / "clinic", masked=True)
+    table = pd.read_csv(data / "cohort.csv", dtype=str)
+    persons = table["group"].unique().tolist()
+    names = dict(zip(persons, [*IDS, *(f"Meier_{number}" for number in range(len(persons) - len(IDS)))], strict=True))
+    table.assign(group=table["group"].map(names)).to_csv(data / "cohort.csv", index=False)
+    return data
+
+
+def test_no_person_s_name_is_in_a_report(tmp_path: Path) -> None:
+    """Of a study that was executed, one of its notebooks failing with a message that names all of them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine, "compute", compute)
+        study = open_study("smoke", named(tmp_path), tmp_path / "out", device="cpu")
+        train(study, explored(study.profile))
+    ids = {*study.slices.table["patient_id"]}
+    assert set(IDS) < ids
+    parameters = {"profile": "smoke", "data": str(tmp_path / "clinic"), "out": str(tmp_path / "out"), "device": "cpu"}
+    for path in execution.find(["00", "09"]):
+        execution.execute(path, parameters, study.places)
+    error = nb.new_output(
+        "error", ename="InputError", evalue=" ".join(ids), traceback=[f"/scans/{name}" for name in ids]
+    )
+    warned = nb.new_output("stream", name="stderr", text=" ".join(ids))
+    cell = nb.new_code_cell("raise", outputs=[warned, error])
+    settings = nb.new_code_cell("data = '/scans/Meier_3'", metadata={"tags": ["injected-parameters"]})
+    write(notebook("Fails", settings, cell), study.places.notebooks / "01_fails.ipynb")
+    stamp(study.places.notebooks / "01_fails.ipynb")
+    site = write_report(study.places).parent
+    shown = {path: path.read_text(encoding="utf-8") for path in site.rglob("*.*")}
+    assert {path.suffix for path in shown} == {".html", ".svg", ".csv"}
+    assert "InputError" in shown[site / "01_fails.html"]
+    for path, text in shown.items():
+        for name in ids - set(IDS[:3]):  # 0, 1 and 2 are numbers too
+            for written in {name, escape(name, quote=False), escape(name), str(markup_escape(name))}:
+                assert not re.search(rf"(?<!\w){re.escape(written)}(?!\w)", text), f"{written} in {path.name}"
+
+
+def test_a_report_shows_one_study_and_names_what_another_wrote_into_its_folder(tmp_path: Path) -> None:
+    """`run --data A`, then `run --data B --only 00`, then `report`: the answer is not A's."""
+    places = Places.of("smoke", tmp_path / "both")
+    places.make()
+    for name in "AB":
+        places.claim("smoke", f"/data/{name}", {})
+        remember(places, {"profile": "smoke"}, ["00_cohort"])
+        save_table(pd.DataFrame({"cohort": [name]}), "cohort", places.figures)
+        if name == "A":
+            save_table(CARD, "scorecard", places.figures)
+    page = write_report(places).read_text(encoding="utf-8")
+    assert "Not computed yet" in page and "\N{MINUS SIGN}4.0 pp" not in page
+    assert not (places.outputs / "report/figures/scorecard.csv").exists()
+    assert (places.outputs / "report/figures/cohort.csv").read_text(encoding="utf-8") == "cohort\nB\n"
+    (warning,) = BeautifulSoup(page, "html.parser").select(".warning")
+    assert "another study" in warning.get_text() and "scorecard" in warning.get_text()
 
 
 def luminance(colour: str) -> float:

@@ -83,7 +83,7 @@ def test_table5_says_who_can_draw_each_budget() -> None:
 def test_contrasts_have_words_and_signs() -> None:
     ends = {"runs_low": -0.01, "runs_high": 0.05, "patients_low": -1.3, "patients_high": 0.2, "both_low": NAN}
     row = {"arm": "proposed", "other": "random", "unit": "slice", "auc_difference": 0.0312, **ends, "both_high": NAN}
-    row |= {"p_patients_holm": 0.04, "p_both_holm": NAN, "noninferior": True, "detectable": 0.125}
+    row |= {"p_patients_holm": 0.04, "p_both_holm": NAN, "noninferior": True, "detectable": 0.125, "run_sd": 0.0}
     table = tables.contrasts(pd.DataFrame([row, row | {"other": "placebo", "noninferior": False}]))
     assert table["random"].xs("slice-level").to_dict() == {
         "difference (pp)": "+3.1",
@@ -94,6 +94,7 @@ def test_contrasts_have_words_and_signs() -> None:
         "p across both (Holm)": "",
         "not inferior by 2 pp": "yes",
         "detectable (pp)": "12.5",
+        "SD of the runs' own (pp)": "0.0",
     }
     assert table.loc[("slice-level", "not inferior by 2 pp"), "placebo"] == "not shown"
 
@@ -143,7 +144,14 @@ def test_the_scorecard_has_eight_columns_in_words() -> None:
 
 
 def test_contrasts_of_several_arms_name_both() -> None:
-    row = {"other": "random", "unit": "slice", "auc_difference": 0.0, "noninferior": False, "detectable": NAN}
+    row = {
+        "other": "random",
+        "unit": "slice",
+        "auc_difference": 0.0,
+        "noninferior": False,
+        "detectable": NAN,
+        "run_sd": NAN,
+    }
     row |= {f"{across}_{end}": NAN for across in ("runs", "patients", "both") for end in ("low", "high")}
     row |= {"p_patients_holm": NAN, "p_both_holm": NAN}
     table = tables.contrasts(pd.DataFrame([row | {"arm": "0%-30%"}, row | {"arm": "10%-40%"}]))
@@ -152,10 +160,19 @@ def test_contrasts_of_several_arms_name_both() -> None:
 
 def test_arms_are_told_with_the_auc_without_a_tumour_and_whom_they_were_trained_on() -> None:
     row = {"arm": "proposed", "share": 0.1, "auc_mean": 0.8123, "low": 0.75, "high": 0.9, "hidden_mean": 0.61}
-    row |= {"hidden_low": 0.5, "hidden_high": 0.7, "examples": 86.4, "positive_share": 0.153, "patients": 40.6}
+    row |= {
+        "hidden_low": 0.5,
+        "hidden_high": 0.7,
+        "examples": 86.4,
+        "positive_share": 0.153,
+        "patients": 40.6,
+        "learned": True,
+    }
     unmasked = {"arm": "baseline", "share": 1.0} | dict.fromkeys(("hidden_mean", "hidden_low", "hidden_high"), NAN)
-    table = tables.arms(pd.DataFrame([row, row | {"share": 0.2}, row | unmasked]), "glioma", "persons")
-    assert list(table.index) == ["proposed, 10%", "proposed, 20%", "baseline"]
+    table = tables.arms(
+        pd.DataFrame([row, row | {"share": 0.2}, row | unmasked | {"learned": False}]), "glioma", "persons"
+    )
+    assert list(table.index) == ["proposed, 10%", "proposed, 20%", "baseline (has not learned)"]
     assert len(table.columns) + 1 <= 8
     assert table.loc["proposed, 10%"].to_dict() == {
         "test AUC": "0.812",
@@ -166,7 +183,7 @@ def test_arms_are_told_with_the_auc_without_a_tumour_and_whom_they_were_trained_
         "of them glioma": "15%",
         "persons": "41",
     }
-    baseline = table.loc["baseline"].to_dict()
+    baseline = table.loc["baseline (has not learned)"].to_dict()
     assert (baseline["AUC, tumour hidden"], baseline["95 % CI, tumour hidden"]) == ("", "none")
 
 

@@ -49,7 +49,10 @@ def test_what_is_said_where_there_is_no_viewer(study: Study, tmp_path: Path, mon
     pictures = open_study("smoke", write_cohort(tmp_path / "lung", masked=False), tmp_path / "other", device="cpu")
     monkeypatch.setitem(sys.modules, "ipyniivue", None)
     for shown, words in (
-        (viewer(replace(study, published={})), "not part of a published study"),
+        (
+            viewer(replace(study, opened={"imbalanced": replace(study.slices, pixels=study.slices.pixels[:0])})),
+            "not part of a published study",
+        ),
         (viewer(pictures), "this cohort has none"),
         (viewer(study), "install it with `make viewer`"),
     ):

@@ -8,13 +8,13 @@ from small_study import small_study
 
 from brats_al_utils.findings import evidence
 from brats_al_utils.findings.statistics import summarise
+from brats_al_utils.queries.sampling import RANDOM
 from brats_al_utils.study.arms import Arm
-from brats_al_utils.study.selections import selections_of
+from brats_al_utils.study.stages import plan, results_of, train
 from brats_al_utils.study.study import Study
-from brats_al_utils.study.trainer import train, wanted_runs
 
 FOLDS = 3
-ARMS = [Arm("all", "scratch", 1), Arm("random", "scratch", 1, "random", 0.5)]
+ARMS = [Arm("all", "scratch", 1), Arm("random", "scratch", 1, RANDOM, 0.5)]
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
 
 def test_each_patient_is_tested_once_a_cycle_and_never_trained_on_then(study: Study) -> None:
     whose = study.slices.table["patient_id"].to_numpy()
-    runs = wanted_runs(study, selections_of(study, ARMS))
+    runs = {(row.arm, row.number): row.run for row in plan(study, ARMS)}
     tested: list[str] = []
     for number in range(FOLDS):
         run = runs[ARMS[0], number]
@@ -41,7 +41,7 @@ def test_each_patient_is_tested_once_a_cycle_and_never_trained_on_then(study: St
 
 
 def test_tables_know_the_folds(study: Study) -> None:
-    results = train(study, ARMS)
+    results = results_of(study, train(study, ARMS))
     scores = evidence.scores(study, results, "test")
     assert scores.groupby("seed")["fold"].unique().map(list).tolist() == [[0], [1], [2]]
     assert len(scores[scores["arm"] == "all"]) == len(study.slices.table), "a cycle tests every slice once"

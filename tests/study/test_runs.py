@@ -5,20 +5,19 @@ from typing import Any
 import numpy as np
 import pytest
 
+from brats_al_utils.beyond.arms import beyond
 from brats_al_utils.networks.training import Settings
-from brats_al_utils.queries.selection import Question
 from brats_al_utils.runs.run import Run
-from brats_al_utils.study.arms import beyond
-from brats_al_utils.study.plan import planned
-from brats_al_utils.study.profile import PROFILES, SOURCES, profile_of
-from brats_al_utils.study.selections import choosers, labelled, run_of
+from brats_al_utils.study.cost import counted_study
+from brats_al_utils.study.profile import PROFILES, profile_of
+from brats_al_utils.study.stages import committee, labelled, run_of
 from brats_al_utils.study.study import Study
 
 SETTINGS = Settings(1, 16, 0.001, 0.8, 0.0)
 
 
 def study(**settings: Any) -> Study:
-    return planned(profile_of("smoke", settings))
+    return counted_study(profile_of("smoke", settings))
 
 
 def runs(of: Study, start: str = "imagenet-trunk", **more: Any) -> list[Run]:
@@ -28,24 +27,18 @@ def runs(of: Study, start: str = "imagenet-trunk", **more: Any) -> list[Run]:
 
 def test_the_members_of_a_committee_differ_in_nothing_but_their_rate() -> None:
     rates = (0.004, 0.002, 0.001)
-    members = choosers(study(committee_rates=rates), "imbalanced", 0, Question((0, 1), None, True))
+    members = committee(study(committee_rates=rates), "imbalanced", 0)
     assert tuple(run.settings.learning_rate for run in members) == rates
     others = [{**vars(run), "settings": None} for run in members]
     assert all({**other, "key": None} == {**others[0], "key": None} for other in others)
 
 
-@pytest.mark.parametrize("held", SOURCES)
-def test_a_source_of_chance_that_is_held_keeps_its_first_seed_and_the_others_go_on(held: str) -> None:
-    of = study(hold=[held], n_runs=3)
-    for source in SOURCES:
-        assert len({of.seed(number, source) for number in range(3)}) == (1 if source == held else 3)
-        assert of.seed(0, source) == study().seed(0, source)
-    assert len({of.seed(0, source) for source in SOURCES}) == len(SOURCES), "each has a seed of its own"
-    found = runs(of)
-    assert len({run.weights_seed for run in found}) == (1 if held == "weights" else 3)
-    assert len({run.order_seed for run in found}) == (1 if held == "batch order" else 3)
-    subsets = {tuple(labelled(of, "imbalanced", number)) for number in range(3)}
-    assert len(subsets) == (1 if held == "labelled subset" else 3)
+def test_each_source_of_chance_has_a_seed_of_its_own_in_every_run() -> None:
+    of = study(n_runs=3)
+    sources = ("labelled subset", "sample draw", "weights", "batch order")
+    assert len({of.seed(number, source) for number in range(3) for source in sources}) == 3 * len(sources)
+    assert len({run.weights_seed for run in runs(of)}) == len({run.order_seed for run in runs(of)}) == 3
+    assert len({tuple(labelled(of, "imbalanced", number)) for number in range(3)}) == 3
 
 
 def test_another_seed_of_the_profile_moves_every_run() -> None:
@@ -71,9 +64,9 @@ def test_another_network_starts_as_the_profile_does_where_it_can() -> None:
     starts = {
         arm.network: arm.start
         for arm in beyond(
-            profile_of("smoke", {"network": "vgg16", "other_networks": "alexnet,googlenet,resnet18"}), True
+            profile_of("smoke", {"network": "vgg16", "other_networks": "alexnet,googlenet,resnet18"})
         ).others
     }
     assert starts == {"alexnet": "imagenet-trunk", "googlenet": "scratch", "resnet18": "scratch"}
-    others = beyond(profile_of("smoke", {"start": "imagenet"}), True).others
+    others = beyond(profile_of("smoke", {"start": "imagenet"})).others
     assert {arm.start for arm in others} == {"imagenet"}

@@ -1,6 +1,5 @@
 """Arms of notebook 07: one-shot and iterative selections, what they cost, and what is made of their results."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -8,23 +7,39 @@ import pytest
 from conftest import write_case
 from small_study import small_study
 
+from brats_al_utils import InputError
+from brats_al_utils.beyond.competitors.competitors import COMPETITORS
 from brats_al_utils.findings import evidence
 from brats_al_utils.networks.training import auc
-from brats_al_utils.study.arms import Arm, planted_name, planted_outliers
-from brats_al_utils.study.selections import labelled, opinions, selection
+from brats_al_utils.queries.sampling import MIDDLE, RANDOM
+from brats_al_utils.queries.selection import Selection
+from brats_al_utils.study.arms import Arm
+from brats_al_utils.study.stages import (
+    Results,
+    Row,
+    choose,
+    committee_pool,
+    labelled,
+    plan,
+    results_of,
+    resume,
+    selections_of,
+    table,
+    train,
+    uncertainty,
+)
 from brats_al_utils.study.study import Study
-from brats_al_utils.study.trainer import Results, runs_of, train
 
 EPOCHS = 1
 ARMS = [
-    Arm("random", "scratch", EPOCHS, "random", 0.3),
-    Arm("proposed", "scratch", EPOCHS, "middle", 0.3),
-    Arm("all annotated slices", "scratch", EPOCHS, "middle", 0.3, with_labelled=True),
-    Arm("coreset", "scratch", EPOCHS, "coreset", 0.3),
-    Arm("reverse", "scratch", EPOCHS, "reverse", 0.3),
-    Arm("entropy, iterative", "scratch", EPOCHS, "entropy", 0.3, iterative=True),
-    Arm("proposed, iterative", "scratch", EPOCHS, "middle", 0.3, iterative=True),
-    Arm("another network", "scratch", EPOCHS, "middle", 0.3, network="resnet18"),
+    Arm("random", "scratch", EPOCHS, RANDOM, 0.3),
+    Arm("proposed", "scratch", EPOCHS, MIDDLE, 0.3),
+    Arm("all annotated slices", "scratch", EPOCHS, MIDDLE, 0.3, with_labelled=True),
+    Arm("coreset", "scratch", EPOCHS, COMPETITORS["coreset"], 0.3),
+    Arm("reverse", "scratch", EPOCHS, COMPETITORS["reverse"], 0.3),
+    Arm("entropy, iterative", "scratch", EPOCHS, COMPETITORS["entropy"], 0.3, iterative=True),
+    Arm("proposed, iterative", "scratch", EPOCHS, MIDDLE, 0.3, iterative=True),
+    Arm("another network", "scratch", EPOCHS, MIDDLE, 0.3, network="resnet18"),
 ]
 
 
@@ -37,98 +52,129 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
 
 
 @pytest.fixture(scope="module")
-def results(study: Study) -> Iterator[Results]:
-    yield train(study, ARMS)
+def rows(study: Study) -> list[Row]:
+    return train(study, ARMS)
+
+
+@pytest.fixture(scope="module")
+def results(study: Study, rows: list[Row]) -> Results:
+    return results_of(study, rows)
 
 
 def arm(name: str) -> Arm:
     return next(arm for arm in ARMS if arm.name == name)
 
 
-def test_a_data_set_s_name_says_what_is_planted() -> None:
-    assert planted_name("mislabelled", 0.05) == "5% mislabelled"
-    assert planted_outliers("5% mislabelled") == ("mislabelled", 0.05)
-    assert planted_outliers(planted_name("atypical", 0.0)) == ("atypical", 0.0)
-    assert planted_outliers("imbalanced") is None
+def of(rows: list[Row], name: str, number: int = 0) -> list[Row]:
+    """Return the rows of an arm in one run, one network that chooses for each stage, then its own training."""
+    return [row for row in rows if (row.arm.name, row.number) == (name, number) and row.member < 2]
 
 
-def test_each_query_adds_a_tenth_to_a_random_tenth(study: Study, results: Results) -> None:
+def chosen(rows: list[Row], name: str, number: int = 0) -> Selection:
+    return selections_of(rows)[arm(name), number]
+
+
+def test_stages_in_the_open(study: Study, rows: list[Row]) -> None:
+    """A committee is known at once, what is trained on its choice when it has said what it makes of the slices."""
+    planned = plan(study, [arm("proposed"), arm("random")], runs=1)
+    assert [(row.arm.name, row.stage, row.member, row.known) for row in planned] == [
+        ("proposed", 0, 1, True),
+        ("proposed", 0, 2, True),
+        ("proposed", 1, 0, False),
+        ("random", 0, 0, True),
+    ]
+    scores = uncertainty(study, planned)
+    (pool,) = scores.values()
+    np.testing.assert_array_equal(pool.score, committee_pool(study, "imbalanced", 0).score)
+    chosen_now = choose(study, planned, scores)
+    assert all(row.known for row in chosen_now)
+    ids = MIDDLE.choose(pool, round(0.3 * len(pool.ids)), study.seed(0, "sample draw"))
+    assert chosen_now[2].run.training == tuple(ids) == of(rows, "proposed")[-1].run.training
+    assert not all(row.known for row in choose(study, planned, {})), "nobody has said anything"
+    seen = table(study, planned)
+    assert seen["state"].tolist() == ["stored", "stored", "slices not chosen yet", "stored"]
+    assert seen["key"].tolist()[2] == ""
+
+
+def test_networks_that_are_not_trained_choose_nothing(study: Study) -> None:
+    nowhere = replace(study, places=study.places.of("smoke", study.places.outputs / "nowhere"))
+    planned = plan(nowhere, [arm("proposed")])
+    with pytest.raises(InputError, match="compute their runs first"):
+        uncertainty(nowhere, planned)
+    assert [row.known for row in resume(nowhere, [arm("proposed")])] == [row.known for row in planned]
+
+
+def test_each_query_adds_a_tenth_to_a_random_tenth(study: Study, rows: list[Row]) -> None:
     pool = study.ids("imbalanced", "training", 0)
     size = [round(0.1 * len(pool) * queries) for queries in (1, 2, 3)]
     for name in ("entropy, iterative", "proposed, iterative"):
-        selected = selection(study, arm(name), 0)
-        assert selected.settled
-        first, second = (np.array(question.labelled) for question in selected.questions)
-        assert [len(first), len(second), len(selected.chosen)] == size
-        assert set(first) < set(second) < set(selected.chosen) < set(pool)
-        assert results[arm(name), 0].run.training == tuple(selected.chosen)
-        assert set(first) <= set(labelled(study, "imbalanced", 0)), "random budgets of one seed are nested"
+        stages = of(rows, name)
+        assert [row.stage for row in stages] == [0, 1, 2]
+        first, second, last = (set(row.run.training) for row in stages)
+        assert [len(first), len(second), len(last)] == size
+        assert first < second < last < set(pool)
+        assert last == set(chosen(rows, name).chosen)
+        assert first <= set(labelled(study, "imbalanced", 0)), "random budgets of one seed are nested"
     # What entropy adds is what the network trained on the first tenth is least sure of, among the others.
-    question = selection(study, arm("entropy, iterative"), 0).questions[0]
-    found = opinions(study, "imbalanced", 0, question)
-    assert found is not None and found.views is not None
-    others = ~np.isin(pool, question.labelled)
-    added = np.isin(pool, selection(study, arm("entropy, iterative"), 0).questions[1].labelled) & others
-    distance = np.abs(found.views.probability - 0.5)
+    first_row, second_row, _ = of(rows, "entropy, iterative")
+    found = study.store.load(first_row.run)
+    assert found is not None
+    others = ~np.isin(pool, first_row.run.training)
+    added = np.isin(pool, second_row.run.training) & others
+    distance = np.abs(found.arrays["probability/pool"] - 0.5)
     assert distance[added].max() <= distance[others & ~added].min()
 
 
 def test_smaller_steps_of_iterative_querying(study: Study) -> None:
-    small = replace(study, profile=study.profile.with_settings({"iteration_share": "0.05"}), selections={})
-    selected = selection(small, arm("entropy, iterative"), 0)
-    pool = len(study.ids("imbalanced", "training", 0))
-    assert [len(question.labelled) for question in selected.questions] == [
-        round(0.05 * pool * queries) for queries in range(1, 6)
-    ]
-    assert len(selected.chosen) == round(0.3 * pool)
+    small = replace(study, profile=study.profile.with_settings({"iteration_share": "0.05"}))
+    pool, stages = len(study.ids("imbalanced", "training", 0)), of(plan(small, ARMS), "entropy, iterative")
+    assert [len(row.run.training) for row in stages[:-1]] == [round(0.05 * pool * queries) for queries in range(1, 6)]
+    assert len(stages[-1].run.training) == round(0.3 * pool)
 
 
-def test_what_arms_are_trained_on_and_what_they_have_annotated(study: Study, results: Results) -> None:
+def test_what_arms_are_trained_on_and_what_they_have_annotated(study: Study, rows: list[Row], results: Results) -> None:
     pool = study.ids("imbalanced", "training", 0)
-    committee, chosen = labelled(study, "imbalanced", 1), selection(study, arm("proposed"), 1).chosen
-    assert results[arm("proposed"), 1].run.training == tuple(chosen)
-    assert results[arm("all annotated slices"), 1].run.training == tuple(np.union1d(committee, chosen))
+    committee, ids = labelled(study, "imbalanced", 1), chosen(rows, "proposed", 1).chosen
+    assert results[arm("proposed"), 1].run.training == tuple(ids)
+    assert results[arm("all annotated slices"), 1].run.training == tuple(np.union1d(committee, ids))
     other = results[arm("another network"), 1].run
-    assert (other.network, other.training) == ("resnet18", tuple(chosen)), "AlexNet chose for it"
-    cost = {each.name: evidence.annotation_cost(study, each).set_index("seed").loc[1] for each in ARMS}
+    assert (other.network, other.training) == ("resnet18", tuple(ids)), "AlexNet chose for it"
+    costs = evidence.annotation_cost(study, rows, ARMS).query("seed == 1").set_index("arm")
+    cost = {name: costs.loc[name] for name in costs.index}
     assert cost["random"]["annotated"] == cost["random"]["chosen"] == round(0.3 * len(pool))
-    both = len(set(committee) | set(chosen))
+    both = len(set(committee) | set(ids))
     assert cost["proposed"]["annotated"] == cost["all annotated slices"]["annotated"] == both
-    coreset = selection(study, arm("coreset"), 1)
-    assert cost["coreset"]["annotated"] == len(set(committee) | set(coreset.chosen))
+    assert cost["coreset"]["annotated"] == len(set(committee) | set(chosen(rows, "coreset", 1).chosen))
     assert cost["reverse"]["annotated"] == len(pool)
     assert cost["entropy, iterative"]["annotated"] == cost["entropy, iterative"]["chosen"]
 
 
-def test_a_plan_names_the_runs_that_are_made(study: Study, results: Results) -> None:
-    """With everything stored, the plan's runs are the study's; with nothing stored, it counts as many."""
-    planned = runs_of(study, ARMS)
+def test_a_plan_counts_the_runs_that_are_made(study: Study, rows: list[Row]) -> None:
+    """With everything stored, all slices are known; with nothing stored, as many runs are counted."""
     made = {path.stem for path in study.store.folder.glob("*.safetensors")}
-    assert {run.key for run in planned} == made
-    places = study.places.of("smoke", study.places.outputs / "nowhere")
-    empty = replace(study, places=places, selections={})
-    asked = runs_of(empty, ARMS)
-    assert len(asked) == len(planned)
-    assert len({run.key for run in asked}) == len(made)
+    assert {row.run.key for row in resume(study, ARMS)} == {row.run.key for row in rows} == made
+    asked = plan(replace(study, places=study.places.of("smoke", study.places.outputs / "nowhere")), ARMS)
+    assert len(asked) == len(rows)
+    assert len({row.same for row in asked}) == len(made)
     # How many chosen slices were labelled before is not known beforehand.
-    assert sum(run.images for run in asked) == pytest.approx(sum(run.images for run in planned), rel=0.03)
+    assert sum(row.run.images for row in asked) == pytest.approx(sum(row.run.images for row in rows), rel=0.03)
 
 
 def test_equal_updates_give_every_arm_those_of_the_baseline(study: Study) -> None:
     """Published keys have no such setting: where an epoch is a pass over the slices, it is not in them."""
-    by_epochs = {run.key: run for run in runs_of(study, ARMS[:2])}
-    by_updates = runs_of(replace(study, profile=replace(study.profile, length="updates")), ARMS[:2])
+    by_epochs = {row.run.key: row.run for row in resume(study, ARMS[:2])}
+    by_updates = [row.run for row in plan(replace(study, profile=replace(study.profile, length="updates")), ARMS[:2])]
     arms = [replace(arm, length="updates") for arm in ARMS[:2]]
     training = len(study.ids("imbalanced", "training", 0))
     assert all("epoch_updates" not in run.spec for run in by_epochs.values())
     assert {run.settings.updates(len(run.training)) for run in by_updates} == {-(-training // 16)}
     assert not by_epochs.keys() & {run.key for run in by_updates}
-    control = {run.key for run in runs_of(study, arms)}
-    assert len(control & {run.key for run in by_updates}) == 2 * 2, "two arms' trainings, twice"
-    assert len(control & by_epochs.keys()) == 2 * 2, "their committee is the study's"
+    control = resume(study, arms)
+    assert {row.run.key for row in control if row.member} <= by_epochs.keys(), "their committee is the study's"
+    assert not {row.run.key for row in control if not row.member} & by_epochs.keys()
 
 
-def test_data_frames_of_the_evidence(study: Study, results: Results) -> None:
+def test_data_frames_of_the_evidence(study: Study, rows: list[Row], results: Results) -> None:
     some = {place: result for place, result in results.items() if place[0].name in ("random", "proposed")}
     table = evidence.interval_table(study, some)
     runs = evidence.evaluate(study, some).query("part == 'test'")
@@ -138,7 +184,7 @@ def test_data_frames_of_the_evidence(study: Study, results: Results) -> None:
     gains = evidence.against(study, some, "random").query("unit == 'slice'")
     means = runs[runs["unit"] == "slice"].groupby("arm")["auc"].mean()
     assert gains["auc_difference"].item() == pytest.approx(means["proposed"] - means["random"])
-    paid = evidence.annotated_runs(study, some)
+    paid = evidence.annotated_runs(study, rows, some)
     assert set(paid["strategy"]) == {"random", "proposed"}
     share = paid.set_index("strategy")["annotated"]
     assert share["random"].max() < share["proposed"].min()
@@ -158,17 +204,17 @@ def test_data_frames_of_the_evidence(study: Study, results: Results) -> None:
     assert shown.groupby(["arm", "seed", "shown"]).ngroups == 2 * 2 * 3
     hidden = shown[(shown["arm"] == "random") & (shown["seed"] == 0) & (shown["shown"] == "tumour hidden")]["score"]
     assert hidden.tolist() == result.arrays["audit/tumour_hidden"].tolist()
-    assert list(evidence.choices(study, ARMS[:2])["arm"]) == ["random", "proposed"]
+    assert list(evidence.choices(study, rows, ARMS[:2])["arm"]) == ["random", "proposed"]
 
 
 def test_two_studies_with_other_settings_share_a_folder_unharmed(study: Study, results: Results) -> None:
     """Each finds its own results in the store, whatever the other has trained there."""
     some = [arm("random")]
-    mine = evidence.evaluate(study, train(study, some))
-    other = replace(study, profile=replace(study.profile, momentum=0.5), selections={})
-    theirs = evidence.evaluate(other, train(other, some))
+    mine = evidence.evaluate(study, results_of(study, train(study, some)))
+    other = replace(study, profile=replace(study.profile, momentum=0.5))
+    theirs = evidence.evaluate(other, results_of(other, train(other, some)))
     assert set(theirs["key"]).isdisjoint(mine["key"])
     before = {path: path.stat().st_mtime_ns for path in study.store.folder.glob("*.safetensors")}
-    assert evidence.evaluate(study, train(study, some)).equals(mine)
-    assert evidence.evaluate(other, train(other, some)).equals(theirs)
+    assert evidence.evaluate(study, results_of(study, train(study, some))).equals(mine)
+    assert evidence.evaluate(other, results_of(other, train(other, some))).equals(theirs)
     assert before == {path: path.stat().st_mtime_ns for path in study.store.folder.glob("*.safetensors")}

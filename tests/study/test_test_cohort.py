@@ -3,15 +3,15 @@
 import pytest
 
 from brats_al_utils import InputError
-from brats_al_utils.study.arms import NOTEBOOKS, beyond, curves, design
-from brats_al_utils.study.plan import planned, slices_by_part
+from brats_al_utils.beyond.arms import NOTEBOOKS, beyond, design
+from brats_al_utils.study.arms import curves
+from brats_al_utils.study.cost import counted_study, slices_by_part
 from brats_al_utils.study.profile import PROFILES, profile_of
-from brats_al_utils.study.selections import selections_of
-from brats_al_utils.study.trainer import choosing, runs_of
+from brats_al_utils.study.stages import each_once, plan
 
 
 def test_the_design_study_has_the_paper_s_patients_and_a_population_to_test() -> None:
-    study = planned(PROFILES["design"])
+    study = counted_study(PROFILES["design"])
     table = study.slices.table.drop_duplicates("patient_id")
     assert table.groupby(["part", "class_name"]).size().to_dict() == {
         ("training", "HGG"): 157,
@@ -27,17 +27,16 @@ def test_the_design_study_has_the_paper_s_patients_and_a_population_to_test() ->
 
 def test_networks_that_only_choose_are_not_asked_about_the_test_cohort() -> None:
     for settings, tested in (({"test_patients": 8}, False), ({}, True)):
-        study = planned(profile_of("smoke", settings))
-        arms = design(study.profile)
-        networks = [run for _, run in choosing(study, selections_of(study, arms), settled=False)]
-        chosen_by = {run.key for run in networks}
+        study = counted_study(profile_of("smoke", settings))
+        rows = each_once(plan(study, design(study.profile)))
+        networks = [row for row in rows if row.member]
         assert len(networks) == 3 * study.profile.n_runs
-        assert {bool(run.test) for run in networks} == {tested}
-        assert all(run.test for run in runs_of(study, arms) if run.key not in chosen_by)
+        assert {bool(row.run.test) for row in networks} == {tested}
+        assert all(row.run.test for row in rows if not row.member)
 
 
 def test_notebook_08_compares_tables_2_and_3_random_and_placebo() -> None:
-    arms = NOTEBOOKS["08_could_the_paper_tell"](PROFILES["design"], True)
+    arms = NOTEBOOKS["08_could_the_paper_tell"](PROFILES["design"])
     assert [arm.name for arm in arms] == ["pretrained", "scratch", "proposed", "baseline", "random", "placebo"]
 
 
@@ -51,18 +50,18 @@ def test_notebook_08_compares_tables_2_and_3_random_and_placebo() -> None:
 def test_competitors_of_which_none_can_be_used_are_refused(settings: dict[str, object]) -> None:
     profile = profile_of("smoke", settings)
     with pytest.raises(InputError, match=f"competitors is {profile.competitors[0]}, none of which can be used with"):
-        beyond(profile, synthetic=True)
+        beyond(profile)
 
 
 def test_curves_and_competitors_are_those_that_are_named() -> None:
     profile = profile_of("smoke", {"budgets": "0.3,0.5", "competitors": "coreset,reverse"})
     assert {arm.share for arm in curves(profile)} == {0.3, 0.5}
-    found = beyond(profile, synthetic=True)
+    found = beyond(profile)
     assert [arm.name for arm in found.competitors] == ["coreset", "reverse"]
     assert [arm.name for arm in found.iterative] == ["proposed, iterative", "random, iterative", "coreset, iterative"]
 
 
 @pytest.mark.parametrize(("named", "trained"), [("", []), ("vgg16,alexnet", ["vgg16"])])
 def test_other_networks_are_those_that_are_named_but_the_study_s_own(named: str, trained: list[str]) -> None:
-    arms = beyond(profile_of("smoke", {"other_networks": named}), synthetic=True).others
-    assert [(arm.network, arm.strategy) for arm in arms] == [(n, s) for n in trained for s in ("middle", "random")]
+    arms = beyond(profile_of("smoke", {"other_networks": named})).others
+    assert [(arm.network, arm.strategy.name) for arm in arms] == [(n, s) for n in trained for s in ("middle", "random")]

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from brats_al_utils.beyond.bundles.verification import VERDICTS, repeated
-from brats_al_utils.runs.run import Published, Result
+from brats_al_utils.runs.run import Result
 from brats_al_utils.runs.store import checksum
 
 
@@ -32,8 +32,15 @@ class Slices:
 
 @dataclass(frozen=True)
 class MadeUpStudy:
-    published: dict[str, Published]
+    result: Result
     opened: dict[str, Slices] = field(default_factory=lambda: {"imbalanced": Slices()})
+
+    @property
+    def store(self) -> "MadeUpStudy":
+        return self
+
+    def load(self, run: object) -> Result:
+        return self.result
 
 
 @pytest.mark.parametrize(("test", "parts"), [((), ["validation"]), ((4, 5), ["validation", "test"])])
@@ -49,7 +56,7 @@ def test_a_run_without_test_slices_is_compared_too(
         {"device": "a GPU", "torch": "2.11", "numpy": "2.4"},
         {"device": "cpu", "torch": "2.14", "numpy": "2.4"},
     )
-    study: Any = MadeUpStudy({"k": Published(Result(run, arrays, 1, 0.0, there), checksum(arrays, {}))})
+    study: Any = MadeUpStudy(Result(run, arrays, 1, 0.0, there | {"sha256": checksum(arrays, {})}))
     found = repeated(study, "a network", run, Result(run, again, 1, 0.0, here), (0, 0))
     assert found.others == {"device": ("a GPU", "cpu"), "torch": ("2.11", "2.14")}
     assert list(found.aucs) == parts

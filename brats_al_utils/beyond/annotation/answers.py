@@ -7,7 +7,7 @@ Which answer counts (`standing`, `current`):
 * ``UNDO`` takes back the reader's latest answer on that slice that still stands.
 * A reader's current answer on a slice is the latest that stands. A slice's is the latest of its readers' current
   answers, of which a ``SKIP`` counts only where there is no other: who has not looked erases nothing.
-* Whether the image is still the one that was answered is for `session.Session` to say: see ``image_sha256``.
+* It counts only as long as the image is the one that was answered: see `counting`.
 """
 
 import errno
@@ -16,7 +16,7 @@ import os
 import time
 import warnings
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from hashlib import file_digest
@@ -27,7 +27,7 @@ import numpy as np
 from sklearn.metrics import cohen_kappa_score
 
 from brats_al_utils import InputError
-from brats_al_utils.cohorts.layout import shown
+from brats_al_utils.cohorts.layout import printable, shown
 from brats_al_utils.files import locked
 
 UNSURE, SKIP, UNDO = "unsure", "skip", "undo"
@@ -83,7 +83,7 @@ class Answer:
         for name, longest in LONGEST.items():
             value = getattr(self, name)
             least = name != "note"
-            if not isinstance(value, str) or not least <= len(value) <= longest or not value.isprintable():
+            if not isinstance(value, str) or not least <= len(value) <= longest or not printable(value):
                 what = f"expected {least:d} to {longest} characters that can be printed"
                 raise InputError(f"{name} is {str(value)[:60]!a}, {what}: correct it")
             if value != value.strip():
@@ -274,6 +274,17 @@ def current(answers: Iterable[Answer], reader: str | None = None) -> dict[str, A
     # What was skipped comes first, and so gives way to any other answer; then the latest comes last.
     order = sorted(latest.values(), key=lambda place: (every[place].label != SKIP, place))
     return {every[place].slice_id: every[place] for place in order}
+
+
+def counting(answers: Iterable[Answer], hashes: Mapping[str, str]) -> list[Answer]:
+    """Return the standing answers on the images as they are now.
+
+    Parameters
+    ----------
+    hashes : mapping of str to str
+        Of each slice, what its answers must have as ``image_sha256``; those on other slices do not count.
+    """
+    return [answer for answer in standing(answers) if hashes.get(answer.slice_id) == answer.image_sha256]
 
 
 def agreement(answers: Iterable[Answer], first: str, second: str) -> Agreement:

@@ -17,7 +17,7 @@ from brats_al_utils.cohorts.faults import collapsed, file_faults, label_faults, 
 from brats_al_utils.cohorts.images import IMAGE_FILES
 from brats_al_utils.cohorts.layout import shown
 from brats_al_utils.cohorts.slices import FORMAT, WORDS, SliceRule, SliceSet, open_slices
-from brats_al_utils.cohorts.table import TABLE, cases_of, chosen_classes, read_persons
+from brats_al_utils.cohorts.table import cases_of, chosen_classes, find_table, read_persons
 from brats_al_utils.files import locked, new_folder
 from brats_al_utils.progress import Track, untracked
 from brats_al_utils.study.sets import PREPARING
@@ -47,7 +47,7 @@ def read_candidates(folder: Path, follow_links: bool = False, classes: tuple[str
     InputError
         If there is no table, it cannot be read, or the classes are not known.
     """
-    path = folder / TABLE
+    path = find_table(folder)
     if not path.is_file():
         raise InputError(f"{path}: missing, expected a table of images: write one with brats-al cohort --template")
     rows, notes = read_persons(path, follow_links)
@@ -127,16 +127,16 @@ def read_slices(place: Path, cohort: Cohort) -> pd.DataFrame:
     Returns
     -------
     pd.DataFrame
-        A row a slice, as in the slice set: slice_id (how answers name it: the path of its image as the table has it,
-        and of a volume # and the axial index), patient_id, image, z (axial index in a volume, else -1), and known: the
-        label that the table gives, 0, 1 or ``UNLABELLED``.
+        A row a slice, as in the slice set: slice_id (how answers name it: what its image is called, see
+        `register.register`, and of a volume # and the axial index), patient_id, image (its path as the table has it),
+        z (axial index in a volume, else -1), and known: the label that the table gives, 0, 1 or ``UNLABELLED``.
     """
     table, cases = cut_table(place), cohort.cases.set_index("named")
     deep = table["image"].map(cases["slices"]) > 1
     label = {name: number for number, name in enumerate((*cohort.classes, ""))}
     return pd.DataFrame(
         {
-            "slice_id": table["image"] + ("#" + table["z"].astype(str)).where(deep, ""),
+            "slice_id": table["image"].map(cases["known_as"]) + ("#" + table["z"].astype(str)).where(deep, ""),
             "patient_id": table["patient_id"],
             "image": table["image"],
             "z": table["z"].where(deep, -1),

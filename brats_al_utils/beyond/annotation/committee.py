@@ -1,5 +1,6 @@
 """The committee that is trained on the labels known now, and what a strategy chooses by what it says."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -10,36 +11,73 @@ from brats_al_utils.beyond.annotation.candidates import UNLABELLED
 from brats_al_utils.beyond.annotation.draws import UNITS, held_out
 from brats_al_utils.beyond.annotation.session import TEST, TRAINING, VALIDATION, Session, counts, numbers
 from brats_al_utils.beyond.annotation.state import Point
-from brats_al_utils.queries.pool import Pool
-from brats_al_utils.queries.sampling import NEEDS_SCORE, PAYS_ALL, STRATEGIES, select
-from brats_al_utils.queries.selection import Ids, Opinions, Question
-from brats_al_utils.queries.selection import query as choose
+from brats_al_utils.beyond.competitors.competitors import STRATEGIES
+from brats_al_utils.queries.pool import Pool, check_budget
+from brats_al_utils.queries.sampling import COMMITTEE, QUERY_NETWORK, RANDOM
+from brats_al_utils.queries.selection import Ids
 from brats_al_utils.queries.uncertainty import score
 from brats_al_utils.runs.run import Result, Run
 from brats_al_utils.study.arms import DATASETS
-from brats_al_utils.study.selections import choosers, opinions, run_of
+from brats_al_utils.study.stages import chooser, have_computed, run_of, said
 from brats_al_utils.study.study import Study
-from brats_al_utils.study.trainer import have_computed
 
-USABLE = tuple(name for name in STRATEGIES if name not in PAYS_ALL)
+USABLE = tuple(name for name, strategy in STRATEGIES.items() if not strategy.needs_every_label)
 """Strategies that can choose before they know every label."""
 
-OF_PATIENTS = tuple(name for name in USABLE if name in ("random", *NEEDS_SCORE) and not name.endswith("patients"))
+OF_PATIENTS = tuple(
+    name
+    for name in USABLE
+    if (name == RANDOM.name or STRATEGIES[name].asks == COMMITTEE) and not name.endswith("patients")
+)
 """Strategies that go by one number, of which whole patients have a mean."""
 
 FEWEST = 5
-"""Labels of either class that the training and the validation set need before a network is trained."""
+"""Labels of either class that the training and the validation set need before a network is trained, and the test set
+before an AUC is told."""
+
+FEWEST_IN_ALL = {VALIDATION: 1, TEST: 3}
+"""The same of a part of which nothing is left to ask for."""
+
+
+def lacking(session: Session) -> dict[str, tuple[int, int]]:
+    """Return how many labels of the negative and of the positive class each part lacks.
+
+    The training and the validation set lack what a network and the choice of its epoch need, the test set patients
+    without whom no AUC is told. Of a part that is answered to its end, fewer must do: see ``FEWEST_IN_ALL``.
+    """
+    label, part = session.label, session.part
+    tested = session.slices.assign(label=label)[part == TEST].drop_duplicates(["patient_id", "label"])["label"]
+    given = {name: counts(label[part == name]) for name in (TRAINING, VALIDATION)} | {TEST: counts(tested)}
+    found = {}
+    for name, (negative, positive) in given.items():
+        ended = name in FEWEST_IN_ALL and not held_out(session, name, UNITS[0])
+        least = FEWEST_IN_ALL[name] if ended else FEWEST
+        found[name] = (max(least - negative, 0), max(least - positive, 0))
+    return found
 
 
 def trainable(session: Session) -> bool:
-    """Whether there are labels enough to train a network, and to choose its epoch.
+    """Whether there are labels enough to train a network, and to choose its epoch."""
+    found = lacking(session)
+    return not any(found[TRAINING] + found[VALIDATION])
 
-    Where the whole validation set is answered, one of either class must do.
+
+def needed(found: Mapping[str, tuple[int, int]], classes: tuple[str, str]) -> str:
+    """Return in words what is lacking, or nothing.
+
+    Parameters
+    ----------
+    found : mapping of str to tuple of int
+        Of `lacking`.
+    classes : tuple of str
+        Negative, positive.
     """
-    label, part = session.label, session.part
-    all_answered = not held_out(session, VALIDATION, UNITS[0])
-    least = min(counts(label[part == VALIDATION]))
-    return min(counts(label[part == TRAINING])) >= FEWEST and least >= (1 if all_answered else FEWEST)
+    parts = {
+        name: " and ".join(f"{count} {label}" for count, label in zip(own[::-1], classes[::-1], strict=True) if count)
+        for name, own in found.items()
+    }
+    told = "; ".join(f"{what} more for {name}" for name, what in parts.items() if what)
+    return f"Needs {told}." if told else ""
 
 
 def taught(session: Session) -> tuple[Session, Study, pd.Series]:
@@ -70,14 +108,14 @@ def taught(session: Session) -> tuple[Session, Study, pd.Series]:
         for rate in profile.committee_rates
     ]
     have_computed(study, [(f"committee member {number}", run) for number, run in enumerate(members, 1)], "members")
-    said = np.stack([computed(study, run).arrays["probability/pool"] for run in members])
+    high = np.stack([computed(study, run).arrays["probability/pool"] for run in members])
     fingerprint, rows = study.slices.fingerprint, np.isin(pool, asked[1])
     if fingerprint not in [point.fingerprint for point in session.state.points]:
         names = session.slices["slice_id"].to_numpy(str)[pool[rows]].tolist()
-        probability = dict(zip(names, said[:, rows].mean(axis=0).round(6).tolist(), strict=True))
+        probability = dict(zip(names, high[:, rows].mean(axis=0).round(6).tolist(), strict=True))
         point = Point(fingerprint, len(training), probability)
         session = session.keep(lambda state: replace(state, points=(*state.points, point)))
-    of_pool = score(np.stack([1 - said, said], axis=-1), profile.pairs, profile.aggregate)
+    of_pool = score(np.stack([1 - high, high], axis=-1), profile.pairs, profile.aggregate)
     return session, study, pd.Series(of_pool[~rows], pool[~rows])
 
 
@@ -109,19 +147,20 @@ def chosen_by(
     without : np.ndarray of int
         Those of them that are not to be chosen.
     """
-
-    def ask(question: Question) -> Opinions | None:
-        if question.views is None:
-            return Opinions(uncertainty.to_numpy())
-        runs = choosers(study, DATASETS[0], 0, question)
-        have_computed(study, [("query network", run) for run in runs], "query networks")
-        return opinions(study, DATASETS[0], 0, question)
-
+    rule = STRATEGIES[strategy]
     if unit == UNITS[0]:
         pool = study.pool(DATASETS[0], 0)
-        return choose(strategy, pool, labelled, without, budget, seed, ask, settled=True).chosen
+        if rule.asks == COMMITTEE:
+            pool = replace(pool, score=uncertainty.to_numpy())
+        if rule.asks == QUERY_NETWORK:
+            network = chooser(study, DATASETS[0], 0, labelled, rule, 1)
+            have_computed(study, [("query network", network)], "query networks")
+            pool = said(study, DATASETS[0], 0, [network], rule)
+        source = pool.without(without)
+        check_budget(source.ids, budget)
+        return rule.choose(source, budget, seed)
     left = np.setdiff1d(uncertainty.index, without)
     names, place = np.unique(study.slices.table["patient_id"].to_numpy(str)[left], return_inverse=True)
     mean = np.bincount(place, uncertainty[left]) / np.bincount(place)
-    patients = select(strategy, Pool(np.arange(len(names)), mean), budget, seed)
+    patients = rule.choose(Pool(np.arange(len(names)), mean), budget, seed)
     return np.asarray(left[np.isin(place, patients)])

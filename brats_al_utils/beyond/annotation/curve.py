@@ -44,8 +44,7 @@ class Forecast:
 
 def test_labels(session: Session) -> pd.DataFrame:
     """Return slice_id, patient_id and label of the labelled slices of the test set."""
-    label = session.label
-    rows = session.slices.assign(label=label)[(label != UNLABELLED) & (session.part == TEST)]
+    rows = session.slices.assign(label=session.label)[(session.label != UNLABELLED) & (session.part == TEST)]
     return rows[["slice_id", "patient_id", "label"]]
 
 

@@ -1,9 +1,10 @@
 """A reader's desk: what the browser asks for is done, and what has been answered is only ever read from the file."""
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
@@ -13,6 +14,7 @@ import pandas as pd
 
 from brats_al_utils import InputError
 from brats_al_utils.beyond.annotation.answers import (
+    LONGEST,
     SKIP,
     UNDO,
     UNSURE,
@@ -20,14 +22,16 @@ from brats_al_utils.beyond.annotation.answers import (
     append,
     current,
     digest,
+    moment,
     now,
     read,
     standing,
 )
+from brats_al_utils.beyond.annotation.committee import lacking, needed
 from brats_al_utils.beyond.annotation.draws import UNITS
 from brats_al_utils.beyond.annotation.pictures import grey_levels
 from brats_al_utils.beyond.annotation.proposals import Proposal, proposals_of
-from brats_al_utils.beyond.annotation.session import Session, answers_file
+from brats_al_utils.beyond.annotation.session import Session, answers_file, reread
 from brats_al_utils.cohorts.layout import shown
 from brats_al_utils.files import cause
 
@@ -37,20 +41,32 @@ BREAK = 120.0
 ENOUGH = 3
 """Pauses between answers, from which on the time left is told."""
 
-PARTS: dict[str, tuple[str, ...]] = {
+ASKS: dict[str, tuple[str, ...]] = {
     "show": (),
     "undo": (),
-    "answer": ("slice_id", "sha256", "label"),
+    "next": (),
+    "answer": ("slice_id", "sha256", "label", "note", "whole", "change"),
     "look": ("slice_id", "place", "channel"),
+    "open": ("slice_id",),
+    "grid": ("which",),
 }
 """What the browser may ask for, and what such a message holds besides."""
 
 WORDS = {UNSURE: "unsure", SKIP: "skipped"}
 """What has been answered by no class, in words."""
 
+EVERY, DISAGREEMENTS = "all", "disagreements"
+"""What the grid shows beside one label's images: all that are answered; those on which readers disagree."""
+
+THUMBNAIL = 96
+"""Pixels of an image in the grid, at most twice."""
+
+MOST = 200
+"""Images in the grid."""
+
 Message = dict[str, Any]
 Reply = tuple[Message, list[bytes]]
-"""What the browser is sent: a message, and the bytes of the picture if there is one."""
+"""What the browser is sent: a message, and the bytes of its pictures."""
 
 
 @dataclass(frozen=True)
@@ -66,26 +82,45 @@ class Desk:
     reader : str
     classes : tuple of str
         Negative, positive.
+    hashes : mapping of str to str
+        Of each slice of these patients that can have an answer, that of its image: other answers do not count.
+    hidden : bool
+        Show no name: it may hold the label.
+    needs : callable
+        Says what is lacking for training, by the answers there are.
+    renew : callable, optional
+        Makes the next query and returns its desk.
     """
 
     proposals: tuple[Proposal, ...]
     answers: Path
     reader: str
     classes: tuple[str, str]
+    hashes: Mapping[str, str] = field(default_factory=dict)
+    hidden: bool = False
+    needs: Callable[[], str] = str
+    renew: Callable[[], "Desk"] | None = None
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """What a slice can be answered with."""
-        return (*self.classes, UNSURE, SKIP)
+        """What a slice can be answered with: the classes as the setting ``classes`` names them, positive first."""
+        return (*self.classes[::-1], UNSURE, SKIP)
+
+    def counted(self) -> list[Answer]:
+        """Return all readers' answers that count."""
+        return [
+            answer
+            for answer in standing(read(self.answers))
+            if self.hashes.get(answer.slice_id, answer.image_sha256) == answer.image_sha256
+        ]
 
     def given(self) -> list[Answer]:
-        """Return this reader's answers to these proposals that are not taken back, in their order."""
+        """Return this reader's answers to these proposals that are not taken back, by time."""
         asked = {name for proposal in self.proposals for name in proposal.slice_ids}
-        own = standing(read(self.answers))
-        return [answer for answer in own if answer.reader == self.reader and answer.slice_id in asked]
+        return [answer for answer in self.counted() if answer.reader == self.reader and answer.slice_id in asked]
 
     def answered(self) -> dict[Proposal, Answer]:
-        """Return the proposals that this reader has answered, of whole patients all slices."""
+        """Return the proposals to which this reader has said something, of whole patients to all slices."""
         given = current(self.given())
         return {
             proposal: given[proposal.first.slice_id]
@@ -94,7 +129,7 @@ class Desk:
         }
 
     def due(self) -> Proposal | None:
-        """Return the first proposal that this reader has not answered."""
+        """Return the first proposal to which this reader has said nothing."""
         answered = self.answered()
         return next((proposal for proposal in self.proposals if proposal not in answered), None)
 
@@ -111,19 +146,48 @@ class Desk:
                 return proposal
         raise InputError(f"slice {printed(slice_id)}, expected one of the {len(self.proposals)} proposed: not saved")
 
+    def called(self, proposal: Proposal) -> str:
+        """Return how a proposal's patient is called on the screen."""
+        persons = list(dict.fromkeys(each.patient_id for each in self.proposals))
+        return f"person {persons.index(proposal.patient_id) + 1}" if self.hidden else proposal.patient_id
 
-def desk_of(session: Session, query: pd.DataFrame, reader: str) -> Desk:
-    """Return the desk of a reader with the proposals of a query."""
+
+def desk_of(
+    session: Session,
+    query: pd.DataFrame,
+    reader: str,
+    hidden: bool = False,
+    proposed: Callable[[], tuple[Session, pd.DataFrame]] | None = None,
+) -> Desk:
+    """Return the desk of a reader with the proposals of a query; ``proposed`` gives the next one."""
     whole = session.state.queries[-1].unit == UNITS[1]
     proposals = proposals_of(query["slice_id"].tolist(), session.cohort, whole)
-    return Desk(proposals, answers_file(session.folder), reader, session.cohort.classes)
+    pictures = {picture.slice_id: picture.file for each in proposals for picture in each.pictures}
+    hashed = cache(digest)
+    hashes = {name: hashed(pictures[name]) for name in session.slices["slice_id"] if name in pictures}
+
+    def needs() -> str:
+        return needed(lacking(reread(session)), session.cohort.classes)
+
+    renew = None if proposed is None else lambda: desk_of(*proposed(), reader, hidden, proposed)
+    return Desk(
+        proposals,
+        answers_file(session.folder),
+        reader,
+        session.cohort.classes,
+        hashes,
+        hidden,
+        needs,
+        renew,
+    )
 
 
 def respond(desk: Desk, message: object) -> Reply:
     """Do what the browser asks for, and return what it is to show.
 
-    An answer is on the disk before the next picture is read. It is taken only for the proposal that is due: what
-    another window has answered meanwhile, and what a second stroke of a key would answer unseen, is not.
+    An answer is on the disk before the next picture is read. It is taken only for the proposal that is due, or to
+    change one that has an answer: what another window has answered meanwhile, and what a second stroke of a key would
+    answer unseen, is not.
 
     Parameters
     ----------
@@ -133,7 +197,11 @@ def respond(desk: Desk, message: object) -> Reply:
     try:
         asked = checked(desk, message)
         if asked["ask"] == "look":
-            return look(desk.named(asked["slice_id"]), asked["place"], asked["channel"])
+            return look(desk, desk.named(asked["slice_id"]), asked["place"], asked["channel"])
+        if asked["ask"] == "open":
+            return present(desk, "", desk.named(asked["slice_id"]))
+        if asked["ask"] == "grid":
+            return grid(desk, asked["which"])
         if asked["ask"] == "answer":
             return present(desk, keep(desk, asked))
         return present(desk, take_back(desk) if asked["ask"] == "undo" else "")
@@ -144,7 +212,7 @@ def respond(desk: Desk, message: object) -> Reply:
 
 
 def checked(desk: Desk, message: object) -> Message:
-    """Return a message as ``PARTS`` describes it.
+    """Return a message as ``ASKS`` describes it.
 
     Raises
     ------
@@ -152,10 +220,15 @@ def checked(desk: Desk, message: object) -> Message:
         If it is anything else, or names no proposal, no label or no picture.
     """
     ask = message.get("ask") if isinstance(message, dict) else None
-    if not isinstance(message, dict) or not isinstance(ask, str) or {*message} != {"ask", *PARTS.get(ask, [""])}:
-        raise InputError(f"a message without meaning, expected one of {', '.join(PARTS)}: reload the page")
-    if ask == "answer" and message["label"] not in desk.labels:
-        raise InputError(f"label {printed(message['label'])}, expected one of {', '.join(desk.labels)}: not saved")
+    if not isinstance(message, dict) or not isinstance(ask, str) or {*message} != {"ask", *ASKS.get(ask, [""])}:
+        raise InputError(f"unknown message, expected one of {', '.join(ASKS)}: reload the page")
+    if ask == "answer":
+        if message["label"] not in desk.labels:
+            raise InputError(f"label {printed(message['label'])}, expected one of {', '.join(desk.labels)}: not saved")
+        if not isinstance(message["note"], str) or not isinstance(message["whole"], bool):
+            raise InputError("unknown message, expected a note and whether it is for all images: reload the page")
+    if ask == "grid" and not isinstance(message["which"], str):
+        raise InputError(f"grid {printed(message['which'])}, expected a label: reload the page")
     if "slice_id" in message:
         proposal = desk.named(message["slice_id"])
     if ask == "look":
@@ -184,66 +257,98 @@ def printed(value: object) -> str:
 
 
 def keep(desk: Desk, asked: Message) -> str:
-    """Add an answer to the file if it is to the proposal that is due, and return what is to be said."""
-    proposal = desk.due()
-    if proposal is None or proposal.first.slice_id != asked["slice_id"]:
+    """Add an answer to the file if it is to the proposal that is due or changes one, and return what is to be said."""
+    proposal, answered = desk.named(asked["slice_id"]), desk.answered()
+    if (proposal in answered) != bool(asked["change"]) or (proposal not in answered and proposal != desk.due()):
         return "Answered already, in another window or by a second stroke of the key: not changed."
     if digest(proposal.first.file) != asked["sha256"]:
         return f"{proposal.first.file.name} has changed since it was shown: look again. Not saved."
-    for picture in proposal.proposed:
-        append(desk.answers, Answer(picture.slice_id, asked["label"], desk.reader, now(), digest(picture.file)))
-    return f"Saved: {proposal.patient_id}, {WORDS.get(asked['label'], asked['label'])}."
+    pictures = list(proposal.proposed)
+    if asked["whole"]:
+        looked = {answer.slice_id for answer in desk.counted() if answer.reader == desk.reader and answer.label != SKIP}
+        left = desk.hashes.keys() - looked - set(proposal.slice_ids)
+        pictures += [picture for picture in proposal.pictures if picture.slice_id in left]
+    time, label, note = later(desk), asked["label"], asked["note"].strip()[: LONGEST["note"]]
+    hashed = cache(digest)
+    append(
+        desk.answers,
+        *(Answer(each.slice_id, label, desk.reader, time, hashed(each.file), note) for each in pictures),
+    )
+    more = f", {len(pictures)} images" * (len(pictures) > 1)
+    return f"Saved: {desk.called(proposal)}, {WORDS.get(label, label)}{more}."
+
+
+def later(desk: Desk) -> str:
+    """Return the time, or that of the reader's last answer if a clock was ahead then: what is said last must count."""
+    own = [answer for answer in read(desk.answers) if answer.reader == desk.reader]
+    return max([*(answer.time for answer in own), now()], key=datetime.fromisoformat)
 
 
 def take_back(desk: Desk) -> str:
-    """Take back the reader's last answer, of a whole patient all of it, and return what is to be said."""
+    """Take back the reader's last answer, with all images that it was given to, and return what is to be said."""
     given = desk.given()
     if not given:
         return "Nothing to undo."
-    last, latest = given[-1], current(given)
+    last = max(given, key=moment)
     proposal = next(proposal for proposal in desk.proposals if last.slice_id in proposal.slice_ids)
-    for name in proposal.slice_ids:
-        if name in latest:
-            append(desk.answers, Answer(name, UNDO, desk.reader, now(), latest[name].image_sha256))
+    own = {picture.slice_id for picture in proposal.pictures}
+    same = [
+        answer
+        for answer in desk.counted()
+        if answer.slice_id in own and (answer.reader, answer.time) == (desk.reader, last.time)
+    ]
+    append(desk.answers, *(replace(answer, label=UNDO, time=later(desk), note="") for answer in same))
     return f"Taken back: {WORDS.get(last.label, last.label)}."
 
 
-def present(desk: Desk, said: str) -> Reply:
-    """Return the proposal that is due with its picture, or that there is none, and how far the reader is."""
-    answers, proposal, total = list(desk.answered().values()), desk.due(), len(desk.proposals)
-    counts = Counter(answer.label for answer in answers)
+def present(desk: Desk, said: str, opened: Proposal | None = None) -> Reply:
+    """Return the proposal that is opened or due with its picture, or that there is none, and how far the reader is."""
+    answers, total = desk.answered(), len(desk.proposals)
+    proposal = opened or desk.due()
+    counts = Counter(answer.label for answer in answers.values())
+    done = len(answers) - counts[SKIP]
     others = ", ".join(f"{counts[label]} {word}" for label, word in WORDS.items() if counts[label])
     progress: Message = {
-        "labels": list(desk.classes),
+        "labels": list(desk.labels[:2]),
         "said": said,
-        "answered": len(answers),
+        "answered": done,
         "total": total,
-        "counted": f"{desk.reader}: {len(answers)} of {total} answered" + f" ({others})" * bool(others),
-        "seconds_left": seconds_left([answer.time for answer in answers], total - len(answers)),
+        "counted": f"{desk.reader}: {done} of {total} answered" + f" ({others})" * bool(others),
+        "seconds_left": seconds_left([answer.time for answer in answers.values()], total - len(answers)),
+        "needs": desk.needs(),
         "undo": bool(desk.given()),
     }
     if proposal is None:
         each = "\n".join(f"{counts[label]} {WORDS.get(label, label)}" for label in desk.labels)
-        summary = f"All {total} answered by {desk.reader}\n\n{each}\n\nEvery answer is saved: run the cells below."
-        return progress | {"kind": "ended", "summary": summary if total else "Nothing is proposed."}, []
-    message, levels = look(proposal, proposal.places[0], 0)
+        summary = (
+            f"{done} of {total} answered by {desk.reader}\n\n{each}\n\nEvery answer is saved. G: look at them again."
+        )
+        message = {"kind": "ended", "summary": summary if total else "Nothing is proposed.", "next": bool(desk.renew)}
+        return progress | message, []
+    message, levels = look(desk, proposal, proposal.places[0], 0)
+    was = answers.get(proposal)
     own: Message = {
         "kind": "proposal",
-        "patient_id": proposal.patient_id,
+        "patient_id": desk.called(proposal),
         "sha256": digest(proposal.first.file),
         "places": list(proposal.places),
         "channels": [len(picture.channels) for picture in proposal.pictures],
+        "was": WORDS.get(was.label, was.label) if was else "",
+        "note": was.note if was else "",
     }
     return progress | message | own, levels
 
 
-def look(proposal: Proposal, place: int, channel: int) -> Reply:
+def look(desk: Desk, proposal: Proposal, place: int, channel: int) -> Reply:
     """Return one picture of a proposal's patient; of one that cannot be read, why, so that it can be skipped."""
     picture = proposal.pictures[place]
     channels, images = len(picture.channels), len(proposal.pictures)
-    name = picture.name + f"\nimage {place + 1} of {images}" * (images > 1)
-    name += f"\nchannel {channel + 1} of {channels}" * (channels > 1)
-    image: Message = {"name": name, "place": place, "channel": channel}
+    lines = [
+        picture.name * (not desk.hidden),
+        f"image {place + 1} of {images}" * (images > 1),
+        f"channel {channel + 1} of {channels}" * (channels > 1),
+    ]
+    image: Message = {"name": "\n".join(filter(None, lines)), "place": place, "channel": channel}
     message: Message = {"kind": "look", "slice_id": proposal.first.slice_id, "image": image}
     try:
         levels, scale = grey_levels(picture.channels[channel], picture.z)
@@ -251,6 +356,37 @@ def look(proposal: Proposal, place: int, channel: int) -> Reply:
         return message | {"image": image | {"problem": str(error)}}, []
     height, width = levels.shape
     return message | {"image": image | {"width": width, "height": height} | asdict(scale)}, [levels.tobytes()]
+
+
+def grid(desk: Desk, which: str) -> Reply:
+    """Return small pictures of what this reader has answered, with what all readers say of each."""
+    answered, every = desk.answered(), desk.counted()
+    readers = [desk.reader, *sorted({answer.reader for answer in every} - {desk.reader})]
+    latest = {reader: current(every, reader) for reader in readers}
+    tiles, pictures = [], []
+    for proposal, answer in answered.items():
+        name = proposal.first.slice_id
+        said = {reader: given[name].label for reader, given in latest.items() if name in given}
+        looked = {label for label in said.values() if label != SKIP}
+        if which not in (EVERY, answer.label) and not (which == DISAGREEMENTS and len(looked) > 1):
+            continue
+        others = "; ".join(f"{reader}: {WORDS.get(label, label)}" for reader, label in said.items())
+        caption = others if which == DISAGREEMENTS else WORDS.get(answer.label, answer.label)
+        tile: Message = {"slice_id": name, "caption": f"{desk.called(proposal)}\n{caption}", "note": answer.note}
+        try:
+            levels, scale = grey_levels(proposal.first.file, proposal.first.z)
+        except InputError as error:
+            levels, tile = None, tile | {"problem": str(error)}
+        if levels is not None:
+            step = max(max(levels.shape) // THUMBNAIL, 1)
+            levels = levels[::step, ::step]
+            tile |= {"width": levels.shape[1], "height": levels.shape[0]} | asdict(scale)
+            pictures.append(levels.tobytes())
+        tiles.append(tile)
+        if len(tiles) == MOST:
+            break
+    options = [EVERY, *desk.labels, *[DISAGREEMENTS] * (len(readers) > 1)]
+    return {"kind": "grid", "which": which, "options": options, "tiles": tiles}, pictures
 
 
 def seconds_left(times: Sequence[str], remaining: int) -> float | None:

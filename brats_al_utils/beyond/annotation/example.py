@@ -14,12 +14,12 @@ from brats_al_utils.cohorts.cohort import TRUTH_FILE, cores, each_case
 from brats_al_utils.cohorts.layout import GRADES
 from brats_al_utils.cohorts.table import TABLE
 from brats_al_utils.files import locked, new_folder
-from brats_al_utils.phantoms.phantom import draw_patient, indices_of_test, render
+from brats_al_utils.phantoms.phantom import VERSION, draw_patient, indices_of_test, render
 from brats_al_utils.progress import Track, patients
 from brats_al_utils.study.places import ROOT
 from brats_al_utils.study.sets import PREPARING
 
-COHORT = "synthetic-cohort"
+COHORT = f"synthetic-cohort-{VERSION}"
 """Folder of the images."""
 
 LABELLED = {"validation": 5, "test": 5, "training": 5}

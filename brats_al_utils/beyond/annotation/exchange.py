@@ -8,8 +8,9 @@ the path of the image below the data's folder, and what an answer needs besides;
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, fields
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, fields, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from typing import Any
 import pandas as pd
 
 from brats_al_utils import InputError
-from brats_al_utils.beyond.annotation.answers import SKIP, UNSURE, Answer, append, current, digest, read, standing
+from brats_al_utils.beyond.annotation.answers import SKIP, UNSURE, Answer, append, current, digest, moment, read
 from brats_al_utils.beyond.annotation.query import read_query
 from brats_al_utils.beyond.annotation.session import Session, answers_file, query_file
 from brats_al_utils.files import write_file
@@ -26,6 +27,8 @@ Placed = tuple[str, Answer]
 """An answer, and where it stands in a file."""
 
 COLUMNS = tuple(field.name for field in fields(Answer))
+NOTE = COLUMNS[-1]
+"""The column that may be missing."""
 
 MAX_BYTES = 2**26
 """A larger file is refused."""
@@ -47,15 +50,30 @@ def export_answers(session: Session, path: Path) -> int:
     InputError
         If its name ends otherwise.
     """
-    every = read(answers_file(session.folder))
-    readers = dict.fromkeys(answer.reader for answer in standing(every))
-    given = [answer for reader in readers for answer in current(every, reader).values()]
+    readers = dict.fromkeys(answer.reader for answer in session.given)
+    given = [answer for reader in readers for answer in current(session.given, reader).values()]
     write_file(path, (csv_of(given) if is_csv(path) else studio_of(session, given)).encode())
     return len(given)
 
 
-def import_answers(session: Session, path: Path) -> int:
-    """Add the answers of a file that are not there yet, all or none of them, and return how many.
+def export_proposals(session: Session, path: Path) -> int:
+    """Write the proposals of the last query as Label Studio's tasks, without any answer, and return how many.
+
+    Raises
+    ------
+    InputError
+        If there are none, or the file's name does not end in .json.
+    """
+    if is_csv(path):
+        raise InputError(f"{path}: expected a name that ends in .json: {query_file(session.folder)} is the CSV")
+    write_file(path, studio_of(session, ()).encode())
+    return len(read_query(session))
+
+
+def import_answers(session: Session, path: Path) -> dict[str, int]:
+    """Add the answers of a file that are newer than what is there, and return how many, and how many were not and why.
+
+    If one is refused, none is added.
 
     Parameters
     ----------
@@ -65,7 +83,7 @@ def import_answers(session: Session, path: Path) -> int:
     Raises
     ------
     InputError
-        If it cannot be read, or an answer is on another slice, with another label, or on another image than ours.
+        If it cannot be read, or an answer is on another slice, with another label, or on an image that never was ours.
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file, expected answers as CSV or as Label Studio's JSON")
@@ -76,24 +94,64 @@ def import_answers(session: Session, path: Path) -> int:
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8 ({error}): save it as UTF-8") from error
     found = list((of_csv if is_csv(path) else of_studio)(text, str(path)))
-    images = dict(zip(session.slices["slice_id"], session.slices["image"], strict=True))
-    labels = (*session.cohort.classes, UNSURE, SKIP)
-    hashed = cache(digest)
-    for place, answer in found:
-        if answer.slice_id not in images:
-            raise InputError(f"{place}: slice_id {answer.slice_id!a} is not in {session.cohort.root}: remove it")
-        if answer.label not in labels:
-            raise InputError(f"{place}: label {answer.label!a}, expected one of {', '.join(labels)}: correct it")
-        if answer.image_sha256 != hashed(session.cohort.root / images[answer.slice_id]):
-            raise InputError(
-                f"{place}: the image of {answer.slice_id!a} is not the one that was answered (image_sha256 differs): "
-                "take the answers back for the images that were shown, or answer again"
-            )
-    known = set(standing(read(answers_file(session.folder))))
-    new = list(dict.fromkeys(answer for _, answer in found if answer not in known))
+    file = answers_file(session.folder)
+    every, told = read(file), Counter({"added": 0})
+    hashes = known_hashes(session, {answer.slice_id for _, answer in found})
+    new: list[Answer] = []
+    for place, answer in sorted(found, key=lambda each: moment(each[1])):
+        check(session, place, answer, hashes, every)
+        kept = [*every, *new]
+        if answer.slice_id not in hashes:
+            told["on images that are no longer in the table"] += 1
+        elif answer.image_sha256 != hashes[answer.slice_id]:
+            told["on images that have changed since"] += 1
+        elif is_newer(answer, kept):
+            told["added"] += 1
+            new.append(answer)
+        else:
+            told["there already, or older than what their reader has said since"] += 1
     if new:
-        append(answers_file(session.folder), *new)
-    return len(new)
+        append(file, *new)
+    return dict(told)
+
+
+def known_hashes(session: Session, names: Collection[str]) -> dict[str, str]:
+    """Return the hash of the image of each of some slices that are in the table."""
+    rows, hashed = session.slices[session.slices["slice_id"].isin(names)], cache(digest)
+    return {
+        name: hashed(session.cohort.root / image) for name, image in zip(rows["slice_id"], rows["image"], strict=True)
+    }
+
+
+def check(session: Session, place: str, answer: Answer, hashes: Mapping[str, str], every: Sequence[Answer]) -> None:
+    """Refuse an answer that is on another slice, with another label, or on an image that never was ours.
+
+    Raises
+    ------
+    InputError
+        Naming it.
+    """
+    labels, name = (*session.cohort.classes, UNSURE, SKIP), answer.slice_id
+    if not session.knows(name):
+        raise InputError(f"{place}: slice_id {name!a} is not in {session.cohort.root}: remove it")
+    if answer.label not in labels:
+        raise InputError(f"{place}: label {answer.label!a}, expected one of {', '.join(labels)}: correct it")
+    ours = {session.seen.get(name), session.seen.get(name.rpartition("#")[0]), hashes.get(name)}
+    if answer.image_sha256 not in ours | {given.image_sha256 for given in every if given.slice_id == name}:
+        raise InputError(
+            f"{place}: the image of {name!a} is not the one that was answered (image_sha256 differs): take the answers "
+            "back for the images that were shown, or answer again"
+        )
+
+
+def is_newer(answer: Answer, every: Sequence[Answer]) -> bool:
+    """Whether an answer is later than all that its reader has said of its slice, or of the same time and another."""
+    own = [each for each in every if (each.reader, each.slice_id) == (answer.reader, answer.slice_id)]
+    last = max(own, key=moment, default=None)  # of one time, the first: only its time is of interest
+    if last is None or moment(answer) != moment(last):
+        return last is None or moment(answer) > moment(last)
+    stands = current(own).get(answer.slice_id)
+    return stands is None or replace(stands, time=answer.time) != answer
 
 
 def is_csv(path: Path) -> bool:
@@ -104,9 +162,10 @@ def is_csv(path: Path) -> bool:
     InputError
         If its name is neither's.
     """
-    if path.suffix not in (".csv", ".json"):
+    ending = path.suffix.casefold()
+    if ending not in (".csv", ".json"):
         raise InputError(f"{path}: expected a name that ends in .csv, or in .json for Label Studio: name it so")
-    return path.suffix == ".csv"
+    return ending == ".csv"
 
 
 def csv_of(answers: Iterable[Answer]) -> str:
@@ -125,9 +184,12 @@ def of_csv(text: str, name: str) -> Iterator[Placed]:
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         header = next(reader, [])
-        if sorted(header) != sorted(COLUMNS):
-            raise InputError(f"{name}: columns {', '.join(header)[:200]!a}, expected {', '.join(COLUMNS)}")
+        if {*header, NOTE} != {*COLUMNS} or len(set(header)) < len(header):
+            columns = f"columns {', '.join(header)[:200]!a}, expected {', '.join(COLUMNS)}"
+            raise InputError(f"{name}: {columns}: rename them; from Label Studio, export the project as JSON")
         for row in reader:
+            if not any(map(str.strip, row)):
+                continue
             place = f"{name}, line {reader.line_num}"
             if len(row) != len(header):
                 raise InputError(f"{place}: {len(row)} cells, expected {len(header)}: correct the line")
@@ -172,7 +234,7 @@ def annotation_of(answer: Answer) -> dict[str, Any]:
         "to_name": IMAGE,
         "type": "choices",
         "value": {"choices": [answer.label]},
-        "meta": {"reader": answer.reader},
+        "meta": {"reader": answer.reader, "note": answer.note},
     }
     return {"result": [choice], "was_cancelled": answer.label == SKIP, "created_at": answer.time}
 
@@ -180,7 +242,8 @@ def annotation_of(answer: Answer) -> dict[str, Any]:
 def of_studio(text: str, name: str) -> Iterator[Placed]:
     """Yield the answers of Label Studio's tasks, each with its place; annotations without a choice are skipped.
 
-    The reader is the one that `annotation_of` has kept, else the user of Label Studio, by address or number.
+    One that was cancelled is a ``SKIP``, whatever was chosen before. An answer's time is when it was changed last. The
+    reader is the one that `annotation_of` has kept, else the user of Label Studio, by address or number.
 
     Raises
     ------
@@ -201,19 +264,24 @@ def of_studio(text: str, name: str) -> Iterator[Placed]:
                 labels = [label for each in choices for label in each["value"]["choices"]]
                 if len(labels) > 1:
                     raise InputError(f"{place}: {len(labels)} choices in one annotation, expected one: correct it")
+                if given.get("was_cancelled"):
+                    labels = [SKIP]
                 if not labels:
                     continue
+                meta = choices[0].get("meta", {}) if choices else {}
                 values = {
                     "slice_id": task["data"]["slice_id"],
                     "label": labels[0],
-                    "reader": choices[0].get("meta", {}).get("reader") or user(given.get("completed_by")),
-                    "time": given["created_at"],
+                    "reader": meta.get("reader") or user(given.get("completed_by")),
+                    "time": given.get("updated_at") or given["created_at"],
                     "image_sha256": task["data"]["image_sha256"],
+                    "note": meta.get("note", ""),
                 }
                 yield place, answer_of(place, values)
         except (KeyError, TypeError, AttributeError) as error:
             what = f"no task of Label Studio's with our data ({type(error).__name__}: {error})"
-            raise InputError(f"{place}: {what[:200]}: export the project as JSON, not as JSON-MIN") from error
+            mend = "import our tasks (brats-al answers --proposals FILE) there, and export the project as JSON"
+            raise InputError(f"{place}: {what[:200]}: {mend}, not as JSON-MIN") from error
 
 
 def user(completed_by: object) -> str:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from brats_al_utils.beyond.annotation.answers import SKIP
 from brats_al_utils.beyond.annotation.candidates import UNLABELLED
-from brats_al_utils.beyond.annotation.committee import FEWEST, computed, taught, trainable
+from brats_al_utils.beyond.annotation.committee import FEWEST, computed, lacking, needed, taught, trainable
 from brats_al_utils.beyond.annotation.curve import (
     FEWEST_POINTS,
     Forecast,
@@ -21,18 +21,14 @@ from brats_al_utils.beyond.annotation.curve import (
     learning_curve,
     test_labels,
 )
-from brats_al_utils.beyond.annotation.draws import drawn_at_random
+from brats_al_utils.beyond.annotation.draws import WHY, drawn_at_random
 from brats_al_utils.beyond.annotation.session import TEST, TRAINING, VALIDATION, Session, counts, numbers
 from brats_al_utils.findings.comparison import compare, patient_pairs
 from brats_al_utils.findings.sentences import pp
 from brats_al_utils.seeds import generator
 from brats_al_utils.study.arms import DATASETS
-from brats_al_utils.study.selections import run_of
+from brats_al_utils.study.stages import have_computed, run_of
 from brats_al_utils.study.study import Study
-from brats_al_utils.study.trainer import have_computed
-
-FEWEST_TESTED = 10
-"""Patients of either class below which a test set is said to tell nothing yet."""
 
 CHOSEN, RANDOM = "chosen", "random"
 
@@ -56,8 +52,8 @@ class Lesson:
     forecast : Forecast, optional
     comparison : pd.Series, optional
         Of `comparison.compare`: chosen slices against as many random ones; and ``slices``, how many these are.
-    trained : bool
-        Whether there were labels enough to train.
+    lacking : dict of str to tuple of int
+        See `committee.lacking`.
     """
 
     changes: dict[str, int]
@@ -67,7 +63,7 @@ class Lesson:
     curve: pd.DataFrame
     forecast: Forecast | None
     comparison: pd.Series | None
-    trained: bool
+    lacking: dict[str, tuple[int, int]]
 
 
 def learn(session: Session) -> tuple[Session, Lesson]:
@@ -85,23 +81,25 @@ def learn(session: Session) -> tuple[Session, Lesson]:
         "changed": sum(now[name] != before[name] for name in now.keys() & before.keys()),
         "taken back": len(before.keys() - now.keys()),
     }
-    comparison, trained = None, trainable(session)
-    if trained:
+    comparison, lacks = None, lacking(session)
+    if trainable(session):
         session, study, _ = taught(session)
         comparison = chosen_against_random(session, study)
+    done = {name for name, label in now.items() if label != SKIP}
+    waiting = set(queries[-1].asked if queries else ()) & set(session.slices["slice_id"]) - done
     tested = test_labels(session)
     pairs = curve_pairs(session, tested)
-    more = len(queries[-1].asked) if queries else 0
+    more = sum(why not in (WHY[VALIDATION], WHY[TEST]) for why in queries[-1].asked.values()) if queries else 0
     lesson = Lesson(
         changes,
         dict(sorted(Counter(now.values()).items())),
-        len(set(queries[-1].asked) - {name for name, label in now.items() if label != SKIP}) if queries else 0,
+        len(waiting),
         {part: counts(session.label[session.part == part]) for part in (TRAINING, VALIDATION)}
         | {TEST: counts(tested.drop_duplicates(["patient_id", "label"])["label"])},
         learning_curve(pairs) if pairs else pd.DataFrame(columns=["labelled", "auc", "low", "high"]),
         forecast(pairs, more) if pairs and more else None,
         comparison,
-        trained,
+        lacks,
     )
     return session.keep(lambda state: replace(state, learned=now)), lesson
 
@@ -162,29 +160,22 @@ def sentences(lesson: Lesson, classes: tuple[str, str]) -> Iterator[str]:
         what = "patients" if part == TEST else "slices"
         told = " and ".join(f"{count} {name}" for count, name in zip(counted[::-1], classes[::-1], strict=True))
         yield f"Labelled for {part}: {told} {what}."
-    if not lesson.trained:
-        yield (
-            f"Too few labels to train on: expected {FEWEST} of either class for training, and {FEWEST} for validation. "
-            "The next query asks for them, drawn at random."
-        )
+    if said := needed(lesson.lacking, classes):
+        yield f"{said} Until then no AUC is told; queries ask for them, as long as patients of that part are left."
+        return
     if lesson.curve.empty:
-        yield "Nothing can be told of the AUC: no network is trained yet, or the test set lacks a class."
+        yield "Nothing can be told of the AUC: no network is trained yet."
         return
     for _, point in lesson.curve.iterrows():
         told = limits(point["low"], point["high"], "{:.3f}".format)
         yield f"Trained on {point['labelled']:.0f} slices: test AUC {point['auc']:.3f} ({told})."
-    if min(lesson.labelled[TEST]) < FEWEST_TESTED:
-        yield (
-            f"Too few labels to tell anything: expected {FEWEST_TESTED} test patients of either class. A larger "
-            "--random-share finds them sooner."
-        )
     if lesson.forecast is None:
         yield f"What another query would buy cannot be told: expected {FEWEST_POINTS} points of a learning curve."
     else:
         told = limits(lesson.forecast.low, lesson.forecast.high, pp)
         yield (
-            f"Another {lesson.forecast.more} labels would change the AUC by {pp(lesson.forecast.gain)} pp ({told}), if "
-            "it goes on along the logarithm of their number; curves flatten, so it may well be less."
+            f"Another {lesson.forecast.more} labels for training would change the AUC by {pp(lesson.forecast.gain)} pp "
+            f"({told}), if it goes on along the logarithm of their number; curves flatten, so it may well be less."
         )
     if lesson.comparison is not None:
         row = lesson.comparison

@@ -1,6 +1,7 @@
-"""What notebook 10 shows beside the reader's desk: the proposals, how readers agree, and the learning curve so far."""
+"""What notebook 10 shows beside the reader's desk: why what is proposed, how readers agree, what was learned so far."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable
+from io import BytesIO
 from itertools import combinations
 
 import matplotlib.pyplot as plt
@@ -9,17 +10,14 @@ import pandas as pd
 from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
 
 from brats_al_utils.beyond.annotation.answers import Answer, agreement
-from brats_al_utils.beyond.annotation.committee import FEWEST, trainable
-from brats_al_utils.beyond.annotation.learning import Lesson
-from brats_al_utils.beyond.annotation.pictures import MAX_LEVEL, grey_levels
-from brats_al_utils.beyond.annotation.proposals import Proposal
+from brats_al_utils.beyond.annotation.committee import lacking, needed, trainable
+from brats_al_utils.beyond.annotation.learning import Lesson, learn, sentences
 from brats_al_utils.beyond.annotation.session import Session
+from brats_al_utils.show.panel import Asked, Button, Panel, Picture, View
 from brats_al_utils.show.style import PAGE, PALETTE, STYLE, Drawing, distances
 from brats_al_utils.show.tables import COUNT, SHARE, Columns, in_words
 
-PER_ROW = 4
-SHOWN = 8
-"""Proposals that are drawn."""
+BUTTON = (Button("learn", "Train on the answers so far, and say what was learned"),)
 
 
 def asked(session: Session, query: pd.DataFrame) -> str:
@@ -30,35 +28,9 @@ def asked(session: Session, query: pd.DataFrame) -> str:
     )
     said += f"proposed: {counts}."
     if not trainable(session):
-        said += (
-            f" **Too few labels to tell anything**: {FEWEST} of either class are needed for training and {FEWEST} for "
-            "validation before a committee can choose, so all of these are drawn at random."
-        )
+        needs = needed(lacking(session), session.cohort.classes)
+        said += f" **{needs}** Until then no committee can choose, and all of these are drawn at random."
     return said
-
-
-@plt.style.context([*STYLE, {"axes.grid": False}])
-def proposals(proposed: Sequence[Proposal], query: pd.DataFrame) -> Drawing:
-    """Draw the first proposals, each with its rank and why it was proposed; for synthetic cohorts only.
-
-    Parameters
-    ----------
-    query : pd.DataFrame
-        Of `query.query`.
-    """
-    drawn = proposed[:SHOWN]
-    rows = query.set_index("slice_id").loc[[proposal.first.slice_id for proposal in drawn]]
-    height = -(-len(drawn) // PER_ROW)
-    figure, grid = plt.subplots(height, PER_ROW, figsize=(PAGE, PAGE / PER_ROW * height * 1.2), squeeze=False)
-    for axes in grid.ravel():
-        axes.set(xticks=[], yticks=[], frame_on=False)
-    for axes, proposal, (_, row) in zip(grid.ravel(), drawn, rows.iterrows(), strict=False):
-        levels, scale = grey_levels(proposal.first.file, proposal.first.z)
-        white = MAX_LEVEL * (scale.white - scale.low) / (scale.high - scale.low)
-        axes.imshow(levels, cmap="gray", vmin=0, vmax=white, aspect=1 / scale.aspect)
-        ranked = f"rank {row['rank']}, " * (not pd.isna(row["rank"]) and row["rank"] != "")
-        axes.set_title(f"{proposal.patient_id}: {ranked}{row['why']}", fontsize=6)
-    return Drawing("proposals", figure, rows[["rank", "score", "why"]].reset_index())
 
 
 def agreements(answers: Iterable[Answer]) -> pd.DataFrame:
@@ -76,6 +48,37 @@ def agreements(answers: Iterable[Answer]) -> pd.DataFrame:
         "kappa": ("Cohen's kappa", "{:.2f}".format),
     }
     return in_words(table, columns)
+
+
+def lessons(opened: Callable[[], Session]) -> Panel[View]:
+    """Return a button that trains on the answers so far, and says and draws what was learned.
+
+    Parameters
+    ----------
+    opened : callable
+        Opens the annotation as it is then.
+    """
+
+    def learn_now(_: View, __: Asked) -> View:
+        session, lesson = learn(opened())
+        told = tuple(("", line) for line in sentences(lesson, session.cohort.classes))
+        if lesson.curve.empty or any(map(any, lesson.lacking.values())):
+            return View(BUTTON, facts=told)
+        curve = Picture(
+            "curve", png(learned(lesson)), "95 % confidence intervals across patients", "learning curve", width=520
+        )
+        return View(BUTTON, (curve,), told)
+
+    return Panel(View(BUTTON), learn_now, lambda view: view)
+
+
+@plt.style.context(STYLE)
+def png(drawing: Drawing) -> bytes:
+    """Return a drawing as a PNG file, and close it."""
+    file = BytesIO()
+    drawing.figure.savefig(file)
+    plt.close(drawing.figure)
+    return file.getvalue()
 
 
 @plt.style.context(STYLE)

@@ -60,7 +60,7 @@ def grey_levels(file: Path, z: int) -> tuple[np.ndarray[Any, Any], Scale]:
 @lru_cache(maxsize=4)
 def opened(file: Path, _changed: int, _size: int) -> tuple[np.ndarray[Any, Any], Scale]:
     """Return an image's voxels [X, Y, Z]; a volume is read once for all planes, and again when its file has changed."""
-    image = read_image(file)
+    image = read_image(file, "grey")  # a picture in colour as its luminance
     low, high = float(image.voxels.min()), float(image.voxels.max())
     foreground = image.voxels[lifted(image.voxels) > 0]
     white = float(percentiles(foreground, (WHITE_PERCENTILE,))[0]) if foreground.size else high

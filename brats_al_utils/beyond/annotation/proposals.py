@@ -7,10 +7,10 @@ from pathlib import Path
 import pandas as pd
 
 from brats_al_utils import InputError
-from brats_al_utils.beyond.annotation.answers import current, read
+from brats_al_utils.beyond.annotation.answers import current
 from brats_al_utils.beyond.annotation.draws import held_out, random_units
 from brats_al_utils.beyond.annotation.query import query, read_query
-from brats_al_utils.beyond.annotation.session import TEST, VALIDATION, Session, answers_file
+from brats_al_utils.beyond.annotation.session import TEST, VALIDATION, Session
 from brats_al_utils.cohorts.cohort import Cohort
 from brats_al_utils.cohorts.images import CHANNELS
 from brats_al_utils.cohorts.layout import shown
@@ -24,7 +24,7 @@ class Picture:
     Attributes
     ----------
     slice_id : str
-        The path of its image as the table has it, of a volume followed by ``#`` and the axial slice.
+        As answers name it: see `candidates.read_slices`.
     channels : tuple of Path
         The files, one a channel.
     z : int
@@ -92,7 +92,7 @@ def proposed(
     """
     last = read_query(session) if session.state.queries else None
     if last is not None:
-        given = current(read(answers_file(session.folder)), reader)
+        given = current(session.given, reader)
         parts = (held_out(session, VALIDATION, unit), held_out(session, TEST, unit), random_units(session, unit))
         if not any(parts) or not set(last["slice_id"]) <= given.keys():
             return session, last
@@ -133,7 +133,7 @@ def pictures_of(rows: pd.DataFrame) -> tuple[Picture, ...]:
     """Return every plane of some rows of `Cohort.cases`, of a table."""
     return tuple(
         Picture(
-            f"{row['named']}#{z}" if row["slices"] > 1 else row["named"],
+            f"{row['known_as']}#{z}" if row["slices"] > 1 else row["known_as"],
             tuple(Path(row[name]) for name in CHANNELS if row[name]),
             z,
             row["slices"],

@@ -93,7 +93,7 @@ def query(
     why = {number: reason for reason, units in asked.items() for of_unit in units for number in of_unit.tolist()}
     if not why:
         raise InputError(f"{session.cohort.root}: nothing left to propose: every image has a label or an answer")
-    table = proposals(session, why, ranking, fresh, unit)
+    table = proposals(session, why, ranking, fresh)
     done = Query(
         strategy,
         unit,
@@ -141,7 +141,7 @@ def allotted(session: Session, budget: int, random_share: float, unit: str) -> d
     return {VALIDATION: validation, TEST: test, TRAINING: drawn - test}
 
 
-def proposals(session: Session, why: dict[int, str], score: pd.Series, fresh: Ids, unit: str) -> pd.DataFrame:
+def proposals(session: Session, why: dict[int, str], score: pd.Series, fresh: Ids) -> pd.DataFrame:
     """Return the table of proposals, in an order that tells nothing of who proposed them.
 
     Parameters
@@ -165,7 +165,7 @@ def proposals(session: Session, why: dict[int, str], score: pd.Series, fresh: Id
         score=score[table.index].round(6),
         why=[why[number] for number in table.index],
     )
-    name = table["slice_id" if unit == UNITS[0] else "patient_id"]
+    name = table["patient_id"]  # a patient's slices follow each other
     order = random_order(name, session.profile.seed, f"query {len(session.state.queries)}")
     place = name.map({each: number for number, each in enumerate(order)})
     return table.iloc[np.argsort(place, kind="stable")].reset_index(drop=True)
@@ -173,6 +173,8 @@ def proposals(session: Session, why: dict[int, str], score: pd.Series, fresh: Id
 
 def read_query(session: Session) -> pd.DataFrame:
     """Return the proposals of the last query, all values as text: see docs/annotation.md.
+
+    Those of images that are no longer in the table are left out.
 
     Raises
     ------
@@ -186,9 +188,9 @@ def read_query(session: Session) -> pd.DataFrame:
         raise InputError(f"{path}: missing, expected proposals: make some with brats-al query") from error
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read as proposals ({error}): make a new query") from error
-    if tuple(table.columns) != COLUMNS or not table["slice_id"].isin(session.slices["slice_id"]).all():
+    if tuple(table.columns) != COLUMNS or not table["slice_id"].map(session.knows).all():
         raise InputError(f"{path}: not the proposals of {session.cohort.root}: make a new query")
-    return table
+    return table[table["slice_id"].isin(session.slices["slice_id"])].reset_index(drop=True)
 
 
 def reasons(table: pd.DataFrame) -> Iterator[str]:

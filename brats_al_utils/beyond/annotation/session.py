@@ -1,7 +1,8 @@
 """A cohort that is being annotated: its images, what is known of them now, and where all of it is kept."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,18 @@ import numpy as np
 import pandas as pd
 
 from brats_al_utils import InputError
-from brats_al_utils.beyond.annotation.answers import LONGEST, SKIP, UNSURE, WAIT, Answer, current, read
+from brats_al_utils.beyond.annotation.answers import (
+    LONGEST,
+    SKIP,
+    UNSURE,
+    WAIT,
+    Answer,
+    counting,
+    current,
+    digest,
+    read,
+    standing,
+)
 from brats_al_utils.beyond.annotation.candidates import (
     UNLABELLED,
     cut_candidates,
@@ -17,9 +29,11 @@ from brats_al_utils.beyond.annotation.candidates import (
     read_candidates,
     read_slices,
 )
-from brats_al_utils.beyond.annotation.state import State, hold_out, read_state, write_state
+from brats_al_utils.beyond.annotation.register import read_register, register
+from brats_al_utils.beyond.annotation.state import State, hold_out, read_state, still_held_out, write_state
 from brats_al_utils.cohorts.cohort import Cohort
 from brats_al_utils.cohorts.split import PARTS
+from brats_al_utils.cohorts.table import TABLE
 from brats_al_utils.files import locked, write_file
 from brats_al_utils.networks.network import initial_state
 from brats_al_utils.networks.training import choose_device
@@ -55,8 +69,12 @@ class Session:
     slices : pd.DataFrame
         See `candidates.read_slices`.
     state : State
-    answers : dict of str to Answer
-        The latest on each slice, of any reader.
+    given : tuple of Answer
+        Those that count, of all readers: see `answers.counting`.
+    seen : dict of str to str
+        Hash of every image that is or was in the table, as it was first, by its name: see `register.register`.
+    notes : tuple of str
+        What the user should know, but that stops nothing.
     device, workers : str
         Who trains: see `engine.compute`.
     """
@@ -68,9 +86,16 @@ class Session:
     place: Path
     slices: pd.DataFrame
     state: State
-    answers: dict[str, Answer]
+    given: tuple[Answer, ...]
+    seen: dict[str, str]
+    notes: tuple[str, ...]
     device: str = "auto"
     workers: str = ""
+
+    @cached_property
+    def answers(self) -> dict[str, Answer]:
+        """The current answer on each slice: see `answers.current`."""
+        return current(self.given)
 
     @property
     def label(self) -> pd.Series:
@@ -90,6 +115,10 @@ class Session:
         """Whether each slice may be proposed: it has no label, and nobody was unsure of it."""
         unsure = [name for name, answer in self.answers.items() if answer.label == UNSURE]
         return (self.label == UNLABELLED) & ~self.slices["slice_id"].isin(unsure)
+
+    def knows(self, slice_id: str) -> bool:
+        """Whether a slice's image is or was in the table."""
+        return slice_id in self.seen or slice_id.rpartition("#")[0] in self.seen
 
     def keep(self, change: Callable[[State], State]) -> "Session":
         """Change the state on the disk, whatever another process has added to it meanwhile, and return the session."""
@@ -121,6 +150,11 @@ def state_file(folder: Path) -> Path:
 def answers_file(folder: Path) -> Path:
     """Return where the answers of an annotation are kept."""
     return folder / "answers.jsonl"
+
+
+def register_file(folder: Path) -> Path:
+    """Return where the images that an annotation has seen are registered."""
+    return folder / "images.csv"
 
 
 def query_file(folder: Path) -> Path:
@@ -192,19 +226,35 @@ def begun(
     negative, positive = cohort.classes
     profile = replace(profile, classes=(positive, negative))
     Places(folder, folder).make()
+    state, every = read_state(state_file(folder)), read(answers_file(folder))
+    anew = state is None or not (state.queries or every)
+    names, known = register(register_file(folder), cohort, anew)
     place = cut_candidates(cohort, profile.slice_rule(), sets, skip_bad, track)
+    cohort = replace(cohort, cases=cohort.cases.assign(known_as=cohort.cases["named"].map(names)))
     slices = read_slices(place, cohort)
     if (longest := slices["slice_id"].str.len().max()) > LONGEST["slice_id"]:
         raise InputError(f"{cohort.root}: an image's path has {longest} characters, expected fewer: shorten it")
-    state = read_state(state_file(folder))
-    if state is None:
-        parts = slices["patient_id"].map(given_parts(cohort))
-        validation, test = hold_out(dict(zip(slices["patient_id"], parts, strict=True)), profile.seed)
+    parts = given_parts(cohort)
+    before = state
+    if state is None or anew:
+        validation, test = hold_out({name: parts[name] for name in slices["patient_id"]}, profile.seed)
         state = State(profile.changes, validation, test)
+    else:
+        state = still_held_out(state, parts, set(known["patient_id"]), profile.seed)
+    if state != before:
         write_state(state_file(folder), state)
-    answers = current(read(answers_file(folder)))
-    check_answers(answers, answers_file(folder), cohort, slices)
-    return Session(folder, sets, cohort, profile, place, slices, state, answers, device, workers)
+    given, notes = counted(every, answers_file(folder), cohort, slices)
+    hashes = read_register(register_file(folder))["image_sha256"]
+    seen = dict(zip(map(str, hashes.index), hashes, strict=True))
+    notes = [*cohort.notes, *notes]
+    return Session(folder, sets, cohort, profile, place, slices, state, given, seen, tuple(notes), device, workers)
+
+
+def reread(session: Session) -> Session:
+    """Return a session with the answers that are in its file by now."""
+    file = answers_file(session.folder)
+    given, _ = counted(read(file), file, session.cohort, session.slices)
+    return replace(session, given=given)
 
 
 def given_parts(cohort: Cohort) -> dict[str, str]:
@@ -213,21 +263,31 @@ def given_parts(cohort: Cohort) -> dict[str, str]:
     return dict(zip(cohort.cases["patient_id"], part, strict=True))
 
 
-def check_answers(answers: Mapping[str, Answer], file: Path, cohort: Cohort, slices: pd.DataFrame) -> None:
-    """Refuse answers that are no answers on these images.
+def counted(
+    answers: Sequence[Answer], file: Path, cohort: Cohort, slices: pd.DataFrame
+) -> tuple[tuple[Answer, ...], list[str]]:
+    """Return the answers that count (see `answers.counting`), and a note on those that do not.
 
     Raises
     ------
     InputError
-        Naming the first slice that is unknown, or whose label is.
+        Naming the first slice whose label is unknown.
     """
-    known, labels = set(slices["slice_id"]), (*cohort.classes, UNSURE, SKIP)
-    for name, answer in answers.items():
-        if name not in known:
-            raise InputError(f"{file}: slice_id {name!a} is not in {cohort.root}, expected the answers on its images")
+    labels, standing_now = (*cohort.classes, UNSURE, SKIP), standing(answers)
+    image = dict(zip(slices["slice_id"], slices["image"], strict=True))
+    there = [answer for answer in standing_now if answer.slice_id in image]
+    for answer in there:
         if answer.label not in labels:
             what = f"expected one of {', '.join(labels)}"
-            raise InputError(f"{file}: label {answer.label!a} of {name!a}, {what}: remove the line")
+            raise InputError(f"{file}: label {answer.label!a} of {answer.slice_id!a}, {what}: remove the line")
+    hashed = cache(digest)
+    hashes = {answer.slice_id: hashed(cohort.root / image[answer.slice_id]) for answer in there}
+    given = tuple(counting(answers, hashes))
+    gone, changed = len(standing_now) - len(there), len(there) - len(given)
+    notes = [f"{file}: {gone} answers are on images that are no longer in {TABLE}: they do not count"] * bool(gone)
+    what = "they do not count: answer again, or put the former files back"
+    notes += [f"{file}: {changed} answers are on images that have changed since: {what}"] * bool(changed)
+    return given, notes
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:

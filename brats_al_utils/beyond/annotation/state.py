@@ -1,14 +1,15 @@
 """What is needed to go on with an annotation: who is held out, what was asked and why, and what was learned."""
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from brats_al_utils import InputError
-from brats_al_utils.cohorts.split import HELD_OUT_SHARE
+from brats_al_utils.cohorts.layout import shown
+from brats_al_utils.cohorts.split import HELD_OUT_SHARE, PARTS
 from brats_al_utils.files import write_file
 
 FORMAT = 1
@@ -19,6 +20,9 @@ FEWEST_HELD_OUT = 10
 
 FEWEST_PATIENTS = 3 * FEWEST_HELD_OUT
 """With fewer, nothing would be left to choose from."""
+
+FEWEST_GIVEN = 2
+"""Patients of each part that a table gives: of one, a part would have one class."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +118,7 @@ def hold_out(patients: Mapping[str, str], seed: int) -> tuple[tuple[str, ...], t
     Raises
     ------
     InputError
-        If there are fewer than ``FEWEST_PATIENTS``.
+        If there are fewer than ``FEWEST_PATIENTS``, or too few in a part that the table gives.
     """
     if len(patients) < FEWEST_PATIENTS:
         raise InputError(
@@ -123,10 +127,49 @@ def hold_out(patients: Mapping[str, str], seed: int) -> tuple[tuple[str, ...], t
         )
     order = random_order(patients, seed, "patients")
     if any(patients.values()):
-        validation, test = (tuple(name for name in order if patients[name] == part) for part in ("validation", "test"))
+        validation, test = (given_to(part, patients, order) for part in PARTS[1:])
+        sizes = dict(zip(PARTS, (len(order) - len(validation) - len(test), len(validation), len(test)), strict=True))
+        if min(sizes.values()) < FEWEST_GIVEN:
+            told = ", ".join(f"{part}: {size}" for part, size in sizes.items())
+            raise InputError(
+                f"column split: patients in {told}, expected at least {FEWEST_GIVEN} in each, or nothing can be "
+                "learned: change the column, or leave it empty and they are drawn"
+            )
         return validation, test
     size = max(FEWEST_HELD_OUT, round(HELD_OUT_SHARE * len(order)))
     return tuple(order[:size]), tuple(order[size : 2 * size])
+
+
+def given_to(part: str, patients: Mapping[str, str], order: Iterable[str]) -> tuple[str, ...]:
+    """Return the patients whom the table gives to a part, in an order."""
+    return tuple(name for name in order if patients.get(name) == part)
+
+
+def still_held_out(state: State, patients: Mapping[str, str], known: Collection[str], seed: int) -> State:
+    """Return a state in which new patients are held out as the table says; without a word of it they are not.
+
+    Parameters
+    ----------
+    patients : mapping of str to str
+        The part that the table gives each, or nothing.
+    known : collection of str
+        Patients of before.
+
+    Raises
+    ------
+    InputError
+        If the table gives a patient of before to another part.
+    """
+    part = dict.fromkeys(state.validation, PARTS[1]) | dict.fromkeys(state.test, PARTS[2])
+    for name in known:
+        if (given := patients.get(name)) and given != part.get(name, PARTS[0]):
+            raise InputError(
+                f"column split: patient {shown(name)} is in {given}, and was in {part.get(name, PARTS[0])} when the "
+                "annotation began: put it back, or begin anew in another folder with --out"
+            )
+    new = random_order(set(patients) - set(known), seed, "patients")
+    validation, test = (given_to(each, patients, new) for each in PARTS[1:])
+    return replace(state, validation=(*state.validation, *validation), test=(*state.test, *test))
 
 
 def write_state(path: Path, state: State) -> None:

@@ -4,7 +4,11 @@ from pathlib import Path
 
 import anywidget
 
+from brats_al_utils import InputError
 from brats_al_utils.beyond.annotation.desk import Desk, respond
+from brats_al_utils.show.panel import STATIC
+
+HERE = Path(__file__).parent
 
 
 class Annotator(anywidget.AnyWidget):
@@ -18,8 +22,8 @@ class Annotator(anywidget.AnyWidget):
     desk : Desk
     """
 
-    _esm = Path(__file__).with_suffix(".js")
-    _css = Path(__file__).with_suffix(".css")
+    _esm = "".join(path.read_text(encoding="utf-8") for path in (STATIC / "stage.js", HERE / "widget.js"))
+    _css = "".join(path.read_text(encoding="utf-8") for path in (STATIC / "stage.css", HERE / "widget.css"))
 
     def __init__(self, desk: Desk) -> None:
         super().__init__()
@@ -28,4 +32,10 @@ class Annotator(anywidget.AnyWidget):
 
     def receive(self, _widget: "Annotator", message: object, _buffers: list[bytes]) -> None:
         """Do what the browser asks for and send what it is to show."""
+        if message == {"ask": "next"} and self.desk.renew:
+            try:
+                self.desk = self.desk.renew()
+            except InputError as error:
+                self.send({"kind": "refused", "said": str(error)}, [])
+                return
         self.send(*respond(self.desk, message))

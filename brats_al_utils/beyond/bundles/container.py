@@ -9,21 +9,28 @@ from io import BytesIO
 from pathlib import Path
 
 from brats_al_utils import InputError
-from brats_al_utils.files import write_file
 
-MAX_FILE = 2**25
-"""Bytes of a file that is read: 16 times what a published study may have."""
+MAX_WRITTEN = 2**21 - 1
+"""Bytes of a file that is written: a bundle that would be larger is several files."""
 
-MAX_CONTENT = 2**27
-"""Bytes of all its parts, unpacked."""
+MAX_FILE = 2**22
+"""Bytes of a file that is read."""
+
+MAX_FILES = 8
+"""Files of a bundle."""
+
+MAX_CONTENT = 2**25
+"""Bytes of all parts of a file, unpacked."""
 
 MAX_TEXT = 2**23
 """Bytes of each part that is text, whose name ends in .json or .csv: what is made of text is many times as large."""
 
-MAX_PARTS = 200
+MAX_PARTS = 50
 
-NAME = re.compile(r"[a-z_]+(/[a-z0-9_]+)?(\.json|\.csv)?")
+NAME = re.compile(r"[a-z_]+(/[a-z0-9_]+)?(\.json|\.csv|\.safetensors)?")
 """How parts may be called; none is ever written under its name."""
+
+TEXT = (".json", ".csv")
 
 DIGEST = 64
 """Letters of a SHA-256."""
@@ -34,8 +41,13 @@ EPOCH = (1980, 1, 1, 0, 0, 0)
 """The time of every part, so that the same content gives the same file."""
 
 
-def write_parts(path: Path, parts: Mapping[str, bytes]) -> None:
-    """Write a file of some parts, in order of their names; it appears whole or not at all."""
+def further(path: Path, number: int) -> Path:
+    """Return where a bundle's file of this number is, the first being 0."""
+    return path.with_name(f"{path.name}.{number + 1}") if number else path
+
+
+def packed(parts: Mapping[str, bytes]) -> bytes:
+    """Return the bytes of a file of some parts, in order of their names."""
     buffer = BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name in sorted(parts):
@@ -44,14 +56,14 @@ def write_parts(path: Path, parts: Mapping[str, bytes]) -> None:
             archive.writestr(part, parts[name], compresslevel=9)
         archive.comment = bytes(DIGEST)
     content = buffer.getvalue()[:-DIGEST]
-    write_file(path, content + sha256(content).hexdigest().encode())
+    return content + sha256(content).hexdigest().encode()
 
 
-def read_parts(path: Path) -> dict[str, bytes]:
-    """Read a file that `write_parts` wrote.
+def read_parts(path: Path) -> tuple[dict[str, bytes], str]:
+    """Read a file that was `packed`, and return its parts and its SHA-256.
 
-    Nothing is unpacked before the file's SHA-256 is found right and what its parts claim is found within bounds; and
-    no more is unpacked than they claim.
+    Nothing is unpacked before the SHA-256 in its comment is found right and what its parts claim is found within
+    bounds; and no more is unpacked than they claim.
 
     Raises
     ------
@@ -70,7 +82,8 @@ def read_parts(path: Path) -> dict[str, bytes]:
     try:
         with zipfile.ZipFile(BytesIO(content)) as archive:
             check(path, archive.infolist())
-            return {part.filename: unpacked(path, archive, part) for part in archive.infolist()}
+            parts = {part.filename: unpacked(path, archive, part) for part in archive.infolist()}
+            return parts, sha256(content).hexdigest()
     except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError, OSError) as error:
         if isinstance(error, InputError):
             raise
@@ -87,7 +100,7 @@ def check(path: Path, parts: list[zipfile.ZipInfo]) -> None:
         raise InputError(f"{path}: a part is called {wrong!r}, expected each name once, as in slices/0.csv")
     if any(part.flag_bits & 1 or part.compress_type not in HOW for part in parts):
         raise InputError(f"{path}: parts that are encrypted or packed in another way, expected deflate: not a bundle")
-    large = [part.filename for part in parts if "." in part.filename and part.file_size > MAX_TEXT]
+    large = [part.filename for part in parts if part.filename.endswith(TEXT) and part.file_size > MAX_TEXT]
     if large or sum(part.file_size for part in parts) > MAX_CONTENT:
         raise InputError(
             f"{path}: unpacked its parts are too large, expected at most {MAX_CONTENT} bytes, and {MAX_TEXT} of each "
@@ -100,5 +113,7 @@ def unpacked(path: Path, archive: zipfile.ZipFile, part: zipfile.ZipInfo) -> byt
     with archive.open(part) as file:
         content = file.read(part.file_size + 1)
     if len(content) != part.file_size:
-        raise InputError(f"{path}: {part.filename} has not the {part.file_size} bytes that it claims: not a bundle")
+        raise InputError(
+            f"{path}: {part.filename} is not {part.file_size} bytes long, as its header says: not a bundle"
+        )
     return content

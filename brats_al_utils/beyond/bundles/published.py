@@ -1,9 +1,12 @@
-"""A study as one file without images, a bundle: what goes into it, and the study that is opened from it."""
+"""A study as a bundle, without its images: writing one, reading it, and making it a study's folder again."""
 
 import json
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass
+from hashlib import sha256
 from io import BytesIO
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -11,24 +14,26 @@ import numpy as np
 import pandas as pd
 
 from brats_al_utils import InputError, __version__
-from brats_al_utils.beyond.bundles.bundle import Lists, pack, shortened, unpack, unpacked_lists
-from brats_al_utils.beyond.bundles.container import read_parts, write_parts
-from brats_al_utils.cohorts.cohort import TRUTH_FILE, Cohort
-from brats_al_utils.cohorts.naming import REMARKS, is_open, remarks
-from brats_al_utils.cohorts.slices import FORMAT, WORDS, SliceSet, brain_intensities
+from brats_al_utils.beyond.arms import NOTEBOOKS, arms_of, beyond
+from brats_al_utils.beyond.bundles import container
+from brats_al_utils.beyond.bundles.bundle import OF_EPOCHS, Lists, index, pack, published, unpack
+from brats_al_utils.beyond.bundles.container import MAX_FILES, further, packed, read_parts
+from brats_al_utils.cohorts.cohort import TRUTH_FILE
+from brats_al_utils.cohorts.naming import REMARKS, is_open, public_names, remarks, without_reasons
+from brats_al_utils.cohorts.slices import BINS, FORMAT, SliceSet, brain_intensities
 from brats_al_utils.cohorts.split import PARTS, check_split
-from brats_al_utils.files import write_file
-from brats_al_utils.queries.selection import Question, Selection
-from brats_al_utils.runs.run import PROTOCOL, Published, Result, Run
-from brats_al_utils.runs.store import checksum
-from brats_al_utils.study.arms import DATASETS, NOTEBOOKS, Arm, beyond
-from brats_al_utils.study.places import Places
-from brats_al_utils.study.profile import profile_of
-from brats_al_utils.study.selections import choosers, labelled, selections_of
+from brats_al_utils.files import new_folder, write_file
+from brats_al_utils.queries.sampling import QUERY_NETWORK
+from brats_al_utils.queries.selection import Selection
+from brats_al_utils.runs.run import PROTOCOL, Result, Run
+from brats_al_utils.runs.store import RunStore, checksum
+from brats_al_utils.study import stages
+from brats_al_utils.study.arms import DATASETS
+from brats_al_utils.study.profile import Profile, profile_of
 from brats_al_utils.study.study import Study
-from brats_al_utils.study.trainer import runs_of, wanted_runs
+from brats_al_utils.study.unpacked import CHOSEN, FACTS, records_of, same_settings, without_pixels
 
-VERSION = 1
+VERSION = 2
 """Of a bundle; raised when this version cannot read the bundles of the one before."""
 
 SUFFIX = ".bundle"
@@ -36,75 +41,106 @@ SUFFIX = ".bundle"
 COLUMNS = ("patient_id", "class_name", "label", "site", "z", "position", "tumour_mm2", "part", "planted")
 """Of a slice set's table, those that are published: names of files may name patients."""
 
+OF_EVERY_RUN = (*OF_EPOCHS, "probability/validation", "probability/test")
+
 HIDDEN = "audit/tumour_hidden"
 """What stands beside the AUC of every arm; networks that only choose slices are shown by no arm."""
 
 OF_MAIN = ("probability/test_last", "audit/tumour_alone")
-"""Arrays that notebook 07 asks of its main arms alone; of other runs they are left out."""
+"""Arrays that notebook 07 asks of its main arms alone."""
+
+MAX_SETTING = 10_000
+"""The largest number that a setting may be, but for seeds; and the most values of one that is a list."""
+
+MAX_SEED = 2**63
+
+MAX_TABLE = 2**19
+"""Runs times slices: what a study's selections and tables take room for."""
 
 
-def arms_of(study: Study, names: Iterable[str]) -> list[Arm]:
-    """Return the arms of some notebooks, each once."""
-    arms = (arm for name in names for arm in NOTEBOOKS[name](study.profile, study.synthetic))
-    return list(dict.fromkeys(arms))
+@dataclass(frozen=True)
+class Bundle:
+    """What a bundle holds, checked.
+
+    Attributes
+    ----------
+    facts : mapping
+        Of the study: profile, settings, sets with name and manifest.
+    profile : Profile
+    sets : dict of str to SliceSet
+        Without pixels.
+    tables : list of bytes
+        Those of the sets.
+    results : list of Result
+    chosen : list of dict
+        See `unpacked.records_of`.
+    truth : bytes
+        Of phantoms: who is atypical.
+    digest : str
+        SHA-256 of the file.
+    """
+
+    facts: Mapping[str, Any]
+    profile: Profile
+    sets: dict[str, SliceSet]
+    tables: list[bytes]
+    results: list[Result]
+    chosen: list[dict[str, Any]]
+    truth: bytes
+    digest: str
 
 
-def arms_with_sets(published: Study) -> list[Arm]:
-    """Return the arms of all notebooks of whose slice sets a bundle has."""
-    return [arm for arm in arms_of(published, NOTEBOOKS) if arm.dataset in published.opened]
-
-
-def missing(published: Study, notebook: str) -> str:
-    """Say what a notebook needs that a bundle has not; nothing if it has all."""
-    arms = NOTEBOOKS[notebook](published.profile, published.synthetic)
-    sets = dict.fromkeys(arm.dataset for arm in arms if arm.dataset not in published.opened)
+def missing(study: Study, notebook: str) -> str:
+    """Say what a notebook needs that a study without images has not; nothing if it has all."""
+    arms = NOTEBOOKS[notebook](study.profile)
+    sets = dict.fromkeys(arm.dataset for arm in arms if arm.dataset not in study.opened)
     if sets:
         return f"slice sets {', '.join(sets)}"
-    runs = {run.key for run in runs_of(published, arms)}
-    absent = len(runs - set(published.published or {}))
+    runs = {row.same: row.run for row in stages.resume(study, arms)}
+    absent = sum(not study.store.path(run).exists() for run in runs.values())
     return f"{absent} of its {len(runs)} runs" if absent else ""
 
 
 def export(study: Study, path: Path, names: Sequence[str], with_ids: bool = False) -> tuple[int, int]:
     """Write a study as a bundle, with what is stored of it by now.
 
+    Where a file would be larger than ``container.MAX_WRITTEN``, the runs are dealt among several: ``x.bundle``,
+    ``x.bundle.2`` and so on, of which the first says the SHA-256 of the others.
+
     Parameters
     ----------
     study : Study
     path : Path
-        The file, whose name ends in ``.bundle``.
+        The first file, whose name ends in ``.bundle``.
     names : sequence of str
         The notebooks whose runs go into it.
     with_ids : bool
-        Keep the patients' names of a table of images; otherwise they are numbered. Those of BraTS, of the open cohort
-        and of phantoms are public.
+        Keep the patients' names; otherwise they are numbered, unless all are names that a public release gave.
 
     Returns
     -------
     int
         Runs that are in it.
     int
-        Runs that the notebooks ask for.
+        Runs that the notebooks ask for, those left out whose networks choose by more than their probabilities.
 
     Raises
     ------
     InputError
-        If the file's name has another ending, or nothing is stored yet.
+        If the file's name has another ending, nothing is stored yet, or it would be too many files.
     """
     if path.suffix != SUFFIX:
         raise InputError(f"{path}: expected a name that ends in {SUFFIX}")
-    arms, lists = arms_of(study, names), Lists()
-    planned = {run.key: run for run in runs_of(study, arms)}
-    exact, pools = of_main_arms(study), of_committees(study)
-    published = []
-    for run in planned.values():
-        if result := study.store.load(run):
-            published.append(trimmed(study, result, run.key in exact, run.key in pools))
-    if not published:
+    arms = arms_of(study.profile, names)
+    rows = stages.resume(study, arms)
+    planned = {row.same: row.run for row in rows if not row.run.views}
+    main = of_main_arms(study)
+    stored = (study.store.load(run) for run in sorted(planned.values(), key=lambda run: run.key))
+    results = [trimmed(study, result, result.run.key in main) for result in stored if result]
+    if not results:
         raise InputError(f"{study.store.folder}: no run of this study is stored, nothing to export: run it first")
-    records = [selection_record(place, selected, lists) for place, selected in settled(study, arms)]
     sets = {name: study.slice_set(name) for name in dict.fromkeys([DATASETS[0], *(arm.dataset for arm in arms)])}
-    public = not study.cohort.tabled or is_open(study.slices)
+    public = is_open(study.slices) or public_names(name for slices in sets.values() for name in names_in(slices))
     names_of = {} if public or with_ids else numbers(sets.values())
     facts = {
         "version": VERSION,
@@ -117,7 +153,7 @@ def export(study: Study, path: Path, names: Sequence[str], with_ids: bool = Fals
         "sets": [{"name": name, "manifest": manifest_of(slices, names_of)} for name, slices in sets.items()],
         "intensities": brain_intensities(study.slices),
     }
-    parts = pack(published, lists) | {"selections.json": json.dumps(records).encode()}
+    parts = {}
     for number, slices in enumerate(sets.values()):
         table = slices.table[[column for column in COLUMNS if column in slices.table]]
         table = table.assign(patient_id=table["patient_id"].map(lambda name: names_of.get(name, name)))
@@ -125,74 +161,80 @@ def export(study: Study, path: Path, names: Sequence[str], with_ids: bool = Fals
     if study.synthetic:
         truth = pd.read_csv(study.cohort.root / TRUTH_FILE)[["patient_id", "atypical"]]
         parts["truth.csv"] = truth.to_csv(index=False, lineterminator="\n").encode()
-    parts["lists"] = lists.packed(max(len(slices.table) for slices in sets.values()))
-    write_parts(path, parts | {"study.json": json.dumps(facts, indent=1).encode()})
-    return len(published), len(planned)
+    write_bundle(path, facts, parts, results, records_of(not_asked_again(study, rows)))
+    return len(results), len(planned)
 
 
-def of_main_arms(study: Study) -> set[str]:
-    """Return the keys of the runs whose probabilities a table shows by more than their order: those of 07's main arms.
-
-    Their calibration is measured, and what they make of hidden tumours and after the last epoch.
-    """
-    main = beyond(study.profile, study.synthetic).main
-    return {run.key for run in wanted_runs(study, selections_of(study, main)).values()}
-
-
-def of_committees(study: Study) -> set[str]:
-    """Return the keys of the runs whose opinion of the training slices is shown: see `evidence.ranking`.
-
-    No notebook shows that of the balanced set's committees.
-    """
-    return {
-        run.key
-        for dataset in study.opened
-        if dataset != DATASETS[1]
-        for number in range(study.profile.n_runs)
-        for run in choosers(
-            study, dataset, number, Question(tuple(labelled(study, dataset, number).tolist()), None, settled=True)
-        )
-    }
-
-
-def trimmed(study: Study, result: Result, main: bool, committee: bool) -> Published:
-    """Return what is published of a result.
+def write_bundle(
+    path: Path,
+    facts: Mapping[str, Any],
+    parts: Mapping[str, bytes],
+    results: Sequence[Result],
+    chosen: Iterable[Mapping[str, Any]],
+) -> None:
+    """Write a bundle into as few files as keep below ``container.MAX_WRITTEN`` bytes each.
 
     Parameters
     ----------
-    main, committee : bool
-        Whether it is among `of_main_arms` and `of_committees`.
+    facts : mapping
+        Of ``study.json``.
+    parts : mapping of str to bytes
+        Other parts.
+    results : sequence of Result
+    chosen : iterable of mapping
+        See `unpacked.records_of`.
     """
-    run = result.run
-    table = next(slices.table for slices in study.opened.values() if slices.fingerprint == run.data)
+    for count in range(1, MAX_FILES + 1):
+        lists = Lists()
+        records = [dict(each) | {name: lists.place(each[name]) for name in ("labelled", "chosen")} for each in chosen]
+        ends = [len(results) * place // count for place in range(count + 1)]
+        shares = [results[start:end] for start, end in pairwise(ends)]
+        others = [packed(pack(share, Lists())) for share in shares[1:]]
+        files = {"files": [sha256(content).hexdigest() for content in others]}
+        first = {"study.json": json.dumps(dict(facts) | files, indent=1).encode()}
+        first |= {"selections.json": json.dumps(records).encode()} | pack(shares[0], lists)
+        contents = [packed(dict(parts) | first), *others]
+        if max(map(len, contents)) <= container.MAX_WRITTEN:
+            break
+    else:
+        raise InputError(
+            f"{path}: larger than {MAX_FILES} files of {container.MAX_WRITTEN} bytes: export fewer notebooks"
+        )
+    for number in reversed(range(count)):  # the first, which names the others, last
+        write_file(further(path, number), contents[number])
+
+
+def of_main_arms(study: Study) -> set[str]:
+    """Return the keys of the runs of 07's main arms: what they make of the last epoch and of tumours alone is shown."""
+    return {row.run.key for row in stages.resume(study, beyond(study.profile).main) if not row.member}
+
+
+def trimmed(study: Study, result: Result, main: bool) -> Result:
+    """Return what is published of a result: see `bundle.published`.
+
+    Parameters
+    ----------
+    main : bool
+        Whether it is among `of_main_arms`.
+    """
+    names = [*OF_EVERY_RUN, *(["probability/pool"] if result.run.pool else [HIDDEN]), *OF_MAIN * main]
+    table = next(slices.table for slices in study.opened.values() if slices.fingerprint == result.run.data)
     patient = pd.factorize(table["patient_id"])[0]
-    arrays = {name: result.arrays[name] for name in ("train_loss", "validation_auc")}
-    for part in ("validation", "test"):
-        values, name = result.arrays[f"probability/{part}"], f"probability/{part}"
-        arrays[name] = values if main else shortened(values, patient[run.ids(part)])
-    kept = [HIDDEN] * (main or not committee) + list(OF_MAIN) * main
-    arrays |= {name: shortened(result.arrays[name], patient[run.ids("test")]) for name in kept if name in result.arrays}
-    if committee:
-        arrays["probability/pool"] = result.arrays["probability/pool"]
-    return Published(replace(result, arrays=arrays), checksum(result.arrays, {}))
+    return published(result, names, table["label"].to_numpy(), patient, checksum(result.arrays, {}))
 
 
-def settled(study: Study, arms: Sequence[Arm]) -> list[tuple[tuple[Arm, int], Selection]]:
-    """Return the selections that networks were asked for and have answered."""
-    selected = selections_of(study, arms).items()
-    return [(place, each) for place, each in selected if each.questions and each.settled]
-
-
-def selection_record(place: tuple[Arm, int], selected: Selection, lists: Lists) -> dict[str, Any]:
-    """Return a selection with its lists by their numbers."""
-    arm, number = place
-    return {
-        "arm": [arm.dataset, arm.strategy, arm.share, arm.iterative],
-        "number": number,
-        "labelled": lists.place(selected.labelled),
-        "chosen": lists.place(selected.chosen),
-        "questions": [[lists.place(question.labelled), question.views] for question in selected.questions],
+def not_asked_again(study: Study, rows: Sequence[stages.Row]) -> list[tuple[tuple[object, ...], Selection]]:
+    """Return what was chosen on networks' answers that no bundle holds, so that they need not be asked again."""
+    places = {
+        (row.arm.dataset, row.arm.strategy.name, row.arm.share, row.arm.iterative, row.number): row
+        for row in rows
+        if row.known and not row.member and row.arm.strategy.asks
     }
+    return [
+        (place, row.selection)
+        for place, row in places.items()
+        if row.arm.strategy.asks == QUERY_NETWORK or place in study.selections
+    ]
 
 
 def numbers(sets: Iterable[SliceSet]) -> dict[str, str]:
@@ -201,9 +243,14 @@ def numbers(sets: Iterable[SliceSet]) -> dict[str, str]:
     return {name: f"{number:0{len(str(len(names)))}}" for number, name in enumerate(names, 1)}
 
 
+def names_in(slices: SliceSet) -> set[str]:
+    """Return every patient that a set names, also those who are not in it."""
+    return {*slices.table["patient_id"], *slices.manifest["left_out"], *slices.manifest["absent"]}
+
+
 def manifest_of(slices: SliceSet, names: Mapping[str, str]) -> dict[str, Any]:
     """Return a set's manifest with its remarks; where patients are numbered, those not in it are only counted."""
-    manifest = slices.manifest | {"remarks": remarks(slices)}
+    manifest = without_reasons(slices.manifest) | {"remarks": remarks(slices)}
     if not names:
         return manifest
     fewer = {names[name]: count for name, count in slices.manifest["fewer_slices"].items()}
@@ -212,72 +259,72 @@ def manifest_of(slices: SliceSet, names: Mapping[str, str]) -> dict[str, Any]:
     return manifest | {"fewer_slices": fewer, "left_out": skipped, "absent": absent}
 
 
-def open_published(path: Path, out: str | Path = "", profile: str = "") -> Study:
-    """Open the study that a bundle holds: it has no images, and trains nothing.
-
-    Parameters
-    ----------
-    path : Path
-    out : str or Path
-        Folder for what is drawn from it; empty for the checkout's ``outputs/published/NAME``, after
-        ``NAME.bundle``: two studies of one profile do not touch each other's tables.
-    profile : str
-        The profile that it is expected to be of; empty for any.
+def read_bundle(path: Path) -> Bundle:
+    """Read a bundle, all its files, and check that they fit each other.
 
     Raises
     ------
     InputError
-        If the file is no bundle, damaged, by another version or of another profile.
+        If it is no bundle, damaged, of another version, or says what cannot be.
     """
-    parts = read_parts(path)
+    parts, digest = read_parts(path)
     try:
         facts = json.loads(parts["study.json"])
         versions = {"version": VERSION, "protocol": PROTOCOL}
         if {name: facts[name] for name in versions} != versions or facts["format"] not in (3, FORMAT):
             raise InputError(f"made by brats-al {facts['brats_al_utils']}, expected one like this, {__version__}")
-        if profile not in ("", facts["profile"]):
-            raise InputError(f"of profile {facts['profile']!r}, expected {profile!r}: name the bundle's profile")
-        return study_of(facts, parts, Places.of_bundle(path, out))
+        files = [parts]
+        for number, expected in enumerate(facts["files"][: MAX_FILES - 1], 1):
+            more, found = read_parts(further(path, number))
+            if found != expected:
+                raise InputError(f"{further(path, number).name} is of another bundle, or of another export")
+            files.append(more)
+        return checked(facts, files, digest)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         what = f"{error} is missing" if isinstance(error, KeyError) else str(error)
         raise InputError(f"{path}: not a bundle that can be used: {what}: download or export it again") from error
 
 
-def study_of(facts: Mapping[str, Any], parts: Mapping[str, bytes], places: Places) -> Study:
-    """Return the study that the parts of a bundle hold."""
-    settings = profile_of(facts["profile"], facts["settings"])
-    opened = {
-        str(each["name"]): slices_of(each["manifest"], parts[f"slices/{number}.csv"], settings.image_size)
-        for number, each in enumerate(facts["sets"])
+def checked(facts: Mapping[str, Any], files: Sequence[Mapping[str, bytes]], digest: str) -> Bundle:
+    """Return what the files of a bundle hold."""
+    check_settings(facts["settings"])
+    profile, names = profile_of(facts["profile"], facts["settings"]), [str(each["name"]) for each in facts["sets"]]
+    tables = [files[0][f"slices/{number}.csv"] for number in range(len(names))]
+    sets = {
+        name: checked_set(each["manifest"], table, profile.image_size)
+        for name, each, table in zip(names, facts["sets"], tables, strict=True)
     }
-    first = opened[DATASETS[0]]
-    first.manifest["intensities"] = intensities_of(facts["intensities"], first)
-    lists = unpacked_lists(parts["lists"], max(len(slices.table) for slices in opened.values()))
-    published = unpack(parts, lists)
-    sizes = {slices.fingerprint: len(slices.table) for slices in opened.values()}
-    for each in published.values():
-        check_ids(each.result.run, sizes)
-    classes = first.classes
-    cohort = Cohort(places.outputs / "bundle", pd.DataFrame(columns=["patient_id"]), (), {}, classes=classes)
-    truth = read_table(parts["truth.csv"], ["patient_id", "atypical"]) if first.synthetic else None
-    selections = {
-        key: made
-        for record in json.loads(parts["selections.json"])
-        for key, made in [selection_of(record, lists, {name: len(of.table) for name, of in opened.items()})]
-    }
-    places.make()
-    if truth is not None:
-        write_file(cohort.root / TRUTH_FILE, truth.to_csv(index=False).encode())
-    return Study(settings, places, cohort, "cpu", "1", opened=opened, selections=selections, published=published)
+    check_intensities(facts["intensities"], sets[DATASETS[0]])
+    sizes = {name: len(slices.table) for name, slices in sets.items()}
+    if profile.n_runs * max(sizes.values()) > MAX_TABLE:
+        raise InputError(f"n_runs is {profile.n_runs}, expected {MAX_TABLE // max(sizes.values())} at most")
+    unpacked = [unpack(parts) for parts in files]
+    results = [result for some, _ in unpacked for result in some]
+    for result in results:
+        check_ids(result.run, {slices.fingerprint: sizes[name] for name, slices in sets.items()})
+    chosen = [record_of(record, unpacked[0][1], sizes) for record in json.loads(files[0]["selections.json"])]
+    truth = files[0]["truth.csv"] if sets[DATASETS[0]].synthetic else b""
+    if truth and list(pd.read_csv(BytesIO(truth), nrows=1)) != ["patient_id", "atypical"]:
+        raise InputError("truth.csv without patient_id and atypical")
+    return Bundle(facts, profile, sets, tables, results, chosen, truth, digest)
 
 
-def intensities_of(counts: Any, slices: SliceSet) -> dict[str, dict[str, list[int]]]:
-    """Return the counts of `slices.brain_intensities`, checked."""
+def check_settings(settings: Mapping[str, Any]) -> None:
+    """Refuse settings that are larger than any study's: what is made of them would fill the memory."""
+    for name, setting in settings.items():
+        values = setting if isinstance(setting, list) else [setting]
+        most = MAX_SEED if name.endswith("seed") else MAX_SETTING
+        if len(values) > MAX_SETTING or any(isinstance(each, int | float) and not abs(each) <= most for each in values):
+            raise InputError(f"{name} is {str(setting)[:40]}, expected {most} at most")
+
+
+def check_intensities(counts: Any, slices: SliceSet) -> None:
+    """Refuse counts that are not those of `slices.brain_intensities`."""
     for channel in slices.manifest["channels"]:
         for name in slices.classes:
-            if not all(type(count) is int and 0 <= count < 2**53 for count in counts[channel][name]):
+            values = counts[channel][name]
+            if len(values) != BINS or not all(type(count) is int and 0 <= count < 2**53 for count in values):
                 raise InputError("counts of intensities that are no counts")
-    return dict(counts)
 
 
 def check_ids(run: Run, sizes: Mapping[str, int]) -> None:
@@ -289,17 +336,17 @@ def check_ids(run: Run, sizes: Mapping[str, int]) -> None:
         raise InputError(f"a run names slice {last}, expected less than {sizes[run.data]}")
 
 
-def read_table(content: bytes, columns: Sequence[str]) -> pd.DataFrame:
-    """Return a table that has some columns, as it was written."""
-    # Python's own float gives back every bit.
-    exact = {"position": float, "tumour_mm2": float}
-    table = pd.read_csv(BytesIO(content), dtype=WORDS, keep_default_na=False, converters=exact)
-    if missing := [name for name in columns if name not in table]:
-        raise InputError(f"a table without {', '.join(missing)}")
-    return table
+def record_of(record: Mapping[str, Any], lists: Sequence[tuple[int, ...]], sizes: Mapping[str, int]) -> dict[str, Any]:
+    """Return what a bundle says was chosen, with the slices in place of the numbers of their lists."""
+    dataset, strategy, share, iterative = record["arm"]
+    ids = {name: list(lists[index(record[name], lists)]) for name in ("labelled", "chosen")}
+    if max(max(some, default=0) for some in ids.values()) >= sizes[dataset]:
+        raise InputError(f"slices chosen beyond the {sizes[dataset]} of their set")
+    arm = [str(dataset), str(strategy), float(share), bool(iterative)]
+    return {"arm": arm, "number": int(record["number"])} | ids
 
 
-def slices_of(manifest: dict[str, Any], content: bytes, image_size: int) -> SliceSet:
+def checked_set(manifest: dict[str, Any], content: bytes, image_size: int) -> SliceSet:
     """Return a slice set without images.
 
     Raises
@@ -307,18 +354,21 @@ def slices_of(manifest: dict[str, Any], content: bytes, image_size: int) -> Slic
     InputError
         If its table is not one, or a patient is in two parts.
     """
-    table = read_table(content, ["slice_id", *(name for name in COLUMNS if name != "planted")])
-    negative, positive = manifest["classes"]
+    columns = content[: 2**12].decode(errors="replace").splitlines()[:1]
+    if missing := {"slice_id", *COLUMNS} - {"planted", *",".join(columns).split(",")}:
+        raise InputError(f"a table without {', '.join(sorted(missing))}")
+    slices = without_pixels(manifest, BytesIO(content), image_size)
+    table = slices.table
     good = {
-        "slice_id": table["slice_id"].tolist() == list(range(len(table))) and len(table) == manifest["slices"] > 0,
-        "class_name": set(table["class_name"]) <= {negative, positive},
+        "slice_id": table.index.tolist() == list(range(len(table))) and len(table) == manifest["slices"] > 0,
+        "class_name": set(table["class_name"]) <= set(slices.classes),
         "label": set(table["label"].tolist()) <= {0, 1},
         "part": set(table["part"].tolist()) <= set(PARTS),
         **{name: bool(np.isfinite(table[name].to_numpy(float)).all()) for name in ("z", "position", "tumour_mm2")},
         "planted": "planted" not in table or table["planted"].dtype == bool,
     }
     if wrong := [name for name, right in good.items() if not right]:
-        raise InputError(f"a table of slices whose {', '.join(wrong)} cannot be")
+        raise InputError(f"invalid values in columns {', '.join(wrong)} of a slice table")
     check_split(table)
     needed = {"fingerprint": str, "name": str, "release": str, "synthetic": bool, "mirrored": bool, "channels": list}
     needed |= {"fewer_slices": dict, "left_out": dict, "absent": list}
@@ -326,26 +376,77 @@ def slices_of(manifest: dict[str, Any], content: bytes, image_size: int) -> Slic
     if not set(manifest.get("remarks", ())) <= set(REMARKS):
         strange.append("remarks")
     if strange:
-        raise InputError(f"a slice set whose {', '.join(strange)} cannot be")
-    pixels = np.empty((0, 3, image_size, image_size), np.uint8)
-    table = table.set_index("slice_id")
-    return SliceSet(Path(), manifest, table, pixels, np.empty((0, image_size, image_size), np.uint8))
+        raise InputError(f"invalid {', '.join(strange)} of a slice set")
+    return slices
 
 
-def selection_of(
-    record: Mapping[str, Any], lists: Sequence[tuple[int, ...]], sizes: Mapping[str, int]
-) -> tuple[tuple[object, ...], Selection]:
-    """Return where `Study.selections` keeps a selection, and the selection."""
-    dataset, strategy, share, iterative = record["arm"]
+def unpack_study(path: Path, folder: Path) -> Bundle:
+    """Make a bundle a study's folder, which `unpacked.open_unpacked` opens; one that is that already stays as it is.
 
-    def ids(number: int) -> tuple[int, ...]:
-        if type(number) is not int or not 0 <= number < len(lists) or max(lists[number], default=0) >= sizes[dataset]:
-            raise InputError(f"a selection names list {number!r}, expected one of slices that its set has")
-        return lists[number]
+    Raises
+    ------
+    InputError
+        If it is no bundle, or the folder is something else.
+    """
+    bundle = read_bundle(path)
+    kept = folder / FACTS
+    if kept.exists() and json.loads(kept.read_text(encoding="utf-8"))["digest"] == bundle.digest:
+        return bundle
+    if kept.exists():  # of another bundle of this name
+        shutil.rmtree(folder)
+    with new_folder(folder) as partial:
+        (partial / "slices").mkdir()
+        for number, table in enumerate(bundle.tables):
+            (partial / "slices" / f"{number}.csv").write_bytes(table)
+        if bundle.truth:
+            (partial / TRUTH_FILE).write_bytes(bundle.truth)
+        fill(bundle, RunStore(partial / "runs"), partial)
+        first = bundle.facts["sets"][0]["manifest"]
+        first["intensities"] = bundle.facts["intensities"]
+        (partial / FACTS).write_text(json.dumps(dict(bundle.facts) | {"digest": bundle.digest}), encoding="utf-8")
+    return bundle
 
-    questions = tuple(
-        Question(ids(number), None if views is None else tuple(views), settled=True)
-        for number, views in record["questions"]
-    )
-    labelled, chosen = (np.array(ids(record[name]), np.int64) for name in ("labelled", "chosen"))
-    return (dataset, strategy, share, iterative, record["number"]), Selection(labelled, chosen, questions, settled=True)
+
+def fill(bundle: Bundle, store: RunStore, folder: Path) -> int:
+    """Put a bundle's runs into a store, and what was chosen into a study's folder; return how many runs were new."""
+    missing = [result for result in bundle.results if not store.path(result.run).exists()]
+    for result in missing:
+        store.save(result)
+    record = {"settings": asdict(bundle.profile), "chosen": bundle.chosen}
+    write_file(folder / CHOSEN, json.dumps(record).encode())
+    return len(missing)
+
+
+def resume(path: Path, study: Study) -> tuple[int, int]:
+    """Fill the store of a study with a bundle's runs, so that only the others are trained.
+
+    Parameters
+    ----------
+    path : Path
+    study : Study
+        With its images, from which the bundle's runs must come.
+
+    Returns
+    -------
+    int
+        Runs that were new.
+    int
+        Runs of the bundle.
+
+    Raises
+    ------
+    InputError
+        If it is no bundle, or of other images or settings.
+    """
+    bundle = read_bundle(path)
+    if not same_settings(*(json.loads(json.dumps(asdict(each))) for each in (bundle.profile, study.profile))):
+        raise InputError(f"{path}: of other settings than this study: give those that it was exported with")
+    for dataset, slices in bundle.sets.items():
+        here = study.slice_set(dataset)
+        if here.fingerprint != slices.fingerprint:
+            raise InputError(
+                f"{path}: its {dataset} slice set has fingerprint {slices.fingerprint[:12]}, expected "
+                f"{here.fingerprint[:12]}: made from other images, or cut in another way"
+            )
+    new = fill(bundle, study.store, study.places.outputs)
+    return new, len(bundle.results)

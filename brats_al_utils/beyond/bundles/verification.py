@@ -8,18 +8,18 @@ from pathlib import Path
 import numpy as np
 
 from brats_al_utils import InputError
-from brats_al_utils.beyond.bundles.bundle import KEPT, OF_SLICES
-from brats_al_utils.beyond.bundles.published import arms_with_sets
+from brats_al_utils.beyond.arms import NOTEBOOKS, arms_of
+from brats_al_utils.beyond.bundles.bundle import OF_SLICES, ROUNDING
 from brats_al_utils.cohorts.slices import SliceSet
 from brats_al_utils.cohorts.split import PARTS
 from brats_al_utils.networks.training import auc
-from brats_al_utils.runs.run import Published, Result, Run
-from brats_al_utils.runs.store import checksum
+from brats_al_utils.runs.run import Result, Run
+from brats_al_utils.runs.store import RunStore, checksum
 from brats_al_utils.seeds import generator
+from brats_al_utils.study.arms import Arm
 from brats_al_utils.study.places import Places
-from brats_al_utils.study.selections import choosers, selection, selections_of
+from brats_al_utils.study.stages import have_computed, plan, resume, selections_of
 from brats_al_utils.study.study import Study
-from brats_al_utils.study.trainer import choosing, describe, have_computed, wanted_runs
 
 TOLERANCE = 1e-3
 """Largest difference of a probability that counts as rounding.
@@ -72,7 +72,7 @@ def verify(published: Study, study: Study, runs: int, seed: int) -> list[Repeate
     Parameters
     ----------
     published : Study
-        From `published.open_published`.
+        Of what the bundle was unpacked to.
     study : Study
         The same with its images; its store is neither asked nor changed.
     runs : int
@@ -99,18 +99,20 @@ def verify(published: Study, study: Study, runs: int, seed: int) -> list[Repeate
         elsewhere = replace(study, places=Places(study.places.figures, Path(folder)))
         have_computed(elsewhere, list(here.values()), "runs")
         again = {key: result for key, (_, run) in here.items() if (result := elsewhere.store.load(run))}
-    chosen = chosen_again(published, again)
+        chosen = chosen_again(published, {key: replace(again[key], run=run) for key, (_, run) in drawn.items()})
     return [repeated(published, name, run, again[key], chosen.get(key, (0, 0))) for key, (name, run) in drawn.items()]
+
+
+def arms_with_sets(published: Study) -> list[Arm]:
+    """Return the arms of all notebooks of whose slice sets a bundle has."""
+    return [arm for arm in arms_of(published.profile, NOTEBOOKS) if arm.dataset in published.opened]
 
 
 def names_of_runs(published: Study) -> dict[str, tuple[str, Run]]:
     """Return every run that the bundle has of its study's plan, with what it is called, by key."""
-    selected = selections_of(published, arms_with_sets(published))
-    named = [*choosing(published, selected)]
-    named += [
-        (describe(published, arm.name, number), run) for (arm, number), run in wanted_runs(published, selected).items()
-    ]
-    found = {run.key: (name, run) for name, run in named if published.store.holds(run)}
+    arms = arms_with_sets(published)
+    rows = [*plan(replace(published, selections={}), arms), *resume(published, arms)]
+    found = {row.run.key: (row.name, row.run) for row in rows if row.known and published.store.holds(row.run)}
     if not found:
         raise InputError("the bundle has no run of its study's plan, expected some: export it again")
     return found
@@ -126,12 +128,12 @@ def check_images(dataset: str, slices: SliceSet, study: Study) -> None:
         )
 
 
-def repeated(published: Study, name: str, published_run: Run, again: Result, chosen: tuple[int, int]) -> Repeated:
+def repeated(published: Study, name: str, run: Run, again: Result, chosen: tuple[int, int]) -> Repeated:
     """Compare a run that was trained again with that of the bundle."""
-    run, before = published_run, (published.published or {})[published_run.key]
-    pairs = {
-        each: (before.result.arrays[each], again.arrays[each]) for each in OF_SLICES if each in before.result.arrays
-    }
+    before = published.store.load(run)
+    if before is None:
+        raise InputError(f"{name} is missing: unpack the bundle again")
+    pairs = {each: (before.arrays[each], again.arrays[each]) for each in OF_SLICES if each in before.arrays}
     largest = max(float(np.abs(one - two).max(initial=0)) for one, two in pairs.values())
     table = next(slices.table for slices in published.opened.values() if slices.fingerprint == run.data)
     label = table["label"].to_numpy()
@@ -142,11 +144,11 @@ def repeated(published: Study, name: str, published_run: Run, again: Result, cho
         one, two = (auc(label[run.ids(part)], values) for values in pairs[f"probability/{part}"])
         aucs[part] = (one, two)
     same_choice = chosen[0] == chosen[1]
-    if checksum(again.arrays, {}) == before.digest and largest <= KEPT and same_choice:
+    if checksum(again.arrays, {}) == before.facts.get("sha256") and largest <= ROUNDING and same_choice:
         verdict = VERDICTS[0]
     else:
         verdict = VERDICTS[1] if largest <= TOLERANCE and same_choice else VERDICTS[2]
-    facts = {each: tuple(one.facts.get(each, "unknown") for one in (before.result, again)) for each in EXPLAINS}
+    facts = {each: tuple(one.facts.get(each, "unknown") for one in (before, again)) for each in EXPLAINS}
     others = {each: (there, here) for each, (there, here) in facts.items() if there != here}
     return Repeated(run.key, name, verdict, largest, aucs, chosen, others)
 
@@ -154,24 +156,24 @@ def repeated(published: Study, name: str, published_run: Run, again: Result, cho
 def chosen_again(published: Study, again: Mapping[str, Result]) -> dict[str, tuple[int, int]]:
     """Return, for each run that chooses slices, how many were chosen on its opinion and how many of them are again.
 
-    Members of a committee that were not trained again say what the bundle has of them; where that has not enough of
-    them, nothing is chosen again.
+    Members of a committee that were not trained again say what the bundle has of them.
     """
-    trained = {key: Published(result, "") for key, result in again.items()}
-    known = {
-        key: each
-        for key, each in (published.published or {}).items()
-        if not each.result.run.pool or "probability/pool" in each.result.arrays
-    }
-    here = replace(published, published=known | trained, selections={})
     counts: dict[str, tuple[int, int]] = {}
-    selected = selections_of(published, arms_with_sets(published))
-    for (arm, number), before in selected.items():
-        asked = {run.key for each in before.questions for run in choosers(published, arm.dataset, number, each)}
-        for key in asked & set(again):
-            anew = selection(here, arm, number)
-            if anew.settled:
-                all_of_them, same = counts.get(key, (0, 0))
-                common = len(np.intersect1d(before.chosen, anew.chosen))
-                counts[key] = (all_of_them + len(before.chosen), same + common)
+    with tempfile.TemporaryDirectory(prefix="brats-al-") as folder:
+        store = RunStore(Path(folder) / "runs")
+        store.folder.mkdir()
+        for path in published.store.folder.glob("*.safetensors"):
+            (store.folder / path.name).symlink_to(path)
+        for result in again.values():
+            store.save(result)
+        here = replace(published, places=Places(published.places.figures, Path(folder)), selections={})
+        arms = arms_with_sets(published)
+        before, rows = selections_of(resume(published, arms)), resume(here, arms)
+    anew = {(row.arm, row.number): row.selection for row in rows if row.known and not row.member}
+    for row in rows:
+        place = (row.arm, row.number)
+        if row.member and row.run.key in again and place in anew:
+            all_of_them, same = counts.get(row.run.key, (0, 0))
+            common = len(np.intersect1d(before[place].chosen, anew[place].chosen))
+            counts[row.run.key] = (all_of_them + len(before[place].chosen), same + common)
     return counts

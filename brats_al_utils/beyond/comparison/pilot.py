@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from brats_al_utils.study.arms import ALL, DATASETS, Arm, pretrained
+from brats_al_utils.queries.sampling import RANDOM
+from brats_al_utils.study.arms import DATASETS, Arm, pretrained
 from brats_al_utils.study.opening import open_study
-from brats_al_utils.study.selections import run_of, selection, training_ids
-from brats_al_utils.study.trainer import describe, have_computed
+from brats_al_utils.study.stages import have_computed, plan, run_of
 
 SEED = 1000
 """Of the first pilot run; a study's begin at 0."""
@@ -68,24 +68,24 @@ def pilot(profile: str, data: Path, out: Path, scratch: bool) -> pd.DataFrame:
     """
     study = open_study(profile, data, out, {"seed": SEED, "n_runs": RUNS})
     arms = [Arm("scratch", "scratch", SCRATCH_EPOCHS)] if scratch else [
-        pretrained(study.profile, "baseline", ALL, 1.0),
-        pretrained(study.profile, "random", "random"),
+        pretrained(study.profile, "baseline"),
+        pretrained(study.profile, "random", RANDOM),
     ]  # fmt: skip
     epochs, rates = (SCRATCH_EPOCHS, RATES) if scratch else (EPOCHS, (study.profile.learning_rate,))
-    places = [(arm, rate, number) for number in range(RUNS) for arm in arms for rate in rates]
     runs = {
-        (arm.name, rate, study.profile.seed + number): run_of(
+        (row.arm.name, rate, study.profile.seed + row.number): run_of(
             study,
             DATASETS[0],
-            number,
-            training_ids(arm, selection(study, arm, number)),
-            arm.start,
+            row.number,
+            row.run.ids("training"),
+            row.arm.start,
             study.profile.training_settings(epochs, rate),
             tested=False,
         )
-        for arm, rate, number in places
+        for row in plan(study, arms)
+        for rate in rates
     }
-    have_computed(study, [(describe(study, name, seed - SEED), run) for (name, _, seed), run in runs.items()], "runs")
+    have_computed(study, [(f"{name}, seed {seed}", run) for (name, _, seed), run in runs.items()], "runs")
     frames = []
     for (name, rate, seed), run in runs.items():
         if result := study.store.load(run):

@@ -1,1 +1,1 @@
-"""Query strategies of others."""
+"""Controls of the proposed method, and query strategies of others."""

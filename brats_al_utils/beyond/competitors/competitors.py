@@ -1,7 +1,6 @@
-"""The query strategies of others, beside which `sampling.STRATEGIES` holds the paper's own and their controls.
+"""The query strategies of others, and every strategy by its name.
 
-Each takes a `Pool` in ascending order of its ids, a budget and a seed, and returns ids. `by_uncertainty` has those that
-ask what the query network predicts, `by_features` those that ask what it sees.
+`by_uncertainty` has those that ask what the query network predicts, `by_features` those that ask what it sees.
 
 Not here: margin sampling (with two classes it is `by_uncertainty.entropy`), and gradient-guided sampling (Dai et al.
 2020, section 2.1.2). That moves labelled images along the gradient of a segmentation loss, on the manifold of a
@@ -10,13 +9,47 @@ network, with choices of its own that no published number of this classification
 space: not a few lines, and its result would be about those choices.
 """
 
-from collections.abc import Callable
-
 from brats_al_utils.beyond.competitors.by_features import badge, coreset, medal, probcover, typiclust
 from brats_al_utils.beyond.competitors.by_uncertainty import aift, bald, entropy, reverse
-from brats_al_utils.queries.pool import Array, Pool
+from brats_al_utils.beyond.competitors.controls import DROP_BOTTOM, DROP_TOP, MIDDLE_PATIENTS, RANDOM_PATIENTS, SPREAD
+from brats_al_utils.queries.sampling import (
+    MIDDLE,
+    OF_CLASSES,
+    PLACEBO,
+    QUERY_NETWORK,
+    RANDOM,
+    TOP,
+    WINDOWS,
+    Rule,
+    Strategy,
+)
 
-COMPETITORS: dict[str, Callable[[Pool, int, int], Array]] = {
-    strategy.__name__: strategy
-    for strategy in (entropy, bald, coreset, badge, typiclust, probcover, aift, medal, reverse)
+
+def competitor(rule: Rule, *views: str, nested: bool = True) -> Strategy:
+    """Return the strategy of a rule that goes by a query network, and adds to what is labelled."""
+    return Strategy(rule.__name__, rule, QUERY_NETWORK, views, adds_to_labelled=True, nested=nested)
+
+
+COMPETITORS = {
+    strategy.name: strategy
+    for strategy in (
+        competitor(entropy),
+        competitor(bald, "dropout"),
+        competitor(coreset, "features"),
+        competitor(badge, "features"),
+        competitor(typiclust, "features", nested=False),  # it clusters by budget
+        competitor(probcover, "features"),
+        competitor(aift, "augmented"),
+        competitor(medal, "features"),
+        Strategy("reverse", reverse, QUERY_NETWORK, ("augmented",), needs_every_label=True),
+    )
 }
+"""Strategies of others, by name."""
+
+CONTROLS = (DROP_TOP, DROP_BOTTOM, RANDOM_PATIENTS, MIDDLE_PATIENTS, SPREAD)
+
+STRATEGIES = {
+    strategy.name: strategy
+    for strategy in (RANDOM, MIDDLE, PLACEBO, TOP, *WINDOWS.values(), OF_CLASSES, *CONTROLS, *COMPETITORS.values())
+}
+"""Every strategy that chooses some of the slices, by name."""

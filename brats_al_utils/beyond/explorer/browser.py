@@ -8,21 +8,18 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from brats_al_utils.beyond.explorer.explorer import DECILES, Filter, Ranking, filtered, nearest
-from brats_al_utils.beyond.explorer.explorer_figures import Scatter, scatter
-from brats_al_utils.beyond.explorer.pictures import channels, slice_png
+from brats_al_utils.beyond.explorer.explorer import DECILES, Filter, Ranking, filtered
+from brats_al_utils.beyond.explorer.pictures import channels, plane
 from brats_al_utils.beyond.explorer.tiles import at, facts_of, outline, person, within
 from brats_al_utils.show.cohort_figures import CHANNEL_NAMES
-from brats_al_utils.show.panel import Asked, Choice, Panel, Picture, Slider, View
+from brats_al_utils.show.panel import Asked, Choice, Panel, Plot, Slider, View
 from brats_al_utils.study.study import Study
 
-LARGE, PLOT = 200, 380
-"""Pixels on the page of a slice alone, and of the plot."""
-
-SHARP = 300
-"""Pixels of a slice alone: a screen may have several for each of the page's."""
+GREYED = 2
+"""Group in the plot of the slices that a filter does not keep."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +29,7 @@ class Browsing:
     run: int = 1
     wanted: Filter = field(default_factory=Filter)
     place: int = 0
+    channel: int = 0
     outlined: bool = True
 
 
@@ -42,7 +40,7 @@ class Browser:
         """Take what is browsed."""
         self.ranking, self.slices = ranking, study.slice_set(ranking.dataset)
         self.of_run = lru_cache(maxsize=2)(ranking.of_run)
-        self.scattered = lru_cache(maxsize=4)(self.scatter)
+        self.channels = channels(self.slices)
         table = ranking.table
         self.lists: dict[str, list[str]] = {
             "class_name": ["", *self.slices.classes],
@@ -58,9 +56,20 @@ class Browser:
         """Return the slices that are looked through, by rank."""
         return filtered(self.of_run(state.run), state.wanted)
 
-    def scatter(self, run: int, wanted: Filter) -> Scatter:
+    def plot(self, state: Browsing, kept: pd.DataFrame) -> Plot:
         """Return the uncertainty against the probability, those that are looked through in colour."""
-        return scatter(self.of_run(run), filtered(self.of_run(run), wanted), self.slices.classes)
+        table, (negative, positive) = self.of_run(state.run), self.slices.classes
+        groups = np.full(len(table), GREYED, np.uint8)
+        groups[kept.index] = kept["class_name"] == positive
+        return Plot(
+            "plot",
+            table[["probability", "uncertainty"]].to_numpy("<f4").tobytes(),
+            groups.tobytes(),
+            f"P({positive}), mean across the committee",
+            "uncertainty (nats)",
+            (negative, positive),
+            int(kept.index[state.place]) if len(kept) else -1,
+        )
 
     def change(self, state: Browsing, asked: Asked) -> Browsing:
         """Return the state that follows."""
@@ -70,12 +79,13 @@ class Browser:
             return replace(state, wanted=replace(state.wanted, **{asked.name: value}), place=0)
         if asked.name == "run":
             return replace(state, run=int(at(self.runs, asked.value)), place=0)
+        if asked.name == "channel":
+            return replace(state, channel=within(asked.value, len(self.channels)))
         if asked.name == "outline":
             return replace(state, outlined=asked.value == 0)
-        points = self.scattered(state.run, state.wanted).points
-        if asked.name == "scatter" and asked.at and len(points):
-            return replace(state, place=nearest(points[:, 0], points[:, 1], asked.at))
-        return replace(state, place=within(asked.value, len(self.kept(state))))
+        kept = self.kept(state).index
+        place = int(kept.searchsorted(asked.value)) if asked.name == "plot" else asked.value
+        return replace(state, place=within(place, len(kept)))
 
     def controls(self, state: Browsing, count: int) -> tuple[Choice | Slider, ...]:
         """Return the filters and the slider."""
@@ -86,12 +96,14 @@ class Browser:
             "spared": "not chosen by",
         }
         values = {name: str(getattr(state.wanted, name) or "") for name in self.lists}
+        named = tuple(CHANNEL_NAMES.get(name, name) for name in self.channels)
         return (
             Choice("run", "run", tuple(self.runs), self.runs.index(str(state.run))),
             *(
                 Choice(name, labels.get(name, name), ("all", *some[1:]), some.index(values[name]))
                 for name, some in self.lists.items()
             ),
+            *([Choice("channel", "channel", named, state.channel)] if self.slices.pictured else []),
             outline(state.outlined),
             Slider("place", f"by falling uncertainty, 1 to {count}", max(count - 1, 0), state.place),
         )
@@ -99,26 +111,13 @@ class Browser:
     def view(self, state: Browsing) -> View:
         """Return what is shown."""
         kept = self.kept(state)
-        controls, plot = self.controls(state, len(kept)), self.scattered(state.run, state.wanted)
+        controls, plot = self.controls(state, len(kept)), self.plot(state, kept)
         if kept.empty:
-            return View(controls, said="No slice is left: loosen a filter.")
+            return View(controls, said="No slice is left: loosen a filter.", plot=plot)
         row, total = kept.iloc[state.place], len(self.of_run(state.run))
-        images = [
-            Picture(
-                name,
-                slice_png(self.slices, row["slice_id"], number, state.outlined, SHARP),
-                CHANNEL_NAMES.get(name, name),
-                f"{name} of slice {row['slice_id']}",
-                width=LARGE,
-            )
-            for number, name in enumerate(channels(self.slices))
-            if self.slices.pictured
-        ]
-        x, y = (float(share) for share in plot.points[state.place])
-        point = "every slice of the run; click one to see it"
-        images.append(Picture("scatter", plot.png, point, "uncertainty against probability", (x, y), PLOT, True))
-        said = f"{len(kept)} of {total} training slices"
-        return View(controls, tuple(images), facts_of(row, self.ranking, self.slices, total), said)
+        image = plane(self.slices, row["slice_id"], state.channel, state.outlined) if self.slices.pictured else None
+        said = f"{len(kept)} of {total} training slices; a click on a point shows its slice"
+        return View(controls, (), facts_of(row, self.ranking, self.slices, total), said, image, plot)
 
 
 def browse(study: Study, ranking: Ranking) -> Panel[Browsing]:

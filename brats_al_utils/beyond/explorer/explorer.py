@@ -12,12 +12,12 @@ import numpy as np
 import pandas as pd
 
 from brats_al_utils import InputError
+from brats_al_utils.findings import evidence
 from brats_al_utils.findings.sentences import listed
-from brats_al_utils.queries.pool import Pool
-from brats_al_utils.queries.selection import Question
-from brats_al_utils.queries.uncertainty import compared_pairs, divergence, entropy, score
+from brats_al_utils.progress import Track, untracked
+from brats_al_utils.queries.uncertainty import compared_pairs, divergence, entropy
 from brats_al_utils.study.arms import Arm
-from brats_al_utils.study.selections import choosers, labelled, selections_of, training_ids
+from brats_al_utils.study.stages import Row, committee, labelled
 from brats_al_utils.study.study import Study
 
 Array = np.ndarray[Any, Any]
@@ -122,11 +122,11 @@ def terms(probability: Array, names: Sequence[str], pairs: str, aggregate: str) 
 
 
 def members_of(study: Study) -> list[str]:
-    """Return what tells the members of the committee apart: their learning rates."""
-    return [f"{rate:g}" for rate in study.profile.committee_rates]
+    """Return what the members of the committee are called: by number, with the learning rate that tells them apart."""
+    return [f"member {number} (rate {rate:g})" for number, rate in enumerate(study.profile.committee_rates, 1)]
 
 
-def opinions_of(study: Study, dataset: str, number: int, first: Array) -> Array:
+def opinions_of(study: Study, dataset: str, number: int) -> Array:
     """Return what each member of the committee makes of every training slice, [members, slices], in order of the ids.
 
     Raises
@@ -134,23 +134,26 @@ def opinions_of(study: Study, dataset: str, number: int, first: Array) -> Array:
     InputError
         If a member is not trained yet.
     """
-    question = Question(tuple(first.tolist()), None, settled=True)
-    results = [study.store.load(run) for run in choosers(study, dataset, number, question)]
+    results = [study.store.load(run) for run in committee(study, dataset, number)]
     trained = [result.arrays["probability/pool"] for result in results if result]
     if len(trained) < len(results):
-        raise InputError("the committee is not trained yet: call train with the arms first")
+        raise InputError("the committee is not trained yet: train the arms first")
     return np.stack(trained).astype(np.float64)
 
 
-def ranking(study: Study, arms: Sequence[Arm]) -> Ranking:
+def ranking(study: Study, rows: Sequence[Row], arms: Sequence[Arm], track: Track = untracked) -> Ranking:
     """Return the ranking of a study's training slices, and which of some arms choose each.
 
     Parameters
     ----------
     study : Study
         Whose committees are trained.
+    rows : sequence of Row
+        Its table, with the slices of the arms chosen.
     arms : sequence of Arm
         Of the same slice set; those whose budget cannot be drawn are skipped.
+    track : Track
+        Sees the runs go by.
 
     Raises
     ------
@@ -161,34 +164,34 @@ def ranking(study: Study, arms: Sequence[Arm]) -> Ranking:
     if len(datasets) != 1 or len(set(chosen)) < len(chosen):
         raise InputError(f"arms {', '.join(chosen)} of {len(datasets)} slice sets: expected different ones of one set")
     (dataset,) = datasets
-    selections = selections_of(study, arms)
-    drawn = [arm for arm in arms if all((arm, number) in selections for number in range(study.profile.n_runs))]
+    trained = {(row.arm, row.number): row.run.ids("training") for row in rows if not row.member}
+    drawn = [arm for arm in arms if all((arm, number) in trained for number in range(study.profile.n_runs))]
     names, facts = members_of(study), study.slice_set(dataset).table[FACTS]
+    order = evidence.ranking(study, dataset)
     of_members = tuple(f"P by {name}" for name in names)
     parts: dict[str, Array] = {}
     frames = []
-    for number in range(study.profile.n_runs):
+    for number in track(range(study.profile.n_runs)):
         ids, first = study.ids(dataset, "training", number), labelled(study, dataset, number)
-        high = opinions_of(study, dataset, number, first)
+        high = opinions_of(study, dataset, number)
         both = np.stack([1 - high, high], axis=-1)
-        of_each = score(both, study.profile.pairs, study.profile.aggregate)
         parts = terms(both, names, study.profile.pairs, study.profile.aggregate)
-        rows = pd.DataFrame(
+        of_run = pd.DataFrame(
             {
                 "slice_id": ids,
                 "run": number + 1,
-                "uncertainty": of_each,
                 "probability": high.mean(0),
                 "first": np.isin(ids, first),
                 **dict(zip(of_members, high, strict=True)),
                 **parts,
-                **{arm.name: np.isin(ids, training_ids(arm, selections[arm, number])) for arm in drawn},
+                **{arm.name: np.isin(ids, trained[arm, number]) for arm in drawn},
             }
         )
-        rows = rows.set_index("slice_id").loc[Pool(ids, of_each).ranking]
-        rows.insert(1, "rank", range(1, len(rows) + 1))
-        rows.insert(2, "decile", 1 + DECILES * np.arange(len(rows)) // len(rows))
-        frames.append(facts.loc[rows.index].join(rows).rename_axis("slice_id").reset_index())
+        ranked = order[order["seed"] == study.profile.seed + number].set_index("slice_id")["uncertainty"]
+        of_run = of_run.set_index("slice_id").loc[ranked.index].assign(uncertainty=ranked)
+        of_run.insert(1, "rank", range(1, len(of_run) + 1))
+        of_run.insert(2, "decile", 1 + DECILES * np.arange(len(of_run)) // len(of_run))
+        frames.append(facts.loc[of_run.index].join(of_run).rename_axis("slice_id").reset_index())
     table = pd.concat(frames, ignore_index=True)
     return Ranking(dataset, table, of_members, tuple(parts), tuple(arm.name for arm in drawn))
 
@@ -245,11 +248,6 @@ def along(table: pd.DataFrame, count: int) -> pd.DataFrame:
     """Return so many slices of a run, from the most to the least uncertain in equal steps; all if there are fewer."""
     places = np.unique(np.linspace(0, len(table) - 1, count).round().astype(int))
     return table.iloc[places]
-
-
-def nearest(x: Array, y: Array, at: tuple[float, float]) -> int:
-    """Return the place of the point that lies nearest, the first of several; all in the same unit."""
-    return int(np.argmin((x - at[0]) ** 2 + (y - at[1]) ** 2))
 
 
 def said(ranking: Ranking, cohort_name: str, positive: str) -> str:

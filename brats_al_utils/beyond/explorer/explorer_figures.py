@@ -1,22 +1,17 @@
 """The figures of notebook 09: slices along the ranking, uncertainty against probability, and who chooses what."""
 
-from dataclasses import dataclass
-from io import BytesIO
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from brats_al_utils.beyond.explorer.explorer import DECILES, Ranking, along, by_decile
 from brats_al_utils.beyond.explorer.pictures import channels
 from brats_al_utils.show.cohort_figures import CHANNEL_NAMES, draw_slice
 from brats_al_utils.show.style import CLASS_COLOURS, PAGE, PALETTE, STYLE, Drawing
 from brats_al_utils.study.study import Study
-
-Array = np.ndarray[Any, Any]
 
 EXAMPLES = 8
 """Slices in the figure along the ranking."""
@@ -25,50 +20,12 @@ SHOWN = ["slice_id", "rank", "class_name", "uncertainty", "probability"]
 """Columns of the ranking that figures keep: none names a patient."""
 
 
-@dataclass(frozen=True)
-class Scatter:
-    """A plot in which a point can be clicked.
-
-    Attributes
-    ----------
-    png : bytes
-    points : np.ndarray [n, 2] of float
-        Where the points that are looked through lie, from the left and from the top, as shares of width and height.
-    """
-
-    png: bytes
-    points: Array
-
-
 def draw_points(axes: Axes, table: pd.DataFrame, classes: tuple[str, str], **style: Any) -> None:
     """Draw the uncertainty of slices against their probability, in the colours of the classes."""
     for name, colour in zip(classes[::-1], CLASS_COLOURS[::-1], strict=True):
         rows = table[table["class_name"] == name]
         axes.plot(rows["probability"], rows["uncertainty"], ".", color=colour, label=name, **style)
     axes.set(xlabel=f"P({classes[1]}), mean across the committee", ylabel="uncertainty (nats)", xlim=(-0.03, 1.03))
-
-
-@plt.style.context(STYLE)
-def scatter(table: pd.DataFrame, kept: pd.DataFrame, classes: tuple[str, str]) -> Scatter:
-    """Draw one run's uncertainty against probability as PNG, the slices that a filter keeps in colour.
-
-    Parameters
-    ----------
-    table, kept : pd.DataFrame
-        Rows of `Ranking.table`: of the run, and those that are looked through.
-    classes : tuple of str
-        Negative, positive.
-    """
-    figure = Figure(figsize=(3.8, 3.4))
-    axes = figure.subplots()
-    axes.plot(table["probability"], table["uncertainty"], ".", ms=3, color="0.85")
-    draw_points(axes, kept, classes, ms=4)
-    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
-    file = BytesIO()
-    figure.savefig(file, format="png", dpi=200)
-    pixels = axes.transData.transform(kept[["probability", "uncertainty"]].to_numpy(float))
-    width, height = figure.bbox.size
-    return Scatter(file.getvalue(), np.column_stack([pixels[:, 0] / width, 1 - pixels[:, 1] / height]))
 
 
 @plt.style.context(STYLE)
@@ -115,9 +72,7 @@ def along_the_ranking(ranking: Ranking, study: Study) -> Drawing:
     parts.legend(loc="lower right", bbox_to_anchor=(1, 0.98), ncols=2)
     members = figure.add_subplot(grid[-1, :], sharex=parts)
     for name, marker in zip(ranking.members, "os^Dv<>p*hX" * len(ranking.members), strict=False):
-        members.plot(
-            x, rows[name], marker, ms=4, color="0.3", mfc="none", label=f"learning rate {name.removeprefix('P by ')}"
-        )
+        members.plot(x, rows[name], marker, ms=4, color="0.3", mfc="none", label=name.removeprefix("P by "))
     members.axhline(0.5, color="0.7", lw=0.7, zorder=0)
     members.set(ylabel=f"P({slices.classes[1]})", ylim=(-0.05, 1.05), xlim=(-0.5, len(rows) - 0.5))
     members.set_xticks(x, labels)

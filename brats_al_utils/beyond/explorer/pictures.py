@@ -8,6 +8,7 @@ from matplotlib.colors import to_rgb
 from PIL import Image
 
 from brats_al_utils.cohorts.slices import SliceSet
+from brats_al_utils.show.panel import Plane
 from brats_al_utils.show.style import CLASS_COLOURS
 
 Array = np.ndarray[Any, Any]
@@ -56,6 +57,26 @@ def png(picture: Array) -> bytes:
 def channels(slices: SliceSet) -> list[str]:
     """Return the names of a slice set's channels, each once."""
     return list(dict.fromkeys(slices.manifest["channels"]))
+
+
+def plane(slices: SliceSet, slice_id: int, channel: int, outlined: bool) -> Plane:
+    """Return one channel of a slice with all its grey levels; parameters as of `slice_png`."""
+    pixels = slices.pixels[slice_id, channel]
+    tumour = slices.segmentation[slice_id] > 0
+    mask = tumour & ~within(tumour) if outlined else tumour[:0]
+    name = slices.table["class_name"].iat[slice_id]
+    red, green, blue = (round(255 * part) for part in to_rgb(CLASS_COLOURS[slices.classes.index(name)]))
+    return Plane(
+        (pixels.astype("<u2") * 257).tobytes(),
+        mask.astype(np.uint8).tobytes(),
+        pixels.shape[1],
+        pixels.shape[0],
+        0.0,
+        255.0,
+        255.0,
+        (red, green, blue),
+        f"channel {channel + 1} of slice {slice_id}",
+    )
 
 
 def slice_png(slices: SliceSet, slice_id: int, channel: int, outlined: bool, side: int) -> bytes:

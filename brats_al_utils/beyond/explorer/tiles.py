@@ -49,7 +49,7 @@ def facts_of(row: pd.Series, ranking: Ranking, slices: SliceSet, count: int) -> 
         ("class, site", f"{row['class_name']}, {row['site']}"),
         ("slice, tumour", f"z {row['z']} (number {row['slice_id']}), {area}"),
         ("rank", f"{row['rank']} of {count}, decile {row['decile']}"),
-        ("uncertainty", f"{row['uncertainty']:.3f} nats, by learning rate the sum of:"),
+        ("uncertainty", f"{row['uncertainty']:.3f} nats, the sum of:"),
         *((name, f"{row[name]:.3f}") for name in ranking.terms),
         (f"P({slices.classes[1]})", f"{row['probability']:.3f}, the mean of:"),
         *((name, f"{row[name]:.3f}") for name in ranking.members),

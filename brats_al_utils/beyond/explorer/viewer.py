@@ -12,12 +12,12 @@ from typing import Any
 
 import anywidget
 import ipywidgets
-from IPython.display import Markdown
 
 from brats_al_utils.beyond.explorer.tiles import within
 from brats_al_utils.cohorts.cohort import Cohort
 from brats_al_utils.show.cohort_figures import CHANNEL_NAMES
 from brats_al_utils.show.panel import STATIC, Asked, Choice, Panel, Slider, View
+from brats_al_utils.show.text import Markdown
 from brats_al_utils.study.study import Study
 
 VOLUMES = (".nii", ".nii.gz")
@@ -71,7 +71,7 @@ def viewer(study: Study) -> ipywidgets.Widget | Markdown:
 
     It takes its first volume when a browser asks for it: executed without one, a notebook loads nothing.
     """
-    if study.published is not None:
+    if not study.slices.pictured:
         return Markdown(NO_IMAGES)
     found = volumes_of(study.cohort)
     if not found:

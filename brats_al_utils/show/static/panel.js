@@ -1,5 +1,5 @@
-// Shows what the kernel sends and tells it what is done. The model has no state of its own: see panel.py.
-// Whatever comes as text goes into the page as text.
+// Shows what the kernel sends and tells it what is done; `stage.js` stands before it. The model has no state of its own:
+// see panel.py. Whatever comes as text goes into the page as text.
 
 const STEPS = { ArrowLeft: -1, ArrowRight: 1, PageUp: -10, PageDown: 10, Home: -Infinity, End: Infinity };
 
@@ -16,6 +16,71 @@ function place(parent, children) {
   if (!same) parent.replaceChildren(...children);
 }
 
+const SVG = "http://www.w3.org/2000/svg";
+const SIZE = { width: 400, height: 330, left: 46, right: 10, top: 24, bottom: 38 };
+
+// Points over the unit interval, drawn as three lines of dots: quick, and in the colours of the page.
+function plotOf(picked) {
+  const svg = document.createElementNS(SVG, "svg");
+  svg.setAttribute("class", "plot");
+  svg.setAttribute("viewBox", `0 0 ${SIZE.width} ${SIZE.height}`);
+  svg.setAttribute("role", "img");
+  function part(tag, name, values = {}, text = "") {
+    const made = document.createElementNS(SVG, tag);
+    made.setAttribute("class", name);
+    for (const [key, value] of Object.entries(values)) made.setAttribute(key, value);
+    made.textContent = text;
+    svg.append(made);
+    return made;
+  }
+  let [points, groups, high] = [new Float32Array(), new Uint8Array(), 1];
+  const x = (value) => SIZE.left + (value * 0.96 + 0.02) * (SIZE.width - SIZE.left - SIZE.right);
+  const y = (value) => SIZE.height - SIZE.bottom - (value / high) * (SIZE.height - SIZE.top - SIZE.bottom);
+  function draw(spec) {
+    svg.replaceChildren();
+    svg.setAttribute("aria-label", `${spec.y} against ${spec.x}`);
+    high = 0.001;
+    for (let n = 1; n < points.length; n += 2) high = Math.max(high, points[n] * 1.04);
+    const step = 10 ** Math.floor(Math.log10(high / 2));
+    const nice = [1, 2, 5, 10].map((times) => times * step).find((each) => high / each < 6);
+    for (const value of [0, 0.25, 0.5, 0.75, 1]) part("text", "tick", { x: x(value), y: SIZE.height - 22, "text-anchor": "middle" }, value);
+    for (let value = 0; value < high; value += nice) {
+      part("line", "grid", { x1: SIZE.left, x2: SIZE.width - SIZE.right, y1: y(value), y2: y(value) });
+      part("text", "tick", { x: SIZE.left - 5, y: y(value) + 4, "text-anchor": "end" }, Number(value.toFixed(3)));
+    }
+    part("text", "label", { x: x(0.5), y: SIZE.height - 5, "text-anchor": "middle" }, spec.x);
+    part("text", "label", { transform: `translate(11 ${y(high / 2)}) rotate(-90)`, "text-anchor": "middle" }, spec.y);
+    spec.names.forEach((name, n) => {
+      part("path", `dots group${n}`, { d: `M${x(0.1 + 0.4 * n)} 12h0` });
+      part("text", "label", { x: x(0.1 + 0.4 * n) + 8, y: 16 }, name);
+    });
+    const dots = ["", "", ""];
+    groups.forEach((group, n) => (dots[group] += `M${x(points[2 * n]).toFixed(1)} ${y(points[2 * n + 1]).toFixed(1)}h0`));
+    for (const group of [2, 0, 1]) part("path", `dots group${group}`, { d: dots[group] });
+    const at = 2 * spec.selected;
+    if (at >= 0 && at < points.length) part("circle", "ring", { cx: x(points[at]), cy: y(points[at + 1]), r: 6 });
+  }
+  svg.addEventListener("click", (event) => {
+    const box = svg.getBoundingClientRect();
+    const [right, down] = [((event.clientX - box.left) / box.width) * SIZE.width, ((event.clientY - box.top) / box.height) * SIZE.height];
+    let [best, least] = [-1, Infinity];
+    groups.forEach((group, n) => {
+      const far = (x(points[2 * n]) - right) ** 2 + (y(points[2 * n + 1]) - down) ** 2;
+      if (group < 2 && far < least) [best, least] = [n, far];
+    });
+    if (best >= 0) picked(best);
+  });
+  return {
+    svg,
+    fill(name, bytes) {
+      const own = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength);
+      if (name === "points") points = new Float32Array(own);
+      else groups = new Uint8Array(own);
+    },
+    draw,
+  };
+}
+
 function render({ model, el }) {
   const root = made("div", "brats-al-panel");
   root.tabIndex = 0;
@@ -26,7 +91,14 @@ function render({ model, el }) {
   const pictures = made("div", "pictures");
   const facts = made("table", "facts");
   said.setAttribute("role", "status");
-  body.append(pictures, facts);
+  said.textContent = "Waiting for the kernel \u2026";
+  const stage = stageOf(body, root);
+  stage.stage.hidden = true;
+  stage.stage.setAttribute("role", "img");
+  const plot = plotOf((value) => ask({ name: specs.plot.name, value }));
+  body.append(pictures, facts, plot.svg);
+  const specs = { plane: null, plot: null }; // what is shown of either
+  const bytes = new Map(); // of the plane
   root.append(controls, said, body);
   el.append(root);
 
@@ -48,6 +120,15 @@ function render({ model, el }) {
   const elements = new Map();
   function control(spec) {
     const known = elements.get(spec.name);
+    if (!("value" in spec)) {
+      const button = known ?? made("button", "button", spec.label);
+      if (!known) button.addEventListener("click", () => {
+        said.textContent = "Working \u2026";
+        ask({ name: spec.name });
+      });
+      elements.set(spec.name, button);
+      return button;
+    }
     const label = known ?? made("label", "options" in spec ? "choice" : "slider");
     if (!known) {
       const input = made("options" in spec ? "select" : "input");
@@ -135,12 +216,31 @@ function render({ model, el }) {
       }
       place(pictures, content.pictures.map(picture));
     }
-    (content.fresh ?? []).forEach((name, number) => fill(figures.get(name), buffers[number]));
+    const before = specs.plane;
+    for (const name of Object.keys(specs)) if (content[name] !== undefined) specs[name] = content[name];
+    for (const [number, name] of (content.fresh ?? []).entries()) {
+      if (name.startsWith("picture ")) fill(figures.get(name.slice(8)), buffers[number]);
+      else if (name === "points" || name === "groups") plot.fill(name, buffers[number]);
+      else bytes.set(name, buffers[number]);
+    }
+    stage.stage.hidden = !specs.plane;
+    plot.svg.style.display = specs.plot ? "" : "none";
+    if (specs.plane && (content.fresh?.some((name) => bytes.has(name)) || content.plane)) {
+      const mask = bytes.get("mask");
+      const outlined = mask?.byteLength ? new Uint8Array(mask.buffer, mask.byteOffset, mask.byteLength) : null;
+      stage.stage.setAttribute("aria-label", specs.plane.alt);
+      stage.show(specs.plane, sixteen(bytes.get("levels")), outlined, Boolean(before));
+    }
+    if (specs.plot && (content.plot || content.fresh?.length)) plot.draw(specs.plot);
     next();
   }
 
   root.addEventListener("keydown", (event) => {
     if (["Control", "Meta"].includes(event.key)) keysAreOurs(false);
+    if (event.target === root && !event.ctrlKey && !event.metaKey && specs.plane && stage.press(event.key.toLowerCase())) {
+      event.preventDefault();
+      return;
+    }
     const slider = root.querySelector("input[type=range]");
     if (!slider || !(event.key in STEPS) || event.target.tagName === "SELECT" || event.ctrlKey || event.metaKey) return;
     event.preventDefault();
@@ -153,6 +253,7 @@ function render({ model, el }) {
   model.send({ event: "ready" });
   return () => {
     model.off("msg:custom", show);
+    stage.end();
     for (const figure of figures.values()) URL.revokeObjectURL(figure.querySelector("img").src);
   };
 }

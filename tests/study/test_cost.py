@@ -12,9 +12,10 @@ from brats_al_utils.__main__ import app
 from brats_al_utils.cohorts.cutting import prepare
 from brats_al_utils.cohorts.readers import read_cohort
 from brats_al_utils.cohorts.split import PARTS
-from brats_al_utils.study.arms import DATASETS
-from brats_al_utils.study.plan import cost, planned, runs_of_notebooks, slices_by_part
+from brats_al_utils.study.arms import DATASETS, transfer
+from brats_al_utils.study.cost import cost, counted_study, slices_by_part
 from brats_al_utils.study.profile import profile_of
+from brats_al_utils.study.stages import plan
 
 
 def test_a_cohort_of_one_s_own_is_counted(tmp_path: Path) -> None:
@@ -30,7 +31,7 @@ def test_a_cohort_of_one_s_own_is_counted(tmp_path: Path) -> None:
             lines.append(f"{person:02},{'ab'[person > 11]},{name}")
     (root / "cohort.csv").write_text("\n".join(lines), encoding="utf-8")
     profile = profile_of("open", {"classes": "", "folds": 1, "image_size": 64})
-    study = planned(profile, read_cohort(root))
+    study = counted_study(profile, read_cohort(root))
     expected = {}
     for name in DATASETS:
         cut = prepare(read_cohort(root), profile.slice_rule(name == DATASETS[1]), tmp_path / name)
@@ -38,16 +39,16 @@ def test_a_cohort_of_one_s_own_is_counted(tmp_path: Path) -> None:
     assert slices_by_part(study) == expected
     assert slices_by_part(study)["imbalanced"] != slices_by_part(study)["balanced"]
     assert not study.synthetic
-    total = cost(runs_of_notebooks(study, ["01_transfer_vs_scratch"]))
+    total = cost(plan(study, transfer(profile)))
     training = slices_by_part(study)["imbalanced"]["training"]
     assert (total.distinct, total.training_images) == (10, 5 * training * (profile.epochs + profile.scratch_epochs))
     for path in root.glob("*.png"):
         path.write_bytes(path.name.encode())
-    assert slices_by_part(planned(profile, read_cohort(root))) == slices_by_part(study)
+    assert slices_by_part(counted_study(profile, read_cohort(root))) == slices_by_part(study)
 
 
 def test_a_profile_of_an_unknown_cohort_asks_for_data() -> None:
     with pytest.raises(InputError, match=r"profile open .* not known: name the cohort's folder \(--data DIR\)"):
-        planned(profile_of("open"))
+        counted_study(profile_of("open"))
     told = CliRunner().invoke(app, ["plan", "--profile", "open"])
     assert isinstance(told.exception, InputError)

@@ -1,8 +1,8 @@
-"""What a profile will cost: runs, image passes, and hours on this machine from a short calibration."""
+"""What a study will cost: runs, image passes, and hours on this machine from a short calibration."""
 
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,12 +18,11 @@ from brats_al_utils.networks.network import build
 from brats_al_utils.networks.training import Images, choose_device, finetune, predict
 from brats_al_utils.phantoms.phantom import grade_of, indices_of_test
 from brats_al_utils.runs.computing import threads
-from brats_al_utils.runs.run import Run
-from brats_al_utils.study.arms import DATASETS, NOTEBOOKS, planted_outliers
+from brats_al_utils.study.arms import DATASETS
 from brats_al_utils.study.places import Places
 from brats_al_utils.study.profile import Profile
+from brats_al_utils.study.stages import Row, each_once
 from brats_al_utils.study.study import Study
-from brats_al_utils.study.trainer import runs_of
 
 BRATS_2019 = {"HGG": 259, "LGG": 76}
 CALIBRATION_STEPS = 4
@@ -71,34 +70,24 @@ def counted(profile: Profile) -> Cohort:
     return Cohort(Path(), cases, (), {})
 
 
-def planned(profile: Profile, data: Cohort | None = None) -> Study:
+def counted_study(profile: Profile, data: Cohort | None = None) -> Study:
     """Return the study of a cohort, if none is given of `counted`'s.
 
-    It has neither pixels nor results, but names as many runs as the study will: of patients whose files turn out to
+    It has neither pixels nor results, but plans as many runs as the study will: of patients whose files turn out to
     have a problem, or fewer slices with tumour than are asked for, it counts all the same.
     """
     cohort = data or counted(profile)
     split = split_patients(cohort.cases, cohort.classes, profile.split_seed).set_index("patient_id")
     synthetic, sets = cohort.synthetic if data else profile.patients > 0, {}
-    arms = [arm for of_notebook in NOTEBOOKS.values() for arm in of_notebook(profile, synthetic)]
-    for dataset in dict.fromkeys([*DATASETS, *(arm.dataset for arm in arms)]):
+    for dataset in DATASETS:
         rule = profile.slice_rule(balanced=dataset == "balanced")
         table = cohort.cases.loc[cohort.cases.index.repeat(asked_of(cohort, rule)), ["patient_id", "class_name"]]
         table = table.assign(part=table["patient_id"].map(split["part"])).reset_index(drop=True)
-        planted = planted_outliers(dataset)
-        # Where nothing is planted, the kind does not matter.
-        fingerprint = dataset if planted is None or planted[1] else "typical"
-        manifest = {"fingerprint": fingerprint, "synthetic": synthetic, "classes": list(cohort.classes)}
+        manifest = {"fingerprint": dataset, "synthetic": synthetic, "classes": list(cohort.classes)}
         sets[dataset] = SliceSet(Path(), manifest, table, np.empty(0), np.empty(0))
     # Nothing is stored in a folder that is not there.
     places = Places.of(profile.name, Path(os.devnull) / "planned")
     return Study(profile, places, cohort, opened=sets)
-
-
-def runs_of_notebooks(study: Study, names: Iterable[str]) -> list[Run]:
-    """Return every run that some notebooks ask for."""
-    arms = (NOTEBOOKS[name](study.profile, study.synthetic) for name in names)
-    return [run for of_notebook in arms for run in runs_of(study, of_notebook)]
 
 
 def slices_by_part(study: Study) -> dict[str, dict[str, int]]:
@@ -106,9 +95,10 @@ def slices_by_part(study: Study) -> dict[str, dict[str, int]]:
     return {name: {part: len(study.ids(name, part, 0)) for part in PARTS} for name in DATASETS}
 
 
-def cost(asked: Sequence[Run]) -> Cost:
-    """Return what some runs cost."""
-    distinct = {run.key: run for run in asked}.values()
+def cost(*tables: Sequence[Row]) -> Cost:
+    """Return what the runs of some notebooks cost, each with its table."""
+    asked = [row for rows in tables for row in each_once(rows)]
+    distinct = {row.same: row.run for row in asked}.values()
     return Cost(
         asked=len(asked),
         distinct=len(distinct),
@@ -117,14 +107,15 @@ def cost(asked: Sequence[Run]) -> Cost:
     )
 
 
-def saved_by_sharing(asked: Sequence[Run], before: set[str]) -> str:
-    """Say how many runs were asked for, and what was saved by training each once; ``before`` are keys stored before."""
+def saved_by_sharing(tables: Sequence[Sequence[Row]], there: int) -> str:
+    """Say how many runs were asked for, how many were there before, and what was saved by training each once."""
+    asked = [row for rows in tables for row in each_once(rows)]
     if not asked:
         return "no runs asked for: these notebooks train nothing"
-    total, distinct = cost(asked), {run.key for run in asked}
-    saved = 1 - total.training_images / sum(run.images for run in asked)
+    total = cost(*tables)
+    saved = 1 - total.training_images / sum(row.run.images for row in asked)
     return (
-        f"{total.asked} runs asked for, {total.distinct} distinct, {len(before & distinct)} already there; "
+        f"{total.asked} runs asked for, {total.distinct} distinct, {there} already there; "
         f"sharing saved {saved:.0%} of the image passes"
     )
 

@@ -1,0 +1,189 @@
+"""From a command to the first image: JupyterLab on a copy of notebook 10 whose cells have run already.
+
+The server listens on loopback alone, with a token of its own, and sees nothing but the annotation's folder. The copy
+lies there too: no file that git tracks is ever opened.
+"""
+
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from jupyter_client.blocking.client import BlockingKernelClient
+from jupyter_core.paths import jupyter_runtime_dir
+from nbformat.sign import NotebookNotary
+from nbformat.v4 import new_code_cell, output_from_msg
+
+from brats_al_utils import InputError
+from brats_al_utils.files import write_file
+from brats_al_utils.show.notebooks import FOLDER
+
+NOTEBOOK = "10_annotate.ipynb"
+COPY = "annotate.ipynb"
+"""Of the notebook, in the annotation's folder."""
+
+FIRST = ("parameters", "open", "desk")
+"""Cells that become the first of the copy: the image then stands at the top of the page."""
+
+START = 60.0
+"""Seconds in which the server must answer."""
+
+
+def copied(parameters: Mapping[str, object]) -> Any:
+    """Return notebook 10 with other parameters: its code folded, the desk first."""
+    notebook = nbformat.read(FOLDER / NOTEBOOK, as_version=4)
+    cells = {cell.id: cell for cell in notebook.cells}
+    known, *rest = (cells.pop(name).source for name in FIRST)
+    values = "\n".join(f"{name} = {value!r}" for name, value in parameters.items())
+    notebook.cells = [new_code_cell("\n\n".join([known, values, *rest]), id="annotate"), *cells.values()]
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.metadata["jupyter"] = {"source_hidden": True}
+    return notebook
+
+
+def annotate(
+    folder: Path, parameters: Mapping[str, object], port: int | None, opened: Callable[[str], object] | None
+) -> None:
+    """Serve a copy of notebook 10 until it is interrupted.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the annotation.
+    parameters : mapping of str to object
+        Of the notebook.
+    port : int, optional
+        Otherwise one that is free.
+    opened : callable, optional
+        Given the address, opens a browser.
+
+    Raises
+    ------
+    InputError
+        If the port is taken, JupyterLab does not start, or the first cell fails.
+    """
+    path, token = folder / COPY, secrets.token_hex(16)
+    notebook = copied(parameters)
+    write_file(path, nbformat.writes(notebook).encode())
+    port = free_port(port)
+    with served(folder, port, token):
+        execute(notebook, kernel(port, token))
+        write_file(path, nbformat.writes(notebook).encode())
+        NotebookNotary().sign(nbformat.read(path, as_version=4))  # JupyterLab shows the widgets of trusted outputs only
+        url = f"http://127.0.0.1:{port}/doc/tree/{COPY}?reset&token={token}"
+        print(f"annotate at {url}\nEvery answer is saved at once; Ctrl-C here ends the server.", flush=True)
+        if opened:
+            opened(url)
+        with suppress(KeyboardInterrupt):
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
+            while True:
+                time.sleep(3600)
+
+
+def free_port(wanted: int | None) -> int:
+    """Return a port of loopback on which nothing listens.
+
+    Raises
+    ------
+    InputError
+        If the one that is wanted is taken.
+    """
+    with socket.socket() as server:
+        try:
+            server.bind(("127.0.0.1", wanted or 0))
+        except OSError as error:
+            raise InputError(
+                f"port {wanted} cannot be used ({error.strerror}): leave --port out, or name another"
+            ) from error
+        return int(server.getsockname()[1])
+
+
+@contextmanager
+def served(folder: Path, port: int, token: str) -> Iterator[None]:
+    """Have JupyterLab serve a folder; at the end it goes with all of its kernels."""
+    options = [
+        f"--port={port}",
+        "--ip=127.0.0.1",
+        "--no-browser",
+        "--ServerApp.port_retries=0",
+        f"--ServerApp.root_dir={folder.resolve()}",
+        f"--LabApp.app_settings_dir={FOLDER / '.lab'}",
+        *(["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []),  # in a container everyone is root
+    ]
+    log = folder / "jupyterlab.log"
+    with log.open("wb") as said:
+        process = subprocess.Popen(  # noqa: S603 - this Python
+            [sys.executable, "-m", "jupyterlab", *options],
+            env=os.environ | {"JUPYTER_TOKEN": token, "TQDM_DISABLE": "1"},  # a bar would stay in the copy
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=said,
+            start_new_session=True,  # else Ctrl-C would reach it first, and it would ask whether that is meant
+        )
+    deadline = time.monotonic() + START
+    try:
+        while asked(port, "/api", token) is None:
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise InputError(f"JupyterLab does not start (see {log}): install the environment again (make setup)")
+            time.sleep(0.1)
+        yield
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def asked(port: int, path: str, token: str, body: Any = None) -> Any:
+    """Return what the server replies, None while it does not listen yet."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=START)
+    headers = {"Authorization": f"token {token}", "Content-Type": "application/json"}
+    try:
+        connection.request("POST" if body else "GET", path, json.dumps(body), headers)
+        return json.loads(connection.getresponse().read())
+    except ConnectionError:
+        return None
+    finally:
+        connection.close()
+
+
+def kernel(port: int, token: str) -> BlockingKernelClient:
+    """Start the kernel that the copy will have when it is opened, and return a client of it."""
+    session = {"path": COPY, "name": COPY, "type": "notebook", "kernel": {"name": "python3"}}
+    number = asked(port, "/api/sessions", token, session)["kernel"]["id"]
+    client = BlockingKernelClient(connection_file=str(Path(jupyter_runtime_dir()) / f"kernel-{number}.json"))
+    client.load_connection_file()
+    client.start_channels()
+    client.wait_for_ready(timeout=START)
+    return client
+
+
+def execute(notebook: Any, client: BlockingKernelClient) -> None:
+    """Execute a notebook's cells in a kernel that stays, and keep what they give.
+
+    Raises
+    ------
+    InputError
+        With what the first failing cell says.
+    """
+    for number, cell in enumerate((each for each in notebook.cells if each.cell_type == "code"), 1):
+        outputs: list[Any] = []
+
+        def keep(message: Any, outputs: list[Any] = outputs) -> None:
+            if message["msg_type"] in ("execute_result", "display_data", "stream", "error"):
+                outputs.append(output_from_msg(message))
+
+        reply = client.execute_interactive(cell.source, allow_stdin=False, output_hook=keep)["content"]
+        if reply["status"] == "error":
+            raise InputError(f"notebook 10: {reply['evalue'] or reply['ename']}")
+        cell.outputs, cell.execution_count = outputs, number
+    client.stop_channels()

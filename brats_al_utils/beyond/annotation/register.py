@@ -1,0 +1,88 @@
+"""Every image that an annotation has seen: whose it was, and what was in it, so that nothing changes unnoticed.
+
+An image is called by the path that it had first. One that has moved is known again by its content, and keeps its name.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from brats_al_utils import InputError
+from brats_al_utils.beyond.annotation.answers import digest
+from brats_al_utils.cohorts.cohort import Cohort
+from brats_al_utils.cohorts.layout import shown
+from brats_al_utils.cohorts.table import TABLE
+from brats_al_utils.files import write_file
+
+COLUMNS = ("image", "patient_id", "image_sha256")
+
+
+def read_register(path: Path) -> pd.DataFrame:
+    """Return what is registered, all as text: ``COLUMNS``, of which ``image`` is the index; empty without a file.
+
+    Raises
+    ------
+    InputError
+        If the file is no such table.
+    """
+    if not path.exists():
+        return pd.DataFrame(columns=list(COLUMNS), dtype=str).set_index("image")
+    try:
+        return pd.read_csv(path, dtype=str, keep_default_na=False, usecols=list(COLUMNS)).set_index("image")
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read ({error}): take it from a copy, or delete it") from error
+
+
+def register(path: Path, cohort: Cohort, anew: bool) -> tuple[dict[str, str], pd.DataFrame]:
+    """Add the images that are new to the register.
+
+    Parameters
+    ----------
+    anew : bool
+        Forget what was registered before.
+
+    Returns
+    -------
+    names : dict of str to str
+        What each image of the table is called: the path that it had first.
+    before : pd.DataFrame
+        What was registered already: see `read_register`.
+
+    Raises
+    ------
+    InputError
+        If the person of an image is another one than before: who was held out could then be trained on.
+    """
+    before = read_register(path).iloc[: 0 if anew else None]
+    table = cohort.cases.drop_duplicates("named").set_index("named")
+    hashes = {name: digest(Path(str(table.at[name, "image"]))) for name in table.index if name not in before.index}
+    gone = before[~before.index.isin(table.index)]
+    moved = dict(zip(gone["image_sha256"], gone.index, strict=True))
+    names = {name: moved.get(hashes.get(name, ""), name) for name in table.index}
+    check_persons(cohort, table["patient_id"], names, before)
+    new = [name for name in hashes if names[name] == name]
+    if new or anew:
+        rows = table.loc[new, ["patient_id"]].assign(image_sha256=[hashes[name] for name in new])
+        every = pd.concat([before, rows.rename_axis("image")])
+        write_file(path, every.to_csv(lineterminator="\n").encode())
+    return names, before
+
+
+def check_persons(cohort: Cohort, person: pd.Series, names: Mapping[str, str], before: pd.DataFrame) -> None:
+    """Refuse images whose person has changed.
+
+    Raises
+    ------
+    InputError
+        Naming the first, and what mends it.
+    """
+    was = {name: str(before.at[first, "patient_id"]) for name, first in names.items() if first in before.index}
+    if changed := [name for name, whose in was.items() if whose != person[name]]:
+        name = changed[0]
+        raise InputError(
+            f"{cohort.root / TABLE}: patient_id of {len(changed)} images changed since the annotation began (the "
+            f"first: {shown(name)}, {shown(was[name])} before, {shown(str(person[name]))} now), so it cannot be told "
+            "who is held out for validation and test: put the former ids back; or begin anew in another folder with "
+            "--out, and copy answers.jsonl there to keep the answers"
+        )

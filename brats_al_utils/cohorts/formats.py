@@ -1,0 +1,50 @@
+"""Formats of images that are not read, and what converts them."""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+DICOM = (".dcm", ".dicom", ".ima")
+TO_NIFTI = "convert to NIfTI, for instance with SimpleITK (SimpleITK.WriteImage(SimpleITK.ReadImage(A), 'B.nii.gz'))"
+FREESURFER = "convert with mri_convert of FreeSurfer"
+TO_PNG = "save as PNG"
+CONVERTED = {
+    **dict.fromkeys((".mha", ".mhd", ".nrrd", ".nhdr", ".hdr", ".img"), TO_NIFTI),
+    **dict.fromkeys((".mgz", ".mgh"), FREESURFER),
+    **dict.fromkeys((".bmp", ".gif", ".webp", ".jp2", ".heic"), TO_PNG),
+}
+"""What converts a file, by the ending of its name."""
+
+
+def is_dicom(path: Path) -> bool:
+    """Whether a file is DICOM, by its name or, where that has no ending that we know, by its first bytes."""
+    if path.suffix.casefold() in DICOM:
+        return True
+    if path.suffix and not path.suffix[1:].isdigit():
+        return False
+    with suppress(OSError, ValueError), path.open("rb") as file:
+        return file.read(132)[128:] == b"DICM"
+    return False
+
+
+def other_formats(folder: Path, files: Sequence[Path]) -> list[str]:
+    """Return lines that say which files below a folder are images of other formats, and what converts them."""
+    series = Counter(path.parent for path in files if is_dicom(path))
+    by_ending: defaultdict[str, list[Path]] = defaultdict(list)
+    for path in files:
+        if path.suffix.casefold() in CONVERTED:
+            by_ending[path.suffix.casefold()].append(path)
+    lines = []
+    if series:
+        first, count = next(iter(series.items()))
+        others = f" and {len(series) - 1} other folders" * (len(series) > 1)
+        lines.append(
+            f"{series.total()} DICOM files ({count} in {first}{others}) are not read: convert each series, "
+            f"dcm2niix -z y -o {folder} {first}"
+        )
+    lines += [
+        f"{len(paths)} {ending} files ({paths[0]}) are not read: {CONVERTED[ending]}"
+        for ending, paths in by_ending.items()
+    ]
+    return lines

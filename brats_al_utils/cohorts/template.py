@@ -1,0 +1,313 @@
+"""Write the table of a folder of images, from what its folders and names say; the user corrects it."""
+
+import csv
+import io
+import os
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePath, PurePosixPath
+from statistics import mean
+
+from brats_al_utils import InputError
+from brats_al_utils.cohorts.copies import plain
+from brats_al_utils.cohorts.formats import other_formats
+from brats_al_utils.cohorts.images import COLOURS, PICTURES, VOLUMES, in_colour, is_picture
+from brats_al_utils.cohorts.layout import LEFT_BEHIND, UNGRADED, printable, shown
+from brats_al_utils.cohorts.table import COLUMNS, MAX_ROWS, REQUIRED, find_table
+from brats_al_utils.files import write_file
+
+EXAMPLE = """patient_id,label,image,mask,site,group,split
+p001,negative,images/p001.png,masks/p001.png,Hospital A,,
+p002,positive,images/p002.png,,Hospital B,,
+"""
+
+IMAGE_FOLDERS = {"image", "images", "img", "imgs", "scan", "scans", "data"}
+MASK_FOLDERS = {"mask", "masks", "seg", "segs", "segmentation", "segmentations", "annotation", "annotations"}
+MASK_NAME = re.compile(r"(.+?)[-_. ]?(?:mask|seg|segm|segmentation|tumou?r[-_]segmentation)", re.IGNORECASE)
+
+SPLITS = {
+    "train": "training",
+    "training": "training",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "test": "test",
+    "testing": "test",
+}
+"""Folders that are a part of the split."""
+
+MAX_CLASSES = 10
+"""Folders beside each other are classes if they are no more, or else people."""
+
+SAMPLED = 50
+"""Pictures, evenly among all, that are opened to see whether the images are in colour."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """An image, and what its path says of it.
+
+    Attributes
+    ----------
+    path : PurePosixPath
+        Below the folder.
+    folders : tuple of str
+        Those on the way to it that are no class, split, or folder of images.
+    stem : str
+        Its name without its ending.
+    """
+
+    path: PurePosixPath
+    folders: tuple[str, ...]
+    stem: str
+    label: str = ""
+    split: str = ""
+    mask: str = ""
+    person: str = ""
+
+
+def write_template(
+    folder: Path, person: str = "", colours: str = "", follow_links: bool = False
+) -> tuple[Path, list[str]]:
+    """Write a table with a row for each image in and below a folder, or with two example rows where there is none.
+
+    Folders give labels (``yes``, ``no``), the split (``Training``, ``Testing``) or the person; a file of the same name
+    in a folder of masks, or with _mask or _seg after its name, is the mask.
+
+    Parameters
+    ----------
+    person : str
+        A regular expression, searched in an image's path: its first group, or all of it, is the person.
+    colours : str
+        One of ``COLOURS``, for pictures in colour.
+    follow_links : bool
+        Look into what symbolic links lead to.
+
+    Returns
+    -------
+    path : Path
+    said : list of str
+        What was understood, and what was left out.
+
+    Raises
+    ------
+    InputError
+        If the folder is missing, has a table or too many images, or if there are pictures in colour and ``colours`` is
+        not given.
+    """
+    path = find_table(folder)
+    if path.exists():
+        raise InputError(f"{path}: exists: name another folder, or delete it")
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder: correct its name")
+    files, left_out = walked(folder, follow_links)
+    if patients := sorted({name for file in files for name in file.parts if UNGRADED.fullmatch(name)}):
+        write_rows(path, [REQUIRED[:2], *((name, "") for name in patients)])
+        return path, [
+            f"{len(patients)} patients of BraTS 2021 or 2023, whose files are known by their names",
+            *left_out,
+        ]
+    images = [file for file in files if is_image(file)]
+    if len(images) > MAX_ROWS:
+        raise InputError(f"{folder}: {len(images)} images, expected at most {MAX_ROWS}: name a folder of fewer")
+    if not images:
+        if not left_out:
+            write_file(path, EXAMPLE.encode())
+            return path, ["no image found: put a row an image in place of the two examples"]
+        raise InputError(f"{folder}: no image found: expected PNG, JPEG, TIFF or NIfTI\n" + "\n".join(left_out))
+    found, unmatched = understood(images, person)
+    in_colours = colours_of(folder, found, colours)
+    columns = [name for name in COLUMNS if name in REQUIRED or (name == "mask" and any(image.mask for image in found))]
+    columns += ["split"] * any(image.split for image in found) + ["colours"] * bool(in_colours)
+    rows = [
+        {
+            "patient_id": image.person,
+            "label": image.label,
+            "image": str(image.path),
+            "mask": image.mask,
+            "split": image.split,
+            "colours": in_colours,
+        }
+        for image in found
+    ]
+    write_rows(path, [columns, *([row[name] for name in columns] for row in rows)])
+    return path, [*sentences(found, in_colours), *unmatched, *left_out]
+
+
+def write_rows(path: Path, rows: Sequence[Sequence[str]]) -> None:
+    """Write rows as CSV."""
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    write_file(path, text.getvalue().encode())
+
+
+def is_image(file: PurePath) -> bool:
+    """Whether a file has the name of an image."""
+    return file.name.casefold().endswith((*PICTURES, *VOLUMES))
+
+
+def walked(folder: Path, follow_links: bool) -> tuple[list[PurePosixPath], list[str]]:
+    """Return the files in and below a folder, in order, and lines on what was left out."""
+    files: list[Path] = []
+    links: list[Path] = []
+    unprintable: list[Path] = []
+    seen: set[str] = set()
+    for place, folders, names in os.walk(folder, followlinks=follow_links):
+        here = Path(place)
+        if (real := str(here.resolve())) in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = sorted(name for name in folders if not name.startswith(LEFT_BEHIND))
+        for path in [here / name for name in (*folders, *sorted(names)) if not name.startswith(LEFT_BEHIND)]:
+            if path.is_symlink() and not follow_links and not path.resolve().is_relative_to(folder.resolve()):
+                links.append(path)
+            elif not printable(path.name):
+                unprintable.append(path)
+            elif path.name in names:
+                files.append(path)
+    left_out = []
+    if links:
+        left_out.append(f"{several(folder, links)} left out: symbolic links out of the folder: add --follow-links")
+    if unprintable:
+        left_out.append(f"{several(folder, unprintable)} left out: names that cannot be printed: rename them")
+    left_out += other_formats(folder, [path for path in files if not is_image(path)])
+    return [PurePosixPath(path.relative_to(folder).as_posix()) for path in files], left_out
+
+
+def several(folder: Path, paths: Sequence[Path]) -> str:
+    """Return how many paths there are, and the first three."""
+    names = [shown(str(path.relative_to(folder))) for path in paths[:3]]
+    return f"{len(paths)} ({', '.join(names)}{', ...' * (len(paths) > 3)})"
+
+
+def stem_of(file: PurePosixPath) -> str:
+    """Return a file's name without the ending of an image, and no more: dots are part of many names."""
+    ending = next((ending for ending in (*VOLUMES, *PICTURES) if file.name.casefold().endswith(ending)), "")
+    return file.name[: len(file.name) - len(ending)]
+
+
+def understood(images: Sequence[PurePosixPath], person: str) -> tuple[list[Found], list[str]]:
+    """Return each image with what its path says, and a line on masks that have no image."""
+    masks: dict[tuple[str, ...], PurePosixPath] = {}
+    found: list[Found] = []
+    keys: dict[PurePosixPath, tuple[str, ...]] = {}
+    for file in images:
+        folders = [name.casefold() for name in file.parent.parts]
+        named = MASK_NAME.fullmatch(stem_of(file))
+        rest = tuple(name for name in folders if name not in IMAGE_FOLDERS | MASK_FOLDERS)
+        stem = (named[1] if named else stem_of(file)).casefold()
+        keys[file] = (*rest, stem)
+        if MASK_FOLDERS & {*folders} or named:
+            masks.setdefault(keys[file], file)
+    for file in images:
+        if file in masks.values():
+            continue
+        kept = [name for name in file.parent.parts if name.casefold() not in IMAGE_FOLDERS | {*SPLITS}]
+        split = next((SPLITS[name.casefold()] for name in file.parent.parts if name.casefold() in SPLITS), "")
+        mask = masks.get(keys[file])
+        found.append(Found(file, tuple(kept), stem_of(file), split=split, mask=str(mask or "")))
+    if not found:  # all are named as masks
+        found = [Found(file, file.parent.parts, stem_of(file)) for file in images]
+        masks = {}
+    splits = {image.split for image in found}
+    if not {"training", "test"} <= splits or "" in splits:
+        found = [replace(image, split="") for image in found]
+    elif "validation" not in splits:  # some of the others will be
+        found = [replace(image, split=image.split.replace("training", "")) for image in found]
+    found = labelled(found)
+    used = {image.mask for image in found}
+    spare = [Path(mask) for mask in masks.values() if str(mask) not in used]
+    lines = [f"{several(Path(), spare)} left out: masks without an image of the same name"] if spare else []
+    return named_people(found, person), lines
+
+
+def labelled(found: list[Found]) -> list[Found]:
+    """Return the images with the folder that is their class, if folders are: few, of several images, no people."""
+    names = [image.folders[0] if image.folders else "" for image in found]
+    count = Counter(names)
+    if "" in count or not 2 <= len(count) <= MAX_CLASSES or people_folders(found, 0):
+        return found
+    return [replace(image, label=plain(image.folders[0]), folders=image.folders[1:]) for image in found]
+
+
+def people_folders(found: Sequence[Found], level: int) -> bool:
+    """Whether the folders of a level are people: images begin with their name, or more than two differ in numbers."""
+    names = {image.folders[level] for image in found}
+    begin = mean(image.stem.casefold().startswith(image.folders[level].casefold()) for image in found)
+    return begin > 0.5 or (len(names) > 2 and len({re.sub(r"\d+", "#", name) for name in names}) == 1)
+
+
+def named_people(found: list[Found], person: str) -> list[Found]:
+    """Return the images with the person: what the expression finds, the folder, or the image's own name.
+
+    Raises
+    ------
+    InputError
+        If the expression is none, or does not fit an image.
+    """
+    if person:
+        try:
+            matches = [re.search(person, str(image.path)) for image in found]
+        except re.error as error:
+            raise InputError(f"--person {person}: not a regular expression ({error}): correct it") from error
+        if None in matches:
+            path = found[matches.index(None)].path
+            raise InputError(f"--person {person}: not found in {shown(str(path))} and {matches.count(None) - 1} others")
+        names = [match[1] if match.re.groups else match[0] for match in matches if match]
+        return [replace(image, person=plain(name or "")) for image, name in zip(found, names, strict=True)]
+    if all(image.folders for image in found) and len({image.folders for image in found}) > 1:
+        return [replace(image, person=plain(image.folders[-1])) for image in found]
+    names = [plain(image.stem) for image in found]
+    twice = {name for name, times in Counter(names).items() if times > 1}
+    return [
+        replace(image, person=plain(str(image.path.parent / image.stem)) if name in twice else name)
+        for image, name in zip(found, names, strict=True)
+    ]
+
+
+def colours_of(folder: Path, found: Sequence[Found], colours: str) -> str:
+    """Return what the table says of pictures in colour: nothing if there are none.
+
+    Raises
+    ------
+    InputError
+        If it is not said.
+    """
+    if colours not in ("", *COLOURS):
+        raise InputError(f"--colour {colours}: expected {' or '.join(COLOURS)}")
+    pictures = [folder / image.path for image in found if is_picture(Path(image.path))]
+    some = pictures[:: max(1, len(pictures) // SAMPLED)]
+    coloured = [path for path in some if in_colour(path)]
+    if coloured and not colours:
+        raise InputError(
+            f"{folder}: {len(coloured)} of {len(some)} pictures looked at are in colour ({coloured[0].name}): add "
+            f"--colour {COLOURS[0]} if the colours are three sequences, --colour {COLOURS[1]} if they mean nothing"
+        )
+    return colours if coloured else ""
+
+
+def sentences(found: Sequence[Found], colours: str) -> Iterator[str]:
+    """Yield what was understood."""
+    people = Counter(image.person for image in found)
+    masks, labels = sum(bool(image.mask) for image in found), Counter(image.label for image in found if image.label)
+    splits = Counter(image.split for image in found if image.split)
+    said = [f"{len(found)} images of {len(people)} people", f"{masks} with a mask"]
+    said += ["labels from folders: " + counted(labels)] if labels else ["without labels"]
+    said += [f"split from folders: {counted(splits)}" + ", others dealt" * (len(splits) == 1)] if splits else []
+    said += [f"colours as {colours}"] if colours else []
+    yield ", ".join(said)
+    several_of = defaultdict(set)
+    for image in found:
+        several_of[image.person].add(image.label)
+    if len(people) == len(found) and len(found) > 1:
+        yield "each image counts as a person of its own: give all of a person one patient_id, or add --person REGEX"
+    if mixed := [name for name, found_labels in several_of.items() if len(found_labels) > 1]:
+        yield f"{len(mixed)} people have images of several labels ({', '.join(map(shown, mixed[:3]))})"
+
+
+def counted(counts: Counter[str]) -> str:
+    """Return names with how often they are found."""
+    return ", ".join(f"{shown(name)} {count}" for name, count in sorted(counts.items()))

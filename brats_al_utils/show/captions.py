@@ -1,0 +1,245 @@
+"""What stands below each figure and table of the report: what it shows, how it is read, and what was found in it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from brats_al_utils.findings.paper import BUDGET
+from brats_al_utils.findings.sentences import annotation_worth, apart, different, gain, pp
+
+Tables = Mapping[str, pd.DataFrame]
+
+
+@dataclass(frozen=True)
+class Words:
+    """What is said of a figure or a table.
+
+    Attributes
+    ----------
+    title : str
+    drawn : str
+        What it shows; read out in place of a figure.
+    read : str
+        How it is read.
+    """
+
+    title: str
+    drawn: str
+    read: str = ""
+
+
+WHISKERS = "Bars are 95 % confidence intervals across runs; diamonds are the paper's numbers."
+FOREST = "Right of 0 is better than the reference. Bars are 95 % confidence intervals across runs, patients and both."
+SLICE_TABLE = "Test AUC is slice-level, with its 95 % confidence interval across runs and patients."
+
+WORDS = {
+    "figure1": Words(
+        "Figure 1: the workflow",
+        "Nine boxes, from the patients to the test AUC of the proposed method, with this study's counts in each.",
+        "The orange box is the paper's own step: the most and the least uncertain decile are dropped.",
+    ),
+    "figure2": Words(
+        "Figure 2: uncertainty of the training slices",
+        "The committee's uncertainty of each training slice, in the order of the slices and sorted.",
+        "A steep start of the sorted curve means that few slices carry most of the uncertainty.",
+    ),
+    "figure3": Words(
+        "Figure 3: training on each range of uncertainty",
+        "Slice-level AUC after training on each of eight ranges of the uncertainty ranking, validation and test.",
+        "The left end is the most uncertain 30 % of the slices. " + WHISKERS,
+    ),
+    "figure4": Words(
+        "Figure 4: who is in the most and the least uncertain decile",
+        "Where the ends of the ranking lie, and which class, tumour size and place in the tumour their slices have.",
+        "A bar of an end that differs from the bar between the ends says what makes a slice uncertain or certain.",
+    ),
+    "figure5": Words(
+        "Figure 5: proposed method and baseline, imbalanced set",
+        "AUC of the proposed method and of the baseline, slice-level and patient-level, on validation and test.",
+        WHISKERS,
+    ),
+    "figure6": Words(
+        "Figure 6: proposed method and baseline, balanced set",
+        "The same as Figure 5 on the set with as many slices of either class.",
+        WHISKERS,
+    ),
+    "figure7": Words(
+        "Figure 7: test AUC at each budget, imbalanced set",
+        "Slice-level test AUC of proposed, random and placebo sampling against the number of slices trained on.",
+        "Where the intervals overlap a difference is not shown; the placebo is the proposed sampler drawn again.",
+    ),
+    "figure8": Words(
+        "Figure 8: test AUC at each budget, balanced set",
+        "The same as Figure 7 on the set with as many slices of either class.",
+        "Where the intervals overlap a difference is not shown; the placebo is the proposed sampler drawn again.",
+    ),
+    "table2": Words(
+        "Table 2: pretrained and random initialisation",
+        "AUC of the network pretrained on ImageNet and of the one from random initialisation, on validation and test.",
+        WHISKERS,
+    ),
+    "table2_training": Words(
+        "Training curves of Table 2",
+        "Training loss and validation AUC of every run, epoch by epoch, with the epoch that was kept marked.",
+        "A curve that still rises at its end has not been trained to the end.",
+    ),
+    "cohort": Words(
+        "The cohort and its split",
+        "How many people of each class are in training, validation and test, and how many each site contributes.",
+        "A site with people of one class alone can tell the class without a tumour.",
+    ),
+    "slices": Words(
+        "What the network sees",
+        "For three people of each class, the slice with the largest tumour in each channel, the tumour outlined.",
+    ),
+    "hidden_tumours": Words(
+        "What the shortcut audit shows",
+        "The same slices whole, with the tumour hidden, and with all but the tumour hidden.",
+    ),
+    "intensities": Words(
+        "Intensities",
+        "How often each intensity occurs in the foreground, by channel and class, after scaling.",
+        "Curves of two classes that lie apart without a tumour would be a shortcut.",
+    ),
+    "intervals": Words(
+        "Intervals across runs, patients and both",
+        "Test AUC of each arm with three 95 % confidence intervals: across runs, across patients and across both.",
+        "Only the interval across both says what other patients would give.",
+    ),
+    "annotated_slices": Words(
+        "AUC for what has to be annotated",
+        "Slice-level test AUC against the share of training slices annotated, the committee's included.",
+        "A curve further to the left reaches an AUC with fewer annotations.",
+    ),
+    "controls": Words("Controls", "Differences of test AUC of the proposed method from its controls.", FOREST),
+    "competitors": Words(
+        "Competing strategies, one-shot", "Differences of test AUC of query strategies from random sampling.", FOREST
+    ),
+    "iterative": Words(
+        "Iterative querying", "Differences of test AUC of strategies that query in rounds from random sampling.", FOREST
+    ),
+    "transfer": Words("Transfer", "Differences of test AUC of other initialisations from the baseline.", FOREST),
+    "selection_for_others": Words(
+        "A selection made with one network, for others",
+        "Differences of test AUC of other networks trained on the slices chosen and on random ones.",
+        FOREST,
+    ),
+    "outliers": Words(
+        "Planted outliers",
+        "How many planted outliers the most uncertain decile holds, and what dropping the tails then gains.",
+        "Above the line of chance the committee finds outliers; right of 0 dropping them helps.",
+    ),
+    "could_the_paper_tell": Words(
+        "Could the paper tell?",
+        "Gains that test sets of the paper's size would print, and the smallest gain told by larger test sets.",
+        "The solid line is the gain of all test patients, the dashed one the paper's.",
+    ),
+    "along_the_ranking": Words(
+        "From the most to the least uncertain slice",
+        "Slices along the ranking with the terms that their uncertainty is the sum of.",
+        "Entropies say how unsure each network is, divergences how much the networks contradict each other.",
+    ),
+    "uncertainty": Words(
+        "Uncertainty and probability",
+        "Each training slice by the committee's probability of the positive class and its uncertainty.",
+        "Points of one colour at the top are a class that the committee is unsure of.",
+    ),
+    "choices": Words(
+        "Which arm chooses from which decile",
+        "The share of each decile of the ranking that each arm trains on, mean across runs.",
+        "A level line is a choice without regard to uncertainty.",
+    ),
+    "table1": Words(
+        "Table 1: the network",
+        "Kernel, stride, padding and output of each layer, and what is printed where it differs.",
+    ),
+    "table3": Words(
+        "Table 3: proposed method and baseline", "AUC with its 95 % confidence interval across runs, paper and ours."
+    ),
+    "table4": Words("Table 4: the same on the balanced set", "AUC with its 95 % confidence interval, paper and ours."),
+    "table5": Words(
+        "Table 5: examples at each budget", "Slices of each budget as printed and here, and who draws them."
+    ),
+    "tests": Words(
+        "Paired tests", "Differences of test AUC from the proposed method's references, with intervals and tests."
+    ),
+    "label_efficiency": Words(
+        "Annotated slices that random sampling needs for the same AUC",
+        "For each strategy and budget, the share of slices annotated, and what random sampling needs to match it.",
+    ),
+    "areas": Words("Areas under the budget curves", "Mean AUC over the budgets, and how the ranks hold without a run."),
+    "design": Words(
+        "What test sets of the paper's size would print", "Gains of all test patients and of drawn test sets."
+    ),
+}
+"""By the names of the files."""
+
+
+def words_of(name: str) -> Words:
+    """Return what is said of a figure or a table; of one that is not known, its name."""
+    title = name.replace("_", " ")
+    return WORDS.get(name, Words(title[:1].upper() + title[1:], f"What this study shows of {title}."))
+
+
+def of_arms(tables: Tables, name: str, better: str, worse: str) -> str:
+    """Compare two arms' slice-level test AUCs; of a table without them, say nothing."""
+    rows = tables[name].query("part == 'test' and unit == 'slice'").set_index("arm")["auc_mean"]
+    if not {better, worse} <= set(rows.index):
+        return ""
+    return (
+        f"Slice-level test AUC: {better} {rows[better]:.3f}, {worse} {rows[worse]:.3f} "
+        f"({pp(rows[better] - rows[worse])} pp)."
+    )
+
+
+def of_budgets(tables: Tables, dataset: str) -> str:
+    """Say what the proposed method gains at the paper's budget, and at how many budgets it differs."""
+    rows = tables["budget_gains"].query("unit == 'slice' and other == 'random' and dataset == @dataset")
+    (row,) = [row for _, row in rows.iterrows() if np.isclose(row["share"], BUDGET)]
+    return (
+        f"At {BUDGET:.0%} the proposed method is {gain(row, 'both')} from random sampling; at {apart(rows)} of "
+        f"{len(rows)} budgets the interval excludes 0."
+    )
+
+
+def of_ranges(tables: Tables) -> str:
+    """Say how the most uncertain range does."""
+    row = tables["class_share"].query("unit == 'slice'").iloc[0]
+    return f"The most uncertain 30 % less random sampling: {gain(row, 'both')}."
+
+
+def of_family(name: str) -> Callable[[Tables], str]:
+    """Return what counts the arms that differ from their reference."""
+    return lambda tables: f"{different(tables[name])}."
+
+
+def of_efficiency(tables: Tables) -> str:
+    """Say what the annotations of the proposed method buy."""
+    return annotation_worth(tables["label_efficiency"], tables["areas"], BUDGET)[0]
+
+
+FOUND: dict[str, tuple[tuple[str, ...], Callable[[Tables], str]]] = {
+    "figure3": (("class_share",), of_ranges),
+    "figure5": (("figure5",), lambda tables: of_arms(tables, "figure5", "proposed", "baseline")),
+    "figure6": (("figure6",), lambda tables: of_arms(tables, "figure6", "proposed", "baseline")),
+    "figure7": (("budget_gains",), lambda tables: of_budgets(tables, "imbalanced")),
+    "figure8": (("budget_gains",), lambda tables: of_budgets(tables, "balanced")),
+    "table2": (("table2",), lambda tables: of_arms(tables, "table2", "pretrained", "scratch")),
+    "annotated_slices": (("label_efficiency", "areas"), of_efficiency),
+    **{
+        name: ((name,), of_family(name))
+        for name in ("controls", "competitors", "iterative", "transfer", "selection_for_others")
+    },
+}
+"""What a figure shows here: the tables that it takes, and the sentence."""
+
+READ = tuple(dict.fromkeys(table for needed, _ in FOUND.values() for table in needed))
+"""Every table that a sentence is taken from."""
+
+
+def found_in(name: str, tables: Tables) -> str:
+    """Return what a figure shows in this study; nothing where its tables are missing."""
+    needed, said = FOUND.get(name, ((), lambda _: ""))
+    return said(tables) if set(needed) <= set(tables) else ""

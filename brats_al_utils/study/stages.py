@@ -1,0 +1,461 @@
+"""A study as one table, a row a training, that is gone through by stages.
+
+`plan` makes the table. At stage 0 are the networks that choose slices, and whatever is trained on slices that no
+network chooses; at stage 1 is what is trained on their choice. Iterative querying has a stage for each query. `compute`
+trains whatever is known and not stored yet, `uncertainty` is what the networks of a stage say of the slices, and
+`choose` fills in the slices of the next stage. `train` goes through all stages.
+"""
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from hashlib import sha256
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from brats_al_utils import InputError
+from brats_al_utils.networks.training import Settings
+from brats_al_utils.progress import bar
+from brats_al_utils.queries.pool import BudgetError, Pool, Views
+from brats_al_utils.queries.sampling import ALL, COMMITTEE, MIDDLE, Strategy
+from brats_al_utils.queries.selection import Ids, Selection, begin, query, random_start
+from brats_al_utils.queries.uncertainty import score
+from brats_al_utils.runs import engine
+from brats_al_utils.runs.run import Result, Run
+from brats_al_utils.study.arms import Arm
+from brats_al_utils.study.status import write_rows
+from brats_al_utils.study.study import Study
+
+Results = dict[tuple[Arm, int], Result]
+"""Results by arm and run number."""
+
+Scores = Mapping[tuple[str, ...], Pool]
+"""What networks say of each training slice, by the keys of their runs."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A training of a study.
+
+    Attributes
+    ----------
+    arm : Arm
+        What it is trained for.
+    number : int
+        Of the run, from 0.
+    stage : int
+        How many queries must be made before its slices are known.
+    member : int
+        0: the arm's own training. From 1: a network that chooses slices for the arm.
+    selection : Selection
+        What is annotated in this run so far.
+    run : Run
+        What is trained. Until its slices are chosen, as many others stand for them: it says then what it will cost.
+    known : bool
+        Whether its slices are chosen.
+    """
+
+    arm: Arm
+    number: int
+    stage: int
+    member: int
+    selection: Selection
+    run: Run
+    known: bool
+
+    @property
+    def same(self) -> tuple[object, ...]:
+        """What rows have in common that are one training."""
+        return (self.run.key,) if self.known else (replace(self.arm, name=""), self.number, self.stage, self.member)
+
+    @property
+    def name(self) -> str:
+        """How the training is called while it goes on."""
+        chooses = f"{self.arm.dataset} set, network {self.member} that chooses for " if self.member else ""
+        return f"{chooses}{self.arm.name}, run {self.number + 1}"
+
+
+def train(study: Study, arms: Iterable[Arm]) -> list[Row]:
+    """Go through all stages of some arms, and return their table; only what is not stored yet is trained.
+
+    Raises
+    ------
+    InputError
+        If trainings failed; all others are kept.
+    """
+    rows = plan(study, arms)
+    compute(study, rows)
+    while not all(row.known for row in rows):
+        rows = choose(study, rows, uncertainty(study, rows))
+        compute(study, rows)
+    return rows
+
+
+def resume(study: Study, arms: Iterable[Arm]) -> list[Row]:
+    """Return the table of some arms as far as networks have chosen that are stored; nothing is trained."""
+    rows = plan(study, arms)
+    while ready := [each for each in choosing(rows).values() if all(study.store.holds(row.run) for row in each)]:
+        rows = choose(study, rows, uncertainty(study, [row for members in ready for row in members]))
+    return rows
+
+
+def plan(study: Study, arms: Iterable[Arm], runs: int = 0) -> list[Row]:
+    """Return the table of some arms, of each run or of the first ones, before any network has chosen.
+
+    Arms whose budget cannot be drawn are skipped.
+    """
+    every, rows = list(arms), []
+    for number in range(runs or study.profile.n_runs):
+        for arm in every:
+            with suppress(BudgetError):
+                rows += first_rows(study, arm, number)
+    return rows
+
+
+def first_rows(study: Study, arm: Arm, number: int) -> list[Row]:
+    """Return the rows of an arm in the run of this number before any network has chosen.
+
+    Raises
+    ------
+    BudgetError
+        If its budget cannot be drawn.
+    """
+    selection = study.selections.get((arm.dataset, arm.strategy.name, arm.share, arm.iterative, number))
+    if selection is None:
+        pool, seeds = study.pool(arm.dataset, number), partial(study.seed, number)
+        selection = begin(arm.strategy, pool, counts(study, arm, number), seeds, arm.iterative)
+        while selection.left and not arm.strategy.asks:
+            selection = query(arm.strategy, pool, selection, seeds)
+    last = len(selection.left)
+    members = range(1, 1 + len(rates(study, arm.strategy)))
+    places = [*((stage, member) for stage in range(last) for member in members), (last, 0)]
+    return [row_at(study, arm, number, stage, member, selection) for stage, member in places]
+
+
+def row_at(study: Study, arm: Arm, number: int, stage: int, member: int, selection: Selection) -> Row:
+    """Return a row as a selection has it by now: its slices are known if no query comes before it any more."""
+    before = selection.left[: max(0, stage - selection.queries)]
+    ids = selection.annotated if member or arm.trains_on_annotated else selection.chosen
+    if before:
+        ids = study.ids(arm.dataset, "training", number)[: len(ids) + sum(before)]
+    run = (
+        chooser(study, arm.dataset, number, ids, arm.strategy, member)
+        if member
+        else run_of_arm(study, arm, number, ids)
+    )
+    return Row(arm, number, stage, member, selection, run, not before)
+
+
+def counts(study: Study, arm: Arm, number: int) -> list[int]:
+    """Return how many slices an arm has annotated at random at first, and how many each of its queries adds."""
+    training = len(study.ids(arm.dataset, "training", number))
+    if arm.iterative:
+        share = study.profile.iteration_share
+        totals = [round(share * training * done) for done in range(round(arm.share / share) + 1)]
+        return [int(added) for added in np.diff(totals)]
+    return [study.profile.labelled_slices(training) if arm.strategy.asks else 0, budget(study, arm, number)]
+
+
+def budget(study: Study, arm: Arm, number: int = 0) -> int:
+    """Return how many slices an arm chooses in the run of this number (Table 5)."""
+    slices, training = study.slice_set(arm.dataset), study.ids(arm.dataset, "training", number)
+    whole = study.profile.budget_base == "paper" and arm.dataset == "balanced" and arm.strategy is not ALL
+    return round(arm.share * (len(slices.table) if whole else len(training)))
+
+
+def compute(study: Study, rows: Sequence[Row]) -> None:
+    """Have trained what is known and not stored yet; what several arms have in common, once.
+
+    Raises
+    ------
+    InputError
+        If trainings failed; all others are kept.
+    """
+    if study.slices.pictured:
+        write_rows(study.places, title_of(rows), [record(row) for row in each_once(rows)])
+    runs = study.profile.n_runs
+    have_computed(study, [(f"{row.name} of {runs}", row.run) for row in rows if row.known], "runs")
+
+
+def choosing(rows: Iterable[Row]) -> dict[tuple[Arm, int], list[Row]]:
+    """Return the networks that choose next, by arm and run number."""
+    found: dict[tuple[Arm, int], list[Row]] = {}
+    for row in rows:
+        if row.member and row.selection.left and row.stage == row.selection.queries:
+            found.setdefault((row.arm, row.number), []).append(row)
+    return found
+
+
+def uncertainty(study: Study, rows: Iterable[Row]) -> Scores:
+    """Return what the networks that choose next say of each training slice, by the keys of their runs.
+
+    A committee says how uncertain each slice is (section 2.2.3), a query network what it predicts and sees.
+
+    Raises
+    ------
+    InputError
+        If they are not trained yet.
+    """
+    asked = {keys(members): members[0] for members in choosing(rows).values()}
+    runs = {row.run.key: row.run for members in choosing(rows).values() for row in members}
+    return {
+        each: said(study, row.arm.dataset, row.number, [runs[key] for key in each], row.arm.strategy)
+        for each, row in asked.items()
+    }
+
+
+def choose(study: Study, rows: Sequence[Row], scores: Scores) -> list[Row]:
+    """Return the table after the next query of each arm whose networks have said what they make of the slices."""
+    selections = {
+        place: query(place[0].strategy, scores[keys(members)], members[0].selection, partial(study.seed, place[1]))
+        for place, members in choosing(rows).items()
+        if keys(members) in scores
+    }
+    return [
+        row
+        if (selection := selections.get((row.arm, row.number))) is None
+        else replace(row, selection=selection)
+        if row.known
+        else row_at(study, row.arm, row.number, row.stage, row.member, selection)
+        for row in rows
+    ]
+
+
+def keys(rows: Iterable[Row]) -> tuple[str, ...]:
+    """Return the keys of some rows' runs."""
+    return tuple(row.run.key for row in rows)
+
+
+def each_once(rows: Iterable[Row]) -> list[Row]:
+    """Return some rows with the networks that choose for several arms once."""
+    return list({row.same if row.member else (row.arm, row.number): row for row in rows}.values())
+
+
+def results_of(study: Study, rows: Iterable[Row]) -> Results:
+    """Return the results of the arms' own trainings that are stored, by arm and run number."""
+    own = [row for row in rows if row.known and not row.member]
+    return {(row.arm, row.number): result for row in own if (result := study.store.load(row.run))}
+
+
+def selections_of(rows: Iterable[Row]) -> dict[tuple[Arm, int], Selection]:
+    """Return what is annotated for each arm in each run so far."""
+    return {(row.arm, row.number): row.selection for row in rows}
+
+
+def table(study: Study, rows: Iterable[Row]) -> pd.DataFrame:
+    """Return the table as a reader sees it.
+
+    Returns
+    -------
+    pd.DataFrame
+        arm (of networks that choose for several, the last), run (from 1), dataset, strategy, share, stage, trains (the
+        arm, or a network that chooses for it), slices,
+        images (passes of the training), key and state (stored, to be trained, or slices not chosen yet).
+    """
+    return pd.DataFrame([record(row) | {"state": state(study, row)} for row in each_once(rows)]).drop(columns="same")
+
+
+def state(study: Study, row: Row) -> str:
+    """Return how far a training is."""
+    if not row.known:
+        return "slices not chosen yet"
+    return "stored" if study.store.holds(row.run) else "to be trained"
+
+
+def record(row: Row) -> dict[str, Any]:
+    """Return a row as a table has it."""
+    return {
+        "arm": row.arm.name,
+        "run": row.number + 1,
+        "dataset": row.arm.dataset,
+        "strategy": row.arm.strategy.name,
+        "share": row.arm.share,
+        "stage": row.stage,
+        "trains": f"chooser {row.member}" if row.member else "arm",
+        "slices": len(row.run.training),
+        "images": row.run.images,
+        "key": row.run.key if row.known else "",
+        "same": row.run.key if row.known else sha256(repr(row.same).encode()).hexdigest(),
+    }
+
+
+def title_of(rows: Iterable[Row]) -> str:
+    """Return what tells the arms of a notebook from those of another."""
+    return ", ".join(dict.fromkeys(f"{row.arm.dataset} {row.arm.name}" for row in rows))
+
+
+def labelled(study: Study, dataset: str, number: int) -> Ids:
+    """Return the random slices that the committee of this number is trained on (section 2.2.4, step 1)."""
+    pool = study.pool(dataset, number)
+    return random_start(pool, study.profile.labelled_slices(len(pool.ids)), partial(study.seed, number))
+
+
+def committee(study: Study, dataset: str, number: int) -> list[Run]:
+    """Return the runs of the committee of this number."""
+    ids, members = labelled(study, dataset, number), range(1, 1 + len(study.profile.committee_rates))
+    return [chooser(study, dataset, number, ids, MIDDLE, member) for member in members]
+
+
+def committee_pool(study: Study, dataset: str, number: int) -> Pool:
+    """Return the training slices with what the committee of this number makes of each (section 2.2.3).
+
+    Raises
+    ------
+    InputError
+        If it is not trained yet.
+    """
+    return said(study, dataset, number, committee(study, dataset, number), MIDDLE)
+
+
+def rates(study: Study, strategy: Strategy) -> tuple[float, ...]:
+    """Return the learning rates of the networks that choose for a strategy: a committee's, or one query network's."""
+    return study.profile.committee_rates if strategy.asks == COMMITTEE else (study.profile.learning_rate,)
+
+
+def chooser(study: Study, dataset: str, number: int, ids: Ids, strategy: Strategy, member: int) -> Run:
+    """Return the run of a network that chooses slices, of its ``rates`` that of this number from 1."""
+    profile = study.profile
+    return run_of(
+        study,
+        dataset,
+        number,
+        ids,
+        profile.start,
+        profile.training_settings(profile.epochs, rates(study, strategy)[member - 1]),
+        pool=study.ids(dataset, "training", number),
+        views=strategy.views,
+        tested=not profile.test_patients,  # what they say of test slices is shown nowhere
+    )
+
+
+def said(study: Study, dataset: str, number: int, runs: Sequence[Run], strategy: Strategy) -> Pool:
+    """Return the training slices with what the networks that choose for a strategy say of each.
+
+    Raises
+    ------
+    InputError
+        If they are not trained yet.
+    """
+    found = [study.store.load(run) for run in runs]
+    trained = [result.arrays for result in found if result]
+    if len(trained) < len(found):
+        raise InputError("the networks that choose the slices are not trained yet: compute their runs first")
+    pool = study.pool(dataset, number)
+    if strategy.asks == COMMITTEE:
+        high = np.stack([arrays["probability/pool"] for arrays in trained])
+        of_each = score(np.stack([1 - high, high], axis=-1), study.profile.pairs, study.profile.aggregate)
+        return replace(pool, score=of_each)
+    (arrays,), size = trained, len(pool.ids)
+    views = Views(
+        arrays["probability/pool"],
+        arrays.get("views/dropout", np.empty((0, size))),
+        arrays.get("views/augmented", np.empty((0, size))),
+        arrays.get("views/features", np.empty((size, 0))).astype(np.float32),
+        study.slice_set(dataset).table["label"].to_numpy()[pool.ids],
+    )
+    return replace(pool, views=views)
+
+
+def run_of_arm(study: Study, arm: Arm, number: int, ids: Ids) -> Run:
+    """Return an arm's own training on some slices."""
+    return run_of(
+        study,
+        arm.dataset,
+        number,
+        ids,
+        arm.start,
+        study.profile.training_settings(arm.epochs, study.profile.rate(arm.start)),
+        network=arm.network or study.profile.network,
+        freeze=arm.freeze,
+        length=arm.length,
+    )
+
+
+def run_of(
+    study: Study,
+    dataset: str,
+    number: int,
+    training: Ids,
+    start: str,
+    settings: Settings,
+    pool: Ids | None = None,
+    freeze: bool = False,
+    tested: bool = True,
+    length: str = "",
+    **more: Any,
+) -> Run:
+    """Return the run of this number on some training slices; runs of one number share their seeds.
+
+    Parameters
+    ----------
+    pool : np.ndarray of int, optional
+        Slices of which the run is asked beside those of validation and test.
+    tested : bool
+        Whether it is asked of the test slices.
+    length : str
+        One of `profile.LENGTHS` in place of the profile's.
+    **more
+        Further fields of `run.Run`: network, views.
+    """
+    if (length or study.profile.length) == "updates":
+        baseline = settings.updates(len(study.ids(dataset, "training", number)))
+        if settings.updates(len(training)) != baseline:
+            settings = replace(settings, epoch_updates=baseline)
+    return Run(
+        data=study.slice_set(dataset).fingerprint,
+        training=tuple(training.tolist()),
+        validation=tuple(study.ids(dataset, "validation", number).tolist()),
+        test=tuple(study.ids(dataset, "test", number).tolist()) if tested else (),
+        pool=() if pool is None else tuple(pool.tolist()),
+        start=start,
+        freeze=(freeze or study.profile.freeze) and start != "scratch",
+        settings=settings,
+        weights_seed=study.seed(number, "weights"),
+        order_seed=study.seed(number, "batch order"),
+        **{"network": study.profile.network} | more,
+    )
+
+
+def have_computed(study: Study, named: Sequence[tuple[str, Run]], what: str) -> None:
+    """Have those of some runs computed that the store does not hold, and show how far they are.
+
+    Raises
+    ------
+    InputError
+        If runs failed; all others are kept.
+    """
+    distinct = {run.key: (name, run) for name, run in named}
+    missing = {key: each for key, each in distinct.items() if not study.store.holds(each[1])}
+    if missing and not study.slices.pictured:
+        raise InputError(
+            f"{len(missing)} of {len(distinct)} {what} are missing, and this study has no images to train on"
+        )
+    started = time.perf_counter()
+    folders = {slices.fingerprint: slices.folder for slices in study.opened.values()}
+    with bar(total=sum(run.images for _, run in missing.values()), unit=" images", unit_scale=True) as line:
+
+        def report(images: int, text: str) -> None:
+            line.set_postfix_str(text, refresh=False)
+            line.update(images)
+
+        failures = engine.compute(list(missing.values()), study.store, folders, study.device, study.workers, report)
+    if failures:
+        lines = [
+            f"{name}: {failures[key]} ({study.store.failure(run)})"
+            for key, (name, run) in missing.items()
+            if key in failures
+        ]
+        again = any(not why.startswith(InputError.__name__) for why in failures.values())
+        raise InputError(
+            f"{len(failures)} of {len(distinct)} {what} failed; the others are kept, "
+            + ("start again to resume:\n" if again else "fix what is said below:\n")
+            + "\n".join(lines)
+        )
+    print(
+        f"{len(named)} {what} needed, {len(distinct)} distinct, {len(distinct) - len(missing)} already there, "
+        f"{len(missing)} trained in {time.perf_counter() - started:.0f} s."
+    )

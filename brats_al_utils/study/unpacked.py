@@ -1,0 +1,112 @@
+"""A study whose images are elsewhere: what a bundle was unpacked to is opened as any other study's folder."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import pandas as pd
+
+from brats_al_utils import InputError
+from brats_al_utils.cohorts.cohort import Cohort
+from brats_al_utils.cohorts.slices import WORDS, SliceSet
+from brats_al_utils.queries.selection import Selection
+from brats_al_utils.study.arms import DATASETS
+from brats_al_utils.study.places import Places
+from brats_al_utils.study.profile import Profile, profile_of
+from brats_al_utils.study.study import Study
+
+FACTS = "bundle.json"
+"""A study's folder that holds this file has no images: its settings, and the manifest of each slice set."""
+
+CHOSEN = "chosen.json"
+"""What was chosen on the answers of networks that are not kept, in a study's folder."""
+
+
+def is_unpacked(folder: Path) -> bool:
+    """Whether a folder is what a bundle was unpacked to.
+
+    Raises
+    ------
+    InputError
+        If it is a bundle.
+    """
+    if folder.suffix == ".bundle":
+        raise InputError(f"{folder}: unpack it first (brats-al figures {folder}), and name the folder that it says")
+    return (folder / FACTS).is_file()
+
+
+def open_unpacked(folder: Path, out: str | Path = "", profile: str = "") -> Study:
+    """Open what a bundle was unpacked to.
+
+    Parameters
+    ----------
+    folder : Path
+    out : str or Path
+        Folder for its figures and tables; empty for ``figures`` in it.
+    profile : str
+        The profile that it is expected to be of; empty for any.
+
+    Raises
+    ------
+    InputError
+        If it is of another profile.
+    """
+    facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+    if profile not in ("", facts["profile"]):
+        raise InputError(f"{folder}: of profile {facts['profile']!r}, expected {profile!r}: name its profile")
+    places = Places(Path(out).expanduser().resolve() if out else folder / "figures", folder)
+    places.make()
+    places.claim(facts["digest"])
+    settings = profile_of(facts["profile"], facts["settings"])
+    opened = {}
+    for number, each in enumerate(facts["sets"]):
+        with (folder / "slices" / f"{number}.csv").open("rb") as file:
+            opened[each["name"]] = without_pixels(each["manifest"], file, settings.image_size)
+    cohort = Cohort(folder, pd.DataFrame(columns=["patient_id"]), (), {}, (), opened[DATASETS[0]].classes, files=())
+    return Study(settings, places, cohort, "cpu", "1", opened=opened, selections=chosen_before(places, settings))
+
+
+def without_pixels(manifest: dict[str, Any], table: IO[bytes], image_size: int) -> SliceSet:
+    """Return a slice set without images, its table as it was written."""
+    exact = {"position": float, "tumour_mm2": float}  # Python's own float gives back every bit
+    rows = pd.read_csv(table, dtype=WORDS, keep_default_na=False, converters=exact, index_col="slice_id")
+    pixels = np.empty((0, 3, image_size, image_size), np.uint8)
+    return SliceSet(Path(), manifest, rows, pixels, pixels[:, 0])
+
+
+def chosen_before(places: Places, profile: Profile) -> dict[tuple[object, ...], Selection]:
+    """Return what was chosen in a study of the same settings, as `Study.selections` has it; nothing if nothing is kept.
+
+    The number of runs may be another one.
+    """
+    path = places.outputs / CHOSEN
+    kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"settings": {}, "chosen": []}
+    same = same_settings(kept["settings"], json.loads(json.dumps(asdict(profile))))
+    return {key: selected for record in kept["chosen"] * same for key, selected in [selection_of(record)]}
+
+
+def same_settings(some: Mapping[str, Any], others: Mapping[str, Any]) -> bool:
+    """Whether two profiles differ in the number of runs at most."""
+    return {**some, "n_runs": 0} == {**others, "n_runs": 0}
+
+
+def selection_of(record: Mapping[str, Any]) -> tuple[tuple[object, ...], Selection]:
+    """Return where `Study.selections` keeps a selection, and the selection; nothing is left to be asked for it."""
+    labelled, chosen = (np.array(record[name], np.int64) for name in ("labelled", "chosen"))
+    return (*record["arm"], record["number"]), Selection(labelled, chosen)
+
+
+def records_of(selections: Iterable[tuple[tuple[object, ...], Selection]]) -> list[dict[str, Any]]:
+    """Return what `selection_of` reads."""
+    return [
+        {
+            "arm": list(place[:-1]),
+            "number": place[-1],
+            "labelled": selected.labelled.tolist(),
+            "chosen": selected.chosen.tolist(),
+        }
+        for place, selected in selections
+    ]

@@ -1,0 +1,145 @@
+"""A table that writes itself: what folders and names of files say, and what is left out."""
+
+import csv
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from brats_al_utils import InputError
+from brats_al_utils.cohorts.template import write_template
+
+
+def put(root: Path, *names: str, colours: bool = False) -> Path:
+    for number, name in enumerate(names):
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pixels = np.random.default_rng(number).integers(0, 255, (8, 8, 3), np.uint8)
+        if path.suffix in (".png", ".jpg", ".tif"):
+            Image.fromarray(pixels if colours else pixels[:, :, 0]).save(path)
+        else:
+            path.write_bytes(b"")
+    return root
+
+
+def table(root: Path, **options: Any) -> tuple[list[dict[str, str]], str]:
+    path, said = write_template(root, **options)
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file)), "\n".join(said)
+
+
+def test_dots_are_part_of_a_name(tmp_path: Path) -> None:
+    put(tmp_path, "images.v1.0/1.2.840.1.png", "images.v1.0/1.2.840.2.png", "images.v1.0/scan.nii.gz")
+    rows, _ = table(tmp_path)
+    assert [row["patient_id"] for row in rows] == ["1.2.840.1", "1.2.840.2", "scan"]
+
+
+def test_what_systems_leave_is_no_image(tmp_path: Path) -> None:
+    put(tmp_path, "p1.png", "._p1.png", "__MACOSX/p1.png", "@eaDir/p1.png/THUMB.png", ".ipynb_checkpoints/p1.png")
+    rows, said = table(tmp_path)
+    assert [row["image"] for row in rows] == ["p1.png"]
+    assert "1 images of 1 people" in said
+
+
+def test_folders_are_classes_and_the_split(tmp_path: Path) -> None:
+    """As Nickparvar's set: without a folder of validation, its patients come from those for training."""
+    names = [
+        f"{part}/{kind}/{part[:2]}_{n}.jpg"
+        for part in ("Training", "Testing")
+        for kind in ("glioma", "no")
+        for n in "12"
+    ]
+    rows, said = table(put(tmp_path, *names))
+    assert {(row["image"].split("/")[0], row["split"]) for row in rows} == {("Training", ""), ("Testing", "test")}
+    assert all(row["label"] == row["image"].split("/")[1] for row in rows)
+    assert "labels from folders: glioma 4, no 4" in said and "test 4" in said
+    assert len({row["patient_id"] for row in rows}) == 8
+
+
+@pytest.mark.parametrize(
+    ("image", "mask"),
+    [
+        ("images/p{}.png", "masks/p{}.png"),
+        ("images/p{}.jpg", "masks/p{}_mask.png"),
+        ("p{}.png", "p{}_mask.png"),
+        ("p{}.nii.gz", "p{}_seg.nii.gz"),
+        ("yes/p{}.png", "yes/masks/p{}.png"),
+        ("p{}/scan{}.nii", "p{}/scan{}-Segmentation.nii"),
+    ],
+)
+def test_masks_are_no_patients(tmp_path: Path, image: str, mask: str) -> None:
+    names = [text.replace("{}", str(n)) for n in (1, 2, 3) for text in (image, mask)]
+    rows, said = table(put(tmp_path, *names, "masks/spare.png"))
+    assert [(row["image"], row["mask"]) for row in rows] == list(zip(names[::2], names[1::2], strict=True))
+    assert "3 images of 3 people, 3 with a mask" in said and "1 (masks/spare.png) left out" in said
+    assert [row["patient_id"] for row in rows] == ["p1", "p2", "p3"]
+
+
+def test_a_folder_a_person_or_what_an_expression_finds(tmp_path: Path) -> None:
+    names = [f"TCGA_{p}/TCGA_{p}_{n}.png" for p in "ABC" for n in "123"]
+    rows, said = table(put(tmp_path / "folders", *names))
+    assert [row["patient_id"] for row in rows] == [name.split("/")[0] for name in names]
+    assert "9 images of 3 people" in said
+    names = [f"all/x{p}_{n}.png" for p in "123" for n in "12"]
+    rows, said = table(put(tmp_path / "flat", *names), person=r"(x\d)_")
+    assert [row["patient_id"] for row in rows] == ["x1", "x1", "x2", "x2", "x3", "x3"]
+    (tmp_path / "flat/cohort.csv").unlink()
+    for wrong, words in (("(", "not a regular expression"), ("x[12]_", "not found in all/x3_1.png and 1 others")):
+        with pytest.raises(InputError, match=words):
+            table(tmp_path / "flat", person=wrong)
+
+
+def test_colours_are_asked_for_once(tmp_path: Path) -> None:
+    put(tmp_path, "a.png", "b.png", colours=True)
+    with pytest.raises(InputError, match="2 of 2 pictures looked at are in colour.*--colour channels.*--colour grey"):
+        table(tmp_path)
+    with pytest.raises(InputError, match="--colour rgb: expected channels or grey"):
+        table(tmp_path, colours="rgb")
+    rows, _ = table(tmp_path, colours="channels")
+    assert [row["colours"] for row in rows] == ["channels"] * 2
+
+
+def test_brats_2021_is_a_row_a_patient(tmp_path: Path) -> None:
+    put(tmp_path, *(f"BraTS2021_0000{n}/BraTS2021_0000{n}_{s}.nii.gz" for n in "12" for s in ("t1", "t2", "seg")))
+    rows, _ = table(tmp_path)
+    assert rows == [{"patient_id": f"BraTS2021_0000{n}", "label": ""} for n in "12"]
+
+
+def test_names_with_other_spaces_are_kept(tmp_path: Path) -> None:
+    rows, _ = table(put(tmp_path, "at 1.02\u202fAM.png", "Nov\u00e1k\u00a01.png"))
+    assert [(row["patient_id"], row["image"]) for row in rows] == [
+        ("Nov\u00e1k 1", "Nov\u00e1k\u00a01.png"),
+        ("at 1.02 AM", "at 1.02\u202fAM.png"),
+    ]
+
+
+def test_what_is_left_out_is_said(tmp_path: Path) -> None:
+    root = put(tmp_path / "here", "a.png", "s/IM1.dcm", "s/IM2.dcm", "b.mha")
+    put(tmp_path / "scratch", "c.png")
+    (root / "linked").symlink_to(tmp_path / "scratch")
+    (root / "x\n.png").write_bytes(b"")
+    rows, said = table(root)
+    assert [row["image"] for row in rows] == ["a.png"]
+    for words in ("1 (linked) left out", "--follow-links", r"x\n.png", f"2 DICOM files (2 in {root / 's'})", "1 .mha"):
+        assert words in said
+    assert f"dcm2niix -z y -o {root} {root / 's'}" in said
+    (root / "cohort.csv").unlink()
+    (tmp_path / "scratch/round").symlink_to(tmp_path / "scratch")
+    _, lines = write_template(root, follow_links=True)
+    assert "2 images of 2 people" in lines[0]
+
+
+def test_a_folder_that_is_missing_or_empty_of_images(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="imgaes: no such folder"):
+        table(tmp_path / "imgaes")
+    assert not (tmp_path / "imgaes").exists()
+    rows, said = table(tmp_path)
+    assert len(rows) == 2 and "put a row an image" in said
+    with pytest.raises(InputError, match="exists"):
+        table(tmp_path)
+    shutil.rmtree(put(tmp_path / "dicom", "1.dcm") / "none", ignore_errors=True)
+    with pytest.raises(InputError, match="dcm2niix"):
+        table(tmp_path / "dicom")
