@@ -166,5 +166,5 @@ def test_the_jpeg_copy(lgg_copy: Path, tmp_path: Path) -> None:
     assert any("pre-contrast of 6 patients, post-contrast of 10 patients" in note for note in tumour.notes)
     slices = prepare(read_cohort(write_published(lgg_copy, tmp_path / "few", 16).parent), RULE, tmp_path / "set")
     assert remarks(slices) == [LGG_LOSSY] and len(slices.table) == 64
-    said = brats_al("cohort", str(tmp_path / "few"), "--task", "grade")
+    said = brats_al("cohort", str(tmp_path / "few"), "--set", "task=grade")
     assert "16 usable patients" in said and "grade III" in said

@@ -50,7 +50,7 @@ def lacking(session: Session) -> dict[str, tuple[int, int]]:
     given = {name: counts(label[part == name]) for name in (TRAINING, VALIDATION)} | {TEST: counts(tested)}
     found = {}
     for name, (negative, positive) in given.items():
-        ended = name in FEWEST_IN_ALL and not held_out(session, name, UNITS[1])
+        ended = name in FEWEST_IN_ALL and not held_out(session, name, UNITS[0])
         least = FEWEST_IN_ALL[name] if ended else FEWEST
         found[name] = (max(least - negative, 0), max(least - positive, 0))
     return found
