@@ -12,6 +12,7 @@ from brats_al_utils.beyond.population.population import (
     one_study,
     population,
     populations,
+    with_more_slices,
 )
 from brats_al_utils.findings.comparison import across_both, patient_pairs
 from brats_al_utils.networks.training import auc
@@ -97,3 +98,37 @@ def test_with_folds_each_run_has_its_own_population() -> None:
     assert populations(predictions)[0].wins.shape == (2, 2, 5, 4)
     np.testing.assert_array_equal(populations(predictions)[0].wins[:, 1:], second.wins)
     assert gain_components(first, "one", "two") is None
+
+
+def test_more_slices_spread_a_gain_less_as_far_as_slices_are_their_own() -> None:
+    """From two of ten slices a patient, what ten of them spread: half of a slice's gain is its patient's."""
+    random = np.random.default_rng(3)
+    patient, slice_ = random.normal(size=(2, 600, 1)), random.normal(size=(2, 600, 10))
+    rows = []
+    for arm, of_patient in zip("ab", patient, strict=True):
+        score = 0.8 * of_patient + 0.8 * slice_["ab".index(arm)] + 1.5 * (np.arange(600) < 300)[:, None]
+        rows.append(
+            pd.DataFrame({"arm": arm, "seed": 0, "patient_id": np.repeat(np.arange(600), 10), "score": score.ravel()})
+        )
+    frame = pd.concat(rows, ignore_index=True)
+    frame["label"] = (frame["patient_id"] < 300).astype(int)
+    two = frame[frame.groupby(["arm", "patient_id"]).cumcount() < 2]
+    (few,), (many,) = populations(two), populations(frame)
+    ratio = with_more_slices(few, ("a", "b"), (51, 15), 10, 50, random)
+    spread = []
+    for found, count in ((few, 2), (many, 10)):
+        gains = [(of[0] - of[1]).reshape(-1, count).mean(1).var(ddof=1) for of in found.beaten]
+        spread.append(np.sqrt(gains[0] / 51 + gains[1] / 15))
+    assert ratio[0] == pytest.approx(spread[1] / spread[0], abs=0.05)
+    assert ratio[1:].std() < 0.05
+    assert with_more_slices(few, ("a", "b"), (51, 15), 2, 0, random)[0] == pytest.approx(1)
+    assert np.isnan(
+        with_more_slices(
+            populations(frame[frame.groupby(["arm", "patient_id"]).cumcount() < 1])[0],
+            ("a", "b"),
+            (51, 15),
+            20,
+            3,
+            random,
+        )
+    ).all()

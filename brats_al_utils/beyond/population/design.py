@@ -13,8 +13,14 @@ import pandas as pd
 from scipy.stats import t
 
 from brats_al_utils.beyond.population.components import Components, of_classes
-from brats_al_utils.beyond.population.operating import PRINTED, RUNS, TEST_SET
-from brats_al_utils.beyond.population.population import Population, drawn_gains, gain_components, one_study
+from brats_al_utils.beyond.population.operating import PRINTED, RUNS, SLICES, TEST_SET
+from brats_al_utils.beyond.population.population import (
+    Population,
+    drawn_gains,
+    gain_components,
+    one_study,
+    with_more_slices,
+)
 from brats_al_utils.findings.comparison import across_both, p_value
 from brats_al_utils.findings.sentences import listed, pp
 from brats_al_utils.findings.statistics import CONFIDENCE, NEGLIGIBLE
@@ -24,6 +30,9 @@ Array = np.ndarray[Any, Any]
 
 DRAWS = 10_000
 """Test sets drawn; as many as there are, the share of a rare outcome is known to a hundredth of a percent."""
+
+BOOTSTRAPS = 200
+"""Draws of patients, for how far the components of variance of a slice are known."""
 
 SIMULATED = 400
 """Studies of the size that the formula calls enough, to see how many tell the gain."""
@@ -89,8 +98,11 @@ class Worth:
     table : pd.DataFrame
         A row a comparison: arm, other; positives and negatives (patients of the smallest test set) and runs; gain (of
         all patients, mean across runs); spread (SD of the drawn gains), drawn_low, drawn_high (95 % of them); printed
-        (share of the drawn gains of ``PRINTED`` or more); excludes_zero (share whose interval across runs does); p
-        (share of the drawn gains as far from the population's as ``PRINTED``, two-sided); needed and needed_many
+        (share of the drawn gains of ``PRINTED`` or more); excludes_zero (share whose interval across runs does);
+        above_zero (`above_zero`); p
+        (share of the drawn gains as far from the population's as ``PRINTED``, two-sided), p_above (as far above it
+        alone); p_20, p_20_low, p_20_high (p had each patient ``SLICES`` slices, as the paper, with its 95 % interval:
+        `population.with_more_slices`); needed and needed_many
         (patients to tell ``GAIN`` with a power of 80 %, with ``RUNS`` and ``MANY_RUNS`` runs); power (share of
         simulated studies with ``needed`` that tell it). Gains are shares, not pp; NaN where nothing can be said.
     drawn : np.ndarray [comparisons, draws] of float
@@ -146,7 +158,10 @@ def worth(sets: Sequence[Population], draws: int = DRAWS, studies: int = SIMULAT
         drawn_high=high,
         printed=(100 * every >= PRINTED).mean(1),
         excludes_zero=excluded.mean(1),
-        p=((100 * np.abs(moved) >= PRINTED).sum(1) + 1) / (moved.shape[1] + 1),
+        above_zero=[above_zero(some) for some in varies],
+        p=as_far(np.abs(moved)),
+        p_above=as_far(moved),
+        **with_papers_slices(sets, contrasts, np.abs(moved), seed),
         needed=[needed(some, RUNS) for some in varies],
         needed_many=[needed(some, MANY_RUNS) for some in varies],
     )
@@ -155,6 +170,40 @@ def worth(sets: Sequence[Population], draws: int = DRAWS, studies: int = SIMULAT
         for contrast, patients in zip(contrasts, table["needed"], strict=True)
     ]
     return Worth(table.assign(power=told), every, varies)
+
+
+def above_zero(varies: Components | None) -> float:
+    """Return how often the interval of ``RUNS`` runs on one test set would lie above 0 by the choice of its patients.
+
+    Of a gain of nothing, by its components; 2.5 % if patients made no difference.
+    """
+    if varies is None:
+        return float("nan")
+    run, patients, both = varies.parts(RUNS, *TEST_SET)
+    return float(t.sf(t.ppf((1 + CONFIDENCE) / 2, RUNS - 1) / np.sqrt(1 + patients / (run + both)), RUNS - 1))
+
+
+def as_far(moved: Array) -> Array:
+    """Return the share of drawn gains [..., draws] that lie as far as ``PRINTED`` from the population's."""
+    return np.asarray(((100 * moved >= PRINTED).sum(-1) + 1) / (moved.shape[-1] + 1))
+
+
+def with_papers_slices(
+    sets: Sequence[Population], contrasts: Sequence[tuple[str, str]], moved: Array, seed: int
+) -> dict[str, list[float]]:
+    """Return p_20 and its interval, of each contrast's drawn gains; NaN where several populations are drawn from."""
+    found: dict[str, list[float]] = {"p_20": [], "p_20_low": [], "p_20_high": []}
+    for contrast, gains in zip(contrasts, moved, strict=True):
+        random = generator(seed, "slices", *contrast)
+        ratio = with_more_slices(sets[0], contrast, TEST_SET, SLICES, BOOTSTRAPS, random)
+        if len(sets) > 1 or np.isnan(ratio[0]):
+            p = np.full(1 + BOOTSTRAPS, np.nan)
+        else:
+            p = np.array([as_far(of * gains) for of in ratio])
+        ends = np.quantile(p[1:], ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2))
+        for name, value in zip(found, (p[0], *ends), strict=True):
+            found[name].append(float(value))
+    return found
 
 
 def needed(varies: Components | None, runs: int) -> float:
@@ -178,9 +227,16 @@ def said(cohort_name: str, found: Worth | None) -> str:
         f"more, and 95 % between {pp(row['drawn_low'])} and {pp(row['drawn_high'])} pp."
     )
     lines.append(interval_said(found.table))
+    papers = (
+        ""
+        if np.isnan(row["p_20"])
+        else f"With the paper's {SLICES} slices a patient, by components of variance, {row['p_20']:.2f} "
+        f"({row['p_20_low']:.2f} to {row['p_20_high']:.2f}) to either side. "
+    )
     lines.append(
-        f"Had the population no gain, the choice of test patients alone would print {PRINTED:.2f} pp or more, to "
-        f"either side, with a probability of {row['p']:.2g}; {enough(row)}."
+        f"Had the population no gain, the choice of test patients alone would print {PRINTED:.2f} pp or more with a "
+        f"probability of {row['p_above']:.2g}, and as much to either side with {row['p']:.2g}. {papers}With this "
+        f"population's slices, {enough(row)}."
     )
     return listed(cohort_name, lines)
 

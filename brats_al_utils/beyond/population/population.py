@@ -32,11 +32,15 @@ class Population:
         Pairs of slices of two patients in which the positive patient's has the higher score, ties counting half.
     slices : tuple of np.ndarray
         How many each positive and each negative patient has.
+    beaten : tuple of np.ndarray [arms, slices] of float
+        Of each positive and each negative slice, patient by patient: the share of the other class's slices that the
+        positive one of the two beats, the mean across runs. Empty where it is not known.
     """
 
     arms: tuple[str, ...]
     wins: Array
     slices: tuple[Array, Array]
+    beaten: tuple[Array, ...] = ()
 
     @property
     def size(self) -> tuple[int, int]:
@@ -79,10 +83,50 @@ def population(predictions: pd.DataFrame) -> Population:
         strict=True,
     )
     wins = np.empty((len(arms), len(seeds), *map(len, slices)), np.float32)
+    beaten = tuple(np.zeros((len(arms), of.sum())) for of in slices)
     for place in np.ndindex(wins.shape[:2]):
         _, positive, score = runs[arms[place[0]], seeds[place[1]]]
-        wins[place] = pair_wins(score[positive].to_numpy(), score[~positive].to_numpy(), *starts)
-    return Population(arms, wins, slices)
+        scores = score[positive].to_numpy(), score[~positive].to_numpy()
+        wins[place] = pair_wins(*scores, *starts)
+        for of_class, own, others, sign in zip(beaten, scores, scores[::-1], (1, -1), strict=True):
+            ranked = np.sort(sign * others)
+            places = sum(np.searchsorted(ranked, sign * own, end) for end in ("left", "right"))
+            of_class[place[0]] += places / (2 * len(others) * len(seeds))
+    return Population(arms, wins, slices, beaten)
+
+
+def with_more_slices(
+    population: Population,
+    contrast: tuple[str, str],
+    patients: tuple[int, int],
+    slices: int,
+    draws: int,
+    random: np.random.Generator,
+) -> Array:
+    """Return how much less a gain would spread over test sets of some patients, had each of them so many slices.
+
+    By components of variance: what a slice adds to a gain is its patient's and its own, and the mean over more slices
+    has less of its own.
+
+    Returns
+    -------
+    np.ndarray [1 + draws] of float
+        The ratio of the two standard deviations, and the same of patients drawn with replacement, for how far it can be
+        known. NaN where patients have a single slice, or not the same number.
+    """
+    of_each = [int(of[0]) for of in population.slices]
+    same = all((of == of[0]).all() for of in population.slices)
+    if not population.beaten or not same or min(of_each) < 2:
+        return np.full(1 + draws, np.nan)
+    now, then = np.zeros((2, 1 + draws))
+    one, other = (population.arms.index(arm) for arm in contrast)
+    for beaten, count, here in zip(population.beaten, patients, of_each, strict=True):
+        gain = (beaten[one] - beaten[other]).reshape(-1, here)
+        drawn = np.vstack([np.arange(len(gain)), random.integers(0, len(gain), (draws, len(gain)))])
+        of_patients, own = gain.mean(1)[drawn].var(1, ddof=1), gain.var(1, ddof=1)[drawn].mean(1)
+        now += of_patients / count
+        then += (np.maximum(of_patients - own / here, 0) + own / slices) / count
+    return np.sqrt(then / now)
 
 
 def pair_wins(high: Array, low: Array, high_starts: Array, low_starts: Array) -> Array:
