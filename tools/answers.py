@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """Write what README says we found, from the tables in figures/published: `python tools/answers.py` (`make published`)."""
 
 import re

@@ -345,10 +345,10 @@ def lifted(voxels: Array) -> Array:
     return lift(voxels)
 
 
-def image_problem(image: Volume) -> str | None:
+def image_problem(voxels: Array) -> str | None:
     """Return what is wrong with the intensities of an image that is `lifted`, or None."""
-    brightest = image.voxels.max()
-    if ((image.voxels > 0) & (image.voxels < brightest)).any():
+    brightest = voxels.max()
+    if ((voxels > 0) & (voxels < brightest)).any():
         return None
     return "no contrast, expected an image: export it again, or skip the patient (--skip-bad)"
 
@@ -385,8 +385,10 @@ def each_image(row: pd.Series, problems: list[str]) -> Iterator[tuple[str, Volum
             continue
         path = paths[name]
         try:
-            volumes = [read_mask(path)] if name == MASK else read_images(path, row.get("colours", ""))
-            if name != MASK:
+            if name == MASK:
+                volumes = [read_mask(path)]
+            else:
+                volumes = read_images(path, row.get("colours", ""))
                 volumes = [replace(volume, voxels=lifted(volume.voxels)) for volume in volumes]
         except InputError as error:
             problems.append(str(error))
@@ -394,7 +396,7 @@ def each_image(row: pd.Series, problems: list[str]) -> Iterator[tuple[str, Volum
         if name == MASK:
             found = None if volumes[0].voxels.any() else EMPTY
         else:
-            found = next(filter(None, map(image_problem, volumes)), None)
+            found = next(filter(None, (image_problem(volume.voxels) for volume in volumes)), None)
         problems += [f"{path}: {found}"] if found else []
         yield from zip([name] if len(volumes) == 1 else CHANNELS, volumes, strict=True)
 

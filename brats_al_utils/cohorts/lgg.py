@@ -10,7 +10,6 @@ from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
 
@@ -181,8 +180,7 @@ def empty_ends(slices: pd.DataFrame) -> list[int]:
 def is_empty(path: Path) -> bool:
     """Whether a sequence of a slice shows nothing; not if it cannot be read, which is told when it is."""
     with suppress(InputError):
-        channels = read_images(path, COLOURS[0])
-        return any(image_problem(replace(channel, voxels=lifted(channel.voxels))) for channel in channels)
+        return any(image_problem(lifted(channel.voxels)) for channel in read_images(path, COLOURS[0]))
     return False
 
 

@@ -95,7 +95,7 @@ def train(study: Study, arms: Iterable[Arm]) -> list[Row]:
     return rows
 
 
-def resume(study: Study, arms: Iterable[Arm]) -> list[Row]:
+def advance(study: Study, arms: Iterable[Arm]) -> list[Row]:
     """Return the table of some arms as far as networks have chosen that are stored; nothing is trained."""
     rows = plan(study, arms)
     while ready := [each for each in choosing(rows).values() if all(study.store.holds(row.run) for row in each)]:

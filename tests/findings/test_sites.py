@@ -22,6 +22,12 @@ BRATS_2019 = ROOT / "brats_al_utils" / "findings" / "brats2019_sites.csv"
 FOUR = pd.DataFrame({"patient_id": [*"abcdef"], "label": [1, 1, 1, 0, 0, 0], "site": [*"xxyyzz"]})
 
 
+def opened(name: str, out: Path) -> Study:
+    """Open a published study."""
+    unpack_study(ROOT / "published" / f"{name}.bundle", out / "outputs")
+    return open_unpacked(out / "outputs", out)
+
+
 def test_the_audit_by_hand() -> None:
     counts = sites.site_table(FOUR).set_index("site")
     assert counts.loc["y"].to_numpy().tolist() == [1, 1, 1, 1]
@@ -155,13 +161,8 @@ def test_the_counts_are_those_of_the_releases_own_mapping(tmp_path: Path) -> Non
     assert sites.of_release(found)["hospital"].nunique() == 10
 
 
-def published(name: str, folder: Path) -> Study:
-    unpack_study(ROOT / "published" / f"{name}.bundle", folder / name)
-    return open_unpacked(folder / name)
-
-
 def test_the_open_cohort_within_numeric_ids(tmp_path: Path) -> None:
-    study = published("open", tmp_path)
+    study = opened("open", tmp_path)
     (arm,) = [arm for arm in arms_with_sets(study) if arm.name == "baseline" and arm.dataset == "imbalanced"]
     table = evidence.within_sites(study, results_of(study, train(study, [arm])))
     row = table.iloc[0]
@@ -173,7 +174,7 @@ def test_the_open_cohort_within_numeric_ids(tmp_path: Path) -> None:
 
 
 def test_the_sites_of_phantoms_do_not_tell_the_class_unless_they_do(tmp_path: Path) -> None:
-    study = published("design", tmp_path)
+    study = opened("design", tmp_path)
     clean = sites.audit(study.slices.table)
     assert clean["sites"] > 1
     assert "not shown to tell the class" in sentences.sites(clean, study.slices.classes, study.people)

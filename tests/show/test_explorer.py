@@ -32,7 +32,7 @@ from brats_al_utils.runs import engine
 from brats_al_utils.study.arms import DATASETS, Arm
 from brats_al_utils.study.opening import open_study
 from brats_al_utils.study.profile import PROFILES
-from brats_al_utils.study.stages import resume, train
+from brats_al_utils.study.stages import advance, train
 from brats_al_utils.study.study import Study
 
 
@@ -167,7 +167,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
 
 def test_the_ranking_is_the_one_that_selects(study: Study) -> None:
     arms = explored(study.profile)
-    found = ranking(study, resume(study, arms), arms)
+    found = ranking(study, advance(study, arms), arms)
     members = ("P by member 1 (rate 0.001)", "P by member 2 (rate 0.0005)", "P by member 3 (rate 0.0001)")
     assert found.members == members[: len(found.members)]
     assert found.arms == ("proposed", "random", "placebo", "0%-30%", "70%-100%")
@@ -193,7 +193,7 @@ def test_the_ranking_is_the_one_that_selects(study: Study) -> None:
 def test_a_study_that_is_not_trained_is_refused(study: Study, tmp_path: Path) -> None:
     other = open_study("smoke", study.cohort.root, tmp_path / "out", {"n_runs": 1}, device="cpu")
     with pytest.raises(InputError, match="not trained yet"):
-        ranking(other, resume(other, explored(other.profile)), explored(other.profile))
+        ranking(other, advance(other, explored(other.profile)), explored(other.profile))
 
 
 def test_arms_of_two_sets_or_of_one_name_are_refused(study: Study) -> None:

@@ -25,11 +25,10 @@ from brats_al_utils.findings.shortcut import shortcut_table
 from brats_al_utils.runs.run import Result, Run
 from brats_al_utils.runs.store import RunStore
 from brats_al_utils.seeds import generator
-from brats_al_utils.study import stages
 from brats_al_utils.study.arms import proposed
 from brats_al_utils.study.opening import open_study
 from brats_al_utils.study.places import Places
-from brats_al_utils.study.stages import results_of, selections_of, train
+from brats_al_utils.study.stages import advance, results_of, selections_of, train
 from brats_al_utils.study.study import Study
 from brats_al_utils.study.unpacked import chosen_before
 
@@ -51,7 +50,7 @@ def made_up(run: Run) -> Result:
 def fill(study: Study, names: list[str]) -> None:
     """Store made-up results of every run that some notebooks ask for, as the networks choose."""
     arms = arms_of(study.profile, names)
-    while rows := [row for row in stages.resume(study, arms) if row.known and not study.store.path(row.run).exists()]:
+    while rows := [row for row in advance(study, arms) if row.known and not study.store.path(row.run).exists()]:
         for row in rows:
             study.store.save(made_up(row.run))
 
@@ -134,7 +133,7 @@ def test_the_same_store_gives_the_same_file(study: Study, bundle: Path, tmp_path
 def test_a_bundle_of_a_part_of_a_study(study: Study, tmp_path: Path) -> None:
     """What is stored goes in; a notebook that misses runs is named, and nothing is trained."""
     store = RunStore(Places.of("smoke", tmp_path / "part").runs)
-    for row in stages.resume(study, proposed(study.profile)):
+    for row in advance(study, proposed(study.profile)):
         result = study.store.load(row.run)
         assert result
         store.save(result)
@@ -174,7 +173,7 @@ def test_patients_of_a_table_are_numbered(study: Study, tmp_path: Path) -> None:
     assert again.slices.manifest["fewer_slices"] == {"01": 3}
     names = sorted(set(study.slices.table["patient_id"]))
     method = proposed(study.profile)[0]
-    cost = [selections_of(stages.resume(each, [method]))[method, 0].chosen.tolist() for each in (again, study)]
+    cost = [selections_of(advance(each, [method]))[method, 0].chosen.tolist() for each in (again, study)]
     assert cost[0] == cost[1]
     assert len(names) == 16
 
@@ -254,7 +253,7 @@ def without(place: str) -> Callable[[dict[str, bytes]], None]:
         (changed("runs.json", 0, "run", "test", to=-1), "list -1 is missing"),
         (changed("runs.json", 0, "run", "settings", "epochs", to=10**12), "epochs is 1000000000000"),
         (changed("runs.json", 0, "best_epoch", to=0), "best_epoch is 0, expected 1 to 2"),
-        (changed("runs.json", 0, "run", "settings", "epochs", to=3), "train_loss is .* expected"),
+        (changed("runs.json", 0, "run", "settings", "epochs", to=3), "(train_loss|validation_auc) is .* expected"),
         (changed("runs.json", 0, "run", "views", to=["features"]), "a run with features"),
         (changed("selections.json", 0, "chosen", to=10**6), "list 1000000 is missing"),
     ],
@@ -328,8 +327,8 @@ def test_a_study_resumes_from_a_bundle(share: float, study: Study, tmp_path: Pat
     fill(resumed, NAMES)
     assert resume(tmp_path / "half.bundle", resumed) == (0, held)
     arms = beyond(study.profile).every
-    chosen, before = (selections_of(stages.resume(each, arms)) for each in (resumed, study))
-    for place, selected in before.items():
+    chosen = selections_of(advance(resumed, arms))
+    for place, selected in selections_of(advance(study, arms)).items():
         assert chosen[place].annotated.tolist() == selected.annotated.tolist()
     if share == 1:
         asked = len(list(resumed.store.folder.glob("*.safetensors")))

@@ -17,12 +17,12 @@ from brats_al_utils.study.arms import Arm
 from brats_al_utils.study.stages import (
     Results,
     Row,
+    advance,
     choose,
     committee_pool,
     labelled,
     plan,
     results_of,
-    resume,
     selections_of,
     table,
     train,
@@ -101,7 +101,7 @@ def test_networks_that_are_not_trained_choose_nothing(study: Study) -> None:
     planned = plan(nowhere, [arm("proposed")])
     with pytest.raises(InputError, match="compute their runs first"):
         uncertainty(nowhere, planned)
-    assert [row.known for row in resume(nowhere, [arm("proposed")])] == [row.known for row in planned]
+    assert [row.known for row in advance(nowhere, [arm("proposed")])] == [row.known for row in planned]
 
 
 def test_each_query_adds_a_tenth_to_a_random_tenth(study: Study, rows: list[Row]) -> None:
@@ -152,7 +152,7 @@ def test_what_arms_are_trained_on_and_what_they_have_annotated(study: Study, row
 def test_a_plan_counts_the_runs_that_are_made(study: Study, rows: list[Row]) -> None:
     """With everything stored, all slices are known; with nothing stored, as many runs are counted."""
     made = {path.stem for path in study.store.folder.glob("*.safetensors")}
-    assert {row.run.key for row in resume(study, ARMS)} == {row.run.key for row in rows} == made
+    assert {row.run.key for row in advance(study, ARMS)} == {row.run.key for row in rows} == made
     asked = plan(replace(study, places=study.places.of("smoke", study.places.outputs / "nowhere")), ARMS)
     assert len(asked) == len(rows)
     assert len({row.same for row in asked}) == len(made)
@@ -162,14 +162,14 @@ def test_a_plan_counts_the_runs_that_are_made(study: Study, rows: list[Row]) -> 
 
 def test_equal_updates_give_every_arm_those_of_the_baseline(study: Study) -> None:
     """Published keys have no such setting: where an epoch is a pass over the slices, it is not in them."""
-    by_epochs = {row.run.key: row.run for row in resume(study, ARMS[:2])}
+    by_epochs = {row.run.key: row.run for row in advance(study, ARMS[:2])}
     by_updates = [row.run for row in plan(replace(study, profile=replace(study.profile, length="updates")), ARMS[:2])]
     arms = [replace(arm, length="updates") for arm in ARMS[:2]]
     training = len(study.ids("imbalanced", "training", 0))
     assert all("epoch_updates" not in run.spec for run in by_epochs.values())
     assert {run.settings.updates(len(run.training)) for run in by_updates} == {-(-training // 16)}
     assert not by_epochs.keys() & {run.key for run in by_updates}
-    control = resume(study, arms)
+    control = advance(study, arms)
     assert {row.run.key for row in control if row.member} <= by_epochs.keys(), "their committee is the study's"
     assert not {row.run.key for row in control if not row.member} & by_epochs.keys()
 

@@ -23,13 +23,12 @@ from brats_al_utils.cohorts.naming import REMARKS, is_open, public_names, remark
 from brats_al_utils.cohorts.slices import BINS, FORMAT, SliceSet, brain_intensities
 from brats_al_utils.cohorts.split import PARTS, check_split
 from brats_al_utils.files import new_folder, write_file
-from brats_al_utils.queries.sampling import QUERY_NETWORK
 from brats_al_utils.queries.selection import Selection
 from brats_al_utils.runs.run import PROTOCOL, Result, Run
 from brats_al_utils.runs.store import RunStore, checksum
-from brats_al_utils.study import stages
 from brats_al_utils.study.arms import DATASETS
 from brats_al_utils.study.profile import Profile, profile_of
+from brats_al_utils.study.stages import Row, advance
 from brats_al_utils.study.study import Study
 from brats_al_utils.study.unpacked import CHOSEN, FACTS, records_of, same_settings, without_pixels
 
@@ -96,8 +95,8 @@ def missing(study: Study, notebook: str) -> str:
     sets = dict.fromkeys(arm.dataset for arm in arms if arm.dataset not in study.opened)
     if sets:
         return f"slice sets {', '.join(sets)}"
-    runs = {row.same: row.run for row in stages.resume(study, arms)}
-    absent = sum(not study.store.path(run).exists() for run in runs.values())
+    runs = {row.same: row for row in advance(study, arms)}
+    absent = sum(not (row.known and study.store.path(row.run).exists()) for row in runs.values())
     return f"{absent} of its {len(runs)} runs" if absent else ""
 
 
@@ -132,7 +131,7 @@ def export(study: Study, path: Path, names: Sequence[str], with_ids: bool = Fals
     if path.suffix != SUFFIX:
         raise InputError(f"{path}: expected a name that ends in {SUFFIX}")
     arms = arms_of(study.profile, names)
-    rows = stages.resume(study, arms)
+    rows = advance(study, arms)
     planned = {row.same: row.run for row in rows if not row.run.views}
     main = of_main_arms(study)
     stored = (study.store.load(run) for run in sorted(planned.values(), key=lambda run: run.key))
@@ -161,7 +160,7 @@ def export(study: Study, path: Path, names: Sequence[str], with_ids: bool = Fals
     if study.synthetic:
         truth = pd.read_csv(study.cohort.root / TRUTH_FILE)[["patient_id", "atypical"]]
         parts["truth.csv"] = truth.to_csv(index=False, lineterminator="\n").encode()
-    write_bundle(path, facts, parts, results, records_of(not_asked_again(study, rows)))
+    write_bundle(path, facts, parts, results, records_of(not_asked_again(rows)))
     return len(results), len(planned)
 
 
@@ -206,7 +205,7 @@ def write_bundle(
 
 def of_main_arms(study: Study) -> set[str]:
     """Return the keys of the runs of 07's main arms: what they make of the last epoch and of tumours alone is shown."""
-    return {row.run.key for row in stages.resume(study, beyond(study.profile).main) if not row.member}
+    return {row.run.key for row in advance(study, beyond(study.profile).main) if not row.member}
 
 
 def trimmed(study: Study, result: Result, main: bool) -> Result:
@@ -223,17 +222,15 @@ def trimmed(study: Study, result: Result, main: bool) -> Result:
     return published(result, names, table["label"].to_numpy(), patient, checksum(result.arrays, {}))
 
 
-def not_asked_again(study: Study, rows: Sequence[stages.Row]) -> list[tuple[tuple[object, ...], Selection]]:
+def not_asked_again(rows: Sequence[Row]) -> list[tuple[tuple[object, ...], Selection]]:
     """Return what was chosen on networks' answers that no bundle holds, so that they need not be asked again."""
-    places = {
-        (row.arm.dataset, row.arm.strategy.name, row.arm.share, row.arm.iterative, row.number): row
-        for row in rows
-        if row.known and not row.member and row.arm.strategy.asks
-    }
     return [
-        (place, row.selection)
-        for place, row in places.items()
-        if row.arm.strategy.asks == QUERY_NETWORK or place in study.selections
+        ((row.arm.dataset, row.arm.strategy.name, row.arm.share, row.arm.iterative, row.number), row.selection)
+        for row in rows
+        if row.known
+        and not row.member
+        and row.arm.strategy.asks
+        and (row.arm.strategy.views or not row.selection.queries)  # or taken from a bundle itself
     ]
 
 

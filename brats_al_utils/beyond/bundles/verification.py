@@ -18,7 +18,7 @@ from brats_al_utils.runs.store import RunStore, checksum
 from brats_al_utils.seeds import generator
 from brats_al_utils.study.arms import Arm
 from brats_al_utils.study.places import Places
-from brats_al_utils.study.stages import have_computed, plan, resume, selections_of
+from brats_al_utils.study.stages import advance, have_computed, selections_of
 from brats_al_utils.study.study import Study
 
 TOLERANCE = 1e-3
@@ -110,9 +110,8 @@ def arms_with_sets(published: Study) -> list[Arm]:
 
 def names_of_runs(published: Study) -> dict[str, tuple[str, Run]]:
     """Return every run that the bundle has of its study's plan, with what it is called, by key."""
-    arms = arms_with_sets(published)
-    rows = [*plan(replace(published, selections={}), arms), *resume(published, arms)]
-    found = {row.run.key: (row.name, row.run) for row in rows if row.known and published.store.holds(row.run)}
+    rows = [row for row in advance(published, arms_with_sets(published)) if row.known]
+    found = {row.run.key: (row.name, row.run) for row in rows if published.store.holds(row.run)}
     if not found:
         raise InputError("the bundle has no run of its study's plan, expected some: export it again")
     return found
@@ -168,12 +167,11 @@ def chosen_again(published: Study, again: Mapping[str, Result]) -> dict[str, tup
             store.save(result)
         here = replace(published, places=Places(published.places.figures, Path(folder)), selections={})
         arms = arms_with_sets(published)
-        before, rows = selections_of(resume(published, arms)), resume(here, arms)
-    anew = {(row.arm, row.number): row.selection for row in rows if row.known and not row.member}
-    for row in rows:
-        place = (row.arm, row.number)
-        if row.member and row.run.key in again and place in anew:
-            all_of_them, same = counts.get(row.run.key, (0, 0))
-            common = len(np.intersect1d(before[place].chosen, anew[place].chosen))
-            counts[row.run.key] = (all_of_them + len(before[place].chosen), same + common)
+        before, anew = advance(published, arms), selections_of(advance(here, arms))
+        for row in before:
+            if row.member and row.run.key in again and not row.selection.left:
+                of_new = anew[row.arm, row.number]
+                common = 0 if of_new.left else len(np.intersect1d(row.selection.chosen, of_new.chosen))
+                all_of_them, same = counts.get(row.run.key, (0, 0))
+                counts[row.run.key] = (all_of_them + len(row.selection.chosen), same + common)
     return counts
