@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from brats_al_utils.study.trainer import Results, train
 from scipy.stats import t
 
 from brats_al_utils.beyond.bundles.published import arms_with_sets, open_published
 from brats_al_utils.findings import evidence
 from brats_al_utils.study.arms import Arm
 from brats_al_utils.study.study import Study
-from brats_al_utils.study.trainer import Results, train
 
 ROOT = Path(__file__).parents[1]
 Array = np.ndarray[Any, Any]

@@ -34,7 +34,9 @@ def open_set(
     files = [(path, state.st_size, state.st_mtime_ns) for path, state in states]
     # What a table or a mapping says of the same files, which somebody may correct: class, person, site, part.
     said = cohort.cases.drop(columns=list(cohort.files)).to_csv(index=False)
-    made_from = json.dumps([FORMAT, files, said, cohort.classes, asdict(rule)])
+    settings = list(asdict(rule).items())
+    settings.insert(4, ("intensity", "mode"))  # a setting once: sets that were cut before are found
+    made_from = json.dumps([FORMAT, files, said, cohort.classes, dict(settings)])
     folder = places.slices / f"{'balanced' if balanced else 'imbalanced'}-{sha256(made_from.encode()).hexdigest()[:12]}"
     places.slices.mkdir(parents=True, exist_ok=True)
     with locked(Path(f"{folder}.lock"), PREPARING, "cutting slices"):

@@ -128,7 +128,7 @@ class Study:
         return cohort_name(self.slices)
 
     def caption(self, arms: Iterable[Arm] = (), *more: str, images: bool = False) -> str:
-        """Return what every figure says of its origin: cohort, initialisations, number of runs and what else there is.
+        """Return what every figure says of its origin: cohort, initialisations, number and length of runs.
 
         Parameters
         ----------
@@ -146,6 +146,8 @@ class Study:
             runs = self.profile.n_runs
             parts += [f"initialisation: {names}", f"{runs} run{'s' * (runs > 1)}"]
             parts += [f"{self.profile.folds} folds"] * (self.profile.folds > 1)
+            if self.profile.length == "updates":
+                parts.append("as many updates in every arm")
         credited = images and self.slices.pictured and is_open(self.slices)
         return "; ".join([*parts, *more, *([CREDIT] if credited else [])])
 
