@@ -1,8 +1,8 @@
 """The published numbers anew, from what a bundle holds, by code that shares nothing with `findings/`.
 
 Pairs of slices are compared one by one; a person's part is what is summed over its pairs. So the chain from a bundle to
-README is held: here the code to the bundle, in test_published_study.py the files under figures/ to the code, and in
-test_readme.py README to these files.
+README is held: here the code to the bundle, in test_make.py the files under figures/ to the code, and in
+test_readme_numbers.py README to these files.
 """
 
 from pathlib import Path
@@ -10,23 +10,26 @@ from typing import Any
 
 import numpy as np
 import pytest
-from brats_al_utils.study.trainer import Results, train
 from scipy.stats import t
 
-from brats_al_utils.beyond.bundles.published import arms_with_sets, open_published
+from brats_al_utils.beyond.bundles.published import unpack_study
+from brats_al_utils.beyond.bundles.verification import arms_with_sets
 from brats_al_utils.findings import evidence
 from brats_al_utils.study.arms import Arm
+from brats_al_utils.study.stages import Results, results_of, train
 from brats_al_utils.study.study import Study
+from brats_al_utils.study.unpacked import open_unpacked
 
 ROOT = Path(__file__).parents[1]
 Array = np.ndarray[Any, Any]
 
 
 def opened(name: str, out: Path, arms: list[tuple[str, float]]) -> tuple[Study, dict[str, Arm], Results]:
-    study = open_published(ROOT / "published" / f"{name}.bundle", out)
+    unpack_study(ROOT / "published" / f"{name}.bundle", out / name)
+    study = open_unpacked(out / name)
     every = {(arm.name, arm.share): arm for arm in arms_with_sets(study) if arm.dataset == "imbalanced"}
     chosen = {f"{name} {share}": every[name, share] for name, share in arms}
-    return study, chosen, train(study, list(chosen.values()))
+    return study, chosen, results_of(study, train(study, list(chosen.values())))
 
 
 def pairs(study: Study, results: Results, arm: Arm, number: int) -> tuple[Array, Array, Array]:
