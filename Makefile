@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip install $(PIP_ARGS)
 INSTALL := $(if $(PIP_ARGS),$(PIP),$(BIN)/python tools/install.py)
 export PIP_USER := 0
 
-.PHONY: setup demo figures published test test-long lab viewer lock check baseline bench characteristics
+.PHONY: setup demo figures published pictures test test-long lab viewer lock check baseline bench characteristics
 setup: $(READY)
 
 # uv itself comes from the lock file, by pip. At the end what the first study would compile and look for is prepared.
@@ -42,6 +42,12 @@ published: figures
 	rm -rf figures/published
 	for name in $(notdir $(basename $(BUNDLES))); do mkdir -p figures/published/$$name && \
 		cp outputs/published/$$name/figures/*.* figures/published/$$name || exit 1; done
+	$(if $(filter published/open.bundle,$(BUNDLES)),$(BIN)/python tools/answers.py)
+
+# README's pictures, taken in a browser (chromium and chromedriver): of a published study's report, and of the desk.
+PICTURED ?= open
+pictures: figures
+	$(BIN)/python tools/pictures.py outputs/published/$(PICTURED)/report/index.html docs/pictures
 
 # Tests run in two processes, one thread each: two threads that wait for each other on busy cores take ten times as long.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder

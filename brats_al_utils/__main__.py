@@ -129,8 +129,8 @@ def cohort(
         counts = ", ".join(f"{of_class.get(name, 0)} {name}" for name in reversed(found.classes) if name)
         masks = int((found.cases["mask"] != "").sum()) if found.tabled else 0
         images = f" with {len(found.cases)} images ({counts or 'no labels'})" * found.tabled
-        images += f", {masks} of them with a mask" * bool(masks)
-        print(f"{len(found.patients)} usable patients{images} in {found.root}" + " (synthetic)" * found.synthetic)
+        with_mask = f", {masks} of them with a mask" * bool(masks) + " (synthetic)" * found.synthetic
+        print(f"{len(found.patients)} usable patients{images} in {found.root}{with_mask}")
         if found.absent:
             print(f"{len(found.absent)} patients of the release's mapping are missing in the folder")
         if not found.labelled:
@@ -664,8 +664,17 @@ def options(
     """Regenerate the tables of Hao et al. 2021, on active learning for glioma grading, from a BraTS-format cohort."""
 
 
+def start_in_utf8() -> None:
+    """Start again where the locale would take files' names for Latin-1 or ASCII: nearly everywhere they are UTF-8."""
+    if sys.getfilesystemencoding() == "utf-8" or os.environ.get("PYTHONUTF8") == "1":
+        return
+    utf8 = {"PYTHONUTF8": "1", "PYTHONIOENCODING": f"{sys.stdout.encoding}:backslashreplace"}
+    os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], os.environ | utf8)  # noqa: S606 - ourselves
+
+
 def main() -> None:
     """Run the command line; what the user can mend ends in one message and exit status 1."""
+    start_in_utf8()
     os.environ.pop("MPLBACKEND", None)  # a desktop's or another notebook's: we draw into files
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

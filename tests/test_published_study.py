@@ -5,9 +5,11 @@ import shutil
 from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from conftest import PICTURES, brats_al, brats_al_process, make
+from PIL import Image
 from safetensors.numpy import load, save
 
 from brats_al_utils.beyond.bundles.container import packed, read_parts
@@ -46,6 +48,10 @@ def test_every_table_is_drawn_again(smoke: Path, bundle: Path, checkout: Path) -
     pd.testing.assert_frame_equal(quality, exact, rtol=1e-5)
     assert drawn == kept
     assert {path.stem for path in figures.glob("*.svg")} == {path.stem for path in smoke.glob("*.svg")} - PICTURES
+    shutil.rmtree(checkout / "docs" / "pictures")
+    make("pictures", checkout, "PICTURED=small")
+    for name in ("report", "desk"):
+        assert len(np.unique(np.asarray(Image.open(checkout / "docs" / "pictures" / f"{name}.png")))) > 50, name
 
 
 def test_two_runs_are_the_same_to_the_bit_and_a_changed_one_is_found(

@@ -1,4 +1,4 @@
-"""Every command, option and setting that README.md shows: it is parsed, it does what is said, and a test types it."""
+"""Every command, option and setting that README.md and its docs show: parsed, doing what is said, typed by a test."""
 
 import re
 import shlex
@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 import small_annotation
 import torch
@@ -27,7 +26,8 @@ from brats_al_utils.study import cost
 from brats_al_utils.study.profile import profile_of
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [ROOT / "README.md", *(ROOT / "docs" / name for name in ("running.md", "code.md"))]
+README = "\n".join(path.read_text(encoding="utf-8") for path in PAGES)
 FENCED = "\n".join(re.findall(r"^```\n(.*?)^```$", README, re.MULTILINE | re.DOTALL))
 INLINE = re.findall(r"`([^`]+)`", re.sub(r"^```\n.*?^```$", "", README, flags=re.MULTILINE | re.DOTALL))
 SHOWN = [line.split("  #")[0].strip() for line in FENCED.splitlines()] + [" ".join(code.split()) for code in INLINE]
@@ -100,11 +100,12 @@ def rules() -> dict[str, list[str]]:
 @pytest.mark.parametrize("target", TARGETS)
 def test_a_target_of_make_is_run(target: str) -> None:
     """By .ci/run, with what it makes first, or by a test."""
-    called = re.findall(r"^ *make ([a-z-]+)", (ROOT / ".ci" / "run").read_text(encoding="utf-8"), re.MULTILINE)
-    made = {*called, *(first for name in called for first in rules()[name])}
-    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("*.py")]
+    calls = re.findall(r"^ *make (.*)", (ROOT / ".ci" / "run").read_text(encoding="utf-8"), re.MULTILINE)
+    made = {word for call in calls for word in call.split()}
+    for path in (ROOT / "tests").rglob("*.py"):
+        made |= set(re.findall(r'make\("([a-z-]+)"', path.read_text(encoding="utf-8")))
     assert target in rules()
-    assert target in made or any(f'make("{target}"' in source for source in sources), f"nothing runs make {target}"
+    assert target in made.union(*(rules().get(name, []) for name in made)), f"nothing runs make {target}"
 
 
 @pytest.fixture(scope="module")
@@ -140,14 +141,14 @@ def unlabelled(root: Path, command: str) -> Path:
 def study(release: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Run the README's command for any Dask scheduler with one that runs here, and return where the study lies."""
     out = tmp_path_factory.mktemp("study") / "out"
-    (command,) = (command for command in COMMANDS if "tcp://" in command)
+    (command,) = (command for command in COMMANDS if "--scheduler" in command)
     small = ["--profile", "smoke", "--data", str(release), "--only", "01", "--out", str(out)]
     small += ["--set", "n_runs=1", "--set", "scratch_epochs=1"]
     engine.close()  # workers of another test, whose key this process would ask for
     with LocalCluster(
         n_workers=1, threads_per_worker=1, protocol="tcp", host="127.0.0.1", dashboard_address=None
     ) as cluster:
-        words = shlex.split(command.replace("tcp://host:8786", cluster.scheduler_address))[1:]
+        words = shlex.split(command.replace("tls://host:8786", cluster.scheduler_address))[1:]
         assert "2 runs asked for, 2 distinct, 0 already there" in brats_al(*words, *small)
         told = [event for _, event in cluster.scheduler.get_events(TOPIC) if "text" in event]
         assert len(told) == 2, "its worker trains both, for an epoch each"
@@ -174,11 +175,11 @@ def added(verb: str, study: Path, release: Path, out: Path) -> tuple[list[str], 
     }[verb]
 
 
-@pytest.mark.parametrize("command", [each for each in COMMANDS if "cluster slurm" not in each and "tcp://" not in each])
+@pytest.mark.parametrize("command", [each for each in COMMANDS if not re.search("cluster slurm|tls://|annotate", each)])
 def test_a_command_runs(
     command: str, release: Path, study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As it is typed; `study` runs the one with a scheduler's address, `test_cluster` that of Slurm."""
+    """As it is typed; a scheduler's address is for `study`, Slurm for `test_cluster`, the desk for `test_annotate`."""
     monkeypatch.setattr(phantom, "render", small_render)
     monkeypatch.setattr(cost, "calibrate", lambda profile, device: (100.0, 400.0))  # `test_run` measures
     new = "--template" in command or " phantom " in command
@@ -256,57 +257,3 @@ def test_bad_patients_are_skipped_and_links_followed(tiny_cohort: Path, tmp_path
     split = next((out / "outputs" / "slices").glob("imbalanced-*/split.csv")).read_text(encoding="utf-8")
     assert "SITE0_7_1" in split
     assert "SITE0_8_1" not in split
-
-
-def test_the_readme_says_what_the_published_design_study_found() -> None:
-    table = pd.read_csv(ROOT / "figures" / "published" / "design" / "design.csv")
-    row = table[(table["arm"] == "proposed") & (table["other"] == "baseline")].iloc[0]
-    gains = [f"{100 * row[name]:+.1f}" for name in ("gain", "drawn_low", "drawn_high")]
-    said = README[README.index("What we can say") : README.index("![Figure 7")]
-    few = f"to tell 3 pp, 10 runs are too few, and with 100 it takes {row['needed_many']:,.0f} test patients"
-    enough = f"to tell 3 pp with 10 runs takes {row['needed']:,.0f} test patients"
-    for words in (*gains, f"probability of {row['p']:.2f}", few if np.isnan(row["needed"]) else enough):
-        assert words in said, words
-
-
-def test_the_readme_says_what_the_published_open_study_found() -> None:
-    folder = ROOT / "figures" / "published" / "open"
-    said = README[README.index("of real patients") : README.index("*The paper's design")]
-    gains = pd.read_csv(folder / "budget_gains.csv").query("unit == 'slice' and dataset == 'imbalanced'")
-    gains = gains[gains["other"] == "random"].set_index("share")
-    apart = ((gains["both_low"] > 0) | (gains["both_high"] < 0)).sum()
-    assert f"at {apart} of {len(gains)} budgets" in said
-    uncertain = pd.read_csv(folder / "class_share.csv").query("unit == 'slice' and other == 'random'")
-    for row in (gains.loc[0.3], uncertain.set_index("arm").loc["0%-30%"]):
-        mean, low, high = (f"{100 * row[name]:+.1f}" for name in ("auc_difference", "both_low", "both_high"))
-        assert f"{mean} pp from random sampling ({low} to {high})" in said
-    cost = pd.read_csv(folder / "label_efficiency.csv").query("strategy == 'proposed' and budget == 0.3").iloc[0]
-    share, random = (f"{cost[name]:.0%}".replace("%", " %") for name in ("annotated", "random_annotated"))
-    assert f"the proposed method has {share} of the slices annotated, and random sampling needs {random}" in said
-    assert (cost["random_low"], cost["random_high"]) == (0, np.inf)
-    assert "(interval across runs: any share)" in said
-    tests = pd.read_csv(folder / "tests.csv").query("unit == 'slice' and other.str.startswith('random at ')")
-    mean, low, high = (f"{100 * tests[name].item():+.1f}" for name in ("auc_difference", "both_low", "both_high"))
-    assert f"random sampling of as many annotated slices it is {mean} pp ({low} to {high}): cannot tell" in said
-    card = pd.read_csv(folder / "scorecard.csv", dtype=str).set_index("id")
-    for claim, of in (("abstract.gain", ""), ("table2.test_gain", " over random initialisation")):
-        (verdict,) = card.loc[[claim], "verdict"]
-        gain, low, high = card.loc[[claim], ["ours", "both_low", "both_high"]].to_numpy(float)[0]
-        assert f"It {verdict}: {gain:+.1f} pp{of} ({low:+.1f} to {high:+.1f})" in said
-    scratch = pd.read_csv(folder / "table2_arms.csv").set_index("arm").loc["scratch"]
-    assert f"learned next to nothing ({scratch['auc_mean']:.2f})" in said
-    whole = pd.read_csv(folder / "figure7_arms.csv").set_index("arm").loc["baseline"]
-    assert f"they reach {whole['auc_mean']:.2f}, and {whole['hidden_mean']:.2f} with the tumour hidden" in said
-
-
-def test_the_readme_says_what_the_second_task_found() -> None:
-    folder = ROOT / "figures" / "published" / "pituitary"
-    (said,) = [line for line in README.splitlines() if line.startswith("| Does a second task")]
-    arms = pd.read_csv(folder / "table2_arms.csv").set_index("arm")
-    whole, scratch = arms.loc["pretrained"], arms.loc["scratch"]
-    assert f"on everything {whole['auc_mean']:.2f}, and {whole['hidden_mean']:.2f} with the tumour hidden" in said
-    assert f"initialisation reaches {scratch['auc_mean']:.2f}, pretraining {whole['auc_mean']:.2f}" in said
-    gains = pd.read_csv(folder / "budget_gains.csv").query("unit == 'slice' and dataset == 'imbalanced'")
-    row = gains.query("share == 0.3 and other == 'random'").iloc[0]
-    mean, low, high = (f"{100 * row[name]:+.1f}" for name in ("auc_difference", "both_low", "both_high"))
-    assert f"the proposed 30 % are {mean} pp from random sampling ({low} to {high})" in said

@@ -34,6 +34,9 @@ USUAL = ("glioma", "meningioma")
 SCANNED_AGAIN = re.compile(r"(MR\d+)[A-Z]")
 """Ids that differ only in a last letter after an MR number are one person's, most likely scanned again."""
 
+WHOLE = 3064
+"""Slices of the whole set, which is published as four files."""
+
 MAX_SLICES = 100_000
 """More files are refused."""
 
@@ -156,5 +159,10 @@ def notes_of(folder: Path, slices: pd.DataFrame, pair: tuple[str, str]) -> tuple
     ids, persons = slices["id"].nunique(), slices["patient_id"].nunique()
     others = slices.loc[~slices["label"].isin(pair), "patient_id"].nunique()
     again = f"{folder}: {ids} ids are {persons} persons (MR numbers with another last letter), each of them one patient"
+    part = f"{folder}: {len(slices)} of the set's {WHOLE} slices: unpack its other files beside them, if you have them"
     what = f"{folder}: {pair[1]} is the positive class, {pair[0]} the negative; {others} patients of other classes"
-    return (*[again] * (persons < ids), f"{what}, skipped: choose with classes=POSITIVE,NEGATIVE")
+    return (
+        *[part] * (len(slices) < WHOLE),
+        *[again] * (persons < ids),
+        f"{what}, skipped: choose with classes=POSITIVE,NEGATIVE",
+    )

@@ -199,10 +199,15 @@ def test_one_command_and_no_click_to_the_first_label(browser: Chrome, tmp_path: 
         [sys.executable, "-m", "brats_al_utils", "annotate", *options, *settings],
         env=environment(tmp_path),
         stdout=subprocess.PIPE,
-        text=True,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
     )
+    said: list[str] = []
     try:
-        url = next(found[0] for line in process.stdout if (found := re.search(r"http://127\.0\.0\.1:\S+", line)))
+        while not (found := re.search(r"http://127\.0\.0\.1:\S+", "".join(said))):
+            said.append(process.stdout.readline())
+            assert said[-1], said
+        url = found[0]
         anna = Reader(browser)
         browser.set_window_size(1280, 800)
         browser.get(url)
@@ -216,7 +221,8 @@ def test_one_command_and_no_click_to_the_first_label(browser: Chrome, tmp_path: 
         assert not [each for each in all_of(browser, ".jp-CodeCell .cm-editor") if each.is_displayed()], "code folded"
     finally:
         process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 0
+        ended = process.wait(60)
+    assert ended == 0
     copy = (data / "annotation" / "annotate.ipynb").read_text(encoding="utf-8")
     assert not any(name in copy for name in ("patient-", "onerror", ".png"))
 

@@ -83,7 +83,8 @@ def test_persons_classes_and_names(published: Path) -> None:
         "size": [2, 2, 2, 2, 6, 2],
     }
     assert cohort.name == "open cohort of Cheng"
-    persons, classes = cohort.notes
+    part, persons, classes = cohort.notes
+    assert "of the set's 3064 slices" in part
     assert "10 ids are 8 persons (MR numbers with another last letter)" in persons
     assert "glioma is the positive class, meningioma the negative; 2 patients of other classes, skipped" in classes
     assert cohort.cases["named"].iloc[0] == "brainTumorDataPublic_1-10/1.mat"

@@ -668,14 +668,14 @@ def test_what_the_table_says_decides_which_slice_set_is_used(flat: Path) -> None
     assert opened().table["patient_id"].nunique() == corrected.table["patient_id"].nunique() - 1
 
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "cohorts.md").read_text(encoding="utf-8")
 STRANGER = re.findall(
-    r"^\.venv/bin/brats-al (.*?)(?:  +#.*)?$", README.split("## I have images of my own")[1], re.MULTILINE
+    r"^\.venv/bin/brats-al (.*?)(?:  +#.*)?$", PAGE.split("## A table of one's own")[1], re.MULTILINE
 )[:5]
 
 
 def stranger(tmp_path: Path) -> Iterator[tuple[list[str], Path]]:
-    """Yield the words of the README's five lines; between the first two, 40 PNG files and their table are put there."""
+    """Yield the words of the page's five lines; between the first two, 40 PNG files and their table are put there."""
     root = tmp_path / "study"
     root.mkdir()
     for number, line in enumerate(STRANGER):
@@ -706,7 +706,7 @@ def test_a_stranger_s_first_steps(tmp_path: Path) -> None:
 
 @pytest.mark.long
 def test_a_stranger_s_path(tmp_path: Path) -> None:
-    """The five lines as the README has them, but for a folder of their own and settings for a minute."""
+    """The five lines as the page has them, but for a folder of their own and settings for a minute."""
     small = ["image_size=64", "epochs=1", "scratch_epochs=1", "folds=1", "n_runs=2"]
     out = tmp_path / "out"
     said = {}

@@ -150,12 +150,14 @@ def test_every_fact_of_a_slice() -> None:
         "slice, tumour": "z 50 (number 0), no mask",
         "rank": "40 of 40, decile 10",
         "uncertainty": "1.000 nats, the sum of:",
-        "entropy of 0.1": "1.000",
+        "entropies": "A 1.000",
+        "divergences": "none",
         "P(HGG)": "0.013, the mean of:",
-        "P by 0.1": "0.013",
+        "members": "A 0.013",
+        "learning rates": "A 0.1",
         "committee": "trained on this slice",
-        "A": "chosen",
-        "B": "chosen",
+        "chosen by": "A, B",
+        "not chosen by": "none",
     }
     of_pixels, ranking, _ = small(chosen_by=["images as they are", "tumour areas in pixels"])
     assert "200 pixels" in dict(Browser(of_pixels, ranking).view(Browsing(place=4)).facts)["slice, tumour"]

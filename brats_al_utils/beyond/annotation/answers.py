@@ -19,6 +19,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import file_digest
 from pathlib import Path
 from re import fullmatch
@@ -129,7 +130,14 @@ def now() -> str:
 
 
 def digest(image: Path) -> str:
-    """Return the SHA-256 of an image's file."""
+    """Return the SHA-256 of an image's file; it is read again when its size or its time of change is another."""
+    state = image.stat()
+    return digest_of(image, state.st_mtime_ns, state.st_size)
+
+
+@lru_cache(maxsize=100_000)
+def digest_of(image: Path, _changed: int, _size: int) -> str:
+    """Return the SHA-256 of a file as it was at a time."""
     with image.open("rb") as file:
         return file_digest(file, "sha256").hexdigest()
 

@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
-from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
@@ -40,17 +39,6 @@ BREAK = 120.0
 
 ENOUGH = 3
 """Pauses between answers, from which on the time left is told."""
-
-ASKS: dict[str, tuple[str, ...]] = {
-    "show": (),
-    "undo": (),
-    "next": (),
-    "answer": ("slice_id", "sha256", "label", "note", "whole", "change"),
-    "look": ("slice_id", "place", "channel"),
-    "open": ("slice_id",),
-    "grid": ("which",),
-}
-"""What the browser may ask for, and what such a message holds besides."""
 
 WORDS = {UNSURE: "unsure", SKIP: "skipped"}
 """What has been answered by no class, in words."""
@@ -144,12 +132,18 @@ class Desk:
         for proposal in self.proposals:
             if proposal.first.slice_id == slice_id:
                 return proposal
-        raise InputError(f"slice {printed(slice_id)}, expected one of the {len(self.proposals)} proposed: not saved")
+        raise InputError(
+            f"{shown(str(slice_id)[:60])} is not among the {len(self.proposals)} proposed: reload the page"
+        )
 
     def called(self, proposal: Proposal) -> str:
         """Return how a proposal's patient is called on the screen."""
         persons = list(dict.fromkeys(each.patient_id for each in self.proposals))
         return f"person {persons.index(proposal.patient_id) + 1}" if self.hidden else proposal.patient_id
+
+    def why(self, error: InputError) -> str:
+        """Return why an image cannot be shown."""
+        return "This image cannot be read: skip it." if self.hidden else str(error)
 
 
 def desk_of(
@@ -163,8 +157,7 @@ def desk_of(
     whole = session.state.queries[-1].unit == UNITS[1]
     proposals = proposals_of(query["slice_id"].tolist(), session.cohort, whole)
     pictures = {picture.slice_id: picture.file for each in proposals for picture in each.pictures}
-    hashed = cache(digest)
-    hashes = {name: hashed(pictures[name]) for name in session.slices["slice_id"] if name in pictures}
+    hashes = {name: digest(pictures[name]) for name in session.slices["slice_id"] if name in pictures}
 
     def needs() -> str:
         return needed(lacking(reread(session)), session.cohort.classes)
@@ -182,7 +175,7 @@ def desk_of(
     )
 
 
-def respond(desk: Desk, message: object) -> Reply:
+def respond(desk: Desk, message: Any) -> Reply:
     """Do what the browser asks for, and return what it is to show.
 
     An answer is on the disk before the next picture is read. It is taken only for the proposal that is due, or to
@@ -191,88 +184,48 @@ def respond(desk: Desk, message: object) -> Reply:
 
     Parameters
     ----------
-    message : object
-        Whatever arrived: see `checked`.
+    message
+        Whatever arrived.
     """
     try:
-        asked = checked(desk, message)
-        if asked["ask"] == "look":
-            return look(desk, desk.named(asked["slice_id"]), asked["place"], asked["channel"])
-        if asked["ask"] == "open":
-            return present(desk, "", desk.named(asked["slice_id"]))
-        if asked["ask"] == "grid":
-            return grid(desk, asked["which"])
-        if asked["ask"] == "answer":
-            return present(desk, keep(desk, asked))
-        return present(desk, take_back(desk) if asked["ask"] == "undo" else "")
+        match message:
+            case {"ask": "show" | "next"}:
+                return present(desk, "")
+            case {"ask": "undo"}:
+                return present(desk, take_back(desk))
+            case {"ask": "look", "slice_id": name, "place": int(place), "channel": int(channel)}:
+                return look(desk, desk.named(name), place, channel)
+            case {"ask": "open", "slice_id": name}:
+                return present(desk, "", desk.named(name))
+            case {"ask": "grid", "which": str(which)}:
+                return grid(desk, which)
+            case {"ask": "answer", "slice_id": name, "sha256": str(), "note": str(), "label": label} if (
+                label in desk.labels
+            ):
+                return present(desk, keep(desk, desk.named(name), message))
+        raise InputError("Unknown message: reload the page. Not saved.")
     except InputError as error:
         return {"kind": "refused", "said": str(error)}, []
     except OSError as error:
         return {"kind": "refused", "said": f"{cause(error)}. Not saved."}, []
 
 
-def checked(desk: Desk, message: object) -> Message:
-    """Return a message as ``ASKS`` describes it.
-
-    Raises
-    ------
-    InputError
-        If it is anything else, or names no proposal, no label or no picture.
-    """
-    ask = message.get("ask") if isinstance(message, dict) else None
-    if not isinstance(message, dict) or not isinstance(ask, str) or {*message} != {"ask", *ASKS.get(ask, [""])}:
-        raise InputError(f"unknown message, expected one of {', '.join(ASKS)}: reload the page")
-    if ask == "answer":
-        if message["label"] not in desk.labels:
-            raise InputError(f"label {printed(message['label'])}, expected one of {', '.join(desk.labels)}: not saved")
-        if not isinstance(message["note"], str) or not isinstance(message["whole"], bool):
-            raise InputError("unknown message, expected a note and whether it is for all images: reload the page")
-    if ask == "grid" and not isinstance(message["which"], str):
-        raise InputError(f"grid {printed(message['which'])}, expected a label: reload the page")
-    if "slice_id" in message:
-        proposal = desk.named(message["slice_id"])
-    if ask == "look":
-        place = within(message, "place", proposal.pictures)
-        within(message, "channel", proposal.pictures[place].channels)
-    return message
-
-
-def within(message: Message, name: str, things: Sequence[object]) -> int:
-    """Return which of some things a message names.
-
-    Raises
-    ------
-    InputError
-        If it names none of them.
-    """
-    value = message[name]
-    if type(value) is not int or not 0 <= value < len(things):
-        raise InputError(f"{name} {printed(value)}, expected 0 to {len(things) - 1}: reload the page")
-    return value
-
-
-def printed(value: object) -> str:
-    """Return what a message holds, short and so that it can be printed."""
-    return shown(str(value)[:60])
-
-
-def keep(desk: Desk, asked: Message) -> str:
+def keep(desk: Desk, proposal: Proposal, asked: Mapping[str, Any]) -> str:
     """Add an answer to the file if it is to the proposal that is due or changes one, and return what is to be said."""
-    proposal, answered = desk.named(asked["slice_id"]), desk.answered()
-    if (proposal in answered) != bool(asked["change"]) or (proposal not in answered and proposal != desk.due()):
+    answered = desk.answered()
+    if (proposal in answered) != bool(asked.get("change")) or (proposal not in answered and proposal != desk.due()):
         return "Answered already, in another window or by a second stroke of the key: not changed."
     if digest(proposal.first.file) != asked["sha256"]:
-        return f"{proposal.first.file.name} has changed since it was shown: look again. Not saved."
+        return f"{desk.called(proposal)}: the image has changed since it was shown: look again. Not saved."
     pictures = list(proposal.proposed)
-    if asked["whole"]:
+    if asked.get("whole"):
         looked = {answer.slice_id for answer in desk.counted() if answer.reader == desk.reader and answer.label != SKIP}
         left = desk.hashes.keys() - looked - set(proposal.slice_ids)
         pictures += [picture for picture in proposal.pictures if picture.slice_id in left]
     time, label, note = later(desk), asked["label"], asked["note"].strip()[: LONGEST["note"]]
-    hashed = cache(digest)
     append(
         desk.answers,
-        *(Answer(each.slice_id, label, desk.reader, time, hashed(each.file), note) for each in pictures),
+        *(Answer(each.slice_id, label, desk.reader, time, digest(each.file), note) for each in pictures),
     )
     more = f", {len(pictures)} images" * (len(pictures) > 1)
     return f"Saved: {desk.called(proposal)}, {WORDS.get(label, label)}{more}."
@@ -341,6 +294,8 @@ def present(desk: Desk, said: str, opened: Proposal | None = None) -> Reply:
 
 def look(desk: Desk, proposal: Proposal, place: int, channel: int) -> Reply:
     """Return one picture of a proposal's patient; of one that cannot be read, why, so that it can be skipped."""
+    if not (0 <= place < len(proposal.pictures) and 0 <= channel < len(proposal.pictures[place].channels)):
+        raise InputError("Unknown image: reload the page.")
     picture = proposal.pictures[place]
     channels, images = len(picture.channels), len(proposal.pictures)
     lines = [
@@ -353,7 +308,7 @@ def look(desk: Desk, proposal: Proposal, place: int, channel: int) -> Reply:
     try:
         levels, scale = grey_levels(picture.channels[channel], picture.z)
     except InputError as error:
-        return message | {"image": image | {"problem": str(error)}}, []
+        return message | {"image": image | {"problem": desk.why(error)}}, []
     height, width = levels.shape
     return message | {"image": image | {"width": width, "height": height} | asdict(scale)}, [levels.tobytes()]
 
@@ -376,7 +331,7 @@ def grid(desk: Desk, which: str) -> Reply:
         try:
             levels, scale = grey_levels(proposal.first.file, proposal.first.z)
         except InputError as error:
-            levels, tile = None, tile | {"problem": str(error)}
+            levels, tile = None, tile | {"problem": desk.why(error)}
         if levels is not None:
             step = max(max(levels.shape) // THUMBNAIL, 1)
             levels = levels[::step, ::step]

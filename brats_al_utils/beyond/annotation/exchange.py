@@ -11,7 +11,6 @@ import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields, replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -117,9 +116,9 @@ def import_answers(session: Session, path: Path) -> dict[str, int]:
 
 def known_hashes(session: Session, names: Collection[str]) -> dict[str, str]:
     """Return the hash of the image of each of some slices that are in the table."""
-    rows, hashed = session.slices[session.slices["slice_id"].isin(names)], cache(digest)
+    rows = session.slices[session.slices["slice_id"].isin(names)]
     return {
-        name: hashed(session.cohort.root / image) for name, image in zip(rows["slice_id"], rows["image"], strict=True)
+        name: digest(session.cohort.root / image) for name, image in zip(rows["slice_id"], rows["image"], strict=True)
     }
 
 

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from http.client import HTTPConnection
 from pathlib import Path
+from queue import Empty
 from typing import Any
 
 import nbformat
@@ -34,6 +35,8 @@ COPY = "annotate.ipynb"
 
 FIRST = ("parameters", "open", "desk")
 """Cells that become the first of the copy: the image then stands at the top of the page."""
+
+LOG = "jupyterlab.log"
 
 START = 60.0
 """Seconds in which the server must answer."""
@@ -73,12 +76,16 @@ def annotate(
     InputError
         If the port is taken, JupyterLab does not start, or the first cell fails.
     """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # else the server would outlive this process
     path, token = folder / COPY, secrets.token_hex(16)
     notebook = copied(parameters)
     write_file(path, nbformat.writes(notebook).encode())
     port = free_port(port)
     with served(folder, port, token):
-        execute(notebook, kernel(port, token))
+        try:
+            execute(notebook, kernel(port, token))
+        except TimeoutError as error:
+            raise InputError(f"the notebook's kernel does not reply (see {folder / LOG}): try again") from error
         write_file(path, nbformat.writes(notebook).encode())
         NotebookNotary().sign(nbformat.read(path, as_version=4))  # JupyterLab shows the widgets of trusted outputs only
         url = f"http://127.0.0.1:{port}/doc/tree/{COPY}?reset&token={token}"
@@ -86,7 +93,6 @@ def annotate(
         if opened:
             opened(url)
         with suppress(KeyboardInterrupt):
-            signal.signal(signal.SIGTERM, signal.default_int_handler)
             while True:
                 time.sleep(3600)
 
@@ -121,7 +127,7 @@ def served(folder: Path, port: int, token: str) -> Iterator[None]:
         f"--LabApp.app_settings_dir={FOLDER / '.lab'}",
         *(["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []),  # in a container everyone is root
     ]
-    log = folder / "jupyterlab.log"
+    log = folder / LOG
     with log.open("wb") as said:
         process = subprocess.Popen(  # noqa: S603 - this Python
             [sys.executable, "-m", "jupyterlab", *options],
@@ -162,9 +168,15 @@ def kernel(port: int, token: str) -> BlockingKernelClient:
     number = asked(port, "/api/sessions", token, session)["kernel"]["id"]
     client = BlockingKernelClient(connection_file=str(Path(jupyter_runtime_dir()) / f"kernel-{number}.json"))
     client.load_connection_file()
-    client.start_channels()
-    client.wait_for_ready(timeout=START)
-    return client
+    client.start_channels(hb=False)  # who waits by its heartbeat gives a kernel that starts slowly up for dead
+    client.kernel_info(reply=True, timeout=START)
+    deadline = time.monotonic() + START
+    while time.monotonic() < deadline:  # what is published arrives a little later than what is replied
+        client.kernel_info()
+        with suppress(Empty):
+            client.get_iopub_msg(timeout=1)
+            return client
+    raise TimeoutError
 
 
 def execute(notebook: Any, client: BlockingKernelClient) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -280,8 +280,7 @@ def counted(
         if answer.label not in labels:
             what = f"expected one of {', '.join(labels)}"
             raise InputError(f"{file}: label {answer.label!a} of {answer.slice_id!a}, {what}: remove the line")
-    hashed = cache(digest)
-    hashes = {answer.slice_id: hashed(cohort.root / image[answer.slice_id]) for answer in there}
+    hashes = {answer.slice_id: digest(cohort.root / image[answer.slice_id]) for answer in there}
     given = tuple(counting(answers, hashes))
     gone, changed = len(standing_now) - len(there), len(there) - len(given)
     notes = [f"{file}: {gone} answers are on images that are no longer in {TABLE}: they do not count"] * bool(gone)

@@ -18,7 +18,7 @@ from brats_al_utils.runs.store import RunStore, checksum
 from brats_al_utils.seeds import generator
 from brats_al_utils.study.arms import Arm
 from brats_al_utils.study.places import Places
-from brats_al_utils.study.stages import advance, have_computed, selections_of
+from brats_al_utils.study.stages import advance, have_computed, plan, selections_of
 from brats_al_utils.study.study import Study
 
 TOLERANCE = 1e-3
@@ -110,8 +110,9 @@ def arms_with_sets(published: Study) -> list[Arm]:
 
 def names_of_runs(published: Study) -> dict[str, tuple[str, Run]]:
     """Return every run that the bundle has of its study's plan, with what it is called, by key."""
-    rows = [row for row in advance(published, arms_with_sets(published)) if row.known]
-    found = {row.run.key: (row.name, row.run) for row in rows if published.store.holds(row.run)}
+    arms = arms_with_sets(published)
+    rows = [*plan(replace(published, selections={}), arms), *advance(published, arms)]
+    found = {row.run.key: (row.name, row.run) for row in rows if row.known and published.store.holds(row.run)}
     if not found:
         raise InputError("the bundle has no run of its study's plan, expected some: export it again")
     return found

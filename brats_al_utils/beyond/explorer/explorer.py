@@ -122,8 +122,8 @@ def terms(probability: Array, names: Sequence[str], pairs: str, aggregate: str) 
 
 
 def members_of(study: Study) -> list[str]:
-    """Return what the members of the committee are called: by number, with the learning rate that tells them apart."""
-    return [f"member {number} (rate {rate:g})" for number, rate in enumerate(study.profile.committee_rates, 1)]
+    """Return what tells the members of the committee apart: their learning rates."""
+    return [f"{rate:g}" for rate in study.profile.committee_rates]
 
 
 def opinions_of(study: Study, dataset: str, number: int) -> Array:

@@ -72,7 +72,8 @@ def along_the_ranking(ranking: Ranking, study: Study) -> Drawing:
     parts.legend(loc="lower right", bbox_to_anchor=(1, 0.98), ncols=2)
     members = figure.add_subplot(grid[-1, :], sharex=parts)
     for name, marker in zip(ranking.members, "os^Dv<>p*hX" * len(ranking.members), strict=False):
-        members.plot(x, rows[name], marker, ms=4, color="0.3", mfc="none", label=name.removeprefix("P by "))
+        label = f"learning rate {name.removeprefix('P by ')}"
+        members.plot(x, rows[name], marker, ms=4, color="0.3", mfc="none", label=label)
     members.axhline(0.5, color="0.7", lw=0.7, zorder=0)
     members.set(ylabel=f"P({slices.classes[1]})", ylim=(-0.05, 1.05), xlim=(-0.5, len(rows) - 0.5))
     members.set_xticks(x, labels)

@@ -44,17 +44,32 @@ def facts_of(row: pd.Series, ranking: Ranking, slices: SliceSet, count: int) -> 
     """
     unit = "pixels" if "tumour areas in pixels" in slices.manifest["chosen_by"] else "mm²"
     area = f"{row['tumour_mm2']:,.0f} {unit}" if row["tumour_mm2"] > 0 else "no mask"
+    rates = [name.removeprefix("P by ") for name in ranking.members]
+    letters = dict(zip(rates, map(chr, range(ord("A"), ord("A") + len(rates))), strict=True))
+
+    def told(kind: str) -> str:
+        found = []
+        for name in (*ranking.members, *ranking.terms):
+            what, _, own = name.partition(" by " if name in ranking.members else " of ")
+            if what == kind:
+                found.append(f"{' and '.join(letters[rate] for rate in own.split(', '))} {row[name]:.3f}")
+        return ", ".join(found)
+
+    by = {chosen: [arm for arm in ranking.arms if row[arm] == chosen] for chosen in (True, False)}
     return (
         (person(slices), row["patient_id"]),
         ("class, site", f"{row['class_name']}, {row['site']}"),
         ("slice, tumour", f"z {row['z']} (number {row['slice_id']}), {area}"),
         ("rank", f"{row['rank']} of {count}, decile {row['decile']}"),
         ("uncertainty", f"{row['uncertainty']:.3f} nats, the sum of:"),
-        *((name, f"{row[name]:.3f}") for name in ranking.terms),
+        ("entropies", told("entropy")),
+        ("divergences", told("divergence") or "none"),
         (f"P({slices.classes[1]})", f"{row['probability']:.3f}, the mean of:"),
-        *((name, f"{row[name]:.3f}") for name in ranking.members),
+        ("members", told("P")),
+        ("learning rates", ", ".join(f"{letter} {rate}" for rate, letter in letters.items())),
         ("committee", "trained on this slice" if row["first"] else "not trained on this slice"),
-        *((name, "chosen" if row[name] else "not chosen") for name in ranking.arms),
+        ("chosen by", ", ".join(by[True]) or "none"),
+        ("not chosen by", ", ".join(by[False]) or "none"),
     )
 
 

@@ -224,7 +224,7 @@ function render({ model, el }) {
       else bytes.set(name, buffers[number]);
     }
     stage.stage.hidden = !specs.plane;
-    plot.svg.style.display = specs.plot ? "" : "none";
+    body.classList.toggle("plotted", Boolean(specs.plot));
     if (specs.plane && (content.fresh?.some((name) => bytes.has(name)) || content.plane)) {
       const mask = bytes.get("mask");
       const outlined = mask?.byteLength ? new Uint8Array(mask.buffer, mask.byteOffset, mask.byteLength) : null;
