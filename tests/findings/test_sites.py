@@ -22,12 +22,6 @@ BRATS_2019 = ROOT / "brats_al_utils" / "findings" / "brats2019_sites.csv"
 FOUR = pd.DataFrame({"patient_id": [*"abcdef"], "label": [1, 1, 1, 0, 0, 0], "site": [*"xxyyzz"]})
 
 
-def opened(name: str, out: Path) -> Study:
-    """Open a published study."""
-    unpack_study(ROOT / "published" / f"{name}.bundle", out / "outputs")
-    return open_unpacked(out / "outputs", out)
-
-
 def test_the_audit_by_hand() -> None:
     counts = sites.site_table(FOUR).set_index("site")
     assert counts.loc["y"].to_numpy().tolist() == [1, 1, 1, 1]

@@ -190,7 +190,7 @@ def test_the_ranking_is_the_one_that_selects(study: Study) -> None:
 
 def test_a_study_that_is_not_trained_is_refused(study: Study, tmp_path: Path) -> None:
     other = open_study("smoke", study.cohort.root, tmp_path / "out", {"n_runs": 1}, device="cpu")
-    with pytest.raises(InputError, match="not trained yet: call train"):
+    with pytest.raises(InputError, match="not trained yet"):
         ranking(other, advance(other, explored(other.profile)), explored(other.profile))
 
 
