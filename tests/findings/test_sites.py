@@ -155,6 +155,12 @@ def test_the_counts_are_those_of_the_releases_own_mapping(tmp_path: Path) -> Non
     assert sites.of_release(found)["hospital"].nunique() == 10
 
 
+def opened(name: str, out: Path) -> Study:
+    """Open a published study."""
+    unpack_study(ROOT / "published" / f"{name}.bundle", out / "outputs")
+    return open_unpacked(out / "outputs", out)
+
+
 def test_the_open_cohort_within_numeric_ids(tmp_path: Path) -> None:
     study = opened("open", tmp_path)
     (arm,) = [arm for arm in arms_with_sets(study) if arm.name == "baseline" and arm.dataset == "imbalanced"]
