@@ -94,9 +94,11 @@ bench: $(BENCH_READY)
 	$(BIN)/python benchmarks/overhead.py --profile $(BENCH_PROFILE) $(BENCH_STUDY)
 	$(BIN)/python benchmarks/summary.py
 
-# How often each verdict is given when the truth is known: docs/operating_characteristics.csv and .md.
+# How often each verdict is given when the truth is known: docs/operating_characteristics.csv and .md;
+# and how often an interval holds the truth: docs/coverage.csv and .md.
 characteristics: setup
 	$(BIN)/python -m brats_al_utils.beyond.population.operating docs
+	$(BIN)/python tests/known_truth.py docs
 
 # JupyterLab on loopback, with the token that it prints; its settings are those of notebooks/.lab.
 # It refuses root unless it is told: in a container, everyone is root.
