@@ -43,6 +43,8 @@ published: figures
 	for name in $(notdir $(basename $(BUNDLES))); do mkdir -p figures/published/$$name && \
 		cp outputs/published/$$name/figures/*.* figures/published/$$name || exit 1; done
 	$(if $(filter published/open.bundle,$(BUNDLES)),$(BIN)/python tools/answers.py)
+	$(if $(filter published/open.bundle,$(BUNDLES)),$(BIN)/python tools/copies.py \
+		outputs/published/open/notebooks published/notebooks/open)
 
 # README's pictures, taken in a browser (chromium and chromedriver): of a published study's report, and of the desk.
 PICTURED ?= open

@@ -250,11 +250,23 @@ def test_every_setting_is_in_the_protocol() -> None:
         assert default.strip("`").split(":")[0] == (written.lower() if isinstance(value, bool) else written), name
 
 
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "published" / "notebooks").rglob("*.ipynb")), ids=lambda path: path.stem
+)
+def test_a_copy_that_is_shown_is_of_the_notebook_as_it_is(path: Path) -> None:
+    """`make published` writes the copies: light enough to be shown, and without what names this machine."""
+    copy, notebook = (nbformat.read(each, 4) for each in (path, ROOT / "notebooks" / path.name))
+    assert [(cell.id, cell.source) for cell in copy.cells] == [(cell.id, cell.source) for cell in notebook.cells]
+    assert sum(bool(cell.get("outputs")) for cell in copy.cells) > 3
+    assert path.stat().st_size < 300_000
+    assert str(ROOT.parent) + "/" not in path.read_text(encoding="utf-8")
+
+
 def test_the_readme_counts_the_demo_s_runs() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     study = counted_study(PROFILES["demo"])
     tables = {name: plan(study, arms(study.profile)) for name, arms in COMPARED.items()}
-    written = dict(re.findall(r"^\| `(\d\d_\w+)` \|.*\| (\d+) \|$", text, re.MULTILINE))
+    written = dict(re.findall(r"^\| \[?`(\d\d_\w+)`.*\| (\d+) \|$", text, re.MULTILINE))
     assert {name: int(count) for name, count in written.items()} == {
         name: cost(rows).asked for name, rows in tables.items()
     }
