@@ -38,7 +38,8 @@ RUN = Run(
 def slices() -> SliceSet:
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (16, 3, 8, 8), dtype=np.uint8)
-    table = pd.DataFrame({"patient_id": [f"p{number}" for number in range(16)], "label": np.arange(16) % 2})
+    patients = [f"p{number}" for number in range(16)]
+    table = pd.DataFrame({"patient_id": patients, "label": np.arange(16) % 2, "tumour_mm2": 4.0})
     segmentation = np.zeros((16, 8, 8), np.uint8)
     segmentation[:, 3:5, 3:5] = 2
     return SliceSet(Path(), {"fingerprint": RUN.data, "mirrored": True}, table, pixels, segmentation)
