@@ -184,6 +184,8 @@ def test_a_command_runs(
     monkeypatch.setattr(cost, "calibrate", lambda profile, device: (100.0, 400.0))  # `test_run` measures
     new = "--template" in command or " phantom " in command
     folder = tmp_path / "new" if new else release
+    if "--template" in command:
+        folder.mkdir()
     if "--profile open" in command:
         labels = ("sick", "healthy") if "classes=" in command else ("glioma", "meningioma")
         folder = pictures(tmp_path / "pictures", labels)

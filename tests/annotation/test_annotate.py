@@ -34,6 +34,7 @@ from brats_al_utils.beyond.annotation.session import Session, open_session
 from brats_al_utils.progress import untracked
 from brats_al_utils.runs import engine
 from brats_al_utils.show import notebooks
+from brats_al_utils.show.text import as_said
 from brats_al_utils.study.places import Places
 
 NOTEBOOK = "10_annotate.ipynb"
@@ -252,7 +253,8 @@ def test_without_a_browser_and_data_it_shows_synthetic_images(
     parameters = {"out": str(tmp_path), "budget": 6, "settings": SETTINGS, "workers": workers}
     executed = notebooks.execute(notebooks.FOLDER / NOTEBOOK, parameters, Places(tmp_path, tmp_path))
     cells = {cell.id: cell for cell in nbformat.read(executed, 4).cells}
-    assert "**Synthetic cohort.** Of 20 slices without a label, 6 are proposed:" in str(cells["open"].outputs)
+    shown = cells["open"].outputs[-1]["data"]["text/markdown"]
+    assert "**Synthetic cohort.** Of 20 slices without a label, 6 are proposed:" in as_said(shown)
     assert "widget-view" in str(cells["learn"].outputs), "a button, and no training"
     table = pd.read_csv(folder / "cohort.csv", keep_default_na=False)
     assert table.groupby("split")["label"].value_counts().to_dict() == {

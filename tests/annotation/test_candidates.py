@@ -223,7 +223,7 @@ def test_images_that_move_are_known_by_their_content(tmp_path: Path) -> None:
     assert after.label.tolist() == before and after.answers == session.answers
     assert after.slices["image"].str.startswith("img/").all()
     assert read_query(after)["slice_id"].tolist() == asked
-    assert not after.notes
+    assert after.notes == session.notes == after.cohort.notes
     assert proposals_of(asked, after.cohort)[0].first.file.exists()
     assert set(query(after, 20)[1]["slice_id"]).isdisjoint(asked)
 

@@ -38,7 +38,8 @@ def test_five_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             session = open_session(data)
             answer(session, **{row: truth(row).replace("well", "healthy") for row in session.slices["patient_id"]})
     template, _, first, lesson, second = said
-    assert "200 images, each of a patient of its own: give all of a person one patient_id" in template
+    assert "200 images of 200 people, 0 with a mask, without labels" in template
+    assert "each image counts as a person of its own: give all of a person one patient_id" in template
     assert "60 slices to annotate in" in first
     assert "drawn at random" in first
     assert "chosen" not in first
@@ -55,7 +56,9 @@ def test_options(tmp_path: Path) -> None:
     said = brats_al("query", *names, "--budget", "14", "--unit", "patient", "--strategy", "random", *small)
     assert "28 slices to annotate in" in said
     assert not (data / "annotation").exists()
-    assert brats_al("query", *names, "--budget", "4", "--random-share", "1").count("\n") == 2
+    note, *lines = brats_al("query", *names, "--budget", "4", "--random-share", "1").splitlines()
+    assert note.startswith("note: ") and note.endswith("120 images of 60 people (2 each)")
+    assert len(lines) == 2
     assert "strategy is 'none'" in brats_al("query", *names, "--budget", "4", "--strategy", "none", expect=1)
     table, csv = read_query(open_session(data, out)), tmp_path / "a.csv"
     row = table.iloc[0]
@@ -65,7 +68,7 @@ def test_options(tmp_path: Path) -> None:
     assert "4 proposals in " in brats_al("answers", *names, "--proposals", str(tmp_path / "tasks.json"))
     assert "1 answers in " in brats_al("answers", *names, "--export", str(tmp_path / "a.json"))
     assert "1 new" in brats_al("learn", *names)
-    assert "name a file with --import or --export" in brats_al("answers", *names, expect=1)
+    assert "name a file with --import, --export or --proposals" in brats_al("answers", *names, expect=1)
     assert len(read(answers_file(out))) == 1
     assert (out / ".gitignore").read_text(encoding="utf-8") == "*\n"
 
@@ -89,14 +92,18 @@ def test_a_real_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_template_of_images(tmp_path: Path) -> None:
-    """Below the folder too; a name with a comma is quoted, one that cannot be printed is left out."""
-    for name in ("b.png", "a, b.PNG", "below/c.nii.gz", "bad\x07.png", "text.txt"):
+    """Below the folder too; a name with a comma is quoted, one that cannot be printed is left out.
+
+    An image is a person of its own name, and of its path where names are the same.
+    """
+    for name in ("b.png", "a, b.PNG", "below/b.nii.gz", "below/c.nii.gz", "bad\x07.png", "text.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"")
-    assert "3 images" in brats_al("cohort", "--template", str(tmp_path))
+    assert "4 images" in brats_al("cohort", "--template", str(tmp_path))
     assert (tmp_path / "cohort.csv").read_text(encoding="utf-8").splitlines() == [
         "patient_id,label,image",
         '"a, b",,"a, b.PNG"',
         "b,,b.png",
-        "below/c,,below/c.nii.gz",
+        "below/b,,below/b.nii.gz",
+        "c,,below/c.nii.gz",
     ]

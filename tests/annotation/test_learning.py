@@ -119,13 +119,13 @@ def test_the_whole_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     before = len(trained)
     session, again = learn(session)
     assert again.changes["new"] == 0
+    assert {run.key for run in trained[before:]} <= {run.key for run in trained[:before]}
     last = session.state.queries[-1]
     of_test = dict.fromkeys(list(last.asked)[:3], WHY["test"])
     state = replace(session.state, queries=(*session.state.queries[:-1], replace(last, asked=last.asked | of_test)))
     _, fewer = learn(replace(session, state=state))
     assert fewer.forecast and fewer.forecast.more == 11, "labels of held-out patients train nothing"
     assert len(session.state.points) == len(again.curve) == len(lesson.curve), "nothing is learned twice"
-    assert {run.key for run in trained[before:]} <= {run.key for run in trained[:before]}
 
 
 def test_nothing_is_trained_on_who_is_held_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
