@@ -448,7 +448,7 @@ def test_everything_in_one_go(flat: Path) -> None:
     """Of five patients; many of a kind are one line."""
     for damage in (missing, mask_of_another_size):
         damage(flat)
-    change(flat, 9, label="Benign")
+    change(flat, 9, label="benin")
     change(flat, 12, image="../x.png")
     (flat / "images/10.png").write_bytes(b"")
     told = CliRunner().invoke(app, ["cohort", str(flat)])
