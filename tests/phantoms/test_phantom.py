@@ -90,12 +90,12 @@ def test_each_part_has_the_sites_of_a_class_in_equal_numbers(seed: int, patients
     rows = [(f"{k:03}", phantom.grade_of(k), phantom._site_of(seed, k)) for k in range(patients)]
     cases = pd.DataFrame(rows, columns=["patient_id", "class_name", "site"])
     split = split_patients(cases, GRADES, seed, "site").merge(cases)
-    for (_, _), group in split.groupby(["part", "class_name"]):
+    for (_, _), group in split.groupby(["part", "stratum"]):
         counts = group["site"].value_counts().reindex(list(scanner.SITES), fill_value=0)
         # The last round of the deal may lack a site, and a part may begin or end within a round.
         assert counts.max() - counts.min() <= 2
     plain = split_patients(cases, GRADES, seed)
-    assert plain.groupby(["part", "class_name"]).size().equals(split.groupby(["part", "class_name"]).size())
+    assert plain.groupby(["part", "stratum"]).size().equals(split.groupby(["part", "stratum"]).size())
 
 
 def test_sizes_and_heights_overlap_between_the_grades() -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -99,7 +100,7 @@ def test_a_controller_that_does_not_answer_ends_no_study(
 def test_ctrl_c_ends_a_study_on_a_cluster_as_it_ends_others(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def interrupted(names: list[str]) -> None:
+    def interrupted(*_: Any) -> None:
         raise KeyboardInterrupt
 
     cluster = SimpleNamespace(scheduler_address="tcp://host:1", close=None)

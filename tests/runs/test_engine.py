@@ -24,7 +24,7 @@ from small_study import ARMS, small_study
 
 from brats_al_utils import InputError
 from brats_al_utils.files import lock
-from brats_al_utils.networks.training import choose_device
+from brats_al_utils.networks.training import Settings, choose_device
 from brats_al_utils.runs import computing, engine, forks, scheduler
 from brats_al_utils.runs.computing import compute
 from brats_al_utils.runs.engine import Outcome, Task, carry_out
@@ -320,7 +320,7 @@ def test_a_lock_that_a_dead_machine_left_is_not_waited_for_for_ever(
 
 
 def test_a_long_run_is_waited_for_longer() -> None:
-    run = Run("", tuple(range(100)), (), (), (), "", False, type("S", (), {"epochs": 30})(), 0, 0)
+    run = Run("", tuple(range(100)), (), (), (), "", False, Settings(30, 8, 0.01, 0.9, 0.0), 0, 0)
     assert engine.patience(run) == 600 + 30 * 100 / 5
 
 
