@@ -327,8 +327,8 @@ def test_counts_of_brats_2019(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     [
         (["--profile", "full"], f"profile is 'full', expected one of {', '.join(PROFILES)}"),
         (["--profile", "smoke", "--set", "epoch=3"], "no setting is called 'epoch'"),
-        (["--profile", "smoke", "--set", "epochs=three"], "epochs is 'three', expected int"),
-        (["--profile", "smoke", "--set", "epochs=3", "n_runs=x"], "n_runs is 'x', expected int"),
+        (["--profile", "smoke", "--set", "epochs=three"], "epochs is 'three', expected a valid integer"),
+        (["--profile", "smoke", "--set", "epochs=3", "n_runs=x"], "n_runs is 'x', expected a valid integer"),
         (["--profile", "smoke", "--set", "epochs"], "'epochs' is not a setting, expected name=value"),
         (["--profile", "smoke", "--only", "99"], "no notebook '99', expected one of 00_cohort"),
         (["--profile", "smoke", "01"], "unexpected 01: name notebooks with --only"),
@@ -355,7 +355,7 @@ def test_refused_before_anything_starts(
 
 def test_a_parameter_that_a_notebook_lacks_is_refused() -> None:
     with pytest.raises(ValueError, match="no parameter profil, expected profile, data, out, settings, device, workers"):
-        check_parameters(find(["01"])[0], {"profil": "smoke"})
+        check_parameters(find(NOTEBOOKS, ["01"])[0], {"profil": "smoke"})
 
 
 def test_a_failing_notebook_says_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

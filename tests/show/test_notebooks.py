@@ -42,8 +42,10 @@ OTHER: dict[str, Any] = {
     "freeze": True,
     "epochs": 3,
     "scratch_epochs": 4,
+    "length": "updates",
     "batch_size": 8,
     "learning_rate": 1e-05,
+    "scratch_learning_rate": 0.002,
     "momentum": 0.7,
     "weight_decay": 1e-05,
     "arithmetic": "bfloat16",
@@ -56,16 +58,18 @@ OTHER: dict[str, Any] = {
     "budgets": (0.1, 0.3),
     "competitors": ("coreset",),
     "iterative": False,
+    "iteration_share": 0.05,
     "other_networks": ("googlenet",),
     "n_runs": 6,
     "folds": 3,
     "classes": ("HGG", "LGG"),
+    "task": "grade",
     "seed": 6,
 }
 """Another value of every setting than smoke's."""
 
-AT_ONCE = OTHER | {"test_patients": 0}
-"""These make a study; with folds there is no test cohort."""
+AT_ONCE = OTHER | {"test_patients": 0, "task": ""}
+"""These make a study; with folds there is no test cohort, and phantoms have one task alone."""
 
 PRINTS = "from brats_al_utils.study.profile import profile_of\nprint(repr(profile_of(profile, settings)))"
 
@@ -79,7 +83,7 @@ def places(tmp_path: Path) -> Places:
 
 def write(path: Path, *code: str) -> Path:
     """Write a notebook with the parameters of the real ones, and some cells."""
-    real = nbformat.read(notebooks.find(["00"])[0], as_version=4)
+    real = nbformat.read(notebooks.find(NOTEBOOKS, ["00"])[0], as_version=4)
     (parameters,) = (cell for cell in real.cells if "parameters" in cell.metadata.get("tags", []))
     real.cells = [parameters]
     for source in code:
@@ -299,6 +303,6 @@ def test_copies_are_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
             (tmp_path / f"{pattern.format(name)}.ipynb").touch()
     (tmp_path / "Untitled.ipynb").touch()
     assert [path.stem for path in notebooks.find(NOTEBOOKS)] == names
-    assert [path.stem for path in notebooks.find(["01"])] == names[1:2]
+    assert [path.stem for path in notebooks.find(NOTEBOOKS, ["01"])] == names[1:2]
     with pytest.raises(InputError, match="no notebook '01_transfer_vs_scratch-Copy1', expected one of 00_cohort, 01"):
-        notebooks.find(["01_transfer_vs_scratch-Copy1"])
+        notebooks.find(NOTEBOOKS, ["01_transfer_vs_scratch-Copy1"])

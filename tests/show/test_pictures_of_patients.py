@@ -8,7 +8,7 @@ import nbformat
 import pytest
 from made_up import compute, write_cohort
 
-from brats_al_utils.beyond.arms import explored
+from brats_al_utils.beyond.arms import NOTEBOOKS, explored
 from brats_al_utils.beyond.bundles.published import export, unpack_study
 from brats_al_utils.runs import engine
 from brats_al_utils.show import notebooks
@@ -30,7 +30,7 @@ def test_nothing_of_a_patient_is_in_the_executed_notebook(published: bool, tmp_p
         data = out / "outputs"
         unpack_study(bundle, data)
     parameters = {"profile": "smoke", "data": str(data), "out": str(out), "device": "cpu"}
-    executed = notebooks.execute(notebooks.find(["09"])[0], parameters, Places.of("smoke", out))
+    executed = notebooks.execute(notebooks.find(NOTEBOOKS, ["09"])[0], parameters, Places.of("smoke", out))
     saved = nbformat.read(executed, as_version=4)
     outputs = [output.data for cell in saved.cells for output in cell.get("outputs", []) if "data" in output]
     images = [b64decode(data.pop("image/png")) for data in outputs if "image/png" in data]
@@ -51,7 +51,7 @@ def test_nothing_of_a_patient_is_in_the_executed_notebook(published: bool, tmp_p
 def test_no_picture_of_a_patient_is_in_the_executed_notebook_of_the_cohort(tmp_path: Path) -> None:
     data, out = write_cohort(tmp_path / "clinic", masked=True), tmp_path / "out"
     parameters = {"profile": "smoke", "data": str(data), "out": str(out), "device": "cpu"}
-    executed = notebooks.execute(notebooks.find(["00"])[0], parameters, Places.of("smoke", out))
+    executed = notebooks.execute(notebooks.find(NOTEBOOKS, ["00"])[0], parameters, Places.of("smoke", out))
     saved = nbformat.read(executed, as_version=4)
     outputs = [output.data for cell in saved.cells for output in cell.get("outputs", []) if "data" in output]
     images = [b64decode(data["image/png"]) for data in outputs if "image/png" in data]

@@ -18,7 +18,7 @@ from nbformat import NotebookNode, write
 from selenium import webdriver
 
 from brats_al_utils import InputError
-from brats_al_utils.beyond.arms import explored
+from brats_al_utils.beyond.arms import NOTEBOOKS, explored
 from brats_al_utils.runs import engine
 from brats_al_utils.show import notebooks as execution
 from brats_al_utils.show import report
@@ -418,7 +418,7 @@ def test_no_person_s_name_is_in_a_report(tmp_path: Path) -> None:
     ids = {*study.slices.table["patient_id"]}
     assert set(IDS) < ids
     parameters = {"profile": "smoke", "data": str(tmp_path / "clinic"), "out": str(tmp_path / "out"), "device": "cpu"}
-    for path in execution.find(["00", "09"]):
+    for path in execution.find(NOTEBOOKS, ["00", "09"]):
         execution.execute(path, parameters, study.places)
     error = nb.new_output(
         "error", ename="InputError", evalue=" ".join(ids), traceback=[f"/scans/{name}" for name in ids]
