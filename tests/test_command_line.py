@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import small_annotation
 from conftest import brats_al, write_case
 
 from brats_al_utils import InputError
@@ -24,14 +25,16 @@ def test_a_tilde_within_an_option_is_the_home_folder(at_home: Path, tiny_cohort:
     """As no shell does it after an equals sign; in every argument and option that is a path."""
     settings = ("--profile=smoke", "--set=start=scratch")
     command_line.app(["cohort", "~/release"], standalone_mode=False)
-    command_line.app(["prepare", "~/release", *settings, "--out=~/slices"], standalone_mode=False)
-    assert (at_home / "slices" / "manifest.json").is_file()
+    small_annotation.pictures(at_home / "images", patients=30, each=1)
+    query = ["query", "--data=~/images", "--out=~/asked", "--budget=4", "--set=classes=sick,well"]
+    command_line.app(query, standalone_mode=False)
+    assert (at_home / "asked" / "query.csv").is_file()
     for words in (
         ["phantom", "~/release"],
         ["status", "--profile=smoke", "--out=~/out"],
         ["report", "--profile=smoke", "--out=~/out"],
         ["run", *settings, "--data=~/none", "--out=~/out"],
-        ["run", *settings, "--data=~/release", "--out=~/slices/manifest.json"],
+        ["run", *settings, "--data=~/release", "--out=~/asked/query.csv"],
     ):
         place = re.search("~/([^ ]+)$|--data=~/(none)", " ".join(words))
         assert place

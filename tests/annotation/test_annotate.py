@@ -178,6 +178,7 @@ def test_twenty_answers_a_killed_kernel_and_the_next_round(lab: Lab, browser: Ch
     anna.opens()
     assert anna.state("counted") == "Anna: 0 of 20 answered"
     assert not all_of(browser, ".facts td"), "Run All teaches nothing"
+    wait(browser, 60, lambda: bool(all_of(browser, ".brats-al-panel button")), "no button")
     all_of(browser, ".brats-al-panel button")[0].click()
     wait(browser, 120, lambda: "Trained on 31 slices" in text_of(all_of(browser, ".facts")), "nothing learned")
     assert "Trained on 12 slices" in text_of(all_of(browser, ".facts"))
