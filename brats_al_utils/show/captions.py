@@ -90,6 +90,11 @@ WORDS = {
         "How many people of each class are in training, validation and test, and how many each site contributes.",
         "A site with people of one class alone can tell the class without a tumour.",
     ),
+    "sites": Words(
+        "Sites",
+        "How many people and slices of each class come from each site.",
+        "A site with people of one class alone can tell the class without a tumour.",
+    ),
     "slices": Words(
         "What the network sees",
         "For three people of each class, the slice with the largest tumour in each channel, the tumour outlined.",
@@ -125,11 +130,6 @@ WORDS = {
         "A selection made with one network, for others",
         "Differences of test AUC of other networks trained on the slices chosen and on random ones.",
         FOREST,
-    ),
-    "outliers": Words(
-        "Planted outliers",
-        "How many planted outliers the most uncertain decile holds, and what dropping the tails then gains.",
-        "Above the line of chance the committee finds outliers; right of 0 dropping them helps.",
     ),
     "could_the_paper_tell": Words(
         "Could the paper tell?",
@@ -168,6 +168,16 @@ WORDS = {
     "label_efficiency": Words(
         "Annotated slices that random sampling needs for the same AUC",
         "For each strategy and budget, the share of slices annotated, and what random sampling needs to match it.",
+    ),
+    "teaches_worst": Words(
+        "Do the most uncertain slices teach worst?",
+        "Slice-level test AUC after training on the most uncertain range less the mean of the other ranges.",
+        "An interval across both that lies below 0 says yes.",
+    ),
+    "within_site": Words(
+        "Within a site",
+        "Slice-level test AUC of each arm over all pairs of slices, and over those of one site.",
+        "Within a site, the site cannot tell the class.",
     ),
     "areas": Words("Areas under the budget curves", "Mean AUC over the budgets, and how the ranks hold without a run."),
     "design": Words(

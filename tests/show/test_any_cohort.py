@@ -29,6 +29,7 @@ from brats_al_utils.findings.verdicts import CANNOT_TELL, HERE, NUMBER_RULE
 from brats_al_utils.runs import engine
 from brats_al_utils.show import cohort_figures, further_figures, paper_figures, style, tables
 from brats_al_utils.show.panel import Panel
+from brats_al_utils.show.text import as_said
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
 SHOWING = (cohort_figures, paper_figures, further_figures, tables, sentences, shortcut)
@@ -48,7 +49,7 @@ SHOWN_ELSEWHERE = {"without_images"}
 def words_of(shown: Any) -> str:
     """Return what a reader sees of what a cell shows."""
     if isinstance(shown, Markdown):
-        return str(shown.data)
+        return as_said(str(shown.data))
     if isinstance(shown, pd.DataFrame):
         assert len(shown.columns) <= 8 or shown.columns.nlevels > 1
         heads = [str(part) for head in (*shown.columns, *shown.index) for part in np.atleast_1d(np.array(head, str))]
