@@ -1,6 +1,7 @@
 """Layouts of the releases as they are unpacked, and what lies in them beside the patients."""
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -395,7 +396,7 @@ def test_a_subset_of_links(tiny_cohort: Path, tmp_path: Path, depth: int) -> Non
     assert prepare(read_cohort(subset, follow_links=True), rule, tmp_path / "linked").fingerprint == expected
 
 
-def test_the_option_that_follows_links(tiny_cohort: Path, tmp_path: Path) -> None:
+def test_the_option_that_follows_links(tiny_cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of both verbs; to links of links as well."""
     subset = tmp_path / "subset"
     linked_subset(tiny_cohort, subset, 3)
@@ -405,10 +406,14 @@ def test_the_option_that_follows_links(tiny_cohort: Path, tmp_path: Path) -> Non
     told = run(app, ["cohort", str(subset)])
     assert (told.exit_code, told.stdout.count("--follow-links"), told.stdout.count("problem: ")) == (1, 1, 3)
     assert "7 usable patients" in run(app, ["cohort", str(subset), "--follow-links"]).stdout
-    command = ["prepare", str(subset), "--profile", "smoke", "--out", str(tmp_path / "set")]
+    monkeypatch.setattr("brats_al_utils.show.notebooks.execute_all", lambda *_: [])
+    common = ["--profile", "smoke", "--set", "start=scratch", "--only", "00", "--out", str(tmp_path / "out")]
+    command = ["run", "--data", str(subset), *common]
     refused = str(run(app, command).exception)
     assert (refused.count("--follow-links"), len(refused.splitlines())) == (1, 3)
-    assert "fingerprint" in run(app, [*command, "--follow-links"]).stdout
+    assert not list(tmp_path.rglob("manifest.json"))
+    assert re.search(r"profile smoke: .*, \d+ slices", run(app, [*command, "--follow-links"]).stdout)
+    assert list(tmp_path.rglob("manifest.json"))
 
 
 def test_a_link_to_what_git_annex_has_not_fetched(tiny_cohort: Path) -> None:
