@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip install $(PIP_ARGS)
 INSTALL := $(if $(PIP_ARGS),$(PIP),$(BIN)/python tools/install.py)
 export PIP_USER := 0
 
-.PHONY: setup demo figures published pictures test test-long lab viewer lock check baseline bench characteristics
+.PHONY: setup demo figures published pictures test test-long lab viewer lock check baseline bench characteristics coverage
 setup: $(READY)
 
 # uv itself comes from the lock file, by pip. At the end what the first study would compile and look for is prepared.
@@ -96,10 +96,12 @@ bench: $(BENCH_READY)
 	$(BIN)/python benchmarks/overhead.py --profile $(BENCH_PROFILE) $(BENCH_STUDY)
 	$(BIN)/python benchmarks/summary.py
 
-# How often each verdict is given when the truth is known: docs/operating_characteristics.csv and .md;
-# and how often an interval holds the truth: docs/coverage.csv and .md.
+# How often each verdict is given when the truth is known: docs/operating_characteristics.csv and .md.
 characteristics: setup
 	$(BIN)/python -m brats_al_utils.beyond.population.operating docs
+
+# How often an interval holds the truth: docs/coverage.csv and .md, in a quarter of an hour of one core.
+coverage: setup
 	$(BIN)/python tests/known_truth.py docs
 
 # JupyterLab on loopback, with the token that it prints; its settings are those of notebooks/.lab.
