@@ -34,7 +34,8 @@ def test_no_auc_changes(rows: list[tuple[float, int]]) -> None:
         short = narrowed(values, label, patient)
         assert np.abs(short - values).max() <= ROUNDING
         if len(set(label)) == 2:
-            assert auc(label, short.astype(float)) == auc(label, values)
+            # Of the same pairs: scikit-learn adds them up in other steps where two negatives have become equal.
+            assert auc(label, short.astype(float)) == pytest.approx(auc(label, values), abs=1e-12)
     if len(set(patient % 2)) == 2:
         short = narrowed(values, patient % 2, patient).astype(float)
         label = np.unique(patient) % 2
