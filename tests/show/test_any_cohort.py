@@ -42,8 +42,8 @@ OF_BRATS = re.compile(
 PATIENTS = re.compile(r"\d patients|of patients|training patients|^patients$", re.MULTILINE)
 """Patients who are counted: in a table they are persons."""
 
-SHOWN_ELSEWHERE = {"without_images"}
-"""Of a synthetic cohort, or of a bundle."""
+SHOWN_ELSEWHERE = {"without_images", "within_site"}
+"""Of a synthetic cohort, of a bundle, or of a cohort with several sites (`test_sites`)."""
 
 
 def words_of(shown: Any) -> str:
