@@ -229,7 +229,9 @@ def run_all_cells(browser: WebDriver) -> list[WebElement]:
 
     def is_done() -> bool:
         prompts = text_of(all_of(browser, ".jp-CodeCell .jp-InputPrompt"))
-        return re.search(r"\[\d+\]", prompts) is not None and "[*]" not in prompts and is_idle()
+        # A folded cell shows no number: one that fails leaves its error alone.
+        ran = re.search(r"\[\d+\]", prompts) or all_of(browser, ".jp-CodeCell .jp-OutputArea-output")
+        return bool(ran) and "[*]" not in prompts and is_idle()
 
     wait(browser, 60, is_idle, "the kernel is not idle")
     choose(browser, "Run", "Run All Cells")
