@@ -32,8 +32,6 @@ class Words:
 
 WHISKERS = "Bars are 95 % confidence intervals across runs; diamonds are the paper's numbers."
 FOREST = "Right of 0 is better than the reference. Bars are 95 % confidence intervals across runs, patients and both."
-SLICE_TABLE = "Test AUC is slice-level, with its 95 % confidence interval across runs and patients."
-
 WORDS = {
     "figure1": Words(
         "Figure 1: the workflow",
