@@ -570,13 +570,14 @@ def test_coverage_with_folds(cycles: int) -> None:
     """Of a learner that is trained on overlapping parts of one cohort, dealt in five folds.
 
     Across runs, Nadeau and Bengio's correction supposes more in common than the difference of two arms has: it is
-    wide there, and the limits of the difference that count are those across both.
+    wide there. So is a difference across both where few runs hardly differ: it has no more degrees of freedom than
+    they. docs/coverage.md holds it at 20 runs.
     """
     coverage = coverages(5, cycles, 600)
     print(coverage)
     assert coverage["AUC, runs"] >= 0.93, coverage
-    assert coverage["difference, runs"] >= 0.95, coverage
-    for name in ("AUC, patients", "difference, patients", "AUC, both", "difference, both"):
+    assert min(coverage["difference, runs"], coverage["difference, both"]) >= 0.95, coverage
+    for name in ("AUC, patients", "difference, patients", "AUC, both"):
         assert 0.93 <= coverage[name] <= 0.97, coverage
 
 
