@@ -112,8 +112,8 @@ def read_lgg(folder: Path, follow_links: bool = False, task: str = "") -> Cohort
         if isinstance(area, str):
             faults.append(("mask", str(row["patient_id"]), area))
     problems = collapsed(faults)
-    slices = pd.DataFrame(rows, columns=["patient_id", "site", "named", "z", *IMAGE_FILES])
-    slices = slices.fillna(dict.fromkeys(IMAGE_FILES, ""))
+    columns = ["patient_id", "site", "named", "z", *IMAGE_FILES]
+    slices = pd.DataFrame(rows).reindex(columns=columns, fill_value="")
     slices["tumour"] = [area if isinstance(area, int) else 0 for area in areas]
     slices = slices[~slices["patient_id"].isin(problems)].sort_values(["patient_id", "z"], ignore_index=True)
     with_tumour = (slices["tumour"] > 0).sum()
