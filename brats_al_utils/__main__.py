@@ -94,9 +94,9 @@ def cohort(
     as_json: Json = False,
 ) -> None:
     """List a cohort's patients, read every image, and say everything that is wrong; exits 1 if anything is."""
+    from brats_al_utils.beyond.releases.template import write_template
     from brats_al_utils.cohorts.cohort import check_cohort
     from brats_al_utils.cohorts.readers import read_cohort
-    from brats_al_utils.cohorts.template import write_template
     from brats_al_utils.progress import patients
     from brats_al_utils.study.profile import profile_of
 

@@ -164,6 +164,32 @@ def annotated(profile: Profile, arm: Arm) -> float:
     return arm.share if arm.iterative else arm.strategy.annotated_share(arm.share, profile.labelled_share)
 
 
+def planned(profile: Profile) -> list[tuple[Arm, list[Arm]]]:
+    """Return the contrasts of docs/lgg_study.md, the primary one first: an arm less another, or the mean of several."""
+    method, baseline = proposed(profile)
+    random, placebo = (pretrained(profile, strategy.name, strategy) for strategy in (RANDOM, PLACEBO))
+    as_many = random_at(profile, annotated(profile, method))
+    everything = pretrained(profile, "all annotated slices", MIDDLE, with_labelled=True)
+    most_uncertain, *other_ranges = ranges(profile)
+    return [
+        (method, [as_many]),
+        (method, [random]),
+        (method, [placebo]),
+        (everything, [as_many]),
+        (baseline, [random]),
+        (most_uncertain, other_ranges),
+        (pretrained(profile, "proposed, iterative", MIDDLE, iterative=True), [random]),
+    ]
+
+
+def first_planned(profile: Profile) -> list[Arm]:
+    """Return the arms of notebook 13: of the planned contrasts all but those of the ranges and of iterative querying.
+
+    Those are shown too where they are stored.
+    """
+    return list(dict.fromkeys(each for arm, others in planned(profile)[:-2] for each in (arm, *others)))
+
+
 def random_at(profile: Profile, share: float) -> Arm:
     """Return the arm that trains on a random share of the training slices; on all of them, it is the baseline."""
     if share >= 1:
@@ -177,6 +203,7 @@ NOTEBOOKS: dict[str, Callable[[Profile], list[Arm]]] = arms.NOTEBOOKS | {
     "09_explore": explored,
     "11_competitors": competitors,
     "12_what_networks_see": seen,
+    "13_planned_contrasts": first_planned,
 }
 """What each notebook compares."""
 

@@ -11,9 +11,10 @@ from typing import TypeVar
 
 import pandas as pd
 
+from brats_al_utils import InputError
 from brats_al_utils.cohorts.checks import each_volume
 from brats_al_utils.cohorts.faults import one_line_a_kind
-from brats_al_utils.cohorts.images import image_faults
+from brats_al_utils.cohorts.images import ReadFile, image_faults, read_file
 from brats_al_utils.cohorts.layout import GRADES
 from brats_al_utils.cohorts.split import too_few
 from brats_al_utils.cohorts.volumes import FILES
@@ -53,6 +54,8 @@ class Cohort:
         The columns of ``cases`` that hold paths.
     channels : tuple of str
         What the three channels show, where the columns do not tell.
+    read : callable
+        Reads a file of ``cases``, where it is no BraTS release; see `images.read_file`.
     """
 
     root: Path
@@ -63,6 +66,7 @@ class Cohort:
     classes: tuple[str, str] = GRADES
     files: tuple[str, ...] = FILES
     channels: tuple[str, ...] = ()
+    read: ReadFile = read_file
 
     @property
     def synthetic(self) -> bool:
@@ -119,6 +123,18 @@ def frozen(problems: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
     return {name: tuple(problems[name]) for name in sorted(problems)}
 
 
+def refuse_task(task: str, folder: Path) -> None:
+    """Refuse a task of a cohort that has one alone."""
+    if task:
+        raise InputError(f"task is {task!r}, expected none in {folder}: it is a setting for the LGG set and UCSF-PDGM")
+
+
+def refuse_classes(classes: tuple[str, ...]) -> None:
+    """Refuse other classes than BraTS's (positive, negative)."""
+    if classes and classes[::-1] != GRADES:
+        raise InputError(f"classes are {', '.join(classes)}, expected {', '.join(GRADES[::-1])} in this cohort")
+
+
 def case_files(case: pd.Series) -> dict[str, Path]:
     """Return the paths of a row of the table of cases, by sequence."""
     return {name: Path(case[name]) for name in FILES}
@@ -173,7 +189,7 @@ def check_cohort(cohort: Cohort, min_tumour_mm2: float = 0.0, track: Track = unt
 
     def faults(rows: pd.DataFrame) -> list[str]:
         if cohort.tabled:
-            return image_faults(rows, min_tumour_mm2)
+            return image_faults(rows, cohort.read, min_tumour_mm2)
         found: list[str] = []
         for _ in each_volume(case_files(rows.iloc[0]), FILES, found, min_tumour_mm2):
             pass

@@ -1,11 +1,11 @@
-"""Read images (PNG, JPEG, TIFF, NIfTI, the open cohort's MATLAB files), and say everything that is wrong with them.
+"""Read images (PNG, JPEG, TIFF, NIfTI), and say everything that is wrong with them.
 
 An image of two dimensions is a volume of one slice, so what follows knows only volumes.
 """
 
 import io
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +19,6 @@ from PIL.ImageFile import ImageFile
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.checks import grid_problems, too_small, tumour_areas
 from brats_al_utils.cohorts.intensity import percentiles
-from brats_al_utils.cohorts.matlab import IMAGE, SUFFIX, TUMOUR, is_matlab, matlab_shape, read_matlab
 from brats_al_utils.cohorts.volumes import MAX_VOXELS, Grid, Volume, read_header, read_volume
 
 CHANNELS = ("image", "image2", "image3")
@@ -30,9 +29,6 @@ IMAGE_FILES = (*CHANNELS, MASK)
 JPEG = (".jpg", ".jpeg")
 PICTURES = (".png", *JPEG, ".tif", ".tiff")
 VOLUMES = (".nii", ".nii.gz")
-WITHOUT_SIZE = (*PICTURES, SUFFIX)
-"""Files that do not say how large a pixel is."""
-
 GREY = {"1", "L", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"}
 IN_COLOURS = {"RGB", "RGBA", "LA", "P", "PA"}
 """Pillow's modes of one number a pixel, and those that may be grey levels all the same."""
@@ -75,6 +71,9 @@ EMPTY = "an empty mask, expected a tumour: leave the cell empty, or skip the pat
 AS_THEY_ARE = np.array([[0, 1], [1, 1], [2, 1]])
 
 Array = np.ndarray[Any, Any]
+
+ReadFile = Callable[[Path, str, str], list[Volume]]
+"""How a cohort's files are read: see `read_file`."""
 
 
 def is_picture(path: Path) -> bool:
@@ -290,8 +289,6 @@ def read_images(path: Path, colours: str = "") -> list[Volume]:
     """
     if is_picture(path):
         return read_channels(path, colours)
-    if is_matlab(path):
-        return [read_matlab(path, IMAGE)]
     volume = read_volume(path)
     if 1 not in volume.voxels.shape[:2] or volume.voxels.shape[2] == 1:
         return [volume]
@@ -302,8 +299,6 @@ def read_images(path: Path, colours: str = "") -> list[Volume]:
 
 def grid_of(path: Path) -> Grid:
     """Return where the pixels or voxels of an image stand, without reading them."""
-    if is_matlab(path):
-        return Grid(matlab_shape(path), np.eye(4), AS_THEY_ARE)
     if not is_picture(path):
         return read_header(path)[1]
     with picture(path) as image:
@@ -324,9 +319,28 @@ def depth(path: Path) -> int:
 
 def read_mask(path: Path) -> Volume:
     """Read a mask: 1 where the tumour is, 0 elsewhere."""
-    found = read_matlab(path, TUMOUR) if is_matlab(path) else read_image(path)
+    found = read_image(path)
     threshold = JPEG_MASK if path.name.casefold().endswith(JPEG) else 0
     return Volume((found.voxels > threshold).astype(np.uint8), found.affine, found.spacing)
+
+
+def read_file(path: Path, column: str, colours: str) -> list[Volume]:
+    """Return the channels of an image, or a mask, which is 1 where the tumour is.
+
+    Parameters
+    ----------
+    path : Path
+    column : str
+        Of ``IMAGE_FILES``, where the path stands.
+    colours : {"", "channels", "grey"}
+        As for `read_channels`.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read.
+    """
+    return [read_mask(path)] if column == MASK else read_images(path, colours)
 
 
 def lifted(voxels: Array) -> Array:
@@ -358,13 +372,15 @@ def image_files(row: pd.Series) -> dict[str, Path]:
     return {name: Path(row[name]) for name in IMAGE_FILES if row[name]}
 
 
-def each_image(row: pd.Series, problems: list[str]) -> Iterator[tuple[str, Volume]]:
+def each_image(row: pd.Series, read: ReadFile, problems: list[str]) -> Iterator[tuple[str, Volume]]:
     """Read the mask and the channels, `lifted`, of a row one after the other: all checks of its files are made here.
 
     Parameters
     ----------
     row : pd.Series
         Of `Cohort.cases`. Where its colours are channels, one file gives all of them.
+    read : callable
+        `Cohort.read`.
     problems : list of str
         Takes everything that is wrong; what is wrong with the sizes stands in it before the first image comes.
 
@@ -376,7 +392,7 @@ def each_image(row: pd.Series, problems: list[str]) -> Iterator[tuple[str, Volum
     """
     paths = image_files(row)
     grids: dict[str, Grid] = {}
-    for name, path in paths.items() if len(paths) > 1 else ():
+    for name, path in paths.items() if len({*paths.values()}) > 1 else ():
         with suppress(InputError):  # told below
             grids[name] = grid_of(path)
     problems += grid_problems(paths, grids)
@@ -385,10 +401,8 @@ def each_image(row: pd.Series, problems: list[str]) -> Iterator[tuple[str, Volum
             continue
         path = paths[name]
         try:
-            if name == MASK:
-                volumes = [read_mask(path)]
-            else:
-                volumes = read_images(path, row.get("colours", ""))
+            volumes = read(path, name, row.get("colours", ""))
+            if name != MASK:
                 volumes = [replace(volume, voxels=lifted(volume.voxels)) for volume in volumes]
         except InputError as error:
             problems.append(str(error))
@@ -401,13 +415,15 @@ def each_image(row: pd.Series, problems: list[str]) -> Iterator[tuple[str, Volum
         yield from zip([name] if len(volumes) == 1 else CHANNELS, volumes, strict=True)
 
 
-def image_faults(rows: pd.DataFrame, min_tumour_mm2: float) -> list[str]:
+def image_faults(rows: pd.DataFrame, read: ReadFile, min_tumour_mm2: float) -> list[str]:
     """Return everything that is wrong with the images of a patient.
 
     Parameters
     ----------
     rows : pd.DataFrame
         The patient's rows of `Cohort.cases`.
+    read : callable
+        `Cohort.read`.
     min_tumour_mm2 : float
         Some slice must have no mask or a tumour of this area.
     """
@@ -415,7 +431,7 @@ def image_faults(rows: pd.DataFrame, min_tumour_mm2: float) -> list[str]:
     largest = 0.0
     for _, row in rows.iterrows():
         largest = max(largest, 0.0 if row[MASK] else np.inf)
-        for name, volume in each_image(row, problems):
+        for name, volume in each_image(row, read, problems):
             if name == MASK:
                 largest = max(largest, float(tumour_areas(volume).max()))
     if not problems and largest < min_tumour_mm2:

@@ -115,10 +115,16 @@ def evaluate(study: Study, results: Results) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def has_learned(study: Study, arm: Arm, result: Result) -> bool:
-    """Return whether a run's training loss, at the kept epoch, is below ``LEARNED`` of its base-rate loss."""
+def loss_share(study: Study, arm: Arm, result: Result) -> float:
+    """Return a run's training loss, at the kept epoch, over its base-rate loss; infinite with slices of one class."""
     labels = study.slice_set(arm.dataset).table["label"].to_numpy()[list(result.run.training)]
-    return bool(result.arrays["train_loss"][result.best_epoch - 1] <= LEARNED * base_rate_loss(labels))
+    loss, guess = float(result.arrays["train_loss"][result.best_epoch - 1]), base_rate_loss(labels)
+    return loss / guess if guess else float("inf")
+
+
+def has_learned(study: Study, arm: Arm, result: Result) -> bool:
+    """Return whether a run's training loss, at the kept epoch, is at most ``LEARNED`` of its base-rate loss."""
+    return loss_share(study, arm, result) <= LEARNED
 
 
 def unlearned_arms(study: Study, results: Results) -> set[str]:
@@ -227,14 +233,18 @@ def interval_table(study: Study, results: Results) -> pd.DataFrame:
     return table.assign(learned=~table["arm"].isin(unlearned_arms(study, results)))
 
 
-def within_sites(study: Study, results: Results) -> pd.DataFrame:
-    """Return `sites.within_site` of every arm on the test set; empty where the cohort has one site."""
+def with_sites(study: Study, results: Results) -> pd.DataFrame:
+    """Return `scores` of the test set with the column site."""
     frames = []
     for (arm, number), result in results.items():
-        slices = study.slice_set(arm.dataset)
-        found = scores(study, {(arm, number): result}, "test")
-        frames.append(found.assign(site=sites(slices).iloc[list(result.run.test)].to_numpy()))
-    table = pd.concat(frames, ignore_index=True)
+        site = sites(study.slice_set(arm.dataset)).iloc[list(result.run.test)].to_numpy()
+        frames.append(scores(study, {(arm, number): result}, "test").assign(site=site))
+    return pd.concat(frames, ignore_index=True)
+
+
+def within_sites(study: Study, results: Results) -> pd.DataFrame:
+    """Return `sites.within_site` of every arm on the test set; empty where the cohort has one site."""
+    table = with_sites(study, results)
     return within_site(table) if table["site"].nunique() > 1 else pd.DataFrame()
 
 

@@ -247,39 +247,32 @@ def outcome(low: float, high: float) -> str:
     return AS_GOOD if low > -MARGIN and high < MARGIN else UNDECIDED
 
 
-def outcomes(
-    pairs: Pairs,
-    primary: tuple[str, str],
-    secondary: Sequence[tuple[str, str]] = (),
-    unlearned: Collection[str] = (),
-) -> pd.DataFrame:
+def outcomes(contrasts: Sequence[tuple[Pairs, str, str]], unlearned: Collection[str] = ()) -> pd.DataFrame:
     """Return what a study with one primary contrast and a family of secondary ones has decided: `OUTCOME_RULE`.
 
     Parameters
     ----------
-    pairs : Pairs
-    primary : (arm, other)
-    secondary : sequence of (arm, other)
+    contrasts : sequence of (Pairs, arm, other)
+        The primary one first, each with the runs that both its arms have.
     unlearned : collection of str
         Arms of which most runs have not learned; their contrasts are not judged, and no part of the family.
 
     Returns
     -------
     pd.DataFrame
-        As `comparison.compare`, without its adjusted p; family (primary, secondary), level (of the interval that
-        decides, 0.05 for the primary one), decided_low, decided_high, outcome.
+        As `comparison.compare`, without its adjusted p; family (primary, secondary), p_holm, level (of the interval
+        that decides, 0.05 for the primary one), decided_low, decided_high, outcome.
     """
-    contrasts = [primary, *secondary]
-    table = compare(pairs, contrasts).drop(columns=["p_patients_holm", "p_both_holm"])
-    p = np.array(
-        [np.nan if set(each) & set(unlearned) else p for each, p in zip(contrasts, table["p_both"], strict=True)]
-    )
-    level = np.concatenate([holm_levels(p[:1]), holm_levels(p[1:])])
+    table = pd.concat([compare(pairs, [(arm, other)]) for pairs, arm, other in contrasts], ignore_index=True)
+    table = table.drop(columns=["p_patients_holm", "p_both_holm"])
+    judged = ~(table["arm"].isin(unlearned) | table["other"].isin(unlearned))
+    p = table["p_both"].where(judged).to_numpy(float)
+    level, p_holm = (np.concatenate([of(p[:1]), of(p[1:])]) for of in (holm_levels, holm))
     limits = [
-        difference_limits(value, across_both(pairs, *each), 1 - of)
+        difference_limits(value, across_both(*each), 1 - of)
         for each, value, of in zip(contrasts, table["auc_difference"], level, strict=True)
     ]
     low, high = np.array(limits).T
-    family = ["primary"] + ["secondary"] * len(secondary)
-    table = table.assign(family=family, level=level, decided_low=low, decided_high=high)
+    family = ["primary"] + ["secondary"] * (len(contrasts) - 1)
+    table = table.assign(family=family, p_holm=p_holm, level=level, decided_low=low, decided_high=high)
     return table.assign(outcome=[outcome(*ends) for ends in limits])

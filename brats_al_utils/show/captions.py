@@ -160,6 +160,10 @@ WORDS = {
     "table5": Words(
         "Table 5: examples at each budget", "Slices of each budget as printed and here, and who draws them."
     ),
+    "outcomes": Words(
+        "Planned contrasts",
+        "Differences of slice-level test AUC that were chosen before any was computed, and what each has decided.",
+    ),
     "tests": Words(
         "Paired tests", "Differences of test AUC from the proposed method's references, with intervals and tests."
     ),

@@ -270,6 +270,41 @@ def contrasts(tests: pd.DataFrame) -> pd.DataFrame:
     return pd.concat({level: in_words(rows, columns).T for level, rows in table.groupby("level", sort=False)})
 
 
+def outcomes(table: pd.DataFrame) -> pd.DataFrame:
+    """Return `planned.decided`: a row a contrast, the primary one first, with what it has decided."""
+    text = table.assign(
+        contrast=table["arm"] + " less " + table["other"],
+        both=ends(table, "both_low", "both_high", pp),
+        runs=table["n_runs"].astype(str) + " of " + table["planned"].astype(str),
+    )
+    columns: Columns = {
+        "contrast": ("contrast", str),
+        "family": ("", str),
+        "auc_difference": ("difference (pp)", pp),
+        "both": (ACROSS_BOTH, str),
+        "p_holm": ("p (Holm)", AUC),
+        "runs": ("runs", str),
+        "outcome": ("outcome", str),
+    }
+    return in_words(text, columns)
+
+
+def in_ranges(table: pd.DataFrame, positive: str) -> pd.DataFrame:
+    """Return `uncertain.in_ranges` in words, with the name of the positive class."""
+    columns: Columns = {
+        "arm": ("part of the ranking", str),
+        "positive_share": (positive, SHARE),
+        "tumour_mm2": ("tumour (mm\N{SUPERSCRIPT TWO})", COUNT),
+        "first_last": ("a tumour's first or last two slices", SHARE),
+        "next_to": ("the next two without tumour", SHARE),
+        "depth": ("slices from the tumour's end", "{:.1f}".format),
+        "sites_apart": ("of other sites", SHARE),
+        "labelled_share": ("the committee's own", SHARE),
+        "committee_auc": ("committee's AUC in it", AUC),
+    }
+    return in_words(table, columns)
+
+
 def budget_gains(table: pd.DataFrame) -> pd.DataFrame:
     """Return what the proposed method gains slice-level at each budget, by `evidence.budget_gains` of one data set."""
     rows = table[table["unit"] == "slice"]

@@ -16,7 +16,7 @@ from conftest import AFFINE
 from PIL import Image
 
 from brats_al_utils import InputError
-from brats_al_utils.cohorts.images import each_image, grid_of, read_channels, read_image
+from brats_al_utils.cohorts.images import each_image, grid_of, read_channels, read_file, read_image
 
 Array = np.ndarray[Any, Any]
 GREY = np.random.default_rng(0).integers(40, 216, (32, 48)).astype(np.uint8)
@@ -177,5 +177,5 @@ def test_a_mask_on_another_grid_is_to_be_exported_again(tmp_path: Path) -> None:
     nib.save(nib.Nifti1Image((VOXELS > 50).astype(np.uint8), AFFINE @ np.diag([1, 1, 2, 1])), tmp_path / "m.nii")
     problems: list[str] = []
     row = pd.Series({"image": str(tmp_path / "a.nii"), "image2": "", "image3": "", "mask": str(tmp_path / "m.nii")})
-    assert len(list(each_image(row, problems))) == 2
+    assert len(list(each_image(row, read_file, problems))) == 2
     assert "export it on the grid of the images" in "".join(problems)

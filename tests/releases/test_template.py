@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from brats_al_utils import InputError
-from brats_al_utils.cohorts.template import write_template
+from brats_al_utils.beyond.releases.template import write_template
 
 
 def put(root: Path, *names: str, colours: bool = False) -> Path:
