@@ -33,7 +33,7 @@ def gain(row: pd.Series, across: str) -> str:
     Parameters
     ----------
     row : pd.Series
-        auc_difference, n_runs, and the limits: runs_low and runs_high across runs (`statistics.difference`), both_low and
+        auc_difference, n_runs, and the limits: runs_low, runs_high across runs (`statistics.difference`), both_low and
         both_high across both runs and patients (`comparison.compare`); learned, where it is known.
     across : {"runs", "both"}
     """

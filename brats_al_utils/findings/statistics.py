@@ -196,7 +196,7 @@ def difference(runs: pd.DataFrame, arm: str, other: str, redrawn: float = 0.0) -
     Returns
     -------
     pd.DataFrame
-        part, unit, auc_difference, runs_low, runs_high (95 % t-interval across runs), n_runs, learned (whether most runs of
+        part, unit, auc_difference, runs_low, runs_high (t-interval across runs), n_runs, learned (whether most runs of
         both have).
     """
     learned = "learned" not in runs or not {arm, other} & unlearned(runs)
