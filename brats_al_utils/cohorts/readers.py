@@ -51,23 +51,27 @@ def read_cohort(
     found = find_collection(folder)
     if found and found[0] == UCSF:
         return read_ucsf(found[1], follow_links, classes, task)
-    lgg = find_patients(folder)
-    if classes and (lgg or tuple(reversed(classes)) != GRADES):
-        expected = "none: choose a task, as task=grade" if lgg else f"{', '.join(reversed(GRADES))} in this cohort"
-        raise InputError(f"classes are {', '.join(classes)}, expected {expected}")
-    if lgg:
+    if find_patients(folder):
+        refuse_classes(classes, "none: choose a task, as task=grade")
         return read_lgg(folder, follow_links, task)
-    refuse_task(task, folder)
-    if found:
-        return read_tcga(found[1], follow_links)
     try:
-        return read_release(folder, follow_links)
+        cohort = read_tcga(found[1], follow_links) if found else read_release(folder, follow_links)
     except InputError:
-        if misnamed := misnamed_table(folder):
+        if not found and (misnamed := misnamed_table(folder)):
             raise InputError(
-                f"{misnamed}: expected a table called {TABLE} (CSV in UTF-8): rename or save it so"
+                f"{folder}: no cohort found; if {misnamed} is its table of images, save it as {TABLE} (CSV in UTF-8)"
             ) from None
         raise
+    if tuple(reversed(classes)) != GRADES:
+        refuse_classes(classes, f"{', '.join(reversed(GRADES))} in this cohort")
+    refuse_task(task, folder)
+    return cohort
+
+
+def refuse_classes(classes: tuple[str, ...], expected: str) -> None:
+    """Refuse classes of a cohort that has others."""
+    if classes:
+        raise InputError(f"classes are {', '.join(classes)}, expected {expected}")
 
 
 def refuse_task(task: str, folder: Path) -> None:
