@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from brats_al_utils.beyond.arms import planned
-from brats_al_utils.findings.comparison import across_patients, difference_limits, patient_pairs
+from brats_al_utils.findings.comparison import Pairs, across_patients, difference_limits, patient_pairs
 from brats_al_utils.findings.evidence import interval_table, loss_share, of_arms, scores, unlearned_arms, with_sites
 from brats_al_utils.findings.sentences import gain, points, side
 from brats_al_utils.findings.sites import within_pairs, within_site
@@ -44,7 +44,8 @@ def decided(study: Study, results: Results) -> pd.DataFrame:
     pd.DataFrame
         With the columns learned (most runs of all arms) and planned (runs). Empty without the primary contrast.
     """
-    found, blind = [], unlearned_arms(study, results)
+    found: list[tuple[Pairs, str, str]] = []
+    blind = unlearned_arms(study, results)
     for arm, others in planned(study.profile):
         own = in_whole_cycles(study, results, [arm, *others])
         if not own and not found:

@@ -31,7 +31,8 @@ def depth(table: pd.DataFrame) -> "pd.Series[float]":
     of_patient = table.groupby("patient_id")[["z", "position"]]
     span = of_patient.transform("max") - of_patient.transform("min")
     extent = span["z"] / span["position"].where(span["position"] > 0)
-    return (np.minimum(table["position"], 1 - table["position"]) * extent).round(1)
+    nearer = table["position"].where(table["position"] < 0.5, 1 - table["position"])
+    return (nearer * extent).round(1)
 
 
 def in_ranges(study: Study, numbers: Iterable[int]) -> pd.DataFrame:
