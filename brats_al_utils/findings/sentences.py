@@ -450,12 +450,17 @@ def epoch_choice(optimism: pd.DataFrame, quality: pd.DataFrame) -> list[str]:
     ]
 
 
-def beyond(
+def families(tables: Mapping[str, pd.DataFrame]) -> list[str]:
+    """Say of each family of contrasts, by its name in words, how many arms differ from their reference."""
+    return [f"{name}. {different(table)}." for name, table in tables.items()]
+
+
+def worth(
     cohort_name: str,
     intervals: pd.DataFrame,
     tests: pd.DataFrame,
-    worth: Sequence[str],
-    families: Mapping[str, pd.DataFrame],
+    annotations: Sequence[str],
+    contrasted: Mapping[str, pd.DataFrame],
 ) -> str:
     """Answer the questions that notebook 07 opens with.
 
@@ -465,15 +470,15 @@ def beyond(
         From `comparison.intervals` with a column unit.
     tests : pd.DataFrame
         From `comparison.compare`: the proposed method against its references.
-    worth : sequence of str
+    annotations : sequence of str
         From `annotation_worth`.
-    families : mapping of str to pd.DataFrame
-        `evidence.against` of each family of arms, by its name in words.
+    contrasted : mapping of str to pd.DataFrame
+        `evidence.contrasts` of each family of arms, by its name in words.
     """
     lines = [
         f"Would it hold for other patients? {widths(intervals)[0]}",
         *(f"Could this design tell? {line}" for line in contrasts(tests[tests["unit"] == "slice"])),
-        f"What does annotation cost? {worth[0]}",
-        *(f"{name}. {different(table)}." for name, table in families.items()),
+        f"What does annotation cost? {annotations[0]}",
+        *families(contrasted),
     ]
     return listed(cohort_name, lines)

@@ -151,8 +151,10 @@ class Profile:
     iteration_share : float
         Share of the training slices that is annotated at random before the first of these queries, and that each query
         adds until ``BUDGET`` is annotated.
+    equal_updates : bool
+        Whether notebook 07 also trains the proposed method and its reference for as many updates as the baseline.
     other_networks : tuple of str
-        Of `network.NETWORKS`, trained on this one's choice (notebook 07); none: that is left out.
+        Networks of `network.NETWORKS` that are trained on this one's choice (notebook 12); none: skipped.
     n_runs : int
         Runs of each arm.
     folds : int
@@ -201,6 +203,7 @@ class Profile:
     competitors: Annotated[Names, each_once(COMPETITORS, least=1)] = COMPETITORS
     iterative: bool = True
     iteration_share: Share = 0.1
+    equal_updates: bool = True
     other_networks: Annotated[Names, each_once(tuple(NETWORKS))] = ("alexnet", "googlenet", "resnet18")
     n_runs: Positive = 10
     folds: Positive = 1
@@ -368,6 +371,7 @@ PROFILES = {
         scratch_epochs=30,
         budgets=(0.1, 0.2, 0.3, 0.4, 0.6, 0.8),
         competitors=("entropy", "coreset", "badge", "typiclust"),
+        equal_updates=False,  # as published
         other_networks=("resnet18",),
         n_runs=5,
         folds=5,

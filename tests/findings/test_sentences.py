@@ -360,7 +360,7 @@ def test_the_choice_of_the_epoch_is_told_with_the_calibration() -> None:
 
 def test_notebook_07_answers_what_it_asks() -> None:
     worth = sentences.annotation_worth(EFFICIENCY, AREAS, 0.3)
-    text = sentences.beyond(ON, INTERVALS, TESTS, worth, {"Controls": TESTS})
+    text = sentences.worth(ON, INTERVALS, TESTS, worth, {"Controls": TESTS})
     told = sentences.contrasts(TESTS)
     assert text.splitlines()[2:] == [
         f"- Would it hold for other patients? {sentences.widths(INTERVALS)[0]}",

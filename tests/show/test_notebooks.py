@@ -296,7 +296,7 @@ def test_what_the_user_can_mend_is_said_without_the_error_s_name(tmp_path: Path,
 
 def test_copies_are_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(notebooks, "FOLDER", tmp_path)
-    names = ["00_cohort", "01_transfer_vs_scratch", "07_beyond_the_paper"]
+    names = ["00_cohort", "01_transfer_vs_scratch", "07_worth_the_annotations"]
     copies = ["{}-Copy1", "{} copy", "{} (1)", "{} - Copy", "{}-checkpoint", ".{}.12345678.partial", "{}.ipynb"]
     for name in names:
         for pattern in ["{}", *copies]:

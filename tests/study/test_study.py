@@ -1,4 +1,4 @@
-"""Arms of notebook 07: one-shot and iterative selections, what they cost, and what is made of their results."""
+"""One-shot and iterative selections, what they cost, and what is made of their results."""
 
 from dataclasses import replace
 
