@@ -340,11 +340,16 @@ def areas(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def efficiency(table: pd.DataFrame) -> pd.DataFrame:
-    """Return `budgets.label_efficiency`; an end of 0 or of infinity is one that nothing bounds."""
+    """Return `budgets.label_efficiency`; an end of 0 or of infinity is one that nothing bounds.
+
+    Where neither end is bounded, any share fits the data, and none is named.
+    """
     bounded = table.replace({"random_low": 0.0, "random_high": np.inf}, np.nan)
+    told = bounded[["random_low", "random_high"]].notna().any(axis=1)
     needed = table["random_annotated"].map(SHARE)
     table = table.assign(
-        needs=(table["censored"] + " " + needed).str.strip(),
+        needs=(table["censored"] + " " + needed).str.strip().where(told),
+        saved=table["saved"].where(told),
         low=bounded["random_low"],
         high=bounded["random_high"],
     )
