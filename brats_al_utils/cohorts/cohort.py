@@ -13,6 +13,7 @@ import pandas as pd
 
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.checks import each_volume
+from brats_al_utils.cohorts.copies import same_pixels
 from brats_al_utils.cohorts.faults import one_line_a_kind
 from brats_al_utils.cohorts.images import ReadFile, image_faults, read_file
 from brats_al_utils.cohorts.layout import GRADES
@@ -206,18 +207,20 @@ def check_cohort(cohort: Cohort, min_tumour_mm2: float = 0.0, track: Track = unt
         Without the patients at fault, which are among its problems, as are classes with too few patients left.
     """
 
-    def faults(rows: pd.DataFrame) -> list[str]:
+    def faults(rows: pd.DataFrame) -> tuple[list[str], list[bytes]]:
         if cohort.tabled:
             return image_faults(rows, cohort.read, min_tumour_mm2)
         found: list[str] = []
         for _ in each_volume(case_files(rows.iloc[0]), FILES, found, min_tumour_mm2):
             pass
-        return found
+        return found, []  # of copies the reader tells
 
     problems = dict(cohort.problems)
+    seen: dict[bytes, str] = {}
     for rows, reading in each_case(cohort.patients, faults, cores(), track):
-        if found := reading.result():
-            problems[rows["patient_id"].iloc[0]] = tuple(found)
+        patient_id, (found, marks) = rows["patient_id"].iloc[0], reading.result()
+        if found := [*found, *same_pixels(patient_id, marks, seen)]:
+            problems[patient_id] = tuple(found)
     good = cohort.cases[~cohort.cases["patient_id"].isin(problems)].reset_index(drop=True)
     few = {name: (problem,) for name, problem in too_few(good, cohort.classes).items()} if cohort.labelled else {}
     return replace(cohort, cases=good, problems=frozen(problems) | few)
