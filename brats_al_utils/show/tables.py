@@ -148,7 +148,7 @@ def arms(table: pd.DataFrame, positive: str, people: str) -> pd.DataFrame:
     }
     text = table.assign(name=names).rename(columns={"low": "auc_low", "high": "auc_high"})
     for name in aucs:
-        limits = ends(text, *(name.replace("mean", end) for end in ("low", "high")), AUC)
+        limits = ends(text, name.replace("mean", "low"), name.replace("mean", "high"), AUC)
         text[name] = text[name].map(AUC).where(text[name].notna()) + " (" + pd.Series(limits, text.index) + ")"
     columns: Columns = {
         "name": ("arm", str),
