@@ -14,6 +14,7 @@ from scipy.stats import t
 
 from brats_al_utils.beyond.bundles.published import unpack_study
 from brats_al_utils.beyond.bundles.verification import arms_with_sets
+from brats_al_utils.beyond.comparison import further_evidence
 from brats_al_utils.findings import evidence
 from brats_al_utils.study.arms import Arm
 from brats_al_utils.study.stages import Results, results_of, train
@@ -110,5 +111,5 @@ def test_the_within_site_auc_of_the_open_cohort(tmp_path: Path) -> None:
     for number in range(study.profile.n_runs):
         won, high, _ = pairs(study, results, arm, number)
         aucs.append(won[[not name.startswith("MR") for name in high]].mean())
-    table = evidence.within_sites(study, results)
+    table = further_evidence.within_sites(study, results)
     assert table["within"].item() == pytest.approx(float(np.mean(aucs)), abs=1e-12)
