@@ -432,12 +432,12 @@ def test_plan_counts_what_the_paper_needs() -> None:
     # Shared: committees (02 = 03 = 05, 04 = 05), the baselines (01 = 03 = 05, 04 = 05), and the proposed sets at 30 %.
     # Once more the most uncertain window at the class share of all. In the scorecard the frozen layers as well.
     paper = 2 + 3 + 8 + 1 + 24 + 3 + 1 + 24 + 1
-    # Notebooks 07, 11 and 12 on real patients: six controls that are not the paper's; nine competitors and the three
-    # query networks that store views; iterative, six networks that chose in the first query (a committee and three with
-    # views), eleven in the second (that committee's, and one for each of eight competitors) and ten arms in the end; a
+    # Notebooks 07, 11 and 12 on real patients: six controls that are not the paper's; four competitors and the query
+    # network that stores features; iterative, four networks that chose in the first query (a committee and one with
+    # features), seven in the second (that committee's, and one for each competitor) and six arms in the end; a
     # shuffled start; two other networks on two choices each; random sampling at 51 % (the proposed method's annotated
     # slices) and 5 %; the proposed method and random sampling at 51 % for as many updates as the baseline.
-    beyond = 6 + (9 + 3) + (6 + 11 + 10) + 1 + 2 * 2 + 2 + 2
+    beyond = 6 + (4 + 1) + (4 + 7 + 6) + 1 + 2 * 2 + 2 + 2
     assert facts["total"]["distinct"] == 10 * (paper + beyond)
     assert facts["hours"] > 0
 

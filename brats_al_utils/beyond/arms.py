@@ -67,25 +67,25 @@ def equal_updates(profile: Profile) -> list[tuple[Arm, Arm]]:
     return [(longer[0], longer[1]), (longer[0], baseline)]
 
 
+def named(profile: Profile) -> list[Strategy]:
+    """Return the strategies of others that a profile names."""
+    return [COMPETITORS[name] for name in profile.competitors]
+
+
 def one_shot(profile: Profile) -> list[Arm]:
     """Return the strategies of others, one-shot.
 
     Raises
     ------
     InputError
-        If the profile names none that can be used.
+        If too few slices are left to choose from.
     """
-    arms = [
-        pretrained(profile, strategy.name, strategy)
-        for strategy in usable(profile)
-        if strategy.annotated_share(BUDGET, profile.labelled_share) <= 1
-    ]
-    if not arms:
+    if any(each.annotated_share(BUDGET, profile.labelled_share) > 1 for each in named(profile)):
         raise InputError(
-            f"competitors is {', '.join(profile.competitors)}, none of which can be used with {profile.network} and a "
-            f"labelled_share of {profile.labelled_share:g}: name others, as reverse"
+            f"labelled_share is {profile.labelled_share:g}, expected {1 - BUDGET:g} at most: the competitors choose "
+            f"{BUDGET:.0%} of the slices among the others"
         )
-    return arms
+    return [pretrained(profile, strategy.name, strategy) for strategy in named(profile)]
 
 
 def iterative(profile: Profile) -> list[Arm]:
@@ -93,7 +93,7 @@ def iterative(profile: Profile) -> list[Arm]:
     if not profile.iterative:
         return []
     queried = {"proposed": MIDDLE, "random": RANDOM}
-    queried |= {strategy.name: strategy for strategy in usable(profile) if not strategy.needs_every_label}
+    queried |= {strategy.name: strategy for strategy in named(profile)}
     return [pretrained(profile, f"{name}, iterative", strategy, iterative=True) for name, strategy in queried.items()]
 
 
@@ -153,12 +153,6 @@ def in_pairs(pairs: Iterable[tuple[Arm, Arm]]) -> list[Arm]:
     return [*first, *second]
 
 
-def usable(profile: Profile) -> list[Strategy]:
-    """Return the competitors that a profile names, but for BALD with a network that has no dropout."""
-    named = [COMPETITORS[name] for name in profile.competitors]
-    return [strategy for strategy in named if "dropout" not in strategy.views or profile.network != "resnet18"]
-
-
 def annotated(profile: Profile, arm: Arm) -> float:
     """Return the share of the training slices that an arm is expected to have annotated."""
     return arm.share if arm.iterative else arm.strategy.annotated_share(arm.share, profile.labelled_share)
@@ -168,7 +162,7 @@ def planned(profile: Profile) -> list[tuple[Arm, list[Arm]]]:
     """Return the contrasts of docs/lgg_study.md, the primary one first: an arm less another, or the mean of several."""
     method, baseline = proposed(profile)
     random, placebo = (pretrained(profile, strategy.name, strategy) for strategy in (RANDOM, PLACEBO))
-    as_many = random_at(profile, annotated(profile, method))
+    as_many = reference(profile, method)
     everything = pretrained(profile, "all annotated slices", MIDDLE, with_labelled=True)
     most_uncertain, *other_ranges = ranges(profile)
     return [
@@ -187,7 +181,7 @@ def first_planned(profile: Profile) -> list[Arm]:
 
     Those are shown too where they are stored.
     """
-    return list(dict.fromkeys(each for arm, others in planned(profile)[:-2] for each in (arm, *others)))
+    return each_once(each for arm, others in planned(profile)[:-2] for each in (arm, *others))
 
 
 def random_at(profile: Profile, share: float) -> Arm:

@@ -15,9 +15,11 @@ import numpy as np
 import pandas as pd
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
+from PIL.TiffImagePlugin import PHOTOMETRIC_INTERPRETATION
 
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.checks import grid_problems, too_small, tumour_areas
+from brats_al_utils.cohorts.copies import mark_of
 from brats_al_utils.cohorts.intensity import percentiles
 from brats_al_utils.cohorts.volumes import MAX_VOXELS, Grid, Volume, read_header, read_volume
 
@@ -187,7 +189,7 @@ def read_channels(path: Path, colours: str = "") -> list[Volume]:
             if colours != COLOURS[0]:
                 pixels = grey_of(path, pixels, colours)
         elif image.mode in GREY:
-            pixels = np.asarray(with_pixels(path, image))
+            pixels = black_is_zero(path, image, np.asarray(with_pixels(path, image)))
         else:
             raise InputError(f"{path}: pixels of kind {image.mode}, expected grey levels: save it as a grey PNG")
     pixels = pixels.astype(np.uint8 if pixels.dtype == bool else pixels.dtype.newbyteorder("="))
@@ -195,6 +197,21 @@ def read_channels(path: Path, colours: str = "") -> list[Volume]:
         raise InputError(f"{path}: NaN or infinite pixels, expected finite intensities: replace them with 0")
     planes = pixels.T if pixels.ndim == 3 else pixels.T[None]
     return [Volume(plane[:, :, None], np.eye(4), (1.0, 1.0, 1.0)) for plane in planes]
+
+
+def black_is_zero(path: Path, image: ImageFile, pixels: Array) -> Array:
+    """Return grey levels as viewers show them, of a TIFF that calls white zero too: Pillow turns 8 bits round, no more.
+
+    Raises
+    ------
+    InputError
+        If it does so with levels that have no largest one.
+    """
+    if pixels.dtype.itemsize == 1 or getattr(image, "tag_v2", {}).get(PHOTOMETRIC_INTERPRETATION) != 0:
+        return pixels
+    if pixels.dtype.kind != "u":
+        raise InputError(f"{path}: its zero is white, expected black: save it with black as zero")
+    return np.asarray(np.iinfo(pixels.dtype).max - pixels)
 
 
 def with_pixels(path: Path, image: ImageFile) -> ImageFile:
@@ -318,10 +335,11 @@ def depth(path: Path) -> int:
 
 
 def read_mask(path: Path) -> Volume:
-    """Read a mask: 1 where the tumour is, 0 elsewhere."""
-    found = read_image(path)
+    """Read a mask, of whatever colour: 1 where the tumour is, 0 elsewhere."""
+    found = read_images(path, COLOURS[0])
     threshold = JPEG_MASK if path.name.casefold().endswith(JPEG) else 0
-    return Volume((found.voxels > threshold).astype(np.uint8), found.affine, found.spacing)
+    inside = np.any([volume.voxels > threshold for volume in found], axis=0)
+    return replace(found[0], voxels=inside.astype(np.uint8))
 
 
 def read_file(path: Path, column: str, colours: str) -> list[Volume]:
@@ -367,6 +385,16 @@ def image_problem(voxels: Array) -> str | None:
     return "no contrast, expected an image: export it again, or skip the patient (--skip-bad)"
 
 
+def mask_problem(voxels: Array) -> str | None:
+    """Return what is wrong with a mask, or None."""
+    if not voxels.any():
+        return EMPTY
+    share = voxels.mean()
+    if share > 0.5 and voxels[[0, 0, -1, -1], [0, -1, 0, -1]].all():
+        return f"a mask of {share:.0%} of the image, its corners too, expected a tumour: invert it, or draw it anew"
+    return None
+
+
 def image_files(row: pd.Series) -> dict[str, Path]:
     """Return the paths of a row of a table, by column."""
     return {name: Path(row[name]) for name in IMAGE_FILES if row[name]}
@@ -408,15 +436,15 @@ def each_image(row: pd.Series, read: ReadFile, problems: list[str]) -> Iterator[
             problems.append(str(error))
             continue
         if name == MASK:
-            found = None if volumes[0].voxels.any() else EMPTY
+            found = mask_problem(volumes[0].voxels)
         else:
             found = next(filter(None, (image_problem(volume.voxels) for volume in volumes)), None)
         problems += [f"{path}: {found}"] if found else []
         yield from zip([name] if len(volumes) == 1 else CHANNELS, volumes, strict=True)
 
 
-def image_faults(rows: pd.DataFrame, read: ReadFile, min_tumour_mm2: float) -> list[str]:
-    """Return everything that is wrong with the images of a patient.
+def image_faults(rows: pd.DataFrame, read: ReadFile, min_tumour_mm2: float) -> tuple[list[str], list[bytes]]:
+    """Return everything that is wrong with the images of a patient, and what each is known by (see `same_pixels`).
 
     Parameters
     ----------
@@ -428,12 +456,15 @@ def image_faults(rows: pd.DataFrame, read: ReadFile, min_tumour_mm2: float) -> l
         Some slice must have no mask or a tumour of this area.
     """
     problems: list[str] = []
+    marks: list[bytes] = []
     largest = 0.0
     for _, row in rows.iterrows():
         largest = max(largest, 0.0 if row[MASK] else np.inf)
         for name, volume in each_image(row, read, problems):
             if name == MASK:
                 largest = max(largest, float(tumour_areas(volume).max()))
+            else:
+                marks.append(mark_of(volume.voxels))
     if not problems and largest < min_tumour_mm2:
         problems.append(f"{rows['patient_id'].iloc[0]}: {too_small(largest, min_tumour_mm2)}")
-    return problems
+    return problems, marks

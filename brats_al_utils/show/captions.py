@@ -8,7 +8,7 @@ import pandas as pd
 
 from brats_al_utils.findings.answer import annotation_worth
 from brats_al_utils.findings.paper import BUDGET
-from brats_al_utils.findings.sentences import apart, different, gain, pp
+from brats_al_utils.findings.sentences import apart, different, gain, pp, teaches_worst
 
 Tables = Mapping[str, pd.DataFrame]
 
@@ -219,8 +219,7 @@ def of_budgets(tables: Tables, dataset: str) -> str:
 
 def of_ranges(tables: Tables) -> str:
     """Say how the most uncertain range does."""
-    row = tables["class_share"].query("unit == 'slice'").iloc[0]
-    return f"The most uncertain 30 % less random sampling: {gain(row, 'both')}."
+    return teaches_worst(tables["teaches_worst"].iloc[0])
 
 
 def of_family(name: str) -> Callable[[Tables], str]:
@@ -234,7 +233,7 @@ def of_efficiency(tables: Tables) -> str:
 
 
 FOUND: dict[str, tuple[tuple[str, ...], Callable[[Tables], str]]] = {
-    "figure3": (("class_share",), of_ranges),
+    "figure3": (("teaches_worst",), of_ranges),
     "figure5": (("figure5",), lambda tables: of_arms(tables, "figure5", "proposed", "baseline")),
     "figure6": (("figure6",), lambda tables: of_arms(tables, "figure6", "proposed", "baseline")),
     "figure7": (("budget_gains",), lambda tables: of_budgets(tables, "imbalanced")),

@@ -109,7 +109,7 @@ def beside_the_paper(summary: pd.DataFrame, printed_in: str) -> pd.DataFrame:
 
 
 def arms(table: pd.DataFrame, positive: str, people: str) -> pd.DataFrame:
-    """Return each arm's test AUC, also with the tumour hidden, and whom it was trained on.
+    """Return each arm's test AUC, slice-level and in the other ways that are known, and whom it was trained on.
 
     Parameters
     ----------
@@ -122,15 +122,23 @@ def arms(table: pd.DataFrame, positive: str, people: str) -> pd.DataFrame:
     several = table.groupby("arm")["share"].transform("nunique") > 1
     names = table["arm"].where(~several, table["arm"] + ", " + table["share"].map(SHARE))
     names = names.where(table["learned"], names + " (has not learned)")
-    text = table.assign(
-        name=names, ends=ends(table, "low", "high", AUC), hidden_ends=ends(table, "hidden_low", "hidden_high", AUC)
-    )
+    aucs = {
+        f"{name}mean": (words, str)
+        for name, words in (
+            ("auc_", "test AUC (95 % CI)"),
+            ("patient_", f"{people[:-1]}-level"),
+            ("within_", "within a site"),
+            ("hidden_", "tumour hidden"),
+        )
+        if table[f"{name}mean"].notna().any()
+    }
+    text = table.assign(name=names).rename(columns={"low": "auc_low", "high": "auc_high"})
+    for name in aucs:
+        limits = ends(text, name.replace("mean", "low"), name.replace("mean", "high"), AUC)
+        text[name] = text[name].map(AUC).where(text[name].notna()) + " (" + pd.Series(limits, text.index) + ")"
     columns: Columns = {
         "name": ("arm", str),
-        "auc_mean": ("test AUC", AUC),
-        "ends": ("95 % CI", str),
-        "hidden_mean": ("AUC, tumour hidden", AUC),
-        "hidden_ends": ("95 % CI, tumour hidden", str),
+        **aucs,
         "examples": ("slices", COUNT),
         "positive_share": (f"of them {positive}", SHARE),
         "patients": (people, COUNT),
@@ -298,11 +306,16 @@ def areas(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def efficiency(table: pd.DataFrame) -> pd.DataFrame:
-    """Return `budgets.label_efficiency`; an end of 0 or of infinity is one that nothing bounds."""
+    """Return `budgets.label_efficiency`; an end of 0 or of infinity is one that nothing bounds.
+
+    Where neither end is bounded, any share fits the data, and none is named.
+    """
     bounded = table.replace({"random_low": 0.0, "random_high": np.inf}, np.nan)
+    told = bounded[["random_low", "random_high"]].notna().any(axis=1)
     needed = table["random_annotated"].map(SHARE)
     table = table.assign(
-        needs=(table["censored"] + " " + needed).str.strip(),
+        needs=(table["censored"] + " " + needed).str.strip().where(told),
+        saved=table["saved"].where(told),
         low=bounded["random_low"],
         high=bounded["random_high"],
     )

@@ -86,7 +86,7 @@ def test_the_hospital_is_asked_within_sites(study: Study, results: Results) -> N
 def test_a_slice_lies_so_far_from_its_tumours_end() -> None:
     """Of 1 to 7, slices 3 to 5 have tumour; of a patient with one slice nothing is known."""
     z = np.arange(1, 8)
-    table = pd.DataFrame({"patient_id": [*"aaaaaaa", "b"], "z": [*z, 4], "position": [*(z - 3) / 2, 0.0]})
+    table = pd.DataFrame({"patient_id": [*"aaaaaaab"], "z": [*z, 4], "position": [*(z - 3) / 2, 0.0]})
     assert uncertain.depth(table).tolist() == pytest.approx([-2, -1, 0, 1, 0, -1, -2, np.nan], nan_ok=True)
 
 

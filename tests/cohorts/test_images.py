@@ -57,6 +57,46 @@ def test_a_turned_picture_is_read_as_viewers_show_it(tmp_path: Path, kind: str, 
     assert grid_of(path).shape == (*found.shape, 1)
 
 
+@pytest.mark.parametrize("levels", [np.uint8, np.uint16])
+def test_a_tiff_whose_zero_is_white_is_read_as_viewers_show_it(tmp_path: Path, levels: type) -> None:
+    path, most = tmp_path / "a.tif", np.iinfo(levels).max
+    Image.fromarray(GREY.astype(levels)).save(path)
+    content = path.read_bytes()
+    black, white = (struct.pack("<HHIHH", 262, 3, 1, zero, 0) for zero in (1, 0))
+    assert content.count(black) == 1
+    path.write_bytes(content.replace(black, white))
+    np.testing.assert_array_equal(read_image(path).voxels[:, :, 0].T, most - GREY.astype(levels))
+    Image.fromarray(GREY.astype(np.float32)).save(path)
+    path.write_bytes(path.read_bytes().replace(black, white))
+    with pytest.raises(InputError, match="its zero is white"):
+        read_image(path)
+
+
+@pytest.mark.parametrize("kind", ["P", "RGB", "L", "1"])
+def test_a_mask_may_have_any_colour(tmp_path: Path, kind: str) -> None:
+    """As VOC's palettes, whose first colour is a dark red, and overlays."""
+    drawn = Image.fromarray((GREY > 128).astype(np.uint8))
+    if kind == "P":
+        drawn.putpalette([0, 0, 0, 128, 0, 0])
+    else:
+        drawn = drawn.point([0] + [255] * 255).convert(kind)
+    if kind == "RGB":
+        drawn = Image.merge("RGB", [drawn.getchannel(0), *[Image.new("L", drawn.size)] * 2])
+    drawn.save(tmp_path / "m.png")
+    (found,) = read_file(tmp_path / "m.png", "mask", "")
+    np.testing.assert_array_equal(found.voxels[:, :, 0].T, GREY > 128)
+
+
+@pytest.mark.parametrize(("unit", "length"), [("meter", 0.001), ("mm", 1), ("micron", 1000), ("unknown", 1)])
+def test_a_header_s_unit_of_length_is_obeyed(tmp_path: Path, unit: str, length: float) -> None:
+    image = nib.Nifti1Image(VOXELS, np.diag([-2 * length, -3 * length, 4 * length, 1]))
+    image.header.set_xyzt_units(unit)
+    nib.save(image, tmp_path / "a.nii")
+    volume = read_image(tmp_path / "a.nii")
+    np.testing.assert_allclose(volume.spacing, (2, 3, 4), rtol=1e-6)
+    np.testing.assert_allclose(np.abs(np.diag(grid_of(tmp_path / "a.nii").lps_affine)), (2, 3, 4, 1), rtol=1e-6)
+
+
 @pytest.mark.parametrize(("kind", "channels"), [(2, 3), (6, 4)])
 def test_sixteen_bits_a_colour_keep_all_their_levels(tmp_path: Path, kind: int, channels: int) -> None:
     grey = np.arange(32 * 48, dtype=np.uint16).reshape(32, 48) * 40

@@ -309,8 +309,7 @@ AREAS = pd.DataFrame(
         ),
         (
             0.2,
-            "At a budget of 20% the proposed method has 44% of the training slices annotated; how many random "
-            "sampling needs for the same AUC cannot be told.",
+            "At a budget of 20% the proposed method has 44% of the training slices annotated.",
         ),
     ],
 )

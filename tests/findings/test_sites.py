@@ -9,9 +9,9 @@ import pytest
 
 from brats_al_utils.beyond.bundles.published import unpack_study
 from brats_al_utils.beyond.bundles.verification import arms_with_sets
-from brats_al_utils.beyond.comparison import further_evidence, further_tables, within_sites
+from brats_al_utils.beyond.comparison import further_tables
 from brats_al_utils.cohorts.mapping import read_mapping
-from brats_al_utils.findings import sentences, sites
+from brats_al_utils.findings import evidence, sentences, sites, within_sites
 from brats_al_utils.findings.comparison import across_patients, intervals, patient_pairs
 from brats_al_utils.study.stages import results_of, train
 from brats_al_utils.study.study import Study
@@ -164,7 +164,7 @@ def opened(name: str, out: Path) -> Study:
 def test_the_open_cohort_within_numeric_ids(tmp_path: Path) -> None:
     study = opened("open", tmp_path)
     (arm,) = [arm for arm in arms_with_sets(study) if arm.name == "baseline" and arm.dataset == "imbalanced"]
-    table = further_evidence.within_sites(study, results_of(study, train(study, [arm])))
+    table = evidence.within_sites(study, results_of(study, train(study, [arm])))
     row = table.iloc[0]
     assert (round(row["auc_mean"], 2), round(row["within"], 2)) == (0.86, 0.57)
     assert row["low"] < 0.5 < row["high"]

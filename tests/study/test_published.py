@@ -44,8 +44,7 @@ def made_up(run: Run, masked: bool) -> Result:
     tested = ["probability/test", "probability/test_last", *["audit/tumour_hidden", "audit/tumour_alone"] * masked]
     arrays = {name: rng.random(size) for name, size in (sizes | dict.fromkeys(tested, len(run.test))).items()}
     arrays |= {"train_loss": rng.random(epochs), "validation_auc": rng.random(epochs)}
-    views = {"dropout": (20, pool), "augmented": (8, pool), "features": (pool, 5)}
-    arrays |= {f"views/{view}": rng.random(views[view]) for view in run.views}
+    arrays |= {f"views/{view}": rng.random((pool, 5)) for view in run.views}
     return Result(run, arrays, int(rng.integers(1, epochs + 1)), 1.5, {"device": "made up"})
 
 

@@ -6,14 +6,11 @@ import numpy as np
 import pandas as pd
 
 from brats_al_utils.beyond.comparison.quality import measures
-from brats_al_utils.beyond.comparison.within_sites import within_site
-from brats_al_utils.cohorts.naming import sites
 from brats_al_utils.findings.comparison import intervals, patient_pairs
 from brats_al_utils.findings.evidence import (
     EVALUATION_SETS,
     annotated,
     annotation_cost,
-    contrasts,
     predictions,
     scores,
     unlearned_arms,
@@ -31,28 +28,6 @@ def interval_table(study: Study, results: Results) -> pd.DataFrame:
     tables = [intervals(patient_pairs(test, unit)).assign(unit=unit) for unit in units_of(test)]
     table = pd.concat(tables, ignore_index=True)
     return table.assign(learned=~table["arm"].isin(unlearned_arms(study, results)))
-
-
-def with_sites(study: Study, results: Results) -> pd.DataFrame:
-    """Return `scores` of the test set with the column site."""
-    frames = []
-    for (arm, number), result in results.items():
-        site = sites(study.slice_set(arm.dataset)).iloc[list(result.run.test)].to_numpy()
-        frames.append(scores(study, {(arm, number): result}, "test").assign(site=site))
-    return pd.concat(frames, ignore_index=True)
-
-
-def within_sites(study: Study, results: Results) -> pd.DataFrame:
-    """Return `within_sites.within_site` of every arm on the test set; empty where the cohort has one site."""
-    table = with_sites(study, results)
-    return within_site(table) if table["site"].nunique() > 1 else pd.DataFrame()
-
-
-def against(study: Study, results: Results, reference: str) -> pd.DataFrame:
-    """Return `contrasts` of every arm with one of them."""
-    arms = dict.fromkeys(arm for arm, _ in results)
-    (other,) = [arm for arm in arms if arm.name == reference]
-    return contrasts(study, results, [(arm, other) for arm in arms if arm != other])
 
 
 def annotated_runs(study: Study, rows: Sequence[Row], results: Results) -> pd.DataFrame:
