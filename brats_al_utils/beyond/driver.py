@@ -11,7 +11,7 @@ from brats_al_utils.beyond.bundles.published import resume
 from brats_al_utils.files import lock
 from brats_al_utils.networks.training import choose_device
 from brats_al_utils.runs.scheduler import device_of, workers_of
-from brats_al_utils.runs.shared import shared
+from brats_al_utils.runs.shared import shared_workers
 from brats_al_utils.show import kernels, notebooks
 from brats_al_utils.study.cost import Cost, calibrate, left, saved_by_sharing, seconds
 from brats_al_utils.study.opening import cut_sets, open_study
@@ -58,7 +58,7 @@ def drive(parameters: Mapping[str, Any], only: Sequence[str], bundle: Path | Non
             write_rows(places, title_of(rows), [record(row) for row in each_once(rows)], anew=False)
         before = {path.stem for path in places.runs.glob("*.safetensors")}
         ahead = said_ahead(study, tables)
-        with shared(parameters["workers"], study.device) as address:
+        with shared_workers(parameters["workers"], study.device) as address:
             shared = {"workers": address, "device": device_of(study.workers, study.device)}
             failures = notebooks.execute_all(paths, {**parameters, **shared}, places, ahead)
         print(f"figures and tables in {places.figures}")

@@ -12,7 +12,7 @@ from brats_al_utils.runs.scheduler import workers_of
 
 
 @contextmanager
-def shared(workers: str, device: str) -> Iterator[str]:
+def shared_workers(workers: str, device: str) -> Iterator[str]:
     """Give the notebooks' kernels, this process's children, workers to share, and show how far these are.
 
     Parameters
@@ -30,12 +30,12 @@ def shared(workers: str, device: str) -> Iterator[str]:
             client = stack.enter_context(connected(workers))
         else:
             client = stack.enter_context(local(workers_of(workers, device), device))
-        stack.enter_context(shown(client))
+        stack.enter_context(watched(client))
         yield address(client)
 
 
 @contextmanager
-def shown(client: Client) -> Iterator[None]:
+def watched(client: Client) -> Iterator[None]:
     """Show a bar of what a scheduler's workers do for others."""
     with bar(unit=" images", unit_scale=True) as line:
 
