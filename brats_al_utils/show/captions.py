@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from brats_al_utils.findings.answer import annotation_worth
 from brats_al_utils.findings.paper import BUDGET
-from brats_al_utils.findings.sentences import annotation_worth, apart, different, gain, pp, teaches_worst
+from brats_al_utils.findings.sentences import apart, different, gain, pp, teaches_worst
 
 Tables = Mapping[str, pd.DataFrame]
 

@@ -19,8 +19,8 @@ from brats_al_utils.runs.store import RunStore
 from brats_al_utils.study.cost import counted_study, left
 from brats_al_utils.study.places import Places
 from brats_al_utils.study.profile import PROFILES
-from brats_al_utils.study.stages import plan, record, title_of
-from brats_al_utils.study.status import duration, remember, status, write_rows
+from brats_al_utils.study.stages import plan, record, title_of, write_rows
+from brats_al_utils.study.status import duration, remember, status
 
 SETTINGS = Settings(epochs=2, batch_size=16, learning_rate=0.001, momentum=0.8, weight_decay=0.0001)
 
