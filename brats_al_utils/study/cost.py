@@ -126,7 +126,7 @@ def left(places: Places, tables: Mapping[str, Sequence[Row]]) -> dict[str, Cost]
 
 def arm_of(row: Mapping[str, object]) -> tuple[str, ...]:
     """Return of which arm, in which run, a row of the table is."""
-    return tuple(str(row.get(name)) for name in ("dataset", "arm", "run"))
+    return tuple(str(row.get(name)) for name in ("dataset", "arm", "share", "run"))
 
 
 def seconds(part: Cost, rates: tuple[float, float], workers: int) -> float:
