@@ -31,10 +31,10 @@ from brats_al_utils import InputError
 from brats_al_utils.beyond.bundles.bundle import OF_EPOCHS, OF_SLICES, Lists, pack
 from brats_al_utils.beyond.bundles.container import packed
 from brats_al_utils.beyond.bundles.published import VERSION, read_bundle
+from brats_al_utils.beyond.releases.matlab import IMAGE, TUMOUR, read_facts, read_matlab
 from brats_al_utils.cohorts.cohort import check_cohort
 from brats_al_utils.cohorts.layout import GRADES
 from brats_al_utils.cohorts.mapping import MAPPING_FILE
-from brats_al_utils.cohorts.matlab import IMAGE, TUMOUR, read_facts, read_matlab
 from brats_al_utils.cohorts.readers import read_cohort
 from brats_al_utils.cohorts.slices import FORMAT
 from brats_al_utils.cohorts.split import PARTS

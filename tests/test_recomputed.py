@@ -99,8 +99,8 @@ def published(study: str, table: str, **where: object) -> "pd.Series[Any]":
     rows = pd.read_csv(ROOT / "figures" / "published" / study / f"{table}.csv")
     for column, value in where.items():
         rows = rows[rows[column] == value]
-    (place,) = rows.index
-    return rows.loc[place]
+    assert len(rows) == 1
+    return rows.iloc[0]
 
 
 RANGES = [(f"{low}%-{low + 30}%", 0.3) for low in range(0, 80, 10)]

@@ -11,7 +11,7 @@ from torch.nn.functional import interpolate
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.checks import each_volume, too_small, tumour_areas
 from brats_al_utils.cohorts.cohort import Cohort, case_files
-from brats_al_utils.cohorts.images import MASK, each_image
+from brats_al_utils.cohorts.images import MASK, ReadFile, each_image
 from brats_al_utils.cohorts.intensity import scale_intensity
 from brats_al_utils.cohorts.layout import GRADES
 from brats_al_utils.cohorts.slices import SliceRule
@@ -185,7 +185,7 @@ def bounded(room: pd.Series, total: int, seed: int) -> pd.Series:
     return given
 
 
-def cut_images(rows: pd.DataFrame, asked: pd.Series, rule: SliceRule, classes: Sequence[str]) -> Cut:
+def cut_images(rows: pd.DataFrame, asked: pd.Series, rule: SliceRule, classes: Sequence[str], read: ReadFile) -> Cut:
     """Cut one patient of a table; parameters as `cut_case`, but for all images of a patient.
 
     Parameters
@@ -196,11 +196,13 @@ def cut_images(rows: pd.DataFrame, asked: pd.Series, rule: SliceRule, classes: S
         Slices asked of each row, see `asked_of`.
     classes : sequence of str
         Negative, positive.
+    read : callable
+        `Cohort.read`.
     """
     problems: list[str] = []
     made, largest = [], 0.0
     for place, (count, (_, row)) in enumerate(zip(asked[rows.index].tolist(), rows.iterrows(), strict=True)):
-        cut, area = cut_image(row, place, count, rule, classes, problems)
+        cut, area = cut_image(row, place, count, rule, classes, read, problems)
         largest = max(largest, area)
         made += [cut] if cut else []
     name = rows["patient_id"].iloc[0]
@@ -218,7 +220,7 @@ def cut_images(rows: pd.DataFrame, asked: pd.Series, rule: SliceRule, classes: S
 
 
 def cut_image(
-    row: pd.Series, place: int, count: int, rule: SliceRule, classes: Sequence[str], problems: list[str]
+    row: pd.Series, place: int, count: int, rule: SliceRule, classes: Sequence[str], read: ReadFile, problems: list[str]
 ) -> tuple[Cut | None, float]:
     """Cut one image, and return it with the area of its largest tumour, infinite without a mask.
 
@@ -233,7 +235,7 @@ def cut_image(
     """
     size = (rule.image_size, rule.image_size)
     area, z, channels = None, None, []
-    for name, volume in each_image(row, problems):
+    for name, volume in each_image(row, read, problems):
         if name == MASK:
             area = tumour_areas(volume)
         if problems:

@@ -16,9 +16,10 @@ from threadpoolctl import threadpool_limits
 
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.cohort import Cohort, each_case
+from brats_al_utils.cohorts.copies import mark_of, same_pixels
 from brats_al_utils.cohorts.cuts import Cut, asked_of, cut_case, cut_images
 from brats_al_utils.cohorts.faults import one_line_a_kind
-from brats_al_utils.cohorts.images import CHANNELS, COLOURS, WITHOUT_SIZE
+from brats_al_utils.cohorts.images import CHANNELS, COLOURS, VOLUMES
 from brats_al_utils.cohorts.slices import FORMAT, SliceRule, SliceSet, digests, open_slices
 from brats_al_utils.cohorts.split import split_patients, too_few
 from brats_al_utils.files import new_folder
@@ -126,14 +127,21 @@ def each_cut(
     asked = asked_of(cohort, rule)
 
     def cut_patient(rows: pd.DataFrame) -> Cut:
-        return cut_images(rows, asked, rule, classes) if cohort.tabled else cut_case(rows.iloc[0], rule, classes)
+        if cohort.tabled:
+            return cut_images(rows, asked, rule, classes, cohort.read)
+        return cut_case(rows.iloc[0], rule, classes)
 
+    seen: dict[bytes, str] = {}
     with threads_for_cases() as threads:
         for rows, cutting in each_case(cohort.patients, cut_patient, threads, track):
+            patient_id = rows["patient_id"].iloc[0]
             try:
                 made = cutting.result()
             except InputError as error:
-                left_out[rows["patient_id"].iloc[0]] = str(error).splitlines()
+                left_out[patient_id] = str(error).splitlines()
+                continue
+            if twice := same_pixels(patient_id, map(mark_of, made[1]), seen):
+                left_out[patient_id] = twice
             else:
                 yield made
     if left_out and not skip_bad:
@@ -223,7 +231,7 @@ def chosen_by(cohort: Cohort) -> list[str]:
     if not cohort.tabled:
         return ["slices with tumour"]
     volumes, masked = cohort.cases["slices"] > 1, cohort.cases["mask"] != ""
-    pictured = cohort.cases["image"].str.casefold().str.endswith(WITHOUT_SIZE)
+    pictured = ~cohort.cases["image"].str.casefold().str.endswith(VOLUMES)
     facts = {
         "slices with tumour": volumes & masked,
         "slices with the largest foreground, as there is no mask": volumes & ~masked,

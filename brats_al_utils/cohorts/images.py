@@ -1,11 +1,11 @@
-"""Read images (PNG, JPEG, TIFF, NIfTI, the open cohort's MATLAB files), and say everything that is wrong with them.
+"""Read images (PNG, JPEG, TIFF, NIfTI), and say everything that is wrong with them.
 
 An image of two dimensions is a volume of one slice, so what follows knows only volumes.
 """
 
 import io
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -15,11 +15,12 @@ import numpy as np
 import pandas as pd
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
+from PIL.TiffImagePlugin import PHOTOMETRIC_INTERPRETATION
 
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.checks import grid_problems, too_small, tumour_areas
+from brats_al_utils.cohorts.copies import mark_of
 from brats_al_utils.cohorts.intensity import percentiles
-from brats_al_utils.cohorts.matlab import IMAGE, SUFFIX, TUMOUR, is_matlab, matlab_shape, read_matlab
 from brats_al_utils.cohorts.volumes import MAX_VOXELS, Grid, Volume, read_header, read_volume
 
 CHANNELS = ("image", "image2", "image3")
@@ -30,9 +31,6 @@ IMAGE_FILES = (*CHANNELS, MASK)
 JPEG = (".jpg", ".jpeg")
 PICTURES = (".png", *JPEG, ".tif", ".tiff")
 VOLUMES = (".nii", ".nii.gz")
-WITHOUT_SIZE = (*PICTURES, SUFFIX)
-"""Files that do not say how large a pixel is."""
-
 GREY = {"1", "L", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"}
 IN_COLOURS = {"RGB", "RGBA", "LA", "P", "PA"}
 """Pillow's modes of one number a pixel, and those that may be grey levels all the same."""
@@ -75,6 +73,9 @@ EMPTY = "an empty mask, expected a tumour: leave the cell empty, or skip the pat
 AS_THEY_ARE = np.array([[0, 1], [1, 1], [2, 1]])
 
 Array = np.ndarray[Any, Any]
+
+ReadFile = Callable[[Path, str, str], list[Volume]]
+"""How a cohort's files are read: see `read_file`."""
 
 
 def is_picture(path: Path) -> bool:
@@ -188,7 +189,7 @@ def read_channels(path: Path, colours: str = "") -> list[Volume]:
             if colours != COLOURS[0]:
                 pixels = grey_of(path, pixels, colours)
         elif image.mode in GREY:
-            pixels = np.asarray(with_pixels(path, image))
+            pixels = black_is_zero(path, image, np.asarray(with_pixels(path, image)))
         else:
             raise InputError(f"{path}: pixels of kind {image.mode}, expected grey levels: save it as a grey PNG")
     pixels = pixels.astype(np.uint8 if pixels.dtype == bool else pixels.dtype.newbyteorder("="))
@@ -196,6 +197,21 @@ def read_channels(path: Path, colours: str = "") -> list[Volume]:
         raise InputError(f"{path}: NaN or infinite pixels, expected finite intensities: replace them with 0")
     planes = pixels.T if pixels.ndim == 3 else pixels.T[None]
     return [Volume(plane[:, :, None], np.eye(4), (1.0, 1.0, 1.0)) for plane in planes]
+
+
+def black_is_zero(path: Path, image: ImageFile, pixels: Array) -> Array:
+    """Return grey levels as viewers show them, of a TIFF that calls white zero too: Pillow turns 8 bits round, no more.
+
+    Raises
+    ------
+    InputError
+        If it does so with levels that have no largest one.
+    """
+    if pixels.dtype.itemsize == 1 or getattr(image, "tag_v2", {}).get(PHOTOMETRIC_INTERPRETATION) != 0:
+        return pixels
+    if pixels.dtype.kind != "u":
+        raise InputError(f"{path}: its zero is white, expected black: save it with black as zero")
+    return np.asarray(np.iinfo(pixels.dtype).max - pixels)
 
 
 def with_pixels(path: Path, image: ImageFile) -> ImageFile:
@@ -290,8 +306,6 @@ def read_images(path: Path, colours: str = "") -> list[Volume]:
     """
     if is_picture(path):
         return read_channels(path, colours)
-    if is_matlab(path):
-        return [read_matlab(path, IMAGE)]
     volume = read_volume(path)
     if 1 not in volume.voxels.shape[:2] or volume.voxels.shape[2] == 1:
         return [volume]
@@ -302,8 +316,6 @@ def read_images(path: Path, colours: str = "") -> list[Volume]:
 
 def grid_of(path: Path) -> Grid:
     """Return where the pixels or voxels of an image stand, without reading them."""
-    if is_matlab(path):
-        return Grid(matlab_shape(path), np.eye(4), AS_THEY_ARE)
     if not is_picture(path):
         return read_header(path)[1]
     with picture(path) as image:
@@ -323,10 +335,30 @@ def depth(path: Path) -> int:
 
 
 def read_mask(path: Path) -> Volume:
-    """Read a mask: 1 where the tumour is, 0 elsewhere."""
-    found = read_matlab(path, TUMOUR) if is_matlab(path) else read_image(path)
+    """Read a mask, of whatever colour: 1 where the tumour is, 0 elsewhere."""
+    found = read_images(path, COLOURS[0])
     threshold = JPEG_MASK if path.name.casefold().endswith(JPEG) else 0
-    return Volume((found.voxels > threshold).astype(np.uint8), found.affine, found.spacing)
+    inside = np.any([volume.voxels > threshold for volume in found], axis=0)
+    return replace(found[0], voxels=inside.astype(np.uint8))
+
+
+def read_file(path: Path, column: str, colours: str) -> list[Volume]:
+    """Return the channels of an image, or a mask, which is 1 where the tumour is.
+
+    Parameters
+    ----------
+    path : Path
+    column : str
+        Of ``IMAGE_FILES``, where the path stands.
+    colours : {"", "channels", "grey"}
+        As for `read_channels`.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read.
+    """
+    return [read_mask(path)] if column == MASK else read_images(path, colours)
 
 
 def lifted(voxels: Array) -> Array:
@@ -353,18 +385,30 @@ def image_problem(voxels: Array) -> str | None:
     return "no contrast, expected an image: export it again, or skip the patient (--skip-bad)"
 
 
+def mask_problem(voxels: Array) -> str | None:
+    """Return what is wrong with a mask, or None."""
+    if not voxels.any():
+        return EMPTY
+    share = voxels.mean()
+    if share > 0.5 and voxels[[0, 0, -1, -1], [0, -1, 0, -1]].all():
+        return f"a mask of {share:.0%} of the image, its corners too, expected a tumour: invert it, or draw it anew"
+    return None
+
+
 def image_files(row: pd.Series) -> dict[str, Path]:
     """Return the paths of a row of a table, by column."""
     return {name: Path(row[name]) for name in IMAGE_FILES if row[name]}
 
 
-def each_image(row: pd.Series, problems: list[str]) -> Iterator[tuple[str, Volume]]:
+def each_image(row: pd.Series, read: ReadFile, problems: list[str]) -> Iterator[tuple[str, Volume]]:
     """Read the mask and the channels, `lifted`, of a row one after the other: all checks of its files are made here.
 
     Parameters
     ----------
     row : pd.Series
         Of `Cohort.cases`. Where its colours are channels, one file gives all of them.
+    read : callable
+        `Cohort.read`.
     problems : list of str
         Takes everything that is wrong; what is wrong with the sizes stands in it before the first image comes.
 
@@ -376,7 +420,7 @@ def each_image(row: pd.Series, problems: list[str]) -> Iterator[tuple[str, Volum
     """
     paths = image_files(row)
     grids: dict[str, Grid] = {}
-    for name, path in paths.items() if len(paths) > 1 else ():
+    for name, path in paths.items() if len({*paths.values()}) > 1 else ():
         with suppress(InputError):  # told below
             grids[name] = grid_of(path)
     problems += grid_problems(paths, grids)
@@ -385,39 +429,42 @@ def each_image(row: pd.Series, problems: list[str]) -> Iterator[tuple[str, Volum
             continue
         path = paths[name]
         try:
-            if name == MASK:
-                volumes = [read_mask(path)]
-            else:
-                volumes = read_images(path, row.get("colours", ""))
+            volumes = read(path, name, row.get("colours", ""))
+            if name != MASK:
                 volumes = [replace(volume, voxels=lifted(volume.voxels)) for volume in volumes]
         except InputError as error:
             problems.append(str(error))
             continue
         if name == MASK:
-            found = None if volumes[0].voxels.any() else EMPTY
+            found = mask_problem(volumes[0].voxels)
         else:
             found = next(filter(None, (image_problem(volume.voxels) for volume in volumes)), None)
         problems += [f"{path}: {found}"] if found else []
         yield from zip([name] if len(volumes) == 1 else CHANNELS, volumes, strict=True)
 
 
-def image_faults(rows: pd.DataFrame, min_tumour_mm2: float) -> list[str]:
-    """Return everything that is wrong with the images of a patient.
+def image_faults(rows: pd.DataFrame, read: ReadFile, min_tumour_mm2: float) -> tuple[list[str], list[bytes]]:
+    """Return everything that is wrong with the images of a patient, and what each is known by (see `same_pixels`).
 
     Parameters
     ----------
     rows : pd.DataFrame
         The patient's rows of `Cohort.cases`.
+    read : callable
+        `Cohort.read`.
     min_tumour_mm2 : float
         Some slice must have no mask or a tumour of this area.
     """
     problems: list[str] = []
+    marks: list[bytes] = []
     largest = 0.0
     for _, row in rows.iterrows():
         largest = max(largest, 0.0 if row[MASK] else np.inf)
-        for name, volume in each_image(row, problems):
+        for name, volume in each_image(row, read, problems):
             if name == MASK:
                 largest = max(largest, float(tumour_areas(volume).max()))
+            else:
+                marks.append(mark_of(volume.voxels))
     if not problems and largest < min_tumour_mm2:
         problems.append(f"{rows['patient_id'].iloc[0]}: {too_small(largest, min_tumour_mm2)}")
-    return problems
+    return problems, marks

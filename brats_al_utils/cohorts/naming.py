@@ -10,12 +10,14 @@ from typing import Any
 import pandas as pd
 
 from brats_al_utils.cohorts.images import JPEG
-from brats_al_utils.cohorts.lgg import RELEASE as LGG
 from brats_al_utils.cohorts.slices import SliceSet
 from brats_al_utils.cohorts.volumes import SEQUENCES
 
 OPEN_COHORT = {"glioma": (65, 1426), "meningioma": (82, 708), "pituitary": (62, 930)}
 """Persons and slices of each class of Cheng's brain tumour set (figshare 1512427), by which it is recognised."""
+
+LGG = "LGG set of Buda"
+"""The release of the set whose files were published as TIFF."""
 
 OF_ONE_HOSPITAL = "MR"
 """How the ids of one hospital's patients begin in the open cohort."""

@@ -1,15 +1,22 @@
-"""Read whatever cohort lies in a folder: a table, the open cohort, the LGG set, TCIA's collections, or BraTS."""
+"""Read whatever cohort lies in a folder: a table, one of the kinds that are plugged in, or a BraTS release."""
 
+import pkgutil
+from collections.abc import Callable
+from functools import cache
+from importlib import import_module
 from pathlib import Path
 
+import brats_al_utils
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.brats import read_release
-from brats_al_utils.cohorts.cohort import Cohort
-from brats_al_utils.cohorts.figshare import find_slices, read_figshare
-from brats_al_utils.cohorts.layout import GRADES
-from brats_al_utils.cohorts.lgg import find_patients, read_lgg
+from brats_al_utils.cohorts.cohort import Cohort, refuse_classes, refuse_task
 from brats_al_utils.cohorts.table import TABLE, find_table, misnamed_table, read_table
-from brats_al_utils.cohorts.tcia import UCSF, find_collection, read_tcga, read_ucsf
+
+PLUGGED_IN = ".releases"
+"""How the name ends of a room whose ``READERS`` are asked."""
+
+Reader = Callable[[Path, bool, tuple[str, ...], str], Cohort | None]
+"""Takes what `read_cohort` does, and returns None where the folder is of another kind."""
 
 
 def read_cohort(
@@ -19,21 +26,19 @@ def read_cohort(
     task: str = "",
     without_labels: bool = False,
 ) -> Cohort:
-    """Find the patients in a folder and their files; no image is opened.
+    """Find the patients in a folder and their files; hardly an image is opened.
 
     Parameters
     ----------
     folder : Path
-        It holds a ``cohort.csv`` (see `table`), the files of the open cohort (see `figshare`), of the LGG set (see
-        `lgg`) or of TCIA's collections (see `tcia`), or is a BraTS release, or is the folder above one of these but for
-        the table.
+        It holds a ``cohort.csv`` (see `table`), is of a kind that is plugged in (see `plugged_in`) or a BraTS release,
+        or is the folder above one of these but for the table.
     follow_links : bool
         Read what symbolic links lead to, also outside of the folder.
     classes : tuple of str
-        Positive and negative class of a table, of the open cohort or of UCSF-PDGM; empty for the usual ones.
+        Positive and negative class, where a cohort has several; empty for the usual ones.
     task : str
-        What is told apart where a cohort knows several answers: of the LGG set one of `lgg.TASKS`, of UCSF-PDGM
-        a column of its metadata; empty: the usual.
+        What is told apart, where a cohort knows several answers; empty for the usual one.
     without_labels : bool
         Read a table without any label too.
 
@@ -45,32 +50,27 @@ def read_cohort(
     if find_table(folder).is_file():
         refuse_task(task, folder)
         return read_table(folder, follow_links, classes, without_labels)
-    if find_slices(folder):
-        refuse_task(task, folder)
-        return read_figshare(folder, follow_links, classes)
-    found = find_collection(folder)
-    if found and found[0] == UCSF:
-        return read_ucsf(found[1], follow_links, classes, task)
-    lgg = find_patients(folder)
-    if classes and (lgg or tuple(reversed(classes)) != GRADES):
-        expected = "none: choose a task, as task=grade" if lgg else f"{', '.join(reversed(GRADES))} in this cohort"
-        raise InputError(f"classes are {', '.join(classes)}, expected {expected}")
-    if lgg:
-        return read_lgg(folder, follow_links, task)
-    refuse_task(task, folder)
-    if found:
-        return read_tcga(found[1], follow_links)
+    for read in plugged_in():
+        if found := read(folder, follow_links, classes, task):
+            return found
     try:
-        return read_release(folder, follow_links)
+        cohort = read_release(folder, follow_links)
     except InputError:
         if misnamed := misnamed_table(folder):
             raise InputError(
-                f"{misnamed}: expected a table called {TABLE} (CSV in UTF-8): rename or save it so"
+                f"{folder}: no cohort found; if {misnamed} is its table of images, save it as {TABLE} (CSV in UTF-8)"
             ) from None
         raise
+    refuse_task(task, folder)
+    refuse_classes(classes)
+    return cohort
 
 
-def refuse_task(task: str, folder: Path) -> None:
-    """Refuse a task of a cohort that has one alone."""
-    if task:
-        raise InputError(f"task is {task!r}, expected none in {folder}: it is a setting for the LGG set and UCSF-PDGM")
+@cache
+def plugged_in() -> tuple[Reader, ...]:
+    """Return the readers of further kinds: those of every room called ``releases``, wherever in the package it lies.
+
+    The room is looked for, not named: nothing here knows what kinds there are, and without the room the rest works.
+    """
+    rooms = pkgutil.walk_packages(brats_al_utils.__path__, f"{brats_al_utils.__name__}.")
+    return tuple(read for room in rooms if room.name.endswith(PLUGGED_IN) for read in import_module(room.name).READERS)

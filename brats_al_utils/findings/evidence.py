@@ -255,7 +255,7 @@ def within_sites(study: Study, results: Results) -> pd.DataFrame:
 def within_ends(study: Study, results: Results) -> list[float]:
     """Return the AUC within a site of the results of one arm with its interval; NaN where the cohort has one site."""
     table = within_sites(study, results)
-    return table.loc[0, ["within", "low", "high"]].tolist() if len(table) else [np.nan] * 3
+    return [float(table[name].iloc[0]) for name in ("within", "low", "high")] if len(table) else [np.nan] * 3
 
 
 def contrasts(study: Study, results: Results, pairs: Sequence[tuple[Arm, Arm]]) -> pd.DataFrame:
@@ -359,7 +359,10 @@ def arm_table(study: Study, results: Results) -> pd.DataFrame:
                 "arm": arm.name,
                 "dataset": arm.dataset,
                 "share": arm.share,
-                **found.loc["slice", SHOWN[0]].rename({"mean": "auc_mean"}),
+                **{
+                    name: found[end]["slice", SHOWN[0]]
+                    for name, end in zip(("auc_mean", "low", "high"), ENDS, strict=True)
+                },
                 **{f"{name}_{end}": value[end] for name, value in more.items() for end in ENDS},
                 "examples": np.mean([len(slices) for slices in trained]),
                 "positive_share": np.mean([(slices["label"] == 1).mean() for slices in trained]),

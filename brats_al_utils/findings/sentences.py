@@ -9,7 +9,7 @@ import pandas as pd
 from brats_al_utils.cohorts.split import PARTS, one_class_each
 from brats_al_utils.findings.claims import footnotes
 from brats_al_utils.findings.comparison import MARGIN
-from brats_al_utils.findings.paper import BUDGET, published_claims, published_results
+from brats_al_utils.findings.paper import BUDGET, claims, printed_aucs
 from brats_al_utils.findings.statistics import CONFIDENCE, UNITS
 from brats_al_utils.findings.verdicts import HERE, HERE_RULE
 
@@ -33,12 +33,11 @@ def gain(row: pd.Series, across: str) -> str:
     Parameters
     ----------
     row : pd.Series
-        auc_difference, n_runs, and the limits: ci_low and ci_high across runs (`statistics.difference`), both_low and
+        auc_difference, n_runs, and the limits: runs_low, runs_high across runs (`statistics.difference`), both_low and
         both_high across both runs and patients (`comparison.compare`); learned, where it is known.
     across : {"runs", "both"}
     """
-    ends = {"runs": "ci", "both": "both"}[across]
-    value, low, high = row["auc_difference"], row[f"{ends}_low"], row[f"{ends}_high"]
+    value, low, high = row["auc_difference"], row[f"{across}_low"], row[f"{across}_high"]
     if not row.get("learned", True):
         return f"not judged, as most runs of one of the two have not learned ({points(value)})"
     if np.isnan(low):
@@ -60,13 +59,6 @@ def points(share: float) -> str:
 def side(share: float) -> str:
     """Return one end of an interval of a difference in words."""
     return f"{min(100 * abs(share), 100):.1f} {'worse' if share < 0 else 'better'}"
-
-
-def printed_aucs(table: str) -> pd.DataFrame:
-    """Return the slice-level AUCs of one of the paper's tables: arm (named as ours), part, auc, ci_low, ci_high."""
-    rows = published_results().rename(columns={"cohort": "part"})
-    rows = rows[rows["id"].str.startswith(table)]
-    return rows.assign(arm=rows["id"].str.split(".").str[1])
 
 
 def cohort(table: pd.DataFrame, manifest: Mapping[str, Any], people: str) -> str:
@@ -143,7 +135,7 @@ def paired_gains(gains: pd.DataFrame, arm: str, other: str, table: str) -> list[
     table : str
         The paper's table that has both, such as ``table3``.
     """
-    printed = printed_aucs(table).pivot(index="part", columns="arm", values="auc")
+    printed = printed_aucs(table).pivot(index="part", columns="arm", values="auc_mean")
     lines = []
     for _, row in gains.iterrows():
         paper = 100 * (printed.loc[row["part"], arm] - printed.loc[row["part"], other])
@@ -178,10 +170,9 @@ def ranges(cohort_name: str, gains: Iterable[pd.DataFrame], deciles: pd.DataFram
     more : iterable of str
         Further lines, from `class_share`.
     """
-    claims = published_claims().set_index("id")["printed"]
     lines = [
         f"{better} less {worse}, {row['part']}, slice-level: {gain(row, 'runs')}; the paper says "
-        f"{float(claims[claim]):+.2f} pp."
+        f"{claims()[claim].number:+.2f} pp."
         for (better, worse, claim), found in zip(TAILS, gains, strict=True)
         for _, row in found[found["unit"] == "slice"].iterrows()
     ]

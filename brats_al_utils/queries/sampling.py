@@ -55,6 +55,12 @@ class Strategy:
     needs_every_label: bool = False
     nested: bool = True
 
+    @property
+    def said(self) -> str:
+        """What it does, in a line: the first of its rule's docstring."""
+        rule = getattr(self.rule, "func", self.rule)
+        return str(rule.__doc__ or "").partition("\n")[0]
+
     def choose(self, pool: Pool, budget: int, seed: int) -> Array:
         """Return the ids that it chooses, ascending.
 

@@ -12,7 +12,8 @@ import pandas as pd
 from brats_al_utils.cohorts.split import PARTS
 from brats_al_utils.findings.claims import OURS, PRINTED, ends_of, footnotes, name_of, unit_of, written
 from brats_al_utils.findings.comparison import MARGIN
-from brats_al_utils.findings.sentences import pp, printed_aucs
+from brats_al_utils.findings.paper import printed_aucs
+from brats_al_utils.findings.sentences import pp
 
 COUNT, SHARE, AUC = "{:.0f}".format, "{:.0%}".format, "{:.3f}".format
 ACROSS_RUNS, ACROSS_PATIENTS, ACROSS_BOTH = (f"95 % CI, across {what}" for what in ("runs", "patients", "both"))
@@ -113,9 +114,9 @@ def beside_the_paper(summary: pd.DataFrame, printed_in: str) -> pd.DataFrame:
         From `statistics.summarise`.
     printed_in : {"table2", "table3", "table4"}
     """
-    printed = printed_aucs(printed_in).rename(columns={"auc": "auc_mean"}).assign(source="paper, slice-level")
+    printed = printed_aucs(printed_in).assign(source="paper, slice-level")
     both = pd.concat([printed, summary.assign(source=summary["unit"].map("ours, {}-level".format))])
-    numbers = both[["auc_mean", "ci_low", "ci_high"]].itertuples(index=False)
+    numbers = both[["auc_mean", "runs_low", "runs_high"]].itertuples(index=False)
     both = both.assign(text=[percent(*row) for row in numbers]).rename(columns={"part": "set"})
     table = both.pivot_table(index=["set", "source"], columns="arm", values="text", aggfunc="first", sort=False)
     return table.rename_axis(columns=f"AUC ({ACROSS_RUNS})")
@@ -147,7 +148,7 @@ def arms(table: pd.DataFrame, positive: str, people: str) -> pd.DataFrame:
     }
     text = table.assign(name=names).rename(columns={"low": "auc_low", "high": "auc_high"})
     for name in aucs:
-        limits = ends(text, *(name.replace("mean", end) for end in ("low", "high")), AUC)
+        limits = ends(text, name.replace("mean", "low"), name.replace("mean", "high"), AUC)
         text[name] = text[name].map(AUC).where(text[name].notna()) + " (" + pd.Series(limits, text.index) + ")"
     columns: Columns = {
         "name": ("arm", str),

@@ -3,14 +3,13 @@
 import json
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, fields, replace
-from difflib import get_close_matches
 from typing import Annotated, Any
 
 import yaml
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 
-from brats_al_utils import InputError
+from brats_al_utils import InputError, nearest
 from brats_al_utils.cohorts.folds import FEWEST_FOLDS
 from brats_al_utils.cohorts.slices import SliceRule
 from brats_al_utils.networks.network import NETWORKS, starts_of
@@ -302,9 +301,7 @@ class Profile:
         names = [field.name for field in fields(self) if field.name != "name"]
         for name in settings:
             if name not in names:
-                near = get_close_matches(name, names, 1)
-                what = f"did you mean {near[0]}?" if near else f"expected one of {', '.join(names)}"
-                raise InputError(f"no setting is called {name!r}: {what}")
+                raise InputError(f"no setting is called {name!r}: {nearest(name, names)}")
         try:
             changed: dict[str, Any] = dict(settings)
             return replace(self, **changed)
@@ -424,7 +421,7 @@ def profile_of(name: str, settings: Mapping[str, object] | str | None = None) ->
         If there is no such profile, or a setting cannot be used.
     """
     if name not in PROFILES:
-        raise InputError(f"profile is {name!r}, expected one of {', '.join(PROFILES)}")
+        raise InputError(f"profile is {name!r}, {nearest(name, PROFILES)}")
     given = mapping_of(settings or {})
     return PROFILES[name].with_settings(
         {each: value for each, value in given.items() if each not in FORMER or not FORMER[each](value)}

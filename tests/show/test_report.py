@@ -108,7 +108,9 @@ def write_study(folder: Path) -> Places:
         path.write_text(SVG, encoding="utf-8")
         path.with_suffix(".png").write_bytes(base64.b64decode(PIXEL))
     rows = [("test", "pretrained", 0.91), ("test", ATTACK, 0.5)]
-    summary = pd.DataFrame(rows, columns=["part", "arm", "auc_mean"]).assign(unit="slice", ci_low=0.125, ci_high=0.95)
+    summary = pd.DataFrame(rows, columns=["part", "arm", "auc_mean"]).assign(
+        unit="slice", runs_low=0.125, runs_high=0.95
+    )
     summary.to_csv(places.figures / "table2.csv", index=False)
     CARD.to_csv(places.figures / "scorecard.csv", index=False)
     (places.figures / "runs.csv").write_text("arm,key\npretrained,abc\n", encoding="utf-8")
@@ -274,7 +276,7 @@ def test_only_tables_or_only_some_notebooks_give_a_report_too(places: Places) ->
     for path in places.figures.glob("*.csv"):
         path.unlink()
     (places.figures / "table2.csv").write_text(
-        "part,arm,auc_mean,unit,ci_low,ci_high\ntest,scratch,0.5,slice,,\n", encoding="utf-8"
+        "part,arm,auc_mean,unit,runs_low,runs_high\ntest,scratch,0.5,slice,,\n", encoding="utf-8"
     )
     index = index_of(places)
     assert not index.select("#claims, #scorecard, .counts")

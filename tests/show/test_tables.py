@@ -29,7 +29,7 @@ def test_an_auc_is_written_as_in_the_paper_and_never_beyond_what_it_can_be(
 
 
 def test_ours_stand_beside_the_paper_s() -> None:
-    columns = ["arm", "part", "unit", "auc_mean", "ci_low", "ci_high"]
+    columns = ["arm", "part", "unit", "auc_mean", "runs_low", "runs_high"]
     rows = [("proposed", "test", "slice", 0.7, 0.6, 0.8), ("baseline", "test", "patient", 0.5, NAN, NAN)]
     table = tables.beside_the_paper(pd.DataFrame(rows, columns=columns), "table3")
     assert table.loc[("test", "paper, slice-level"), "proposed"] == "82.89% (81.87, 83.91)"
@@ -106,8 +106,8 @@ def test_the_scorecard_has_eight_columns_in_words() -> None:
         "printed": "7.98",
         "recomputed": NAN,
         "ours": 3.14159,
-        "ci_low": -1.0,
-        "ci_high": 7.25,
+        "runs_low": -1.0,
+        "runs_high": 7.25,
         "verdict": "cannot tell",
         "rule": "A rule.",
         "patients_low": NAN,

@@ -52,7 +52,7 @@ def test_tables_know_the_folds(study: Study) -> None:
     widths = []
     for redrawn in (0.0, study.redrawn):
         row = summarise(runs, redrawn=redrawn).set_index("arm").loc["all"]
-        widths.append(row["ci_high"] - row["ci_low"])
+        widths.append(row["runs_high"] - row["runs_low"])
     assert widths[1] == pytest.approx(2 * widths[0])
     assert "3 folds; 1 epoch (updates on all slices: 1)" in study.caption(ARMS)
     by_updates = replace(study, profile=replace(study.profile, length="updates"))

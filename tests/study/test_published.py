@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from conftest import write_case
+from made_up import write_cohort
 from small_study import SETTINGS
 
 from brats_al_utils import InputError
@@ -35,11 +36,11 @@ from brats_al_utils.study.unpacked import chosen_before
 NAMES = ["00_cohort", "03_proposed_vs_baseline", "07_worth_the_annotations", "11_competitors", "12_what_networks_see"]
 
 
-def made_up(run: Run) -> Result:
+def made_up(run: Run, masked: bool) -> Result:
     """Return a result of a run that nobody trained: its numbers are drawn, and tell a little of nothing."""
     rng, epochs, pool = generator(0, run.key), run.settings.epochs, len(run.pool)
     sizes = {"probability/validation": len(run.validation), "probability/pool": pool}
-    tested = ("probability/test", "probability/test_last", "audit/tumour_hidden", "audit/tumour_alone")
+    tested = ["probability/test", "probability/test_last", *["audit/tumour_hidden", "audit/tumour_alone"] * masked]
     arrays = {name: rng.random(size) for name, size in (sizes | dict.fromkeys(tested, len(run.test))).items()}
     arrays |= {"train_loss": rng.random(epochs), "validation_auc": rng.random(epochs)}
     arrays |= {f"views/{view}": rng.random((pool, 5)) for view in run.views}
@@ -51,7 +52,7 @@ def fill(study: Study, names: list[str]) -> None:
     arms = arms_of(study.profile, names)
     while rows := [row for row in advance(study, arms) if row.known and not study.store.path(row.run).exists()]:
         for row in rows:
-            study.store.save(made_up(row.run))
+            study.store.save(made_up(row.run, study.slices.masked))
 
 
 @pytest.fixture(scope="module")
@@ -173,6 +174,18 @@ def test_patients_of_a_table_are_numbered(study: Study, tmp_path: Path) -> None:
     cost = [selections_of(advance(each, [method]))[method, 0].chosen.tolist() for each in (again, study)]
     assert cost[0] == cost[1]
     assert len(names) == 16
+
+
+def test_a_bundle_of_slices_without_tumour(tmp_path: Path) -> None:
+    """A label an image: no tumour is hidden in a network's slices, and every table is the same."""
+    root = write_cohort(tmp_path / "data", masked=True, both=True)
+    study = open_study("smoke", root, tmp_path / "out", SETTINGS | {"n_runs": 1}, "cpu")
+    fill(study, NAMES)
+    export(study, tmp_path / "both.bundle", NAMES)
+    again = reopened(tmp_path / "both.bundle", tmp_path / "again")
+    arms = proposed(study.profile)
+    before, after = (evidence.evaluate(each, results_of(each, advance(each, arms))) for each in (study, again))
+    pd.testing.assert_frame_equal(before, after)
 
 
 def test_what_is_to_be_remarked_of_images_stays(study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """One-shot and iterative selections, what they cost, and what is made of their results."""
 
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -11,13 +12,16 @@ from brats_al_utils import InputError
 from brats_al_utils.beyond.competitors.competitors import COMPETITORS
 from brats_al_utils.findings import evidence
 from brats_al_utils.networks.training import auc
+from brats_al_utils.queries.pool import Array, Pool
 from brats_al_utils.queries.sampling import MIDDLE, RANDOM
 from brats_al_utils.queries.selection import Selection
+from brats_al_utils.study import stages
 from brats_al_utils.study.arms import Arm
 from brats_al_utils.study.stages import (
     Results,
     Row,
     advance,
+    as_chosen,
     choose,
     committee_pool,
     labelled,
@@ -93,6 +97,25 @@ def test_stages_in_the_open(study: Study, rows: list[Row]) -> None:
     seen = table(study, planned)
     assert seen["state"].tolist() == ["stored", "stored", "slices not chosen yet", "stored"]
     assert seen["key"].tolist()[2] == ""
+
+
+def test_a_slow_query_goes_on_while_others_choice_is_trained(
+    study: Study, rows: list[Row], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second run's query ends only after the first run's choice was handed on, and the table is the same."""
+    handed_on = threading.Event()
+
+    def slow(given: Pool, budget: int, seed: int) -> Array:
+        if seed == study.seed(1, "sample draw") and given.score.any():  # `begin` tries without scores
+            assert handed_on.wait(60)
+        return MIDDLE.rule(given, budget, seed)
+
+    monkeypatch.setattr(stages, "QUICK", 0.1)
+    planned = plan(study, [replace(arm("proposed"), strategy=replace(MIDDLE, rule=slow))])
+    tables = as_chosen(study, planned)
+    assert [row.known for row in next(tables) if not row.member] == [True, False]
+    handed_on.set()
+    assert [row.run.key for row in next(tables)] == [row.run.key for row in rows if row.arm == arm("proposed")]
 
 
 def test_networks_that_are_not_trained_choose_nothing(study: Study) -> None:

@@ -217,6 +217,7 @@ def trimmed(study: Study, result: Result, main: bool) -> Result:
         Whether it is among `of_main_arms`.
     """
     names = [*OF_EVERY_RUN, *(["probability/pool"] if result.run.pool else [HIDDEN]), *OF_MAIN * main]
+    names = [name for name in names if name in result.arrays]  # nothing is hidden where a slice has no tumour
     table = next(slices.table for slices in study.opened.values() if slices.fingerprint == result.run.data)
     patient = pd.factorize(table["patient_id"])[0]
     return published(result, names, table["label"].to_numpy(), patient, checksum(result.arrays, {}))

@@ -19,7 +19,6 @@ import numpy as np
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.volumes import MAX_VOXELS, Volume
 
-SUFFIX = ".mat"
 STRUCT = "cjdata"
 IMAGE, TUMOUR, PERSON, LABEL = "image", "tumorMask", "PID", "label"
 
@@ -33,11 +32,6 @@ MAX_CHUNKS = 2**12
 """Of one field (MATLAB writes some ten)."""
 
 Array = np.ndarray[Any, Any]
-
-
-def is_matlab(path: Path) -> bool:
-    """Whether a file has the name of a MATLAB file."""
-    return path.name.casefold().endswith(SUFFIX)
 
 
 @contextmanager
@@ -158,16 +152,3 @@ def read_matlab(path: Path, field: str) -> Volume:
             raise ValueError(f"{field} holds NaN or infinite pixels")
         pixels = pixels.astype(pixels.dtype.newbyteorder("="))
     return Volume(pixels[:, :, None], np.eye(4), (1.0, 1.0, 1.0))
-
-
-def matlab_shape(path: Path) -> tuple[int, int, int]:
-    """Return the columns and rows of a slice, and 1, without reading its pixels.
-
-    Raises
-    ------
-    InputError
-        As `opened`.
-    """
-    with opened(path) as fields:
-        columns, rows = fields[IMAGE].shape
-        return int(columns), int(rows), 1

@@ -10,11 +10,11 @@ import pytest
 from conftest import SHAPE, write_volume
 
 from brats_al_utils import InputError
+from brats_al_utils.beyond.releases.tcia import metadata_of
 from brats_al_utils.cohorts.cohort import Cohort, check_cohort
 from brats_al_utils.cohorts.cutting import prepare
 from brats_al_utils.cohorts.readers import read_cohort
 from brats_al_utils.cohorts.slices import SliceRule
-from brats_al_utils.cohorts.tcia import metadata_of
 from brats_al_utils.findings.departures import other_cohort
 
 RULE = SliceRule(per_patient=2, image_size=64)

@@ -16,7 +16,7 @@ import pandas as pd
 
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.brats import link_out, links_problem
-from brats_al_utils.cohorts.cohort import Cohort, frozen
+from brats_al_utils.cohorts.cohort import Cohort, frozen, refuse_classes, refuse_task
 from brats_al_utils.cohorts.layout import GRADES, entries, folders_below, is_nifti, named_volumes, shown, subfolders
 from brats_al_utils.cohorts.sites import of_hospitals
 from brats_al_utils.cohorts.table import chosen_classes
@@ -77,6 +77,19 @@ def find_collection(folder: Path) -> tuple[str, Path] | None:
     if place := holds(folder, UCSF_PATIENT.fullmatch):
         return UCSF, place
     return None
+
+
+def read_tcia(folder: Path, follow_links: bool = False, classes: tuple[str, ...] = (), task: str = "") -> Cohort | None:
+    """Read either collection; parameters as `read_ucsf`."""
+    found = find_collection(folder)
+    if not found:
+        return None
+    release, root = found
+    if release == UCSF:
+        return read_ucsf(root, follow_links, classes, task)
+    refuse_task(task, folder)
+    refuse_classes(classes)
+    return read_tcga(root, follow_links)
 
 
 def read_tcga(root: Path, follow_links: bool = False) -> Cohort:

@@ -7,18 +7,21 @@ Cheng 2017, figshare, doi 10.6084/m9.figshare.1512427 (CC BY 4.0), described in 
 import re
 from collections import defaultdict
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from brats_al_utils import InputError
+from brats_al_utils.beyond.releases.matlab import IMAGE, TUMOUR, read_facts, read_matlab
 from brats_al_utils.cohorts.brats import link_out, links_problem
-from brats_al_utils.cohorts.cohort import Cohort, frozen
+from brats_al_utils.cohorts.cohort import Cohort, frozen, refuse_task
 from brats_al_utils.cohorts.copies import alike
 from brats_al_utils.cohorts.faults import Fault, collapsed, differing
-from brats_al_utils.cohorts.images import IMAGE_FILES
+from brats_al_utils.cohorts.images import IMAGE_FILES, MASK
 from brats_al_utils.cohorts.layout import entries, folders_below, shown
-from brats_al_utils.cohorts.matlab import read_facts
+from brats_al_utils.cohorts.volumes import Volume
 
 RELEASE = "open cohort of Cheng"
 
@@ -56,7 +59,9 @@ def person_of(patient_id: str) -> str:
     return again[1] if again else patient_id
 
 
-def read_figshare(folder: Path, follow_links: bool = False, classes: tuple[str, ...] = ()) -> Cohort:
+def read_figshare(
+    folder: Path, follow_links: bool = False, classes: tuple[str, ...] = (), task: str = ""
+) -> Cohort | None:
     """Read whose slice each file is and with which tumour; no image is read.
 
     Parameters
@@ -67,19 +72,24 @@ def read_figshare(folder: Path, follow_links: bool = False, classes: tuple[str, 
         Read what symbolic links lead to, also outside of the folder.
     classes : tuple of str
         Positive and negative class, two of ``TUMOURS``; if empty, ``USUAL``. Slices of the third are skipped.
+    task : str
+        None: the classes say what is told apart.
 
     Raises
     ------
     InputError
-        If there are too many files, or the classes are not two tumours of the set.
+        If there are too many files, if a task is named, or the classes are not two tumours of the set.
     """
+    paths = find_slices(folder)
+    if not paths:
+        return None
+    refuse_task(task, folder)
     positive, negative = chosen = classes or USUAL
     if positive == negative or not set(chosen) <= set(TUMOURS.values()):
         raise InputError(
             f"classes are {', '.join(chosen)}, expected two of {', '.join(TUMOURS.values())}: positive,negative"
         )
     pair = negative, positive
-    paths = find_slices(folder)
     if len(paths) > MAX_SLICES:
         raise InputError(f"{folder}: {len(paths)} numbered MATLAB files, expected at most {MAX_SLICES}: name a part")
     faults: list[Fault] = []
@@ -112,7 +122,9 @@ def read_figshare(folder: Path, follow_links: bool = False, classes: tuple[str, 
             "mask": used["file"],
         }
     )
-    return Cohort(folder, cases, (), frozen(problems), notes_of(folder, slices, pair), pair, IMAGE_FILES)
+    return Cohort(
+        folder, cases, (), frozen(problems), notes_of(folder, slices, pair), pair, IMAGE_FILES, read=read_slice
+    )
 
 
 def described(path: Path) -> dict[str, str]:
@@ -130,6 +142,14 @@ def described(path: Path) -> dict[str, str]:
     if not (patient_id.isascii() and patient_id.isalnum()):
         raise InputError(f"{path}: PID {patient_id!a}, expected letters and digits: download the file again")
     return {"id": patient_id, "label": TUMOURS[int(label)], "file": str(path)}
+
+
+def read_slice(path: Path, column: str, colours: str) -> list[Volume]:
+    """Return a slice's image, or the tumour in it, as `images.read_file` does."""
+    if column != MASK:
+        return [read_matlab(path, IMAGE)]
+    tumour = read_matlab(path, TUMOUR)
+    return [replace(tumour, voxels=(tumour.voxels > 0).astype(np.uint8))]
 
 
 def label_faults(slices: pd.DataFrame) -> list[Fault]:

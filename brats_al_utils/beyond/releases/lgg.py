@@ -31,9 +31,8 @@ from brats_al_utils.cohorts.images import (
     read_mask,
 )
 from brats_al_utils.cohorts.layout import entries, folders_below, shown
+from brats_al_utils.cohorts.naming import LGG as RELEASE
 from brats_al_utils.cohorts.sites import of_hospitals
-
-RELEASE = "LGG set of Buda"
 
 CITATION = (
     "Buda et al. 2019, doi 10.1016/j.compbiomed.2019.05.002, and TCGA-LGG, TCIA, doi 10.7937/K9/TCIA.2016.L4LTD3TK; "
@@ -81,7 +80,7 @@ def find_patients(folder: Path) -> list[Path]:
     return next(iter(found.values()), [])
 
 
-def read_lgg(folder: Path, follow_links: bool = False, task: str = "") -> Cohort:
+def read_lgg(folder: Path, follow_links: bool = False, classes: tuple[str, ...] = (), task: str = "") -> Cohort | None:
     """Read which slices there are and which of them have a tumour; of the images one a patient is read.
 
     Parameters
@@ -90,6 +89,8 @@ def read_lgg(folder: Path, follow_links: bool = False, task: str = "") -> Cohort
         It holds the patients' folders, or the folder that does.
     follow_links : bool
         Read what symbolic links lead to, also outside of the folder.
+    classes : tuple of str
+        None: they follow from the task.
     task : {"", "tumour", "grade"}
         tumour (also if empty): each slice with a tumour is positive, each without negative. grade: of the patients of
         grade III (positive) and II the slices with tumour.
@@ -97,12 +98,16 @@ def read_lgg(folder: Path, follow_links: bool = False, task: str = "") -> Cohort
     Raises
     ------
     InputError
-        If there is no such task, or the grades cannot be read.
+        If classes are named, if there is no such task, or the grades cannot be read.
     """
+    places = find_patients(folder)
+    if not places:
+        return None
+    if classes:
+        raise InputError(f"classes are {', '.join(classes)}, expected none: choose a task, as task=grade")
     task = task or "tumour"
     if task not in TASKS:
         raise InputError(f"task is {task!r}, expected one of {', '.join(TASKS)} for the {RELEASE}")
-    places = find_patients(folder)
     root = places[0].parent
     faults: list[Fault] = []
     rows = [row for place in places for row in slices_of(place, root, follow_links, faults)]

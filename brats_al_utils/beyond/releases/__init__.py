@@ -1,0 +1,10 @@
+"""Cohorts as others released them, and the table of any folder of images.
+
+``READERS`` are asked in turn what lies in a folder: each returns the cohort, or None if it is of another kind.
+"""
+
+from brats_al_utils.beyond.releases.figshare import read_figshare
+from brats_al_utils.beyond.releases.lgg import read_lgg
+from brats_al_utils.beyond.releases.tcia import read_tcia
+
+READERS = (read_figshare, read_lgg, read_tcia)
