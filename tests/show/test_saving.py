@@ -43,7 +43,7 @@ def test_git_takes_no_outputs_whatever_editor_saved_them(tmp_path: Path) -> None
     """The filter as `make setup` tells it to git."""
 
     def git(*words: str) -> str:
-        return run(["git", "-C", tmp_path, *words], check=True, capture_output=True, text=True).stdout
+        return run(["git", "-C", tmp_path, *words], check=True, capture_output=True, encoding="utf-8").stdout
 
     command = re.search(
         r'filter\.without-outputs\.clean "\$\(BIN\)/python (.*?)"', MAKEFILE.read_text(encoding="utf-8")
