@@ -11,7 +11,7 @@ import pytest
 import small_annotation
 import torch
 import typer.main
-from conftest import brats_al, brats_al_process, small_render, write_case
+from conftest import brats_al, brats_al_process, parsed, small_render, write_case
 from distributed import LocalCluster
 from papermill.cli import papermill as papermill_command
 from PIL import Image
@@ -39,16 +39,6 @@ OPTIONS = sorted({word for line in SHOWN for word in re.findall(r"(?:^| )(--[a-z
 SETTINGS = sorted({line.removeprefix("--set ") for line in SHOWN if re.match(r"--set \w+=\S+$", line)})
 
 
-def parsed(arguments: list[str]) -> Any:
-    """Return the context of the verb that a command line ends in, with all that it was given; nothing is run."""
-    context: Any = typer.main.get_command(command_line.app).make_context("brats-al", arguments)
-    while isinstance(context.command, TyperGroup):
-        name, verb, rest = context.command.resolve_command(context, [*context._protected_args, *context.args])
-        assert verb
-        context = verb.make_context(name, rest, parent=context)
-    return context
-
-
 def options_of(command: Any) -> set[str]:
     """Return every option of a command and of its subcommands."""
     own = {name for parameter in command.params for name in parameter.opts}
@@ -74,6 +64,18 @@ def test_a_command_is_parsed(command: str) -> None:
     assert bool(given) == (len(words) > 1), "what was typed went nowhere"
     if context.info_name == "slurm":
         assert parsed(context.params["command"]).info_name == "run"
+
+
+def test_a_shell_completes_commands_and_profiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `--install-completion` has a shell ask, after what is typed so far."""
+    for typed, expected in (("brats-al str", "strategies"), ("brats-al run --profile de", "demo\ndesign")):
+        monkeypatch.setenv("_BRATS_AL_COMPLETE", "complete_bash")
+        monkeypatch.setenv("COMP_WORDS", typed)
+        monkeypatch.setenv("COMP_CWORD", str(len(typed.split()) - 1))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("sys.argv", ["brats-al"])
+            assert expected in brats_al()
+    assert "--install-completion" in options_of(typer.main.get_command(command_line.app))
 
 
 @pytest.mark.parametrize("setting", SETTINGS)
@@ -163,11 +165,12 @@ def added(verb: str, study: Path, release: Path, out: Path) -> tuple[list[str], 
         "verify": (["--data", str(release), "--out", str(out)], r"^2 of 2 runs trained again, .* same to the bit$"),
         "cohort": ([], r"^(8|24) usable patients|put a row an image in place"),
         "phantom": (["--patients", "10"], r"^10 synthetic patients in "),
-        "plan": ([], r"distinct runs of .* hours on this machine"),
+        "plan": ([], r"distinct runs of .* about .* on this machine"),
         "report": (["--out", str(study)], r"/index\.html$"),
         "run": (["--only", "00", "--out", str(out), "--set", "start=scratch"], r"^no runs asked for"),
-        "runs": (["--out", str(study)], r'^{"key": '),
-        "status": (["--out", str(study)], r"^2 runs done, 0 running, 0 failed, 0 waiting$"),
+        "runs": (["--out", str(study)], r'^{"key": |scratch  .* validation AUC 0\.\d+$'),
+        "status": (["--out", str(study)], r"^2 runs done, 0 running, 0 failed, 0 waiting\nfinished; report: none yet"),
+        "strategies": ([], r"^middle: Drop the most and the least uncertain decile"),
         "weights": ([], r"imagenet-trunk .* available"),
         "query": ([], r"^[46]0 slices to annotate in .*query\.csv$"),
         "learn": ([], r"^Answers: 0 new, .*; 5 proposals of the last query have none\.$"),

@@ -136,6 +136,25 @@ def refuse_classes(classes: tuple[str, ...]) -> None:
         raise InputError(f"classes are {', '.join(classes)}, expected {', '.join(GRADES[::-1])} in this cohort")
 
 
+def said(cohort: Cohort) -> list[str]:
+    """Return what is said of a cohort that was checked, a line each: who is in it, and everything that is wrong."""
+    lines, cases = [], cohort.cases
+    if cohort.labelled and not cases.empty:
+        who = cases.drop_duplicates(["patient_id", "class_name"]).groupby(["release", "site", "class_name"])
+        lines.append(who.size().unstack(fill_value=0).rename_axis(columns="class").to_string())
+    of_class = cases["class_name"].value_counts()
+    counts = ", ".join(f"{of_class.get(name, 0)} {name}" for name in reversed(cohort.classes) if name)
+    masks = int((cases["mask"] != "").sum()) if cohort.tabled else 0
+    images = f" with {len(cases)} images ({counts or 'no labels'})" if cohort.tabled else ""
+    more = (f", {masks} of them with a mask" if masks else "") + (" (synthetic)" if cohort.synthetic else "")
+    lines.append(f"{len(cohort.patients)} usable patients{images} in {cohort.root}{more}")
+    if cohort.absent:
+        lines.append(f"{len(cohort.absent)} patients of the release's mapping are missing in the folder")
+    if not cohort.labelled:
+        lines.append(f"no labels yet: brats-al annotate --data {cohort.root} proposes what to annotate")
+    return [*lines, *(f"note: {note}" for note in cohort.notes), *(f"problem: {each}" for each in cohort.messages)]
+
+
 def case_files(case: pd.Series) -> dict[str, Path]:
     """Return the paths of a row of the table of cases, by sequence."""
     return {name: Path(case[name]) for name in FILES}

@@ -9,25 +9,28 @@ import numpy as np
 import pandas as pd
 
 from brats_al_utils.findings.claims import OURS, PRINTED, ends_of, unit_of, written
+from brats_al_utils.findings.comparison import MARGIN
 from brats_al_utils.findings.paper import BUDGET
 from brats_al_utils.findings.sentences import annotation_worth, gain, pp
 from brats_al_utils.findings.shortcut import CHANCE
-from brats_al_utils.findings.verdicts import EQUIVALENCE, REPRODUCED, Estimate, sign_verdict, similar_verdict
+from brats_al_utils.findings.verdicts import AS_GOOD, BETTER, EQUIVALENCE, WORSE, outcome
 
 QUESTION = "Does active learning save annotations here?"
 DESIGN_QUESTION = "Could a study of the paper's size tell?"
 """Of a study that compares no strategies, and draws test sets from its patients (notebook 08)."""
 
 YES, NO, CANNOT_TELL, NOT_COMPUTED = "Yes.", "No.", "Cannot tell.", "Not computed yet."
+NOT_DECIDED = "Not decided yet."
+"""With fewer runs than were planned before any was evaluated."""
 
 RULE = (
     "Yes if the 95 % confidence interval across runs and patients of the proposed method's slice-level test AUC less "
     "that of random sampling of as many annotated slices lies wholly above 0. No if it lies wholly below 0, or wholly "
-    f"within {EQUIVALENCE:g} pp of 0. Cannot tell otherwise, nor where the interval of the proposed method's own AUC "
+    f"within {100 * MARGIN:g} pp of 0. Cannot tell otherwise, nor where the interval of the proposed method's own AUC "
     "does not lie wholly above 0.5, or most runs of either have not learned: networks that do not tell the classes "
     "apart cannot show what annotations are worth. Where random sampling was only given fewer annotated slices than "
     "the proposed method: no if the interval lies wholly below 0 or within "
-    f"{EQUIVALENCE:g} pp of 0, else cannot tell."
+    f"{100 * MARGIN:g} pp of 0, else cannot tell. Not decided yet with fewer runs than were planned."
 )
 DESIGN_RULE = (
     f"No if, with {{runs}} runs, a gain of {EQUIVALENCE:g} pp is told with a power of 80 % by no number of test "
@@ -43,10 +46,10 @@ HEADLINES = {
 SAVING = "saving.range"
 """How much of the annotation is saved."""
 
-FOUND_IN = {"tests": "07", "intervals": "07", "label_efficiency": "07", "scorecard": "06"}
+FOUND_IN = {"outcomes": "13", "intervals": "07", "label_efficiency": "07", "scorecard": "06"}
 """The tables that the whole answer is read from, and the notebook that writes each."""
 
-TABLES = (*FOUND_IN, "areas", "budget_gains", "table3_arms", "class_share", "design")
+TABLES = (*FOUND_IN, "attacks", "areas", "budget_gains", "table3_arms", "teaches_worst", "design")
 """All that an answer, or a part of one, is read from."""
 
 PAPER_PATIENTS, PAPER_RUNS, MANY_RUNS = 66, 10, 100
@@ -87,19 +90,15 @@ def answer(tables: Mapping[str, pd.DataFrame]) -> Answer:
         If a table has other columns or rows.
     """
     lines, said = [], NOT_COMPUTED
-    if {"tests", "intervals"} <= set(tables):
-        tests = tables["tests"]
-        rows = tests[(tests["unit"] == "slice") & (tests["arm"] == "proposed")]
-        rows = rows[rows["other"].str.startswith("random at")]
-        for _, row in rows.iterrows():
-            said = judged(row)
-            lines += against_random(row)
-        intervals = (
-            tables["intervals"].query("unit == 'slice'").rename(columns={"both_low": "low", "both_high": "high"})
-        )
-        if blind := tells_nothing(intervals):
+    if "outcomes" in tables:
+        primary = tables["outcomes"].iloc[0]
+        said, lines = judged(primary), against_random(primary)
+        if "intervals" in tables and (blind := tells_nothing(slice_level(tables["intervals"]))):
             said = CANNOT_TELL
             lines.insert(0, blind)
+        if primary["n_runs"] < primary["planned"]:
+            said = NOT_DECIDED
+            lines.insert(0, f"{primary['n_runs']} of the {primary['planned']} planned runs are there. So far:")
     elif "budget_gains" in tables:
         said, lines = with_fewer(at_the_budget(tables["budget_gains"]))
         if "table3_arms" in tables and (blind := tells_nothing(tables["table3_arms"])):
@@ -113,20 +112,20 @@ def answer(tables: Mapping[str, pd.DataFrame]) -> Answer:
         lines += claimed(tables["scorecard"])
     absent = sorted({notebook for name, notebook in FOUND_IN.items() if name not in tables})
     if absent:
-        lines.append(f"More would be told by notebook{'s' * (len(absent) > 1)} {' and '.join(absent)}.")
+        lines.append(f"More would be told by notebook{'s' * (len(absent) > 1)} {', '.join(absent)}.")
     return Answer(said, lines)
 
 
-def judged(row: "pd.Series[float]") -> str:
+def slice_level(intervals: pd.DataFrame) -> pd.DataFrame:
+    """Return the slice-level rows of `evidence.interval_table`, with the limits across both as low and high."""
+    return intervals.query("unit == 'slice'").rename(columns={"both_low": "low", "both_high": "high"})
+
+
+def judged(row: "pd.Series[Any]") -> str:
     """Return the answer that the contrast with random sampling of as many annotated slices gives: `RULE`."""
-    if not row.get("learned", True):
+    if not row["learned"]:
         return CANNOT_TELL
-    mean, low, high = (100 * float(row[name]) for name in ("auc_difference", "both_low", "both_high"))
-    ours = Estimate(mean, low, high)
-    if sign_verdict(ours) == REPRODUCED:
-        return YES
-    worse, equal = sign_verdict(ours, -1.0) == REPRODUCED, similar_verdict(ours) == REPRODUCED
-    return NO if worse or equal else CANNOT_TELL
+    return {BETTER: YES, WORSE: NO, AS_GOOD: NO}.get(outcome(row["both_low"], row["both_high"]), CANNOT_TELL)
 
 
 def at_the_budget(gains: pd.DataFrame, other: str = "random") -> "pd.Series[float]":
@@ -137,9 +136,7 @@ def at_the_budget(gains: pd.DataFrame, other: str = "random") -> "pd.Series[floa
 
 def with_fewer(row: "pd.Series[float]") -> tuple[str, list[str]]:
     """Answer from random sampling of as many slices as were chosen, which has fewer annotated: `RULE`."""
-    mean, low, high = (100 * float(row[name]) for name in ("auc_difference", "both_low", "both_high"))
-    ours = Estimate(mean, low, high)
-    no = sign_verdict(ours, -1.0) == REPRODUCED or similar_verdict(ours) == REPRODUCED
+    no = outcome(row["both_low"], row["both_high"]) in (WORSE, AS_GOOD)
     return NO if no else CANNOT_TELL, [
         f"Slice-level test AUC of the proposed method less that of random sampling of {BUDGET:.0%} of the training "
         f"slices: {gain(row, 'both')}. The proposed method also needs the slices that its committee learns from, "
@@ -183,10 +180,8 @@ def differences(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         what = f"{row['arm']} less {row['other']}".replace("0%-30%", f"most uncertain {BUDGET:.0%}")
         rows.append((what, mean, low, high, float("nan")))
 
-    if "tests" in tables:
-        tests = tables["tests"].query("unit == 'slice' and arm == 'proposed'")
-        # The one that answers comes first.
-        for _, row in tests.sort_values("other", key=lambda other: ~other.str.startswith("random at")).iterrows():
+    if "outcomes" in tables:
+        for _, row in tables["outcomes"].iterrows():
             add(row)
     elif "budget_gains" in tables:
         for other in ("random", "placebo"):
@@ -194,8 +189,8 @@ def differences(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     elif "design" in tables and "scorecard" not in tables:
         for _, row in tables["design"].iterrows():
             add(row, "gain", "drawn")
-    if "class_share" in tables:
-        add(tables["class_share"].query("unit == 'slice'").iloc[0])
+    if "teaches_worst" in tables:
+        add(tables["teaches_worst"].iloc[0])
     if "scorecard" in tables:
         card: dict[str, dict[str, Any]] = tables["scorecard"].set_index("id").to_dict("index")  # type: ignore[assignment]
         for name, what in (

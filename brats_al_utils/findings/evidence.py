@@ -31,6 +31,10 @@ EVALUATION_SETS = PARTS[1:]
 """Where results are reported: validation and test."""
 
 
+ENDS = ["mean", "low", "high"]
+"""Of an AUC, in the columns of `arm_table`."""
+
+
 def predictions(study: Study, arm: Arm, result: Result, part: str, last_epoch: bool = False) -> pd.DataFrame:
     """Return patient_id, label and score, P(HGG) at the kept or the last epoch, of a part's slices by slice id."""
     table = study.slice_set(arm.dataset).table.iloc[result.run.ids(part)][["patient_id", "label"]]
@@ -115,10 +119,16 @@ def evaluate(study: Study, results: Results) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def has_learned(study: Study, arm: Arm, result: Result) -> bool:
-    """Return whether a run's training loss, at the kept epoch, is below ``LEARNED`` of its base-rate loss."""
+def loss_share(study: Study, arm: Arm, result: Result) -> float:
+    """Return a run's training loss, at the kept epoch, over its base-rate loss; infinite with slices of one class."""
     labels = study.slice_set(arm.dataset).table["label"].to_numpy()[list(result.run.training)]
-    return bool(result.arrays["train_loss"][result.best_epoch - 1] <= LEARNED * base_rate_loss(labels))
+    loss, guess = float(result.arrays["train_loss"][result.best_epoch - 1]), base_rate_loss(labels)
+    return loss / guess if guess else float("inf")
+
+
+def has_learned(study: Study, arm: Arm, result: Result) -> bool:
+    """Return whether a run's training loss, at the kept epoch, is at most ``LEARNED`` of its base-rate loss."""
+    return loss_share(study, arm, result) <= LEARNED
 
 
 def unlearned_arms(study: Study, results: Results) -> set[str]:
@@ -227,15 +237,25 @@ def interval_table(study: Study, results: Results) -> pd.DataFrame:
     return table.assign(learned=~table["arm"].isin(unlearned_arms(study, results)))
 
 
-def within_sites(study: Study, results: Results) -> pd.DataFrame:
-    """Return `sites.within_site` of every arm on the test set; empty where the cohort has one site."""
+def with_sites(study: Study, results: Results) -> pd.DataFrame:
+    """Return `scores` of the test set with the column site."""
     frames = []
     for (arm, number), result in results.items():
-        slices = study.slice_set(arm.dataset)
-        found = scores(study, {(arm, number): result}, "test")
-        frames.append(found.assign(site=sites(slices).iloc[list(result.run.test)].to_numpy()))
-    table = pd.concat(frames, ignore_index=True)
+        site = sites(study.slice_set(arm.dataset)).iloc[list(result.run.test)].to_numpy()
+        frames.append(scores(study, {(arm, number): result}, "test").assign(site=site))
+    return pd.concat(frames, ignore_index=True)
+
+
+def within_sites(study: Study, results: Results) -> pd.DataFrame:
+    """Return `sites.within_site` of every arm on the test set; empty where the cohort has one site."""
+    table = with_sites(study, results)
     return within_site(table) if table["site"].nunique() > 1 else pd.DataFrame()
+
+
+def within_ends(study: Study, results: Results) -> list[float]:
+    """Return the AUC within a site of the results of one arm with its interval; NaN where the cohort has one site."""
+    table = within_sites(study, results)
+    return [float(table[name].iloc[0]) for name in ("within", "low", "high")] if len(table) else [np.nan] * 3
 
 
 def contrasts(study: Study, results: Results, pairs: Sequence[tuple[Arm, Arm]]) -> pd.DataFrame:
@@ -315,28 +335,35 @@ def audited(study: Study, results: Results, asked: Sequence[str] = SHOWN) -> pd.
 
 
 def arm_table(study: Study, results: Results) -> pd.DataFrame:
-    """Return what each arm was trained on, and its slice-level test AUC, also with the tumour hidden.
+    """Return what each arm was trained on, and its test AUC: slice-level, patient-level, within a site, and no tumour.
 
     Returns
     -------
     pd.DataFrame
-        arm, dataset, share (its budget); auc_mean, low, high and hidden_mean, hidden_low, hidden_high as of
-        `shortcut.shortcut_table`, NaN without masks; of the slices that it was trained on, means across runs: examples
-        (how many), positive_share (of the positive class), patients (how many); learned (most of its runs).
+        arm, dataset, share (its budget); auc_mean, low, high (slice-level), and the same of patient_ (patient-level),
+        hidden_ (slice-level, the tumour hidden), as of `shortcut.shortcut_table`, and within_, of `sites.within_site`,
+        NaN where there is none; of the slices that it was trained on, means across runs: examples (how many),
+        positive_share (of the positive class), patients (how many); learned (most of its runs).
     """
     rows = []
     for arm in dict.fromkeys(arm for arm, _ in results):
         own, table = of_arms(results, [arm]), study.slice_set(arm.dataset).table
         trained = [table.iloc[list(result.run.training)] for result in own.values()]
-        found = shortcut_table(audited(study, own, SHOWN[:2])).query("unit == 'slice'").set_index("shown")
-        whole, hidden = (found.reindex(SHOWN[:2]).loc[shown, ["auc_mean", "low", "high"]] for shown in SHOWN[:2])
+        found = shortcut_table(audited(study, own, SHOWN[:2])).set_index(["unit", "shown"])
+        found = found[["auc_mean", "low", "high"]].set_axis(ENDS, axis=1)
+        found.loc[("slice", "within"), ENDS] = within_ends(study, own)
+        places = {"patient": ("patient", SHOWN[0]), "within": ("slice", "within"), "hidden": ("slice", SHOWN[1])}
+        more = {name: found.reindex([place]).iloc[0] for name, place in places.items()}
         rows.append(
             {
                 "arm": arm.name,
                 "dataset": arm.dataset,
                 "share": arm.share,
-                **whole,
-                **{f"hidden_{str(name).removeprefix('auc_')}": value for name, value in hidden.items()},
+                **{
+                    name: found[end]["slice", SHOWN[0]]
+                    for name, end in zip(("auc_mean", "low", "high"), ENDS, strict=True)
+                },
+                **{f"{name}_{end}": value[end] for name, value in more.items() for end in ENDS},
                 "examples": np.mean([len(slices) for slices in trained]),
                 "positive_share": np.mean([(slices["label"] == 1).mean() for slices in trained]),
                 "patients": np.mean([slices["patient_id"].nunique() for slices in trained]),

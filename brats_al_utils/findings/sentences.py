@@ -9,7 +9,7 @@ import pandas as pd
 from brats_al_utils.cohorts.split import PARTS, one_class_each
 from brats_al_utils.findings.claims import footnotes
 from brats_al_utils.findings.comparison import MARGIN
-from brats_al_utils.findings.paper import BUDGET, published_claims, published_results
+from brats_al_utils.findings.paper import BUDGET, claims, printed_aucs
 from brats_al_utils.findings.statistics import CONFIDENCE, UNITS
 from brats_al_utils.findings.verdicts import HERE, HERE_RULE
 
@@ -33,12 +33,11 @@ def gain(row: pd.Series, across: str) -> str:
     Parameters
     ----------
     row : pd.Series
-        auc_difference, n_runs, and the limits: ci_low and ci_high across runs (`statistics.difference`), both_low and
+        auc_difference, n_runs, and the limits: runs_low, runs_high across runs (`statistics.difference`), both_low and
         both_high across both runs and patients (`comparison.compare`); learned, where it is known.
     across : {"runs", "both"}
     """
-    ends = {"runs": "ci", "both": "both"}[across]
-    value, low, high = row["auc_difference"], row[f"{ends}_low"], row[f"{ends}_high"]
+    value, low, high = row["auc_difference"], row[f"{across}_low"], row[f"{across}_high"]
     if not row.get("learned", True):
         return f"not judged, as most runs of one of the two have not learned ({points(value)})"
     if np.isnan(low):
@@ -60,13 +59,6 @@ def points(share: float) -> str:
 def side(share: float) -> str:
     """Return one end of an interval of a difference in words."""
     return f"{min(100 * abs(share), 100):.1f} {'worse' if share < 0 else 'better'}"
-
-
-def printed_aucs(table: str) -> pd.DataFrame:
-    """Return the slice-level AUCs of one of the paper's tables: arm (named as ours), part, auc, ci_low, ci_high."""
-    rows = published_results().rename(columns={"cohort": "part"})
-    rows = rows[rows["id"].str.startswith(table)]
-    return rows.assign(arm=rows["id"].str.split(".").str[1])
 
 
 def cohort(table: pd.DataFrame, manifest: Mapping[str, Any], people: str) -> str:
@@ -143,7 +135,7 @@ def paired_gains(gains: pd.DataFrame, arm: str, other: str, table: str) -> list[
     table : str
         The paper's table that has both, such as ``table3``.
     """
-    printed = printed_aucs(table).pivot(index="part", columns="arm", values="auc")
+    printed = printed_aucs(table).pivot(index="part", columns="arm", values="auc_mean")
     lines = []
     for _, row in gains.iterrows():
         paper = 100 * (printed.loc[row["part"], arm] - printed.loc[row["part"], other])
@@ -178,10 +170,9 @@ def ranges(cohort_name: str, gains: Iterable[pd.DataFrame], deciles: pd.DataFram
     more : iterable of str
         Further lines, from `class_share`.
     """
-    claims = published_claims().set_index("id")["printed"]
     lines = [
         f"{better} less {worse}, {row['part']}, slice-level: {gain(row, 'runs')}; the paper says "
-        f"{float(claims[claim]):+.2f} pp."
+        f"{claims()[claim].number:+.2f} pp."
         for (better, worse, claim), found in zip(TAILS, gains, strict=True)
         for _, row in found[found["unit"] == "slice"].iterrows()
     ]
@@ -393,12 +384,10 @@ def annotation_worth(efficiency: pd.DataFrame, areas: pd.DataFrame, budget: floa
     ends = shares_between(row["random_low"], row["random_high"])
     first = areas.iloc[0]
     return [
-        f"At a budget of {budget:.0%} the proposed method has {row['annotated']:.0%} of the training slices annotated; "
-        + (
-            f"random sampling needs {needed} for the same AUC (95 % confidence interval across runs: {ends})."
-            if ends
-            else "how many random sampling needs for the same AUC cannot be told."
-        ),
+        f"At a budget of {budget:.0%} the proposed method has {row['annotated']:.0%} of the training slices annotated"
+        + f"; random sampling needs {needed} for the same AUC (95 % confidence interval across runs: {ends})"
+        * bool(ends)
+        + ".",
         "No share of annotated slices is covered by all curves, so that their areas cannot be compared."
         if pd.isna(first["mean"])
         else f"Largest area under the curve: {first['strategy']} ({first['mean']:.3f}; rank {first['best_rank']:.0f} "
@@ -450,12 +439,17 @@ def epoch_choice(optimism: pd.DataFrame, quality: pd.DataFrame) -> list[str]:
     ]
 
 
-def beyond(
+def families(tables: Mapping[str, pd.DataFrame]) -> list[str]:
+    """Say of each family of contrasts, by its name in words, how many arms differ from their reference."""
+    return [f"{name}. {different(table)}." for name, table in tables.items()]
+
+
+def worth(
     cohort_name: str,
     intervals: pd.DataFrame,
     tests: pd.DataFrame,
-    worth: Sequence[str],
-    families: Mapping[str, pd.DataFrame],
+    annotations: Sequence[str],
+    contrasted: Mapping[str, pd.DataFrame],
 ) -> str:
     """Answer the questions that notebook 07 opens with.
 
@@ -465,15 +459,15 @@ def beyond(
         From `comparison.intervals` with a column unit.
     tests : pd.DataFrame
         From `comparison.compare`: the proposed method against its references.
-    worth : sequence of str
+    annotations : sequence of str
         From `annotation_worth`.
-    families : mapping of str to pd.DataFrame
-        `evidence.against` of each family of arms, by its name in words.
+    contrasted : mapping of str to pd.DataFrame
+        `evidence.contrasts` of each family of arms, by its name in words.
     """
     lines = [
         f"Would it hold for other patients? {widths(intervals)[0]}",
         *(f"Could this design tell? {line}" for line in contrasts(tests[tests["unit"] == "slice"])),
-        f"What does annotation cost? {worth[0]}",
-        *(f"{name}. {different(table)}." for name, table in families.items()),
+        f"What does annotation cost? {annotations[0]}",
+        *families(contrasted),
     ]
     return listed(cohort_name, lines)

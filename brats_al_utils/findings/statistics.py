@@ -169,13 +169,13 @@ def summarise(runs: pd.DataFrame, by: tuple[str, ...] = (), redrawn: float = 0.0
     Returns
     -------
     pd.DataFrame
-        arm, part, unit, those of ``by``, auc_mean, ci_low, ci_high, n_runs; arms in the order in which they come.
+        arm, part, unit, those of ``by``, auc_mean, runs_low, runs_high, n_runs; arms in the order in which they come.
     """
     keys, rows = ["arm", "part", "unit", *by], []
     for values, group in runs.groupby(keys, sort=False):
         auc_of_run = distinct(group)["auc"].to_numpy()
         rows.append((*values, *mean_interval(auc_of_run, redrawn, AUC_RANGE), len(auc_of_run)))
-    return pd.DataFrame(rows, columns=[*keys, "auc_mean", "ci_low", "ci_high", "n_runs"])
+    return pd.DataFrame(rows, columns=[*keys, "auc_mean", "runs_low", "runs_high", "n_runs"])
 
 
 def distinct(runs: pd.DataFrame) -> pd.DataFrame:
@@ -196,7 +196,7 @@ def difference(runs: pd.DataFrame, arm: str, other: str, redrawn: float = 0.0) -
     Returns
     -------
     pd.DataFrame
-        part, unit, auc_difference, ci_low, ci_high (95 % t-interval across runs), n_runs, learned (whether most runs of
+        part, unit, auc_difference, runs_low, runs_high (t-interval across runs), n_runs, learned (whether most runs of
         both have).
     """
     learned = "learned" not in runs or not {arm, other} & unlearned(runs)
@@ -211,7 +211,7 @@ def difference(runs: pd.DataFrame, arm: str, other: str, redrawn: float = 0.0) -
         alone = "key" in pairs and len(pairs) > 1 and (pairs[["key", "key_other"]].nunique() == 1).any()
         mean, low, high = mean_interval(gains, redrawn, GAIN_RANGE)
         rows.append((*keys, mean, *((np.nan, np.nan) if alone else (low, high)), len(gains)))
-    columns = ["part", "unit", "auc_difference", "ci_low", "ci_high", "n_runs"]
+    columns = ["part", "unit", "auc_difference", "runs_low", "runs_high", "n_runs"]
     return pd.DataFrame(rows, columns=columns).assign(learned=learned)
 
 
@@ -233,7 +233,7 @@ def optimism(runs: pd.DataFrame, redrawn: float = 0.0) -> pd.DataFrame:
     Returns
     -------
     pd.DataFrame
-        arm, quantity, auc_mean, ci_low, ci_high (across runs); the quantities: the four, gap (validation_best -
+        arm, quantity, auc_mean, runs_low, runs_high (across runs); the quantities: the four, gap (validation_best -
         test_best), gain (test_best - test_last) and optimism (validation_best - validation_last - gain).
     """
     gain = runs["test_best"] - runs["test_last"]
@@ -252,4 +252,4 @@ def optimism(runs: pd.DataFrame, redrawn: float = 0.0) -> pd.DataFrame:
         for arm, group in quantities.groupby("arm", sort=False)
         for name in ends
     ]
-    return pd.DataFrame(rows, columns=["arm", "quantity", "auc_mean", "ci_low", "ci_high"])
+    return pd.DataFrame(rows, columns=["arm", "quantity", "auc_mean", "runs_low", "runs_high"])

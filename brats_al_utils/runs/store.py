@@ -92,6 +92,7 @@ class RunStore:
             try:
                 metadata = header(path)
                 facts = {"state": "done", "run": counted(metadata["run"])} | json.loads(metadata["record"])
+                facts |= {"validation_auc": kept_auc(path, facts["best_epoch"])}
             except (SafetensorError, OSError, ValueError, KeyError):
                 facts = {"state": "damaged"}
             yield {"key": path.stem} | facts
@@ -122,6 +123,14 @@ def why(path: Path) -> str:
     with suppress(OSError, ValueError, KeyError):
         return str(json.loads(path.read_text(encoding="utf-8"))["why"])
     return ""
+
+
+def kept_auc(path: Path, best_epoch: int) -> float | None:
+    """Return the validation AUC of the kept epoch; None of a result without."""
+    with safe_open(path, framework="numpy") as file:
+        if "validation_auc" not in file.keys():  # noqa: SIM118
+            return None
+        return float(file.get_tensor("validation_auc")[best_epoch - 1])
 
 
 def header(path: Path) -> dict[str, str]:

@@ -141,7 +141,7 @@ def annotated_curves(runs: pd.DataFrame, redrawn: float) -> Drawing:
         (strategy, budget, group["annotated"].mean(), *mean_interval(group["auc"].to_numpy(), redrawn, AUC_RANGE))
         for (strategy, budget), group in runs.groupby(["strategy", "budget"], sort=False)
     ]
-    table = pd.DataFrame(rows, columns=["strategy", "budget", "annotated", "auc_mean", "ci_low", "ci_high"])
+    table = pd.DataFrame(rows, columns=["strategy", "budget", "annotated", "auc_mean", "runs_low", "runs_high"])
     figure, axes = plt.subplots(figsize=(PAGE, 2.8))
     for strategy, style in CURVE_STYLES.items():
         shown = table[table["strategy"] == strategy].sort_values("annotated")

@@ -26,6 +26,9 @@ TEMPLATES = Path(__file__).with_name("templates")
 FOUND = "## What was found"
 """Begins the last section of a notebook, which its page shows first."""
 
+COPY = re.compile(r"\n\n\[As it came out .*?\]\(\.\./published/.*?\)")
+"""The link of a notebook to its executed copy, on GitHub; the copy and the report's page do without."""
+
 SETTINGS = ("parameters", "injected-parameters")
 """Tags of the cells of parameters: the page's origin says them, without the folders."""
 
@@ -56,6 +59,8 @@ def convert(path: Path, links: dict[str, str]) -> Executed:
     except ValueError as error:
         raise InputError(f"{path}: not a whole notebook: execute it (again) with `brats-al run`") from error
     title = heading = path.stem
+    for cell in notebook.cells[:1]:
+        cell.source = COPY.sub("", cell.source)
     for number, cell in enumerate(notebook.cells):
         if cell.cell_type == "markdown" and (headings := re.findall(r"^#+ +(.+)$", cell.source, re.MULTILINE)):
             title, heading = headings[0] if number == 0 else title, headings[-1]

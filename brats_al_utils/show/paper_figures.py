@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 
 from brats_al_utils.cohorts.split import PARTS
-from brats_al_utils.findings.paper import published_budgets, published_table1
-from brats_al_utils.findings.sentences import printed_aucs
+from brats_al_utils.findings.paper import printed_aucs, published_budgets, published_table1
 from brats_al_utils.findings.statistics import UNITS
 from brats_al_utils.networks.network import START_NAMES, architecture
 from brats_al_utils.show.style import (
@@ -194,7 +193,7 @@ def auc_bars(summary: pd.DataFrame, compared: Iterable[Arm], name: str, printed_
     printed_in : str
         The paper's table with the same arms, such as ``table3``.
     """
-    printed = printed_aucs(printed_in).rename(columns={"auc": "auc_mean"})
+    printed = printed_aucs(printed_in)
     units = [unit for unit in UNITS if unit in set(summary["unit"])]
     figure, grid = plt.subplots(1, 2, figsize=(PAGE, 2.8), sharey=True)
     for axes, part in zip(grid, PARTS[1:], strict=True):
@@ -242,7 +241,7 @@ def budget_curves(summary: pd.DataFrame, arms: pd.DataFrame, dataset: str, name:
         interval(axes, x, shown, label=arm, **style)
         axes.vlines(x, shown["both_low"], shown["both_high"], style["color"], lw=4, alpha=0.3)
     axes.axhline(whole["auc_mean"], color="0.2", ls=":", lw=1.2, label=f"baseline: all {whole['examples']} slices")
-    for kind, grey in (("both", "0.93"), ("ci", "0.85")):
+    for kind, grey in (("both", "0.93"), ("runs", "0.85")):
         if not np.isnan(whole[f"{kind}_low"]):
             axes.axhspan(whole[f"{kind}_low"], whole[f"{kind}_high"], color=grey, lw=0, zorder=0)
     axes.set_xticks(sorted(rows["examples"].unique()))

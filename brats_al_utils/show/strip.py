@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from brats_al_utils.findings.verdicts import EQUIVALENCE
+from brats_al_utils.findings.comparison import MARGIN
 from brats_al_utils.show.style import PAGE, PALETTE, STYLE, distances
 
 
@@ -22,7 +22,7 @@ def strip(differences: pd.DataFrame, narrow: bool = False) -> Figure:
     rows = len(differences)
     size = (0.55 * PAGE, 0.48 * rows + 0.6) if narrow else (PAGE, 0.3 * rows + 0.6)
     figure, axes = plt.subplots(figsize=size)
-    axes.axvspan(-EQUIVALENCE, EQUIVALENCE, color="0.93", lw=0)
+    axes.axvspan(-100 * MARGIN, 100 * MARGIN, color="0.93", lw=0)
     axes.axvline(0, color="0.2", lw=0.8)
     places = range(rows)
     ends = distances(differences, "mean", "low", "high")

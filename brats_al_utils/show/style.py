@@ -146,7 +146,7 @@ def distances(table: pd.DataFrame, value: str, low: str, high: str) -> np.ndarra
 
 def interval(axes: Axes, x: Any, summary: pd.DataFrame, **style: Any) -> None:
     """Draw mean AUCs with their intervals across runs; a mean without interval gets none."""
-    ends = distances(summary, "auc_mean", "ci_low", "ci_high")
+    ends = distances(summary, "auc_mean", "runs_low", "runs_high")
     axes.errorbar(x, summary["auc_mean"], yerr=ends, capsize=2, lw=0.9, **style)
 
 

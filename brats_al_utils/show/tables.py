@@ -12,7 +12,8 @@ import pandas as pd
 from brats_al_utils.cohorts.split import PARTS
 from brats_al_utils.findings.claims import OURS, PRINTED, ends_of, footnotes, name_of, unit_of, written
 from brats_al_utils.findings.comparison import MARGIN
-from brats_al_utils.findings.sentences import pp, printed_aucs
+from brats_al_utils.findings.paper import printed_aucs
+from brats_al_utils.findings.sentences import pp
 
 COUNT, SHARE, AUC = "{:.0f}".format, "{:.0%}".format, "{:.3f}".format
 ACROSS_RUNS, ACROSS_PATIENTS, ACROSS_BOTH = (f"95 % CI, across {what}" for what in ("runs", "patients", "both"))
@@ -113,16 +114,16 @@ def beside_the_paper(summary: pd.DataFrame, printed_in: str) -> pd.DataFrame:
         From `statistics.summarise`.
     printed_in : {"table2", "table3", "table4"}
     """
-    printed = printed_aucs(printed_in).rename(columns={"auc": "auc_mean"}).assign(source="paper, slice-level")
+    printed = printed_aucs(printed_in).assign(source="paper, slice-level")
     both = pd.concat([printed, summary.assign(source=summary["unit"].map("ours, {}-level".format))])
-    numbers = both[["auc_mean", "ci_low", "ci_high"]].itertuples(index=False)
+    numbers = both[["auc_mean", "runs_low", "runs_high"]].itertuples(index=False)
     both = both.assign(text=[percent(*row) for row in numbers]).rename(columns={"part": "set"})
     table = both.pivot_table(index=["set", "source"], columns="arm", values="text", aggfunc="first", sort=False)
     return table.rename_axis(columns=f"AUC ({ACROSS_RUNS})")
 
 
 def arms(table: pd.DataFrame, positive: str, people: str) -> pd.DataFrame:
-    """Return each arm's test AUC, also with the tumour hidden, and whom it was trained on.
+    """Return each arm's test AUC, slice-level and in the other ways that are known, and whom it was trained on.
 
     Parameters
     ----------
@@ -135,15 +136,23 @@ def arms(table: pd.DataFrame, positive: str, people: str) -> pd.DataFrame:
     several = table.groupby("arm")["share"].transform("nunique") > 1
     names = table["arm"].where(~several, table["arm"] + ", " + table["share"].map(SHARE))
     names = names.where(table["learned"], names + " (has not learned)")
-    text = table.assign(
-        name=names, ends=ends(table, "low", "high", AUC), hidden_ends=ends(table, "hidden_low", "hidden_high", AUC)
-    )
+    aucs = {
+        f"{name}mean": (words, str)
+        for name, words in (
+            ("auc_", "test AUC (95 % CI)"),
+            ("patient_", f"{people[:-1]}-level"),
+            ("within_", "within a site"),
+            ("hidden_", "tumour hidden"),
+        )
+        if table[f"{name}mean"].notna().any()
+    }
+    text = table.assign(name=names).rename(columns={"low": "auc_low", "high": "auc_high"})
+    for name in aucs:
+        limits = ends(text, name.replace("mean", "low"), name.replace("mean", "high"), AUC)
+        text[name] = text[name].map(AUC).where(text[name].notna()) + " (" + pd.Series(limits, text.index) + ")"
     columns: Columns = {
         "name": ("arm", str),
-        "auc_mean": ("test AUC", AUC),
-        "ends": ("95 % CI", str),
-        "hidden_mean": ("AUC, tumour hidden", AUC),
-        "hidden_ends": ("95 % CI, tumour hidden", str),
+        **aucs,
         "examples": ("slices", COUNT),
         "positive_share": (f"of them {positive}", SHARE),
         "patients": (people, COUNT),
@@ -269,6 +278,41 @@ def contrasts(tests: pd.DataFrame) -> pd.DataFrame:
     return pd.concat({level: in_words(rows, columns).T for level, rows in table.groupby("level", sort=False)})
 
 
+def outcomes(table: pd.DataFrame) -> pd.DataFrame:
+    """Return `planned.decided`: a row a contrast, the primary one first, with what it has decided."""
+    text = table.assign(
+        contrast=table["arm"] + " less " + table["other"],
+        both=ends(table, "both_low", "both_high", pp),
+        runs=table["n_runs"].astype(str) + " of " + table["planned"].astype(str),
+    )
+    columns: Columns = {
+        "contrast": ("contrast", str),
+        "family": ("", str),
+        "auc_difference": ("difference (pp)", pp),
+        "both": (ACROSS_BOTH, str),
+        "p_holm": ("p (Holm)", AUC),
+        "runs": ("runs", str),
+        "outcome": ("outcome", str),
+    }
+    return in_words(text, columns)
+
+
+def in_ranges(table: pd.DataFrame, positive: str) -> pd.DataFrame:
+    """Return `uncertain.in_ranges` in words, with the name of the positive class."""
+    columns: Columns = {
+        "arm": ("part of the ranking", str),
+        "positive_share": (positive, SHARE),
+        "tumour_mm2": ("tumour (mm\N{SUPERSCRIPT TWO})", COUNT),
+        "first_last": ("a tumour's first or last two slices", SHARE),
+        "next_to": ("the next two without tumour", SHARE),
+        "depth": ("slices from the tumour's end", "{:.1f}".format),
+        "sites_apart": ("of other sites", SHARE),
+        "labelled_share": ("the committee's own", SHARE),
+        "committee_auc": ("committee's AUC in it", AUC),
+    }
+    return in_words(table, columns)
+
+
 def budget_gains(table: pd.DataFrame) -> pd.DataFrame:
     """Return what the proposed method gains slice-level at each budget, by `evidence.budget_gains` of one data set."""
     rows = table[table["unit"] == "slice"]
@@ -297,11 +341,16 @@ def areas(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def efficiency(table: pd.DataFrame) -> pd.DataFrame:
-    """Return `budgets.label_efficiency`; an end of 0 or of infinity is one that nothing bounds."""
+    """Return `budgets.label_efficiency`; an end of 0 or of infinity is one that nothing bounds.
+
+    Where neither end is bounded, any share fits the data, and none is named.
+    """
     bounded = table.replace({"random_low": 0.0, "random_high": np.inf}, np.nan)
+    told = bounded[["random_low", "random_high"]].notna().any(axis=1)
     needed = table["random_annotated"].map(SHARE)
     table = table.assign(
-        needs=(table["censored"] + " " + needed).str.strip(),
+        needs=(table["censored"] + " " + needed).str.strip().where(told),
+        saved=table["saved"].where(told),
         low=bounded["random_low"],
         high=bounded["random_high"],
     )

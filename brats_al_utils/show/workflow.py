@@ -80,6 +80,6 @@ def said(step: str, of: dict[str, Any]) -> list[str]:
             return [str(of["network"]), f"from {of['initialisation']}", f"{of['epochs']} epochs, the best is kept"]
         case _:
             interval = "no interval: a single run"
-            if not np.isnan(of["ci_low"]):
-                interval = f"95 % CI across {of['n_runs']} runs: {of['ci_low']:.3f} to {of['ci_high']:.3f}"
+            if not np.isnan(of["runs_low"]):
+                interval = f"95 % CI across {of['n_runs']} runs: {of['runs_low']:.3f} to {of['runs_high']:.3f}"
             return [f"AUC {of['auc_mean']:.3f}", "slice-level", interval]

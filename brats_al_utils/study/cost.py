@@ -1,8 +1,8 @@
-"""What a study will cost: runs, image passes, and hours on this machine from a short calibration."""
+"""What a study will cost: runs, image passes, and time on this machine from a short calibration."""
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +21,8 @@ from brats_al_utils.runs.computing import threads
 from brats_al_utils.study.arms import DATASETS
 from brats_al_utils.study.places import Places
 from brats_al_utils.study.profile import Profile
-from brats_al_utils.study.stages import Row, each_once
+from brats_al_utils.study.stages import Row, each_once, record
+from brats_al_utils.study.status import read_rows
 from brats_al_utils.study.study import Study
 
 BRATS_2019 = {"HGG": 259, "LGG": 76}
@@ -105,6 +106,32 @@ def cost(*tables: Sequence[Row]) -> Cost:
         training_images=sum(run.images for run in distinct),
         evaluation_images=sum(run.evaluation_images for run in distinct),
     )
+
+
+def left(places: Places, tables: Mapping[str, Sequence[Row]]) -> dict[str, Cost]:
+    """Return what each of some notebooks will train, by its name: what is neither stored nor trained for one before.
+
+    No result is opened: those whose slices were chosen before are known by the study's table.
+    """
+    stored = {path.stem for path in places.runs.glob("*.safetensors")}
+    done = {place_of(row) for row in read_rows(places) if row["key"] in stored}
+    seen: set[tuple[object, ...]] = set()
+    found = {}
+    for name, rows in tables.items():
+        new = [row for row in rows if not (row.same in seen or row.run.key in stored or place_of(record(row)) in done)]
+        seen |= {row.same for row in new}
+        found[name] = cost(new)
+    return found
+
+
+def place_of(row: Mapping[str, object]) -> tuple[str, ...]:
+    """Return what a row of the table is in it, whether or not its slices are chosen."""
+    return tuple(str(row.get(name)) for name in ("dataset", "arm", "run", "stage", "trains"))
+
+
+def seconds(part: Cost, rates: tuple[float, float], workers: int) -> float:
+    """Return how long some runs take, from the images a second of training and of evaluation of each worker."""
+    return (part.training_images / rates[0] + part.evaluation_images / rates[1]) / workers
 
 
 def saved_by_sharing(tables: Sequence[Sequence[Row]], there: int) -> str:

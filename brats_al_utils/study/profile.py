@@ -3,14 +3,13 @@
 import json
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, fields, replace
-from difflib import get_close_matches
 from typing import Annotated, Any
 
 import yaml
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 
-from brats_al_utils import InputError
+from brats_al_utils import InputError, nearest
 from brats_al_utils.cohorts.folds import FEWEST_FOLDS
 from brats_al_utils.cohorts.slices import SliceRule
 from brats_al_utils.networks.network import NETWORKS, starts_of
@@ -22,16 +21,20 @@ BUDGET_BASES = ("training", "paper")
 LENGTHS = ("epochs", "updates")
 """How long an arm trains: passes over its own slices, or as many updates as the baseline makes in as many epochs."""
 
-COMPETITORS = ("entropy", "bald", "coreset", "badge", "typiclust", "probcover", "aift", "medal", "reverse")
+COMPETITORS = ("entropy", "coreset", "badge", "typiclust")
 """Names of the strategies of others."""
 
 BUDGET = 0.3
 """Share of the training slices that a strategy chooses, unless the budget is what varies (section 2.2.4)."""
 
+NINE = ["entropy", "bald", "coreset", "badge", "typiclust", "probcover", "aift", "medal", "reverse"]
+"""The default of competitors before those left that no published study compares."""
+
 FORMER: dict[str, Callable[[Any], bool]] = {
     "hold": lambda value: not value,
     "doses": lambda value: True,
     "intensity": lambda value: value == "mode",
+    "competitors": lambda value: isinstance(value, list | tuple) and list(value) == NINE,
 }
 """Settings of earlier versions, in bundles: which of their values made the study that is made without them."""
 
@@ -151,8 +154,10 @@ class Profile:
     iteration_share : float
         Share of the training slices that is annotated at random before the first of these queries, and that each query
         adds until ``BUDGET`` is annotated.
+    equal_updates : bool
+        Whether notebook 07 also trains the proposed method and its reference for as many updates as the baseline.
     other_networks : tuple of str
-        Of `network.NETWORKS`, trained on this one's choice (notebook 07); none: that is left out.
+        Networks of `network.NETWORKS` that are trained on this one's choice (notebook 12); none: skipped.
     n_runs : int
         Runs of each arm.
     folds : int
@@ -201,6 +206,7 @@ class Profile:
     competitors: Annotated[Names, each_once(COMPETITORS, least=1)] = COMPETITORS
     iterative: bool = True
     iteration_share: Share = 0.1
+    equal_updates: bool = True
     other_networks: Annotated[Names, each_once(tuple(NETWORKS))] = ("alexnet", "googlenet", "resnet18")
     n_runs: Positive = 10
     folds: Positive = 1
@@ -295,9 +301,7 @@ class Profile:
         names = [field.name for field in fields(self) if field.name != "name"]
         for name in settings:
             if name not in names:
-                near = get_close_matches(name, names, 1)
-                what = f"did you mean {near[0]}?" if near else f"expected one of {', '.join(names)}"
-                raise InputError(f"no setting is called {name!r}: {what}")
+                raise InputError(f"no setting is called {name!r}: {nearest(name, names)}")
         try:
             changed: dict[str, Any] = dict(settings)
             return replace(self, **changed)
@@ -367,7 +371,7 @@ PROFILES = {
         epochs=6,
         scratch_epochs=30,
         budgets=(0.1, 0.2, 0.3, 0.4, 0.6, 0.8),
-        competitors=("entropy", "coreset", "badge", "typiclust"),
+        equal_updates=False,  # as published
         other_networks=("resnet18",),
         n_runs=5,
         folds=5,
@@ -380,7 +384,6 @@ PROFILES = {
         epochs=7,
         scratch_epochs=30,
         budgets=(0.1, 0.2, 0.3, 0.4, 0.6, 0.8),
-        competitors=("entropy", "coreset", "badge", "typiclust"),
         other_networks=("resnet18",),
         n_runs=20,
         folds=5,
@@ -418,7 +421,7 @@ def profile_of(name: str, settings: Mapping[str, object] | str | None = None) ->
         If there is no such profile, or a setting cannot be used.
     """
     if name not in PROFILES:
-        raise InputError(f"profile is {name!r}, expected one of {', '.join(PROFILES)}")
+        raise InputError(f"profile is {name!r}, {nearest(name, PROFILES)}")
     given = mapping_of(settings or {})
     return PROFILES[name].with_settings(
         {each: value for each, value in given.items() if each not in FORMER or not FORMER[each](value)}

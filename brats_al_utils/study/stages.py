@@ -366,14 +366,8 @@ def said(study: Study, dataset: str, number: int, runs: Sequence[Run], strategy:
         of_each = score(np.stack([1 - high, high], axis=-1), study.profile.pairs, study.profile.aggregate)
         return replace(pool, score=of_each)
     (arrays,), size = trained, len(pool.ids)
-    views = Views(
-        arrays["probability/pool"],
-        arrays.get("views/dropout", np.empty((0, size))),
-        arrays.get("views/augmented", np.empty((0, size))),
-        arrays.get("views/features", np.empty((size, 0))).astype(np.float32),
-        study.slice_set(dataset).table["label"].to_numpy()[pool.ids],
-    )
-    return replace(pool, views=views)
+    features = arrays.get("views/features", np.empty((size, 0))).astype(np.float32)
+    return replace(pool, views=Views(arrays["probability/pool"], features))
 
 
 def run_of_arm(study: Study, arm: Arm, number: int, ids: Ids) -> Run:

@@ -33,6 +33,8 @@ class Status:
         With as many runs at a time as now, or one if none is running; None before the first is done.
     failures : dict of str to str
         Why runs failed, by the file that says more.
+    state : str
+        ``preparing`` (the cohort is written, or slices are cut), ``running``, ``finished``, or ``not running``.
     """
 
     done: int
@@ -43,9 +45,10 @@ class Status:
     images_left: int
     seconds_left: float | None
     failures: dict[str, str]
+    state: str
 
 
-def remember(places: Places, parameters: Mapping[str, Any], names: list[str]) -> None:
+def remember(places: Places, parameters: Mapping[str, Any], names: list[str], finished: bool = False) -> None:
     """Keep what was asked for of the study opened here: parameters and notebooks, with those asked for before."""
     before, mark = started(places), WRITERS[places.figures]
     if before and before.get("study") == mark:
@@ -53,7 +56,7 @@ def remember(places: Places, parameters: Mapping[str, Any], names: list[str]) ->
     else:
         for path in places.table.glob("*.csv"):  # of another study in this folder
             path.unlink(missing_ok=True)
-    kept = {"study": mark, "parameters": dict(parameters), "notebooks": names}
+    kept = {"study": mark, "parameters": dict(parameters), "notebooks": names, "finished": finished}
     write_file(places.started, json.dumps(kept, indent=1).encode())
 
 
@@ -65,18 +68,8 @@ def started(places: Places) -> dict[str, Any] | None:
         return None
 
 
-def finished(places: Places, names: Sequence[str]) -> bool:
-    """Whether these notebooks were asked for before, of the same study, and every training of it is stored."""
-    before = started(places) or {"notebooks": []}
-    same = before.get("study") == WRITERS[places.figures]
-    stored = {path.stem for path in places.runs.glob("*.safetensors")}
-    return (
-        same and set(names) <= set(before["notebooks"]) and stored.issuperset(row["key"] for row in read_rows(places))
-    )
-
-
-def write_rows(places: Places, title: str, rows: Sequence[Mapping[str, object]]) -> None:
-    """Write the part of a study's table that some arms make up, in place of what was there under the same title.
+def write_rows(places: Places, title: str, rows: Sequence[Mapping[str, object]], anew: bool = True) -> None:
+    """Write the part of a study's table that some arms make up.
 
     Parameters
     ----------
@@ -84,6 +77,8 @@ def write_rows(places: Places, title: str, rows: Sequence[Mapping[str, object]])
         What tells these arms from others.
     rows : sequence of mapping
         One a training, with ``images``, ``key`` (empty until its slices are chosen) and ``same``.
+    anew : bool
+        In place of what is there under the same title; otherwise that stays.
     """
     content = io.StringIO()
     writer = csv.DictWriter(content, list(rows[0]) if rows else ["key"], lineterminator="\n")
@@ -91,7 +86,8 @@ def write_rows(places: Places, title: str, rows: Sequence[Mapping[str, object]])
     writer.writerows(rows)
     name = f"{re.sub(r'[^a-z0-9]+', '-', title.lower())[:40].strip('-')}-{sha256(title.encode()).hexdigest()[:8]}.csv"
     with suppress(OSError):  # no training is lost for want of this
-        write_file(places.table / name, content.getvalue().encode())
+        if anew or not (places.table / name).exists():
+            write_file(places.table / name, content.getvalue().encode())
 
 
 def read_rows(places: Places) -> list[dict[str, str]]:
@@ -111,9 +107,10 @@ def status(places: Places) -> Status:
     InputError
         If none was.
     """
-    rows = read_rows(places)
-    if not rows and started(places) is None:
-        raise InputError(f"{places.started}: not found, expected what `run` was asked for: start a study first")
+    rows, asked = read_rows(places), started(places)
+    at_work = any(map(held, [*places.outputs.glob("*.lock"), *places.slices.glob("*.lock")]))
+    if not (rows or asked or at_work):
+        raise InputError(f"no study in {places.outputs}: start one with brats-al run, or name its folder (--out)")
     store = RunStore(places.runs)
     stored = {path.stem: path for path in store.folder.glob("*.safetensors")}
     failures = {path.stem: path for path in (store.folder / "failed").glob("*.json")}
@@ -142,4 +139,19 @@ def status(places: Places) -> Status:
         images_left,
         rate * images_left / max(1, len(running)) if done else None,
         {str(failures[row["key"]]): why(failures[row["key"]]) for row in failed},
+        state_of(at_work or bool(running), bool(rows), bool((asked or {}).get("finished")) and not waiting),
     )
+
+
+def state_of(at_work: bool, planned: bool, finished: bool) -> str:
+    """Return a study's state, see `Status`."""
+    if at_work:
+        return "running" if planned else "preparing"
+    return "finished" if finished else "not running"
+
+
+def duration(seconds: float) -> str:
+    """Return an estimated duration in words."""
+    if seconds < 90:
+        return f"{max(1, seconds):.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.3g} hours"

@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from brats_al_utils.findings import sentences
+from brats_al_utils.findings.paper import printed_aucs
 from brats_al_utils.findings.verdicts import HERE_RULE
 
 NAN = float("nan")
@@ -11,8 +12,8 @@ ON = "synthetic cohort (40 patients)"
 
 
 def gains(*rows: tuple[str, str, float, float, float]) -> pd.DataFrame:
-    table = pd.DataFrame(rows, columns=["part", "unit", "auc_difference", "ci_low", "ci_high"])
-    return table.assign(n_runs=table["ci_low"].notna() + 1)
+    table = pd.DataFrame(rows, columns=["part", "unit", "auc_difference", "runs_low", "runs_high"])
+    return table.assign(n_runs=table["runs_low"].notna() + 1)
 
 
 def compared(*rows: tuple[object, ...]) -> pd.DataFrame:
@@ -35,7 +36,7 @@ def test_percentage_points_have_a_sign_and_end_at_a_hundred(share: float, text: 
 
 
 def test_a_gain_has_its_interval_clipped_to_what_an_auc_can_gain() -> None:
-    ends = {"ci_low": -1.4, "ci_high": 1.8, "both_low": -0.1, "both_high": 0.5}
+    ends = {"runs_low": -1.4, "runs_high": 1.8, "both_low": -0.1, "both_high": 0.5}
     row = pd.Series({"auc_difference": 0.2, "n_runs": 2, **ends})
     assert (
         sentences.gain(row, "runs")
@@ -52,12 +53,12 @@ def test_a_gain_has_its_interval_clipped_to_what_an_auc_can_gain() -> None:
 )
 @pytest.mark.parametrize("across", ["runs", "both"])
 def test_where_there_is_no_interval_the_reason_is_given(n_runs: int, why: str, across: str) -> None:
-    row = pd.Series({"auc_difference": -0.2, "n_runs": n_runs, "ci_low": NAN, "ci_high": NAN, "both_low": NAN})
+    row = pd.Series({"auc_difference": -0.2, "n_runs": n_runs, "runs_low": NAN, "runs_high": NAN, "both_low": NAN})
     assert sentences.gain(row.reindex([*row.index, "both_high"]), across) == f"20.0 points worse (no interval: {why})"
 
 
 def test_printed_aucs_are_those_of_one_table_named_as_our_arms() -> None:
-    table = sentences.printed_aucs("table3").set_index(["arm", "part"])["auc"]
+    table = printed_aucs("table3").set_index(["arm", "part"])["auc_mean"]
     assert table.to_dict() == {
         ("proposed", "validation"): 0.8686,
         ("proposed", "test"): 0.8289,
@@ -307,8 +308,7 @@ AREAS = pd.DataFrame(
         ),
         (
             0.2,
-            "At a budget of 20% the proposed method has 44% of the training slices annotated; how many random "
-            "sampling needs for the same AUC cannot be told.",
+            "At a budget of 20% the proposed method has 44% of the training slices annotated.",
         ),
     ],
 )
@@ -360,7 +360,7 @@ def test_the_choice_of_the_epoch_is_told_with_the_calibration() -> None:
 
 def test_notebook_07_answers_what_it_asks() -> None:
     worth = sentences.annotation_worth(EFFICIENCY, AREAS, 0.3)
-    text = sentences.beyond(ON, INTERVALS, TESTS, worth, {"Controls": TESTS})
+    text = sentences.worth(ON, INTERVALS, TESTS, worth, {"Controls": TESTS})
     told = sentences.contrasts(TESTS)
     assert text.splitlines()[2:] == [
         f"- Would it hold for other patients? {sentences.widths(INTERVALS)[0]}",

@@ -83,7 +83,7 @@ def summary(**arms: list[tuple[float, float, float]]) -> pd.DataFrame:
         for arm, values in arms.items()
         for (part, unit), numbers in zip(places, values, strict=True)
     ]
-    return pd.DataFrame(rows, columns=["arm", "part", "unit", "auc_mean", "ci_low", "ci_high", "n_runs"])
+    return pd.DataFrame(rows, columns=["arm", "part", "unit", "auc_mean", "runs_low", "runs_high", "n_runs"])
 
 
 PROPOSED = [(0.81, 0.80, 0.83), (0.84, 0.80, 0.90), (0.71, 0.65, 0.75), (0.74, NAN, NAN)]
@@ -238,14 +238,14 @@ def curves() -> pd.DataFrame:
                 ]
         mean = round(0.75 - less, 3)
         rows.append(("baseline", "test", "slice", dataset, 1.0, 1000, mean, mean - 0.05, mean + 0.05, 3))
-    columns = ["arm", "part", "unit", "dataset", "share", "examples", "auc_mean", "ci_low", "ci_high", "n_runs"]
+    columns = ["arm", "part", "unit", "dataset", "share", "examples", "auc_mean", "runs_low", "runs_high", "n_runs"]
     return pd.DataFrame(rows, columns=columns)
 
 
 def across_both(table: pd.DataFrame, dataset: str = "imbalanced") -> pd.DataFrame:
     """Return what `evidence.arm_table` has of a set's curves: an interval that is wider than that across runs."""
     test = table[(table["dataset"] == dataset) & (table["part"] == "test") & (table["unit"] == "slice")]
-    return test[["arm", "share"]].assign(low=test["ci_low"] - 0.01, high=test["ci_high"] + 0.02)
+    return test[["arm", "share"]].assign(low=test["runs_low"] - 0.01, high=test["runs_high"] + 0.02)
 
 
 @pytest.mark.parametrize(("draw", "less"), [(paper_figures.figure7, 0), (paper_figures.figure8, 0.1)])
@@ -280,7 +280,7 @@ def test_figures_7_and_8_show_the_curves_of_their_set(draw: Any, less: float) ->
 
 
 def test_without_an_interval_there_is_no_band_and_no_bar() -> None:
-    table = curves().assign(ci_low=NAN, ci_high=NAN)
+    table = curves().assign(runs_low=NAN, runs_high=NAN)
     (axes,) = paper_figures.figure7(table, across_both(table)).figure.axes
     assert not axes.patches
     _, y, low, high = error_bars(axes)["proposed"]
@@ -288,7 +288,7 @@ def test_without_an_interval_there_is_no_band_and_no_bar() -> None:
 
 
 def test_an_axis_ends_where_an_auc_does() -> None:
-    table = curves().assign(ci_low=-0.4, ci_high=1.7)
+    table = curves().assign(runs_low=-0.4, runs_high=1.7)
     (axes,) = paper_figures.figure7(table, across_both(table)).figure.axes
     assert axes.get_ylim() == (0, 1.02)
 

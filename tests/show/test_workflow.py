@@ -22,7 +22,15 @@ from brats_al_utils.study.stages import plan
 
 NAN = float("nan")
 PROPOSED = Arm("proposed", "scratch", 2, MIDDLE, 0.3)
-ROW = {"arm": "proposed", "part": "test", "unit": "slice", "auc_mean": 0.75, "ci_low": 0.5, "ci_high": 1.0, "n_runs": 2}
+ROW = {
+    "arm": "proposed",
+    "part": "test",
+    "unit": "slice",
+    "auc_mean": 0.75,
+    "runs_low": 0.5,
+    "runs_high": 1.0,
+    "n_runs": 2,
+}
 SUMMARY = pd.DataFrame([ROW | {"part": "validation", "auc_mean": 0.9}, ROW | {"arm": "baseline", "auc_mean": 0.8}, ROW])
 
 
@@ -76,8 +84,8 @@ def test_counts_by_hand_and_the_boxes_that_show_them(steps: pd.DataFrame) -> Non
         ("fine-tuned", "initialisation"): "random",
         ("fine-tuned", "epochs"): 2,
         ("test", "auc_mean"): 0.75,
-        ("test", "ci_low"): 0.5,
-        ("test", "ci_high"): 1.0,
+        ("test", "runs_low"): 0.5,
+        ("test", "runs_high"): 1.0,
         ("test", "n_runs"): 2,
     }
     drawing = figure1(steps)
@@ -101,6 +109,6 @@ def test_counts_by_hand_and_the_boxes_that_show_them(steps: pd.DataFrame) -> Non
 
 
 def test_a_single_run_has_no_interval(steps: pd.DataFrame) -> None:
-    single = steps.assign(value=steps["value"].where(~steps["quantity"].isin(["ci_low", "ci_high"]), NAN))
+    single = steps.assign(value=steps["value"].where(~steps["quantity"].isin(["runs_low", "runs_high"]), NAN))
     (axes,) = figure1(single).figure.axes
     assert axes.texts[-1 - 1].get_text().endswith("\nno interval: a single run")

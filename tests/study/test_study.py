@@ -1,4 +1,4 @@
-"""Arms of notebook 07: one-shot and iterative selections, what they cost, and what is made of their results."""
+"""One-shot and iterative selections, what they cost, and what is made of their results."""
 
 import threading
 from dataclasses import replace
@@ -40,7 +40,6 @@ ARMS = [
     Arm("proposed", "scratch", EPOCHS, MIDDLE, 0.3),
     Arm("all annotated slices", "scratch", EPOCHS, MIDDLE, 0.3, with_labelled=True),
     Arm("coreset", "scratch", EPOCHS, COMPETITORS["coreset"], 0.3),
-    Arm("reverse", "scratch", EPOCHS, COMPETITORS["reverse"], 0.3),
     Arm("entropy, iterative", "scratch", EPOCHS, COMPETITORS["entropy"], 0.3, iterative=True),
     Arm("proposed, iterative", "scratch", EPOCHS, MIDDLE, 0.3, iterative=True),
     Arm("another network", "scratch", EPOCHS, MIDDLE, 0.3, network="resnet18"),
@@ -168,7 +167,6 @@ def test_what_arms_are_trained_on_and_what_they_have_annotated(study: Study, row
     both = len(set(committee) | set(ids))
     assert cost["proposed"]["annotated"] == cost["all annotated slices"]["annotated"] == both
     assert cost["coreset"]["annotated"] == len(set(committee) | set(chosen(rows, "coreset", 1).chosen))
-    assert cost["reverse"]["annotated"] == len(pool)
     assert cost["entropy, iterative"]["annotated"] == cost["entropy, iterative"]["chosen"]
 
 
