@@ -98,6 +98,18 @@ WORDS = {
         "What the network sees",
         "For three people of each class, the slice with the largest tumour in each channel, the tumour outlined.",
     ),
+    "batch": Words(
+        "One batch as the network sees it",
+        "The first batch of the first training: the three channels of each slice as red, green and blue.",
+    ),
+    "five_slices": Words(
+        "Five slices, from the most to the least uncertain",
+        "Training slices of the first run with the uncertainty of each; the channels as red, green and blue.",
+    ),
+    "extremes": Words(
+        "The most and the least uncertain slices",
+        "Of the first run's training slices, the eight most uncertain above the eight least uncertain.",
+    ),
     "hidden_tumours": Words(
         "What the shortcut audit shows",
         "The same slices whole, with the tumour hidden, and with all but the tumour hidden.",
