@@ -268,7 +268,7 @@ def outcomes(table: pd.DataFrame) -> pd.DataFrame:
     )
     columns: Columns = {
         "contrast": ("contrast", str),
-        "family": ("", str),
+        "family": ("family", str),
         "auc_difference": ("difference (pp)", pp),
         "both": (ACROSS_BOTH, str),
         "p_holm": ("p (Holm)", AUC),

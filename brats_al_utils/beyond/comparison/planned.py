@@ -113,11 +113,12 @@ def learned(study: Study, results: Results) -> str:
     shares = pd.DataFrame(
         [(arm.name, loss_share(study, arm, result)) for (arm, _), result in results.items()], columns=["arm", "share"]
     )
-    means = shares.groupby("arm")["share"].mean()
+    typical = shares.groupby("arm")["share"].median()
     blind = ", ".join(sorted(unlearned_arms(study, results)))
     return (
-        f"{f'No, not {blind}' if blind else 'Yes'}: the highest mean training loss is {means.max():.2f} of "
-        f"that of the best constant guess ({means.idxmax()}; from {LEARNED} on, nothing is judged)."
+        f"{f'No, not {blind}' if blind else 'Yes'}: the highest training loss, median of an arm's runs, "
+        f"is {typical.max():.2f} of that of the best constant guess ({typical.idxmax()}); above {LEARNED} nothing is "
+        "judged."
     )
 
 
