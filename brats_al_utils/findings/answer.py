@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from brats_al_utils.findings.claims import OURS, PRINTED, ends_of, unit_of, written
-from brats_al_utils.findings.paper import BUDGET
+from brats_al_utils.findings.paper import BUDGET, published_claims
 from brats_al_utils.findings.sentences import annotation_worth, gain, pp
 from brats_al_utils.findings.shortcut import CHANCE
 from brats_al_utils.findings.verdicts import EQUIVALENCE, REPRODUCED, Estimate, sign_verdict, similar_verdict
@@ -40,13 +40,16 @@ HEADLINES = {
 }
 """Rows of the scorecard: what the abstract claims, and what pretraining gains."""
 
+PRINTED_GAINS = {("proposed", "baseline"): "abstract.gain", ("pretrained", "scratch"): "table2.test_gain"}
+"""Differences that the paper's tables give, by its claims."""
+
 SAVING = "saving.range"
 """How much of the annotation is saved."""
 
 FOUND_IN = {"tests": "07", "intervals": "07", "label_efficiency": "07", "scorecard": "06"}
 """The tables that the whole answer is read from, and the notebook that writes each."""
 
-TABLES = (*FOUND_IN, "areas", "budget_gains", "table3_arms", "class_share", "design")
+TABLES = (*FOUND_IN, "areas", "budget_gains", "table3_arms", "table2_gains", "table3_gains", "class_share", "design")
 """All that an answer, or a part of one, is read from."""
 
 PAPER_PATIENTS, PAPER_RUNS, MANY_RUNS = 66, 10, 100
@@ -174,14 +177,18 @@ def of_the_design(table: pd.DataFrame) -> Answer:
 def differences(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Return the paired differences on which the answer rests, in pp: what, mean, low, high, paper (NaN without one).
 
+    And learned, of both arms.
+
     The limits are those across runs and patients; of a study that only draws test sets, 95 % of what these would print.
     """
-    rows: list[tuple[str, float, float, float, float]] = []
+    rows: list[tuple[str, float, float, float, float, bool]] = []
+    printed = published_claims().set_index("id")["recomputed_from_the_tables"]
 
     def add(row: "pd.Series[float]", value: str = "auc_difference", ends: str = "both") -> None:
         mean, low, high = (100 * float(row[name]) for name in (value, f"{ends}_low", f"{ends}_high"))
         what = f"{row['arm']} less {row['other']}".replace("0%-30%", f"most uncertain {BUDGET:.0%}")
-        rows.append((what, mean, low, high, float("nan")))
+        paper = float(printed.get(PRINTED_GAINS.get((row["arm"], row["other"]), ""), np.nan))
+        rows.append((what, mean, low, high, paper, bool(row.get("learned", True))))
 
     if "tests" in tables:
         tests = tables["tests"].query("unit == 'slice' and arm == 'proposed'")
@@ -196,18 +203,11 @@ def differences(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
             add(row, "gain", "drawn")
     if "class_share" in tables:
         add(tables["class_share"].query("unit == 'slice'").iloc[0])
-    if "scorecard" in tables:
-        card: dict[str, dict[str, Any]] = tables["scorecard"].set_index("id").to_dict("index")  # type: ignore[assignment]
-        for name, what in (
-            ("abstract.gain", "proposed less baseline"),
-            ("table2.test_gain", "pretrained less random start"),
-        ):
-            printed = card[name]
-            if pd.notna(printed["ours"]):
-                ours = (printed[column] for column in ("ours", "both_low", "both_high", "recomputed"))
-                rows.append((what, *map(float, ours)))  # type: ignore[arg-type]
-    found = pd.DataFrame(rows, columns=["what", "mean", "low", "high", "paper"])
-    return found.drop_duplicates("what", keep="last", ignore_index=True)
+    for name in ("table3_gains", "table2_gains"):
+        if name in tables:
+            add(tables[name].query("part == 'test' and unit == 'slice'").iloc[0])
+    found = pd.DataFrame(rows, columns=["what", "mean", "low", "high", "paper", "learned"])
+    return found.drop_duplicates("what", ignore_index=True)
 
 
 def tells_nothing(arms: pd.DataFrame) -> str:

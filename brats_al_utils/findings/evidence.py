@@ -134,14 +134,17 @@ def with_mean_examples(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def history(study: Study, results: Results) -> pd.DataFrame:
-    """Return one row an epoch of every run: arm, seed, epoch (from 1), train_loss, validation_auc, kept."""
+    """Return one row an epoch of every run: arm, seed, epoch (from 1), train_loss, validation_auc, kept, learned.
+
+    The last one is `has_learned`.
+    """
     frames = []
     for (arm, number), result in results.items():
         frame = pd.DataFrame({name: result.arrays[name] for name in ("train_loss", "validation_auc")})
         frame.insert(0, "epoch", range(1, len(frame) + 1))
         frame.insert(0, "seed", study.profile.seed + number)
         frame.insert(0, "arm", arm.name)
-        frames.append(frame.assign(kept=frame["epoch"] == result.best_epoch))
+        frames.append(frame.assign(kept=frame["epoch"] == result.best_epoch, learned=has_learned(study, arm, result)))
     return pd.concat(frames, ignore_index=True)
 
 
@@ -238,8 +241,8 @@ def within_sites(study: Study, results: Results) -> pd.DataFrame:
     return within_site(table) if table["site"].nunique() > 1 else pd.DataFrame()
 
 
-def contrasts(study: Study, results: Results, pairs: Sequence[tuple[Arm, Arm]]) -> pd.DataFrame:
-    """Return `comparison.compare` of pairs of arms on the test set.
+def contrasts(study: Study, results: Results, pairs: Sequence[tuple[Arm, Arm]], part: str = "test") -> pd.DataFrame:
+    """Return `comparison.compare` of pairs of arms on an evaluation set.
 
     Returns
     -------
@@ -248,12 +251,18 @@ def contrasts(study: Study, results: Results, pairs: Sequence[tuple[Arm, Arm]]) 
         each unit.
     """
     results = of_arms(results, (arm for pair in pairs for arm in pair))
-    test, blind = scores(study, results, "test"), unlearned_arms(study, results)
+    scored, blind = scores(study, results, part), unlearned_arms(study, results)
     names = [(arm.name, other.name) for arm, other in pairs]
-    tables = [compare(patient_pairs(test, unit), names).assign(unit=unit) for unit in units_of(test)]
+    tables = [compare(patient_pairs(scored, unit), names).assign(unit=unit) for unit in units_of(scored)]
     table = pd.concat(tables, ignore_index=True)
     learned = ~(table["arm"].isin(blind) | table["other"].isin(blind))
     return adjusted(table.assign(learned=learned), ["unit"])
+
+
+def on_both_sets(study: Study, results: Results, pairs: Sequence[tuple[Arm, Arm]]) -> pd.DataFrame:
+    """Return `contrasts` of pairs of arms on the validation and on the test set, with a column part."""
+    tables = [contrasts(study, results, pairs, part).assign(part=part) for part in EVALUATION_SETS]
+    return pd.concat(tables, ignore_index=True)
 
 
 def against(study: Study, results: Results, reference: str) -> pd.DataFrame:
@@ -347,14 +356,17 @@ def arm_table(study: Study, results: Results) -> pd.DataFrame:
 
 
 def annotated_runs(study: Study, rows: Sequence[Row], results: Results) -> pd.DataFrame:
-    """Return what `budgets` takes, slice-level on the test set: strategy (the arm), budget, seed, annotated, auc."""
+    """Return what `budgets` takes, slice-level on the test set: strategy (the arm), budget, seed, annotated, auc.
+
+    And learned: see `has_learned`.
+    """
     share = {(row.arm, row.number): annotated(study, row)["share"] for row in rows if not row.member}
     found = []
     for (arm, number), result in results.items():
         frame, seed = predictions(study, arm, result, "test"), study.profile.seed + number
         value = auc(frame["label"].to_numpy(), frame["score"].to_numpy())
-        found.append((arm.name, arm.share, seed, share[arm, number], value))
-    return pd.DataFrame(found, columns=["strategy", "budget", "seed", "annotated", "auc"])
+        found.append((arm.name, arm.share, seed, share[arm, number], value, has_learned(study, arm, result)))
+    return pd.DataFrame(found, columns=["strategy", "budget", "seed", "annotated", "auc", "learned"])
 
 
 def quality(study: Study, results: Results) -> pd.DataFrame:

@@ -146,6 +146,21 @@ def test_without_notebook_07_random_sampling_has_fewer_annotated_and_can_only_wi
     assert found[["low", "high"]].to_numpy()[0].tolist() == pytest.approx([100 * low, 100 * high])
 
 
+def test_the_paper_s_differences_stand_beside_ours_and_an_arm_that_has_not_learned_is_marked() -> None:
+    row = {"part": "test", "unit": "slice", "auc_difference": 0.1, "both_low": 0.05, "both_high": 0.15}
+    other = row | {"part": "validation", "auc_difference": 0.9}
+    rows = {
+        "table2_gains": {"arm": "pretrained", "other": "scratch", "learned": False},
+        "table3_gains": {"arm": "proposed", "other": "baseline", "learned": True},
+    }
+    found = differences({name: pd.DataFrame([other | pair, row | pair]) for name, pair in rows.items()})
+    assert found[["what", "paper", "learned"]].to_numpy().tolist() == [
+        ["proposed less baseline", 2.98, True],
+        ["pretrained less scratch", 7.98, False],
+    ]
+    assert found["mean"].tolist() == pytest.approx([10, 10])
+
+
 @pytest.mark.parametrize(
     ("needed", "many", "said"), [(NAN, 223, NO), (300, 90, NO), (66, 40, YES), (NAN, NAN, CANNOT_TELL)]
 )
