@@ -175,39 +175,33 @@ def of_the_design(table: pd.DataFrame) -> Answer:
 
 
 def differences(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Return the paired differences on which the answer rests, in pp: what, mean, low, high, paper (NaN without one).
+    """Return the paired differences on which the answer rests: rows of `evidence.contrasts`, and the paper's gain.
 
-    And learned, of both arms.
-
-    The limits are those across runs and patients; of a study that only draws test sets, 95 % of what these would print.
+    Columns arm, other, auc_difference, both_low, both_high, learned, paper (NaN without one). The limits are those
+    across runs and patients; of a study that only draws test sets, 95 % of what these would print.
     """
-    rows: list[tuple[str, float, float, float, float, bool]] = []
-    printed = published_claims().set_index("id")["recomputed_from_the_tables"]
-
-    def add(row: "pd.Series[float]", value: str = "auc_difference", ends: str = "both") -> None:
-        mean, low, high = (100 * float(row[name]) for name in (value, f"{ends}_low", f"{ends}_high"))
-        what = f"{row['arm']} less {row['other']}".replace("0%-30%", f"most uncertain {BUDGET:.0%}")
-        paper = float(printed.get(PRINTED_GAINS.get((row["arm"], row["other"]), ""), np.nan))
-        rows.append((what, mean, low, high, paper, bool(row.get("learned", True))))
-
+    rows = []
     if "tests" in tables:
         tests = tables["tests"].query("unit == 'slice' and arm == 'proposed'")
         # The one that answers comes first.
-        for _, row in tests.sort_values("other", key=lambda other: ~other.str.startswith("random at")).iterrows():
-            add(row)
+        rows.append(tests.sort_values("other", key=lambda other: ~other.str.startswith("random at")))
     elif "budget_gains" in tables:
-        for other in ("random", "placebo"):
-            add(at_the_budget(tables["budget_gains"], other))
+        rows += [at_the_budget(tables["budget_gains"], other).to_frame().T for other in ("random", "placebo")]
     elif "design" in tables and "scorecard" not in tables:
-        for _, row in tables["design"].iterrows():
-            add(row, "gain", "drawn")
+        of_sets = {"gain": "auc_difference", "drawn_low": "both_low", "drawn_high": "both_high"}
+        rows.append(tables["design"].rename(columns=of_sets))
     if "class_share" in tables:
-        add(tables["class_share"].query("unit == 'slice'").iloc[0])
+        rows.append(tables["class_share"].query("unit == 'slice'").head(1))
     for name in ("table3_gains", "table2_gains"):
         if name in tables:
-            add(tables[name].query("part == 'test' and unit == 'slice'").iloc[0])
-    found = pd.DataFrame(rows, columns=["what", "mean", "low", "high", "paper", "learned"])
-    return found.drop_duplicates("what", ignore_index=True)
+            rows.append(tables[name].query("part == 'test' and unit == 'slice'").head(1))
+    columns = ["arm", "other", "auc_difference", "both_low", "both_high", "learned"]
+    found = pd.concat([table.reindex(columns=columns) for table in rows] or [pd.DataFrame(columns=columns)])
+    found = found.astype(dict.fromkeys(columns[2:5], float)).drop_duplicates(["arm", "other"], ignore_index=True)
+    printed = published_claims().set_index("id")["recomputed_from_the_tables"]
+    claims = [PRINTED_GAINS.get(pair, "") for pair in zip(found["arm"], found["other"], strict=True)]
+    paper = [float(printed[claim]) / 100 if claim else np.nan for claim in claims]
+    return found.assign(learned=found["learned"].ne(False), paper=paper)
 
 
 def tells_nothing(arms: pd.DataFrame) -> str:

@@ -30,17 +30,13 @@ class Words:
     read: str = ""
 
 
-HOLLOW = "Hollow marks are of arms that have not learned: nothing is judged by them."
-PAIRED = (
-    "Right of 0 the first is better. The interval of the difference, across runs and patients, decides; open diamonds "
-    f"are the paper's numbers. {HOLLOW}"
-)
+HOLLOW = "Nothing is judged by arms that have not learned (hollow)."
+PAIRED = f"An interval of differences that excludes 0 shows one; open diamonds are the paper's numbers. {HOLLOW}"
 FOREST = (
     f"Right of 0 is better than the reference. Bars are 95 % confidence intervals across runs and patients. {HOLLOW}"
 )
 DIFFERENCES = (
-    "A difference is shown where its interval, across runs and patients, excludes 0; the placebo is the proposed "
-    f"sampler drawn again. {HOLLOW}"
+    f"A difference is shown where its interval excludes 0; the placebo is the proposed sampler again. {HOLLOW}"
 )
 WORDS = {
     "figure1": Words(

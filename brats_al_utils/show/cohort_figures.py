@@ -97,21 +97,26 @@ def draw_slice(axes: Axes, slices: SliceSet, slice_id: int, channel: int) -> Non
     axes.set(xticks=[], yticks=[], frame_on=False)
 
 
+def named_grid(shown: pd.DataFrame, names: list[str]) -> tuple[Figure, Any]:
+    """Return a figure and its panels: a named row for each name, a column for each slice."""
+    size = PAGE, PAGE * len(names) / len(shown) + 0.7  # above the titles, below the caption
+    figure, grid = plt.subplots(len(names), len(shown), figsize=size, squeeze=False)
+    for axes, (_, row) in zip(grid[0], shown.iterrows(), strict=True):
+        axes.set_title(f"{row['class_name']},\nslice {row['slice_id']}", fontsize=SMALL)
+    for axes, name in zip(grid[:, 0], names, strict=True):
+        axes.set_ylabel(name, fontsize=SMALL)
+    return figure, grid
+
+
 @plt.style.context([*STYLE, {"axes.grid": False}])
 def montage(slices: SliceSet) -> Drawing:
     """Draw the slice with the largest tumour of some patients of each class: a row a channel, the tumour outlined."""
     shown = examples(slices)
     if not slices.pictured:
         return Drawing("slices", without_images(), shown[SHOWN_COLUMNS])
-    channels = slices.manifest["channels"]
-    size = (PAGE, PAGE * len(channels) / len(shown) + 0.4)  # above the title, below the caption
-    figure, grid = plt.subplots(len(channels), len(shown), figsize=size, squeeze=False)
-    for column, (_, row) in zip(grid.T, shown.iterrows(), strict=True):
-        for channel, axes in enumerate(column):
-            draw_slice(axes, slices, row["slice_id"], channel)
-        column[0].set_title(f"{row['class_name']}, slice {row['slice_id']}", fontsize=SMALL)
-    for axes, channel in zip(grid[:, 0], channels, strict=True):
-        axes.set_ylabel(CHANNEL_NAMES.get(channel, channel))
+    figure, grid = named_grid(shown, [CHANNEL_NAMES.get(name, name) for name in slices.manifest["channels"]])
+    for (channel, column), axes in np.ndenumerate(grid):
+        draw_slice(axes, slices, shown["slice_id"].iat[column], channel)
     return Drawing("slices", figure, shown[SHOWN_COLUMNS])
 
 
@@ -124,15 +129,12 @@ def hidden_tumours(slices: SliceSet) -> Drawing:
     place = channels.index(AUDITED) if AUDITED in channels else 0
     ids = shown["slice_id"].to_numpy()
     hidden = hide(slices, ids)
-    rows = (slices.pixels[ids], hidden.tumour_hidden, hidden.tumour_alone)
-    figure, grid = plt.subplots(len(rows), len(ids), figsize=(PAGE, PAGE * len(rows) / len(ids)), squeeze=False)
-    for row, images, what in zip(grid, rows, SHOWN, strict=True):
-        for axes, image in zip(row, images, strict=True):
-            axes.imshow(image[place], cmap="gray", vmin=0, vmax=255)
-            axes.set(xticks=[], yticks=[], frame_on=False)
-        row[0].set_ylabel(f"{what}\n({CHANNEL_NAMES.get(channels[place], channels[place])})", fontsize=SMALL)
-    for axes, patient in zip(grid[0], shown.itertuples(), strict=True):
-        axes.set_title(f"{patient.class_name}, slice {patient.slice_id}", fontsize=SMALL)
+    images = (slices.pixels[ids], hidden.tumour_hidden, hidden.tumour_alone)
+    channel = CHANNEL_NAMES.get(channels[place], channels[place])
+    figure, grid = named_grid(shown, [f"{what}\n({channel})" for what in SHOWN])
+    for (row, column), axes in np.ndenumerate(grid):
+        axes.imshow(images[row][column, place], cmap="gray", vmin=0, vmax=255)
+        axes.set(xticks=[], yticks=[], frame_on=False)
     return Drawing("hidden_tumours", figure, shown[SHOWN_COLUMNS])
 
 

@@ -7,6 +7,9 @@ from matplotlib.figure import Figure
 from brats_al_utils.findings.verdicts import EQUIVALENCE
 from brats_al_utils.show.style import PAGE, SMALL, STYLE, arm_label, difference_panel, rows_named
 
+RANGE = "0%-30%"
+"""Of the ranking: its most uncertain slices."""
+
 
 @plt.style.context(STYLE)
 def strip(differences: pd.DataFrame, narrow: bool = False) -> Figure:
@@ -23,10 +26,11 @@ def strip(differences: pd.DataFrame, narrow: bool = False) -> Figure:
     size = (0.55 * PAGE, 0.55 * rows + 0.8) if narrow else (PAGE, 0.36 * rows + 0.8)
     figure, axes = plt.subplots(figsize=size)
     axes.axvspan(-EQUIVALENCE, EQUIVALENCE, color="0.93", lw=0)
-    columns = {"mean": "auc_difference", "low": "both_low", "high": "both_high", "paper": "paper"}
-    shares = differences[list(columns)].rename(columns=columns) / 100
-    difference_panel(axes, shares.assign(arm=differences["what"], learned=differences["learned"]), range(rows))
-    names = [arm_label(what, learned) for what, learned in differences[["what", "learned"]].itertuples(index=False)]
+    difference_panel(axes, differences, range(rows))
+    names = [
+        arm_label(f"{row['arm']} less {row['other']}", row["learned"]).replace(RANGE, "most uncertain 30 %")
+        for _, row in differences.iterrows()
+    ]
     rows_named(axes, [""] * rows if narrow else names)
     if narrow:
         for place, what in enumerate(names):

@@ -40,8 +40,6 @@ CLASS_COLOURS = (PALETTE["green"], PALETTE["purple"])
 
 CLASS_MARKERS = ("o", "^")
 
-UNLEARNED = "has not learned"
-
 ARMS: dict[str, tuple[Any, str, str]] = {
     "proposed": (PALETTE["orange"], "o", "-"),
     "random": (PALETTE["blue"], "s", "-."),
@@ -52,15 +50,7 @@ ARMS: dict[str, tuple[Any, str, str]] = {
 }
 """Colour, marker and line of an arm, in every figure. The pretrained network of Table 2 is the baseline."""
 
-PAPER: dict[str, Any] = {
-    "label": "the paper",
-    "ls": "",
-    "marker": "D",
-    "ms": 6,
-    "mfc": "white",
-    "mec": INK,
-    "zorder": 4,
-}
+PAPER: dict[str, Any] = {"label": "the paper", "ls": "", "marker": "D", "ms": 6, "mfc": "white", "mec": INK}
 """Of a number that the paper prints."""
 
 # From matplotlib's own defaults: whatever the user's matplotlibrc says, the same figure gives the same file.
@@ -179,7 +169,7 @@ def arm_style(name: str, learned: bool = True) -> dict[str, Any]:
 
 def arm_label(name: str, learned: bool = True) -> str:
     """Return an arm's name, and that it has not learned."""
-    return name if learned else f"{name} ({UNLEARNED})"
+    return name if learned else f"{name} (has not learned)"
 
 
 def difference_panel(axes: Axes, table: pd.DataFrame, places: Any, by: str = "arm", upright: bool = False) -> None:
