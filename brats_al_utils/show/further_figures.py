@@ -30,19 +30,15 @@ def training_curves(history: pd.DataFrame, name: str) -> Drawing:
     """
     blind = unlearned(history.drop_duplicates(["arm", "seed"]))
     figure, grid = plt.subplots(1, 2, figsize=(style.PAGE, 3.2))
-    for axes, column, title in zip(
-        grid, ("train_loss", "validation_auc"), ("training loss", "validation AUC"), strict=True
-    ):
+    names = {"train_loss": "training loss (nats)", "validation_auc": "slice-level validation AUC"}
+    for axes, (column, ylabel) in zip(grid, names.items(), strict=True):
         for (arm, seed), run in history.groupby(["arm", "seed"], sort=False):
             look = style.arm_style(arm, arm not in blind)
             label = style.arm_label(arm, arm not in blind) if seed == history["seed"].iloc[0] else None
             axes.plot(run["epoch"], run[column], lw=1, alpha=0.7, label=label, **look | {"marker": ""})
-            kept = run[run["kept"]]
-            axes.plot(kept["epoch"], kept[column], **look | {"ls": ""})
-        axes.set(xlabel="epoch", title=title)
+            axes.plot(run["epoch"][run["kept"]], run[column][run["kept"]], **look | {"ls": ""})
+        axes.set(xlabel="epoch", ylabel=ylabel)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    grid[0].set_ylabel("cross-entropy (nats)")
-    grid[1].set_ylabel("slice-level AUC")
     style.legend_above(figure, 2, title="mark: the epoch kept")
     return Drawing(name, figure, history)
 

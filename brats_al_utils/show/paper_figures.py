@@ -93,13 +93,12 @@ def figure3(summary: pd.DataFrame, gains: pd.DataFrame) -> Drawing:
     printed = {(better, worse, PARTS[1]): float(claims[claim]) / 100 for better, worse, claim in TAILS}
     keys = gains[["arm", "other", "part"]].itertuples(index=False, name=None)
     gains = gains.assign(paper=[printed.get(key, np.nan) for key in keys])
-    figure, (upper, lower) = plt.subplots(
-        2, 1, figsize=(style.PAGE, 3.4 + 0.3 * len(gains)), height_ratios=(2.2, 0.3 * len(gains))
-    )
+    size, heights = (style.PAGE, 3.4 + 0.3 * len(gains)), (2.2, 0.3 * len(gains))
+    figure, (upper, lower) = plt.subplots(2, 1, figsize=size, height_ratios=heights)
     for place, (part, look) in enumerate(PART_STYLES.items()):
         shown = rows[rows["part"] == part]
         ends = style.distances(shown, "auc_mean", "ci_low", "ci_high")
-        at = np.arange(len(shown)) + (place - 0.5) * 0.16
+        at = np.arange(len(shown)) + 0.16 * (place - 0.5)
         upper.errorbar(at, shown["auc_mean"], yerr=ends, lw=1.2, label=part, **look)
     for end in (0, len(shown) - 1):
         upper.axvspan(end - 0.5, end + 0.5, color="0.93", lw=0, zorder=0)
@@ -260,9 +259,7 @@ def budget_curves(summary: pd.DataFrame, gains: pd.DataFrame, dataset: str, name
 def draw_curves(axes: Axes, rows: pd.DataFrame, along: str) -> None:
     """Draw mean AUCs of arms as thin curves along a column; points of arms that have not learned are hollow."""
     for arm, of_arm in rows.groupby("arm", sort=False):
-        shown, look = of_arm.sort_values(along), style.arm_style(str(arm))
-        axes.plot(
-            shown[along], shown["auc_mean"], lw=1.2, label=style.arm_label(str(arm), shown["learned"].any()), **look
-        )
+        shown, label = of_arm.sort_values(along), style.arm_label(str(arm), of_arm["learned"].any())
+        axes.plot(shown[along], shown["auc_mean"], lw=1.2, label=label, **style.arm_style(str(arm)))
         blind = shown[~shown["learned"]]
         axes.plot(blind[along], blind["auc_mean"], **style.arm_style(str(arm), learned=False) | {"ls": ""})

@@ -180,8 +180,8 @@ def difference_panel(axes: Axes, table: pd.DataFrame, places: Any, by: str = "ar
     Parameters
     ----------
     table : pd.DataFrame
-        Of `comparison.compare`: arm, other, auc_difference, both_low, both_high, and learned and paper (the printed
-        difference, as a share) where they are known.
+        Of `evidence.contrasts`: arm, other, auc_difference, both_low, both_high, learned; with paper, the difference
+        that is printed, as a share, where there is one.
     places : sequence of float
         Where each row of it stands.
     by : {"arm", "other"}
@@ -192,7 +192,7 @@ def difference_panel(axes: Axes, table: pd.DataFrame, places: Any, by: str = "ar
     (axes.axhline if upright else axes.axvline)(0, color=INK, lw=0.8, zorder=1)
     ends = 100 * distances(table, "auc_difference", "both_low", "both_high")
     for place, reach, (_, row) in zip(places, ends.T, table.iterrows(), strict=True):
-        learned, side = bool(row.get("learned", True)), -1 if upright else 1
+        learned, side = bool(row["learned"]), -1 if upright else 1
         look = arm_style(row[by], learned) | {"ls": "", "lw": 2.4 if learned else 1.2}
         label = f"{row['arm']} less {row['other']}" if by == "other" else None
         at = (100 * row["auc_difference"], place)[::side]

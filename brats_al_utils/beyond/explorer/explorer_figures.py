@@ -87,17 +87,10 @@ def choices(ranking: Ranking) -> Drawing:
     table = by_decile(ranking)
     shares = table.pivot_table(index="arm", columns="decile", values="share", sort=False)
     figure, axes = plt.subplots(figsize=(PAGE, 0.5 + 0.32 * len(shares)))
+    middle: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": SMALL}
     image = axes.imshow(100 * shares, cmap="Blues", vmin=0, vmax=100, aspect="auto")
     for (line, column), share in np.ndenumerate(shares.to_numpy()):
-        axes.text(
-            column,
-            line,
-            f"{share:.0%}",
-            ha="center",
-            va="center",
-            fontsize=SMALL,
-            color="white" if share > 0.6 else "0.2",
-        )
+        axes.text(column, line, f"{share:.0%}", color="white" if share > 0.6 else "0.2", **middle)
     ends = {1: "\nmost uncertain", DECILES: "\nleast uncertain"}
     axes.set_xticks(range(len(shares.columns)), [f"{decile}{ends.get(decile, '')}" for decile in range(1, DECILES + 1)])
     axes.set_yticks(range(len(shares)), list(shares.index))
