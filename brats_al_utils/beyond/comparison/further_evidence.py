@@ -11,6 +11,7 @@ from brats_al_utils.findings.evidence import (
     EVALUATION_SETS,
     annotated,
     annotation_cost,
+    has_learned,
     predictions,
     scores,
     unlearned_arms,
@@ -31,14 +32,17 @@ def interval_table(study: Study, results: Results) -> pd.DataFrame:
 
 
 def annotated_runs(study: Study, rows: Sequence[Row], results: Results) -> pd.DataFrame:
-    """Return what `budgets` takes, slice-level on the test set: strategy (the arm), budget, seed, annotated, auc."""
+    """Return what `budgets` takes, slice-level on the test set: strategy (the arm), budget, seed, annotated, auc.
+
+    And learned: see `evidence.has_learned`.
+    """
     share = {(row.arm, row.number): annotated(study, row)["share"] for row in rows if not row.member}
     found = []
     for (arm, number), result in results.items():
         frame, seed = predictions(study, arm, result, "test"), study.profile.seed + number
         value = auc(frame["label"].to_numpy(), frame["score"].to_numpy())
-        found.append((arm.name, arm.share, seed, share[arm, number], value))
-    return pd.DataFrame(found, columns=["strategy", "budget", "seed", "annotated", "auc"])
+        found.append((arm.name, arm.share, seed, share[arm, number], value, has_learned(study, arm, result)))
+    return pd.DataFrame(found, columns=["strategy", "budget", "seed", "annotated", "auc", "learned"])
 
 
 def quality(study: Study, results: Results) -> pd.DataFrame:
