@@ -4,8 +4,6 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
-from matplotlib.axes import Axes
 
 from brats_al_utils.beyond.explorer.explorer import DECILES, Ranking, along, by_decile
 from brats_al_utils.beyond.explorer.pictures import channels
@@ -20,20 +18,16 @@ SHOWN = ["slice_id", "rank", "class_name", "uncertainty", "probability"]
 """Columns of the ranking that figures keep: none names a patient."""
 
 
-def draw_points(axes: Axes, table: pd.DataFrame, classes: tuple[str, str], **style: Any) -> None:
-    """Draw the uncertainty of slices against their probability, in the colours of the classes."""
-    for name, colour, marker in zip(classes[::-1], CLASS_COLOURS[::-1], CLASS_MARKERS[::-1], strict=True):
-        rows = table[table["class_name"] == name]
-        axes.plot(rows["probability"], rows["uncertainty"], marker, color=colour, label=name, **style)
-    axes.set(xlabel=f"P({classes[1]}), mean across the committee", ylabel="uncertainty (nats)", xlim=(-0.03, 1.03))
-
-
 @plt.style.context(STYLE)
 def uncertainty(ranking: Ranking, classes: tuple[str, str]) -> Drawing:
     """Draw the first run's uncertainty against the probability of the positive class, a point a training slice."""
     table = ranking.of_run(1)
     figure, axes = plt.subplots(figsize=(PAGE, 4))
-    draw_points(axes, table, classes, ms=3, mew=0, rasterized=True)
+    for name, colour, marker in zip(classes[::-1], CLASS_COLOURS[::-1], CLASS_MARKERS[::-1], strict=True):
+        rows = table[table["class_name"] == name]
+        look = {"color": colour, "ms": 3, "mew": 0, "rasterized": True}
+        axes.plot(rows["probability"], rows["uncertainty"], marker, label=name, **look)
+    axes.set(xlabel=f"P({classes[1]}), mean across the committee", ylabel="uncertainty (nats)", xlim=(-0.03, 1.03))
     legend_above(figure, 2, markerscale=3)
     return Drawing("uncertainty", figure, table[SHOWN])
 
