@@ -11,6 +11,7 @@ from brats_al_utils.findings.evidence import (
     EVALUATION_SETS,
     annotated,
     annotation_cost,
+    contrasts,
     predictions,
     scores,
     unlearned_arms,
@@ -28,6 +29,13 @@ def interval_table(study: Study, results: Results) -> pd.DataFrame:
     tables = [intervals(patient_pairs(test, unit)).assign(unit=unit) for unit in units_of(test)]
     table = pd.concat(tables, ignore_index=True)
     return table.assign(learned=~table["arm"].isin(unlearned_arms(study, results)))
+
+
+def against(study: Study, results: Results, reference: str) -> pd.DataFrame:
+    """Return `contrasts` of every arm with one of them."""
+    arms = dict.fromkeys(arm for arm, _ in results)
+    (other,) = [arm for arm in arms if arm.name == reference]
+    return contrasts(study, results, [(arm, other) for arm in arms if arm != other])
 
 
 def annotated_runs(study: Study, rows: Sequence[Row], results: Results) -> pd.DataFrame:
