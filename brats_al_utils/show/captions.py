@@ -169,6 +169,10 @@ WORDS = {
     "table3": Words(
         "Table 3: proposed method and baseline", "AUC with its 95 % confidence interval across runs, paper and ours."
     ),
+    "table3_arms": Words(
+        "Proposed method and baseline, in every way that is known",
+        "Test AUC slice-level, patient-level, within a site and with the tumour hidden, and what each was trained on.",
+    ),
     "table4": Words("Table 4: the same on the balanced set", "AUC with its 95 % confidence interval, paper and ours."),
     "table5": Words(
         "Table 5: examples at each budget", "Slices of each budget as printed and here, and who draws them."

@@ -20,6 +20,7 @@ from brats_al_utils.show.style import PROVENANCE
 
 VIEWS: Mapping[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
     **{name: partial(tables.beside_the_paper, printed_in=name) for name in ("table2", "table3", "table4")},
+    "table3_arms": partial(tables.arms, positive="the positive class", people="patients"),
     "table5": tables.budgets,
     "outcomes": tables.outcomes,
     "tests": tables.contrasts,

@@ -268,7 +268,7 @@ def outcomes(table: pd.DataFrame) -> pd.DataFrame:
     )
     columns: Columns = {
         "contrast": ("contrast", str),
-        "family": ("", str),
+        "family": ("family", str),
         "auc_difference": ("difference (pp)", pp),
         "both": (ACROSS_BOTH, str),
         "p_holm": ("p (Holm)", AUC),
@@ -305,6 +305,11 @@ def areas(table: pd.DataFrame) -> pd.DataFrame:
     return in_words(table, columns)
 
 
+def saving(share: float) -> str:
+    """Return a share of annotations saved in words: a negative one is a loss."""
+    return f"{share:.0%} saved" if share >= 0 else f"{-share:.0%} lost"
+
+
 def efficiency(table: pd.DataFrame) -> pd.DataFrame:
     """Return `budgets.label_efficiency`; an end of 0 or of infinity is one that nothing bounds.
 
@@ -327,6 +332,6 @@ def efficiency(table: pd.DataFrame) -> pd.DataFrame:
         "needs": ("random needs", str),
         "low": ("95 % CI, from", SHARE),
         "high": ("up to", SHARE),
-        "saved": ("saved", "{:+.0%}".format),
+        "saved": ("beside random", saving),
     }
     return in_words(table.sort_values(["strategy", "budget"]), columns)

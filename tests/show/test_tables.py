@@ -236,7 +236,7 @@ def test_areas_and_efficiency_have_words() -> None:
     ]
     columns = ["strategy", "budget", "annotated", "auc", "random_annotated", "random_low", "random_high", "saved"]
     table = tables.efficiency(pd.DataFrame(rows, columns=[*columns, "censored"]))
-    assert list(table.loc["placebo"]) == ["30%", "50%", "0.700", "17%", "10%", "40%", "-194%"]
+    assert list(table.loc["placebo"]) == ["30%", "50%", "0.700", "17%", "10%", "40%", "194% lost"]
     assert list(table.loc["proposed"]) == ["10%", "36%", "0.720", "", "", "", ""], "any share fits"
     assert len(table.columns) + 1 == 8
 
