@@ -92,7 +92,7 @@ def answer(tables: Mapping[str, pd.DataFrame]) -> Answer:
     lines, said = [], NOT_COMPUTED
     if "outcomes" in tables:
         primary = tables["outcomes"].iloc[0]
-        said, lines = judged(primary), against_random(primary)
+        said, lines = answered(primary), against_random(primary)
         if "intervals" in tables and (blind := tells_nothing(slice_level(tables["intervals"]))):
             said = CANNOT_TELL
             lines.insert(0, blind)
@@ -121,7 +121,7 @@ def slice_level(intervals: pd.DataFrame) -> pd.DataFrame:
     return intervals.query("unit == 'slice'").rename(columns={"both_low": "low", "both_high": "high"})
 
 
-def judged(row: "pd.Series[Any]") -> str:
+def answered(row: "pd.Series[Any]") -> str:
     """Return the answer that the contrast with random sampling of as many annotated slices gives: `RULE`."""
     if not row["learned"]:
         return CANNOT_TELL

@@ -73,7 +73,7 @@ def departures(profile: Profile, slices: SliceSet) -> Departures:
     """
     papers, tabled = PROFILES["paper"], people(slices) != "patients"
     settings = {
-        name: f"{words}: {shown(getattr(profile, name))}, the paper's {shown(getattr(papers, name))}"
+        name: f"{words}: {as_text(getattr(profile, name))}, the paper's {as_text(getattr(papers, name))}"
         for name, words in STATED.items()
         if getattr(profile, name) != getattr(papers, name) and not (tabled and name in BRATS_ONLY)
     }
@@ -99,7 +99,7 @@ def other_cohort(slices: SliceSet) -> str:
     return ""
 
 
-def shown(value: object) -> str:
+def as_text(value: object) -> str:
     """Return a setting's value as a reader writes it."""
     if isinstance(value, bool):
         return "yes" if value else "no"

@@ -100,7 +100,7 @@ def initial_state(start: str, network: str = "alexnet") -> dict[str, torch.Tenso
     return trunk_state(network) if source == "imagenet-trunk" else {}
 
 
-def shuffled(state: dict[str, torch.Tensor], seed: int) -> dict[str, torch.Tensor]:
+def shuffled_state(state: dict[str, torch.Tensor], seed: int) -> dict[str, torch.Tensor]:
     """Return tensors with the same values each, in an order of its own drawn at random."""
     return {
         name: torch.from_numpy(generator(seed, "shuffled weights", name).permutation(tensor.flatten().numpy())).view(
@@ -142,7 +142,7 @@ def initial_network(start: str, seed: int, freeze: bool, network: str) -> nn.Mod
         torch.default_generator.manual_seed(seed)
         built: nn.Module = get_model(network, num_classes=2, **OPTIONS.get(network, {}))
     if start.endswith(SHUFFLED):
-        state = shuffled(state, seed)
+        state = shuffled_state(state, seed)
     if built.load_state_dict(state, strict=False).unexpected_keys:
         raise InputError(f"the weights of {start} are not {NETWORK_NAMES[network]}'s: install them again")
     if freeze:

@@ -143,7 +143,7 @@ def check_hash(here: Weights, found: str, mend: str) -> None:
 
 
 @contextmanager
-def patience(seconds: float) -> Iterator[None]:
+def download_timeout(seconds: float) -> Iterator[None]:
     """Have connections that are made meanwhile give up on a server that is silent for so long: torch's would not."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(seconds)
@@ -167,7 +167,7 @@ def imagenet_state(network: str = "alexnet") -> dict[str, torch.Tensor]:
         if here.path and here.path.exists():
             with here.path.open("rb") as file:
                 check_hash(here, file_digest(file, "sha256").hexdigest(), "delete it: it is then downloaded again")
-        with patience(DOWNLOAD_TIMEOUT):
+        with download_timeout(DOWNLOAD_TIMEOUT):
             return dict(pretrained.get_state_dict(progress=False, check_hash=True, weights_only=True))
     except pickle.UnpicklingError as error:
         raise InputError(f"{here.path}: it holds more than weights, expected torchvision's file: delete it") from error

@@ -9,9 +9,9 @@ from brats_al_utils.beyond.comparison.quality import measures
 from brats_al_utils.findings.comparison import intervals, patient_pairs
 from brats_al_utils.findings.evidence import (
     EVALUATION_SETS,
-    annotated,
     annotation_cost,
     contrasts,
+    cost_of_run,
     predictions,
     scores,
     unlearned_arms,
@@ -40,7 +40,7 @@ def against(study: Study, results: Results, reference: str) -> pd.DataFrame:
 
 def annotated_runs(study: Study, rows: Sequence[Row], results: Results) -> pd.DataFrame:
     """Return what `budgets` takes, slice-level on the test set: strategy (the arm), budget, seed, annotated, auc."""
-    share = {(row.arm, row.number): annotated(study, row)["share"] for row in rows if not row.member}
+    share = {(row.arm, row.number): cost_of_run(study, row)["share"] for row in rows if not row.member}
     found = []
     for (arm, number), result in results.items():
         frame, seed = predictions(study, arm, result, "test"), study.profile.seed + number
