@@ -17,7 +17,7 @@ from brats_al_utils.findings.verdicts import AS_GOOD, BETTER, EQUIVALENCE, WORSE
 
 QUESTION = "Does active learning save annotations here?"
 DESIGN_QUESTION = "Could a study of the paper's size tell?"
-"""Of a study that compares no strategies, and draws test sets from its patients (notebook 08)."""
+"""The question of a study that compares no strategies, and draws test sets from its patients (notebook 08)."""
 
 YES, NO, CANNOT_TELL, NOT_COMPUTED = "Yes.", "No.", "Cannot tell.", "Not computed yet."
 NOT_DECIDED = "Not decided yet."
@@ -65,7 +65,7 @@ class Answer:
     said : str
         Yes, no, cannot tell, or not computed yet.
     lines : list of str
-        By how much, and how sure: sentences.
+        Sentences that say by how much, and how sure it is.
     question, rule : str
         What is answered, and when the answer is yes or no.
     """

@@ -1,4 +1,4 @@
-"""In what a study departs from the paper's protocol, as far as the paper states it."""
+"""How a study departs from the paper's protocol, as far as the paper states it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from brats_al_utils.findings.paper import PATIENTS
 from brats_al_utils.study.profile import PROFILES, Profile
 
 RELEASE = "2019"
-"""Of BraTS: the paper's cohort."""
+"""The release of BraTS that is the paper's cohort."""
 
 STATED = {
     "start": "initialisation",
@@ -40,7 +40,7 @@ OTHERS_ONLY = ("start", "freeze", "epochs", "committee_rates", "labelled_share")
 
 @dataclass(frozen=True)
 class Departures:
-    """In what a study departs from the paper.
+    """How a study departs from the paper.
 
     Attributes
     ----------

@@ -25,7 +25,7 @@ EVALUATION_SETS = PARTS[1:]
 
 
 ENDS = ["mean", "low", "high"]
-"""Of an AUC, in the columns of `arm_table`."""
+"""The columns of `arm_table` that an AUC has."""
 
 
 def predictions(study: Study, arm: Arm, result: Result, part: str, last_epoch: bool = False) -> pd.DataFrame:

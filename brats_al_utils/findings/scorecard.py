@@ -201,7 +201,7 @@ class Judgement:
     ----------
     claim : Claim
     printed, recomputed : object
-        A number or text, NaN where there is none.
+        A number or text, or NaN.
     ours : Estimate
     verdict, why, could_tell : str
     arithmetic : bool
@@ -268,7 +268,7 @@ def judge_gain(found: Found, claim: Claim) -> Judgement:
     judge: dict[str, Callable[[], str]] = {
         "similar": lambda: similar_verdict(ours),
         "sign": lambda: sign_verdict(ours),
-        # Of another cohort the side alone counts.
+        # On another cohort the side alone counts.
         "gain": lambda: sign_verdict(ours, paper) if found.departures.cohort else gain_verdict(ours, paper),
     }
     verdict, why = concluded(found, ours, judge[claim.rule]())

@@ -107,7 +107,7 @@ class RunStore:
 
 
 def file_state(path: Path) -> tuple[int, int]:
-    """Return what changes with a file, zeros where there is none."""
+    """Return the size and time of a file, which change with it; zeros if it is missing."""
     try:
         state = path.stat()
     except FileNotFoundError:

@@ -130,19 +130,19 @@ class Profile:
         One of ``LENGTHS``. With ``updates`` every arm makes the updates of the baseline, and looks at the validation
         set as often.
     batch_size, learning_rate, momentum, weight_decay
-        Of the optimiser.
+        Settings of the optimiser.
     scratch_learning_rate : float
         From scratch; 0: ``learning_rate``, as in the paper.
     arithmetic : str
         One of `training.ARITHMETICS`.
     threads : int
-        Of the processor for each training: the last bits of its numbers depend on it.
+        Threads of the processor for each training: the last bits of its numbers depend on them.
     committee_rates : tuple of float
         The members' learning rates (section 2.2.4).
     labelled_share : float
         Share of the training slices that the committee is trained on (section 2.2.4).
     pairs, aggregate : str
-        Of the uncertainty: see `uncertainty.score`.
+        How the uncertainty is summed: see `uncertainty.score`.
     budget_base : {"training", "paper"}
         What the budgets are shares of: the training slices, or, as in Table 5, all slices where the set is balanced.
     budgets : tuple of float
@@ -167,7 +167,7 @@ class Profile:
     task : str
         What is told apart where a cohort knows several answers: see `readers.read_cohort`.
     seed : int
-        Of the first run; the others follow.
+        Seed of the first run; those of the others follow.
     """
 
     name: str
@@ -267,12 +267,12 @@ class Profile:
         Raises
         ------
         InputError
-            If that is none.
+            If these are no slices.
         """
         count = round(self.labelled_share * training)
         if not count:
             raise InputError(
-                f"labelled_share is {self.labelled_share:g}, which is none of the {training} training slices, expected "
+                f"labelled_share={self.labelled_share:g} selects 0 of {training} training slices, expected "
                 f"at least {1 / training:.2g}: the committee is trained on them"
             )
         return count

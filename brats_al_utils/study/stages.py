@@ -54,7 +54,7 @@ class Row:
     arm : Arm
         What it is trained for.
     number : int
-        Of the run, from 0.
+        Number of the run, from 0.
     stage : int
         How many queries must be made before its slices are known.
     member : int
@@ -82,7 +82,7 @@ class Row:
 
     @property
     def name(self) -> str:
-        """How the training is called while it goes on."""
+        """What the training is called while it runs."""
         chooses = f"{self.arm.dataset} set, network {self.member} that chooses for " if self.member else ""
         return f"{chooses}{self.arm.name}, run {self.number + 1}"
 
