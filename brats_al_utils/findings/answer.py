@@ -17,7 +17,7 @@ from brats_al_utils.findings.verdicts import AS_GOOD, BETTER, EQUIVALENCE, WORSE
 
 QUESTION = "Does active learning save annotations here?"
 DESIGN_QUESTION = "Could a study of the paper's size tell?"
-"""Of a study that compares no strategies, and draws test sets from its patients (notebook 08)."""
+"""The question of a study that compares no strategies, and draws test sets from its patients (notebook 08)."""
 
 YES, NO, CANNOT_TELL, NOT_COMPUTED = "Yes.", "No.", "Cannot tell.", "Not computed yet."
 NOT_DECIDED = "Not decided yet."
@@ -75,7 +75,7 @@ class Answer:
     said : str
         Yes, no, cannot tell, or not computed yet.
     lines : list of str
-        By how much, and how sure: sentences.
+        Sentences that say by how much, and how sure it is.
     question, rule : str
         What is answered, and when the answer is yes or no.
     """
@@ -102,7 +102,7 @@ def answer(tables: Mapping[str, pd.DataFrame]) -> Answer:
     lines, said = [], NOT_COMPUTED
     if "outcomes" in tables:
         primary = tables["outcomes"].iloc[0]
-        said, lines = judged(primary), against_random(primary)
+        said, lines = answered(primary), against_random(primary)
         if "intervals" in tables and (blind := tells_nothing(slice_level(tables["intervals"]))):
             said = CANNOT_TELL
             lines.insert(0, blind)
@@ -131,7 +131,7 @@ def slice_level(intervals: pd.DataFrame) -> pd.DataFrame:
     return intervals.query("unit == 'slice'").rename(columns={"both_low": "low", "both_high": "high"})
 
 
-def judged(row: "pd.Series[Any]") -> str:
+def answered(row: "pd.Series[Any]") -> str:
     """Return the answer that the contrast with random sampling of as many annotated slices gives: `RULE`."""
     if not row["learned"]:
         return CANNOT_TELL

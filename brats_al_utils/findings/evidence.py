@@ -25,7 +25,7 @@ EVALUATION_SETS = PARTS[1:]
 
 
 ENDS = ["mean", "low", "high"]
-"""Of an AUC, in the columns of `arm_table`."""
+"""The columns of `arm_table` that an AUC has."""
 
 
 def predictions(study: Study, arm: Arm, result: Result, part: str, last_epoch: bool = False) -> pd.DataFrame:
@@ -202,10 +202,10 @@ def annotation_cost(study: Study, rows: Sequence[Row], arms: Iterable[Arm]) -> p
         strategy needs every label), in slices; share (annotated, of the training slices); patients (with an annotated
         slice) and patient_share; validation (slices, annotated as well).
     """
-    return pd.DataFrame([annotated(study, row) for arm in arms for row in rows if row.arm == arm and not row.member])
+    return pd.DataFrame([cost_of_run(study, row) for arm in arms for row in rows if row.arm == arm and not row.member])
 
 
-def annotated(study: Study, row: Row) -> dict[str, Any]:
+def cost_of_run(study: Study, row: Row) -> dict[str, Any]:
     """Return what the annotations of an arm cost in one run."""
     dataset, number = row.arm.dataset, row.number
     patient, pool = study.slice_set(dataset).table["patient_id"].to_numpy(), study.ids(dataset, "training", number)

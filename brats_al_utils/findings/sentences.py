@@ -151,7 +151,7 @@ def transfer(cohort_name: str, gains: pd.DataFrame, initialisation: str) -> str:
     gains : pd.DataFrame
         From `statistics.difference` of pretrained and scratch.
     initialisation : str
-        Of the pretrained network, in words.
+        The initialisation of the pretrained network, in words.
     """
     about = f", AUC of the pretrained network ({initialisation}) less that of random initialisation, paired by run"
     return listed(cohort_name, paired_gains(gains, "pretrained", "scratch", "table2"), about)
@@ -248,7 +248,7 @@ def proposed(
     cost : pd.DataFrame
         From `evidence.annotation_cost`.
     initialisation : str
-        Of both, in words.
+        The initialisation of both, in words.
     table : {"table3", "table4"}
     people : {"patients", "persons"}
     """

@@ -37,12 +37,13 @@ def shortcut_table(predictions: pd.DataFrame) -> pd.DataFrame:
             frames.append(found)
     table = pd.concat(frames, ignore_index=True)
     table["verdict"] = [
-        verdict(low) if shown == SHOWN[1] else "" for shown, low in zip(table["shown"], table["low"], strict=True)
+        shortcut_verdict(low) if shown == SHOWN[1] else ""
+        for shown, low in zip(table["shown"], table["low"], strict=True)
     ]
     return table[["arm", "shown", "unit", "auc_mean", "low", "high", "n_runs", "verdict"]]
 
 
-def verdict(low: float) -> str:
+def shortcut_verdict(low: float) -> str:
     """Return the verdict on an AUC without a tumour from the lower end of its interval."""
     if np.isnan(low):
         return "cannot tell"

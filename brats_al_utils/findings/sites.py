@@ -16,7 +16,7 @@ from brats_al_utils.seeds import generator
 Array = np.ndarray[Any, Any]
 
 SHUFFLES = 999
-"""Of the sites among the patients, for the p of the site's AUC."""
+"""How often the sites are shuffled among the patients, for the p of the site's AUC."""
 
 
 def site_table(table: pd.DataFrame) -> pd.DataFrame:
@@ -49,7 +49,7 @@ def audit(table: pd.DataFrame) -> dict[str, float]:
     -------
     dict
         sites, their number; auc, of each site's share of the positive class as the score, in sample; auc_validated,
-        the same of pairs of patients of whom neither counted in that share (leave-pair-out, Airola et al. 2011,
+        the same over pairs of patients, neither of whom counted in that share (leave-pair-out, Airola et al. 2011,
         Comput. Stat. Data Anal. 55:1828: 0.5 on average where the site says nothing); p of so high an AUC in sample,
         were the sites drawn from the same patients at random; positives, negatives, with_partner_positives,
         with_partner_negatives: patients of either class, and those of them who share a site with the other class.

@@ -14,7 +14,7 @@ def within_site(predictions: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     predictions : pd.DataFrame
-        As of `comparison.patient_pairs`, with a column site.
+        As `comparison.patient_pairs` takes them, with a column site.
 
     Returns
     -------

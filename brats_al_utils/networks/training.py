@@ -32,7 +32,7 @@ class Images:
     labels : torch.Tensor [N] of int64
         LGG 0, HGG 1.
     mean, std : torch.Tensor [3, 1, 1] of float32
-        Of pixels in 0..255.
+        Mean and standard deviation of pixels in 0..255.
     """
 
     pixels: torch.Tensor
@@ -126,7 +126,7 @@ def choose_device(name: str) -> torch.device:
     Raises
     ------
     InputError
-        If it is CUDA and there is none.
+        If it is CUDA and no GPU is found.
     """
     if name not in ("auto", "cpu", "cuda"):
         raise InputError(f"device is {name!r}, expected auto, cpu or cuda")
@@ -288,10 +288,10 @@ def finetune(
     training, validation : np.ndarray of int
         Ids of slices.
     seed : int
-        Of the order of the batches and of dropout. With the same machine, thread count and torch, the result is the
-        same to the bit.
+        Seed of the order of the batches and of dropout. With the same machine, thread count and torch, the result is
+        the same to the bit.
     after_epoch : callable
-        Told the number of epochs done, while the network is as that epoch has left it.
+        Called with the number of epochs done, while the network is as that epoch has left it.
 
     Raises
     ------

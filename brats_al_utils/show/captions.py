@@ -214,7 +214,7 @@ WORDS = {
         "What test sets of the paper's size would print", "Gains of all test patients and of drawn test sets."
     ),
 }
-"""By the names of the files."""
+"""What is said of each figure and table, by the names of their files."""
 
 
 def words_of(name: str) -> Words:

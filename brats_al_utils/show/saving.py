@@ -15,10 +15,10 @@ METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
 }
-"""Of every notebook as git has it."""
+"""The kernel of every notebook as git has it."""
 
 LEFT_BY_RUNNING = ("execution", "collapsed", "scrolled")
-"""Of a cell's metadata."""
+"""What running a notebook leaves in the metadata of its cells."""
 
 
 def without_outputs(path: str, model: dict[str, Any], **_: object) -> None:

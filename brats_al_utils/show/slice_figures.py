@@ -20,9 +20,9 @@ def as_seen(slices: SliceSet, ids: Sequence[int], name: str, titles: Sequence[st
     Parameters
     ----------
     ids : sequence of int
-        Of the slices.
+        Ids of the slices.
     name : str
-        Of the figure's files.
+        Name of the figure's files.
     titles : sequence of str
         What stands above each beside its class.
     """

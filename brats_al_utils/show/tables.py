@@ -19,7 +19,7 @@ COUNT, SHARE, AUC = "{:.0f}".format, "{:.0%}".format, "{:.3f}".format
 ACROSS_RUNS, ACROSS_PATIENTS, ACROSS_BOTH = (f"95 % CI, across {what}" for what in ("runs", "patients", "both"))
 
 Columns = Mapping[str, tuple[str, Callable[[Any], str]]]
-"""By machine name: the words for a column, and how its values are written."""
+"""The words for a column and how its values are written, by its machine name."""
 
 
 def in_words(table: pd.DataFrame, columns: Columns) -> pd.DataFrame:

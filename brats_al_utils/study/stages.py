@@ -54,7 +54,7 @@ class Row:
     arm : Arm
         What it is trained for.
     number : int
-        Of the run, from 0.
+        Number of the run, from 0.
     stage : int
         How many queries must be made before its slices are known.
     member : int
@@ -82,7 +82,7 @@ class Row:
 
     @property
     def name(self) -> str:
-        """How the training is called while it goes on."""
+        """What the training is called while it runs."""
         chooses = f"{self.arm.dataset} set, network {self.member} that chooses for " if self.member else ""
         return f"{chooses}{self.arm.name}, run {self.number + 1}"
 
@@ -147,7 +147,7 @@ def first_rows(study: Study, arm: Arm, number: int) -> list[Row]:
     selection = study.selections.get((arm.dataset, arm.strategy.name, arm.share, arm.iterative, number))
     if selection is None:
         pool, seeds = study.pool(arm.dataset, number), partial(study.seed, number)
-        selection = begin(arm.strategy, pool, counts(study, arm, number), seeds, arm.iterative)
+        selection = begin(arm.strategy, pool, query_sizes(study, arm, number), seeds, arm.iterative)
         while selection.left and not arm.strategy.asks:
             selection = query(arm.strategy, pool, selection, seeds)
     last = len(selection.left)
@@ -170,7 +170,7 @@ def row_at(study: Study, arm: Arm, number: int, stage: int, member: int, selecti
     return Row(arm, number, stage, member, selection, run, not before)
 
 
-def counts(study: Study, arm: Arm, number: int) -> list[int]:
+def query_sizes(study: Study, arm: Arm, number: int) -> list[int]:
     """Return how many slices an arm has annotated at random at first, and how many each of its queries adds."""
     training = len(study.ids(arm.dataset, "training", number))
     if arm.iterative:
@@ -223,7 +223,7 @@ def uncertainty(study: Study, rows: Iterable[Row]) -> Scores:
     asked = {keys(members): members[0] for members in choosing(rows).values()}
     runs = {row.run.key: row.run for members in choosing(rows).values() for row in members}
     return {
-        each: said(study, row.arm.dataset, row.number, [runs[key] for key in each], row.arm.strategy)
+        each: with_answers(study, row.arm.dataset, row.number, [runs[key] for key in each], row.arm.strategy)
         for each, row in asked.items()
     }
 
@@ -328,7 +328,7 @@ def committee_pool(study: Study, dataset: str, number: int) -> Pool:
     InputError
         If it is not trained yet.
     """
-    return said(study, dataset, number, committee(study, dataset, number), MIDDLE)
+    return with_answers(study, dataset, number, committee(study, dataset, number), MIDDLE)
 
 
 def rates(study: Study, strategy: Strategy) -> tuple[float, ...]:
@@ -352,7 +352,7 @@ def chooser(study: Study, dataset: str, number: int, ids: Ids, strategy: Strateg
     )
 
 
-def said(study: Study, dataset: str, number: int, runs: Sequence[Run], strategy: Strategy) -> Pool:
+def with_answers(study: Study, dataset: str, number: int, runs: Sequence[Run], strategy: Strategy) -> Pool:
     """Return the training slices with what the networks that choose for a strategy say of each.
 
     Raises

@@ -8,7 +8,7 @@ from typing import Any
 
 from brats_al_utils import InputError
 from brats_al_utils.files import held, write_file
-from brats_al_utils.runs.store import RunStore, seconds, why
+from brats_al_utils.runs.store import RunStore, seconds_taken, why
 from brats_al_utils.study.places import WRITERS, Places
 
 LATEST = 20
@@ -103,7 +103,7 @@ def status(places: Places) -> Status:
     images_done = sum(int(row["images"]) for row in done)
     images_left = sum(int(row["images"]) for row in rows) - images_done
     latest = sorted(done, key=lambda row: stored[row["key"]].stat().st_mtime)[-LATEST:]
-    rate = sum(seconds(stored[row["key"]]) for row in latest) / max(1, sum(int(row["images"]) for row in latest))
+    rate = sum(seconds_taken(stored[row["key"]]) for row in latest) / max(1, sum(int(row["images"]) for row in latest))
     return Status(
         len(done),
         len(running),

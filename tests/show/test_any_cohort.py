@@ -75,7 +75,16 @@ class Reader:
             for name, function in functions_of(module).items():
                 monkeypatch.setattr(module, name, self.noted(name, function))
         monkeypatch.setattr(style, "save", self.save)
-        monkeypatch.setattr(IPython.display, "display", lambda *some: self.shown.extend(map(words_of, some)))
+        monkeypatch.setattr(IPython.display, "display", self.display)
+
+    def display(self, *some: Any, display_id: bool = False) -> "Reader":
+        """Read what a cell displays, and in place of a handle return what `update` can be asked of."""
+        self.shown.extend(map(words_of, some))
+        return self
+
+    def update(self, shown: Any) -> None:
+        """Read what an earlier output becomes."""
+        self.shown.append(words_of(shown))
 
     def noted(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)

@@ -9,8 +9,8 @@ from brats_al_utils.beyond.comparison.quality import measures
 from brats_al_utils.findings.comparison import intervals, patient_pairs
 from brats_al_utils.findings.evidence import (
     EVALUATION_SETS,
-    annotated,
     annotation_cost,
+    cost_of_run,
     has_learned,
     predictions,
     scores,
@@ -36,7 +36,7 @@ def annotated_runs(study: Study, rows: Sequence[Row], results: Results) -> pd.Da
 
     And learned: see `evidence.has_learned`.
     """
-    share = {(row.arm, row.number): annotated(study, row)["share"] for row in rows if not row.member}
+    share = {(row.arm, row.number): cost_of_run(study, row)["share"] for row in rows if not row.member}
     found = []
     for (arm, number), result in results.items():
         frame, seed = predictions(study, arm, result, "test"), study.profile.seed + number
