@@ -135,6 +135,32 @@ def test_what_readme_says_of_slices_and_of_persons(
         )
 
 
+DECIDED = sorted(path.parent.name for path in (ROOT / "figures" / "published").glob("*/outcomes.csv"))
+
+
+@pytest.mark.parametrize("name", DECIDED)
+def test_what_the_planned_contrasts_have_decided(name: str, tmp_path: Path) -> None:
+    table = pd.read_csv(ROOT / "figures" / "published" / name / "outcomes.csv")
+    shares = {"random at 51%": 0.51, "baseline": 1.0}
+    for _, row in table.iterrows():
+        others = [row["other"]] if not row["other"].startswith("mean") else [of for of, _ in RANGES[1:]]
+        arms = [(arm, shares.get(arm, 0.3)) for arm in (row["arm"], *others)]
+        study, chosen, results = opened(name, tmp_path, arms)
+        won = [
+            [pairs(study, results, arm, number)[0].mean() for arm in chosen.values()] for number in range(row["n_runs"])
+        ]
+        gains = [first - np.mean(rest) for first, *rest in won]
+        assert row["auc_difference"] == pytest.approx(np.mean(gains), abs=1e-6)
+        low, high = row["decided_low"], row["decided_high"]
+        ends = "better" if low > 0 else "worse" if high < 0 else "as good" if max(-low, high) < 0.02 else "undecided"
+        assert row["outcome"] == (ends if row["learned"] and pd.notna(low) else "not judged")
+    p = table.loc[table["family"].eq("secondary") & table["learned"], "p_both"].dropna().sort_values()
+    largest = 0.0  # by Holm: the smallest times how many there are, the next times one less, never falling
+    for place, (index, value) in enumerate(p.items()):
+        largest = max(largest, value * (len(p) - place))
+        assert table["p_holm"][index] == pytest.approx(min(largest, 1), abs=1e-5)
+
+
 def test_the_auc_with_the_tumour_hidden(tmp_path: Path) -> None:
     study, chosen, results = opened("open", tmp_path, [("baseline", 1.0)])
     (arm,) = chosen.values()

@@ -42,7 +42,8 @@ from brats_al_utils.study.study import Study
 
 SMOKE = PROFILES["smoke"]
 PICTURES = [
-    *("cohort", "slices", "hidden_tumours", "intensities", "table2_training", "table2"),
+    *("cohort", "slices", "hidden_tumours", "intensities", "batch", "table2_training", "table2"),
+    *("five_slices", "extremes"),
     *(f"figure{n}" for n in range(1, 9)),
     *("intervals", "annotated_slices", "controls", "equal_updates"),
     *("competitors", "iterative", "transfer", "selection_for_others"),

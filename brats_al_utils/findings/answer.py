@@ -11,7 +11,7 @@ import pandas as pd
 from brats_al_utils.findings.claims import OURS, PRINTED, ends_of, unit_of, written
 from brats_al_utils.findings.comparison import MARGIN
 from brats_al_utils.findings.paper import BUDGET
-from brats_al_utils.findings.sentences import annotation_worth, gain, pp
+from brats_al_utils.findings.sentences import gain, pp
 from brats_al_utils.findings.shortcut import CHANCE
 from brats_al_utils.findings.verdicts import AS_GOOD, BETTER, EQUIVALENCE, WORSE, outcome
 
@@ -117,7 +117,7 @@ def answer(tables: Mapping[str, pd.DataFrame]) -> Answer:
 
 
 def slice_level(intervals: pd.DataFrame) -> pd.DataFrame:
-    """Return the slice-level rows of `evidence.interval_table`, with the limits across both as low and high."""
+    """Return the slice-level rows of `further_evidence.interval_table`, with the limits across both as low and high."""
     return intervals.query("unit == 'slice'").rename(columns={"both_low": "low", "both_high": "high"})
 
 
@@ -278,3 +278,37 @@ def origin(captions: Iterable[str]) -> dict[str, str]:
             if count := re.fullmatch(r"(\d+) (run|fold)s?", part):
                 facts.setdefault(f"{count[2]}s", count[1])
     return facts
+
+
+def shares_between(low: float, high: float) -> str:
+    """Return the ends of an interval of shares in words, of those that anything bounds: not 0, nor infinity."""
+    first = f"from {low:.0%}" if low > 0 else ""
+    last = f"up to {high:.0%}" if np.isfinite(high) else ""
+    return " ".join(filter(None, [first, last]))
+
+
+def annotation_worth(efficiency: pd.DataFrame, areas: pd.DataFrame, budget: float) -> list[str]:
+    """Say what an annotated slice buys.
+
+    Parameters
+    ----------
+    efficiency : pd.DataFrame
+        From `budgets.label_efficiency`.
+    areas : pd.DataFrame
+        From `budgets.rank_stability`.
+    budget : float
+        The one to speak of, a share of the training slices.
+    """
+    row = efficiency[(efficiency["strategy"] == "proposed") & np.isclose(efficiency["budget"], budget)].iloc[0]
+    needed = f"{row['censored']} {row['random_annotated']:.0%}".strip()
+    ends = shares_between(row["random_low"], row["random_high"])
+    first = areas.iloc[0]
+    known = f"; random sampling needs {needed} for the same AUC (95 % confidence interval across runs: {ends})"
+    return [
+        f"At a budget of {budget:.0%} the proposed method has {row['annotated']:.0%} of the training slices annotated"
+        f"{known if ends else ''}.",
+        "No share of annotated slices is covered by all curves, so that their areas cannot be compared."
+        if pd.isna(first["mean"])
+        else f"Largest area under the curve: {first['strategy']} ({first['mean']:.3f}; rank {first['best_rank']:.0f} "
+        f"to {first['worst_rank']:.0f} with any one run removed).",
+    ]

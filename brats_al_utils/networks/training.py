@@ -1,6 +1,6 @@
 """Fine-tune a network on some slices, and ask it about others."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -251,6 +251,25 @@ def shuffled_batches(
         yield from shuffled.split(size)
 
 
+def train_epoch(
+    network: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    images: Images,
+    batches: Iterable[torch.Tensor],
+    settings: Settings,
+) -> float:
+    """Make an update with each batch of ids, and return the mean cross-entropy of their slices."""
+    total, seen = torch.zeros((), device=images.pixels.device), 0
+    for ids in batches:
+        optimiser.zero_grad()
+        loss = cross_entropy(logits(network, images.batch(ids), settings), images.labels[ids])
+        loss.backward()
+        optimiser.step()
+        total += loss.detach() * len(ids)
+        seen += len(ids)
+    return total.item() / seen
+
+
 def finetune(
     network: nn.Module,
     images: Images,
@@ -293,16 +312,10 @@ def finetune(
     with seeded(seed, device):
         for epoch in range(settings.epochs):
             start_training(network)
-            total, seen = torch.zeros((), device=device), 0
             with rounding(settings.arithmetic):
-                for ids in islice(batches, settings.updates(len(training))):
-                    optimiser.zero_grad()
-                    loss = cross_entropy(logits(network, images.batch(ids), settings), images.labels[ids])
-                    loss.backward()
-                    optimiser.step()
-                    total += loss.detach() * len(ids)
-                    seen += len(ids)
-            losses[epoch] = total.item() / seen
+                losses[epoch] = train_epoch(
+                    network, optimiser, images, islice(batches, settings.updates(len(training))), settings
+                )
             check_finite(np.asarray(losses[epoch]), epoch + 1, settings)
             highest = np.nanmax(scores[:epoch], initial=-1.0)
             if highest < 1 or epoch + 1 == settings.epochs:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from brats_al_utils.findings.answer import annotation_worth
 from brats_al_utils.findings.paper import BUDGET
-from brats_al_utils.findings.sentences import annotation_worth, apart, different, gain, pp, teaches_worst
+from brats_al_utils.findings.sentences import apart, different, gain, pp, teaches_worst
 
 Tables = Mapping[str, pd.DataFrame]
 
@@ -97,6 +98,18 @@ WORDS = {
         "What the network sees",
         "For three people of each class, the slice with the largest tumour in each channel, the tumour outlined.",
     ),
+    "batch": Words(
+        "One batch as the network sees it",
+        "The first batch of the first training: the three channels of each slice as red, green and blue.",
+    ),
+    "five_slices": Words(
+        "Five slices, from the most to the least uncertain",
+        "Training slices of the first run with the uncertainty of each; the channels as red, green and blue.",
+    ),
+    "extremes": Words(
+        "The most and the least uncertain slices",
+        "Of the first run's training slices, the eight most uncertain above the eight least uncertain.",
+    ),
     "hidden_tumours": Words(
         "What the shortcut audit shows",
         "The same slices whole, with the tumour hidden, and with all but the tumour hidden.",
@@ -155,6 +168,10 @@ WORDS = {
     ),
     "table3": Words(
         "Table 3: proposed method and baseline", "AUC with its 95 % confidence interval across runs, paper and ours."
+    ),
+    "table3_arms": Words(
+        "Proposed method and baseline, in every way that is known",
+        "Test AUC slice-level, patient-level, within a site and with the tumour hidden, and what each was trained on.",
     ),
     "table4": Words("Table 4: the same on the balanced set", "AUC with its 95 % confidence interval, paper and ours."),
     "table5": Words(

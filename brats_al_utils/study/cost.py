@@ -111,22 +111,22 @@ def cost(*tables: Sequence[Row]) -> Cost:
 def left(places: Places, tables: Mapping[str, Sequence[Row]]) -> dict[str, Cost]:
     """Return what each of some notebooks will train, by its name: what is neither stored nor trained for one before.
 
-    No result is opened: those whose slices were chosen before are known by the study's table.
+    No result is opened: an arm whose own training is stored, says the study's table, has nothing left.
     """
     stored = {path.stem for path in places.runs.glob("*.safetensors")}
-    done = {place_of(row) for row in read_rows(places) if row["key"] in stored}
+    done = {arm_of(row) for row in read_rows(places) if row["key"] in stored and row.get("trains") == "arm"}
     seen: set[tuple[object, ...]] = set()
     found = {}
     for name, rows in tables.items():
-        new = [row for row in rows if not (row.same in seen or row.run.key in stored or place_of(record(row)) in done)]
+        new = [row for row in rows if not (row.same in seen or row.run.key in stored or arm_of(record(row)) in done)]
         seen |= {row.same for row in new}
         found[name] = cost(new)
     return found
 
 
-def place_of(row: Mapping[str, object]) -> tuple[str, ...]:
-    """Return what a row of the table is in it, whether or not its slices are chosen."""
-    return tuple(str(row.get(name)) for name in ("dataset", "arm", "run", "stage", "trains"))
+def arm_of(row: Mapping[str, object]) -> tuple[str, ...]:
+    """Return of which arm, in which run, a row of the table is."""
+    return tuple(str(row.get(name)) for name in ("dataset", "arm", "share", "run"))
 
 
 def seconds(part: Cost, rates: tuple[float, float], workers: int) -> float:

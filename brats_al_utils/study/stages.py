@@ -6,6 +6,9 @@ trains whatever is known and not stored yet, `uncertainty` is what the networks 
 `choose` fills in the slices of the next stage. `train` goes through all stages.
 """
 
+import csv
+import io
+import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
@@ -19,6 +22,7 @@ import numpy as np
 import pandas as pd
 
 from brats_al_utils import InputError
+from brats_al_utils.files import write_file
 from brats_al_utils.networks.training import Settings
 from brats_al_utils.progress import bar
 from brats_al_utils.queries.pool import BudgetError, Pool, Views
@@ -28,7 +32,7 @@ from brats_al_utils.queries.uncertainty import score
 from brats_al_utils.runs import engine
 from brats_al_utils.runs.run import Result, Run
 from brats_al_utils.study.arms import Arm
-from brats_al_utils.study.status import write_rows
+from brats_al_utils.study.places import Places
 from brats_al_utils.study.study import Study
 
 QUICK = 2.0
@@ -469,3 +473,25 @@ def have_computed(study: Study, named: Sequence[tuple[str, Run]], what: str) -> 
         f"{len(named)} {what} needed, {len(distinct)} distinct, {len(distinct) - len(missing)} already there, "
         f"{len(missing)} trained in {time.perf_counter() - started:.0f} s."
     )
+
+
+def write_rows(places: Places, title: str, rows: Sequence[Mapping[str, object]], anew: bool = True) -> None:
+    """Write the part of a study's table that some arms make up.
+
+    Parameters
+    ----------
+    title : str
+        What tells these arms from others.
+    rows : sequence of mapping
+        One a training, with ``images``, ``key`` (empty until its slices are chosen) and ``same``.
+    anew : bool
+        In place of what is there under the same title; otherwise that stays.
+    """
+    content = io.StringIO()
+    writer = csv.DictWriter(content, list(rows[0]) if rows else ["key"], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    name = f"{re.sub(r'[^a-z0-9]+', '-', title.lower())[:40].strip('-')}-{sha256(title.encode()).hexdigest()[:8]}.csv"
+    with suppress(OSError):  # no training is lost for want of this
+        if anew or not (places.table / name).exists():
+            write_file(places.table / name, content.getvalue().encode())

@@ -1,13 +1,9 @@
 """How far a study is: files are counted, nothing is opened that it needs and nothing is waited for."""
 
 import csv
-import io
 import json
-import re
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Any
 
 from brats_al_utils import InputError
@@ -66,28 +62,6 @@ def started(places: Places) -> dict[str, Any] | None:
         return dict(json.loads(places.started.read_text(encoding="utf-8")))
     except (OSError, ValueError):
         return None
-
-
-def write_rows(places: Places, title: str, rows: Sequence[Mapping[str, object]], anew: bool = True) -> None:
-    """Write the part of a study's table that some arms make up.
-
-    Parameters
-    ----------
-    title : str
-        What tells these arms from others.
-    rows : sequence of mapping
-        One a training, with ``images``, ``key`` (empty until its slices are chosen) and ``same``.
-    anew : bool
-        In place of what is there under the same title; otherwise that stays.
-    """
-    content = io.StringIO()
-    writer = csv.DictWriter(content, list(rows[0]) if rows else ["key"], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    name = f"{re.sub(r'[^a-z0-9]+', '-', title.lower())[:40].strip('-')}-{sha256(title.encode()).hexdigest()[:8]}.csv"
-    with suppress(OSError):  # no training is lost for want of this
-        if anew or not (places.table / name).exists():
-            write_file(places.table / name, content.getvalue().encode())
 
 
 def read_rows(places: Places) -> list[dict[str, str]]:

@@ -158,8 +158,8 @@ class Study:
         updates = " or ".join(f"{each * self.profile.training_settings(each).updates(slices):,}" for each in epochs)
         passes = f"{' or '.join(map(str, epochs))} epoch{'s' * (epochs[-1] > 1)}"
         if self.profile.length == "updates":
-            return f"{updates} updates in every arm ({passes} of all slices)"
-        return f"{passes} ({updates} updates on all slices)"
+            return f"updates in every arm: {updates} ({passes} of all slices)"
+        return f"{passes} (updates on all slices: {updates})"
 
     @property
     def redrawn(self) -> float:

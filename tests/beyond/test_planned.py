@@ -65,9 +65,10 @@ def test_only_whole_cycles_and_what_is_there_are_judged(study: Study, results: R
 
 def test_each_attack_has_its_answer(study: Study, results: Results) -> None:
     table = planned.attacks(study, results, planned.decided(study, results)).set_index("attack")["found"]
-    learned, site, updates, ceiling, chance = table
+    learned, site, persons, updates, ceiling, chance = table
     assert learned.startswith("No, not placebo")
     assert site == "The cohort names one site."
+    assert "both classes" in persons
     assert updates.startswith("Yes") and "(baseline)" in updates
     assert "AUC of 0.9" in ceiling
     assert "3 of 6 planned runs" in chance

@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from brats_al_utils.beyond.comparison.further_sentences import look_at_the_tumour
 from brats_al_utils.findings.comparison import intervals, patient_pairs
-from brats_al_utils.findings.shortcut import SHOWN, look_at_the_tumour, shortcut_table, verdict
+from brats_al_utils.findings.shortcut import SHOWN, shortcut_table, verdict
 
 
 def predictions(gain: dict[str, float], runs: int = 4, arm: str = "random 30 %") -> pd.DataFrame:

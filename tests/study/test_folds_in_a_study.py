@@ -54,9 +54,9 @@ def test_tables_know_the_folds(study: Study) -> None:
         row = summarise(runs, redrawn=redrawn).set_index("arm").loc["all"]
         widths.append(row["runs_high"] - row["runs_low"])
     assert widths[1] == pytest.approx(2 * widths[0])
-    assert "3 folds; 1 epoch (3 updates on all slices)" in study.caption(ARMS)
+    assert "3 folds; 1 epoch (updates on all slices: 1)" in study.caption(ARMS)
     by_updates = replace(study, profile=replace(study.profile, length="updates"))
-    assert "3 updates in every arm (1 epoch of all slices)" in by_updates.caption(ARMS)
+    assert "updates in every arm: 1 (1 epoch of all slices)" in by_updates.caption(ARMS)
     # Training sets of unequal size are one point of a curve.
     everything = evidence.evaluate(study, results)
     assert everything.loc[everything["arm"] == "all", "examples"].nunique() > 1

@@ -8,12 +8,13 @@ from typing import Any
 import pandas as pd
 
 from brats_al_utils.beyond.arms import planned
-from brats_al_utils.findings.comparison import Pairs, across_patients, difference_limits, patient_pairs
-from brats_al_utils.findings.evidence import interval_table, loss_share, of_arms, scores, unlearned_arms, with_sites
+from brats_al_utils.beyond.comparison.further_evidence import interval_table
+from brats_al_utils.findings.comparison import Pairs, across_patients, compare, difference_limits, patient_pairs
+from brats_al_utils.findings.evidence import loss_share, of_arms, scores, unlearned_arms, with_sites
 from brats_al_utils.findings.sentences import gain, points, side
-from brats_al_utils.findings.sites import within_pairs, within_site
-from brats_al_utils.findings.statistics import LEARNED
+from brats_al_utils.findings.statistics import LEARNED, units_of
 from brats_al_utils.findings.verdicts import outcomes
+from brats_al_utils.findings.within_sites import within_pairs, within_site
 from brats_al_utils.study.arms import Arm, proposed
 from brats_al_utils.study.stages import Results, advance, results_of
 from brats_al_utils.study.study import Study
@@ -82,6 +83,7 @@ def attacks(study: Study, results: Results, table: pd.DataFrame) -> pd.DataFrame
     answers = {
         "Has every network learned?": learned(study, results),
         "Could the hospital tell?": within(study, own),
+        f"Do {study.people} say the same as slices?": by_patient(study, own),
         "Did one train longer?": trained(with_baseline),
         "Is there room below the ceiling?": ceiling(study, of_arms(with_baseline, [baseline])),
         "Could it be chance?": f"{gain(first, 'both')}{tested(first)}; {first['n_runs']} of {first['planned']} planned "
@@ -111,11 +113,12 @@ def learned(study: Study, results: Results) -> str:
     shares = pd.DataFrame(
         [(arm.name, loss_share(study, arm, result)) for (arm, _), result in results.items()], columns=["arm", "share"]
     )
-    means = shares.groupby("arm")["share"].mean()
+    typical = shares.groupby("arm")["share"].median()
     blind = ", ".join(sorted(unlearned_arms(study, results)))
     return (
-        f"{f'No, not {blind}' if blind else 'Yes'}: the highest mean training loss is {means.max():.2f} of "
-        f"that of the best constant guess ({means.idxmax()}; from {LEARNED} on, nothing is judged)."
+        f"{f'No, not {blind}' if blind else 'Yes'}: the highest training loss, median of an arm's runs, "
+        f"is {typical.max():.2f} of that of the best constant guess ({typical.idxmax()}); above {LEARNED} nothing is "
+        "judged."
     )
 
 
@@ -135,6 +138,14 @@ def within(study: Study, results: Results) -> str:
         f"Over the {share:.0%} of all pairs of slices that are of one site, where it cannot: AUC {aucs}, "
         f"{points(value)} (95 % CI across {study.people}: {side(low)} to {side(high)})."
     )
+
+
+def by_patient(study: Study, results: Results) -> str:
+    """Say what the primary contrast is patient-level."""
+    if "patient" not in units_of(study.slices.table):
+        return "They cannot be asked: a person has slices of both classes."
+    pairs = patient_pairs(scores(study, results, "test"), "patient")
+    return f"{gain(compare(pairs, [(pairs.arms[0], pairs.arms[1])]).iloc[0], 'both')}."
 
 
 def trained(results: Results) -> str:

@@ -96,3 +96,8 @@ def choices(ranking: Ranking) -> Drawing:
     axes.set(xlabel="decile of the ranking")
     figure.colorbar(image, ax=axes, label="chosen (%)")
     return Drawing("choices", figure, table)
+
+
+def overlap(table: pd.DataFrame) -> pd.DataFrame:
+    """Return `explorer.overlap` in percent: a row an arm, a column an arm."""
+    return table.map("{:.0%}".format).rename_axis("of the slices of").rename_axis(columns="chosen by")

@@ -339,7 +339,10 @@ def sentences(found: Sequence[Found], colours: str) -> Iterator[str]:
     for image in found:
         several_of[image.person].add(image.label)
     if len(people) == len(found) and len(found) > 1:
-        yield "each image counts as a person of its own: give all of a person one patient_id, or add --person REGEX"
+        yield (
+            "each image counts as a person of its own: give all of a person one patient_id, or add --person REGEX, as "
+            "--person '([^_-]+)'"
+        )
     if mixed := [name for name, found_labels in several_of.items() if len(found_labels) > 1]:
         yield f"{len(mixed)} people have images of several labels ({', '.join(map(shown, mixed[:3]))})"
 
