@@ -575,8 +575,8 @@ def test_letters_of_the_same_look_are_one_name(flat: Path, letters: str) -> None
     ("name", "words"),
     [
         ("Cohort.csv", ""),
-        ("cohort.csv.txt", "cohort.csv.txt: expected a table called cohort.csv"),
-        ("labels.csv", "labels.csv: expected a table called cohort.csv"),
+        ("cohort.csv.txt", "cohort.csv.txt is its table of images, save it as cohort.csv"),
+        ("labels.csv", "labels.csv is its table of images, save it as cohort.csv"),
         ("cohort.xlsx", "cohort.xlsx: .* save it as cohort.csv"),
     ],
 )
@@ -629,7 +629,7 @@ def test_a_table_without_labels_is_checked(flat: Path) -> None:
     said = CliRunner().invoke(app, ["cohort", str(flat)])
     assert said.exit_code == 0, said.stdout
     assert "8 usable patients with 16 images" in said.stdout and "8 of them with a mask" in said.stdout
-    assert "no labels yet: brats-al query" in said.stdout
+    assert "no labels yet: brats-al annotate" in said.stdout
     (flat / "images/3.png").write_bytes(b"")
     assert "3.png: an empty file" in CliRunner().invoke(app, ["cohort", str(flat)]).stdout
     with pytest.raises(InputError, match="labels none, expected two classes"):
