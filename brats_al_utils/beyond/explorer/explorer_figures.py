@@ -4,6 +4,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 
 from brats_al_utils.beyond.explorer.explorer import DECILES, Ranking, along, by_decile
 from brats_al_utils.beyond.explorer.pictures import channels
