@@ -463,7 +463,7 @@ def image_faults(rows: pd.DataFrame, read: ReadFile, min_tumour_mm2: float) -> t
         for name, volume in each_image(row, read, problems):
             if name == MASK:
                 largest = max(largest, float(tumour_areas(volume).max()))
-            else:
+            elif volume.voxels.any():
                 marks.append(mark_of(volume.voxels))
     if not problems and largest < min_tumour_mm2:
         problems.append(f"{rows['patient_id'].iloc[0]}: {too_small(largest, min_tumour_mm2)}")
