@@ -24,8 +24,8 @@ from brats_al_utils.study.stages import results_of, train
 BASELINE = Path(__file__).parent / "baselines" / "smoke.json"
 
 TOLERANCE = {"auc": 0.04, "auc beyond": 0.15}
-"""Of an AUC by slice: with four LGG and eight HGG slices, a pair in another order is 0.03. With AVX2 in place of AVX-512
-none of the paper's 124 moved; an arm of notebook 07 may have been led to other slices."""
+"""Of an AUC by slice: with four LGG and eight HGG slices, a pair in another order is 0.03. With AVX2 in place of
+AVX-512 none of the paper's 124 moved; an arm of notebook 07 may have been led to other slices."""
 
 MEAN_TOLERANCE = 0.01
 """Of the mean of all AUCs: roundings go either way."""
