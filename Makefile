@@ -3,6 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 BUNDLES := $(wildcard published/*.bundle)
+NAMES := $(notdir $(basename $(BUNDLES)))
 
 # uv installs, from where pip is configured to look. With PIP_ARGS, options of pip, pip does: it takes twice as long.
 PIP_ARGS ?=
@@ -10,7 +11,7 @@ PIP := $(BIN)/python -m pip install $(PIP_ARGS)
 INSTALL := $(if $(PIP_ARGS),$(PIP),$(BIN)/python tools/install.py)
 export PIP_USER := 0
 
-.PHONY: setup demo figures published pictures test test-long lab viewer lock check baseline bench characteristics coverage
+.PHONY: setup demo figures published pages pictures test test-long lab viewer lock check baseline bench characteristics coverage
 setup: $(READY)
 
 # uv itself comes from the lock file, by pip. At the end what the first study would compile and look for is prepared.
@@ -25,6 +26,8 @@ $(READY): requirements.lock weights.lock pyproject.toml
 	$(INSTALL) --no-deps --no-build-isolation --editable .
 	$(BIN)/python -m compileall -q brats_al_utils
 	$(BIN)/python -c "import matplotlib.font_manager"
+	test ! -e .git || { git config filter.without-outputs.clean "$(BIN)/python -m brats_al_utils.show.saving" && \
+		git config filter.without-outputs.required true; }
 	touch $@
 
 # STUDY="--profile smoke --out DIR" is all of it in a minute or two; the tests run that.
@@ -40,11 +43,20 @@ figures: setup
 # Those that git keeps: nothing else writes into figures/published, so that no study of a user's changes what git tracks.
 published: figures
 	rm -rf figures/published
-	for name in $(notdir $(basename $(BUNDLES))); do mkdir -p figures/published/$$name && \
-		cp outputs/published/$$name/figures/*.* figures/published/$$name || exit 1; done
+	for name in $(NAMES); do mkdir -p figures/published/$$name && \
+		cp outputs/published/$$name/figures/*.svg outputs/published/$$name/figures/*.csv figures/published/$$name || exit 1; done
 	$(if $(filter published/open.bundle,$(BUNDLES)),$(BIN)/python tools/answers.py)
 	$(if $(filter published/open.bundle,$(BUNDLES)),$(BIN)/python tools/copies.py \
 		outputs/published/open/notebooks published/notebooks/open)
+
+# Their reports as one site, in outputs/pages: .github/workflows/pages.yml puts it on a branch for GitHub's pages.
+pages: figures
+	rm -rf outputs/pages
+	mkdir -p outputs/pages
+	touch outputs/pages/.nojekyll
+	for name in $(NAMES); do cp -r outputs/published/$$name/report outputs/pages/$$name || exit 1; done
+	printf '<!doctype html><html lang="en"><title>brats-al</title><h1>Reports</h1><ul>' > outputs/pages/index.html
+	printf '<li><a href="%s/index.html">%s</a></li>' $(foreach name,$(NAMES),$(name) $(name)) >> outputs/pages/index.html
 
 # README's pictures, taken in a browser (chromium and chromedriver): of a published study's report, and of the desk.
 PICTURED ?= open

@@ -1,7 +1,17 @@
 """Helpers of the notebooks that reproduce Hao et al. 2021 on a BraTS-format cohort."""
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 __version__ = "0.1.0"
 
 
 class InputError(ValueError):
     """What the user gave cannot be used; the message names it, says what was expected and what mends it."""
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """Return what a message says that was given another name than one of these: the nearest, else all of them."""
+    known = list(names)
+    near = get_close_matches(name, known, 1)
+    return f"did you mean {near[0]}?" if near else f"expected one of {', '.join(known)}"

@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,9 +16,32 @@ import typer
 from brats_al_utils import InputError, __version__
 from brats_al_utils.files import cause
 
+STUDY, MINE, PUBLISHED, CLUSTER = "Study", "My images", "Published", "Cluster"
+"""Panels of the help."""
+
+EXAMPLES = {
+    STUDY: "run --profile demo",
+    MINE: "annotate --data DIR --set classes=sick,healthy",
+    PUBLISHED: "figures published/open.bundle",
+    CLUSTER: "cluster slurm --jobs 4 --dry-run -- run --profile paper --data DIR",
+}
+"""Of each panel, below the help of all."""
+
+PROFILE_NAMES = ("smoke", "demo", "design", "open", "lgg", "paper")
+"""Of the profiles, which come with torch."""
+
 cluster = typer.Typer(no_args_is_help=True, help="Spread a study over a cluster.")
-app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-app.add_typer(cluster, name="cluster")
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    epilog="\n\n".join(f"{panel}: brats-al {example}" for panel, example in EXAMPLES.items()),
+)
+app.add_typer(cluster, name="cluster", rich_help_panel=CLUSTER)
+
+
+def verb(panel: str, example: str, group: typer.Typer = app) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return what makes a function a verb: its panel in the help, and an example."""
+    return group.command(rich_help_panel=panel, epilog=f"Example: brats-al {example}")
 
 
 def home(text: str) -> Path:
@@ -38,10 +61,21 @@ Folder = Annotated[
         help="Folder of a BraTS release or of the open cohort, or the one above it, or of a cohort.csv.", **PATH
     ),
 ]
+Images = Annotated[Path, typer.Option(help="Folder of a cohort.csv with labels missing.", **PATH)]
+Asked = Annotated[Path, typer.Option(help="The folder given to `query` or `annotate`.", **PATH)]
+Bundle = Annotated[Path, typer.Argument(help="A file that `export` wrote.", **PATH)]
+Budget = Annotated[int, typer.Option(min=1, help="How many slices, or whole patients, to propose.")]
+Strategy = Annotated[str, typer.Option(help="One of `brats-al strategies`; random is one.")]
+Unit = Annotated[str, typer.Option(help="slice or patient.")]
+RandomShare = Annotated[float, typer.Option(help="Of each query, drawn without regard to scores.")]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+Workers = Annotated[int | None, typer.Option(min=1, help="Processes of this machine that train at a time.")]
 FollowLinks = Annotated[
     bool, typer.Option("--follow-links", help="Read what symbolic links lead to, outside of the cohort's folder too.")
 ]
-ProfileName = Annotated[str, typer.Option(help="smoke, demo, design, open or paper.")]
+ProfileName = Annotated[
+    str, typer.Option(help=f"One of {', '.join(PROFILE_NAMES)}.", autocompletion=lambda: list(PROFILE_NAMES))
+]
 Json = Annotated[bool, typer.Option("--json", help="Print facts as JSON.")]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Skip patients with a problem, and record them.")]
 Out = Annotated[Path | None, typer.Option(help="The folder given to `run`, if one was.", **PATH)]
@@ -73,77 +107,7 @@ def print_notes(notes: Iterable[str]) -> None:
         print(f"note: {note}")
 
 
-@app.command()
-def cohort(
-    folder: Folder,
-    follow_links: FollowLinks = False,
-    settings: Set = None,
-    template: Annotated[
-        bool,
-        typer.Option(
-            "--template", help="Write a cohort.csv there, a row an image, from the names of folders and files."
-        ),
-    ] = False,
-    person: Annotated[
-        str,
-        typer.Option(help="Of --template: a regular expression whose first group is the person in an image's path."),
-    ] = "",
-    colour: Annotated[
-        str, typer.Option(help="Of --template, for pictures in colour: channels (three sequences) or grey.")
-    ] = "",
-    as_json: Json = False,
-) -> None:
-    """List a cohort's patients, read every image, and say everything that is wrong; exits 1 if anything is."""
-    from brats_al_utils.beyond.releases.template import write_template
-    from brats_al_utils.cohorts.cohort import check_cohort
-    from brats_al_utils.cohorts.readers import read_cohort
-    from brats_al_utils.progress import patients
-    from brats_al_utils.study.profile import profile_of
-
-    if template:
-        path, said = write_template(folder, person, colour, follow_links)
-        for line in said:
-            print(f"{path}: {line}")
-        return
-    chosen = profile_of("paper", settings_of(settings))
-    read = read_cohort(folder, follow_links, chosen.classes, chosen.task, without_labels=True)
-    found = check_cohort(read, chosen.slice_rule(balanced=False).min_tumour_mm2, patients)
-    if as_json:
-        facts = {
-            "root": str(found.root),
-            "release": found.release,
-            "synthetic": found.synthetic,
-            "name": found.name,
-            "classes": found.classes,
-            "cases": found.cases.to_dict(orient="records"),
-            "absent": found.absent,
-            "problems": found.problems,
-            "notes": found.notes,
-        }
-        print(json.dumps(facts, indent=1))
-    else:
-        if found.labelled and not found.cases.empty:
-            who = found.cases.drop_duplicates(["patient_id", "class_name"]).groupby(["release", "site", "class_name"])
-            print(who.size().unstack(fill_value=0).rename_axis(columns="class").to_string())
-        of_class = found.cases["class_name"].value_counts()
-        counts = ", ".join(f"{of_class.get(name, 0)} {name}" for name in reversed(found.classes) if name)
-        masks = int((found.cases["mask"] != "").sum()) if found.tabled else 0
-        images = f" with {len(found.cases)} images ({counts or 'no labels'})" * found.tabled
-        with_mask = f", {masks} of them with a mask" * bool(masks) + " (synthetic)" * found.synthetic
-        print(f"{len(found.patients)} usable patients{images} in {found.root}{with_mask}")
-        if found.absent:
-            print(f"{len(found.absent)} patients of the release's mapping are missing in the folder")
-        if not found.labelled:
-            print(f"no labels yet: brats-al query --data {folder} proposes what to annotate")
-        for note in found.notes:
-            print(f"note: {note}")
-        for problem in found.messages:
-            print(f"problem: {problem}")
-    if found.problems:
-        raise typer.Exit(1)
-
-
-@app.command()
+@verb(STUDY, "phantom DIR --patients 10")
 def phantom(
     folder: Annotated[Path, typer.Argument(help="New folder for the synthetic cohort.", **PATH)],
     patients: Annotated[int, typer.Option(help="Number of patients.")] = 60,
@@ -159,7 +123,7 @@ def phantom(
     print(f"{patients} synthetic patients in {folder}")
 
 
-@app.command()
+@verb(STUDY, "run --profile demo --only 00 01")
 def run(
     profile: ProfileName = "demo",
     data: Annotated[
@@ -172,8 +136,8 @@ def run(
         typer.Option(help="Folder for everything; default: outputs/PROFILE of the checkout.", **PATH),
     ] = None,
     settings: Set = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes of this machine that train at a time.")] = None,
+    device: Device = "auto",
+    workers: Workers = None,
     per_gpu: Annotated[
         int | None, typer.Option("--workers-per-gpu", min=1, help="The same, as many for each GPU.")
     ] = None,
@@ -195,67 +159,79 @@ def run(
     if sum(map(bool, (workers, per_gpu, scheduler))) > 1:
         raise InputError("--workers, --workers-per-gpu and --scheduler exclude each other: give one")
 
-    from brats_al_utils.beyond.arms import NOTEBOOKS, arms_of
-    from brats_al_utils.runs import engine
-    from brats_al_utils.runs.scheduler import device_of, per_gpu_workers
-    from brats_al_utils.show import kernels, notebooks
-    from brats_al_utils.study.cost import saved_by_sharing
-    from brats_al_utils.study.opening import cut_sets, open_study
+    from brats_al_utils.beyond.driver import drive
+    from brats_al_utils.runs.scheduler import per_gpu_workers
     from brats_al_utils.study.profile import profile_of
-    from brats_al_utils.study.stages import plan
-    from brats_al_utils.study.status import finished, read_rows, remember
 
-    chosen = profile_of(profile, settings_of(pairs))
-    paths = notebooks.find(NOTEBOOKS, numbers)
-    names = [path.stem for path in paths]
     parameters: dict[str, Any] = {
         "profile": profile,
         "data": str(data.resolve()) if data else "",
         "out": str(out.resolve()) if out else "",
-        "settings": chosen.changes,
+        "settings": profile_of(profile, settings_of(pairs)).changes,
         "device": device,
         "workers": scheduler or (per_gpu_workers(per_gpu, device) if per_gpu else str(workers or "")),
         "skip_bad": skip_bad,
         "follow_links": follow_links,
     }
-    study = open_study(**parameters)
-    kernels.prepare()
-    for note in study.cohort.notes:
-        print(f"note: {note}")
-    cut_sets(study, arms_of(study.profile, names))
-    if bundle:
-        from brats_al_utils.beyond.bundles.published import resume
-
-        new, held = resume(bundle, study)
-        print(f"{new} of the {held} runs of {bundle} are new here")
-        study = open_study(**parameters)  # with what was chosen by networks that are not in it
-    trained = finished(study.places, names)
-    remember(study.places, parameters, names)
-    print(
-        f"profile {profile}: {study.cohort_name}, {len(study.slices.table)} slices; outputs in {study.places.outputs}"
-    )
-    before = {path.stem for path in study.places.runs.glob("*.safetensors")}
-    with engine.shared(parameters["workers"], device) as address:
-        shared = {"workers": address, "device": device_of(parameters["workers"], device)}
-        failures = notebooks.execute_all(paths, parameters | shared, study.places, trained)
-    print(f"figures and tables in {study.places.figures}")
-    if failures:
-        raise InputError(f"{', '.join(failures)} not finished: fix what is said above; the same command resumes")
-    there = before & {row["key"] for row in read_rows(study.places)}
-    print(saved_by_sharing([plan(study, NOTEBOOKS[name](study.profile)) for name in names], len(there)))
+    drive(parameters, numbers, bundle)
 
 
-@app.command()
+@verb(MINE, "cohort DIR")
+def cohort(
+    folder: Folder,
+    follow_links: FollowLinks = False,
+    settings: Set = None,
+    template: Annotated[
+        bool,
+        typer.Option(
+            "--template", help="Write a cohort.csv there, a row an image, from the names of folders and files."
+        ),
+    ] = False,
+    person: Annotated[
+        str,
+        typer.Option(help="Of --template: a regular expression whose first group is the person in an image's path."),
+    ] = "",
+    colour: Annotated[
+        str, typer.Option(help="Of --template, for pictures in colour: channels (three sequences) or grey.")
+    ] = "",
+    as_json: Json = False,
+) -> None:
+    """List a cohort's patients, read every image, and say everything that is wrong; exits 1 if anything is."""
+    from brats_al_utils.beyond.releases.template import write_template
+    from brats_al_utils.cohorts.cohort import check_cohort, said
+    from brats_al_utils.cohorts.readers import read_cohort
+    from brats_al_utils.progress import patients
+    from brats_al_utils.study.profile import profile_of
+
+    if template:
+        path, lines = write_template(folder, person, colour, follow_links)
+        for line in lines:
+            print(f"{path}: {line}")
+        return
+    chosen = profile_of("paper", settings_of(settings))
+    read = read_cohort(folder, follow_links, chosen.classes, chosen.task, without_labels=True)
+    found = check_cohort(read, chosen.slice_rule(balanced=False).min_tumour_mm2, patients)
+    if as_json:
+        names = ("release", "synthetic", "name", "classes", "absent", "problems", "notes")
+        facts = {"root": str(found.root), "cases": found.cases.to_dict(orient="records")}
+        print(json.dumps(facts | {name: getattr(found, name) for name in names}, indent=1))
+    else:
+        print("\n".join(said(found)))
+    if found.problems:
+        raise typer.Exit(1)
+
+
+@verb(MINE, "query --data DIR --budget 40")
 def query(
-    data: Annotated[Path, typer.Option(help="Folder of a cohort.csv with labels missing.", **PATH)],
-    budget: Annotated[int, typer.Option(min=1, help="How many slices, or whole patients, to propose.")],
-    strategy: Annotated[str, typer.Option(help="Of docs/annotation.md; random is one.")] = "middle",
-    unit: Annotated[str, typer.Option(help="slice or patient.")] = "slice",
-    random_share: Annotated[float, typer.Option(help="Of each query, drawn without regard to scores.")] = 0.2,
+    data: Images,
+    budget: Budget,
+    strategy: Strategy = "middle",
+    unit: Unit = "slice",
+    random_share: RandomShare = 0.2,
     out: Kept = None,
     settings: Set = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes of this machine that train at a time.")] = None,
+    device: Device = "auto",
+    workers: Workers = None,
     skip_bad: SkipBad = False,
     follow_links: FollowLinks = False,
 ) -> None:
@@ -272,21 +248,35 @@ def query(
     print(f"{len(table)} slices to annotate in {query_file(session.folder)}")
 
 
-@app.command()
+@verb(MINE, "strategies")
+def strategies() -> None:
+    """List the strategies of `query` and `annotate`, and what each chooses."""
+    from brats_al_utils.beyond.annotation.committee import OF_PATIENTS, USABLE
+    from brats_al_utils.beyond.competitors.competitors import STRATEGIES
+
+    alike: dict[str, list[str]] = {}
+    for name in USABLE:
+        alike.setdefault(STRATEGIES[name].said, []).append(name)
+    for said, names in alike.items():
+        print(f"{', '.join(names)}: {said}")
+    print(f"Whole patients (--unit patient) are chosen by {', '.join(OF_PATIENTS)}.")
+
+
+@verb(MINE, "annotate --data DIR --set classes=sick,healthy")
 def annotate(
-    data: Annotated[Path, typer.Option(help="Folder of a cohort.csv with labels missing.", **PATH)],
+    data: Images,
     reader: Annotated[str, typer.Option(help="Who answers; a second reader takes another name.")] = "first reader",
-    budget: Annotated[int, typer.Option(min=1, help="How many slices, or whole patients, a query proposes.")] = 20,
-    strategy: Annotated[str, typer.Option(help="Of docs/annotation.md; random is one.")] = "middle",
-    unit: Annotated[str, typer.Option(help="slice or patient.")] = "slice",
-    random_share: Annotated[float, typer.Option(help="Of each query, drawn without regard to scores.")] = 0.2,
+    budget: Budget = 20,
+    strategy: Strategy = "middle",
+    unit: Unit = "slice",
+    random_share: RandomShare = 0.2,
     hide_names: Annotated[
         bool, typer.Option("--hide-names", help="Show no patient_id and no file name: they may hold the label.")
     ] = False,
     out: Kept = None,
     settings: Set = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes of this machine that train at a time.")] = None,
+    device: Device = "auto",
+    workers: Workers = None,
     port: Annotated[
         int | None, typer.Option(min=1, max=65535, help="Of JupyterLab; default: one that is free.")
     ] = None,
@@ -321,12 +311,12 @@ def annotate(
     serve(session.folder, parameters, port, None if no_browser else webbrowser.open)
 
 
-@app.command()
+@verb(MINE, "learn --data DIR")
 def learn(
-    data: Annotated[Path, typer.Option(help="The folder given to `query`.", **PATH)],
+    data: Asked,
     out: Kept = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes of this machine that train at a time.")] = None,
+    device: Device = "auto",
+    workers: Workers = None,
     skip_bad: SkipBad = False,
     follow_links: FollowLinks = False,
 ) -> None:
@@ -342,9 +332,9 @@ def learn(
         print(line)
 
 
-@app.command()
+@verb(MINE, "answers --data DIR --export answers.csv")
 def answers(
-    data: Annotated[Path, typer.Option(help="The folder given to `query`.", **PATH)],
+    data: Asked,
     out: Kept = None,
     take: Annotated[
         Path | None, typer.Option("--import", help="Add the answers of a .csv, or of Label Studio's .json.", **PATH)
@@ -377,7 +367,7 @@ def answers(
         print(f"{export_proposals(session, tasks)} proposals in {tasks}")
 
 
-@app.command()
+@verb(PUBLISHED, "export --profile demo --out demo.bundle")
 def export(
     out: Annotated[Path, typer.Option(help="The file to write; its name ends in .bundle.", **PATH)],
     profile: ProfileName = "demo",
@@ -416,9 +406,9 @@ def export(
     print(f"{stored} of {planned} planned runs in {out}, {out.stat().st_size:,} bytes")
 
 
-@app.command()
+@verb(PUBLISHED, "figures published/open.bundle")
 def figures(
-    bundle: Annotated[Path, typer.Argument(help="A file that `export` wrote.", **PATH)],
+    bundle: Bundle,
     out: Annotated[
         Path | None,
         typer.Option(help="Folder for everything; default: outputs/published/NAME, after NAME.bundle.", **PATH),
@@ -443,16 +433,16 @@ def figures(
         else:
             paths.append(path)
     parameters = {"profile": study.profile.name, "data": str(folder), "out": str(out.resolve()) if out else ""}
-    failures = notebooks.execute_all(paths, parameters, study.places, trained=True)
+    failures = notebooks.execute_all(paths, parameters, study.places, ahead={})
     print(f"figures and tables in {study.places.figures}")
     print(write_report(study.places))
     if failures:
         raise InputError(f"{', '.join(failures)} not finished: see what is said above")
 
 
-@app.command()
+@verb(PUBLISHED, "verify published/design.bundle --runs 2")
 def verify(
-    bundle: Annotated[Path, typer.Argument(help="A file that `export` wrote.", **PATH)],
+    bundle: Bundle,
     runs: Annotated[int, typer.Option(min=1, help="How many runs are trained again, drawn at random.")] = 5,
     data: Annotated[
         Path | None, typer.Option(help="Folder of the cohort; default: phantoms are made again.", **PATH)
@@ -461,15 +451,15 @@ def verify(
         Path | None, typer.Option(help="Folder for the slice sets; default: outputs/ of the checkout.", **PATH)
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of the draw; default: another each time.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes of this machine that train at a time.")] = None,
+    device: Device = "auto",
+    workers: Workers = None,
 ) -> None:
     """Train some runs of a published study again, and say whether they give the same here; exits 1 if any differs."""
     import secrets
     import tempfile
 
     from brats_al_utils.beyond.bundles.published import unpack_study
-    from brats_al_utils.beyond.bundles.verification import VERDICTS
+    from brats_al_utils.beyond.bundles.verification import VERDICTS, sentence
     from brats_al_utils.beyond.bundles.verification import verify as verify_runs
     from brats_al_utils.study.opening import open_study
     from brats_al_utils.study.unpacked import open_unpacked
@@ -477,61 +467,69 @@ def verify(
     with tempfile.TemporaryDirectory(prefix="brats-al-") as folder:
         held = len(unpack_study(bundle, Path(folder) / "outputs").results)
         published = open_unpacked(Path(folder) / "outputs", folder)
-        study = open_study(
-            published.profile.name, data or "", out or "", published.profile.changes, device, str(workers or "")
-        )
+        chosen = published.profile
+        if not data and not chosen.patients:
+            raise InputError(
+                f"{bundle} was made with the images of the {published.cohort_name}: name their folder with --data, as "
+                "docs/cohorts.md describes it"
+            )
+        study = open_study(chosen.name, data or "", out or "", chosen.changes, device, str(workers or ""))
         seed = secrets.randbelow(2**31) if seed is None else seed
         found = verify_runs(published, study, runs, seed)
     for run in found:
-        aucs = ", ".join(f"{part} AUC {one:.4f}, here {two:.4f}" for part, (one, two) in run.aucs.items())
-        choice = f"; {run.chosen[1]} of {run.chosen[0]} slices chosen again" * bool(run.chosen[0])
-        apart = f" (largest difference {run.largest:.1g})" * (run.verdict != VERDICTS[0])
-        others = "".join(f"; {name} {there}, here {here}" for name, (there, here) in run.others.items())
-        print(f"{run.key[:12]}  {run.verdict}{apart}: {run.name}; {aucs}{choice}{others}")
+        print(sentence(run))
     worst = max((run.verdict for run in found), key=VERDICTS.index)
     print(f"{len(found)} of {held} runs trained again, drawn with --seed {seed}: {worst}")
     if worst == VERDICTS[-1]:
         raise typer.Exit(1)
 
 
-@app.command()
+@verb(STUDY, "status --profile demo")
 def status(profile: ProfileName = "demo", out: Out = None, as_json: Json = False) -> None:
     """Say how far a study is: runs done, running, failed and waiting, and the time left."""
     from brats_al_utils.study.places import Places
+    from brats_al_utils.study.status import duration
     from brats_al_utils.study.status import status as status_of
 
-    found = status_of(Places.of(profile, out or ""))
+    places = Places.of(profile, out or "")
+    found = status_of(places)
+    index, done = places.report / "index.html", found.state == "finished"
     if as_json:
         print(json.dumps(asdict(found), indent=1))
         return
     print(f"{found.done} runs done, {found.running} running, {found.failed} failed, {found.waiting} waiting")
-    if found.seconds_left is not None:
+    if found.seconds_left and found.images_left:
         share = found.images_done / (found.images_done + found.images_left)
-        print(f"{share:.0%} of the training done, about {found.seconds_left / 60:.1f} minutes left")
+        print(f"{share:.0%} of the training done, about {duration(found.seconds_left)} left")
+    print(found.state + f"; report: {index if index.exists() else 'none yet, write it with brats-al report'}" * done)
     for path, why in found.failures.items():
         print(f"failed: {why.splitlines()[-1]} (see {path})")
 
 
-@app.command()
+@verb(STUDY, "runs --profile demo")
 def runs(profile: ProfileName = "demo", out: Out = None, as_json: Json = False) -> None:
-    """List the runs that are stored or have failed; with --json, one line each, with ids counted."""
+    """List the runs that are stored or have failed; with --json, all that decides each."""
     from brats_al_utils.runs.store import RunStore
     from brats_al_utils.study.places import Places
+    from brats_al_utils.study.status import read_rows
 
-    for record in RunStore(Places.of(profile, out or "").runs).records():
+    places = Places.of(profile, out or "")
+    of_key = {row["key"]: row for row in read_rows(places)}
+    for record in RunStore(places.runs).records():
+        row = of_key.get(record["key"], {})
+        record |= {"arm": row.get("arm", ""), "number": int(row.get("run", 0)), "trains": row.get("trains", "")}
         if as_json:
             print(json.dumps(record))
             continue
-        spec = record.get("run", {})
-        settings = spec.get("settings", {})
+        what = record["arm"] + f", {record['trains']}" * record["trains"].startswith("chooser")
+        slices, auc = record.get("run", {}).get("training", {}).get("slices", 0), record.get("validation_auc")
         print(
-            f"{record['key'][:12]}  {record['state']:<8} {spec.get('start', ''):<15} "
-            f"{spec.get('training', {}).get('slices', 0):>6} slices  {settings.get('epochs', 0):>3} epochs  "
-            f"learning rate {settings.get('learning_rate', 0):<8g} {record.get('seconds', 0):>8.1f} s"
+            f"{record['key'][:12]}  {record['state']:<8} {what:<36} run {record['number']:<3} {slices:>6} slices  "
+            f"{record.get('seconds', 0):>7.1f} s  validation AUC {'none' if auc is None else f'{auc:.3f}'}"
         )
 
 
-@cluster.command()
+@verb(CLUSTER, "cluster slurm --jobs 4 --dry-run -- run --profile paper --data DIR", cluster)
 def slurm(
     command: Annotated[list[str], typer.Argument(help="After two dashes: run, with its options.")],
     jobs: Annotated[int, typer.Option(help="Jobs at a time.")] = 8,
@@ -568,7 +566,7 @@ def slurm(
             raise typer.Exit(interrupted)
 
 
-@app.command()
+@verb(STUDY, "report --profile demo")
 def report(
     profile: ProfileName = "demo",
     out: Out = None,
@@ -580,7 +578,7 @@ def report(
     print(write_report(Places.of(profile, out or "")))
 
 
-@app.command()
+@verb(STUDY, "plan --profile paper --set n_runs=5")
 def plan(
     profile: ProfileName = "paper",
     data: Annotated[
@@ -588,53 +586,29 @@ def plan(
         typer.Option(help="Folder of a cohort; default: the synthetic cohort, for paper BraTS 2019's numbers.", **PATH),
     ] = None,
     settings: Set = None,
-    device: str = "auto",
+    device: Device = "auto",
     follow_links: FollowLinks = False,
     as_json: Json = False,
 ) -> None:
-    """Say what a profile will cost: runs, image passes, and hours on this machine from a short calibration."""
+    """Say what a profile will cost: runs, image passes, and the time on this machine, from a short calibration."""
     from brats_al_utils.beyond.arms import NOTEBOOKS
     from brats_al_utils.cohorts.readers import read_cohort
-    from brats_al_utils.runs.scheduler import WORKER_MEMORY, workers_of
-    from brats_al_utils.study.cost import calibrate, cost, counted_study, slices_by_part
+    from brats_al_utils.study.cost import counted_study, forecast, said
     from brats_al_utils.study.profile import profile_of
     from brats_al_utils.study.stages import plan as table_of
 
     chosen = profile_of(profile, settings_of(settings))
     found = read_cohort(data, follow_links, chosen.classes, chosen.task) if data else None
     study = counted_study(chosen, found)
-    tables = {name: table_of(study, arms(chosen)) for name, arms in NOTEBOOKS.items()}
-    parts = {name: cost(rows) for name, rows in tables.items()}
-    total = cost(*tables.values())
-    training_rate, evaluation_rate = calibrate(chosen, device)
-    workers = workers_of("", device)
-    seconds = (total.training_images / training_rate + total.evaluation_images / evaluation_rate) / workers
-    facts = {
-        "profile": asdict(chosen),
-        "slices": slices_by_part(study),
-        "notebooks": {name: asdict(part) for name, part in parts.items()},
-        "total": asdict(total),
-        "training_images_per_second": round(training_rate, 1),
-        "evaluation_images_per_second": round(evaluation_rate, 1),
-        "workers": workers,
-        "worker_bytes": WORKER_MEMORY,
-        "hours": round(seconds / 3600, 3),
-    }
+    facts = forecast(study, {name: table_of(study, arms(chosen)) for name, arms in NOTEBOOKS.items()}, device)
     if as_json:
         print(json.dumps(facts, indent=1))
         return
-    for note in found.notes if found else ():
-        print(f"note: {note}")
-    for name, part in parts.items():
-        print(f"{name:<28} {part.asked:>4} runs asked for, {part.training_images:>10,} images to train on")
-    print(
-        f"{total.distinct} distinct runs of {total.asked}, {total.training_images:,} image passes of training and "
-        f"{total.evaluation_images:,} of evaluation: about {seconds / 3600:.2f} hours on this machine with {workers} "
-        f"workers of {WORKER_MEMORY / 2**30:.1f} GiB ({training_rate:.0f} and {evaluation_rate:.0f} images/s each)"
-    )
+    print_notes(found.notes if found else ())
+    print("\n".join(said(facts)))
 
 
-@app.command()
+@verb(STUDY, "weights")
 def weights(as_json: Json = False) -> None:
     """Say which weights each network can start from here, and how to get the others."""
     from brats_al_utils.networks.network import weights as known
@@ -661,7 +635,7 @@ def options(
         bool, typer.Option("--version", callback=version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Regenerate the tables of Hao et al. 2021, on active learning for glioma grading, from a BraTS-format cohort."""
+    """Repeat Hao et al. 2021, on active learning for brain MRI, or let it choose which of your images to label."""
 
 
 def start_in_utf8() -> None:

@@ -91,12 +91,22 @@ def alive(pid: int) -> bool:
         return False
 
 
+@contextmanager
+def named(path: Path) -> Iterator[None]:
+    """Name what is written in an error that names no file, as when a disk is full."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
+
+
 def write_file(path: Path, content: bytes) -> None:
     """Write a file beside and rename it, on the disk before it has its name."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = beside(path)
     try:
-        with partial.open("wb") as file:
+        with named(path), partial.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -123,7 +133,8 @@ def new_folder(folder: Path) -> Iterator[Path]:
     partial = beside(folder)
     partial.mkdir()
     try:
-        yield partial
+        with named(folder):
+            yield partial
         try:
             if folder.exists():
                 folder.rmdir()

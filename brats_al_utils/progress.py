@@ -1,6 +1,8 @@
 """One way to show how far long work is: tqdm, as the terminal or the notebook has it."""
 
 import os
+import sys
+import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -13,12 +15,43 @@ def untracked(items: Iterable[Any]) -> Iterable[Any]:
     return items
 
 
+MINUTE = 60.0
+"""Seconds between two lines in a log."""
+
+
 def bar(items: Iterable[Any] | None = None, **more: Any) -> Any:
-    """Return a bar of tqdm that goes when it is full; where nobody sees it (a file, a pipe), nothing is shown."""
+    """Return a bar of tqdm that goes when it is full; into a file or a pipe, a line a minute."""
     from tqdm.auto import tqdm
 
-    unseen = True if os.environ.get("TQDM_DISABLE") else None  # None: unless it goes to a terminal or into a notebook
-    return tqdm(items, leave=False, dynamic_ncols=True, disable=unseen, **more)
+    hidden, notebook = bool(os.environ.get("TQDM_DISABLE")), getattr(sys.modules.get("IPython"), "get_ipython", bool)()
+    if hidden or notebook or sys.stderr.isatty():
+        return tqdm(items, leave=False, dynamic_ncols=True, disable=hidden, **more)
+    from tqdm import tqdm as plain
+
+    class Log(plain):  # type: ignore[misc]
+        said = time.monotonic()
+
+        def display(self, *_: Any) -> None:
+            if time.monotonic() - self.said >= MINUTE:
+                self.said = time.monotonic()
+                print(self, file=sys.stderr, flush=True)
+
+        def clear(self, *_: Any, **__: Any) -> None:
+            pass
+
+        def close(self) -> None:
+            self.disable = True
+
+    line = "{percentage:.0f} % of {total_fmt}{unit}, {elapsed} so far, {remaining} left{postfix}"
+    return Log(items, bar_format=line, **more)
+
+
+def say(line: str) -> None:
+    """Print a line, above a bar if there is one."""
+    from tqdm import tqdm
+
+    tqdm.write(line)
+    sys.stdout.flush()
 
 
 def patients(items: Iterable[Any]) -> Iterable[Any]:

@@ -15,8 +15,10 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import pytest
+import typer.main
 from hypothesis import settings
 from selenium import webdriver
+from typer.core import TyperGroup
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
@@ -39,7 +41,7 @@ CHROMIUM_OPTIONS = [
 ]
 AFFINE = np.array([[-1.0, 0, 0, 0], [0, -1, 0, 31], [0, 0, 1, 0], [0, 0, 0, 1]])
 
-PICTURES = {"slices", "hidden_tumours"}
+PICTURES = {"slices", "hidden_tumours", "batch", "five_slices", "extremes"}
 """Figures that show images, which a bundle does not hold."""
 
 ROOT = Path(__file__).parents[1]
@@ -135,6 +137,16 @@ def smoke(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("smoke") / "out"
     make("demo", ROOT, f"STUDY=--profile smoke --out {out}")
     return out
+
+
+def parsed(arguments: list[str]) -> Any:
+    """Return the context of the verb that a command line ends in, with all that it was given; nothing is run."""
+    context: Any = typer.main.get_command(command_line.app).make_context("brats-al", arguments)
+    while isinstance(context.command, TyperGroup):
+        name, verb, rest = context.command.resolve_command(context, [*context._protected_args, *context.args])
+        assert verb
+        context = verb.make_context(name, rest, parent=context)
+    return context
 
 
 def brats_al(*arguments: str, expect: int = 0) -> str:

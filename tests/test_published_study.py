@@ -2,12 +2,14 @@
 
 import re
 import shutil
+import subprocess
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from conftest import PICTURES, brats_al, brats_al_process, make
 from PIL import Image
 from safetensors.numpy import load, save
@@ -48,10 +50,27 @@ def test_every_table_is_drawn_again(smoke: Path, bundle: Path, checkout: Path) -
     pd.testing.assert_frame_equal(quality, exact, rtol=1e-5)
     assert drawn == kept
     assert {path.stem for path in figures.glob("*.svg")} == {path.stem for path in smoke.glob("*.svg")} - PICTURES
+    put_on_a_branch(checkout)
     shutil.rmtree(checkout / "docs" / "pictures")
     make("pictures", checkout, "PICTURED=small")
     for name in ("report", "desk"):
         assert len(np.unique(np.asarray(Image.open(checkout / "docs" / "pictures" / f"{name}.png")))) > 50, name
+
+
+def put_on_a_branch(checkout: Path) -> None:
+    """Do as the workflow for GitHub's pages does, in a repository whose remote lies beside it."""
+    make("pages", checkout, "--old-file=figures")
+    assert 'href="small/index.html"' in (checkout / "outputs" / "pages" / "index.html").read_text(encoding="utf-8")
+    text = (checkout / ".github" / "workflows" / "pages.yml").read_text(encoding="utf-8")
+    run = yaml.safe_load(text)["jobs"]["publish"]["steps"][-1]["run"]
+    begin = "git init -q --bare ../remote && git init -q && git remote add origin ../remote && git add Makefile && "
+    begin += "git -c user.name=a -c user.email=b commit -qm c\n"
+    subprocess.run(["bash", "-ec", begin + run], cwd=checkout, check=True, capture_output=True)
+    shown = ["git", "-C", "../remote", "ls-tree", "-r", "--name-only", "pages"]
+    listed = subprocess.run(shown, cwd=checkout, check=True, capture_output=True, encoding="utf-8").stdout.split()
+    assert {"index.html", ".nojekyll", "small/index.html"} <= set(listed)
+    assert "Makefile" not in listed
+    shutil.rmtree(checkout / ".git")
 
 
 def test_two_runs_are_the_same_to_the_bit_and_a_changed_one_is_found(

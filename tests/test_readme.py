@@ -11,7 +11,7 @@ import pytest
 import small_annotation
 import torch
 import typer.main
-from conftest import brats_al, brats_al_process, small_render, write_case
+from conftest import brats_al, brats_al_process, parsed, small_render, write_case
 from distributed import LocalCluster
 from papermill.cli import papermill as papermill_command
 from PIL import Image
@@ -37,16 +37,6 @@ TARGETS = sorted({word for line in SHOWN for word in re.findall(r"^ *make ([a-z-
 CLASSES = ("--set", "classes=sick,healthy")
 OPTIONS = sorted({word for line in SHOWN for word in re.findall(r"(?:^| )(--[a-z][a-z-]+)", line)})
 SETTINGS = sorted({line.removeprefix("--set ") for line in SHOWN if re.match(r"--set \w+=\S+$", line)})
-
-
-def parsed(arguments: list[str]) -> Any:
-    """Return the context of the verb that a command line ends in, with all that it was given; nothing is run."""
-    context: Any = typer.main.get_command(command_line.app).make_context("brats-al", arguments)
-    while isinstance(context.command, TyperGroup):
-        name, verb, rest = context.command.resolve_command(context, [*context._protected_args, *context.args])
-        assert verb
-        context = verb.make_context(name, rest, parent=context)
-    return context
 
 
 def options_of(command: Any) -> set[str]:
@@ -76,6 +66,20 @@ def test_a_command_is_parsed(command: str) -> None:
         assert parsed(context.params["command"]).info_name == "run"
 
 
+def test_a_shell_completes_commands_and_profiles(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What `--install-completion` has a shell ask, after what is typed so far."""
+    assert "--install-completion" in options_of(typer.main.get_command(command_line.app))
+    monkeypatch.setenv("_BRATS_AL_COMPLETE", "complete_bash")
+    for typed, expected in (("brats-al str", ["strategies"]), ("brats-al run --profile de", ["demo", "design"])):
+        monkeypatch.setenv("COMP_WORDS", typed)
+        monkeypatch.setenv("COMP_CWORD", str(len(typed.split()) - 1))
+        with pytest.raises(SystemExit):
+            command_line.app(prog_name="brats-al")
+        assert capsys.readouterr().out.split() == expected
+
+
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_a_setting_changes_the_study(setting: str) -> None:
     name, value = setting.split("=")
@@ -85,7 +89,7 @@ def test_a_setting_changes_the_study(setting: str) -> None:
 @pytest.mark.parametrize("option", OPTIONS)
 def test_an_option_is_typed_in_a_test(option: str) -> None:
     if option not in options_of(typer.main.get_command(command_line.app)):
-        assert option == "--disable-pip", "of pip-audit"
+        assert option in ("--disable-pip", "--help"), "of pip-audit, and of every command"
         return
     sources = [path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("*.py")]
     assert any(re.search(rf"""["']{option}["'=]""", source) for source in sources), f"no test types {option}"
@@ -163,11 +167,12 @@ def added(verb: str, study: Path, release: Path, out: Path) -> tuple[list[str], 
         "verify": (["--data", str(release), "--out", str(out)], r"^2 of 2 runs trained again, .* same to the bit$"),
         "cohort": ([], r"^(8|24) usable patients|put a row an image in place"),
         "phantom": (["--patients", "10"], r"^10 synthetic patients in "),
-        "plan": ([], r"distinct runs of .* hours on this machine"),
+        "plan": ([], r"distinct runs of .* about .* on this machine"),
         "report": (["--out", str(study)], r"/index\.html$"),
         "run": (["--only", "00", "--out", str(out), "--set", "start=scratch"], r"^no runs asked for"),
-        "runs": (["--out", str(study)], r'^{"key": '),
-        "status": (["--out", str(study)], r"^2 runs done, 0 running, 0 failed, 0 waiting$"),
+        "runs": (["--out", str(study)], r'^{"key": |scratch  .* validation AUC 0\.\d+$'),
+        "status": (["--out", str(study)], r"^2 runs done, 0 running, 0 failed, 0 waiting\nfinished; report: "),
+        "strategies": ([], r"^middle: Drop the most and the least uncertain decile"),
         "weights": ([], r"imagenet-trunk .* available"),
         "query": ([], r"^[46]0 slices to annotate in .*query\.csv$"),
         "learn": ([], r"^Answers: 0 new, .*; 5 proposals of the last query have none\.$"),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import t
 
@@ -32,22 +33,28 @@ def opened(name: str, out: Path, arms: list[tuple[str, float]]) -> tuple[Study, 
     return study, chosen, results_of(study, train(study, list(chosen.values())))
 
 
-def pairs(study: Study, results: Results, arm: Arm, number: int) -> tuple[Array, Array, Array]:
-    """Whether each positive slice beats each negative one, and whose they are."""
+def pairs(
+    study: Study, results: Results, arm: Arm, number: int, unit: str = "slice", shown: str = "probability/test"
+) -> tuple[Array, Array, Array]:
+    """Whether each positive slice, or person by the mean of the slices, beats each negative one, and whose they are."""
     result = results[arm, number]
     table = study.slice_set(arm.dataset).table.iloc[list(result.run.test)]
-    score, label, person = result.arrays["probability/test"], table["label"].to_numpy(), table["patient_id"].to_numpy()
+    score, label, person = result.arrays[shown], table["label"].to_numpy(), table["patient_id"].to_numpy()
+    if unit == "patient":
+        names, first = np.unique(person, return_index=True)
+        score = np.array([score[person == name].mean() for name in names])
+        label, person = label[first], names
     high, low = score[label == 1][:, None], score[label == 0][None, :]
     return (high > low) + 0.5 * (high == low), person[label == 1], person[label == 0]
 
 
-def recomputed(study: Study, results: Results, arms: list[Arm]) -> dict[str, float]:
-    """The AUC of an arm, or by how much it exceeds another's, with limits across persons, and across both."""
+def recomputed(study: Study, results: Results, arms: list[Arm], unit: str = "slice") -> dict[str, float]:
+    """The AUC of an arm, or by how much it exceeds the mean of others, with limits across persons, and across both."""
     gains, of_class = [], []
     for number in range(study.profile.n_runs):
-        won, *persons = pairs(study, results, arms[0], number)
+        won, *persons = pairs(study, results, arms[0], number, unit)
         if len(arms) > 1:
-            won = won - pairs(study, results, arms[1], number)[0]
+            won = won - np.mean([pairs(study, results, other, number, unit)[0] for other in arms[1:]], axis=0)
         gains.append(won.mean())
         for axis, names in enumerate(persons):
             moved = [
@@ -87,6 +94,151 @@ def test_gains_of_the_published_studies(name: str, arms: list[tuple[str, float]]
         assert runs.loc[runs["arm"] == arm.name, "auc"].mean() == pytest.approx(mean, abs=1e-12)
 
 
+def published(study: str, table: str, **where: object) -> "pd.Series[Any]":
+    """The one row of a published table from which README's sentences are written."""
+    rows = pd.read_csv(ROOT / "figures" / "published" / study / f"{table}.csv")
+    for column, value in where.items():
+        rows = rows[rows[column] == value]
+    assert len(rows) == 1
+    return rows.iloc[0]
+
+
+RANGES = [(f"{low}%-{low + 30}%", 0.3) for low in range(0, 80, 10)]
+READ = [
+    ("open", "tests", ("proposed", 0.3), [("random", 0.3)], {}),
+    ("open", "tests", ("proposed", 0.3), [("random at 51%", 0.51)], {}),
+    ("open", "tests", ("proposed", 0.3), [("baseline", 1.0)], {}),
+    ("open", "controls", ("all annotated slices", 0.3), [("random at 51%", 0.51)], {}),
+    ("open", "teaches_worst", RANGES[0], RANGES[1:], {}),
+    ("pituitary", "budget_gains", ("proposed", 0.3), [("random", 0.3)], {"dataset": "imbalanced", "share": 0.3}),
+]
+"""What README's sentences on real persons say: the file, the arm, and those whose mean it is compared with."""
+
+
+@pytest.mark.parametrize(("name", "table", "arm", "others", "where"), READ)
+def test_what_readme_says_of_slices_and_of_persons(
+    name: str,
+    table: str,
+    arm: tuple[str, float],
+    others: list[tuple[str, float]],
+    where: dict[str, Any],
+    tmp_path: Path,
+) -> None:
+    study, chosen, results = opened(name, tmp_path, [arm, *others])
+    other = others[0][0] if len(others) == 1 else f"mean of {len(others)} others"
+    for unit in ("slice", "patient") if len(others) == 1 else ("slice",):
+        row = published(name, table, arm=arm[0], other=other, unit=unit, **where)
+        found = recomputed(study, results, list(chosen.values()), unit)
+        assert row["auc_difference"] == pytest.approx(found["mean"], abs=1e-6)
+        assert row[["both_low", "both_high"]].tolist() == pytest.approx(
+            [found["both_low"], found["both_high"]], abs=1e-6
+        )
+
+
+DECIDED = sorted(path.parent.name for path in (ROOT / "figures" / "published").glob("*/outcomes.csv"))
+
+
+@pytest.mark.parametrize("name", DECIDED)
+def test_what_the_planned_contrasts_have_decided(name: str, tmp_path: Path) -> None:
+    table = pd.read_csv(ROOT / "figures" / "published" / name / "outcomes.csv")
+    shares = {"random at 51%": 0.51, "baseline": 1.0}
+    for _, row in table.iterrows():
+        others = [row["other"]] if not row["other"].startswith("mean") else [of for of, _ in RANGES[1:]]
+        arms = [(arm, shares.get(arm, 0.3)) for arm in (row["arm"], *others)]
+        study, chosen, results = opened(name, tmp_path, arms)
+        won = [
+            [pairs(study, results, arm, number)[0].mean() for arm in chosen.values()] for number in range(row["n_runs"])
+        ]
+        gains = [first - np.mean(rest) for first, *rest in won]
+        assert row["auc_difference"] == pytest.approx(np.mean(gains), abs=1e-6)
+        low, high = row["decided_low"], row["decided_high"]
+        ends = "better" if low > 0 else "worse" if high < 0 else "as good" if max(-low, high) < 0.02 else "undecided"
+        assert row["outcome"] == (ends if row["learned"] and pd.notna(low) else "not judged")
+    family = table[table["family"].eq("secondary") & table["learned"]].dropna(subset="p_both").sort_values("p_both")
+    largest = 0.0  # by Holm: the smallest times how many there are, the next times one less, never falling
+    for place, (_, row) in enumerate(family.iterrows()):
+        largest = max(largest, row["p_both"] * (len(family) - place))
+        assert row["p_holm"] == pytest.approx(min(largest, 1), abs=1e-5)
+
+
+def test_the_auc_with_the_tumour_hidden(tmp_path: Path) -> None:
+    study, chosen, results = opened("open", tmp_path, [("baseline", 1.0)])
+    (arm,) = chosen.values()
+    row = published("open", "table2_arms", arm="pretrained")
+    for column, shown in (("auc_mean", "probability/test"), ("hidden_mean", "audit/tumour_hidden")):
+        aucs = [pairs(study, results, arm, number, shown=shown)[0].mean() for number in range(study.profile.n_runs)]
+        assert row[column] == pytest.approx(np.mean(aucs), abs=1e-6)
+
+
+def test_what_test_sets_of_the_papers_size_print(tmp_path: Path) -> None:
+    """51 and 15 patients, drawn with replacement: other draws than those of the table."""
+    study, chosen, results = opened("design", tmp_path, [("proposed", 0.3), ("baseline", 1.0)])
+    method, baseline = chosen.values()
+    gains = []
+    for number in range(study.profile.n_runs):
+        won, *persons = pairs(study, results, method, number)
+        gains.append(won - pairs(study, results, baseline, number)[0])
+    whose = [np.unique(names, return_inverse=True)[1] for names in persons]
+    slices = [np.eye(of.max() + 1)[of].T for of in whose]  # [patients, slices]
+    of_pairs, count = (slices[0] @ each @ slices[1].T for each in (np.mean(gains, axis=0), np.ones_like(gains[0])))
+    row = published("design", "design", arm="proposed", other="baseline")
+    assert row["gain"] == pytest.approx(of_pairs.sum() / count.sum(), abs=1e-6)
+    random, drawn = np.random.default_rng(1), []
+    for _ in range(4000):
+        rows = np.ix_(*(random.integers(0, size, many) for size, many in zip(of_pairs.shape, (51, 15), strict=True)))
+        drawn.append(of_pairs[rows].sum() / count[rows].sum())
+    assert row[["drawn_low", "drawn_high"]].tolist() == pytest.approx(np.quantile(drawn, [0.025, 0.975]), abs=0.004)
+
+
+def test_how_many_slices_random_sampling_needs(tmp_path: Path) -> None:
+    budgets = [0.1, 0.2, 0.3, 0.4, 0.6, 0.8]
+    study, chosen, results = opened("open", tmp_path, [(arm, b) for arm in ("proposed", "random") for b in budgets])
+    arms = list(chosen.values())
+    rows = {(row.arm, row.number): row for row in train(study, arms) if not row.member}
+    runs = range(study.profile.n_runs)
+
+    def curve(some: list[Arm]) -> tuple[Array, Array]:
+        """Annotated shares and AUCs, [budgets, runs]; who chose the proposed slices has learned from some, too."""
+        shares, aucs = np.empty((2, len(some), len(runs)))
+        for place, arm in enumerate(some):
+            for number in runs:
+                selection, pool = rows[arm, number].selection, study.ids(arm.dataset, "training", number)
+                shares[place, number] = len({*selection.labelled, *selection.chosen}) / len(pool)
+                aucs[place, number] = pairs(study, results, arm, number)[0].mean()
+        return shares, aucs
+
+    def rising(values: Array) -> Array:
+        """The closest curve that never falls, by its definition: the largest of the smallest means."""
+        n = len(values)
+        return np.array(
+            [max(min(values[i : j + 1].mean() for j in range(k, n)) for i in range(k + 1)) for k in range(n)]
+        )
+
+    (shares, aucs), (random_shares, random_aucs) = curve(arms[:6]), curve(arms[6:])
+    grid = np.linspace(0, 1, 100_001)
+
+    def needed(auc: float, share: Array, level: Array) -> float:
+        """The middle of the shares at which a curve has an AUC."""
+        inside = (grid >= share[0]) & (grid <= share[-1])
+        values = np.interp(grid[inside], share, level)
+        return float((grid[inside][values >= auc - 1e-12][0] + grid[inside][values <= auc + 1e-12][-1]) / 2)
+
+    ours, theirs = (
+        (share.mean(1), rising(auc.mean(1))) for share, auc in ((shares, aucs), (random_shares, random_aucs))
+    )
+    row, at = published("open", "label_efficiency", strategy="proposed", budget=0.4), shares.mean(1)[3]
+    assert row["annotated"] == pytest.approx(at, abs=1e-6)
+    assert np.interp(at, *theirs) > ours[1].max(), "read one way only: the proposed method never has so high an AUC"
+    assert row["random_annotated"] == pytest.approx(needed(np.interp(at, *ours), *theirs), abs=2e-5)
+    # Where no run's difference rules a share out: Nadeau and Bengio's t with a third as many tested as trained on.
+    steps = np.linspace(random_shares[0].max(), random_shares[-1].min(), 141)
+    here = np.array([np.interp(steps, random_shares[:, run], random_aucs[:, run]) for run in runs])
+    gains = aucs[0][:, None] - here  # of a budget of 10 %
+    half = t.ppf(0.975, len(runs) - 1) * gains.std(0, ddof=1) * np.sqrt(1 / len(runs) + 1 / 3)
+    row = published("open", "label_efficiency", strategy="proposed", budget=0.1)
+    assert row["random_high"] == pytest.approx(steps[gains.mean(0) + half >= 0].max(), abs=1e-6)
+
+
 def test_an_arm_has_learned_by_its_losses(tmp_path: Path) -> None:
     study, chosen, results = opened("open", tmp_path, [("scratch", 1.0), ("baseline", 1.0)])
     learned: dict[str, list[bool]] = {}
@@ -103,12 +255,14 @@ def test_an_arm_has_learned_by_its_losses(tmp_path: Path) -> None:
     assert not table["learned"].any()
 
 
-def test_the_within_site_auc_of_the_open_cohort(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", [("baseline", 1.0), ("proposed", 0.3), ("random", 0.3)])
+def test_the_within_site_auc_of_the_open_cohort(name: tuple[str, float], tmp_path: Path) -> None:
     """Numeric ids against numeric ids: MR ids are gliomas alone."""
-    study, chosen, results = opened("open", tmp_path, [("baseline", 1.0)])
+    study, chosen, results = opened("open", tmp_path, [name])
     (arm,), aucs = chosen.values(), []
     for number in range(study.profile.n_runs):
         won, high, _ = pairs(study, results, arm, number)
         aucs.append(won[[not name.startswith("MR") for name in high]].mean())
     table = evidence.within_sites(study, results)
     assert table["within"].item() == pytest.approx(float(np.mean(aucs)), abs=1e-12)
+    assert published("open", "within_site", arm=name[0])["within"] == pytest.approx(np.mean(aucs), abs=1e-6)

@@ -1,7 +1,7 @@
 """Copy a published study's executed notebooks, light enough for GitHub to show: `make published`.
 
-``python tools/copies.py NOTEBOOKS FOLDER`` leaves out what only the execution said (parameters, progress, widgets), and
-keeps pictures in 64 colours.
+``python tools/copies.py NOTEBOOKS FOLDER`` leaves out what only the execution said (parameters, progress, widgets) and
+the link to the copy, and keeps pictures in 64 colours.
 """
 
 import base64
@@ -12,6 +12,8 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 from PIL import Image
+
+from brats_al_utils.show.pages import COPY
 
 COLOURS = 64
 
@@ -44,6 +46,7 @@ def copy(path: Path, folder: Path) -> None:
     notebook = nbformat.read(path, 4)
     notebook.cells = [cell for cell in notebook.cells if "injected-parameters" not in cell.metadata.get("tags", [])]
     for cell in notebook.cells:
+        cell.source = COPY.sub("", cell.source)
         cell.metadata = {"tags": cell.metadata.get("tags", [])}
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = outputs(cell), None

@@ -7,6 +7,7 @@ import pandas as pd
 
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.cohort import TRUTH_FILE, Cohort, frozen
+from brats_al_utils.cohorts.copies import alike
 from brats_al_utils.cohorts.layout import (
     GRADES,
     RELEASE,
@@ -90,6 +91,11 @@ def read_release(folder: Path, follow_links: bool = False) -> Cohort:
         in_one_line = links_problem(root, count, next(iter(links.values())))
         for patient_id in links:
             problems[patient_id].append(in_one_line)
+    whole = [row for row in rows if row[FILES[0]]]
+    for same in alike([Path(row[FILES[0]]) for row in whole]):
+        names = [whole[number]["patient_id"] for number in same]
+        for name in names:
+            problems[name].append(f"{root}: the same {FILES[0]} of {' and '.join(names)}, expected once: remove copies")
     problems = {name: found for name, found in problems.items() if found}
     table = pd.DataFrame(rows, columns=["patient_id", "class_name", "site", "release", *FILES])
     table = table[~table["patient_id"].isin(problems)].sort_values("patient_id", ignore_index=True)

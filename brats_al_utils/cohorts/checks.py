@@ -42,7 +42,10 @@ def segmentation_problem(tumour: Volume, min_tumour_mm2: float = 0.0) -> str | N
     if voxels.dtype.kind == "f" or voxels.min() < LABELS[0] or voxels.max() > LABELS[-1]:
         strange = np.setdiff1d(voxels, LABELS)
         if strange.size:
-            return f"labels {strange[:SHOWN].tolist()} found, expected 0, 1, 2 and 4: is this the segmentation?"
+            found = f"labels {strange[:SHOWN].tolist()} found, expected 0, 1, 2 and 4"
+            if (strange % 1).any():
+                return f"{found}: resample it again with nearest neighbours, or round it if it is but inexact"
+            return f"{found}: is this the segmentation?"
     largest = float(tumour_areas(tumour).max())
     if largest == 0:
         return "the segmentation is empty, expected a tumour: skip the patient (--skip-bad)"

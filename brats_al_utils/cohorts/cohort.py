@@ -13,6 +13,7 @@ import pandas as pd
 
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.checks import each_volume
+from brats_al_utils.cohorts.copies import same_pixels
 from brats_al_utils.cohorts.faults import one_line_a_kind
 from brats_al_utils.cohorts.images import ReadFile, image_faults, read_file
 from brats_al_utils.cohorts.layout import GRADES
@@ -135,6 +136,25 @@ def refuse_classes(classes: tuple[str, ...]) -> None:
         raise InputError(f"classes are {', '.join(classes)}, expected {', '.join(GRADES[::-1])} in this cohort")
 
 
+def said(cohort: Cohort) -> list[str]:
+    """Return what is said of a cohort that was checked, a line each: who is in it, and everything that is wrong."""
+    lines, cases = [], cohort.cases
+    if cohort.labelled and not cases.empty:
+        who = cases.drop_duplicates(["patient_id", "class_name"]).groupby(["release", "site", "class_name"])
+        lines.append(who.size().unstack(fill_value=0).rename_axis(columns="class").to_string())
+    of_class = cases["class_name"].value_counts()
+    counts = ", ".join(f"{of_class.get(name, 0)} {name}" for name in reversed(cohort.classes) if name)
+    masks = int((cases["mask"] != "").sum()) if cohort.tabled else 0
+    images = f" with {len(cases)} images ({counts or 'no labels'})" if cohort.tabled else ""
+    more = (f", {masks} of them with a mask" if masks else "") + (" (synthetic)" if cohort.synthetic else "")
+    lines.append(f"{len(cohort.patients)} usable patients{images} in {cohort.root}{more}")
+    if cohort.absent:
+        lines.append(f"{len(cohort.absent)} patients of the release's mapping are missing in the folder")
+    if not cohort.labelled:
+        lines.append(f"no labels yet: brats-al annotate --data {cohort.root} proposes what to annotate")
+    return [*lines, *(f"note: {note}" for note in cohort.notes), *(f"problem: {each}" for each in cohort.messages)]
+
+
 def case_files(case: pd.Series) -> dict[str, Path]:
     """Return the paths of a row of the table of cases, by sequence."""
     return {name: Path(case[name]) for name in FILES}
@@ -187,18 +207,20 @@ def check_cohort(cohort: Cohort, min_tumour_mm2: float = 0.0, track: Track = unt
         Without the patients at fault, which are among its problems, as are classes with too few patients left.
     """
 
-    def faults(rows: pd.DataFrame) -> list[str]:
+    def faults(rows: pd.DataFrame) -> tuple[list[str], list[bytes]]:
         if cohort.tabled:
             return image_faults(rows, cohort.read, min_tumour_mm2)
         found: list[str] = []
         for _ in each_volume(case_files(rows.iloc[0]), FILES, found, min_tumour_mm2):
             pass
-        return found
+        return found, []  # of copies the reader tells
 
     problems = dict(cohort.problems)
+    seen: dict[bytes, str] = {}
     for rows, reading in each_case(cohort.patients, faults, cores(), track):
-        if found := reading.result():
-            problems[rows["patient_id"].iloc[0]] = tuple(found)
+        patient_id, (found, marks) = rows["patient_id"].iloc[0], reading.result()
+        if found := [*found, *same_pixels(patient_id, marks, seen)]:
+            problems[patient_id] = tuple(found)
     good = cohort.cases[~cohort.cases["patient_id"].isin(problems)].reset_index(drop=True)
     few = {name: (problem,) for name, problem in too_few(good, cohort.classes).items()} if cohort.labelled else {}
     return replace(cohort, cases=good, problems=frozen(problems) | few)

@@ -1,12 +1,16 @@
 """Find files that somebody has named, and those that are the same as another."""
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from contextlib import suppress
 from functools import cache
-from hashlib import file_digest
+from hashlib import file_digest, sha256
 from pathlib import Path, PurePosixPath
+from typing import Any
 from unicodedata import category, normalize
+from urllib.parse import unquote
+
+import numpy as np
 
 
 def is_there(path: Path) -> bool:
@@ -28,7 +32,8 @@ def finder(folder: Path, endings: Sequence[str]) -> Callable[[str], str]:
     """Return a function that finds which file below a folder a path means, and returns it as the disk spells it.
 
     A path may have backslashes, begin with the folder itself, be in other capitals or with other letters of the same
-    look (`plain`), or miss one of ``endings``. Where it means no file, or one of several, it is returned as it is.
+    look (`plain`) or as in an address (``%20``), or miss one of ``endings``. Where it means no file, or one of several,
+    it is returned as it is.
     """
 
     @cache
@@ -54,20 +59,47 @@ def finder(folder: Path, endings: Sequence[str]) -> Callable[[str], str]:
         for part in path.parts:
             found = listing(place).get(plain(part).casefold(), [])
             place /= found[0] if len(found) == 1 else part
-        return place.relative_to(folder).as_posix() if is_there(place) else text
+        if is_there(place):
+            return place.relative_to(folder).as_posix()
+        quoted = find(unquote(text)) if unquote(text) != text else ""
+        return quoted if quoted and is_there(folder / quoted) else text
 
     return find
 
 
 def alike(places: Sequence[Path]) -> list[list[int]]:
     """Return the numbers of files that are the same as another, by what is in them; those that are missing are none."""
-    by_size: defaultdict[int, list[int]] = defaultdict(list)
-    for number, place in enumerate(places):
-        if is_there(place):
-            by_size[place.stat().st_size].append(number)
-    by_content: defaultdict[bytes, list[int]] = defaultdict(list)
-    for numbers in by_size.values():
-        for number in numbers if len(numbers) > 1 else []:  # no other file has as many bytes
-            with suppress(OSError), places[number].open("rb") as file:  # told when it is read
-                by_content[file_digest(file, "sha256").digest()].append(number)
-    return [numbers for numbers in by_content.values() if len(numbers) > 1]
+
+    def size(place: Path) -> int:
+        return place.stat().st_size
+
+    def middle(place: Path) -> bytes:
+        with place.open("rb") as file:
+            file.seek(size(place) // 2)
+            return file.read(2**12)
+
+    def content(place: Path) -> bytes:
+        with place.open("rb") as file:
+            return file_digest(file, "sha256").digest()
+
+    groups = [[number for number, place in enumerate(places) if is_there(place)]]
+    for known_by in (size, middle, content):  # each reads more, of fewer files
+        finer: defaultdict[tuple[int, Hashable], list[int]] = defaultdict(list)
+        for which, numbers in enumerate(groups):
+            for number in numbers:
+                with suppress(OSError):  # told when it is read
+                    finer[which, known_by(places[number])].append(number)
+        groups = [numbers for numbers in finer.values() if len(numbers) > 1]
+    return groups
+
+
+def mark_of(pixels: np.ndarray[Any, Any]) -> bytes:
+    """Return what an image is known by, in whatever file it is: the hash of its shape and pixels."""
+    return sha256(repr(pixels.shape).encode() + pixels.tobytes()).digest()
+
+
+def same_pixels(patient: str, marks: Iterable[bytes], seen: dict[bytes, str]) -> list[str]:
+    """Return a problem for each patient, of those who came before, with the same image; ``seen`` takes the marks in."""
+    others = {seen.setdefault(mark, patient) for mark in marks} - {patient}
+    mend = "remove one of them, or give both the same group in the table"
+    return [f"{patient}: an image has the same pixels as one of {other}, expected once: {mend}" for other in others]

@@ -218,7 +218,7 @@ def cut_images(rows: pd.DataFrame, asked: pd.Series, rule: SliceRule, classes: S
 
 
 def cut_image(
-    row: Mapping[str, Any], place: int, count: int, rule: SliceRule, read: ReadFile, problems: list[str]
+    row: Mapping[Any, Any], place: int, count: int, rule: SliceRule, read: ReadFile, problems: list[str]
 ) -> tuple[tuple[list[dict[str, Any]], Array, Array] | None, float]:
     """Cut one image, and return it with the area of its largest tumour, infinite without a mask.
 

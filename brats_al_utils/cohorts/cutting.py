@@ -16,6 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.cohort import Cohort, each_case
+from brats_al_utils.cohorts.copies import mark_of, same_pixels
 from brats_al_utils.cohorts.cuts import Cut, asked_of, cut_case, cut_images
 from brats_al_utils.cohorts.faults import one_line_a_kind
 from brats_al_utils.cohorts.images import CHANNELS, COLOURS, VOLUMES
@@ -130,12 +131,17 @@ def each_cut(
             return cut_images(rows, asked, rule, classes, cohort.read)
         return cut_case(rows.iloc[0], rule, classes)
 
+    seen: dict[bytes, str] = {}
     with threads_for_cases() as threads:
         for rows, cutting in each_case(cohort.patients, cut_patient, threads, track):
+            patient_id = rows["patient_id"].iloc[0]
             try:
                 made = cutting.result()
             except InputError as error:
-                left_out[rows["patient_id"].iloc[0]] = str(error).splitlines()
+                left_out[patient_id] = str(error).splitlines()
+                continue
+            if twice := same_pixels(patient_id, map(mark_of, made[1]), seen):
+                left_out[patient_id] = twice
             else:
                 yield made
     if left_out and not skip_bad:

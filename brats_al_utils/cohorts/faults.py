@@ -19,11 +19,21 @@ Fault = tuple[str, str, str]
 """Its kind, the patient, and the message."""
 
 
+NOTHING = {"NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "None", "NULL", "null", "?"}
+"""What R, pandas, Excel and SQL write for an empty cell."""
+
+NO_NAME = re.compile(r"#[A-Z]+(/[0A-Z])?[!?]?|\d([.,]\d+)?E\+\d\d+")
+"""What a spreadsheet makes of a name: an error, or a long number cut to its first digits, so that people become one."""
+
+
 def row_faults(path: Path, rows: pd.DataFrame) -> list[Fault]:
     """Return what is wrong with names and given parts."""
     faults: list[Fault] = []
     for line, name in rows["patient_id"].items():
-        if not name or not printable(name):
+        if NO_NAME.fullmatch(name):
+            what = f"patient_id {name!a}, as a spreadsheet shows a number or an error: enter it anew, as text"
+            faults.append(("patient_id", name, f"{path}, line {line}: {what}"))
+        elif name in NOTHING or not name or not printable(name):
             what = f"patient_id {name!a}, expected a name that can be printed: correct it"
             faults.append(("patient_id", name, f"{path}, line {line}: {what}"))
     given = rows["split"] != ""
@@ -93,26 +103,36 @@ def path_fault(folder: Path, root: Path, text: str, follow_links: bool) -> tuple
     place = Path(text)
     if not printable(text) or place.is_absolute() or ".." in place.parts:
         return "outside", "leaves the folder, expected a path below it: put the file there"
+    if not is_there(folder / place):
+        return "missing", f"is missing in {folder}: copy the file, or correct the path"
     if not (is_picture(place) or is_volume(place)):
         endings = ", ".join((*PICTURES, *VOLUMES))
         return "ending", f"is no image, expected one of {endings}: convert it (DICOM with dcm2niix)"
-    if not is_there(folder / place):
-        return "missing", f"is missing in {folder}: copy the file, or correct the path"
     if not follow_links and not (folder / place).resolve().is_relative_to(root):
         return "link", "is a symbolic link out of the folder: allow it with --follow-links, or put a copy in its place"
     return None
 
 
 def twice_faults(path: Path, rows: pd.DataFrame) -> list[Fault]:
-    """Return images that are there twice, by what is in the files: one person under two names is in two parts."""
+    """Return images that are there twice, by what is in the files: one person under two names is in two parts.
+
+    Masks may be alike; one that is an image is none.
+    """
     uses = [
-        (int(str(line)), row["patient_id"], path.parent / row[name])
-        for name in CHANNELS
+        (int(str(line)), row["patient_id"], path.parent / row[name], name)
+        for name in IMAGE_FILES
         for line, row in rows[rows[name] != ""].iterrows()
         if printable(row[name])
     ]
     faults: list[Fault] = []
-    for same in alike([place for _, _, place in uses]):
+    for same in alike([place for _, _, place, _ in uses]):
+        masks = [number for number in same if uses[number][3] not in CHANNELS]
+        for number in masks if len(masks) < len(same) else []:
+            line, patient, place, _ = uses[number]
+            what = f"the mask {place} is an image of the table too, expected a mask: correct one of the cells"
+            faults.append(("mask", patient, f"{path}, line {line}: {what}"))
+        if len(same := [number for number in same if number not in masks]) < 2:
+            continue
         patients = list(dict.fromkeys(uses[number][1] for number in same))
         where = " and ".join(f"{uses[number][2]} (line {uses[number][0]})" for number in same[:3])
         under = f"under the patients {' and '.join(map(shown, patients))}" if len(patients) > 1 else "twice"
@@ -138,10 +158,13 @@ def one_line_a_kind(problems: Mapping[str, Sequence[str]]) -> list[str]:
     problems : mapping of str to sequence of str
         By patient.
     """
-    kinds: defaultdict[str, dict[str, str]] = defaultdict(dict)
+    whose: dict[str, str] = {}
     for patient, found in problems.items():
         for message in found:
-            kinds[kind_of(message, patient)].setdefault(message, patient)
+            whose.setdefault(message, patient)
+    kinds: defaultdict[str, dict[str, str]] = defaultdict(dict)
+    for message, patient in whose.items():
+        kinds[kind_of(message, patient)][message] = patient
     lines: list[str] = []
     for same in kinds.values():
         if len(same) <= LISTED:

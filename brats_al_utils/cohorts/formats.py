@@ -9,12 +9,16 @@ DICOM = (".dcm", ".dicom", ".ima")
 TO_NIFTI = "convert to NIfTI, for instance with SimpleITK (SimpleITK.WriteImage(SimpleITK.ReadImage(A), 'B.nii.gz'))"
 FREESURFER = "convert with mri_convert of FreeSurfer"
 TO_PNG = "save as PNG"
+UNPACK = "unpack"
+FETCH = "a download that has not ended: download again"
 CONVERTED = {
     **dict.fromkeys((".mha", ".mhd", ".nrrd", ".nhdr", ".hdr", ".img"), TO_NIFTI),
     **dict.fromkeys((".mgz", ".mgh"), FREESURFER),
     **dict.fromkeys((".bmp", ".gif", ".webp", ".jp2", ".heic"), TO_PNG),
+    **dict.fromkeys((".zip", ".7z", ".rar", ".tar", ".tar.gz", ".tgz"), UNPACK),
+    **dict.fromkeys((".part", ".partial", ".crdownload", ".download"), FETCH),
 }
-"""What converts a file, by the ending of its name."""
+"""What makes a file one that is read, by the ending of its name."""
 
 
 def is_dicom(path: Path) -> bool:
@@ -33,8 +37,8 @@ def other_formats(folder: Path, files: Sequence[Path]) -> list[str]:
     series = Counter(path.parent for path in files if is_dicom(path))
     by_ending: defaultdict[str, list[Path]] = defaultdict(list)
     for path in files:
-        if path.suffix.casefold() in CONVERTED:
-            by_ending[path.suffix.casefold()].append(path)
+        if ending := next(filter(path.name.casefold().endswith, CONVERTED), ""):
+            by_ending[ending].append(path)
     lines = []
     if series:
         first, count = next(iter(series.items()))

@@ -17,9 +17,11 @@ import pandas as pd
 import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
+from PIL.TiffImagePlugin import PHOTOMETRIC_INTERPRETATION
 
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.checks import grid_problems, too_small, tumour_areas
+from brats_al_utils.cohorts.copies import mark_of
 from brats_al_utils.cohorts.intensity import counted_percentiles, level_counts, percentiles, scale_intensity, tone_curve
 from brats_al_utils.cohorts.volumes import MAX_VOXELS, Grid, Volume, read_header, read_volume, upright
 
@@ -179,7 +181,7 @@ def read_channels(path: Path, colours: str = "") -> list[Volume]:
             if colours != COLOURS[0]:
                 pixels = grey_of(path, pixels, colours)
         elif image.mode in GREY:
-            pixels = np.array(with_pixels(image))
+            pixels = black_is_zero(path, image, np.array(with_pixels(image)))
         else:
             raise InputError(f"{path}: pixels of kind {image.mode}, expected grey levels: save it as a grey PNG")
     pixels = pixels.astype(np.uint8 if pixels.dtype == bool else pixels.dtype.newbyteorder("="), copy=False)
@@ -187,6 +189,21 @@ def read_channels(path: Path, colours: str = "") -> list[Volume]:
         raise InputError(f"{path}: NaN or infinite pixels, expected finite intensities: replace them with 0")
     planes = np.ascontiguousarray(np.moveaxis(pixels, 2, 0)) if pixels.ndim == 3 else pixels[None]
     return [Volume(plane.T[:, :, None], np.eye(4), (1.0, 1.0, 1.0)) for plane in planes]
+
+
+def black_is_zero(path: Path, image: ImageFile, pixels: Array) -> Array:
+    """Return grey levels as viewers show them, of a TIFF that calls white zero too: Pillow turns 8 bits round, no more.
+
+    Raises
+    ------
+    InputError
+        If it does so with levels that have no largest one.
+    """
+    if pixels.dtype.itemsize == 1 or getattr(image, "tag_v2", {}).get(PHOTOMETRIC_INTERPRETATION) != 0:
+        return pixels
+    if pixels.dtype.kind != "u":
+        raise InputError(f"{path}: its zero is white, expected black: save it with black as zero")
+    return np.asarray(np.iinfo(pixels.dtype).max - pixels)
 
 
 def with_pixels(image: ImageFile) -> ImageFile:
@@ -310,10 +327,11 @@ def depth(path: Path) -> int:
 
 
 def read_mask(path: Path) -> Volume:
-    """Read a mask: 1 where the tumour is, 0 elsewhere."""
-    found = read_image(path)
+    """Read a mask, of whatever colour: 1 where the tumour is, 0 elsewhere."""
+    found = read_images(path, COLOURS[0])
     threshold = JPEG_MASK if path.name.casefold().endswith(JPEG) else 0
-    return Volume((found.voxels > threshold).astype(np.uint8), found.affine, found.spacing)
+    inside = np.any([volume.voxels > threshold for volume in found], axis=0)
+    return Volume(inside.astype(np.uint8), found[0].affine, found[0].spacing)
 
 
 def read_file(path: Path, column: str, colours: str) -> list[Volume]:
@@ -376,6 +394,16 @@ def without_contrast(image: Lifted) -> bool:
     return not bool(((found > 0) & (found < found.max())).any())
 
 
+def mask_problem(voxels: Array) -> str | None:
+    """Return what is wrong with a mask, or None."""
+    if not voxels.any():
+        return EMPTY
+    share = voxels.mean()
+    if share > 0.5 and voxels[[0, 0, -1, -1], [0, -1, 0, -1]].all():
+        return f"a mask of {share:.0%} of the image, its corners too, expected a tumour: invert it, or draw it anew"
+    return None
+
+
 def lifted(voxels: Array) -> Lifted:
     """Lift an image [X, Y, Z]."""
     ordered = voxels.ravel(order="K")
@@ -394,7 +422,7 @@ def flat(shape: tuple[int, ...]) -> Grid:
     return Grid(shape, np.eye(4), np.array([[0, 1], [1, 1], [2, 1]]))
 
 
-def each_image(row: Mapping[str, Any], read: ReadFile, problems: list[str]) -> Iterator[Volume | Lifted]:
+def each_image(row: Mapping[Any, Any], read: ReadFile, problems: list[str]) -> Iterator[Volume | Lifted]:
     """Read the mask and the channels of a row one after the other: all checks of its files are made here.
 
     Parameters
@@ -429,7 +457,8 @@ def each_image(row: Mapping[str, Any], read: ReadFile, problems: list[str]) -> I
             problems.append(str(error))
             continue
         if name == MASK:
-            problems += [] if volumes[0].voxels.any() else [f"{path}: {EMPTY}"]
+            found = mask_problem(volumes[0].voxels)
+            problems += [f"{path}: {found}"] if found else []
             yield from volumes
             continue
         channels = [lifted(volume.voxels) for volume in volumes]
@@ -437,8 +466,8 @@ def each_image(row: Mapping[str, Any], read: ReadFile, problems: list[str]) -> I
         yield from channels
 
 
-def image_faults(rows: pd.DataFrame, read: ReadFile, min_tumour_mm2: float) -> list[str]:
-    """Return everything that is wrong with the images of a patient.
+def image_faults(rows: pd.DataFrame, read: ReadFile, min_tumour_mm2: float) -> tuple[list[str], list[bytes]]:
+    """Return everything that is wrong with the images of a patient, and what each is known by (see `same_pixels`).
 
     Parameters
     ----------
@@ -450,12 +479,15 @@ def image_faults(rows: pd.DataFrame, read: ReadFile, min_tumour_mm2: float) -> l
         Some slice must have no mask or a tumour of this area.
     """
     problems: list[str] = []
+    marks: list[bytes] = []
     largest = 0.0
     for row in rows.to_dict("records"):
         largest = max(largest, 0.0 if row[MASK] else np.inf)
         for image in each_image(row, read, problems):
             if isinstance(image, Volume):
                 largest = max(largest, float(tumour_areas(image).max()))
+            else:
+                marks.append(mark_of(image.voxels))
     if not problems and largest < min_tumour_mm2:
         problems.append(f"{rows['patient_id'].iloc[0]}: {too_small(largest, min_tumour_mm2)}")
-    return problems
+    return problems, marks

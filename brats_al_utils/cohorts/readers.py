@@ -53,16 +53,17 @@ def read_cohort(
     for read in plugged_in():
         if found := read(folder, follow_links, classes, task):
             return found
-    refuse_task(task, folder)
-    refuse_classes(classes)
     try:
-        return read_release(folder, follow_links)
+        cohort = read_release(folder, follow_links)
     except InputError:
         if misnamed := misnamed_table(folder):
             raise InputError(
-                f"{misnamed}: expected a table called {TABLE} (CSV in UTF-8): rename or save it so"
+                f"{folder}: no cohort found; if {misnamed} is its table of images, save it as {TABLE} (CSV in UTF-8)"
             ) from None
         raise
+    refuse_task(task, folder)
+    refuse_classes(classes)
+    return cohort
 
 
 @cache

@@ -13,7 +13,15 @@ import pandas as pd
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.cohort import Cohort, frozen
 from brats_al_utils.cohorts.copies import finder, plain
-from brats_al_utils.cohorts.faults import collapsed, differing, file_faults, label_faults, row_faults, twice_faults
+from brats_al_utils.cohorts.faults import (
+    NOTHING,
+    collapsed,
+    differing,
+    file_faults,
+    label_faults,
+    row_faults,
+    twice_faults,
+)
 from brats_al_utils.cohorts.images import IMAGE_FILES, PICTURES, VOLUMES, depth
 from brats_al_utils.cohorts.layout import GRADES, UNGRADED, series, shown, subfolders
 
@@ -28,8 +36,8 @@ MAX_BYTES = 2**25
 MAX_ROWS = 100_000
 """A larger table is refused."""
 
-NOTHING = {"NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "None", "NULL", "null", "?"}
-"""What R, pandas, Excel and SQL write for an empty cell."""
+DATE = re.compile(r"\d{1,2}-[A-Z][a-z]{2}(-\d\d)?|[A-Z][a-z]{2}-\d\d")
+"""What a spreadsheet makes of ids such as 1-2 and 2-1, or MAR1."""
 
 SEPARATORS = ",;\t|"
 """Of the columns; the header has the most of the one that is meant."""
@@ -148,6 +156,12 @@ def people_notes(path: Path, people: pd.Series) -> list[str]:
     each = f"{fewest} to {most}" if fewest < most else str(most)
     notes = [f"{path}: {len(people)} images of {len(counts)} people ({each} each)"]
     names = pd.Series(sorted(map(str, counts.index)), dtype=object)
+    if len(dates := names[names.map(lambda name: bool(DATE.fullmatch(name))).astype(bool)]):
+        some = ", ".join(dates[:3])
+        notes.append(
+            f"{path}: {len(dates)} ids that a spreadsheet makes of others ({some}), of two perhaps one: look whether "
+            "they are yours, and enter them as text"
+        )
     for stems in (names.map(stem_of), names.str.casefold()):
         alike = names.groupby(stems).agg(list)
         alike = alike[(alike.map(len) > 1) & (alike.map(len) < len(names))]
@@ -162,7 +176,11 @@ def people_notes(path: Path, people: pd.Series) -> list[str]:
 
 
 def stem_of(name: str) -> str:
-    """Return an id without its last number after a sign, or its last letter after a number."""
+    """Return an id without its last number after a sign, or its last letter after a number.
+
+    What names a copy goes first: of a file (``x (1)``, ``x - Copy``, ``x copy 2``), or augmented by Roboflow.
+    """
+    name = re.sub(r" \(\d+\)$| -? ?copy( \(?\d+\)?)?$|[._](jpe?g|png)\.rf\.\w+$", "", name, flags=re.IGNORECASE)
     found = re.fullmatch(r"(.*\w)[-_. ]+\d{1,3}|(.*\d)[-_. ]?[A-Za-z]", name)
     return (found[1] or found[2]) if found else name
 
@@ -201,6 +219,10 @@ def read_rows(path: Path) -> tuple[pd.DataFrame, list[str]]:
     known = [name for name in header if name in COLUMNS]
     unnamed = not {*IMAGE_FILES} & {*known} and any(UNGRADED.fullmatch(place.name) for place in subfolders(path.parent))
     if missing := [name for name in REQUIRED[: 2 if unnamed else 3] if name not in known]:
+        if later := next((line for line, row in lines[:5] if REQUIRED[0] in map(str.casefold, row)), None):
+            raise InputError(f"{path}: the header is line {later}, expected line 1: delete what stands above it")
+        if len(header) == 1 and REQUIRED[0] in header[0]:
+            raise InputError(f"{path}: each row is one cell, expected one a column: take the quotes off whole rows")
         raise InputError(
             f"{path}: no column {' and '.join(missing)}, found {shown(', '.join(header))}; expected "
             f"{', '.join(REQUIRED)} and as one likes {', '.join(COLUMNS[len(REQUIRED) :])}: rename the columns"

@@ -133,12 +133,18 @@ def read_header(path: Path) -> tuple[nib.Nifti1Header, Grid]:
                 f"shape {whole} of {dtype} from byte {offset}: {mend_of(shape, dtype)}"
             )
         affine = header.get_best_affine()
+        affine[:3] *= millimetres(header)
         if not (np.isfinite(affine).all() and np.isfinite(header.get_zooms()).all()):
             raise ValueError("its affine or its voxel sizes are not finite")
         orientation = io_orientation(affine)
         if np.isnan(orientation).any():
             raise ValueError("its affine leaves out an axis")
         return header, Grid(shape, affine, ornt_transform(orientation, axcodes2ornt("LPS")))
+
+
+def millimetres(header: nib.Nifti1Header) -> float:
+    """Return how long a header's unit of length is; one that it does not name, or has no name, is a millimetre."""
+    return {1: 1000.0, 3: 0.001}.get(int(header["xyzt_units"]) % 8, 1.0)  # metres, microns
 
 
 def mend_of(shape: tuple[int, ...], dtype: np.dtype[Any]) -> str:
@@ -199,7 +205,7 @@ def read_volume(path: Path) -> Volume:
             f"{path}: {bad} voxels are NaN or infinite, expected finite intensities: replace them (with 0 outside "
             "the brain) or skip the patient (--skip-bad)"
         )
-    sizes = np.abs(header["pixdim"][1:4])  # of a file of two dimensions there are no more zooms
+    sizes = np.abs(header["pixdim"][1:4]) * millimetres(header)  # of a file of two dimensions there are no more zooms
     x, y, z = (float(size) for size in sizes[np.argsort(grid.to_lps[:, 0])])
     return Volume(apply_orientation(voxels, grid.to_lps), grid.lps_affine, (x, y, z))
 

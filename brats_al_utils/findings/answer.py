@@ -9,25 +9,28 @@ import numpy as np
 import pandas as pd
 
 from brats_al_utils.findings.claims import OURS, PRINTED, ends_of, unit_of, written
-from brats_al_utils.findings.paper import BUDGET
-from brats_al_utils.findings.sentences import annotation_worth, gain, pp
+from brats_al_utils.findings.comparison import MARGIN
+from brats_al_utils.findings.paper import BUDGET, printed_aucs
+from brats_al_utils.findings.sentences import gain, pp
 from brats_al_utils.findings.shortcut import CHANCE
-from brats_al_utils.findings.verdicts import EQUIVALENCE, REPRODUCED, Estimate, sign_verdict, similar_verdict
+from brats_al_utils.findings.verdicts import AS_GOOD, BETTER, EQUIVALENCE, WORSE, outcome
 
 QUESTION = "Does active learning save annotations here?"
 DESIGN_QUESTION = "Could a study of the paper's size tell?"
-"""Of a study that compares no strategies, and draws test sets from its patients (notebook 08)."""
+"""The question of a study that compares no strategies, and draws test sets from its patients (notebook 08)."""
 
 YES, NO, CANNOT_TELL, NOT_COMPUTED = "Yes.", "No.", "Cannot tell.", "Not computed yet."
+NOT_DECIDED = "Not decided yet."
+"""With fewer runs than were planned before any was evaluated."""
 
 RULE = (
     "Yes if the 95 % confidence interval across runs and patients of the proposed method's slice-level test AUC less "
     "that of random sampling of as many annotated slices lies wholly above 0. No if it lies wholly below 0, or wholly "
-    f"within {EQUIVALENCE:g} pp of 0. Cannot tell otherwise, nor where the interval of the proposed method's own AUC "
+    f"within {100 * MARGIN:g} pp of 0. Cannot tell otherwise, nor where the interval of the proposed method's own AUC "
     "does not lie wholly above 0.5, or most runs of either have not learned: networks that do not tell the classes "
     "apart cannot show what annotations are worth. Where random sampling was only given fewer annotated slices than "
     "the proposed method: no if the interval lies wholly below 0 or within "
-    f"{EQUIVALENCE:g} pp of 0, else cannot tell."
+    f"{100 * MARGIN:g} pp of 0, else cannot tell. Not decided yet with fewer runs than were planned."
 )
 DESIGN_RULE = (
     f"No if, with {{runs}} runs, a gain of {EQUIVALENCE:g} pp is told with a power of 80 % by no number of test "
@@ -43,10 +46,20 @@ HEADLINES = {
 SAVING = "saving.range"
 """How much of the annotation is saved."""
 
-FOUND_IN = {"tests": "07", "intervals": "07", "label_efficiency": "07", "scorecard": "06"}
+FOUND_IN = {"outcomes": "13", "intervals": "07", "label_efficiency": "07", "scorecard": "06"}
 """The tables that the whole answer is read from, and the notebook that writes each."""
 
-TABLES = (*FOUND_IN, "areas", "budget_gains", "table3_arms", "class_share", "design")
+TABLES = (
+    *FOUND_IN,
+    "attacks",
+    "areas",
+    "budget_gains",
+    "table3_arms",
+    "table2_gains",
+    "table3_gains",
+    "teaches_worst",
+    "design",
+)
 """All that an answer, or a part of one, is read from."""
 
 PAPER_PATIENTS, PAPER_RUNS, MANY_RUNS = 66, 10, 100
@@ -62,7 +75,7 @@ class Answer:
     said : str
         Yes, no, cannot tell, or not computed yet.
     lines : list of str
-        By how much, and how sure: sentences.
+        Sentences that say by how much, and how sure it is.
     question, rule : str
         What is answered, and when the answer is yes or no.
     """
@@ -87,19 +100,15 @@ def answer(tables: Mapping[str, pd.DataFrame]) -> Answer:
         If a table has other columns or rows.
     """
     lines, said = [], NOT_COMPUTED
-    if {"tests", "intervals"} <= set(tables):
-        tests = tables["tests"]
-        rows = tests[(tests["unit"] == "slice") & (tests["arm"] == "proposed")]
-        rows = rows[rows["other"].str.startswith("random at")]
-        for _, row in rows.iterrows():
-            said = judged(row)
-            lines += against_random(row)
-        intervals = (
-            tables["intervals"].query("unit == 'slice'").rename(columns={"both_low": "low", "both_high": "high"})
-        )
-        if blind := tells_nothing(intervals):
+    if "outcomes" in tables:
+        primary = tables["outcomes"].iloc[0]
+        said, lines = answered(primary), against_random(primary)
+        if "intervals" in tables and (blind := tells_nothing(slice_level(tables["intervals"]))):
             said = CANNOT_TELL
             lines.insert(0, blind)
+        if primary["n_runs"] < primary["planned"]:
+            said = NOT_DECIDED
+            lines.insert(0, f"{primary['n_runs']} of the {primary['planned']} planned runs are there. So far:")
     elif "budget_gains" in tables:
         said, lines = with_fewer(at_the_budget(tables["budget_gains"]))
         if "table3_arms" in tables and (blind := tells_nothing(tables["table3_arms"])):
@@ -113,20 +122,20 @@ def answer(tables: Mapping[str, pd.DataFrame]) -> Answer:
         lines += claimed(tables["scorecard"])
     absent = sorted({notebook for name, notebook in FOUND_IN.items() if name not in tables})
     if absent:
-        lines.append(f"More would be told by notebook{'s' * (len(absent) > 1)} {' and '.join(absent)}.")
+        lines.append(f"More would be told by notebook{'s' * (len(absent) > 1)} {', '.join(absent)}.")
     return Answer(said, lines)
 
 
-def judged(row: "pd.Series[float]") -> str:
+def slice_level(intervals: pd.DataFrame) -> pd.DataFrame:
+    """Return the slice-level rows of `further_evidence.interval_table`, with the limits across both as low and high."""
+    return intervals.query("unit == 'slice'").rename(columns={"both_low": "low", "both_high": "high"})
+
+
+def answered(row: "pd.Series[Any]") -> str:
     """Return the answer that the contrast with random sampling of as many annotated slices gives: `RULE`."""
-    if not row.get("learned", True):
+    if not row["learned"]:
         return CANNOT_TELL
-    mean, low, high = (100 * float(row[name]) for name in ("auc_difference", "both_low", "both_high"))
-    ours = Estimate(mean, low, high)
-    if sign_verdict(ours) == REPRODUCED:
-        return YES
-    worse, equal = sign_verdict(ours, -1.0) == REPRODUCED, similar_verdict(ours) == REPRODUCED
-    return NO if worse or equal else CANNOT_TELL
+    return {BETTER: YES, WORSE: NO, AS_GOOD: NO}.get(outcome(row["both_low"], row["both_high"]), CANNOT_TELL)
 
 
 def at_the_budget(gains: pd.DataFrame, other: str = "random") -> "pd.Series[float]":
@@ -137,9 +146,7 @@ def at_the_budget(gains: pd.DataFrame, other: str = "random") -> "pd.Series[floa
 
 def with_fewer(row: "pd.Series[float]") -> tuple[str, list[str]]:
     """Answer from random sampling of as many slices as were chosen, which has fewer annotated: `RULE`."""
-    mean, low, high = (100 * float(row[name]) for name in ("auc_difference", "both_low", "both_high"))
-    ours = Estimate(mean, low, high)
-    no = sign_verdict(ours, -1.0) == REPRODUCED or similar_verdict(ours) == REPRODUCED
+    no = outcome(row["both_low"], row["both_high"]) in (WORSE, AS_GOOD)
     return NO if no else CANNOT_TELL, [
         f"Slice-level test AUC of the proposed method less that of random sampling of {BUDGET:.0%} of the training "
         f"slices: {gain(row, 'both')}. The proposed method also needs the slices that its committee learns from, "
@@ -172,42 +179,31 @@ def of_the_design(table: pd.DataFrame) -> Answer:
 
 
 def differences(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Return the paired differences on which the answer rests, in pp: what, mean, low, high, paper (NaN without one).
+    """Return the paired differences on which the answer rests: rows of `evidence.contrasts`, and the paper's gain.
 
-    The limits are those across runs and patients; of a study that only draws test sets, 95 % of what these would print.
+    Columns arm, other, auc_difference, both_low, both_high, learned, paper (NaN without one). The limits are those
+    across runs and patients; of a study that only draws test sets, 95 % of what these would print.
     """
-    rows: list[tuple[str, float, float, float, float]] = []
-
-    def add(row: "pd.Series[float]", value: str = "auc_difference", ends: str = "both") -> None:
-        mean, low, high = (100 * float(row[name]) for name in (value, f"{ends}_low", f"{ends}_high"))
-        what = f"{row['arm']} less {row['other']}".replace("0%-30%", f"most uncertain {BUDGET:.0%}")
-        rows.append((what, mean, low, high, float("nan")))
-
-    if "tests" in tables:
-        tests = tables["tests"].query("unit == 'slice' and arm == 'proposed'")
-        # The one that answers comes first.
-        for _, row in tests.sort_values("other", key=lambda other: ~other.str.startswith("random at")).iterrows():
-            add(row)
+    rows = []
+    if "outcomes" in tables:
+        rows.append(tables["outcomes"])
     elif "budget_gains" in tables:
-        for other in ("random", "placebo"):
-            add(at_the_budget(tables["budget_gains"], other))
+        rows += [at_the_budget(tables["budget_gains"], other).to_frame().T for other in ("random", "placebo")]
     elif "design" in tables and "scorecard" not in tables:
-        for _, row in tables["design"].iterrows():
-            add(row, "gain", "drawn")
-    if "class_share" in tables:
-        add(tables["class_share"].query("unit == 'slice'").iloc[0])
-    if "scorecard" in tables:
-        card: dict[str, dict[str, Any]] = tables["scorecard"].set_index("id").to_dict("index")  # type: ignore[assignment]
-        for name, what in (
-            ("abstract.gain", "proposed less baseline"),
-            ("table2.test_gain", "pretrained less random start"),
-        ):
-            printed = card[name]
-            if pd.notna(printed["ours"]):
-                ours = (printed[column] for column in ("ours", "both_low", "both_high", "recomputed"))
-                rows.append((what, *map(float, ours)))  # type: ignore[arg-type]
-    found = pd.DataFrame(rows, columns=["what", "mean", "low", "high", "paper"])
-    return found.drop_duplicates("what", keep="last", ignore_index=True)
+        of_sets = {"gain": "auc_difference", "drawn_low": "both_low", "drawn_high": "both_high"}
+        rows.append(tables["design"].rename(columns=of_sets))
+    if "teaches_worst" in tables:
+        rows.append(tables["teaches_worst"].head(1))
+    for name in ("table3_gains", "table2_gains"):
+        if name in tables:
+            rows.append(tables[name].query("part == 'test' and unit == 'slice'").head(1))
+    columns = ["arm", "other", "auc_difference", "both_low", "both_high", "learned"]
+    found = pd.concat([table.reindex(columns=columns) for table in rows] or [pd.DataFrame(columns=columns)])
+    found = found.astype(dict.fromkeys(columns[2:5], float)).drop_duplicates(["arm", "other"], ignore_index=True)
+    printed = printed_aucs().query("dataset == 'imbalanced' and part == 'test'").set_index("arm")["auc_mean"]
+    printed = printed[~printed.index.duplicated()]
+    paper = printed.reindex(found["arm"]).to_numpy() - printed.reindex(found["other"]).to_numpy()
+    return found.assign(learned=found["learned"].ne(False), paper=paper)
 
 
 def tells_nothing(arms: pd.DataFrame) -> str:
@@ -283,3 +279,37 @@ def origin(captions: Iterable[str]) -> dict[str, str]:
             if count := re.fullmatch(r"(\d+) (run|fold)s?", part):
                 facts.setdefault(f"{count[2]}s", count[1])
     return facts
+
+
+def shares_between(low: float, high: float) -> str:
+    """Return the ends of an interval of shares in words, of those that anything bounds: not 0, nor infinity."""
+    first = f"from {low:.0%}" if low > 0 else ""
+    last = f"up to {high:.0%}" if np.isfinite(high) else ""
+    return " ".join(filter(None, [first, last]))
+
+
+def annotation_worth(efficiency: pd.DataFrame, areas: pd.DataFrame, budget: float) -> list[str]:
+    """Say what an annotated slice buys.
+
+    Parameters
+    ----------
+    efficiency : pd.DataFrame
+        From `budgets.label_efficiency`.
+    areas : pd.DataFrame
+        From `budgets.rank_stability`.
+    budget : float
+        The one to speak of, a share of the training slices.
+    """
+    row = efficiency[(efficiency["strategy"] == "proposed") & np.isclose(efficiency["budget"], budget)].iloc[0]
+    needed = f"{row['censored']} {row['random_annotated']:.0%}".strip()
+    ends = shares_between(row["random_low"], row["random_high"])
+    first = areas.iloc[0]
+    known = f"; random sampling needs {needed} for the same AUC (95 % confidence interval across runs: {ends})"
+    return [
+        f"At a budget of {budget:.0%} the proposed method has {row['annotated']:.0%} of the training slices annotated"
+        f"{known if ends else ''}.",
+        "No share of annotated slices is covered by all curves, so that their areas cannot be compared."
+        if pd.isna(first["mean"])
+        else f"Largest area under the curve: {first['strategy']} ({first['mean']:.3f}; rank {first['best_rank']:.0f} "
+        f"to {first['worst_rank']:.0f} with any one run removed).",
+    ]

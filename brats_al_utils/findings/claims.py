@@ -2,48 +2,16 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
 
 import pandas as pd
 
-from brats_al_utils.findings.paper import published_results
+from brats_al_utils.findings.paper import claims
 
 AUC, GAIN, SAVED = "AUC", "gain", "saved"
 """Units in which ours can stand beside the printed number."""
 
 ARITHMETIC = ".arithmetic"
 """Ends the id of a row that sets the paper against itself."""
-
-TABLES = {"table4": "Table 4, balanced set", "discussion": "Section 4, balanced set"}
-ARMS = {"scratch": "random initialisation", "proposed60": "proposed at 60 %"}
-
-CLAIMS = {  # the name in words, and the unit
-    "abstract.gain": ("Abstract: proposed over baseline, test AUC", GAIN),
-    "table2.val_gain": ("Table 2: pretrained over random, validation AUC", GAIN),
-    "table2.test_gain": ("Table 2: pretrained over random, test AUC", GAIN),
-    "table3.val_gain": ("Table 3: proposed as good as baseline, validation AUC", GAIN),
-    "figure3.low_tail": ("Figure 3: 10-40 % over 0-30 %, validation AUC", GAIN),
-    "figure3.low_tail.test": ("Figure 3: 10-40 % over 0-30 %, test AUC", GAIN),
-    "figure3.high_tail": ("Figure 3: 60-90 % over 70-100 %, validation AUC", GAIN),
-    "figure3.high_tail.test": ("Figure 3: 60-90 % over 70-100 %, test AUC", GAIN),
-    "table4.test_gain": ("Table 4: proposed over baseline, test AUC", GAIN),
-    "table4.val_gain": ("Table 4: proposed over baseline, validation AUC", GAIN),
-    "optimum.balanced": ("Section 4: 30 % as good as 60 %, balanced, test AUC", GAIN),
-    "transfer.finetuning": ("Section 2.2.2: fine-tuned over frozen, test AUC", GAIN),
-    "curves.better_than_random": ("Figures 7, 8: above random at every budget", "of the budgets"),
-    "curves.better_than_baseline": ("Figures 7, 8: above baseline at every budget", "of the budgets"),
-    "optimum.imbalanced": ("Figure 7: 30 % is the best budget", "of the budgets"),
-    "figure3.biggest": ("Figure 3: the biggest jumps are at the ends", "inner jumps"),
-    "random.unstable": ("Section 4: random varies more than proposed", "times"),
-    "saving.range": ("Section 2.2.4: annotations saved", SAVED),
-    "saving.balanced": ("Section 3.4: annotations saved, balanced set", SAVED),
-    "saving.average": ("Section 2.2.4: annotations saved on average", SAVED),
-    "table5.imbalanced": ("Table 5: examples a budget, imbalanced set", "of the counts"),
-    "table5.balanced": ("Table 5: examples a budget, balanced set", "of the counts"),
-    "table1.conv2": ("Table 1: output of Conv2", ""),
-    "table1.maxpool2": ("Table 1: output of Maxpool2", ""),
-    "channels.choice": ("Section 2.2.1: the three channels are the best", ""),
-}
 
 OURS: dict[str, Callable[[float], str]] = {
     AUC: lambda value: f"{100 * value:.1f} %",
@@ -64,31 +32,21 @@ PRINTED: dict[str, Callable[[float], str]] = {
 """How a number of the paper is written, by unit: as printed, a gain with its sign."""
 
 
-@cache
-def known() -> dict[str, tuple[str, str]]:
-    """Return the name in words and the unit of every row, by id."""
-    numbers = {}
-    for id_, part in published_results()[["id", "part"]].to_numpy():
-        table, arm = str(id_).split(".")[:2]
-        where = TABLES.get(table, f"Table {table.removeprefix('table')}")
-        numbers[str(id_)] = f"{where}, {ARMS.get(arm, arm)}, {part} AUC", AUC
-    return numbers | CLAIMS
-
-
 def name_of(id_: str) -> str:
     """Return what a row of the scorecard is called; an id of another version stays as it is."""
     whole = id_.removesuffix(ARITHMETIC)
-    name = known().get(whole, (whole, ""))[0]
+    name = claims()[whole].name if whole in claims() else whole
     return name if whole == id_ else f"{name.removesuffix(' AUC')}: its arithmetic"
 
 
 def unit_of(id_: str) -> str:
     """Return the unit of a row; nothing where no number of ours stands beside the printed one."""
-    return known().get(id_.removesuffix(ARITHMETIC), ("", ""))[1]
+    whole = id_.removesuffix(ARITHMETIC)
+    return claims()[whole].unit if whole in claims() else ""
 
 
 def written(value: object, unit: str, forms: dict[str, Callable[[float], str]]) -> str:
-    """Return a number as text in its unit, nothing where there is none, and a text as it is."""
+    """Return a number as text in its unit, and a text as it is; empty without a number."""
     try:
         number = float(str(value))
     except ValueError:
@@ -97,7 +55,7 @@ def written(value: object, unit: str, forms: dict[str, Callable[[float], str]]) 
 
 
 def ends_of(id_: str, low: float, high: float) -> str:
-    """Return an interval as text, its unit once; nothing where there is none."""
+    """Return an interval as text, its unit once; empty without an interval."""
     if pd.isna(low):
         return ""
     first, last = (written(end, unit_of(id_), OURS) for end in (low, high))
@@ -113,7 +71,7 @@ class Footnotes:
     rules, notes : dict of str to str
         Text by its mark.
     marks : list of (str, list of str)
-        Of each row: the mark of its rule, and those of its notes.
+        The mark of each row's rule, and those of its notes.
     """
 
     rules: dict[str, str]

@@ -9,17 +9,10 @@ import pandas as pd
 from brats_al_utils.cohorts.cohort import TRUTH_FILE
 from brats_al_utils.cohorts.naming import sites
 from brats_al_utils.cohorts.split import PARTS
-from brats_al_utils.findings.comparison import adjusted, compare, intervals, patient_pairs
+from brats_al_utils.findings.comparison import adjusted, compare, patient_pairs
 from brats_al_utils.findings.shortcut import SHOWN, shortcut_table
-from brats_al_utils.findings.sites import within_site
-from brats_al_utils.findings.statistics import (
-    LEARNED,
-    base_rate_loss,
-    by_unit,
-    measures,
-    units_of,
-    unlearned,
-)
+from brats_al_utils.findings.statistics import LEARNED, base_rate_loss, by_unit, units_of, unlearned
+from brats_al_utils.findings.within_sites import within_site
 from brats_al_utils.networks.training import auc
 from brats_al_utils.queries.sampling import ALL, DISCARDED
 from brats_al_utils.runs.run import Result
@@ -29,6 +22,10 @@ from brats_al_utils.study.study import Study
 
 EVALUATION_SETS = PARTS[1:]
 """Where results are reported: validation and test."""
+
+
+ENDS = ["mean", "low", "high"]
+"""The columns of `arm_table` that an AUC has."""
 
 
 def predictions(study: Study, arm: Arm, result: Result, part: str, last_epoch: bool = False) -> pd.DataFrame:
@@ -115,10 +112,16 @@ def evaluate(study: Study, results: Results) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def has_learned(study: Study, arm: Arm, result: Result) -> bool:
-    """Return whether a run's training loss, at the kept epoch, is below ``LEARNED`` of its base-rate loss."""
+def loss_share(study: Study, arm: Arm, result: Result) -> float:
+    """Return a run's training loss, at the kept epoch, over its base-rate loss; infinite with slices of one class."""
     labels = study.slice_set(arm.dataset).table["label"].to_numpy()[list(result.run.training)]
-    return bool(result.arrays["train_loss"][result.best_epoch - 1] <= LEARNED * base_rate_loss(labels))
+    loss, guess = float(result.arrays["train_loss"][result.best_epoch - 1]), base_rate_loss(labels)
+    return loss / guess if guess else float("inf")
+
+
+def has_learned(study: Study, arm: Arm, result: Result) -> bool:
+    """Return whether a run's training loss, at the kept epoch, is at most ``LEARNED`` of its base-rate loss."""
+    return loss_share(study, arm, result) <= LEARNED
 
 
 def unlearned_arms(study: Study, results: Results) -> set[str]:
@@ -134,14 +137,17 @@ def with_mean_examples(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def history(study: Study, results: Results) -> pd.DataFrame:
-    """Return one row an epoch of every run: arm, seed, epoch (from 1), train_loss, validation_auc, kept."""
+    """Return one row an epoch of every run: arm, seed, epoch (from 1), train_loss, validation_auc, kept, learned.
+
+    The last one is `has_learned`.
+    """
     frames = []
     for (arm, number), result in results.items():
         frame = pd.DataFrame({name: result.arrays[name] for name in ("train_loss", "validation_auc")})
         frame.insert(0, "epoch", range(1, len(frame) + 1))
         frame.insert(0, "seed", study.profile.seed + number)
         frame.insert(0, "arm", arm.name)
-        frames.append(frame.assign(kept=frame["epoch"] == result.best_epoch))
+        frames.append(frame.assign(kept=frame["epoch"] == result.best_epoch, learned=has_learned(study, arm, result)))
     return pd.concat(frames, ignore_index=True)
 
 
@@ -196,10 +202,10 @@ def annotation_cost(study: Study, rows: Sequence[Row], arms: Iterable[Arm]) -> p
         strategy needs every label), in slices; share (annotated, of the training slices); patients (with an annotated
         slice) and patient_share; validation (slices, annotated as well).
     """
-    return pd.DataFrame([annotated(study, row) for arm in arms for row in rows if row.arm == arm and not row.member])
+    return pd.DataFrame([cost_of_run(study, row) for arm in arms for row in rows if row.arm == arm and not row.member])
 
 
-def annotated(study: Study, row: Row) -> dict[str, Any]:
+def cost_of_run(study: Study, row: Row) -> dict[str, Any]:
     """Return what the annotations of an arm cost in one run."""
     dataset, number = row.arm.dataset, row.number
     patient, pool = study.slice_set(dataset).table["patient_id"].to_numpy(), study.ids(dataset, "training", number)
@@ -219,27 +225,29 @@ def annotated(study: Study, row: Row) -> dict[str, Any]:
     }
 
 
-def interval_table(study: Study, results: Results) -> pd.DataFrame:
-    """Return `comparison.intervals` of every arm on the test set, with columns unit and learned (most of its runs)."""
-    test = scores(study, results, "test")
-    tables = [intervals(patient_pairs(test, unit)).assign(unit=unit) for unit in units_of(test)]
-    table = pd.concat(tables, ignore_index=True)
-    return table.assign(learned=~table["arm"].isin(unlearned_arms(study, results)))
+def with_sites(study: Study, results: Results) -> pd.DataFrame:
+    """Return `scores` of the test set with the column site."""
+    frames = []
+    for (arm, number), result in results.items():
+        site = sites(study.slice_set(arm.dataset)).iloc[list(result.run.test)].to_numpy()
+        frames.append(scores(study, {(arm, number): result}, "test").assign(site=site))
+    return pd.concat(frames, ignore_index=True)
 
 
 def within_sites(study: Study, results: Results) -> pd.DataFrame:
     """Return `sites.within_site` of every arm on the test set; empty where the cohort has one site."""
-    frames = []
-    for (arm, number), result in results.items():
-        slices = study.slice_set(arm.dataset)
-        found = scores(study, {(arm, number): result}, "test")
-        frames.append(found.assign(site=sites(slices).iloc[list(result.run.test)].to_numpy()))
-    table = pd.concat(frames, ignore_index=True)
+    table = with_sites(study, results)
     return within_site(table) if table["site"].nunique() > 1 else pd.DataFrame()
 
 
-def contrasts(study: Study, results: Results, pairs: Sequence[tuple[Arm, Arm]]) -> pd.DataFrame:
-    """Return `comparison.compare` of pairs of arms on the test set.
+def within_ends(study: Study, results: Results) -> list[float]:
+    """Return the AUC within a site of the results of one arm with its interval; NaN where the cohort has one site."""
+    table = within_sites(study, results)
+    return [float(table[name].iloc[0]) for name in ("within", "low", "high")] if len(table) else [np.nan] * 3
+
+
+def contrasts(study: Study, results: Results, pairs: Sequence[tuple[Arm, Arm]], part: str = "test") -> pd.DataFrame:
+    """Return `comparison.compare` of pairs of arms on an evaluation set.
 
     Returns
     -------
@@ -248,19 +256,18 @@ def contrasts(study: Study, results: Results, pairs: Sequence[tuple[Arm, Arm]]) 
         each unit.
     """
     results = of_arms(results, (arm for pair in pairs for arm in pair))
-    test, blind = scores(study, results, "test"), unlearned_arms(study, results)
+    scored, blind = scores(study, results, part), unlearned_arms(study, results)
     names = [(arm.name, other.name) for arm, other in pairs]
-    tables = [compare(patient_pairs(test, unit), names).assign(unit=unit) for unit in units_of(test)]
+    tables = [compare(patient_pairs(scored, unit), names).assign(unit=unit) for unit in units_of(scored)]
     table = pd.concat(tables, ignore_index=True)
     learned = ~(table["arm"].isin(blind) | table["other"].isin(blind))
     return adjusted(table.assign(learned=learned), ["unit"])
 
 
-def against(study: Study, results: Results, reference: str) -> pd.DataFrame:
-    """Return `contrasts` of every arm with one of them."""
-    arms = dict.fromkeys(arm for arm, _ in results)
-    (other,) = [arm for arm in arms if arm.name == reference]
-    return contrasts(study, results, [(arm, other) for arm in arms if arm != other])
+def on_both_sets(study: Study, results: Results, pairs: Sequence[tuple[Arm, Arm]]) -> pd.DataFrame:
+    """Return `contrasts` of pairs of arms on the validation and on the test set, with a column part."""
+    tables = [contrasts(study, results, pairs, part).assign(part=part) for part in EVALUATION_SETS]
+    return pd.concat(tables, ignore_index=True)
 
 
 def against_the_others(study: Study, results: Results, name: str) -> pd.DataFrame:
@@ -315,28 +322,35 @@ def audited(study: Study, results: Results, asked: Sequence[str] = SHOWN) -> pd.
 
 
 def arm_table(study: Study, results: Results) -> pd.DataFrame:
-    """Return what each arm was trained on, and its slice-level test AUC, also with the tumour hidden.
+    """Return what each arm was trained on, and its test AUC: slice-level, patient-level, within a site, and no tumour.
 
     Returns
     -------
     pd.DataFrame
-        arm, dataset, share (its budget); auc_mean, low, high and hidden_mean, hidden_low, hidden_high as of
-        `shortcut.shortcut_table`, NaN without masks; of the slices that it was trained on, means across runs: examples
-        (how many), positive_share (of the positive class), patients (how many); learned (most of its runs).
+        arm, dataset, share (its budget); auc_mean, low, high (slice-level), and the same of patient_ (patient-level),
+        hidden_ (slice-level, the tumour hidden), as of `shortcut.shortcut_table`, and within_, of `sites.within_site`,
+        NaN where there is none; of the slices that it was trained on, means across runs: examples (how many),
+        positive_share (of the positive class), patients (how many); learned (most of its runs).
     """
     rows = []
     for arm in dict.fromkeys(arm for arm, _ in results):
         own, table = of_arms(results, [arm]), study.slice_set(arm.dataset).table
         trained = [table.iloc[list(result.run.training)] for result in own.values()]
-        found = shortcut_table(audited(study, own, SHOWN[:2])).query("unit == 'slice'").set_index("shown")
-        whole, hidden = (found.reindex(SHOWN[:2]).loc[shown, ["auc_mean", "low", "high"]] for shown in SHOWN[:2])
+        found = shortcut_table(audited(study, own, SHOWN[:2])).set_index(["unit", "shown"])
+        found = found[["auc_mean", "low", "high"]].set_axis(ENDS, axis=1)
+        found.loc[("slice", "within"), ENDS] = within_ends(study, own)
+        places = {"patient": ("patient", SHOWN[0]), "within": ("slice", "within"), "hidden": ("slice", SHOWN[1])}
+        more = {name: found.reindex([place]).iloc[0] for name, place in places.items()}
         rows.append(
             {
                 "arm": arm.name,
                 "dataset": arm.dataset,
                 "share": arm.share,
-                **whole,
-                **{f"hidden_{str(name).removeprefix('auc_')}": value for name, value in hidden.items()},
+                **{
+                    name: found[end]["slice", SHOWN[0]]
+                    for name, end in zip(("auc_mean", "low", "high"), ENDS, strict=True)
+                },
+                **{f"{name}_{end}": value[end] for name, value in more.items() for end in ENDS},
                 "examples": np.mean([len(slices) for slices in trained]),
                 "positive_share": np.mean([(slices["label"] == 1).mean() for slices in trained]),
                 "patients": np.mean([slices["patient_id"].nunique() for slices in trained]),
@@ -344,52 +358,3 @@ def arm_table(study: Study, results: Results) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
-
-
-def annotated_runs(study: Study, rows: Sequence[Row], results: Results) -> pd.DataFrame:
-    """Return what `budgets` takes, slice-level on the test set: strategy (the arm), budget, seed, annotated, auc."""
-    share = {(row.arm, row.number): annotated(study, row)["share"] for row in rows if not row.member}
-    found = []
-    for (arm, number), result in results.items():
-        frame, seed = predictions(study, arm, result, "test"), study.profile.seed + number
-        value = auc(frame["label"].to_numpy(), frame["score"].to_numpy())
-        found.append((arm.name, arm.share, seed, share[arm, number], value))
-    return pd.DataFrame(found, columns=["strategy", "budget", "seed", "annotated", "auc"])
-
-
-def quality(study: Study, results: Results) -> pd.DataFrame:
-    """Return `statistics.measures` of every run, slice-level and patient-level: arm, seed, unit and the measures."""
-    rows = []
-    for (arm, number), result in results.items():
-        validation, test = (predictions(study, arm, result, part) for part in EVALUATION_SETS)
-        for unit in units_of(study.slice_set(arm.dataset).table):
-            found = measures(by_unit(validation, unit), by_unit(test, unit))
-            rows.append({"arm": arm.name, "seed": study.profile.seed + number, "unit": unit, **found})
-    return pd.DataFrame(rows)
-
-
-def epochs_kept_and_last(study: Study, results: Results) -> pd.DataFrame:
-    """Return what `statistics.optimism` takes: slice-level AUC at the kept and at the last epoch of every run."""
-    rows = []
-    for (arm, number), result in results.items():
-        kept, last = (predictions(study, arm, result, "test", last_epoch) for last_epoch in (False, True))
-        validation = result.arrays["validation_auc"]
-        rows.append(
-            {
-                "arm": arm.name,
-                "seed": study.profile.seed + number,
-                "validation_best": np.nanmax(validation),
-                "validation_last": validation[-1],
-                **{
-                    f"test_{epoch}": auc(frame["label"].to_numpy(), frame["score"].to_numpy())
-                    for epoch, frame in (("best", kept), ("last", last))
-                },
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def choices(study: Study, rows: Sequence[Row], arms: Iterable[Arm]) -> pd.DataFrame:
-    """Return what arms choose and have annotated, means across runs: arm, chosen, annotated, share, patient_share."""
-    costs = annotation_cost(study, rows, arms)
-    return costs.groupby("arm", sort=False)[["chosen", "annotated", "share", "patient_share"]].mean().reset_index()

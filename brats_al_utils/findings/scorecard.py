@@ -1,7 +1,6 @@
 """The scorecard: one row for each number and claim of the paper, with ours beside it and a verdict by its rule."""
 
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
@@ -9,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from brats_al_utils.findings.claims import name_of
+from brats_al_utils.findings.claims import ARITHMETIC
 from brats_al_utils.findings.comparison import compare, intervals, lacking, patient_pairs
 from brats_al_utils.findings.departures import Departures
 from brats_al_utils.findings.paper import (
@@ -17,28 +16,18 @@ from brats_al_utils.findings.paper import (
     SAME_RUNS,
     SLICES,
     TABLE1,
+    Claim,
+    claims,
     output_width,
-    published_claims,
-    published_results,
+    printed_aucs,
     slice_counts,
 )
 from brats_al_utils.findings.statistics import mean_interval
 from brats_al_utils.findings.verdicts import (
-    ARITHMETIC_RULE,
-    AVERAGE_RULE,
-    BIGGEST_RULE,
     CANNOT_TELL,
-    COUNT_RULE,
-    CURVE_RULE,
     EQUIVALENCE,
-    GAIN_RULE,
     HERE,
-    NUMBER_RULE,
-    RANGE_RULE,
-    SIGN_RULE,
-    SIMILAR_RULE,
-    SPREAD_RULE,
-    UNTESTED_RULE,
+    RULES,
     Estimate,
     arithmetic_verdict,
     biggest_verdict,
@@ -73,7 +62,7 @@ RUN_COLUMNS = [
 SCORE_COLUMNS = ["key", "part", "patient_id", "label", "score"]
 COST_COLUMNS = ["arm", "dataset", "seed", "chosen", "annotated", "share"]
 COLUMNS = ["id", "section", "printed", "recomputed", "ours"]
-COLUMNS += [f"{across}_{end}" for across in ("ci", "patients", "both") for end in ("low", "high")]
+COLUMNS += [f"{across}_{end}" for across in ("runs", "patients", "both") for end in ("low", "high")]
 COLUMNS += ["could_tell", "verdict", "rule", "why"]
 
 ARMS = {  # strategy, share, whether from random initialisation, whether frozen; any other name: a strategy at 30 %
@@ -84,24 +73,6 @@ ARMS = {  # strategy, share, whether from random initialisation, whether frozen;
     "proposed": ("middle", BUDGET, False, False),
     "proposed60": ("middle", 0.6, False, False),
 }
-GAINS = {  # the first arm over the second; Figure 3 by validation AUC, the one that section 3.2 names
-    "abstract.gain": ("imbalanced", "test", "proposed", "baseline"),
-    "table2.val_gain": ("imbalanced", "validation", "pretrained", "scratch"),
-    "table2.test_gain": ("imbalanced", "test", "pretrained", "scratch"),
-    "table3.val_gain": ("imbalanced", "validation", "proposed", "baseline"),
-    "figure3.low_tail": ("imbalanced", "validation", "window 10%-40%", "window 0%-30%"),
-    "figure3.low_tail.test": ("imbalanced", "test", "window 10%-40%", "window 0%-30%"),
-    "figure3.high_tail": ("imbalanced", "validation", "window 60%-90%", "window 70%-100%"),
-    "figure3.high_tail.test": ("imbalanced", "test", "window 60%-90%", "window 70%-100%"),
-    "table4.test_gain": ("balanced", "test", "proposed", "baseline"),
-    "table4.val_gain": ("balanced", "validation", "proposed", "baseline"),
-    "optimum.balanced": ("balanced", "test", "proposed", "proposed60"),
-    "transfer.finetuning": ("imbalanced", "test", "pretrained", "frozen"),
-}
-SIMILAR = ("table3.val_gain", "optimum.balanced")
-"""Claims that two AUCs hardly differ."""
-
-RIVALS = ("random", "baseline")
 NO_RUNS = "no such runs"
 
 
@@ -223,92 +194,98 @@ def of_row(row: "pd.Series[float]", value: str, unit: float, reason: str) -> Est
 
 
 @dataclass(frozen=True)
-class Row:
-    """A row of the scorecard, but for its section."""
+class Judgement:
+    """A row of the scorecard.
 
-    id: str
+    Attributes
+    ----------
+    claim : Claim
+    printed, recomputed : object
+        A number or text, or NaN.
+    ours : Estimate
+    verdict, why, could_tell : str
+    arithmetic : bool
+        Whether it sets the paper against itself, beside the row that sets it against ours.
+    """
+
+    claim: Claim
     printed: object
     recomputed: object
     ours: Estimate
     verdict: str
-    rule: str
     why: str = ""
     could_tell: str = ""
+    arithmetic: bool = False
 
 
-def concluded(found: Found, ours: Estimate, verdict: str, claim: bool, scratch: bool = False) -> tuple[str, str]:
+def concluded(
+    found: Found, ours: Estimate, verdict: str, is_claim: bool = True, scratch: bool = False
+) -> tuple[str, str]:
     """Return the verdict that a study can give, and why where it can give none.
 
     Parameters
     ----------
     verdict : str
         What the rule says of the paper's own protocol, or of a claim on whatever cohort.
-    claim : bool
+    is_claim : bool
         Whether it can be said of another cohort; a printed number cannot.
     scratch : bool
         Whether no pretrained network is part of it.
     """
     others = "; ".join(found.departures.of(scratch))
     if ours.unlearned:
-        none = HERE[CANNOT_TELL] if claim and found.departures.cohort else CANNOT_TELL
+        none = HERE[CANNOT_TELL] if is_claim and found.departures.cohort else CANNOT_TELL
         return none, "; ".join(filter(None, [ours.unlearned, others]))
     if np.isnan(ours.mean):
         others = ours.lacking or NO_RUNS
     if found.departures.cohort:
-        if claim:
+        if is_claim:
             settings = found.departures.settings_of(scratch)
             return HERE[verdict], others if np.isnan(ours.mean) else "; ".join(filter(None, [ours.lacking, *settings]))
         return CANNOT_TELL, others
     return (CANNOT_TELL, others) if others else (verdict, ours.lacking)
 
 
-def counted(found: Found, verdict: str) -> str:
+def on_any_protocol(found: Found, verdict: str) -> str:
     """Return the verdict on a claim that counts labels: no departure from the protocol stands in its way."""
     return HERE[verdict] if found.departures.cohort else verdict
 
 
-def number_rows(found: Found) -> Iterator[Row]:
-    """Yield a row for each printed AUC."""
-    for _, row in published_results().iterrows():
-        arm = row["id"].split(".")[1]
-        ours = found.auc(row["dataset"], row["part"], arm)
-        verdict, why = concluded(found, ours, number_verdict(ours, row["auc"]), claim=False, scratch=arm == "scratch")
-        if row["id"] in SAME_RUNS:
-            why = "; ".join(filter(None, [why, f"the same runs as {name_of(SAME_RUNS[row['id']])}"]))
-        yield Row(row["id"], row["auc"], np.nan, ours, verdict, NUMBER_RULE, why)
+def judge_number(found: Found, claim: Claim) -> Judgement:
+    """Judge a printed AUC."""
+    ours = found.auc(claim.dataset, claim.part, claim.arm)
+    scratch = claim.arm == "scratch"
+    verdict, why = concluded(found, ours, number_verdict(ours, claim.number), is_claim=False, scratch=scratch)
+    if claim.id in SAME_RUNS:
+        why = "; ".join(filter(None, [why, f"the same runs as {claims()[SAME_RUNS[claim.id]].name}"]))
+    return Judgement(claim, claim.number, np.nan, ours, verdict, why)
 
 
-def gain_rows(found: Found) -> Iterator[Row]:
-    """Yield a row for each gain of one arm over another, and for what the paper's tables say of it."""
-    auc = {
-        (dataset, part, id_.split(".")[1]): 100 * value
-        for id_, dataset, part, value in published_results()[["id", "dataset", "part", "auc"]].to_numpy()
+def judge_gain(found: Found, claim: Claim) -> Judgement:
+    """Judge a gain of one arm over another by what the paper's tables say of it, or else its text."""
+    ours, table = found.gain_of_arms(claim.dataset, claim.part, claim.arm, claim.other), table_gain(claim)
+    paper = claim.number if np.isnan(table) else table
+    judge: dict[str, Callable[[], str]] = {
+        "similar": lambda: similar_verdict(ours),
+        "sign": lambda: sign_verdict(ours),
+        # On another cohort the side alone counts.
+        "gain": lambda: sign_verdict(ours, paper) if found.departures.cohort else gain_verdict(ours, paper),
     }
-    claims = published_claims().set_index("id")
-    numbers = pd.to_numeric(claims["printed"], errors="coerce")
-    for id_, (dataset, part, one, other) in GAINS.items():
-        ours, printed = found.gain_of_arms(dataset, part, one, other), float(numbers[id_])
-        first, second = (auc.get((dataset, part, arm), np.nan) for arm in (one, other))
-        table = round(first - second, 2)
-        paper = printed if np.isnan(table) else table
-        rule, verdict = gain_ruling(id_, ours, paper, found.departures)
-        verdict, why = concluded(found, ours, verdict, claim=True)
-        recomputed = claims.loc[id_, "recomputed_from_the_tables"] if np.isnan(table) else table
-        shown = claims.loc[id_, "printed"] if np.isnan(printed) else printed
-        told = "" if id_ in SIMILAR else could_tell(ours, paper)
-        yield Row(id_, shown, recomputed, ours, verdict, rule, why, told)
-        if not np.isnan(printed + table):
-            relative = f"{table:.2f} ({100 * table / first:.3f} % relative to the {one} AUC)"
-            yield arithmetic(f"{id_}.arithmetic", printed, relative, printed, table)
+    verdict, why = concluded(found, ours, judge[claim.rule]())
+    told = could_tell(ours, paper) if claim.rule == "gain" else ""
+    printed = (claim.printed or np.nan) if np.isnan(claim.number) else claim.number
+    return Judgement(claim, printed, claim.recomputed if np.isnan(table) else table, ours, verdict, why, told)
 
 
-def gain_ruling(id_: str, ours: Estimate, paper: float, departures: Departures) -> tuple[str, str]:
-    """Return the rule that a claim of a gain is judged by, and the verdict; of another cohort the side alone counts."""
-    if id_ in SIMILAR:
-        return SIMILAR_RULE, similar_verdict(ours)
-    if np.isnan(paper):
-        return SIGN_RULE, sign_verdict(ours)
-    return GAIN_RULE, sign_verdict(ours, paper) if departures.cohort else gain_verdict(ours, paper)
+def table_gain(claim: Claim) -> float:
+    """Return by how many pp the printed AUC of a claim's arm exceeds the other's; NaN where one is not printed."""
+    return round(100 * printed_auc(claim, claim.arm) - 100 * printed_auc(claim, claim.other), 2)
+
+
+def printed_auc(claim: Claim, arm: str) -> float:
+    """Return the AUC that the paper prints of an arm on a claim's data set and part; NaN where it prints none."""
+    rows = printed_aucs().query("arm == @arm and dataset == @claim.dataset and part == @claim.part")
+    return float(rows["auc_mean"].iloc[0]) if len(rows) else np.nan
 
 
 def could_tell(ours: Estimate, paper: float) -> str:
@@ -320,30 +297,24 @@ def could_tell(ours: Estimate, paper: float) -> str:
     return f"{'yes' if ours.detectable <= abs(paper) else 'no'}, from {ours.detectable:.1f} pp on"
 
 
-def curve_rows(found: Found) -> Iterator[Row]:
-    """Yield the rows of section 3.5's curves, and of what section 4 says of the best budget."""
-    claims = published_claims().set_index("id")
-    best = [
-        found.gain(
-            "test",
-            {
-                "proposed": found.select("imbalanced", "middle"),
-                f"proposed at {share:.0%}": found.select("imbalanced", "middle", share),
-            },
-        )
-        for share in found.budgets("imbalanced")
-        if not np.isclose(share, BUDGET)
-    ]
-    curves = {
-        f"curves.better_than_{rival}": [found.curve(dataset, rival) for dataset in SLICES] for rival in RIVALS
-    } | {"optimum.imbalanced": [[gain for gain in best if not np.isnan(gain.mean)]]}
-    for id_, gains in curves.items():
-        all_gains = [gain for curve in gains for gain in curve]
-        higher = float(np.mean([gain.mean > 0 for gain in all_gains])) if all_gains else np.nan
-        ours = Estimate(higher, lacking=first_of(all_gains, "lacking"), unlearned=first_of(all_gains, "unlearned"))
-        verdict, why = concluded(found, ours, curve_verdict(gains), claim=True)
-        printed, recomputed = claims.loc[id_, ["printed", "recomputed_from_the_tables"]]
-        yield Row(id_, printed, recomputed, ours, verdict, CURVE_RULE, why)
+def judge_curve(found: Found, claim: Claim) -> Judgement:
+    """Judge a claim on the proposed method at every budget: against another arm (3.5), or its own at 30 % (4)."""
+    if claim.other:
+        curves = [found.curve(dataset, claim.other) for dataset in SLICES]
+    else:
+        others = {
+            f"proposed at {share:.0%}": found.select(claim.dataset, "middle", share)
+            for share in found.budgets(claim.dataset)
+            if not np.isclose(share, BUDGET)
+        }
+        own = found.select(claim.dataset, "middle")
+        best = [found.gain("test", {"proposed": own, name: other}) for name, other in others.items()]
+        curves = [[gain for gain in best if not np.isnan(gain.mean)]]
+    gains = [gain for of_set in curves for gain in of_set]
+    higher = float(np.mean([gain.mean > 0 for gain in gains])) if gains else np.nan
+    ours = Estimate(higher, lacking=first_of(gains, "lacking"), unlearned=first_of(gains, "unlearned"))
+    verdict, why = concluded(found, ours, curve_verdict(curves))
+    return Judgement(claim, claim.printed, claim.recomputed, ours, verdict, why)
 
 
 def first_of(estimates: Iterable[Estimate], what: str) -> str:
@@ -351,12 +322,12 @@ def first_of(estimates: Iterable[Estimate], what: str) -> str:
     return next(filter(None, (str(getattr(each, what)) for each in estimates)), "")
 
 
-def jump_rows(found: Found) -> Iterator[Row]:
-    """Yield the row of "the biggest jumps" of Figure 3: from each range to the next, by validation AUC (3.2)."""
+def judge_biggest(found: Found, claim: Claim) -> Judgement:
+    """Judge "the biggest jumps" of Figure 3: from each range to the next (3.2)."""
     low_tail, *between, high_tail = pairwise(WINDOWS)
 
     def jump(one: str, other: str) -> Estimate:
-        return found.gain_of_arms("imbalanced", "validation", one, other)
+        return found.gain_of_arms(claim.dataset, claim.part, one, other)
 
     falls, inner = [jump(*low_tail[::-1]), jump(*high_tail)], [jump(*ranges) for ranges in between]
     jumps = falls + inner
@@ -364,14 +335,14 @@ def jump_rows(found: Found) -> Iterator[Row]:
     if not any(np.isnan(each.mean) for each in jumps):
         smaller = min(fall.mean for fall in falls)
         ours = replace(ours, mean=float(sum(abs(each.mean) > smaller for each in inner)))
-    verdict, why = concluded(found, ours, biggest_verdict(falls, inner), claim=True)
-    yield Row("figure3.biggest", "yes", "figure only", ours, verdict, BIGGEST_RULE, why)
+    verdict, why = concluded(found, ours, biggest_verdict(falls, inner))
+    return Judgement(claim, claim.printed, claim.recomputed, ours, verdict, why)
 
 
-def spread_rows(found: Found) -> Iterator[Row]:
-    """Yield the row of "random sampling is inherently unstable" (section 4)."""
-    arms = {arm: found.select("imbalanced", arm) for arm in ("random", "proposed")}
-    frame = found.pairs_of("test", arms)
+def judge_spread(found: Found, claim: Claim) -> Judgement:
+    """Judge "random sampling is inherently unstable" (section 4)."""
+    arms = {arm: found.select(claim.dataset, arm) for arm in (claim.arm, claim.other)}
+    frame = found.pairs_of(claim.part, arms)
     ours = Estimate()
     if not frame.empty and frame["arm"].nunique() == len(arms):
         pairs = patient_pairs(frame, "slice")
@@ -382,86 +353,90 @@ def spread_rows(found: Found) -> Iterator[Row]:
             else Estimate(lacking="each run tests other patients")
         )
         ours = replace(ours, unlearned=not_learned(arms))
-    verdict, why = concluded(found, ours, spread_verdict(ours), claim=True)
-    yield Row("random.unstable", "yes", "not printed", ours, verdict, SPREAD_RULE, why)
+    verdict, why = concluded(found, ours, spread_verdict(ours))
+    return Judgement(claim, claim.printed, claim.recomputed, ours, verdict, why)
 
 
-def saving_rows(found: Found) -> Iterator[Row]:
-    """Yield the rows of the labels saved (sections 2.2.4, 3.4 and 4)."""
-    printed = published_claims().set_index("id")["printed"]["saving.range"]
-    least, most, average = map(float, re.findall(r"\d+", printed))
-    extremes = f"{100 - 200 * BUDGET:.0f} to {100 - 100 * BUDGET:.0f}: any two samples of {100 * BUDGET:.0f} %"
-    shown, expected = f"{least:.0f} to {most:.0f}", 100 * (1 - BUDGET) ** 2
-    for id_, dataset in (("saving.range", "imbalanced"), ("saving.balanced", "balanced")):
-        ours = found.saved(dataset)
-        why = NO_RUNS if np.isnan(ours.mean) else ""
-        verdict = counted(found, range_verdict(ours, least, most))
-        yield Row(id_, shown, extremes, ours, verdict, RANGE_RULE, why)
-    ours = found.saved("imbalanced")
-    why = NO_RUNS if np.isnan(ours.mean) else ours.lacking
-    text = f"{expected:.0f}: expected of two random samples, which is another quantity than the midpoint"
-    verdict = counted(found, number_verdict(ours, average, EQUIVALENCE))
-    yield Row("saving.average", average, text, ours, verdict, AVERAGE_RULE, why)
-    midpoint = (least + most) / 2
-    text = f"{midpoint:.0f}: the midpoint of {shown}"
-    yield arithmetic("saving.average.arithmetic", average, text, average, midpoint)
-
-
-def count_rows(found: Found) -> Iterator[Row]:
-    """Yield the rows of Table 5: the printed counts against 10 % to 80 % of the training slices."""
-    claims = published_claims().set_index("id")["printed"]
-    for dataset in SLICES:
-        id_ = f"table5.{dataset}"
-        table5, (whole, training) = [int(count) for count in claims[id_].split()], slice_counts(dataset)
-        counts = [training * tenths // 10 for tenths in range(1, 9)]
-        over = [sum(count > limit for count in table5) for limit in (counts[-1], training)]
-        recomputed = (
-            f"{' '.join(map(str, counts))} of {training} training slices ({whole} in all); printed counts above the "
-            f"middle 80 % ({counts[-1]}): {over[0]}, above the training slices: {over[1]}"
+def judge_saving(found: Found, claim: Claim) -> Judgement:
+    """Judge the range of the labels saved, or their average (sections 2.2.4, 3.4 and 4)."""
+    ours, least_saved = found.saved(claim.dataset), 1 - 2 * BUDGET
+    if claim.rule == "range":
+        verdict, printed = range_verdict(ours, *ends_of_range(claim)), claim.printed
+        given = f"{100 * least_saved:.0f} to {100 - 100 * BUDGET:.0f}: any two samples of {100 * BUDGET:.0f} %"
+        return Judgement(
+            claim, printed, given, ours, on_any_protocol(found, verdict), NO_RUNS if np.isnan(ours.mean) else ""
         )
-        runs = found.runs
-        trained = runs.loc[(runs["dataset"] == dataset) & (runs["strategy"] == "middle"), "examples"]
-        ours = Estimate(float(np.isin(table5, trained).mean())) if len(trained) else Estimate()
-        yield Row(id_, claims[id_], recomputed, ours, arithmetic_verdict(table5, counts), COUNT_RULE)
+    verdict, expected = number_verdict(ours, claim.number, EQUIVALENCE), 100 * (1 - BUDGET) ** 2
+    given = f"{expected:.0f}: expected of two random samples, which is another quantity than the midpoint"
+    why = NO_RUNS if np.isnan(ours.mean) else ours.lacking
+    return Judgement(claim, claim.number, given, ours, on_any_protocol(found, verdict), why)
 
 
-def table1_rows(found: Found) -> Iterator[Row]:
-    """Yield the rows of Table 1's outputs, by its own arithmetic."""
-    for id_, (layer, width, geometry) in TABLE1.items():
-        given = output_width(*geometry)
-        yield arithmetic(id_, layer, f"192x{given}x{given}", width, given)
+def ends_of_range(claim: Claim) -> tuple[float, float]:
+    """Return the ends of a range that is printed as "40 to 70"."""
+    low, high = map(float, claim.printed.split(" to "))
+    return low, high
 
 
-def untested_rows(found: Found) -> Iterator[Row]:
-    """Yield the row of the initial experiments by which the paper chose its channels (section 2.2.1)."""
-    verdict = counted(found, CANNOT_TELL)
+def judge_count(found: Found, claim: Claim) -> Judgement:
+    """Judge the counts of Table 5, which should be 10 % to 80 % of the training slices."""
+    table5, (whole, training) = [int(each) for each in claim.printed.split()], slice_counts(claim.dataset)
+    counts = [training * tenths // 10 for tenths in range(1, 9)]
+    over = [sum(each > limit for each in table5) for limit in (counts[-1], training)]
+    recomputed = (
+        f"{' '.join(map(str, counts))} of {training} training slices ({whole} in all); printed counts above the "
+        f"middle 80 % ({counts[-1]}): {over[0]}, above the training slices: {over[1]}"
+    )
+    runs = found.runs
+    trained = runs.loc[(runs["dataset"] == claim.dataset) & (runs["strategy"] == "middle"), "examples"]
+    ours = Estimate(float(np.isin(table5, trained).mean())) if len(trained) else Estimate()
+    return Judgement(claim, claim.printed, recomputed, ours, arithmetic_verdict(table5, counts))
+
+
+def judge_table1(found: Found, claim: Claim) -> Judgement:
+    """Judge an output of Table 1 by the table's own arithmetic."""
+    width, geometry = TABLE1[claim.id]
+    given = output_width(*geometry)
+    return Judgement(claim, claim.printed, f"192x{given}x{given}", Estimate(), arithmetic_verdict([width], [given]))
+
+
+def judge_untested(found: Found, claim: Claim) -> Judgement:
+    """Leave open the initial experiments by which the paper chose its channels (section 2.2.1)."""
     why = "needs the baseline's runs with each of the four choices of three channels"
-    yield Row("channels.choice", "yes", "not printed", Estimate(), verdict, UNTESTED_RULE, why)
+    return Judgement(claim, claim.printed, claim.recomputed, Estimate(), on_any_protocol(found, CANNOT_TELL), why)
 
 
-def arithmetic(id_: str, printed: object, recomputed: object, of: float, given: float) -> Row:
-    """Return a row of the paper against itself."""
-    return Row(id_, printed, recomputed, Estimate(), arithmetic_verdict([of], [given]), ARITHMETIC_RULE)
+JUDGES: dict[str, Callable[[Found, Claim], Judgement]] = {
+    "number": judge_number,
+    **dict.fromkeys(("gain", "sign", "similar"), judge_gain),
+    "curve": judge_curve,
+    "biggest": judge_biggest,
+    "spread": judge_spread,
+    **dict.fromkeys(("range", "average"), judge_saving),
+    "count": judge_count,
+    "arithmetic": judge_table1,
+    "untested": judge_untested,
+}
+"""What judges a claim, by the name of its rule."""
 
 
-KINDS = (
-    number_rows,
-    gain_rows,
-    curve_rows,
-    jump_rows,
-    spread_rows,
-    saving_rows,
-    count_rows,
-    table1_rows,
-    untested_rows,
-)
+def judged(found: Found, claim: Claim) -> list[Judgement]:
+    """Return the row of a claim, and one for the paper's own arithmetic where it prints the same twice."""
+    rows = [JUDGES[claim.rule](found, claim)]
+    if claim.rule == "gain" and not np.isnan(claim.number + (table := table_gain(claim))):
+        relative = table / (100 * printed_auc(claim, claim.arm))
+        rows.append(arithmetic(claim, f"{table:.2f} ({100 * relative:.3f} % relative to the {claim.arm} AUC)", table))
+    if claim.rule == "average":
+        (whole,) = (each for each in claims().values() if each.rule == "range" and each.dataset == claim.dataset)
+        midpoint = sum(ends_of_range(whole)) / 2
+        rows.append(arithmetic(claim, f"{midpoint:.0f}: the midpoint of {whole.printed}", midpoint))
+    return rows
 
 
-def sections() -> dict[str, str]:
-    """Return the paper's section that each row is about, by id."""
-    found = published_claims().set_index("id")["section"].to_dict()
-    found |= published_results().set_index("id")["section"].map("{:g}".format).to_dict()
-    return found | {"saving.average": found["saving.range"], **dict.fromkeys(TABLE1, "2.2.2")}
+def arithmetic(claim: Claim, recomputed: str, given: float) -> Judgement:
+    """Return the row that sets a claim against what the paper's other numbers give."""
+    verdict = arithmetic_verdict([claim.number], [given])
+    return Judgement(claim, claim.number, recomputed, Estimate(), verdict, arithmetic=True)
 
 
 def scorecard(runs: pd.DataFrame, scores: pd.DataFrame, cost: pd.DataFrame, departures: Departures) -> pd.DataFrame:
@@ -484,15 +459,15 @@ def scorecard(runs: pd.DataFrame, scores: pd.DataFrame, cost: pd.DataFrame, depa
     -------
     pd.DataFrame
         id (``.arithmetic``: the paper against itself), section, printed, recomputed (from the paper's other numbers),
-        ours; 95 % limits across runs (ci_low, ci_high), across patients and across both (AUCs as shares, gains in
+        ours; 95 % limits across runs (runs_low, runs_high), across patients and across both (AUCs as shares, gains in
         pp); could_tell (whether a gain of the paper's size would be found with a probability of 80 %); verdict, rule,
         why (what stands in the way of a verdict, or belongs to it). NaN, or nothing, where there is nothing.
     """
-    found = found_in(runs, scores, cost, departures)
-    return table_of(row for kind in KINDS for row in kind(found))
+    found = found_of(runs, scores, cost, departures)
+    return table_of(row for claim in claims().values() for row in judged(found, claim))
 
 
-def found_in(runs: pd.DataFrame, scores: pd.DataFrame, cost: pd.DataFrame, departures: Departures) -> Found:
+def found_of(runs: pd.DataFrame, scores: pd.DataFrame, cost: pd.DataFrame, departures: Departures) -> Found:
     """Return what `scorecard` is given with all its columns, and only with runs that it judges."""
     runs = pd.DataFrame(runs, columns=RUN_COLUMNS)
     runs["freeze"], runs["learned"] = runs["freeze"].eq(True), ~runs["learned"].eq(False)
@@ -506,14 +481,14 @@ def found_in(runs: pd.DataFrame, scores: pd.DataFrame, cost: pd.DataFrame, depar
     return Found(runs, scores, cost, departures)
 
 
-def table_of(rows: Iterable[Row]) -> pd.DataFrame:
+def table_of(rows: Iterable[Judgement]) -> pd.DataFrame:
     """Return rows as the data frame of `scorecard`."""
-    section = sections()
     values = [
         (
-            *(row.id, section[row.id.removesuffix(".arithmetic")], row.printed, row.recomputed, row.ours.mean),
+            row.claim.id + (ARITHMETIC if row.arithmetic else ""),
+            *(row.claim.section, row.printed, row.recomputed, row.ours.mean),
             *(*row.ours.runs, *row.ours.patients, row.ours.low, row.ours.high),
-            *(row.could_tell, row.verdict, row.rule, row.why),
+            *(row.could_tell, row.verdict, RULES["arithmetic" if row.arithmetic else row.claim.rule], row.why),
         )
         for row in rows
     ]

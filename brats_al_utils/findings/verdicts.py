@@ -45,52 +45,61 @@ NUMBER_RULE = (
     f"Reproduced if our 95 % interval across runs and patients lies wholly within {EQUIVALENCE:g} pp of the printed "
     f"AUC; not reproduced if it lies wholly beyond; {CASES}, so never on another cohort."
 )
-GAIN_RULE = (
-    "Not reproduced if our 95 % interval of the difference (pp, paired, across runs and patients) lies wholly on the "
-    f"other side of 0 than the paper's gain (by its tables; Figure 3: its text), wholly beyond {EQUIVALENCE:g} pp from "
-    "that gain, or wholly nearer to 0 than to it; else reproduced if it lies wholly on the paper's side of 0 and "
-    f"within {EQUIVALENCE:g} pp of that gain; {CASES}. On another cohort only the side counts."
-)
-SIGN_RULE = (
-    "No size is printed. Reproduced if our 95 % interval of the difference (pp, paired, across runs and patients) lies "
-    f"wholly above 0; not reproduced if it lies wholly below; {CASES}."
-)
-SIMILAR_RULE = (
-    "Reproduced if our 95 % interval of the difference (pp, paired, across runs and patients) lies wholly within "
-    f"{EQUIVALENCE:g} pp of 0; not reproduced if it lies wholly beyond; {CASES}."
-)
-CURVE_RULE = (
-    "Ours is the share of the budgets at which the first is higher. Reproduced if at every budget our 95 % interval of "
-    "the difference (paired, across runs and patients) lies above 0; not reproduced if at any budget the difference is "
-    f"below 0 with a Holm-adjusted p below 5 % over all budgets; {CASES}, nor from fewer than two budgets."
-)
-BIGGEST_RULE = (
-    "Ours is the number of the five inner jumps that are larger than the smaller of the two at the ends. Reproduced if "
-    "the 95 % intervals (pp, across runs and patients) of both falls at the ends lie above that of every inner jump's "
-    f"size; not reproduced if an inner jump's lies above that of a fall at the ends; {CASES}."
-)
-SPREAD_RULE = (
-    "Ours is the standard deviation across runs of random sampling's test AUC over that of the proposed method, at "
-    "30 %. Reproduced if its 95 % interval (Pitman and Morgan, paired by seed; the patients are the same in all runs) "
-    f"lies wholly above 1; not reproduced if wholly below; {CASES}."
-)
-RANGE_RULE = (
-    "Reproduced if the share of the training slices that we left unlabelled (%, mean across runs) lies in the printed "
-    "range, else not reproduced; whatever the protocol, as it counts labels. True of any two samples of 30 % of the "
-    "slices, whose union is 30 to 60 %: it says nothing of the method."
-)
-AVERAGE_RULE = (
-    f"Reproduced if our 95 % interval across runs of the share left unlabelled (%) lies wholly within {EQUIVALENCE:g} "
-    "pp of the printed average, not reproduced if wholly beyond, else cannot tell; whatever the protocol, as it counts "
-    "labels."
-)
-ARITHMETIC_RULE = (
-    f"Reproduced if the paper's other numbers give it to {ROUNDING}, else not reproduced: no runs of ours."
-)
-COUNT_RULE = (
-    "Reproduced if the counts are 10 % to 80 % of the paper's training slices, else not reproduced: no runs of ours "
-    "(ours is the share of the eight printed counts on which the proposed method was trained)."
-)
+DIFFERENCE = "our 95 % interval of the difference (pp, paired, across runs and patients)"
+RULES = {
+    "number": NUMBER_RULE,
+    "gain": (
+        f"Not reproduced if {DIFFERENCE} lies wholly on the other side of 0 than the paper's gain (by its tables; "
+        f"Figure 3: its text), wholly beyond {EQUIVALENCE:g} pp from that gain, or wholly nearer to 0 than to it; "
+        f"else reproduced if it lies wholly on the paper's side of 0 and within {EQUIVALENCE:g} pp of that gain; "
+        f"{CASES}. On another cohort only the side counts."
+    ),
+    "sign": (
+        f"No size is printed. Reproduced if {DIFFERENCE} lies wholly above 0; not reproduced if it lies wholly "
+        f"below; {CASES}."
+    ),
+    "similar": (
+        f"Reproduced if {DIFFERENCE} lies wholly within {EQUIVALENCE:g} pp of 0; not reproduced if it lies wholly "
+        f"beyond; {CASES}."
+    ),
+    "curve": (
+        "Ours is the share of the budgets at which the first is higher. Reproduced if at every budget our 95 % "
+        "interval of the difference (paired, across runs and patients) lies above 0; not reproduced if at any "
+        f"budget the difference is below 0 with a Holm-adjusted p below 5 % over all budgets; {CASES}, nor from "
+        "fewer than two budgets."
+    ),
+    "biggest": (
+        "Ours is the number of the five inner jumps that are larger than the smaller of the two at the ends. "
+        "Reproduced if the 95 % intervals (pp, across runs and patients) of both falls at the ends lie above that "
+        "of every inner jump's size; not reproduced if an inner jump's lies above that of a fall at the ends; "
+        f"{CASES}."
+    ),
+    "spread": (
+        "Ours is the standard deviation across runs of random sampling's test AUC over that of the proposed "
+        "method, at 30 %. Reproduced if its 95 % interval (Pitman and Morgan, paired by seed; the patients are "
+        f"the same in all runs) lies wholly above 1; not reproduced if wholly below; {CASES}."
+    ),
+    "range": (
+        "Reproduced if the share of the training slices that we left unlabelled (%, mean across runs) lies in the "
+        "printed range, else not reproduced; whatever the protocol, as it counts labels. True of any two samples "
+        "of 30 % of the slices, whose union is 30 to 60 %: it says nothing of the method."
+    ),
+    "average": (
+        "Reproduced if our 95 % interval across runs of the share left unlabelled (%) lies wholly within "
+        f"{EQUIVALENCE:g} pp of the printed average, not reproduced if wholly beyond, else cannot tell; whatever "
+        "the protocol, as it counts labels."
+    ),
+    "arithmetic": (
+        f"Reproduced if the paper's other numbers give it to {ROUNDING}, else not reproduced: no runs of ours."
+    ),
+    "count": (
+        "Reproduced if the counts are 10 % to 80 % of the paper's training slices, else not reproduced: no runs "
+        "of ours (ours is the share of the eight printed counts on which the proposed method was trained)."
+    ),
+    "untested": "Cannot tell: no notebook has the runs that this claim needs, and the paper prints none.",
+}
+"""The rules, by their names in ``claims.csv``."""
+
 HERE_RULE = (
     "On another cohort than the paper's, no printed number is judged. A claim holds here where its rule says "
     "reproduced, does not hold here where it says not reproduced, and cannot be told here otherwise."
@@ -101,21 +110,20 @@ OUTCOME_RULE = (
     "Not judged where there is no interval, or most runs of an arm have not learned. Secondary contrasts: the same of "
     "Holm-adjusted intervals, each at the level at which Holm's procedure tests it."
 )
-UNTESTED_RULE = "Cannot tell: no notebook has the runs that this claim needs, and the paper prints none."
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number of ours and what is known of it; NaN, or nothing, where there is none.
+    """A number of ours and what is known of it; NaN or empty where something is unknown.
 
     Attributes
     ----------
     mean : float
-        Of an AUC as a share, of a gain in pp.
+        An AUC as a share, or a gain in pp.
     low, high : float
         95 % limits across runs and patients; verdicts rest on them.
     p : float
-        Of a gain of 0, across runs and patients.
+        The p-value of a gain of 0, across runs and patients.
     detectable : float
         The smallest gain (pp) that a test across both would find with a probability of 80 %.
     runs, patients : tuple of float
@@ -151,19 +159,19 @@ def verdict(agrees: bool, disagrees: bool) -> str:
 
 
 def number_verdict(ours: Estimate, printed: float, margin: float = EQUIVALENCE / 100) -> str:
-    """Return the verdict on a printed number: `NUMBER_RULE`; with a margin in percent, `AVERAGE_RULE`."""
+    """Return the verdict on a printed number: rule number; with a margin in percent, rule average."""
     ends = printed - margin, printed + margin
     return verdict(ours.within(*ends), ours.beyond(*ends))
 
 
 def sign_verdict(ours: Estimate, paper: float = 1.0) -> str:
-    """Return the verdict on the side of 0 on which a gain, or a loss, lies: `SIGN_RULE`."""
+    """Return the verdict on the side of 0 on which a gain, or a loss, lies: rule sign."""
     above, below = ours.low > 0, ours.high < 0
     return verdict(above, below) if paper > 0 else verdict(below, above)
 
 
 def gain_verdict(ours: Estimate, paper: float) -> str:
-    """Return the verdict on a gain of one arm over another, or a loss, by its side and its size: `GAIN_RULE`."""
+    """Return the verdict on a gain of one arm over another, or a loss, by its side and its size: rule gain."""
     side, size = sign_verdict(ours, paper), number_verdict(ours, paper, EQUIVALENCE)
     nearer_to_none = ours.high < paper / 2 if paper > 0 else ours.low > paper / 2
     disagrees = nearer_to_none or NOT_REPRODUCED in (side, size)
@@ -171,12 +179,12 @@ def gain_verdict(ours: Estimate, paper: float) -> str:
 
 
 def similar_verdict(ours: Estimate) -> str:
-    """Return the verdict on "similar": `SIMILAR_RULE`."""
+    """Return the verdict on "similar": rule similar."""
     return number_verdict(ours, 0.0, EQUIVALENCE)
 
 
 def curve_verdict(curves: Sequence[Sequence[Estimate]]) -> str:
-    """Return the verdict on "at every sample size", from each data set's gains by budget: `CURVE_RULE`."""
+    """Return the verdict on "at every sample size", from each data set's gains by budget: rule curve."""
     gains = [gain for curve in curves for gain in curve]
     adjusted = holm(np.array([gain.p for gain in gains]))
     worse = [gain.mean < 0 and p < 1 - CONFIDENCE for gain, p in zip(gains, adjusted, strict=True)]
@@ -184,7 +192,7 @@ def curve_verdict(curves: Sequence[Sequence[Estimate]]) -> str:
 
 
 def biggest_verdict(ends: Sequence[Estimate], inner: Sequence[Estimate]) -> str:
-    """Return the verdict on "the biggest jumps": falls at the ends against jumps between: `BIGGEST_RULE`."""
+    """Return the verdict on "the biggest jumps": falls at the ends against jumps between: rule biggest."""
     sizes = [Estimate(abs(jump.mean), max(jump.low, -jump.high, 0.0), max(jump.high, -jump.low)) for jump in inner]
     return verdict(
         all(end.low > size.high for end in ends for size in sizes),
@@ -215,17 +223,17 @@ def spread_ratio(one: Array, other: Array) -> Estimate:
 
 
 def spread_verdict(ours: Estimate) -> str:
-    """Return the verdict on a ratio of spreads: `SPREAD_RULE`."""
+    """Return the verdict on a ratio of spreads: rule spread."""
     return verdict(ours.low > 1, ours.high < 1)
 
 
 def range_verdict(ours: Estimate, low: float, high: float) -> str:
-    """Return the verdict on a printed range: `RANGE_RULE`."""
+    """Return the verdict on a printed range: rule range."""
     return verdict(low <= ours.mean <= high, ours.mean < low or ours.mean > high)
 
 
 def arithmetic_verdict(printed: Sequence[float], recomputed: Sequence[float]) -> str:
-    """Return whether the paper's numbers follow from its others: `ARITHMETIC_RULE`, `COUNT_RULE`."""
+    """Return whether the paper's numbers follow from its others: rule arithmetic, rule count."""
     agree = np.allclose(printed, recomputed, rtol=0, atol=ROUNDING + 1e-9)
     return REPRODUCED if agree else NOT_REPRODUCED
 
@@ -239,39 +247,32 @@ def outcome(low: float, high: float) -> str:
     return AS_GOOD if low > -MARGIN and high < MARGIN else UNDECIDED
 
 
-def outcomes(
-    pairs: Pairs,
-    primary: tuple[str, str],
-    secondary: Sequence[tuple[str, str]] = (),
-    unlearned: Collection[str] = (),
-) -> pd.DataFrame:
+def outcomes(contrasts: Sequence[tuple[Pairs, str, str]], unlearned: Collection[str] = ()) -> pd.DataFrame:
     """Return what a study with one primary contrast and a family of secondary ones has decided: `OUTCOME_RULE`.
 
     Parameters
     ----------
-    pairs : Pairs
-    primary : (arm, other)
-    secondary : sequence of (arm, other)
+    contrasts : sequence of (Pairs, arm, other)
+        The primary one first, each with the runs that both its arms have.
     unlearned : collection of str
         Arms of which most runs have not learned; their contrasts are not judged, and no part of the family.
 
     Returns
     -------
     pd.DataFrame
-        As `comparison.compare`, without its adjusted p; family (primary, secondary), level (of the interval that
-        decides, 0.05 for the primary one), decided_low, decided_high, outcome.
+        As `comparison.compare`, without its adjusted p; family (primary, secondary), p_holm, level (of the interval
+        that decides, 0.05 for the primary one), decided_low, decided_high, outcome.
     """
-    contrasts = [primary, *secondary]
-    table = compare(pairs, contrasts).drop(columns=["p_patients_holm", "p_both_holm"])
-    p = np.array(
-        [np.nan if set(each) & set(unlearned) else p for each, p in zip(contrasts, table["p_both"], strict=True)]
-    )
-    level = np.concatenate([holm_levels(p[:1]), holm_levels(p[1:])])
+    table = pd.concat([compare(pairs, [(arm, other)]) for pairs, arm, other in contrasts], ignore_index=True)
+    table = table.drop(columns=["p_patients_holm", "p_both_holm"])
+    judged = ~(table["arm"].isin(unlearned) | table["other"].isin(unlearned))
+    p = table["p_both"].where(judged).to_numpy(float)
+    level, p_holm = (np.concatenate([of(p[:1]), of(p[1:])]) for of in (holm_levels, holm))
     limits = [
-        difference_limits(value, across_both(pairs, *each), 1 - of)
+        difference_limits(value, across_both(*each), 1 - of)
         for each, value, of in zip(contrasts, table["auc_difference"], level, strict=True)
     ]
     low, high = np.array(limits).T
-    family = ["primary"] + ["secondary"] * len(secondary)
-    table = table.assign(family=family, level=level, decided_low=low, decided_high=high)
+    family = ["primary"] + ["secondary"] * (len(contrasts) - 1)
+    table = table.assign(family=family, p_holm=p_holm, level=level, decided_low=low, decided_high=high)
     return table.assign(outcome=[outcome(*ends) for ends in limits])

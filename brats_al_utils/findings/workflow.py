@@ -67,6 +67,6 @@ def workflow(study: Study, rows: Sequence[Row], arm: Arm, summary: pd.DataFrame)
         ("fine-tuned", "network", profile.network),
         ("fine-tuned", "initialisation", START_NAMES[arm.start]),
         ("fine-tuned", "epochs", arm.epochs),
-        *(("test", name, auc[name]) for name in ("auc_mean", "ci_low", "ci_high", "n_runs")),
+        *(("test", name, auc[name]) for name in ("auc_mean", "runs_low", "runs_high", "n_runs")),
     ]
     return pd.DataFrame(steps, columns=["step", "quantity", "value"])

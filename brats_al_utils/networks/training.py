@@ -1,6 +1,6 @@
 """Fine-tune a network on some slices, and ask it about others."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -32,7 +32,7 @@ class Images:
     labels : torch.Tensor [N] of int64
         LGG 0, HGG 1.
     mean, std : torch.Tensor [3, 1, 1] of float32
-        Of pixels in 0..255.
+        Mean and standard deviation of pixels in 0..255.
     """
 
     pixels: torch.Tensor
@@ -126,7 +126,7 @@ def choose_device(name: str) -> torch.device:
     Raises
     ------
     InputError
-        If it is CUDA and there is none.
+        If it is CUDA and no GPU is found.
     """
     if name not in ("auto", "cpu", "cuda"):
         raise InputError(f"device is {name!r}, expected auto, cpu or cuda")
@@ -181,85 +181,6 @@ def predict(network: nn.Module, images: Images, ids: np.ndarray[Any, Any]) -> np
     if not len(ids):
         return np.empty(0)
     return high_grade(outputs(network.eval(), images, ids))
-
-
-def augmented_predictions(network: nn.Module, images: Images, ids: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Return P(HGG) of the copies of some slices: each turned by 0 to 3 quarters, as it is and then mirrored.
-
-    What a square allows of the augmented patches of Zhou et al. 2017 (AIFT) without a new pixel value.
-
-    Parameters
-    ----------
-    ids : np.ndarray [n] of int
-        At least one.
-
-    Returns
-    -------
-    np.ndarray [8, n] of float64
-        The first of the slices themselves, as `predict` returns it but for rounding.
-    """
-    network.eval()
-
-    def forward(batch: torch.Tensor) -> torch.Tensor:
-        copies = [image.rot90(turns, (2, 3)) for image in (batch, batch.flip(3)) for turns in range(4)]
-        together = torch.cat(copies).contiguous(memory_format=torch.channels_last)
-        scores: list[torch.Tensor] = [network(some) for some in together.split(EVALUATION_BATCH)]
-        return torch.cat(scores).reshape(len(copies), len(batch), -1).transpose(0, 1)
-
-    return high_grade(outputs(forward, images, ids)).T
-
-
-def dropout_layers(network: nn.Module) -> list[nn.Dropout]:
-    """Return a network's dropout layers.
-
-    Raises
-    ------
-    InputError
-        If it has none.
-    """
-    layers = [module for module in network.modules() if isinstance(module, nn.Dropout)]
-    if not layers:
-        raise InputError(
-            f"{type(network).__name__} has no dropout, which BALD needs of the network that chooses: let AlexNet, "
-            "GoogLeNet or VGG-16 choose"
-        )
-    return layers
-
-
-def dropout_predictions(
-    network: nn.Module, images: Images, ids: np.ndarray[Any, Any], passes: int, seed: int
-) -> np.ndarray[Any, Any]:
-    """Return P(HGG) of some slices in passes with dropout (Gal and Ghahramani 2016); all else is as in `predict`.
-
-    What comes before the first dropout is the same in every pass and computed once.
-
-    Parameters
-    ----------
-    ids : np.ndarray [n] of int
-        At least one.
-    passes : int
-    seed : int
-        Of what is dropped.
-
-    Returns
-    -------
-    np.ndarray [passes, n] of float64
-
-    Raises
-    ------
-    InputError
-        If the network has no dropout.
-    """
-    layers, parts = dropout_layers(network.eval()), list(network.children())
-    first = next(place for place, part in enumerate(parts) if any(isinstance(m, nn.Dropout) for m in part.modules()))
-    head = nn.Sequential(*parts[first:])
-    entered = entering(parts[first], network, images, ids)
-    for layer in layers:
-        layer.train()
-    with seeded(seed, images.pixels.device), torch.inference_mode(), rounding("float32"):
-        scores = [head(rows) for rows in entered.repeat(passes, 1).split(EVALUATION_BATCH)]
-    network.eval()
-    return high_grade(torch.cat(scores)).reshape(passes, len(ids))
 
 
 def features(network: nn.Module, images: Images, ids: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -330,6 +251,25 @@ def shuffled_batches(
         yield from shuffled.split(size)
 
 
+def train_epoch(
+    network: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    images: Images,
+    batches: Iterable[torch.Tensor],
+    settings: Settings,
+) -> float:
+    """Make an update with each batch of ids, and return the mean cross-entropy of their slices."""
+    total, seen = torch.zeros((), device=images.pixels.device), 0
+    for ids in batches:
+        optimiser.zero_grad()
+        loss = cross_entropy(logits(network, images.batch(ids), settings), images.labels[ids])
+        loss.backward()
+        optimiser.step()
+        total += loss.detach() * len(ids)
+        seen += len(ids)
+    return total.item() / seen
+
+
 def finetune(
     network: nn.Module,
     images: Images,
@@ -348,10 +288,10 @@ def finetune(
     training, validation : np.ndarray of int
         Ids of slices.
     seed : int
-        Of the order of the batches and of dropout. With the same machine, thread count and torch, the result is the
-        same to the bit.
+        Seed of the order of the batches and of dropout. With the same machine, thread count and torch, the result is
+        the same to the bit.
     after_epoch : callable
-        Told the number of epochs done, while the network is as that epoch has left it.
+        Called with the number of epochs done, while the network is as that epoch has left it.
 
     Raises
     ------
@@ -372,16 +312,10 @@ def finetune(
     with seeded(seed, device):
         for epoch in range(settings.epochs):
             start_training(network)
-            total, seen = torch.zeros((), device=device), 0
             with rounding(settings.arithmetic):
-                for ids in islice(batches, settings.updates(len(training))):
-                    optimiser.zero_grad()
-                    loss = cross_entropy(logits(network, images.batch(ids), settings), images.labels[ids])
-                    loss.backward()
-                    optimiser.step()
-                    total += loss.detach() * len(ids)
-                    seen += len(ids)
-            losses[epoch] = total.item() / seen
+                losses[epoch] = train_epoch(
+                    network, optimiser, images, islice(batches, settings.updates(len(training))), settings
+                )
             check_finite(np.asarray(losses[epoch]), epoch + 1, settings)
             highest = np.nanmax(scores[:epoch], initial=-1.0)
             if highest < 1 or epoch + 1 == settings.epochs:

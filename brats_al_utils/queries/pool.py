@@ -28,42 +28,24 @@ class Views:
     ----------
     probability : np.ndarray [n] of float
         P(HGG).
-    dropout : np.ndarray [passes, n] of float
-        P(HGG) of forward passes with dropout on.
-    augmented : np.ndarray [copies, n] of float
-        P(HGG) of flipped and rotated copies.
     features : np.ndarray [n, D] of float
-        Of the penultimate layer.
-    label : np.ndarray [n] of int
-        HGG 1, LGG 0: only for strategies that pay for every label.
+        Features of the penultimate layer.
     """
 
     probability: Array
-    dropout: Array
-    augmented: Array
     features: Array
-    label: Array
 
     def __post_init__(self) -> None:
         """Refuse arrays that do not belong together."""
-        size = self.probability.size
-        shapes = [self.probability.shape, self.dropout.shape[1:], self.augmented.shape[1:], self.label.shape]
-        if set(shapes) != {(size,)} or self.features.shape[:1] != (size,) or self.features.ndim != 2:
-            raise InputError(
-                f"views of {', '.join(map(str, shapes))} and {self.features.shape}, expected all of the same n slices"
-            )
+        shape = self.probability.shape
+        if len(shape) != 1 or self.features.ndim != 2 or self.features.shape[:1] != shape:
+            raise InputError(f"views of {shape} and {self.features.shape}, expected all of the same n slices")
         if not all(np.isfinite(values).all() for values in vars(self).values()):
             raise InputError("a view is not finite: the query network's outputs are damaged")
 
     def at(self, rows: Array) -> "Views":
         """Return the views of some rows."""
-        return Views(
-            self.probability[rows],
-            self.dropout[:, rows],
-            self.augmented[:, rows],
-            self.features[rows],
-            self.label[rows],
-        )
+        return Views(self.probability[rows], self.features[rows])
 
 
 @dataclass(frozen=True)
@@ -77,7 +59,7 @@ class Pool:
     score : np.ndarray [n] of float
         Uncertainty of each, from the committee.
     patient : np.ndarray [n] of str, optional
-        Whose slice each is.
+        The patient of each slice.
     views : Views, optional
         What the query network says of each.
     known : np.ndarray [m, D] of float, optional

@@ -37,7 +37,7 @@ class Strategy:
         Who must be trained before it chooses: ``COMMITTEE``, whose uncertainty it goes by; ``QUERY_NETWORK``, of which
         it sees ``views``; or nobody.
     views : tuple of str
-        What it sees of a query network beside the probability: some of `run.VIEW_PASSES`.
+        What it sees of a query network beside the probability: some of `run.VIEWS`.
     adds_to_labelled : bool
         It chooses among the slices that are not labelled yet, and the network trains on both. The paper's own choose
         from the whole training set.
@@ -55,13 +55,19 @@ class Strategy:
     needs_every_label: bool = False
     nested: bool = True
 
+    @property
+    def said(self) -> str:
+        """What it does, in a line: the first of its rule's docstring."""
+        rule = getattr(self.rule, "func", self.rule)
+        return str(rule.__doc__ or "").partition("\n")[0]
+
     def choose(self, pool: Pool, budget: int, seed: int) -> Array:
         """Return the ids that it chooses, ascending.
 
         Raises
         ------
         InputError
-            If its source is smaller than the budget, or the pool lacks what it needs.
+            If its source is smaller than the budget, or the pool has not what it needs.
         """
         return np.sort(self.rule(pool.by_id(), budget, seed))
 

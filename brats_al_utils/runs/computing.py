@@ -20,15 +20,11 @@ from brats_al_utils.networks.audit import Hidden, audit_predictions, hide
 from brats_al_utils.networks.network import build, normalisation
 from brats_al_utils.networks.training import (
     Images,
-    augmented_predictions,
-    dropout_layers,
-    dropout_predictions,
     features,
     finetune,
     predict,
 )
-from brats_al_utils.runs.run import DROPOUT_PASSES, PREDICTED, Result, Run
-from brats_al_utils.seeds import integer
+from brats_al_utils.runs.run import PREDICTED, Result, Run
 
 
 def compute(
@@ -39,8 +35,7 @@ def compute(
     Raises
     ------
     InputError
-        If the run belongs to another slice set, a patient is in two of its parts, or its views need dropout that its
-        network lacks.
+        If the run belongs to another slice set, or a patient is in two of its parts.
     """
     if run.data != slices.fingerprint:
         raise InputError(f"{slices.folder}: fingerprint {slices.fingerprint}, expected {run.data}: open the run's set")
@@ -70,8 +65,6 @@ def trained(run: Run, slices: SliceSet, device: torch.device, after_epoch: Calla
     network = build(run.start, run.weights_seed, run.freeze, run.network).to(device)
     expected = normalisation(run.start, run.network)
     images = Images.load(slices.pixels, slices.table["label"].to_numpy(), expected, device)
-    if "dropout" in run.views:
-        dropout_layers(network)  # refused now rather than after the training
     arrays = {}
 
     def told(epoch: int) -> None:
@@ -83,13 +76,8 @@ def trained(run: Run, slices: SliceSet, device: torch.device, after_epoch: Calla
     arrays |= {"train_loss": history.train_loss, "validation_auc": history.validation_auc}
     for part in PREDICTED:
         arrays[f"probability/{part}"] = predict(network, images, run.ids(part))
-    pool, seed = run.ids("pool"), integer(run.order_seed, "dropout views")
-    views: dict[str, Callable[[], np.ndarray[Any, Any]]] = {
-        "dropout": lambda: dropout_predictions(network, images, pool, DROPOUT_PASSES, seed),
-        "augmented": lambda: augmented_predictions(network, images, pool),
-        "features": lambda: features(network, images, pool).astype(np.float16),
-    }
-    arrays |= {f"views/{view}": views[view]() for view in run.views}
+    if "features" in run.views:
+        arrays["views/features"] = features(network, images, run.ids("pool")).astype(np.float16)
     if slices.masked:
         shown = audit_predictions(network, images, hidden(slices, run.ids("test")))
         arrays |= {f"audit/{name}": values for name, values in shown.items()}

@@ -17,10 +17,8 @@ PROTOCOL = 3
 PREDICTED = ("validation", "test", "pool")
 """Slices of which a run stores the probability."""
 
-DROPOUT_PASSES = 20
-VIEW_PASSES = {"dropout": DROPOUT_PASSES, "augmented": 8, "features": 1}
-"""What a run can store of its pool beside the probability, and how many passes over the pool it takes (with dropout,
-of the last layers alone)."""
+VIEWS = ("features",)
+"""What a run can store of its pool beside the probability, a pass over the pool each."""
 
 
 @dataclass(frozen=True)
@@ -42,11 +40,11 @@ class Run:
     settings : Settings
         Hyperparameters.
     weights_seed, order_seed : int
-        Of the random weights; of batch order and dropout.
+        Seeds of the random weights, and of batch order and dropout.
     network : str
         One of `network.NETWORKS`.
     views : tuple of str
-        Some of ``VIEW_PASSES``: what more the network makes of the pool is stored, see `Result`.
+        Some of ``VIEWS``: what more the network makes of the pool is stored, see `Result`.
     protocol : int
         See ``PROTOCOL``.
     """
@@ -93,8 +91,7 @@ class Run:
     def evaluation_images(self) -> int:
         """Image passes of the evaluation: at most, since epochs after a validation AUC of 1 need none."""
         validation, test, pool = (len(self.ids(part)) for part in PREDICTED)
-        passes = 1 + sum(VIEW_PASSES[view] for view in self.views)
-        return (self.settings.epochs + 1) * validation + 4 * test + passes * pool
+        return (self.settings.epochs + 1) * validation + 4 * test + (1 + len(self.views)) * pool
 
     def ids(self, part: str) -> np.ndarray[Any, Any]:
         """Return the ids of a part's slices, or of the pool's."""
@@ -113,9 +110,7 @@ class Result:
         ``probability/test`` and ``probability/pool`` [slices]: P(HGG) at the kept epoch; ``probability/test_last``
         [slices]: after the last epoch; ``audit/tumour_hidden`` and ``audit/tumour_alone`` [slices]: of the test slices
         at the kept epoch, where every slice has a mask, see `audit.audit_predictions`. All float64. With views, of the
-        pool's n slices then: ``views/dropout`` [passes, n] and ``views/augmented`` [copies, n], P(HGG) as float64, and
-        ``views/features`` [n, D] as float16: see `training.dropout_predictions`, `training.augmented_predictions`,
-        `training.features`.
+        pool's n slices then ``views/features`` [n, D] as float16: see `training.features`.
     best_epoch : int
         The kept epoch, counted from 1.
     seconds : float

@@ -20,7 +20,9 @@ from brats_al_utils.show.style import PROVENANCE
 
 VIEWS: Mapping[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
     **{name: partial(tables.beside_the_paper, printed_in=name) for name in ("table2", "table3", "table4")},
+    "table3_arms": partial(tables.arms, positive="the positive class", people="patients"),
     "table5": tables.budgets,
+    "outcomes": tables.outcomes,
     "tests": tables.contrasts,
     "label_efficiency": tables.efficiency,
     "areas": tables.areas,
@@ -28,7 +30,7 @@ VIEWS: Mapping[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
 }
 """How the tables that the report shows are read by people, in their order; it links to the others."""
 
-PHOTOS = ("slices", "hidden_tumours", "along_the_ranking")
+PHOTOS = ("slices", "hidden_tumours", "batch", "five_slices", "extremes", "along_the_ranking")
 """Figures of slices, which keep their colours in the dark."""
 
 TEXTS = ("could_tell", "verdict", "rule", "why", "censored")

@@ -15,9 +15,10 @@ import papermill
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError, strip_color
 
-from brats_al_utils import InputError
+from brats_al_utils import InputError, nearest
 from brats_al_utils.cohorts.cohort import cores
 from brats_al_utils.files import beside, cause, sweep
+from brats_al_utils.progress import say
 from brats_al_utils.runs.scheduler import ATTEMPTS
 from brats_al_utils.show import kernels
 from brats_al_utils.study.places import ROOT, Places, stamp
@@ -44,7 +45,7 @@ def find(names: Iterable[str], only: Sequence[str] = ()) -> list[Path]:
         raise InputError(f"{FOLDER}: no notebooks, expected the checkout's: install with `pip install --editable`")
     for name in only:
         if not any(name in (path.stem, path.stem[:2]) for path in every):
-            raise InputError(f"no notebook {name!r}, expected one of {', '.join(path.stem for path in every)}")
+            raise InputError(f"no notebook {name!r}, {nearest(name, (path.stem for path in every))}")
     return [path for path in every if not only or path.stem in only or path.stem[:2] in only]
 
 
@@ -82,27 +83,30 @@ def place(error: PapermillExecutionError, executed: Path) -> str:
 
 
 def execute_all(
-    paths: Sequence[Path], parameters: Mapping[str, object], places: Places, trained: bool = False
+    paths: Sequence[Path], parameters: Mapping[str, object], places: Places, ahead: Mapping[str, str]
 ) -> list[str]:
     """Execute notebooks, say how each ended, and return the names of those that failed.
 
     Parameters
     ----------
-    trained : bool
-        Whether nothing is left to be trained, which takes the whole machine: several are executed at a time then.
+    ahead : mapping of str to str
+        What each will train, by its name. None: nothing is left to be trained, which takes the whole machine, and
+        several are executed at a time.
     """
 
     def done(path: Path) -> bool:
         started = time.perf_counter()
+        if ahead:
+            say(f"{path.stem} ({paths.index(path) + 1} of {len(paths)}): {ahead[path.stem]}")
         try:
             executed = execute(path, parameters, places)
         except InputError as error:
             print(f"error: {error}", file=sys.stderr, flush=True)
             return False  # the others may not need what is missing here
-        print(f"{path.stem}: done in {time.perf_counter() - started:.0f} s, see {executed}", flush=True)
+        say(f"{path.stem}: done in {time.perf_counter() - started:.0f} s, see {executed}")
         return True
 
-    if not trained:  # an interrupt ends what this thread waits for
+    if ahead:  # an interrupt ends what this thread waits for
         return [path.stem for path in paths if not done(path)]
     with ThreadPoolExecutor(min(cores(), TOGETHER)) as pool:
         # The last ones first: they take longest, and none of them is to be left alone at the end.

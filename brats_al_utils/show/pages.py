@@ -26,6 +26,9 @@ TEMPLATES = Path(__file__).with_name("templates")
 FOUND = "## What was found"
 """Begins the last section of a notebook, which its page shows first."""
 
+COPY = re.compile(r"\n\n\[As it came out .*?\]\(\.\./published/.*?\)")
+"""The link of a notebook to its executed copy, on GitHub; the copy and the report's page do without."""
+
 SETTINGS = ("parameters", "injected-parameters")
 """Tags of the cells of parameters: the page's origin says them, without the folders."""
 
@@ -56,6 +59,8 @@ def convert(path: Path, links: dict[str, str]) -> Executed:
     except ValueError as error:
         raise InputError(f"{path}: not a whole notebook: execute it (again) with `brats-al run`") from error
     title = heading = path.stem
+    for cell in notebook.cells[:1]:
+        cell.source = COPY.sub("", cell.source)
     for number, cell in enumerate(notebook.cells):
         if cell.cell_type == "markdown" and (headings := re.findall(r"^#+ +(.+)$", cell.source, re.MULTILINE)):
             title, heading = headings[0] if number == 0 else title, headings[-1]
@@ -131,6 +136,11 @@ def page_body(notebook: nbformat.NotebookNode, links: dict[str, str]) -> Markup:
         if not str(image.get("src")).startswith("data:"):
             image.replace_with(f"[image: {image.get('alt')}]")
     scoped(soup)
+    for number, table in enumerate(soup("table"), 1):
+        caption = soup.new_tag("caption", attrs={"class": "hidden"})
+        heading = table.find_previous(["h1", "h2", "h3"])
+        caption.string = f"Table {number} of this page: {heading.get_text(strip=True) if heading else 'numbers'}"
+        table.insert(0, caption)
     for link in soup("a", href=True):
         name, sign, fragment = str(link["href"]).partition("#")
         link["href"] = links.get(name, name) + sign + fragment

@@ -20,7 +20,7 @@ from brats_al_utils import InputError, __version__
 from brats_al_utils.files import beside, new_folder
 from brats_al_utils.findings.answer import DESIGN_QUESTION, TABLES, answer, differences, origin
 from brats_al_utils.findings.claims import footnotes
-from brats_al_utils.findings.verdicts import HERE, HERE_RULE, NUMBER_RULE
+from brats_al_utils.findings.verdicts import HERE, HERE_RULE, NUMBER_RULE, OUTCOME_RULE
 from brats_al_utils.show import captions, tables
 from brats_al_utils.show.claims import AGREES, DISAGREES, LOOKS, UNKNOWN, claims
 from brats_al_utils.show.exhibits import VIEWS, exhibits_of, of_this_version, read, typeset
@@ -154,16 +154,21 @@ def index_of(places: Places, site: Path, notebooks: list[Executed], study: str, 
     synthetic = "synthetic" in whence.get("cohort", "").lower()
     drawn = {exhibit.name for exhibit in exhibits if exhibit.figure}
     published = [path for path in sorted(PUBLISHED.glob("*.svg")) if synthetic and path.stem in drawn]
-    order = list(VIEWS)
+    order, planned = list(VIEWS), [exhibit for exhibit in exhibits if exhibit.name == "outcomes"]
     shown = {
         "figures": [exhibit for exhibit in exhibits + images if exhibit.figure],
-        "tables": sorted((one for one in exhibits if one.table), key=lambda one: order.index(one.name)),
+        "tables": sorted(
+            (one for one in exhibits if one.table and one not in planned), key=lambda one: order.index(one.name)
+        ),
         "numbers": [exhibit for exhibit in exhibits if exhibit.csv and not exhibit.figure and not exhibit.table],
         "notebooks": notebooks,
     }
     there = {"answer": True, "claims": card, "origin": True} | shown
     return shown | {
         "numbers_alone": shown["numbers"],
+        "planned": planned,
+        "attacks": found["attacks"].to_dict("records") if "attacks" in found else [],
+        "outcome_rule": OUTCOME_RULE,
         "sections": [(name, title) for name, title in SECTIONS.items() if there[name]],
         "title": said.question,
         "here": "index.html",
@@ -203,7 +208,7 @@ def write_report(places: Places) -> Path:
     pages = [("index.html", "Report"), *((links[path.name], path.stem.replace("_", " ")) for path in paths)]
     environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True)
     environment.globals |= {"pages": pages, "version": __version__}
-    report = places.outputs / "report"
+    report = places.report
     fresh, old = beside(report), beside(report)
     with new_folder(fresh) as site:
         index = environment.get_template("index.html").render(index_of(places, site, notebooks, study, others))

@@ -12,13 +12,14 @@ import pandas as pd
 from brats_al_utils.cohorts.split import PARTS
 from brats_al_utils.findings.claims import OURS, PRINTED, ends_of, footnotes, name_of, unit_of, written
 from brats_al_utils.findings.comparison import MARGIN
-from brats_al_utils.findings.sentences import pp, printed_aucs
+from brats_al_utils.findings.paper import printed_aucs
+from brats_al_utils.findings.sentences import pp
 
 COUNT, SHARE, AUC = "{:.0f}".format, "{:.0%}".format, "{:.3f}".format
 ACROSS_RUNS, ACROSS_PATIENTS, ACROSS_BOTH = (f"95 % CI, across {what}" for what in ("runs", "patients", "both"))
 
 Columns = Mapping[str, tuple[str, Callable[[Any], str]]]
-"""By machine name: the words for a column, and how its values are written."""
+"""The words for a column and how its values are written, by its machine name."""
 
 
 def in_words(table: pd.DataFrame, columns: Columns) -> pd.DataFrame:
@@ -81,20 +82,6 @@ def site_table(counts: pd.DataFrame, classes: tuple[str, str], people: str) -> p
     return in_words(counts, columns)
 
 
-def within_site(table: pd.DataFrame, classes: tuple[str, str], people: str) -> pd.DataFrame:
-    """Return `sites.within_site` in words; parameters as of `site_table`."""
-    columns: Columns = {
-        "arm": ("arm", str),
-        "auc_mean": ("test AUC", AUC),
-        "within": ("within a site", AUC),
-        "ends": (ACROSS_PATIENTS, str),
-        "pairs_share": ("pairs of one site", SHARE),
-        "positives": (f"{classes[1]} {people} in them", COUNT),
-        "negatives": (f"{classes[0]} {people} in them", COUNT),
-    }
-    return in_words(table.assign(ends=ends(table, "low", "high", AUC)), columns)
-
-
 def layers(table: pd.DataFrame) -> pd.DataFrame:
     """Return Table 1: each layer's kernel, stride, padding and output, with what is printed where that is another."""
     texts = table.astype(object).where(table.notna(), "").astype(str)
@@ -113,16 +100,16 @@ def beside_the_paper(summary: pd.DataFrame, printed_in: str) -> pd.DataFrame:
         From `statistics.summarise`.
     printed_in : {"table2", "table3", "table4"}
     """
-    printed = printed_aucs(printed_in).rename(columns={"auc": "auc_mean"}).assign(source="paper, slice-level")
+    printed = printed_aucs(printed_in).assign(source="paper, slice-level")
     both = pd.concat([printed, summary.assign(source=summary["unit"].map("ours, {}-level".format))])
-    numbers = both[["auc_mean", "ci_low", "ci_high"]].itertuples(index=False)
+    numbers = both[["auc_mean", "runs_low", "runs_high"]].itertuples(index=False)
     both = both.assign(text=[percent(*row) for row in numbers]).rename(columns={"part": "set"})
     table = both.pivot_table(index=["set", "source"], columns="arm", values="text", aggfunc="first", sort=False)
     return table.rename_axis(columns=f"AUC ({ACROSS_RUNS})")
 
 
 def arms(table: pd.DataFrame, positive: str, people: str) -> pd.DataFrame:
-    """Return each arm's test AUC, also with the tumour hidden, and whom it was trained on.
+    """Return each arm's test AUC, slice-level and in the other ways that are known, and whom it was trained on.
 
     Parameters
     ----------
@@ -135,15 +122,23 @@ def arms(table: pd.DataFrame, positive: str, people: str) -> pd.DataFrame:
     several = table.groupby("arm")["share"].transform("nunique") > 1
     names = table["arm"].where(~several, table["arm"] + ", " + table["share"].map(SHARE))
     names = names.where(table["learned"], names + " (has not learned)")
-    text = table.assign(
-        name=names, ends=ends(table, "low", "high", AUC), hidden_ends=ends(table, "hidden_low", "hidden_high", AUC)
-    )
+    aucs = {
+        f"{name}mean": (words, str)
+        for name, words in (
+            ("auc_", "test AUC (95 % CI)"),
+            ("patient_", f"{people[:-1]}-level"),
+            ("within_", "within a site"),
+            ("hidden_", "tumour hidden"),
+        )
+        if table[f"{name}mean"].notna().any()
+    }
+    text = table.assign(name=names).rename(columns={"low": "auc_low", "high": "auc_high"})
+    for name in aucs:
+        limits = ends(text, name.replace("mean", "low"), name.replace("mean", "high"), AUC)
+        text[name] = text[name].map(AUC).where(text[name].notna()) + " (" + pd.Series(limits, text.index) + ")"
     columns: Columns = {
         "name": ("arm", str),
-        "auc_mean": ("test AUC", AUC),
-        "ends": ("95 % CI", str),
-        "hidden_mean": ("AUC, tumour hidden", AUC),
-        "hidden_ends": ("95 % CI, tumour hidden", str),
+        **aucs,
         "examples": ("slices", COUNT),
         "positive_share": (f"of them {positive}", SHARE),
         "patients": (people, COUNT),
@@ -187,11 +182,6 @@ def annotation(cost: pd.DataFrame, by: str, people: str) -> pd.DataFrame:
         "validation": ("validation slices", COUNT),
     }
     return in_words(cost, {name: column for name, column in columns.items() if name in cost})
-
-
-def overlap(table: pd.DataFrame) -> pd.DataFrame:
-    """Return `explorer.overlap` in percent: a row an arm, a column an arm."""
-    return table.map(SHARE).rename_axis("of the slices of").rename_axis(columns="chosen by")
 
 
 def budgets(table: pd.DataFrame) -> pd.DataFrame:
@@ -269,6 +259,25 @@ def contrasts(tests: pd.DataFrame) -> pd.DataFrame:
     return pd.concat({level: in_words(rows, columns).T for level, rows in table.groupby("level", sort=False)})
 
 
+def outcomes(table: pd.DataFrame) -> pd.DataFrame:
+    """Return `planned.decided`: a row a contrast, the primary one first, with what it has decided."""
+    text = table.assign(
+        contrast=table["arm"] + " less " + table["other"],
+        both=ends(table, "both_low", "both_high", pp),
+        runs=table["n_runs"].astype(str) + " of " + table["planned"].astype(str),
+    )
+    columns: Columns = {
+        "contrast": ("contrast", str),
+        "family": ("family", str),
+        "auc_difference": ("difference (pp)", pp),
+        "both": (ACROSS_BOTH, str),
+        "p_holm": ("p (Holm)", AUC),
+        "runs": ("runs", str),
+        "outcome": ("outcome", str),
+    }
+    return in_words(text, columns)
+
+
 def budget_gains(table: pd.DataFrame) -> pd.DataFrame:
     """Return what the proposed method gains slice-level at each budget, by `evidence.budget_gains` of one data set."""
     rows = table[table["unit"] == "slice"]
@@ -296,12 +305,22 @@ def areas(table: pd.DataFrame) -> pd.DataFrame:
     return in_words(table, columns)
 
 
+def saving(share: float) -> str:
+    """Return a share of annotations saved in words: a negative one is a loss."""
+    return f"{share:.0%} saved" if share >= 0 else f"{-share:.0%} lost"
+
+
 def efficiency(table: pd.DataFrame) -> pd.DataFrame:
-    """Return `budgets.label_efficiency`; an end of 0 or of infinity is one that nothing bounds."""
+    """Return `budgets.label_efficiency`; an end of 0 or of infinity is one that nothing bounds.
+
+    Where neither end is bounded, any share fits the data, and none is named.
+    """
     bounded = table.replace({"random_low": 0.0, "random_high": np.inf}, np.nan)
+    told = bounded[["random_low", "random_high"]].notna().any(axis=1)
     needed = table["random_annotated"].map(SHARE)
     table = table.assign(
-        needs=(table["censored"] + " " + needed).str.strip(),
+        needs=(table["censored"] + " " + needed).str.strip().where(told),
+        saved=table["saved"].where(told),
         low=bounded["random_low"],
         high=bounded["random_high"],
     )
@@ -313,38 +332,6 @@ def efficiency(table: pd.DataFrame) -> pd.DataFrame:
         "needs": ("random needs", str),
         "low": ("95 % CI, from", SHARE),
         "high": ("up to", SHARE),
-        "saved": ("saved", "{:+.0%}".format),
+        "saved": ("beside random", saving),
     }
     return in_words(table.sort_values(["strategy", "budget"]), columns)
-
-
-def optimism(table: pd.DataFrame) -> pd.DataFrame:
-    """Return `statistics.optimism`, a row an arm: AUCs, and what separates them in percentage points."""
-    wide = table.pivot(index="arm", columns="quantity", values="auc_mean").loc[list(dict.fromkeys(table["arm"]))]
-    columns: Columns = {
-        "arm": ("arm", str),
-        "validation_best": ("validation AUC, kept epoch", AUC),
-        "validation_last": ("validation AUC, last epoch", AUC),
-        "test_best": ("test AUC, kept epoch", AUC),
-        "test_last": ("test AUC, last epoch", AUC),
-        "gap": ("validation less test, kept epoch (pp)", pp),
-        "gain": ("kept less last epoch, test (pp)", pp),
-        "optimism": ("optimism (pp)", pp),
-    }
-    return in_words(wide.reset_index(), columns)
-
-
-def quality(table: pd.DataFrame, negative: str) -> pd.DataFrame:
-    """Return means over the runs of `evidence.quality`, a row a unit and arm, with the name of the negative class."""
-    means = table.groupby(["unit", "arm"], sort=False).mean(numeric_only=True).reset_index()
-    columns: Columns = {
-        "unit": ("level", str),
-        "arm": ("arm", str),
-        "auc": ("AUC", AUC),
-        "average_precision": (f"average precision, {negative}", AUC),
-        "brier": ("Brier score", AUC),
-        "calibration_error": ("calibration error", AUC),
-        "sensitivity": ("sensitivity", AUC),
-        "specificity": ("specificity", AUC),
-    }
-    return in_words(means.sort_values("unit", ascending=False, kind="stable"), columns)

@@ -1,6 +1,7 @@
 """Open a study: its profile, its cohort, and the synthetic one written where there is no other."""
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
 from brats_al_utils import InputError
@@ -44,7 +45,7 @@ def open_study(
         Settings of the profile to change.
     device : {"auto", "cpu", "cuda"}
     workers : str or int
-        Who computes its runs: see `engine.compute`.
+        What computes its runs: see `engine.compute`.
     skip_bad : bool
         Cut the slice sets without the patients that have a problem; a set that is there already is used as it is.
     follow_links : bool
@@ -63,13 +64,15 @@ def open_study(
     if "://" not in str(workers):
         workers_of(str(workers), device)
         choose_device(device)  # on a cluster, the workers have it or not
-    initial_state(chosen.start, chosen.network)  # refused now rather than at the first training
-    places = Places.of(profile, out)
     named = find_data(chosen, data)
+    read = partial(read_cohort, follow_links=follow_links, classes=chosen.classes, task=chosen.task)
+    cohort = read(named) if named else None
+    initial_state(chosen.start, chosen.network)  # refused, or downloaded, now rather than at the first training
+    places = Places.of(profile, out)
     places.make()
     folder = named or synthetic_cohort(chosen, places, track)
     places.claim(profile, str(named or folder.name), chosen.changes)
-    cohort = read_cohort(folder, follow_links, chosen.classes, chosen.task)
+    cohort = cohort or read(folder)
     if "part" in cohort.cases and chosen.folds > 1:
         raise InputError(
             f"folds is {chosen.folds}, but {cohort.root} gives the split: set folds=1, or leave the column split empty"

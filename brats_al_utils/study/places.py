@@ -109,6 +109,16 @@ class Places:
         return self.outputs / "study.json"
 
     @property
+    def report(self) -> Path:
+        """The folder of the report."""
+        return self.outputs / "report"
+
+    @property
+    def driver(self) -> Path:
+        """The lock that `run` holds."""
+        return self.outputs / "run.lock"
+
+    @property
     def table(self) -> Path:
         """The folder of the table of a study's trainings."""
         return self.outputs / "table"

@@ -1,18 +1,14 @@
 """How far a study is: files are counted, nothing is opened that it needs and nothing is waited for."""
 
 import csv
-import io
 import json
-import re
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Any
 
 from brats_al_utils import InputError
 from brats_al_utils.files import held, write_file
-from brats_al_utils.runs.store import RunStore, seconds, why
+from brats_al_utils.runs.store import RunStore, seconds_taken, why
 from brats_al_utils.study.places import WRITERS, Places
 
 LATEST = 20
@@ -33,6 +29,8 @@ class Status:
         With as many runs at a time as now, or one if none is running; None before the first is done.
     failures : dict of str to str
         Why runs failed, by the file that says more.
+    state : str
+        ``preparing`` (the cohort is written, or slices are cut), ``running``, ``finished``, or ``not running``.
     """
 
     done: int
@@ -43,9 +41,10 @@ class Status:
     images_left: int
     seconds_left: float | None
     failures: dict[str, str]
+    state: str
 
 
-def remember(places: Places, parameters: Mapping[str, Any], names: list[str]) -> None:
+def remember(places: Places, parameters: Mapping[str, Any], names: list[str], finished: bool = False) -> None:
     """Keep what was asked for of the study opened here: parameters and notebooks, with those asked for before."""
     before, mark = started(places), WRITERS[places.figures]
     if before and before.get("study") == mark:
@@ -53,7 +52,7 @@ def remember(places: Places, parameters: Mapping[str, Any], names: list[str]) ->
     else:
         for path in places.table.glob("*.csv"):  # of another study in this folder
             path.unlink(missing_ok=True)
-    kept = {"study": mark, "parameters": dict(parameters), "notebooks": names}
+    kept = {"study": mark, "parameters": dict(parameters), "notebooks": names, "finished": finished}
     write_file(places.started, json.dumps(kept, indent=1).encode())
 
 
@@ -63,35 +62,6 @@ def started(places: Places) -> dict[str, Any] | None:
         return dict(json.loads(places.started.read_text(encoding="utf-8")))
     except (OSError, ValueError):
         return None
-
-
-def finished(places: Places, names: Sequence[str]) -> bool:
-    """Whether these notebooks were asked for before, of the same study, and every training of it is stored."""
-    before = started(places) or {"notebooks": []}
-    same = before.get("study") == WRITERS[places.figures]
-    stored = {path.stem for path in places.runs.glob("*.safetensors")}
-    return (
-        same and set(names) <= set(before["notebooks"]) and stored.issuperset(row["key"] for row in read_rows(places))
-    )
-
-
-def write_rows(places: Places, title: str, rows: Sequence[Mapping[str, object]]) -> None:
-    """Write the part of a study's table that some arms make up, in place of what was there under the same title.
-
-    Parameters
-    ----------
-    title : str
-        What tells these arms from others.
-    rows : sequence of mapping
-        One a training, with ``images``, ``key`` (empty until its slices are chosen) and ``same``.
-    """
-    content = io.StringIO()
-    writer = csv.DictWriter(content, list(rows[0]) if rows else ["key"], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    name = f"{re.sub(r'[^a-z0-9]+', '-', title.lower())[:40].strip('-')}-{sha256(title.encode()).hexdigest()[:8]}.csv"
-    with suppress(OSError):  # no training is lost for want of this
-        write_file(places.table / name, content.getvalue().encode())
 
 
 def read_rows(places: Places) -> list[dict[str, str]]:
@@ -111,9 +81,10 @@ def status(places: Places) -> Status:
     InputError
         If none was.
     """
-    rows = read_rows(places)
-    if not rows and started(places) is None:
-        raise InputError(f"{places.started}: not found, expected what `run` was asked for: start a study first")
+    rows, asked = read_rows(places), started(places)
+    at_work = any(map(held, [*places.outputs.glob("*.lock"), *places.slices.glob("*.lock")]))
+    if not (rows or asked or at_work):
+        raise InputError(f"no study in {places.outputs}: start one with brats-al run, or name its folder (--out)")
     store = RunStore(places.runs)
     stored = {path.stem: path for path in store.folder.glob("*.safetensors")}
     failures = {path.stem: path for path in (store.folder / "failed").glob("*.json")}
@@ -132,7 +103,7 @@ def status(places: Places) -> Status:
     images_done = sum(int(row["images"]) for row in done)
     images_left = sum(int(row["images"]) for row in rows) - images_done
     latest = sorted(done, key=lambda row: stored[row["key"]].stat().st_mtime)[-LATEST:]
-    rate = sum(seconds(stored[row["key"]]) for row in latest) / max(1, sum(int(row["images"]) for row in latest))
+    rate = sum(seconds_taken(stored[row["key"]]) for row in latest) / max(1, sum(int(row["images"]) for row in latest))
     return Status(
         len(done),
         len(running),
@@ -142,4 +113,19 @@ def status(places: Places) -> Status:
         images_left,
         rate * images_left / max(1, len(running)) if done else None,
         {str(failures[row["key"]]): why(failures[row["key"]]) for row in failed},
+        state_of(at_work or bool(running), bool(rows), bool((asked or {}).get("finished")) and not waiting),
     )
+
+
+def state_of(at_work: bool, planned: bool, finished: bool) -> str:
+    """Return a study's state, see `Status`."""
+    if at_work:
+        return "running" if planned else "preparing"
+    return "finished" if finished else "not running"
+
+
+def duration(seconds: float) -> str:
+    """Return an estimated duration in words."""
+    if seconds < 90:
+        return f"{max(1, seconds):.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.3g} hours"

@@ -1,6 +1,6 @@
 """A study: its settings, its slice sets, its seeds, and what its figures say of their origin."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -35,7 +35,7 @@ class Study:
     device : str
         ``auto``, ``cpu`` or ``cuda``.
     workers : str
-        Who computes its runs.
+        What computes its runs: see `engine.compute`.
     skip_bad : bool
         Whether slice sets are cut without the patients that have a problem.
     track : callable
@@ -133,12 +133,13 @@ class Study:
         Parameters
         ----------
         arms : iterable of Arm
-            Whose results it shows.
+            The arms whose results it shows.
         more : str
             What it says of this figure alone.
         images : bool
             Whether it shows patients: openly licensed images are credited where there are any.
         """
+        arms = list(arms)
         starts = dict.fromkeys(arm.start for arm in arms)
         parts = [self.cohort_name[0].upper() + self.cohort_name[1:], *remarks(self.slices)]
         if starts:
@@ -146,10 +147,19 @@ class Study:
             runs = self.profile.n_runs
             parts += [f"initialisation: {names}", f"{runs} run{'s' * (runs > 1)}"]
             parts += [f"{self.profile.folds} folds"] * (self.profile.folds > 1)
-            if self.profile.length == "updates":
-                parts.append("as many updates in every arm")
+            parts.append(self.length(arms))
         credited = images and self.slices.pictured and is_open(self.slices)
         return "; ".join([*parts, *more, *([CREDIT] if credited else [])])
+
+    def length(self, arms: Sequence[Arm]) -> str:
+        """Return how long some arms train: epochs, and the updates that they are on all training slices."""
+        epochs = sorted({arm.epochs for arm in arms})
+        slices = len(self.ids(arms[0].dataset, "training", 0))
+        updates = " or ".join(f"{each * self.profile.training_settings(each).updates(slices):,}" for each in epochs)
+        passes = f"{' or '.join(map(str, epochs))} epoch{'s' * (epochs[-1] > 1)}"
+        if self.profile.length == "updates":
+            return f"updates in every arm: {updates} ({passes} of all slices)"
+        return f"{passes} (updates on all slices: {updates})"
 
     @property
     def redrawn(self) -> float:

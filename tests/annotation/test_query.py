@@ -166,7 +166,7 @@ def test_other_strategies_of_the_package(strategy: str, tmp_path: Path, monkeypa
     session = begun(pictures(tmp_path / "data"), monkeypatch)
     _, table = query(session, 5, strategy, random_share=0)
     assert set(table["why"]) == {f"chosen by {strategy}"}
-    assert set(USABLE) == set(STRATEGIES) - {"reverse", OF_CLASSES.name}
+    assert set(USABLE) == set(STRATEGIES) - {OF_CLASSES.name}
     assert "middle" in OF_PATIENTS
 
 
@@ -226,7 +226,7 @@ def test_nothing_is_left(tmp_path: Path) -> None:
     [
         ({"budget": 0}, "budget is 0"),
         ({"strategy": "midle"}, "strategy is 'midle'"),
-        ({"strategy": "reverse"}, "strategy is 'reverse'"),
+        ({"strategy": "bald"}, "strategy is 'bald'"),
         ({"strategy": "coreset", "unit": "patient"}, "expected for the unit patient one of"),
         ({"unit": "volume"}, "unit is 'volume'"),
         ({"random_share": 1.5}, "random_share is 1.5"),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from brats_al_utils.beyond.arms import NOTEBOOKS, beyond
+from brats_al_utils.beyond.arms import NOTEBOOKS, controls, equal_updates, iterative, one_shot, with_references
 from brats_al_utils.beyond.competitors.competitors import COMPETITORS
 from brats_al_utils.study.profile import PROFILES, profile_of
 
@@ -11,12 +11,22 @@ from brats_al_utils.study.profile import PROFILES, profile_of
 @pytest.mark.parametrize("labelled", [0.29, 0.3])
 def test_arms_that_are_compared_have_names_of_their_own(profile: str, labelled: float) -> None:
     """With two slices a patient, half of the slices are one a patient, and 50.3 % are annotated with 29 % labelled."""
-    found = beyond(profile_of(profile, {"labelled_share": labelled}))
-    for group in (found.controls, found.competitors, found.iterative):
-        arms = {arm for pair in found.pairs(group) for arm in pair}
+    chosen = profile_of(profile, {"labelled_share": labelled})
+    for group in (controls, one_shot, iterative):
+        arms = {arm for pair in with_references(chosen, group(chosen)) for arm in pair}
         assert len({arm.name for arm in arms}) == len(arms)
 
 
 def test_every_competitor_is_a_setting() -> None:
     assert set(PROFILES["paper"].competitors) == set(COMPETITORS)
     assert list(NOTEBOOKS) == sorted(NOTEBOOKS)
+
+
+def test_equal_updates_lengthen_the_method_and_its_reference_alone() -> None:
+    pairs = equal_updates(PROFILES["paper"])
+    assert [(one.name, one.length, other.name, other.length) for one, other in pairs] == [
+        ("proposed, equal updates", "updates", "random at 51%, equal updates", "updates"),
+        ("proposed, equal updates", "updates", "baseline", ""),
+    ]
+    assert not equal_updates(profile_of("paper", {"equal_updates": False})), "off"
+    assert not equal_updates(PROFILES["lgg"]), "every arm is trained so"

@@ -454,6 +454,14 @@ def test_a_patient_found_twice_is_not_used(tiny_cohort: Path, one: str, other: s
         assert any("the same patient, expected once: keep one of the two folders" in problem for problem in problems)
 
 
+def test_one_patient_s_files_under_two_names_are_found(tiny_cohort: Path) -> None:
+    one, other = (next(tiny_cohort.glob(f"HGG/*_{number}_1/*_t1.nii.gz")) for number in "13")
+    other.write_bytes(one.read_bytes())
+    found = read_cohort(tiny_cohort)
+    assert len(found.problems) == 2 and len(found.cases) == 5
+    assert len(found.messages) == 1 and "the same t1 of" in found.messages[0]
+
+
 def test_patients_of_one_number_at_two_sites_are_two(tiny_cohort: Path) -> None:
     for name in ("Brats18_CBICA_2_1", "Brats18_2013_2_1", "Brats18_TCIA01_2_1"):
         write_case(tiny_cohort / "HGG" / name, 1)

@@ -91,6 +91,12 @@ def strange_labels(root: Path) -> None:
     write_volume(root / f"{FIRST}_seg.nii.gz", voxels)
 
 
+def interpolated_labels(root: Path) -> None:
+    voxels = np.zeros(SHAPE, np.float32)
+    voxels[10:12], voxels[12] = 1, 0.4
+    write_volume(root / f"{FIRST}_seg.nii.gz", voxels)
+
+
 def two_time_points(root: Path) -> None:
     write_case(root / "LGG" / "Brats18_SITE0_0_2", 9)
 
@@ -138,6 +144,7 @@ BAD: dict[Callable[[Path], None], list[str]] = {
         "skip the patient",
     ],
     empty_segmentation: ["Brats18_SITE0_0_1_seg.nii.gz: the segmentation is empty", "skip the patient"],
+    interpolated_labels: ["seg.nii.gz: labels [0.4", "nearest neighbours"],
     strange_labels: ["Brats18_SITE0_0_1_seg.nii.gz: labels [7] found, expected 0, 1, 2 and 4"],
     two_time_points: [
         "Brats18_SITE0_0_1 and ",

@@ -10,13 +10,13 @@ from typing import Any
 
 import nibabel as nib
 import numpy as np
-import pandas as pd
 import pytest
 from conftest import AFFINE
 from PIL import Image
 
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.images import each_image, read_channels, read_file, read_image
+from brats_al_utils.cohorts.volumes import read_header
 
 Array = np.ndarray[Any, Any]
 GREY = np.random.default_rng(0).integers(40, 216, (32, 48)).astype(np.uint8)
@@ -54,6 +54,46 @@ def test_a_turned_picture_is_read_as_viewers_show_it(tmp_path: Path, kind: str, 
     Image.fromarray(GREY).save(path, exif=exif, quality=100)
     found = read_image(path).voxels[:, :, 0]
     assert np.abs(found.T.astype(int) - shown[orientation]).max() <= 3 * (kind == "jpg")
+
+
+@pytest.mark.parametrize("levels", [np.uint8, np.uint16])
+def test_a_tiff_whose_zero_is_white_is_read_as_viewers_show_it(tmp_path: Path, levels: type) -> None:
+    path, most = tmp_path / "a.tif", np.iinfo(levels).max
+    Image.fromarray(GREY.astype(levels)).save(path)
+    content = path.read_bytes()
+    black, white = (struct.pack("<HHIHH", 262, 3, 1, zero, 0) for zero in (1, 0))
+    assert content.count(black) == 1
+    path.write_bytes(content.replace(black, white))
+    np.testing.assert_array_equal(read_image(path).voxels[:, :, 0].T, most - GREY.astype(levels))
+    Image.fromarray(GREY.astype(np.float32)).save(path)
+    path.write_bytes(path.read_bytes().replace(black, white))
+    with pytest.raises(InputError, match="its zero is white"):
+        read_image(path)
+
+
+@pytest.mark.parametrize("kind", ["P", "RGB", "L", "1"])
+def test_a_mask_may_have_any_colour(tmp_path: Path, kind: str) -> None:
+    """As VOC's palettes, whose first colour is a dark red, and overlays."""
+    drawn = Image.fromarray((GREY > 128).astype(np.uint8))
+    if kind == "P":
+        drawn.putpalette([0, 0, 0, 128, 0, 0])
+    else:
+        drawn = drawn.point([0] + [255] * 255).convert(kind)
+    if kind == "RGB":
+        drawn = Image.merge("RGB", [drawn.getchannel(0), *[Image.new("L", drawn.size)] * 2])
+    drawn.save(tmp_path / "m.png")
+    (found,) = read_file(tmp_path / "m.png", "mask", "")
+    np.testing.assert_array_equal(found.voxels[:, :, 0].T, GREY > 128)
+
+
+@pytest.mark.parametrize(("unit", "length"), [("meter", 0.001), ("mm", 1), ("micron", 1000), ("unknown", 1)])
+def test_a_header_s_unit_of_length_is_obeyed(tmp_path: Path, unit: str, length: float) -> None:
+    image = nib.Nifti1Image(VOXELS, np.diag([-2 * length, -3 * length, 4 * length, 1]))
+    image.header.set_xyzt_units(unit)
+    nib.save(image, tmp_path / "a.nii")
+    volume = read_image(tmp_path / "a.nii")
+    np.testing.assert_allclose(volume.spacing, (2, 3, 4), rtol=1e-6)
+    np.testing.assert_allclose(np.abs(np.diag(read_header(tmp_path / "a.nii")[1].lps_affine)), (2, 3, 4, 1), rtol=1e-6)
 
 
 @pytest.mark.parametrize(("kind", "channels"), [(2, 3), (6, 4)])
@@ -175,6 +215,6 @@ def test_a_mask_on_another_grid_is_to_be_exported_again(tmp_path: Path) -> None:
     nib.save(nib.Nifti1Image(VOXELS, AFFINE), tmp_path / "a.nii")
     nib.save(nib.Nifti1Image((VOXELS > 50).astype(np.uint8), AFFINE @ np.diag([1, 1, 2, 1])), tmp_path / "m.nii")
     problems: list[str] = []
-    row = pd.Series({"image": str(tmp_path / "a.nii"), "image2": "", "image3": "", "mask": str(tmp_path / "m.nii")})
+    row = {"image": str(tmp_path / "a.nii"), "image2": "", "image3": "", "mask": str(tmp_path / "m.nii")}
     assert len(list(each_image(row, read_file, problems))) == 2
     assert "export it on the grid of the images" in "".join(problems)

@@ -168,6 +168,9 @@ def test_every_cohort_is_one_table(tmp_path: Path, write: Callable[[Path], tuple
 def test_other_classes_than_a_cohort_has_are_refused(tmp_path: Path, write: Callable[[Path], tuple[str, str]]) -> None:
     classes = write(tmp_path)
     assert read_cohort(tmp_path, classes=classes[::-1]).classes == classes
+    with pytest.raises(InputError, match=f"{tmp_path}/empty: no patient found"):
+        (tmp_path / "empty").mkdir()
+        read_cohort(tmp_path / "empty", classes=("one", "two"), task="tumour")
     with pytest.raises(InputError, match="classes are one, two, expected"):
         read_cohort(tmp_path, classes=("one", "two"))
 

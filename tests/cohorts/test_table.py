@@ -384,6 +384,10 @@ def a_device(root: Path) -> None:
     (root / "images/3.png").symlink_to("/dev/zero")
 
 
+def without_ending(root: Path) -> None:
+    change(root, 3, image="03")  # a spreadsheet's, of images called 003.png
+
+
 def a_name_too_long(root: Path) -> None:
     change(root, 3, image=f"images/{'x' * 300}.png")
 
@@ -395,6 +399,28 @@ def dicom(root: Path) -> None:
 
 def nameless(root: Path) -> None:
     change(root, 3, patient_id="")
+
+
+def a_name_that_means_nothing(root: Path) -> None:
+    change(root, 3, patient_id="nan")
+
+
+def a_name_that_a_spreadsheet_cut(root: Path) -> None:
+    for number, name in ((2, "2.02601E+11"), (3, "2,02601E+11"), (4, "#REF!"), (5, "#N/A")):
+        change(root, number, patient_id=name)
+
+
+def one_image_in_another_file(root: Path) -> None:
+    Image.open(root / "images/2.png").save(root / "images/9.tif")
+    change(root, 9, image="images/9.tif")
+
+
+def inverted_mask(root: Path) -> None:
+    Image.fromarray(255 - mask()).save(root / "images/mask2.png")
+
+
+def an_image_as_mask(root: Path) -> None:
+    change(root, 2, mask="images/2.png")
 
 
 def a_class_of_two(root: Path) -> None:
@@ -427,8 +453,14 @@ BAD: dict[Callable[[Path], None], list[str]] = {
     huge: ["3.png: 8000 x 8000 pixels, expected at most 33554432: make it smaller"],
     a_device: ["line 5: image 'images/3.png' is missing in"],
     a_name_too_long: ["line 5: image 'images/xxx", "is missing in", "correct the path"],
+    without_ending: ["line 5: image '03' is missing in"],
     dicom: ["image 'images/3.dcm' is no image, expected one of .png", "dcm2niix"],
     nameless: ["line 5: patient_id '', expected a name"],
+    a_name_that_means_nothing: ["line 5: patient_id 'nan', expected a name"],
+    a_name_that_a_spreadsheet_cut: [f"line {line}: patient_id " for line in (4, 5, 6, 7)],
+    one_image_in_another_file: ["04: an image has the same pixels as one of 01", "same group"],
+    inverted_mask: ["mask2.png: a mask of 97% of the image", "invert it"],
+    an_image_as_mask: ["line 4: the mask", "2.png is an image of the table too"],
     a_class_of_two: ["2 usable benign patients, expected at least 3"],
 }
 
@@ -476,6 +508,8 @@ def test_everything_in_one_go(flat: Path) -> None:
         (b'patient_id,label,image\np,a,"b.png\n', "cannot be read as CSV"),
         (b"patient_id,label,image\n", "0 rows, expected 1 to"),
         (b"", "no column patient_id and label and image"),
+        (b"Table 1\npatient_id,label,image\np,a,b.png\n", "the header is line 2, expected line 1"),
+        (b'"patient_id,label,image"\n"p,a,b.png"\n', "take the quotes off whole rows"),
         (b"patient_id,label,image\np,a,b.png\nq,a,c.png\n", r"labels a \(2\), expected two classes"),
         (b"patient_id,label,image\n" + b"p,a,b.png\n" * 1_000_000, f"1000000 rows, expected 1 to {MAX_ROWS}"),
         (b"patient_id,label,image\n" + b"p" * 2**26, "bytes, expected at most"),
@@ -501,6 +535,7 @@ def test_tables_that_cannot_be_read(tmp_path: Path, content: bytes, words: str) 
         (".png", ".PNG", "24 paths are spelt otherwise"),
         (".png", "", "paths are spelt otherwise"),
         ("images/", "HERE/images/", "paths are spelt otherwise"),
+        ("images/", "image%73/", "24 paths are spelt otherwise"),
         ("benign,images/2.png", "Benign,images/2.png", "Benign as benign"),
         ("benign,images/2.png", "benign ,images/2.png", ""),
         (",A\n", ",NA\n", "16 cells of site (NA) are read as empty"),
@@ -540,8 +575,8 @@ def test_letters_of_the_same_look_are_one_name(flat: Path, letters: str) -> None
     ("name", "words"),
     [
         ("Cohort.csv", ""),
-        ("cohort.csv.txt", "cohort.csv.txt: expected a table called cohort.csv"),
-        ("labels.csv", "labels.csv: expected a table called cohort.csv"),
+        ("cohort.csv.txt", "cohort.csv.txt is its table of images, save it as cohort.csv"),
+        ("labels.csv", "labels.csv is its table of images, save it as cohort.csv"),
         ("cohort.xlsx", "cohort.xlsx: .* save it as cohort.csv"),
     ],
 )
@@ -568,6 +603,11 @@ def test_an_excel_file_is_a_table(flat: Path) -> None:
 
 def test_how_many_people_there_are_and_who_look_like_one(flat: Path) -> None:
     assert any("16 images of 8 people (2 each)" in note for note in read_cohort(flat).notes)
+    copies = ["x (1)", "x", "y - Copy", "y", "z_jpg.rf.0a1", "z_jpg.rf.0b2", "u copy 2", "w"]
+    write(flat, [row | {"patient_id": copies[int(row["patient_id"])]} for row in rows_of(flat)])
+    assert any("6 ids look like those of 3 people" in note for note in read_cohort(flat).notes)
+    number = {name: str(place).zfill(2) for place, name in enumerate(copies)}
+    write(flat, [row | {"patient_id": number[row["patient_id"]]} for row in rows_of(flat)])
     names = ["x_1", "x_2", "y 1", "y 2", "7a", "7b", "q10", "q11"]
     write(flat, [row | {"patient_id": names[int(row["patient_id"])]} for row in rows_of(flat)])
     (note,) = [note for note in read_cohort(flat).notes if "look like" in note]
@@ -577,12 +617,19 @@ def test_how_many_people_there_are_and_who_look_like_one(flat: Path) -> None:
     assert not [note for note in read_cohort(flat).notes if "look like" in note], "the number tells the patients apart"
 
 
+def test_ids_that_may_be_dates_are_named(flat: Path) -> None:
+    names = ["2-Jan", "Mar-01", "12-Dec-26", "MAR-12", "1-2", "2-JAN", "x", "y"]
+    write(flat, [row | {"patient_id": names[int(row["patient_id"])]} for row in rows_of(flat)])
+    notes = "\n".join(read_cohort(flat).notes)
+    assert "3 ids that a spreadsheet makes of others (12-Dec-26, 2-Jan, Mar-01)" in notes
+
+
 def test_a_table_without_labels_is_checked(flat: Path) -> None:
     write(flat, [row | {"label": ""} for row in rows_of(flat)])
     said = CliRunner().invoke(app, ["cohort", str(flat)])
     assert said.exit_code == 0, said.stdout
     assert "8 usable patients with 16 images" in said.stdout and "8 of them with a mask" in said.stdout
-    assert "no labels yet: brats-al query" in said.stdout
+    assert "no labels yet: brats-al annotate" in said.stdout
     (flat / "images/3.png").write_bytes(b"")
     assert "3.png: an empty file" in CliRunner().invoke(app, ["cohort", str(flat)]).stdout
     with pytest.raises(InputError, match="labels none, expected two classes"):

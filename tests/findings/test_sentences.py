@@ -3,7 +3,9 @@
 import pandas as pd
 import pytest
 
-from brats_al_utils.findings import sentences
+from brats_al_utils.beyond.comparison import further_sentences
+from brats_al_utils.findings import answer, sentences
+from brats_al_utils.findings.paper import printed_aucs
 from brats_al_utils.findings.verdicts import HERE_RULE
 
 NAN = float("nan")
@@ -11,8 +13,8 @@ ON = "synthetic cohort (40 patients)"
 
 
 def gains(*rows: tuple[str, str, float, float, float]) -> pd.DataFrame:
-    table = pd.DataFrame(rows, columns=["part", "unit", "auc_difference", "ci_low", "ci_high"])
-    return table.assign(n_runs=table["ci_low"].notna() + 1)
+    table = pd.DataFrame(rows, columns=["part", "unit", "auc_difference", "runs_low", "runs_high"])
+    return table.assign(n_runs=table["runs_low"].notna() + 1)
 
 
 def compared(*rows: tuple[object, ...]) -> pd.DataFrame:
@@ -35,7 +37,7 @@ def test_percentage_points_have_a_sign_and_end_at_a_hundred(share: float, text: 
 
 
 def test_a_gain_has_its_interval_clipped_to_what_an_auc_can_gain() -> None:
-    ends = {"ci_low": -1.4, "ci_high": 1.8, "both_low": -0.1, "both_high": 0.5}
+    ends = {"runs_low": -1.4, "runs_high": 1.8, "both_low": -0.1, "both_high": 0.5}
     row = pd.Series({"auc_difference": 0.2, "n_runs": 2, **ends})
     assert (
         sentences.gain(row, "runs")
@@ -52,12 +54,12 @@ def test_a_gain_has_its_interval_clipped_to_what_an_auc_can_gain() -> None:
 )
 @pytest.mark.parametrize("across", ["runs", "both"])
 def test_where_there_is_no_interval_the_reason_is_given(n_runs: int, why: str, across: str) -> None:
-    row = pd.Series({"auc_difference": -0.2, "n_runs": n_runs, "ci_low": NAN, "ci_high": NAN, "both_low": NAN})
+    row = pd.Series({"auc_difference": -0.2, "n_runs": n_runs, "runs_low": NAN, "runs_high": NAN, "both_low": NAN})
     assert sentences.gain(row.reindex([*row.index, "both_high"]), across) == f"20.0 points worse (no interval: {why})"
 
 
 def test_printed_aucs_are_those_of_one_table_named_as_our_arms() -> None:
-    table = sentences.printed_aucs("table3").set_index(["arm", "part"])["auc"]
+    table = printed_aucs("table3").set_index(["arm", "part"])["auc_mean"]
     assert table.to_dict() == {
         ("proposed", "validation"): 0.8686,
         ("proposed", "test"): 0.8289,
@@ -251,20 +253,20 @@ INTERVALS = intervals(
 
 
 def test_widths_compare_the_mean_intervals_of_each_unit() -> None:
-    assert sentences.widths(INTERVALS) == [
+    assert further_sentences.widths(INTERVALS) == [
         "slice-level: the confidence interval across both runs and patients is 2.7 times as wide as that across "
         "runs (40 against 15 pp, mean of the arms).",
         "patient-level: the confidence interval across both runs and patients is 1.5 times as wide as that "
         "across runs (30 against 20 pp, mean of the arms).",
     ]
-    assert sentences.widths(intervals(("slice", NAN, NAN, NAN, NAN))) == [
+    assert further_sentences.widths(intervals(("slice", NAN, NAN, NAN, NAN))) == [
         "No interval across both runs and patients: a single run, or too few patients or no variance to estimate it "
         "from."
     ]
 
 
 def test_contrasts_have_gain_margin_test_and_what_the_design_detects() -> None:
-    assert sentences.contrasts(TESTS) == [
+    assert further_sentences.contrasts(TESTS) == [
         "proposed less random, slice-level: 3.1 points better (95 % CI across both: 0.4 to 5.8); not inferior "
         "at a margin of 2 pp; Holm-adjusted p across both 0.03; this design detects 4.5 pp or more.",
         "proposed less random, patient-level: no difference shown: 2.0 points worse (95 % CI across both: 30.0 "
@@ -307,13 +309,12 @@ AREAS = pd.DataFrame(
         ),
         (
             0.2,
-            "At a budget of 20% the proposed method has 44% of the training slices annotated; how many random "
-            "sampling needs for the same AUC cannot be told.",
+            "At a budget of 20% the proposed method has 44% of the training slices annotated.",
         ),
     ],
 )
 def test_annotation_is_worth_what_random_needs_for_as_much(budget: float, text: str) -> None:
-    assert sentences.annotation_worth(EFFICIENCY, AREAS, budget) == [
+    assert answer.annotation_worth(EFFICIENCY, AREAS, budget) == [
         text,
         "Largest area under the curve: random (0.711; rank 1 to 2 with any one run removed).",
     ]
@@ -321,7 +322,7 @@ def test_annotation_is_worth_what_random_needs_for_as_much(budget: float, text: 
 
 def test_areas_that_cannot_be_compared_are_said() -> None:
     alone = AREAS.assign(mean=NAN, best_rank=NAN, worst_rank=NAN)
-    assert sentences.annotation_worth(EFFICIENCY, alone, 0.3)[1] == (
+    assert answer.annotation_worth(EFFICIENCY, alone, 0.3)[1] == (
         "No share of annotated slices is covered by all curves, so that their areas cannot be compared."
     )
 
@@ -333,7 +334,7 @@ def test_gains_of_a_family_are_slice_level_and_count_the_arms_that_differ() -> N
         ("margin", "random", "slice", 0.0, -0.1, 0.1, 1.0, False, 0.03),
         ("bald", "random", "patient", 0.9, 0.8, 1.0, 0.0, True, 0.03),
     )
-    assert sentences.gains(table) == [
+    assert further_sentences.gains(table) == [
         "bald: 5.0 points better (95 % CI across both: 1.0 to 9.0).",
         "badge: 5.0 points worse (95 % CI across both: 1.0 to 9.0).",
         "margin: no difference shown: 0.0 points better (95 % CI across both: 10.0 worse to 10.0 better).",
@@ -352,18 +353,18 @@ def test_the_choice_of_the_epoch_is_told_with_the_calibration() -> None:
             "calibration_error": [0.1, 0.2, 0.3, 9],
         }
     )
-    assert sentences.epoch_choice(optimism, quality) == [
+    assert further_sentences.epoch_choice(optimism, quality) == [
         "Choosing the epoch on the validation set promises beyond what the test set keeps: +3.1 pp (b), -0.2 pp (a).",
         "Slice-level calibration error: 0.15 (b), 0.30 (a).",
     ]
 
 
 def test_notebook_07_answers_what_it_asks() -> None:
-    worth = sentences.annotation_worth(EFFICIENCY, AREAS, 0.3)
-    text = sentences.beyond(ON, INTERVALS, TESTS, worth, {"Controls": TESTS})
-    told = sentences.contrasts(TESTS)
+    worth = answer.annotation_worth(EFFICIENCY, AREAS, 0.3)
+    text = further_sentences.worth(ON, INTERVALS, TESTS, worth, {"Controls": TESTS})
+    told = further_sentences.contrasts(TESTS)
     assert text.splitlines()[2:] == [
-        f"- Would it hold for other patients? {sentences.widths(INTERVALS)[0]}",
+        f"- Would it hold for other patients? {further_sentences.widths(INTERVALS)[0]}",
         f"- Could this design tell? {told[0]}",
         f"- Could this design tell? {told[2]}",
         f"- What does annotation cost? {worth[0]}",

@@ -10,19 +10,14 @@ from hypothesis import strategies as st
 from sklearn.calibration import calibration_curve
 
 from brats_al_utils import InputError
-from brats_al_utils.findings.statistics import (
+from brats_al_utils.beyond.comparison.quality import (
     BINS,
-    base_rate_loss,
-    by_unit,
-    difference,
     expected_calibration_error,
-    mean_interval,
     measures,
     optimism,
-    summarise,
-    unlearned,
     youden_threshold,
 )
+from brats_al_utils.findings.statistics import base_rate_loss, by_unit, difference, mean_interval, summarise, unlearned
 from brats_al_utils.networks.training import auc
 
 
@@ -215,10 +210,10 @@ def test_difference_is_paired_by_seed() -> None:
     gain = difference(runs(), "b", "a")
     assert gain["auc_difference"].tolist() == pytest.approx([0.1, 0.1])
     # The seeds' differences are all 0.1: paired, nothing varies, and how much others would is not known.
-    assert gain["ci_low"].isna().all()
+    assert gain["runs_low"].isna().all()
     random = runs().assign(auc=lambda rows: rows["auc"] + np.where(rows["arm"] == "b", 0.02 * rows["seed"], 0))
     # Differences 0.1, 0.12 and 0.14: 0.12 -+ 4.30265 * 0.02 / sqrt(3).
-    assert difference(random, "b", "a")["ci_low"].tolist() == pytest.approx([0.12 - 4.30265 * 0.02 / np.sqrt(3)] * 2)
+    assert difference(random, "b", "a")["runs_low"].tolist() == pytest.approx([0.12 - 4.30265 * 0.02 / np.sqrt(3)] * 2)
 
 
 def test_identical_runs_are_one_run() -> None:
@@ -227,12 +222,12 @@ def test_identical_runs_are_one_run() -> None:
     )
     of_two = summarise(rows).iloc[0]
     assert of_two[["n_runs", "auc_mean"]].tolist() == pytest.approx([2, 0.85])
-    assert (of_two["ci_low"], of_two["ci_high"]) == pytest.approx(
+    assert (of_two["runs_low"], of_two["runs_high"]) == pytest.approx(
         (0.85 - 12.7062 * 0.05, 1.0), abs=1e-5
     )  # no AUC exceeds 1
     same = summarise(rows.assign(key="k", auc=0.8)).iloc[0]
     assert same["n_runs"] == 1
-    assert np.isnan(same["ci_low"])
+    assert np.isnan(same["runs_low"])
     gain = difference(pd.concat([rows, rows.assign(arm="b", auc=0.7, key="m")]), "a", "b").iloc[0]
     assert (gain["n_runs"], gain["auc_difference"]) == (2, pytest.approx(0.15))
 

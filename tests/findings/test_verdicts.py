@@ -203,12 +203,14 @@ def arms_with_gains(*gains: float, spread: float = 0.004) -> Pairs:
 
 def test_outcomes_of_a_primary_and_secondary_contrasts() -> None:
     pairs = arms_with_gains(0.05, 0.03, -0.05, 0.0)
-    secondary = [("+0.03", "none"), ("+-0.05", "none"), ("+0", "none")]
-    table = outcomes(pairs, ("+0.05", "none"), secondary, unlearned=["+0.03"])
+    contrasts = [(pairs, arm, "none") for arm in ("+0.05", "+0.03", "+-0.05", "+0")]
+    table = outcomes(contrasts, unlearned=["+0.03"])
     assert table["outcome"].tolist() == [BETTER, NOT_JUDGED, WORSE, AS_GOOD]
     assert table["family"].tolist() == ["primary"] + ["secondary"] * 3
     # Two of the family are judged: the smaller p at 2.5 %, the other at 5 %.
     assert table["level"].tolist() == pytest.approx([0.05, np.nan, 0.025, 0.05], nan_ok=True)
+    p = table["p_both"].tolist()
+    assert table["p_holm"].tolist() == pytest.approx([p[0], np.nan, 2 * p[2], max(2 * p[2], p[3])], nan_ok=True)
     first = table.iloc[0]
     assert (first.decided_low, first.decided_high) == pytest.approx((first.both_low, first.both_high))
     assert table["decided_high"][2] - table["decided_low"][2] > table["both_high"][2] - table["both_low"][2]

@@ -16,9 +16,7 @@ from brats_al_utils.networks.network import build
 from brats_al_utils.networks.training import (
     Images,
     Settings,
-    augmented_predictions,
     choose_device,
-    dropout_predictions,
     features,
     finetune,
     predict,
@@ -218,50 +216,6 @@ def test_frozen_batch_normalisation_keeps_its_statistics(images: Images) -> None
     finetune(network, images, TRAINING, VALIDATION, SETTINGS, 0)
     changed = {name for name, tensor in network.state_dict().items() if not torch.equal(tensor, before[name])}
     assert changed == {"fc.weight", "fc.bias"}
-
-
-def test_augmented_copies_by_hand(images: Images) -> None:
-    network, ids = nn.Sequential(nn.Flatten(), nn.Linear(3 * 64 * 64, 2)), np.arange(20)
-    found = augmented_predictions(network, images, ids)
-    pixels = images.pixels.numpy()
-    turned = [np.rot90(image, turns, (2, 3)) for image in (pixels, pixels[..., ::-1]) for turns in range(4)]
-    for row, copy in zip(found, turned, strict=True):
-        expected = predict(network, replace(images, pixels=torch.from_numpy(copy.copy())), ids)
-        np.testing.assert_allclose(row, expected, rtol=1e-6)
-    np.testing.assert_array_equal(found[0], predict(network, images, ids))
-    assert len(np.unique(found[:, 0])) == 8
-    assert found.dtype == np.float64
-
-
-def test_dropout_predictions(images: Images, monkeypatch: pytest.MonkeyPatch) -> None:
-    network, ids = small(), np.arange(20)
-    torch.manual_seed(1)
-    expected = torch.rand(3)
-    torch.manual_seed(1)
-    found = dropout_predictions(network, images, ids, passes=200, seed=4)
-    assert torch.equal(torch.rand(3), expected), "no random number of the caller is drawn"
-    assert (found.shape, found.dtype) == ((200, 20), np.float64)
-    assert (np.ptp(found, axis=0) > 0).all()
-    assert not network.training
-    np.testing.assert_array_equal(dropout_predictions(network, images, ids, 200, 4), found)
-    assert not np.array_equal(dropout_predictions(network, images, ids, 200, 5), found)
-    # Dropout keeps the mean of what the last layer adds up: 200 passes come near the prediction without it.
-    logit = np.log(found / (1 - found))
-    whole = predict(network, images, ids)
-    error = logit.std(0) / np.sqrt(200)
-    assert (np.abs(logit.mean(0) - np.log(whole / (1 - whole))) < 5 * error).all()
-    for _ in range(2):
-        np.testing.assert_array_equal(predict(network, images, ids), whole)
-
-
-def test_dropout_is_the_only_layer_that_trains(images: Images) -> None:
-    network = settled(build("scratch", 0, network="googlenet"), images)
-    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    found = dropout_predictions(network, images, np.arange(4), passes=2, seed=0)
-    assert (found[0] != found[1]).any()
-    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
-    with pytest.raises(InputError, match="ResNet has no dropout, which BALD needs"):
-        dropout_predictions(build("scratch", 0, network="resnet18"), images, np.arange(4), passes=2, seed=0)
 
 
 @pytest.mark.parametrize(("name", "size"), [("alexnet", 4096), ("googlenet", 1024), ("resnet18", 512)])

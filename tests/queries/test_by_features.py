@@ -1,6 +1,5 @@
 """What the strategies that ask the query network's features choose, by hand or by another implementation."""
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,9 +20,7 @@ Array = np.ndarray[Any, Any]
 def pool_of(features: Array, probability: Array | None = None, known: Array | None = None) -> Pool:
     """Return a pool of ids from 10 on."""
     size = len(features)
-    half = np.full(size, 0.5)
-    probability = half if probability is None else probability
-    views = Views(probability, half[None], half[None], features, np.zeros(size, int))
+    views = Views(np.full(size, 0.5) if probability is None else probability, features)
     return Pool(np.arange(10, 10 + size), np.zeros(size), views=views, known=known)
 
 
@@ -50,8 +47,8 @@ def like_a_network(size: int, seed: int = 0, width: int = 300) -> Array:
 
 
 def test_a_grid_by_hand() -> None:
-    """The largest is 5 = 0.625 * 2**3, so that two bits leave multiples of 2: 2.9 is rounded to 2, 3.1 to 4."""
-    assert on_grid(np.array([5.0, 2.9, 3.1, -0.9]), bits=2).tolist() == [4, 2, 4, 0]
+    """The largest is 5 * 2**15 = 0.625 * 2**18, so that 18 bits leave whole numbers."""
+    assert on_grid(np.array([5 * 2.0**15, 2.4, 2.6, -0.4])).tolist() == [5 * 2**15, 2, 3, 0]
     values = np.random.default_rng(0).standard_normal(50)
     np.testing.assert_array_equal(on_grid(on_grid(values)), on_grid(values))
     assert np.abs(on_grid(values) - values).max() <= np.abs(values).max() * 2.0**-18
@@ -201,28 +198,3 @@ def test_typiclust_looks_at_half_of_a_small_cluster_and_at_twenty_of_a_large_one
     spots = np.repeat([0.0, 10.0, 10.5], [21, 20, 20])
     assert most_typical((spots - spots[:, None]) ** 2, np.arange(61)) < 21
     assert most_typical((spots[1:] - spots[1:, None]) ** 2, np.arange(60)) >= 20
-
-
-def test_probcover_covers_the_largest_blob_first() -> None:
-    features = blobs(4, 9, 6)
-    blob = np.repeat([0, 1, 2], [4, 9, 6])
-    rows = [np.array(chosen("probcover", pool_of(features), budget)) - 10 for budget in (1, 2, 3)]
-    assert [sorted(set(blob[row])) for row in rows] == [[1], [1, 2], [0, 1, 2]]
-    known = np.array(chosen("probcover", pool_of(features, known=features[6:7]), 2)) - 10
-    assert sorted(blob[known]) == [0, 2]
-
-
-def test_medal_is_the_farthest_on_average_of_the_uncertain_half() -> None:
-    rng = np.random.default_rng(0)
-    features, known, probability = rng.standard_normal((40, 5)), rng.standard_normal((4, 5)), rng.random(40)
-    left = np.argsort(abs(probability - 0.5))[:20].tolist()
-    labelled, expected = list(known), []
-    for _ in range(10):
-        mean = [np.mean([np.linalg.norm(features[row] - other) for other in labelled]) for row in left]
-        expected.append(left.pop(int(np.argmax(mean))))
-        labelled.append(features[expected[-1]])
-    pool = pool_of(features, probability, known)
-    assert chosen("medal", pool, 10) == [10 + row for row in expected]
-    without = replace(pool, known=None)
-    assert chosen("medal", without, 1) == chosen("entropy", pool, 1)
-    assert sorted(chosen("medal", without, 30)) == sorted(chosen("entropy", pool, 30))

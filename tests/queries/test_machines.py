@@ -23,10 +23,10 @@ def pool() -> Pool:
         rng.integers(-9, 10, (200, 12)) @ rng.integers(-9, 10, (12, 1024)) / 100
     )  # whole numbers: the same anywhere
     features = np.maximum(signal + rng.standard_normal(signal.shape), 0).astype(np.float16).astype(np.float32)
-    single = rng.random((13, 140), np.float32)
-    single[:, 50:80] = 1 - single[:, 20:50]  # as uncertain
-    views = Views(single[0], single[1:5], single[5:13], features[:140], np.arange(140) % 2)
-    score = -np.log(single[0].astype(float))
+    single = rng.random(140, np.float32)
+    single[50:80] = 1 - single[20:50]  # as uncertain
+    views = Views(single, features[:140])
+    score = -np.log(single.astype(float))
     return Pool(np.arange(140) * 3, score, np.arange(140).astype(str), views, features[140:], np.arange(140) % 2)
 
 

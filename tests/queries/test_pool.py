@@ -7,11 +7,9 @@ from brats_al_utils import InputError
 from brats_al_utils.queries.pool import Pool, Views, drawn
 
 
-def views_of(size: int, seed: int = 0, passes: int = 4, width: int = 3) -> Views:
-    rng = np.random.default_rng(seed)
-    return Views(
-        rng.random(size), rng.random((passes, size)), rng.random((2, size)), rng.random((size, width)), np.ones(size)
-    )
+def views_of(size: int) -> Views:
+    rng = np.random.default_rng(0)
+    return Views(rng.random(size), rng.random((size, 3)))
 
 
 def test_ranking_by_hand() -> None:
@@ -34,10 +32,8 @@ def test_by_id_moves_everything_along() -> None:
     assert ordered.patient is not None
     assert ordered.patient.tolist() == ["c", "e", "h"]
     assert ordered.views is not None
-    for name in ("probability", "features", "label"):
+    for name in ("probability", "features"):
         np.testing.assert_array_equal(getattr(ordered.views, name), getattr(views, name)[[1, 0, 2]])
-    for name in ("dropout", "augmented"):
-        np.testing.assert_array_equal(getattr(ordered.views, name), getattr(views, name)[:, [1, 0, 2]])
     assert ordered.known is pool.known
     assert Pool(pool.ids, pool.score).by_id().views is None
 
@@ -68,8 +64,6 @@ def test_refusals() -> None:
         drawn(np.arange(3), 4, 0)
     good = views_of(3)
     with pytest.raises(InputError, match="expected all of the same n slices"):
-        Views(good.probability, good.dropout[:, :2], good.augmented, good.features, good.label)
-    with pytest.raises(InputError, match="expected all of the same n slices"):
-        Views(good.probability, good.dropout, good.augmented, good.features[:2], good.label)
+        Views(good.probability, good.features[:2])
     with pytest.raises(InputError, match="a view is not finite"):
-        Views(good.probability * np.nan, good.dropout, good.augmented, good.features, good.label)
+        Views(good.probability * np.nan, good.features)

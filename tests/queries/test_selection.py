@@ -31,9 +31,7 @@ def said(strategy: str) -> Pool:
         return replace(POOL, score=SCORE)
     rng = np.random.default_rng(0)
     probability = 0.5 + 0.5 * (1 - SCORE)
-    copies = np.clip(probability + rng.normal(0, 0.01, (8, SIZE)), 0, 1)
-    features = rng.normal(size=(SIZE, 8)).astype(np.float32)
-    return replace(POOL, views=Views(probability, copies, copies, features, np.arange(SIZE) % 2))
+    return replace(POOL, views=Views(probability, rng.normal(size=(SIZE, 8)).astype(np.float32)))
 
 
 def first(strategy: str, labelled: int = 60, budget: int = 40) -> Selection:

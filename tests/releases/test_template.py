@@ -68,6 +68,9 @@ def test_folders_are_classes_and_the_split(tmp_path: Path) -> None:
         ("p{}.nii.gz", "p{}_seg.nii.gz"),
         ("yes/p{}.png", "yes/masks/p{}.png"),
         ("p{}/scan{}.nii", "p{}/scan{}-Segmentation.nii"),
+        ("images/p{}.png", "labels/p{}.png"),
+        ("images/p{}.png", "GT/p{}.png"),
+        ("p{}.png", "p{}_roi.png"),
     ],
 )
 def test_masks_are_no_patients(tmp_path: Path, image: str, mask: str) -> None:
@@ -90,6 +93,47 @@ def test_a_folder_a_person_or_what_an_expression_finds(tmp_path: Path) -> None:
     for wrong, words in (("(", "not a regular expression"), ("x[12]_", "not found in all/x3_1.png and 1 others")):
         with pytest.raises(InputError, match=words):
             table(tmp_path / "flat", person=wrong)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "sub-{}/anat/sub-{}_T1w.nii.gz",  # BIDS
+        "sub-{}/ses-1/anat/sub-{}_ses-1_T1w.nii.gz",
+        "PAT{}/20260101/SE1/1.png",
+        "PAT{}/T1/1.png",
+        "Oslo/P{}/1.png",
+        "P{}/x{}.png",
+    ],
+)
+def test_the_folder_of_people_is_not_that_of_days_or_series(tmp_path: Path, name: str) -> None:
+    names = [name.replace("{}", number) for number in ("01", "02", "03")]
+    more = [one.replace("ses-1", "ses-2").replace("0101", "0102").replace("T1/", "T2/") for one in names]
+    rows, _ = table(put(tmp_path, *sorted({*names, *more, *[n.replace("Oslo/P", "Rome/Q") for n in names]})))
+    assert {row["patient_id"][-2:] for row in rows} == {"01", "02", "03"}
+    assert all(row["patient_id"] in row["image"].split("/") for row in rows)
+
+
+def test_nnu_net_s_folders_are_images_their_channels_and_masks(tmp_path: Path) -> None:
+    cases = [(f"imagesTr/BRATS_{n}_000{c}.nii.gz", f"labelsTr/BRATS_{n}.nii.gz") for n in "123" for c in range(4)]
+    rows, said = table(put(tmp_path, *sorted({name for case in cases for name in case})))
+    assert [row["patient_id"] for row in rows] == ["BRATS_1", "BRATS_2", "BRATS_3"]
+    assert rows[0] | {"label": ""} == {
+        "patient_id": "BRATS_1",
+        "label": "",
+        "image": "imagesTr/BRATS_1_0000.nii.gz",
+        "image2": "imagesTr/BRATS_1_0001.nii.gz",
+        "image3": "imagesTr/BRATS_1_0002.nii.gz",
+        "mask": "labelsTr/BRATS_1.nii.gz",
+    }
+    assert "without labels" in said
+
+
+def test_a_copy_of_the_whole_in_a_folder_of_its_own_has_the_same_classes(tmp_path: Path) -> None:
+    """As Kaggle's set of 253 images is unpacked: yes, no, and both again in brain_tumor_dataset."""
+    names = [f"{kind}/{kind[0]}{n}.png" for kind in ("yes", "no") for n in "12"]
+    rows, _ = table(put(tmp_path, *names, *(f"brain_tumor_dataset/{name}" for name in names)))
+    assert sorted(row["label"] for row in rows) == ["no"] * 4 + ["yes"] * 4
 
 
 def test_colours_are_asked_for_once(tmp_path: Path) -> None:
@@ -117,13 +161,21 @@ def test_names_with_other_spaces_are_kept(tmp_path: Path) -> None:
 
 
 def test_what_is_left_out_is_said(tmp_path: Path) -> None:
-    root = put(tmp_path / "here", "a.png", "s/IM1.dcm", "s/IM2.dcm", "b.mha")
+    root = put(tmp_path / "here", "a.png", "s/IM1.dcm", "s/IM2.dcm", "b.mha", "c.tar.gz", "d.png.part")
     put(tmp_path / "scratch", "c.png")
     (root / "linked").symlink_to(tmp_path / "scratch")
     (root / "x\n.png").write_bytes(b"")
     rows, said = table(root)
     assert [row["image"] for row in rows] == ["a.png"]
-    for words in ("1 (linked) left out", "--follow-links", r"x\n.png", f"2 DICOM files (2 in {root / 's'})", "1 .mha"):
+    for words in (
+        "1 (linked) left out",
+        "--follow-links",
+        r"x\n.png",
+        f"2 DICOM files (2 in {root / 's'})",
+        "1 .mha",
+        "1 .tar.gz",
+        "1 .part",
+    ):
         assert words in said
     assert f"dcm2niix -z y -o {root} {root / 's'}" in said
     (root / "cohort.csv").unlink()

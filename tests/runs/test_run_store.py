@@ -246,17 +246,10 @@ def test_the_test_set_is_predicted_at_the_kept_and_at_the_last_epoch(
 def test_a_run_with_views(slice_set: SliceSet, tmp_path: Path) -> None:
     """The views change nothing else, and are kept."""
     plain = replace(run_on(slice_set), network="googlenet", pool=run_on(slice_set).training)
-    run = replace(plain, views=("dropout", "augmented", "features"))
+    run = replace(plain, views=("features",))
     arrays = compute(run, slice_set, torch.device("cpu")).arrays
-    n = len(run.pool)
     shapes = {name: (values.shape, values.dtype.name) for name, values in arrays.items() if name.startswith("views/")}
-    assert shapes == {
-        "views/dropout": ((20, n), "float64"),
-        "views/augmented": ((8, n), "float64"),
-        "views/features": ((n, 1024), "float16"),
-    }
-    np.testing.assert_allclose(arrays["views/augmented"][0], arrays["probability/pool"], atol=1e-6)
-    assert (np.ptp(arrays["views/dropout"], axis=0) > 0).all()
+    assert shapes == {"views/features": ((len(run.pool), 1024), "float16")}
     without = compute(plain, slice_set, torch.device("cpu")).arrays
     assert set(without) == set(arrays) - set(shapes)
     for name, values in without.items():
@@ -266,14 +259,6 @@ def test_a_run_with_views(slice_set: SliceSet, tmp_path: Path) -> None:
     found = store.load(run)
     assert found is not None
     np.testing.assert_array_equal(found.arrays["views/features"], arrays["views/features"])
-
-
-def test_views_of_a_network_without_dropout_are_refused_before_the_training(slice_set: SliceSet) -> None:
-    run = replace(run_on(slice_set), network="resnet18", views=("dropout",))
-    told: list[int] = []
-    with pytest.raises(InputError, match="ResNet has no dropout, which BALD needs"):
-        compute(run, slice_set, torch.device("cpu"), told.append)
-    assert told == []
 
 
 def test_image_passes_by_hand() -> None:
@@ -286,7 +271,6 @@ def test_image_passes_by_hand() -> None:
     pool = replace(RUN, pool=(0, 1, 2))
     assert pool.evaluation_images == 14 + 3
     assert replace(pool, views=("features",)).evaluation_images == 14 + 3 + 3
-    assert replace(pool, views=("dropout", "augmented")).evaluation_images == 14 + 3 + (20 + 8) * 3
 
 
 def test_a_run_on_another_slice_set_is_refused(slice_set: SliceSet) -> None:

@@ -173,7 +173,7 @@ def test_where_all_is_trained_notebooks_are_executed_together(tmp_path: Path, pl
     ]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(notebooks, "cores", lambda: 2)
-        assert notebooks.execute_all(paths, {}, places, trained=True) == ["02_fails"]
+        assert notebooks.execute_all(paths, {}, places, ahead={}) == ["02_fails"]
 
 
 @pytest.mark.parametrize("forked", FORKED)
@@ -296,7 +296,7 @@ def test_what_the_user_can_mend_is_said_without_the_error_s_name(tmp_path: Path,
 
 def test_copies_are_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(notebooks, "FOLDER", tmp_path)
-    names = ["00_cohort", "01_transfer_vs_scratch", "07_beyond_the_paper"]
+    names = ["00_cohort", "01_transfer_vs_scratch", "07_worth_the_annotations"]
     copies = ["{}-Copy1", "{} copy", "{} (1)", "{} - Copy", "{}-checkpoint", ".{}.12345678.partial", "{}.ipynb"]
     for name in names:
         for pattern in ["{}", *copies]:
@@ -304,5 +304,7 @@ def test_copies_are_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     (tmp_path / "Untitled.ipynb").touch()
     assert [path.stem for path in notebooks.find(NOTEBOOKS)] == names
     assert [path.stem for path in notebooks.find(NOTEBOOKS, ["01"])] == names[1:2]
-    with pytest.raises(InputError, match="no notebook '01_transfer_vs_scratch-Copy1', expected one of 00_cohort, 01"):
+    with pytest.raises(
+        InputError, match="no notebook '01_transfer_vs_scratch-Copy1', did you mean 01_transfer_vs_scratch"
+    ):
         notebooks.find(NOTEBOOKS, ["01_transfer_vs_scratch-Copy1"])

@@ -107,8 +107,13 @@ def write_study(folder: Path) -> Places:
     for path in (places.figures / "table2.svg", places.figures / "odd #1 & %2f.svg", images / "slices.svg"):
         path.write_text(SVG, encoding="utf-8")
         path.with_suffix(".png").write_bytes(base64.b64decode(PIXEL))
+    paired = {"arm": "proposed", "other": "baseline", "part": "test", "unit": "slice", "learned": True}
+    paired |= {"auc_difference": -0.04, "both_low": -0.18, "both_high": 0.09}
+    pd.DataFrame([paired]).to_csv(places.figures / "table3_gains.csv", index=False)
     rows = [("test", "pretrained", 0.91), ("test", ATTACK, 0.5)]
-    summary = pd.DataFrame(rows, columns=["part", "arm", "auc_mean"]).assign(unit="slice", ci_low=0.125, ci_high=0.95)
+    summary = pd.DataFrame(rows, columns=["part", "arm", "auc_mean"]).assign(
+        unit="slice", runs_low=0.125, runs_high=0.95
+    )
     summary.to_csv(places.figures / "table2.csv", index=False)
     CARD.to_csv(places.figures / "scorecard.csv", index=False)
     (places.figures / "runs.csv").write_text("arm,key\npretrained,abc\n", encoding="utf-8")
@@ -274,11 +279,26 @@ def test_only_tables_or_only_some_notebooks_give_a_report_too(places: Places) ->
     for path in places.figures.glob("*.csv"):
         path.unlink()
     (places.figures / "table2.csv").write_text(
-        "part,arm,auc_mean,unit,ci_low,ci_high\ntest,scratch,0.5,slice,,\n", encoding="utf-8"
+        "part,arm,auc_mean,unit,runs_low,runs_high\ntest,scratch,0.5,slice,,\n", encoding="utf-8"
     )
     index = index_of(places)
     assert not index.select("#claims, #scorecard, .counts")
-    assert "Not computed yet" in index.get_text() and "notebooks 06 and 07" in index.get_text()
+    assert "Not computed yet" in index.get_text() and "notebooks 06, 07, 13" in index.get_text()
+
+
+def test_what_was_planned_stands_on_the_first_screen_with_what_could_explain_it(places: Places) -> None:
+    row = {"arm": "proposed", "other": f"random at 51%{ATTACK}", "auc_difference": -0.012, "learned": True}
+    row |= {"both_low": -0.019, "both_high": 0.001, "p_holm": 0.1, "detectable": 0.02, "n_runs": 20, "planned": 20}
+    table = pd.DataFrame([row | {"family": "primary", "outcome": "as good"}])
+    table.to_csv(places.figures / "outcomes.csv", index=False)
+    pd.DataFrame({"attack": [f"Chance?{ATTACK}"], "found": ["0.1"]}).to_csv(places.figures / "attacks.csv", index=False)
+    index = index_of(places)
+    (first,) = index.select("#answer #planned")
+    assert index.select(".said")[0].get_text().startswith("No.")
+    cells = [cell.get_text() for cell in first.select("tbody td")]
+    assert cells[1:] == ["\N{MINUS SIGN}1.2", "\N{MINUS SIGN}1.9 to +0.1", "0.100", "20 of 20", "as good"]
+    assert first.select("dt")[0].get_text() == f"Chance?{ATTACK}"
+    assert not index.select("#tables table") or "Planned" not in index.select("#tables")[0].get_text()
 
 
 @pytest.mark.parametrize("name", ["scorecard", "table2", "tests"])
@@ -299,6 +319,7 @@ def test_a_notebook_is_shown_with_its_outputs_its_code_folded(places: Places) ->
     assert all(block.find_parent("details") for block in page.select(".highlight"))
     assert not page.find("details", open=True)
     assert [(th.get_text(), th["scope"]) for th in page("th")] == [("auc", "col"), ("test", "row")]
+    assert [each.get_text() for each in page.select("table > caption")] == ["Table 1 of this page: Figures of it"]
     assert page.find("a", href="02_second.html#Far")
     assert page.find("a", href="index.html", string="Report")
     assert {block.get("tabindex") for block in page.select(".output_html")} == {"0"}, "a keyboard scrolls wide tables"

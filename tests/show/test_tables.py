@@ -7,6 +7,7 @@ import nbformat
 import pandas as pd
 import pytest
 
+from brats_al_utils.beyond.comparison import further_tables
 from brats_al_utils.show import tables
 
 ROOT = Path(__file__).parents[2]
@@ -29,7 +30,7 @@ def test_an_auc_is_written_as_in_the_paper_and_never_beyond_what_it_can_be(
 
 
 def test_ours_stand_beside_the_paper_s() -> None:
-    columns = ["arm", "part", "unit", "auc_mean", "ci_low", "ci_high"]
+    columns = ["arm", "part", "unit", "auc_mean", "runs_low", "runs_high"]
     rows = [("proposed", "test", "slice", 0.7, 0.6, 0.8), ("baseline", "test", "patient", 0.5, NAN, NAN)]
     table = tables.beside_the_paper(pd.DataFrame(rows, columns=columns), "table3")
     assert table.loc[("test", "paper, slice-level"), "proposed"] == "82.89% (81.87, 83.91)"
@@ -106,8 +107,8 @@ def test_the_scorecard_has_eight_columns_in_words() -> None:
         "printed": "7.98",
         "recomputed": NAN,
         "ours": 3.14159,
-        "ci_low": -1.0,
-        "ci_high": 7.25,
+        "runs_low": -1.0,
+        "runs_high": 7.25,
         "verdict": "cannot tell",
         "rule": "A rule.",
         "patients_low": NAN,
@@ -159,10 +160,11 @@ def test_contrasts_of_several_arms_name_both() -> None:
 
 
 def test_arms_are_told_with_the_auc_without_a_tumour_and_whom_they_were_trained_on() -> None:
-    row = {"arm": "proposed", "share": 0.1, "auc_mean": 0.8123, "low": 0.75, "high": 0.9, "hidden_mean": 0.61}
+    row = {"arm": "proposed", "share": 0.1, "auc_mean": 0.8123, "low": 0.75, "high": 0.9}
+    row |= {"hidden_mean": 0.61, "hidden_low": 0.5, "hidden_high": 0.7}
+    row |= {"within_mean": 0.57, "within_low": NAN, "within_high": NAN}
     row |= {
-        "hidden_low": 0.5,
-        "hidden_high": 0.7,
+        **dict.fromkeys(("patient_mean", "patient_low", "patient_high"), NAN),
         "examples": 86.4,
         "positive_share": 0.153,
         "patients": 40.6,
@@ -175,16 +177,14 @@ def test_arms_are_told_with_the_auc_without_a_tumour_and_whom_they_were_trained_
     assert list(table.index) == ["proposed, 10%", "proposed, 20%", "baseline (has not learned)"]
     assert len(table.columns) + 1 <= 8
     assert table.loc["proposed, 10%"].to_dict() == {
-        "test AUC": "0.812",
-        "95 % CI": "0.750 to 0.900",
-        "AUC, tumour hidden": "0.610",
-        "95 % CI, tumour hidden": "0.500 to 0.700",
+        "test AUC (95 % CI)": "0.812 (0.750 to 0.900)",
+        "within a site": "0.570 (none)",
+        "tumour hidden": "0.610 (0.500 to 0.700)",
         "slices": "86",
         "of them glioma": "15%",
         "persons": "41",
     }
-    baseline = table.loc["baseline (has not learned)"].to_dict()
-    assert (baseline["AUC, tumour hidden"], baseline["95 % CI, tumour hidden"]) == ("", "none")
+    assert table.loc["baseline (has not learned)", "tumour hidden"] == ""
 
 
 def test_annotation_costs_are_counts_and_shares_by_run_or_by_arm() -> None:
@@ -213,7 +213,7 @@ def test_optimism_separates_aucs_and_percentage_points() -> None:
     names = ["validation_best", "validation_last", "test_best", "test_last", "gap", "gain", "optimism"]
     values = [0.8, 0.7, 0.6, 0.55, 0.2, 0.05, -0.05]
     table = pd.DataFrame({"arm": "b", "quantity": names, "auc_mean": values})
-    shown = tables.optimism(pd.concat([table, table.assign(arm="a")]))
+    shown = further_tables.optimism(pd.concat([table, table.assign(arm="a")]))
     assert list(shown.index) == ["b", "a"]
     assert list(shown.loc["b"]) == ["0.800", "0.700", "0.600", "0.550", "+20.0", "+5.0", "-5.0"]
 
@@ -221,7 +221,7 @@ def test_optimism_separates_aucs_and_percentage_points() -> None:
 def test_quality_is_the_mean_over_the_runs() -> None:
     measures = ["auc", "average_precision", "brier", "calibration_error", "sensitivity", "specificity", "threshold"]
     rows = [("proposed", seed, "slice", *[value] * 7) for seed, value in ((0, 0.2), (1, 0.4))]
-    table = tables.quality(pd.DataFrame(rows, columns=["arm", "seed", "unit", *measures]), "LGG")
+    table = further_tables.quality(pd.DataFrame(rows, columns=["arm", "seed", "unit", *measures]), "LGG")
     assert list(table.loc["slice"]) == ["proposed", *["0.300"] * 6]
 
 
@@ -236,8 +236,8 @@ def test_areas_and_efficiency_have_words() -> None:
     ]
     columns = ["strategy", "budget", "annotated", "auc", "random_annotated", "random_low", "random_high", "saved"]
     table = tables.efficiency(pd.DataFrame(rows, columns=[*columns, "censored"]))
-    assert list(table.loc["placebo"]) == ["30%", "50%", "0.700", "17%", "10%", "40%", "-194%"]
-    assert list(table.loc["proposed"]) == ["10%", "36%", "0.720", "more than 80%", "", "", "+55%"]
+    assert list(table.loc["placebo"]) == ["30%", "50%", "0.700", "17%", "10%", "40%", "194% lost"]
+    assert list(table.loc["proposed"]) == ["10%", "36%", "0.720", "", "", "", ""], "any share fits"
     assert len(table.columns) + 1 == 8
 
 
@@ -277,7 +277,7 @@ def test_the_docs_have_a_line_for_every_file_and_every_file_has_its_line() -> No
     sources = [path.read_text(encoding="utf-8") for path in (ROOT / "brats_al_utils").rglob("*.py")]
     cells = [cell.source for path in (ROOT / "notebooks").glob("*.ipynb") for cell in nbformat.read(path, 4).cells]
     named = re.findall(r'Drawing\("(\w+)"', "\n".join(sources))
-    named += re.findall(r'(?:auc_bars|budget_curves)\(.*?"(table2|figure\d)"', "\n".join(sources))
+    named += re.findall(r'(?:auc_and_gain|budget_curves)\(.*?"(table2|figure\d)"', "\n".join(sources))
     named += re.findall(
         r'(?:save_table|training_curves|_forest)\(.*?"(\w+)"(?:, (?:study\.places\.)?figures)?\)', "\n".join(cells)
     )

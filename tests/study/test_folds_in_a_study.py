@@ -52,9 +52,11 @@ def test_tables_know_the_folds(study: Study) -> None:
     widths = []
     for redrawn in (0.0, study.redrawn):
         row = summarise(runs, redrawn=redrawn).set_index("arm").loc["all"]
-        widths.append(row["ci_high"] - row["ci_low"])
+        widths.append(row["runs_high"] - row["runs_low"])
     assert widths[1] == pytest.approx(2 * widths[0])
-    assert "3 folds" in study.caption(ARMS)
+    assert "3 folds; 1 epoch (updates on all slices: 1)" in study.caption(ARMS)
+    by_updates = replace(study, profile=replace(study.profile, length="updates"))
+    assert "updates in every arm: 1 (1 epoch of all slices)" in by_updates.caption(ARMS)
     # Training sets of unequal size are one point of a curve.
     everything = evidence.evaluate(study, results)
     assert everything.loc[everything["arm"] == "all", "examples"].nunique() > 1

@@ -94,8 +94,8 @@ def test_settings_are_read_in_their_type(settings: dict[str, Any], name: str, va
         ({"budgets": "0.1,0.2"}, "budgets is .*, expected 0.3 among them"),
         ({"budgets": "0.3,1.0"}, "budgets is '1.0', expected less than 1"),
         ({"budgets": "0.3"}, "budgets is .*, expected different numbers, at least 2"),
-        ({"competitors": ""}, "competitors is .*, expected different ones of entropy, bald, .*, at least 1"),
-        ({"competitors": "entropy,margin"}, "competitors is .*, expected different ones of entropy, bald"),
+        ({"competitors": ""}, "competitors is .*, expected different ones of entropy, coreset, .*, at least 1"),
+        ({"competitors": "entropy,bald"}, "competitors is .*, expected different ones of entropy, coreset"),
         ({"other_networks": "lenet"}, "other_networks is .*, expected different ones of alexnet, "),
         ({"other_networks": "vgg16,vgg16"}, "other_networks is .*, expected different ones"),
         ({"test_patients": 3}, "test_patients is 3, expected 0, or with patients and without folds an even number"),
@@ -152,7 +152,7 @@ def test_a_share_of_the_training_slices_that_is_none_is_refused() -> None:
     profile = profile_of("smoke", {"labelled_share": 0.01})
     assert PROFILES["paper"].labelled_slices(4060) == 1218
     assert profile.labelled_slices(60) == 1
-    with pytest.raises(InputError, match="labelled_share is 0.01, which is none of the 28 .*, expected at least 0.036"):
+    with pytest.raises(InputError, match="labelled_share=0.01 selects 0 of 28 .*, expected at least 0.036"):
         profile.labelled_slices(28)
 
 

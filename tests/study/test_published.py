@@ -11,14 +11,16 @@ from typing import Any
 import pandas as pd
 import pytest
 from conftest import write_case
+from made_up import write_cohort
 from small_study import SETTINGS
 
 from brats_al_utils import InputError
-from brats_al_utils.beyond.arms import arms_of, beyond
+from brats_al_utils.beyond.arms import NOTEBOOKS, arms_of, main_arms, one_shot, with_references
 from brats_al_utils.beyond.bundles import container, published
 from brats_al_utils.beyond.bundles.bundle import ARRAYS, unpack
 from brats_al_utils.beyond.bundles.container import further, packed, read_parts
 from brats_al_utils.beyond.bundles.published import export, missing, of_main_arms, read_bundle, resume, unpack_study
+from brats_al_utils.beyond.comparison import further_evidence
 from brats_al_utils.cohorts import naming
 from brats_al_utils.findings import evidence
 from brats_al_utils.findings.shortcut import shortcut_table
@@ -32,18 +34,17 @@ from brats_al_utils.study.stages import advance, results_of, selections_of, trai
 from brats_al_utils.study.study import Study
 from brats_al_utils.study.unpacked import chosen_before
 
-NAMES = ["00_cohort", "03_proposed_vs_baseline", "07_beyond_the_paper"]
+NAMES = ["00_cohort", "03_proposed_vs_baseline", "07_worth_the_annotations", "11_competitors", "12_what_networks_see"]
 
 
-def made_up(run: Run) -> Result:
+def made_up(run: Run, masked: bool) -> Result:
     """Return a result of a run that nobody trained: its numbers are drawn, and tell a little of nothing."""
     rng, epochs, pool = generator(0, run.key), run.settings.epochs, len(run.pool)
     sizes = {"probability/validation": len(run.validation), "probability/pool": pool}
-    tested = ("probability/test", "probability/test_last", "audit/tumour_hidden", "audit/tumour_alone")
+    tested = ["probability/test", "probability/test_last", *["audit/tumour_hidden", "audit/tumour_alone"] * masked]
     arrays = {name: rng.random(size) for name, size in (sizes | dict.fromkeys(tested, len(run.test))).items()}
     arrays |= {"train_loss": rng.random(epochs), "validation_auc": rng.random(epochs)}
-    views = {"dropout": (20, pool), "augmented": (8, pool), "features": (pool, 5)}
-    arrays |= {f"views/{view}": rng.random(views[view]) for view in run.views}
+    arrays |= {f"views/{view}": rng.random((pool, 5)) for view in run.views}
     return Result(run, arrays, int(rng.integers(1, epochs + 1)), 1.5, {"device": "made up"})
 
 
@@ -52,7 +53,7 @@ def fill(study: Study, names: list[str]) -> None:
     arms = arms_of(study.profile, names)
     while rows := [row for row in advance(study, arms) if row.known and not study.store.path(row.run).exists()]:
         for row in rows:
-            study.store.save(made_up(row.run))
+            study.store.save(made_up(row.run, study.slices.masked))
 
 
 @pytest.fixture(scope="module")
@@ -80,18 +81,18 @@ def reopened(bundle: Path, folder: Path) -> Study:
 
 
 def tables(study: Study) -> dict[str, pd.DataFrame]:
-    """Return what notebook 07 and others make of a study's results, values and all."""
-    compared = beyond(study.profile)
-    rows = train(study, compared.every)
+    """Return what notebooks 07, 11, 12 and others make of a study's results, values and all."""
+    every = arms_of(study.profile, NAMES[2:])
+    rows = train(study, every)
     results = results_of(study, rows)
-    main = evidence.of_arms(results, compared.main)
+    main = evidence.of_arms(results, main_arms(study.profile))
     return {
         "runs": evidence.evaluate(study, results),
-        "intervals": evidence.interval_table(study, main),
-        "contrasts": evidence.contrasts(study, results, compared.pairs(compared.competitors)),
-        "cost": evidence.choices(study, rows, compared.every),
-        "quality": evidence.quality(study, main),
-        "epochs": evidence.epochs_kept_and_last(study, main),
+        "intervals": further_evidence.interval_table(study, main),
+        "contrasts": evidence.contrasts(study, results, with_references(study.profile, one_shot(study.profile))),
+        "cost": further_evidence.choices(study, rows, every),
+        "quality": further_evidence.quality(study, main),
+        "epochs": further_evidence.epochs_kept_and_last(study, main),
         "history": evidence.history(study, results),
         "audited": shortcut_table(evidence.audited(study, main)),
         "ranking": evidence.ranking(study),
@@ -143,7 +144,7 @@ def test_a_bundle_of_a_part_of_a_study(study: Study, tmp_path: Path) -> None:
     assert re.fullmatch(r"\d+ of its \d+ runs", missing(again, NAMES[2]))
     assert missing(again, "04_balanced_set") == "slice sets balanced"
     with pytest.raises(InputError, match=r"runs .*are missing, and this study has no images"):
-        train(again, beyond(again.profile).every)
+        train(again, NOTEBOOKS[NAMES[2]](again.profile))
     with pytest.raises(InputError, match="slice set 'balanced' is missing, and this study has no images"):
         again.slice_set("balanced")
     nothing = replace(study, places=Places.of("smoke", tmp_path / "nothing"), selections={})
@@ -174,6 +175,18 @@ def test_patients_of_a_table_are_numbered(study: Study, tmp_path: Path) -> None:
     cost = [selections_of(advance(each, [method]))[method, 0].chosen.tolist() for each in (again, study)]
     assert cost[0] == cost[1]
     assert len(names) == 16
+
+
+def test_a_bundle_of_slices_without_tumour(tmp_path: Path) -> None:
+    """A label an image: no tumour is hidden in a network's slices, and every table is the same."""
+    root = write_cohort(tmp_path / "data", masked=True, both=True)
+    study = open_study("smoke", root, tmp_path / "out", SETTINGS | {"n_runs": 1}, "cpu")
+    fill(study, NAMES)
+    export(study, tmp_path / "both.bundle", NAMES)
+    again = reopened(tmp_path / "both.bundle", tmp_path / "again")
+    arms = proposed(study.profile)
+    before, after = (evidence.evaluate(each, results_of(each, advance(each, arms))) for each in (study, again))
+    pd.testing.assert_frame_equal(before, after)
 
 
 def test_what_is_to_be_remarked_of_images_stays(study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -324,7 +337,7 @@ def test_a_study_resumes_from_a_bundle(share: float, study: Study, tmp_path: Pat
     resumed.selections.update(chosen_before(resumed.places, resumed.profile))
     fill(resumed, NAMES)
     assert resume(tmp_path / "half.bundle", resumed) == (0, held)
-    arms = beyond(study.profile).every
+    arms = arms_of(study.profile, NAMES[2:])
     chosen = selections_of(advance(resumed, arms))
     for place, selected in selections_of(advance(study, arms)).items():
         assert chosen[place].annotated.tolist() == selected.annotated.tolist()

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from brats_al_utils.beyond.arms import beyond
+from brats_al_utils.beyond.arms import others
 from brats_al_utils.networks.training import Settings
 from brats_al_utils.runs.run import Run
 from brats_al_utils.study.cost import counted_study
@@ -63,10 +63,8 @@ def test_another_network_starts_as_the_profile_does_where_it_can() -> None:
     """VGG-16 chooses and AlexNet trains from its own trunk; the others have none."""
     starts = {
         arm.network: arm.start
-        for arm in beyond(
-            profile_of("smoke", {"network": "vgg16", "other_networks": "alexnet,googlenet,resnet18"})
-        ).others
+        for pair in others(profile_of("smoke", {"network": "vgg16", "other_networks": "alexnet,googlenet,resnet18"}))
+        for arm in pair
     }
     assert starts == {"alexnet": "imagenet-trunk", "googlenet": "scratch", "resnet18": "scratch"}
-    others = beyond(profile_of("smoke", {"start": "imagenet"})).others
-    assert {arm.start for arm in others} == {"imagenet"}
+    assert {arm.start for pair in others(profile_of("smoke", {"start": "imagenet"})) for arm in pair} == {"imagenet"}

@@ -13,13 +13,14 @@ from brats_al_utils import InputError
 from brats_al_utils.beyond.arms import NOTEBOOKS
 from brats_al_utils.files import lock, locked
 from brats_al_utils.networks.training import Settings
+from brats_al_utils.progress import bar
 from brats_al_utils.runs.run import Result, Run
 from brats_al_utils.runs.store import RunStore
-from brats_al_utils.study.cost import counted_study
+from brats_al_utils.study.cost import counted_study, left
 from brats_al_utils.study.places import Places
 from brats_al_utils.study.profile import PROFILES
-from brats_al_utils.study.stages import plan, title_of
-from brats_al_utils.study.status import remember, status, write_rows
+from brats_al_utils.study.stages import plan, record, title_of, write_rows
+from brats_al_utils.study.status import duration, remember, status
 
 SETTINGS = Settings(epochs=2, batch_size=16, learning_rate=0.001, momentum=0.8, weight_decay=0.0001)
 
@@ -85,8 +86,56 @@ def test_another_study_in_the_folder_is_not_counted(tmp_path: Path) -> None:
     assert status(places).waiting == 0
 
 
+def test_a_study_is_prepared_runs_and_is_finished(tmp_path: Path) -> None:
+    places = places_of(tmp_path)
+    places.claim("smoke", "phantoms", {})
+    with lock(places.outputs / "phantom.lock"):
+        assert status(places).state == "preparing"
+    remember(places, {}, ["01"])
+    with lock(places.driver):
+        write_rows(places, "01", rows_of(run_of(0)))
+        write_rows(places, "01", rows_of(), anew=False)
+        assert (status(places).state, status(places).waiting) == ("running", 1)
+    remember(places, {}, ["01"], finished=True)
+    assert status(places).state == "not running", "a run is waiting"
+    keep(RunStore(places.runs), run_of(0), 1.0)
+    assert "finished; report: none yet" in brats_al("status", "--out", str(tmp_path))
+    (places.report).mkdir()
+    (places.report / "index.html").touch()
+    assert f"finished; report: {places.report / 'index.html'}" in brats_al("status", "--out", str(tmp_path))
+
+
+def test_what_is_left_is_counted_once_and_without_what_is_stored(tmp_path: Path) -> None:
+    """Twenty runs of Table 2, ten of them also Table 3's; one is stored, and one whose committee is not needed."""
+    study = counted_study(PROFILES["paper"])
+    tables = {name: plan(study, NOTEBOOKS[name](study.profile)) for name in sorted(NOTEBOOKS)[1:4:2]}
+    places, (first, second) = places_of(tmp_path), tables
+    assert [left(places, tables)[name].distinct for name in tables] == [20, 10 * (3 + 1)]
+    waiting = next(row for row in tables[second] if not row.known)
+    write_rows(places, "03", [record(waiting) | {"key": "chosen", "same": "chosen"}])
+    places.runs.mkdir()
+    for key in ("chosen", tables[first][0].run.key):
+        (places.runs / f"{key}.safetensors").touch()
+    assert [left(places, tables)[name].distinct for name in tables] == [19, 36]
+
+
+@pytest.mark.parametrize(("took", "said"), [(0.2, "1 s"), (89, "89 s"), (600, "10 min"), (9000, "2.5 hours")])
+def test_a_duration_is_said_in_words(took: float, said: str) -> None:
+    assert duration(took) == said
+
+
+def test_in_a_log_a_bar_is_a_line_a_minute(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("brats_al_utils.progress.time.monotonic", lambda: clock[0])
+    monkeypatch.delenv("TQDM_DISABLE", raising=False)
+    for number in bar(range(181), unit=" runs", mininterval=0):
+        clock[0] = number
+    printed = capsys.readouterr().err.splitlines()
+    assert [line.partition(",")[0] for line in printed] == [f"{n} % of 181 runs" for n in (34, 67, 100)]
+
+
 def test_a_study_that_was_never_started(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"study.json: not found, expected what `run` was asked for"):
+    with pytest.raises(InputError, match=r"no study in .*: start one with brats-al run"):
         status(places_of(tmp_path))
 
 

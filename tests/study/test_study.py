@@ -1,5 +1,6 @@
-"""Arms of notebook 07: one-shot and iterative selections, what they cost, and what is made of their results."""
+"""One-shot and iterative selections, what they cost, and what is made of their results."""
 
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -8,16 +9,20 @@ from conftest import write_case
 from small_study import small_study
 
 from brats_al_utils import InputError
+from brats_al_utils.beyond.comparison import further_evidence
 from brats_al_utils.beyond.competitors.competitors import COMPETITORS
 from brats_al_utils.findings import evidence
 from brats_al_utils.networks.training import auc
+from brats_al_utils.queries.pool import Array, Pool
 from brats_al_utils.queries.sampling import MIDDLE, RANDOM
 from brats_al_utils.queries.selection import Selection
+from brats_al_utils.study import stages
 from brats_al_utils.study.arms import Arm
 from brats_al_utils.study.stages import (
     Results,
     Row,
     advance,
+    as_chosen,
     choose,
     committee_pool,
     labelled,
@@ -36,7 +41,6 @@ ARMS = [
     Arm("proposed", "scratch", EPOCHS, MIDDLE, 0.3),
     Arm("all annotated slices", "scratch", EPOCHS, MIDDLE, 0.3, with_labelled=True),
     Arm("coreset", "scratch", EPOCHS, COMPETITORS["coreset"], 0.3),
-    Arm("reverse", "scratch", EPOCHS, COMPETITORS["reverse"], 0.3),
     Arm("entropy, iterative", "scratch", EPOCHS, COMPETITORS["entropy"], 0.3, iterative=True),
     Arm("proposed, iterative", "scratch", EPOCHS, MIDDLE, 0.3, iterative=True),
     Arm("another network", "scratch", EPOCHS, MIDDLE, 0.3, network="resnet18"),
@@ -96,6 +100,25 @@ def test_stages_in_the_open(study: Study, rows: list[Row]) -> None:
     assert seen["key"].tolist()[2] == ""
 
 
+def test_a_slow_query_goes_on_while_others_choice_is_trained(
+    study: Study, rows: list[Row], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second run's query ends only after the first run's choice was handed on, and the table is the same."""
+    handed_on = threading.Event()
+
+    def slow(given: Pool, budget: int, seed: int) -> Array:
+        if seed == study.seed(1, "sample draw") and given.score.any():  # `begin` tries without scores
+            assert handed_on.wait(60)
+        return MIDDLE.rule(given, budget, seed)
+
+    monkeypatch.setattr(stages, "QUICK", 0.1)
+    planned = plan(study, [replace(arm("proposed"), strategy=replace(MIDDLE, rule=slow))])
+    tables = as_chosen(study, planned)
+    assert [row.known for row in next(tables) if not row.member] == [True, False]
+    handed_on.set()
+    assert [row.run.key for row in next(tables)] == [row.run.key for row in rows if row.arm == arm("proposed")]
+
+
 def test_networks_that_are_not_trained_choose_nothing(study: Study) -> None:
     nowhere = replace(study, places=study.places.of("smoke", study.places.outputs / "nowhere"))
     planned = plan(nowhere, [arm("proposed")])
@@ -145,7 +168,6 @@ def test_what_arms_are_trained_on_and_what_they_have_annotated(study: Study, row
     both = len(set(committee) | set(ids))
     assert cost["proposed"]["annotated"] == cost["all annotated slices"]["annotated"] == both
     assert cost["coreset"]["annotated"] == len(set(committee) | set(chosen(rows, "coreset", 1).chosen))
-    assert cost["reverse"]["annotated"] == len(pool)
     assert cost["entropy, iterative"]["annotated"] == cost["entropy, iterative"]["chosen"]
 
 
@@ -176,20 +198,20 @@ def test_equal_updates_give_every_arm_those_of_the_baseline(study: Study) -> Non
 
 def test_data_frames_of_the_evidence(study: Study, rows: list[Row], results: Results) -> None:
     some = {place: result for place, result in results.items() if place[0].name in ("random", "proposed")}
-    table = evidence.interval_table(study, some)
+    table = further_evidence.interval_table(study, some)
     runs = evidence.evaluate(study, some).query("part == 'test'")
     for row in table.itertuples():
         expected = runs[(runs["arm"] == row.arm) & (runs["unit"] == row.unit)]["auc"].mean()
         assert row.auc_mean == pytest.approx(expected)
-    gains = evidence.against(study, some, "random").query("unit == 'slice'")
+    gains = evidence.contrasts(study, some, [(arm("proposed"), arm("random"))]).query("unit == 'slice'")
     means = runs[runs["unit"] == "slice"].groupby("arm")["auc"].mean()
     assert gains["auc_difference"].item() == pytest.approx(means["proposed"] - means["random"])
-    paid = evidence.annotated_runs(study, rows, some)
+    paid = further_evidence.annotated_runs(study, rows, some)
     assert set(paid["strategy"]) == {"random", "proposed"}
     share = paid.set_index("strategy")["annotated"]
     assert share["random"].max() < share["proposed"].min()
-    assert set(evidence.quality(study, some)["unit"]) == {"slice", "patient"}
-    epochs = evidence.epochs_kept_and_last(study, some)
+    assert set(further_evidence.quality(study, some)["unit"]) == {"slice", "patient"}
+    epochs = further_evidence.epochs_kept_and_last(study, some)
     result = some[arm("random"), 0]
     labels = study.slices.table["label"].to_numpy()[result.run.ids("test")]
     last = epochs[(epochs["arm"] == "random") & (epochs["seed"] == 0)]["test_last"].item()
@@ -204,7 +226,7 @@ def test_data_frames_of_the_evidence(study: Study, rows: list[Row], results: Res
     assert shown.groupby(["arm", "seed", "shown"]).ngroups == 2 * 2 * 3
     hidden = shown[(shown["arm"] == "random") & (shown["seed"] == 0) & (shown["shown"] == "tumour hidden")]["score"]
     assert hidden.tolist() == result.arrays["audit/tumour_hidden"].tolist()
-    assert list(evidence.choices(study, rows, ARMS[:2])["arm"]) == ["random", "proposed"]
+    assert list(further_evidence.choices(study, rows, ARMS[:2])["arm"]) == ["random", "proposed"]
 
 
 def test_two_studies_with_other_settings_share_a_folder_unharmed(study: Study, results: Results) -> None:

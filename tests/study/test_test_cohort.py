@@ -3,7 +3,7 @@
 import pytest
 
 from brats_al_utils import InputError
-from brats_al_utils.beyond.arms import NOTEBOOKS, beyond, design
+from brats_al_utils.beyond.arms import NOTEBOOKS, design, iterative, one_shot, others
 from brats_al_utils.study.arms import curves
 from brats_al_utils.study.cost import counted_study, slices_by_part
 from brats_al_utils.study.profile import PROFILES, profile_of
@@ -40,28 +40,26 @@ def test_notebook_08_compares_tables_2_and_3_random_and_placebo() -> None:
     assert [arm.name for arm in arms] == ["pretrained", "scratch", "proposed", "baseline", "random", "placebo"]
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {"competitors": "typiclust", "labelled_share": 0.8},
-        {"competitors": "bald", "network": "resnet18", "start": "scratch"},
-    ],
-)
-def test_competitors_of_which_none_can_be_used_are_refused(settings: dict[str, object]) -> None:
-    profile = profile_of("smoke", settings)
-    with pytest.raises(InputError, match=f"competitors is {profile.competitors[0]}, none of which can be used with"):
-        beyond(profile)
+def test_competitors_that_have_too_few_slices_to_choose_from_are_refused() -> None:
+    with pytest.raises(InputError, match=r"labelled_share is 0.8, expected 0.7 at most"):
+        one_shot(profile_of("smoke", {"labelled_share": 0.8}))
 
 
 def test_curves_and_competitors_are_those_that_are_named() -> None:
-    profile = profile_of("smoke", {"budgets": "0.3,0.5", "competitors": "coreset,reverse"})
+    profile = profile_of("smoke", {"budgets": "0.3,0.5", "competitors": "coreset,badge"})
     assert {arm.share for arm in curves(profile)} == {0.3, 0.5}
-    found = beyond(profile)
-    assert [arm.name for arm in found.competitors] == ["coreset", "reverse"]
-    assert [arm.name for arm in found.iterative] == ["proposed, iterative", "random, iterative", "coreset, iterative"]
+    assert [arm.name for arm in one_shot(profile)] == ["coreset", "badge"]
+    assert [arm.name for arm in iterative(profile)] == [
+        "proposed, iterative",
+        "random, iterative",
+        "coreset, iterative",
+        "badge, iterative",
+    ]
 
 
 @pytest.mark.parametrize(("named", "trained"), [("", []), ("vgg16,alexnet", ["vgg16"])])
 def test_other_networks_are_those_that_are_named_but_the_study_s_own(named: str, trained: list[str]) -> None:
-    arms = beyond(profile_of("smoke", {"other_networks": named})).others
-    assert [(arm.network, arm.strategy.name) for arm in arms] == [(n, s) for n in trained for s in ("middle", "random")]
+    pairs = others(profile_of("smoke", {"other_networks": named}))
+    assert [(arm.network, arm.strategy.name) for pair in pairs for arm in pair] == [
+        (n, s) for n in trained for s in ("middle", "random")
+    ]

@@ -240,7 +240,7 @@ def parsed(line: bytes, place: str) -> Answer:
         raise InputError(f"{place}: {len(line)} bytes, expected an answer of at most {MAX_LINE}: {mend}")
     names = [field.name for field in fields(Answer)]
     try:
-        values = json.loads(line.decode())
+        values = json.loads(line.decode("utf-8-sig"))  # an editor may have put a mark before the first
         if not isinstance(values, dict) or {*values, "note"} != {*names}:
             raise ValueError("other values than " + ", ".join(names))
         return Answer(**values)

@@ -5,21 +5,31 @@ the path of the image below the data's folder, and what an answer needs besides;
 ``result`` with one choice. Its project needs an image called ``image`` and choices called ``label``.
 """
 
-import csv
-import io
 import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from brats_al_utils import InputError
-from brats_al_utils.beyond.annotation.answers import SKIP, UNSURE, Answer, append, current, digest, moment, read
+from brats_al_utils.beyond.annotation.answers import (
+    SKIP,
+    UNSURE,
+    Answer,
+    append,
+    current,
+    digest,
+    moment,
+    read,
+    standing,
+)
 from brats_al_utils.beyond.annotation.query import read_query
 from brats_al_utils.beyond.annotation.session import Session, answers_file, query_file
+from brats_al_utils.cohorts.table import csv_lines
 from brats_al_utils.files import write_file
 
 Placed = tuple[str, Answer]
@@ -77,7 +87,8 @@ def import_answers(session: Session, path: Path) -> dict[str, int]:
     Parameters
     ----------
     path : Path
-        As `export_answers` writes it, or as Label Studio exports its project as JSON.
+        As `export_answers` writes it, as Label Studio exports its project as JSON, or ``answers.jsonl`` of another
+        folder or a copy of ours (what its readers took back is left out).
 
     Raises
     ------
@@ -85,14 +96,10 @@ def import_answers(session: Session, path: Path) -> dict[str, int]:
         If it cannot be read, or an answer is on another slice, with another label, or on an image that never was ours.
     """
     if not path.is_file():
-        raise InputError(f"{path}: no such file, expected answers as CSV or as Label Studio's JSON")
+        raise InputError(f"{path}: no such file, expected answers as CSV, as Label Studio's JSON or as answers.jsonl")
     if path.stat().st_size > MAX_BYTES:
         raise InputError(f"{path}: {path.stat().st_size} bytes, expected at most {MAX_BYTES}: import it in parts")
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 ({error}): save it as UTF-8") from error
-    found = list((of_csv if is_csv(path) else of_studio)(text, str(path)))
+    found = list(of_file(path))
     file = answers_file(session.folder)
     every, told = read(file), Counter({"added": 0})
     hashes = known_hashes(session, {answer.slice_id for _, answer in found})
@@ -135,6 +142,8 @@ def check(session: Session, place: str, answer: Answer, hashes: Mapping[str, str
         raise InputError(f"{place}: slice_id {name!a} is not in {session.cohort.root}: remove it")
     if answer.label not in labels:
         raise InputError(f"{place}: label {answer.label!a}, expected one of {', '.join(labels)}: correct it")
+    if moment(answer) > datetime.now(UTC) + timedelta(days=1):
+        raise InputError(f"{place}: time {answer.time} is still to come, and no later answer would count: correct it")
     ours = {session.seen.get(name), session.seen.get(name.rpartition("#")[0]), hashes.get(name)}
     if answer.image_sha256 not in ours | {given.image_sha256 for given in every if given.slice_id == name}:
         raise InputError(
@@ -172,29 +181,42 @@ def csv_of(answers: Iterable[Answer]) -> str:
     return pd.DataFrame([asdict(answer) for answer in answers], columns=list(COLUMNS)).to_csv(index=False)
 
 
-def of_csv(text: str, name: str) -> Iterator[Placed]:
-    """Yield the answers of a CSV file, each with its place.
+def of_file(path: Path) -> Iterator[Placed]:
+    """Yield the answers of a file, each with its place.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read.
+    """
+    if path.suffix.casefold() == ".jsonl":
+        yield from ((str(path), answer) for answer in standing(read(path)))
+    elif is_csv(path):
+        yield from of_csv(path)
+    else:
+        try:
+            yield from of_studio(path.read_text(encoding="utf-8-sig"), str(path))
+        except UnicodeDecodeError as error:
+            raise InputError(f"{path}: not UTF-8 ({error}): save it as UTF-8") from error
+
+
+def of_csv(path: Path) -> Iterator[Placed]:
+    """Yield the answers of a CSV file, each with its place; read as `table.csv_lines` says.
 
     Raises
     ------
     InputError
         Naming the line that holds none.
     """
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    try:
-        header = next(reader, [])
-        if {*header, NOTE} != {*COLUMNS} or len(set(header)) < len(header):
-            columns = f"columns {', '.join(header)[:200]!a}, expected {', '.join(COLUMNS)}"
-            raise InputError(f"{name}: {columns}: rename them; from Label Studio, export the project as JSON")
-        for row in reader:
-            if not any(map(str.strip, row)):
-                continue
-            place = f"{name}, line {reader.line_num}"
-            if len(row) != len(header):
-                raise InputError(f"{place}: {len(row)} cells, expected {len(header)}: correct the line")
-            yield place, answer_of(place, dict(zip(header, row, strict=True)))
-    except csv.Error as error:
-        raise InputError(f"{name}: cannot be read as CSV ({error}): save it as CSV with commas") from error
+    (_, header), *lines = csv_lines(path) or [(0, [])]
+    if {*header, NOTE} != {*COLUMNS} or len(set(header)) < len(header):
+        columns = f"columns {', '.join(header)[:200]!a}, expected {', '.join(COLUMNS)}"
+        raise InputError(f"{path}: {columns}: rename them; from Label Studio, export the project as JSON")
+    for number, row in lines:
+        place = f"{path}, line {number}"
+        if len(row) != len(header):
+            raise InputError(f"{place}: {len(row)} cells, expected {len(header)}: correct the line")
+        yield place, answer_of(place, dict(zip(header, row, strict=True)))
 
 
 def answer_of(place: str, values: Mapping[str, Any]) -> Answer:
@@ -252,7 +274,7 @@ def of_studio(text: str, name: str) -> Iterator[Placed]:
     try:
         tasks = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{name}: cannot be read as JSON ({error}): export it again") from error
+        raise InputError(f"{name}: cannot be read as JSON ({error}): export the project as JSON, one list") from error
     if not isinstance(tasks, list):
         raise InputError(f"{name}: expected a list of Label Studio's tasks: export the project as JSON")
     for number, task in enumerate(tasks, 1):

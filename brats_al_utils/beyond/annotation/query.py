@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from brats_al_utils import InputError
+from brats_al_utils import InputError, nearest
 from brats_al_utils.beyond.annotation.answers import digest
 from brats_al_utils.beyond.annotation.candidates import UNLABELLED
 from brats_al_utils.beyond.annotation.committee import FEWEST, OF_PATIENTS, USABLE, chosen_by, taught, trainable
@@ -122,7 +122,7 @@ def check_options(budget: int, strategy: str, unit: str, random_share: float) ->
         raise InputError(f"unit is {unit!r}, expected one of {', '.join(UNITS)}")
     usable = USABLE if unit == UNITS[0] else OF_PATIENTS
     if strategy not in usable:
-        raise InputError(f"strategy is {strategy!r}, expected for the unit {unit} one of {', '.join(usable)}")
+        raise InputError(f"strategy is {strategy!r}, for the unit {unit} {nearest(strategy, usable)}")
     if not 0 <= random_share <= 1:
         raise InputError(f"random_share is {random_share:g}, expected 0 to 1")
 

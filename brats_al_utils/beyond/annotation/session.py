@@ -246,7 +246,9 @@ def begun(
     given, notes = counted(every, answers_file(folder), cohort, slices)
     hashes = read_register(register_file(folder))["image_sha256"]
     seen = dict(zip(map(str, hashes.index), hashes, strict=True))
-    notes = [*cohort.notes, *notes]
+    others = sorted(set(folder.glob("answers*.jsonl")) - {answers_file(folder)})
+    copies = [f"{path}: another file of answers, not counted: brats-al answers --import takes it" for path in others]
+    notes = [*cohort.notes, *notes, *copies]
     return Session(folder, sets, cohort, profile, place, slices, state, given, seen, tuple(notes), device, workers)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from brats_al_utils import InputError, __version__
-from brats_al_utils.beyond.arms import NOTEBOOKS, arms_of, beyond
+from brats_al_utils.beyond.arms import NOTEBOOKS, arms_of, main_arms
 from brats_al_utils.beyond.bundles import container
 from brats_al_utils.beyond.bundles.bundle import OF_EPOCHS, Lists, index, pack, published, unpack
 from brats_al_utils.beyond.bundles.container import MAX_FILES, further, packed, read_parts
@@ -46,7 +46,7 @@ HIDDEN = "audit/tumour_hidden"
 """What stands beside the AUC of every arm; networks that only choose slices are shown by no arm."""
 
 OF_MAIN = ("probability/test_last", "audit/tumour_alone")
-"""Arrays that notebook 07 asks of its main arms alone."""
+"""Arrays that notebook 12 reads of the main arms alone."""
 
 MAX_SETTING = 10_000
 """The largest number that a setting may be, but for seeds; and the most values of one that is a list."""
@@ -204,8 +204,8 @@ def write_bundle(
 
 
 def of_main_arms(study: Study) -> set[str]:
-    """Return the keys of the runs of 07's main arms: what they make of the last epoch and of tumours alone is shown."""
-    return {row.run.key for row in advance(study, beyond(study.profile).main) if not row.member}
+    """Return the keys of the main arms' runs: notebook 12 shows their last epoch, and their views of tumours alone."""
+    return {row.run.key for row in advance(study, main_arms(study.profile)) if not row.member}
 
 
 def trimmed(study: Study, result: Result, main: bool) -> Result:
@@ -217,6 +217,7 @@ def trimmed(study: Study, result: Result, main: bool) -> Result:
         Whether it is among `of_main_arms`.
     """
     names = [*OF_EVERY_RUN, *(["probability/pool"] if result.run.pool else [HIDDEN]), *OF_MAIN * main]
+    names = [name for name in names if name in result.arrays]  # nothing is hidden where a slice has no tumour
     table = next(slices.table for slices in study.opened.values() if slices.fingerprint == result.run.data)
     patient = pd.factorize(table["patient_id"])[0]
     return published(result, names, table["label"].to_numpy(), patient, checksum(result.arrays, {}))

@@ -153,6 +153,15 @@ def repeated(published: Study, name: str, run: Run, again: Result, chosen: tuple
     return Repeated(run.key, name, verdict, largest, aucs, chosen, others)
 
 
+def sentence(run: Repeated) -> str:
+    """Return what is said of a run that was trained again."""
+    aucs = ", ".join(f"{part} AUC {one:.4f}, here {two:.4f}" for part, (one, two) in run.aucs.items())
+    choice = f"; {run.chosen[1]} of {run.chosen[0]} slices chosen again" if run.chosen[0] else ""
+    apart = f" (largest difference {run.largest:.1g})" if run.verdict != VERDICTS[0] else ""
+    others = "".join(f"; {name} {there}, here {here}" for name, (there, here) in run.others.items())
+    return f"{run.key[:12]}  {run.verdict}{apart}: {run.name}; {aucs}{choice}{others}"
+
+
 def chosen_again(published: Study, again: Mapping[str, Result]) -> dict[str, tuple[int, int]]:
     """Return, for each run that chooses slices, how many were chosen on its opinion and how many of them are again.
 

@@ -10,7 +10,6 @@ that is as near to two of them as 1e-16 could fall differently.
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from brats_al_utils.beyond.competitors.by_uncertainty import entropy
 from brats_al_utils.queries.pool import Array, Pool, check_budget
 from brats_al_utils.seeds import generator, integer
 
@@ -22,17 +21,9 @@ MOST_CLUSTERS, FULL_BATCHES, SMALL_CLUSTER, NEIGHBOURS = 500, 50, 5, 20
 """Of TypiClust, as in its authors' code: the most clusters; up to so many, k-means takes all slices in a step; clusters
 of so few slices or fewer come last; the most neighbours to be typical of."""
 
-RADII = np.geomspace(0.01, 2, 24)
-"""Radii that ProbCover tries, between features of length 1: finer than scikit-activeml's 0.2, 0.4, ..., 2, so that one
-is found however close together a network's features lie."""
 
-UNCERTAIN = 0.5
-"""Share of the pool that MedAL calls uncertain. Its authors' code keeps 30 images to take 5; six times the paper's
-budget would be more than there is."""
-
-
-def on_grid(values: Array, bits: int = BITS) -> Array:
-    """Return values rounded to multiples of one power of two, the largest to this many bits.
+def on_grid(values: Array) -> Array:
+    """Return values rounded to multiples of one power of two, the largest to ``BITS``.
 
     Parameters
     ----------
@@ -42,7 +33,7 @@ def on_grid(values: Array, bits: int = BITS) -> Array:
     -------
     np.ndarray of float64
     """
-    step = np.ldexp(1.0, int(np.frexp(np.abs(values).max(initial=0))[1]) - bits)
+    step = np.ldexp(1.0, int(np.frexp(np.abs(values).max(initial=0))[1]) - BITS)
     return np.asarray(np.rint(values / step) * step, np.float64)
 
 
@@ -52,7 +43,7 @@ def coordinates(pool: Pool, unit: bool = False) -> Array:
     Parameters
     ----------
     unit : bool
-        Scaled to length 1, as TypiClust and ProbCover expect them; zero stays zero.
+        Scaled to length 1, as TypiClust expects them; zero stays zero.
 
     Returns
     -------
@@ -167,25 +158,6 @@ def typiclust(pool: Pool, budget: int, seed: int) -> Array:
     return np.asarray(pool.ids[chosen])
 
 
-def probcover(pool: Pool, budget: int, seed: int) -> Array:
-    """Take the slice whose ball covers most that is not covered yet, again and again (Yehuda et al. 2022, NeurIPS).
-
-    By scikit-activeml, given exact distances. The radius is the widest at which 95 % of the balls hold slices of one of
-    two clusters only. Of equals, and when all is covered, one at random.
-    """
-    from skactiveml.pool import ProbCover
-
-    check_budget(pool.ids, budget)
-    features = coordinates(pool, unit=True)
-    distance = np.sqrt(squared_distances(features))
-    labels = np.where(np.arange(len(features)) < len(pool.ids), np.nan, 0.0)  # not nan: labelled, whatever its label
-    strategy = ProbCover(
-        n_classes=2, deltas=RADII, distance_func=lambda _: distance, random_state=integer(seed, "query")
-    )
-    with threadpool_limits(1):  # of its k-means
-        return np.asarray(pool.ids[strategy.query(features, labels, batch_size=budget)])
-
-
 def badge(pool: Pool, budget: int, seed: int) -> Array:
     """Spread over the gradients that the network's own guesses would give the last layer: k-means++.
 
@@ -210,23 +182,3 @@ def badge(pool: Pool, budget: int, seed: int) -> Array:
         np.divide(rng.exponential(size=size), weight, out=waiting, where=weight > 0)
         chosen.append(int(np.argmin(waiting)))
     return np.asarray(pool.ids[chosen])
-
-
-def medal(pool: Pool, budget: int, seed: int) -> Array:
-    """Take, of the uncertain, the slice farthest on average from all labelled or chosen, again and again.
-
-    MedAL (Smailagic et al. 2018, ICMLA), with the Euclidean distance. The uncertain: the half of the highest entropy,
-    or as many as the budget. The first is the most uncertain if none is labelled yet.
-    """
-    check_budget(pool.ids, budget)
-    uncertain = entropy(pool, max(budget, round(UNCERTAIN * len(pool.ids))), seed)
-    features = coordinates(pool)
-    rows = np.append(np.searchsorted(pool.ids, uncertain), np.arange(len(pool.ids), len(features)))
-    distance = np.sqrt(squared_distances(features[rows]))[: len(uncertain)]
-    total = distance[:, len(uncertain) :].sum(1)
-    chosen: list[int] = []
-    while len(chosen) < budget:
-        open_to = np.where(np.isin(np.arange(len(total)), chosen), -1, on_grid(total, 36))  # sums of roots are rounded
-        chosen.append(int(np.argmax(open_to)))
-        total += distance[:, chosen[-1]]
-    return np.asarray(uncertain[chosen])

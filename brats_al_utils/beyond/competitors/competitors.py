@@ -1,6 +1,7 @@
 """The query strategies of others, and every strategy by its name.
 
-`by_uncertainty` has those that ask what the query network predicts, `by_features` those that ask what it sees.
+`by_uncertainty` has the one that asks what the query network predicts, `by_features` those that ask what it sees. They
+are those that a published study compares.
 
 Not here: margin sampling (with two classes it is `by_uncertainty.entropy`), and gradient-guided sampling (Dai et al.
 2020, section 2.1.2). That moves labelled images along the gradient of a segmentation loss, on the manifold of a
@@ -9,8 +10,8 @@ network, with choices of its own that no published number of this classification
 space: not a few lines, and its result would be about those choices.
 """
 
-from brats_al_utils.beyond.competitors.by_features import badge, coreset, medal, probcover, typiclust
-from brats_al_utils.beyond.competitors.by_uncertainty import aift, bald, entropy, reverse
+from brats_al_utils.beyond.competitors.by_features import badge, coreset, typiclust
+from brats_al_utils.beyond.competitors.by_uncertainty import entropy
 from brats_al_utils.beyond.competitors.controls import DROP_BOTTOM, DROP_TOP, MIDDLE_PATIENTS, RANDOM_PATIENTS, SPREAD
 from brats_al_utils.queries.sampling import (
     MIDDLE,
@@ -34,14 +35,9 @@ COMPETITORS = {
     strategy.name: strategy
     for strategy in (
         competitor(entropy),
-        competitor(bald, "dropout"),
         competitor(coreset, "features"),
         competitor(badge, "features"),
         competitor(typiclust, "features", nested=False),  # it clusters by budget
-        competitor(probcover, "features"),
-        competitor(aift, "augmented"),
-        competitor(medal, "features"),
-        Strategy("reverse", reverse, QUERY_NETWORK, ("augmented",), needs_every_label=True),
     )
 }
 """Strategies of others, by name."""

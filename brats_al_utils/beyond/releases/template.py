@@ -13,7 +13,7 @@ from statistics import mean
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.copies import plain
 from brats_al_utils.cohorts.formats import other_formats
-from brats_al_utils.cohorts.images import COLOURS, PICTURES, VOLUMES, in_colour, is_picture
+from brats_al_utils.cohorts.images import CHANNELS, COLOURS, PICTURES, VOLUMES, in_colour, is_picture
 from brats_al_utils.cohorts.layout import LEFT_BEHIND, UNGRADED, printable, shown
 from brats_al_utils.cohorts.table import COLUMNS, MAX_ROWS, REQUIRED, find_table
 from brats_al_utils.files import write_file
@@ -23,9 +23,13 @@ p001,negative,images/p001.png,masks/p001.png,Hospital A,,
 p002,positive,images/p002.png,,Hospital B,,
 """
 
-IMAGE_FOLDERS = {"image", "images", "img", "imgs", "scan", "scans", "data"}
+IMAGE_FOLDERS = {"image", "images", "img", "imgs", "scan", "scans", "data", "imagestr", "imagests"}
 MASK_FOLDERS = {"mask", "masks", "seg", "segs", "segmentation", "segmentations", "annotation", "annotations"}
-MASK_NAME = re.compile(r"(.+?)[-_. ]?(?:mask|seg|segm|segmentation|tumou?r[-_]segmentation)", re.IGNORECASE)
+MASK_FOLDERS |= {"label", "labels", "labelstr", "labelsts", "gt", "groundtruth", "ground_truth", "derivatives"}
+MASK_ENDINGS = r"[-_. ]?(?:mask|seg|segm|segmentation|tumou?r[-_]segmentation)|[-_. ](?:roi|gt)"
+MASK_NAME = re.compile(rf"(.+?)(?:{MASK_ENDINGS})", re.IGNORECASE)
+NNUNET = re.compile(r"(.+)_(000\d)")
+"""A case's name and the number of a channel, in nnU-Net's folders imagesTr and imagesTs."""
 
 SPLITS = {
     "train": "training",
@@ -57,6 +61,8 @@ class Found:
         Those on the way to it that are no class, split, or folder of images.
     stem : str
         Its name without its ending.
+    more : tuple of str
+        Further channels.
     """
 
     path: PurePosixPath
@@ -66,6 +72,7 @@ class Found:
     split: str = ""
     mask: str = ""
     person: str = ""
+    more: tuple[str, ...] = ()
 
 
 def write_template(
@@ -120,6 +127,7 @@ def write_template(
     found, unmatched = understood(images, person)
     in_colours = colours_of(folder, found, colours)
     columns = [name for name in COLUMNS if name in REQUIRED or (name == "mask" and any(image.mask for image in found))]
+    columns[3:3] = CHANNELS[1 : 1 + max(len(image.more) for image in found)]
     columns += ["split"] * any(image.split for image in found) + ["colours"] * bool(in_colours)
     rows = [
         {
@@ -129,6 +137,8 @@ def write_template(
             "mask": image.mask,
             "split": image.split,
             "colours": in_colours,
+            **dict.fromkeys(CHANNELS[1:], ""),
+            **dict(zip(CHANNELS[1:], image.more, strict=False)),
         }
         for image in found
     ]
@@ -202,13 +212,22 @@ def understood(images: Sequence[PurePosixPath], person: str) -> tuple[list[Found
         keys[file] = (*rest, stem)
         if MASK_FOLDERS & {*folders} or named:
             masks.setdefault(keys[file], file)
+    channels = {file: channel for file in images if file not in masks.values() and (channel := channel_of(file))}
+    of_case: defaultdict[tuple[PurePosixPath, str], list[str]] = defaultdict(list)
+    for file, (case, _) in channels.items():
+        of_case[file.parent, case].append(str(file))
+    tops = {file.parts[0] for file in images}
     for file in images:
-        if file in masks.values():
+        case, number = channels.get(file, (stem_of(file), 0))
+        if file in masks.values() or number:
             continue
         kept = [name for name in file.parent.parts if name.casefold() not in IMAGE_FOLDERS | {*SPLITS}]
+        if len(kept) > 1 and kept[1] in tops:  # a copy of the whole, in a folder of its own
+            kept = kept[1:]
         split = next((SPLITS[name.casefold()] for name in file.parent.parts if name.casefold() in SPLITS), "")
-        mask = masks.get(keys[file])
-        found.append(Found(file, tuple(kept), stem_of(file), split=split, mask=str(mask or "")))
+        mask = masks.get((*keys[file][:-1], case.casefold()))
+        more = tuple(of_case[file.parent, case][1 : len(CHANNELS)])
+        found.append(Found(file, tuple(kept), case, split=split, mask=str(mask or ""), more=more))
     if not found:  # all are named as masks
         found = [Found(file, file.parent.parts, stem_of(file)) for file in images]
         masks = {}
@@ -222,6 +241,12 @@ def understood(images: Sequence[PurePosixPath], person: str) -> tuple[list[Found
     spare = [Path(mask) for mask in masks.values() if str(mask) not in used]
     lines = [f"{several(Path(), spare)} left out: masks without an image of the same name"] if spare else []
     return named_people(found, person), lines
+
+
+def channel_of(file: PurePosixPath) -> tuple[str, int] | None:
+    """Return the case and the number of the channel that a file of nnU-Net's is."""
+    named = NNUNET.fullmatch(stem_of(file))
+    return (named[1], int(named[2])) if named and file.parent.name in ("imagesTr", "imagesTs") else None
 
 
 def labelled(found: list[Found]) -> list[Found]:
@@ -238,6 +263,17 @@ def people_folders(found: Sequence[Found], level: int) -> bool:
     names = {image.folders[level] for image in found}
     begin = mean(image.stem.casefold().startswith(image.folders[level].casefold()) for image in found)
     return begin > 0.5 or (len(names) > 2 and len({re.sub(r"\d+", "#", name) for name in names}) == 1)
+
+
+def people_level(found: Sequence[Found]) -> int | None:
+    """Return which level of folders are people, if one is: what is below may be days, series or sequences.
+
+    The first that looks like people, or has more folders than there are classes, or else the last of several folders.
+    """
+    names = [{image.folders[level] for image in found} for level in range(min(len(image.folders) for image in found))]
+    several = [level for level, folders in enumerate(names) if len(folders) > 1]
+    sure = (level for level in several if people_folders(found, level) or len(names[level]) > MAX_CLASSES)
+    return next(sure, several[-1] if several else None)
 
 
 def named_people(found: list[Found], person: str) -> list[Found]:
@@ -258,8 +294,8 @@ def named_people(found: list[Found], person: str) -> list[Found]:
             raise InputError(f"--person {person}: not found in {shown(str(path))} and {matches.count(None) - 1} others")
         names = [match[1] if match.re.groups else match[0] for match in matches if match]
         return [replace(image, person=plain(name or "")) for image, name in zip(found, names, strict=True)]
-    if all(image.folders for image in found) and len({image.folders for image in found}) > 1:
-        return [replace(image, person=plain(image.folders[-1])) for image in found]
+    if (level := people_level(found)) is not None:
+        return [replace(image, person=plain(image.folders[level])) for image in found]
     names = [plain(image.stem) for image in found]
     twice = {name for name, times in Counter(names).items() if times > 1}
     return [
@@ -303,7 +339,10 @@ def sentences(found: Sequence[Found], colours: str) -> Iterator[str]:
     for image in found:
         several_of[image.person].add(image.label)
     if len(people) == len(found) and len(found) > 1:
-        yield "each image counts as a person of its own: give all of a person one patient_id, or add --person REGEX"
+        yield (
+            "each image counts as a person of its own: give all of a person one patient_id, or add --person REGEX, as "
+            "--person '([^_-]+)'"
+        )
     if mixed := [name for name, found_labels in several_of.items() if len(found_labels) > 1]:
         yield f"{len(mixed)} people have images of several labels ({', '.join(map(shown, mixed[:3]))})"
 

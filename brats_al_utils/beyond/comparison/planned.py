@@ -1,0 +1,169 @@
+"""The contrasts that docs/lgg_study.md plans: what they have decided, and what else could explain it.
+
+They were fixed for the LGG set before its first test number was computed; any other study is asked the same.
+"""
+
+from typing import Any
+
+import pandas as pd
+
+from brats_al_utils.beyond.arms import planned
+from brats_al_utils.beyond.comparison.further_evidence import interval_table
+from brats_al_utils.findings.comparison import Pairs, across_patients, compare, difference_limits, patient_pairs
+from brats_al_utils.findings.evidence import loss_share, of_arms, scores, unlearned_arms, with_sites
+from brats_al_utils.findings.sentences import gain, points, side
+from brats_al_utils.findings.statistics import LEARNED, units_of
+from brats_al_utils.findings.verdicts import outcomes
+from brats_al_utils.findings.within_sites import within_pairs, within_site
+from brats_al_utils.study.arms import Arm, proposed
+from brats_al_utils.study.stages import Results, advance, results_of
+from brats_al_utils.study.study import Study
+
+RUNS = {"lgg": 20}
+"""By profile, how many runs were planned before any was evaluated; elsewhere as many as the study has."""
+
+
+def stored(study: Study) -> Results:
+    """Return what is stored of the planned arms by now; nothing is trained."""
+    every = dict.fromkeys(each for arm, others in planned(study.profile) for each in (arm, *others))
+    return results_of(study, advance(study, every))
+
+
+def in_whole_cycles(study: Study, results: Results, arms: list[Arm]) -> Results:
+    """Return the results of the runs that all of some arms have, of whole cycles: each person is tested as often."""
+    folds, runs = study.profile.folds, study.profile.n_runs
+    there = [all((arm, number) in results for arm in arms) for number in range(runs)]
+    whole = [number for number in range(runs) if all(there[number // folds * folds :][:folds])]
+    return {(arm, number): results[arm, number] for arm in arms for number in whole}
+
+
+def decided(study: Study, results: Results) -> pd.DataFrame:
+    """Return `verdicts.outcomes` of the planned contrasts that are there, slice-level on the test set.
+
+    Returns
+    -------
+    pd.DataFrame
+        With the columns learned (most runs of all arms) and planned (runs). Empty without the primary contrast.
+    """
+    found: list[tuple[Pairs, str, str]] = []
+    blind = unlearned_arms(study, results)
+    for arm, others in planned(study.profile):
+        own = in_whole_cycles(study, results, [arm, *others])
+        if not own and not found:
+            return pd.DataFrame()
+        if own:
+            pairs, names = patient_pairs(scores(study, own, "test"), "slice"), [other.name for other in others]
+            other = names[0] if len(names) == 1 else f"mean of {len(names)} others"
+            if other not in names:
+                pairs = pairs.with_mean(other, names)
+                blind |= {other} if blind & set(names) else set()
+            found.append((pairs, arm.name, other))
+    table = outcomes(found, blind)
+    learned = ~(table["arm"].isin(blind) | table["other"].isin(blind))
+    return table.assign(learned=learned, planned=RUNS.get(study.profile.name, study.profile.n_runs))
+
+
+def attacks(study: Study, results: Results, table: pd.DataFrame) -> pd.DataFrame:
+    """Return what could explain the primary contrast otherwise, and what is found of each.
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        From `decided`, not empty.
+
+    Returns
+    -------
+    pd.DataFrame
+        attack, found: sentences.
+    """
+    method, (other,) = planned(study.profile)[0]
+    baseline, first = proposed(study.profile)[1], table.iloc[0]
+    own = in_whole_cycles(study, results, [method, other])
+    with_baseline = own | {place: result for place, result in results.items() if place[0] == baseline}
+    answers = {
+        "Has every network learned?": learned(study, results),
+        "Could the hospital tell?": within(study, own),
+        f"Do {study.people} say the same as slices?": by_patient(study, own),
+        "Did one train longer?": trained(with_baseline),
+        "Is there room below the ceiling?": ceiling(study, of_arms(with_baseline, [baseline])),
+        "Could it be chance?": f"{gain(first, 'both')}{tested(first)}; {first['n_runs']} of {first['planned']} planned "
+        "runs.",
+    }
+    return pd.DataFrame(answers.items(), columns=["attack", "found"])
+
+
+def tested(row: "pd.Series[Any]") -> str:
+    """Return the p of a contrast and what it would have found, as far as there is a test."""
+    p = "" if pd.isna(row["p_both"]) else f", p = {row['p_both']:.3f}"
+    if pd.isna(row["detectable"]):
+        return p
+    return f"{p}; {100 * row['detectable']:.1f} points or more would be found with a probability of 80 %"
+
+
+def said(table: pd.DataFrame) -> list[str]:
+    """Say what `decided` has found, a contrast a line, and how far the study is."""
+    first = table.iloc[0]
+    so_far = f"{first['n_runs']} of {first['planned']} planned runs: nothing is decided yet."
+    lines = [f"{row['arm']} less {row['other']}: {row['outcome']}. {gain(row, 'both')}." for _, row in table.iterrows()]
+    return [*[so_far] * bool(first["n_runs"] < first["planned"]), *lines]
+
+
+def learned(study: Study, results: Results) -> str:
+    """Say how far below that of guessing the training loss of the worst arm is."""
+    shares = pd.DataFrame(
+        [(arm.name, loss_share(study, arm, result)) for (arm, _), result in results.items()], columns=["arm", "share"]
+    )
+    typical = shares.groupby("arm")["share"].median()
+    blind = ", ".join(sorted(unlearned_arms(study, results)))
+    return (
+        f"{f'No, not {blind}' if blind else 'Yes'}: the highest training loss, median of an arm's runs, "
+        f"is {typical.max():.2f} of that of the best constant guess ({typical.idxmax()}); above {LEARNED} nothing is "
+        "judged."
+    )
+
+
+def within(study: Study, results: Results) -> str:
+    """Say what the primary contrast is over the pairs of slices of one site."""
+    frame = with_sites(study, results)
+    if frame["site"].nunique() < 2:
+        return "The cohort names one site."
+    pairs, share = within_pairs(frame)
+    if not share:
+        return "It could: no site has slices of both classes."
+    value = float(pairs.estimate(*pairs.arms)[0][0])
+    low, high = difference_limits(value, across_patients(pairs, *pairs.arms))
+    of_each = within_site(frame).set_index("arm")
+    aucs = " and ".join(f"{row['within']:.3f} ({arm})" for arm, row in of_each.iterrows())
+    return (
+        f"Over the {share:.0%} of all pairs of slices that are of one site, where it cannot: AUC {aucs}, "
+        f"{points(value)} (95 % CI across {study.people}: {side(low)} to {side(high)})."
+    )
+
+
+def by_patient(study: Study, results: Results) -> str:
+    """Say what the primary contrast is patient-level."""
+    if "patient" not in units_of(study.slices.table):
+        return "They cannot be asked: a person has slices of both classes."
+    pairs = patient_pairs(scores(study, results, "test"), "patient")
+    return f"{gain(compare(pairs, [(pairs.arms[0], pairs.arms[1])]).iloc[0], 'both')}."
+
+
+def trained(results: Results) -> str:
+    """Say how many updates each arm makes, mean across its runs."""
+    settings = [
+        (arm.name, number, result.run.settings, result.run.training) for (arm, number), result in results.items()
+    ]
+    rows = [(arm, number, of.epochs * of.updates(len(slices))) for arm, number, of, slices in settings]
+    table = pd.DataFrame(rows, columns=["arm", "number", "updates"])
+    means = table.groupby("arm", sort=False)["updates"].mean()
+    if table.groupby("number")["updates"].nunique().max() == 1:
+        return f"No: {means.mean():.0f} updates in every arm."
+    return "Yes, in updates: " + ", ".join(f"{mean:.0f} ({arm})" for arm, mean in means.items()) + "."
+
+
+def ceiling(study: Study, results: Results) -> str:
+    """Say what the baseline reaches."""
+    if not results:
+        return "Not known: the baseline is not trained yet."
+    row = interval_table(study, results).query("unit == 'slice'").iloc[0]
+    return f"All slices train to an AUC of {row['auc_mean']:.3f} ({row['both_low']:.3f} to {row['both_high']:.3f})."

@@ -1,0 +1,90 @@
+"""Run a study's notebooks in order: prepare, say what is ahead, train what is missing, draw."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple
+from pathlib import Path
+from typing import Any
+
+from brats_al_utils import InputError
+from brats_al_utils.beyond.arms import NOTEBOOKS, arms_of
+from brats_al_utils.beyond.bundles.published import resume
+from brats_al_utils.files import lock
+from brats_al_utils.networks.training import choose_device
+from brats_al_utils.runs.scheduler import device_of, workers_of
+from brats_al_utils.runs.shared import shared_workers
+from brats_al_utils.show import kernels, notebooks
+from brats_al_utils.study.cost import Cost, calibrate, left, saved_by_sharing, seconds
+from brats_al_utils.study.opening import cut_sets, open_study
+from brats_al_utils.study.stages import Row, each_once, plan, record, title_of, write_rows
+from brats_al_utils.study.status import duration, read_rows, remember
+from brats_al_utils.study.study import Study
+
+
+def drive(parameters: Mapping[str, Any], only: Sequence[str], bundle: Path | None = None) -> None:
+    """Execute notebooks, all or some, and say what is ahead and what came of it.
+
+    Parameters
+    ----------
+    parameters : mapping of str to object
+        Of every notebook, and of `opening.open_study`.
+    only : sequence of str
+        Numbers or names of the notebooks; none for all.
+    bundle : Path or None
+        Of this study: what it holds is not trained again.
+
+    Raises
+    ------
+    InputError
+        If the study cannot be opened, or a notebook fails.
+    """
+    paths = notebooks.find(NOTEBOOKS, only)
+    names = [path.stem for path in paths]
+    study = open_study(**parameters)
+    places = study.places
+    kernels.prepare()
+    with lock(places.driver):
+        for note in study.cohort.notes:
+            print(f"note: {note}")
+        cut_sets(study, arms_of(study.profile, names))
+        if bundle:
+            new, held = resume(bundle, study)
+            print(f"{new} of the {held} runs of {bundle} are new here")
+            study = open_study(**parameters)  # with what was chosen by networks that are not in it
+        remember(places, parameters, names)
+        print(f"profile {study.profile.name}: {study.cohort_name}, {len(study.slices.table)} slices; ", end="")
+        print(f"outputs in {places.outputs}", flush=True)
+        tables = {name: plan(study, NOTEBOOKS[name](study.profile)) for name in names}
+        for rows in tables.values():
+            write_rows(places, title_of(rows), [record(row) for row in each_once(rows)], anew=False)
+        before = {path.stem for path in places.runs.glob("*.safetensors")}
+        ahead = said_ahead(study, tables)
+        with shared_workers(parameters["workers"], study.device) as address:
+            shared = {"workers": address, "device": device_of(study.workers, study.device)}
+            failures = notebooks.execute_all(paths, {**parameters, **shared}, places, ahead)
+        print(f"figures and tables in {places.figures}")
+        if failures:
+            raise InputError(f"{', '.join(failures)} not finished: fix what is said above; the same command resumes")
+        remember(places, parameters, names, finished=True)
+    there = before & {row["key"] for row in read_rows(places)}
+    print(saved_by_sharing(list(tables.values()), len(there)))
+
+
+def said_ahead(study: Study, tables: Mapping[str, Sequence[Row]]) -> dict[str, str]:
+    """Say how many runs are to be trained, and return it for each notebook; nothing if there are none."""
+    parts = left(study.places, tables)
+    total = Cost(*map(sum, zip(*map(astuple, parts.values()), strict=True)))
+    if not total.distinct:
+        print(f"{len(tables)} notebooks, nothing to train", flush=True)
+        return {}
+    local = "://" not in study.workers and choose_device(study.device).type == "cpu"  # a GPU is left to the workers
+    rates = calibrate(study.profile, study.device) if local else None
+    workers = workers_of(study.workers, study.device) if local else 1
+
+    def said(part: Cost) -> str:
+        if not part.distinct:
+            return "nothing to train"
+        about = f", about {duration(seconds(part, rates, workers))}" if rates else ""
+        return f"{part.distinct} run{'s' * (part.distinct > 1)} to train{about}"
+
+    print(f"{len(tables)} notebooks, {said(total)}", flush=True)
+    return {name: said(part) for name, part in parts.items()}

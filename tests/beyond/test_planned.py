@@ -1,0 +1,110 @@
+"""What a study has decided of its planned contrasts: a made-up one, of which only a part is there."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from made_up import made_up, write_cohort
+
+from brats_al_utils.beyond.arms import first_planned
+from brats_al_utils.beyond.arms import planned as contrasts
+from brats_al_utils.beyond.comparison import planned, uncertain
+from brats_al_utils.findings.verdicts import NOT_JUDGED
+from brats_al_utils.study.opening import open_study
+from brats_al_utils.study.stages import Results, advance, plan
+from brats_al_utils.study.study import Study
+
+FOLDS = 3
+SETTINGS = {"classes": "malignant,benign", "folds": FOLDS, "n_runs": 2 * FOLDS, "image_size": 64, "epochs": 4}
+SKILL = {"random at 51%": 2.0, "baseline": 3.0, "all annotated slices": 2.0}
+"""How far apart an arm's scores of the two classes lie; others 1."""
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """A person has images of both classes; one of two cycles is trained, and neither ranges nor iterative queries."""
+    root = tmp_path_factory.mktemp("planned")
+    study = open_study("open", write_cohort(root / "data", masked=False, both=True), root, SETTINGS)
+    arms = first_planned(study.profile)
+    study.store.folder.mkdir(parents=True, exist_ok=True)
+    label = study.slices.table["label"].to_numpy()
+    for _ in range(2):  # the committees, then what is trained on their choice
+        for row in advance(study, arms):
+            if row.known and row.number < FOLDS + 1:
+                result, random = made_up(row.run), np.random.default_rng(int(row.run.key[:8], 16))
+                skill = SKILL.get(row.arm.name, 1.0) * label[list(row.run.test)]
+                score = 1 / (1 + np.exp(-skill - random.normal(size=len(row.run.test))))
+                loss = np.full(row.run.settings.epochs, 0.1 if row.arm.name != "placebo" else 0.9)
+                arrays = result.arrays | {"probability/test": score, "train_loss": loss}
+                study.store.save(replace(result, arrays=arrays))
+    return study
+
+
+@pytest.fixture(scope="module")
+def results(study: Study) -> Results:
+    return planned.stored(study)
+
+
+def test_only_whole_cycles_and_what_is_there_are_judged(study: Study, results: Results) -> None:
+    assert {number for _, number in results} == set(range(FOLDS + 1))
+    table = planned.decided(study, results).set_index(["arm", "other"])
+    assert list(table.index) == [
+        ("proposed", "random at 51%"),
+        ("proposed", "random"),
+        ("proposed", "placebo"),
+        ("all annotated slices", "random at 51%"),
+        ("baseline", "random"),
+    ]
+    assert table["n_runs"].eq(FOLDS).all() and table["planned"].eq(2 * FOLDS).all()
+    assert table["auc_difference"].iloc[0] < -0.05 < 0.05 < table["auc_difference"]["baseline", "random"]
+    assert table["learned"].tolist() == [True, True, False, True, True]
+    assert table["outcome"]["proposed", "placebo"] == NOT_JUDGED
+    assert planned.decided(study, {}).empty
+
+
+def test_each_attack_has_its_answer(study: Study, results: Results) -> None:
+    table = planned.attacks(study, results, planned.decided(study, results)).set_index("attack")["found"]
+    learned, site, persons, updates, ceiling, chance = table
+    assert learned.startswith("No, not placebo")
+    assert site == "The cohort names one site."
+    assert "both classes" in persons
+    assert updates.startswith("Yes") and "(baseline)" in updates
+    assert "AUC of 0.9" in ceiling
+    assert "3 of 6 planned runs" in chance
+
+
+def test_the_hospital_is_asked_within_sites(study: Study, results: Results) -> None:
+    """Persons of two sites: pairs of one site are about half of all pairs."""
+    slices = study.slices
+    site = np.where(np.arange(len(slices.table)) // 4 % 2, "A", "B")
+    opened = {"imbalanced": replace(slices, table=slices.table.assign(site=site))}
+    (method, (other,)), *_ = contrasts(study.profile)
+    said = planned.within(replace(study, opened=opened), planned.in_whole_cycles(study, results, [method, other]))
+    assert "worse" in said and "AUC 0." in said
+
+
+def test_a_slice_lies_so_far_from_its_tumours_end() -> None:
+    """Of 1 to 7, slices 3 to 5 have tumour; of a patient with one slice nothing is known."""
+    z = np.arange(1, 8)
+    table = pd.DataFrame({"patient_id": [*"aaaaaaab"], "z": [*z, 4], "position": [*(z - 3) / 2, 0.0]})
+    assert uncertain.depth(table).tolist() == pytest.approx([-2, -1, 0, 1, 0, -1, -2, np.nan], nan_ok=True)
+
+
+def test_what_the_ranges_hold(study: Study) -> None:
+    table = uncertain.in_ranges(study, range(FOLDS)).set_index("arm")
+    assert len(table) == 9 and table.index[0] == "0%-30%"
+    everything = table.iloc[-1]
+    # The labelled 30 % of 24 slices a run; a third of the persons have no malignant image, of others half are.
+    assert everything["labelled_share"] == pytest.approx(0.3, abs=0.02)
+    assert everything["positive_share"] == pytest.approx(1 / 3, abs=0.1) and everything["sites_apart"] == 0
+    assert table["first_last"].isna().all(), "images of no volume"
+    said = uncertain.said(table.reset_index())
+    assert len(said) == 3 and "tumour" not in " ".join(said)
+
+
+def test_contrasts_are_those_of_the_protocol(study: Study) -> None:
+    arms = contrasts(study.profile)
+    assert len(arms) == 7 and len(arms[5][1]) == 7
+    assert planned.RUNS["lgg"] == 20
+    assert all(row.arm.iterative for row in plan(study, [arms[6][0]]))
