@@ -44,7 +44,7 @@ figures: setup
 published: figures
 	rm -rf figures/published
 	for name in $(NAMES); do mkdir -p figures/published/$$name && \
-		cp outputs/published/$$name/figures/*.* figures/published/$$name || exit 1; done
+		cp outputs/published/$$name/figures/*.svg outputs/published/$$name/figures/*.csv figures/published/$$name || exit 1; done
 	$(if $(filter published/open.bundle,$(BUNDLES)),$(BIN)/python tools/answers.py)
 	$(if $(filter published/open.bundle,$(BUNDLES)),$(BIN)/python tools/copies.py \
 		outputs/published/open/notebooks published/notebooks/open)

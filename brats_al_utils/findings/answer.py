@@ -10,7 +10,7 @@ import pandas as pd
 
 from brats_al_utils.findings.claims import OURS, PRINTED, ends_of, unit_of, written
 from brats_al_utils.findings.comparison import MARGIN
-from brats_al_utils.findings.paper import BUDGET
+from brats_al_utils.findings.paper import BUDGET, printed_aucs
 from brats_al_utils.findings.sentences import gain, pp
 from brats_al_utils.findings.shortcut import CHANCE
 from brats_al_utils.findings.verdicts import AS_GOOD, BETTER, EQUIVALENCE, WORSE, outcome
@@ -49,7 +49,17 @@ SAVING = "saving.range"
 FOUND_IN = {"outcomes": "13", "intervals": "07", "label_efficiency": "07", "scorecard": "06"}
 """The tables that the whole answer is read from, and the notebook that writes each."""
 
-TABLES = (*FOUND_IN, "attacks", "areas", "budget_gains", "table3_arms", "teaches_worst", "design")
+TABLES = (
+    *FOUND_IN,
+    "attacks",
+    "areas",
+    "budget_gains",
+    "table3_arms",
+    "table2_gains",
+    "table3_gains",
+    "teaches_worst",
+    "design",
+)
 """All that an answer, or a part of one, is read from."""
 
 PAPER_PATIENTS, PAPER_RUNS, MANY_RUNS = 66, 10, 100
@@ -169,40 +179,31 @@ def of_the_design(table: pd.DataFrame) -> Answer:
 
 
 def differences(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Return the paired differences on which the answer rests, in pp: what, mean, low, high, paper (NaN without one).
+    """Return the paired differences on which the answer rests: rows of `evidence.contrasts`, and the paper's gain.
 
-    The limits are those across runs and patients; of a study that only draws test sets, 95 % of what these would print.
+    Columns arm, other, auc_difference, both_low, both_high, learned, paper (NaN without one). The limits are those
+    across runs and patients; of a study that only draws test sets, 95 % of what these would print.
     """
-    rows: list[tuple[str, float, float, float, float]] = []
-
-    def add(row: "pd.Series[float]", value: str = "auc_difference", ends: str = "both") -> None:
-        mean, low, high = (100 * float(row[name]) for name in (value, f"{ends}_low", f"{ends}_high"))
-        what = f"{row['arm']} less {row['other']}".replace("0%-30%", f"most uncertain {BUDGET:.0%}")
-        rows.append((what, mean, low, high, float("nan")))
-
+    rows = []
     if "outcomes" in tables:
-        for _, row in tables["outcomes"].iterrows():
-            add(row)
+        rows.append(tables["outcomes"])
     elif "budget_gains" in tables:
-        for other in ("random", "placebo"):
-            add(at_the_budget(tables["budget_gains"], other))
+        rows += [at_the_budget(tables["budget_gains"], other).to_frame().T for other in ("random", "placebo")]
     elif "design" in tables and "scorecard" not in tables:
-        for _, row in tables["design"].iterrows():
-            add(row, "gain", "drawn")
+        of_sets = {"gain": "auc_difference", "drawn_low": "both_low", "drawn_high": "both_high"}
+        rows.append(tables["design"].rename(columns=of_sets))
     if "teaches_worst" in tables:
-        add(tables["teaches_worst"].iloc[0])
-    if "scorecard" in tables:
-        card: dict[str, dict[str, Any]] = tables["scorecard"].set_index("id").to_dict("index")  # type: ignore[assignment]
-        for name, what in (
-            ("abstract.gain", "proposed less baseline"),
-            ("table2.test_gain", "pretrained less random start"),
-        ):
-            printed = card[name]
-            if pd.notna(printed["ours"]):
-                ours = (printed[column] for column in ("ours", "both_low", "both_high", "recomputed"))
-                rows.append((what, *map(float, ours)))  # type: ignore[arg-type]
-    found = pd.DataFrame(rows, columns=["what", "mean", "low", "high", "paper"])
-    return found.drop_duplicates("what", keep="last", ignore_index=True)
+        rows.append(tables["teaches_worst"].head(1))
+    for name in ("table3_gains", "table2_gains"):
+        if name in tables:
+            rows.append(tables[name].query("part == 'test' and unit == 'slice'").head(1))
+    columns = ["arm", "other", "auc_difference", "both_low", "both_high", "learned"]
+    found = pd.concat([table.reindex(columns=columns) for table in rows] or [pd.DataFrame(columns=columns)])
+    found = found.astype(dict.fromkeys(columns[2:5], float)).drop_duplicates(["arm", "other"], ignore_index=True)
+    printed = printed_aucs().query("dataset == 'imbalanced' and part == 'test'").set_index("arm")["auc_mean"]
+    printed = printed[~printed.index.duplicated()]
+    paper = printed.reindex(found["arm"]).to_numpy() - printed.reindex(found["other"]).to_numpy()
+    return found.assign(learned=found["learned"].ne(False), paper=paper)
 
 
 def tells_nothing(arms: pd.DataFrame) -> str:

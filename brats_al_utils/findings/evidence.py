@@ -137,14 +137,17 @@ def with_mean_examples(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def history(study: Study, results: Results) -> pd.DataFrame:
-    """Return one row an epoch of every run: arm, seed, epoch (from 1), train_loss, validation_auc, kept."""
+    """Return one row an epoch of every run: arm, seed, epoch (from 1), train_loss, validation_auc, kept, learned.
+
+    The last one is `has_learned`.
+    """
     frames = []
     for (arm, number), result in results.items():
         frame = pd.DataFrame({name: result.arrays[name] for name in ("train_loss", "validation_auc")})
         frame.insert(0, "epoch", range(1, len(frame) + 1))
         frame.insert(0, "seed", study.profile.seed + number)
         frame.insert(0, "arm", arm.name)
-        frames.append(frame.assign(kept=frame["epoch"] == result.best_epoch))
+        frames.append(frame.assign(kept=frame["epoch"] == result.best_epoch, learned=has_learned(study, arm, result)))
     return pd.concat(frames, ignore_index=True)
 
 
@@ -243,8 +246,8 @@ def within_ends(study: Study, results: Results) -> list[float]:
     return [float(table[name].iloc[0]) for name in ("within", "low", "high")] if len(table) else [np.nan] * 3
 
 
-def contrasts(study: Study, results: Results, pairs: Sequence[tuple[Arm, Arm]]) -> pd.DataFrame:
-    """Return `comparison.compare` of pairs of arms on the test set.
+def contrasts(study: Study, results: Results, pairs: Sequence[tuple[Arm, Arm]], part: str = "test") -> pd.DataFrame:
+    """Return `comparison.compare` of pairs of arms on an evaluation set.
 
     Returns
     -------
@@ -253,12 +256,18 @@ def contrasts(study: Study, results: Results, pairs: Sequence[tuple[Arm, Arm]]) 
         each unit.
     """
     results = of_arms(results, (arm for pair in pairs for arm in pair))
-    test, blind = scores(study, results, "test"), unlearned_arms(study, results)
+    scored, blind = scores(study, results, part), unlearned_arms(study, results)
     names = [(arm.name, other.name) for arm, other in pairs]
-    tables = [compare(patient_pairs(test, unit), names).assign(unit=unit) for unit in units_of(test)]
+    tables = [compare(patient_pairs(scored, unit), names).assign(unit=unit) for unit in units_of(scored)]
     table = pd.concat(tables, ignore_index=True)
     learned = ~(table["arm"].isin(blind) | table["other"].isin(blind))
     return adjusted(table.assign(learned=learned), ["unit"])
+
+
+def on_both_sets(study: Study, results: Results, pairs: Sequence[tuple[Arm, Arm]]) -> pd.DataFrame:
+    """Return `contrasts` of pairs of arms on the validation and on the test set, with a column part."""
+    tables = [contrasts(study, results, pairs, part).assign(part=part) for part in EVALUATION_SETS]
+    return pd.concat(tables, ignore_index=True)
 
 
 def against_the_others(study: Study, results: Results, name: str) -> pd.DataFrame:

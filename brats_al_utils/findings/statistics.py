@@ -98,7 +98,7 @@ def summarise(runs: pd.DataFrame, by: tuple[str, ...] = (), redrawn: float = 0.0
     Parameters
     ----------
     runs : pd.DataFrame
-        Columns arm, part, unit, auc, and key where known; one row for each run, part and unit.
+        Columns arm, part, unit, auc, and key and learned where known; one row for each run, part and unit.
     by : tuple of str
         Further columns whose values are kept apart.
     redrawn : float
@@ -107,13 +107,15 @@ def summarise(runs: pd.DataFrame, by: tuple[str, ...] = (), redrawn: float = 0.0
     Returns
     -------
     pd.DataFrame
-        arm, part, unit, those of ``by``, auc_mean, runs_low, runs_high, n_runs; arms in the order in which they come.
+        arm, part, unit, those of ``by``, auc_mean, runs_low, runs_high, n_runs, learned (`unlearned`; where it is not
+        known, all have); arms in the order in which they come.
     """
     keys, rows = ["arm", "part", "unit", *by], []
     for values, group in runs.groupby(keys, sort=False):
         auc_of_run = distinct(group)["auc"].to_numpy()
-        rows.append((*values, *mean_interval(auc_of_run, redrawn, AUC_RANGE), len(auc_of_run)))
-    return pd.DataFrame(rows, columns=[*keys, "auc_mean", "runs_low", "runs_high", "n_runs"])
+        learned = "learned" not in group or not unlearned(group)
+        rows.append((*values, *mean_interval(auc_of_run, redrawn, AUC_RANGE), len(auc_of_run), learned))
+    return pd.DataFrame(rows, columns=[*keys, "auc_mean", "runs_low", "runs_high", "n_runs", "learned"])
 
 
 def distinct(runs: pd.DataFrame) -> pd.DataFrame:

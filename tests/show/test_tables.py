@@ -277,7 +277,7 @@ def test_the_docs_have_a_line_for_every_file_and_every_file_has_its_line() -> No
     sources = [path.read_text(encoding="utf-8") for path in (ROOT / "brats_al_utils").rglob("*.py")]
     cells = [cell.source for path in (ROOT / "notebooks").glob("*.ipynb") for cell in nbformat.read(path, 4).cells]
     named = re.findall(r'Drawing\("(\w+)"', "\n".join(sources))
-    named += re.findall(r'(?:auc_bars|budget_curves)\(.*?"(table2|figure\d)"', "\n".join(sources))
+    named += re.findall(r'(?:auc_and_gain|budget_curves)\(.*?"(table2|figure\d)"', "\n".join(sources))
     named += re.findall(
         r'(?:save_table|training_curves|_forest)\(.*?"(\w+)"(?:, (?:study\.places\.)?figures)?\)', "\n".join(cells)
     )

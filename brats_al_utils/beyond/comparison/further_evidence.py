@@ -10,8 +10,8 @@ from brats_al_utils.findings.comparison import intervals, patient_pairs
 from brats_al_utils.findings.evidence import (
     EVALUATION_SETS,
     annotation_cost,
-    contrasts,
     cost_of_run,
+    has_learned,
     predictions,
     scores,
     unlearned_arms,
@@ -31,22 +31,18 @@ def interval_table(study: Study, results: Results) -> pd.DataFrame:
     return table.assign(learned=~table["arm"].isin(unlearned_arms(study, results)))
 
 
-def against(study: Study, results: Results, reference: str) -> pd.DataFrame:
-    """Return `contrasts` of every arm with one of them."""
-    arms = dict.fromkeys(arm for arm, _ in results)
-    (other,) = [arm for arm in arms if arm.name == reference]
-    return contrasts(study, results, [(arm, other) for arm in arms if arm != other])
-
-
 def annotated_runs(study: Study, rows: Sequence[Row], results: Results) -> pd.DataFrame:
-    """Return what `budgets` takes, slice-level on the test set: strategy (the arm), budget, seed, annotated, auc."""
+    """Return what `budgets` takes, slice-level on the test set: strategy (the arm), budget, seed, annotated, auc.
+
+    And learned: see `evidence.has_learned`.
+    """
     share = {(row.arm, row.number): cost_of_run(study, row)["share"] for row in rows if not row.member}
     found = []
     for (arm, number), result in results.items():
         frame, seed = predictions(study, arm, result, "test"), study.profile.seed + number
         value = auc(frame["label"].to_numpy(), frame["score"].to_numpy())
-        found.append((arm.name, arm.share, seed, share[arm, number], value))
-    return pd.DataFrame(found, columns=["strategy", "budget", "seed", "annotated", "auc"])
+        found.append((arm.name, arm.share, seed, share[arm, number], value, has_learned(study, arm, result)))
+    return pd.DataFrame(found, columns=["strategy", "budget", "seed", "annotated", "auc", "learned"])
 
 
 def quality(study: Study, results: Results) -> pd.DataFrame:
