@@ -26,6 +26,8 @@ $(READY): requirements.lock weights.lock pyproject.toml
 	$(INSTALL) --no-deps --no-build-isolation --editable .
 	$(BIN)/python -m compileall -q brats_al_utils
 	$(BIN)/python -c "import matplotlib.font_manager"
+	test ! -e .git || { git config filter.without-outputs.clean "$(BIN)/python -m brats_al_utils.show.saving" && \
+		git config filter.without-outputs.required true; }
 	touch $@
 
 # STUDY="--profile smoke --out DIR" is all of it in a minute or two; the tests run that.
@@ -42,7 +44,7 @@ figures: setup
 published: figures
 	rm -rf figures/published
 	for name in $(NAMES); do mkdir -p figures/published/$$name && \
-		cp outputs/published/$$name/figures/*.* figures/published/$$name || exit 1; done
+		cp outputs/published/$$name/figures/*.svg outputs/published/$$name/figures/*.csv figures/published/$$name || exit 1; done
 	$(if $(filter published/open.bundle,$(BUNDLES)),$(BIN)/python tools/answers.py)
 	$(if $(filter published/open.bundle,$(BUNDLES)),$(BIN)/python tools/copies.py \
 		outputs/published/open/notebooks published/notebooks/open)

@@ -593,43 +593,19 @@ def plan(
     """Say what a profile will cost: runs, image passes, and the time on this machine, from a short calibration."""
     from brats_al_utils.beyond.arms import NOTEBOOKS
     from brats_al_utils.cohorts.readers import read_cohort
-    from brats_al_utils.runs.scheduler import WORKER_MEMORY, workers_of
-    from brats_al_utils.study.cost import calibrate, cost, counted_study, seconds, slices_by_part
+    from brats_al_utils.study.cost import counted_study, forecast, said
     from brats_al_utils.study.profile import profile_of
     from brats_al_utils.study.stages import plan as table_of
-    from brats_al_utils.study.status import duration
 
     chosen = profile_of(profile, settings_of(settings))
     found = read_cohort(data, follow_links, chosen.classes, chosen.task) if data else None
     study = counted_study(chosen, found)
-    tables = {name: table_of(study, arms(chosen)) for name, arms in NOTEBOOKS.items()}
-    parts = {name: cost(rows) for name, rows in tables.items()}
-    total = cost(*tables.values())
-    rates, workers = calibrate(chosen, device), workers_of("", device)
-    took = seconds(total, rates, workers)
-    facts = {
-        "profile": asdict(chosen),
-        "slices": slices_by_part(study),
-        "notebooks": {name: asdict(part) for name, part in parts.items()},
-        "total": asdict(total),
-        "training_images_per_second": round(rates[0], 1),
-        "evaluation_images_per_second": round(rates[1], 1),
-        "workers": workers,
-        "worker_bytes": WORKER_MEMORY,
-        "hours": round(took / 3600, 3),
-    }
+    facts = forecast(study, {name: table_of(study, arms(chosen)) for name, arms in NOTEBOOKS.items()}, device)
     if as_json:
         print(json.dumps(facts, indent=1))
         return
-    for note in found.notes if found else ():
-        print(f"note: {note}")
-    for name, part in parts.items():
-        print(f"{name:<28} {part.asked:>4} runs asked for, {part.training_images:>10,} images to train on")
-    print(
-        f"{total.distinct} distinct runs of {total.asked}, {total.training_images:,} image passes of training and "
-        f"{total.evaluation_images:,} of evaluation: about {duration(took)} on this machine with {workers} "
-        f"workers of {WORKER_MEMORY / 2**30:.1f} GiB ({rates[0]:.0f} and {rates[1]:.0f} images/s each)"
-    )
+    print_notes(found.notes if found else ())
+    print("\n".join(said(facts)))
 
 
 @verb(STUDY, "weights")

@@ -41,7 +41,7 @@ CHROMIUM_OPTIONS = [
 ]
 AFFINE = np.array([[-1.0, 0, 0, 0], [0, -1, 0, 31], [0, 0, 1, 0], [0, 0, 0, 1]])
 
-PICTURES = {"slices", "hidden_tumours"}
+PICTURES = {"slices", "hidden_tumours", "batch", "five_slices", "extremes"}
 """Figures that show images, which a bundle does not hold."""
 
 ROOT = Path(__file__).parents[1]

@@ -165,6 +165,15 @@ def test_two_that_make_the_same_folder_keep_the_first(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["set"]
 
 
+def test_an_error_of_writing_names_what_was_written(tmp_path: Path) -> None:
+    """As that of a full disk, in which the system names nothing."""
+    with pytest.raises(OSError, match="set") as found, new_folder(tmp_path / "set"):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert found.value.filename == str(tmp_path / "set")
+    with pytest.raises(OSError, match="/dev/full") as found, new_folder(tmp_path / "set"):
+        raise OSError(errno.ENOSPC, "full", "/dev/full")
+
+
 @pytest.mark.parametrize(
     ("number", "mend"),
     [

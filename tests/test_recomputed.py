@@ -156,9 +156,9 @@ def test_what_the_planned_contrasts_have_decided(name: str, tmp_path: Path) -> N
         assert row["outcome"] == (ends if row["learned"] and pd.notna(low) else "not judged")
     family = table[table["family"].eq("secondary") & table["learned"]].dropna(subset="p_both").sort_values("p_both")
     largest = 0.0  # by Holm: the smallest times how many there are, the next times one less, never falling
-    for place, (value, p_holm) in enumerate(family[["p_both", "p_holm"]].to_numpy()):
-        largest = max(largest, value * (len(family) - place))
-        assert p_holm == pytest.approx(min(largest, 1), abs=1e-5)
+    for place, (_, row) in enumerate(family.iterrows()):
+        largest = max(largest, row["p_both"] * (len(family) - place))
+        assert row["p_holm"] == pytest.approx(min(largest, 1), abs=1e-5)
 
 
 def test_the_auc_with_the_tumour_hidden(tmp_path: Path) -> None:

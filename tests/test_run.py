@@ -42,7 +42,8 @@ from brats_al_utils.study.study import Study
 
 SMOKE = PROFILES["smoke"]
 PICTURES = [
-    *("cohort", "slices", "hidden_tumours", "intensities", "table2_training", "table2"),
+    *("cohort", "slices", "hidden_tumours", "intensities", "batch", "table2_training", "table2"),
+    *("five_slices", "extremes"),
     *(f"figure{n}" for n in range(1, 9)),
     *("intervals", "annotated_slices", "controls", "equal_updates"),
     *("competitors", "iterative", "transfer", "selection_for_others"),
@@ -60,7 +61,7 @@ TABLES = re.findall(
 def check_table2(study: Study, folder: Path) -> None:
     """Check that Table 2 is there, well formed, and follows from the runs that are stored."""
     table = pd.read_csv(folder / "table2.csv")
-    assert list(table.columns) == ["arm", "part", "unit", "auc_mean", "runs_low", "runs_high", "n_runs"]
+    assert list(table.columns) == ["arm", "part", "unit", "auc_mean", "runs_low", "runs_high", "n_runs", "learned"]
     assert table.groupby(["arm", "part", "unit"]).size().shape == (8,)
     assert (table["n_runs"] == study.profile.n_runs).all()
     stored = set(study.places.runs.glob("*.safetensors"))
@@ -120,7 +121,7 @@ def test_smoke(smoke: Path) -> None:
     check_executed(smoke)
     check_scorecard(smoke)
     assert {path.stem for path in smoke.glob("*.csv")} == set(TABLES) >= set(PICTURES)
-    for end in ("svg", "png"):
+    for end in ("svg", "pdf", "png"):
         assert {path.stem for path in smoke.glob(f"*.{end}")} == set(PICTURES)
     assert all(path.stat().st_size > 100 for name in PICTURES for path in smoke.glob(f"{name}.*"))
     for name in TABLES:

@@ -123,7 +123,7 @@ def others(profile: Profile) -> list[tuple[Arm, Arm]]:
 
 def reference(profile: Profile, arm: Arm) -> Arm:
     """Return what an arm is compared with: random sampling of as many slices as it is expected to have annotated."""
-    return random_at(profile, annotated(profile, arm))
+    return random_at(profile, annotated_share(profile, arm))
 
 
 def with_references(profile: Profile, arms: Iterable[Arm]) -> list[tuple[Arm, Arm]]:
@@ -134,17 +134,17 @@ def with_references(profile: Profile, arms: Iterable[Arm]) -> list[tuple[Arm, Ar
 def worth(profile: Profile) -> list[Arm]:
     """Return the arms of notebook 07: the paper's, its curves, and controls."""
     pairs = [*main_pairs(profile), *with_references(profile, controls(profile)), *equal_updates(profile)]
-    return each_once([*main_arms(profile), *curves(profile), *in_pairs(pairs)])
+    return distinct([*main_arms(profile), *curves(profile), *in_pairs(pairs)])
 
 
 def competitors(profile: Profile) -> list[Arm]:
     """Return the arms of notebook 11: strategies of others, one-shot and iterative."""
-    return each_once(in_pairs(with_references(profile, [*one_shot(profile), *iterative(profile)])))
+    return distinct(in_pairs(with_references(profile, [*one_shot(profile), *iterative(profile)])))
 
 
 def seen(profile: Profile) -> list[Arm]:
     """Return the arms of notebook 12: the paper's, other weights, and other networks."""
-    return each_once([*main_arms(profile), *reused(profile), *in_pairs(others(profile))])
+    return distinct([*main_arms(profile), *reused(profile), *in_pairs(others(profile))])
 
 
 def in_pairs(pairs: Iterable[tuple[Arm, Arm]]) -> list[Arm]:
@@ -153,7 +153,7 @@ def in_pairs(pairs: Iterable[tuple[Arm, Arm]]) -> list[Arm]:
     return [*first, *second]
 
 
-def annotated(profile: Profile, arm: Arm) -> float:
+def annotated_share(profile: Profile, arm: Arm) -> float:
     """Return the share of the training slices that an arm is expected to have annotated."""
     return arm.share if arm.iterative else arm.strategy.annotated_share(arm.share, profile.labelled_share)
 
@@ -181,7 +181,7 @@ def first_planned(profile: Profile) -> list[Arm]:
 
     Those are shown too where they are stored.
     """
-    return each_once(each for arm, others in planned(profile)[:-2] for each in (arm, *others))
+    return distinct(each for arm, others in planned(profile)[:-2] for each in (arm, *others))
 
 
 def random_at(profile: Profile, share: float) -> Arm:
@@ -204,9 +204,9 @@ NOTEBOOKS: dict[str, Callable[[Profile], list[Arm]]] = arms.NOTEBOOKS | {
 
 def arms_of(profile: Profile, names: Iterable[str]) -> list[Arm]:
     """Return the arms of some notebooks, each once."""
-    return each_once(arm for name in names for arm in NOTEBOOKS[name](profile))
+    return distinct(arm for name in names for arm in NOTEBOOKS[name](profile))
 
 
-def each_once(arms: Iterable[Arm]) -> list[Arm]:
+def distinct(arms: Iterable[Arm]) -> list[Arm]:
     """Return arms without those that were there before."""
     return list(dict.fromkeys(arms))

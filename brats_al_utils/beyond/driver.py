@@ -10,13 +10,13 @@ from brats_al_utils.beyond.arms import NOTEBOOKS, arms_of
 from brats_al_utils.beyond.bundles.published import resume
 from brats_al_utils.files import lock
 from brats_al_utils.networks.training import choose_device
-from brats_al_utils.runs import engine
 from brats_al_utils.runs.scheduler import device_of, workers_of
+from brats_al_utils.runs.shared import shared_workers
 from brats_al_utils.show import kernels, notebooks
 from brats_al_utils.study.cost import Cost, calibrate, left, saved_by_sharing, seconds
 from brats_al_utils.study.opening import cut_sets, open_study
-from brats_al_utils.study.stages import Row, each_once, plan, record, title_of
-from brats_al_utils.study.status import duration, read_rows, remember, write_rows
+from brats_al_utils.study.stages import Row, each_once, plan, record, title_of, write_rows
+from brats_al_utils.study.status import duration, read_rows, remember
 from brats_al_utils.study.study import Study
 
 
@@ -58,7 +58,7 @@ def drive(parameters: Mapping[str, Any], only: Sequence[str], bundle: Path | Non
             write_rows(places, title_of(rows), [record(row) for row in each_once(rows)], anew=False)
         before = {path.stem for path in places.runs.glob("*.safetensors")}
         ahead = said_ahead(study, tables)
-        with engine.shared(parameters["workers"], study.device) as address:
+        with shared_workers(parameters["workers"], study.device) as address:
             shared = {"workers": address, "device": device_of(study.workers, study.device)}
             failures = notebooks.execute_all(paths, {**parameters, **shared}, places, ahead)
         print(f"figures and tables in {places.figures}")

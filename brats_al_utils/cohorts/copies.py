@@ -8,6 +8,7 @@ from hashlib import file_digest, sha256
 from pathlib import Path, PurePosixPath
 from typing import Any
 from unicodedata import category, normalize
+from urllib.parse import unquote
 
 import numpy as np
 
@@ -31,7 +32,8 @@ def finder(folder: Path, endings: Sequence[str]) -> Callable[[str], str]:
     """Return a function that finds which file below a folder a path means, and returns it as the disk spells it.
 
     A path may have backslashes, begin with the folder itself, be in other capitals or with other letters of the same
-    look (`plain`), or miss one of ``endings``. Where it means no file, or one of several, it is returned as it is.
+    look (`plain`) or as in an address (``%20``), or miss one of ``endings``. Where it means no file, or one of several,
+    it is returned as it is.
     """
 
     @cache
@@ -57,7 +59,10 @@ def finder(folder: Path, endings: Sequence[str]) -> Callable[[str], str]:
         for part in path.parts:
             found = listing(place).get(plain(part).casefold(), [])
             place /= found[0] if len(found) == 1 else part
-        return place.relative_to(folder).as_posix() if is_there(place) else text
+        if is_there(place):
+            return place.relative_to(folder).as_posix()
+        quoted = find(unquote(text)) if unquote(text) != text else ""
+        return quoted if quoted and is_there(folder / quoted) else text
 
     return find
 

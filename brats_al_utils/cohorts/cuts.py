@@ -1,6 +1,6 @@
 """Cut a patient: which slices, and their pixels and masks at the size that the network sees."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,20 +11,20 @@ from torch.nn.functional import interpolate
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.checks import each_volume, too_small, tumour_areas
 from brats_al_utils.cohorts.cohort import Cohort, case_files
-from brats_al_utils.cohorts.images import MASK, ReadFile, each_image
+from brats_al_utils.cohorts.images import Lifted, ReadFile, each_image
 from brats_al_utils.cohorts.intensity import scale_intensity
 from brats_al_utils.cohorts.layout import GRADES
 from brats_al_utils.cohorts.slices import SliceRule
-from brats_al_utils.cohorts.volumes import SEGMENTATION, Volume
+from brats_al_utils.cohorts.volumes import SEGMENTATION, Volume, upright
 from brats_al_utils.seeds import generator
 
-Cut = tuple[pd.DataFrame, np.ndarray[Any, Any], np.ndarray[Any, Any]]
+Array = np.ndarray[Any, Any]
+
+Cut = tuple[pd.DataFrame, Array, Array]
 """A patient's table, pixels and segmentation: see `cut_case`."""
 
 
-def choose_slices(
-    tumour_mm2: np.ndarray[Any, Any], count: int, rule: SliceRule, patient_id: str
-) -> np.ndarray[Any, Any]:
+def choose_slices(tumour_mm2: Array, count: int, rule: SliceRule, patient_id: str) -> Array:
     """Draw a patient's slices: ascending axial indices, at most ``count``, each with tumour.
 
     Parameters
@@ -37,10 +37,12 @@ def choose_slices(
     Fewer slices are a subset of more, so a patient's imbalanced and balanced slices overlap as far as they can.
     """
     eligible = np.flatnonzero((tumour_mm2 > 0) & (tumour_mm2 >= rule.min_tumour_mm2))
+    if len(eligible) < 2:
+        return eligible[:count]  # nothing to draw: a picture's only slice
     return np.sort(generator(rule.slice_seed, "slices", patient_id).permutation(eligible)[:count])
 
 
-def resize(images: np.ndarray[Any, Any], size: int) -> np.ndarray[Any, Any]:
+def resize(images: Array, size: int) -> Array:
     """Resize float32 images [n, h, w] bilinearly with antialiasing to uint8 [n, size, size], 0..1 to 0..255."""
     resized = interpolate(torch.from_numpy(images)[None], (size, size), mode="bilinear", antialias=True)[0]
     levels = resized.mul_(255).numpy()  # a weighted mean of 0..1: rounding keeps it within 0..255
@@ -88,9 +90,7 @@ def cut_case(case: pd.Series, rule: SliceRule, classes: Sequence[str] = GRADES) 
     return table, np.stack(channels, axis=1), segmentation
 
 
-def cut_tumour(
-    case: pd.Series, tumour: Volume, rule: SliceRule, classes: Sequence[str]
-) -> tuple[pd.DataFrame, np.ndarray[Any, Any]]:
+def cut_tumour(case: pd.Series, tumour: Volume, rule: SliceRule, classes: Sequence[str]) -> tuple[pd.DataFrame, Array]:
     """Draw a patient's slices and cut the segmentation: `cut_case`'s table and segmentation."""
     area = tumour_areas(tumour)
     label = list(classes).index(case["class_name"])
@@ -109,11 +109,6 @@ def cut_tumour(
         }
     )
     return table, resize_labels(upright(tumour.voxels, z).astype(np.uint8), rule.image_size)
-
-
-def upright(voxels: np.ndarray[Any, Any], z: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Return axial slices [n, rows, columns] as a radiologist sees them."""
-    return np.ascontiguousarray(voxels[:, :, z].transpose(2, 1, 0))
 
 
 def asked_of(cohort: Cohort, rule: SliceRule) -> pd.Series:
@@ -147,7 +142,7 @@ def asked_of(cohort: Cohort, rule: SliceRule) -> pd.Series:
     return asked
 
 
-def evenly_spaced(place: np.ndarray[Any, Any], count: np.ndarray[Any, Any], wanted: int) -> np.ndarray[Any, Any]:
+def evenly_spaced(place: Array, count: Array, wanted: int) -> Array:
     """Return which slices are the middle ones of ``wanted`` equal parts of their volume; all where there are no more.
 
     Parameters
@@ -163,7 +158,7 @@ def evenly_spaced(place: np.ndarray[Any, Any], count: np.ndarray[Any, Any], want
     """
     # Part k of n slices in w parts has its middle at (2 k + 1) n / 2 w, in the slice that begins before it.
     part = (2 * place + 1) * wanted // (2 * count)
-    chosen: np.ndarray[Any, Any] = (count <= wanted) | ((2 * part + 1) * count // (2 * wanted) == place)
+    chosen: Array = (count <= wanted) | ((2 * part + 1) * count // (2 * wanted) == place)
     return chosen
 
 
@@ -201,8 +196,8 @@ def cut_images(rows: pd.DataFrame, asked: pd.Series, rule: SliceRule, classes: S
     """
     problems: list[str] = []
     made, largest = [], 0.0
-    for place, (count, (_, row)) in enumerate(zip(asked[rows.index].tolist(), rows.iterrows(), strict=True)):
-        cut, area = cut_image(row, place, count, rule, classes, read, problems)
+    for place, (count, row) in enumerate(zip(asked[rows.index].tolist(), rows.to_dict("records"), strict=True)):
+        cut, area = cut_image(row, place, count, rule, read, problems)
         largest = max(largest, area)
         made += [cut] if cut else []
     name = rows["patient_id"].iloc[0]
@@ -215,13 +210,15 @@ def cut_images(rows: pd.DataFrame, asked: pd.Series, rule: SliceRule, classes: S
         )
     if problems:
         raise InputError("\n".join(problems))
-    tables, images, masks = zip(*made, strict=True)
-    return pd.concat(tables, ignore_index=True), np.concatenate(images), np.concatenate(masks)
+    slices, images, masks = zip(*made, strict=True)
+    table = pd.DataFrame([each for some in slices for each in some])
+    table.insert(2, "label", table["class_name"].map(list(classes).index))
+    return table, np.concatenate(images), np.concatenate(masks)
 
 
 def cut_image(
-    row: pd.Series, place: int, count: int, rule: SliceRule, classes: Sequence[str], read: ReadFile, problems: list[str]
-) -> tuple[Cut | None, float]:
+    row: Mapping[Any, Any], place: int, count: int, rule: SliceRule, read: ReadFile, problems: list[str]
+) -> tuple[tuple[list[dict[str, Any]], Array, Array] | None, float]:
     """Cut one image, and return it with the area of its largest tumour, infinite without a mask.
 
     Parameters
@@ -233,50 +230,46 @@ def cut_image(
     problems : list of str
         Takes what is wrong; then nothing is cut.
     """
-    size = (rule.image_size, rule.image_size)
-    area, z, channels = None, None, []
-    for name, volume in each_image(row, read, problems):
-        if name == MASK:
-            area = tumour_areas(volume)
+    area, z, mask, channels = None, None, None, []
+    for image in each_image(row, read, problems):
+        if isinstance(image, Volume):
+            area = tumour_areas(image)
         if problems:
             continue  # what else is wrong is to be named as well
         if z is None:
-            if area is None and volume.voxels.shape[2] == 1:
-                z = np.arange(min(count, 1))
-            elif area is None:
-                z = most(np.count_nonzero(volume.voxels, axis=(0, 1)), count)
-            else:
-                z = choose_slices(area, count, rule, row["patient_id"])
-            table = describe(row, z, place, area, volume, classes)
-            mask = np.zeros((len(z), *size), np.uint8)
+            z = chosen_of(image, area, count, rule, row["patient_id"])
+            depth = image.voxels.shape[2]
         if not len(z):
             continue
-        if name == MASK:
-            mask = resize_labels(squared(upright(volume.voxels, z)), rule.image_size)
-            continue
-        scaled = scale_intensity(volume.voxels, "image", upright(volume.voxels, z))
-        channels.append(resize(squared(scaled), rule.image_size))
+        if isinstance(image, Volume):
+            mask = resize_labels(squared(upright(image.voxels, z)), rule.image_size)
+        else:
+            channels.append(squared(image.scaled(z)))
     largest = np.inf if area is None else float(area.max())
-    if problems or not channels:
+    if problems or z is None or not channels:
         return None, largest
-    channels += channels[-1:] * (3 - len(channels))
-    return (table, np.stack(channels, axis=1), mask), largest
+    cut = np.split(resize(np.concatenate(channels), rule.image_size), len(channels))
+    pixels = np.stack((cut + cut[-1:] * 2)[:3], axis=1)
+    mask = np.zeros_like(pixels[:, 0]) if mask is None else mask
+    return (described(row, z, place, area, depth), pixels, mask), largest
 
 
-def most(foreground: np.ndarray[Any, Any], count: int) -> np.ndarray[Any, Any]:
+def chosen_of(image: Volume | Lifted, area: Array | None, count: int, rule: SliceRule, patient_id: str) -> Array:
+    """Return which slices of an image are cut: of a volume without a mask those with the largest foreground."""
+    if area is not None:
+        return choose_slices(area, count, rule, patient_id)
+    if isinstance(image, Volume) or image.voxels.shape[2] == 1:
+        return np.arange(min(count, 1))
+    return most(np.count_nonzero(image.foreground, axis=(0, 1)), count)
+
+
+def most(foreground: Array, count: int) -> Array:
     """Return the ascending indices of the slices [Z] with the largest foreground, of equals the lowest."""
     return np.sort(np.argsort(-foreground, kind="stable")[:count])
 
 
-def describe(
-    row: pd.Series,
-    z: np.ndarray[Any, Any],
-    place: int,
-    area: np.ndarray[Any, Any] | None,
-    image: Volume,
-    classes: Sequence[str],
-) -> pd.DataFrame:
-    """Return the table of the slices of an image: `cut_case`'s, and which image it is.
+def described(row: Mapping[str, Any], z: Array, place: int, area: Array | None, depth: int) -> list[dict[str, Any]]:
+    """Return the rows of the table for the slices of an image: `cut_case`'s but for label, and which image it is.
 
     Parameters
     ----------
@@ -284,30 +277,34 @@ def describe(
         Of the image among the patient's: what stands for the axial index of a single slice where that is not known.
     area : np.ndarray [Z] of float, optional
         Of the tumour, where there is a mask.
+    depth : int
+        Slices of the image.
     """
-    count = image.voxels.shape[2]
-    extent = np.flatnonzero(area) if area is not None else np.arange(count)
-    return pd.DataFrame(
+    extent = np.flatnonzero(area) if area is not None else np.arange(depth)
+    lowest, highest = int(extent[0]), int(extent[-1])
+    return [
         {
             "patient_id": row["patient_id"],
             "class_name": row["class_name"],
-            "label": list(classes).index(row["class_name"]),
             "site": row["site"],
-            "z": z if count > 1 else np.full(len(z), row.get("z", place)),
-            "position": row.get("position", np.round((z - extent[0]) / max(int(extent[-1] - extent[0]), 1), 4)),
-            "tumour_mm2": np.round(area[z], 3) if area is not None else 0.0,
+            "z": one if depth > 1 else row.get("z", place),
+            "position": row.get("position", round((one - lowest) / max(highest - lowest, 1), 4)),
+            "tumour_mm2": 0.0 if area is None else round(float(area[one]), 3),
             "image": row["named"],
         }
-    )
+        for one in z.tolist()
+    ]
 
 
-def squared(images: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def squared(images: Array) -> Array:
     """Return images [n, h, w] padded with 0 on two sides to as many rows as columns."""
     _, height, width = images.shape
+    if height == width:
+        return images
     missing = [max(height, width) - size for size in (height, width)]
     return np.pad(images, ((0, 0), *((gap // 2, gap - gap // 2) for gap in missing)))
 
 
-def resize_labels(labels: np.ndarray[Any, Any], size: int) -> np.ndarray[Any, Any]:
+def resize_labels(labels: Array, size: int) -> Array:
     """Resize uint8 labels [n, h, w] to [n, size, size]: each pixel takes the nearest label."""
     return np.asarray(interpolate(torch.from_numpy(labels)[:, None], (size, size), mode="nearest-exact")[:, 0].numpy())

@@ -103,11 +103,11 @@ def path_fault(folder: Path, root: Path, text: str, follow_links: bool) -> tuple
     place = Path(text)
     if not printable(text) or place.is_absolute() or ".." in place.parts:
         return "outside", "leaves the folder, expected a path below it: put the file there"
+    if not is_there(folder / place):
+        return "missing", f"is missing in {folder}: copy the file, or correct the path"
     if not (is_picture(place) or is_volume(place)):
         endings = ", ".join((*PICTURES, *VOLUMES))
         return "ending", f"is no image, expected one of {endings}: convert it (DICOM with dcm2niix)"
-    if not is_there(folder / place):
-        return "missing", f"is missing in {folder}: copy the file, or correct the path"
     if not follow_links and not (folder / place).resolve().is_relative_to(root):
         return "link", "is a symbolic link out of the folder: allow it with --follow-links, or put a copy in its place"
     return None

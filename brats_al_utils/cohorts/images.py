@@ -5,23 +5,25 @@ An image of two dimensions is a volume of one slice, so what follows knows only 
 
 import io
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pandas as pd
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+import torch
+from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import PHOTOMETRIC_INTERPRETATION
 
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.checks import grid_problems, too_small, tumour_areas
 from brats_al_utils.cohorts.copies import mark_of
-from brats_al_utils.cohorts.intensity import percentiles
-from brats_al_utils.cohorts.volumes import MAX_VOXELS, Grid, Volume, read_header, read_volume
+from brats_al_utils.cohorts.intensity import counted_percentiles, level_counts, percentiles, scale_intensity, tone_curve
+from brats_al_utils.cohorts.volumes import MAX_VOXELS, Grid, Volume, read_header, read_volume, upright
 
 CHANNELS = ("image", "image2", "image3")
 MASK = "mask"
@@ -70,7 +72,7 @@ FOREGROUND_PERCENTILES = (2.0, 98.0)
 
 EMPTY = "an empty mask, expected a tumour: leave the cell empty, or skip the patient (--skip-bad)"
 
-AS_THEY_ARE = np.array([[0, 1], [1, 1], [2, 1]])
+NO_CONTRAST = "no contrast, expected an image: export it again, or skip the patient (--skip-bad)"
 
 Array = np.ndarray[Any, Any]
 
@@ -99,7 +101,7 @@ def picture(path: Path) -> Iterator[ImageFile]:
     """
     try:
         # Of a file that it has opened itself Pillow maps pixels to memory, and a turned TIFF's in the wrong order.
-        with path.open("rb") as file, Image.open(file, formats=("PNG", "JPEG", "TIFF")) as image:
+        with path.open("rb") as file, Image.open(whole(file), formats=("PNG", "JPEG", "TIFF")) as image:
             width, height = image.size
             if width * height > MAX_VOXELS:
                 raise InputError(f"{path}: {width} x {height} pixels, expected at most {MAX_VOXELS}: make it smaller")
@@ -148,23 +150,13 @@ class WholeJpeg(io.BytesIO):
         return self.tell() > self.needed
 
 
-def load_jpeg(path: Path, image: ImageFile) -> ImageFile:
-    """Return a JPEG with its pixels.
-
-    Raises
-    ------
-    OSError
-        If its data end before the image does, or go on after it; not looked at where it has several scans.
-    """
-    content = path.read_bytes() if path.stat().st_size <= MAX_JPEG else b""
-    if content.count(b"\xff\xda") != 1 or b"\xff\xd9" not in content:
-        return image
-    file = WholeJpeg(content)
-    whole = Image.open(file, formats=("JPEG",))
-    whole.load()
-    if not file.read_to_its_end:
-        raise OSError("its data go on after the image's end, as in a damaged file")
-    return whole
+def whole(file: io.BufferedReader) -> BinaryIO:
+    """Return a file, or if it is a JPEG of one scan, its content as one that tells whether the image needed all."""
+    content = file.read(MAX_JPEG + 1) if file.peek(2)[:2] == b"\xff\xd8" else b""
+    if len(content) <= MAX_JPEG and content.count(b"\xff\xda") == 1 and b"\xff\xd9" in content:
+        return WholeJpeg(content)
+    file.seek(0)
+    return file
 
 
 def read_channels(path: Path, colours: str = "") -> list[Volume]:
@@ -189,14 +181,14 @@ def read_channels(path: Path, colours: str = "") -> list[Volume]:
             if colours != COLOURS[0]:
                 pixels = grey_of(path, pixels, colours)
         elif image.mode in GREY:
-            pixels = black_is_zero(path, image, np.asarray(with_pixels(path, image)))
+            pixels = black_is_zero(path, image, np.array(with_pixels(image)))
         else:
             raise InputError(f"{path}: pixels of kind {image.mode}, expected grey levels: save it as a grey PNG")
-    pixels = pixels.astype(np.uint8 if pixels.dtype == bool else pixels.dtype.newbyteorder("="))
+    pixels = pixels.astype(np.uint8 if pixels.dtype == bool else pixels.dtype.newbyteorder("="), copy=False)
     if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
         raise InputError(f"{path}: NaN or infinite pixels, expected finite intensities: replace them with 0")
-    planes = pixels.T if pixels.ndim == 3 else pixels.T[None]
-    return [Volume(plane[:, :, None], np.eye(4), (1.0, 1.0, 1.0)) for plane in planes]
+    planes = np.ascontiguousarray(np.moveaxis(pixels, 2, 0)) if pixels.ndim == 3 else pixels[None]
+    return [Volume(plane.T[:, :, None], np.eye(4), (1.0, 1.0, 1.0)) for plane in planes]
 
 
 def black_is_zero(path: Path, image: ImageFile, pixels: Array) -> Array:
@@ -214,11 +206,21 @@ def black_is_zero(path: Path, image: ImageFile, pixels: Array) -> Array:
     return np.asarray(np.iinfo(pixels.dtype).max - pixels)
 
 
-def with_pixels(path: Path, image: ImageFile) -> ImageFile:
-    """Return a picture with its pixels, turned as it is to be seen."""
-    found = load_jpeg(path, image) if image.format == "JPEG" else image
-    ImageOps.exif_transpose(found, in_place=True)
-    return found
+def with_pixels(image: ImageFile) -> ImageFile:
+    """Return a picture with its pixels, turned as it is to be seen.
+
+    Raises
+    ------
+    OSError
+        If the data of a JPEG end before the image does, or go on after it; see `whole`.
+    """
+    source = image.fp
+    image.load()
+    if isinstance(source, WholeJpeg) and not source.read_to_its_end:
+        raise OSError("its data go on after the image's end, as in a damaged file")
+    if image.format != "TIFF":  # Pillow turns these by itself
+        ImageOps.exif_transpose(image, in_place=True)
+    return image
 
 
 def colours_of(path: Path, image: ImageFile) -> Array:
@@ -233,7 +235,7 @@ def colours_of(path: Path, image: ImageFile) -> Array:
     if deep and "LA;16B" in str(image.tile):
         raise InputError(f"{path}: grey of 16 bits with alpha, expected grey levels: save it without alpha")
     other_bytes = swapped(path) if deep else None
-    found = with_pixels(path, image)
+    found = with_pixels(image)
     pixels = np.asarray(found if found.mode == "RGB" else found.convert("RGBA"))
     if other_bytes is not None:
         pixels = pixels * np.uint16(256) + other_bytes
@@ -248,7 +250,7 @@ def swapped(path: Path) -> Array:
     """Return the lower bytes of a picture of 16 bits a colour: Pillow reads the higher, but for another byte order."""
     with picture(path) as image:
         image.tile = [tile._replace(args=swapped_order(tile.args)) for tile in image.tile]
-        return np.asarray(with_pixels(path, image))
+        return np.asarray(with_pixels(image))
 
 
 def swapped_order(kind: Any) -> Any:
@@ -314,22 +316,12 @@ def read_images(path: Path, colours: str = "") -> list[Volume]:
     return [Volume(np.moveaxis(voxels, across, 2)[:, ::-1], volume.affine, (x, y, volume.spacing[across]))]
 
 
-def grid_of(path: Path) -> Grid:
-    """Return where the pixels or voxels of an image stand, without reading them."""
-    if not is_picture(path):
-        return read_header(path)[1]
-    with picture(path) as image:
-        # The size of a TIFF is that of the turned picture.
-        turned = image.format != "TIFF" and image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
-        return Grid((*(image.size[::-1] if turned else image.size), 1), np.eye(4), AS_THEY_ARE)
-
-
 def depth(path: Path) -> int:
     """Return how many slices an image has; 1 of a file whose header cannot be read, which `each_image` tells."""
     if is_picture(path):
         return 1
     with suppress(InputError):
-        shape = grid_of(path).lps_shape
+        shape = read_header(path)[1].lps_shape
         return 1 if 1 in shape else shape[2]
     return 1
 
@@ -339,7 +331,7 @@ def read_mask(path: Path) -> Volume:
     found = read_images(path, COLOURS[0])
     threshold = JPEG_MASK if path.name.casefold().endswith(JPEG) else 0
     inside = np.any([volume.voxels > threshold for volume in found], axis=0)
-    return replace(found[0], voxels=inside.astype(np.uint8))
+    return Volume(inside.astype(np.uint8), found[0].affine, found[0].spacing)
 
 
 def read_file(path: Path, column: str, colours: str) -> list[Volume]:
@@ -361,28 +353,45 @@ def read_file(path: Path, column: str, colours: str) -> list[Volume]:
     return [read_mask(path)] if column == MASK else read_images(path, colours)
 
 
-def lifted(voxels: Array) -> Array:
-    """Return an image as float32 whose background is 0 and whose foreground is positive.
+@dataclass(frozen=True)
+class Lifted:
+    """An image whose background is 0 and whose foreground is positive.
 
     A JPEG or a scan with its skull has noise where nothing is, which would move the mode of all that is not zero.
+
+    Attributes
+    ----------
+    voxels : np.ndarray [X, Y, Z]
+        Of uint8 as they are read, of any other type lifted, as float32.
+    levels : np.ndarray [256] of float32 or None
+        Of uint8: what each level is lifted to. A picture has a thousand times as many pixels.
+    weight : np.ndarray [256] of int or None
+        Of uint8: how many voxels have each level.
     """
-    low, high = percentiles(voxels.ravel(order="K"), FOREGROUND_PERCENTILES)
 
-    def lift(levels: Array) -> Array:
-        inside = levels > low + FOREGROUND_SHARE * (high - low)
-        return np.where(inside, levels.astype(np.float32) - np.float32(low), np.float32(0))
+    voxels: Array
+    levels: Array | None = None
+    weight: Array | None = None
 
-    if voxels.dtype == np.uint8:  # each level once: a picture has a thousand times as many pixels
-        return np.asarray(lift(np.arange(256, dtype=np.uint8))[voxels])
-    return lift(voxels)
+    @property
+    def foreground(self) -> Array:
+        """Where it is positive [X, Y, Z]."""
+        return np.asarray((self.voxels if self.levels is None else self.levels[self.voxels]) > 0)
+
+    def scaled(self, z: Array) -> Array:
+        """Return axial slices [n, rows, columns] of float32, as `intensity.scale_intensity` scales them."""
+        part = upright(self.voxels, z)
+        if self.levels is None or self.weight is None:
+            return scale_intensity(self.voxels, "image", part)
+        # torch looks levels up faster than numpy, which would make indices of 8 bytes of them.
+        curve = torch.from_numpy(tone_curve(self.levels, self.weight))
+        return torch.index_select(curve, 0, torch.from_numpy(part).ravel().int()).numpy().reshape(part.shape)
 
 
-def image_problem(voxels: Array) -> str | None:
-    """Return what is wrong with the intensities of an image that is `lifted`, or None."""
-    brightest = voxels.max()
-    if ((voxels > 0) & (voxels < brightest)).any():
-        return None
-    return "no contrast, expected an image: export it again, or skip the patient (--skip-bad)"
+def without_contrast(image: Lifted) -> bool:
+    """Whether no voxel lies between the background and the brightest."""
+    found = image.voxels if image.levels is None or image.weight is None else image.levels[image.weight > 0]
+    return not bool(((found > 0) & (found < found.max())).any())
 
 
 def mask_problem(voxels: Array) -> str | None:
@@ -395,17 +404,30 @@ def mask_problem(voxels: Array) -> str | None:
     return None
 
 
-def image_files(row: pd.Series) -> dict[str, Path]:
-    """Return the paths of a row of a table, by column."""
-    return {name: Path(row[name]) for name in IMAGE_FILES if row[name]}
+def lifted(voxels: Array) -> Lifted:
+    """Lift an image [X, Y, Z]."""
+    ordered = voxels.ravel(order="K")
+    weight = level_counts(ordered) if voxels.dtype == np.uint8 else None
+    shares = FOREGROUND_PERCENTILES
+    low, high = percentiles(ordered, shares) if weight is None else counted_percentiles(0, weight, shares)
+    levels = voxels if weight is None else np.arange(256, dtype=np.uint8)
+    inside = levels > low + FOREGROUND_SHARE * (high - low)
+    raised = np.where(inside, levels.astype(np.float32) - np.float32(low), np.float32(0))
+    return Lifted(raised) if weight is None else Lifted(voxels, raised, weight)
 
 
-def each_image(row: pd.Series, read: ReadFile, problems: list[str]) -> Iterator[tuple[str, Volume]]:
-    """Read the mask and the channels, `lifted`, of a row one after the other: all checks of its files are made here.
+@cache
+def flat(shape: tuple[int, ...]) -> Grid:
+    """Return where the pixels of a picture stand."""
+    return Grid(shape, np.eye(4), np.array([[0, 1], [1, 1], [2, 1]]))
+
+
+def each_image(row: Mapping[Any, Any], read: ReadFile, problems: list[str]) -> Iterator[Volume | Lifted]:
+    """Read the mask and the channels of a row one after the other: all checks of its files are made here.
 
     Parameters
     ----------
-    row : pd.Series
+    row : mapping of str to object
         Of `Cohort.cases`. Where its colours are channels, one file gives all of them.
     read : callable
         `Cohort.read`.
@@ -414,33 +436,34 @@ def each_image(row: pd.Series, read: ReadFile, problems: list[str]) -> Iterator[
 
     Yields
     ------
-    name : str
-        ``MASK``, or of ``CHANNELS``.
-    volume : Volume
+    Volume or Lifted
+        The mask, or a channel.
     """
-    paths = image_files(row)
+    paths = {name: Path(row[name]) for name in IMAGE_FILES if row[name]}
+    small: dict[str, list[Volume]] = {}
     grids: dict[str, Grid] = {}
-    for name, path in paths.items() if len({*paths.values()}) > 1 else ():
+    for name, path in paths.items():
         with suppress(InputError):  # told below
-            grids[name] = grid_of(path)
+            if is_volume(path):
+                grids[name] = read_header(path)[1]
+            else:  # of few pixels: read once for their number and for themselves
+                small[name] = read(path, name, row.get("colours", ""))
+                grids[name] = flat(small[name][0].voxels.shape)
     problems += grid_problems(paths, grids)
-    for name in (MASK, *CHANNELS):
-        if name not in paths:
-            continue
-        path = paths[name]
+    for name, path in sorted(paths.items(), key=lambda each: each[0] != MASK):  # the mask first
         try:
-            volumes = read(path, name, row.get("colours", ""))
-            if name != MASK:
-                volumes = [replace(volume, voxels=lifted(volume.voxels)) for volume in volumes]
+            volumes = small.pop(name, None) or read(path, name, row.get("colours", ""))
         except InputError as error:
             problems.append(str(error))
             continue
         if name == MASK:
             found = mask_problem(volumes[0].voxels)
-        else:
-            found = next(filter(None, (image_problem(volume.voxels) for volume in volumes)), None)
-        problems += [f"{path}: {found}"] if found else []
-        yield from zip([name] if len(volumes) == 1 else CHANNELS, volumes, strict=True)
+            problems += [f"{path}: {found}"] if found else []
+            yield from volumes
+            continue
+        channels = [lifted(volume.voxels) for volume in volumes]
+        problems += [f"{path}: {NO_CONTRAST}"] if any(map(without_contrast, channels)) else []
+        yield from channels
 
 
 def image_faults(rows: pd.DataFrame, read: ReadFile, min_tumour_mm2: float) -> tuple[list[str], list[bytes]]:
@@ -458,13 +481,13 @@ def image_faults(rows: pd.DataFrame, read: ReadFile, min_tumour_mm2: float) -> t
     problems: list[str] = []
     marks: list[bytes] = []
     largest = 0.0
-    for _, row in rows.iterrows():
+    for row in rows.to_dict("records"):
         largest = max(largest, 0.0 if row[MASK] else np.inf)
-        for name, volume in each_image(row, read, problems):
-            if name == MASK:
-                largest = max(largest, float(tumour_areas(volume).max()))
+        for image in each_image(row, read, problems):
+            if isinstance(image, Volume):
+                largest = max(largest, float(tumour_areas(image).max()))
             else:
-                marks.append(mark_of(volume.voxels))
+                marks.append(mark_of(image.voxels))
     if not problems and largest < min_tumour_mm2:
         problems.append(f"{rows['patient_id'].iloc[0]}: {too_small(largest, min_tumour_mm2)}")
     return problems, marks

@@ -79,6 +79,28 @@ def scale_intensity(voxels: Array, sequence: str, part: Array | None = None) -> 
     return np.asarray(scaled, np.float32)
 
 
+def tone_curve(levels: Array, weight: Array) -> Array:
+    """Return what `scale_intensity` makes of each level of an image, to the bit, from how many pixels have it.
+
+    Parameters
+    ----------
+    levels : np.ndarray [N] of float32
+        Ascending, none negative; 0 is the background, and at least two others occur.
+    weight : np.ndarray [N] of int
+        How many pixels have each level.
+
+    Returns
+    -------
+    np.ndarray [N] of float32
+    """
+    inside = (levels > 0) & (weight > 0)
+    distance, weight = levels[inside].astype(np.float64), weight[inside]
+    at_most = np.cumsum(weight)
+    middle = np.searchsorted(at_most, [(at_most[-1] - 1) // 2, at_most[-1] // 2], side="right")
+    high = np.float32(MODES_SHOWN["image"] * peak(distance, weight, float(distance[middle].mean())))
+    return np.asarray(np.clip(levels / high, 0, 1))
+
+
 def black_point(inside: Array, background: float) -> float:
     """Return what becomes 0 of a brain [N] that has voxels below the background."""
     if np.count_nonzero(inside < background) <= RINGING * inside.size:
@@ -107,6 +129,11 @@ def mode(values: Array, origin: float = 0) -> float:
         lowest, weight = counted
         distance = lowest - np.float64(origin) + np.arange(len(weight))
         median = float(distance[np.searchsorted(np.cumsum(weight), values.size / 2)])
+    return peak(distance, weight, median)
+
+
+def peak(distance: Array, weight: Array | None, median: float) -> float:
+    """Return where the smoothed histogram of some distances [N] is highest, each of them so often (once if None)."""
     width = median / BINS_PER_MEDIAN
     bins = BINS_PER_MEDIAN * MEDIANS_COUNTED
     near = distance < bins * width
@@ -116,13 +143,15 @@ def mode(values: Array, origin: float = 0) -> float:
 
 
 def counts(values: Array) -> tuple[int, Array] | None:
-    """Return the lowest of some integers and how often it and each one above it occurs; None if they are too far apart.
+    """Return a level, and how often it and each one above it occurs; None if some integers are too far apart.
 
     Parameters
     ----------
     values : np.ndarray [N]
         Not counted either if they are not integers of at most 4 bytes.
     """
+    if values.dtype == np.uint8:
+        return 0, level_counts(values)
     lowest = values.min()
     counted = values.dtype.kind in "iu" and values.dtype.itemsize <= 4
     if not counted or int(values.max()) - int(lowest) >= COUNTED_RANGE:
@@ -130,6 +159,12 @@ def counts(values: Array) -> tuple[int, Array] | None:
     # torch counts twice as fast as numpy, which would copy them to 8 bytes each.
     above = torch.from_numpy(np.subtract(values, lowest, dtype=np.int32))
     return int(lowest), torch.bincount(above).numpy()
+
+
+def level_counts(values: Array) -> Array:
+    """Return how often each of the 256 levels occurs in values [N] of uint8."""
+    writable = values if values.flags.writeable else values.copy()  # torch warns of others
+    return np.asarray(torch.bincount(torch.from_numpy(writable), minlength=256).numpy())
 
 
 def nonzero(values: Array) -> Array:
@@ -157,9 +192,13 @@ def percentiles(values: Array, shares: tuple[float, ...]) -> Array:
     if counted is None:
         # Between integers numpy takes the difference in their own type, which a wide range overflows.
         return np.asarray(np.percentile(values.astype(np.float64) if values.dtype.kind in "iu" else values, shares))
-    lowest, weight = counted
+    return counted_percentiles(*counted, shares)
+
+
+def counted_percentiles(lowest: int, weight: Array, shares: tuple[float, ...]) -> Array:
+    """Return the percentiles of integers, of which the lowest and each one above it occur so often."""
     at_most = np.cumsum(weight)
-    position = (values.size - 1) * (np.asarray(shares) / 100)
+    position = (at_most[-1] - 1) * (np.asarray(shares) / 100)
     before = np.floor(position)
     left, right = (lowest + np.searchsorted(at_most, place, side="right") for place in (before, before + 1))
     share = position - before

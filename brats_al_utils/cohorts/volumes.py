@@ -208,3 +208,8 @@ def read_volume(path: Path) -> Volume:
     sizes = np.abs(header["pixdim"][1:4]) * millimetres(header)  # of a file of two dimensions there are no more zooms
     x, y, z = (float(size) for size in sizes[np.argsort(grid.to_lps[:, 0])])
     return Volume(apply_orientation(voxels, grid.to_lps), grid.lps_affine, (x, y, z))
+
+
+def upright(voxels: np.ndarray[Any, Any], z: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return axial slices [n, rows, columns] as a radiologist sees them."""
+    return np.ascontiguousarray(voxels.T[z])

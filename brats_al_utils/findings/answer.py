@@ -10,14 +10,14 @@ import pandas as pd
 
 from brats_al_utils.findings.claims import OURS, PRINTED, ends_of, unit_of, written
 from brats_al_utils.findings.comparison import MARGIN
-from brats_al_utils.findings.paper import BUDGET
-from brats_al_utils.findings.sentences import annotation_worth, gain, pp
+from brats_al_utils.findings.paper import BUDGET, printed_aucs
+from brats_al_utils.findings.sentences import gain, pp
 from brats_al_utils.findings.shortcut import CHANCE
 from brats_al_utils.findings.verdicts import AS_GOOD, BETTER, EQUIVALENCE, WORSE, outcome
 
 QUESTION = "Does active learning save annotations here?"
 DESIGN_QUESTION = "Could a study of the paper's size tell?"
-"""Of a study that compares no strategies, and draws test sets from its patients (notebook 08)."""
+"""The question of a study that compares no strategies, and draws test sets from its patients (notebook 08)."""
 
 YES, NO, CANNOT_TELL, NOT_COMPUTED = "Yes.", "No.", "Cannot tell.", "Not computed yet."
 NOT_DECIDED = "Not decided yet."
@@ -49,7 +49,17 @@ SAVING = "saving.range"
 FOUND_IN = {"outcomes": "13", "intervals": "07", "label_efficiency": "07", "scorecard": "06"}
 """The tables that the whole answer is read from, and the notebook that writes each."""
 
-TABLES = (*FOUND_IN, "attacks", "areas", "budget_gains", "table3_arms", "teaches_worst", "design")
+TABLES = (
+    *FOUND_IN,
+    "attacks",
+    "areas",
+    "budget_gains",
+    "table3_arms",
+    "table2_gains",
+    "table3_gains",
+    "teaches_worst",
+    "design",
+)
 """All that an answer, or a part of one, is read from."""
 
 PAPER_PATIENTS, PAPER_RUNS, MANY_RUNS = 66, 10, 100
@@ -65,7 +75,7 @@ class Answer:
     said : str
         Yes, no, cannot tell, or not computed yet.
     lines : list of str
-        By how much, and how sure: sentences.
+        Sentences that say by how much, and how sure it is.
     question, rule : str
         What is answered, and when the answer is yes or no.
     """
@@ -92,7 +102,7 @@ def answer(tables: Mapping[str, pd.DataFrame]) -> Answer:
     lines, said = [], NOT_COMPUTED
     if "outcomes" in tables:
         primary = tables["outcomes"].iloc[0]
-        said, lines = judged(primary), against_random(primary)
+        said, lines = answered(primary), against_random(primary)
         if "intervals" in tables and (blind := tells_nothing(slice_level(tables["intervals"]))):
             said = CANNOT_TELL
             lines.insert(0, blind)
@@ -117,11 +127,11 @@ def answer(tables: Mapping[str, pd.DataFrame]) -> Answer:
 
 
 def slice_level(intervals: pd.DataFrame) -> pd.DataFrame:
-    """Return the slice-level rows of `evidence.interval_table`, with the limits across both as low and high."""
+    """Return the slice-level rows of `further_evidence.interval_table`, with the limits across both as low and high."""
     return intervals.query("unit == 'slice'").rename(columns={"both_low": "low", "both_high": "high"})
 
 
-def judged(row: "pd.Series[Any]") -> str:
+def answered(row: "pd.Series[Any]") -> str:
     """Return the answer that the contrast with random sampling of as many annotated slices gives: `RULE`."""
     if not row["learned"]:
         return CANNOT_TELL
@@ -169,40 +179,31 @@ def of_the_design(table: pd.DataFrame) -> Answer:
 
 
 def differences(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Return the paired differences on which the answer rests, in pp: what, mean, low, high, paper (NaN without one).
+    """Return the paired differences on which the answer rests: rows of `evidence.contrasts`, and the paper's gain.
 
-    The limits are those across runs and patients; of a study that only draws test sets, 95 % of what these would print.
+    Columns arm, other, auc_difference, both_low, both_high, learned, paper (NaN without one). The limits are those
+    across runs and patients; of a study that only draws test sets, 95 % of what these would print.
     """
-    rows: list[tuple[str, float, float, float, float]] = []
-
-    def add(row: "pd.Series[float]", value: str = "auc_difference", ends: str = "both") -> None:
-        mean, low, high = (100 * float(row[name]) for name in (value, f"{ends}_low", f"{ends}_high"))
-        what = f"{row['arm']} less {row['other']}".replace("0%-30%", f"most uncertain {BUDGET:.0%}")
-        rows.append((what, mean, low, high, float("nan")))
-
+    rows = []
     if "outcomes" in tables:
-        for _, row in tables["outcomes"].iterrows():
-            add(row)
+        rows.append(tables["outcomes"])
     elif "budget_gains" in tables:
-        for other in ("random", "placebo"):
-            add(at_the_budget(tables["budget_gains"], other))
+        rows += [at_the_budget(tables["budget_gains"], other).to_frame().T for other in ("random", "placebo")]
     elif "design" in tables and "scorecard" not in tables:
-        for _, row in tables["design"].iterrows():
-            add(row, "gain", "drawn")
+        of_sets = {"gain": "auc_difference", "drawn_low": "both_low", "drawn_high": "both_high"}
+        rows.append(tables["design"].rename(columns=of_sets))
     if "teaches_worst" in tables:
-        add(tables["teaches_worst"].iloc[0])
-    if "scorecard" in tables:
-        card: dict[str, dict[str, Any]] = tables["scorecard"].set_index("id").to_dict("index")  # type: ignore[assignment]
-        for name, what in (
-            ("abstract.gain", "proposed less baseline"),
-            ("table2.test_gain", "pretrained less random start"),
-        ):
-            printed = card[name]
-            if pd.notna(printed["ours"]):
-                ours = (printed[column] for column in ("ours", "both_low", "both_high", "recomputed"))
-                rows.append((what, *map(float, ours)))  # type: ignore[arg-type]
-    found = pd.DataFrame(rows, columns=["what", "mean", "low", "high", "paper"])
-    return found.drop_duplicates("what", keep="last", ignore_index=True)
+        rows.append(tables["teaches_worst"].head(1))
+    for name in ("table3_gains", "table2_gains"):
+        if name in tables:
+            rows.append(tables[name].query("part == 'test' and unit == 'slice'").head(1))
+    columns = ["arm", "other", "auc_difference", "both_low", "both_high", "learned"]
+    found = pd.concat([table.reindex(columns=columns) for table in rows] or [pd.DataFrame(columns=columns)])
+    found = found.astype(dict.fromkeys(columns[2:5], float)).drop_duplicates(["arm", "other"], ignore_index=True)
+    printed = printed_aucs().query("dataset == 'imbalanced' and part == 'test'").set_index("arm")["auc_mean"]
+    printed = printed[~printed.index.duplicated()]
+    paper = printed.reindex(found["arm"]).to_numpy() - printed.reindex(found["other"]).to_numpy()
+    return found.assign(learned=found["learned"].ne(False), paper=paper)
 
 
 def tells_nothing(arms: pd.DataFrame) -> str:
@@ -278,3 +279,37 @@ def origin(captions: Iterable[str]) -> dict[str, str]:
             if count := re.fullmatch(r"(\d+) (run|fold)s?", part):
                 facts.setdefault(f"{count[2]}s", count[1])
     return facts
+
+
+def shares_between(low: float, high: float) -> str:
+    """Return the ends of an interval of shares in words, of those that anything bounds: not 0, nor infinity."""
+    first = f"from {low:.0%}" if low > 0 else ""
+    last = f"up to {high:.0%}" if np.isfinite(high) else ""
+    return " ".join(filter(None, [first, last]))
+
+
+def annotation_worth(efficiency: pd.DataFrame, areas: pd.DataFrame, budget: float) -> list[str]:
+    """Say what an annotated slice buys.
+
+    Parameters
+    ----------
+    efficiency : pd.DataFrame
+        From `budgets.label_efficiency`.
+    areas : pd.DataFrame
+        From `budgets.rank_stability`.
+    budget : float
+        The one to speak of, a share of the training slices.
+    """
+    row = efficiency[(efficiency["strategy"] == "proposed") & np.isclose(efficiency["budget"], budget)].iloc[0]
+    needed = f"{row['censored']} {row['random_annotated']:.0%}".strip()
+    ends = shares_between(row["random_low"], row["random_high"])
+    first = areas.iloc[0]
+    known = f"; random sampling needs {needed} for the same AUC (95 % confidence interval across runs: {ends})"
+    return [
+        f"At a budget of {budget:.0%} the proposed method has {row['annotated']:.0%} of the training slices annotated"
+        f"{known if ends else ''}.",
+        "No share of annotated slices is covered by all curves, so that their areas cannot be compared."
+        if pd.isna(first["mean"])
+        else f"Largest area under the curve: {first['strategy']} ({first['mean']:.3f}; rank {first['best_rank']:.0f} "
+        f"to {first['worst_rank']:.0f} with any one run removed).",
+    ]

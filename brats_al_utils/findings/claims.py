@@ -46,7 +46,7 @@ def unit_of(id_: str) -> str:
 
 
 def written(value: object, unit: str, forms: dict[str, Callable[[float], str]]) -> str:
-    """Return a number as text in its unit, nothing where there is none, and a text as it is."""
+    """Return a number as text in its unit, and a text as it is; empty without a number."""
     try:
         number = float(str(value))
     except ValueError:
@@ -55,7 +55,7 @@ def written(value: object, unit: str, forms: dict[str, Callable[[float], str]]) 
 
 
 def ends_of(id_: str, low: float, high: float) -> str:
-    """Return an interval as text, its unit once; nothing where there is none."""
+    """Return an interval as text, its unit once; empty without an interval."""
     if pd.isna(low):
         return ""
     first, last = (written(end, unit_of(id_), OURS) for end in (low, high))
@@ -71,7 +71,7 @@ class Footnotes:
     rules, notes : dict of str to str
         Text by its mark.
     marks : list of (str, list of str)
-        Of each row: the mark of its rule, and those of its notes.
+        The mark of each row's rule, and those of its notes.
     """
 
     rules: dict[str, str]

@@ -42,13 +42,13 @@ FEWEST_RUNS = 3
 such limits of a difference hold the truth in 90 % with two runs, in 92 to 93 % with three, in 95 % with five."""
 
 BOTH = 2
-"""Of `Pairs.classes`: a patient with slices of both classes."""
+"""The value in `Pairs.classes` of a patient with slices of both classes."""
 
 POWER = 0.8
-"""Of the smallest detectable difference."""
+"""The probability with which a test finds the smallest detectable difference."""
 
 P_COLUMNS = ("p_patients", "p_both")
-"""Of `compare`; each is adjusted for its family by `adjusted`."""
+"""The columns of `compare` with p-values; `adjusted` adjusts each for its family."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Pairs:
         What each patient adds to a run's AUC beyond the mean of its class; 0 where the run did not test it. The sum
         of their squares is unbiased for the variance across patients; NaN of a class of one patient.
     classes : np.ndarray [patients] of int
-        Of a patient's slices: 0 all negative, 1 all positive, ``BOTH``.
+        What a patient's slices are: 0 all negative, 1 all positive, ``BOTH``.
     folds : int
         In how many test sets a cycle the patients are dealt; 1: one test set for all runs.
     """
@@ -153,7 +153,7 @@ def patient_pairs(predictions: pd.DataFrame, unit: str) -> Pairs:
     ------
     InputError
         If the arms do not have the same seeds, or two runs not the same slices: nothing is paired then. If patients are
-        to be told apart of whom one has slices of both classes.
+        to be told apart and one has slices of both classes.
     """
     patient, names = pd.factorize(predictions["patient_id"])
     classes = classes_of(patient, predictions["label"].to_numpy() == 1)
@@ -198,7 +198,7 @@ def run_shares(score: Array, positive: Array, patient: Array, patients: int) -> 
     score : np.ndarray [n] of float
     positive : np.ndarray [n] of bool
     patient : np.ndarray [n] of int
-        Whose score it is, from 0.
+        The patient of each score, numbered from 0.
     patients : int
         How many there are in all.
     """
@@ -385,12 +385,12 @@ def detectable(error: Error) -> float:
         return float("nan")
     critical = t.ppf((1 + CONFIDENCE) / 2, error.freedom)
 
-    def lack(size: float) -> float:
+    def missing_power(size: float) -> float:
         return float(nct.sf(critical, error.freedom, size / error.error)) - POWER
 
     # 1.28 times the critical value at one degree of freedom, 1.43 times at many; the noncentral t fails far beyond.
     most = min(GAIN_RANGE[1], 1.6 * critical * error.error)
-    return float(brentq(lack, 0.0, most)) if lack(most) > 0 else float("nan")
+    return float(brentq(missing_power, 0.0, most)) if missing_power(most) > 0 else float("nan")
 
 
 def three_intervals(pairs: Pairs, *arms: str) -> dict[str, float]:

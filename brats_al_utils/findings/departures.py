@@ -1,4 +1,4 @@
-"""In what a study departs from the paper's protocol, as far as the paper states it."""
+"""How a study departs from the paper's protocol, as far as the paper states it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from brats_al_utils.findings.paper import PATIENTS
 from brats_al_utils.study.profile import PROFILES, Profile
 
 RELEASE = "2019"
-"""Of BraTS: the paper's cohort."""
+"""The release of BraTS that is the paper's cohort."""
 
 STATED = {
     "start": "initialisation",
@@ -40,7 +40,7 @@ OTHERS_ONLY = ("start", "freeze", "epochs", "committee_rates", "labelled_share")
 
 @dataclass(frozen=True)
 class Departures:
-    """In what a study departs from the paper.
+    """How a study departs from the paper.
 
     Attributes
     ----------
@@ -73,7 +73,7 @@ def departures(profile: Profile, slices: SliceSet) -> Departures:
     """
     papers, tabled = PROFILES["paper"], people(slices) != "patients"
     settings = {
-        name: f"{words}: {shown(getattr(profile, name))}, the paper's {shown(getattr(papers, name))}"
+        name: f"{words}: {as_text(getattr(profile, name))}, the paper's {as_text(getattr(papers, name))}"
         for name, words in STATED.items()
         if getattr(profile, name) != getattr(papers, name) and not (tabled and name in BRATS_ONLY)
     }
@@ -99,7 +99,7 @@ def other_cohort(slices: SliceSet) -> str:
     return ""
 
 
-def shown(value: object) -> str:
+def as_text(value: object) -> str:
     """Return a setting's value as a reader writes it."""
     if isinstance(value, bool):
         return "yes" if value else "no"

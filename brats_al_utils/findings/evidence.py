@@ -9,17 +9,10 @@ import pandas as pd
 from brats_al_utils.cohorts.cohort import TRUTH_FILE
 from brats_al_utils.cohorts.naming import sites
 from brats_al_utils.cohorts.split import PARTS
-from brats_al_utils.findings.comparison import adjusted, compare, intervals, patient_pairs
+from brats_al_utils.findings.comparison import adjusted, compare, patient_pairs
 from brats_al_utils.findings.shortcut import SHOWN, shortcut_table
-from brats_al_utils.findings.sites import within_site
-from brats_al_utils.findings.statistics import (
-    LEARNED,
-    base_rate_loss,
-    by_unit,
-    measures,
-    units_of,
-    unlearned,
-)
+from brats_al_utils.findings.statistics import LEARNED, base_rate_loss, by_unit, units_of, unlearned
+from brats_al_utils.findings.within_sites import within_site
 from brats_al_utils.networks.training import auc
 from brats_al_utils.queries.sampling import ALL, DISCARDED
 from brats_al_utils.runs.run import Result
@@ -32,7 +25,7 @@ EVALUATION_SETS = PARTS[1:]
 
 
 ENDS = ["mean", "low", "high"]
-"""Of an AUC, in the columns of `arm_table`."""
+"""The columns of `arm_table` that an AUC has."""
 
 
 def predictions(study: Study, arm: Arm, result: Result, part: str, last_epoch: bool = False) -> pd.DataFrame:
@@ -144,14 +137,17 @@ def with_mean_examples(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def history(study: Study, results: Results) -> pd.DataFrame:
-    """Return one row an epoch of every run: arm, seed, epoch (from 1), train_loss, validation_auc, kept."""
+    """Return one row an epoch of every run: arm, seed, epoch (from 1), train_loss, validation_auc, kept, learned.
+
+    The last one is `has_learned`.
+    """
     frames = []
     for (arm, number), result in results.items():
         frame = pd.DataFrame({name: result.arrays[name] for name in ("train_loss", "validation_auc")})
         frame.insert(0, "epoch", range(1, len(frame) + 1))
         frame.insert(0, "seed", study.profile.seed + number)
         frame.insert(0, "arm", arm.name)
-        frames.append(frame.assign(kept=frame["epoch"] == result.best_epoch))
+        frames.append(frame.assign(kept=frame["epoch"] == result.best_epoch, learned=has_learned(study, arm, result)))
     return pd.concat(frames, ignore_index=True)
 
 
@@ -206,10 +202,10 @@ def annotation_cost(study: Study, rows: Sequence[Row], arms: Iterable[Arm]) -> p
         strategy needs every label), in slices; share (annotated, of the training slices); patients (with an annotated
         slice) and patient_share; validation (slices, annotated as well).
     """
-    return pd.DataFrame([annotated(study, row) for arm in arms for row in rows if row.arm == arm and not row.member])
+    return pd.DataFrame([cost_of_run(study, row) for arm in arms for row in rows if row.arm == arm and not row.member])
 
 
-def annotated(study: Study, row: Row) -> dict[str, Any]:
+def cost_of_run(study: Study, row: Row) -> dict[str, Any]:
     """Return what the annotations of an arm cost in one run."""
     dataset, number = row.arm.dataset, row.number
     patient, pool = study.slice_set(dataset).table["patient_id"].to_numpy(), study.ids(dataset, "training", number)
@@ -227,14 +223,6 @@ def annotated(study: Study, row: Row) -> dict[str, Any]:
         "patient_share": patients / len(np.unique(patient[pool])),
         "validation": len(study.ids(dataset, "validation", number)),
     }
-
-
-def interval_table(study: Study, results: Results) -> pd.DataFrame:
-    """Return `comparison.intervals` of every arm on the test set, with columns unit and learned (most of its runs)."""
-    test = scores(study, results, "test")
-    tables = [intervals(patient_pairs(test, unit)).assign(unit=unit) for unit in units_of(test)]
-    table = pd.concat(tables, ignore_index=True)
-    return table.assign(learned=~table["arm"].isin(unlearned_arms(study, results)))
 
 
 def with_sites(study: Study, results: Results) -> pd.DataFrame:
@@ -258,8 +246,8 @@ def within_ends(study: Study, results: Results) -> list[float]:
     return [float(table[name].iloc[0]) for name in ("within", "low", "high")] if len(table) else [np.nan] * 3
 
 
-def contrasts(study: Study, results: Results, pairs: Sequence[tuple[Arm, Arm]]) -> pd.DataFrame:
-    """Return `comparison.compare` of pairs of arms on the test set.
+def contrasts(study: Study, results: Results, pairs: Sequence[tuple[Arm, Arm]], part: str = "test") -> pd.DataFrame:
+    """Return `comparison.compare` of pairs of arms on an evaluation set.
 
     Returns
     -------
@@ -268,19 +256,18 @@ def contrasts(study: Study, results: Results, pairs: Sequence[tuple[Arm, Arm]]) 
         each unit.
     """
     results = of_arms(results, (arm for pair in pairs for arm in pair))
-    test, blind = scores(study, results, "test"), unlearned_arms(study, results)
+    scored, blind = scores(study, results, part), unlearned_arms(study, results)
     names = [(arm.name, other.name) for arm, other in pairs]
-    tables = [compare(patient_pairs(test, unit), names).assign(unit=unit) for unit in units_of(test)]
+    tables = [compare(patient_pairs(scored, unit), names).assign(unit=unit) for unit in units_of(scored)]
     table = pd.concat(tables, ignore_index=True)
     learned = ~(table["arm"].isin(blind) | table["other"].isin(blind))
     return adjusted(table.assign(learned=learned), ["unit"])
 
 
-def against(study: Study, results: Results, reference: str) -> pd.DataFrame:
-    """Return `contrasts` of every arm with one of them."""
-    arms = dict.fromkeys(arm for arm, _ in results)
-    (other,) = [arm for arm in arms if arm.name == reference]
-    return contrasts(study, results, [(arm, other) for arm in arms if arm != other])
+def on_both_sets(study: Study, results: Results, pairs: Sequence[tuple[Arm, Arm]]) -> pd.DataFrame:
+    """Return `contrasts` of pairs of arms on the validation and on the test set, with a column part."""
+    tables = [contrasts(study, results, pairs, part).assign(part=part) for part in EVALUATION_SETS]
+    return pd.concat(tables, ignore_index=True)
 
 
 def against_the_others(study: Study, results: Results, name: str) -> pd.DataFrame:
@@ -371,52 +358,3 @@ def arm_table(study: Study, results: Results) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
-
-
-def annotated_runs(study: Study, rows: Sequence[Row], results: Results) -> pd.DataFrame:
-    """Return what `budgets` takes, slice-level on the test set: strategy (the arm), budget, seed, annotated, auc."""
-    share = {(row.arm, row.number): annotated(study, row)["share"] for row in rows if not row.member}
-    found = []
-    for (arm, number), result in results.items():
-        frame, seed = predictions(study, arm, result, "test"), study.profile.seed + number
-        value = auc(frame["label"].to_numpy(), frame["score"].to_numpy())
-        found.append((arm.name, arm.share, seed, share[arm, number], value))
-    return pd.DataFrame(found, columns=["strategy", "budget", "seed", "annotated", "auc"])
-
-
-def quality(study: Study, results: Results) -> pd.DataFrame:
-    """Return `statistics.measures` of every run, slice-level and patient-level: arm, seed, unit and the measures."""
-    rows = []
-    for (arm, number), result in results.items():
-        validation, test = (predictions(study, arm, result, part) for part in EVALUATION_SETS)
-        for unit in units_of(study.slice_set(arm.dataset).table):
-            found = measures(by_unit(validation, unit), by_unit(test, unit))
-            rows.append({"arm": arm.name, "seed": study.profile.seed + number, "unit": unit, **found})
-    return pd.DataFrame(rows)
-
-
-def epochs_kept_and_last(study: Study, results: Results) -> pd.DataFrame:
-    """Return what `statistics.optimism` takes: slice-level AUC at the kept and at the last epoch of every run."""
-    rows = []
-    for (arm, number), result in results.items():
-        kept, last = (predictions(study, arm, result, "test", last_epoch) for last_epoch in (False, True))
-        validation = result.arrays["validation_auc"]
-        rows.append(
-            {
-                "arm": arm.name,
-                "seed": study.profile.seed + number,
-                "validation_best": np.nanmax(validation),
-                "validation_last": validation[-1],
-                **{
-                    f"test_{epoch}": auc(frame["label"].to_numpy(), frame["score"].to_numpy())
-                    for epoch, frame in (("best", kept), ("last", last))
-                },
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def choices(study: Study, rows: Sequence[Row], arms: Iterable[Arm]) -> pd.DataFrame:
-    """Return what arms choose and have annotated, means across runs: arm, chosen, annotated, share, patient_share."""
-    costs = annotation_cost(study, rows, arms)
-    return costs.groupby("arm", sort=False)[["chosen", "annotated", "share", "patient_share"]].mean().reset_index()

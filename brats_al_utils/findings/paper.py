@@ -27,7 +27,7 @@ class Claim:
     id, section, name : str
         The section of the paper, and what the claim is called.
     unit : str
-        In which a number of ours stands beside it: see `claims.OURS`.
+        The unit of our number beside it: see `claims.OURS`.
     rule : str
         One of `verdicts.RULES`.
     dataset, part, arm, other : str

@@ -194,14 +194,14 @@ def of_row(row: "pd.Series[float]", value: str, unit: float, reason: str) -> Est
 
 
 @dataclass(frozen=True)
-class Row:
+class Judgement:
     """A row of the scorecard.
 
     Attributes
     ----------
     claim : Claim
     printed, recomputed : object
-        A number or text, NaN where there is none.
+        A number or text, or NaN.
     ours : Estimate
     verdict, why, could_tell : str
     arithmetic : bool
@@ -246,35 +246,35 @@ def concluded(
     return (CANNOT_TELL, others) if others else (verdict, ours.lacking)
 
 
-def counted(found: Found, verdict: str) -> str:
+def on_any_protocol(found: Found, verdict: str) -> str:
     """Return the verdict on a claim that counts labels: no departure from the protocol stands in its way."""
     return HERE[verdict] if found.departures.cohort else verdict
 
 
-def number(found: Found, claim: Claim) -> Row:
+def judge_number(found: Found, claim: Claim) -> Judgement:
     """Judge a printed AUC."""
     ours = found.auc(claim.dataset, claim.part, claim.arm)
     scratch = claim.arm == "scratch"
     verdict, why = concluded(found, ours, number_verdict(ours, claim.number), is_claim=False, scratch=scratch)
     if claim.id in SAME_RUNS:
         why = "; ".join(filter(None, [why, f"the same runs as {claims()[SAME_RUNS[claim.id]].name}"]))
-    return Row(claim, claim.number, np.nan, ours, verdict, why)
+    return Judgement(claim, claim.number, np.nan, ours, verdict, why)
 
 
-def gain(found: Found, claim: Claim) -> Row:
+def judge_gain(found: Found, claim: Claim) -> Judgement:
     """Judge a gain of one arm over another by what the paper's tables say of it, or else its text."""
     ours, table = found.gain_of_arms(claim.dataset, claim.part, claim.arm, claim.other), table_gain(claim)
     paper = claim.number if np.isnan(table) else table
     judge: dict[str, Callable[[], str]] = {
         "similar": lambda: similar_verdict(ours),
         "sign": lambda: sign_verdict(ours),
-        # Of another cohort the side alone counts.
+        # On another cohort the side alone counts.
         "gain": lambda: sign_verdict(ours, paper) if found.departures.cohort else gain_verdict(ours, paper),
     }
     verdict, why = concluded(found, ours, judge[claim.rule]())
     told = could_tell(ours, paper) if claim.rule == "gain" else ""
     printed = (claim.printed or np.nan) if np.isnan(claim.number) else claim.number
-    return Row(claim, printed, claim.recomputed if np.isnan(table) else table, ours, verdict, why, told)
+    return Judgement(claim, printed, claim.recomputed if np.isnan(table) else table, ours, verdict, why, told)
 
 
 def table_gain(claim: Claim) -> float:
@@ -297,7 +297,7 @@ def could_tell(ours: Estimate, paper: float) -> str:
     return f"{'yes' if ours.detectable <= abs(paper) else 'no'}, from {ours.detectable:.1f} pp on"
 
 
-def curve(found: Found, claim: Claim) -> Row:
+def judge_curve(found: Found, claim: Claim) -> Judgement:
     """Judge a claim on the proposed method at every budget: against another arm (3.5), or its own at 30 % (4)."""
     if claim.other:
         curves = [found.curve(dataset, claim.other) for dataset in SLICES]
@@ -314,7 +314,7 @@ def curve(found: Found, claim: Claim) -> Row:
     higher = float(np.mean([gain.mean > 0 for gain in gains])) if gains else np.nan
     ours = Estimate(higher, lacking=first_of(gains, "lacking"), unlearned=first_of(gains, "unlearned"))
     verdict, why = concluded(found, ours, curve_verdict(curves))
-    return Row(claim, claim.printed, claim.recomputed, ours, verdict, why)
+    return Judgement(claim, claim.printed, claim.recomputed, ours, verdict, why)
 
 
 def first_of(estimates: Iterable[Estimate], what: str) -> str:
@@ -322,7 +322,7 @@ def first_of(estimates: Iterable[Estimate], what: str) -> str:
     return next(filter(None, (str(getattr(each, what)) for each in estimates)), "")
 
 
-def biggest(found: Found, claim: Claim) -> Row:
+def judge_biggest(found: Found, claim: Claim) -> Judgement:
     """Judge "the biggest jumps" of Figure 3: from each range to the next (3.2)."""
     low_tail, *between, high_tail = pairwise(WINDOWS)
 
@@ -336,10 +336,10 @@ def biggest(found: Found, claim: Claim) -> Row:
         smaller = min(fall.mean for fall in falls)
         ours = replace(ours, mean=float(sum(abs(each.mean) > smaller for each in inner)))
     verdict, why = concluded(found, ours, biggest_verdict(falls, inner))
-    return Row(claim, claim.printed, claim.recomputed, ours, verdict, why)
+    return Judgement(claim, claim.printed, claim.recomputed, ours, verdict, why)
 
 
-def spread(found: Found, claim: Claim) -> Row:
+def judge_spread(found: Found, claim: Claim) -> Judgement:
     """Judge "random sampling is inherently unstable" (section 4)."""
     arms = {arm: found.select(claim.dataset, arm) for arm in (claim.arm, claim.other)}
     frame = found.pairs_of(claim.part, arms)
@@ -354,20 +354,22 @@ def spread(found: Found, claim: Claim) -> Row:
         )
         ours = replace(ours, unlearned=not_learned(arms))
     verdict, why = concluded(found, ours, spread_verdict(ours))
-    return Row(claim, claim.printed, claim.recomputed, ours, verdict, why)
+    return Judgement(claim, claim.printed, claim.recomputed, ours, verdict, why)
 
 
-def saving(found: Found, claim: Claim) -> Row:
+def judge_saving(found: Found, claim: Claim) -> Judgement:
     """Judge the range of the labels saved, or their average (sections 2.2.4, 3.4 and 4)."""
     ours, least_saved = found.saved(claim.dataset), 1 - 2 * BUDGET
     if claim.rule == "range":
         verdict, printed = range_verdict(ours, *ends_of_range(claim)), claim.printed
         given = f"{100 * least_saved:.0f} to {100 - 100 * BUDGET:.0f}: any two samples of {100 * BUDGET:.0f} %"
-        return Row(claim, printed, given, ours, counted(found, verdict), NO_RUNS if np.isnan(ours.mean) else "")
+        return Judgement(
+            claim, printed, given, ours, on_any_protocol(found, verdict), NO_RUNS if np.isnan(ours.mean) else ""
+        )
     verdict, expected = number_verdict(ours, claim.number, EQUIVALENCE), 100 * (1 - BUDGET) ** 2
     given = f"{expected:.0f}: expected of two random samples, which is another quantity than the midpoint"
     why = NO_RUNS if np.isnan(ours.mean) else ours.lacking
-    return Row(claim, claim.number, given, ours, counted(found, verdict), why)
+    return Judgement(claim, claim.number, given, ours, on_any_protocol(found, verdict), why)
 
 
 def ends_of_range(claim: Claim) -> tuple[float, float]:
@@ -376,7 +378,7 @@ def ends_of_range(claim: Claim) -> tuple[float, float]:
     return low, high
 
 
-def count(found: Found, claim: Claim) -> Row:
+def judge_count(found: Found, claim: Claim) -> Judgement:
     """Judge the counts of Table 5, which should be 10 % to 80 % of the training slices."""
     table5, (whole, training) = [int(each) for each in claim.printed.split()], slice_counts(claim.dataset)
     counts = [training * tenths // 10 for tenths in range(1, 9)]
@@ -388,37 +390,37 @@ def count(found: Found, claim: Claim) -> Row:
     runs = found.runs
     trained = runs.loc[(runs["dataset"] == claim.dataset) & (runs["strategy"] == "middle"), "examples"]
     ours = Estimate(float(np.isin(table5, trained).mean())) if len(trained) else Estimate()
-    return Row(claim, claim.printed, recomputed, ours, arithmetic_verdict(table5, counts))
+    return Judgement(claim, claim.printed, recomputed, ours, arithmetic_verdict(table5, counts))
 
 
-def table1(found: Found, claim: Claim) -> Row:
+def judge_table1(found: Found, claim: Claim) -> Judgement:
     """Judge an output of Table 1 by the table's own arithmetic."""
     width, geometry = TABLE1[claim.id]
     given = output_width(*geometry)
-    return Row(claim, claim.printed, f"192x{given}x{given}", Estimate(), arithmetic_verdict([width], [given]))
+    return Judgement(claim, claim.printed, f"192x{given}x{given}", Estimate(), arithmetic_verdict([width], [given]))
 
 
-def untested(found: Found, claim: Claim) -> Row:
+def judge_untested(found: Found, claim: Claim) -> Judgement:
     """Leave open the initial experiments by which the paper chose its channels (section 2.2.1)."""
     why = "needs the baseline's runs with each of the four choices of three channels"
-    return Row(claim, claim.printed, claim.recomputed, Estimate(), counted(found, CANNOT_TELL), why)
+    return Judgement(claim, claim.printed, claim.recomputed, Estimate(), on_any_protocol(found, CANNOT_TELL), why)
 
 
-JUDGES: dict[str, Callable[[Found, Claim], Row]] = {
-    "number": number,
-    **dict.fromkeys(("gain", "sign", "similar"), gain),
-    "curve": curve,
-    "biggest": biggest,
-    "spread": spread,
-    **dict.fromkeys(("range", "average"), saving),
-    "count": count,
-    "arithmetic": table1,
-    "untested": untested,
+JUDGES: dict[str, Callable[[Found, Claim], Judgement]] = {
+    "number": judge_number,
+    **dict.fromkeys(("gain", "sign", "similar"), judge_gain),
+    "curve": judge_curve,
+    "biggest": judge_biggest,
+    "spread": judge_spread,
+    **dict.fromkeys(("range", "average"), judge_saving),
+    "count": judge_count,
+    "arithmetic": judge_table1,
+    "untested": judge_untested,
 }
 """What judges a claim, by the name of its rule."""
 
 
-def judged(found: Found, claim: Claim) -> list[Row]:
+def judged(found: Found, claim: Claim) -> list[Judgement]:
     """Return the row of a claim, and one for the paper's own arithmetic where it prints the same twice."""
     rows = [JUDGES[claim.rule](found, claim)]
     if claim.rule == "gain" and not np.isnan(claim.number + (table := table_gain(claim))):
@@ -431,10 +433,10 @@ def judged(found: Found, claim: Claim) -> list[Row]:
     return rows
 
 
-def arithmetic(claim: Claim, recomputed: str, given: float) -> Row:
+def arithmetic(claim: Claim, recomputed: str, given: float) -> Judgement:
     """Return the row that sets a claim against what the paper's other numbers give."""
     verdict = arithmetic_verdict([claim.number], [given])
-    return Row(claim, claim.number, recomputed, Estimate(), verdict, arithmetic=True)
+    return Judgement(claim, claim.number, recomputed, Estimate(), verdict, arithmetic=True)
 
 
 def scorecard(runs: pd.DataFrame, scores: pd.DataFrame, cost: pd.DataFrame, departures: Departures) -> pd.DataFrame:
@@ -461,11 +463,11 @@ def scorecard(runs: pd.DataFrame, scores: pd.DataFrame, cost: pd.DataFrame, depa
         pp); could_tell (whether a gain of the paper's size would be found with a probability of 80 %); verdict, rule,
         why (what stands in the way of a verdict, or belongs to it). NaN, or nothing, where there is nothing.
     """
-    found = found_in(runs, scores, cost, departures)
+    found = found_of(runs, scores, cost, departures)
     return table_of(row for claim in claims().values() for row in judged(found, claim))
 
 
-def found_in(runs: pd.DataFrame, scores: pd.DataFrame, cost: pd.DataFrame, departures: Departures) -> Found:
+def found_of(runs: pd.DataFrame, scores: pd.DataFrame, cost: pd.DataFrame, departures: Departures) -> Found:
     """Return what `scorecard` is given with all its columns, and only with runs that it judges."""
     runs = pd.DataFrame(runs, columns=RUN_COLUMNS)
     runs["freeze"], runs["learned"] = runs["freeze"].eq(True), ~runs["learned"].eq(False)
@@ -479,7 +481,7 @@ def found_in(runs: pd.DataFrame, scores: pd.DataFrame, cost: pd.DataFrame, depar
     return Found(runs, scores, cost, departures)
 
 
-def table_of(rows: Iterable[Row]) -> pd.DataFrame:
+def table_of(rows: Iterable[Judgement]) -> pd.DataFrame:
     """Return rows as the data frame of `scorecard`."""
     values = [
         (

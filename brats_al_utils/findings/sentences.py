@@ -1,6 +1,6 @@
 """What was found, in words: each function turns tidy tables into the Markdown that ends a section or a notebook."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -8,9 +8,8 @@ import pandas as pd
 
 from brats_al_utils.cohorts.split import PARTS, one_class_each
 from brats_al_utils.findings.claims import footnotes
-from brats_al_utils.findings.comparison import MARGIN
 from brats_al_utils.findings.paper import BUDGET, claims, printed_aucs
-from brats_al_utils.findings.statistics import CONFIDENCE, UNITS
+from brats_al_utils.findings.statistics import CONFIDENCE
 from brats_al_utils.findings.verdicts import HERE, HERE_RULE
 
 TAILS = (("10%-40%", "0%-30%", "figure3.low_tail"), ("60%-90%", "70%-100%", "figure3.high_tail"))
@@ -152,7 +151,7 @@ def transfer(cohort_name: str, gains: pd.DataFrame, initialisation: str) -> str:
     gains : pd.DataFrame
         From `statistics.difference` of pretrained and scratch.
     initialisation : str
-        Of the pretrained network, in words.
+        The initialisation of the pretrained network, in words.
     """
     about = f", AUC of the pretrained network ({initialisation}) less that of random initialisation, paired by run"
     return listed(cohort_name, paired_gains(gains, "pretrained", "scratch", "table2"), about)
@@ -249,7 +248,7 @@ def proposed(
     cost : pd.DataFrame
         From `evidence.annotation_cost`.
     initialisation : str
-        Of both, in words.
+        The initialisation of both, in words.
     table : {"table3", "table4"}
     people : {"patients", "persons"}
     """
@@ -318,92 +317,6 @@ def scorecard(cohort_name: str, card: pd.DataFrame, cost: pd.DataFrame, people: 
     return listed(cohort_name, lines, f", {len(card)} numbers and claims")
 
 
-def widths(table: pd.DataFrame) -> list[str]:
-    """Say how much wider an interval is that counts the patients too.
-
-    Parameters
-    ----------
-    table : pd.DataFrame
-        From `comparison.intervals` with a column unit; units without an interval across both are skipped.
-    """
-    lines = []
-    for unit in UNITS:
-        rows = table[table["unit"] == unit]
-        runs, both = ((rows[f"{across}_high"] - rows[f"{across}_low"]).mean() for across in ("runs", "both"))
-        if both > 0 and runs > 0:
-            lines.append(
-                f"{unit}-level: the confidence interval across both runs and patients is {both / runs:.1f} times as "
-                f"wide as that across runs ({100 * both:.0f} against {100 * runs:.0f} pp, mean of the arms)."
-            )
-    return lines or [
-        "No interval across both runs and patients: a single run, or too few patients or no variance to estimate it "
-        "from."
-    ]
-
-
-def contrast(row: pd.Series) -> str:
-    """Return one row of `comparison.compare` in words, with its test, its margin and what could be told."""
-    if np.isnan(row["p_both_holm"]):
-        told = "no test across both"
-    else:
-        least = min(100 * row["detectable"], 100)
-        told = f"Holm-adjusted p across both {row['p_both_holm']:.2f}; this design detects {least:.1f} pp or more"
-    inferior = "not inferior" if row["noninferior"] else "non-inferiority not shown"
-    return (
-        f"{row['arm']} less {row['other']}, {row['unit']}-level: {gain(row, 'both')}; {inferior} at a margin of "
-        f"{100 * MARGIN:.0f} pp; {told}."
-    )
-
-
-def contrasts(tests: pd.DataFrame) -> list[str]:
-    """Say what a family of paired tests found, one contrast and unit a line."""
-    return [contrast(row) for _, row in tests.iterrows()]
-
-
-def shares_between(low: float, high: float) -> str:
-    """Return the ends of an interval of shares in words, of those that anything bounds: not 0, nor infinity."""
-    first = f"from {low:.0%}" if low > 0 else ""
-    last = f"up to {high:.0%}" if np.isfinite(high) else ""
-    return " ".join(filter(None, [first, last]))
-
-
-def annotation_worth(efficiency: pd.DataFrame, areas: pd.DataFrame, budget: float) -> list[str]:
-    """Say what an annotated slice buys.
-
-    Parameters
-    ----------
-    efficiency : pd.DataFrame
-        From `budgets.label_efficiency`.
-    areas : pd.DataFrame
-        From `budgets.rank_stability`.
-    budget : float
-        The one to speak of, a share of the training slices.
-    """
-    row = efficiency[(efficiency["strategy"] == "proposed") & np.isclose(efficiency["budget"], budget)].iloc[0]
-    needed = f"{row['censored']} {row['random_annotated']:.0%}".strip()
-    ends = shares_between(row["random_low"], row["random_high"])
-    first = areas.iloc[0]
-    return [
-        f"At a budget of {budget:.0%} the proposed method has {row['annotated']:.0%} of the training slices annotated"
-        + f"; random sampling needs {needed} for the same AUC (95 % confidence interval across runs: {ends})"
-        * bool(ends)
-        + ".",
-        "No share of annotated slices is covered by all curves, so that their areas cannot be compared."
-        if pd.isna(first["mean"])
-        else f"Largest area under the curve: {first['strategy']} ({first['mean']:.3f}; rank {first['best_rank']:.0f} "
-        f"to {first['worst_rank']:.0f} with any one run removed).",
-    ]
-
-
-def gains(table: pd.DataFrame) -> list[str]:
-    """Say what `evidence.contrasts` found slice-level, one arm a line, and how many differ from their reference."""
-    rows = table[table["unit"] == "slice"]
-    several = rows["other"].nunique() > 1
-    names = rows["arm"] + ", against " + rows["other"] if several else rows["arm"]
-    said = [f"{name}: {gain(row, 'both')}." for name, (_, row) in zip(names, rows.iterrows(), strict=True)]
-    return [*said, f"{different(table)}."]
-
-
 def apart(rows: pd.DataFrame) -> int:
     """Return how many differences, of arms that have learned, have an interval across both that excludes 0."""
     return int((((rows["both_low"] > 0) | (rows["both_high"] < 0)) & rows.get("learned", True)).sum())
@@ -417,57 +330,3 @@ def different(table: pd.DataFrame) -> str:
         f"Different from the reference: {apart(rows)} of {len(rows)} by the interval across both, {by_test} by "
         "Holm-adjusted tests across both"
     )
-
-
-def epoch_choice(optimism: pd.DataFrame, quality: pd.DataFrame) -> list[str]:
-    """Say what choosing the epoch on validation promises beyond what test keeps, and the calibration error.
-
-    Parameters
-    ----------
-    optimism : pd.DataFrame
-        From `statistics.optimism`.
-    quality : pd.DataFrame
-        From `evidence.quality`.
-    """
-    promised = optimism[optimism["quantity"] == "optimism"].set_index("arm")["auc_mean"]
-    error = quality[quality["unit"] == "slice"].groupby("arm", sort=False)["calibration_error"].mean()
-    return [
-        "Choosing the epoch on the validation set promises beyond what the test set keeps: "
-        + ", ".join(f"{pp(value)} pp ({arm})" for arm, value in promised.items())
-        + ".",
-        "Slice-level calibration error: " + ", ".join(f"{value:.2f} ({arm})" for arm, value in error.items()) + ".",
-    ]
-
-
-def families(tables: Mapping[str, pd.DataFrame]) -> list[str]:
-    """Say of each family of contrasts, by its name in words, how many arms differ from their reference."""
-    return [f"{name}. {different(table)}." for name, table in tables.items()]
-
-
-def worth(
-    cohort_name: str,
-    intervals: pd.DataFrame,
-    tests: pd.DataFrame,
-    annotations: Sequence[str],
-    contrasted: Mapping[str, pd.DataFrame],
-) -> str:
-    """Answer the questions that notebook 07 opens with.
-
-    Parameters
-    ----------
-    intervals : pd.DataFrame
-        From `comparison.intervals` with a column unit.
-    tests : pd.DataFrame
-        From `comparison.compare`: the proposed method against its references.
-    annotations : sequence of str
-        From `annotation_worth`.
-    contrasted : mapping of str to pd.DataFrame
-        `evidence.contrasts` of each family of arms, by its name in words.
-    """
-    lines = [
-        f"Would it hold for other patients? {widths(intervals)[0]}",
-        *(f"Could this design tell? {line}" for line in contrasts(tests[tests["unit"] == "slice"])),
-        f"What does annotation cost? {annotations[0]}",
-        *families(contrasted),
-    ]
-    return listed(cohort_name, lines)

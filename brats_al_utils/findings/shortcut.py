@@ -37,12 +37,13 @@ def shortcut_table(predictions: pd.DataFrame) -> pd.DataFrame:
             frames.append(found)
     table = pd.concat(frames, ignore_index=True)
     table["verdict"] = [
-        verdict(low) if shown == SHOWN[1] else "" for shown, low in zip(table["shown"], table["low"], strict=True)
+        shortcut_verdict(low) if shown == SHOWN[1] else ""
+        for shown, low in zip(table["shown"], table["low"], strict=True)
     ]
     return table[["arm", "shown", "unit", "auc_mean", "low", "high", "n_runs", "verdict"]]
 
 
-def verdict(low: float) -> str:
+def shortcut_verdict(low: float) -> str:
     """Return the verdict on an AUC without a tumour from the lower end of its interval."""
     if np.isnan(low):
         return "cannot tell"
@@ -52,24 +53,3 @@ def verdict(low: float) -> str:
 def limits(row: "pd.Series[float]") -> str:
     """Return the interval of a row in words."""
     return "no interval" if np.isnan(row["low"]) else f"{row['low']:.2f} to {row['high']:.2f}"
-
-
-def look_at_the_tumour(table: pd.DataFrame) -> str:
-    """Answer, for each arm of `shortcut_table`, whether the network looks at the tumour: a list in Markdown.
-
-    Slice-level AUCs, as those of the paper's tables.
-    """
-    answers = {
-        "shortcut": "it also uses a shortcut: without the tumour its AUC lies above 0.5",
-        "none found": "no shortcut was found: without the tumour its AUC is not shown to lie above 0.5",
-        "cannot tell": "cannot tell: there is no interval without the tumour",
-    }
-    if SHOWN[1] not in set(table["shown"]):
-        return "- Not applicable: not every slice has a tumour mask, and what is not known cannot be hidden."
-    lines = []
-    for arm, rows in table[table["unit"] == "slice"].groupby("arm", sort=False):
-        aucs = {row["shown"]: f"{row['auc_mean']:.2f} ({limits(row)})" for _, row in rows.iterrows()}
-        (said,) = rows.loc[rows["shown"] == SHOWN[1], "verdict"]
-        told = "; ".join(f"{shown} {aucs[shown]}" for shown in SHOWN)
-        lines.append(f"- {arm}: {answers[said]}. AUC with 95 % interval: {told}.")
-    return "\n".join(lines)

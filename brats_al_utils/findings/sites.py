@@ -2,31 +2,21 @@
 
 A site is what the cohort calls so (`naming.sites`). Every function takes a table with the columns patient_id, label
 (0, 1) and site, one row a slice or a patient.
-
-``python -m brats_al_utils.findings.sites name_mapping.csv FOLDER`` writes ``brats2019_sites.csv`` there: counts alone.
 """
 
-import re
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from brats_al_utils import InputError
-from brats_al_utils.cohorts.mapping import CASE_ID, read_mapping
-from brats_al_utils.cohorts.sites import hospital
-from brats_al_utils.files import write_file
-from brats_al_utils.findings.comparison import BOTH, Pairs, across_patients, auc_limits
 from brats_al_utils.findings.statistics import NEGLIGIBLE
-from brats_al_utils.networks.training import auc
 from brats_al_utils.seeds import generator
 
 Array = np.ndarray[Any, Any]
 
 SHUFFLES = 999
-"""Of the sites among the patients, for the p of the site's AUC."""
+"""How often the sites are shuffled among the patients, for the p of the site's AUC."""
 
 
 def site_table(table: pd.DataFrame) -> pd.DataFrame:
@@ -59,7 +49,7 @@ def audit(table: pd.DataFrame) -> dict[str, float]:
     -------
     dict
         sites, their number; auc, of each site's share of the positive class as the score, in sample; auc_validated,
-        the same of pairs of patients of whom neither counted in that share (leave-pair-out, Airola et al. 2011,
+        the same over pairs of patients, neither of whom counted in that share (leave-pair-out, Airola et al. 2011,
         Comput. Stat. Data Anal. 55:1828: 0.5 on average where the site says nothing); p of so high an AUC in sample,
         were the sites drawn from the same patients at random; positives, negatives, with_partner_positives,
         with_partner_negatives: patients of either class, and those of them who share a site with the other class.
@@ -103,142 +93,8 @@ def auc_of_pairs(share: Array, high: Array, low: Array, tied: Array) -> float:
     return float(high @ wins @ low / (high.sum() * low.sum()))
 
 
-def within_site(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Return each arm's slice-level AUC over pairs of one site, and with folds of one fold, weighted by pairs.
-
-    Parameters
-    ----------
-    predictions : pd.DataFrame
-        As of `comparison.patient_pairs`, with a column site.
-
-    Returns
-    -------
-    pd.DataFrame
-        arm, auc_mean (of all pairs, across runs), within (of the pairs of one site), low, high (its 95 % interval
-        across patients), pairs_share (those of one site, of all pairs), positives, negatives (patients with such a
-        pair). NaN where there is no such pair.
-    """
-    pairs, share = within_pairs(predictions)
-    whole = predictions.groupby(["arm", "seed"], sort=False)[["label", "score"]].apply(
-        lambda run: auc(run["label"].to_numpy(), run["score"].to_numpy())
-    )
-    rows = []
-    for number, arm in enumerate(pairs.arms):
-        value = float(pairs.aucs[number, 0])
-        limits = auc_limits(value, across_patients(pairs, arm)) if share else (np.nan, np.nan)
-        patients = [int(np.isin(pairs.classes, (kind, BOTH)).sum()) for kind in (1, 0)]
-        rows.append((arm, whole[arm].mean(), value, *limits, share, *patients))
-    columns = ["arm", "auc_mean", "within", "low", "high", "pairs_share", "positives", "negatives"]
-    return pd.DataFrame(rows, columns=columns)
-
-
-def within_pairs(predictions: pd.DataFrame) -> tuple[Pairs, float]:
-    """Return the pairs of one site, of all runs as if they were one, as `comparison` takes them, and their share.
-
-    The AUC is the mean across runs of the share of these pairs that a run wins; a run without any is left out, and so
-    is a patient. What a patient adds is how much its pairs won beyond that AUC: of one site and one run it is that of
-    `comparison.run_shares`.
-    """
-    patient, names = pd.factorize(predictions["patient_id"])
-    frame = predictions.assign(patient=patient, positive=predictions["label"] == 1)
-    arms = tuple(frame["arm"].unique())
-    won, met = np.zeros((2, len(arms), 2, len(names)))
-    possible = count = 0.0
-    for arm, runs in frame.groupby("arm", sort=False):
-        own = [wins(run, len(names)) for _, run in runs.groupby("seed")]
-        with_pairs = [each for each in own if each[1].any()]
-        for beaten, pairs in with_pairs:
-            won[arms.index(arm)] += beaten / pairs[0].sum() / len(with_pairs)
-            met[arms.index(arm)] += pairs / pairs[0].sum() / len(with_pairs)
-        classes = runs.groupby("seed")["positive"].agg(["sum", "size"])
-        possible += float((classes["sum"] * (classes["size"] - classes["sum"])).sum())
-        count += sum(pairs[0].sum() for _, pairs in own)
-    value = won[:, 0].sum(1) if count else np.full(len(arms), np.nan)
-    has = met[0] > 0
-    patients = has.sum(1)[:, None]
-    unbiased = np.sqrt(patients / np.maximum(patients - 1, 1))
-    shares = (unbiased * (won - value[:, None, None] * met)).sum(1)
-    kinds, partner = np.select([has.all(0), has[0]], [BOTH, 1], 0), has.any(0)
-    keys = np.arange(len(arms))[:, None].astype(str)
-    return Pairs(arms, keys, value[:, None], shares[:, None, partner], kinds[partner]), count / possible
-
-
-def wins(run: pd.DataFrame, patients: int) -> tuple[Array, Array]:
-    """Return what each patient's slices take part in, as positive and as negative ones: [2, patients].
-
-    Parameters
-    ----------
-    run : pd.DataFrame
-        Columns patient (int, from 0), positive, score, site.
-
-    Returns
-    -------
-    np.ndarray
-        Pairs of one site that the positive slice wins, ties counting half.
-    np.ndarray
-        All pairs of one site.
-    """
-    won, met = np.zeros((2, 2, patients))
-    for _, rows in run.groupby("site"):
-        patient, positive, score = (rows[name].to_numpy() for name in ("patient", "positive", "score"))
-        for role, (own, sign) in enumerate(((positive, 1), (~positive, -1))):
-            others = np.sort(sign * score[~own])
-            places = [np.searchsorted(others, sign * score[own], side) for side in ("left", "right")]
-            won[role] += np.bincount(patient[own], (places[0] + places[1]) / 2, patients)
-            met[role] += np.bincount(patient[own], np.full(own.sum(), len(others)), patients)
-    return won, met
-
-
-def of_release(mapping: pd.DataFrame, year: int = 2019) -> pd.DataFrame:
-    """Return the patients of a BraTS release: patient_id, label (HGG 1, LGG 0), site (in the name), hospital.
-
-    Parameters
-    ----------
-    mapping : pd.DataFrame
-        From `mapping.read_mapping`.
-
-    Raises
-    ------
-    InputError
-        If a name tells no site.
-    """
-    rows = []
-    for row in mapping.to_dict("records"):
-        name = row[f"BraTS_{year}_subject_ID"]
-        parts = CASE_ID.fullmatch(name)
-        if not parts:
-            raise InputError(f"{name!r} in the mapping of BraTS {year}, expected BraTS19_SITE_PATIENT_1")
-        code = re.fullmatch(r"TCGA-(\w\w)-.*", row["TCGA_TCIA_subject_ID"])
-        rows.append((name, int(row["Grade"] == "HGG"), parts["site"], hospital(code[1]) if code else parts["site"]))
-    return pd.DataFrame(rows, columns=["patient_id", "label", "site", "hospital"])
-
-
 def brats_2019() -> pd.DataFrame:
     """Return the patients of BraTS 2019 by site and by hospital, from the counts alone: by, site, patient_id, label."""
     counts = pd.read_csv(Path(__file__).parent / "brats2019_sites.csv").melt(["by", "site"], var_name="class_name")
     patients = counts.loc[counts.index.repeat(counts.pop("value"))].reset_index(drop=True)
     return patients.assign(patient_id=patients.index, label=(patients["class_name"] == "HGG").astype(int))
-
-
-def release_counts(patients: pd.DataFrame) -> pd.DataFrame:
-    """Return `site_table` of a release by site and by hospital, patients alone: by, site, HGG, LGG."""
-    frames = [
-        site_table(patients.assign(site=patients[by]))
-        .rename(columns={"positive_patients": "HGG", "negative_patients": "LGG"})[["site", "HGG", "LGG"]]
-        .assign(by=by)
-        for by in ("site", "hospital")
-    ]
-    return pd.concat(frames, ignore_index=True)[["by", "site", "HGG", "LGG"]]
-
-
-def main(mapping: str, folder: str) -> None:
-    """Write the counts of BraTS 2019 into a folder."""
-    found = read_mapping(Path(mapping))
-    if found is None:
-        raise InputError(f"{mapping}: not found, expected the release's name_mapping.csv")
-    text = release_counts(of_release(found)).to_csv(index=False, lineterminator="\n")
-    write_file(Path(folder) / "brats2019_sites.csv", text.encode())
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

@@ -8,9 +8,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from scipy.stats import entropy, t
-from sklearn.metrics import average_precision_score, brier_score_loss, roc_curve
-
-from brats_al_utils.networks.training import auc
 
 UNITS = ("slice", "patient")
 CONFIDENCE = 0.95
@@ -23,9 +20,6 @@ NEGLIGIBLE = 1e-9
 
 LEARNED = 0.98
 """A network whose training loss is above this share of `base_rate_loss` has not learned."""
-
-BINS = 15
-"""Of the calibration error: as many as Guo et al. 2017 take."""
 
 
 def units_of(frame: pd.DataFrame) -> tuple[str, ...]:
@@ -72,62 +66,6 @@ def by_unit(frame: pd.DataFrame, unit: str) -> pd.DataFrame:
     return scored if unit == "slice" else scored.groupby(level=0).mean()
 
 
-def expected_calibration_error(label: np.ndarray[Any, Any], score: np.ndarray[Any, Any]) -> float:
-    """Return the mean distance between P(HGG) and the share of HGG, over ``BINS`` bins of equal mass.
-
-    Equal mass, as Nguyen and O'Connor 2015 (EMNLP, p. 1587), has less bias than equal width (Roelofs et al. 2022,
-    AISTATS, p. 4036). With few scores a bin, as patient-level, chance alone lifts it: compare arms, not with 0.
-
-    Parameters
-    ----------
-    label : np.ndarray [n] of int
-        LGG 0, HGG 1.
-    score : np.ndarray [n] of float
-        P(HGG); equal scores are in one bin.
-    """
-    edges = np.quantile(score, np.arange(1, BINS) / BINS)
-    excess = np.bincount(np.searchsorted(edges, score, side="right"), score - label)
-    return float(np.abs(excess).sum() / len(score))
-
-
-def youden_threshold(label: np.ndarray[Any, Any], score: np.ndarray[Any, Any]) -> float:
-    """Return the score from which on a slice or patient is called HGG, so that sensitivity + specificity is largest.
-
-    Youden 1950 (Cancer 3:32); of equals the highest, infinite if no threshold does better than calling all LGG.
-    """
-    false_positive, true_positive, thresholds = roc_curve(label, score)
-    return float(thresholds[np.argmax(true_positive - false_positive)])
-
-
-def measures(validation: pd.DataFrame, test: pd.DataFrame) -> dict[str, float]:
-    """Return how well one run does on the test set, slice-level or patient-level.
-
-    Parameters
-    ----------
-    validation, test : pd.DataFrame
-        Columns label, score, as `by_unit` gives them.
-
-    Returns
-    -------
-    dict
-        auc; average_precision of LGG, the minority (Saito and Rehmsmeier 2015, PLoS ONE 10:e0118432); brier
-        (Brier 1950); calibration_error; sensitivity (share of HGG called HGG) and specificity (share of LGG called
-        LGG) at the ``threshold`` chosen on validation.
-    """
-    label, score = (test[column].to_numpy() for column in ("label", "score"))
-    threshold = youden_threshold(validation["label"].to_numpy(), validation["score"].to_numpy())
-    called = score >= threshold
-    return {
-        "auc": auc(label, score),
-        "average_precision": float(average_precision_score(1 - label, -score)),
-        "brier": float(brier_score_loss(label, score)),
-        "calibration_error": expected_calibration_error(label, score),
-        "sensitivity": float(called[label == 1].mean()),
-        "specificity": float(1 - called[label == 0].mean()),
-        "threshold": threshold,
-    }
-
-
 def mean_interval(
     values: np.ndarray[Any, Any], redrawn: float = 0.0, ends: tuple[float, float] = (-np.inf, np.inf)
 ) -> tuple[float, float, float]:
@@ -160,7 +98,7 @@ def summarise(runs: pd.DataFrame, by: tuple[str, ...] = (), redrawn: float = 0.0
     Parameters
     ----------
     runs : pd.DataFrame
-        Columns arm, part, unit, auc, and key where known; one row for each run, part and unit.
+        Columns arm, part, unit, auc, and key and learned where known; one row for each run, part and unit.
     by : tuple of str
         Further columns whose values are kept apart.
     redrawn : float
@@ -169,13 +107,15 @@ def summarise(runs: pd.DataFrame, by: tuple[str, ...] = (), redrawn: float = 0.0
     Returns
     -------
     pd.DataFrame
-        arm, part, unit, those of ``by``, auc_mean, runs_low, runs_high, n_runs; arms in the order in which they come.
+        arm, part, unit, those of ``by``, auc_mean, runs_low, runs_high, n_runs, learned (`unlearned`; where it is not
+        known, all have); arms in the order in which they come.
     """
     keys, rows = ["arm", "part", "unit", *by], []
     for values, group in runs.groupby(keys, sort=False):
         auc_of_run = distinct(group)["auc"].to_numpy()
-        rows.append((*values, *mean_interval(auc_of_run, redrawn, AUC_RANGE), len(auc_of_run)))
-    return pd.DataFrame(rows, columns=[*keys, "auc_mean", "runs_low", "runs_high", "n_runs"])
+        learned = "learned" not in group or not unlearned(group)
+        rows.append((*values, *mean_interval(auc_of_run, redrawn, AUC_RANGE), len(auc_of_run), learned))
+    return pd.DataFrame(rows, columns=[*keys, "auc_mean", "runs_low", "runs_high", "n_runs", "learned"])
 
 
 def distinct(runs: pd.DataFrame) -> pd.DataFrame:
@@ -213,43 +153,3 @@ def difference(runs: pd.DataFrame, arm: str, other: str, redrawn: float = 0.0) -
         rows.append((*keys, mean, *((np.nan, np.nan) if alone else (low, high)), len(gains)))
     columns = ["part", "unit", "auc_difference", "runs_low", "runs_high", "n_runs"]
     return pd.DataFrame(rows, columns=columns).assign(learned=learned)
-
-
-def optimism(runs: pd.DataFrame, redrawn: float = 0.0) -> pd.DataFrame:
-    """Return by how much choosing the epoch on validation flatters the validation AUC.
-
-    The chosen epoch's validation AUC exceeds its test AUC for two reasons: it was chosen for being high, and the
-    patients are others. The last epoch was not chosen, so that what choosing gains on validation beyond what it gains
-    on test is the first alone (Cawley and Talbot 2010, JMLR 11:2079, on selecting and reporting with one set).
-
-    Parameters
-    ----------
-    runs : pd.DataFrame
-        Columns arm, validation_best, validation_last, test_best, test_last: AUC at the best validation epoch and at
-        the last one; one row a run.
-    redrawn : float
-        See `mean_interval`.
-
-    Returns
-    -------
-    pd.DataFrame
-        arm, quantity, auc_mean, runs_low, runs_high (across runs); the quantities: the four, gap (validation_best -
-        test_best), gain (test_best - test_last) and optimism (validation_best - validation_last - gain).
-    """
-    gain = runs["test_best"] - runs["test_last"]
-    quantities = runs.assign(
-        gap=runs["validation_best"] - runs["test_best"],
-        gain=gain,
-        optimism=runs["validation_best"] - runs["validation_last"] - gain,
-    )
-    ends = {
-        **dict.fromkeys(("validation_best", "validation_last", "test_best", "test_last"), AUC_RANGE),
-        **dict.fromkeys(("gap", "gain"), GAIN_RANGE),
-        "optimism": (2 * GAIN_RANGE[0], 2 * GAIN_RANGE[1]),
-    }
-    rows = [
-        (arm, name, *mean_interval(group[name].to_numpy(), redrawn, ends[name]))
-        for arm, group in quantities.groupby("arm", sort=False)
-        for name in ends
-    ]
-    return pd.DataFrame(rows, columns=["arm", "quantity", "auc_mean", "runs_low", "runs_high"])

@@ -98,7 +98,7 @@ RULES = {
     ),
     "untested": "Cannot tell: no notebook has the runs that this claim needs, and the paper prints none.",
 }
-"""By their names in ``claims.csv``."""
+"""The rules, by their names in ``claims.csv``."""
 
 HERE_RULE = (
     "On another cohort than the paper's, no printed number is judged. A claim holds here where its rule says "
@@ -114,16 +114,16 @@ OUTCOME_RULE = (
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number of ours and what is known of it; NaN, or nothing, where there is none.
+    """A number of ours and what is known of it; NaN or empty where something is unknown.
 
     Attributes
     ----------
     mean : float
-        Of an AUC as a share, of a gain in pp.
+        An AUC as a share, or a gain in pp.
     low, high : float
         95 % limits across runs and patients; verdicts rest on them.
     p : float
-        Of a gain of 0, across runs and patients.
+        The p-value of a gain of 0, across runs and patients.
     detectable : float
         The smallest gain (pp) that a test across both would find with a probability of 80 %.
     runs, patients : tuple of float

@@ -46,7 +46,7 @@ def audit_predictions(network: nn.Module, images: Images, hidden: Hidden) -> dic
     Parameters
     ----------
     images : Images
-        Of the slice set: only how they are normalised, and where, is used.
+        Images of the slice set: only their normalisation and their device are used.
 
     Returns
     -------

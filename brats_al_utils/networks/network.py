@@ -86,7 +86,7 @@ def initial_state(start: str, network: str = "alexnet") -> dict[str, torch.Tenso
     Raises
     ------
     InputError
-        If the network is unknown, the start is none of its starts, or its weights cannot be had.
+        If the network is unknown, the network has no such start, or its weights cannot be had.
     """
     if network not in NETWORKS:
         raise InputError(f"network is {network!r}, expected one of {', '.join(NETWORKS)}")
@@ -100,7 +100,7 @@ def initial_state(start: str, network: str = "alexnet") -> dict[str, torch.Tenso
     return trunk_state(network) if source == "imagenet-trunk" else {}
 
 
-def shuffled(state: dict[str, torch.Tensor], seed: int) -> dict[str, torch.Tensor]:
+def shuffled_state(state: dict[str, torch.Tensor], seed: int) -> dict[str, torch.Tensor]:
     """Return tensors with the same values each, in an order of its own drawn at random."""
     return {
         name: torch.from_numpy(generator(seed, "shuffled weights", name).permutation(tensor.flatten().numpy())).view(
@@ -118,7 +118,7 @@ def build(start: str, seed: int, freeze: bool = False, network: str = "alexnet")
     start : str
         One of ``STARTS`` that the network has: see `starts_of`.
     seed : int
-        Of every weight that is random, and of the order of shuffled ones.
+        Seed of every random weight, and of the order of shuffled ones.
     freeze : bool
         Keep the convolutional layers as they are (section 2.2.2, the scenario that the paper does not use).
     network : str
@@ -127,7 +127,7 @@ def build(start: str, seed: int, freeze: bool = False, network: str = "alexnet")
     Raises
     ------
     InputError
-        If the network is unknown, the start is none of its starts, or its weights cannot be had.
+        If the network is unknown, the network has no such start, or its weights cannot be had.
     """
     return copy.deepcopy(initial_network(start, seed, freeze, network))
 
@@ -142,7 +142,7 @@ def initial_network(start: str, seed: int, freeze: bool, network: str) -> nn.Mod
         torch.default_generator.manual_seed(seed)
         built: nn.Module = get_model(network, num_classes=2, **OPTIONS.get(network, {}))
     if start.endswith(SHUFFLED):
-        state = shuffled(state, seed)
+        state = shuffled_state(state, seed)
     if built.load_state_dict(state, strict=False).unexpected_keys:
         raise InputError(f"the weights of {start} are not {NETWORK_NAMES[network]}'s: install them again")
     if freeze:

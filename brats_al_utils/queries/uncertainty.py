@@ -100,7 +100,7 @@ def score(probability: Array, pairs: str = "ordered", aggregate: str = "sum") ->
     Raises
     ------
     InputError
-        If the probabilities are none, or an option is unknown.
+        If the probabilities are invalid, or an option is unknown.
     """
     values = check_probability(probability)
     if aggregate not in AGGREGATES:

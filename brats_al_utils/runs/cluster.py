@@ -39,7 +39,7 @@ class Slurm:
     jobs : int
         Jobs that run at a time.
     gpus, cpus : int
-        Of each job; one GPU at most, as a job's workers all train on the first.
+        GPUs and cores of each job; one GPU at most, as a job's workers all train on the first.
     workers : int
         Processes of each job; they share its GPU and its cores.
     time : str
@@ -78,7 +78,7 @@ def script(slurm: Slurm, address: str, folder: Path) -> str:
     Parameters
     ----------
     address : str
-        Of the scheduler.
+        Address of the scheduler.
     folder : Path
         Seen by all machines: holds the credentials, and receives the logs.
     """

@@ -25,7 +25,6 @@ from brats_al_utils import InputError
 from brats_al_utils.cohorts.slices import open_slices
 from brats_al_utils.files import MENDS, cause, held, lock, say_without_locks, sweep
 from brats_al_utils.networks.training import choose_device
-from brats_al_utils.progress import bar
 from brats_al_utils.runs import computing
 from brats_al_utils.runs.run import Run
 from brats_al_utils.runs.scheduler import device_of, scheduler, workers_of
@@ -377,43 +376,3 @@ def close() -> None:
     """End this process's own workers."""
     while LOCAL:
         LOCAL.popitem()[1][0].close()
-
-
-@contextmanager
-def shared(workers: str, device: str) -> Iterator[str]:
-    """Give the notebooks' kernels, this process's children, workers to share, and show how far these are.
-
-    Parameters
-    ----------
-    workers, device : str
-        As for `compute`.
-
-    Yields
-    ------
-    str
-        What to give each kernel as its ``workers``.
-    """
-    with ExitStack() as stack:
-        if "://" in workers:
-            client = stack.enter_context(connected(workers))
-        else:
-            client = stack.enter_context(local(workers_of(workers, device), device))
-        stack.enter_context(shown(client))
-        yield address(client)
-
-
-@contextmanager
-def shown(client: Client) -> Iterator[None]:
-    """Show a bar of what a scheduler's workers do for others."""
-    with bar(unit=" images", unit_scale=True) as line:
-
-        def follow(event: tuple[float, dict[str, Any]]) -> None:
-            if total := event[1].get("total"):
-                line.reset(total)  # the time left counts from here
-            else:
-                line.set_postfix_str(event[1]["text"], refresh=False)
-                line.update(event[1]["images"])
-
-        client.subscribe_topic(TOPIC, follow)
-        yield
-        client.unsubscribe_topic(TOPIC)

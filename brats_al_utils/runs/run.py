@@ -40,7 +40,7 @@ class Run:
     settings : Settings
         Hyperparameters.
     weights_seed, order_seed : int
-        Of the random weights; of batch order and dropout.
+        Seeds of the random weights, and of batch order and dropout.
     network : str
         One of `network.NETWORKS`.
     views : tuple of str

@@ -18,7 +18,7 @@ from brats_al_utils.files import write_file
 from brats_al_utils.runs.run import PREDICTED, Result, Run
 
 KNOWN: set[tuple[Path, tuple[int, int]]] = set()
-"""Results that this process has found whole, each with its `stamp`."""
+"""Results that this process has found whole, each with its `file_state`."""
 
 
 @dataclass(frozen=True)
@@ -78,20 +78,20 @@ class RunStore:
     def holds(self, run: Run) -> bool:
         """Whether a run's result is here, and whole; it is read once for that, as long as it does not change."""
         path = self.path(run)
-        if (path, stamp(path)) not in KNOWN and self.load(run) is not None:
-            KNOWN.add((path, stamp(path)))
-        return (path, stamp(path)) in KNOWN
+        if (path, file_state(path)) not in KNOWN and self.load(run) is not None:
+            KNOWN.add((path, file_state(path)))
+        return (path, file_state(path)) in KNOWN
 
     def records(self) -> Iterator[dict[str, Any]]:
         """Yield what is known of every run that is here, without its numbers.
 
-        Each has key, state (done, failed or damaged) and run, in which ids are counted: see `counted`. A run that is
-        done also has best_epoch, seconds and facts; one that failed name and why.
+        Each has key, state (done, failed or damaged) and run, in which ids are counted: see `with_counted_ids`. One
+        that is done also has best_epoch, seconds and facts; one that failed name and why.
         """
         for path in sorted(self.folder.glob("*.safetensors")):
             try:
                 metadata = header(path)
-                facts = {"state": "done", "run": counted(metadata["run"])} | json.loads(metadata["record"])
+                facts = {"state": "done", "run": with_counted_ids(metadata["run"])} | json.loads(metadata["record"])
                 facts |= {"validation_auc": kept_auc(path, facts["best_epoch"])}
             except (SafetensorError, OSError, ValueError, KeyError):
                 facts = {"state": "damaged"}
@@ -99,11 +99,15 @@ class RunStore:
         for path in sorted((self.folder / "failed").glob("*.json")):
             with suppress(FileNotFoundError):  # it has just been computed after all
                 record = json.loads(path.read_text(encoding="utf-8"))
-                yield {"key": path.stem, "state": "failed"} | record | {"run": counted(json.dumps(record["run"]))}
+                yield (
+                    {"key": path.stem, "state": "failed"}
+                    | record
+                    | {"run": with_counted_ids(json.dumps(record["run"]))}
+                )
 
 
-def stamp(path: Path) -> tuple[int, int]:
-    """Return what changes with a file, zeros where there is none."""
+def file_state(path: Path) -> tuple[int, int]:
+    """Return the size and time of a file, which change with it; zeros if it is missing."""
     try:
         state = path.stat()
     except FileNotFoundError:
@@ -111,7 +115,7 @@ def stamp(path: Path) -> tuple[int, int]:
     return state.st_size, state.st_mtime_ns
 
 
-def seconds(path: Path) -> float:
+def seconds_taken(path: Path) -> float:
     """Return how long the run took whose result is in a file, zero if that does not say."""
     with suppress(SafetensorError, OSError, ValueError, KeyError):
         return float(json.loads(header(path)["record"])["seconds"])
@@ -139,7 +143,7 @@ def header(path: Path) -> dict[str, str]:
         return dict(file.metadata() or {})
 
 
-def counted(spec: str) -> dict[str, Any]:
+def with_counted_ids(spec: str) -> dict[str, Any]:
     """Return a run's values with each list of ids as its count and the first 16 digits of its SHA-256."""
     values = json.loads(spec)
     for part in ("training", *PREDICTED):

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from brats_al_utils.findings.answer import annotation_worth
 from brats_al_utils.findings.paper import BUDGET
-from brats_al_utils.findings.sentences import annotation_worth, apart, different, gain, pp, teaches_worst
+from brats_al_utils.findings.sentences import apart, different, gain, teaches_worst
 
 Tables = Mapping[str, pd.DataFrame]
 
@@ -30,8 +31,14 @@ class Words:
     read: str = ""
 
 
-WHISKERS = "Bars are 95 % confidence intervals across runs; diamonds are the paper's numbers."
-FOREST = "Right of 0 is better than the reference. Bars are 95 % confidence intervals across runs, patients and both."
+HOLLOW = "Nothing is judged by arms that have not learned (hollow)."
+PAIRED = f"An interval of differences that excludes 0 shows one; open diamonds are the paper's numbers. {HOLLOW}"
+FOREST = (
+    f"Right of 0 is better than the reference. Bars are 95 % confidence intervals across runs and patients. {HOLLOW}"
+)
+DIFFERENCES = (
+    f"A difference is shown where its interval excludes 0; the placebo is the proposed sampler again. {HOLLOW}"
+)
 WORDS = {
     "figure1": Words(
         "Figure 1: the workflow",
@@ -40,43 +47,43 @@ WORDS = {
     ),
     "figure2": Words(
         "Figure 2: uncertainty of the training slices",
-        "The committee's uncertainty of each training slice, in the order of the slices and sorted.",
+        "The committee's uncertainty of each training slice with its class, in the order of the slices and sorted.",
         "A steep start of the sorted curve means that few slices carry most of the uncertainty.",
     ),
     "figure3": Words(
         "Figure 3: training on each range of uncertainty",
-        "Slice-level AUC after training on each of eight ranges of the uncertainty ranking, validation and test.",
-        "The left end is the most uncertain 30 % of the slices. " + WHISKERS,
+        "Slice-level AUC after training on each of eight ranges of the uncertainty ranking, and what the ends lose.",
+        "Shaded are the ends that the paper speaks of; on the left is the most uncertain 30 %. " + PAIRED,
     ),
     "figure4": Words(
         "Figure 4: who is in the most and the least uncertain decile",
         "Where the ends of the ranking lie, and which class, tumour size and place in the tumour their slices have.",
-        "A bar of an end that differs from the bar between the ends says what makes a slice uncertain or certain.",
+        "A mark of an end that lies apart from the one between says what makes a slice uncertain or certain.",
     ),
     "figure5": Words(
         "Figure 5: proposed method and baseline, imbalanced set",
-        "AUC of the proposed method and of the baseline, slice-level and patient-level, on validation and test.",
-        WHISKERS,
+        "AUC of the proposed method and of the baseline on validation and test, and their paired difference.",
+        PAIRED,
     ),
     "figure6": Words(
         "Figure 6: proposed method and baseline, balanced set",
         "The same as Figure 5 on the set with as many slices of either class.",
-        WHISKERS,
+        PAIRED,
     ),
     "figure7": Words(
         "Figure 7: test AUC at each budget, imbalanced set",
-        "Slice-level test AUC of proposed, random and placebo sampling against the number of slices trained on.",
-        "Where the intervals overlap a difference is not shown; the placebo is the proposed sampler drawn again.",
+        "Slice-level test AUC against the number of slices trained on, and below it the paired differences.",
+        DIFFERENCES,
     ),
     "figure8": Words(
         "Figure 8: test AUC at each budget, balanced set",
         "The same as Figure 7 on the set with as many slices of either class.",
-        "Where the intervals overlap a difference is not shown; the placebo is the proposed sampler drawn again.",
+        DIFFERENCES,
     ),
     "table2": Words(
         "Table 2: pretrained and random initialisation",
-        "AUC of the network pretrained on ImageNet and of the one from random initialisation, on validation and test.",
-        WHISKERS,
+        "AUC of the network pretrained on ImageNet and of the one from random initialisation, and their difference.",
+        PAIRED,
     ),
     "table2_training": Words(
         "Training curves of Table 2",
@@ -97,6 +104,18 @@ WORDS = {
         "What the network sees",
         "For three people of each class, the slice with the largest tumour in each channel, the tumour outlined.",
     ),
+    "batch": Words(
+        "One batch as the network sees it",
+        "The first batch of the first training: the three channels of each slice as red, green and blue.",
+    ),
+    "five_slices": Words(
+        "Five slices, from the most to the least uncertain",
+        "Training slices of the first run with the uncertainty of each; the channels as red, green and blue.",
+    ),
+    "extremes": Words(
+        "The most and the least uncertain slices",
+        "Of the first run's training slices, the eight most uncertain above the eight least uncertain.",
+    ),
     "hidden_tumours": Words(
         "What the shortcut audit shows",
         "The same slices whole, with the tumour hidden, and with all but the tumour hidden.",
@@ -109,12 +128,12 @@ WORDS = {
     "intervals": Words(
         "Intervals across runs, patients and both",
         "Test AUC of each arm with three 95 % confidence intervals: across runs, across patients and across both.",
-        "Only the interval across both says what other patients would give.",
+        f"Only the interval across both, in bold, says what other patients would give. {HOLLOW}",
     ),
     "annotated_slices": Words(
         "AUC for what has to be annotated",
         "Slice-level test AUC against the share of training slices annotated, the committee's included.",
-        "A curve further to the left reaches an AUC with fewer annotations.",
+        "The arrow leads from what the proposed method has annotated to what random sampling needs for the same AUC.",
     ),
     "controls": Words("Controls", "Differences of test AUC of the proposed method from its controls.", FOREST),
     "competitors": Words(
@@ -131,8 +150,13 @@ WORDS = {
     ),
     "could_the_paper_tell": Words(
         "Could the paper tell?",
-        "Gains that test sets of the paper's size would print, and the smallest gain told by larger test sets.",
-        "The solid line is the gain of all test patients, the dashed one the paper's.",
+        "Gains that test sets of the paper's size would print, a row a comparison.",
+        f"The solid line is the gain of all test patients, the dashed one the paper's. {HOLLOW}",
+    ),
+    "patients_needed": Words(
+        "Patients needed",
+        "How many test patients tell a gain of 3 pp, and which gain test sets of each size tell, with a power of 80 %.",
+        "The dashed line is the paper's test set: what lies to its right it cannot tell.",
     ),
     "along_the_ranking": Words(
         "From the most to the least uncertain slice",
@@ -190,7 +214,7 @@ WORDS = {
         "What test sets of the paper's size would print", "Gains of all test patients and of drawn test sets."
     ),
 }
-"""By the names of the files."""
+"""What is said of each figure and table, by the names of their files."""
 
 
 def words_of(name: str) -> Words:
@@ -199,15 +223,14 @@ def words_of(name: str) -> Words:
     return WORDS.get(name, Words(title[:1].upper() + title[1:], f"What this study shows of {title}."))
 
 
-def of_arms(tables: Tables, name: str, better: str, worse: str) -> str:
-    """Compare two arms' slice-level test AUCs; of a table without them, say nothing."""
-    rows = tables[name].query("part == 'test' and unit == 'slice'").set_index("arm")["auc_mean"]
-    if not {better, worse} <= set(rows.index):
-        return ""
-    return (
-        f"Slice-level test AUC: {better} {rows[better]:.3f}, {worse} {rows[worse]:.3f} "
-        f"({pp(rows[better] - rows[worse])} pp)."
-    )
+def of_pair(name: str) -> Callable[[Tables], str]:
+    """Return what says how two arms differ slice-level on the test set."""
+
+    def said(tables: Tables) -> str:
+        row = tables[name].query("part == 'test' and unit == 'slice'").iloc[0]
+        return f"Slice-level on the test set, {row['arm']} less {row['other']}: {gain(row, 'both')}."
+
+    return said
 
 
 def of_budgets(tables: Tables, dataset: str) -> str:
@@ -237,11 +260,11 @@ def of_efficiency(tables: Tables) -> str:
 
 FOUND: dict[str, tuple[tuple[str, ...], Callable[[Tables], str]]] = {
     "figure3": (("teaches_worst",), of_ranges),
-    "figure5": (("figure5",), lambda tables: of_arms(tables, "figure5", "proposed", "baseline")),
-    "figure6": (("figure6",), lambda tables: of_arms(tables, "figure6", "proposed", "baseline")),
+    "figure5": (("table3_gains",), of_pair("table3_gains")),
+    "figure6": (("table4_gains",), of_pair("table4_gains")),
     "figure7": (("budget_gains",), lambda tables: of_budgets(tables, "imbalanced")),
     "figure8": (("budget_gains",), lambda tables: of_budgets(tables, "balanced")),
-    "table2": (("table2",), lambda tables: of_arms(tables, "table2", "pretrained", "scratch")),
+    "table2": (("table2_gains",), of_pair("table2_gains")),
     "annotated_slices": (("label_efficiency", "areas"), of_efficiency),
     **{
         name: ((name,), of_family(name))

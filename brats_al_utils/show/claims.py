@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 
 from brats_al_utils.findings.claims import ARITHMETIC, AUC, GAIN, name_of, unit_of
 from brats_al_utils.findings.verdicts import HERE, NOT_REPRODUCED, REPRODUCED, VERDICTS
-from brats_al_utils.show.style import PAGE, STYLE, distances
+from brats_al_utils.show.style import PAGE, PAPER, STYLE, distances, rows_named
 
 AGREES, DISAGREES, UNKNOWN = "#0a58a6", "#b03a00", "#57606a"
 """Told apart by those who do not see red or green, and legible as text on white."""
@@ -29,7 +29,7 @@ ROW, FRAME = 0.175, 0.62
 """Inches: the height of a row, and of what is above and below the rows of a panel."""
 
 
-@plt.style.context([*STYLE, {"text.parse_math": True}])  # its marks are made so
+@plt.style.context([*STYLE, {"text.parse_math": True, "axes.labelsize": 8, "xtick.labelsize": 7}])  # its marks are math
 def claims(card: pd.DataFrame, stacked: bool = False) -> Figure:
     """Draw every row of the scorecard: AUCs and gains with the printed number and our interval, the others in a list.
 
@@ -62,7 +62,7 @@ def numbers(axes: Axes, rows: pd.DataFrame, unit: str) -> None:
     """Draw the rows of one unit: the printed number, ours with its interval across both, the sign of the verdict."""
     scale, label, furthest = SCALES[unit]
     printed = scale * paper_number(rows)
-    axes.plot(printed, range(len(rows)), ls="", marker="D", ms=4, mfc="white", mec="0.15", label="printed", zorder=3)
+    axes.plot(printed, range(len(rows)), **PAPER | {"ms": 4})
     ends = scale * distances(rows, "ours", "both_low", "both_high")
     for place, ((_, row), reach) in enumerate(zip(rows.iterrows(), ends.T, strict=True)):
         if pd.notna(row["ours"]):
@@ -75,8 +75,8 @@ def numbers(axes: Axes, rows: pd.DataFrame, unit: str) -> None:
     if unit == GAIN:
         axes.axvline(0, color="0.2", lw=0.8)
     axes.set(xlabel=label, xlim=(max(low, furthest[0] - 2), min(high, furthest[1] + 2)))
-    axes.grid(visible=True, axis="x")
-    listed(axes, [name_of(id_).removesuffix(" AUC") for id_ in rows["id"]])
+    rows_named(axes, [name_of(id_).removesuffix(" AUC") for id_ in rows["id"]])
+    axes.tick_params(axis="y", labelsize=7)
 
 
 def verdicts(axes: Axes, rows: pd.DataFrame) -> None:
@@ -85,21 +85,14 @@ def verdicts(axes: Axes, rows: pd.DataFrame) -> None:
         axes.text(0.0, place, f"{LOOKS[verdict][0]} {verdict}", **sign(axes, verdict))
     axes.set(xlim=(0, 1), xticks=[])
     axes.spines[["bottom", "left"]].set_visible(False)
-    listed(axes, [name_of(id_) for id_ in rows["id"]])
+    rows_named(axes, [name_of(id_) for id_ in rows["id"]])
+    axes.tick_params(axis="y", labelsize=7)
 
 
 def sign(axes: Axes, verdict: str) -> dict[str, Any]:
     """Return how the sign of a verdict stands beside a row: at a share of the width, in its colour."""
     place = {"transform": axes.get_yaxis_transform(), "va": "center_baseline", "clip_on": False}
     return {**place, "color": LOOKS[verdict][1], "fontsize": 7, "fontweight": "bold"}
-
-
-def listed(axes: Axes, names: list[str]) -> None:
-    """Name the rows of a panel, the first at the top."""
-    axes.set_yticks(range(len(names)), names, fontsize=6.5)
-    axes.set_ylim(max(len(names), 1) - 0.4, -0.6)
-    axes.tick_params(axis="y", length=0)
-    axes.grid(visible=False, axis="y")
 
 
 def paper_number(rows: pd.DataFrame) -> "pd.Series[float]":
@@ -111,7 +104,7 @@ def paper_number(rows: pd.DataFrame) -> "pd.Series[float]":
 def legend(card: pd.DataFrame) -> list[Line2D]:
     """Return what the marks mean, of the verdicts those that were given."""
     handles = [
-        Line2D([], [], ls="", marker="D", ms=4, mfc="white", mec="0.15", label="the paper"),
+        Line2D([], [], **PAPER | {"ms": 4}),
         Line2D([], [], marker="o", ms=3.5, lw=1.1, color="0.15", label="here, 95 % CI across runs and patients"),
     ]
     given = [verdict for verdict in LOOKS if (card["verdict"] == verdict).any()]

@@ -14,7 +14,7 @@ from brats_al_utils.cohorts.slices import BINS, SliceSet, brain_intensities
 from brats_al_utils.cohorts.split import PARTS
 from brats_al_utils.findings.shortcut import SHOWN
 from brats_al_utils.networks.audit import hide
-from brats_al_utils.show.style import CLASS_COLOURS, PAGE, PALETTE, STYLE, Drawing
+from brats_al_utils.show.style import CLASS_COLOURS, PAGE, SMALL, STYLE, Drawing
 
 CHANNEL_NAMES = {"t1": "T1", "t1ce": "T1ce", "t2": "T2", "flair": "FLAIR"}
 
@@ -46,11 +46,11 @@ def cohort(slices: SliceSet) -> Drawing:
     """Draw the split: patients (or slices, if these have the classes) of each part by class, of each site by part."""
     table = counts(slices)
     counted = "patients" if slices.one_class_each else "slices"
-    figure, (by_class, by_site) = plt.subplots(1, 2, figsize=(PAGE, 2.4), width_ratios=(1, 1.6))
+    figure, (by_class, by_site) = plt.subplots(1, 2, figsize=(PAGE, 3.4), width_ratios=(1, 1.4))
     classes = table.pivot_table(index="part", columns="class_name", values=counted, aggfunc="sum").loc[list(PARTS)]
     stacked_bars(by_class, classes[list(slices.classes[::-1])], list(CLASS_COLOURS[::-1]))
     sites = table.pivot_table(index="site", columns="part", values=counted, aggfunc="sum", fill_value=0)
-    stacked_bars(by_site, sites[list(PARTS)], [PALETTE[name] for name in ("blue", "orange", "green")])
+    stacked_bars(by_site, sites[list(PARTS)], ["0.25", "0.45", "0.6"])
     for axes in (by_class, by_site):
         axes.set(ylabel=people(slices) if slices.one_class_each else "slices")
         axes.yaxis.set_major_locator(MaxNLocator(integer=True))
@@ -65,7 +65,10 @@ def stacked_bars(axes: Axes, table: pd.DataFrame, colours: list[Any]) -> None:
     for (name, values), colour in zip(table.items(), colours, strict=True):
         rows = [str(row) for row in table.index]
         bars = axes.bar(rows, values, bottom=bottom, color=colour, label=str(name), width=0.7)
-        axes.bar_label(bars, [str(n or "") for n in values], label_type="center", fontsize=6, color="white")
+        room = table.sum(axis=1).max() / 14  # of a label's height
+        axes.bar_label(
+            bars, [str(n) if n > room else "" for n in values], label_type="center", fontsize=SMALL, color="white"
+        )
         bottom += values.to_numpy()
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(table.columns))
 
@@ -94,21 +97,26 @@ def draw_slice(axes: Axes, slices: SliceSet, slice_id: int, channel: int) -> Non
     axes.set(xticks=[], yticks=[], frame_on=False)
 
 
+def named_grid(shown: pd.DataFrame, names: list[str]) -> tuple[Figure, Any]:
+    """Return a figure and its panels: a named row for each name, a column for each slice."""
+    size = PAGE, PAGE * len(names) / len(shown) + 0.7  # above the titles, below the caption
+    figure, grid = plt.subplots(len(names), len(shown), figsize=size, squeeze=False)
+    for axes, (_, row) in zip(grid[0], shown.iterrows(), strict=True):
+        axes.set_title(f"{row['class_name']},\nslice {row['slice_id']}", fontsize=SMALL)
+    for axes, name in zip(grid[:, 0], names, strict=True):
+        axes.set_ylabel(name, fontsize=SMALL)
+    return figure, grid
+
+
 @plt.style.context([*STYLE, {"axes.grid": False}])
 def montage(slices: SliceSet) -> Drawing:
     """Draw the slice with the largest tumour of some patients of each class: a row a channel, the tumour outlined."""
     shown = examples(slices)
     if not slices.pictured:
         return Drawing("slices", without_images(), shown[SHOWN_COLUMNS])
-    channels = slices.manifest["channels"]
-    size = (PAGE, PAGE * len(channels) / len(shown) + 0.4)  # above the title, below the caption
-    figure, grid = plt.subplots(len(channels), len(shown), figsize=size, squeeze=False)
-    for column, (_, row) in zip(grid.T, shown.iterrows(), strict=True):
-        for channel, axes in enumerate(column):
-            draw_slice(axes, slices, row["slice_id"], channel)
-        column[0].set_title(f"{row['class_name']}, slice {row['slice_id']}", fontsize=6)
-    for axes, channel in zip(grid[:, 0], channels, strict=True):
-        axes.set_ylabel(CHANNEL_NAMES.get(channel, channel))
+    figure, grid = named_grid(shown, [CHANNEL_NAMES.get(name, name) for name in slices.manifest["channels"]])
+    for (channel, column), axes in np.ndenumerate(grid):
+        draw_slice(axes, slices, int(shown["slice_id"].to_numpy()[column]), channel)
     return Drawing("slices", figure, shown[SHOWN_COLUMNS])
 
 
@@ -121,15 +129,12 @@ def hidden_tumours(slices: SliceSet) -> Drawing:
     place = channels.index(AUDITED) if AUDITED in channels else 0
     ids = shown["slice_id"].to_numpy()
     hidden = hide(slices, ids)
-    rows = (slices.pixels[ids], hidden.tumour_hidden, hidden.tumour_alone)
-    figure, grid = plt.subplots(len(rows), len(ids), figsize=(PAGE, PAGE * len(rows) / len(ids)), squeeze=False)
-    for row, images, what in zip(grid, rows, SHOWN, strict=True):
-        for axes, image in zip(row, images, strict=True):
-            axes.imshow(image[place], cmap="gray", vmin=0, vmax=255)
-            axes.set(xticks=[], yticks=[], frame_on=False)
-        row[0].set_ylabel(f"{what}\n({CHANNEL_NAMES.get(channels[place], channels[place])})", fontsize=6)
-    for axes, patient in zip(grid[0], shown.itertuples(), strict=True):
-        axes.set_title(f"{patient.class_name}, slice {patient.slice_id}", fontsize=6)
+    images = (slices.pixels[ids], hidden.tumour_hidden, hidden.tumour_alone)
+    channel = CHANNEL_NAMES.get(channels[place], channels[place])
+    figure, grid = named_grid(shown, [f"{what}\n({channel})" for what in SHOWN])
+    for (row, column), axes in np.ndenumerate(grid):
+        axes.imshow(images[row][column, place], cmap="gray", vmin=0, vmax=255)
+        axes.set(xticks=[], yticks=[], frame_on=False)
     return Drawing("hidden_tumours", figure, shown[SHOWN_COLUMNS])
 
 
@@ -147,7 +152,7 @@ def intensities(slices: SliceSet) -> Drawing:
         for (channel, name), total in totals.items()
     ]
     table = pd.concat(frames, ignore_index=True)
-    figure, grid = plt.subplots(1, len(channels), figsize=(PAGE, 2.2), sharey=True, squeeze=False)
+    figure, grid = plt.subplots(1, len(channels), figsize=(PAGE, 3), sharey=True, squeeze=False)
     for axes, channel in zip(grid[0], channels, strict=True):
         for name, colour in zip(classes, CLASS_COLOURS[::-1], strict=True):
             rows = table[(table["channel"] == channel) & (table["class_name"] == name)]

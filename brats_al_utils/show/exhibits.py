@@ -30,7 +30,7 @@ VIEWS: Mapping[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
 }
 """How the tables that the report shows are read by people, in their order; it links to the others."""
 
-PHOTOS = ("slices", "hidden_tumours", "along_the_ranking")
+PHOTOS = ("slices", "hidden_tumours", "batch", "five_slices", "extremes", "along_the_ranking")
 """Figures of slices, which keep their colours in the dark."""
 
 TEXTS = ("could_tell", "verdict", "rule", "why", "censored")

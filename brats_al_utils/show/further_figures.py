@@ -1,152 +1,152 @@
 """The figures beyond the paper: training curves, forests of intervals, what annotation buys."""
 
-from dataclasses import replace
-from typing import Any
+from collections.abc import Callable
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from brats_al_utils.findings.statistics import AUC_RANGE, UNITS, mean_interval
-from brats_al_utils.show.style import (
-    ARM_COLOURS,
-    CURVE_STYLES,
-    PAGE,
-    PALETTE,
-    STYLE,
-    Drawing,
-    distances,
-    interval,
-    keep_to_auc,
-)
+from brats_al_utils.findings.answer import shares_between
+from brats_al_utils.findings.paper import BUDGET
+from brats_al_utils.findings.statistics import AUC_RANGE, UNITS, mean_interval, unlearned
+from brats_al_utils.show import style
+from brats_al_utils.show.paper_figures import draw_curves
+from brats_al_utils.show.style import Drawing
 
-ACROSS_STYLES: dict[str, Any] = {
-    "runs": {"label": "across runs", "color": PALETTE["blue"], "marker": "o", "ms": 3},
-    "patients": {"label": "across patients", "color": PALETTE["green"], "marker": "s", "ms": 3},
-    "both": {"label": "across both", "color": PALETTE["orange"], "marker": "D", "ms": 3},
-}
-KIND_STYLES: dict[str, Any] = {
-    "atypical": {"color": PALETTE["orange"], "marker": "o", "ms": 4, "ls": "-"},
-    "mislabelled": {"color": PALETTE["blue"], "marker": "s", "ms": 4, "ls": "--"},
-    "corrupted": {"color": PALETTE["green"], "marker": "^", "ms": 4, "ls": "-."},
-}
+ACROSS = {"both": (0.0, 2.4, "-"), "runs": (0.22, 1.0, "-"), "patients": (0.34, 1.0, ":")}
+"""How far below its row an interval lies, how thick it is, and its line. The bold one decides."""
 
 
-@plt.style.context(STYLE)
+@plt.style.context(style.STYLE)
 def training_curves(history: pd.DataFrame, name: str) -> Drawing:
     """Draw the loss and the validation AUC of every run of two arms, with the epoch that was kept.
 
     Parameters
     ----------
     history : pd.DataFrame
-        Columns arm, seed, epoch (from 1), train_loss, validation_auc, kept (bool).
+        From `evidence.history`.
     """
-    arms = list(history["arm"].unique())
-    colours = dict(zip(arms, ARM_COLOURS, strict=True))
-    figure, grid = plt.subplots(1, 2, figsize=(PAGE, 2.4))
-    for axes, column, title in zip(
-        grid, ("train_loss", "validation_auc"), ("training loss", "validation AUC"), strict=True
-    ):
+    blind = unlearned(history.drop_duplicates(["arm", "seed"]))
+    figure, grid = plt.subplots(1, 2, figsize=(style.PAGE, 3.2))
+    names = {"train_loss": "training loss (nats)", "validation_auc": "slice-level validation AUC"}
+    for axes, (column, ylabel) in zip(grid, names.items(), strict=True):
         for (arm, seed), run in history.groupby(["arm", "seed"], sort=False):
-            label = arm if seed == history["seed"].iloc[0] else None
-            axes.plot(run["epoch"], run[column], color=colours[arm], lw=1, alpha=0.7, label=label)
-            kept = run[run["kept"]]
-            axes.plot(kept["epoch"], kept[column], "o", color=colours[arm], ms=4, mec="0.15", mew=0.6)
-        axes.set(xlabel="epoch", title=title)
+            look = style.arm_style(str(arm), arm not in blind)
+            label = style.arm_label(str(arm), arm not in blind) if seed == history["seed"].iloc[0] else None
+            axes.plot(run["epoch"], run[column], lw=1, alpha=0.7, label=label, **look | {"marker": ""})
+            axes.plot(run["epoch"][run["kept"]], run[column][run["kept"]], **look | {"ls": ""})
+        axes.set(xlabel="epoch", ylabel=ylabel)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    grid[0].set_ylabel("cross-entropy (nats)")
-    grid[1].set_ylabel("slice-level AUC")
-    legend = grid[0].get_legend_handles_labels()
-    figure.legend(*legend, loc="outside upper center", ncols=len(arms), title="dot: the epoch kept")
+    style.legend_above(figure, 2, title="mark: the epoch kept")
     return Drawing(name, figure, history)
 
 
-@plt.style.context(STYLE)
+@plt.style.context(style.STYLE)
 def auc_forest(table: pd.DataFrame, name: str) -> Drawing:
-    """Draw the test AUC of each arm with its intervals across runs, across patients and across both.
+    """Draw the test AUC of each arm with its intervals: across both in bold, across runs and across patients thin.
 
     Parameters
     ----------
     table : pd.DataFrame
-        From `comparison.intervals` with a column unit; arms in their order.
+        From `comparison.intervals` with columns unit and learned; arms in their order.
     """
-    return forest(table, "auc_mean", 1, "test AUC", (-0.02, 1.02), name)
+    names = [style.arm_label(row["arm"], row["learned"]) for _, row in table[table["unit"] == UNITS[0]].iterrows()]
+    drawing = forest(table, names, auc_rows, "test AUC", name)
+    for across, (_, lw, ls) in ACROSS.items():
+        drawing.figure.axes[0].plot([], [], color=style.INK, lw=lw, ls=ls, label=f"across {across}")
+    style.legend_above(drawing.figure, 3, title="95 % confidence interval")
+    return drawing
 
 
-@plt.style.context(STYLE)
+def auc_rows(axes: Axes, rows: pd.DataFrame) -> None:
+    """Draw each arm's AUC and its three intervals."""
+    for place, (_, row) in enumerate(rows.iterrows()):
+        look = style.arm_style(row["arm"], row["learned"]) | {"ls": ""}
+        axes.plot(row["auc_mean"], place, **look, zorder=3)
+        for across, (below, lw, ls) in ACROSS.items():
+            ends = row[[f"{across}_low", f"{across}_high"]]
+            axes.plot(ends, 2 * [place + below], color=look["color"], lw=lw, ls=ls)
+
+
+@plt.style.context(style.STYLE)
 def gain_forest(table: pd.DataFrame, reference: str, name: str) -> Drawing:
-    """Draw by how many percentage points each arm's test AUC exceeds another's, with the intervals of `auc_forest`.
+    """Draw by how many percentage points each arm's test AUC exceeds another's: see `style.difference_panel`.
 
     Parameters
     ----------
     table : pd.DataFrame
-        From `comparison.compare` with a column unit; arms in their order.
+        From `evidence.contrasts`; arms in their order.
     reference : str
         What all of them are compared with, in words; where it is not one arm, each row names its own.
     """
     several = table["other"].nunique() > 1
-    rows = table.assign(arm=table["arm"] + ", against " + table["other"]) if several else table
-    drawing = forest(rows, "auc_difference", 100, f"test AUC less that of\n{reference} (pp)", (-102, 102), name)
-    return replace(drawing, table=table)
+    names = [
+        style.arm_label(row["arm"] + f"\nless {row['other']}" * several, row["learned"])
+        for _, row in table[table["unit"] == UNITS[0]].iterrows()
+    ]
+    xlabel = f"test AUC less that of\n{reference} (pp)"
+    drawing = forest(
+        table, names, lambda axes, rows: style.difference_panel(axes, rows, range(len(rows))), xlabel, name
+    )
+    drawing.figure.suptitle("95 % confidence interval across runs and patients", fontsize=style.SMALL)
+    return drawing
 
 
 def forest(
-    table: pd.DataFrame, value: str, scale: float, xlabel: str, furthest: tuple[float, float], name: str
+    table: pd.DataFrame, names: list[str], draw: Callable[[Axes, pd.DataFrame], None], xlabel: str, name: str
 ) -> Drawing:
-    """Draw a value of each arm, slice-level and patient-level, with its three intervals.
-
-    Parameters
-    ----------
-    scale : float
-        By which the values are multiplied.
-    furthest : (float, float)
-        The axis ends there at the latest: a t-interval of few runs reaches beyond what an AUC can be.
-    """
-    arms = list(dict.fromkeys(table["arm"]))
+    """Draw rows of arms, a panel slice-level and one patient-level."""
     units = [unit for unit in UNITS if unit in set(table["unit"])]
-    figure, (grid,) = plt.subplots(1, len(units), figsize=(PAGE, 1.3 + 0.3 * len(arms)), sharey=True, squeeze=False)
+    row = 0.46 if any("\n" in each for each in names) else 0.36
+    size = style.PAGE, 1.6 + row * len(names)
+    figure, (grid,) = plt.subplots(1, len(units), figsize=size, sharey=True, squeeze=False)
     for axes, unit in zip(grid, units, strict=True):
-        rows = table[table["unit"] == unit].set_index("arm").loc[arms]
-        for place, (across, style) in enumerate(ACROSS_STYLES.items()):
-            y = np.arange(len(arms)) + 0.24 * (place - 1)
-            ends = scale * distances(rows, value, f"{across}_low", f"{across}_high")
-            axes.errorbar(scale * rows[value], y, xerr=ends, ls="", capsize=2, lw=0.9, **style)
-        if value == "auc_difference":
-            axes.axvline(0, color="0.2", lw=0.8)
-        low, high = axes.get_xlim()
-        limits = max(low, furthest[0]), min(high, furthest[1])
-        axes.set(title=f"{unit}-level", xlabel=xlabel, xlim=limits, ylim=(-0.6, len(arms) - 0.4))
-        axes.grid(visible=False, axis="y")
-        axes.grid(visible=True, axis="x")
-    grid[0].set_yticks(range(len(arms)), arms)
-    grid[0].invert_yaxis()
-    title = "95 % confidence interval"
-    figure.legend(*grid[0].get_legend_handles_labels(), loc="outside upper center", ncols=3, title=title)
+        draw(axes, table[table["unit"] == unit])
+        axes.set(title=f"{unit}-level", xlabel=xlabel)
+        style.rows_named(axes, names)
     return Drawing(name, figure, table)
 
 
-@plt.style.context(STYLE)
-def annotated_curves(runs: pd.DataFrame, redrawn: float) -> Drawing:
+@plt.style.context(style.STYLE)
+def annotated_curves(runs: pd.DataFrame, efficiency: pd.DataFrame, redrawn: float) -> Drawing:
     """Draw slice-level test AUC over the annotated slices, those that the committee learned from included.
+
+    An arrow leads from what the proposed method has annotated at the paper's budget to what random sampling needs.
 
     Parameters
     ----------
     runs : pd.DataFrame
-        As `budgets` takes it: strategy, budget, seed, annotated (share of the training slices), auc.
+        From `evidence.annotated_runs`: strategy, budget, seed, annotated (share of the training slices), auc, learned.
+    efficiency : pd.DataFrame
+        From `budgets.label_efficiency`.
     redrawn : float
         See `statistics.mean_interval`.
     """
     rows = [
-        (strategy, budget, group["annotated"].mean(), *mean_interval(group["auc"].to_numpy(), redrawn, AUC_RANGE))
-        for (strategy, budget), group in runs.groupby(["strategy", "budget"], sort=False)
+        (*place, group["annotated"].mean(), *mean_interval(group["auc"].to_numpy(), redrawn, AUC_RANGE), not blind)
+        for place, group in runs.groupby(["strategy", "budget"], sort=False)
+        for blind in [unlearned(group.rename(columns={"strategy": "arm"}))]
     ]
-    table = pd.DataFrame(rows, columns=["strategy", "budget", "annotated", "auc_mean", "runs_low", "runs_high"])
-    figure, axes = plt.subplots(figsize=(PAGE, 2.8))
-    for strategy, style in CURVE_STYLES.items():
-        shown = table[table["strategy"] == strategy].sort_values("annotated")
-        interval(axes, 100 * shown["annotated"], shown, label=strategy, **style)
-    keep_to_auc(axes)
-    axes.set(xlabel="annotated slices (% of the training slices)", ylabel="slice-level test AUC\n(95 % CI across runs)")
-    figure.legend(loc="outside upper center", ncols=3)
+    table = pd.DataFrame(
+        rows, columns=["strategy", "budget", "annotated", "auc_mean", "runs_low", "runs_high", "learned"]
+    )
+    figure, axes = plt.subplots(figsize=(style.PAGE, 3.8))
+    draw_curves(axes, table.rename(columns={"strategy": "arm"}).assign(percent=100 * table["annotated"]), "percent")
+    at_budget = (efficiency["strategy"] == "proposed") & np.isclose(efficiency["budget"], BUDGET)
+    row = efficiency[at_budget].iloc[0]
+    arrow = {"arrowstyle": "-|>", "color": style.INK, "lw": 1.8, "shrinkA": 4, "shrinkB": 0}
+    tip, tail = ((100 * row[share], row["auc"]) for share in ("random_annotated", "annotated"))
+    axes.annotate("", tip, tail, arrowprops=arrow)
+    needed = f"{row['censored']} {row['random_annotated']:.0%}".strip()
+    ends = shares_between(row["random_low"], row["random_high"]) or "not bounded"
+    said = (
+        f"proposed: AUC {row['auc']:.3f} for {row['annotated']:.0%} annotated\n"
+        f"random sampling needs {needed}\n(95 % CI across runs: {ends})"
+    )
+    axes.text(0.99, 0.03, said, transform=axes.transAxes, ha="right")
+    axes.set(xlabel="annotated slices (% of the training slices)", ylabel="slice-level test AUC\n(mean across runs)")
+    style.keep_within(axes, 0, 1.02)
+    style.legend_above(figure, 3)
     return Drawing("annotated_slices", figure, table)

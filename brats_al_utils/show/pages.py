@@ -136,6 +136,11 @@ def page_body(notebook: nbformat.NotebookNode, links: dict[str, str]) -> Markup:
         if not str(image.get("src")).startswith("data:"):
             image.replace_with(f"[image: {image.get('alt')}]")
     scoped(soup)
+    for number, table in enumerate(soup("table"), 1):
+        caption = soup.new_tag("caption", attrs={"class": "hidden"})
+        heading = table.find_previous(["h1", "h2", "h3"])
+        caption.string = f"Table {number} of this page: {heading.get_text(strip=True) if heading else 'numbers'}"
+        table.insert(0, caption)
     for link in soup("a", href=True):
         name, sign, fragment = str(link["href"]).partition("#")
         link["href"] = links.get(name, name) + sign + fragment

@@ -26,7 +26,7 @@ class Choice:
     Attributes
     ----------
     name, label : str
-        By which it is asked for; what stands before it.
+        The name by which it is asked for; the text before it.
     options : tuple of str
     value : int
         The place of the one that is chosen.
@@ -65,7 +65,7 @@ class Plane:
     levels : bytes
         Row by row, of uint16, little-endian: 0 the intensity ``low``, 65535 ``high``.
     mask : bytes
-        Of uint8, as many: what is painted in ``colour``; or nothing.
+        As many values of uint8, painted in ``colour``; or empty.
     width, height : int
     low, high, white : float
         Intensities; ``white`` is white at first.
@@ -104,7 +104,7 @@ class Plot:
     x, y : str
         What the axes show.
     names : tuple of str
-        Of the two groups.
+        Names of the two groups.
     selected : int
         The point that has a ring.
     """
@@ -125,7 +125,7 @@ class Picture:
     Attributes
     ----------
     name : str
-        Told when it is clicked.
+        What is asked when it is clicked.
     png : bytes
     caption, alt : str
         What stands below it; what is read out in its place.
@@ -185,9 +185,9 @@ class Asked:
     Attributes
     ----------
     name : str
-        Of the control or the picture.
+        Name of the control or the picture.
     value : int
-        Of the control.
+        Value of the control.
     at : tuple of float, optional
         Where the picture was clicked, from the left and from the top, as shares of the width and the height.
     """

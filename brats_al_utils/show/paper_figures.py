@@ -1,38 +1,30 @@
 """The figures and tables of the paper, one function each, named after it."""
 
-from collections.abc import Iterable
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 
 from brats_al_utils.cohorts.split import PARTS
-from brats_al_utils.findings.paper import printed_aucs, published_budgets, published_table1
+from brats_al_utils.findings.paper import claims, printed_aucs, published_budgets, published_table1
+from brats_al_utils.findings.sentences import TAILS
 from brats_al_utils.findings.statistics import UNITS
-from brats_al_utils.networks.network import START_NAMES, architecture
-from brats_al_utils.show.style import (
-    ARM_COLOURS,
-    CURVE_STYLES,
-    PAGE,
-    PALETTE,
-    STYLE,
-    Drawing,
-    interval,
-    keep_to_auc,
-)
-from brats_al_utils.study.arms import Arm
+from brats_al_utils.networks.network import architecture
+from brats_al_utils.show import style
+from brats_al_utils.show.style import Drawing
 
-DECILE_COLOURS = {
-    "most uncertain": PALETTE["red"],
-    "between": (0.75, 0.75, 0.75),
-    "least uncertain": PALETTE["green"],
+DECILES: dict[str, dict[str, Any]] = {
+    "most uncertain": {"color": "0.3", "marker": "^"},
+    "between": {"color": "0.75", "marker": "o"},
+    "least uncertain": {"color": "0.55", "marker": "v"},
 }
-PART_STYLES: dict[str, Any] = {
-    "validation": {"color": PALETTE["blue"], "marker": "o", "ms": 4, "ls": "-"},
-    "test": {"color": PALETTE["orange"], "marker": "s", "ms": 4, "ls": "--"},
+PART_STYLES: dict[str, dict[str, Any]] = {
+    "validation": {"color": "0.6", "marker": "s", "ms": 5, "ls": "--"},
+    "test": {"color": style.INK, "marker": "o", "ms": 5.5, "ls": "-"},
 }
-ACROSS_RUNS = "95 % CI across runs"
+DIFFERENCE = "difference of AUC (pp)\n95 % CI across runs and patients"
 
 
 def table1() -> pd.DataFrame:
@@ -40,22 +32,13 @@ def table1() -> pd.DataFrame:
     return architecture().merge(published_table1(), on="layer", suffixes=("", "_printed"))
 
 
-@plt.style.context(STYLE)
-def table2(summary: pd.DataFrame, compared: Iterable[Arm]) -> Drawing:
-    """Draw Table 2: AUC of the pretrained network and of the one with random initialisation, beside the printed ones.
-
-    Parameters
-    ----------
-    summary : pd.DataFrame
-        From `statistics.summarise`.
-    compared : iterable of Arm
-        Its two arms.
-    """
-    return auc_bars(summary, compared, "table2", "table2")
+def table2(summary: pd.DataFrame, gains: pd.DataFrame) -> Drawing:
+    """Draw Table 2: AUC of the pretrained network and of the one with random initialisation: see `auc_and_gain`."""
+    return auc_and_gain(summary, gains, "table2", "table2")
 
 
-@plt.style.context(STYLE)
-def figure2(ranking: pd.DataFrame) -> Drawing:
+@plt.style.context(style.STYLE)
+def figure2(ranking: pd.DataFrame, classes: tuple[str, str]) -> Drawing:
     """Draw Figure 2: the uncertainty of the training slices, unsorted and sorted, of the first run's committee.
 
     Its numbers name no patient.
@@ -63,44 +46,72 @@ def figure2(ranking: pd.DataFrame) -> Drawing:
     Parameters
     ----------
     ranking : pd.DataFrame
-        Columns slice_id, seed, uncertainty (nats), rank_share and decile; each run's slices by falling uncertainty.
+        Columns slice_id, seed, class_name, uncertainty (nats), rank_share and decile; each run's slices by falling
+        uncertainty.
+    classes : tuple of str
+        Negative, positive.
     """
-    first = first_run(ranking)[["slice_id", "seed", "uncertainty", "rank_share", "decile"]]
-    unsorted = first.sort_values("slice_id")
-    figure, (left, right) = plt.subplots(1, 2, figsize=(PAGE, 2.4), sharey=True)
-    left.plot(range(len(unsorted)), unsorted["uncertainty"], ".", ms=2, color=PALETTE["blue"], rasterized=True)
-    right.plot(range(len(first)), first["uncertainty"], color=PALETTE["blue"], lw=1.2)
-    for decile in ("most uncertain", "least uncertain"):
+    columns = ["slice_id", "seed", "class_name", "uncertainty", "rank_share", "decile"]
+    first = first_run(ranking)[columns].reset_index(drop=True)
+    unsorted = first.sort_values("slice_id", ignore_index=True)
+    figure, (left, right) = plt.subplots(1, 2, figsize=(style.PAGE, 3.6), sharey=True)
+    right.plot(first["uncertainty"], color=style.INK, lw=1.6)
+    for place, (name, colour, marker) in enumerate(zip(classes, style.CLASS_COLOURS, style.CLASS_MARKERS, strict=True)):
+        points = unsorted.loc[unsorted["class_name"] == name, "uncertainty"]
+        left.plot(points, marker, ms=2.5, mew=0, color=colour, label=name, rasterized=True)
+        ranks = np.flatnonzero(first["class_name"] == name)
+        band = {"transform": right.get_xaxis_transform(), "color": colour, "alpha": 0.5, "lw": 0.6}
+        right.vlines(ranks, 0.02 + 0.1 * place, 0.1 + 0.1 * place, **band, rasterized=True)
+    for decile, edge, side in (("most uncertain", -1, "left"), ("least uncertain", 0, "right")):
         ranks = np.flatnonzero(first["decile"] == decile)
-        right.axvspan(ranks[0], ranks[-1], color=DECILE_COLOURS[decile], alpha=0.3, lw=0, label=f"{decile} decile")
-    left.set(xlabel="training slice, in the order of the patients", ylabel="uncertainty (nats)", title="(a) unsorted")
-    right.set(xlabel="training slice, by falling uncertainty", title="(b) sorted")
-    right.legend()
+        right.axvspan(ranks[0], ranks[-1], color="0.88", lw=0, zorder=0)
+        at = {"xycoords": right.get_xaxis_transform(), "textcoords": "offset points", "va": "top"}
+        text = decile.replace(" ", "\n") + "\ndecile"
+        right.annotate(text, (ranks[edge], 1), (-4 - 8 * edge, 0), ha=side, **at)
+    left.set_ylim(bottom=first["uncertainty"].min() - 0.3 * np.ptp(first["uncertainty"]))  # room for the bands
+    left.set(xlabel="slice, in the order of the patients", ylabel="uncertainty (nats)", title="(a) unsorted")
+    right.set(xlabel="slice, by falling uncertainty", title="(b) sorted")
+    style.legend_above(figure, 2, markerscale=3)
     return Drawing("figure2", figure, first)
 
 
-@plt.style.context(STYLE)
-def figure3(summary: pd.DataFrame) -> Drawing:
-    """Draw Figure 3: slice-level AUC after training on each range of the uncertainty ranking.
+@plt.style.context(style.STYLE)
+def figure3(summary: pd.DataFrame, gains: pd.DataFrame) -> Drawing:
+    """Draw Figure 3: slice-level AUC after training on each range of the uncertainty ranking, and what its ends lose.
+
+    Shaded are the ends of which the paper speaks; it prints no more of them than two differences.
 
     Parameters
     ----------
     summary : pd.DataFrame
         From `statistics.summarise`, arms named by their range, in order.
+    gains : pd.DataFrame
+        From `evidence.on_both_sets`: ``sentences.TAILS``, and others that the figure is to show.
     """
-    rows = summary[summary["unit"] == "slice"]
-    figure, axes = plt.subplots(figsize=(PAGE, 2.8))
-    for place, (part, style) in enumerate(PART_STYLES.items()):
+    rows, gains = summary[summary["unit"] == "slice"], gains[gains["unit"] == "slice"]
+    printed = {(better, worse, PARTS[1]): claims()[claim].number / 100 for better, worse, claim in TAILS}
+    keys = gains[["arm", "other", "part"]].itertuples(index=False, name=None)
+    gains = gains.assign(paper=[printed.get(key, np.nan) for key in keys])
+    size, heights = (style.PAGE, 3.4 + 0.3 * len(gains)), (2.2, 0.3 * len(gains))
+    figure, (upper, lower) = plt.subplots(2, 1, figsize=size, height_ratios=heights)
+    for place, (part, look) in enumerate(PART_STYLES.items()):
         shown = rows[rows["part"] == part]
-        interval(axes, np.arange(len(shown)) + (place - 0.5) * 0.12, shown, label=part, **style)
-    axes.set_xticks(range(len(shown)), shown["arm"])
-    axes.set(xlabel="range of the ranking (0 %: most uncertain)", ylabel=f"slice-level AUC\n({ACROSS_RUNS})")
-    keep_to_auc(axes)
-    figure.legend(loc="outside upper center", ncols=2)
+        ends = style.distances(shown, "auc_mean", "runs_low", "runs_high")
+        at = np.arange(len(shown)) + 0.16 * (place - 0.5)
+        upper.errorbar(at, shown["auc_mean"], yerr=ends, lw=1.2, label=part, **look)
+    for end in (0, len(shown) - 1):
+        upper.axvspan(end - 0.5, end + 0.5, color="0.93", lw=0, zorder=0)
+    upper.set_xticks(range(len(shown)), [name.replace("%-", "\u2013").rstrip("%") for name in shown["arm"]])
+    upper.set(xlabel="range of the ranking (%; 0: most uncertain)", ylabel="slice-level AUC\n95 % CI across runs")
+    style.keep_within(upper, 0, 1.02)
+    style.difference_panel(lower, gains, range(len(gains)))
+    style.rows_named(lower, [f"{row['arm']} less {row['other']}, {row['part']}" for _, row in gains.iterrows()])
+    lower.set_xlabel(DIFFERENCE)
+    style.legend_above(figure, 3)
     return Drawing("figure3", figure, summary)
 
 
-@plt.style.context(STYLE)
+@plt.style.context(style.STYLE)
 def figure4(ranking: pd.DataFrame, negative: str) -> Drawing:
     """Draw Figure 4: where the most and the least uncertain decile lie, and which slices they hold.
 
@@ -124,30 +135,28 @@ def figure4(ranking: pd.DataFrame, negative: str) -> Drawing:
         facts["outer half of the tumour"] = ((position - 0.5).abs() > 0.25).where(with_tumour)
     if "atypical" in ranking:
         facts["atypical patients"] = ranking["atypical"]
-    shares = pd.DataFrame(facts).astype(float).groupby(ranking["decile"]).mean().loc[list(DECILE_COLOURS)]
+    shares = pd.DataFrame(facts).astype(float).groupby(ranking["decile"]).mean().loc[list(DECILES)]
     first = first_run(ranking)
-    figure, (left, right) = plt.subplots(1, 2, figsize=(PAGE, 2.6), width_ratios=(1, 1.4))
-    groups = [first.loc[first["decile"] == decile, "uncertainty"] for decile in DECILE_COLOURS]
-    left.hist(groups, bins=30, stacked=True, color=list(DECILE_COLOURS.values()), label=list(DECILE_COLOURS))
-    left.set(xlabel="uncertainty (nats)", ylabel="training slices (first run)")
-    for place, (decile, colour) in enumerate(DECILE_COLOURS.items()):
-        right.bar(np.arange(len(facts)) + (place - 1) * 0.26, 100 * shares.loc[decile], width=0.24, color=colour)
-    right.set_xticks(range(len(facts)), [name.replace(" ", "\n", 1) for name in facts])
-    right.set(ylabel="share of the group's slices (%)")
-    figure.legend(*left.get_legend_handles_labels(), loc="outside upper center", ncols=3, title="part of the ranking")
+    figure, (left, right) = plt.subplots(1, 2, figsize=(style.PAGE, 3.4))
+    groups = [first.loc[first["decile"] == decile, "uncertainty"] for decile in DECILES]
+    left.hist(groups, bins=30, stacked=True, color=[look["color"] for look in DECILES.values()])
+    left.set(xlabel="uncertainty (nats)", ylabel="training slices", title="(a) where the deciles lie (first run)")
+    for decile, look in DECILES.items():
+        right.plot(100 * shares.loc[decile], range(len(facts)), ls="", ms=7, label=decile, **look)
+    style.rows_named(right, [name.replace(" ", "\n", 1) for name in facts])
+    right.set(xlabel="share of the slices (%)", title="(b) which slices they hold", xlim=(-4, 104))
+    style.legend_above(figure, 3)
     return Drawing("figure4", figure, shares.reset_index())
 
 
-@plt.style.context(STYLE)
-def figure5(summary: pd.DataFrame, compared: Iterable[Arm]) -> Drawing:
-    """Draw Figure 5: AUC of the proposed method and the baseline on the imbalanced set, beside those of Table 3."""
-    return auc_bars(summary, compared, "figure5", "table3")
+def figure5(summary: pd.DataFrame, gains: pd.DataFrame) -> Drawing:
+    """Draw Figure 5: the proposed method and the baseline on the imbalanced set (Table 3): see `auc_and_gain`."""
+    return auc_and_gain(summary, gains, "figure5", "table3")
 
 
-@plt.style.context(STYLE)
-def figure6(summary: pd.DataFrame, compared: Iterable[Arm]) -> Drawing:
-    """Draw Figure 6: AUC of the proposed method and the baseline on the balanced set, beside those of Table 4."""
-    return auc_bars(summary, compared, "figure6", "table4")
+def figure6(summary: pd.DataFrame, gains: pd.DataFrame) -> Drawing:
+    """Draw Figure 6: the proposed method and the baseline on the balanced set (Table 4): see `auc_and_gain`."""
+    return auc_and_gain(summary, gains, "figure6", "table4")
 
 
 def table5(budgets: pd.DataFrame) -> pd.DataFrame:
@@ -161,16 +170,14 @@ def table5(budgets: pd.DataFrame) -> pd.DataFrame:
     return budgets.merge(published_budgets(), on=["dataset", "share"])
 
 
-@plt.style.context(STYLE)
-def figure7(summary: pd.DataFrame, arms: pd.DataFrame) -> Drawing:
-    """Draw Figure 7: test AUC at every budget on the imbalanced set."""
-    return budget_curves(summary, arms, "imbalanced", "figure7")
+def figure7(summary: pd.DataFrame, gains: pd.DataFrame) -> Drawing:
+    """Draw Figure 7: test AUC at every budget on the imbalanced set: see `budget_curves`."""
+    return budget_curves(summary, gains, "imbalanced", "figure7")
 
 
-@plt.style.context(STYLE)
-def figure8(summary: pd.DataFrame, arms: pd.DataFrame) -> Drawing:
-    """Draw Figure 8: test AUC at every budget on the balanced set."""
-    return budget_curves(summary, arms, "balanced", "figure8")
+def figure8(summary: pd.DataFrame, gains: pd.DataFrame) -> Drawing:
+    """Draw Figure 8: test AUC at every budget on the balanced set: see `budget_curves`."""
+    return budget_curves(summary, gains, "balanced", "figure8")
 
 
 def first_run(ranking: pd.DataFrame) -> pd.DataFrame:
@@ -179,73 +186,79 @@ def first_run(ranking: pd.DataFrame) -> pd.DataFrame:
     return rows
 
 
-def auc_bars(summary: pd.DataFrame, compared: Iterable[Arm], name: str, printed_in: str) -> Drawing:
-    """Draw two arms' AUCs on validation and test, slice-level and patient-level, and the paper's.
+@plt.style.context(style.STYLE)
+def auc_and_gain(summary: pd.DataFrame, gains: pd.DataFrame, name: str, printed_in: str) -> Drawing:
+    """Draw two arms' AUCs on validation and test, slice-level and patient-level, and beside them their difference.
 
     Parameters
     ----------
     summary : pd.DataFrame
         From `statistics.summarise`.
-    compared : iterable of Arm
-        Two.
+    gains : pd.DataFrame
+        From `evidence.on_both_sets`, of one pair of arms.
     name : str
         Of the drawing.
     printed_in : str
         The paper's table with the same arms, such as ``table3``.
     """
-    printed = printed_aucs(printed_in)
-    units = [unit for unit in UNITS if unit in set(summary["unit"])]
-    figure, grid = plt.subplots(1, 2, figsize=(PAGE, 2.8), sharey=True)
-    for axes, part in zip(grid, PARTS[1:], strict=True):
-        for arm, colour, offset in zip(compared, ARM_COLOURS, (-0.18, 0.18), strict=True):
-            ours, theirs = (rows[(rows["arm"] == arm.name) & (rows["part"] == part)] for rows in (summary, printed))
-            ours = ours.set_index("unit").loc[units]
-            label = f"{arm.name} ({START_NAMES[arm.start]})"
-            places = [place + offset for place in range(len(units))]
-            axes.bar(places, ours["auc_mean"], width=0.32, color=colour, label=label)
-            interval(axes, places, ours, fmt="none", ecolor="0.15")
-            label = f"{arm.name}, as printed"
-            interval(axes, [len(units) + offset], theirs, fmt="D", ms=4, color=colour, mec="0.15", label=label)
-        axes.axhline(0.5, color="0.5", lw=0.8, ls=":")
-        names = [*(f"ours,\n{unit}-level" for unit in units), "paper,\nslice-level"]
-        axes.set_xticks(range(len(names)), names)
-        axes.set(title=part, ylim=(0, 1))
-    grid[0].set_ylabel(f"AUC ({ACROSS_RUNS})")
-    figure.legend(*grid[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    places = [(part, unit) for part in PARTS[1:] for unit in UNITS if unit in set(gains["unit"])]
+    pair, gains = gains.iloc[0][["arm", "other"]], gains.set_index(["part", "unit"]).loc[places]
+    printed = printed_aucs(printed_in).assign(unit="slice").set_index(["arm", "part", "unit"])["auc_mean"]
+    figure, (left, right) = plt.subplots(1, 2, figsize=(style.PAGE, 1.5 + 0.55 * len(places)), sharey=True)
+    for arm, offset in zip(pair, (-0.18, 0.18), strict=True):
+        rows = summary[summary["arm"] == arm].set_index(["part", "unit"]).loc[places]
+        learned, at = rows["learned"].all(), np.arange(len(places)) + offset
+        look = style.arm_style(arm, learned) | {"ls": ""}
+        ends = style.distances(rows, "auc_mean", "runs_low", "runs_high")
+        left.errorbar(rows["auc_mean"], at, xerr=ends, lw=1.2, label=style.arm_label(arm, learned), **look)
+        left.plot(printed[arm].reindex(places), at, **style.PAPER | {"mec": look["color"]})
+    left.set(xlabel="AUC\n95 % CI across runs", xlim=(min(0.5, summary["auc_mean"].min() - 0.02), 1))
+    theirs = (printed[pair["arm"]] - printed[pair["other"]]).reindex(places)
+    style.difference_panel(right, gains.assign(paper=theirs), range(len(places)))
+    right.set_xlabel(f"{' less '.join(pair)} (pp)\n95 % CI across runs and patients")
+    for axes in (left, right):
+        style.rows_named(axes, [f"{part},\n{unit}-level" for part, unit in places])
+    style.legend_above(figure, 3)
     return Drawing(name, figure, summary)
 
 
-def budget_curves(summary: pd.DataFrame, arms: pd.DataFrame, dataset: str, name: str) -> Drawing:
-    """Draw slice-level test AUC against the number of slices trained on.
+@plt.style.context(style.STYLE)
+def budget_curves(summary: pd.DataFrame, gains: pd.DataFrame, dataset: str, name: str) -> Drawing:
+    """Draw slice-level test AUC against the number of slices trained on, and below it what decides: the differences.
 
     Parameters
     ----------
     summary : pd.DataFrame
         From `statistics.summarise` by dataset, share and examples: arms proposed, random and placebo at every budget,
         and baseline, the network trained on every training slice.
-    arms : pd.DataFrame
-        From `evidence.arm_table`, of the data set: their intervals across runs and patients.
+    gains : pd.DataFrame
+        From `evidence.budget_gains`.
     dataset : {"imbalanced", "balanced"}
     name : str
         Of the drawing.
     """
     test = summary[(summary["dataset"] == dataset) & (summary["part"] == "test") & (summary["unit"] == "slice")]
-    wider = arms[["arm", "share", "low", "high"]].rename(columns={"low": "both_low", "high": "both_high"})
-    test = test.merge(wider, on=["arm", "share"])
+    gains = gains[(gains["dataset"] == dataset) & (gains["unit"] == "slice")]
     rows, whole = test[test["arm"] != "baseline"], test[test["arm"] == "baseline"].iloc[0]
-    figure, axes = plt.subplots(figsize=(PAGE, 3.0))
-    step = rows["examples"].min()
-    for place, (arm, style) in enumerate(CURVE_STYLES.items()):
-        shown = rows[rows["arm"] == arm].sort_values("examples")
-        x = shown["examples"] + (place - 1) * 0.08 * step
-        interval(axes, x, shown, label=arm, **style)
-        axes.vlines(x, shown["both_low"], shown["both_high"], style["color"], lw=4, alpha=0.3)
-    axes.axhline(whole["auc_mean"], color="0.2", ls=":", lw=1.2, label=f"baseline: all {whole['examples']} slices")
-    for kind, grey in (("both", "0.93"), ("runs", "0.85")):
-        if not np.isnan(whole[f"{kind}_low"]):
-            axes.axhspan(whole[f"{kind}_low"], whole[f"{kind}_high"], color=grey, lw=0, zorder=0)
-    axes.set_xticks(sorted(rows["examples"].unique()))
-    keep_to_auc(axes)
-    axes.set(xlabel="slices trained on", ylabel=f"slice-level test AUC\n({ACROSS_RUNS};\nlight: and patients)")
-    figure.legend(loc="outside upper center", ncols=4)
+    figure, (upper, lower) = plt.subplots(2, 1, figsize=(style.PAGE, 5.4), sharex=True, height_ratios=(1.2, 1))
+    draw_curves(upper, rows, "examples")
+    line = {name: style.arm_style("baseline")[name] for name in ("color", "ls")}
+    upper.axhline(whole["auc_mean"], lw=1.2, label=f"baseline: all {whole['examples']}", **line)
+    upper.margins(y=0.12)
+    upper.set_ylabel("slice-level test AUC\n(mean across runs)")
+    counts = rows.drop_duplicates("share").set_index("share")["examples"]
+    apart = 0.16 * counts.min() * (pd.factorize(gains["other"])[0] - 0.5)
+    style.difference_panel(lower, gains, counts.loc[gains["share"]].to_numpy() + apart, by="other", upright=True)
+    lower.set_xticks(counts, [f"{count}\n{share:.0%}" for share, count in counts.items()])
+    lower.set(xlabel="slices trained on", ylabel="difference (pp)\n95 % CI across\nruns and patients")
+    style.legend_above(figure, 3)
     return Drawing(name, figure, test)
+
+
+def draw_curves(axes: Axes, rows: pd.DataFrame, along: str) -> None:
+    """Draw mean AUCs of arms as thin curves along a column; points of arms that have not learned are hollow."""
+    for arm, of_arm in rows.groupby("arm", sort=False):
+        shown, label = of_arm.sort_values(along), style.arm_label(str(arm), bool(of_arm["learned"].any()))
+        axes.plot(shown[along], shown["auc_mean"], lw=1.2, label=label, **style.arm_style(str(arm)))
+        blind = shown[~shown["learned"]]
+        axes.plot(blind[along], blind["auc_mean"], **style.arm_style(str(arm), learned=False) | {"ls": ""})

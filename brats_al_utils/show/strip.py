@@ -5,10 +5,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from brats_al_utils.findings.comparison import MARGIN
-from brats_al_utils.show.style import PAGE, PALETTE, STYLE, distances
+from brats_al_utils.show.style import PAGE, SMALL, STYLE, arm_label, difference_panel, rows_named
+
+RANGE = "0%-30%"
+"""Of the ranking: its most uncertain slices."""
 
 
-@plt.style.context([*STYLE, {"axes.grid": False}])
+@plt.style.context(STYLE)
 def strip(differences: pd.DataFrame, narrow: bool = False) -> Figure:
     """Draw differences of test AUC with their intervals, a row each, and the band in which two AUCs count as equal.
 
@@ -20,21 +23,18 @@ def strip(differences: pd.DataFrame, narrow: bool = False) -> Figure:
         The names above the rows rather than beside them, for a narrow page.
     """
     rows = len(differences)
-    size = (0.55 * PAGE, 0.48 * rows + 0.6) if narrow else (PAGE, 0.3 * rows + 0.6)
+    size = (0.55 * PAGE, 0.55 * rows + 0.8) if narrow else (PAGE, 0.36 * rows + 0.8)
     figure, axes = plt.subplots(figsize=size)
     axes.axvspan(-100 * MARGIN, 100 * MARGIN, color="0.93", lw=0)
-    axes.axvline(0, color="0.2", lw=0.8)
-    places = range(rows)
-    ends = distances(differences, "mean", "low", "high")
-    axes.errorbar(differences["mean"], places, xerr=ends, fmt="o", ms=4, capsize=2.5, lw=1.2, color=PALETTE["blue"])
-    axes.plot(differences["paper"], places, ls="", marker="D", ms=4.5, mfc="white", mec="0.15", zorder=3)
+    difference_panel(axes, differences, range(rows))
+    names = [
+        arm_label(f"{row['arm']} less {row['other']}", row["learned"]).replace(RANGE, "most uncertain 30 %")
+        for _, row in differences.iterrows()
+    ]
+    rows_named(axes, [""] * rows if narrow else names)
     if narrow:
-        for place, what in zip(places, differences["what"], strict=True):
-            axes.text(0, place - 0.3, what, transform=axes.get_yaxis_transform(), va="center")
-        axes.set_yticks([])
-    else:
-        axes.set_yticks(list(places), differences["what"])
-    axes.tick_params(axis="y", length=0)
+        for place, what in enumerate(names):
+            axes.text(0, place - 0.32, what, transform=axes.get_yaxis_transform(), va="center", fontsize=SMALL)
     axes.spines["left"].set_visible(False)
-    axes.set(ylim=(rows - 0.5, -0.6), xlabel="difference of test AUC (percentage points)")
+    axes.set_xlabel("difference of test AUC (pp)")
     return figure

@@ -1,7 +1,8 @@
-"""How figures look, and how a figure and its numbers are kept: SVG, PNG and CSV."""
+"""How figures look, and how a figure and its numbers are kept: SVG, PDF, PNG and CSV."""
 
 import re
 import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -21,36 +22,48 @@ from brats_al_utils.show.panel import Panel, Picture, View
 from brats_al_utils.study.places import stamp
 
 PAGE = 7.2
-"""Width in inches of a journal's page."""
+"""Width in inches of a journal's page (183 mm). Text is large enough to be read at half of it, a column."""
 
-CAPTION_WIDTH = 150
+SMALL = 10
+"""Points of the smallest text: 5 in a column of 89 mm."""
+
+CAPTION_WIDTH = 100
 """Characters of a caption that a page's width has room for."""
 
 PROVENANCE = "provenance"
 """In an SVG, the id of the line that says its origin."""
 
 PALETTE = dict(zip(("blue", "orange", "green", "red", "purple"), sns.color_palette("colorblind"), strict=False))
-ARM_COLOURS = (PALETTE["orange"], PALETTE["blue"])
-CLASS_COLOURS = (PALETTE["blue"], PALETTE["orange"])
+INK = "0.15"
+CLASS_COLOURS = (PALETTE["green"], PALETTE["purple"])
 """Of the negative and the positive class."""
 
-# Orange and blue as in the paper; the placebo is the proposed method's own sampler with another draw.
-CURVE_STYLES: dict[str, Any] = {
-    "proposed": {"color": PALETTE["orange"], "marker": "o", "ms": 4, "ls": "-"},
-    "random": {"color": PALETTE["blue"], "marker": "s", "ms": 4, "ls": "-."},
-    "placebo": {"color": "0.5", "marker": "^", "ms": 4, "ls": "--"},
+CLASS_MARKERS = ("o", "^")
+
+ARMS: dict[str, tuple[Any, str, str]] = {
+    "proposed": (PALETTE["orange"], "o", "-"),
+    "random": (PALETTE["blue"], "s", "-."),
+    "placebo": ("0.5", "^", "--"),
+    "baseline": (INK, "v", ":"),
+    "pretrained": (INK, "v", ":"),
+    "scratch": (PALETTE["red"], "<", "--"),
 }
+"""Colour, marker and line of an arm, in every figure. The pretrained network of Table 2 is the baseline."""
+
+PAPER: dict[str, Any] = {"label": "the paper", "ls": "", "marker": "D", "ms": 6, "mfc": "white", "mec": INK}
+"""Of a number that the paper prints."""
 
 # From matplotlib's own defaults: whatever the user's matplotlibrc says, the same figure gives the same file.
 STYLE: list[Any] = [
     "default",
     {
-        "font.size": 8,
-        "axes.titlesize": 8,
-        "axes.labelsize": 8,
-        "legend.fontsize": 7,
-        "xtick.labelsize": 7,
-        "ytick.labelsize": 7,
+        "font.size": 11,
+        "axes.titlesize": 11,
+        "axes.labelsize": 11,
+        "legend.fontsize": SMALL,
+        "legend.title_fontsize": SMALL,
+        "xtick.labelsize": SMALL,
+        "ytick.labelsize": SMALL,
         "axes.spines.top": False,
         "axes.spines.right": False,
         "axes.grid": True,
@@ -59,10 +72,12 @@ STYLE: list[Any] = [
         "grid.color": "0.9",
         "legend.frameon": False,
         "figure.constrained_layout.use": True,
-        "savefig.dpi": 200,
+        "figure.constrained_layout.wspace": 0.06,
+        "savefig.dpi": 300,
         "text.parse_math": False,  # a dollar sign in a class label is one
         "svg.hashsalt": "brats-al",
         "svg.fonttype": "none",  # text that a reader can search and select
+        "pdf.fonttype": 42,  # and edit
     },
 ]
 """For `matplotlib.pyplot.style.context`, around whatever draws or writes a figure."""
@@ -79,7 +94,7 @@ class Drawing:
 
 @plt.style.context(STYLE)
 def save(drawing: Drawing, folder: Path | None, caption: str, shareable: bool = True) -> None:
-    """Write a drawing as SVG, PNG and CSV (its numbers), its origin below it, and show it in a notebook.
+    """Write a drawing as SVG, PDF, PNG (300 dpi) and CSV (its numbers), its origin below it, and show it in a notebook.
 
     Parameters
     ----------
@@ -89,10 +104,11 @@ def save(drawing: Drawing, folder: Path | None, caption: str, shareable: bool = 
         Whether the notebook's file may hold it; if not, a browser is shown it and the file never is.
     """
     name, figure = drawing.name, drawing.figure
-    figure.supxlabel(in_lines(caption, figure.get_figwidth()), fontsize=6, color="0.35", gid=PROVENANCE)
+    figure.supxlabel(in_lines(caption, figure.get_figwidth()), fontsize=SMALL, color="0.35", gid=PROVENANCE)
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
         figure.savefig(folder / f"{name}.svg", metadata={"Date": None, "Description": caption})
+        figure.savefig(folder / f"{name}.pdf", metadata={"CreationDate": None, "Subject": caption})
     buffer = BytesIO()
     figure.savefig(buffer)
     plt.close(figure)
@@ -144,13 +160,67 @@ def distances(table: pd.DataFrame, value: str, low: str, high: str) -> np.ndarra
     return np.nan_to_num([table[value] - table[low], table[high] - table[value]])
 
 
-def interval(axes: Axes, x: Any, summary: pd.DataFrame, **style: Any) -> None:
-    """Draw mean AUCs with their intervals across runs; a mean without interval gets none."""
-    ends = distances(summary, "auc_mean", "runs_low", "runs_high")
-    axes.errorbar(x, summary["auc_mean"], yerr=ends, capsize=2, lw=0.9, **style)
+def arm_style(name: str, learned: bool = True) -> dict[str, Any]:
+    """Return how an arm is drawn: as in ``ARMS`` what is named after it ("random at 51%"), hollow if not learned."""
+    known = (looks for arm, looks in ARMS.items() if re.match(rf"{arm}\b", name))
+    colour, marker, line = next(known, ("0.35", "o", "-"))
+    return {"color": colour, "marker": marker, "ls": line, "ms": 5.5, "mfc": colour if learned else "white"}
 
 
-def keep_to_auc(axes: Axes) -> None:
-    """Show no more than an AUC can be: a t-interval over few runs may reach beyond 0 and 1."""
-    low, high = axes.get_ylim()
-    axes.set_ylim(max(low, 0), min(high, 1.02))
+def arm_label(name: str, learned: bool = True) -> str:
+    """Return an arm's name, and that it has not learned."""
+    return name if learned else f"{name} (has not learned)"
+
+
+def difference_panel(axes: Axes, table: pd.DataFrame, places: Any, by: str = "arm", upright: bool = False) -> None:
+    """Draw paired differences of AUC in percentage points with the interval that decides, across runs and patients.
+
+    A difference of arms of which one has not learned is hollow and its interval dotted: no verdict rests on it.
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        Of `evidence.contrasts`: arm, other, auc_difference, both_low, both_high, learned; with paper, the difference
+        that is printed, as a share, where there is one.
+    places : sequence of float
+        Where each row of it stands.
+    by : {"arm", "other"}
+        Whose colour a difference has.
+    upright : bool
+        Whether a difference is a height.
+    """
+    (axes.axhline if upright else axes.axvline)(0, color=INK, lw=0.8, zorder=1)
+    ends = 100 * distances(table, "auc_difference", "both_low", "both_high")
+    for place, reach, (_, row) in zip(places, ends.T, table.iterrows(), strict=True):
+        learned, side = bool(row["learned"]), -1 if upright else 1
+        look = arm_style(row[by], learned) | {"ls": "", "lw": 2.4 if learned else 1.2}
+        label = f"{row['arm']} less {row['other']}" if by == "other" else None
+        x, y = (100 * row["auc_difference"], place)[::side]
+        down, across = (None, reach[:, None])[::side]
+        bars = axes.errorbar(x, y, down, across, label=label, **look).lines[2]
+        bars[0].set_linestyle("-" if learned else ":")
+        if pd.notna(row.get("paper")):
+            axes.plot(*(100 * row["paper"], place)[::side], **PAPER)
+    keep_within(axes, -102, 102, "y" if upright else "x")
+
+
+def legend_above(figure: Figure, columns: int, **look: Any) -> None:
+    """Put one legend above a figure: what its panels label, each once, the paper last."""
+    found = {label: mark for axes in figure.axes for mark, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    labels = sorted(found, key=lambda label: label == PAPER["label"])
+    figure.legend([found[label] for label in labels], labels, loc="outside upper center", ncols=columns, **look)
+
+
+def rows_named(axes: Axes, names: Sequence[str]) -> None:
+    """Name the rows of a panel, the first at the top, and have its grid measure their values."""
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(max(len(names), 1) - 0.4, -0.6)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(visible=False, axis="y")
+    axes.grid(visible=True, axis="x")
+
+
+def keep_within(axes: Axes, lowest: float, highest: float, axis: str = "y") -> None:
+    """Show no more than a value can be: a t-interval over few runs may reach beyond."""
+    low, high = getattr(axes, f"get_{axis}lim")()
+    getattr(axes, f"set_{axis}lim")(max(low, lowest), min(high, highest))

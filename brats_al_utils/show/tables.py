@@ -19,7 +19,7 @@ COUNT, SHARE, AUC = "{:.0f}".format, "{:.0%}".format, "{:.3f}".format
 ACROSS_RUNS, ACROSS_PATIENTS, ACROSS_BOTH = (f"95 % CI, across {what}" for what in ("runs", "patients", "both"))
 
 Columns = Mapping[str, tuple[str, Callable[[Any], str]]]
-"""By machine name: the words for a column, and how its values are written."""
+"""The words for a column and how its values are written, by its machine name."""
 
 
 def in_words(table: pd.DataFrame, columns: Columns) -> pd.DataFrame:
@@ -80,20 +80,6 @@ def site_table(counts: pd.DataFrame, classes: tuple[str, str], people: str) -> p
             f"{name}_slices": (f"{of_class}, slices", COUNT),
         }
     return in_words(counts, columns)
-
-
-def within_site(table: pd.DataFrame, classes: tuple[str, str], people: str) -> pd.DataFrame:
-    """Return `sites.within_site` in words; parameters as of `site_table`."""
-    columns: Columns = {
-        "arm": ("arm", str),
-        "auc_mean": ("test AUC", AUC),
-        "within": ("within a site", AUC),
-        "ends": (ACROSS_PATIENTS, str),
-        "pairs_share": ("pairs of one site", SHARE),
-        "positives": (f"{classes[1]} {people} in them", COUNT),
-        "negatives": (f"{classes[0]} {people} in them", COUNT),
-    }
-    return in_words(table.assign(ends=ends(table, "low", "high", AUC)), columns)
 
 
 def layers(table: pd.DataFrame) -> pd.DataFrame:
@@ -198,11 +184,6 @@ def annotation(cost: pd.DataFrame, by: str, people: str) -> pd.DataFrame:
     return in_words(cost, {name: column for name, column in columns.items() if name in cost})
 
 
-def overlap(table: pd.DataFrame) -> pd.DataFrame:
-    """Return `explorer.overlap` in percent: a row an arm, a column an arm."""
-    return table.map(SHARE).rename_axis("of the slices of").rename_axis(columns="chosen by")
-
-
 def budgets(table: pd.DataFrame) -> pd.DataFrame:
     """Return Table 5, a row a budget: how many slices it is on each set, as printed and ours, and who can draw it.
 
@@ -297,22 +278,6 @@ def outcomes(table: pd.DataFrame) -> pd.DataFrame:
     return in_words(text, columns)
 
 
-def in_ranges(table: pd.DataFrame, positive: str) -> pd.DataFrame:
-    """Return `uncertain.in_ranges` in words, with the name of the positive class."""
-    columns: Columns = {
-        "arm": ("part of the ranking", str),
-        "positive_share": (positive, SHARE),
-        "tumour_mm2": ("tumour (mm\N{SUPERSCRIPT TWO})", COUNT),
-        "first_last": ("a tumour's first or last two slices", SHARE),
-        "next_to": ("the next two without tumour", SHARE),
-        "depth": ("slices from the tumour's end", "{:.1f}".format),
-        "sites_apart": ("of other sites", SHARE),
-        "labelled_share": ("the committee's own", SHARE),
-        "committee_auc": ("committee's AUC in it", AUC),
-    }
-    return in_words(table, columns)
-
-
 def budget_gains(table: pd.DataFrame) -> pd.DataFrame:
     """Return what the proposed method gains slice-level at each budget, by `evidence.budget_gains` of one data set."""
     rows = table[table["unit"] == "slice"]
@@ -340,6 +305,11 @@ def areas(table: pd.DataFrame) -> pd.DataFrame:
     return in_words(table, columns)
 
 
+def saving(share: float) -> str:
+    """Return a share of annotations saved in words: a negative one is a loss."""
+    return f"{share:.0%} saved" if share >= 0 else f"{-share:.0%} lost"
+
+
 def efficiency(table: pd.DataFrame) -> pd.DataFrame:
     """Return `budgets.label_efficiency`; an end of 0 or of infinity is one that nothing bounds.
 
@@ -362,38 +332,6 @@ def efficiency(table: pd.DataFrame) -> pd.DataFrame:
         "needs": ("random needs", str),
         "low": ("95 % CI, from", SHARE),
         "high": ("up to", SHARE),
-        "saved": ("saved", "{:+.0%}".format),
+        "saved": ("beside random", saving),
     }
     return in_words(table.sort_values(["strategy", "budget"]), columns)
-
-
-def optimism(table: pd.DataFrame) -> pd.DataFrame:
-    """Return `statistics.optimism`, a row an arm: AUCs, and what separates them in percentage points."""
-    wide = table.pivot(index="arm", columns="quantity", values="auc_mean").loc[list(dict.fromkeys(table["arm"]))]
-    columns: Columns = {
-        "arm": ("arm", str),
-        "validation_best": ("validation AUC, kept epoch", AUC),
-        "validation_last": ("validation AUC, last epoch", AUC),
-        "test_best": ("test AUC, kept epoch", AUC),
-        "test_last": ("test AUC, last epoch", AUC),
-        "gap": ("validation less test, kept epoch (pp)", pp),
-        "gain": ("kept less last epoch, test (pp)", pp),
-        "optimism": ("optimism (pp)", pp),
-    }
-    return in_words(wide.reset_index(), columns)
-
-
-def quality(table: pd.DataFrame, negative: str) -> pd.DataFrame:
-    """Return means over the runs of `evidence.quality`, a row a unit and arm, with the name of the negative class."""
-    means = table.groupby(["unit", "arm"], sort=False).mean(numeric_only=True).reset_index()
-    columns: Columns = {
-        "unit": ("level", str),
-        "arm": ("arm", str),
-        "auc": ("AUC", AUC),
-        "average_precision": (f"average precision, {negative}", AUC),
-        "brier": ("Brier score", AUC),
-        "calibration_error": ("calibration error", AUC),
-        "sensitivity": ("sensitivity", AUC),
-        "specificity": ("specificity", AUC),
-    }
-    return in_words(means.sort_values("unit", ascending=False, kind="stable"), columns)

@@ -9,12 +9,12 @@ import pandas as pd
 from matplotlib.patches import FancyBboxPatch
 
 from brats_al_utils.findings.workflow import STEPS
-from brats_al_utils.show.style import PAGE, PALETTE, STYLE, Drawing
+from brats_al_utils.show.style import PAGE, SMALL, STYLE, Drawing, arm_style
 
-ROW = 5
-"""Boxes in the first row; the others come back below them."""
+ROW = 3
+"""Boxes in a row; the second row comes back below the first, and so on."""
 
-WIDTH, HEIGHT, ROUND = 0.8, 0.72, 0.05
+WIDTH, HEIGHT, ROUND = 0.9, 0.84, 0.04
 """Of a box, in units of the distance between two of them, and the radius of its corners."""
 
 LINE = 26
@@ -33,23 +33,25 @@ def figure1(steps: pd.DataFrame) -> Drawing:
     steps : pd.DataFrame
         From `findings.workflow.workflow`.
     """
-    figure, axes = plt.subplots(figsize=(PAGE, 2.7))
-    places = [(number, 0) if number < ROW else (2 * ROW - 1 - number, -1) for number in range(len(STEPS))]
+    rows_of_boxes = -(-len(STEPS) // ROW)
+    figure, axes = plt.subplots(figsize=(PAGE, 1.5 * rows_of_boxes))
+    numbers = [divmod(number, ROW) for number in range(len(STEPS))]
+    places = [(ROW - 1 - left if row % 2 else left, -row) for row, left in numbers]
     for number, (step, (x, y)) in enumerate(zip(STEPS, places, strict=True)):
-        colour = PALETTE["orange"] if step == OWN else PALETTE["blue"]
         corner = x - WIDTH / 2 + ROUND, y - HEIGHT / 2 + ROUND
         size = WIDTH - 2 * ROUND, HEIGHT - 2 * ROUND
-        axes.add_patch(FancyBboxPatch(corner, *size, f"round,pad={ROUND}", fc="white", ec=colour, lw=1.2))
+        edge = {"ec": arm_style("proposed")["color"], "lw": 2.4} if step == OWN else {"ec": "0.4", "lw": 1.2}
+        axes.add_patch(FancyBboxPatch(corner, *size, f"round,pad={ROUND}", fc="white", **edge))
         rows = steps[steps["step"] == step]
         lines = said(step, dict(zip(rows["quantity"], rows["value"], strict=True)))
         head, body = f"{number + 1}. {step}", "\n".join(fill(line, LINE) for line in lines)
-        axes.text(x, y + HEIGHT / 2 - 0.05, head, ha="center", va="top", fontsize=6.5, fontweight="bold")
-        axes.text(x, y - 0.06, body, ha="center", va="center", fontsize=6.2, linespacing=1.35)
+        axes.text(x, y + HEIGHT / 2 - 0.05, head, ha="center", va="top", fontweight="bold")
+        axes.text(x, y - 0.09, body, ha="center", va="center", fontsize=SMALL)
         if number:
             tip, tail = (np.array(places[each], float) for each in (number, number - 1))
-            edge = np.sign(tip - tail) * np.array([WIDTH, HEIGHT]) / 2
-            axes.annotate("", tip - edge, tail + edge, arrowprops={"arrowstyle": "-|>", "color": "0.35"})
-    axes.set(xlim=(-0.45, ROW - 0.55), ylim=(-1.45, 0.5))
+            way = np.sign(tip - tail) * np.array([WIDTH, HEIGHT]) / 2
+            axes.annotate("", tip - way, tail + way, arrowprops={"arrowstyle": "-|>", "color": "0.35"})
+    axes.set(xlim=(-0.46, ROW - 0.54), ylim=(0.55 - rows_of_boxes, 0.45))
     axes.set_axis_off()
     return Drawing("figure1", figure, steps)
 

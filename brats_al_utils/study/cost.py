@@ -3,8 +3,9 @@
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,11 +19,12 @@ from brats_al_utils.networks.network import build
 from brats_al_utils.networks.training import Images, choose_device, finetune, predict
 from brats_al_utils.phantoms.phantom import grade_of, indices_of_test
 from brats_al_utils.runs.computing import threads
+from brats_al_utils.runs.scheduler import WORKER_MEMORY, workers_of
 from brats_al_utils.study.arms import DATASETS
 from brats_al_utils.study.places import Places
 from brats_al_utils.study.profile import Profile
 from brats_al_utils.study.stages import Row, each_once, record
-from brats_al_utils.study.status import read_rows
+from brats_al_utils.study.status import duration, read_rows
 from brats_al_utils.study.study import Study
 
 BRATS_2019 = {"HGG": 259, "LGG": 76}
@@ -111,27 +113,60 @@ def cost(*tables: Sequence[Row]) -> Cost:
 def left(places: Places, tables: Mapping[str, Sequence[Row]]) -> dict[str, Cost]:
     """Return what each of some notebooks will train, by its name: what is neither stored nor trained for one before.
 
-    No result is opened: those whose slices were chosen before are known by the study's table.
+    No result is opened: an arm whose own training is stored, says the study's table, has nothing left.
     """
     stored = {path.stem for path in places.runs.glob("*.safetensors")}
-    done = {place_of(row) for row in read_rows(places) if row["key"] in stored}
+    done = {arm_of(row) for row in read_rows(places) if row["key"] in stored and row.get("trains") == "arm"}
     seen: set[tuple[object, ...]] = set()
     found = {}
     for name, rows in tables.items():
-        new = [row for row in rows if not (row.same in seen or row.run.key in stored or place_of(record(row)) in done)]
+        new = [row for row in rows if not (row.same in seen or row.run.key in stored or arm_of(record(row)) in done)]
         seen |= {row.same for row in new}
         found[name] = cost(new)
     return found
 
 
-def place_of(row: Mapping[str, object]) -> tuple[str, ...]:
-    """Return what a row of the table is in it, whether or not its slices are chosen."""
-    return tuple(str(row.get(name)) for name in ("dataset", "arm", "run", "stage", "trains"))
+def arm_of(row: Mapping[str, object]) -> tuple[str, ...]:
+    """Return of which arm, in which run, a row of the table is."""
+    return tuple(str(row.get(name)) for name in ("dataset", "arm", "share", "run"))
 
 
 def seconds(part: Cost, rates: tuple[float, float], workers: int) -> float:
     """Return how long some runs take, from the images a second of training and of evaluation of each worker."""
     return (part.training_images / rates[0] + part.evaluation_images / rates[1]) / workers
+
+
+def forecast(study: Study, tables: Mapping[str, Sequence[Row]], device: str) -> dict[str, Any]:
+    """Return what a study costs on this machine, as `plan` gives it as JSON."""
+    total = cost(*tables.values())
+    rates, workers = calibrate(study.profile, device), workers_of("", device)
+    return {
+        "profile": asdict(study.profile),
+        "slices": slices_by_part(study),
+        "notebooks": {name: asdict(cost(rows)) for name, rows in tables.items()},
+        "total": asdict(total),
+        "training_images_per_second": round(rates[0], 1),
+        "evaluation_images_per_second": round(rates[1], 1),
+        "workers": workers,
+        "worker_bytes": WORKER_MEMORY,
+        "hours": round(seconds(total, rates, workers) / 3600, 5),
+    }
+
+
+def said(facts: Mapping[str, Any]) -> list[str]:
+    """Return a forecast in words, a line each."""
+    total, speeds = facts["total"], (facts["training_images_per_second"], facts["evaluation_images_per_second"])
+    lines = [
+        f"{name:<28} {part['asked']:>4} runs asked for, {part['training_images']:>10,} images to train on"
+        for name, part in facts["notebooks"].items()
+    ]
+    return [
+        *lines,
+        f"{total['distinct']} distinct runs of {total['asked']}, {total['training_images']:,} image passes of training "
+        f"and {total['evaluation_images']:,} of evaluation: about {duration(3600 * facts['hours'])} on this machine "
+        f"with {facts['workers']} workers of {WORKER_MEMORY / 2**30:.1f} GiB ({speeds[0]:.0f} and {speeds[1]:.0f} "
+        "images/s each)",
+    ]
 
 
 def saved_by_sharing(tables: Sequence[Sequence[Row]], there: int) -> str:

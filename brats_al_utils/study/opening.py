@@ -45,7 +45,7 @@ def open_study(
         Settings of the profile to change.
     device : {"auto", "cpu", "cuda"}
     workers : str or int
-        Who computes its runs: see `engine.compute`.
+        What computes its runs: see `engine.compute`.
     skip_bad : bool
         Cut the slice sets without the patients that have a problem; a set that is there already is used as it is.
     follow_links : bool

@@ -65,7 +65,7 @@ def closes(text: str) -> int:
     return -1
 
 
-def number(value: object) -> object:
+def no_truth_value(value: object) -> object:
     """Refuse a truth value in place of a number."""
     if isinstance(value, bool):
         raise ValueError("a number")
@@ -83,7 +83,7 @@ def one_of(*names: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-def each_once(names: Collection[str] = (), least: int = 0) -> AfterValidator:
+def different(names: Collection[str] = (), least: int = 0) -> AfterValidator:
     """Return the constraint to different values, so many at least, of some names if any are given."""
 
     def check(values: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -95,11 +95,11 @@ def each_once(names: Collection[str] = (), least: int = 0) -> AfterValidator:
     return AfterValidator(check)
 
 
-Whole = Annotated[int, BeforeValidator(number), Field(ge=0)]
-Positive = Annotated[int, BeforeValidator(number), Field(ge=1)]
-Real = Annotated[float, BeforeValidator(number), Field(ge=0)]
-Rate = Annotated[float, BeforeValidator(number), Field(gt=0)]
-Share = Annotated[float, BeforeValidator(number), Field(gt=0, le=1)]
+Whole = Annotated[int, BeforeValidator(no_truth_value), Field(ge=0)]
+Positive = Annotated[int, BeforeValidator(no_truth_value), Field(ge=1)]
+Real = Annotated[float, BeforeValidator(no_truth_value), Field(ge=0)]
+Rate = Annotated[float, BeforeValidator(no_truth_value), Field(gt=0)]
+Share = Annotated[float, BeforeValidator(no_truth_value), Field(gt=0, le=1)]
 Names = Annotated[tuple[str, ...], BeforeValidator(several)]
 
 
@@ -130,19 +130,19 @@ class Profile:
         One of ``LENGTHS``. With ``updates`` every arm makes the updates of the baseline, and looks at the validation
         set as often.
     batch_size, learning_rate, momentum, weight_decay
-        Of the optimiser.
+        Settings of the optimiser.
     scratch_learning_rate : float
         From scratch; 0: ``learning_rate``, as in the paper.
     arithmetic : str
         One of `training.ARITHMETICS`.
     threads : int
-        Of the processor for each training: the last bits of its numbers depend on it.
+        Threads of the processor for each training: the last bits of its numbers depend on them.
     committee_rates : tuple of float
         The members' learning rates (section 2.2.4).
     labelled_share : float
         Share of the training slices that the committee is trained on (section 2.2.4).
     pairs, aggregate : str
-        Of the uncertainty: see `uncertainty.score`.
+        How the uncertainty is summed: see `uncertainty.score`.
     budget_base : {"training", "paper"}
         What the budgets are shares of: the training slices, or, as in Table 5, all slices where the set is balanced.
     budgets : tuple of float
@@ -167,7 +167,7 @@ class Profile:
     task : str
         What is told apart where a cohort knows several answers: see `readers.read_cohort`.
     seed : int
-        Of the first run; the others follow.
+        Seed of the first run; those of the others follow.
     """
 
     name: str
@@ -195,22 +195,22 @@ class Profile:
     weight_decay: Real = 0.0001
     arithmetic: Annotated[str, one_of(*ARITHMETICS)] = ARITHMETICS[0]
     threads: Positive = 1
-    committee_rates: Annotated[tuple[Rate, ...], BeforeValidator(several), each_once(least=2)] = (0.001, 0.0005, 0.0001)
+    committee_rates: Annotated[tuple[Rate, ...], BeforeValidator(several), different(least=2)] = (0.001, 0.0005, 0.0001)
     labelled_share: Share = 0.3
     pairs: Annotated[str, one_of(*PAIRS)] = "ordered"
     aggregate: Annotated[str, one_of(*AGGREGATES)] = "sum"
     budget_base: Annotated[str, one_of(*BUDGET_BASES)] = "training"
-    budgets: Annotated[tuple[Annotated[Share, Field(lt=1)], ...], BeforeValidator(several), each_once(least=2)] = (
+    budgets: Annotated[tuple[Annotated[Share, Field(lt=1)], ...], BeforeValidator(several), different(least=2)] = (
         0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8,
     )  # fmt: skip
-    competitors: Annotated[Names, each_once(COMPETITORS, least=1)] = COMPETITORS
+    competitors: Annotated[Names, different(COMPETITORS, least=1)] = COMPETITORS
     iterative: bool = True
     iteration_share: Share = 0.1
     equal_updates: bool = True
-    other_networks: Annotated[Names, each_once(tuple(NETWORKS))] = ("alexnet", "googlenet", "resnet18")
+    other_networks: Annotated[Names, different(tuple(NETWORKS))] = ("alexnet", "googlenet", "resnet18")
     n_runs: Positive = 10
     folds: Positive = 1
-    classes: Annotated[Names, each_once()] = ()
+    classes: Annotated[Names, different()] = ()
     task: str = ""
     seed: Whole = 0
 
@@ -267,12 +267,12 @@ class Profile:
         Raises
         ------
         InputError
-            If that is none.
+            If these are no slices.
         """
         count = round(self.labelled_share * training)
         if not count:
             raise InputError(
-                f"labelled_share is {self.labelled_share:g}, which is none of the {training} training slices, expected "
+                f"labelled_share={self.labelled_share:g} selects 0 of {training} training slices, expected "
                 f"at least {1 / training:.2g}: the committee is trained on them"
             )
         return count

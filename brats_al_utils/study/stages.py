@@ -6,6 +6,9 @@ trains whatever is known and not stored yet, `uncertainty` is what the networks 
 `choose` fills in the slices of the next stage. `train` goes through all stages.
 """
 
+import csv
+import io
+import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
@@ -19,6 +22,7 @@ import numpy as np
 import pandas as pd
 
 from brats_al_utils import InputError
+from brats_al_utils.files import write_file
 from brats_al_utils.networks.training import Settings
 from brats_al_utils.progress import bar
 from brats_al_utils.queries.pool import BudgetError, Pool, Views
@@ -28,7 +32,7 @@ from brats_al_utils.queries.uncertainty import score
 from brats_al_utils.runs import engine
 from brats_al_utils.runs.run import Result, Run
 from brats_al_utils.study.arms import Arm
-from brats_al_utils.study.status import write_rows
+from brats_al_utils.study.places import Places
 from brats_al_utils.study.study import Study
 
 QUICK = 2.0
@@ -50,7 +54,7 @@ class Row:
     arm : Arm
         What it is trained for.
     number : int
-        Of the run, from 0.
+        Number of the run, from 0.
     stage : int
         How many queries must be made before its slices are known.
     member : int
@@ -78,7 +82,7 @@ class Row:
 
     @property
     def name(self) -> str:
-        """How the training is called while it goes on."""
+        """What the training is called while it runs."""
         chooses = f"{self.arm.dataset} set, network {self.member} that chooses for " if self.member else ""
         return f"{chooses}{self.arm.name}, run {self.number + 1}"
 
@@ -143,7 +147,7 @@ def first_rows(study: Study, arm: Arm, number: int) -> list[Row]:
     selection = study.selections.get((arm.dataset, arm.strategy.name, arm.share, arm.iterative, number))
     if selection is None:
         pool, seeds = study.pool(arm.dataset, number), partial(study.seed, number)
-        selection = begin(arm.strategy, pool, counts(study, arm, number), seeds, arm.iterative)
+        selection = begin(arm.strategy, pool, query_sizes(study, arm, number), seeds, arm.iterative)
         while selection.left and not arm.strategy.asks:
             selection = query(arm.strategy, pool, selection, seeds)
     last = len(selection.left)
@@ -166,7 +170,7 @@ def row_at(study: Study, arm: Arm, number: int, stage: int, member: int, selecti
     return Row(arm, number, stage, member, selection, run, not before)
 
 
-def counts(study: Study, arm: Arm, number: int) -> list[int]:
+def query_sizes(study: Study, arm: Arm, number: int) -> list[int]:
     """Return how many slices an arm has annotated at random at first, and how many each of its queries adds."""
     training = len(study.ids(arm.dataset, "training", number))
     if arm.iterative:
@@ -219,7 +223,7 @@ def uncertainty(study: Study, rows: Iterable[Row]) -> Scores:
     asked = {keys(members): members[0] for members in choosing(rows).values()}
     runs = {row.run.key: row.run for members in choosing(rows).values() for row in members}
     return {
-        each: said(study, row.arm.dataset, row.number, [runs[key] for key in each], row.arm.strategy)
+        each: with_answers(study, row.arm.dataset, row.number, [runs[key] for key in each], row.arm.strategy)
         for each, row in asked.items()
     }
 
@@ -324,7 +328,7 @@ def committee_pool(study: Study, dataset: str, number: int) -> Pool:
     InputError
         If it is not trained yet.
     """
-    return said(study, dataset, number, committee(study, dataset, number), MIDDLE)
+    return with_answers(study, dataset, number, committee(study, dataset, number), MIDDLE)
 
 
 def rates(study: Study, strategy: Strategy) -> tuple[float, ...]:
@@ -348,7 +352,7 @@ def chooser(study: Study, dataset: str, number: int, ids: Ids, strategy: Strateg
     )
 
 
-def said(study: Study, dataset: str, number: int, runs: Sequence[Run], strategy: Strategy) -> Pool:
+def with_answers(study: Study, dataset: str, number: int, runs: Sequence[Run], strategy: Strategy) -> Pool:
     """Return the training slices with what the networks that choose for a strategy say of each.
 
     Raises
@@ -469,3 +473,25 @@ def have_computed(study: Study, named: Sequence[tuple[str, Run]], what: str) -> 
         f"{len(named)} {what} needed, {len(distinct)} distinct, {len(distinct) - len(missing)} already there, "
         f"{len(missing)} trained in {time.perf_counter() - started:.0f} s."
     )
+
+
+def write_rows(places: Places, title: str, rows: Sequence[Mapping[str, object]], anew: bool = True) -> None:
+    """Write the part of a study's table that some arms make up.
+
+    Parameters
+    ----------
+    title : str
+        What tells these arms from others.
+    rows : sequence of mapping
+        One a training, with ``images``, ``key`` (empty until its slices are chosen) and ``same``.
+    anew : bool
+        In place of what is there under the same title; otherwise that stays.
+    """
+    content = io.StringIO()
+    writer = csv.DictWriter(content, list(rows[0]) if rows else ["key"], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    name = f"{re.sub(r'[^a-z0-9]+', '-', title.lower())[:40].strip('-')}-{sha256(title.encode()).hexdigest()[:8]}.csv"
+    with suppress(OSError):  # no training is lost for want of this
+        if anew or not (places.table / name).exists():
+            write_file(places.table / name, content.getvalue().encode())

@@ -1,18 +1,14 @@
 """How far a study is: files are counted, nothing is opened that it needs and nothing is waited for."""
 
 import csv
-import io
 import json
-import re
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Any
 
 from brats_al_utils import InputError
 from brats_al_utils.files import held, write_file
-from brats_al_utils.runs.store import RunStore, seconds, why
+from brats_al_utils.runs.store import RunStore, seconds_taken, why
 from brats_al_utils.study.places import WRITERS, Places
 
 LATEST = 20
@@ -68,28 +64,6 @@ def started(places: Places) -> dict[str, Any] | None:
         return None
 
 
-def write_rows(places: Places, title: str, rows: Sequence[Mapping[str, object]], anew: bool = True) -> None:
-    """Write the part of a study's table that some arms make up.
-
-    Parameters
-    ----------
-    title : str
-        What tells these arms from others.
-    rows : sequence of mapping
-        One a training, with ``images``, ``key`` (empty until its slices are chosen) and ``same``.
-    anew : bool
-        In place of what is there under the same title; otherwise that stays.
-    """
-    content = io.StringIO()
-    writer = csv.DictWriter(content, list(rows[0]) if rows else ["key"], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    name = f"{re.sub(r'[^a-z0-9]+', '-', title.lower())[:40].strip('-')}-{sha256(title.encode()).hexdigest()[:8]}.csv"
-    with suppress(OSError):  # no training is lost for want of this
-        if anew or not (places.table / name).exists():
-            write_file(places.table / name, content.getvalue().encode())
-
-
 def read_rows(places: Places) -> list[dict[str, str]]:
     """Return a study's table as far as it was written, each training once."""
     rows: dict[str, dict[str, str]] = {}
@@ -129,7 +103,7 @@ def status(places: Places) -> Status:
     images_done = sum(int(row["images"]) for row in done)
     images_left = sum(int(row["images"]) for row in rows) - images_done
     latest = sorted(done, key=lambda row: stored[row["key"]].stat().st_mtime)[-LATEST:]
-    rate = sum(seconds(stored[row["key"]]) for row in latest) / max(1, sum(int(row["images"]) for row in latest))
+    rate = sum(seconds_taken(stored[row["key"]]) for row in latest) / max(1, sum(int(row["images"]) for row in latest))
     return Status(
         len(done),
         len(running),

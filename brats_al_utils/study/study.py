@@ -35,7 +35,7 @@ class Study:
     device : str
         ``auto``, ``cpu`` or ``cuda``.
     workers : str
-        Who computes its runs.
+        What computes its runs: see `engine.compute`.
     skip_bad : bool
         Whether slice sets are cut without the patients that have a problem.
     track : callable
@@ -133,7 +133,7 @@ class Study:
         Parameters
         ----------
         arms : iterable of Arm
-            Whose results it shows.
+            The arms whose results it shows.
         more : str
             What it says of this figure alone.
         images : bool

@@ -32,7 +32,7 @@ from brats_al_utils.beyond.annotation.pictures import grey_levels
 from brats_al_utils.beyond.annotation.proposals import proposed
 from brats_al_utils.beyond.annotation.session import Session, open_session
 from brats_al_utils.progress import untracked
-from brats_al_utils.runs import engine
+from brats_al_utils.runs.shared import shared_workers
 from brats_al_utils.show import notebooks
 from brats_al_utils.show.text import as_said
 from brats_al_utils.study.places import Places
@@ -63,7 +63,7 @@ def write_cohort(folder: Path) -> Path:
 @pytest.fixture(scope="module")
 def workers() -> Iterator[str]:
     """Have a worker that trains for all kernels: none has to start one."""
-    with engine.shared("1", "cpu") as address:
+    with shared_workers("1", "cpu") as address:
         yield address
 
 

@@ -199,6 +199,13 @@ def test_a_damaged_line_is_named(what: str, tmp_path: Path) -> None:
     assert len(str(found.value)) < 600
 
 
+def test_answers_that_an_editor_has_saved(tmp_path: Path) -> None:
+    """With a mark before the first and another end of lines."""
+    file = tmp_path / "answers.jsonl"
+    file.write_bytes(b"\xef\xbb\xbf" + (GOOD + b"\r\n") * 2)
+    assert read(file) == [said("1", "sick")] * 2
+
+
 def test_files_that_are_none(tmp_path: Path) -> None:
     assert read(tmp_path / "none") == []
     os.mkfifo(tmp_path / "pipe")

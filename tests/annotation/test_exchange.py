@@ -47,6 +47,26 @@ def test_there_and_back(name: str, session: Session, tmp_path: Path) -> None:
         assert current(read(file), reader) == current(before, reader)
 
 
+@pytest.mark.parametrize("sign", [";", "\t", "mark"])
+def test_a_csv_as_spreadsheets_write_it(sign: str, session: Session, tmp_path: Path) -> None:
+    path, file = tmp_path / "answers.csv", answers_file(session.folder)
+    export_answers(session, path)
+    file.unlink()
+    text = path.read_text(encoding="utf-8")
+    path.write_text("\ufeff" + text if sign == "mark" else text.replace(",", sign), encoding="utf-8")
+    assert import_answers(session, path)["added"] == 3
+
+
+def test_answers_that_another_machine_has_written_are_named_and_taken(session: Session) -> None:
+    """As Dropbox calls its copies where two have written at one time; what was taken back stays so."""
+    file = answers_file(session.folder)
+    copy = file.rename(file.with_name("answers (Anna's conflicted copy).jsonl"))
+    after = session_of(session.cohort.root)
+    assert not after.answers and any(str(copy) in note and "--import" in note for note in after.notes)
+    assert import_answers(after, copy)["added"] == 3
+    assert current(read(file)) == current(read(copy))
+
+
 def test_tasks_of_label_studio(session: Session, tmp_path: Path) -> None:
     """Its documented format: data, and annotations whose result is a choice; proposals without answer are tasks too."""
     export_answers(session, tmp_path / "tasks.json")
@@ -103,6 +123,7 @@ STUDIO = {
     "not JSON": "{",
     "nested": "[" * 100_000,
     "no list": "{}",
+    "a list in lines": '{"id": 1}\n{"id": 2}',
     "a number": "[1]",
     "no data": '[{"id": 1, "annotations": [{"result": [], "created_at": "x"}]}, {"id": 2}]',
     "JSON-MIN": '[{"image": "a.png", "label": "sick"}]',
@@ -152,6 +173,7 @@ def write(path: Path, *answers: dict[str, str]) -> None:
         ({"image_sha256": "0" * 64}, "is not the one that was answered"),
         ({"reader": "x" * 101}, "expected 1 to 100 characters"),
         ({"time": "12:00"}, "expected ISO 8601"),
+        ({"time": "2999-01-01T00:00:00+00:00"}, "still to come"),
     ],
 )
 def test_all_or_nothing(changes: dict[str, str], said: str, session: Session, tmp_path: Path) -> None:

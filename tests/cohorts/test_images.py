@@ -10,13 +10,13 @@ from typing import Any
 
 import nibabel as nib
 import numpy as np
-import pandas as pd
 import pytest
 from conftest import AFFINE
 from PIL import Image
 
 from brats_al_utils import InputError
-from brats_al_utils.cohorts.images import each_image, grid_of, read_channels, read_file, read_image
+from brats_al_utils.cohorts.images import each_image, read_channels, read_file, read_image
+from brats_al_utils.cohorts.volumes import read_header
 
 Array = np.ndarray[Any, Any]
 GREY = np.random.default_rng(0).integers(40, 216, (32, 48)).astype(np.uint8)
@@ -54,7 +54,6 @@ def test_a_turned_picture_is_read_as_viewers_show_it(tmp_path: Path, kind: str, 
     Image.fromarray(GREY).save(path, exif=exif, quality=100)
     found = read_image(path).voxels[:, :, 0]
     assert np.abs(found.T.astype(int) - shown[orientation]).max() <= 3 * (kind == "jpg")
-    assert grid_of(path).shape == (*found.shape, 1)
 
 
 @pytest.mark.parametrize("levels", [np.uint8, np.uint16])
@@ -94,7 +93,7 @@ def test_a_header_s_unit_of_length_is_obeyed(tmp_path: Path, unit: str, length: 
     nib.save(image, tmp_path / "a.nii")
     volume = read_image(tmp_path / "a.nii")
     np.testing.assert_allclose(volume.spacing, (2, 3, 4), rtol=1e-6)
-    np.testing.assert_allclose(np.abs(np.diag(grid_of(tmp_path / "a.nii").lps_affine)), (2, 3, 4, 1), rtol=1e-6)
+    np.testing.assert_allclose(np.abs(np.diag(read_header(tmp_path / "a.nii")[1].lps_affine)), (2, 3, 4, 1), rtol=1e-6)
 
 
 @pytest.mark.parametrize(("kind", "channels"), [(2, 3), (6, 4)])
@@ -216,6 +215,6 @@ def test_a_mask_on_another_grid_is_to_be_exported_again(tmp_path: Path) -> None:
     nib.save(nib.Nifti1Image(VOXELS, AFFINE), tmp_path / "a.nii")
     nib.save(nib.Nifti1Image((VOXELS > 50).astype(np.uint8), AFFINE @ np.diag([1, 1, 2, 1])), tmp_path / "m.nii")
     problems: list[str] = []
-    row = pd.Series({"image": str(tmp_path / "a.nii"), "image2": "", "image3": "", "mask": str(tmp_path / "m.nii")})
+    row = {"image": str(tmp_path / "a.nii"), "image2": "", "image3": "", "mask": str(tmp_path / "m.nii")}
     assert len(list(each_image(row, read_file, problems))) == 2
     assert "export it on the grid of the images" in "".join(problems)

@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.cohort import case_files
-from brats_al_utils.cohorts.images import lifted
+from brats_al_utils.cohorts.images import lifted, without_contrast
 from brats_al_utils.cohorts.intensity import (
     MODES_SHOWN,
     mode,
@@ -151,7 +151,21 @@ def test_what_published_studies_cut_has_nothing_below_zero() -> None:
     """So their pixels are those of the modes alone, see `test_so_many_modes_become_one`."""
     volumes, _ = render(draw_patient(0, 0), 2)
     assert all(volume.min() == 0 for volume in volumes.values())
-    assert lifted(np.arange(-50, 50)).min() == 0
+    assert lifted(np.arange(-50, 50)).voxels.min() == 0
+
+
+@given(arrays(np.uint8, (7, 9, 2), elements=st.integers(0, 255)), st.integers(0, 60))
+def test_an_image_by_its_levels_is_the_same_to_the_bit(voxels: np.ndarray[Any, Any], noise: int) -> None:
+    """Of uint8 each level is lifted and scaled once; of int16 each voxel is."""
+    voxels[:3] //= 255 // (noise + 1) or 1
+    z = np.array([0, 1])
+    quick, slow = lifted(voxels), lifted(voxels.astype(np.int16))
+    assert quick.levels is not None and slow.levels is None
+    np.testing.assert_array_equal(quick.levels[quick.voxels], slow.voxels)
+    np.testing.assert_array_equal(quick.foreground, slow.foreground)
+    assert without_contrast(quick) == without_contrast(slow)
+    if not without_contrast(quick):
+        np.testing.assert_array_equal(quick.scaled(z), slow.scaled(z))
 
 
 def test_a_volume_without_contrast_is_refused() -> None:

@@ -384,6 +384,10 @@ def a_device(root: Path) -> None:
     (root / "images/3.png").symlink_to("/dev/zero")
 
 
+def without_ending(root: Path) -> None:
+    change(root, 3, image="03")  # a spreadsheet's, of images called 003.png
+
+
 def a_name_too_long(root: Path) -> None:
     change(root, 3, image=f"images/{'x' * 300}.png")
 
@@ -449,6 +453,7 @@ BAD: dict[Callable[[Path], None], list[str]] = {
     huge: ["3.png: 8000 x 8000 pixels, expected at most 33554432: make it smaller"],
     a_device: ["line 5: image 'images/3.png' is missing in"],
     a_name_too_long: ["line 5: image 'images/xxx", "is missing in", "correct the path"],
+    without_ending: ["line 5: image '03' is missing in"],
     dicom: ["image 'images/3.dcm' is no image, expected one of .png", "dcm2niix"],
     nameless: ["line 5: patient_id '', expected a name"],
     a_name_that_means_nothing: ["line 5: patient_id 'nan', expected a name"],
@@ -530,6 +535,7 @@ def test_tables_that_cannot_be_read(tmp_path: Path, content: bytes, words: str) 
         (".png", ".PNG", "24 paths are spelt otherwise"),
         (".png", "", "paths are spelt otherwise"),
         ("images/", "HERE/images/", "paths are spelt otherwise"),
+        ("images/", "image%73/", "24 paths are spelt otherwise"),
         ("benign,images/2.png", "Benign,images/2.png", "Benign as benign"),
         ("benign,images/2.png", "benign ,images/2.png", ""),
         (",A\n", ",NA\n", "16 cells of site (NA) are read as empty"),
@@ -569,8 +575,8 @@ def test_letters_of_the_same_look_are_one_name(flat: Path, letters: str) -> None
     ("name", "words"),
     [
         ("Cohort.csv", ""),
-        ("cohort.csv.txt", "cohort.csv.txt: expected a table called cohort.csv"),
-        ("labels.csv", "labels.csv: expected a table called cohort.csv"),
+        ("cohort.csv.txt", "cohort.csv.txt is its table of images, save it as cohort.csv"),
+        ("labels.csv", "labels.csv is its table of images, save it as cohort.csv"),
         ("cohort.xlsx", "cohort.xlsx: .* save it as cohort.csv"),
     ],
 )
@@ -623,7 +629,7 @@ def test_a_table_without_labels_is_checked(flat: Path) -> None:
     said = CliRunner().invoke(app, ["cohort", str(flat)])
     assert said.exit_code == 0, said.stdout
     assert "8 usable patients with 16 images" in said.stdout and "8 of them with a mask" in said.stdout
-    assert "no labels yet: brats-al query" in said.stdout
+    assert "no labels yet: brats-al annotate" in said.stdout
     (flat / "images/3.png").write_bytes(b"")
     assert "3.png: an empty file" in CliRunner().invoke(app, ["cohort", str(flat)]).stdout
     with pytest.raises(InputError, match="labels none, expected two classes"):

@@ -147,8 +147,23 @@ def test_without_notebook_07_random_sampling_has_fewer_annotated_and_can_only_wi
     weak = pd.DataFrame([{"arm": "proposed", "auc_mean": 0.6, "low": 0.45, "high": 0.7}])
     assert answer(tables | {"table3_arms": weak}).said == CANNOT_TELL
     found = differences(tables)
-    assert found["what"].tolist() == ["proposed less random", "proposed less placebo"]
-    assert found[["low", "high"]].to_numpy()[0].tolist() == pytest.approx([100 * low, 100 * high])
+    assert found[["arm", "other"]].to_numpy().tolist() == [["proposed", "random"], ["proposed", "placebo"]]
+    assert found[["both_low", "both_high"]].to_numpy()[0].tolist() == [low, high]
+
+
+def test_the_paper_s_differences_stand_beside_ours_and_an_arm_that_has_not_learned_is_marked() -> None:
+    row = {"part": "test", "unit": "slice", "auc_difference": 0.1, "both_low": 0.05, "both_high": 0.15}
+    other = row | {"part": "validation", "auc_difference": 0.9}
+    rows = {
+        "table2_gains": {"arm": "pretrained", "other": "scratch", "learned": False},
+        "table3_gains": {"arm": "proposed", "other": "baseline", "learned": True},
+    }
+    found = differences({name: pd.DataFrame([other | pair, row | pair]) for name, pair in rows.items()})
+    assert found.round(6)[["other", "paper", "learned"]].to_numpy().tolist() == [
+        ["baseline", 0.0298, True],
+        ["scratch", 0.0798, False],
+    ]
+    assert found["auc_difference"].tolist() == [0.1, 0.1]
 
 
 @pytest.mark.parametrize(
@@ -160,6 +175,6 @@ def test_a_study_of_drawn_test_sets_answers_whether_the_paper_could_tell(needed:
     found = answer({"design": table})
     assert (found.question, found.said) == (DESIGN_QUESTION, said)
     assert "1,000 test patients: -5.4 pp; 95 % of test sets of the paper's size" in found.lines[0]
-    assert differences({"design": table})[["mean", "low", "high"]].to_numpy()[0].tolist() == pytest.approx(
-        [-5.4, -9.8, -1.2]
-    )
+    (drawn,) = differences({"design": table}).itertuples()
+    ends = (drawn.auc_difference, drawn.both_low, drawn.both_high, drawn.paper)
+    assert ends == pytest.approx((-0.054, -0.098, -0.012, 0.0298))

@@ -53,6 +53,22 @@ def test_wins_by_hand() -> None:
     assert set(np.round(drawn[0, :, 0], 6)) == {0.0, 0.5, 1.0}
 
 
+def test_a_patient_with_slices_of_both_classes_is_drawn_with_both() -> None:
+    """Of a the positive slice beats both negative ones, of b it beats a's: drawn twice, a gives 1, b 0, else 3/4.
+
+    The variance of the AUC is 1/4 + 9/32 - (5/8)^2 = 9/64; of slices drawn for themselves it would be 5/64.
+    """
+    rows = [("a", 1, 0.9), ("a", 0, 0.1), ("b", 1, 0.4), ("b", 0, 0.6)]
+    own = pd.DataFrame(rows, columns=["patient_id", "label", "score"]).assign(arm="x", seed=0)
+    found = population(pd.concat([own, own.assign(arm="y", score=0.5)]))
+    assert found.both and found.size == (2, 2) and found.gain("x", "y") == 0.25
+    (gains,) = drawn_gains(found, [("x", "y")], (1, 1), 20_000, np.random.default_rng(0))[..., 0]
+    assert set(gains) == {-0.5, 0.25, 0.5}
+    assert gains.var() == pytest.approx(9 / 64, abs=0.003)
+    assert gain_components(found, "x", "y") is None
+    assert np.isnan(with_more_slices(found, ("x", "y"), (1, 1), 5, 3, np.random.default_rng(0))).all()
+
+
 def flipped(patients: dict[str, tuple[int, list[float]]]) -> dict[str, tuple[int, list[float]]]:
     return {name: (label, [1 - score for score in scores]) for name, (label, scores) in patients.items()}
 

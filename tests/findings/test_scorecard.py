@@ -17,7 +17,7 @@ from brats_al_utils.findings.scorecard import (
     COLUMNS,
     JUDGES,
     could_tell,
-    found_in,
+    found_of,
     judged,
     scorecard,
     table_of,
@@ -103,7 +103,7 @@ def costs(saved: list[float], chosen: int = 30, arm: str = "proposed", dataset: 
 def card_of(*studies: Study, cost: pd.DataFrame = NONE, departures: Departures = PAPER, ids: Any = ()) -> Any:
     frames = zip(*studies, strict=True) if studies else [[NONE], [NONE]]
     runs, scores = (pd.concat(list(of), ignore_index=True) for of in frames)
-    found = found_in(runs, scores, cost, departures)
+    found = found_of(runs, scores, cost, departures)
     return table_of(row for id_ in ids or claims() for row in judged(found, claims()[id_])).set_index("id")
 
 

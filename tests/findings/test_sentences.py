@@ -3,7 +3,8 @@
 import pandas as pd
 import pytest
 
-from brats_al_utils.findings import sentences
+from brats_al_utils.beyond.comparison import further_sentences
+from brats_al_utils.findings import answer, sentences
 from brats_al_utils.findings.paper import printed_aucs
 from brats_al_utils.findings.verdicts import HERE_RULE
 
@@ -252,20 +253,20 @@ INTERVALS = intervals(
 
 
 def test_widths_compare_the_mean_intervals_of_each_unit() -> None:
-    assert sentences.widths(INTERVALS) == [
+    assert further_sentences.widths(INTERVALS) == [
         "slice-level: the confidence interval across both runs and patients is 2.7 times as wide as that across "
         "runs (40 against 15 pp, mean of the arms).",
         "patient-level: the confidence interval across both runs and patients is 1.5 times as wide as that "
         "across runs (30 against 20 pp, mean of the arms).",
     ]
-    assert sentences.widths(intervals(("slice", NAN, NAN, NAN, NAN))) == [
+    assert further_sentences.widths(intervals(("slice", NAN, NAN, NAN, NAN))) == [
         "No interval across both runs and patients: a single run, or too few patients or no variance to estimate it "
         "from."
     ]
 
 
 def test_contrasts_have_gain_margin_test_and_what_the_design_detects() -> None:
-    assert sentences.contrasts(TESTS) == [
+    assert further_sentences.contrasts(TESTS) == [
         "proposed less random, slice-level: 3.1 points better (95 % CI across both: 0.4 to 5.8); not inferior "
         "at a margin of 2 pp; Holm-adjusted p across both 0.03; this design detects 4.5 pp or more.",
         "proposed less random, patient-level: no difference shown: 2.0 points worse (95 % CI across both: 30.0 "
@@ -313,7 +314,7 @@ AREAS = pd.DataFrame(
     ],
 )
 def test_annotation_is_worth_what_random_needs_for_as_much(budget: float, text: str) -> None:
-    assert sentences.annotation_worth(EFFICIENCY, AREAS, budget) == [
+    assert answer.annotation_worth(EFFICIENCY, AREAS, budget) == [
         text,
         "Largest area under the curve: random (0.711; rank 1 to 2 with any one run removed).",
     ]
@@ -321,7 +322,7 @@ def test_annotation_is_worth_what_random_needs_for_as_much(budget: float, text: 
 
 def test_areas_that_cannot_be_compared_are_said() -> None:
     alone = AREAS.assign(mean=NAN, best_rank=NAN, worst_rank=NAN)
-    assert sentences.annotation_worth(EFFICIENCY, alone, 0.3)[1] == (
+    assert answer.annotation_worth(EFFICIENCY, alone, 0.3)[1] == (
         "No share of annotated slices is covered by all curves, so that their areas cannot be compared."
     )
 
@@ -333,7 +334,7 @@ def test_gains_of_a_family_are_slice_level_and_count_the_arms_that_differ() -> N
         ("margin", "random", "slice", 0.0, -0.1, 0.1, 1.0, False, 0.03),
         ("bald", "random", "patient", 0.9, 0.8, 1.0, 0.0, True, 0.03),
     )
-    assert sentences.gains(table) == [
+    assert further_sentences.gains(table) == [
         "bald: 5.0 points better (95 % CI across both: 1.0 to 9.0).",
         "badge: 5.0 points worse (95 % CI across both: 1.0 to 9.0).",
         "margin: no difference shown: 0.0 points better (95 % CI across both: 10.0 worse to 10.0 better).",
@@ -352,18 +353,18 @@ def test_the_choice_of_the_epoch_is_told_with_the_calibration() -> None:
             "calibration_error": [0.1, 0.2, 0.3, 9],
         }
     )
-    assert sentences.epoch_choice(optimism, quality) == [
+    assert further_sentences.epoch_choice(optimism, quality) == [
         "Choosing the epoch on the validation set promises beyond what the test set keeps: +3.1 pp (b), -0.2 pp (a).",
         "Slice-level calibration error: 0.15 (b), 0.30 (a).",
     ]
 
 
 def test_notebook_07_answers_what_it_asks() -> None:
-    worth = sentences.annotation_worth(EFFICIENCY, AREAS, 0.3)
-    text = sentences.worth(ON, INTERVALS, TESTS, worth, {"Controls": TESTS})
-    told = sentences.contrasts(TESTS)
+    worth = answer.annotation_worth(EFFICIENCY, AREAS, 0.3)
+    text = further_sentences.worth(ON, INTERVALS, TESTS, worth, {"Controls": TESTS})
+    told = further_sentences.contrasts(TESTS)
     assert text.splitlines()[2:] == [
-        f"- Would it hold for other patients? {sentences.widths(INTERVALS)[0]}",
+        f"- Would it hold for other patients? {further_sentences.widths(INTERVALS)[0]}",
         f"- Could this design tell? {told[0]}",
         f"- Could this design tell? {told[2]}",
         f"- What does annotation cost? {worth[0]}",

@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from brats_al_utils.beyond.comparison.further_sentences import look_at_the_tumour
 from brats_al_utils.findings.comparison import intervals, patient_pairs
-from brats_al_utils.findings.shortcut import SHOWN, look_at_the_tumour, shortcut_table, verdict
+from brats_al_utils.findings.shortcut import SHOWN, shortcut_table, shortcut_verdict
 
 
 def predictions(gain: dict[str, float], runs: int = 4, arm: str = "random 30 %") -> pd.DataFrame:
@@ -26,7 +27,7 @@ def predictions(gain: dict[str, float], runs: int = 4, arm: str = "random 30 %")
     ("low", "said"), [(0.51, "shortcut"), (0.5, "none found"), (0.3, "none found"), (np.nan, "cannot tell")]
 )
 def test_a_shortcut_is_an_interval_wholly_above_one_half(low: float, said: str) -> None:
-    assert verdict(low) == said
+    assert shortcut_verdict(low) == said
 
 
 def test_a_network_with_a_shortcut_and_one_without() -> None:

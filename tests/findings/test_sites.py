@@ -9,10 +9,11 @@ import pytest
 
 from brats_al_utils.beyond.bundles.published import unpack_study
 from brats_al_utils.beyond.bundles.verification import arms_with_sets
+from brats_al_utils.beyond.comparison import further_tables
+from brats_al_utils.beyond.releases import brats2019
 from brats_al_utils.cohorts.mapping import read_mapping
-from brats_al_utils.findings import evidence, sentences, sites
+from brats_al_utils.findings import evidence, sentences, sites, within_sites
 from brats_al_utils.findings.comparison import across_patients, intervals, patient_pairs
-from brats_al_utils.show import tables
 from brats_al_utils.study.stages import results_of, train
 from brats_al_utils.study.study import Study
 from brats_al_utils.study.unpacked import open_unpacked
@@ -74,7 +75,7 @@ def scores(seed: int = 0, runs: int = 3) -> pd.DataFrame:
 
 def test_within_one_site_it_is_the_auc_and_its_interval() -> None:
     frame = scores().assign(site="x")
-    row, whole = sites.within_site(frame).iloc[0], intervals(patient_pairs(frame, "slice")).iloc[0]
+    row, whole = within_sites.within_site(frame).iloc[0], intervals(patient_pairs(frame, "slice")).iloc[0]
     assert row["within"] == pytest.approx(whole["auc_mean"])
     assert (row["low"], row["high"]) == pytest.approx((whole["patients_low"], whole["patients_high"]))
     assert (row["pairs_share"], row["positives"], row["negatives"]) == (1, 22, 18)
@@ -88,7 +89,7 @@ def test_within_sites_pairs_of_one_site_are_counted_alone() -> None:
         high, low = (rows.loc[rows["label"] == kind, "score"].to_numpy() for kind in (1, 0))
         won += (high[:, None] > low).sum() + (high[:, None] == low).sum() / 2
         count += len(high) * len(low)
-    row = sites.within_site(frame).iloc[0]
+    row = within_sites.within_site(frame).iloc[0]
     assert row["within"] == pytest.approx(won / count)
     assert row["pairs_share"] == pytest.approx(count / (44 * 36))
     assert row["auc_mean"] < row["within"]
@@ -108,12 +109,12 @@ def test_within_sites_the_error_is_the_spread_of_drawing_patients() -> None:
             np.bincount(random.integers(0, 18, 18), minlength=18),
         )
         drawn.append(times[0] @ (won.mean((2, 3)) * same) @ times[1] / (times[0] @ same @ times[1]))
-    assert across_patients(sites.within_pairs(frame)[0], "a").error == pytest.approx(np.std(drawn), rel=0.12)
+    assert across_patients(within_sites.within_pairs(frame)[0], "a").error == pytest.approx(np.std(drawn), rel=0.12)
 
 
 def test_without_a_partner_there_is_nothing_within() -> None:
     frame = scores().assign(site=lambda rows: rows["label"].astype(str))
-    row = sites.within_site(frame).iloc[0]
+    row = within_sites.within_site(frame).iloc[0]
     assert np.isnan(row[["within", "low", "high"]].astype(float)).all()
     assert (row["pairs_share"], row["positives"]) == (0, 0)
 
@@ -148,11 +149,11 @@ def test_brats_2019_by_site_and_by_hospital() -> None:
 @pytest.mark.skipif("BRATS_AL_REAL_CASES" not in os.environ, reason="no BRATS_AL_REAL_CASES")
 def test_the_counts_are_those_of_the_releases_own_mapping(tmp_path: Path) -> None:
     mapping = Path(os.environ["BRATS_AL_REAL_CASES"]) / "name_mapping_brats2019.csv"
-    sites.main(str(mapping), str(tmp_path))
+    brats2019.main(str(mapping), str(tmp_path))
     assert (tmp_path / BRATS_2019.name).read_bytes() == BRATS_2019.read_bytes()
     found = read_mapping(mapping)
     assert found is not None
-    assert sites.of_release(found)["hospital"].nunique() == 10
+    assert brats2019.of_release(found)["hospital"].nunique() == 10
 
 
 def opened(name: str, out: Path) -> Study:
@@ -169,7 +170,7 @@ def test_the_open_cohort_within_numeric_ids(tmp_path: Path) -> None:
     assert (round(row["auc_mean"], 2), round(row["within"], 2)) == (0.86, 0.57)
     assert row["low"] < 0.5 < row["high"]
     assert (row["positives"], row["negatives"]) == (22, 82)
-    text = tables.within_site(table, study.slices.classes, study.people)
+    text = further_tables.within_site(table, study.slices.classes, study.people)
     assert text.loc["baseline", "within a site"] == "0.565"
 
 

@@ -10,19 +10,14 @@ from hypothesis import strategies as st
 from sklearn.calibration import calibration_curve
 
 from brats_al_utils import InputError
-from brats_al_utils.findings.statistics import (
+from brats_al_utils.beyond.comparison.quality import (
     BINS,
-    base_rate_loss,
-    by_unit,
-    difference,
     expected_calibration_error,
-    mean_interval,
     measures,
     optimism,
-    summarise,
-    unlearned,
     youden_threshold,
 )
+from brats_al_utils.findings.statistics import base_rate_loss, by_unit, difference, mean_interval, summarise, unlearned
 from brats_al_utils.networks.training import auc
 
 

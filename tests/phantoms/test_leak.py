@@ -16,13 +16,15 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 from torch import nn
 
-from brats_al_utils.cohorts.cuts import resize, upright
+from brats_al_utils.beyond.comparison.further_sentences import look_at_the_tumour
+from brats_al_utils.cohorts.cuts import resize
 from brats_al_utils.cohorts.intensity import scale_intensity
 from brats_al_utils.cohorts.layout import GRADES
 from brats_al_utils.cohorts.slices import SliceSet
 from brats_al_utils.cohorts.split import split_patients
+from brats_al_utils.cohorts.volumes import upright
 from brats_al_utils.findings.comparison import FEWEST_RUNS, intervals, patient_pairs
-from brats_al_utils.findings.shortcut import look_at_the_tumour, shortcut_table
+from brats_al_utils.findings.shortcut import shortcut_table
 from brats_al_utils.networks.audit import audit_predictions, hide
 from brats_al_utils.networks.training import Images, Settings, auc, finetune, predict
 from brats_al_utils.phantoms.phantom import _GRID_CENTRE, Patient, draw_patient, render

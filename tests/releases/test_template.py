@@ -161,13 +161,21 @@ def test_names_with_other_spaces_are_kept(tmp_path: Path) -> None:
 
 
 def test_what_is_left_out_is_said(tmp_path: Path) -> None:
-    root = put(tmp_path / "here", "a.png", "s/IM1.dcm", "s/IM2.dcm", "b.mha")
+    root = put(tmp_path / "here", "a.png", "s/IM1.dcm", "s/IM2.dcm", "b.mha", "c.tar.gz", "d.png.part")
     put(tmp_path / "scratch", "c.png")
     (root / "linked").symlink_to(tmp_path / "scratch")
     (root / "x\n.png").write_bytes(b"")
     rows, said = table(root)
     assert [row["image"] for row in rows] == ["a.png"]
-    for words in ("1 (linked) left out", "--follow-links", r"x\n.png", f"2 DICOM files (2 in {root / 's'})", "1 .mha"):
+    for words in (
+        "1 (linked) left out",
+        "--follow-links",
+        r"x\n.png",
+        f"2 DICOM files (2 in {root / 's'})",
+        "1 .mha",
+        "1 .tar.gz",
+        "1 .part",
+    ):
         assert words in said
     assert f"dcm2niix -z y -o {root} {root / 's'}" in said
     (root / "cohort.csv").unlink()

@@ -24,7 +24,8 @@ from made_up import compute, write_cohort
 from matplotlib.text import Text
 
 from brats_al_utils.beyond.arms import NOTEBOOKS
-from brats_al_utils.findings import sentences, shortcut
+from brats_al_utils.beyond.comparison import further_sentences, further_tables
+from brats_al_utils.findings import sentences
 from brats_al_utils.findings.verdicts import CANNOT_TELL, HERE, NUMBER_RULE
 from brats_al_utils.runs import engine
 from brats_al_utils.show import cohort_figures, further_figures, paper_figures, style, tables
@@ -32,7 +33,7 @@ from brats_al_utils.show.panel import Panel
 from brats_al_utils.show.text import as_said
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
-SHOWING = (cohort_figures, paper_figures, further_figures, tables, sentences, shortcut)
+SHOWING = (cohort_figures, paper_figures, further_figures, tables, sentences, further_sentences, further_tables)
 
 OF_BRATS = re.compile(
     r"\b(HGG|LGG|high-grade|low-grade|grad(?:e|es|ing)|BraTS|gliomas?|brain|T1(?:ce)?|FLAIR|release)\b"
@@ -42,8 +43,8 @@ OF_BRATS = re.compile(
 PATIENTS = re.compile(r"\d patients|of patients|training patients|^patients$", re.MULTILINE)
 """Patients who are counted: in a table they are persons."""
 
-SHOWN_ELSEWHERE = {"without_images", "within_site"}
-"""Of a synthetic cohort, of a bundle, or of a cohort with several sites (`test_sites`)."""
+SHOWN_ELSEWHERE = {"without_images", "within_site", "different"}
+"""Of a bundle, of a cohort with several sites (`test_sites`), or by name from another module."""
 
 
 def words_of(shown: Any) -> str:
@@ -74,7 +75,16 @@ class Reader:
             for name, function in functions_of(module).items():
                 monkeypatch.setattr(module, name, self.noted(name, function))
         monkeypatch.setattr(style, "save", self.save)
-        monkeypatch.setattr(IPython.display, "display", lambda *some: self.shown.extend(map(words_of, some)))
+        monkeypatch.setattr(IPython.display, "display", self.display)
+
+    def display(self, *some: Any, display_id: bool = False) -> "Reader":
+        """Read what a cell displays, and in place of a handle return what `update` can be asked of."""
+        self.shown.extend(map(words_of, some))
+        return self
+
+    def update(self, shown: Any) -> None:
+        """Read what an earlier output becomes."""
+        self.shown.append(words_of(shown))
 
     def noted(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)

@@ -7,7 +7,7 @@ import pytest
 
 from brats_al_utils.beyond.population.components import Components
 from brats_al_utils.beyond.population.design import Worth
-from brats_al_utils.beyond.population.design_figure import could_the_paper_tell, design_table
+from brats_al_utils.beyond.population.design_figure import could_the_paper_tell, design_table, patients_needed
 from brats_al_utils.findings.comparison import detectable
 
 VARIES = Components(1e-4, 0.05, 0.05, 0.05, 0.01, 0.01, 0.05)
@@ -19,6 +19,7 @@ def found(varies: Components | None) -> Worth:
     rows = {
         "arm": ["proposed", "placebo"],
         "other": ["baseline", "random"],
+        "learned": [True, True],
         "gain": [0.0104, -0.001],
         "drawn_low": [-0.02, -0.01],
         "drawn_high": [0.05, 0.02],
@@ -40,22 +41,37 @@ def test_the_table_has_words_and_signs() -> None:
     assert second == ["-0.1", "-1.0 to +2.0", "0.0%", "", "0.0001", "", ""]
 
 
-def test_the_bars_are_the_draws_and_the_lines_are_what_is_told() -> None:
-    drawing = could_the_paper_tell(found(VARIES))
-    bars = drawing.table.dropna(subset="from_pp")
+def test_the_bars_are_the_draws() -> None:
+    drawing = could_the_paper_tell(found(None))
+    bars = drawing.table
     assert bars.groupby("arm")["share"].sum().to_dict() == pytest.approx({"proposed": 1.0, "placebo": 1.0})
     beyond = bars[bars["from_pp"] > 2.98 - 1e-9].groupby("arm")["share"].sum()
     assert beyond.to_dict() == pytest.approx({"proposed": 0.25, "placebo": 0.0})
-    told = drawing.table.dropna(subset="patients").query("runs == 10").iloc[0]
-    assert told["patients"] == 33
-    assert told["detectable"] == pytest.approx(detectable(VARIES.error(10, 26, 7)))
-    written = [text.get_text() for axes in drawing.figure.axes for text in axes.texts]
-    assert {"25.0%", "0.0%"} <= set(written)
+    (axes,) = drawing.figure.axes
+    assert [text.get_text() for text in axes.texts] == ["25.0%", "0.0%"]
     plt.close(drawing.figure)
 
 
-def test_without_runs_that_share_a_test_set_there_is_one_panel() -> None:
-    drawing = could_the_paper_tell(found(None))
-    assert len(drawing.figure.axes) == 1
-    assert "patients" not in drawing.table
+def test_a_row_that_would_squeeze_the_others_has_an_axis_of_its_own_and_one_not_learned_is_hollow() -> None:
+    worth = found(None)
+    row = worth.table.iloc[:1].assign(arm="pretrained", other="scratch", gain=0.3, learned=False)
+    table = pd.concat([worth.table, row], ignore_index=True)
+    drawing = could_the_paper_tell(Worth(table, np.vstack([worth.drawn, np.tile([0.1, 0.5], 200)]), (None, None, None)))
+    main, own = drawing.figure.axes
+    assert [label.get_text() for label in own.get_yticklabels()] == ["pretrained\nless scratch\n(has not learned)"]
+    assert len(main.get_yticks()) == 2
+    assert main.get_xlim()[1] < 10 < own.get_xlim()[1]
+    assert [patch.get_fill() for patch in own.patches] == [False, False]
+    plt.close(drawing.figure)
+
+
+def test_patients_needed_are_those_of_the_table_and_where_none_are_enough_it_is_said() -> None:
+    drawing = patients_needed(found(VARIES))
+    left, right = drawing.figure.axes
+    assert [np.asarray(line.get_xdata())[0] for line in left.lines[:4:2]] == [1905, 480]
+    assert [(text.get_text(), round(text.get_position()[1])) for text in left.texts] == [("10 runs: never", 1)]
+    told = drawing.table.query("runs == 10").iloc[0]
+    assert told["patients"] == 33
+    assert told["detectable"] == pytest.approx(detectable(VARIES.error(10, 26, 7)))
+    assert np.asarray(right.lines[0].get_ydata())[0] == pytest.approx(100 * told["detectable"])
     plt.close(drawing.figure)

@@ -12,14 +12,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgba
-from matplotlib.container import BarContainer, ErrorbarContainer
+from matplotlib.colors import rgb_to_hsv, to_rgb
+from matplotlib.container import ErrorbarContainer
 from matplotlib.patches import Rectangle
+from PIL import Image
 
-from brats_al_utils.networks.network import START_NAMES
 from brats_al_utils.show import further_figures, paper_figures, style
-from brats_al_utils.show.style import ARM_COLOURS, CURVE_STYLES, PAGE, Drawing, save
-from brats_al_utils.study.arms import Arm
+from brats_al_utils.show.style import ARMS, PAGE, Drawing, arm_style, difference_panel, save
 
 NAN = float("nan")
 
@@ -30,34 +29,24 @@ def _closed() -> Iterator[None]:
     plt.close("all")
 
 
-def error_bars(axes: Axes) -> dict[str, tuple[list[float], list[float], list[float], list[float]]]:
-    """Return x, y and both ends of each error bar, by label, as the figure draws them."""
-    found = {}
+def error_bars(axes: Axes) -> list[tuple[str, tuple[float, float, float, float], Any]]:
+    """Return label, x, y and both ends of each error bar, and its mark, as the figure draws them."""
+    found = []
     for container in axes.containers:
-        if isinstance(container, ErrorbarContainer):
-            line, _, (bars,) = container.lines
-            along = 0 if container.has_xerr else 1
-            ends = np.reshape(bars.get_segments(), (-1, 2, 2))[:, :, along]
-            x, y = (line.get_xdata(), line.get_ydata()) if line else (None, None)
-            found[str(container.get_label())] = tuple(
-                [] if values is None else np.asarray(values, float).round(6).tolist()
-                for values in (x, y, ends[:, 0], ends[:, 1])
-            )
+        assert isinstance(container, ErrorbarContainer)
+        line, _, (bars,) = container.lines
+        assert line is not None
+        ends = np.reshape(bars.get_segments(), (-1, 2, 2))[:, :, 0 if container.has_xerr else 1]
+        for x, y, (low, high) in zip(*xy(line), ends, strict=True):
+            at = [round(float(value), 6) for value in (x, y, low, high)]
+            found.append((str(container.get_label()), (at[0], at[1], at[2], at[3]), line))
     return found
 
 
-def bars(axes: Axes) -> list[tuple[str, list[float], list[float], Any]]:
-    """Return label, centres, heights and colour of each group of bars."""
-    groups = [container for container in axes.containers if isinstance(container, BarContainer)]
-    return [
-        (
-            str(group.get_label()),
-            [round(bar.get_x() + bar.get_width() / 2, 6) for bar in group],
-            [float(bar.get_height()) for bar in group],
-            group[0].get_facecolor(),
-        )
-        for group in groups
-    ]
+def papers(axes: Axes) -> list[tuple[float, float]]:
+    """Return x and y of the open marks, which are the paper's."""
+    lines = [line for line in axes.lines if line.get_label() == "the paper"]
+    return [(round(x, 6), round(y, 6)) for line in lines for x, y in zip(*xy(line), strict=True) if x == x and y == y]
 
 
 def xy(line: Any) -> tuple[list[float], list[float]]:
@@ -79,11 +68,19 @@ def summary(**arms: list[tuple[float, float, float]]) -> pd.DataFrame:
     """Return a summary: of each arm validation and test, each slice-level and patient-level, as mean, low, high."""
     places = [(part, unit) for part in ("validation", "test") for unit in ("slice", "patient")]
     rows = [
-        (arm, part, unit, *numbers, 3)
+        (arm, part, unit, *numbers, 3, True)
         for arm, values in arms.items()
         for (part, unit), numbers in zip(places, values, strict=True)
     ]
-    return pd.DataFrame(rows, columns=["arm", "part", "unit", "auc_mean", "runs_low", "runs_high", "n_runs"])
+    return pd.DataFrame(rows, columns=["arm", "part", "unit", "auc_mean", "runs_low", "runs_high", "n_runs", "learned"])
+
+
+def gains(arm: str, other: str, *values: float, **more: Any) -> pd.DataFrame:
+    """Return differences on validation and test, each slice-level and patient-level, 2 pp to either side."""
+    places = [(part, unit) for part in ("validation", "test") for unit in ("slice", "patient")]
+    table = pd.DataFrame(places, columns=["part", "unit"]).assign(arm=arm, other=other, auc_difference=values)
+    ends = {f"both_{end}": table["auc_difference"] + way for end, way in (("low", -0.02), ("high", 0.02))}
+    return table.assign(learned=True, **ends).assign(**more)
 
 
 PROPOSED = [(0.81, 0.80, 0.83), (0.84, 0.80, 0.90), (0.71, 0.65, 0.75), (0.74, NAN, NAN)]
@@ -91,63 +88,94 @@ BASELINE = [(0.61, 0.58, 0.65), (0.64, 0.60, 0.70), (0.52, 0.51, 0.53), (0.54, 0
 
 
 @pytest.mark.parametrize(
-    ("draw", "names", "starts", "printed"),
+    ("draw", "names", "printed"),
     [
-        # The paper's Tables 2, 3 and 4: on validation and on test, mean, low and high of each arm.
-        (
-            paper_figures.table2,
-            ("pretrained", "scratch"),
-            ("imagenet", "scratch"),
-            [
-                [(0.8746, 0.8711, 0.8781), (0.8614, 0.8560, 0.8668)],
-                [(0.7991, 0.7895, 0.8087), (0.7193, 0.7076, 0.7310)],
-            ],
-        ),
-        (
-            paper_figures.figure5,
-            ("proposed", "baseline"),
-            ("imagenet-trunk", "imagenet-trunk"),
-            [
-                [(0.8686, 0.8648, 0.8724), (0.8746, 0.8711, 0.8781)],
-                [(0.8289, 0.8187, 0.8391), (0.7991, 0.7895, 0.8087)],
-            ],
-        ),
-        (
-            paper_figures.figure6,
-            ("proposed", "baseline"),
-            ("imagenet", "imagenet"),
-            [
-                [(0.8520, 0.8488, 0.8552), (0.8717, 0.8687, 0.8747)],
-                [(0.8200, 0.8118, 0.8282), (0.7848, 0.7760, 0.7936)],
-            ],
-        ),
+        # The paper's Tables 2, 3 and 4: validation and test of each arm.
+        (paper_figures.table2, ("pretrained", "scratch"), [(0.8746, 0.7991), (0.8614, 0.7193)]),
+        (paper_figures.figure5, ("proposed", "baseline"), [(0.8686, 0.8289), (0.8746, 0.7991)]),
+        (paper_figures.figure6, ("proposed", "baseline"), [(0.8520, 0.8200), (0.8717, 0.7848)]),
     ],
 )
-def test_bars_show_ours_and_the_printed_aucs(draw: Any, names: Any, starts: Any, printed: Any) -> None:
-    compared = [Arm(name, start, 1) for name, start in zip(names, starts, strict=True)]
+def test_two_arms_are_points_beside_their_paired_difference_and_the_paper_s_are_open(
+    draw: Any, names: tuple[str, str], printed: Any
+) -> None:
     table = summary(**dict(zip(names, (PROPOSED, BASELINE), strict=True)))
-    drawing = draw(table, compared)
-    assert drawing.name == draw.__name__
-    assert drawing.table is table
-    for axes, part, ours, theirs in zip(drawing.figure.axes, ("validation", "test"), (0, 2), printed, strict=True):
-        assert axes.get_title() == part
-        labels = [f"{name} ({START_NAMES[start]})" for name, start in zip(names, starts, strict=True)]
-        first, second = PROPOSED[ours : ours + 2], BASELINE[ours : ours + 2]
-        assert bars(axes) == [
-            (labels[0], [-0.18, 0.82], [mean for mean, _, _ in first], to_rgba(ARM_COLOURS[0])),
-            (labels[1], [0.18, 1.18], [mean for mean, _, _ in second], to_rgba(ARM_COLOURS[1])),
-        ]
-        points = error_bars(axes)
-        for name, offset, (mean, low, high) in zip(names, (-0.18, 0.18), theirs, strict=True):
-            assert points[f"{name}, as printed"] == ([2 + offset], [mean], [low], [high])
-        errors = [container for container in axes.containers if isinstance(container, ErrorbarContainer)]
-        drawn = [np.array(each.lines[2][0].get_segments())[:, :, 1].round(6).tolist() for each in errors[::2]]
-        # A mean without an interval has a bar of length 0.
-        expected = [[[low, high] if low == low else [mean, mean] for mean, low, high in arm] for arm in (first, second)]
-        assert drawn == expected
-        assert ticks(axes.xaxis) == ["ours,\nslice-level", "ours,\npatient-level", "paper,\nslice-level"]
-    assert drawing.figure.axes[0].get_ylabel() == "AUC (95 % CI across runs)"
-    assert set(legend(drawing)) == {*labels, *(f"{name}, as printed" for name in names)}
+    drawing = draw(table, gains(*names, 0.2, 0.2, 0.19, 0.2))
+    assert (drawing.name, drawing.table is table) == (draw.__name__, True)
+    left, right = drawing.figure.axes
+    # A mean without an interval has a bar of length 0.
+    expected = [
+        (name, (mean, round(place + offset, 6), *((low, high) if low == low else (mean, mean))))
+        for name, values, offset in zip(names, (PROPOSED, BASELINE), (-0.18, 0.18), strict=True)
+        for place, (mean, low, high) in enumerate(values)
+    ]
+    assert [(label, bar) for label, bar, _ in error_bars(left)] == expected
+    assert [line.get_color() for _, _, line in error_bars(left)[::4]] == [ARMS[name][0] for name in names]
+    assert left.get_xlim() == (0.5, 1)
+    assert papers(left) == [
+        (value, place + offset)
+        for values, offset in zip(printed, (-0.18, 0.18), strict=True)
+        for value, place in zip(values, (0, 2), strict=True)
+    ]
+    assert [bar for _, bar, _ in error_bars(right)] == [
+        (20, 0, 18, 22),
+        (20, 1, 18, 22),
+        (19, 2, 17, 21),
+        (20, 3, 18, 22),
+    ]
+    (ours, theirs) = printed
+    assert papers(right) == [(round(100 * (ours[n] - theirs[n]), 6), 2 * n) for n in (0, 1)]
+    assert ticks(left.yaxis)[::3] == ["validation,\nslice-level", "test,\npatient-level"]
+    assert right.get_xlabel() == f"{names[0]} less {names[1]} (pp)\n95 % CI across runs and patients"
+    assert legend(drawing) == [*names, "the paper"]
+
+
+def test_the_axis_of_aucs_begins_lower_only_where_a_mean_does() -> None:
+    lower = [(mean - 0.2, low - 0.2, high - 0.2) for mean, low, high in BASELINE]
+    left, _ = paper_figures.figure5(
+        summary(proposed=PROPOSED, baseline=lower), gains("proposed", "baseline", 0, 0, 0, 0)
+    ).figure.axes
+    assert left.get_xlim() == pytest.approx((0.3, 1))
+
+
+def test_an_arm_that_has_not_learned_is_hollow_and_so_are_its_differences() -> None:
+    table = summary(pretrained=PROPOSED, scratch=BASELINE)
+    table["learned"] = table["arm"] == "pretrained"
+    drawing = paper_figures.table2(table, gains("pretrained", "scratch", 0.2, 0.2, 0.2, 0.2, learned=False))
+    left, right = drawing.figure.axes
+    assert legend(drawing) == ["pretrained", "scratch (has not learned)", "the paper"]
+    hollow = [line.get_markerfacecolor() == "white" for _, _, line in error_bars(left)]
+    assert hollow == [False] * 4 + [True] * 4
+    assert all(line.get_markerfacecolor() == "white" for _, _, line in error_bars(right))
+    dotted = [
+        container.lines[2][0].get_linestyle()[0][1]  # type: ignore[attr-defined]
+        is not None
+        for container in right.containers
+    ]
+    assert dotted == [True] * 4
+
+
+def test_an_arm_has_one_colour_in_every_figure_and_looks_of_its_own_in_grey() -> None:
+    assert arm_style("random at 51%")["color"] == arm_style("random, iterative")["color"] == ARMS["random"][0]
+    assert arm_style("whole patients, random")["color"] == arm_style("0%-30%")["color"] == arm_style("entropy")["color"]
+    colours, markers, lines = zip(*(look for arm, look in ARMS.items() if arm != "pretrained"), strict=True)
+    assert len(set(map(to_rgb, colours))) == len(set(markers)) == len(markers)
+    assert len({*zip(colours, lines, strict=True)}) == len(lines)
+    classes = {to_rgb(colour) for colour in style.CLASS_COLOURS}
+    assert classes.isdisjoint(map(to_rgb, colours))
+    assert len(set(style.CLASS_MARKERS)) == 2
+    coloured = [rgb_to_hsv(to_rgb(colour))[1] > 0 for colour in colours]
+    assert sum(coloured) == 3, "the placebo and the baseline are greys"
+
+
+def test_a_difference_shows_the_interval_that_decides_and_no_more_than_an_auc_can_differ() -> None:
+    table = gains("proposed", "random", 0.1, -0.1, 0, 0, both_low=[-4, NAN, -0.01, 0], both_high=[4, NAN, 0.01, 0])
+    axes = plt.figure().subplots()
+    difference_panel(axes, table, range(4))
+    bars = [bar for _, bar, _ in error_bars(axes)]
+    assert bars == [(10, 0, -400, 400), (-10, 1, -10, -10), (0, 2, -1, 1), (0, 3, 0, 0)]
+    assert axes.get_xlim() == (-102, 102)
+    assert {line.get_color() for _, _, line in error_bars(axes)} == {ARMS["proposed"][0]}
 
 
 def ranking() -> pd.DataFrame:
@@ -171,30 +199,38 @@ def ranking() -> pd.DataFrame:
     return pd.concat([first, second], ignore_index=True)
 
 
-def test_figure2_shows_the_first_run_unsorted_and_sorted_and_names_no_patient() -> None:
-    drawing = paper_figures.figure2(ranking())
+def test_figure2_shows_the_first_run_unsorted_and_sorted_with_the_classes_and_names_no_patient() -> None:
+    drawing = paper_figures.figure2(ranking(), ("LGG", "HGG"))
     left, right = drawing.figure.axes
-    assert xy(left.lines[0])[1] == [0.9, 0.8, 0.1, 0.7, 0.6, 0.5, 0.4, 1.0, 0.3, 0.2]
+    points = {line.get_label(): (*xy(line), line.get_color()) for line in left.lines}
+    assert points["LGG"] == ([7, 9], [1.0, 0.2], style.CLASS_COLOURS[0])
+    assert points["HGG"][:2] == ([0, 1, 2, 3, 4, 5, 6, 8], [0.9, 0.8, 0.1, 0.7, 0.6, 0.5, 0.4, 0.3])
     assert xy(right.lines[0])[1] == [1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1]
+    bands = [[float(segment[0, 0]) for segment in band.get_segments()] for band in right.collections]  # type: ignore[attr-defined]
+    assert bands == [[0, 8], [1, 2, 3, 4, 5, 6, 7, 9]]
     boxes = [patch for patch in right.patches if isinstance(patch, Rectangle)]
-    spans = {box.get_label(): (box.get_x(), box.get_width()) for box in boxes}
-    assert spans == {"most uncertain decile": (0, 0), "least uncertain decile": (9, 0)}
-    assert list(drawing.table) == ["slice_id", "seed", "uncertainty", "rank_share", "decile"]
+    assert [(box.get_x(), box.get_width()) for box in boxes] == [(0, 0), (9, 0)]
+    assert [text.get_text() for text in right.texts] == ["most\nuncertain\ndecile", "least\nuncertain\ndecile"]
+    assert list(drawing.table) == ["slice_id", "seed", "class_name", "uncertainty", "rank_share", "decile"]
     assert len(drawing.table) == 10
     assert left.get_ylabel() == "uncertainty (nats)"
 
 
-def test_figure3_shows_both_evaluation_sets_slice_level() -> None:
-    table = summary(**{"0%-30%": PROPOSED, "10%-40%": BASELINE})
-    drawing = paper_figures.figure3(table)
-    (axes,) = drawing.figure.axes
-    assert error_bars(axes) == {
-        "validation": ([-0.06, 0.94], [0.81, 0.61], [0.80, 0.58], [0.83, 0.65]),
-        "test": ([0.06, 1.06], [0.71, 0.52], [0.65, 0.51], [0.75, 0.53]),
-    }
-    assert ticks(axes.xaxis) == ["0%-30%", "10%-40%"]
-    assert axes.get_ylabel() == "slice-level AUC\n(95 % CI across runs)"
-    assert legend(drawing) == ["validation", "test"]
+def test_figure3_shades_the_ends_and_shows_what_they_lose_beside_what_the_paper_prints() -> None:
+    table = summary(**{"0%-30%": PROPOSED, "10%-40%": BASELINE, "70%-100%": BASELINE})
+    tails = gains("10%-40%", "0%-30%", 0.08, 0, 0.05, 0), gains("60%-90%", "70%-100%", 0.03, 0, -0.01, 0)
+    drawing = paper_figures.figure3(table, pd.concat(tails))
+    upper, lower = drawing.figure.axes
+    bars = [(label, bar) for label, bar, _ in error_bars(upper)]
+    assert bars[:2] == [("validation", (-0.08, 0.81, 0.80, 0.83)), ("validation", (0.92, 0.61, 0.58, 0.65))]
+    assert bars[3:5] == [("test", (0.08, 0.71, 0.65, 0.75)), ("test", (1.08, 0.52, 0.51, 0.53))]
+    boxes = [patch for patch in upper.patches if isinstance(patch, Rectangle)]
+    assert [(box.get_x(), box.get_width()) for box in boxes] == [(-0.5, 1), (1.5, 1)]
+    assert ticks(upper.xaxis) == ["0\u201330", "10\u201340", "70\u2013100"]
+    assert [bar for _, bar, _ in error_bars(lower)] == [(8, 0, 6, 10), (5, 1, 3, 7), (3, 2, 1, 5), (-1, 3, -3, 1)]
+    assert papers(lower) == [(12.51, 0), (7.72, 2)], "of the validation set alone"
+    assert ticks(lower.yaxis)[1] == "10%-40% less 0%-30%, test"
+    assert legend(drawing) == ["validation", "test", "the paper"]
 
 
 def test_figure4_shows_where_the_deciles_lie_and_what_they_hold() -> None:
@@ -210,87 +246,112 @@ def test_figure4_shows_where_the_deciles_lie_and_what_they_hold() -> None:
         }
     )
     pd.testing.assert_frame_equal(drawing.table, expected, check_dtype=False)
-    assert [heights for _, _, heights, _ in bars(right)] == [[50, 100, 100, 100], [6.25, 50, 50, 0], [0, 0, 0, 50]]
-    assert [centres[0] for _, centres, _, _ in bars(right)] == [-0.26, 0, 0.26]
-    assert ticks(right.xaxis) == [
-        "LGG\nslices",
-        "smaller\nhalf of tumours",
-        "outer\nhalf of the tumour",
-        "atypical\npatients",
-    ]
+    shares = {line.get_label(): xy(line)[0] for line in right.lines}
+    assert shares == {
+        "most uncertain": [50, 100, 100, 100],
+        "between": [6.25, 50, 50, 0],
+        "least uncertain": [0, 0, 0, 50],
+    }
+    facts = ["LGG\nslices", "smaller\nhalf of tumours", "outer\nhalf of the tumour", "atypical\npatients"]
+    assert ticks(right.yaxis) == facts
     # Only the first run is counted on the left; its bars stand one on the other.
-    assert [sum(heights) for _, _, heights, _ in bars(left)] == [1, 8, 1]
+    assert [sum(bar.get_height() for bar in group) for group in left.containers] == [1, 8, 1]
+    assert [axes.get_title()[:3] for axes in (left, right)] == ["(a)", "(b)"]
     assert legend(drawing) == ["most uncertain", "between", "least uncertain"]
     assert "atypical patients" not in paper_figures.figure4(ranking().drop(columns="atypical"), "LGG").table
 
 
 def curves() -> pd.DataFrame:
-    """Return both sets' summaries by budget; the balanced set's AUCs are lower by 0.1."""
+    """Return both sets' summaries by budget; the balanced set's AUCs are lower by 0.1. The placebo has not learned."""
     rows = []
     for dataset, less in (("imbalanced", 0.0), ("balanced", 0.1)):
         for arm, value in (("proposed", 0.8), ("random", 0.7), ("placebo", 0.6)):
             for share, examples in ((0.2, 200), (0.1, 100)):
                 mean = round(value + share / 10 - less, 3)
                 rows += [
-                    (arm, "test", "slice", dataset, share, examples, mean, mean - 0.02, mean + 0.03, 3),
-                    (arm, "test", "patient", dataset, share, examples, 0.1, 0.1, 0.1, 3),
-                    (arm, "validation", "slice", dataset, share, examples, 0.2, 0.2, 0.2, 3),
+                    (
+                        arm,
+                        "test",
+                        "slice",
+                        dataset,
+                        share,
+                        examples,
+                        mean,
+                        mean - 0.02,
+                        mean + 0.03,
+                        3,
+                        arm != "placebo",
+                    ),
+                    (arm, "test", "patient", dataset, share, examples, 0.1, 0.1, 0.1, 3, True),
+                    (arm, "validation", "slice", dataset, share, examples, 0.2, 0.2, 0.2, 3, True),
                 ]
         mean = round(0.75 - less, 3)
-        rows.append(("baseline", "test", "slice", dataset, 1.0, 1000, mean, mean - 0.05, mean + 0.05, 3))
-    columns = ["arm", "part", "unit", "dataset", "share", "examples", "auc_mean", "runs_low", "runs_high", "n_runs"]
+        rows.append(("baseline", "test", "slice", dataset, 1.0, 1000, mean, mean - 0.05, mean + 0.05, 3, True))
+    columns = [
+        "arm",
+        "part",
+        "unit",
+        "dataset",
+        "share",
+        "examples",
+        "auc_mean",
+        "runs_low",
+        "runs_high",
+        "n_runs",
+        "learned",
+    ]
     return pd.DataFrame(rows, columns=columns)
 
 
-def across_both(table: pd.DataFrame, dataset: str = "imbalanced") -> pd.DataFrame:
-    """Return what `evidence.arm_table` has of a set's curves: an interval that is wider than that across runs."""
-    test = table[(table["dataset"] == dataset) & (table["part"] == "test") & (table["unit"] == "slice")]
-    return test[["arm", "share"]].assign(low=test["runs_low"] - 0.01, high=test["runs_high"] + 0.02)
+def budget_gains() -> pd.DataFrame:
+    """Return the differences of both sets at every budget, those of the balanced set lower."""
+    rows = [
+        (
+            "proposed",
+            other,
+            unit,
+            dataset,
+            share,
+            value - below,
+            value - below - 0.02,
+            value - below + 0.03,
+            other != "placebo",
+        )
+        for dataset, below in (("imbalanced", 0.0), ("balanced", 0.1))
+        for share in (0.1, 0.2)
+        for other, value in (("random", 0.1 * share), ("placebo", 0.2))
+        for unit in ("slice", "patient")
+    ]
+    columns = ["arm", "other", "unit", "dataset", "share", "auc_difference", "both_low", "both_high", "learned"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 @pytest.mark.parametrize(("draw", "less"), [(paper_figures.figure7, 0), (paper_figures.figure8, 0.1)])
-def test_figures_7_and_8_show_the_curves_of_their_set(draw: Any, less: float) -> None:
+def test_figures_7_and_8_show_curves_and_below_them_the_differences_of_their_set(draw: Any, less: float) -> None:
     dataset = "imbalanced" if draw is paper_figures.figure7 else "balanced"
-    drawing = draw(curves(), across_both(curves(), dataset))
-    (axes,) = drawing.figure.axes
-    points = error_bars(axes)
-    for place, (arm, value) in enumerate((("proposed", 0.8), ("random", 0.7), ("placebo", 0.6))):
-        x, y, low, high = points[arm]
-        assert x == [100 + 8 * (place - 1), 200 + 8 * (place - 1)]
+    drawing = draw(curves(), budget_gains())
+    upper, lower = drawing.figure.axes
+    lines = {str(line.get_label()): line for line in upper.lines}
+    for arm, value in (("proposed", 0.8), ("random", 0.7), ("placebo (has not learned)", 0.6)):
+        x, y = xy(lines[arm])
+        assert x == [100, 200]
         assert y == pytest.approx([value + 0.01 - less, value + 0.02 - less])
-        assert low == pytest.approx([value - 0.01 - less, value - less])
-        assert high == pytest.approx([value + 0.04 - less, value + 0.05 - less])
-    colours = {each.get_label(): each.lines[0].get_color() for each in axes.containers}
-    assert colours == {arm: style["color"] for arm, style in CURVE_STYLES.items()}
-    (baseline,) = [line for line in axes.lines if str(line.get_label()).startswith("baseline")]
-    assert baseline.get_label() == "baseline: all 1000 slices"
-    assert baseline.get_ydata() == pytest.approx([0.75 - less] * 2)
-    # Across runs and patients: a light bar behind each point, and a lighter band.
-    for bars_of, (arm, _) in zip(axes.collections[1::2], points.items(), strict=True):
-        ends = [segment[:, 1].tolist() for segment in bars_of.get_segments()]
-        wider = [[start - 0.01, end + 0.02] for start, end in zip(points[arm][2], points[arm][3], strict=True)]
-        assert ends == [pytest.approx(each) for each in wider]
-    bands = [patch for patch in axes.patches if isinstance(patch, Rectangle)]
-    for band, (bottom, height) in zip(bands, ((0.69, 0.13), (0.70, 0.1)), strict=True):
-        assert (band.get_y(), band.get_height()) == pytest.approx((bottom - less, height))
-    assert drawing.name == draw.__name__
+        assert lines[arm].get_color() == ARMS[arm.split()[0]][0]
+    assert lines["baseline: all 1000"].get_ydata() == pytest.approx([0.75 - less] * 2)
+    hollow = [xy(line)[0] for line in upper.lines if line.get_markerfacecolor() == "white"]
+    assert hollow == [[], [], [100, 200]], "the placebo's points alone"
+    found = error_bars(lower)
+    assert [bar for _, bar, _ in found[:2]] == [
+        pytest.approx((92, 1 - 100 * less, -1 - 100 * less, 4 - 100 * less)),
+        pytest.approx((108, 20 - 100 * less, 18 - 100 * less, 23 - 100 * less)),
+    ]
+    assert [label for label, _, _ in found[:2]] == ["proposed less random", "proposed less placebo"]
+    assert [line.get_markerfacecolor() == "white" for _, _, line in found] == [False, True] * 2
+    assert [line.get_color() for _, _, line in found[:2]] == [ARMS["random"][0], ARMS["placebo"][0]]
+    assert ticks(lower.xaxis) == ["200\n20%", "100\n10%"]
+    assert (drawing.name, len(drawing.table)) == (draw.__name__, 7)
     assert drawing.table["dataset"].unique().tolist() == [dataset]
-    assert len(drawing.table) == 7
-    assert axes.get_ylabel() == "slice-level test AUC\n(95 % CI across runs;\nlight: and patients)"
-
-
-def test_without_an_interval_there_is_no_band_and_no_bar() -> None:
-    table = curves().assign(runs_low=NAN, runs_high=NAN)
-    (axes,) = paper_figures.figure7(table, across_both(table)).figure.axes
-    assert not axes.patches
-    _, y, low, high = error_bars(axes)["proposed"]
-    assert y == low == high
-
-
-def test_an_axis_ends_where_an_auc_does() -> None:
-    table = curves().assign(runs_low=-0.4, runs_high=1.7)
-    (axes,) = paper_figures.figure7(table, across_both(table)).figure.axes
-    assert axes.get_ylim() == (0, 1.02)
+    assert legend(drawing)[-2:] == ["proposed less random", "proposed less placebo"]
 
 
 def test_table5_has_ours_beside_the_printed_counts() -> None:
@@ -320,100 +381,104 @@ def test_training_curves_mark_the_epoch_that_was_kept() -> None:
             "train_loss": [0.9, 0.5, 0.1, 0.8, 0.4, 0.2, 0.7, 0.6, 0.6],
             "validation_auc": [0.5, 0.8, 0.7, 0.9, 0.6, 0.5, 0.4, 0.5, 0.6],
             "kept": [False, True, False, True, False, False, False, False, True],
+            "learned": [True] * 6 + [False] * 3,
         }
     )
     drawing = further_figures.training_curves(history, "table2_training")
     for axes, column in zip(drawing.figure.axes, ("train_loss", "validation_auc"), strict=True):
         lines = [(*xy(line), line.get_color()) for line in axes.lines]
-        orange, blue = ARM_COLOURS
+        ours, other = ARMS["pretrained"][0], ARMS["scratch"][0]
         values = history[column].tolist()
         assert lines == [
-            ([1, 2, 3], values[:3], orange),
-            ([2], [values[1]], orange),
-            ([1, 2, 3], values[3:6], orange),
-            ([1], [values[3]], orange),
-            ([1, 2, 3], values[6:], blue),
-            ([3], [values[8]], blue),
+            ([1, 2, 3], values[:3], ours),
+            ([2], [values[1]], ours),
+            ([1, 2, 3], values[3:6], ours),
+            ([1], [values[3]], ours),
+            ([1, 2, 3], values[6:], other),
+            ([3], [values[8]], other),
         ]
-    assert legend(drawing) == ["pretrained", "scratch"]
-    assert [axes.get_ylabel() for axes in drawing.figure.axes] == ["cross-entropy (nats)", "slice-level AUC"]
+        assert axes.lines[-1].get_markerfacecolor() == "white"
+    assert legend(drawing) == ["pretrained", "scratch (has not learned)"]
+    assert [axes.get_ylabel() for axes in drawing.figure.axes] == ["training loss (nats)", "slice-level validation AUC"]
 
 
 def intervals(value: str) -> pd.DataFrame:
-    """Return two arms with three intervals each, of which the second has none across runs."""
+    """Return two arms with three intervals each, of which the second has none across runs and has not learned."""
     rows = [
-        ("one", "slice", 0.30, 0.25, 0.40, 0.20, 0.45, 0.10, 0.50),
-        ("two", "slice", 0.20, NAN, NAN, 0.15, 0.30, 0.12, 0.35),
-        ("one", "patient", 0.10, 0.05, 0.15, 0.01, 0.20, -0.10, 0.30),
-        ("two", "patient", -0.30, -0.40, -0.25, -0.45, -0.20, -0.50, -0.10),
+        ("proposed", "slice", 0.30, 0.25, 0.40, 0.20, 0.45, 0.10, 0.50),
+        ("scratch", "slice", 0.20, NAN, NAN, 0.15, 0.30, 0.12, 0.35),
+        ("proposed", "patient", 0.10, 0.05, 0.15, 0.01, 0.20, -0.10, 0.30),
+        ("scratch", "patient", -0.30, -0.40, -0.25, -0.45, -0.20, -0.50, -0.10),
     ]
     ends = [f"{across}_{end}" for across in ("runs", "patients", "both") for end in ("low", "high")]
-    return pd.DataFrame(rows, columns=["arm", "unit", value, *ends]).assign(other="random")
+    table = pd.DataFrame(rows, columns=["arm", "unit", value, *ends]).assign(other="random")
+    return table.assign(learned=table["arm"] == "proposed")
 
 
-@pytest.mark.parametrize(
-    ("value", "scale", "xlabel"),
-    [("auc_mean", 1, "test AUC"), ("auc_difference", 100, "test AUC less that of\nrandom (pp)")],
-)
-def test_a_forest_shows_each_arm_with_its_three_intervals(value: str, scale: float, xlabel: str) -> None:
-    table = intervals(value)
-    drawing = (
-        further_figures.auc_forest(table, "forest")
-        if value == "auc_mean"
-        else further_figures.gain_forest(table, "random", "forest")
-    )
-    slices, patients = drawing.figure.axes
-    for axes, rows in ((slices, table[:2]), (patients, table[2:])):
-        points = error_bars(axes)
-        for place, (across, label) in enumerate(
-            (("runs", "across runs"), ("patients", "across patients"), ("both", "across both"))
-        ):
-            x, y, low, high = points[label]
-            assert x == pytest.approx(scale * rows[value])
-            assert y == pytest.approx([0.24 * (place - 1), 1 + 0.24 * (place - 1)])
-            assert low == pytest.approx(scale * rows[f"{across}_low"].fillna(rows[value]))
-            assert high == pytest.approx(scale * rows[f"{across}_high"].fillna(rows[value]))
-        assert axes.get_xlabel() == xlabel
-        assert axes.yaxis_inverted()  # the first arm is the uppermost
-    assert ticks(slices.yaxis) == ["one", "two"]
-    assert [axes.get_title() for axes in (slices, patients)] == ["slice-level", "patient-level"]
-    assert legend(drawing) == ["across runs", "across patients", "across both"]
-    zero = [line for line in slices.lines if xy(line)[0] == [0, 0]]
-    assert len(zero) == (value == "auc_difference")
+def test_a_forest_of_aucs_shows_the_interval_that_decides_in_bold_and_the_others_thin() -> None:
+    table = intervals("auc_mean")
+    drawing = further_figures.auc_forest(table, "forest")
+    for axes, rows in zip(drawing.figure.axes, (table[:2], table[2:]), strict=True):
+        points = [line for line in axes.lines if line.get_marker() not in ("None", None)]
+        assert [xy(line) for line in points] == [([mean], [place]) for place, mean in enumerate(rows["auc_mean"])]
+        assert [line.get_markerfacecolor() == "white" for line in points] == [False, True]
+        bold = [line for line in axes.lines if line.get_linewidth() > 2 and len(xy(line)[0])]
+        assert [xy(line)[0] for line in bold] == rows[["both_low", "both_high"]].to_numpy().tolist()
+        assert axes.yaxis_inverted(), "the first arm is the uppermost"
+    assert ticks(drawing.figure.axes[0].yaxis) == ["proposed", "scratch (has not learned)"]
+    assert legend(drawing) == ["across both", "across runs", "across patients"]
 
 
-def test_annotated_curves_show_means_over_the_runs_at_their_annotated_shares() -> None:
+def test_a_forest_of_gains_shows_the_interval_that_decides_alone() -> None:
+    table = intervals("auc_difference")
+    drawing = further_figures.gain_forest(table, "random", "forest")
+    for axes, rows in zip(drawing.figure.axes, (table[:2], table[2:]), strict=True):
+        expected = 100 * rows[["auc_difference", "both_low", "both_high"]].to_numpy()
+        found = [(x, low, high) for _, (x, _, low, high), _ in error_bars(axes)]
+        assert found == [pytest.approx(row) for row in expected.tolist()]
+        assert axes.get_xlabel() == "test AUC less that of\nrandom (pp)"
+    assert ticks(drawing.figure.axes[0].yaxis) == ["proposed", "scratch (has not learned)"]
+    several = further_figures.gain_forest(table.assign(other=["random", "baseline"] * 2), "its reference", "forest")
+    assert ticks(several.figure.axes[0].yaxis)[0] == "proposed\nless random"
+
+
+def test_annotated_curves_have_an_arrow_from_what_is_annotated_to_what_random_sampling_needs() -> None:
     runs = pd.DataFrame(
         [
-            ("proposed", 0.2, 0, 0.4, 0.74),
-            ("proposed", 0.2, 1, 0.5, 0.76),
-            ("random", 0.2, 0, 0.2, 0.60),
-            ("random", 0.2, 1, 0.2, 0.60),
-            ("proposed", 0.1, 0, 0.3, 0.50),
-            ("proposed", 0.1, 1, 0.3, 0.50),
+            ("proposed", 0.3, 0, 0.4, 0.74, True),
+            ("proposed", 0.3, 1, 0.5, 0.76, True),
+            ("random", 0.3, 0, 0.3, 0.60, True),
+            ("random", 0.3, 1, 0.3, 0.60, True),
+            ("proposed", 0.1, 0, 0.3, 0.50, False),
+            ("proposed", 0.1, 1, 0.3, 0.50, False),
         ],
-        columns=["strategy", "budget", "seed", "annotated", "auc"],
+        columns=["strategy", "budget", "seed", "annotated", "auc", "learned"],
     )
-    drawing = further_figures.annotated_curves(runs, 0.0)
+    row = {"strategy": "proposed", "budget": 0.3, "annotated": 0.45, "auc": 0.75, "random_annotated": 0.262}
+    worth = pd.DataFrame([row | {"random_low": 0.0, "random_high": 0.56, "censored": "at most"}])
+    drawing = further_figures.annotated_curves(runs, worth, 0.0)
     (axes,) = drawing.figure.axes
-    points = error_bars(axes)
+    lines = {str(line.get_label()): line for line in axes.lines}
+    assert xy(lines["proposed"]) == ([30, 45], [0.5, 0.75])
+    assert xy(lines["random"]) == ([30], [0.6])
+    assert next(xy(line)[0] for line in axes.lines if line.get_markerfacecolor() == "white") == [30]
+    arrow, text = axes.texts
+    assert (arrow.xy, arrow.xyann) == (pytest.approx((26.2, 0.75)), pytest.approx((45, 0.75)))  # type: ignore[attr-defined]
+    said = ("AUC 0.750 for 45% annotated", "needs at most 26%", "up to 56%")
+    assert all(words in text.get_text() for words in said)
     half = 12.7062047 * 0.01  # t of one degree of freedom, times the standard error of 0.74 and 0.76
-    assert points["proposed"][:2] == ([30, 45], [0.5, 0.75])
-    assert points["proposed"][2] == pytest.approx([0.5, 0.75 - half], abs=1e-6)
-    assert points["proposed"][3] == pytest.approx([0.5, 0.75 + half], abs=1e-6)
-    assert points["random"][:2] == ([20], [0.6])
+    assert drawing.table["runs_low"].tolist()[0] == pytest.approx(0.75 - half, abs=1e-6)
     assert drawing.name == "annotated_slices"
-    assert axes.get_xlabel() == "annotated slices (% of the training slices)"
 
 
 DRAW = """
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
-from test_figures import across_both, curves
+from test_figures import budget_gains, curves
 from brats_al_utils.show import paper_figures
 from brats_al_utils.show.style import save
-save(paper_figures.figure7(curves(), across_both(curves())), Path(sys.argv[1]), "synthetic cohort")
+save(paper_figures.figure7(curves(), budget_gains()), Path(sys.argv[1]), "synthetic cohort")
 """
 
 
@@ -426,19 +491,19 @@ def test_the_same_files_whatever_the_user_s_matplotlibrc_says(tmp_path: Path) ->
     # matplotlib reads the file of the folder in which it is started first.
     command = [sys.executable, "-c", DRAW, str(tmp_path / "odd"), str(Path(__file__).parent)]
     subprocess.run(command, cwd=tmp_path, check=True, timeout=120)
-    save(paper_figures.figure7(curves(), across_both(curves())), tmp_path / "own", "synthetic cohort")
-    for file in ("figure7.svg", "figure7.png", "figure7.csv"):
+    save(paper_figures.figure7(curves(), budget_gains()), tmp_path / "own", "synthetic cohort")
+    for file in ("figure7.svg", "figure7.pdf", "figure7.png", "figure7.csv"):
         assert (tmp_path / "odd" / file).read_bytes() == (tmp_path / "own" / file).read_bytes(), file
 
 
 def test_a_long_caption_is_broken_where_one_of_its_parts_ends() -> None:
-    parts = ["open cohort of many persons"] * 4 + ["initialisation: ImageNet, random"]
-    # Four parts and what parts them are 4 * 27 + 3 * 2 = 114 characters; with the fifth they are 148.
+    parts = ["open cohort of many persons"] * 3 + ["3 folds"]
+    # Three parts and what parts them are 3 * 27 + 2 * 2 = 85 characters; with the fourth they are 94.
     assert style.in_lines("; ".join(parts), PAGE) == "; ".join(parts)
-    assert style.in_lines("; ".join([*parts, "3 folds"]), PAGE) == "; ".join(parts) + ";\n3 folds"
-    assert style.in_lines("; ".join([*parts[:4], "x" * 40]), PAGE) == "; ".join(parts[:4]) + ";\n" + "x" * 40
-    # Six tenths of a page have room for 90 characters: three parts are 27 + 2 + 27 + 2 + 27 = 85.
-    assert style.in_lines("; ".join(parts), 0.6 * PAGE) == "; ".join(parts[:3]) + ";\n" + "; ".join(parts[3:])
+    long = [*parts[:3], "initialisation: random"]
+    assert style.in_lines("; ".join(long), PAGE) == "; ".join(long[:3]) + ";\n" + long[3]
+    # Six tenths of a page have room for 60 characters: two parts are 27 + 2 + 27 = 56.
+    assert style.in_lines("; ".join(parts), 0.6 * PAGE) == "; ".join(parts[:2]) + ";\n" + "; ".join(parts[2:])
 
 
 @pytest.mark.parametrize("share", [0.6, 1])
@@ -455,12 +520,15 @@ def test_the_origin_lies_within_its_figure(share: float, tmp_path: Path) -> None
 
 
 def test_saving_writes_the_picture_the_numbers_and_the_origin(tmp_path: Path) -> None:
-    drawing = paper_figures.figure8(curves(), across_both(curves(), "balanced"))
+    drawing = paper_figures.figure8(curves(), budget_gains())
     save(replace(drawing, name="other"), tmp_path, "Synthetic cohort; 3 runs")
     assert drawing.figure.get_supxlabel() == "Synthetic cohort; 3 runs"
-    assert {path.name for path in tmp_path.iterdir()} == {"other.svg", "other.png", "other.csv"}
+    assert {path.name for path in tmp_path.iterdir()} == {"other.svg", "other.pdf", "other.png", "other.csv"}
+    with Image.open(tmp_path / "other.png") as picture:
+        assert picture.width == pytest.approx(300 * PAGE, abs=1)
+    assert ">proposed less random<" in (tmp_path / "other.svg").read_text(encoding="utf-8"), "text is text"
     written = pd.read_csv(tmp_path / "other.csv")
-    pd.testing.assert_frame_equal(written, drawing.table, check_dtype=False, rtol=1e-5)
+    pd.testing.assert_frame_equal(written, drawing.table.reset_index(drop=True), check_dtype=False, rtol=1e-5)
     assert not plt.fignum_exists(drawing.figure.number)
 
 
@@ -471,6 +539,6 @@ def test_a_saved_figure_is_shown_in_a_notebook_alone(
     shown: list[Any] = []
     monkeypatch.setattr(style, "get_ipython", lambda: object() if notebook else None)
     monkeypatch.setattr(style, "display", shown.append)
-    save(paper_figures.figure8(curves(), across_both(curves(), "balanced")), tmp_path, "Synthetic cohort")
+    save(paper_figures.figure8(curves(), budget_gains()), tmp_path, "Synthetic cohort")
     expected = [((tmp_path / "figure8.png").read_bytes(), "figure8: Synthetic cohort")] if notebook else []
     assert [(image.data, image.alt) for image in shown] == expected

@@ -79,7 +79,7 @@ def test_the_montage_shows_the_largest_tumour_of_each_patient() -> None:
             assert image.get_clim() == (0, 255)
             assert len(axes.collections) == 1  # the outline
     assert [axes.get_ylabel() for axes in grid[:, 0]] == ["T1", "FLAIR"]
-    titles = [f"{'HGG' if n < 3 else 'LGG'}, slice {slice_id}" for n, slice_id in enumerate(drawing.table["slice_id"])]
+    titles = [f"{'HGG' if n < 3 else 'LGG'},\nslice {slice_id}" for n, slice_id in enumerate(drawing.table["slice_id"])]
     assert [axes.get_title() for axes in grid[0]] == titles
 
 

@@ -107,6 +107,9 @@ def write_study(folder: Path) -> Places:
     for path in (places.figures / "table2.svg", places.figures / "odd #1 & %2f.svg", images / "slices.svg"):
         path.write_text(SVG, encoding="utf-8")
         path.with_suffix(".png").write_bytes(base64.b64decode(PIXEL))
+    paired = {"arm": "proposed", "other": "baseline", "part": "test", "unit": "slice", "learned": True}
+    paired |= {"auc_difference": -0.04, "both_low": -0.18, "both_high": 0.09}
+    pd.DataFrame([paired]).to_csv(places.figures / "table3_gains.csv", index=False)
     rows = [("test", "pretrained", 0.91), ("test", ATTACK, 0.5)]
     summary = pd.DataFrame(rows, columns=["part", "arm", "auc_mean"]).assign(
         unit="slice", runs_low=0.125, runs_high=0.95
@@ -316,6 +319,7 @@ def test_a_notebook_is_shown_with_its_outputs_its_code_folded(places: Places) ->
     assert all(block.find_parent("details") for block in page.select(".highlight"))
     assert not page.find("details", open=True)
     assert [(th.get_text(), th["scope"]) for th in page("th")] == [("auc", "col"), ("test", "row")]
+    assert [each.get_text() for each in page.select("table > caption")] == ["Table 1 of this page: Figures of it"]
     assert page.find("a", href="02_second.html#Far")
     assert page.find("a", href="index.html", string="Report")
     assert {block.get("tabindex") for block in page.select(".output_html")} == {"0"}, "a keyboard scrolls wide tables"

@@ -1,6 +1,10 @@
 """What JupyterLab saves of a notebook, as `make lab` starts it."""
 
+import re
+import sys
 from pathlib import Path
+from shutil import copy, copytree, ignore_patterns
+from subprocess import CalledProcessError, run
 
 import nbformat
 import pytest
@@ -12,6 +16,7 @@ from brats_al_utils.show.saving import without_outputs
 
 NOTEBOOK = "00_cohort.ipynb"
 NAME = "Meier_Hans"
+MAKEFILE = ROOT / "Makefile"
 
 
 def executed() -> nbformat.NotebookNode:
@@ -32,6 +37,35 @@ def test_the_project_s_notebooks_are_saved_as_git_has_them_and_copies_as_they_ar
     kept = nbformat.read(ROOT / "notebooks" / NOTEBOOK, as_version=4)
     assert (content == kept) is (name == NOTEBOOK)
     assert (NAME in str(content)) is (name != NOTEBOOK)
+
+
+def test_git_takes_no_outputs_whatever_editor_saved_them(tmp_path: Path) -> None:
+    """The filter as `make setup` tells it to git."""
+
+    def git(*words: str) -> str:
+        return run(["git", "-C", tmp_path, *words], check=True, capture_output=True, encoding="utf-8").stdout
+
+    command = re.search(
+        r'filter\.without-outputs\.clean "\$\(BIN\)/python (.*?)"', MAKEFILE.read_text(encoding="utf-8")
+    )
+    assert command
+    git("init", "--quiet")
+    git("config", "filter.without-outputs.clean", f"PYTHONPATH={ROOT} {sys.executable} {command[1]}")
+    git("config", "filter.without-outputs.required", "true")
+    copytree(ROOT / "notebooks", tmp_path / "notebooks", ignore=ignore_patterns(".*"))
+    copy(ROOT / ".gitattributes", tmp_path)
+    git("add", ".")
+    for path in sorted((tmp_path / "notebooks").glob("*.ipynb")):
+        assert git("show", f":notebooks/{path.name}") == path.read_text(encoding="utf-8"), "sources stay as they are"
+    nbformat.write(executed(), tmp_path / "notebooks" / NOTEBOOK)
+    git("add", ".")
+    assert NAME in (tmp_path / "notebooks" / NOTEBOOK).read_text(encoding="utf-8")
+    taken = nbformat.reads(git("show", f":notebooks/{NOTEBOOK}"), as_version=4)
+    assert taken == nbformat.read(ROOT / "notebooks" / NOTEBOOK, as_version=4)
+    (tmp_path / "notebooks" / NOTEBOOK).write_text("<<<<<<< mine", encoding="utf-8")
+    with pytest.raises(CalledProcessError) as refused:
+        git("add", ".")
+    assert "no notebook" in refused.value.stderr
 
 
 def test_run_all_changes_no_file_that_git_tracks_and_an_error_s_words_stay_on_the_screen(

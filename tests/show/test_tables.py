@@ -7,6 +7,7 @@ import nbformat
 import pandas as pd
 import pytest
 
+from brats_al_utils.beyond.comparison import further_tables
 from brats_al_utils.show import tables
 
 ROOT = Path(__file__).parents[2]
@@ -212,7 +213,7 @@ def test_optimism_separates_aucs_and_percentage_points() -> None:
     names = ["validation_best", "validation_last", "test_best", "test_last", "gap", "gain", "optimism"]
     values = [0.8, 0.7, 0.6, 0.55, 0.2, 0.05, -0.05]
     table = pd.DataFrame({"arm": "b", "quantity": names, "auc_mean": values})
-    shown = tables.optimism(pd.concat([table, table.assign(arm="a")]))
+    shown = further_tables.optimism(pd.concat([table, table.assign(arm="a")]))
     assert list(shown.index) == ["b", "a"]
     assert list(shown.loc["b"]) == ["0.800", "0.700", "0.600", "0.550", "+20.0", "+5.0", "-5.0"]
 
@@ -220,7 +221,7 @@ def test_optimism_separates_aucs_and_percentage_points() -> None:
 def test_quality_is_the_mean_over_the_runs() -> None:
     measures = ["auc", "average_precision", "brier", "calibration_error", "sensitivity", "specificity", "threshold"]
     rows = [("proposed", seed, "slice", *[value] * 7) for seed, value in ((0, 0.2), (1, 0.4))]
-    table = tables.quality(pd.DataFrame(rows, columns=["arm", "seed", "unit", *measures]), "LGG")
+    table = further_tables.quality(pd.DataFrame(rows, columns=["arm", "seed", "unit", *measures]), "LGG")
     assert list(table.loc["slice"]) == ["proposed", *["0.300"] * 6]
 
 
@@ -235,7 +236,7 @@ def test_areas_and_efficiency_have_words() -> None:
     ]
     columns = ["strategy", "budget", "annotated", "auc", "random_annotated", "random_low", "random_high", "saved"]
     table = tables.efficiency(pd.DataFrame(rows, columns=[*columns, "censored"]))
-    assert list(table.loc["placebo"]) == ["30%", "50%", "0.700", "17%", "10%", "40%", "-194%"]
+    assert list(table.loc["placebo"]) == ["30%", "50%", "0.700", "17%", "10%", "40%", "194% lost"]
     assert list(table.loc["proposed"]) == ["10%", "36%", "0.720", "", "", "", ""], "any share fits"
     assert len(table.columns) + 1 == 8
 
@@ -276,7 +277,7 @@ def test_the_docs_have_a_line_for_every_file_and_every_file_has_its_line() -> No
     sources = [path.read_text(encoding="utf-8") for path in (ROOT / "brats_al_utils").rglob("*.py")]
     cells = [cell.source for path in (ROOT / "notebooks").glob("*.ipynb") for cell in nbformat.read(path, 4).cells]
     named = re.findall(r'Drawing\("(\w+)"', "\n".join(sources))
-    named += re.findall(r'(?:auc_bars|budget_curves)\(.*?"(table2|figure\d)"', "\n".join(sources))
+    named += re.findall(r'(?:auc_and_gain|budget_curves)\(.*?"(table2|figure\d)"', "\n".join(sources))
     named += re.findall(
         r'(?:save_table|training_curves|_forest)\(.*?"(\w+)"(?:, (?:study\.places\.)?figures)?\)', "\n".join(cells)
     )

@@ -15,7 +15,7 @@ from small_study import small_study
 
 from brats_al_utils.findings.workflow import STEPS, workflow
 from brats_al_utils.queries.sampling import MIDDLE
-from brats_al_utils.show.style import PALETTE
+from brats_al_utils.show.style import ARMS
 from brats_al_utils.show.workflow import figure1
 from brats_al_utils.study.arms import Arm
 from brats_al_utils.study.stages import plan
@@ -93,7 +93,7 @@ def test_counts_by_hand_and_the_boxes_that_show_them(steps: pd.DataFrame) -> Non
     assert drawing.table.equals(steps)
     (axes,) = drawing.figure.axes
     boxes = [patch for patch in axes.patches if isinstance(patch, FancyBboxPatch)]
-    own = [box.get_edgecolor() == to_rgba(PALETTE["orange"]) for box in boxes]
+    own = [box.get_edgecolor() == to_rgba(ARMS["proposed"][0]) for box in boxes]
     assert own == [step == "tails dropped" for step in STEPS]
     said = [text.get_text() for text in axes.texts if text.get_text()]
     assert said[::2] == [f"{number}. {step}" for number, step in enumerate(STEPS, 1)]
@@ -104,8 +104,13 @@ def test_counts_by_hand_and_the_boxes_that_show_them(steps: pd.DataFrame) -> Non
     assert bodies["test"] == "AUC 0.750\nslice-level\n95 % CI across 2 runs:\n0.500 to 1.000"
     arrows = [text for text in axes.texts if isinstance(text, Annotation)]
     assert len(arrows) == len(STEPS) - 1
-    assert arrows[4].xy == pytest.approx((4, -0.64)), "from the end of the first row down to the second"
-    assert arrows[5].xy == pytest.approx((3.4, -1)), "and back"
+    assert arrows[1].xy == pytest.approx((1.55, 0)), "along the first row"
+    assert arrows[2].xy == pytest.approx((2, -0.58)), "down from its end"
+    assert arrows[3].xy == pytest.approx((1.45, -1)), "and back"
+    drawing.figure.draw_without_rendering()
+    for step, text in zip(STEPS, [text for text in axes.texts if text.get_text()][1::2], strict=True):
+        box, words = boxes[STEPS.index(step)].get_window_extent(), text.get_window_extent()
+        assert box.x0 <= words.x0 and words.x1 <= box.x1 and box.y0 <= words.y0 and words.y1 <= box.y1, step
 
 
 def test_a_single_run_has_no_interval(steps: pd.DataFrame) -> None:

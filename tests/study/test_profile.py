@@ -152,7 +152,7 @@ def test_a_share_of_the_training_slices_that_is_none_is_refused() -> None:
     profile = profile_of("smoke", {"labelled_share": 0.01})
     assert PROFILES["paper"].labelled_slices(4060) == 1218
     assert profile.labelled_slices(60) == 1
-    with pytest.raises(InputError, match="labelled_share is 0.01, which is none of the 28 .*, expected at least 0.036"):
+    with pytest.raises(InputError, match="labelled_share=0.01 selects 0 of 28 .*, expected at least 0.036"):
         profile.labelled_slices(28)
 
 

@@ -20,6 +20,7 @@ from brats_al_utils.beyond.bundles import container, published
 from brats_al_utils.beyond.bundles.bundle import ARRAYS, unpack
 from brats_al_utils.beyond.bundles.container import further, packed, read_parts
 from brats_al_utils.beyond.bundles.published import export, missing, of_main_arms, read_bundle, resume, unpack_study
+from brats_al_utils.beyond.comparison import further_evidence
 from brats_al_utils.cohorts import naming
 from brats_al_utils.findings import evidence
 from brats_al_utils.findings.shortcut import shortcut_table
@@ -87,11 +88,11 @@ def tables(study: Study) -> dict[str, pd.DataFrame]:
     main = evidence.of_arms(results, main_arms(study.profile))
     return {
         "runs": evidence.evaluate(study, results),
-        "intervals": evidence.interval_table(study, main),
+        "intervals": further_evidence.interval_table(study, main),
         "contrasts": evidence.contrasts(study, results, with_references(study.profile, one_shot(study.profile))),
-        "cost": evidence.choices(study, rows, every),
-        "quality": evidence.quality(study, main),
-        "epochs": evidence.epochs_kept_and_last(study, main),
+        "cost": further_evidence.choices(study, rows, every),
+        "quality": further_evidence.quality(study, main),
+        "epochs": further_evidence.epochs_kept_and_last(study, main),
         "history": evidence.history(study, results),
         "audited": shortcut_table(evidence.audited(study, main)),
         "ranking": evidence.ranking(study),

@@ -9,6 +9,7 @@ from conftest import write_case
 from small_study import small_study
 
 from brats_al_utils import InputError
+from brats_al_utils.beyond.comparison import further_evidence
 from brats_al_utils.beyond.competitors.competitors import COMPETITORS
 from brats_al_utils.findings import evidence
 from brats_al_utils.networks.training import auc
@@ -197,20 +198,20 @@ def test_equal_updates_give_every_arm_those_of_the_baseline(study: Study) -> Non
 
 def test_data_frames_of_the_evidence(study: Study, rows: list[Row], results: Results) -> None:
     some = {place: result for place, result in results.items() if place[0].name in ("random", "proposed")}
-    table = evidence.interval_table(study, some)
+    table = further_evidence.interval_table(study, some)
     runs = evidence.evaluate(study, some).query("part == 'test'")
     for row in table.itertuples():
         expected = runs[(runs["arm"] == row.arm) & (runs["unit"] == row.unit)]["auc"].mean()
         assert row.auc_mean == pytest.approx(expected)
-    gains = evidence.against(study, some, "random").query("unit == 'slice'")
+    gains = evidence.contrasts(study, some, [(arm("proposed"), arm("random"))]).query("unit == 'slice'")
     means = runs[runs["unit"] == "slice"].groupby("arm")["auc"].mean()
     assert gains["auc_difference"].item() == pytest.approx(means["proposed"] - means["random"])
-    paid = evidence.annotated_runs(study, rows, some)
+    paid = further_evidence.annotated_runs(study, rows, some)
     assert set(paid["strategy"]) == {"random", "proposed"}
     share = paid.set_index("strategy")["annotated"]
     assert share["random"].max() < share["proposed"].min()
-    assert set(evidence.quality(study, some)["unit"]) == {"slice", "patient"}
-    epochs = evidence.epochs_kept_and_last(study, some)
+    assert set(further_evidence.quality(study, some)["unit"]) == {"slice", "patient"}
+    epochs = further_evidence.epochs_kept_and_last(study, some)
     result = some[arm("random"), 0]
     labels = study.slices.table["label"].to_numpy()[result.run.ids("test")]
     last = epochs[(epochs["arm"] == "random") & (epochs["seed"] == 0)]["test_last"].item()
@@ -225,7 +226,7 @@ def test_data_frames_of_the_evidence(study: Study, rows: list[Row], results: Res
     assert shown.groupby(["arm", "seed", "shown"]).ngroups == 2 * 2 * 3
     hidden = shown[(shown["arm"] == "random") & (shown["seed"] == 0) & (shown["shown"] == "tumour hidden")]["score"]
     assert hidden.tolist() == result.arrays["audit/tumour_hidden"].tolist()
-    assert list(evidence.choices(study, rows, ARMS[:2])["arm"]) == ["random", "proposed"]
+    assert list(further_evidence.choices(study, rows, ARMS[:2])["arm"]) == ["random", "proposed"]
 
 
 def test_two_studies_with_other_settings_share_a_folder_unharmed(study: Study, results: Results) -> None:

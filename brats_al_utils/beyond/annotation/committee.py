@@ -18,7 +18,7 @@ from brats_al_utils.queries.selection import Ids
 from brats_al_utils.queries.uncertainty import score
 from brats_al_utils.runs.run import Result, Run
 from brats_al_utils.study.arms import DATASETS
-from brats_al_utils.study.stages import chooser, have_computed, run_of, said
+from brats_al_utils.study.stages import chooser, have_computed, run_of, with_answers
 from brats_al_utils.study.study import Study
 
 USABLE = tuple(name for name, strategy in STRATEGIES.items() if not strategy.needs_every_label)
@@ -155,7 +155,7 @@ def chosen_by(
         if rule.asks == QUERY_NETWORK:
             network = chooser(study, DATASETS[0], 0, labelled, rule, 1)
             have_computed(study, [("query network", network)], "query networks")
-            pool = said(study, DATASETS[0], 0, [network], rule)
+            pool = with_answers(study, DATASETS[0], 0, [network], rule)
         source = pool.without(without)
         check_budget(source.ids, budget)
         return rule.choose(source, budget, seed)

@@ -25,7 +25,7 @@ from brats_al_utils.beyond.annotation.simulated import (
 from brats_al_utils.cohorts.cohort import Cohort
 from brats_al_utils.cohorts.naming import cohort_name, remarks
 from brats_al_utils.cohorts.slices import SliceSet
-from brats_al_utils.show.style import CURVE_STYLES, PAGE, STYLE, Drawing, distances, keep_to_auc, save
+from brats_al_utils.show.style import PAGE, STYLE, Drawing, arm_style, distances, keep_within, save
 from brats_al_utils.study.places import Places
 from brats_al_utils.study.profile import PROFILES
 
@@ -39,11 +39,11 @@ def loop(curve: pd.DataFrame) -> Drawing:
     curve : pd.DataFrame
         From `simulated.loop_curve`.
     """
-    figure, (left, right) = plt.subplots(1, 2, figsize=(PAGE, 2.7))
-    styles = dict(zip(ARMS, (CURVE_STYLES["proposed"], CURVE_STYLES["random"]), strict=True))
+    figure, (left, right) = plt.subplots(1, 2, figsize=(PAGE, 3.4))
+    styles = dict(zip(ARMS, (arm_style("proposed"), arm_style("random")), strict=True))
     for arm, rows in curve.groupby("arm", sort=False):
         axes = left if arm in styles else right
-        style = styles.get(str(arm), {"color": "0.2", "marker": "o", "ms": 4, "ls": "-"})
+        style = styles.get(str(arm), arm_style(""))
         axes.errorbar(
             rows["annotated"],
             rows["auc"],
@@ -57,7 +57,7 @@ def loop(curve: pd.DataFrame) -> Drawing:
         axes.set_xlabel("annotated slices, held-out ones included")
     left.set_ylabel("test AUC, slice-level")
     left.legend()
-    keep_to_auc(left)
+    keep_within(left, 0, 1.02)
     right.axhline(0, color="0.6", lw=0.8)
     right.set_ylabel(" less ".join(ARMS))
     return Drawing("annotation_loop", figure, curve)

@@ -14,7 +14,7 @@ from brats_al_utils.beyond.annotation.committee import lacking, needed, trainabl
 from brats_al_utils.beyond.annotation.learning import Lesson, learn, sentences
 from brats_al_utils.beyond.annotation.session import Session
 from brats_al_utils.show.panel import Asked, Button, Panel, Picture, View
-from brats_al_utils.show.style import PAGE, PALETTE, STYLE, Drawing, distances
+from brats_al_utils.show.style import PAGE, STYLE, Drawing, arm_style, distances
 from brats_al_utils.show.tables import COUNT, SHARE, Columns, in_words
 
 BUTTON = (Button("learn", "Train on the answers so far, and say what was learned"),)
@@ -85,15 +85,15 @@ def png(drawing: Drawing) -> bytes:
 def learned(lesson: Lesson) -> Drawing:
     """Draw the test AUC against the number of labels trained on, and where another query would lead."""
     curve, ahead = lesson.curve, lesson.forecast
-    figure, axes = plt.subplots(figsize=(PAGE * 0.6, 2.6))
+    figure, axes = plt.subplots(figsize=(PAGE * 0.6, 3))
     ends = distances(curve, "auc", "low", "high")
-    axes.errorbar(curve["labelled"], curve["auc"], yerr=ends, marker="o", ms=4, capsize=2, color=PALETTE["blue"])
+    axes.errorbar(curve["labelled"], curve["auc"], yerr=ends, capsize=2, **arm_style(""))
     ticks = curve["labelled"].tolist()
     if ahead is not None:
         auc, last = curve["auc"].iloc[-1], ticks[-1]
         ticks.append(last + ahead.more)
         ends = np.nan_to_num([[ahead.gain - ahead.low], [ahead.high - ahead.gain]])
-        style = {"marker": "o", "ms": 4, "mfc": "white", "ls": "--", "capsize": 2, "color": PALETTE["orange"]}
+        style = arm_style("", learned=False) | {"ls": "--", "capsize": 2}
         axes.errorbar(ticks[-2:], [auc, auc + ahead.gain], yerr=np.hstack([np.zeros((2, 1)), ends]), **style)
     axes.axhline(0.5, color="0.6", lw=0.8)
     axes.set(xscale="log", xlabel="slices trained on", ylabel="slice-level test AUC", ylim=(0, 1.02))

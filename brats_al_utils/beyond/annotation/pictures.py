@@ -62,7 +62,7 @@ def opened(file: Path, _changed: int, _size: int) -> tuple[np.ndarray[Any, Any],
     """Return an image's voxels [X, Y, Z]; a volume is read once for all planes, and again when its file has changed."""
     image = read_image(file, "grey")  # a picture in colour as its luminance
     low, high = float(image.voxels.min()), float(image.voxels.max())
-    foreground = image.voxels[lifted(image.voxels) > 0]
+    foreground = image.voxels[lifted(image.voxels).foreground]
     white = float(percentiles(foreground, (WHITE_PERCENTILE,))[0]) if foreground.size else high
     x, y, _ = image.spacing
     return image.voxels, Scale(low, max(high, np.nextafter(low, np.inf)), white, x / y)

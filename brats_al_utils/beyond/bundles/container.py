@@ -71,12 +71,14 @@ def read_parts(path: Path) -> tuple[dict[str, bytes], str]:
         If it is no such file, is damaged, or is too large.
     """
     if not path.is_file():
-        raise InputError(f"{path}: not found, expected a bundle that `brats-al export` wrote: check its name")
+        kind = "a folder" if path.is_dir() else "not found"
+        raise InputError(f"{path}: {kind}, expected a bundle that `brats-al export` wrote: check its name")
     if path.stat().st_size > MAX_FILE:
         raise InputError(f"{path}: {path.stat().st_size} bytes, expected at most {MAX_FILE}: not a bundle")
     content = path.read_bytes()
     if not content.startswith(b"PK\x03\x04"):
-        raise InputError(f"{path}: not a zip archive, expected a bundle that `brats-al export` wrote")
+        mend = "download the file itself, not a page about it or its Git LFS pointer"
+        raise InputError(f"{path}: not a zip archive, expected a bundle that `brats-al export` wrote: {mend}")
     if sha256(content[:-DIGEST]).hexdigest().encode() != content[-DIGEST:]:
         raise InputError(f"{path}: damaged or changed, its SHA-256 is another: download or export it again")
     try:

@@ -8,12 +8,13 @@ from typing import Any
 import pandas as pd
 
 from brats_al_utils.beyond.arms import planned
+from brats_al_utils.beyond.comparison.further_evidence import interval_table
 from brats_al_utils.findings.comparison import Pairs, across_patients, compare, difference_limits, patient_pairs
-from brats_al_utils.findings.evidence import interval_table, loss_share, of_arms, scores, unlearned_arms, with_sites
+from brats_al_utils.findings.evidence import loss_share, of_arms, scores, unlearned_arms, with_sites
 from brats_al_utils.findings.sentences import gain, points, side
-from brats_al_utils.findings.sites import within_pairs, within_site
 from brats_al_utils.findings.statistics import LEARNED, units_of
 from brats_al_utils.findings.verdicts import outcomes
+from brats_al_utils.findings.within_sites import within_pairs, within_site
 from brats_al_utils.study.arms import Arm, proposed
 from brats_al_utils.study.stages import Results, advance, results_of
 from brats_al_utils.study.study import Study

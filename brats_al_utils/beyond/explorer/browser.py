@@ -5,16 +5,14 @@ shows. Only the images that are shown are read.
 """
 
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from brats_al_utils.beyond.explorer.explorer import DECILES, Filter, Ranking, filtered
-from brats_al_utils.beyond.explorer.pictures import channels, plane
-from brats_al_utils.beyond.explorer.tiles import at, facts_of, outline, person, within
-from brats_al_utils.show.cohort_figures import CHANNEL_NAMES
+from brats_al_utils.beyond.explorer.pictures import plane
+from brats_al_utils.beyond.explorer.tiles import Shown, at, facts_of, outline, person, within
 from brats_al_utils.show.panel import Asked, Choice, Panel, Plot, Slider, View
 from brats_al_utils.study.study import Study
 
@@ -33,14 +31,12 @@ class Browsing:
     outlined: bool = True
 
 
-class Browser:
+class Browser(Shown):
     """The browser of the ranking: what it can be asked, and what it shows."""
 
     def __init__(self, study: Study, ranking: Ranking) -> None:
         """Take what is browsed."""
-        self.ranking, self.slices = ranking, study.slice_set(ranking.dataset)
-        self.of_run = lru_cache(maxsize=2)(ranking.of_run)
-        self.channels = channels(self.slices)
+        super().__init__(study, ranking)
         table = ranking.table
         self.lists: dict[str, list[str]] = {
             "class_name": ["", *self.slices.classes],
@@ -50,7 +46,6 @@ class Browser:
             "chosen": ["", *ranking.arms],
             "spared": ["", *ranking.arms],
         }
-        self.runs = [str(run) for run in sorted(table["run"].unique())]
 
     def kept(self, state: Browsing) -> pd.DataFrame:
         """Return the slices that are looked through, by rank."""
@@ -96,14 +91,13 @@ class Browser:
             "spared": "not chosen by",
         }
         values = {name: str(getattr(state.wanted, name) or "") for name in self.lists}
-        named = tuple(CHANNEL_NAMES.get(name, name) for name in self.channels)
         return (
-            Choice("run", "run", tuple(self.runs), self.runs.index(str(state.run))),
+            self.run_control(state.run),
             *(
                 Choice(name, labels.get(name, name), ("all", *some[1:]), some.index(values[name]))
                 for name, some in self.lists.items()
             ),
-            *([Choice("channel", "channel", named, state.channel)] if self.slices.pictured else []),
+            *([self.channel_control(state.channel)] if self.slices.pictured else []),
             outline(state.outlined),
             Slider("place", f"by falling uncertainty, 1 to {count}", max(count - 1, 0), state.place),
         )
@@ -121,13 +115,6 @@ class Browser:
 
 
 def browse(study: Study, ranking: Ranking) -> Panel[Browsing]:
-    """Return the browser of the ranking: a slider, filters, a slice with all that is known of it, and a scatter plot.
-
-    Parameters
-    ----------
-    study : Study
-    ranking : Ranking
-        Of the same study.
-    """
+    """Return the browser of a study's ranking: a slider, filters, a slice with all that is known of it, and a plot."""
     browser = Browser(study, ranking)
     return Panel(Browsing(), browser.change, browser.view)

@@ -5,12 +5,11 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 
 from brats_al_utils.beyond.explorer.explorer import DECILES, Ranking, along, by_decile
 from brats_al_utils.beyond.explorer.pictures import channels
 from brats_al_utils.show.cohort_figures import CHANNEL_NAMES, draw_slice
-from brats_al_utils.show.style import CLASS_COLOURS, PAGE, PALETTE, STYLE, Drawing
+from brats_al_utils.show.style import CLASS_COLOURS, CLASS_MARKERS, PAGE, SMALL, STYLE, Drawing, legend_above
 from brats_al_utils.study.study import Study
 
 EXAMPLES = 8
@@ -20,21 +19,17 @@ SHOWN = ["slice_id", "rank", "class_name", "uncertainty", "probability"]
 """Columns of the ranking that figures keep: none names a patient."""
 
 
-def draw_points(axes: Axes, table: pd.DataFrame, classes: tuple[str, str], **style: Any) -> None:
-    """Draw the uncertainty of slices against their probability, in the colours of the classes."""
-    for name, colour in zip(classes[::-1], CLASS_COLOURS[::-1], strict=True):
-        rows = table[table["class_name"] == name]
-        axes.plot(rows["probability"], rows["uncertainty"], ".", color=colour, label=name, **style)
-    axes.set(xlabel=f"P({classes[1]}), mean across the committee", ylabel="uncertainty (nats)", xlim=(-0.03, 1.03))
-
-
 @plt.style.context(STYLE)
 def uncertainty(ranking: Ranking, classes: tuple[str, str]) -> Drawing:
     """Draw the first run's uncertainty against the probability of the positive class, a point a training slice."""
     table = ranking.of_run(1)
-    figure, axes = plt.subplots(figsize=(PAGE * 0.6, 2.8))
-    draw_points(axes, table, classes, ms=4, rasterized=True)
-    axes.legend()
+    figure, axes = plt.subplots(figsize=(PAGE, 4))
+    for name, colour, marker in zip(classes[::-1], CLASS_COLOURS[::-1], CLASS_MARKERS[::-1], strict=True):
+        rows = table[table["class_name"] == name]
+        look = {"color": colour, "ms": 3, "mew": 0, "rasterized": True}
+        axes.plot(rows["probability"], rows["uncertainty"], marker, label=name, **look)
+    axes.set(xlabel=f"P({classes[1]}), mean across the committee", ylabel="uncertainty (nats)", xlim=(-0.03, 1.03))
+    legend_above(figure, 2, markerscale=3)
     return Drawing("uncertainty", figure, table[SHOWN])
 
 
@@ -63,9 +58,9 @@ def along_the_ranking(ranking: Ranking, study: Study) -> Drawing:
     labels = [f"rank {rank}\n{name}" for rank, name in zip(rows["rank"], rows["class_name"], strict=True)]
     parts = figure.add_subplot(grid[-2, :])
     bottom = np.zeros(len(rows))
-    for kind, label, colour in (("entropy", "entropies", "green"), ("divergence", "divergences", "purple")):
+    for kind, label, colour in (("entropy", "entropies", "0.35"), ("divergence", "divergences", "0.7")):
         height = rows[[name for name in ranking.terms if name.startswith(kind)]].sum(axis=1).to_numpy(float)
-        parts.bar(x, height, 0.6, bottom, color=PALETTE[colour], label=label)
+        parts.bar(x, height, 0.6, bottom, color=colour, label=label)
         bottom += height
     parts.set(ylabel="uncertainty (nats)")
     parts.tick_params(axis="x", bottom=False, labelbottom=False)
@@ -76,7 +71,7 @@ def along_the_ranking(ranking: Ranking, study: Study) -> Drawing:
         members.plot(x, rows[name], marker, ms=4, color="0.3", mfc="none", label=label)
     members.axhline(0.5, color="0.7", lw=0.7, zorder=0)
     members.set(ylabel=f"P({slices.classes[1]})", ylim=(-0.05, 1.05), xlim=(-0.5, len(rows) - 0.5))
-    members.set_xticks(x, labels)
+    members.set_xticks(x, labels, fontsize=9)
     members.legend(loc="lower right", bbox_to_anchor=(1, 0.98), ncols=len(ranking.members))
     return Drawing("along_the_ranking", figure, rows[[*SHOWN, *ranking.members, *ranking.terms]])
 
@@ -87,12 +82,18 @@ def choices(ranking: Ranking) -> Drawing:
     table = by_decile(ranking)
     shares = table.pivot_table(index="arm", columns="decile", values="share", sort=False)
     figure, axes = plt.subplots(figsize=(PAGE, 0.5 + 0.32 * len(shares)))
+    middle: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": SMALL}
     image = axes.imshow(100 * shares, cmap="Blues", vmin=0, vmax=100, aspect="auto")
     for (line, column), share in np.ndenumerate(shares.to_numpy()):
-        axes.text(column, line, f"{share:.0%}", ha="center", va="center", color="white" if share > 0.6 else "0.2")
+        axes.text(column, line, f"{share:.0%}", color="white" if share > 0.6 else "0.2", **middle)
     ends = {1: "\nmost uncertain", DECILES: "\nleast uncertain"}
     axes.set_xticks(range(len(shares.columns)), [f"{decile}{ends.get(decile, '')}" for decile in range(1, DECILES + 1)])
     axes.set_yticks(range(len(shares)), list(shares.index))
     axes.set(xlabel="decile of the ranking")
     figure.colorbar(image, ax=axes, label="chosen (%)")
     return Drawing("choices", figure, table)
+
+
+def overlap(table: pd.DataFrame) -> pd.DataFrame:
+    """Return `explorer.overlap` in percent: a row an arm, a column an arm."""
+    return table.map("{:.0%}".format).rename_axis("of the slices of").rename_axis(columns="chosen by")

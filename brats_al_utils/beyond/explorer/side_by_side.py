@@ -4,15 +4,12 @@ As `browser`, each is a panel over a frozen state, and only the images that are 
 """
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 import pandas as pd
 
 from brats_al_utils.beyond.explorer.explorer import GROUPS, Filter, Ranking, compared, filtered, grouped
-from brats_al_utils.beyond.explorer.pictures import channels
-from brats_al_utils.beyond.explorer.tiles import at, facts_of, outline, person, short, tiles, within
+from brats_al_utils.beyond.explorer.tiles import Shown, at, facts_of, outline, person, short, tiles, within
 from brats_al_utils.cohorts.naming import people
-from brats_al_utils.show.cohort_figures import CHANNEL_NAMES
 from brats_al_utils.show.panel import Asked, Choice, Panel, Slider, View
 from brats_al_utils.study.study import Study
 
@@ -31,15 +28,8 @@ class Visit:
     outlined: bool = True
 
 
-class Patients:
+class Patients(Shown):
     """All training slices of a patient side by side."""
-
-    def __init__(self, study: Study, ranking: Ranking) -> None:
-        """Take what is looked through."""
-        self.ranking, self.slices = ranking, study.slice_set(ranking.dataset)
-        self.of_run = lru_cache(maxsize=2)(ranking.of_run)
-        self.runs = [str(run) for run in sorted(ranking.table["run"].unique())]
-        self.channels, self.person = channels(self.slices), person(self.slices)
 
     def names(self, run: int) -> list[str]:
         """Return the patients of a run, those with the most uncertain slice first."""
@@ -65,9 +55,9 @@ class Patients:
         classes = list(dict.fromkeys(rows["class_name"]))
         if len(classes) > 1:
             heads = [f"{head}, {name}" for head, name in zip(heads, rows["class_name"], strict=True)]
-        told = rows[rows["slice_id"] == state.slice_id]
+        one, told = person(self.slices), rows[rows["slice_id"] == state.slice_id]
         facts = [
-            (self.person, names[state.patient]),
+            (one, names[state.patient]),
             ("class, site", f"{' and '.join(classes)}, {rows['site'].iat[0]}"),
             ("slices", f"{len(rows)}, {int(rows['first'].sum())} of them annotated first"),
             *((f"chosen by {arm}", str(int(rows[arm].sum()))) for arm in self.ranking.arms),
@@ -76,27 +66,19 @@ class Patients:
             facts += [(head, short(row)) for head, (_, row) in zip(heads, rows.iterrows(), strict=True)]
         if len(told):
             facts += [("", ""), *facts_of(told.iloc[0], self.ranking, self.slices, len(table))[2:]]
-        named = tuple(CHANNEL_NAMES.get(name, name) for name in self.channels)
         controls = (
-            Choice("run", "run", tuple(self.runs), self.runs.index(str(state.run))),
-            Choice("patient list", self.person, tuple(names), state.patient),
-            Choice("channel", "channel", named, state.channel),
+            self.run_control(state.run),
+            Choice("patient list", one, tuple(names), state.patient),
+            self.channel_control(state.channel),
             outline(state.outlined),
-            Slider("patient", f"{self.person}s, the most uncertain first", len(names) - 1, state.patient),
+            Slider("patient", f"{one}s, the most uncertain first", len(names) - 1, state.patient),
         )
         said = "Click a slice to read everything about it." * self.slices.pictured
         return View(controls, tuple(tiles(rows, self.slices, state.channel, state.outlined, heads)), tuple(facts), said)
 
 
 def patients(study: Study, ranking: Ranking) -> Panel[Visit]:
-    """Return a panel of one patient at a time, with all training slices.
-
-    Parameters
-    ----------
-    study : Study
-    ranking : Ranking
-        Of the same study.
-    """
+    """Return a panel of a study's patients, one at a time with all training slices."""
     shown = Patients(study, ranking)
     return Panel(Visit(), shown.change, shown.view)
 
@@ -112,14 +94,8 @@ class Pair:
     page: int = 0
 
 
-class Choices:
+class Choices(Shown):
     """The slices that both of two arms train on, one of them, or neither."""
-
-    def __init__(self, study: Study, ranking: Ranking) -> None:
-        """Take what is compared."""
-        self.ranking, self.slices = ranking, study.slice_set(ranking.dataset)
-        self.of_run = lru_cache(maxsize=2)(ranking.of_run)
-        self.runs = [str(run) for run in sorted(ranking.table["run"].unique())]
 
     def rows(self, state: Pair) -> pd.DataFrame:
         """Return the slices of the group, by rank."""
@@ -160,7 +136,7 @@ class Choices:
             facts += [(head, short(row)) for head, (_, row) in zip(heads, shown.iterrows(), strict=True)]
         arms = self.ranking.arms
         controls = (
-            Choice("run", "run", tuple(self.runs), self.runs.index(str(state.run))),
+            self.run_control(state.run),
             Choice("one", "first", arms, state.one),
             Choice("other", "second", arms, state.other),
             Choice("group", "chosen by", GROUPS, state.group),
@@ -180,13 +156,6 @@ def pages(count: int) -> int:
 
 
 def compare(study: Study, ranking: Ranking) -> Panel[Pair]:
-    """Return a panel that compares what two arms train on.
-
-    Parameters
-    ----------
-    study : Study
-    ranking : Ranking
-        Of the same study.
-    """
+    """Return a panel that compares what two arms of a study train on."""
     shown = Choices(study, ranking)
     return Panel(Pair(), shown.change, shown.view)

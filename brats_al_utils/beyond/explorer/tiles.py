@@ -2,19 +2,41 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 import pandas as pd
 
 from brats_al_utils.beyond.explorer.explorer import Ranking
-from brats_al_utils.beyond.explorer.pictures import slice_png
+from brats_al_utils.beyond.explorer.pictures import channels, slice_png
 from brats_al_utils.cohorts.naming import people
 from brats_al_utils.cohorts.slices import SliceSet
+from brats_al_utils.show.cohort_figures import CHANNEL_NAMES
 from brats_al_utils.show.panel import Choice, Picture
+from brats_al_utils.study.study import Study
 
 SMALL = 160
 """Pixels of a slice among many."""
 
 Fact = tuple[str, str]
+
+
+class Shown:
+    """What is shown of a study's ranking, a run at a time; a panel's `change` and `view` come on top."""
+
+    def __init__(self, study: Study, ranking: Ranking) -> None:
+        """Take what is shown."""
+        self.ranking, self.slices = ranking, study.slice_set(ranking.dataset)
+        self.of_run = lru_cache(maxsize=2)(ranking.of_run)
+        self.runs = [str(run) for run in sorted(ranking.table["run"].unique())]
+        self.channels = channels(self.slices)
+
+    def run_control(self, run: int) -> Choice:
+        """Return the choice of a run."""
+        return Choice("run", "run", tuple(self.runs), self.runs.index(str(run)))
+
+    def channel_control(self, channel: int) -> Choice:
+        """Return the choice of a channel."""
+        return Choice("channel", "channel", tuple(CHANNEL_NAMES.get(name, name) for name in self.channels), channel)
 
 
 def at(options: Sequence[str], place: int) -> str:

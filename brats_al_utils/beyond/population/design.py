@@ -4,7 +4,7 @@ A study's own test patients stand for the population: what is drawn from it, wit
 positive and 15 negative patients, and nothing is trained anew.
 """
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,10 +96,10 @@ class Worth:
     Attributes
     ----------
     table : pd.DataFrame
-        A row a comparison: arm, other; positives and negatives (patients of the smallest test set) and runs; gain (of
-        all patients, mean across runs); spread (SD of the drawn gains), drawn_low, drawn_high (95 % of them); printed
-        (share of the drawn gains of ``PRINTED`` or more); excludes_zero (share whose interval across runs does);
-        above_zero (`above_zero`); p
+        A row a comparison: arm, other, learned (whether both have); positives and negatives (patients of the smallest
+        test set) and runs; gain (of all patients, mean across runs); spread (SD of the drawn gains), drawn_low,
+        drawn_high (95 % of them); printed (share of the drawn gains of ``PRINTED`` or more); excludes_zero (share whose
+        interval across runs does); above_zero (`above_zero`); p
         (share of the drawn gains as far from the population's as ``PRINTED``, two-sided), p_above (as far above it
         alone); p_20, p_20_low, p_20_high (p had each patient ``SLICES`` slices, as the paper, with its 95 % interval:
         `population.with_more_slices`); needed and needed_many
@@ -116,13 +116,21 @@ class Worth:
     varies: tuple[Components | None, ...]
 
 
-def worth(sets: Sequence[Population], draws: int = DRAWS, studies: int = SIMULATED, seed: int = 0) -> Worth | None:
+def worth(
+    sets: Sequence[Population],
+    unlearned: Set[str] = frozenset(),
+    draws: int = DRAWS,
+    studies: int = SIMULATED,
+    seed: int = 0,
+) -> Worth | None:
     """Return what test sets of the paper's size, drawn from the populations of a study, would have said.
 
     Parameters
     ----------
     sets : sequence of Population
         Each gives its share of the draws.
+    unlearned : set of str
+        See `evidence.unlearned_arms`.
     draws, studies : int
         Test sets, and simulated studies for the power.
     seed : int
@@ -149,6 +157,7 @@ def worth(sets: Sequence[Population], draws: int = DRAWS, studies: int = SIMULAT
     varies = tuple(gain_components(sets[0], *contrast) if len(sets) == 1 else None for contrast in contrasts)
     smallest = np.min([population.size for population in sets], axis=0)
     table = pd.DataFrame(contrasts, columns=["arm", "other"]).assign(
+        learned=[unlearned.isdisjoint(contrast) for contrast in contrasts],
         positives=smallest[0],
         negatives=smallest[1],
         runs=sets[0].wins.shape[1],

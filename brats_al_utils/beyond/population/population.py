@@ -35,17 +35,22 @@ class Population:
     beaten : tuple of np.ndarray [arms, slices] of float
         Of each positive and each negative slice, patient by patient: the share of the other class's slices that the
         positive one of the two beats, the mean across runs. Empty where it is not known.
+    both : bool
+        Whether a patient has slices of both classes. Then the positive and the negative patients are all patients, some
+        with no slices of the class, and whoever is drawn is drawn with the slices of both.
     """
 
     arms: tuple[str, ...]
     wins: Array
     slices: tuple[Array, Array]
     beaten: tuple[Array, ...] = ()
+    both: bool = False
 
     @property
     def size(self) -> tuple[int, int]:
-        """How many positive and negative patients there are."""
-        return len(self.slices[0]), len(self.slices[1])
+        """How many patients have positive and how many have negative slices."""
+        positives, negatives = (int((of > 0).sum()) for of in self.slices)
+        return positives, negatives
 
     def of(self, arm: str) -> Array:
         """Return an arm's wins, [runs, positives, negatives]."""
@@ -78,21 +83,26 @@ def population(predictions: pd.DataFrame) -> Population:
         place: (run["patient_id"], run["label"] == 1, run["score"]) for place, run in ordered.groupby(["arm", "seed"])
     }
     patient, positive, _ = runs[arms[0], seeds[0]]
-    starts, slices = zip(
-        *(np.unique(patient[own], return_index=True, return_counts=True)[1:] for own in (positive, ~positive)),
-        strict=True,
+    names, starts, counts = zip(
+        *(np.unique(patient[own], return_index=True, return_counts=True) for own in (positive, ~positive)), strict=True
     )
-    wins = np.empty((len(arms), len(seeds), *map(len, slices)), np.float32)
+    both = len(np.intersect1d(*names)) > 0
+    everyone = [np.union1d(*names)] * 2 if both else names
+    where = [np.searchsorted(of, own) for of, own in zip(everyone, names, strict=True)]
+    slices = np.zeros(len(everyone[0]), int), np.zeros(len(everyone[1]), int)
+    for of_class, own, count in zip(slices, where, counts, strict=True):
+        of_class[own] = count
+    wins = np.zeros((len(arms), len(seeds), *map(len, slices)), np.float32)
     beaten = tuple(np.zeros((len(arms), of.sum())) for of in slices)
     for place in np.ndindex(wins.shape[:2]):
         _, positive, score = runs[arms[place[0]], seeds[place[1]]]
         scores = score[positive].to_numpy(), score[~positive].to_numpy()
-        wins[place] = pair_wins(*scores, *starts)
+        wins[(*place, *np.ix_(*where))] = pair_wins(*scores, *starts)
         for of_class, own, others, sign in zip(beaten, scores, scores[::-1], (1, -1), strict=True):
             ranked = np.sort(sign * others)
             places = sum(np.searchsorted(ranked, sign * own, end) for end in ("left", "right"))
             of_class[place[0]] += places / (2 * len(others) * len(seeds))
-    return Population(arms, wins, slices, beaten)
+    return Population(arms, wins, slices, beaten, both)
 
 
 def with_more_slices(
@@ -112,11 +122,11 @@ def with_more_slices(
     -------
     np.ndarray [1 + draws] of float
         The ratio of the two standard deviations, and the same of patients drawn with replacement, for how far it can be
-        known. NaN where patients have a single slice, or not the same number.
+        known. NaN where patients have a single slice, not the same number, or slices of both classes.
     """
     of_each = [int(of[0]) for of in population.slices]
     same = all((of == of[0]).all() for of in population.slices)
-    if not population.beaten or not same or min(of_each) < 2:
+    if not population.beaten or population.both or not same or min(of_each) < 2:
         return np.full(1 + draws, np.nan)
     now, then = np.zeros((2, 1 + draws))
     one, other = (population.arms.index(arm) for arm in contrast)
@@ -159,15 +169,20 @@ def drawn_gains(
     Parameters
     ----------
     counts : (int, int)
-        Positive and negative patients of a test set.
+        Positive and negative patients of a test set; where patients have slices of both classes, so many in all.
     """
     numbers = [[population.arms.index(arm) for arm in contrast] for contrast in contrasts]
-    drawn = [random.integers(0, of, (draws, count)) for of, count in zip(population.size, counts, strict=True)]
+    patients = population.wins.shape[2:]
+    if population.both:
+        drawn = [random.integers(0, patients[0], (draws, sum(counts)))] * 2
+    else:
+        drawn = [random.integers(0, of, (draws, count)) for of, count in zip(patients, counts, strict=True)]
     total = np.prod([of[which].sum(1) for of, which in zip(population.slices, drawn, strict=True)], axis=0)
+    total = np.maximum(total, 1)  # without slices of a class there is no gain
     flat = population.wins.reshape(*population.wins.shape[:2], -1)
     gains = np.empty((len(contrasts), draws, flat.shape[1]))
     for block in (slice(start, start + BLOCK) for start in range(0, draws, BLOCK)):
-        places = drawn[0][block, :, None] * population.size[1] + drawn[1][block, None, :]
+        places = drawn[0][block, :, None] * patients[1] + drawn[1][block, None, :]
         for run in range(flat.shape[1]):
             won = {arm: flat[arm, run].take(places).sum((1, 2)) / total[block] for arm in np.unique(numbers)}
             for row, (arm, other) in enumerate(numbers):
@@ -178,9 +193,13 @@ def drawn_gains(
 def gain_components(population: Population, arm: str, other: str) -> Components | None:
     """Return what a gain varies with; None where a test set has a single run, or runs that do not differ.
 
+    Nor where patients have slices of both classes: what these have together is no component here.
+
     Where patients have other numbers of slices, the gain is a ratio of two sums, and each pair's value is its linear
     part: the gain, plus how far the pair moves it.
     """
+    if population.both:
+        return None
     one, two = population.of(arm).astype(float), population.of(other).astype(float)
     pairs = np.multiply.outer(*population.slices)
     gain = (one - two).sum((1, 2), keepdims=True) / pairs.sum()

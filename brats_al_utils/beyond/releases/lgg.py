@@ -25,10 +25,10 @@ from brats_al_utils.cohorts.images import (
     IMAGE_FILES,
     MASK,
     PICTURES,
-    image_problem,
     lifted,
     read_images,
     read_mask,
+    without_contrast,
 )
 from brats_al_utils.cohorts.layout import entries, folders_below, shown
 from brats_al_utils.cohorts.naming import LGG as RELEASE
@@ -186,7 +186,7 @@ def empty_ends(slices: pd.DataFrame) -> list[int]:
 def is_empty(path: Path) -> bool:
     """Whether a sequence of a slice shows nothing; not if it cannot be read, which is told when it is."""
     with suppress(InputError):
-        return any(image_problem(lifted(channel.voxels)) for channel in read_images(path, COLOURS[0]))
+        return any(without_contrast(lifted(channel.voxels)) for channel in read_images(path, COLOURS[0]))
     return False
 
 

@@ -26,7 +26,8 @@ p002,positive,images/p002.png,,Hospital B,,
 IMAGE_FOLDERS = {"image", "images", "img", "imgs", "scan", "scans", "data", "imagestr", "imagests"}
 MASK_FOLDERS = {"mask", "masks", "seg", "segs", "segmentation", "segmentations", "annotation", "annotations"}
 MASK_FOLDERS |= {"label", "labels", "labelstr", "labelsts", "gt", "groundtruth", "ground_truth", "derivatives"}
-MASK_NAME = re.compile(r"(.+?)[-_. ]?(?:mask|seg|segm|segmentation|tumou?r[-_]segmentation|roi|gt)", re.IGNORECASE)
+MASK_ENDINGS = r"[-_. ]?(?:mask|seg|segm|segmentation|tumou?r[-_]segmentation)|[-_. ](?:roi|gt)"
+MASK_NAME = re.compile(rf"(.+?)(?:{MASK_ENDINGS})", re.IGNORECASE)
 NNUNET = re.compile(r"(.+)_(000\d)")
 """A case's name and the number of a channel, in nnU-Net's folders imagesTr and imagesTs."""
 
@@ -212,6 +213,9 @@ def understood(images: Sequence[PurePosixPath], person: str) -> tuple[list[Found
         if MASK_FOLDERS & {*folders} or named:
             masks.setdefault(keys[file], file)
     channels = {file: channel for file in images if file not in masks.values() and (channel := channel_of(file))}
+    of_case: defaultdict[tuple[PurePosixPath, str], list[str]] = defaultdict(list)
+    for file, (case, _) in channels.items():
+        of_case[file.parent, case].append(str(file))
     tops = {file.parts[0] for file in images}
     for file in images:
         case, number = channels.get(file, (stem_of(file), 0))
@@ -222,8 +226,8 @@ def understood(images: Sequence[PurePosixPath], person: str) -> tuple[list[Found
             kept = kept[1:]
         split = next((SPLITS[name.casefold()] for name in file.parent.parts if name.casefold() in SPLITS), "")
         mask = masks.get((*keys[file][:-1], case.casefold()))
-        more = [str(other) for other, (name, _) in channels.items() if name == case and other.parent == file.parent][1:]
-        found.append(Found(file, tuple(kept), case, split=split, mask=str(mask or ""), more=tuple(more[:2])))
+        more = tuple(of_case[file.parent, case][1 : len(CHANNELS)])
+        found.append(Found(file, tuple(kept), case, split=split, mask=str(mask or ""), more=more))
     if not found:  # all are named as masks
         found = [Found(file, file.parent.parts, stem_of(file)) for file in images]
         masks = {}
@@ -335,7 +339,10 @@ def sentences(found: Sequence[Found], colours: str) -> Iterator[str]:
     for image in found:
         several_of[image.person].add(image.label)
     if len(people) == len(found) and len(found) > 1:
-        yield "each image counts as a person of its own: give all of a person one patient_id, or add --person REGEX"
+        yield (
+            "each image counts as a person of its own: give all of a person one patient_id, or add --person REGEX, as "
+            "--person '([^_-]+)'"
+        )
     if mixed := [name for name, found_labels in several_of.items() if len(found_labels) > 1]:
         yield f"{len(mixed)} people have images of several labels ({', '.join(map(shown, mixed[:3]))})"
 

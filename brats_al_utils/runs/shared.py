@@ -1,0 +1,51 @@
+"""Workers that several notebooks share, whose kernels are children of this process."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from distributed import Client
+
+from brats_al_utils.progress import bar
+from brats_al_utils.runs.engine import TOPIC, address, connected, local
+from brats_al_utils.runs.scheduler import workers_of
+
+
+@contextmanager
+def shared_workers(workers: str, device: str) -> Iterator[str]:
+    """Give the notebooks' kernels, this process's children, workers to share, and show how far these are.
+
+    Parameters
+    ----------
+    workers, device : str
+        As for `compute`.
+
+    Yields
+    ------
+    str
+        What to give each kernel as its ``workers``.
+    """
+    with ExitStack() as stack:
+        if "://" in workers:
+            client = stack.enter_context(connected(workers))
+        else:
+            client = stack.enter_context(local(workers_of(workers, device), device))
+        stack.enter_context(watched(client))
+        yield address(client)
+
+
+@contextmanager
+def watched(client: Client) -> Iterator[None]:
+    """Show a bar of what a scheduler's workers do for others."""
+    with bar(unit=" images", unit_scale=True) as line:
+
+        def follow(event: tuple[float, dict[str, Any]]) -> None:
+            if total := event[1].get("total"):
+                line.reset(total)  # the time left counts from here
+            else:
+                line.set_postfix_str(event[1]["text"], refresh=False)
+                line.update(event[1]["images"])
+
+        client.subscribe_topic(TOPIC, follow)
+        yield
+        client.unsubscribe_topic(TOPIC)
