@@ -33,8 +33,8 @@ def training_curves(history: pd.DataFrame, name: str) -> Drawing:
     names = {"train_loss": "training loss (nats)", "validation_auc": "slice-level validation AUC"}
     for axes, (column, ylabel) in zip(grid, names.items(), strict=True):
         for (arm, seed), run in history.groupby(["arm", "seed"], sort=False):
-            look = style.arm_style(arm, arm not in blind)
-            label = style.arm_label(arm, arm not in blind) if seed == history["seed"].iloc[0] else None
+            look = style.arm_style(str(arm), arm not in blind)
+            label = style.arm_label(str(arm), arm not in blind) if seed == history["seed"].iloc[0] else None
             axes.plot(run["epoch"], run[column], lw=1, alpha=0.7, label=label, **look | {"marker": ""})
             axes.plot(run["epoch"][run["kept"]], run[column][run["kept"]], **look | {"ls": ""})
         axes.set(xlabel="epoch", ylabel=ylabel)
@@ -125,9 +125,9 @@ def annotated_curves(runs: pd.DataFrame, efficiency: pd.DataFrame, redrawn: floa
         See `statistics.mean_interval`.
     """
     rows = [
-        (*place, group["annotated"].mean(), *mean_interval(group["auc"].to_numpy(), redrawn, AUC_RANGE), not blind)
+        (*place, group["annotated"].mean(), *mean_interval(group["auc"].to_numpy(), redrawn, AUC_RANGE), learned > 0.5)
         for place, group in runs.groupby(["strategy", "budget"], sort=False)
-        for blind in [unlearned(group.assign(arm=place[0]))]
+        for learned in [group["learned"].mean()]
     ]
     table = pd.DataFrame(rows, columns=["strategy", "budget", "annotated", "auc_mean", "ci_low", "ci_high", "learned"])
     figure, axes = plt.subplots(figsize=(style.PAGE, 3.8))

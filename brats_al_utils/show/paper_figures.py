@@ -259,7 +259,7 @@ def budget_curves(summary: pd.DataFrame, gains: pd.DataFrame, dataset: str, name
 def draw_curves(axes: Axes, rows: pd.DataFrame, along: str) -> None:
     """Draw mean AUCs of arms as thin curves along a column; points of arms that have not learned are hollow."""
     for arm, of_arm in rows.groupby("arm", sort=False):
-        shown, label = of_arm.sort_values(along), style.arm_label(str(arm), of_arm["learned"].any())
+        shown, label = of_arm.sort_values(along), style.arm_label(str(arm), bool(of_arm["learned"].any()))
         axes.plot(shown[along], shown["auc_mean"], lw=1.2, label=label, **style.arm_style(str(arm)))
         blind = shown[~shown["learned"]]
         axes.plot(blind[along], blind["auc_mean"], **style.arm_style(str(arm), learned=False) | {"ls": ""})

@@ -194,9 +194,9 @@ def difference_panel(axes: Axes, table: pd.DataFrame, places: Any, by: str = "ar
     for place, reach, (_, row) in zip(places, ends.T, table.iterrows(), strict=True):
         learned, side = bool(row["learned"]), -1 if upright else 1
         look = arm_style(row[by], learned) | {"ls": "", "lw": 2.4 if learned else 1.2}
-        label = f"{row['arm']} less {row['other']}" if by == "other" else None
-        at = (100 * row["auc_difference"], place)[::side]
-        bars = axes.errorbar(*at, **{"yerr" if upright else "xerr": reach[:, None]}, label=label, **look).lines[2]
+        look["label"] = f"{row['arm']} less {row['other']}" if by == "other" else None
+        look["x"], look["y"] = (100 * row["auc_difference"], place)[::side]
+        bars = axes.errorbar(**look | {"yerr" if upright else "xerr": reach[:, None]}).lines[2]
         bars[0].set_linestyle("-" if learned else ":")
         if pd.notna(row.get("paper")):
             axes.plot(*(100 * row["paper"], place)[::side], **PAPER)
