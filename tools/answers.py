@@ -40,6 +40,8 @@ def gain(found: pd.Series) -> str:
     """Return a difference of AUCs in points with its interval, plainly."""
     value, low, high = (found[name] for name in ("auc_difference", "both_low", "both_high"))
     size, way = side(value).split()
+    if pd.isna(low):
+        return f"{size} points {way}"
     if low > 0 or high < 0:
         nearer, further = sorted((abs(low), abs(high)))
         return f"{size} points {way} ({100 * nearer:.1f} to {100 * further:.1f})"
@@ -68,24 +70,20 @@ def planned() -> list[str]:
     if not (FIGURES / "lgg" / "outcomes.csv").exists():
         return []
     outcomes, attacks = (pd.read_csv(FIGURES / "lgg" / f"{name}.csv") for name in ("outcomes", "attacks"))
-    first = outcomes.iloc[0]
-    so_far = f" {first['n_runs']} of {first['planned']} planned repetitions are done: nothing is decided yet."
-    lines = [
+    deciding = outcomes.assign(both_low=outcomes["decided_low"], both_high=outcomes["decided_high"])
+    done, planned = deciding.loc[0, ["n_runs", "planned"]]
+    so_far = f" {done} of {planned} planned repetitions are done: nothing is decided yet." if done < planned else ""
+    return [
         "*Does this slice show tumour?* 110 persons of the LGG set (Buda 2019), five hospitals, and slices of either kind in every person, so that no hospital tells the answer. What is compared, and how it is "
-        f"decided, was [written down before](docs/lgg_study.md): as good means within 2 points.{so_far if first['n_runs'] < first['planned'] else ''}",
+        f"decided, was [written down before](docs/lgg_study.md): as good means within 2 points, and all but the first are adjusted for being several.{so_far}",
+        "",
+        *(
+            f"* **{WORDS.get(row['arm'], row['arm']).capitalize()} against {WORDS.get(row['other'], row['other'])}: {row['outcome']}.** {gain(row)}."
+            for _, row in deciding.iterrows()
+        ),
+        *(f"* **{attack}** {found}" for attack, found in attacks.to_numpy()[:-1]),
         "",
     ]
-    lines += [
-        f"* **{arm} against {other}: {outcome}.** {gain(found)}."
-        for arm, other, outcome, (_, found) in zip(
-            outcomes["arm"].map(lambda arm: WORDS.get(arm, arm).capitalize()),
-            outcomes["other"].map(lambda arm: WORDS.get(arm, arm)),
-            outcomes["outcome"],
-            outcomes.iterrows(),
-            strict=True,
-        )
-    ]
-    return [*lines, *(f"* **{attack}** {found}" for attack, found in attacks.to_numpy()[:-1]), ""]
 
 
 def answers() -> str:

@@ -104,7 +104,11 @@ def said(table: pd.DataFrame) -> list[str]:
     """Say what `decided` has found, a contrast a line, and how far the study is."""
     first = table.iloc[0]
     so_far = f"{first['n_runs']} of {first['planned']} planned runs: nothing is decided yet."
-    lines = [f"{row['arm']} less {row['other']}: {row['outcome']}. {gain(row, 'both')}." for _, row in table.iterrows()]
+    deciding = table.assign(both_low=table["decided_low"], both_high=table["decided_high"])
+    lines = [
+        f"{row['arm']} less {row['other']}: {row['outcome']}. {gain(row, 'both')}{', adjusted by Holm' * (place > 0)}."
+        for place, (_, row) in enumerate(deciding.iterrows())
+    ]
     return [*[so_far] * bool(first["n_runs"] < first["planned"]), *lines]
 
 
