@@ -227,7 +227,7 @@ def test_nothing_is_left(tmp_path: Path) -> None:
         ({"budget": 0}, "budget is 0"),
         ({"strategy": "midle"}, "strategy is 'midle'"),
         ({"strategy": "bald"}, "strategy is 'bald'"),
-        ({"strategy": "coreset", "unit": "patient"}, "expected for the unit patient one of"),
+        ({"strategy": "coreset", "unit": "patient"}, "for the unit patient expected one of"),
         ({"unit": "volume"}, "unit is 'volume'"),
         ({"random_share": 1.5}, "random_share is 1.5"),
         ({"random_share": float("nan")}, "random_share is nan"),
