@@ -116,21 +116,8 @@ class Pool:
         start = min(round(len(self.ids) * low), len(self.ids) - size)
         return self.ranking[start : start + size]
 
-    def without(self, ids: Array) -> "Pool":
-        """Return the pool without some slices, whose features are known then."""
-        kept, views = ~np.isin(self.ids, ids), self.views
-        return Pool(
-            self.ids[kept],
-            self.score[kept],
-            None if self.patient is None else self.patient[kept],
-            None if views is None else views.at(kept),
-            None if views is None else views.features[~kept],
-            None if self.label is None else self.label[kept],
-        )
-
-    def by_id(self) -> "Pool":
-        """Return the pool with its slices in ascending order, so that no strategy depends on it."""
-        rows = np.argsort(self.ids)
+    def at(self, rows: Array) -> "Pool":
+        """Return the pool of some rows, by number or as a mask."""
         return replace(
             self,
             ids=self.ids[rows],
@@ -139,6 +126,15 @@ class Pool:
             views=None if self.views is None else self.views.at(rows),
             label=None if self.label is None else self.label[rows],
         )
+
+    def without(self, ids: Array) -> "Pool":
+        """Return the pool without some slices, whose features are known then."""
+        kept = ~np.isin(self.ids, ids)
+        return replace(self.at(kept), known=None if self.views is None else self.views.features[~kept])
+
+    def by_id(self) -> "Pool":
+        """Return the pool with its slices in ascending order, so that no strategy depends on it."""
+        return self.at(np.argsort(self.ids))
 
 
 def ranked(ids: Array, utility: Array) -> Array:

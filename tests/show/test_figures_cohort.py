@@ -1,6 +1,7 @@
 """The figures of notebook 00, from a slice set of a few made-up slices."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -10,7 +11,7 @@ import pytest
 from matplotlib.colors import to_rgba
 
 from brats_al_utils.cohorts.slices import SliceSet
-from brats_al_utils.show import cohort_figures
+from brats_al_utils.show import cohort_figures, slice_figures
 from brats_al_utils.show.style import CLASS_COLOURS
 
 
@@ -94,3 +95,17 @@ def test_intensities_are_shares_of_the_brain_by_class() -> None:
         assert lines[grade].get_color() == CLASS_COLOURS[grade == "HGG"]
     assert [axes.get_title() for axes in (left, right)] == ["T1", "FLAIR"]
     assert drawing.table.groupby(["channel", "class_name"])["share"].sum().tolist() == pytest.approx([1] * 4)
+
+
+def test_slices_are_shown_as_a_network_sees_them() -> None:
+    """Nine slices in two rows, their channels as colours, each under its class and what is said of it."""
+    slices = slice_set()
+    seen = replace(slices, pixels=np.concatenate([slices.pixels, slices.pixels[:, :1]], axis=1))
+    ids = [*range(8, -1, -1)]
+    drawing = slice_figures.as_seen(seen, ids, "nine", [f"at {place}" for place in range(9)])
+    shown = [axes for axes in drawing.figure.axes if axes.images]
+    assert [np.asarray(axes.images[0].get_array())[0, 0, 1] - 1 for axes in shown] == ids
+    assert shown[0].get_title() == f"{slices.table['class_name'].iloc[8]}\nat 0"
+    assert (len(drawing.figure.axes), drawing.table["slice_id"].tolist()) == (16, ids)
+    hidden = slice_figures.as_seen(replace(slices, pixels=slices.pixels[:0]), ids, "nine")
+    assert not [axes for axes in hidden.figure.axes if axes.images], "a bundle holds no images"
