@@ -1,6 +1,7 @@
 """Find the cases of a BraTS release, as it was unpacked; no volume is opened."""
 
 import csv
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -57,33 +58,28 @@ def read_release(folder: Path, follow_links: bool = False) -> Cohort:
     root = find_root(folder)
     named = next((place for place in (root, folder) if (place / MAPPING_FILE).exists()), root)
     table_of_names = named / MAPPING_FILE
-    if not follow_links and table_of_names.exists() and (link := link_out(table_of_names, named)):
+    if table_of_names.exists() and (link := link_out([table_of_names], named, follow_links)):
         raise InputError(links_problem(named, MAPPING_FILE, link))
     mapping = read_mapping(table_of_names)
     cases, notes = case_folders(root)
     problems = found_twice([place for place, _ in cases], mapping)
     rows: list[dict[str, str]] = []
     links: dict[str, Path] = {}
-    for place in strays(root):
-        if place.name not in problems:
-            problems[shown(place.name)] = [
-                f"{shown(str(place))}: a patient's folder in {shown(place.parent.name)}, which tells no grade: move it "
-                f"into {' or '.join(GRADES)}"
-            ]
+    for name, problem in stray_problems(root).items():
+        problems.setdefault(name, [problem])
     for place, folder_grade in cases:
         patient_id = shown(place.name)
         found = problems[patient_id]
         if patient_id != place.name:
             found.append(f"{place.parent / patient_id}: its name cannot be printed: rename the folder")
             continue
-        link = None if follow_links else link_out(place, root)
+        link = link_out([place], root, follow_links)
         if not link:
             row, wrong, said = describe_case(place, patient_id, folder_grade, rows_of(mapping, patient_id), root)
             rows.append(row)
             found += wrong
             notes += said
-            paths = [Path(row[name]) for name in FILES if row[name]]
-            link = None if follow_links else next(filter(None, (link_out(path, root) for path in paths)), None)
+            link = link_out([Path(row[name]) for name in FILES if row[name]], root, follow_links)
         if link:
             links[patient_id] = link
     if links:
@@ -91,17 +87,32 @@ def read_release(folder: Path, follow_links: bool = False) -> Cohort:
         in_one_line = links_problem(root, count, next(iter(links.values())))
         for patient_id in links:
             problems[patient_id].append(in_one_line)
-    whole = [row for row in rows if row[FILES[0]]]
-    for same in alike([Path(row[FILES[0]]) for row in whole]):
-        names = [whole[number]["patient_id"] for number in same]
-        for name in names:
-            problems[name].append(f"{root}: the same {FILES[0]} of {' and '.join(names)}, expected once: remove copies")
+    for name, problem in copied_problems(rows, root):
+        problems[name].append(problem)
     problems = {name: found for name, found in problems.items() if found}
     table = pd.DataFrame(rows, columns=["patient_id", "class_name", "site", "release", *FILES])
     table = table[~table["patient_id"].isin(problems)].sort_values("patient_id", ignore_index=True)
     if parts := given_parts(root, follow_links):
         table["part"] = table["patient_id"].map(parts).fillna("")
     return Cohort(root, table, absent_patients(mapping, table, set(problems)), frozen(problems), tuple(notes))
+
+
+def stray_problems(root: Path) -> dict[str, str]:
+    """Return a problem for each patient's folder that lies where no grade is told, by its name."""
+    return {
+        shown(place.name): f"{shown(str(place))}: a patient's folder in {shown(place.parent.name)}, which tells no "
+        f"grade: move it into {' or '.join(GRADES)}"
+        for place in strays(root)
+    }
+
+
+def copied_problems(rows: list[dict[str, str]], root: Path) -> Iterator[tuple[str, str]]:
+    """Yield the patients whose first sequence is in the same file as another's, each with the problem."""
+    whole = [row for row in rows if row[FILES[0]]]
+    for same in alike([Path(row[FILES[0]]) for row in whole]):
+        names = [whole[number]["patient_id"] for number in same]
+        for name in names:
+            yield name, f"{root}: the same {FILES[0]} of {' and '.join(names)}, expected once: remove copies"
 
 
 def given_parts(root: Path, follow_links: bool) -> dict[str, str]:
@@ -144,18 +155,19 @@ def found_twice(places: list[Path], mapping: pd.DataFrame | None) -> dict[str, l
     return problems
 
 
-def link_out(path: Path, root: Path) -> Path | None:
-    """Return the symbolic link on the way to a path that leads out of the release, or None.
+def link_out(paths: Iterable[Path], root: Path, follow_links: bool) -> Path | None:
+    """Return the first symbolic link on the way to some paths that leads out of a release; None if links are followed.
 
     The release's folder may be a link itself, and so may what is in it, if it leads to another place in it: what lies
     elsewhere is another release's, or no release's at all.
     """
     here = root.resolve()
-    if path.resolve().is_relative_to(here):
-        return None
-    parts = path.relative_to(root).parts
-    steps = [root.joinpath(*parts[:count]) for count in range(1, len(parts) + 1)]
-    return next(step for step in steps if not step.resolve().is_relative_to(here))
+    for path in () if follow_links else paths:
+        if not path.resolve().is_relative_to(here):
+            parts = path.relative_to(root).parts
+            steps = [root.joinpath(*parts[:count]) for count in range(1, len(parts) + 1)]
+            return next(step for step in steps if not step.resolve().is_relative_to(here))
+    return None
 
 
 def links_problem(root: Path, what: str, link: Path) -> str:

@@ -96,7 +96,7 @@ def read_figshare(
     rows: list[dict[str, str]] = []
     for path in paths:
         name = shown(str(path.relative_to(folder)))
-        if not follow_links and (link := link_out(path, folder)):
+        if link := link_out([path], folder, follow_links):
             faults.append(("link", name, links_problem(folder, name, link)))
             continue
         try:

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from brats_al_utils import InputError
+from brats_al_utils.beyond.releases.sites import of_hospitals
 from brats_al_utils.cohorts.brats import link_out, links_problem
 from brats_al_utils.cohorts.cohort import Cohort, cores, frozen
 from brats_al_utils.cohorts.faults import Fault, collapsed
@@ -32,7 +33,6 @@ from brats_al_utils.cohorts.images import (
 )
 from brats_al_utils.cohorts.layout import entries, folders_below, shown
 from brats_al_utils.cohorts.naming import LGG as RELEASE
-from brats_al_utils.cohorts.sites import of_hospitals
 
 CITATION = (
     "Buda et al. 2019, doi 10.1016/j.compbiomed.2019.05.002, and TCGA-LGG, TCIA, doi 10.7937/K9/TCIA.2016.L4LTD3TK; "
@@ -157,7 +157,7 @@ def slices_of(place: Path, root: Path, follow_links: bool, faults: list[Fault]) 
             what = f"{place}: slice {z} has the files {names}, expected an image and its mask: copy the folder again"
             faults.append(("files", patient_id, what))
             continue
-        if not follow_links and (link := next(filter(None, (link_out(path, root) for path in files)), None)):
+        if link := link_out(files, root, follow_links):
             faults.append(("link", patient_id, links_problem(root, shown(str(files[0])), link)))
             continue
         image, mask = map(str, files)

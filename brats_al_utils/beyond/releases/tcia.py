@@ -15,10 +15,10 @@ from pathlib import Path
 import pandas as pd
 
 from brats_al_utils import InputError
+from brats_al_utils.beyond.releases.sites import of_hospitals
 from brats_al_utils.cohorts.brats import link_out, links_problem
 from brats_al_utils.cohorts.cohort import Cohort, frozen, refuse_classes, refuse_task
 from brats_al_utils.cohorts.layout import GRADES, entries, folders_below, is_nifti, named_volumes, shown, subfolders
-from brats_al_utils.cohorts.sites import of_hospitals
 from brats_al_utils.cohorts.table import chosen_classes
 from brats_al_utils.cohorts.volumes import FILES, SEGMENTATION
 
@@ -225,9 +225,7 @@ def cohort_of(
         missing = [name for name in FILES if name not in files]
         if missing and not wrong:
             wrong = [f"{home}: no {' and '.join(missing)} found, expected one volume each: copy the folder again"]
-        link = (
-            None if follow_links else next(filter(None, (link_out(Path(file), root) for file in files.values())), None)
-        )
+        link = link_out(map(Path, files.values()), root, follow_links)
         if link:
             wrong = [*wrong, links_problem(root, shown(home.name), link)]
         problems[row["patient_id"]] += wrong
