@@ -282,7 +282,7 @@ def test_status_and_runs_of_a_study(smoke: Path, tmp_path: Path) -> None:
     )
     printed = brats_al("status", *places, str(other))
     assert f"{len(records) - 2} runs done, 0 running, 1 failed, 1 waiting" in printed
-    assert "minutes left" in printed
+    assert re.search(r"about \d+ (s|min) left\nnot running$", printed, re.MULTILINE)
     assert "failed: ValueError: as planned (see " in printed
 
 
