@@ -276,7 +276,9 @@ def table(study: Study, rows: Iterable[Row]) -> pd.DataFrame:
         arm, or a network that chooses for it), slices,
         images (passes of the training), key and state (stored, to be trained, or slices not chosen yet).
     """
-    return pd.DataFrame([record(row) | {"state": state(study, row)} for row in each_once(rows)]).drop(columns="same")
+    return pd.DataFrame([record(row) | {"state": state(study, row)} for row in each_once(rows)]).drop(
+        columns=["same", "of"]
+    )
 
 
 def state(study: Study, row: Row) -> str:
@@ -300,6 +302,7 @@ def record(row: Row) -> dict[str, Any]:
         "images": row.run.images,
         "key": row.run.key if row.known else "",
         "same": row.run.key if row.known else sha256(repr(row.same).encode()).hexdigest(),
+        "of": sha256(repr((replace(row.arm, name=""), row.number)).encode()).hexdigest()[:16],
     }
 
 

@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,11 +66,22 @@ def started(places: Places) -> dict[str, Any] | None:
 
 def read_rows(places: Places) -> list[dict[str, str]]:
     """Return a study's table as far as it was written, each training once."""
-    rows: dict[str, dict[str, str]] = {}
+    every = list(every_row(places))
+    known = {place_of(row) for row in every if row["key"]}
+    # One notebook may have chosen the slices of an arm that is only planned in another.
+    return list({row["same"]: row for row in every if row["key"] or place_of(row) not in known}.values())
+
+
+def every_row(places: Places) -> Iterator[dict[str, str]]:
+    """Yield the rows of every notebook's arms, as `write_rows` has written them."""
     for path in sorted(places.table.glob("*.csv")):
         with path.open(newline="", encoding="utf-8") as file:
-            rows |= {row["same"]: row for row in csv.DictReader(file)}
-    return list(rows.values())
+            yield from csv.DictReader(file)
+
+
+def place_of(row: Mapping[str, str]) -> tuple[str, ...]:
+    """Return what a training is of, whether its slices are chosen or not."""
+    return row.get("of", row["same"]), row.get("stage", ""), row.get("trains", "")
 
 
 def status(places: Places) -> Status:

@@ -73,6 +73,14 @@ def test_what_is_asked_again_replaces_what_was(tmp_path: Path) -> None:
     assert status(places).waiting == 1
 
 
+def test_what_one_notebook_has_chosen_is_not_planned_in_another(tmp_path: Path) -> None:
+    places = places_of(tmp_path)
+    write_rows(places, "03", [rows_of(run_of(0))[0] | {"of": "proposed, run 1", "stage": 1, "trains": "arm"}])
+    planned = rows_of(waiting=2)
+    write_rows(places, "05", [planned[0] | {"of": "proposed, run 1", "stage": 1, "trains": "arm"}, planned[1]])
+    assert status(places).waiting == 2
+
+
 def test_another_study_in_the_folder_is_not_counted(tmp_path: Path) -> None:
     places = places_of(tmp_path)
     parameters = {"profile": "smoke", "data": "", "out": "", "settings": {}}
