@@ -250,6 +250,9 @@ def test_nothing_that_must_not_be_here() -> None:
         path = ROOT / name
         assert not name.endswith((".nii", ".nii.gz", ".dcm")), f"{name} is an image volume"
         assert not path.exists() or path.stat().st_size < 2**21, f"{name} is larger than 2 MB"
+        assert not name.startswith("figures/") or path.suffix in (".svg", ".csv"), (
+            f"{name}: `make published` copies none"
+        )
 
 
 def test_every_setting_is_in_the_protocol() -> None:

@@ -23,14 +23,14 @@ from brats_al_utils.study.stages import results_of, train
 
 BASELINE = Path(__file__).parent / "baselines" / "smoke.json"
 
-TOLERANCE = 0.15
-"""Of an AUC by slice: with four LGG and eight HGG slices, a pair in another order is 0.03."""
+TOLERANCE = {"auc": 0.04, "auc beyond": 0.15}
+"""Of an AUC by slice: with four LGG and eight HGG slices, a pair in another order is 0.03. With AVX2 in place of
+AVX-512 none of the paper's 124 moved; an arm of notebook 07 may have been led to other slices."""
 
 MEAN_TOLERANCE = 0.01
 """Of the mean of all AUCs: roundings go either way."""
 
 EXACT = ("tables", "chosen", "examples beyond", "verdicts")
-CLOSE = ("auc", "auc beyond")
 
 
 def named(runs: pd.DataFrame) -> pd.Series:
@@ -68,8 +68,8 @@ def test_smoke_is_what_it_was(smoke: Path) -> None:
     found, expected = summary(smoke), json.loads(BASELINE.read_text(encoding="utf-8"))
     for exact in EXACT:
         assert found[exact] == expected[exact]
-    for close in CLOSE:
-        assert found[close] == pytest.approx(expected[close], abs=TOLERANCE)
+    for close, tolerance in TOLERANCE.items():
+        assert found[close] == pytest.approx(expected[close], abs=tolerance)
         means = [np.mean(list(aucs[close].values())) for aucs in (found, expected)]
         assert means[0] == pytest.approx(means[1], abs=MEAN_TOLERANCE), close
 

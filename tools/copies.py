@@ -1,7 +1,7 @@
 """Copy a published study's executed notebooks, light enough for GitHub to show: `make published`.
 
 ``python tools/copies.py NOTEBOOKS FOLDER`` leaves out what only the execution said (parameters, progress, widgets) and
-the link to the copy, and keeps pictures in 64 colours.
+the link to the copy, and keeps pictures in 64 colours, no wider than GitHub shows them.
 """
 
 import base64
@@ -15,15 +15,16 @@ from PIL import Image
 
 from brats_al_utils.show.pages import COPY
 
-COLOURS = 64
+COLOURS, WIDTH = 64, 864
 
 SHOWN = ("image/png", "text/html", "text/markdown")
 
 
 def light(picture: str) -> str:
-    """Return a PNG, in base64 as it comes, in few colours."""
+    """Return a PNG, in base64 as it comes, in few colours and no wider than ``WIDTH``."""
     with Image.open(io.BytesIO(base64.b64decode(picture))) as image:
-        few = image.convert("RGB").quantize(COLOURS)
+        image.thumbnail((WIDTH, image.height))
+        few = image.convert("RGB").quantize(COLOURS, Image.Quantize.FASTOCTREE)  # keeps those of thin lines
     content = io.BytesIO()
     few.save(content, "PNG", optimize=True)
     return base64.b64encode(content.getvalue()).decode()

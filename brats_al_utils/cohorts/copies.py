@@ -61,8 +61,8 @@ def finder(folder: Path, endings: Sequence[str]) -> Callable[[str], str]:
             place /= found[0] if len(found) == 1 else part
         if is_there(place):
             return place.relative_to(folder).as_posix()
-        quoted = find(unquote(text)) if unquote(text) != text else ""
-        return quoted if quoted and is_there(folder / quoted) else text
+        meant = find(unquote(text)) if unquote(text) != text else text
+        return meant if is_there(folder / meant) else text
 
     return find
 

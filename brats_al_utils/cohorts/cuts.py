@@ -85,6 +85,7 @@ def cut_case(case: pd.Series, rule: SliceRule, classes: Sequence[str] = GRADES) 
                 channels.append(resize(scaled, rule.image_size))
         except InputError as error:
             problems.append(f"{files[name]}: {error}")
+        del volume  # not kept while the next one is read
     if problems:
         raise InputError("\n".join(problems))
     return table, np.stack(channels, axis=1), segmentation

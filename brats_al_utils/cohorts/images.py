@@ -486,7 +486,7 @@ def image_faults(rows: pd.DataFrame, read: ReadFile, min_tumour_mm2: float) -> t
         for image in each_image(row, read, problems):
             if isinstance(image, Volume):
                 largest = max(largest, float(tumour_areas(image).max()))
-            else:
+            elif image.foreground.any():
                 marks.append(mark_of(image.voxels))
     if not problems and largest < min_tumour_mm2:
         problems.append(f"{rows['patient_id'].iloc[0]}: {too_small(largest, min_tumour_mm2)}")

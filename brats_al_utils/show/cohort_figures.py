@@ -115,8 +115,9 @@ def montage(slices: SliceSet) -> Drawing:
     if not slices.pictured:
         return Drawing("slices", without_images(), shown[SHOWN_COLUMNS])
     figure, grid = named_grid(shown, [CHANNEL_NAMES.get(name, name) for name in slices.manifest["channels"]])
+    ids = shown["slice_id"].to_numpy()
     for (channel, column), axes in np.ndenumerate(grid):
-        draw_slice(axes, slices, int(shown["slice_id"].to_numpy()[column]), channel)
+        draw_slice(axes, slices, int(ids[column]), channel)
     return Drawing("slices", figure, shown[SHOWN_COLUMNS])
 
 

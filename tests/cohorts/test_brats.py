@@ -290,7 +290,7 @@ def test_folders_that_cannot_be_opened() -> None:
         root.chmod(0o755)
         for number in range(3):
             write_case(root / "HGG" / f"Brats18_A_{number}_1", number)
-            write_case(root / "LGG" / f"Brats18_B_{number}_1", number)
+            write_case(root / "LGG" / f"Brats18_B_{number}_1", 3 + number)
         (root / "lost+found").mkdir(mode=0)
         (root / "HGG" / "lost+found").mkdir(mode=0)
         (root / "LGG" / "Brats18_B_2_1").chmod(0)
@@ -444,7 +444,7 @@ MAPPING = "Grade,BraTS_2017_subject_ID,BraTS_2018_subject_ID,TCGA_TCIA_subject_I
 def test_a_patient_found_twice_is_not_used(tiny_cohort: Path, one: str, other: str, mapping: str) -> None:
     """Nor is it counted as two, and the others are used; with a mapping or without."""
     for number, place in enumerate((one, other)):
-        write_case(tiny_cohort / place, number)
+        write_case(tiny_cohort / place, 7 + number)
     if mapping:
         (tiny_cohort / "name_mapping.csv").write_text(MAPPING + mapping, encoding="utf-8")
     cohort = check_cohort(read_cohort(tiny_cohort))
@@ -463,6 +463,6 @@ def test_one_patient_s_files_under_two_names_are_found(tiny_cohort: Path) -> Non
 
 
 def test_patients_of_one_number_at_two_sites_are_two(tiny_cohort: Path) -> None:
-    for name in ("Brats18_CBICA_2_1", "Brats18_2013_2_1", "Brats18_TCIA01_2_1"):
-        write_case(tiny_cohort / "HGG" / name, 1)
+    for seed, name in enumerate(("Brats18_CBICA_2_1", "Brats18_2013_2_1", "Brats18_TCIA01_2_1"), start=7):
+        write_case(tiny_cohort / "HGG" / name, seed)
     assert len(read_cohort(tiny_cohort).cases) == 10

@@ -12,7 +12,7 @@ from PIL import Image
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.cohort import check_cohort
 from brats_al_utils.cohorts.cutting import prepare
-from brats_al_utils.cohorts.readers import read_cohort
+from brats_al_utils.cohorts.readers import Reader, plugged_in, read_cohort
 from brats_al_utils.cohorts.slices import SliceRule, open_slices
 from brats_al_utils.cohorts.split import PARTS, check_split
 
@@ -94,6 +94,30 @@ def published_open_set(root: Path) -> tuple[str, str]:
     return "meningioma", "glioma"
 
 
+def tcga(root: Path) -> tuple[str, str]:
+    for number in range(PATIENTS):
+        name = f"TCGA-02-{number:04}"
+        home = root / f"Pre-operative_TCGA_{('LGG', 'GBM')[number % 2]}_NIfTI_and_Segmentations" / name
+        write_case(home, number)
+        for path in home.iterdir():
+            ending = {"t1ce": "t1Gd", "seg": "GlistrBoost_ManuallyCorrected"}
+            kind = path.name.removeprefix(f"{name}_").removesuffix(".nii.gz")
+            path.rename(home / f"{name}_1996.08.23_{ending.get(kind, kind)}.nii.gz")
+    return "LGG", "HGG"
+
+
+def ucsf(root: Path) -> tuple[str, str]:
+    lines = ["ID,WHO CNS Grade"]
+    for number in range(PATIENTS):
+        name = f"UCSF-PDGM-{number:04}"
+        write_case(root / name, number)
+        (root / name / f"{name}_seg.nii.gz").rename(root / name / f"{name}_tumor_segmentation.nii.gz")
+        (root / name).rename(root / f"{name}_nifti")
+        lines.append(f"UCSF-PDGM-{number:03},{(2, 4)[number % 2]}")
+    (root / "UCSF-PDGM-metadata.csv").write_text("\n".join(lines), encoding="utf-8")
+    return "LGG", "HGG"
+
+
 READERS = [
     brats_2018,
     brats_2020,
@@ -102,6 +126,8 @@ READERS = [
     table_of_pictures,
     table_of_volumes,
     published_open_set,
+    tcga,
+    ucsf,
 ]
 
 
@@ -147,6 +173,28 @@ def test_other_classes_than_a_cohort_has_are_refused(tmp_path: Path, write: Call
         read_cohort(tmp_path / "empty", classes=("one", "two"), task="tumour")
     with pytest.raises(InputError, match="classes are one, two, expected"):
         read_cohort(tmp_path, classes=("one", "two"))
+
+
+@pytest.mark.parametrize("write", READERS, ids=lambda write: write.__name__)
+def test_a_task_that_a_cohort_does_not_have_is_refused(
+    tmp_path: Path, write: Callable[[Path], tuple[str, str]]
+) -> None:
+    write(tmp_path)
+    with pytest.raises(InputError, match=r"task is 'nothing', expected|no column ID or nothing"):
+        read_cohort(tmp_path, task="nothing")
+
+
+@pytest.mark.parametrize("read", plugged_in(), ids=lambda read: read.__name__)
+def test_a_reader_leaves_folders_of_another_kind_to_others(tmp_path: Path, read: Reader) -> None:
+    assert read(tmp_path, False, ("one", "two"), "nothing") is None
+    for write in (brats_2018, brats_2020, table_of_pictures):
+        (tmp_path / write.__name__).mkdir()
+        write(tmp_path / write.__name__)
+        assert read(tmp_path / write.__name__, False, ("one", "two"), "nothing") is None
+
+
+def test_every_room_of_readers_is_found() -> None:
+    assert {read.__name__ for read in plugged_in()} == {"read_figshare", "read_lgg", "read_tcia"}
 
 
 def test_a_folder_with_nothing_in_it_says_what_it_may_hold(tmp_path: Path) -> None:

@@ -30,17 +30,17 @@ def _closed() -> Iterator[None]:
     plt.close("all")
 
 
-def error_bars(axes: Axes) -> list[tuple[str, tuple[float, float, float, float], Any]]:
+def error_bars(axes: Axes) -> list[tuple[str, tuple[float, ...], Any]]:
     """Return label, x, y and both ends of each error bar, and its mark, as the figure draws them."""
-    found = []
+    found: list[tuple[str, tuple[float, ...], Any]] = []
     for container in axes.containers:
         assert isinstance(container, ErrorbarContainer)
         line, _, (bars,) = container.lines
         assert line is not None
         ends = np.reshape(bars.get_segments(), (-1, 2, 2))[:, :, 0 if container.has_xerr else 1]
         for x, y, (low, high) in zip(*xy(line), ends, strict=True):
-            at = [round(float(value), 6) for value in (x, y, low, high)]
-            found.append((str(container.get_label()), (at[0], at[1], at[2], at[3]), line))
+            rounded = tuple(round(float(value), 6) for value in (x, y, low, high))
+            found.append((str(container.get_label()), rounded, line))
     return found
 
 
@@ -148,11 +148,8 @@ def test_an_arm_that_has_not_learned_is_hollow_and_so_are_its_differences() -> N
     hollow = [line.get_markerfacecolor() == "white" for _, _, line in error_bars(left)]
     assert hollow == [False] * 4 + [True] * 4
     assert all(line.get_markerfacecolor() == "white" for _, _, line in error_bars(right))
-    dotted = [
-        container.lines[2][0].get_linestyle()[0][1]  # type: ignore[attr-defined]
-        is not None
-        for container in right.containers
-    ]
+    containers: list[Any] = right.containers
+    dotted = [container.lines[2][0].get_linestyle()[0][1] is not None for container in containers]
     assert dotted == [True] * 4
 
 
@@ -207,7 +204,8 @@ def test_figure2_shows_the_first_run_unsorted_and_sorted_with_the_classes_and_na
     assert points["LGG"] == ([7, 9], [1.0, 0.2], style.CLASS_COLOURS[0])
     assert points["HGG"][:2] == ([0, 1, 2, 3, 4, 5, 6, 8], [0.9, 0.8, 0.1, 0.7, 0.6, 0.5, 0.4, 0.3])
     assert xy(right.lines[0])[1] == [1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1]
-    bands = [[float(segment[0, 0]) for segment in band.get_segments()] for band in right.collections]  # type: ignore[attr-defined]
+    lines: list[Any] = list(right.collections)
+    bands = [[float(segment[0, 0]) for segment in band.get_segments()] for band in lines]
     assert bands == [[0, 8], [1, 2, 3, 4, 5, 6, 7, 9]]
     boxes = [patch for patch in right.patches if isinstance(patch, Rectangle)]
     assert [(box.get_x(), box.get_width()) for box in boxes] == [(0, 0), (9, 0)]
@@ -225,7 +223,7 @@ def test_figure3_shades_the_ends_and_shows_what_they_lose_beside_what_the_paper_
     bars = [(label, bar) for label, bar, _ in error_bars(upper)]
     assert bars[:2] == [("validation", (-0.08, 0.81, 0.80, 0.83)), ("validation", (0.92, 0.61, 0.58, 0.65))]
     assert bars[3:5] == [("test", (0.08, 0.71, 0.65, 0.75)), ("test", (1.08, 0.52, 0.51, 0.53))]
-    boxes = [patch for patch in upper.patches if isinstance(patch, Rectangle)]
+    boxes: list[Any] = list(upper.patches)
     assert [(box.get_x(), box.get_width()) for box in boxes] == [(-0.5, 1), (1.5, 1)]
     assert ticks(upper.xaxis) == ["0\u201330", "10\u201340", "70\u2013100"]
     assert [bar for _, bar, _ in error_bars(lower)] == [(8, 0, 6, 10), (5, 1, 3, 7), (3, 2, 1, 5), (-1, 3, -3, 1)]

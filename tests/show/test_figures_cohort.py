@@ -104,7 +104,7 @@ def test_slices_are_shown_as_a_network_sees_them() -> None:
     ids = [*range(8, -1, -1)]
     drawing = slice_figures.as_seen(seen, ids, "nine", [f"at {place}" for place in range(9)])
     shown = [axes for axes in drawing.figure.axes if axes.images]
-    assert [axes.images[0].get_array()[0, 0, 1] - 1 for axes in shown] == ids
+    assert [np.asarray(axes.images[0].get_array())[0, 0, 1] - 1 for axes in shown] == ids
     assert shown[0].get_title() == f"{slices.table['class_name'].iloc[8]}\nat 0"
     assert (len(drawing.figure.axes), drawing.table["slice_id"].tolist()) == (16, ids)
     hidden = slice_figures.as_seen(replace(slices, pixels=slices.pixels[:0]), ids, "nine")

@@ -100,9 +100,9 @@ def annotated_curves(runs: pd.DataFrame, efficiency: pd.DataFrame, redrawn: floa
         See `statistics.mean_interval`.
     """
     rows = [
-        (*place, group["annotated"].mean(), *mean_interval(group["auc"].to_numpy(), redrawn, AUC_RANGE), not blind)
+        (*place, group["annotated"].mean(), *mean_interval(group["auc"].to_numpy(), redrawn, AUC_RANGE), learned > 0.5)
         for place, group in runs.groupby(["strategy", "budget"], sort=False)
-        for blind in [unlearned(group.rename(columns={"strategy": "arm"}))]
+        for learned in [group["learned"].mean()]
     ]
     table = pd.DataFrame(
         rows, columns=["strategy", "budget", "annotated", "auc_mean", "runs_low", "runs_high", "learned"]
