@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from brats_al_utils.findings.answer import shares_between
 from brats_al_utils.findings.paper import BUDGET
-from brats_al_utils.findings.statistics import AUC_RANGE, UNITS, mean_interval, unlearned
+from brats_al_utils.findings.statistics import AUC_RANGE, UNITS, mean_interval
 from brats_al_utils.show import style
 from brats_al_utils.show.paper_figures import draw_curves
 from brats_al_utils.show.style import Drawing
