@@ -10,10 +10,11 @@ import pandas as pd
 
 from brats_al_utils.findings.claims import OURS, PRINTED, ends_of, unit_of, written
 from brats_al_utils.findings.comparison import MARGIN
+from brats_al_utils.findings.outcomes import AS_GOOD, BETTER, WORSE, outcome
 from brats_al_utils.findings.paper import BUDGET, printed_aucs
 from brats_al_utils.findings.sentences import gain, pp
 from brats_al_utils.findings.shortcut import CHANCE
-from brats_al_utils.findings.verdicts import AS_GOOD, BETTER, EQUIVALENCE, WORSE, outcome
+from brats_al_utils.findings.verdicts import EQUIVALENCE
 
 QUESTION = "Does active learning save annotations here?"
 DESIGN_QUESTION = "Could a study of the paper's size tell?"

@@ -4,22 +4,15 @@ A verdict follows from the 95 % confidence interval across runs and patients. By
 patients, a gain of nothing is found too often: `operating` measures how often, for these very functions.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from scipy.stats import t
 
 from brats_al_utils.findings.comparison import (
-    MARGIN,
-    Pairs,
-    across_both,
-    compare,
-    difference_limits,
     holm,
-    holm_levels,
 )
 from brats_al_utils.findings.statistics import CONFIDENCE, NEGLIGIBLE
 
@@ -30,9 +23,6 @@ HERE = {REPRODUCED: "holds here", NOT_REPRODUCED: "does not hold here", CANNOT_T
 """What a verdict on a claim is called on another cohort than the paper's."""
 
 VERDICTS = (REPRODUCED, NOT_REPRODUCED, CANNOT_TELL, *HERE.values())
-
-BETTER, WORSE, AS_GOOD, UNDECIDED, NOT_JUDGED = "better", "worse", "as good", "undecided", "not judged"
-"""Outcomes of a contrast of two arms that was planned before a test number was seen: `OUTCOME_RULE`."""
 
 EQUIVALENCE = 3.0
 """Percentage points within which two AUCs, or two gains, are taken for equal; fixed before any run."""
@@ -103,12 +93,6 @@ RULES = {
 HERE_RULE = (
     "On another cohort than the paper's, no printed number is judged. A claim holds here where its rule says "
     "reproduced, does not hold here where it says not reproduced, and cannot be told here otherwise."
-)
-OUTCOME_RULE = (
-    "Better or worse if the 95 % interval of the difference across runs and patients, these patients as training set, "
-    f"lies wholly above or below 0; else as good if it lies wholly within {100 * MARGIN:g} pp of 0; else undecided. "
-    "Not judged where there is no interval, or most runs of an arm have not learned. Secondary contrasts: the same of "
-    "Holm-adjusted intervals, each at the level at which Holm's procedure tests it."
 )
 
 
@@ -236,43 +220,3 @@ def arithmetic_verdict(printed: Sequence[float], recomputed: Sequence[float]) ->
     """Return whether the paper's numbers follow from its others: rule arithmetic, rule count."""
     agree = np.allclose(printed, recomputed, rtol=0, atol=ROUNDING + 1e-9)
     return REPRODUCED if agree else NOT_REPRODUCED
-
-
-def outcome(low: float, high: float) -> str:
-    """Return what the limits of a difference of two AUCs, shares and not pp, say of the first arm: `OUTCOME_RULE`."""
-    if np.isnan(low):
-        return NOT_JUDGED
-    if low > 0 or high < 0:
-        return BETTER if low > 0 else WORSE
-    return AS_GOOD if low > -MARGIN and high < MARGIN else UNDECIDED
-
-
-def outcomes(contrasts: Sequence[tuple[Pairs, str, str]], unlearned: Collection[str] = ()) -> pd.DataFrame:
-    """Return what a study with one primary contrast and a family of secondary ones has decided: `OUTCOME_RULE`.
-
-    Parameters
-    ----------
-    contrasts : sequence of (Pairs, arm, other)
-        The primary one first, each with the runs that both its arms have.
-    unlearned : collection of str
-        Arms of which most runs have not learned; their contrasts are not judged, and no part of the family.
-
-    Returns
-    -------
-    pd.DataFrame
-        As `comparison.compare`, without its adjusted p; family (primary, secondary), p_holm, level (of the interval
-        that decides, 0.05 for the primary one), decided_low, decided_high, outcome.
-    """
-    table = pd.concat([compare(pairs, [(arm, other)]) for pairs, arm, other in contrasts], ignore_index=True)
-    table = table.drop(columns=["p_patients_holm", "p_both_holm"])
-    judged = ~(table["arm"].isin(unlearned) | table["other"].isin(unlearned))
-    p = table["p_both"].where(judged).to_numpy(float)
-    level, p_holm = (np.concatenate([of(p[:1]), of(p[1:])]) for of in (holm_levels, holm))
-    limits = [
-        difference_limits(value, across_both(*each), 1 - of)
-        for each, value, of in zip(contrasts, table["auc_difference"], level, strict=True)
-    ]
-    low, high = np.array(limits).T
-    family = ["primary"] + ["secondary"] * (len(contrasts) - 1)
-    table = table.assign(family=family, p_holm=p_holm, level=level, decided_low=low, decided_high=high)
-    return table.assign(outcome=[outcome(*ends) for ends in limits])

@@ -6,11 +6,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from brats_al_utils.cohorts.split import PARTS
 from brats_al_utils.findings.paper import claims, printed_aucs, published_budgets, published_table1
 from brats_al_utils.findings.sentences import TAILS
-from brats_al_utils.findings.statistics import UNITS
+from brats_al_utils.findings.statistics import UNITS, unlearned
 from brats_al_utils.networks.network import architecture
 from brats_al_utils.show import style
 from brats_al_utils.show.style import Drawing
@@ -262,3 +263,27 @@ def draw_curves(axes: Axes, rows: pd.DataFrame, along: str) -> None:
         axes.plot(shown[along], shown["auc_mean"], lw=1.2, label=label, **style.arm_style(str(arm)))
         blind = shown[~shown["learned"]]
         axes.plot(blind[along], blind["auc_mean"], **style.arm_style(str(arm), learned=False) | {"ls": ""})
+
+
+@plt.style.context(style.STYLE)
+def training_curves(history: pd.DataFrame, name: str) -> Drawing:
+    """Draw the loss and the validation AUC of every run of two arms, with the epoch that was kept.
+
+    Parameters
+    ----------
+    history : pd.DataFrame
+        From `evidence.history`.
+    """
+    blind = unlearned(history.drop_duplicates(["arm", "seed"]))
+    figure, grid = plt.subplots(1, 2, figsize=(style.PAGE, 3.2))
+    names = {"train_loss": "training loss (nats)", "validation_auc": "slice-level validation AUC"}
+    for axes, (column, ylabel) in zip(grid, names.items(), strict=True):
+        for (arm, seed), run in history.groupby(["arm", "seed"], sort=False):
+            look = style.arm_style(str(arm), arm not in blind)
+            label = style.arm_label(str(arm), arm not in blind) if seed == history["seed"].iloc[0] else None
+            axes.plot(run["epoch"], run[column], lw=1, alpha=0.7, label=label, **look | {"marker": ""})
+            axes.plot(run["epoch"][run["kept"]], run[column][run["kept"]], **look | {"ls": ""})
+        axes.set(xlabel="epoch", ylabel=ylabel)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    style.legend_above(figure, 2, title="mark: the epoch kept")
+    return Drawing(name, figure, history)

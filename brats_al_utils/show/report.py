@@ -20,7 +20,8 @@ from brats_al_utils import InputError, __version__
 from brats_al_utils.files import beside, new_folder
 from brats_al_utils.findings.answer import DESIGN_QUESTION, TABLES, answer, differences, origin
 from brats_al_utils.findings.claims import footnotes
-from brats_al_utils.findings.verdicts import HERE, HERE_RULE, NUMBER_RULE, OUTCOME_RULE
+from brats_al_utils.findings.outcomes import OUTCOME_RULE
+from brats_al_utils.findings.verdicts import HERE, HERE_RULE, NUMBER_RULE
 from brats_al_utils.show import captions, tables
 from brats_al_utils.show.claims import AGREES, DISAGREES, LOOKS, UNKNOWN, claims
 from brats_al_utils.show.exhibits import VIEWS, exhibits_of, of_this_version, read, typeset

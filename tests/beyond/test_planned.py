@@ -10,7 +10,7 @@ from made_up import made_up, write_cohort
 from brats_al_utils.beyond.arms import first_planned
 from brats_al_utils.beyond.arms import planned as contrasts
 from brats_al_utils.beyond.comparison import planned, uncertain
-from brats_al_utils.findings.verdicts import NOT_JUDGED
+from brats_al_utils.findings.outcomes import NOT_JUDGED
 from brats_al_utils.study.opening import open_study
 from brats_al_utils.study.stages import Results, advance, plan
 from brats_al_utils.study.study import Study

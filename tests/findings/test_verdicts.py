@@ -6,24 +6,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brats_al_utils.findings.comparison import Pairs, compare, holm, holm_levels
+from brats_al_utils.findings.outcomes import AS_GOOD, BETTER, NOT_JUDGED, UNDECIDED, WORSE, outcome, outcomes
 from brats_al_utils.findings.verdicts import (
-    AS_GOOD,
-    BETTER,
     CANNOT_TELL,
     EQUIVALENCE,
-    NOT_JUDGED,
     NOT_REPRODUCED,
     REPRODUCED,
-    UNDECIDED,
-    WORSE,
     Estimate,
     arithmetic_verdict,
     biggest_verdict,
     curve_verdict,
     gain_verdict,
     number_verdict,
-    outcome,
-    outcomes,
     range_verdict,
     sign_verdict,
     similar_verdict,

@@ -24,11 +24,11 @@ from made_up import compute, write_cohort
 from matplotlib.text import Text
 
 from brats_al_utils.beyond.arms import NOTEBOOKS
-from brats_al_utils.beyond.comparison import further_sentences, further_tables
+from brats_al_utils.beyond.comparison import further_figures, further_sentences, further_tables
 from brats_al_utils.findings import sentences
 from brats_al_utils.findings.verdicts import CANNOT_TELL, HERE, NUMBER_RULE
 from brats_al_utils.runs import engine
-from brats_al_utils.show import cohort_figures, further_figures, paper_figures, style, tables
+from brats_al_utils.show import cohort_figures, paper_figures, style, tables
 from brats_al_utils.show.panel import Panel
 from brats_al_utils.show.text import as_said
 

@@ -17,7 +17,8 @@ from matplotlib.container import ErrorbarContainer
 from matplotlib.patches import Rectangle
 from PIL import Image
 
-from brats_al_utils.show import further_figures, paper_figures, style
+from brats_al_utils.beyond.comparison import further_figures
+from brats_al_utils.show import paper_figures, style
 from brats_al_utils.show.style import ARMS, PAGE, Drawing, arm_style, difference_panel, save
 
 NAN = float("nan")
@@ -382,7 +383,7 @@ def test_training_curves_mark_the_epoch_that_was_kept() -> None:
             "learned": [True] * 6 + [False] * 3,
         }
     )
-    drawing = further_figures.training_curves(history, "table2_training")
+    drawing = paper_figures.training_curves(history, "table2_training")
     for axes, column in zip(drawing.figure.axes, ("train_loss", "validation_auc"), strict=True):
         lines = [(*xy(line), line.get_color()) for line in axes.lines]
         ours, other = ARMS["pretrained"][0], ARMS["scratch"][0]

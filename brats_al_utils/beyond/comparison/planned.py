@@ -11,9 +11,9 @@ from brats_al_utils.beyond.arms import planned
 from brats_al_utils.beyond.comparison.further_evidence import interval_table
 from brats_al_utils.findings.comparison import Pairs, across_patients, compare, difference_limits, patient_pairs
 from brats_al_utils.findings.evidence import loss_share, of_arms, scores, unlearned_arms, with_sites
+from brats_al_utils.findings.outcomes import outcomes
 from brats_al_utils.findings.sentences import gain, points, side
 from brats_al_utils.findings.statistics import LEARNED, units_of
-from brats_al_utils.findings.verdicts import outcomes
 from brats_al_utils.findings.within_sites import within_pairs, within_site
 from brats_al_utils.study.arms import Arm, proposed
 from brats_al_utils.study.stages import Results, advance, results_of
@@ -38,7 +38,7 @@ def in_whole_cycles(study: Study, results: Results, arms: list[Arm]) -> Results:
 
 
 def decided(study: Study, results: Results) -> pd.DataFrame:
-    """Return `verdicts.outcomes` of the planned contrasts that are there, slice-level on the test set.
+    """Return `outcomes.outcomes` of the planned contrasts that are there, slice-level on the test set.
 
     Returns
     -------

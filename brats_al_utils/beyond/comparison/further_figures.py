@@ -1,4 +1,4 @@
-"""The figures beyond the paper: training curves, forests of intervals, what annotation buys."""
+"""The figures beyond the paper: forests of intervals, and what annotation buys."""
 
 from collections.abc import Callable
 
@@ -6,41 +6,16 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
 
 from brats_al_utils.findings.answer import shares_between
 from brats_al_utils.findings.paper import BUDGET
-from brats_al_utils.findings.statistics import AUC_RANGE, UNITS, mean_interval, unlearned
+from brats_al_utils.findings.statistics import AUC_RANGE, UNITS, mean_interval
 from brats_al_utils.show import style
 from brats_al_utils.show.paper_figures import draw_curves
 from brats_al_utils.show.style import Drawing
 
 ACROSS = {"both": (0.0, 2.4, "-"), "runs": (0.22, 1.0, "-"), "patients": (0.34, 1.0, ":")}
 """How far below its row an interval lies, how thick it is, and its line. The bold one decides."""
-
-
-@plt.style.context(style.STYLE)
-def training_curves(history: pd.DataFrame, name: str) -> Drawing:
-    """Draw the loss and the validation AUC of every run of two arms, with the epoch that was kept.
-
-    Parameters
-    ----------
-    history : pd.DataFrame
-        From `evidence.history`.
-    """
-    blind = unlearned(history.drop_duplicates(["arm", "seed"]))
-    figure, grid = plt.subplots(1, 2, figsize=(style.PAGE, 3.2))
-    names = {"train_loss": "training loss (nats)", "validation_auc": "slice-level validation AUC"}
-    for axes, (column, ylabel) in zip(grid, names.items(), strict=True):
-        for (arm, seed), run in history.groupby(["arm", "seed"], sort=False):
-            look = style.arm_style(str(arm), arm not in blind)
-            label = style.arm_label(str(arm), arm not in blind) if seed == history["seed"].iloc[0] else None
-            axes.plot(run["epoch"], run[column], lw=1, alpha=0.7, label=label, **look | {"marker": ""})
-            axes.plot(run["epoch"][run["kept"]], run[column][run["kept"]], **look | {"ls": ""})
-        axes.set(xlabel="epoch", ylabel=ylabel)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    style.legend_above(figure, 2, title="mark: the epoch kept")
-    return Drawing(name, figure, history)
 
 
 @plt.style.context(style.STYLE)
