@@ -24,7 +24,7 @@ from brats_al_utils.study.arms import DATASETS
 from brats_al_utils.study.places import Places
 from brats_al_utils.study.profile import Profile
 from brats_al_utils.study.stages import Row, each_once, record
-from brats_al_utils.study.status import duration, every_row
+from brats_al_utils.study.status import duration, every_row, place_of
 from brats_al_utils.study.study import Study
 
 BRATS_2019 = {"HGG": 259, "LGG": 76}
@@ -116,11 +116,13 @@ def left(places: Places, tables: Mapping[str, Sequence[Row]]) -> dict[str, Cost]
     No result is opened: an arm whose own training is stored, says the study's table, has nothing left.
     """
     stored = {path.stem for path in places.runs.glob("*.safetensors")}
-    done = {row.get("of") for row in every_row(places) if row["key"] in stored and row.get("trains") == "arm"}
+    kept = [row for row in every_row(places) if row["key"] in stored]
+    done = {place_of(row) for row in kept} | {row.get("of") for row in kept if row.get("trains") == "arm"}
     seen: set[tuple[object, ...]] = set()
     found = {}
     for name, rows in tables.items():
-        new = [row for row in rows if not (row.same in seen or row.run.key in stored or record(row)["of"] in done)]
+        new = [row for row in rows if row.same not in seen and row.run.key not in stored]
+        new = [row for row in new if not done & {(written := record(row))["of"], place_of(written)}]
         seen |= {row.same for row in new}
         found[name] = cost(new)
     return found

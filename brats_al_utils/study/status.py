@@ -79,9 +79,9 @@ def every_row(places: Places) -> Iterator[dict[str, str]]:
             yield from csv.DictReader(file)
 
 
-def place_of(row: Mapping[str, str]) -> tuple[str, ...]:
+def place_of(row: Mapping[str, Any]) -> tuple[str, ...]:
     """Return what a training is of, whether its slices are chosen or not."""
-    return row.get("of", row["same"]), row.get("stage", ""), row.get("trains", "")
+    return row.get("of", row["same"]), str(row.get("stage", "")), row.get("trains", "")
 
 
 def status(places: Places) -> Status:
