@@ -32,7 +32,7 @@ def bar(items: Iterable[Any] | None = None, **more: Any) -> Any:
         said = time.monotonic()
 
         def display(self, *_: Any) -> None:
-            if time.monotonic() - self.said >= MINUTE:
+            if self.total and time.monotonic() - self.said >= MINUTE:
                 self.said = time.monotonic()
                 print(self, file=sys.stderr, flush=True)
 
