@@ -32,7 +32,7 @@ from brats_al_utils.study.opening import open_study
 from brats_al_utils.study.places import Places
 from brats_al_utils.study.stages import advance, results_of, selections_of, train
 from brats_al_utils.study.study import Study
-from brats_al_utils.study.unpacked import chosen_before
+from brats_al_utils.study.unpacked import FACTS, chosen_before
 
 NAMES = ["00_cohort", "03_proposed_vs_baseline", "07_worth_the_annotations", "11_competitors", "12_what_networks_see"]
 
@@ -288,6 +288,20 @@ def test_a_bundle_has_its_own_profile(bundle: Path, tmp_path: Path) -> None:
     (tmp_path / "mine" / "study.json").touch()
     with pytest.raises(InputError, match="mine: exists and is not empty"):
         unpack_study(bundle, tmp_path / "mine")
+
+
+def test_a_folder_of_a_version_with_other_settings_is_unpacked_anew(bundle: Path, tmp_path: Path) -> None:
+    """What was chosen is kept with the settings: of others it would count as not chosen, and notebooks be skipped."""
+    unpack_study(bundle, tmp_path / "folder")
+    facts = tmp_path / "folder" / FACTS
+    (tmp_path / "folder" / "mine").touch()
+    unpack_study(bundle, tmp_path / "folder")
+    assert (tmp_path / "folder" / "mine").exists(), "the same stays"
+    kept = json.loads(facts.read_text(encoding="utf-8"))
+    del kept["profile_now"]["n_runs"]
+    facts.write_text(json.dumps(kept), encoding="utf-8")
+    unpack_study(bundle, tmp_path / "folder")
+    assert not (tmp_path / "folder" / "mine").exists()
 
 
 def test_slices_beyond_the_set(bundle: Path, tmp_path: Path) -> None:

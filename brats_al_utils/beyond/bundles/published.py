@@ -387,10 +387,13 @@ def unpack_study(path: Path, folder: Path) -> Bundle:
         If it is no bundle, or the folder is something else.
     """
     bundle = read_bundle(path)
-    kept = folder / FACTS
-    if kept.exists() and json.loads(kept.read_text(encoding="utf-8"))["digest"] == bundle.digest:
+    kept, read_as = (
+        folder / FACTS,
+        {"digest": bundle.digest, "profile_now": json.loads(json.dumps(asdict(bundle.profile)))},
+    )
+    if kept.exists() and read_as.items() <= json.loads(kept.read_text(encoding="utf-8")).items():
         return bundle
-    if kept.exists():  # of another bundle of this name
+    if kept.exists():  # of another bundle of this name, or by a version with other settings
         shutil.rmtree(folder)
     with new_folder(folder) as partial:
         (partial / "slices").mkdir()
@@ -401,7 +404,7 @@ def unpack_study(path: Path, folder: Path) -> Bundle:
         fill(bundle, RunStore(partial / "runs"), partial)
         first = bundle.facts["sets"][0]["manifest"]
         first["intensities"] = bundle.facts["intensities"]
-        (partial / FACTS).write_text(json.dumps(dict(bundle.facts) | {"digest": bundle.digest}), encoding="utf-8")
+        (partial / FACTS).write_text(json.dumps(dict(bundle.facts) | read_as), encoding="utf-8")
     return bundle
 
 
