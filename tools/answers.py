@@ -73,15 +73,19 @@ def planned() -> list[str]:
     deciding = outcomes.assign(both_low=outcomes["decided_low"], both_high=outcomes["decided_high"])
     done, planned = deciding.loc[0, ["n_runs", "planned"]]
     so_far = f" {done} of {planned} planned repetitions are done: nothing is decided yet." if done < planned else ""
+    told = deciding if done == planned else deciding[:1]
+    attacks = attacks.to_numpy()[:-1] if done == planned else []
     return [
         "*Does this slice show tumour?* 110 persons of the LGG set (Buda 2019), five hospitals, and slices of either kind in every person, so that no hospital tells the answer. What is compared, and how it is "
         f"decided, was [written down before](docs/lgg_study.md): as good means within 2 points, and all but the first are adjusted for being several.{so_far}",
         "",
         *(
             f"* **{WORDS.get(row['arm'], row['arm']).capitalize()} against {WORDS.get(row['other'], row['other'])}: {row['outcome']}.** {gain(row)}."
-            for _, row in deciding.iterrows()
+            for _, row in told.iterrows()
         ),
-        *(f"* **{attack}** {found}" for attack, found in attacks.to_numpy()[:-1]),
+        *(f"* **{attack}** {found}" for attack, found in attacks),
+        "",
+        "All contrasts, and what could explain them otherwise: [outcomes.csv](figures/published/lgg/outcomes.csv) and [attacks.csv](figures/published/lgg/attacks.csv).",
         "",
     ]
 
