@@ -101,6 +101,11 @@ def test_what_the_ranges_hold(study: Study) -> None:
     assert table["first_last"].isna().all(), "images of no volume"
     said = uncertain.said(table.reset_index())
     assert len(said) == 3 and "tumour" not in " ".join(said)
+    slices = study.opened["imbalanced"]
+    one_class = replace(study, opened={"imbalanced": replace(slices, table=slices.table.assign(label=0))})
+    table = uncertain.in_ranges(one_class, [0])
+    assert table["committee_auc"].isna().all()
+    assert "AUC" not in " ".join(uncertain.said(table))
 
 
 def test_contrasts_are_those_of_the_protocol(study: Study) -> None:

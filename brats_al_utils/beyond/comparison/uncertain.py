@@ -46,7 +46,7 @@ def in_ranges(study: Study, numbers: Iterable[int]) -> pd.DataFrame:
         with tumour, or of the two beyond them; depth (`depth`, mean); sites_apart (share of the slices that would have
         to change their site for the sites' shares to be those of all training slices); labelled_share (of the slices
         that the committee was trained on); committee_auc (of the committee's mean probability, in the range alone).
-        NaN where the cohort does not tell.
+        NaN where the cohort does not tell, or a range holds one class in every run.
     """
     frames = [of_run(study, number) for number in numbers]
     return pd.concat(frames).groupby("arm", sort=False).mean().reset_index()
@@ -77,7 +77,9 @@ def of_run(study: Study, number: int) -> pd.DataFrame:
             **{of: float(own[of].astype(float).mean()) for of in ("tumour_mm2", "first_last", "next_to", "depth")},
             "sites_apart": (here - everywhere).abs().sum() / 2,
             "labelled_share": own["labelled"].mean(),
-            "committee_auc": auc(own["label"].to_numpy(), own["said"].to_numpy()),
+            "committee_auc": auc(own["label"].to_numpy(), own["said"].to_numpy())
+            if own["label"].nunique() > 1
+            else np.nan,
         }
 
     budget = round(BUDGET * len(pool.ids))
@@ -107,5 +109,7 @@ def said(table: pd.DataFrame) -> list[str]:
     ]
     if pd.notna(first["tumour_mm2"]):
         lines.append(f"Their tumours measure {first['tumour_mm2']:.0f} mm2, {every['tumour_mm2']:.0f} in all.")
-    auc_of = f"{first['committee_auc']:.2f} among them, {every['committee_auc']:.2f} in all"
-    return [*lines, f"The committee itself has an AUC of {auc_of}."]
+    if pd.notna(first["committee_auc"]):
+        auc_of = f"{first['committee_auc']:.2f} among them, {every['committee_auc']:.2f} in all"
+        lines.append(f"The committee itself has an AUC of {auc_of}.")
+    return lines
