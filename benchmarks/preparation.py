@@ -50,7 +50,7 @@ from brats_al_utils.cohorts.images import JPEG_MASK
 from brats_al_utils.cohorts.readers import read_cohort
 from brats_al_utils.cohorts.slices import SliceRule
 from brats_al_utils.cohorts.table import TABLE
-from brats_al_utils.cohorts.volumes import SEGMENTATION
+from brats_al_utils.cohorts.volumes import SEGMENTATION, SEQUENCES
 from brats_al_utils.phantoms.phantom import write_cohort
 
 RESULTS = Path(__file__).parent / "results"
@@ -87,7 +87,8 @@ def synthetic(patients: int = RENDERED) -> Path:
 def enlarge(cohort: Cohort, count: int, folder: Path) -> Cohort:
     """Copy a cohort's files, link them under the names of so many patients, and read these; any number has both grades.
 
-    Hard links: the cohort's own reader refuses the other kind.
+    Hard links: the cohort's own reader refuses the other kind. The first sequence of each copy grows brighter along x,
+    by another slope: two patients with the same pixels would be one.
     """
     grades = cohort.cases.groupby("class_name")["class_name"]
     order = np.argsort(grades.cumcount() / grades.transform("size"), kind="stable")
@@ -98,7 +99,13 @@ def enlarge(cohort: Cohort, count: int, folder: Path) -> Cohort:
         for kind, path in case_files(case).items():
             target = folder / case["class_name"] / name / f"{name}_{kind}{''.join(path.suffixes)}"
             target.parent.mkdir(parents=True, exist_ok=True)
-            if path in copies:
+            if kind == SEQUENCES[0] and number >= len(order):
+                image = nib.Nifti1Image.from_filename(path)
+                voxels = np.asarray(image.dataobj)
+                slope = np.arange(len(voxels))[:, None, None] * (number // len(order)) // 8
+                brighter = np.where(voxels > 0, voxels + slope, 0).astype(np.int16)
+                nib.save(nib.Nifti1Image(brighter, image.affine), target)
+            elif path in copies:
                 target.hardlink_to(copies[path])
             else:
                 copies[path] = Path(shutil.copyfile(path, target))

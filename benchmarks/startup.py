@@ -21,7 +21,7 @@ CASES = {
     "a notebook's imports": [
         "-c",
         "from brats_al_utils.findings import evidence, sentences\n"
-        "from brats_al_utils.show import further_figures, paper_figures, tables\n"
+        "from brats_al_utils.show import paper_figures, tables\n"
         "from brats_al_utils.study.opening import open_study\n"
         "from brats_al_utils.study.stages import train",
     ],

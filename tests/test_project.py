@@ -278,8 +278,7 @@ def test_a_copy_that_is_shown_is_of_the_notebook_as_it_is(path: Path) -> None:
     assert [(cell.id, cell.source) for cell in copy.cells] == [
         (cell.id, COPY.sub("", cell.source)) for cell in notebook.cells
     ]
-    if path.stem[:2] != "07":  # which is written anew now
-        assert f"](../{path.relative_to(ROOT).as_posix()})" in notebook.cells[0].source
+    assert f"](../{path.relative_to(ROOT).as_posix()})" in notebook.cells[0].source
     assert sum(bool(cell.get("outputs")) for cell in copy.cells) > 3
     assert path.stat().st_size < 300_000
     assert str(ROOT.parent) + "/" not in path.read_text(encoding="utf-8")

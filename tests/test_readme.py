@@ -2,7 +2,6 @@
 
 import re
 import shlex
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -237,11 +236,7 @@ def test_workers_of_gpus_that_are_not_there() -> None:
 def test_bad_patients_are_skipped_and_links_followed(tiny_cohort: Path, tmp_path: Path) -> None:
     """`run --skip-bad --follow-links --only 00`: a patient without T2 is left out, one that lies elsewhere is read."""
     for number in (7, 8):
-        source = tiny_cohort / "HGG" / "Brats18_SITE0_0_1"
-        target = tiny_cohort / "HGG" / f"Brats18_SITE0_{number}_1"
-        shutil.copytree(source, target)
-        for path in target.iterdir():
-            path.rename(target / path.name.replace("SITE0_0_1", f"SITE0_{number}_1"))
+        write_case(tiny_cohort / "HGG" / f"Brats18_SITE0_{number}_1", number)
     (tiny_cohort / "HGG" / "Brats18_SITE0_8_1" / "Brats18_SITE0_8_1_t2.nii.gz").unlink()
     elsewhere = tmp_path / "elsewhere"
     (tiny_cohort / "HGG" / "Brats18_SITE0_7_1").rename(elsewhere)

@@ -29,7 +29,7 @@ from brats_al_utils.cohorts.volumes import SEQUENCES
 from brats_al_utils.findings.claims import GAIN, unit_of
 from brats_al_utils.findings.evidence import budgets, evaluate
 from brats_al_utils.phantoms import phantom
-from brats_al_utils.phantoms.phantom import write_cohort
+from brats_al_utils.phantoms.phantom import Patient, write_cohort
 from brats_al_utils.show import kernels, notebooks
 from brats_al_utils.show.notebooks import check_parameters, find
 from brats_al_utils.study.arms import transfer
@@ -329,7 +329,13 @@ def test_counts_of_brats_2019(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     tumour = np.zeros((16, 16, 36), np.uint8)
     tumour[6:9, 6:9, 3:33] = 1  # in 30 slices, as many as the balanced set takes of an LGG patient
     brain = np.pad(np.random.default_rng(0).integers(80, 120, (12, 12, 36), np.int16), ((2, 2), (2, 2), (0, 0)))
-    monkeypatch.setattr(phantom, "render", lambda *_: (dict.fromkeys(SEQUENCES, brain), tumour))
+
+    def render(patient: Patient, spacing: int) -> phantom.Rendered:
+        one = brain.copy()  # no two patients have the same pixels
+        one[2 + patient.index % 12, 2 + patient.index // 12 % 12] = 80 + 20 * (patient.index // 144)
+        return dict.fromkeys(SEQUENCES, one), tumour
+
+    monkeypatch.setattr(phantom, "render", render)
     write_cohort(tmp_path / "phantom", 335, seed=0, spacing=2)
     cohort = read_cohort(tmp_path / "phantom")
     assert cohort.cases["class_name"].value_counts().to_dict() == {"HGG": 259, "LGG": 76}

@@ -9,7 +9,7 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import SHAPE, write_volume
+from conftest import SHAPE, write_case, write_volume
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -145,11 +145,7 @@ def test_a_bad_case_leaves_nothing_half_made(tiny_cohort: Path, tmp_path: Path) 
 
 def test_skip_bad_records_the_patient(tiny_cohort: Path, tmp_path: Path) -> None:
     for number in (7, 8):  # enough patients for a split without the bad one
-        source = tiny_cohort / "LGG" / "Brats18_SITE1_5_1"
-        target = tiny_cohort / "LGG" / f"Brats18_SITE1_{number}_1"
-        target.mkdir()
-        for path in source.iterdir():
-            (target / path.name.replace(source.name, target.name)).write_bytes(path.read_bytes())
+        write_case(tiny_cohort / "LGG" / f"Brats18_SITE1_{number}_1", number)
     break_case(tiny_cohort)
     (tiny_cohort / "HGG" / "Brats18_SITE0_0_1" / "Brats18_SITE0_0_1_t2.nii.gz").unlink()
     cohort = read_cohort(tiny_cohort)

@@ -41,9 +41,12 @@ def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def blank(monkeypatch: pytest.MonkeyPatch) -> None:
     """Replace the rendering of a patient, where only files and folders matter."""
-    volume = np.zeros((4, 4, 4), np.int16)
-    volumes = dict.fromkeys(SEQUENCES, volume)
-    monkeypatch.setattr(phantom, "render", lambda patient, spacing: (volumes, volume.astype(np.uint8)))
+    labels = np.zeros((4, 4, 4), np.uint8)
+
+    def render(patient: phantom.Patient, spacing: int) -> phantom.Rendered:
+        return dict.fromkeys(SEQUENCES, np.full(labels.shape, patient.index % 2**15, np.int16)), labels
+
+    monkeypatch.setattr(phantom, "render", render)
 
 
 def voxels(path: Path) -> np.ndarray:

@@ -61,6 +61,8 @@ def words_of(shown: Any) -> str:
         options = [text for each in view.controls for text in getattr(each, "options", ())]
         seen = [text for each in view.pictures for text in (each.caption, each.alt)]
         return "\n".join([view.said, *(each.label for each in view.controls), *options, *seen, *sum(view.facts, ())])
+    if isinstance(shown, str):
+        return shown
     assert shown is None, f"{type(shown)} is shown, which this test cannot read"
     return ""
 

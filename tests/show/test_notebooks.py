@@ -59,6 +59,7 @@ OTHER: dict[str, Any] = {
     "competitors": ("coreset",),
     "iterative": False,
     "iteration_share": 0.05,
+    "equal_updates": False,
     "other_networks": ("googlenet",),
     "n_runs": 6,
     "folds": 3,

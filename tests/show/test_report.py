@@ -450,7 +450,8 @@ def test_no_person_s_name_is_in_a_report(tmp_path: Path) -> None:
     write(notebook("Fails", settings, cell), study.places.notebooks / "01_fails.ipynb")
     stamp(study.places.notebooks / "01_fails.ipynb")
     site = write_report(study.places).parent
-    shown = {path: path.read_text(encoding="utf-8") for path in site.rglob("*.*")}
+    pictures = re.compile(r"base64,[^\"]+")  # a short name may stand in a picture's letters
+    shown = {path: pictures.sub("", path.read_text(encoding="utf-8")) for path in site.rglob("*.*")}
     assert {path.suffix for path in shown} == {".html", ".svg", ".csv"}
     assert "InputError" in shown[site / "01_fails.html"]
     for path, text in shown.items():

@@ -281,6 +281,7 @@ def test_the_docs_have_a_line_for_every_file_and_every_file_has_its_line() -> No
     named += re.findall(
         r'(?:save_table|training_curves|_forest)\(.*?"(\w+)"(?:, (?:study\.places\.)?figures)?\)', "\n".join(cells)
     )
+    named += re.findall(r'as_seen\(.*?"(\w+)"', "\n".join(cells), re.DOTALL)
     files = re.search(r"\| file .*?\n\n", (ROOT / "docs" / "tables.md").read_text(encoding="utf-8"), re.DOTALL)
     assert files
     listed = re.findall(r"`(\w+)`", "\n".join(line.split("|")[1] for line in files[0].splitlines() if line))
