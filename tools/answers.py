@@ -72,12 +72,13 @@ def planned() -> list[str]:
     outcomes, attacks = (pd.read_csv(FIGURES / "lgg" / f"{name}.csv") for name in ("outcomes", "attacks"))
     deciding = outcomes.assign(both_low=outcomes["decided_low"], both_high=outcomes["decided_high"])
     done, planned = deciding.loc[0, ["n_runs", "planned"]]
-    so_far = f" {done} of {planned} planned repetitions are done: nothing is decided yet." if done < planned else ""
+    rule = ": as good means within 2 points, and all but the first are adjusted for being several."
+    so_far = f". {done} of {planned} planned repetitions are done: nothing is decided yet."
     told = deciding if done == planned else deciding[:1]
     attacks = attacks.to_numpy()[:-1] if done == planned else []
     return [
         "*Does this slice show tumour?* 110 persons of the LGG set (Buda 2019), five hospitals, and slices of either kind in every person, so that no hospital tells the answer. What is compared, and how it is "
-        f"decided, was [written down before](docs/lgg_study.md): as good means within 2 points, and all but the first are adjusted for being several.{so_far}",
+        f"decided, was [written down before](docs/lgg_study.md){rule if done == planned else so_far}",
         "",
         *(
             f"* **{WORDS.get(row['arm'], row['arm']).capitalize()} against {WORDS.get(row['other'], row['other'])}: {row['outcome']}.** {gain(row)}."
@@ -104,17 +105,17 @@ def answers() -> str:
     lines = [
         *planned(),
         "*Glioma or meningioma?* 147 persons of the open cohort (Cheng 2015, CC BY 4.0), 5 repetitions, networks that start from ImageNet's convolutional layers. "
-        "Differences are of the area under the ROC curve (AUC) on slices of persons who were not trained on, in points of 100; in brackets, what fits the data at 95 %, and the same counted by person.",
+        "Differences are of the area under the ROC curve (AUC) on slices of persons who were not trained on, in points of 100; in brackets, what fits the data at 95 %, and the same counted by person (the mean over a person's slices).",
         "",
+        f"* **Read all of this with care: here the hospital can tell the class.** The network trained on everything has an AUC of {within['baseline']['auc_mean']:.2f}, and with the tumour hidden {hidden['hidden_mean']:.2f}; "
+        f"among persons of one kind of id, so most likely of one hospital, {interval(within['baseline'])}, the committee's choice {interval(within['proposed'])}, random {interval(within['random'])}. "
+        "The same holds of the paper's data: in BraTS 2019 the hospital alone, without an image, "
+        f"has an AUC of {hospital['auc']:.2f}, and {alone:.0f} of {hospital['positives'] + hospital['negatives']:.0f} patients share a hospital with one of the other class.",
         f"* **The committee's choice is {verdict(chosen, 'better than', 'worse than', 'not shown to beat')} drawing slices at random.** With 30 % of the slices: {contrast('open', 'tests', arm='proposed', other='random')}.",
         f"* **It needs more labels than it says.** The committee learns from labelled slices too: in all, half of the slices (51 %) are annotated. Against as many drawn at random: {contrast('open', 'tests', arm='proposed', other='random at 51%')}. "
         f"Trained on all that is annotated: {contrast('open', 'controls', arm='all annotated slices', other='random at 51%')}.",
         f"* **The paper's headline, that 30 % teach more than everything, {card['abstract.gain']}:** {contrast('open', 'tests', arm='proposed', other='baseline')}.",
         f"* **Do the most uncertain slices teach worst? {'Yes' if worst['both_high'] < 0 else 'Not shown'}.** Against the mean of the other ranges of the ranking: {gain(worst)}.",
-        f"* **But here the hospital can tell the class.** The network trained on everything has an AUC of {within['baseline']['auc_mean']:.2f}, and with the tumour hidden {hidden['hidden_mean']:.2f}; "
-        f"among persons of one kind of id, so most likely of one hospital, {interval(within['baseline'])}, the committee's choice {interval(within['proposed'])}, random {interval(within['random'])}. "
-        "The same holds of the paper's data: in BraTS 2019 the hospital alone, without an image, "
-        f"has an AUC of {hospital['auc']:.2f}, and {alone:.0f} of {hospital['positives'] + hospital['negatives']:.0f} patients share a hospital with one of the other class.",
         f"* **Does pretraining help? {'Not judged' if not scratch['learned'] else card['table2.test_gain']}.** From random weights the network learned nothing (AUC {scratch['auc_mean']:.2f}; its loss stayed at that of guessing), so there is nothing to compare with.",
         "* **A second task, meningioma or pituitary tumour, is nearly solved without any choice:** 30 % chosen by the committee less 30 % at random: "
         f"{contrast('pituitary', 'budget_gains', other='random', dataset='imbalanced', share=0.3)}.",
