@@ -43,7 +43,7 @@ OF_BRATS = re.compile(
 PATIENTS = re.compile(r"\d patients|of patients|training patients|^patients$", re.MULTILINE)
 """Patients who are counted: in a table they are persons."""
 
-SHOWN_ELSEWHERE = {"without_images", "within_site", "different"}
+SHOWN_ELSEWHERE = {"without_images", "within_site", "different", "pp", "saving"}
 """Of a bundle, of a cohort with several sites (`test_sites`), or by name from another module."""
 
 
@@ -79,10 +79,10 @@ class Reader:
         monkeypatch.setattr(style, "save", self.save)
         monkeypatch.setattr(IPython.display, "display", self.display)
 
-    def display(self, *some: Any, display_id: bool = False) -> "Reader":
+    def display(self, *some: Any, display_id: bool = False) -> "Reader | None":
         """Read what a cell displays, and in place of a handle return what `update` can be asked of."""
         self.shown.extend(map(words_of, some))
-        return self
+        return self if display_id else None
 
     def update(self, shown: Any) -> None:
         """Read what an earlier output becomes."""

@@ -59,8 +59,8 @@ def test_notebook_runs(lab: Lab, browser: WebDriver) -> None:
     complaints = all_of(browser, ", ".join(kinds))
     assert not complaints, text_of(complaints)
     prompts = [text_of(all_of(cell, ".jp-InputPrompt")) for cell in cells]
-    assert prompts[:2] == ["", ""], "parameters and imports are folded"
-    assert prompts[2:] == [f"[{number}]:" for number in range(3, len(cells) + 1)]
+    assert prompts[:3] == ["", "", ""], "parameters, imports and what was found are folded"
+    assert prompts[3:] == [f"[{number}]:" for number in range(4, len(cells) + 1)]
 
     tables = text_of(all_of(browser, ".jp-OutputArea-output table"))
     assert "pretrained" in tables
