@@ -125,9 +125,14 @@ def tiny_cohort(tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def real_cases() -> Path:
     """Return the folder of real BraTS cases that the environment names."""
-    folder = os.environ.get("BRATS_AL_REAL_CASES")
+    return folder_named("BRATS_AL_REAL_CASES", "of real cases")
+
+
+def folder_named(variable: str, of_what: str) -> Path:
+    """Return the folder of real data that a variable of the environment names; without one the test is skipped."""
+    folder = os.environ.get(variable)
     if not folder:
-        pytest.skip("BRATS_AL_REAL_CASES names no folder of real cases")
+        pytest.skip(f"{variable} names no folder {of_what}")
     return Path(folder)
 
 

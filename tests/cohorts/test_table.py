@@ -1,7 +1,6 @@
 """A table of images of one's own: how it is read and cut, and everything that is wrong with one, in one go."""
 
 import csv
-import os
 import re
 import shlex
 import tracemalloc
@@ -13,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import brats_al, write_volume
+from conftest import brats_al, folder_named, write_volume
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -775,12 +774,10 @@ def test_a_stranger_s_path(tmp_path: Path) -> None:
 
 def test_the_open_set(tmp_path: Path) -> None:
     """As 8-bit JPEG, with an index: 209 persons under 233 ids (Cheng, figshare 1512427, CC BY 4.0)."""
-    place = os.environ.get("BRATS_AL_OPEN_COHORT")
-    if not place:
-        pytest.skip("BRATS_AL_OPEN_COHORT names no folder of the open cohort")
+    place = folder_named("BRATS_AL_OPEN_COHORT", "of the open cohort")
     for name in ("images", "masks"):
-        (tmp_path / name).symlink_to(Path(place).resolve() / name)
-    index = pd.read_csv(Path(place) / "index.csv", dtype=str)
+        (tmp_path / name).symlink_to(place.resolve() / name)
+    index = pd.read_csv(place / "index.csv", dtype=str)
     table = index.rename(columns={"pid": "patient_id", "class": "label", "person": "group"})
     table[["patient_id", "label", "image", "mask", "group"]].to_csv(tmp_path / TABLE, index=False)
     cohort = read_cohort(tmp_path, True, ("glioma", "meningioma"))

@@ -1,11 +1,10 @@
 """The LGG set as it was published: how it is read for both tasks, and what is wrong with a folder."""
 
-import os
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import brats_al
+from conftest import brats_al, folder_named
 from lgg_files import write_grades, write_made_up, write_published
 from PIL import Image
 
@@ -137,10 +136,7 @@ def test_a_study_of_slices_with_and_without_tumour(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def lgg_copy() -> Path:
-    place = os.environ.get("BRATS_AL_LGG_COHORT")
-    if not place:
-        pytest.skip("BRATS_AL_LGG_COHORT names no folder of the LGG set")
-    return Path(place)
+    return folder_named("BRATS_AL_LGG_COHORT", "of the LGG set")
 
 
 def test_the_published_tiff(lgg_copy: Path) -> None:

@@ -1,13 +1,12 @@
 """TCIA's collections, written from made-up volumes in their exact layout, with what others stumble over."""
 
-import os
 import shutil
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import SHAPE, write_volume
+from conftest import SHAPE, folder_named, write_volume
 
 from brats_al_utils import InputError
 from brats_al_utils.beyond.releases.tcia import metadata_of
@@ -128,9 +127,7 @@ def test_two_volumes_for_a_sequence_and_none(tmp_path: Path) -> None:
 
 
 def test_the_real_metadata() -> None:
-    place = os.environ.get("BRATS_AL_UCSF")
-    if not place:
-        pytest.skip("BRATS_AL_UCSF names no folder with UCSF-PDGM's metadata")
-    _, labels = metadata_of(Path(place), "")
+    place = folder_named("BRATS_AL_UCSF", "with UCSF-PDGM's metadata")
+    _, labels = metadata_of(place, "")
     assert Counter(labels.values()) == {"HGG": 402, "LGG": 99}
-    assert Counter(metadata_of(Path(place), "IDH")[1].values()) == {"wildtype": 398, "mutated": 103}
+    assert Counter(metadata_of(place, "IDH")[1].values()) == {"wildtype": 398, "mutated": 103}

@@ -1,6 +1,5 @@
 """Cohorts of others from their files as published to notebooks and report, by the commands of docs/cohorts.md."""
 
-import os
 import re
 import shlex
 from collections.abc import Callable
@@ -10,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from bs4 import BeautifulSoup
-from conftest import brats_al, brats_al_process, write_volume
+from conftest import brats_al, brats_al_process, folder_named, write_volume
 from lgg_files import write_published
 from scipy.ndimage import binary_dilation
 
@@ -36,10 +35,8 @@ def words_of(report: Path) -> str:
 
 
 def test_the_lgg_set_to_a_report_for_both_tasks(tmp_path: Path) -> None:
-    copy = os.environ.get("BRATS_AL_LGG_COHORT")
-    if not copy:
-        pytest.skip("BRATS_AL_LGG_COHORT names no folder of the LGG set")
-    data = write_published(Path(copy), tmp_path / "lgg-mri-segmentation", 16, ".tif").parent
+    copy = folder_named("BRATS_AL_LGG_COHORT", "of the LGG set")
+    data = write_published(copy, tmp_path / "lgg-mri-segmentation", 16, ".tif").parent
     small = ["per_patient=4", "image_size=64", "n_runs=3", "folds=3", "epochs=1", "scratch_epochs=1"]
     reports = []
     for line in commands("The LGG set"):
