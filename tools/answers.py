@@ -74,14 +74,14 @@ def planned() -> list[str]:
     done, planned = deciding.loc[0, ["n_runs", "planned"]]
     rule = ": as good means within 2 points, and all but the first are adjusted for being several."
     so_far = f". {done} of {planned} planned repetitions are done: nothing is decided yet."
-    told = deciding if done == planned else deciding[:1]
+    told = deciding if done == planned else deciding[:1].assign(outcome="not decided yet")
     attacks = attacks.to_numpy()[:-1] if done == planned else []
     return [
         "*Does this slice show tumour?* 110 persons of the LGG set (Buda 2019), five hospitals, and slices of either kind in every person, so that no hospital tells the answer. What is compared, and how it is "
         f"decided, was [written down before](docs/lgg_study.md){rule if done == planned else so_far}",
         "",
         *(
-            f"* **{WORDS.get(row['arm'], row['arm']).capitalize()} against {WORDS.get(row['other'], row['other'])}: {row['outcome']}.** {gain(row)}."
+            f"* **{WORDS.get(row['arm'], row['arm']).capitalize()} against {WORDS.get(row['other'], row['other'])}: {row['outcome']}.** {'' if done == planned else 'So far '}{gain(row)}."
             for _, row in told.iterrows()
         ),
         *(f"* **{attack}** {found}" for attack, found in attacks),
