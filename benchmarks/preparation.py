@@ -43,13 +43,14 @@ import torch
 from deflate import gzip_decompress
 from PIL import Image
 
-from brats_al_utils.cohorts.cohort import Cohort, case_files
+from brats_al_utils.beyond.releases.images import JPEG_MASK
+from brats_al_utils.beyond.releases.table import TABLE
+from brats_al_utils.cohorts.checks import case_files
+from brats_al_utils.cohorts.cohort import Cohort
 from brats_al_utils.cohorts.cuts import choose_slices
 from brats_al_utils.cohorts.cutting import prepare
-from brats_al_utils.cohorts.images import JPEG_MASK
 from brats_al_utils.cohorts.readers import read_cohort
 from brats_al_utils.cohorts.slices import SliceRule
-from brats_al_utils.cohorts.table import TABLE
 from brats_al_utils.cohorts.volumes import SEGMENTATION, SEQUENCES
 from brats_al_utils.phantoms.phantom import write_cohort
 

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from brats_al_utils.cohorts import cuts
-from brats_al_utils.cohorts.cohort import case_files
+from brats_al_utils.cohorts.checks import case_files
 from brats_al_utils.cohorts.readers import read_cohort
 from brats_al_utils.cohorts.slices import open_slices
 

@@ -2,7 +2,7 @@
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -12,11 +12,11 @@ from typing import TypeVar
 import pandas as pd
 
 from brats_al_utils import InputError
-from brats_al_utils.cohorts.checks import each_volume
 from brats_al_utils.cohorts.copies import same_pixels
-from brats_al_utils.cohorts.faults import one_line_a_kind
-from brats_al_utils.cohorts.images import ReadFile, image_faults, read_file
+from brats_al_utils.cohorts.kind import BRATS, Kind
 from brats_al_utils.cohorts.layout import GRADES
+from brats_al_utils.cohorts.problems import frozen, one_line_a_kind
+from brats_al_utils.cohorts.slices import SliceRule
 from brats_al_utils.cohorts.split import too_few
 from brats_al_utils.cohorts.volumes import FILES
 from brats_al_utils.progress import Track, untracked
@@ -54,9 +54,9 @@ class Cohort:
     files : tuple of str
         The columns of ``cases`` that hold paths.
     channels : tuple of str
-        What the three channels show, where the columns do not tell.
-    read : callable
-        Reads a file of ``cases``, where it is no BraTS release; see `images.read_file`.
+        What the channels show, where the rule does not choose them; of fewer than three the last one is repeated.
+    kind : Kind
+        How its patients are checked and cut.
     """
 
     root: Path
@@ -67,7 +67,7 @@ class Cohort:
     classes: tuple[str, str] = GRADES
     files: tuple[str, ...] = FILES
     channels: tuple[str, ...] = ()
-    read: ReadFile = read_file
+    kind: Kind = BRATS
 
     @property
     def synthetic(self) -> bool:
@@ -81,8 +81,8 @@ class Cohort:
 
     @property
     def tabled(self) -> bool:
-        """Whether its images are those of `images` (a table's or the open cohort's) rather than a BraTS release."""
-        return self.files != FILES
+        """Whether a row of ``cases`` is an image rather than all volumes of a BraTS patient."""
+        return self.kind is not BRATS
 
     @property
     def name(self) -> str:
@@ -108,6 +108,10 @@ class Cohort:
         """Every file of every patient."""
         return [path for path in self.cases[list(self.files)].to_numpy().ravel() if path]
 
+    def asked(self, rule: SliceRule) -> pd.Series:
+        """Return how many slices a rule asks of each row of ``cases``."""
+        return self.kind.asked(self.cases, self.classes, rule)
+
     @property
     def release(self) -> str:
         """The release, or the releases joined by a plus sign."""
@@ -115,13 +119,8 @@ class Cohort:
 
     @property
     def messages(self) -> list[str]:
-        """The problems, each once, and of a kind with many one line; see `faults.one_line_a_kind`."""
+        """The problems, each once, and of a kind with many one line; see `problems.one_line_a_kind`."""
         return one_line_a_kind(self.problems)
-
-
-def frozen(problems: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
-    """Return the problems by patient, in order of their names."""
-    return {name: tuple(problems[name]) for name in sorted(problems)}
 
 
 def refuse_task(task: str, folder: Path) -> None:
@@ -153,11 +152,6 @@ def said(cohort: Cohort) -> list[str]:
     if not cohort.labelled:
         lines.append(f"no labels yet: brats-al annotate --data {cohort.root} proposes what to annotate")
     return [*lines, *(f"note: {note}" for note in cohort.notes), *(f"problem: {each}" for each in cohort.messages)]
-
-
-def case_files(case: pd.Series) -> dict[str, Path]:
-    """Return the paths of a row of the table of cases, by sequence."""
-    return {name: Path(case[name]) for name in FILES}
 
 
 def cores() -> int:
@@ -208,12 +202,7 @@ def check_cohort(cohort: Cohort, min_tumour_mm2: float = 0.0, track: Track = unt
     """
 
     def faults(rows: pd.DataFrame) -> tuple[list[str], list[bytes]]:
-        if cohort.tabled:
-            return image_faults(rows, cohort.read, min_tumour_mm2)
-        found: list[str] = []
-        for _ in each_volume(case_files(rows.iloc[0]), FILES, found, min_tumour_mm2):
-            pass
-        return found, []  # of copies the reader tells
+        return cohort.kind.faults(rows, min_tumour_mm2)
 
     problems = dict(cohort.problems)
     seen: dict[bytes, str] = {}

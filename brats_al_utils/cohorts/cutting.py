@@ -17,16 +17,13 @@ from threadpoolctl import threadpool_limits
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.cohort import Cohort, each_case
 from brats_al_utils.cohorts.copies import mark_of, same_pixels
-from brats_al_utils.cohorts.cuts import Cut, asked_of, cut_case, cut_images
-from brats_al_utils.cohorts.faults import one_line_a_kind
-from brats_al_utils.cohorts.images import CHANNELS, COLOURS, VOLUMES
+from brats_al_utils.cohorts.cuts import Cut
+from brats_al_utils.cohorts.problems import one_line_a_kind
 from brats_al_utils.cohorts.slices import FORMAT, SliceRule, SliceSet, digests, open_slices
 from brats_al_utils.cohorts.split import split_patients, too_few
 from brats_al_utils.files import new_folder
 from brats_al_utils.memory import keep_freed_memory
 from brats_al_utils.progress import Track, untracked
-
-EVENLY = "slices evenly spaced in each volume"
 
 
 class GrowingArray:
@@ -124,12 +121,10 @@ def each_cut(
     InputError
         At the end, if patients have a problem (unless ``skip_bad``).
     """
-    asked = asked_of(cohort, rule)
+    asked = cohort.asked(rule)
 
     def cut_patient(rows: pd.DataFrame) -> Cut:
-        if cohort.tabled:
-            return cut_images(rows, asked, rule, classes, cohort.read)
-        return cut_case(rows.iloc[0], rule, classes)
+        return cohort.kind.cut(rows, asked[rows.index], rule, classes)
 
     seen: dict[bytes, str] = {}
     with threads_for_cases() as threads:
@@ -195,10 +190,10 @@ def described(cohort: Cohort, rule: SliceRule, folder: Path, count: int) -> dict
         "name": cohort.name,
         "classes": list(cohort.classes),
         "mirrored": not cohort.tabled,  # BraTS has axial slices of whole heads
-        "channels": channels_of(cohort, rule),
+        "channels": list(cohort.channels or rule.channels),
         "rule": asdict(rule),
         "slices": count,
-        "chosen_by": chosen_by(cohort),
+        "chosen_by": cohort.kind.chosen_by(cohort.cases),
     }
 
 
@@ -217,33 +212,9 @@ def write_pixels(folder: Path, size: int, patients: Iterable[Cut]) -> pd.DataFra
     return pd.concat(tables, ignore_index=True) if tables else empty
 
 
-def channels_of(cohort: Cohort, rule: SliceRule) -> list[str]:
-    """Return the names of the channels; where there are fewer than three, the last one fills the others' places."""
-    if cohort.channels or not cohort.tabled:
-        return list(cohort.channels or rule.channels)
-    if "colours" in cohort.cases and (cohort.cases["colours"] == COLOURS[0]).any():
-        return list(CHANNELS)
-    return [name for name in CHANNELS if (cohort.cases[name] != "").any()]
-
-
-def chosen_by(cohort: Cohort) -> list[str]:
-    """Return how slices were chosen, and what a table's image tells less of than a volume with a segmentation."""
-    if not cohort.tabled:
-        return ["slices with tumour"]
-    volumes, masked = cohort.cases["slices"] > 1, cohort.cases["mask"] != ""
-    pictured = ~cohort.cases["image"].str.casefold().str.endswith(VOLUMES)
-    facts = {
-        "slices with tumour": volumes & masked,
-        "slices with the largest foreground, as there is no mask": volumes & ~masked,
-        EVENLY if "z" in cohort.cases else "images as they are": ~volumes,
-        "tumour areas in pixels": masked & pictured,
-    }
-    return [what for what, which in facts.items() if which.any()]
-
-
 def fewer_slices(table: pd.DataFrame, cohort: Cohort, rule: SliceRule) -> dict[str, int]:
     """Return, for each patient with fewer slices than the rule asks for, how many there are."""
     counts = table.groupby("patient_id").size()
-    asked = asked_of(cohort, rule).groupby(cohort.cases["patient_id"]).sum()
+    asked = cohort.asked(rule).groupby(cohort.cases["patient_id"]).sum()
     fewer = counts[counts < asked.reindex(counts.index)]
     return {str(name): int(count) for name, count in fewer.items()}

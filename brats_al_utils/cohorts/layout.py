@@ -3,11 +3,11 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import chain, islice
 from pathlib import Path
 from unicodedata import category
 
 from brats_al_utils import InputError
-from brats_al_utils.cohorts.formats import other_formats
 from brats_al_utils.cohorts.mapping import MAPPING_FILE
 from brats_al_utils.cohorts.volumes import SEGMENTATION
 
@@ -23,9 +23,6 @@ SYNONYMS = {
 }
 """What volumes are called after a patient's name, in any capitals: of BraTS since 2017, of TCGA's and UCSF's sets."""
 
-SERIES = {"image": "t1", "image2": "t1ce", "image3": "t2", "mask": SEGMENTATION}
-"""Which volumes of the releases of 2021 and of 2023 are the columns of a table (see `table`)."""
-
 RELEASE = re.compile(r"brats(?P<year>\d\d)_", re.IGNORECASE)
 """How a patient's name begins in the releases of 2017 to 2020."""
 
@@ -37,6 +34,10 @@ LEVELS = 4
 
 MAX_FOLDERS = 1000
 """Folders that are looked at on each of these levels."""
+
+
+class NoPatientsError(InputError):
+    """A folder in which nothing looks like a release."""
 
 
 LEFT_BEHIND = (".", "__MACOSX", "@eaDir", "#recycle", "$RECYCLE", "System Volume Information")
@@ -96,10 +97,7 @@ def find_root(folder: Path) -> Path:
         raise InputError(f"{folder}: the patients of one grade, expected both (HGG and LGG): name the folder {above}")
     if is_root(folder):
         return folder
-    level, looked_at = [folder], [folder]
-    for depth in range(1, LEVELS + 1):
-        level = list(folders_below(level))[:MAX_FOLDERS]
-        looked_at += level
+    for depth, level in enumerate(levels_below(folder), start=1):
         roots = list(roots_among(level))
         names = [shown(str(root)) for root in roots]
         if len(roots) > 1:
@@ -110,7 +108,28 @@ def find_root(folder: Path) -> Path:
             raise InputError(f"{folder}: holds a release {depth} levels below, expected at most one: name {names[0]}")
         if roots:
             return roots[0]
-    raise InputError(f"{folder}: no patient found; {what_is_there(looked_at)}")
+    for place in near(folder):
+        if what := patients_without(place):
+            raise InputError(f"{folder}: no patient found; {what}")
+    raise NoPatientsError(
+        f"{folder}: no patient found; looked here and {LEVELS} levels below for the folders HGG and LGG (BraTS 2017 to "
+        f"2019) or for {MAPPING_FILE} beside the patients' folders (BraTS 2020), here for a table (cohort.csv), and "
+        "here and one level below for the open cohort's files (1.mat): name the release's folder, or write a table of "
+        "your own (brats-al cohort --template)"
+    )
+
+
+def levels_below(folder: Path) -> Iterator[list[Path]]:
+    """Yield the folders of each of ``LEVELS`` levels below one, as far as they are looked at."""
+    level = [folder]
+    for _ in range(LEVELS):
+        level = list(islice(folders_below(level), MAX_FOLDERS))
+        yield level
+
+
+def near(folder: Path) -> list[Path]:
+    """Return a folder and those below it in which a release is looked for."""
+    return [folder, *chain.from_iterable(levels_below(folder))]
 
 
 def roots_among(folders: list[Path]) -> Iterator[Path]:
@@ -121,37 +140,23 @@ def roots_among(folders: list[Path]) -> Iterator[Path]:
                 yield folder
 
 
-def what_is_there(folders: list[Path]) -> str:
-    """Return what a message says of folders in which no release was found."""
-    for folder in folders:
-        with suppress(InputError):
-            for child in subfolders(folder):
-                if UNGRADED.fullmatch(child.name):
-                    return (
-                        f"{shown(str(child))} is of BraTS 2021 or later, and these releases give no grades (the "
-                        "metadata of UCSF-PDGM names 298 patients of 2021, all of grade 4), expected a class for each "
-                        "patient: put a table cohort.csv with the columns patient_id and label beside these folders, "
-                        "or name the folder of a release of 2017 to 2020"
-                    )
-                if RELEASE.match(child.name):
-                    return (
-                        f"{shown(str(child))} has no segmentation, as in a release's validation data: name the folder "
-                        "of its training data"
-                    )
-    files = [path for folder in folders for path in files_in(folder)]
-    return "; ".join(other_formats(folders[0], files)) or (
-        f"looked here and {LEVELS} levels below for the folders HGG and LGG (BraTS 2017 to 2019) or for {MAPPING_FILE} "
-        "beside the patients' folders (BraTS 2020), here for a table (cohort.csv), and here and one level below for "
-        "the open cohort's files (1.mat): name the release's folder, or write a table of your own (brats-al cohort "
-        "--template)"
-    )
-
-
-def files_in(folder: Path) -> list[Path]:
-    """Return the files in a folder, none of one that cannot be opened."""
+def patients_without(folder: Path) -> str:
+    """Return what a message says of a folder with patients whose grades or segmentations are missing; nothing else."""
     with suppress(InputError):
-        return [path for path in entries(folder) if path.is_file()]
-    return []
+        for child in subfolders(folder):
+            if UNGRADED.fullmatch(child.name):
+                return (
+                    f"{shown(str(child))} is of BraTS 2021 or later, and these releases give no grades (the "
+                    "metadata of UCSF-PDGM names 298 patients of 2021, all of grade 4), expected a class for each "
+                    "patient: put a table cohort.csv with the columns patient_id and label beside these folders, "
+                    "or name the folder of a release of 2017 to 2020"
+                )
+            if RELEASE.match(child.name):
+                return (
+                    f"{shown(str(child))} has no segmentation, as in a release's validation data: name the folder "
+                    "of its training data"
+                )
+    return ""
 
 
 def folders_below(folders: list[Path]) -> Iterator[Path]:
@@ -184,23 +189,6 @@ def is_case(folder: Path) -> bool:
 def is_nifti(path: Path) -> bool:
     """Whether a file, or a folder in a file's place, has the name of a volume."""
     return printable(path.name) and path.name.casefold().endswith((".nii", ".nii.gz"))
-
-
-def series(folder: Path, patient_id: str) -> dict[str, str]:
-    """Return the files of a patient of BraTS 2021 or 2023, by the column of a table, relative to a folder.
-
-    Parameters
-    ----------
-    folder : Path
-        It holds the patient's folder. Of files that are missing, the names that 2021 gives them.
-    """
-    home = folder / patient_id
-    here = (
-        [path for path in entries(home) if is_nifti(path)] if UNGRADED.fullmatch(patient_id) and home.is_dir() else []
-    )
-    found, _ = named_volumes(here, patient_id)
-    names = {name: path.name for name, path in found.items()}
-    return {column: f"{patient_id}/{names.get(name, f'{patient_id}_{name}.nii.gz')}" for column, name in SERIES.items()}
 
 
 def named_volumes(here: list[Path], stem: str) -> tuple[dict[str, Path], list[str]]:

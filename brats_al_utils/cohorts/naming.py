@@ -9,9 +9,11 @@ from typing import Any
 
 import pandas as pd
 
-from brats_al_utils.cohorts.images import JPEG
 from brats_al_utils.cohorts.slices import SliceSet
 from brats_al_utils.cohorts.volumes import SEQUENCES
+
+JPEG = (".jpg", ".jpeg")
+"""How the names of images that have lost something end."""
 
 OPEN_COHORT = {"glioma": (65, 1426), "meningioma": (82, 708), "pituitary": (62, 930)}
 """Persons and slices of each class of Cheng's brain tumour set (figshare 1512427), by which it is recognised."""

@@ -1,16 +1,17 @@
-"""Read whatever cohort lies in a folder: a table, one of the kinds that are plugged in, or a BraTS release."""
+"""Read whatever cohort lies in a folder: one of the kinds that are plugged in, or a BraTS release."""
 
 import pkgutil
 from collections.abc import Callable
 from functools import cache
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import brats_al_utils
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.brats import read_release
 from brats_al_utils.cohorts.cohort import Cohort, refuse_classes, refuse_task
-from brats_al_utils.cohorts.table import TABLE, find_table, misnamed_table, read_table
+from brats_al_utils.cohorts.layout import NoPatientsError
 
 PLUGGED_IN = ".releases"
 """How the name ends of a room whose ``READERS`` are asked."""
@@ -31,8 +32,7 @@ def read_cohort(
     Parameters
     ----------
     folder : Path
-        It holds a ``cohort.csv`` (see `table`), is of a kind that is plugged in (see `plugged_in`) or a BraTS release,
-        or is the folder above one of these but for the table.
+        It is of a kind that is plugged in (see `plugged_in`) or a BraTS release, or the folder above one of these.
     follow_links : bool
         Read what symbolic links lead to, also outside of the folder.
     classes : tuple of str
@@ -40,26 +40,25 @@ def read_cohort(
     task : str
         What is told apart, where a cohort knows several answers; empty for the usual one.
     without_labels : bool
-        Read a table without any label too.
+        Read a cohort without any label too.
 
     Raises
     ------
     InputError
         If there is no cohort or it cannot be read at all. What is wrong with single patients is among its problems.
     """
-    if find_table(folder).is_file():
-        refuse_task(task, folder)
-        return read_table(folder, follow_links, classes, without_labels)
-    for read in plugged_in():
-        if found := read(folder, follow_links, classes, task):
-            return found
+    for room in plugged_in():
+        for read in room.READERS:
+            cohort: Cohort | None = read(folder, follow_links, classes, task)
+            if cohort and not (cohort.labelled or without_labels):
+                raise InputError(f"{folder}: labels none, expected two classes: label patients of both")
+            if cohort:
+                return cohort
     try:
         cohort = read_release(folder, follow_links)
-    except InputError:
-        if misnamed := misnamed_table(folder):
-            raise InputError(
-                f"{folder}: no cohort found; if {misnamed} is its table of images, save it as {TABLE} (CSV in UTF-8)"
-            ) from None
+    except NoPatientsError:
+        for hint in filter(None, (room.HINT(folder) for room in plugged_in())):
+            raise InputError(f"{folder}: no cohort found; {hint}") from None
         raise
     refuse_task(task, folder)
     refuse_classes(classes)
@@ -67,10 +66,12 @@ def read_cohort(
 
 
 @cache
-def plugged_in() -> tuple[Reader, ...]:
-    """Return the readers of further kinds: those of every room called ``releases``, wherever in the package it lies.
+def plugged_in() -> tuple[Any, ...]:
+    """Return the rooms with readers of further kinds: those called ``releases``, wherever in the package they lie.
 
-    The room is looked for, not named: nothing here knows what kinds there are, and without the room the rest works.
+    Each has ``READERS`` (see ``Reader``) and a function ``HINT``, which takes a folder in which nobody finds a cohort
+    and returns what lies there instead and the mend, or nothing. The rooms are looked for, not named: nothing here
+    knows what kinds there are, and without them the rest works.
     """
     rooms = pkgutil.walk_packages(brats_al_utils.__path__, f"{brats_al_utils.__name__}.")
-    return tuple(read for room in rooms if room.name.endswith(PLUGGED_IN) for read in import_module(room.name).READERS)
+    return tuple(import_module(room.name) for room in rooms if room.name.endswith(PLUGGED_IN))

@@ -12,7 +12,6 @@ import pandas as pd
 
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.cohort import Cohort
-from brats_al_utils.cohorts.cuts import asked_of
 from brats_al_utils.cohorts.slices import SliceSet
 from brats_al_utils.cohorts.split import PARTS, split_patients
 from brats_al_utils.networks.network import build
@@ -84,7 +83,7 @@ def counted_study(profile: Profile, data: Cohort | None = None) -> Study:
     synthetic, sets = cohort.synthetic if data else profile.patients > 0, {}
     for dataset in DATASETS:
         rule = profile.slice_rule(balanced=dataset == "balanced")
-        table = cohort.cases.loc[cohort.cases.index.repeat(asked_of(cohort, rule)), ["patient_id", "class_name"]]
+        table = cohort.cases.loc[cohort.cases.index.repeat(cohort.asked(rule)), ["patient_id", "class_name"]]
         table = table.assign(part=table["patient_id"].map(split["part"])).reset_index(drop=True)
         manifest = {"fingerprint": dataset, "synthetic": synthetic, "classes": list(cohort.classes)}
         sets[dataset] = SliceSet(Path(), manifest, table, np.empty(0), np.empty(0))

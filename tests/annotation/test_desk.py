@@ -22,7 +22,7 @@ from brats_al_utils.beyond.annotation.desk import Desk, respond, seconds_left
 from brats_al_utils.beyond.annotation.pictures import MAX_LEVEL, grey_levels
 from brats_al_utils.beyond.annotation.proposals import Picture, Proposal, proposals_of
 from brats_al_utils.beyond.annotation.widget import Annotator
-from brats_al_utils.cohorts.table import read_table
+from brats_al_utils.cohorts.readers import read_cohort
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 CLASSES = ("benign", "malignant")
@@ -285,7 +285,7 @@ def test_proposals_bring_the_patients_other_images_channels_and_planes(tmp_path:
     nib.save(nib.Nifti1Image(np.ones((2, 2, 3), np.int16), np.eye(4)), tmp_path / "v.nii.gz")
     rows = ["P1,x,HGG/a.png", "P1,x,v.nii.gz", "P2,y,HGG/b.png", "P3,y,HGG/c.png"]
     (tmp_path / "cohort.csv").write_text("\n".join(["patient_id,label,image", *rows]), encoding="utf-8")
-    cohort = read_table(tmp_path)
+    cohort = read_cohort(tmp_path)
     cohort = replace(cohort, cases=cohort.cases.assign(known_as=cohort.cases["named"]))
     volume, second = proposals_of(["v.nii.gz#1", "HGG/b.png"], cohort)
     assert [picture.slice_id for picture in volume.pictures] == ["HGG/a.png", *(f"v.nii.gz#{z}" for z in range(3))]

@@ -10,13 +10,12 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from brats_al_utils import InputError
-from brats_al_utils.cohorts.cohort import case_files
-from brats_al_utils.cohorts.images import lifted, without_contrast
+from brats_al_utils.beyond.releases.images import lifted, without_contrast
+from brats_al_utils.cohorts.checks import case_files
 from brats_al_utils.cohorts.intensity import (
     MODES_SHOWN,
     mode,
     nonzero,
-    percentiles,
     scale_intensity,
 )
 from brats_al_utils.cohorts.readers import read_cohort
@@ -69,14 +68,6 @@ def test_integers_are_counted_to_the_same_mode_as_sorted_floats() -> None:
     expected = mode(voxels[voxels > 0].astype(np.float64))
     for dtype in (np.int16, np.uint16, np.int32, np.int64, np.float32):
         assert mode(voxels[voxels > 0].astype(dtype)) == pytest.approx(expected, rel=1e-6)
-
-
-@given(
-    arrays(st.sampled_from([np.int16, np.uint8, np.uint16, np.int32, np.uint32]), st.integers(2, 200)),
-    st.tuples(st.floats(0, 100), st.floats(0, 100)),
-)
-def test_counted_percentiles_are_numpy_s_to_the_bit(values: np.ndarray[Any, Any], shares: tuple[float, ...]) -> None:
-    np.testing.assert_array_equal(percentiles(values, shares), np.percentile(values.astype(np.int64), shares))
 
 
 @given(

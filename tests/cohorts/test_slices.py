@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brats_al_utils import InputError
-from brats_al_utils.cohorts import cutting
 from brats_al_utils.cohorts.cuts import choose_slices, cut_case
 from brats_al_utils.cohorts.cutting import prepare
+from brats_al_utils.cohorts.kind import BRATS
 from brats_al_utils.cohorts.readers import read_cohort
 from brats_al_utils.cohorts.slices import SliceRule, SliceSet, open_slices
 from brats_al_utils.cohorts.split import check_split
@@ -161,16 +161,15 @@ def test_an_interrupt_leaves_nothing_half_made(
 ) -> None:
     calls = []
 
-    def interrupted(case: pd.Series, *arguments: Any) -> Any:
-        calls.append(case)
+    def interrupted(rows: pd.DataFrame, *arguments: Any) -> Any:
+        calls.append(rows)
         if len(calls) == 3:
             raise KeyboardInterrupt
-        return cut_case(case, *arguments)
+        return cut_case(rows, *arguments)
 
-    monkeypatch.setattr(cutting, "cut_case", interrupted)
     before = set(tmp_path.iterdir())
     with pytest.raises(KeyboardInterrupt):
-        prepare(read_cohort(tiny_cohort), RULE, tmp_path / "set")
+        prepare(replace(read_cohort(tiny_cohort), kind=replace(BRATS, cut=interrupted)), RULE, tmp_path / "set")
     assert set(tmp_path.iterdir()) == before
 
 

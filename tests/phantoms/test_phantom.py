@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 from brats_al_utils.cohorts.brats import read_release
 from brats_al_utils.cohorts.cohort import TRUTH_FILE
-from brats_al_utils.cohorts.cuts import asked_of
 from brats_al_utils.cohorts.layout import GRADES
 from brats_al_utils.cohorts.slices import SliceRule
 from brats_al_utils.cohorts.split import split_patients
@@ -175,7 +174,7 @@ def test_a_test_cohort_is_written_beside_the_patients_and_read_as_the_test_set(t
     split = split_patients(cohort.cases, GRADES, 0, "site")
     assert set(split.loc[split["part"] == "test", "patient_id"]) == set(tested["patient_id"])
     # A patient of the test cohort gives as many slices in either set.
-    asked = asked_of(cohort, SliceRule(per_patient=6, test_slices=3, balanced=True))
+    asked = cohort.asked(SliceRule(per_patient=6, test_slices=3, balanced=True))
     assert set(asked[tested.index]) == {3}
     assert set(asked.drop(tested.index)) == {3, 9}
 

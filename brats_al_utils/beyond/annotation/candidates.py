@@ -11,13 +11,12 @@ import pandas as pd
 
 from brats_al_utils import InputError
 from brats_al_utils.beyond.annotation.answers import LONGEST, SKIP, UNDO, UNSURE
-from brats_al_utils.cohorts.cohort import Cohort, frozen
+from brats_al_utils.beyond.releases.faults import collapsed, file_faults, label_faults, row_faults, twice_faults
+from brats_al_utils.beyond.releases.table import chosen_classes, cohort_of, find_table, read_persons
+from brats_al_utils.cohorts.cohort import Cohort
 from brats_al_utils.cohorts.cutting import described, each_cut, write_pixels
-from brats_al_utils.cohorts.faults import collapsed, file_faults, label_faults, row_faults, twice_faults
-from brats_al_utils.cohorts.images import IMAGE_FILES
 from brats_al_utils.cohorts.layout import shown
 from brats_al_utils.cohorts.slices import FORMAT, WORDS, SliceRule, SliceSet, open_slices
-from brats_al_utils.cohorts.table import cases_of, chosen_classes, find_table, read_persons
 from brats_al_utils.files import locked, new_folder
 from brats_al_utils.progress import Track, untracked
 from brats_al_utils.study.sets import PREPARING
@@ -70,7 +69,7 @@ def read_candidates(folder: Path, follow_links: bool = False, classes: tuple[str
         notes.append(f"{path}: rows of other classes, skipped: {shown(', '.join(others[:5]))}")
     problems = collapsed(faults)
     good = used[~used["patient_id"].map(shown).isin(problems)]
-    return Cohort(folder, cases_of(folder, good), (), frozen(problems), tuple(notes), pair, IMAGE_FILES)
+    return cohort_of(folder, good, problems, notes, pair)
 
 
 def check_class(name: str) -> None:

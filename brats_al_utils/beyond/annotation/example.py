@@ -10,9 +10,9 @@ from PIL import Image
 from threadpoolctl import threadpool_limits
 
 from brats_al_utils.beyond.annotation.session import Session, open_session
+from brats_al_utils.beyond.releases.table import TABLE
 from brats_al_utils.cohorts.cohort import TRUTH_FILE, cores, each_case
 from brats_al_utils.cohorts.layout import GRADES
-from brats_al_utils.cohorts.table import TABLE
 from brats_al_utils.files import locked, new_folder
 from brats_al_utils.phantoms.phantom import VERSION, draw_patient, indices_of_test, render
 from brats_al_utils.progress import Track, patients

@@ -29,7 +29,7 @@ from brats_al_utils.beyond.annotation.answers import (
 )
 from brats_al_utils.beyond.annotation.query import read_query
 from brats_al_utils.beyond.annotation.session import Session, answers_file, query_file
-from brats_al_utils.cohorts.table import csv_lines
+from brats_al_utils.beyond.releases.table import csv_lines
 from brats_al_utils.files import write_file
 
 Placed = tuple[str, Answer]

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from brats_al_utils.cohorts.images import lifted, read_image
-from brats_al_utils.cohorts.intensity import percentiles
+from brats_al_utils.beyond.releases.images import lifted, read_image
+from brats_al_utils.beyond.releases.levels import percentiles
 
 WHITE_PERCENTILE = 99.5
 """Of the foreground: the intensity that is white at first."""

@@ -11,10 +11,10 @@ from brats_al_utils.beyond.annotation.answers import current
 from brats_al_utils.beyond.annotation.draws import held_out, random_units
 from brats_al_utils.beyond.annotation.query import query, read_query
 from brats_al_utils.beyond.annotation.session import TEST, VALIDATION, Session
+from brats_al_utils.beyond.releases.images import CHANNELS
+from brats_al_utils.beyond.releases.table import TABLE
 from brats_al_utils.cohorts.cohort import Cohort
-from brats_al_utils.cohorts.images import CHANNELS
 from brats_al_utils.cohorts.layout import shown
-from brats_al_utils.cohorts.table import TABLE
 
 
 @dataclass(frozen=True)

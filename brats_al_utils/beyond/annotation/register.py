@@ -10,9 +10,9 @@ import pandas as pd
 
 from brats_al_utils import InputError
 from brats_al_utils.beyond.annotation.answers import digest
+from brats_al_utils.beyond.releases.table import TABLE
 from brats_al_utils.cohorts.cohort import Cohort
 from brats_al_utils.cohorts.layout import shown
-from brats_al_utils.cohorts.table import TABLE
 from brats_al_utils.files import write_file
 
 COLUMNS = ("image", "patient_id", "image_sha256")

@@ -31,9 +31,9 @@ from brats_al_utils.beyond.annotation.candidates import (
 )
 from brats_al_utils.beyond.annotation.register import read_register, register
 from brats_al_utils.beyond.annotation.state import State, hold_out, read_state, still_held_out, write_state
+from brats_al_utils.beyond.releases.table import TABLE
 from brats_al_utils.cohorts.cohort import Cohort
 from brats_al_utils.cohorts.split import PARTS
-from brats_al_utils.cohorts.table import TABLE
 from brats_al_utils.files import locked, write_file
 from brats_al_utils.networks.network import initial_state
 from brats_al_utils.networks.training import choose_device

@@ -14,13 +14,15 @@ import numpy as np
 import pandas as pd
 
 from brats_al_utils import InputError
+from brats_al_utils.beyond.releases.faults import Fault, collapsed, differing
+from brats_al_utils.beyond.releases.image_cuts import kind_of_images
+from brats_al_utils.beyond.releases.images import CHANNELS, IMAGE_FILES, MASK
 from brats_al_utils.beyond.releases.matlab import IMAGE, TUMOUR, read_facts, read_matlab
 from brats_al_utils.cohorts.brats import link_out, links_problem
-from brats_al_utils.cohorts.cohort import Cohort, frozen, refuse_task
+from brats_al_utils.cohorts.cohort import Cohort, refuse_task
 from brats_al_utils.cohorts.copies import alike
-from brats_al_utils.cohorts.faults import Fault, collapsed, differing
-from brats_al_utils.cohorts.images import IMAGE_FILES, MASK
 from brats_al_utils.cohorts.layout import entries, folders_below, shown
+from brats_al_utils.cohorts.problems import frozen
 from brats_al_utils.cohorts.volumes import Volume
 
 RELEASE = "open cohort of Cheng"
@@ -122,9 +124,8 @@ def read_figshare(
             "mask": used["file"],
         }
     )
-    return Cohort(
-        folder, cases, (), frozen(problems), notes_of(folder, slices, pair), pair, IMAGE_FILES, read=read_slice
-    )
+    notes, kind = notes_of(folder, slices, pair), kind_of_images(read_slice)
+    return Cohort(folder, cases, (), frozen(problems), notes, pair, IMAGE_FILES, CHANNELS[:1], kind)
 
 
 def described(path: Path) -> dict[str, str]:

@@ -17,11 +17,9 @@ import numpy as np
 import pandas as pd
 
 from brats_al_utils import InputError
-from brats_al_utils.beyond.releases.sites import of_hospitals
-from brats_al_utils.cohorts.brats import link_out, links_problem
-from brats_al_utils.cohorts.cohort import Cohort, cores, frozen
-from brats_al_utils.cohorts.faults import Fault, collapsed
-from brats_al_utils.cohorts.images import (
+from brats_al_utils.beyond.releases.faults import Fault, collapsed
+from brats_al_utils.beyond.releases.image_cuts import kind_of_images
+from brats_al_utils.beyond.releases.images import (
     COLOURS,
     IMAGE_FILES,
     MASK,
@@ -31,8 +29,12 @@ from brats_al_utils.cohorts.images import (
     read_mask,
     without_contrast,
 )
+from brats_al_utils.beyond.releases.sites import of_hospitals
+from brats_al_utils.cohorts.brats import link_out, links_problem
+from brats_al_utils.cohorts.cohort import Cohort, cores
 from brats_al_utils.cohorts.layout import entries, folders_below, shown
 from brats_al_utils.cohorts.naming import LGG as RELEASE
+from brats_al_utils.cohorts.problems import frozen
 
 CITATION = (
     "Buda et al. 2019, doi 10.1016/j.compbiomed.2019.05.002, and TCGA-LGG, TCIA, doi 10.7937/K9/TCIA.2016.L4LTD3TK; "
@@ -129,7 +131,8 @@ def read_lgg(folder: Path, follow_links: bool = False, classes: tuple[str, ...] 
     cases, notes = (with_grades if task == "grade" else with_tumours)(whole, root)
     notes = [f"{root}: {RELEASE}; cite {CITATION}", counts, *notes, *of_sequences(cases), *of_hospitals(cases)]
     cases = cases.drop(columns="tumour").assign(release=RELEASE, slices=1, colours=COLOURS[0])
-    return Cohort(root, cases, (), frozen(problems), tuple(notes), TASKS[task], IMAGE_FILES, SEQUENCES)
+    kind = kind_of_images()
+    return Cohort(root, cases, (), frozen(problems), tuple(notes), TASKS[task], IMAGE_FILES, SEQUENCES, kind)
 
 
 def slices_of(place: Path, root: Path, follow_links: bool, faults: list[Fault]) -> Iterator[dict[str, object]]:

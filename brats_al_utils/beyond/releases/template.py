@@ -11,11 +11,11 @@ from pathlib import Path, PurePath, PurePosixPath
 from statistics import mean
 
 from brats_al_utils import InputError
-from brats_al_utils.cohorts.copies import plain
-from brats_al_utils.cohorts.formats import other_formats
-from brats_al_utils.cohorts.images import CHANNELS, COLOURS, PICTURES, VOLUMES, in_colour, is_picture
+from brats_al_utils.beyond.releases.formats import other_formats
+from brats_al_utils.beyond.releases.images import CHANNELS, COLOURS, PICTURES, VOLUMES, in_colour, is_picture
+from brats_al_utils.beyond.releases.paths import plain
+from brats_al_utils.beyond.releases.table import COLUMNS, MAX_ROWS, REQUIRED, find_table
 from brats_al_utils.cohorts.layout import LEFT_BEHIND, UNGRADED, printable, shown
-from brats_al_utils.cohorts.table import COLUMNS, MAX_ROWS, REQUIRED, find_table
 from brats_al_utils.files import write_file
 
 EXAMPLE = """patient_id,label,image,mask,site,group,split

@@ -15,7 +15,7 @@ from conftest import AFFINE
 from PIL import Image
 
 from brats_al_utils import InputError
-from brats_al_utils.cohorts.images import each_image, read_channels, read_file, read_image
+from brats_al_utils.beyond.releases.images import each_image, read_channels, read_file, read_image
 from brats_al_utils.cohorts.volumes import read_header
 
 Array = np.ndarray[Any, Any]

@@ -11,9 +11,7 @@ from zipfile import ZipFile
 import pandas as pd
 
 from brats_al_utils import InputError
-from brats_al_utils.cohorts.cohort import Cohort, frozen
-from brats_al_utils.cohorts.copies import finder, plain
-from brats_al_utils.cohorts.faults import (
+from brats_al_utils.beyond.releases.faults import (
     NOTHING,
     collapsed,
     differing,
@@ -22,8 +20,13 @@ from brats_al_utils.cohorts.faults import (
     row_faults,
     twice_faults,
 )
-from brats_al_utils.cohorts.images import IMAGE_FILES, PICTURES, VOLUMES, depth
-from brats_al_utils.cohorts.layout import GRADES, UNGRADED, series, shown, subfolders
+from brats_al_utils.beyond.releases.image_cuts import kind_of_images
+from brats_al_utils.beyond.releases.images import CHANNELS, COLOURS, IMAGE_FILES, PICTURES, VOLUMES, depth
+from brats_al_utils.beyond.releases.paths import finder, plain
+from brats_al_utils.cohorts.cohort import Cohort, refuse_task
+from brats_al_utils.cohorts.layout import GRADES, UNGRADED, entries, is_nifti, named_volumes, shown, subfolders
+from brats_al_utils.cohorts.problems import frozen
+from brats_al_utils.cohorts.volumes import SEGMENTATION
 
 TABLE, EXCEL = "cohort.csv", "cohort.xlsx"
 
@@ -35,6 +38,9 @@ COLUMNS = (*REQUIRED, "image2", "image3", "mask", "site", "group", "split", "col
 MAX_BYTES = 2**25
 MAX_ROWS = 100_000
 """A larger table is refused."""
+
+SERIES = {"image": "t1", "image2": "t1ce", "image3": "t2", "mask": SEGMENTATION}
+"""Which volumes of the releases of 2021 and of 2023 are the columns of a table."""
 
 DATE = re.compile(r"\d{1,2}-[A-Z][a-z]{2}(-\d\d)?|[A-Z][a-z]{2}-\d\d")
 """What a spreadsheet makes of ids such as 1-2 and 2-1, or MAR1."""
@@ -72,8 +78,8 @@ def misnamed_table(folder: Path) -> Path | None:
 
 
 def read_table(
-    folder: Path, follow_links: bool = False, classes: tuple[str, ...] = (), without_labels: bool = False
-) -> Cohort:
+    folder: Path, follow_links: bool = False, classes: tuple[str, ...] = (), task: str = ""
+) -> Cohort | None:
     """Read a table of images; no image is opened, but for the headers of NIfTI files.
 
     Parameters
@@ -90,8 +96,8 @@ def read_table(
     classes : tuple of str
         Positive and negative class; images with other labels are skipped. If empty, the two most frequent labels,
         the first by alphabet negative (but HGG positive), and another label is a problem.
-    without_labels : bool
-        Read a table without any label too: its classes are empty.
+    task : str
+        None: the labels say what is told apart. Without any label the cohort's classes are empty.
 
     Raises
     ------
@@ -99,13 +105,16 @@ def read_table(
         If the table cannot be read, lacks a column, or does not have the two classes.
     """
     path = find_table(folder)
+    if not path.is_file():
+        return None
+    refuse_task(task, folder)
     rows, notes = read_persons(path, follow_links)
-    if without_labels and not (rows["label"] != "").any():
+    if not (rows["label"] != "").any():
         problems = collapsed(
             [*row_faults(path, rows), *file_faults(path, rows, follow_links), *twice_faults(path, rows)]
         )
         good = rows[~rows["patient_id"].map(shown).isin(problems)]
-        return Cohort(folder, cases_of(folder, good), (), frozen(problems), tuple(notes), ("", ""), IMAGE_FILES)
+        return cohort_of(folder, good, problems, notes, ("", ""))
     pair = chosen_classes(path, rows["label"], classes)
     if not classes:
         what = f"{pair[1]} is the positive class, {pair[0]} the negative"
@@ -122,7 +131,27 @@ def read_table(
     good = rows[~rows["patient_id"].map(shown).isin(problems) & rows["label"].isin(pair)]
     if both := len(differing(good, "label")):
         notes.append(f"{path}: {both} patients have images of both classes: a label is an image's, no patient has one")
-    return Cohort(folder, cases_of(folder, good), (), frozen(problems), tuple(notes), pair, IMAGE_FILES)
+    return cohort_of(folder, good, problems, notes, pair)
+
+
+def cohort_of(
+    folder: Path, rows: pd.DataFrame, problems: dict[str, list[str]], notes: list[str], classes: tuple[str, str]
+) -> Cohort:
+    """Return the cohort of a table's good rows; of volumes the headers are read."""
+    cases = cases_of(folder, rows)
+    used = [name for name in CHANNELS if (cases[name] != "").any()]
+    coloured = "colours" in cases and (cases["colours"] == COLOURS[0]).any()
+    return Cohort(
+        folder,
+        cases,
+        (),
+        frozen(problems),
+        tuple(notes),
+        classes,
+        IMAGE_FILES,
+        CHANNELS if coloured else tuple(used),
+        kind_of_images(),
+    )
 
 
 def read_persons(path: Path, follow_links: bool) -> tuple[pd.DataFrame, list[str]]:
@@ -246,6 +275,23 @@ def read_rows(path: Path) -> tuple[pd.DataFrame, list[str]]:
     notes = [f"{path}: columns ignored: {shown(', '.join(filter(None, others)))}"] * any(others)
     table = table.astype(object)
     return table, [*notes, *plain_cells(path, table), *found_files(path, table)]
+
+
+def series(folder: Path, patient_id: str) -> dict[str, str]:
+    """Return the files of a patient of BraTS 2021 or 2023, by the column of a table, relative to a folder.
+
+    Parameters
+    ----------
+    folder : Path
+        It holds the patient's folder. Of files that are missing, the names that 2021 gives them.
+    """
+    home = folder / patient_id
+    here = (
+        [path for path in entries(home) if is_nifti(path)] if UNGRADED.fullmatch(patient_id) and home.is_dir() else []
+    )
+    found, _ = named_volumes(here, patient_id)
+    names = {name: path.name for name, path in found.items()}
+    return {column: f"{patient_id}/{names.get(name, f'{patient_id}_{name}.nii.gz')}" for column, name in SERIES.items()}
 
 
 def csv_lines(path: Path) -> list[tuple[int, list[str]]]:

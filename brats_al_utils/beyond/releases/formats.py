@@ -5,6 +5,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from brats_al_utils import InputError
+from brats_al_utils.beyond.releases.table import TABLE, misnamed_table
+from brats_al_utils.cohorts.layout import entries, near
+
 DICOM = (".dcm", ".dicom", ".ima")
 TO_NIFTI = "convert to NIfTI, for instance with SimpleITK (SimpleITK.WriteImage(SimpleITK.ReadImage(A), 'B.nii.gz'))"
 FREESURFER = "convert with mri_convert of FreeSurfer"
@@ -52,3 +56,17 @@ def other_formats(folder: Path, files: Sequence[Path]) -> list[str]:
         for ending, paths in by_ending.items()
     ]
     return lines
+
+
+def files_in(folder: Path) -> list[Path]:
+    """Return the files in a folder, none of one that cannot be opened."""
+    with suppress(InputError):
+        return [path for path in entries(folder) if path.is_file()]
+    return []
+
+
+def what_else(folder: Path) -> str:
+    """Return what lies in a folder without a cohort and what makes it one: a table under another name, or formats."""
+    if misnamed := misnamed_table(folder):
+        return f"if {misnamed} is its table of images, save it as {TABLE} (CSV in UTF-8)"
+    return "; ".join(other_formats(folder, [path for place in near(folder) for path in files_in(place)]))

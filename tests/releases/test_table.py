@@ -18,13 +18,13 @@ from typer.testing import CliRunner
 
 from brats_al_utils import InputError
 from brats_al_utils.__main__ import app
-from brats_al_utils.cohorts import cuts
+from brats_al_utils.beyond.releases import image_cuts
+from brats_al_utils.beyond.releases.table import EXCEL, MAX_ROWS, TABLE
 from brats_al_utils.cohorts.cohort import check_cohort
 from brats_al_utils.cohorts.cutting import prepare
-from brats_al_utils.cohorts.faults import LISTED
+from brats_al_utils.cohorts.problems import LISTED
 from brats_al_utils.cohorts.readers import read_cohort
 from brats_al_utils.cohorts.slices import SliceRule, SliceSet
-from brats_al_utils.cohorts.table import EXCEL, MAX_ROWS, TABLE
 from brats_al_utils.progress import untracked
 from brats_al_utils.study.places import Places
 from brats_al_utils.study.profile import PROFILES
@@ -131,9 +131,9 @@ def test_a_balanced_set_has_all_patients_and_as_many_slices_of_either_class(flat
     again = cut(flat, replace(RULE, balanced=True))
     assert again.fingerprint == slices.fingerprint
     room = pd.Series({"a": 1, "b": 9, "c": 9})
-    assert cuts.bounded(room, 8, 0).sum() == 8
-    assert sorted(cuts.bounded(room, 8, 0)) == [1, 3, 4]
-    assert cuts.bounded(room, 2, 0).tolist() == [1, 1, 1]
+    assert image_cuts.bounded(room, 8, 0).sum() == 8
+    assert sorted(image_cuts.bounded(room, 8, 0)) == [1, 3, 4]
+    assert image_cuts.bounded(room, 2, 0).tolist() == [1, 1, 1]
 
 
 def test_groups_are_persons_and_stay_in_one_part(flat: Path) -> None:

@@ -20,9 +20,11 @@ from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import PHOTOMETRIC_INTERPRETATION
 
 from brats_al_utils import InputError
+from brats_al_utils.beyond.releases.levels import counted_percentiles, percentiles, tone_curve
 from brats_al_utils.cohorts.checks import grid_problems, too_small, tumour_areas
 from brats_al_utils.cohorts.copies import mark_of
-from brats_al_utils.cohorts.intensity import counted_percentiles, level_counts, percentiles, scale_intensity, tone_curve
+from brats_al_utils.cohorts.intensity import level_counts, scale_intensity
+from brats_al_utils.cohorts.naming import JPEG
 from brats_al_utils.cohorts.volumes import MAX_VOXELS, Grid, Volume, read_header, read_volume, upright
 
 CHANNELS = ("image", "image2", "image3")
@@ -30,7 +32,6 @@ MASK = "mask"
 IMAGE_FILES = (*CHANNELS, MASK)
 """Columns of a table that hold paths."""
 
-JPEG = (".jpg", ".jpeg")
 PICTURES = (".png", *JPEG, ".tif", ".tiff")
 VOLUMES = (".nii", ".nii.gz")
 GREY = {"1", "L", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"}
@@ -430,7 +431,7 @@ def each_image(row: Mapping[Any, Any], read: ReadFile, problems: list[str]) -> I
     row : mapping of str to object
         Of `Cohort.cases`. Where its colours are channels, one file gives all of them.
     read : callable
-        `Cohort.read`.
+        Reads a file; see `read_file`.
     problems : list of str
         Takes everything that is wrong; what is wrong with the sizes stands in it before the first image comes.
 
@@ -466,15 +467,15 @@ def each_image(row: Mapping[Any, Any], read: ReadFile, problems: list[str]) -> I
         yield from channels
 
 
-def image_faults(rows: pd.DataFrame, read: ReadFile, min_tumour_mm2: float) -> tuple[list[str], list[bytes]]:
+def image_faults(read: ReadFile, rows: pd.DataFrame, min_tumour_mm2: float) -> tuple[list[str], list[bytes]]:
     """Return everything that is wrong with the images of a patient, and what each is known by (see `same_pixels`).
 
     Parameters
     ----------
+    read : callable
+        Reads a file; see `read_file`.
     rows : pd.DataFrame
         The patient's rows of `Cohort.cases`.
-    read : callable
-        `Cohort.read`.
     min_tumour_mm2 : float
         Some slice must have no mask or a tumour of this area.
     """

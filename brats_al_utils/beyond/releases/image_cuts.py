@@ -1,0 +1,217 @@
+"""Cut the images of a patient of a table: which are drawn, and their slices at the size that the network sees."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from brats_al_utils import InputError
+from brats_al_utils.beyond.releases.images import VOLUMES, Lifted, ReadFile, each_image, image_faults, read_file
+from brats_al_utils.cohorts.checks import too_small, tumour_areas
+from brats_al_utils.cohorts.cuts import Cut, choose_slices, resize, resize_labels
+from brats_al_utils.cohorts.kind import Kind
+from brats_al_utils.cohorts.slices import SliceRule
+from brats_al_utils.cohorts.volumes import Volume, upright
+from brats_al_utils.seeds import generator
+
+Array = np.ndarray[Any, Any]
+
+EVENLY = "slices evenly spaced in each volume"
+
+
+def kind_of_images(read: ReadFile = read_file) -> Kind:
+    """Return the kind of a cohort whose rows are images, read by a function (see `images.read_file`)."""
+    return Kind(partial(image_faults, read), slices_asked, partial(cut_images, read), chosen_by)
+
+
+def chosen_by(cases: pd.DataFrame) -> list[str]:
+    """Return how slices are chosen, and what an image tells less of than a volume with a segmentation."""
+    volumes, masked = cases["slices"] > 1, cases["mask"] != ""
+    pictured = ~cases["image"].str.casefold().str.endswith(VOLUMES)
+    facts = {
+        "slices with tumour": volumes & masked,
+        "slices with the largest foreground, as there is no mask": volumes & ~masked,
+        EVENLY if "z" in cases else "images as they are": ~volumes,
+        "tumour areas in pixels": masked & pictured,
+    }
+    return [what for what, which in facts.items() if which.any()]
+
+
+def slices_asked(cases: pd.DataFrame, classes: tuple[str, str], rule: SliceRule) -> pd.Series:
+    """Return how many slices a rule asks of each row of `Cohort.cases`.
+
+    Notes
+    -----
+    Of volumes ``per_patient``, of other images the one slice that each is, but where these are slices of one volume
+    ``per_patient`` of them, evenly spaced. In a balanced set the class with more slices gives as many as the other,
+    from all of its patients: those that have more than a common bound give as many as this bound, or one more, and
+    their images are drawn.
+    """
+    asked = cases["slices"].clip(upper=rule.per_patient)
+    if "z" in cases:
+        place, count = (cases.groupby("patient_id")["z"].transform(what) for what in ("rank", "size"))
+        asked = asked.where(evenly_spaced(place.to_numpy(int) - 1, count.to_numpy(), rule.per_patient), 0)
+    if not rule.balanced:
+        return asked
+    of_class = asked.groupby(cases["class_name"]).sum()
+    larger = asked[cases["class_name"] == of_class.idxmax()]
+    owner = cases.loc[larger.index, "patient_id"]
+    bounds = bounded(larger.groupby(owner).sum(), int(of_class.min()), rule.slice_seed)
+    for patient_id, rows in larger.groupby(owner):
+        places = np.repeat(rows.index, rows)
+        drawn = generator(rule.slice_seed, "images", str(patient_id)).permutation(places)[: bounds[patient_id]]
+        asked[rows.index] = [int((drawn == row).sum()) for row in rows.index]
+    return asked
+
+
+def evenly_spaced(place: Array, count: Array, wanted: int) -> Array:
+    """Return which slices are the middle ones of ``wanted`` equal parts of their volume; all where there are no more.
+
+    Parameters
+    ----------
+    place, count : np.ndarray [n] of int
+        The place of each slice in its volume, from 0, and how many slices the volume has.
+    wanted : int
+        Of each volume.
+
+    Returns
+    -------
+    np.ndarray [n] of bool
+    """
+    # Part k of n slices in w parts has its middle at (2 k + 1) n / 2 w, in the slice that begins before it.
+    part = (2 * place + 1) * wanted // (2 * count)
+    chosen: Array = (count <= wanted) | ((2 * part + 1) * count // (2 * wanted) == place)
+    return chosen
+
+
+def bounded(room: pd.Series, total: int, seed: int) -> pd.Series:
+    """Return how many slices each patient gives, so that they are so many in all, at least one each.
+
+    Parameters
+    ----------
+    room : pd.Series of int
+        How many each patient has, by patient_id.
+    """
+    bound = 1
+    while room.clip(upper=bound + 1).sum() <= total and bound < room.max():
+        bound += 1
+    given = room.clip(upper=bound)
+    more = sorted(room.index[room > bound])
+    order = generator(seed, "balance").permutation(len(more))[: max(total - int(given.sum()), 0)]
+    given[[more[place] for place in order]] += 1
+    return given
+
+
+def cut_images(read: ReadFile, rows: pd.DataFrame, asked: pd.Series, rule: SliceRule, classes: Sequence[str]) -> Cut:
+    """Cut all images of a patient; parameters as of `cuts.cut_case`, but for how a file is read."""
+    problems: list[str] = []
+    made, largest = [], 0.0
+    for place, (count, row) in enumerate(zip(asked.tolist(), rows.to_dict("records"), strict=True)):
+        cut, area = cut_image(row, place, count, rule, read, problems)
+        largest = max(largest, area)
+        made += [cut] if cut else []
+    name = rows["patient_id"].iloc[0]
+    if not problems and largest < rule.min_tumour_mm2:
+        problems.append(f"{name}: {too_small(largest, rule.min_tumour_mm2)}")
+    elif not problems and not made:
+        problems.append(
+            f"{name}: no image that was drawn has a tumour of {rule.min_tumour_mm2:g} mm2: lower min_tumour_mm2 or "
+            "skip the patient (--skip-bad)"
+        )
+    if problems:
+        raise InputError("\n".join(problems))
+    slices, images, masks = zip(*made, strict=True)
+    table = pd.DataFrame([each for some in slices for each in some])
+    table.insert(2, "label", table["class_name"].map(list(classes).index))
+    return table, np.concatenate(images), np.concatenate(masks)
+
+
+def cut_image(
+    row: Mapping[Any, Any], place: int, count: int, rule: SliceRule, read: ReadFile, problems: list[str]
+) -> tuple[tuple[list[dict[str, Any]], Array, Array] | None, float]:
+    """Cut one image, and return it with the area of its largest tumour, infinite without a mask.
+
+    Parameters
+    ----------
+    place : int
+        Of the image among the patient's.
+    count : int
+        Slices asked for; if none, or none can be had, nothing is cut.
+    problems : list of str
+        Takes what is wrong; then nothing is cut.
+    """
+    area, z, mask, channels = None, None, None, []
+    for image in each_image(row, read, problems):
+        if isinstance(image, Volume):
+            area = tumour_areas(image)
+        if problems:
+            continue  # what else is wrong is to be named as well
+        if z is None:
+            z = chosen_of(image, area, count, rule, row["patient_id"])
+            depth = image.voxels.shape[2]
+        if not len(z):
+            continue
+        if isinstance(image, Volume):
+            mask = resize_labels(squared(upright(image.voxels, z)), rule.image_size)
+        else:
+            channels.append(squared(image.scaled(z)))
+    largest = np.inf if area is None else float(area.max())
+    if problems or z is None or not channels:
+        return None, largest
+    cut = np.split(resize(np.concatenate(channels), rule.image_size), len(channels))
+    pixels = np.stack((cut + cut[-1:] * 2)[:3], axis=1)
+    mask = np.zeros_like(pixels[:, 0]) if mask is None else mask
+    return (described(row, z, place, area, depth), pixels, mask), largest
+
+
+def chosen_of(image: Volume | Lifted, area: Array | None, count: int, rule: SliceRule, patient_id: str) -> Array:
+    """Return which slices of an image are cut: of a volume without a mask those with the largest foreground."""
+    if area is not None:
+        return choose_slices(area, count, rule, patient_id)
+    if isinstance(image, Volume) or image.voxels.shape[2] == 1:
+        return np.arange(min(count, 1))
+    return most(np.count_nonzero(image.foreground, axis=(0, 1)), count)
+
+
+def most(foreground: Array, count: int) -> Array:
+    """Return the ascending indices of the slices [Z] with the largest foreground, of equals the lowest."""
+    return np.sort(np.argsort(-foreground, kind="stable")[:count])
+
+
+def described(row: Mapping[str, Any], z: Array, place: int, area: Array | None, depth: int) -> list[dict[str, Any]]:
+    """Return the rows of the table for the slices of an image: `cut_case`'s but for label, and which image it is.
+
+    Parameters
+    ----------
+    place : int
+        Of the image among the patient's: what stands for the axial index of a single slice where that is not known.
+    area : np.ndarray [Z] of float, optional
+        Of the tumour, where there is a mask.
+    depth : int
+        Slices of the image.
+    """
+    extent = np.flatnonzero(area) if area is not None else np.arange(depth)
+    lowest, highest = int(extent[0]), int(extent[-1])
+    return [
+        {
+            "patient_id": row["patient_id"],
+            "class_name": row["class_name"],
+            "site": row["site"],
+            "z": one if depth > 1 else row.get("z", place),
+            "position": row.get("position", round((one - lowest) / max(highest - lowest, 1), 4)),
+            "tumour_mm2": 0.0 if area is None else round(float(area[one]), 3),
+            "image": row["named"],
+        }
+        for one in z.tolist()
+    ]
+
+
+def squared(images: Array) -> Array:
+    """Return images [n, h, w] padded with 0 on two sides to as many rows as columns."""
+    _, height, width = images.shape
+    if height == width:
+        return images
+    missing = [max(height, width) - size for size in (height, width)]
+    return np.pad(images, ((0, 0), *((gap // 2, gap - gap // 2) for gap in missing)))
