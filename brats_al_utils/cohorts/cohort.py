@@ -13,7 +13,7 @@ import pandas as pd
 
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.checks import each_volume
-from brats_al_utils.cohorts.copies import same_pixels
+from brats_al_utils.cohorts.copies import marks_of, same_pixels
 from brats_al_utils.cohorts.faults import one_line_a_kind
 from brats_al_utils.cohorts.images import ReadFile, image_faults, read_file
 from brats_al_utils.cohorts.layout import GRADES
@@ -211,9 +211,10 @@ def check_cohort(cohort: Cohort, min_tumour_mm2: float = 0.0, track: Track = unt
         if cohort.tabled:
             return image_faults(rows, cohort.read, min_tumour_mm2)
         found: list[str] = []
-        for _ in each_volume(case_files(rows.iloc[0]), FILES, found, min_tumour_mm2):
-            pass
-        return found, []  # of copies the reader tells
+        marks: list[bytes] = []
+        for name, volume in each_volume(case_files(rows.iloc[0]), FILES, found, min_tumour_mm2):
+            marks += marks_of([volume.voxels] if name == FILES[0] else [])
+        return found, marks
 
     problems = dict(cohort.problems)
     seen: dict[bytes, str] = {}
