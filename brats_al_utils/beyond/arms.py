@@ -185,7 +185,11 @@ def first_planned(profile: Profile) -> list[Arm]:
 
 
 def random_at(profile: Profile, share: float) -> Arm:
-    """Return the arm that trains on a random share of the training slices; on all of them, it is the baseline."""
+    """Return the arm that trains on a random share of the training slices; on all of them, it is the baseline.
+
+    Shares that differ by less than a name tells are one arm.
+    """
+    share = float(f"{share:.3g}")
     if share >= 1:
         return pretrained(profile, "baseline")
     return pretrained(profile, "random" if share == BUDGET else f"random at {100 * share:.3g}%", RANDOM, share)

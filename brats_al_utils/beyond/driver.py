@@ -15,7 +15,7 @@ from brats_al_utils.runs.shared import shared_workers
 from brats_al_utils.show import kernels, notebooks
 from brats_al_utils.study.cost import Cost, calibrate, left, saved_by_sharing, seconds
 from brats_al_utils.study.opening import cut_sets, open_study
-from brats_al_utils.study.stages import Row, each_once, plan, record, title_of, write_rows
+from brats_al_utils.study.stages import Row, advance, each_once, plan, record, title_of, write_rows
 from brats_al_utils.study.status import duration, read_rows, remember
 from brats_al_utils.study.study import Study
 
@@ -53,9 +53,10 @@ def drive(parameters: Mapping[str, Any], only: Sequence[str], bundle: Path | Non
         remember(places, parameters, names)
         print(f"profile {study.profile.name}: {study.cohort_name}, {len(study.slices.table)} slices; ", end="")
         print(f"outputs in {places.outputs}", flush=True)
-        tables = {name: plan(study, NOTEBOOKS[name](study.profile)) for name in names}
+        planned = advance if bundle else plan  # what was trained elsewhere has chosen slices
+        tables = {name: planned(study, NOTEBOOKS[name](study.profile)) for name in names}
         for rows in tables.values():
-            write_rows(places, title_of(rows), [record(row) for row in each_once(rows)], anew=False)
+            write_rows(places, title_of(rows), [record(row) for row in each_once(rows)], anew=bool(bundle))
         before = {path.stem for path in places.runs.glob("*.safetensors")}
         ahead = said_ahead(study, tables)
         with shared_workers(parameters["workers"], study.device) as address:

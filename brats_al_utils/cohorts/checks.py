@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from brats_al_utils import InputError
+from brats_al_utils.cohorts.copies import marks_of
 from brats_al_utils.cohorts.volumes import FILES, SEGMENTATION, Grid, Volume, read_header, read_volume
 
 LABELS = range(5)
@@ -173,11 +174,10 @@ def case_files(case: pd.Series) -> dict[str, Path]:
 
 
 def case_faults(rows: pd.DataFrame, min_tumour_mm2: float) -> tuple[list[str], list[bytes]]:
-    """Return everything that is wrong with a patient's volumes; see `kind.Kind.faults`.
-
-    Nothing tells that a volume is another patient's: the reader has found the same files.
-    """
+    """Return everything that is wrong with a patient's volumes, and what its T1 is known by; see `kind.Kind.faults`."""
     found: list[str] = []
-    for _ in each_volume(case_files(rows.iloc[0]), FILES, found, min_tumour_mm2):
-        pass
-    return found, []
+    marks: list[bytes] = []
+    for name, volume in each_volume(case_files(rows.iloc[0]), FILES, found, min_tumour_mm2):
+        if name == FILES[0]:
+            marks += marks_of([volume.voxels])
+    return found, marks

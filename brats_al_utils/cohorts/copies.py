@@ -44,13 +44,17 @@ def alike(places: Sequence[Path]) -> list[list[int]]:
     return groups
 
 
-def mark_of(pixels: np.ndarray[Any, Any]) -> bytes:
-    """Return what an image is known by, in whatever file it is: the hash of its shape and pixels."""
-    return sha256(repr(pixels.shape).encode() + pixels.tobytes()).digest()
+def marks_of(images: Iterable[np.ndarray[Any, Any]]) -> list[bytes]:
+    """Return what images are known by, in whatever file they are: the hashes of their shapes and pixels.
+
+    One whose pixels are all alike shows nothing, and is known by nothing: the ends of many volumes are empty.
+    """
+    shown = (pixels for pixels in images if pixels.min() < pixels.max())
+    return [sha256(repr(pixels.shape).encode() + pixels.tobytes()).digest() for pixels in shown]
 
 
 def same_pixels(patient: str, marks: Iterable[bytes], seen: dict[bytes, str]) -> list[str]:
     """Return a problem for each patient, of those who came before, with the same image; ``seen`` takes the marks in."""
     others = {seen.setdefault(mark, patient) for mark in marks} - {patient}
-    mend = "remove one of them, or give both the same group in the table"
+    mend = "remove one of them, or in a table give both the same group"
     return [f"{patient}: an image has the same pixels as one of {other}, expected once: {mend}" for other in others]

@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.cohort import Cohort, each_case
-from brats_al_utils.cohorts.copies import mark_of, same_pixels
+from brats_al_utils.cohorts.copies import marks_of, same_pixels
 from brats_al_utils.cohorts.cuts import Cut
 from brats_al_utils.cohorts.problems import one_line_a_kind
 from brats_al_utils.cohorts.slices import FORMAT, SliceRule, SliceSet, digests, open_slices
@@ -135,7 +135,7 @@ def each_cut(
             except InputError as error:
                 left_out[patient_id] = str(error).splitlines()
                 continue
-            if twice := same_pixels(patient_id, map(mark_of, made[1]), seen):
+            if twice := same_pixels(patient_id, marks_of(made[1]), seen):
                 left_out[patient_id] = twice
             else:
                 yield made

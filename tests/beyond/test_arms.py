@@ -1,6 +1,8 @@
 """The arms of the notebooks beyond the paper: names tell them apart, and the settings name all competitors."""
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from brats_al_utils.beyond.arms import NOTEBOOKS, controls, equal_updates, iterative, one_shot, with_references
 from brats_al_utils.beyond.competitors.competitors import COMPETITORS
@@ -8,13 +10,18 @@ from brats_al_utils.study.profile import PROFILES, profile_of
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-@pytest.mark.parametrize("labelled", [0.29, 0.3])
+@given(labelled=st.floats(0.05, 0.7))
+@example(labelled=0.29)
+@example(labelled=2 / 7)
 def test_arms_that_are_compared_have_names_of_their_own(profile: str, labelled: float) -> None:
-    """With two slices a patient, half of the slices are one a patient, and 50.3 % are annotated with 29 % labelled."""
+    """With two slices a patient, half of the slices are one a patient, and 50.0 % are annotated with 2/7 labelled."""
     chosen = profile_of(profile, {"labelled_share": labelled})
+    for arms in NOTEBOOKS.values():
+        of_random = {arm for arm in arms(chosen) if arm.name.startswith("random at")}
+        assert len({arm.name for arm in of_random}) == len(of_random)
     for group in (controls, one_shot, iterative):
-        arms = {arm for pair in with_references(chosen, group(chosen)) for arm in pair}
-        assert len({arm.name for arm in arms}) == len(arms)
+        compared = {arm for pair in with_references(chosen, group(chosen)) for arm in pair}
+        assert len({arm.name for arm in compared}) == len(compared)
 
 
 def test_every_competitor_is_a_setting() -> None:

@@ -21,6 +21,7 @@ from brats_al_utils.__main__ import app
 from brats_al_utils.beyond.releases import image_cuts
 from brats_al_utils.beyond.releases.table import EXCEL, MAX_ROWS, TABLE
 from brats_al_utils.cohorts.cohort import check_cohort
+from brats_al_utils.cohorts.copies import marks_of
 from brats_al_utils.cohorts.cutting import prepare
 from brats_al_utils.cohorts.problems import LISTED
 from brats_al_utils.cohorts.readers import read_cohort
@@ -659,6 +660,21 @@ def test_links_are_followed_if_asked(flat: Path) -> None:
     assert len(read_cohort(flat, follow_links=True).cases) == 16
     with pytest.raises(InputError, match="cohort.csv: a symbolic link out of the folder"):
         read_cohort(flat)
+
+
+def test_what_shows_nothing_is_neither_cut_nor_a_copy(tmp_path: Path) -> None:
+    """Of five slices two show something, where three are asked for: two empty ones of two patients are alike."""
+    rows = []
+    for number in range(6):
+        voxels = np.zeros((20, 24, 5), np.int16)
+        voxels[4:16, 4:20, 1:3] = np.random.default_rng(number).normal(300, 20, (12, 16, 2))
+        write_volume(tmp_path / f"{number}.nii.gz", voxels)
+        rows.append({"patient_id": f"p{number}", "label": str(number % 2), "image": f"{number}.nii.gz"})
+    assert not check_cohort(read_cohort(write(tmp_path, rows))).problems
+    slices = cut(tmp_path)
+    assert slices.table["z"].tolist() == [1, 2] * 6
+    assert set(slices.manifest["fewer_slices"].values()) == {2}
+    assert len(marks_of([np.zeros((2, 2)), np.ones((2, 2)), voxels])) == 1
 
 
 def test_the_smallest_tumour_is_the_setting_s(flat: Path) -> None:

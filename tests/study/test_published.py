@@ -21,6 +21,7 @@ from brats_al_utils.beyond.bundles.bundle import ARRAYS, unpack
 from brats_al_utils.beyond.bundles.container import further, packed, read_parts
 from brats_al_utils.beyond.bundles.published import export, missing, of_main_arms, read_bundle, resume, unpack_study
 from brats_al_utils.beyond.comparison import further_evidence
+from brats_al_utils.beyond.driver import drive
 from brats_al_utils.cohorts import naming
 from brats_al_utils.findings import evidence
 from brats_al_utils.findings.shortcut import shortcut_table
@@ -31,6 +32,7 @@ from brats_al_utils.study.arms import proposed
 from brats_al_utils.study.opening import open_study
 from brats_al_utils.study.places import Places
 from brats_al_utils.study.stages import advance, results_of, selections_of, train
+from brats_al_utils.study.status import status
 from brats_al_utils.study.study import Study
 from brats_al_utils.study.unpacked import FACTS, chosen_before
 
@@ -358,6 +360,18 @@ def test_a_study_resumes_from_a_bundle(share: float, study: Study, tmp_path: Pat
     if share == 1:
         asked = len(list(resumed.store.folder.glob("*.safetensors")))
         assert asked == held == planned, "no network is asked whose choice is known"
+
+
+def test_what_a_bundle_holds_is_not_ahead(
+    study: Study, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Trainings on slices that networks chose elsewhere are not counted as to be done."""
+    asked: dict[str, Any] = {"profile": "smoke", "data": str(study.cohort.root), "out": str(tmp_path / "out")}
+    asked |= {"settings": SETTINGS | {"n_runs": 1}, "device": "cpu", "workers": "1"}
+    monkeypatch.setattr("brats_al_utils.show.notebooks.execute_all", lambda *_: [])
+    drive(asked, NAMES, bundle)
+    assert f"{len(NAMES)} notebooks, nothing to train" in capsys.readouterr().out
+    assert status(Places.of("smoke", tmp_path / "out")).waiting == 0
 
 
 def test_no_other_study_resumes_from_it(study: Study, bundle: Path) -> None:

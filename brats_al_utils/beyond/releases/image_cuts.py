@@ -176,8 +176,9 @@ def chosen_of(image: Volume | Lifted, area: Array | None, count: int, rule: Slic
 
 
 def most(foreground: Array, count: int) -> Array:
-    """Return the ascending indices of the slices [Z] with the largest foreground, of equals the lowest."""
-    return np.sort(np.argsort(-foreground, kind="stable")[:count])
+    """Return the ascending indices of the slices [Z] with the largest foreground, of equals the lowest; no empty."""
+    largest = np.argsort(-foreground, kind="stable")[:count]
+    return np.sort(largest[foreground[largest] > 0])
 
 
 def described(row: Mapping[str, Any], z: Array, place: int, area: Array | None, depth: int) -> list[dict[str, Any]]:

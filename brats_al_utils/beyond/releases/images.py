@@ -22,7 +22,7 @@ from PIL.TiffImagePlugin import PHOTOMETRIC_INTERPRETATION
 from brats_al_utils import InputError
 from brats_al_utils.beyond.releases.levels import counted_percentiles, percentiles, tone_curve
 from brats_al_utils.cohorts.checks import grid_problems, too_small, tumour_areas
-from brats_al_utils.cohorts.copies import mark_of
+from brats_al_utils.cohorts.copies import marks_of
 from brats_al_utils.cohorts.intensity import level_counts, scale_intensity
 from brats_al_utils.cohorts.naming import JPEG
 from brats_al_utils.cohorts.volumes import MAX_VOXELS, Grid, Volume, read_header, read_volume, upright
@@ -487,8 +487,8 @@ def image_faults(read: ReadFile, rows: pd.DataFrame, min_tumour_mm2: float) -> t
         for image in each_image(row, read, problems):
             if isinstance(image, Volume):
                 largest = max(largest, float(tumour_areas(image).max()))
-            elif image.foreground.any():
-                marks.append(mark_of(image.voxels))
+            else:
+                marks += marks_of([image.voxels])
     if not problems and largest < min_tumour_mm2:
         problems.append(f"{rows['patient_id'].iloc[0]}: {too_small(largest, min_tumour_mm2)}")
     return problems, marks
