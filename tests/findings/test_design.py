@@ -98,6 +98,28 @@ def test_what_is_said_of_populations_that_are_too_small_or_have_one_run() -> Non
     assert "cannot be said here" in words
 
 
+def test_of_patients_with_slices_of_both_classes_a_test_set_is_as_many_patients_drawn_whole() -> None:
+    random, patients = np.random.default_rng(5), 12
+    frames = [
+        pd.DataFrame(
+            {
+                "arm": arm,
+                "seed": run,
+                "patient_id": np.repeat(np.arange(patients), 2),
+                "label": np.tile([0, 1], patients),
+                "score": random.normal(size=2 * patients) + np.tile([0, 1], patients),
+            }
+        )
+        for arm in ARMS
+        for run in range(2)
+    ]
+    found = worth(populations(pd.concat(frames, ignore_index=True)), draws=200)
+    assert found is not None and found.both
+    assert (found.table["spread"] > 0).all() and found.table[["needed", "power", "p_20"]].isna().all(axis=None)
+    words = said("made-up cohort", found)
+    assert f"of {sum(TEST_SET)} patients, each drawn with" in words and f"{TEST_SET[0]} positive" not in words
+
+
 def test_the_three_sentences_hold_the_table_s_numbers() -> None:
     found = worth(simulated(4, 60, 3), draws=500, studies=10)
     assert found is not None

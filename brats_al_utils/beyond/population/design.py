@@ -109,11 +109,21 @@ class Worth:
         The drawn gains, means across runs.
     varies : tuple of Components or None
         What each comparison's gain varies with.
+    both : bool
+        Whether patients have slices of both classes; see `Population.both`.
     """
 
     table: pd.DataFrame
     drawn: Array
     varies: tuple[Components | None, ...]
+    both: bool = False
+
+    @property
+    def test_set(self) -> str:
+        """Whom a drawn test set holds."""
+        if self.both:
+            return f"{sum(TEST_SET)} patients, each drawn with the slices of both classes"
+        return f"{TEST_SET[0]} positive and {TEST_SET[1]} negative patients"
 
 
 def worth(
@@ -178,7 +188,7 @@ def worth(
         np.nan if np.isnan(patients) else power(sets[0], contrast, int(patients), studies, generator(seed, *contrast))
         for contrast, patients in zip(contrasts, table["needed"], strict=True)
     ]
-    return Worth(table.assign(power=told), every, varies)
+    return Worth(table.assign(power=told), every, varies, sets[0].both)
 
 
 def above_zero(varies: Components | None) -> float:
@@ -223,16 +233,15 @@ def needed(varies: Components | None, runs: int) -> float:
 
 def said(cohort_name: str, found: Worth | None) -> str:
     """Say in three sentences what the paper's design is worth as evidence, for its own comparison."""
-    of = f"{TEST_SET[0]} positive and {TEST_SET[1]} negative patients"
     if found is None:
         return (
-            f"On the {cohort_name}: does not apply. Test sets of {of} cannot be drawn where a test set has fewer than "
-            f"{FEWEST} patients of a class."
+            f"On the {cohort_name}: does not apply. Test sets of {sum(TEST_SET)} patients cannot be drawn where a test "
+            f"set has fewer than {FEWEST} patients of a class."
         )
     row, lines = found.table.iloc[0], []
     lines.append(
         f"The gain of {row['arm']} over {row['other']} is {pp(row['gain'])} pp in this population. Of "
-        f"{found.drawn.shape[1]:,} test sets of {of}, {row['printed']:.1%} would have printed {PRINTED:.2f} pp or "
+        f"{found.drawn.shape[1]:,} test sets of {found.test_set}, {row['printed']:.1%} would have printed {PRINTED:.2f} pp or "
         f"more, and 95 % between {pp(row['drawn_low'])} and {pp(row['drawn_high'])} pp."
     )
     lines.append(interval_said(found.table))

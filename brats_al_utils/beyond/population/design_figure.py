@@ -43,9 +43,7 @@ def could_the_paper_tell(found: Worth) -> Drawing:
         ridges(axes, found.table.iloc[rows], 100 * found.drawn[rows])
         for axes, rows in zip(grid[:, 0], groups, strict=True)
     ]
-    grid[-1, 0].set_xlabel(
-        f"gain of {found.drawn.shape[1]:,} test sets of {TEST_SET[0]} and {TEST_SET[1]} patients (pp)"
-    )
+    grid[-1, 0].set_xlabel(f"gain of {found.drawn.shape[1]:,} test sets of {found.test_set} (pp)")
     grid[0, 0].stairs([], [0], fill=True, color="0.45", label=f"{PRINTED:.2f} pp or more: share at the right")
     legend_above(figure, 3)
     return Drawing("could_the_paper_tell", figure, pd.concat(numbers, ignore_index=True))
