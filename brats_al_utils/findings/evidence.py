@@ -82,34 +82,41 @@ def evaluate(study: Study, results: Results) -> pd.DataFrame:
         arm, seed, part, unit, auc, best_epoch, key; dataset, start, strategy, share, examples, freeze, network,
         with_labelled, iterative; learned (`has_learned`).
     """
-    rows = []
+    rows, measured = [], {}
     for (arm, number), result in results.items():
-        for part in EVALUATION_SETS:
-            frame = predictions(study, arm, result, part)
-            for unit in units_of(study.slice_set(arm.dataset).table):
-                scored = by_unit(frame, unit)
-                rows.append(
-                    {
-                        "arm": arm.name,
-                        "seed": study.profile.seed + number,
-                        "part": part,
-                        "unit": unit,
-                        "auc": auc(scored["label"].to_numpy(), scored["score"].to_numpy()),
-                        "best_epoch": result.best_epoch,
-                        "learned": has_learned(study, arm, result),
-                        "key": result.run.key,
-                        "dataset": arm.dataset,
-                        "start": arm.start,
-                        "strategy": arm.strategy.name,
-                        "share": arm.share,
-                        "examples": len(result.run.training),
-                        "freeze": arm.freeze,
-                        "network": arm.network,
-                        "with_labelled": arm.with_labelled,
-                        "iterative": arm.iterative,
-                    }
-                )
+        if result.run.key not in measured:  # several arms share a run
+            measured[result.run.key] = measures(study, arm, result)
+        for part, unit, area in measured[result.run.key]:
+            rows.append(
+                {
+                    "arm": arm.name,
+                    "seed": study.profile.seed + number,
+                    "part": part,
+                    "unit": unit,
+                    "auc": area,
+                    "best_epoch": result.best_epoch,
+                    "learned": has_learned(study, arm, result),
+                    "key": result.run.key,
+                    "dataset": arm.dataset,
+                    "start": arm.start,
+                    "strategy": arm.strategy.name,
+                    "share": arm.share,
+                    "examples": len(result.run.training),
+                    "freeze": arm.freeze,
+                    "network": arm.network,
+                    "with_labelled": arm.with_labelled,
+                    "iterative": arm.iterative,
+                }
+            )
     return pd.DataFrame(rows)
+
+
+def measures(study: Study, arm: Arm, result: Result) -> list[tuple[str, str, float]]:
+    """Return part, unit and AUC of a run, of each part that it is evaluated on and each unit that has a class."""
+    units = units_of(study.slice_set(arm.dataset).table)
+    frames = {part: predictions(study, arm, result, part) for part in EVALUATION_SETS}
+    scored = {(part, unit): by_unit(frame, unit) for part, frame in frames.items() for unit in units}
+    return [(*place, auc(each["label"].to_numpy(), each["score"].to_numpy())) for place, each in scored.items()]
 
 
 def loss_share(study: Study, arm: Arm, result: Result) -> float:
