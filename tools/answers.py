@@ -7,22 +7,10 @@ from pathlib import Path
 import pandas as pd
 
 from brats_al_utils.findings import sites
-from brats_al_utils.findings.sentences import side
+from brats_al_utils.findings.sentences import ARMS, side
 
 ROOT = Path(__file__).resolve().parents[1]
 FIGURES = ROOT / "figures" / "published"
-WORDS = {
-    "proposed": "the committee's choice of 30 %",
-    "random": "30 % at random",
-    "random at 51%": "as many annotated at random (51 %)",
-    "placebo": "another draw from the same middle",
-    "baseline": "everything",
-    "0%-30%": "the most uncertain 30 %",
-    "mean of 7 others": "the mean of the other ranges",
-    "proposed, iterative": "the committee's choice in several queries",
-}
-"""Arms as a radiologist reads them."""
-
 BLOCK = re.compile(r"(?<=<!-- answers -->\n).*?(?=<!-- end -->)", re.DOTALL)
 
 
@@ -81,7 +69,7 @@ def planned() -> list[str]:
         f"decided, was [written down before](docs/lgg_study.md){rule if done == planned else so_far}",
         "",
         *(
-            f"* **{WORDS.get(row['arm'], row['arm']).capitalize()} against {WORDS.get(row['other'], row['other'])}: {row['outcome']}.** {'' if done == planned else 'So far '}{gain(row)}."
+            f"* **{ARMS.get(row['arm'], row['arm']).capitalize()} against {ARMS.get(row['other'], row['other'])}: {row['outcome']}.** {'' if done == planned else 'So far '}{gain(row)}."
             for _, row in told.iterrows()
         ),
         *(f"* **{attack}** {found}" for attack, found in attacks),

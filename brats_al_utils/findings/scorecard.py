@@ -28,6 +28,7 @@ from brats_al_utils.findings.verdicts import (
     EQUIVALENCE,
     HERE,
     RULES,
+    UNLEARNED,
     Estimate,
     arithmetic_verdict,
     biggest_verdict,
@@ -170,7 +171,7 @@ def not_learned(arms: Mapping[str, pd.DataFrame]) -> str:
     """Return of which arms' runs half or more have not learned, or nothing."""
     runs = {name: rows["learned"].tolist() for name, rows in arms.items()}
     return "; ".join(
-        f"{learned.count(False)} of {len(learned)} runs of {name} have not learned"
+        f"{learned.count(False)} of {len(learned)} runs of {name} {UNLEARNED}"
         for name, learned in runs.items()
         if 2 * learned.count(False) >= len(learned)
     )

@@ -15,6 +15,18 @@ from brats_al_utils.findings.verdicts import HERE, HERE_RULE
 TAILS = (("10%-40%", "0%-30%", "figure3.low_tail"), ("60%-90%", "70%-100%", "figure3.high_tail"))
 """The ranges that section 3.2 compares, the better one first, and its claim."""
 
+ARMS = {
+    "proposed": "the committee's choice of 30 %",
+    "random": "30 % at random",
+    "random at 51%": "as many annotated at random (51 %)",
+    "placebo": "another draw from the same middle",
+    "baseline": "everything",
+    "0%-30%": "the most uncertain 30 %",
+    "mean of 7 others": "the mean of the other ranges",
+    "proposed, iterative": "the committee's choice in several queries",
+}
+"""Arms as a radiologist reads them."""
+
 
 def listed(cohort_name: str, lines: Iterable[str], about: str = "") -> str:
     """Return sentences as a list in Markdown, under the cohort that they are about."""

@@ -27,6 +27,9 @@ VERDICTS = (REPRODUCED, NOT_REPRODUCED, CANNOT_TELL, *HERE.values())
 EQUIVALENCE = 3.0
 """Percentage points within which two AUCs, or two gains, are taken for equal; fixed before any run."""
 
+UNLEARNED = "have not learned"
+"""In the notes of a row: runs of an arm, so that nothing is judged by it."""
+
 ROUNDING = 0.01
 """pp: how far a printed gain may lie from the difference of two AUCs, all three printed to 0.01."""
 

@@ -73,7 +73,7 @@ WORDS = {
     "figure7": Words(
         "Figure 7: test AUC at each budget, imbalanced set",
         "Slice-level test AUC against the number of slices trained on, and below it the paired differences.",
-        DIFFERENCES,
+        f"The committee's slices are annotated too: see AUC for what has to be annotated. {DIFFERENCES}",
     ),
     "figure8": Words(
         "Figure 8: test AUC at each budget, balanced set",

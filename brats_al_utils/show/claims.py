@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from brats_al_utils.findings.claims import ARITHMETIC, AUC, GAIN, name_of, unit_of
-from brats_al_utils.findings.verdicts import HERE, NOT_REPRODUCED, REPRODUCED, VERDICTS
+from brats_al_utils.findings.verdicts import HERE, NOT_REPRODUCED, REPRODUCED, UNLEARNED, VERDICTS
 from brats_al_utils.show.style import PAGE, PAPER, STYLE, distances, rows_named
 
 AGREES, DISAGREES, UNKNOWN = "#0a58a6", "#b03a00", "#57606a"
@@ -68,7 +68,15 @@ def numbers(axes: Axes, rows: pd.DataFrame, unit: str) -> None:
         if pd.notna(row["ours"]):
             colour = LOOKS[row["verdict"]][1]
             axes.errorbar(
-                scale * row["ours"], place, xerr=reach[:, None], fmt="o", ms=3.5, capsize=2, lw=1.1, color=colour
+                scale * row["ours"],
+                place,
+                xerr=reach[:, None],
+                fmt="o",
+                ms=3.5,
+                capsize=2,
+                lw=1.1,
+                color=colour,
+                mfc="white" if blind(row) else colour,
             )
         axes.text(1.03, place, LOOKS[row["verdict"]][0], **sign(axes, row["verdict"]))
     low, high = axes.get_xlim()
@@ -77,6 +85,11 @@ def numbers(axes: Axes, rows: pd.DataFrame, unit: str) -> None:
     axes.set(xlabel=label, xlim=(max(low, furthest[0] - 2), min(high, furthest[1] + 2)))
     rows_named(axes, [name_of(id_).removesuffix(" AUC") for id_ in rows["id"]])
     axes.tick_params(axis="y", labelsize=7)
+
+
+def blind(row: "pd.Series[Any]") -> bool:
+    """Return whether an arm of a claim has not learned, so that it is not judged."""
+    return UNLEARNED in str(row.get("why", ""))
 
 
 def verdicts(axes: Axes, rows: pd.DataFrame) -> None:
@@ -107,6 +120,10 @@ def legend(card: pd.DataFrame) -> list[Line2D]:
         Line2D([], [], **PAPER | {"ms": 4}),
         Line2D([], [], marker="o", ms=3.5, lw=1.1, color="0.15", label="here, 95 % CI across runs and patients"),
     ]
+    if card.apply(blind, axis=1).any():
+        handles.append(
+            Line2D([], [], marker="o", ms=3.5, lw=1.1, color="0.15", mfc="white", label=f"hollow: {UNLEARNED}")
+        )
     given = [verdict for verdict in LOOKS if (card["verdict"] == verdict).any()]
     looks = [(verdict, *LOOKS[verdict]) for verdict in given]
     return handles + [Line2D([], [], ls="", marker=f"${s}$", ms=5, color=c, label=verdict) for verdict, s, c in looks]

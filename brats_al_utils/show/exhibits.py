@@ -36,6 +36,8 @@ PHOTOS = ("slices", "hidden_tumours", "batch", "five_slices", "extremes", "along
 TEXTS = ("could_tell", "verdict", "rule", "why", "censored")
 """Columns in which an empty cell is an empty text, not a missing number."""
 
+CELLS = ("th", "td")
+
 AS_IT_IS = ("code", "pre", "style", "title")
 """Elements whose text no sign is changed in."""
 
@@ -107,9 +109,17 @@ def in_html(table: pd.DataFrame, words: Words) -> Markup:
 
 
 def scoped(soup: BeautifulSoup) -> BeautifulSoup:
-    """Say of each header of a table whether it heads a column or a row, and take pandas's border off."""
+    """Say of each header of a table whether it heads a column or a row; take off pandas's border and row of names."""
     for table in soup("table", border=True):
         del table["border"]
+    for head in soup("thead"):
+        *above, names = head("tr")
+        pairs = list(zip(above[-1](CELLS), names(CELLS), strict=False)) if above else []
+        if pairs and not any(first.get_text(strip=True) and second.get_text(strip=True) for first, second in pairs):
+            for first, second in pairs:
+                if second.get_text(strip=True):
+                    first.replace_with(second)  # the name of an index, for which pandas has a row of its own
+            names.decompose()
     for header in soup("th"):
         if header.get_text(strip=True):
             header["scope"] = "col" if header.find_parent("thead") else "row"

@@ -21,6 +21,7 @@ from brats_al_utils.files import beside, new_folder
 from brats_al_utils.findings.answer import DESIGN_QUESTION, TABLES, answer, differences, origin
 from brats_al_utils.findings.claims import footnotes
 from brats_al_utils.findings.outcomes import OUTCOME_RULE
+from brats_al_utils.findings.sentences import ARMS
 from brats_al_utils.findings.verdicts import HERE, HERE_RULE, NUMBER_RULE
 from brats_al_utils.show import captions, tables
 from brats_al_utils.show.claims import AGREES, DISAGREES, LOOKS, UNKNOWN, claims
@@ -139,6 +140,7 @@ def index_of(places: Places, site: Path, notebooks: list[Executed], study: str, 
         wanted = {*TABLES, *captions.READ}
         found = {path.stem: read(path) for path in files if path.suffix == ".csv" and path.stem in wanted}
         said, paired, scores = answer(found), differences(found), found.get("scorecard")
+        paired = paired[paired["learned"] | (paired.index == 0)]  # what nothing is judged by would stretch the axis
         card = None if scores is None else card_of(scores)
         for width, narrow in (("wide", False), ("narrow", True)):
             if len(paired):
@@ -176,6 +178,7 @@ def index_of(places: Places, site: Path, notebooks: list[Executed], study: str, 
         "answer": said,
         "paired": paired.to_dict("records"),
         "diamonds": paired["paper"].notna().any(),
+        "arms": {arm: words for arm, words in ARMS.items() if arm in {*paired["arm"], *paired["other"]}},
         "drawn_sets": said.question == DESIGN_QUESTION,
         "origin": whence,
         "settings": {"settings": notebooks[0].origin} if notebooks else {},

@@ -7,9 +7,6 @@ from matplotlib.figure import Figure
 from brats_al_utils.findings.comparison import MARGIN
 from brats_al_utils.show.style import PAGE, SMALL, STYLE, arm_label, difference_panel, rows_named
 
-RANGE = "0%-30%"
-"""Of the ranking: its most uncertain slices."""
-
 
 @plt.style.context(STYLE)
 def strip(differences: pd.DataFrame, narrow: bool = False) -> Figure:
@@ -27,10 +24,7 @@ def strip(differences: pd.DataFrame, narrow: bool = False) -> Figure:
     figure, axes = plt.subplots(figsize=size)
     axes.axvspan(-100 * MARGIN, 100 * MARGIN, color="0.93", lw=0)
     difference_panel(axes, differences, range(rows))
-    names = [
-        arm_label(f"{row['arm']} less {row['other']}", row["learned"]).replace(RANGE, "most uncertain 30 %")
-        for _, row in differences.iterrows()
-    ]
+    names = [arm_label(f"{row['arm']} less {row['other']}", row["learned"]) for _, row in differences.iterrows()]
     rows_named(axes, [""] * rows if narrow else names)
     if narrow:
         for place, what in enumerate(names):

@@ -268,12 +268,12 @@ def outcomes(table: pd.DataFrame) -> pd.DataFrame:
     )
     columns: Columns = {
         "contrast": ("contrast", str),
-        "family": ("family", str),
+        "outcome": ("outcome", str),
         "auc_difference": ("difference (pp)", pp),
         "both": (ACROSS_BOTH, str),
         "p_holm": ("p (Holm)", AUC),
+        "family": ("family", str),
         "runs": ("runs", str),
-        "outcome": ("outcome", str),
     }
     return in_words(text, columns)
 

@@ -241,8 +241,8 @@ def said(cohort_name: str, found: Worth | None) -> str:
     row, lines = found.table.iloc[0], []
     lines.append(
         f"The gain of {row['arm']} over {row['other']} is {pp(row['gain'])} pp in this population. Of "
-        f"{found.drawn.shape[1]:,} test sets of {found.test_set}, {row['printed']:.1%} would have printed {PRINTED:.2f} pp or "
-        f"more, and 95 % between {pp(row['drawn_low'])} and {pp(row['drawn_high'])} pp."
+        f"{found.drawn.shape[1]:,} test sets of {found.test_set}, {row['printed']:.1%} would have printed "
+        f"{PRINTED:.2f} pp or more, and 95 % between {pp(row['drawn_low'])} and {pp(row['drawn_high'])} pp."
     )
     lines.append(interval_said(found.table))
     papers = (
