@@ -11,7 +11,7 @@ from brats_al_utils.beyond.arms import planned
 from brats_al_utils.beyond.comparison.further_evidence import interval_table
 from brats_al_utils.findings.comparison import Pairs, across_patients, compare, difference_limits, patient_pairs
 from brats_al_utils.findings.evidence import loss_share, of_arms, scores, unlearned_arms, with_sites
-from brats_al_utils.findings.outcomes import outcomes
+from brats_al_utils.findings.outcomes import NOT_YET, outcomes
 from brats_al_utils.findings.sentences import gain, points, side
 from brats_al_utils.findings.statistics import LEARNED, units_of
 from brats_al_utils.findings.within_sites import within_pairs, within_site
@@ -58,9 +58,10 @@ def decided(study: Study, results: Results) -> pd.DataFrame:
                 pairs = pairs.with_mean(other, names)
                 blind |= {other} if blind & set(names) else set()
             found.append((pairs, arm.name, other))
-    table = outcomes(found, blind)
+    runs = RUNS.get(study.profile.name, study.profile.n_runs)
+    table = outcomes(found, blind, runs)
     learned = ~(table["arm"].isin(blind) | table["other"].isin(blind))
-    return table.assign(learned=learned, planned=RUNS.get(study.profile.name, study.profile.n_runs))
+    return table.assign(learned=learned, planned=runs)
 
 
 def attacks(study: Study, results: Results, table: pd.DataFrame) -> pd.DataFrame:
@@ -101,15 +102,18 @@ def tested(row: "pd.Series[Any]") -> str:
 
 
 def said(table: pd.DataFrame) -> list[str]:
-    """Say what `decided` has found, a contrast a line, and how far the study is."""
-    first = table.iloc[0]
-    so_far = f"{first['n_runs']} of {first['planned']} planned runs: nothing is decided yet."
+    """Say what `decided` has found, a contrast a line, and how far each is."""
     deciding = table.assign(both_low=table["decided_low"], both_high=table["decided_high"])
-    lines = [
-        f"{row['arm']} less {row['other']}: {row['outcome']}. {gain(row, 'both')}{', adjusted by Holm' * (place > 0)}."
-        for place, (_, row) in enumerate(deciding.iterrows())
+    return [
+        f"{row['arm']} less {row['other']}: {row['outcome']}. {so_far(row)}{gain(row, 'both')}"
+        f"{', adjusted by Holm' if row['family'] == 'secondary' else ''}."
+        for _, row in deciding.iterrows()
     ]
-    return [*[so_far] * bool(first["n_runs"] < first["planned"]), *lines]
+
+
+def so_far(row: "pd.Series[Any]") -> str:
+    """Say how many of the planned runs of a contrast are there, where that is not all."""
+    return f"{row['n_runs']} of {row['planned']} planned runs: " if row["outcome"] == NOT_YET else ""
 
 
 def learned(study: Study, results: Results) -> str:
