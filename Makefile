@@ -10,6 +10,7 @@ PIP_ARGS ?=
 PIP := $(BIN)/python -m pip install $(PIP_ARGS)
 INSTALL := $(if $(PIP_ARGS),$(PIP),$(BIN)/python tools/install.py)
 export PIP_USER := 0
+unexport PIP_TARGET PIP_PREFIX
 
 .PHONY: setup demo figures published pages pictures test test-long lab viewer lock check baseline bench characteristics coverage
 setup: $(READY)

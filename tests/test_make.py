@@ -35,6 +35,13 @@ def test_uv_looks_where_pip_is_configured_to() -> None:
     }
 
 
+def test_pip_s_user_option_does_not_stop_the_set_up(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As JupyterHubs set it: into an environment of its own pip would refuse to install so."""
+    for name in ("PIP_USER", "PIP_TARGET", "PIP_PREFIX"):
+        monkeypatch.setenv(name, "1")
+    assert make("asked", checkout, "--eval=asked:; @echo $$PIP_USER $$PIP_TARGET $$PIP_PREFIX") == "0\n"
+
+
 def test_tests_are_all_but_the_campaigns_or_all(checkout: Path) -> None:
     short, long = make("test", checkout, "--dry-run"), make("test-long", checkout, "--dry-run")
     assert long.splitlines()[-1] == f'{short.splitlines()[-1]} -m ""'
