@@ -8,13 +8,12 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, reduce
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 import pandas as pd
-import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import PHOTOMETRIC_INTERPRETATION
@@ -319,8 +318,8 @@ def read_mask(path: Path) -> Volume:
     """Read a mask, of whatever colour: 1 where the tumour is, 0 elsewhere."""
     found = read_images(path, COLOURS[0])
     threshold = JPEG_MASK if path.name.casefold().endswith(JPEG) else 0
-    inside = np.any([volume.voxels > threshold for volume in found], axis=0)
-    return Volume(inside.astype(np.uint8), found[0].affine, found[0].spacing)
+    inside = reduce(np.bitwise_or, (volume.voxels > threshold for volume in found))
+    return Volume(inside.view(np.uint8), found[0].affine, found[0].spacing)
 
 
 def read_file(path: Path, column: str, colours: str) -> list[Volume]:
@@ -372,9 +371,7 @@ class Lifted:
         part = upright(self.voxels, z)
         if self.levels is None or self.weight is None:
             return scale_intensity(self.voxels, "image", part)
-        # torch looks levels up faster than numpy, which would make indices of 8 bytes of them.
-        curve = torch.from_numpy(tone_curve(self.levels, self.weight))
-        return torch.index_select(curve, 0, torch.from_numpy(part).ravel().int()).numpy().reshape(part.shape)
+        return np.take(tone_curve(self.levels, self.weight), part)
 
 
 def without_contrast(image: Lifted) -> bool:
@@ -385,9 +382,9 @@ def without_contrast(image: Lifted) -> bool:
 
 def mask_problem(voxels: Array) -> str | None:
     """Return what is wrong with a mask, or None."""
-    if not voxels.any():
+    share = np.count_nonzero(voxels) / voxels.size
+    if not share:
         return EMPTY
-    share = voxels.mean()
     if share > 0.5 and voxels[[0, 0, -1, -1], [0, -1, 0, -1]].all():
         return f"a mask of {share:.0%} of the image, its corners too, expected a tumour: invert it, or draw it anew"
     return None
