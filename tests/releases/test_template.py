@@ -38,10 +38,18 @@ def test_dots_are_part_of_a_name(tmp_path: Path) -> None:
 
 
 def test_what_systems_leave_is_no_image(tmp_path: Path) -> None:
-    put(tmp_path, "p1.png", "._p1.png", "__MACOSX/p1.png", "@eaDir/p1.png/THUMB.png", ".ipynb_checkpoints/p1.png")
+    put(
+        tmp_path,
+        "p1.png",
+        "._p1.png",
+        "Icon\r",
+        "__MACOSX/p1.png",
+        "@eaDir/p1.png/THUMB.png",
+        ".ipynb_checkpoints/p1.png",
+    )
     rows, said = table(tmp_path)
     assert [row["image"] for row in rows] == ["p1.png"]
-    assert "1 images of 1 people" in said
+    assert "1 images of 1 people" in said and "left out" not in said
 
 
 def test_folders_are_classes_and_the_split(tmp_path: Path) -> None:
@@ -71,6 +79,8 @@ def test_folders_are_classes_and_the_split(tmp_path: Path) -> None:
         ("images/p{}.png", "labels/p{}.png"),
         ("images/p{}.png", "GT/p{}.png"),
         ("p{}.png", "p{}_roi.png"),
+        ("p{}.nii.gz", "labels/final/p{}.nii.gz"),  # MONAI Label
+        ("p{}/anat/p{}_T1w.nii.gz", "derivatives/me/p{}/anat/p{}_T1w_mask.nii.gz"),  # BIDS
     ],
 )
 def test_masks_are_no_patients(tmp_path: Path, image: str, mask: str) -> None:
