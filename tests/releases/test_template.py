@@ -91,6 +91,12 @@ def test_masks_are_no_patients(tmp_path: Path, image: str, mask: str) -> None:
     assert [row["patient_id"] for row in rows] == ["p1", "p2", "p3"]
 
 
+def test_what_monai_label_s_network_has_drawn_is_no_mask(tmp_path: Path) -> None:
+    rows, said = table(put(tmp_path, "p1.nii", "p2.nii", "labels/original/p1.nii", "labels/final/p2.nii"))
+    assert [row["mask"] for row in rows] == ["", "labels/final/p2.nii"]
+    assert "1 (labels/original/p1.nii) left out" in said
+
+
 def test_a_folder_a_person_or_what_an_expression_finds(tmp_path: Path) -> None:
     names = [f"TCGA_{p}/TCGA_{p}_{n}.png" for p in "ABC" for n in "123"]
     rows, said = table(put(tmp_path / "folders", *names))

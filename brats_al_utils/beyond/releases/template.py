@@ -225,7 +225,7 @@ def understood(images: Sequence[PurePosixPath], person: str) -> tuple[list[Found
     alike = Counter(key[-1] for file, key in keys.items() if file not in masks.values())
     elsewhere: dict[str, PurePosixPath] = {}  # in other folders than its image, which alone has this name
     for (*_, stem), file in masks.items():
-        if alike[stem] == 1:
+        if alike[stem] == 1 and "original" not in file.parts:  # where MONAI Label keeps what a network has drawn
             elsewhere.setdefault(stem, file)
     of_case: defaultdict[tuple[PurePosixPath, str], list[str]] = defaultdict(list)
     for file, (case, _) in channels.items():
