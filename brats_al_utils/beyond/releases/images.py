@@ -444,7 +444,8 @@ def each_image(row: Mapping[Any, Any], read: ReadFile, problems: list[str]) -> I
             continue
         if name == MASK:
             found = mask_problem(volumes[0].voxels)
-            problems += [f"{path}: {found}"] if found else []
+            what = f" (of a JPEG what exceeds {JPEG_MASK}: save a mask of other values as PNG)"
+            problems += [f"{path}: {found}" + what * path.name.casefold().endswith(JPEG)] if found else []
             yield from volumes
             continue
         channels = [lifted(volume.voxels) for volume in volumes]
