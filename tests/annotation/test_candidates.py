@@ -51,7 +51,7 @@ def test_a_patient_may_have_labels_in_some_rows(tmp_path: Path) -> None:
 
 def test_classes_must_be_known(tmp_path: Path) -> None:
     data = pictures(tmp_path / "data")
-    with pytest.raises(InputError, match="name them with --set classes=POSITIVE,NEGATIVE"):
+    with pytest.raises(InputError, match="with brats-al query or annotate and --set classes=POSITIVE,NEGATIVE"):
         read_candidates(data)
     assert read_candidates(data, classes=("sick", "well")).classes == ("well", "sick")
 

@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from brats_al_utils import InputError
 from brats_al_utils.__main__ import app
 from brats_al_utils.beyond.releases import image_cuts
-from brats_al_utils.beyond.releases.table import EXCEL, MAX_ROWS, TABLE
+from brats_al_utils.beyond.releases.table import EXCEL, MAX_ROWS, TABLE, people_notes
 from brats_al_utils.cohorts.cohort import check_cohort
 from brats_al_utils.cohorts.copies import marks_of
 from brats_al_utils.cohorts.cutting import prepare
@@ -536,6 +536,8 @@ def test_tables_that_cannot_be_read(tmp_path: Path, content: bytes, words: str) 
         (".png", "", "paths are spelt otherwise"),
         ("images/", "HERE/images/", "paths are spelt otherwise"),
         ("images/", "image%73/", "24 paths are spelt otherwise"),
+        (r"(images/\d+.png)", "\u201c\\1\u201d", ""),
+        (r"(images/\d+.png)", r'"=""\1"""', ""),
         ("benign,images/2.png", "Benign,images/2.png", "Benign as benign"),
         ("benign,images/2.png", "benign ,images/2.png", ""),
         (",A\n", ",NA\n", "16 cells of site (NA) are read as empty"),
@@ -569,6 +571,15 @@ def test_letters_of_the_same_look_are_one_name(flat: Path, letters: str) -> None
     assert not cohort.problems
     assert Path(cohort.cases["image"].iloc[-1]).name == f"{letters}.png"
     assert cohort.cases["patient_id"].nunique() == 8
+
+
+def test_files_as_an_archive_of_windows_leaves_them(flat: Path) -> None:
+    before = read_cohort(flat).cases["image"]
+    for path in (flat / "images").iterdir():
+        path.rename(flat / f"images\\{path.name}")
+    found = read_cohort(flat)
+    assert not found.problems and "24 paths are spelt otherwise" in "\n".join(found.notes)
+    assert found.cases["image"].str.replace("\\", "/").tolist() == before.tolist()
 
 
 @pytest.mark.parametrize(
@@ -613,6 +624,13 @@ def test_how_many_people_there_are_and_who_look_like_one(flat: Path) -> None:
     (note,) = [note for note in read_cohort(flat).notes if "look like" in note]
     assert "6 ids look like those of 3 people (7a, 7b; x_1, x_2; y 1, y 2)" in note and "group" in note
     write(flat, [row | {"patient_id": f"p_{row['patient_id']}"} for row in rows_of(flat)])
+    zeros = {"p_7a": "007", "p_7b": "7", "p_x_1": "p01", "p_x_2": "p1"}
+    assert any(
+        "4 ids look like those of 2 people (007, 7; p01, p1)" in note
+        for note in people_notes(
+            flat, pd.Series([zeros.get(row["patient_id"], row["patient_id"]) for row in rows_of(flat)])
+        )
+    )
     write(flat, [row | {"patient_id": f"p_{number // 2}"} for number, row in enumerate(rows_of(flat))])
     assert not [note for note in read_cohort(flat).notes if "look like" in note], "the number tells the patients apart"
 

@@ -148,7 +148,9 @@ def test_colours_are_asked_for_once(tmp_path: Path) -> None:
 
 def test_brats_2021_is_a_row_a_patient(tmp_path: Path) -> None:
     put(tmp_path, *(f"BraTS2021_0000{n}/BraTS2021_0000{n}_{s}.nii.gz" for n in "12" for s in ("t1", "t2", "seg")))
-    rows, _ = table(tmp_path)
+    (tmp_path / "BraTS2021_00003").mkdir()
+    rows, said = table(tmp_path)
+    assert "1 (BraTS2021_00003) left out: folders without a file" in said
     assert rows == [{"patient_id": f"BraTS2021_0000{n}", "label": ""} for n in "12"]
 
 
@@ -160,8 +162,15 @@ def test_names_with_other_spaces_are_kept(tmp_path: Path) -> None:
     ]
 
 
+def test_further_files_of_a_series_are_named(tmp_path: Path) -> None:
+    _, said = table(put(tmp_path, *(f"P{n}/T1{further}.nii.gz" for n in "123" for further in ("", "_e2", "_ph", "a"))))
+    assert "12 images of 3 people" in said
+    assert "6 (P1/T1_e2.nii.gz, P1/T1_ph.nii.gz, P2/T1_e2.nii.gz, ...) are named as dcm2niix names" in said
+
+
 def test_what_is_left_out_is_said(tmp_path: Path) -> None:
-    root = put(tmp_path / "here", "a.png", "s/IM1.dcm", "s/IM2.dcm", "b.mha", "c.tar.gz", "d.png.part")
+    root = put(tmp_path / "here", "a.png", "s/IM1.dcm", "s/IM2.dcm", "b.mha", "c.tar.gz", "d.png.part", "e.h5")
+    (root / "of\\windows.png").write_bytes(b"")
     put(tmp_path / "scratch", "c.png")
     (root / "linked").symlink_to(tmp_path / "scratch")
     (root / "x\n.png").write_bytes(b"")
@@ -175,6 +184,8 @@ def test_what_is_left_out_is_said(tmp_path: Path) -> None:
         "1 .mha",
         "1 .tar.gz",
         "1 .part",
+        "1 .h5",
+        "windows.png) left out: names with backslashes: unpack",
     ):
         assert words in said
     assert f"dcm2niix -z y -o {root} {root / 's'}" in said

@@ -55,7 +55,8 @@ def read_candidates(folder: Path, follow_links: bool = False, classes: tuple[str
         negative, positive = classes[1], classes[0]
     elif labels[labels != ""].nunique() < 2:
         raise InputError(
-            f"{path}: fewer than two labels, expected two classes: name them with --set classes=POSITIVE,NEGATIVE"
+            f"{path}: fewer than two labels, expected two classes: name them when the annotation begins, with brats-al "
+            "query or annotate and --set classes=POSITIVE,NEGATIVE"
         )
     else:
         negative, positive = chosen_classes(path, labels, ())

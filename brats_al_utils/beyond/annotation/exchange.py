@@ -104,7 +104,10 @@ def import_answers(session: Session, path: Path) -> dict[str, int]:
     every, told = read(file), Counter({"added": 0})
     hashes = known_hashes(session, {answer.slice_id for _, answer in found})
     new: list[Answer] = []
-    for place, answer in sorted(found, key=lambda each: moment(each[1])):
+    spelt = {label.casefold(): label for label in session.cohort.classes}
+    for place, given in sorted(found, key=lambda each: moment(each[1])):
+        label = given.label if given.label in session.cohort.classes else spelt.get(given.label.casefold(), given.label)
+        answer = replace(given, label=label)
         check(session, place, answer, hashes, every)
         kept = [*every, *new]
         if answer.slice_id not in hashes:

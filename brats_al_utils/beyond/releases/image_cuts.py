@@ -156,12 +156,11 @@ def cut_image(
         if isinstance(image, Volume):
             mask = resize_labels(squared(upright(image.voxels, z)), rule.image_size)
         else:
-            channels.append(squared(image.scaled(z)))
+            channels.append(resize(squared(image.scaled(z)), rule.image_size))
     largest = np.inf if area is None else float(area.max())
     if problems or z is None or not channels:
         return None, largest
-    cut = np.split(resize(np.concatenate(channels), rule.image_size), len(channels))
-    pixels = np.stack((cut + cut[-1:] * 2)[:3], axis=1)
+    pixels = np.stack((channels + channels[-1:] * 2)[:3], axis=1)
     mask = np.zeros_like(pixels[:, 0]) if mask is None else mask
     return (described(row, z, place, area, depth), pixels, mask), largest
 

@@ -8,13 +8,12 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, reduce
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 import pandas as pd
-import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import PHOTOMETRIC_INTERPRETATION
@@ -24,6 +23,7 @@ from brats_al_utils.beyond.releases.levels import counted_percentiles, percentil
 from brats_al_utils.cohorts.checks import grid_problems, too_small, tumour_areas
 from brats_al_utils.cohorts.copies import marks_of
 from brats_al_utils.cohorts.intensity import level_counts, scale_intensity
+from brats_al_utils.cohorts.kinds import other_kind
 from brats_al_utils.cohorts.naming import JPEG
 from brats_al_utils.cohorts.volumes import MAX_VOXELS, Grid, Volume, read_header, read_volume, upright
 
@@ -52,17 +52,6 @@ SPARE_BYTES = 4
 
 MAX_JPEG = 2**26
 """Bytes: whether a longer JPEG is whole is not looked at."""
-
-OTHER_FILES = (
-    (b"GIF8", "a GIF", "save it as PNG"),
-    (b"BM", "a BMP", "save it as PNG"),
-    (b"RIFF", "a WebP", "save it as PNG"),
-    (b"DICM", "a DICOM file", "convert its series with dcm2niix"),
-    (b"<!DOCTYPE", "a web page", "download the file itself"),
-    (b"<html", "a web page", "download the file itself"),
-    (b"version https://git-lfs", "a Git LFS pointer", "fetch the file with git lfs pull"),
-)
-"""How files begin that are often found under a picture's name, what they are, and the mend."""
 
 JPEG_MASK = 127
 """What exceeds it is the mask where it is a JPEG, whose edges are blurred; in other formats all that is not zero is."""
@@ -117,16 +106,14 @@ def picture(path: Path) -> Iterator[ImageFile]:
 
 def what_it_is(path: Path, error: Exception) -> str:
     """Return what a message says of a file that cannot be read as a picture."""
-    first = b""
-    with suppress(OSError), path.open("rb") as file:
-        first = file.read(132)
-    for begins, kind, mend in OTHER_FILES:
-        if first.lstrip()[: len(begins)].lower() == begins.lower() or first[128:] == begins:
-            return f"{kind}, expected PNG, JPEG or TIFF: {mend}"
-    if not first:
-        return "an empty file, expected PNG, JPEG or TIFF: copy or export it again"
+    expected = "PNG, JPEG or TIFF"
+    if found := other_kind(path, expected):
+        return found
+    with suppress(OSError):
+        if not path.stat().st_size:
+            return f"an empty file, expected {expected}: copy or export it again"
     why = "unknown kind of file" if isinstance(error, UnidentifiedImageError) else str(error) or type(error).__name__
-    return f"cannot be read as PNG, JPEG or TIFF ({why}): copy or export it again"
+    return f"cannot be read as {expected} ({why}): copy or export it again"
 
 
 class WholeJpeg(io.BytesIO):
@@ -331,8 +318,8 @@ def read_mask(path: Path) -> Volume:
     """Read a mask, of whatever colour: 1 where the tumour is, 0 elsewhere."""
     found = read_images(path, COLOURS[0])
     threshold = JPEG_MASK if path.name.casefold().endswith(JPEG) else 0
-    inside = np.any([volume.voxels > threshold for volume in found], axis=0)
-    return Volume(inside.astype(np.uint8), found[0].affine, found[0].spacing)
+    inside = reduce(np.bitwise_or, (volume.voxels > threshold for volume in found))
+    return Volume(inside.view(np.uint8), found[0].affine, found[0].spacing)
 
 
 def read_file(path: Path, column: str, colours: str) -> list[Volume]:
@@ -384,9 +371,7 @@ class Lifted:
         part = upright(self.voxels, z)
         if self.levels is None or self.weight is None:
             return scale_intensity(self.voxels, "image", part)
-        # torch looks levels up faster than numpy, which would make indices of 8 bytes of them.
-        curve = torch.from_numpy(tone_curve(self.levels, self.weight))
-        return torch.index_select(curve, 0, torch.from_numpy(part).ravel().int()).numpy().reshape(part.shape)
+        return np.take(tone_curve(self.levels, self.weight), part)
 
 
 def without_contrast(image: Lifted) -> bool:
@@ -397,9 +382,9 @@ def without_contrast(image: Lifted) -> bool:
 
 def mask_problem(voxels: Array) -> str | None:
     """Return what is wrong with a mask, or None."""
-    if not voxels.any():
+    share = np.count_nonzero(voxels) / voxels.size
+    if not share:
         return EMPTY
-    share = voxels.mean()
     if share > 0.5 and voxels[[0, 0, -1, -1], [0, -1, 0, -1]].all():
         return f"a mask of {share:.0%} of the image, its corners too, expected a tumour: invert it, or draw it anew"
     return None

@@ -45,6 +45,12 @@ SERIES = {"image": "t1", "image2": "t1ce", "image3": "t2", "mask": SEGMENTATION}
 DATE = re.compile(r"\d{1,2}-[A-Z][a-z]{2}(-\d\d)?|[A-Z][a-z]{2}-\d\d")
 """What a spreadsheet makes of ids such as 1-2 and 2-1, or MAR1."""
 
+AS_TEXT = re.compile('=?["\u201c\u201d\u201e]([^"\u201c\u201d]*)["\u201c\u201d]')
+"""A cell in typographic quotes, or as a formula (``="007"``), so that a spreadsheet keeps its zeros."""
+
+ZEROS = re.compile(r"(?<![\d.,])0+(?=\d)")
+"""Before a number: a spreadsheet drops them."""
+
 SEPARATORS = ",;\t|"
 """Of the columns; the header has the most of the one that is meant."""
 
@@ -178,7 +184,7 @@ def people_notes(path: Path, people: pd.Series) -> list[str]:
     """Return how many images there are of how many people, and which ids look like one person's.
 
     These are equal but for a last number after a sign (x_1, x_2) or a last letter after a number (7a, 7b), or for
-    capitals, and not all of them: then the number tells the patients apart.
+    capitals or for zeros before a number (007, 7), and not all of them: then the number tells the patients apart.
     """
     counts = people.value_counts()
     fewest, most = int(counts.min()), int(counts.max())
@@ -191,7 +197,7 @@ def people_notes(path: Path, people: pd.Series) -> list[str]:
             f"{path}: {len(dates)} ids that a spreadsheet makes of others ({some}), of two perhaps one: look whether "
             "they are yours, and enter them as text"
         )
-    for stems in (names.map(stem_of), names.str.casefold()):
+    for stems in (names.map(stem_of), names.str.casefold(), names.str.replace(ZEROS, "", regex=True)):
         alike = names.groupby(stems).agg(list)
         alike = alike[(alike.map(len) > 1) & (alike.map(len) < len(names))]
         if len(alike):
@@ -244,7 +250,7 @@ def read_rows(path: Path) -> tuple[pd.DataFrame, list[str]]:
     if path.stat().st_size > MAX_BYTES:
         raise InputError(f"{path}: {path.stat().st_size} bytes, expected at most {MAX_BYTES}: a row an image, no more")
     (_, header), *lines = (sheet_lines if path.suffix.casefold() == ".xlsx" else csv_lines)(path) or [(0, [])]
-    header = [name.casefold() for name in header]
+    header = [bare(name).casefold() for name in header]
     known = [name for name in header if name in COLUMNS]
     unnamed = not {*IMAGE_FILES} & {*known} and any(UNGRADED.fullmatch(place.name) for place in subfolders(path.parent))
     if missing := [name for name in REQUIRED[: 2 if unnamed else 3] if name not in known]:
@@ -268,13 +274,19 @@ def read_rows(path: Path) -> tuple[pd.DataFrame, list[str]]:
         raise InputError(
             f"{path}, line {wrong[0]}: {len(wrong[1])} cells, expected {len(header)}: put cells with a comma in quotes"
         )
-    cells = [dict.fromkeys(COLUMNS, "") | dict(zip(header, row, strict=False)) for _, row in lines]
+    cells = [dict.fromkeys(COLUMNS, "") | dict(zip(header, map(bare, row), strict=False)) for _, row in lines]
     for row in cells if unnamed else []:
         row |= series(path.parent, row["patient_id"])
     table = pd.DataFrame(cells, index=[line for line, _ in lines])[list(COLUMNS)]
     notes = [f"{path}: columns ignored: {shown(', '.join(filter(None, others)))}"] * any(others)
     table = table.astype(object)
     return table, [*notes, *plain_cells(path, table), *found_files(path, table)]
+
+
+def bare(cell: str) -> str:
+    """Return a cell without what says that it is text."""
+    found = AS_TEXT.fullmatch(cell)
+    return found[1] if found else cell
 
 
 def series(folder: Path, patient_id: str) -> dict[str, str]:
