@@ -162,7 +162,8 @@ def intensities(slices: SliceSet) -> Drawing:
         for name, colour in zip(classes, CLASS_COLOURS[::-1], strict=True):
             rows = table[(table["channel"] == channel) & (table["class_name"] == name)]
             axes.plot(rows["intensity"], 100 * rows["share"], color=colour, label=name, lw=1.2)
-        axes.set(title=CHANNEL_NAMES.get(channel, channel), xlabel="intensity after scaling (0 to 1)")
+        axes.set(title=CHANNEL_NAMES.get(channel, channel))
     grid[0, 0].set_ylabel("share of the foreground (%)")
+    grid[0, len(channels) // 2].set_xlabel("intensity after scaling (0 to 1)")
     grid[0, -1].legend()
     return Drawing("intensities", figure, table)

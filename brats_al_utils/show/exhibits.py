@@ -129,11 +129,12 @@ def scoped(soup: BeautifulSoup) -> BeautifulSoup:
 
 
 def typeset(page: str) -> str:
-    """Return a page with minus signs where a hyphen stands before a number, and one style of per cent."""
+    """Return a page with minus signs where a hyphen stands before a number, and one style of per cent and of ranges."""
     soup = BeautifulSoup(page, "html.parser")
     for text in soup.find_all(string=re.compile(r"-\d|\d ?%")):
         if text.find_parent(AS_IT_IS) is None:
-            signed = re.sub(r"(?<![\w.%-])-(?=\d)", "\N{MINUS SIGN}", text)
+            ranges = re.sub(r"(\d) ?%-(\d+ ?%)", "\\1\N{EN DASH}\\2", text)
+            signed = re.sub(r"(?<![\w.%-])-(?=\d)", "\N{MINUS SIGN}", ranges)
             text.replace_with(re.sub(r"(?<=\d) ?%", "\N{NO-BREAK SPACE}%", signed))
     return str(soup)
 

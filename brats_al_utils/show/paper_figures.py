@@ -287,7 +287,7 @@ def training_curves(history: pd.DataFrame, name: str) -> Drawing:
     """
     blind = unlearned(history.drop_duplicates(["arm", "seed"]))
     figure, grid = plt.subplots(1, 2, figsize=(style.PAGE, 3.2))
-    names = {"train_loss": "training loss (nats)", "validation_auc": "slice-level validation AUC"}
+    names = {"train_loss": "training loss (nats)", "validation_auc": "slice-level\nvalidation AUC"}
     for axes, (column, ylabel) in zip(grid, names.items(), strict=True):
         for (arm, seed), run in history.groupby(["arm", "seed"], sort=False):
             look = style.arm_style(str(arm), arm not in blind)

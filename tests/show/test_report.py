@@ -23,6 +23,7 @@ from brats_al_utils.beyond.arms import NOTEBOOKS, explored
 from brats_al_utils.runs import engine
 from brats_al_utils.show import notebooks as execution
 from brats_al_utils.show import report
+from brats_al_utils.show.exhibits import typeset
 from brats_al_utils.show.pages import TEMPLATES
 from brats_al_utils.show.report import write_report
 from brats_al_utils.show.style import PAGE, Drawing, save, save_table
@@ -192,6 +193,17 @@ def test_the_first_section_answers_by_how_much_how_sure_and_on_whom(places: Plac
     assert index.find(id="rule")
 
 
+def test_the_first_screen_names_the_classes_and_that_the_paper_s_are_others(places: Places) -> None:
+    for classes, other in ((["HGG", "LGG"], False), (["tumour", "no tumour"], True)):
+        save_table(pd.DataFrame({"class_name": classes}), "cohort", places.figures)
+        index = index_of(places)
+        (lead,) = index.select(".lead")
+        assert f"(3 patients): {' or '.join(sorted(classes))}." in lead.get_text()
+        assert ("whose classes are HGG and LGG" in lead.get_text()) == other
+        assert ("of another task" in index.select("#claims figcaption")[0].get_text()) == other
+        assert ("A diamond" in index.select("#answer figcaption")[0].get_text()) == (not other)
+
+
 def test_then_come_one_figure_the_tables_the_figures_and_the_notebooks(places: Places) -> None:
     index = index_of(places)
     headings = index(re.compile("h[1-6]"))
@@ -276,6 +288,7 @@ def test_tables_have_names_in_words_and_footnotes_stand_once(places: Places) -> 
         for dt, dd in zip(index.select("#scorecard dt"), index.select("#scorecard dd"), strict=False)
     }
     assert list(notes) == ["here", "1", "2", "a", "b"]
+    assert "10\N{EN DASH}40\N{NO-BREAK SPACE}%" in typeset("<p>10%-40%</p>")
     page = index.get_text(" ")
     assert page.count("By side.") == page.count("Of counts.") == 1
     assert not re.search(r"\b(table\d|figure\d|abstract|saving)\.[a-z]", page), "an identifier"

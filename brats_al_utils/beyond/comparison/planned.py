@@ -3,8 +3,10 @@
 They were fixed for the LGG set before its first test number was computed; any other study is asked the same.
 """
 
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from brats_al_utils.beyond.arms import planned
@@ -19,6 +21,8 @@ from brats_al_utils.networks.training import auc
 from brats_al_utils.study.arms import Arm, proposed
 from brats_al_utils.study.stages import Results, advance, results_of
 from brats_al_utils.study.study import Study
+
+AUC = "{:.3f}".format
 
 RUNS = {"lgg": 20}
 """By profile, how many runs were planned before any was evaluated; elsewhere as many as the study has."""
@@ -185,7 +189,7 @@ def within(study: Study, results: Results) -> str:
     aucs = " and ".join(f"{row['within']:.3f} ({arm})" for arm, row in of_each.iterrows())
     return (
         f"Over the {share:.0%} of all pairs of slices that are of one site, where it cannot: AUC {aucs}, "
-        f"{points(value)} (95 % CI across {study.people}: {side(low)} to {side(high)})."
+        f"{points(value)} ({ends(f'95 % CI across {study.people}: ', low, high, side)})."
     )
 
 
@@ -215,4 +219,9 @@ def ceiling(study: Study, results: Results) -> str:
     if not results:
         return "Not known: the baseline is not trained yet."
     row = interval_table(study, results).query("unit == 'slice'").iloc[0]
-    return f"All slices train to an AUC of {row['auc_mean']:.3f} ({row['both_low']:.3f} to {row['both_high']:.3f})."
+    return f"All slices train to an AUC of {row['auc_mean']:.3f} ({ends('', row['both_low'], row['both_high'], AUC)})."
+
+
+def ends(about: str, low: float, high: float, form: Callable[[float], str]) -> str:
+    """Return the limits of an interval in words, or that there is none."""
+    return "no interval" if np.isnan(low) else f"{about}{form(low)} to {form(high)}"
