@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import pandas as pd
+import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import PHOTOMETRIC_INTERPRETATION
@@ -135,8 +136,7 @@ class WholeJpeg(io.BytesIO):
     libjpeg fills up what is missing and skips what is too much, with a warning that Pillow drops.
     """
 
-    def __init__(self, content: bytes) -> None:
-        end = content.rfind(b"\xff\xd9")
+    def __init__(self, content: bytes, end: int) -> None:
         super().__init__(content[:end] + bytes(16))  # a decoder looks some bytes ahead
         self.needed = len(content[:end].rstrip(b"\0\xff")) - SPARE_BYTES
 
@@ -156,8 +156,9 @@ def whole(file: io.BufferedReader) -> BinaryIO:
     if file.peek(2)[:2] != b"\xff\xd8" or os.fstat(file.fileno()).st_size > MAX_JPEG:
         return file
     content = file.read()
-    if content.count(b"\xff\xda") == 1 and b"\xff\xd9" in content:
-        return WholeJpeg(content)
+    end = content.rfind(b"\xff\xd9")
+    if end > 0 and content.count(b"\xff\xda") == 1:
+        return WholeJpeg(content, end)
     file.seek(0)
     return file
 
@@ -392,7 +393,9 @@ class Lifted:
         part = upright(self.voxels, z)
         if self.levels is None or self.weight is None:
             return scale_intensity(self.voxels, "image", part)
-        return np.take(tone_curve(self.levels, self.weight), part)
+        # torch looks levels up faster than numpy, which would make indices of 8 bytes of them.
+        curve = torch.from_numpy(tone_curve(self.levels, self.weight))
+        return torch.index_select(curve, 0, torch.from_numpy(part).ravel().int()).numpy().reshape(part.shape)
 
 
 def without_contrast(image: Lifted) -> bool:
