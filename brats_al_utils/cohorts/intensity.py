@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from scipy.ndimage import gaussian_filter1d
 
 from brats_al_utils import InputError
@@ -141,8 +142,11 @@ def counts(values: Array) -> tuple[int, Array] | None:
 
 def level_counts(values: Array) -> Array:
     """Return how often each of the 256 levels occurs in values [N] of uint8."""
-    writable = values if values.flags.writeable else values.copy()  # torch warns of others
-    return np.asarray(torch.bincount(torch.from_numpy(writable), minlength=256).numpy())
+    # Pillow counts bytes where they lie, fastest in four bands: equal neighbours would wait on each other. numpy makes
+    # 8 bytes of each, and torch wakes all of its threads.
+    whole = values.size - values.size % 4
+    bands = Image.frombuffer("CMYK", (whole // 4, 1), values, "raw", "CMYK", 0, 1).histogram()
+    return np.asarray(np.reshape(bands, (4, 256)).sum(0) + np.bincount(values[whole:], minlength=256))
 
 
 def nonzero(values: Array) -> Array:

@@ -160,7 +160,8 @@ def cut_image(
     largest = np.inf if area is None else float(area.max())
     if problems or z is None or not channels:
         return None, largest
-    cut = np.split(resize(np.concatenate(channels), rule.image_size), len(channels))
+    together = np.concatenate(channels) if len(channels) > 1 else channels[0]  # spares a copy of a large picture
+    cut = np.split(resize(together, rule.image_size), len(channels))
     pixels = np.stack((cut + cut[-1:] * 2)[:3], axis=1)
     mask = np.zeros_like(pixels[:, 0]) if mask is None else mask
     return (described(row, z, place, area, depth), pixels, mask), largest
