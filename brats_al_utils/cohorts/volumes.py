@@ -17,7 +17,7 @@ from nibabel.spatialimages import HeaderDataError
 from nibabel.volumeutils import apply_read_scaling
 
 from brats_al_utils import InputError
-from brats_al_utils.cohorts.kinds import other_kind
+from brats_al_utils.cohorts.lookalikes import other_kind
 
 SEQUENCES = ("t1", "t1ce", "t2", "flair")
 SEGMENTATION = "seg"
