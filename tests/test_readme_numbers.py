@@ -16,7 +16,7 @@ def test_what_we_found_is_what_the_published_tables_say() -> None:
     planned = pd.read_csv(ROOT / "figures" / "published" / "lgg" / "outcomes.csv").iloc[0]
     whole = planned["n_runs"] == planned["planned"]
     assert (planned["outcome"] == "not decided yet") == (not whole), "a verdict before every planned run is there"
-    assert f"(51 %): {planned['outcome']}.**" in block
+    assert f"against 51 % at random: {planned['outcome']}.**" in block
 
 
 def test_what_the_simulated_reader_gains() -> None:

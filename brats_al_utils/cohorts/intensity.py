@@ -142,8 +142,11 @@ def counts(values: Array) -> tuple[int, Array] | None:
 
 def level_counts(values: Array) -> Array:
     """Return how often each of the 256 levels occurs in values [N] of uint8."""
-    # Pillow counts bytes where they lie; numpy would make 8 of each, and torch wakes all of its threads.
-    return np.array(Image.frombuffer("L", (values.size, 1), values, "raw", "L", 0, 1).histogram())
+    # Pillow counts bytes where they lie, fastest in four bands: equal neighbours would wait on each other. numpy makes
+    # 8 bytes of each, and torch wakes all of its threads.
+    whole = values.size - values.size % 4
+    bands = Image.frombuffer("CMYK", (whole // 4, 1), values, "raw", "CMYK", 0, 1).histogram()
+    return np.asarray(np.reshape(bands, (4, 256)).sum(0) + np.bincount(values[whole:], minlength=256))
 
 
 def nonzero(values: Array) -> Array:

@@ -30,7 +30,7 @@ def outcome(low: float, high: float) -> str:
 
 
 def outcomes(
-    contrasts: Sequence[tuple[Pairs, str, str]], unlearned: Collection[str] = (), planned: int = 0
+    contrasts: Sequence[tuple[Pairs, str, str]], unlearned: Collection[str] = (), planned: int = 0, family: int = 0
 ) -> pd.DataFrame:
     """Return what a study with one primary contrast and a family of secondary ones has decided: `OUTCOME_RULE`.
 
@@ -42,6 +42,8 @@ def outcomes(
         Arms of which most runs have not learned; their contrasts are not judged, and no part of the family.
     planned : int
         How many runs were planned before any was evaluated: fewer decide nothing.
+    family : int
+        How many secondary contrasts were planned: those that are not there yet count as the least sure of them.
 
     Returns
     -------
@@ -53,13 +55,14 @@ def outcomes(
     table = table.drop(columns=["p_patients_holm", "p_both_holm"])
     judged = ~(table["arm"].isin(unlearned) | table["other"].isin(unlearned))
     p = table["p_both"].where(judged).to_numpy(float)
-    level, p_holm = (np.concatenate([of(p[:1]), of(p[1:])]) for of in (holm_levels, holm))
+    secondary = np.append(p[1:], np.ones(max(family - len(p) + 1, 0)))
+    level, p_holm = (np.append(of(p[:1]), of(secondary)[: len(p) - 1]) for of in (holm_levels, holm))
     limits = [
         difference_limits(value, across_both(*each), 1 - of)
         for each, value, of in zip(contrasts, table["auc_difference"], level, strict=True)
     ]
     low, high = np.array(limits).T
-    family = ["primary"] + ["secondary"] * (len(contrasts) - 1)
-    table = table.assign(family=family, p_holm=p_holm, level=level, decided_low=low, decided_high=high)
+    families = ["primary"] + ["secondary"] * (len(contrasts) - 1)
+    table = table.assign(family=families, p_holm=p_holm, level=level, decided_low=low, decided_high=high)
     found = pd.Series([outcome(*ends) for ends in limits])
     return table.assign(outcome=found.where(table["n_runs"] >= planned, NOT_YET))

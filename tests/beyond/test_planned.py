@@ -70,7 +70,10 @@ def test_only_whole_cycles_and_what_is_there_are_judged(study: Study, results: R
 
 def test_each_attack_has_its_answer(study: Study, results: Results) -> None:
     table = planned.attacks(study, results, planned.decided(study, results)).set_index("attack")["found"]
-    learned, site, persons, updates, ceiling, chance = table
+    learned, number, share, site, place, persons, updates, ceiling, chance = table
+    assert "of as many slices: " in number and "(looked" not in number
+    assert share.count("%") == 3 and "(proposed)" in share
+    assert "AUC of 0." in place
     assert learned.startswith("No, not placebo")
     assert site == "The cohort names one site."
     assert "both classes" in persons

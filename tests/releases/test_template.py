@@ -38,10 +38,18 @@ def test_dots_are_part_of_a_name(tmp_path: Path) -> None:
 
 
 def test_what_systems_leave_is_no_image(tmp_path: Path) -> None:
-    put(tmp_path, "p1.png", "._p1.png", "__MACOSX/p1.png", "@eaDir/p1.png/THUMB.png", ".ipynb_checkpoints/p1.png")
+    put(
+        tmp_path,
+        "p1.png",
+        "._p1.png",
+        "Icon\r",
+        "__MACOSX/p1.png",
+        "@eaDir/p1.png/THUMB.png",
+        ".ipynb_checkpoints/p1.png",
+    )
     rows, said = table(tmp_path)
     assert [row["image"] for row in rows] == ["p1.png"]
-    assert "1 images of 1 people" in said
+    assert "1 images of 1 people" in said and "left out" not in said
 
 
 def test_folders_are_classes_and_the_split(tmp_path: Path) -> None:
@@ -71,6 +79,8 @@ def test_folders_are_classes_and_the_split(tmp_path: Path) -> None:
         ("images/p{}.png", "labels/p{}.png"),
         ("images/p{}.png", "GT/p{}.png"),
         ("p{}.png", "p{}_roi.png"),
+        ("p{}.nii.gz", "labels/final/p{}.nii.gz"),  # MONAI Label
+        ("p{}/anat/p{}_T1w.nii.gz", "derivatives/me/p{}/anat/p{}_T1w_mask.nii.gz"),  # BIDS
     ],
 )
 def test_masks_are_no_patients(tmp_path: Path, image: str, mask: str) -> None:
@@ -79,6 +89,12 @@ def test_masks_are_no_patients(tmp_path: Path, image: str, mask: str) -> None:
     assert [(row["image"], row["mask"]) for row in rows] == list(zip(names[::2], names[1::2], strict=True))
     assert "3 images of 3 people, 3 with a mask" in said and "1 (masks/spare.png) left out" in said
     assert [row["patient_id"] for row in rows] == ["p1", "p2", "p3"]
+
+
+def test_what_monai_label_s_network_has_drawn_is_no_mask(tmp_path: Path) -> None:
+    rows, said = table(put(tmp_path, "p1.nii", "p2.nii", "labels/original/p1.nii", "labels/final/p2.nii"))
+    assert [row["mask"] for row in rows] == ["", "labels/final/p2.nii"]
+    assert "1 (labels/original/p1.nii) left out" in said
 
 
 def test_a_folder_a_person_or_what_an_expression_finds(tmp_path: Path) -> None:

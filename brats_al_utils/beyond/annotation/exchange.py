@@ -116,12 +116,14 @@ def import_answers(session: Session, path: Path) -> dict[str, int]:
             told["on images that have changed since"] += 1
         elif is_newer(answer, kept):
             told["added"] += 1
+            earlier = current(kept, answer.reader).get(answer.slice_id)
+            told["added in place of an earlier answer of the same reader"] += earlier is not None
             new.append(answer)
         else:
             told["there already, or older than what their reader has said since"] += 1
     if new:
         append(file, *new)
-    return dict(told)
+    return {what: count for what, count in told.items() if count or what == "added"}
 
 
 def known_hashes(session: Session, names: Collection[str]) -> dict[str, str]:

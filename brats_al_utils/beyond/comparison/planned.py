@@ -17,6 +17,7 @@ from brats_al_utils.findings.outcomes import NOT_YET, outcomes
 from brats_al_utils.findings.sentences import gain, points, side
 from brats_al_utils.findings.statistics import LEARNED, units_of
 from brats_al_utils.findings.within_sites import within_pairs, within_site
+from brats_al_utils.networks.training import auc
 from brats_al_utils.study.arms import Arm, proposed
 from brats_al_utils.study.stages import Results, advance, results_of
 from brats_al_utils.study.study import Study
@@ -63,7 +64,7 @@ def decided(study: Study, results: Results) -> pd.DataFrame:
                 blind |= {other} if blind & set(names) else set()
             found.append((pairs, arm.name, other))
     runs = RUNS.get(study.profile.name, study.profile.n_runs)
-    table = outcomes(found, blind, runs)
+    table = outcomes(found, blind, runs, len(planned(study.profile)) - 1)
     learned = ~(table["arm"].isin(blind) | table["other"].isin(blind))
     return table.assign(learned=learned, planned=runs)
 
@@ -87,7 +88,10 @@ def attacks(study: Study, results: Results, table: pd.DataFrame) -> pd.DataFrame
     with_baseline = own | {place: result for place, result in results.items() if place[0] == baseline}
     answers = {
         "Has every network learned?": learned(study, results),
+        "Does the choice matter, or how many slices are trained on?": fewer(study, results),
+        f"Is {study.slices.classes[1]} as frequent in what is trained on?": shares(study, own),
         "Could the hospital tell?": within(study, own),
+        "Could the slice's place tell?": place(study),
         f"Do {study.people} say the same as slices?": by_patient(study, own),
         "Did one train longer?": trained(with_baseline),
         "Is there room below the ceiling?": ceiling(study, of_arms(with_baseline, [baseline])),
@@ -132,6 +136,43 @@ def learned(study: Study, results: Results) -> str:
         f"is {typical.max():.2f} of that of the best constant guess ({typical.idxmax()}); above {LEARNED} nothing is "
         "judged."
     )
+
+
+def fewer(study: Study, results: Results) -> str:
+    """Say what random sampling of as few slices loses, and the method trained on all that it annotated."""
+    (method, (other,)), (_, (as_few,)), _, (every, _), *_ = planned(study.profile)
+    own = in_whole_cycles(study, results, [method, other, as_few, every])
+    if not own:
+        return "Not known: their arms are not trained yet."
+    pairs = patient_pairs(scores(study, own, "test"), "slice")
+    table = compare(pairs, [(as_few.name, other.name), (every.name, other.name), (method.name, as_few.name)])
+    few, annotated, chosen = (gain(row, "both") for _, row in table.iterrows())
+    size = {arm: len(result.run.training) for (arm, _), result in own.items()}
+    return (
+        f"{method.name} trains on {size[method]} slices, {other.name} on {size[other]}. {as_few.name} against "
+        f"{other.name}, looked at afterwards: {few}. {every.name} against {other.name}: {annotated}. {method.name} "
+        f"against {as_few.name}, of as many slices: {chosen}."
+    )
+
+
+def shares(study: Study, results: Results) -> str:
+    """Say how large the positive class is among the slices that each arm trains on, mean across its runs."""
+    label = study.slices.table["label"].to_numpy()
+    rows = [(arm.name, label[list(result.run.training)].mean()) for (arm, _), result in results.items()]
+    means = pd.DataFrame(rows, columns=["arm", "share"]).groupby("arm", sort=False)["share"].mean()
+    return ", ".join(f"{share:.1%} ({arm})" for arm, share in means.items()) + "."
+
+
+def place(study: Study) -> str:
+    """Say how well a slice's distance from the middle one of its person tells the class, without an image."""
+    table = study.slices.table
+    if "patient" in units_of(table):
+        return "Not asked: the slices of a person are of one class."
+    z = table.groupby("patient_id")["z"]
+    lowest, highest = z.transform("min"), z.transform("max")
+    far = (2 * table["z"] - lowest - highest).abs() / (highest - lowest).clip(lower=1)
+    alone = auc(table["label"].to_numpy(), -far.to_numpy())
+    return f"Its distance from the middle of the person's slices alone, without an image, has an AUC of {alone:.2f}."
 
 
 def within(study: Study, results: Results) -> str:

@@ -156,11 +156,13 @@ def cut_image(
         if isinstance(image, Volume):
             mask = resize_labels(squared(upright(image.voxels, z)), rule.image_size)
         else:
-            channels.append(resize(squared(image.scaled(z)), rule.image_size))
+            channels.append(squared(image.scaled(z)))
     largest = np.inf if area is None else float(area.max())
     if problems or z is None or not channels:
         return None, largest
-    pixels = np.stack((channels + channels[-1:] * 2)[:3], axis=1)
+    together = np.concatenate(channels) if len(channels) > 1 else channels[0]  # spares a copy of a large picture
+    cut = np.split(resize(together, rule.image_size), len(channels))
+    pixels = np.stack((cut + cut[-1:] * 2)[:3], axis=1)
     mask = np.zeros_like(pixels[:, 0]) if mask is None else mask
     return (described(row, z, place, area, depth), pixels, mask), largest
 

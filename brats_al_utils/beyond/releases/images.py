@@ -4,6 +4,7 @@ An image of two dimensions is a volume of one slice, so what follows knows only 
 """
 
 import io
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -14,6 +15,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import pandas as pd
+import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import PHOTOMETRIC_INTERPRETATION
@@ -122,8 +124,7 @@ class WholeJpeg(io.BytesIO):
     libjpeg fills up what is missing and skips what is too much, with a warning that Pillow drops.
     """
 
-    def __init__(self, content: bytes) -> None:
-        end = content.rfind(b"\xff\xd9")
+    def __init__(self, content: bytes, end: int) -> None:
         super().__init__(content[:end] + bytes(16))  # a decoder looks some bytes ahead
         self.needed = len(content[:end].rstrip(b"\0\xff")) - SPARE_BYTES
 
@@ -140,9 +141,12 @@ class WholeJpeg(io.BytesIO):
 
 def whole(file: io.BufferedReader) -> BinaryIO:
     """Return a file, or if it is a JPEG of one scan, its content as one that tells whether the image needed all."""
-    content = file.read(MAX_JPEG + 1) if file.peek(2)[:2] == b"\xff\xd8" else b""
-    if len(content) <= MAX_JPEG and content.count(b"\xff\xda") == 1 and b"\xff\xd9" in content:
-        return WholeJpeg(content)
+    if file.peek(2)[:2] != b"\xff\xd8" or os.fstat(file.fileno()).st_size > MAX_JPEG:
+        return file
+    content = file.read()
+    end = content.rfind(b"\xff\xd9")
+    if end > 0 and content.count(b"\xff\xda") == 1:
+        return WholeJpeg(content, end)
     file.seek(0)
     return file
 
@@ -169,13 +173,13 @@ def read_channels(path: Path, colours: str = "") -> list[Volume]:
             if colours != COLOURS[0]:
                 pixels = grey_of(path, pixels, colours)
         elif image.mode in GREY:
-            pixels = black_is_zero(path, image, np.array(with_pixels(image)))
+            pixels = black_is_zero(path, image, np.asarray(with_pixels(image)))
         else:
             raise InputError(f"{path}: pixels of kind {image.mode}, expected grey levels: save it as a grey PNG")
     pixels = pixels.astype(np.uint8 if pixels.dtype == bool else pixels.dtype.newbyteorder("="), copy=False)
     if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
         raise InputError(f"{path}: NaN or infinite pixels, expected finite intensities: replace them with 0")
-    planes = np.ascontiguousarray(np.moveaxis(pixels, 2, 0)) if pixels.ndim == 3 else pixels[None]
+    planes = pixels if pixels.ndim == 3 else pixels[None]
     return [Volume(plane.T[:, :, None], np.eye(4), (1.0, 1.0, 1.0)) for plane in planes]
 
 
@@ -212,7 +216,7 @@ def with_pixels(image: ImageFile) -> ImageFile:
 
 
 def colours_of(path: Path, image: ImageFile) -> Array:
-    """Return red, green and blue [rows, columns, 3] of a picture, of 8 or of 16 bits.
+    """Return red, green and blue [3, rows, columns] of a picture, of 8 or of 16 bits.
 
     Raises
     ------
@@ -223,22 +227,28 @@ def colours_of(path: Path, image: ImageFile) -> Array:
     if deep and "LA;16B" in str(image.tile):
         raise InputError(f"{path}: grey of 16 bits with alpha, expected grey levels: save it without alpha")
     other_bytes = swapped(path) if deep else None
-    found = with_pixels(image)
-    pixels = np.asarray(found if found.mode == "RGB" else found.convert("RGBA"))
+    pixels = bands_of(image)
     if other_bytes is not None:
         pixels = pixels * np.uint16(256) + other_bytes
     opaque = np.iinfo(pixels.dtype).max
-    alpha, pixels = pixels[:, :, 3:], pixels[:, :, :3]
-    if alpha.min(initial=opaque) < opaque:
+    if pixels[3:].min(initial=opaque) < opaque:
         raise InputError(f"{path}: partly transparent (alpha), expected grey levels: save it without alpha")
-    return pixels
+    return pixels[:3]
+
+
+def bands_of(image: ImageFile) -> Array:
+    """Return the bytes of a picture in colour [3 or, with alpha, 4, rows, columns]: Pillow parts them fastest."""
+    found = with_pixels(image)
+    coloured = found if found.mode == "RGB" else found.convert("RGBA")
+    planes = [coloured.tobytes("raw", band) for band in coloured.getbands()]
+    return np.frombuffer(b"".join(planes), np.uint8).reshape(-1, image.height, image.width)
 
 
 def swapped(path: Path) -> Array:
     """Return the lower bytes of a picture of 16 bits a colour: Pillow reads the higher, but for another byte order."""
     with picture(path) as image:
         image.tile = [tile._replace(args=swapped_order(tile.args)) for tile in image.tile]
-        return np.asarray(with_pixels(image))
+        return bands_of(image)
 
 
 def swapped_order(kind: Any) -> Any:
@@ -257,8 +267,8 @@ def in_colour(path: Path) -> bool:
 
 
 def nearly_grey(pixels: Array) -> bool:
-    """Whether red, green and blue [rows, columns, 3] are nearly equal everywhere; of 16 bits a colour, equal."""
-    red, green, blue = np.moveaxis(pixels, 2, 0)
+    """Whether red, green and blue [3, rows, columns] are nearly equal everywhere; of 16 bits a colour, equal."""
+    red, green, blue = pixels
     if (red == green).all() and (red == blue).all():
         return True
     spread = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)
@@ -266,7 +276,7 @@ def nearly_grey(pixels: Array) -> bool:
 
 
 def grey_of(path: Path, pixels: Array, colours: str) -> Array:
-    """Return the grey levels [rows, columns] of red, green and blue [rows, columns, 3] that are equal or nearly so.
+    """Return the grey levels [rows, columns] of red, green and blue [3, rows, columns] that are equal or nearly so.
 
     Raises
     ------
@@ -278,7 +288,7 @@ def grey_of(path: Path, pixels: Array, colours: str) -> Array:
             f"{path}: in colour, expected grey levels: say in the table's column colours whether the three colours are "
             f"{COLOURS[0]} (three sequences) or to be made {COLOURS[1]}, or save it as grey"
         )
-    return np.asarray(np.rint(pixels @ LUMINANCE), pixels.dtype)
+    return np.asarray(np.rint(np.ascontiguousarray(np.moveaxis(pixels, 0, 2)) @ LUMINANCE), pixels.dtype)
 
 
 def read_image(path: Path, colours: str = "") -> Volume:
@@ -371,7 +381,9 @@ class Lifted:
         part = upright(self.voxels, z)
         if self.levels is None or self.weight is None:
             return scale_intensity(self.voxels, "image", part)
-        return np.take(tone_curve(self.levels, self.weight), part)
+        # torch looks levels up faster than numpy, which would make indices of 8 bytes of them.
+        curve = torch.from_numpy(tone_curve(self.levels, self.weight))
+        return torch.index_select(curve, 0, torch.from_numpy(part).ravel().int()).numpy().reshape(part.shape)
 
 
 def without_contrast(image: Lifted) -> bool:
@@ -444,7 +456,8 @@ def each_image(row: Mapping[Any, Any], read: ReadFile, problems: list[str]) -> I
             continue
         if name == MASK:
             found = mask_problem(volumes[0].voxels)
-            problems += [f"{path}: {found}"] if found else []
+            what = f" (of a JPEG what exceeds {JPEG_MASK}: save a mask of other values as PNG)"
+            problems += [f"{path}: {found}" + what * path.name.casefold().endswith(JPEG)] if found else []
             yield from volumes
             continue
         channels = [lifted(volume.voxels) for volume in volumes]

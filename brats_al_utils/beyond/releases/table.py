@@ -42,11 +42,18 @@ MAX_ROWS = 100_000
 SERIES = {"image": "t1", "image2": "t1ce", "image3": "t2", "mask": SEGMENTATION}
 """Which volumes of the releases of 2021 and of 2023 are the columns of a table."""
 
-DATE = re.compile(r"\d{1,2}-[A-Z][a-z]{2}(-\d\d)?|[A-Z][a-z]{2}-\d\d")
+DATE = re.compile(r"\d{1,2}-[A-Z][a-z]{2}(-\d\d)?|[A-Z][a-z]{2}-\d\d|\d{4}-\d\d-\d\d 00:00:00")
 """What a spreadsheet makes of ids such as 1-2 and 2-1, or MAR1."""
 
 AS_TEXT = re.compile('=?["\u201c\u201d\u201e]([^"\u201c\u201d]*)["\u201c\u201d]')
 """A cell in typographic quotes, or as a formula (``="007"``), so that a spreadsheet keeps its zeros."""
+
+COPY = re.compile(
+    r" \(\d+\)$| -? ?copy( \(?\d+\)?)?$| \([^()]*conflicted copy[^()]*\)$|-(DESKTOP|LAPTOP)-\w+$"
+    r"|[._](jpe?g|png)\.rf\.\w+$",
+    re.IGNORECASE,
+)
+"""What names a copy of a file (``x (1)``, ``x - Copy``, ``x copy 2``), by Dropbox, by OneDrive, or by Roboflow."""
 
 ZEROS = re.compile(r"(?<![\d.,])0+(?=\d)")
 """Before a number: a spreadsheet drops them."""
@@ -213,9 +220,9 @@ def people_notes(path: Path, people: pd.Series) -> list[str]:
 def stem_of(name: str) -> str:
     """Return an id without its last number after a sign, or its last letter after a number.
 
-    What names a copy goes first: of a file (``x (1)``, ``x - Copy``, ``x copy 2``), or augmented by Roboflow.
+    What names a copy goes first: see ``COPY``.
     """
-    name = re.sub(r" \(\d+\)$| -? ?copy( \(?\d+\)?)?$|[._](jpe?g|png)\.rf\.\w+$", "", name, flags=re.IGNORECASE)
+    name = COPY.sub("", name)
     found = re.fullmatch(r"(.*\w)[-_. ]+\d{1,3}|(.*\d)[-_. ]?[A-Za-z]", name)
     return (found[1] or found[2]) if found else name
 
@@ -258,8 +265,9 @@ def read_rows(path: Path) -> tuple[pd.DataFrame, list[str]]:
             raise InputError(f"{path}: the header is line {later}, expected line 1: delete what stands above it")
         if len(header) == 1 and REQUIRED[0] in header[0]:
             raise InputError(f"{path}: each row is one cell, expected one a column: take the quotes off whole rows")
+        where = " in its first sheet, which is read" * (path.suffix.casefold() == ".xlsx")
         raise InputError(
-            f"{path}: no column {' and '.join(missing)}, found {shown(', '.join(header))}; expected "
+            f"{path}: no column {' and '.join(missing)}{where}, found {shown(', '.join(header))}; expected "
             f"{', '.join(REQUIRED)} and as one likes {', '.join(COLUMNS[len(REQUIRED) :])}: rename the columns"
         )
     if len(set(known)) < len(known):
@@ -360,7 +368,7 @@ def plain_cells(path: Path, table: pd.DataFrame) -> list[str]:
     """Change what is said of the images to one way of writing, in place, and return notes.
 
     Letters and spaces are those of `plain`; cells that mean nothing (``NOTHING``) are emptied; labels that differ in
-    capitals alone become the most frequent.
+    capitals alone become the most frequent; 1.0 becomes 1 if that is one too.
     """
     notes = []
     for name in set(COLUMNS) - {*IMAGE_FILES}:
@@ -372,6 +380,10 @@ def plain_cells(path: Path, table: pd.DataFrame) -> list[str]:
             notes.append(f"{path}: {int(empty.sum())} cells of {name} ({words}) are read as empty")
             table.loc[empty, name] = ""
     labels = table["label"]
+    whole = labels.str.replace(r"^(\d+)\.0$", r"\1", regex=True)
+    if (floats := (whole != labels) & whole.isin(set(labels))).any():
+        notes.append(f"{path}: {int(floats.sum())} labels are read as whole numbers ({labels[floats].iloc[0]})")
+        table["label"] = labels = labels.mask(floats, whole)
     usual = labels.map(labels.value_counts()).groupby(labels.str.casefold()).idxmax()
     spelt = labels.str.casefold().map(labels[usual].set_axis(usual.index))
     if (changed := spelt != labels).any():

@@ -222,6 +222,11 @@ def understood(images: Sequence[PurePosixPath], person: str) -> tuple[list[Found
         if MASK_FOLDERS & {*folders} or named:
             masks.setdefault(keys[file], file)
     channels = {file: channel for file in images if file not in masks.values() and (channel := channel_of(file))}
+    alike = Counter(key[-1] for file, key in keys.items() if file not in masks.values())
+    elsewhere: dict[str, PurePosixPath] = {}  # in other folders than its image, which alone has this name
+    for (*_, stem), file in masks.items():
+        if alike[stem] == 1 and "original" not in file.parts:  # where MONAI Label keeps what a network has drawn
+            elsewhere.setdefault(stem, file)
     of_case: defaultdict[tuple[PurePosixPath, str], list[str]] = defaultdict(list)
     for file, (case, _) in channels.items():
         of_case[file.parent, case].append(str(file))
@@ -234,7 +239,7 @@ def understood(images: Sequence[PurePosixPath], person: str) -> tuple[list[Found
         if len(kept) > 1 and kept[1] in tops:  # a copy of the whole, in a folder of its own
             kept = kept[1:]
         split = next((SPLITS[name.casefold()] for name in file.parent.parts if name.casefold() in SPLITS), "")
-        mask = masks.get((*keys[file][:-1], case.casefold()))
+        mask = masks.get((*keys[file][:-1], case.casefold())) or elsewhere.get(case.casefold())
         more = tuple(of_case[file.parent, case][1 : len(CHANNELS)])
         found.append(Found(file, tuple(kept), case, split=split, mask=str(mask or ""), more=more))
     if not found:  # all are named as masks
