@@ -402,7 +402,10 @@ def test_training_curves_mark_the_epoch_that_was_kept() -> None:
         ]
         assert axes.lines[-1].get_markerfacecolor() == "white"
     assert legend(drawing) == ["pretrained", "scratch (has not learned)"]
-    assert [axes.get_ylabel() for axes in drawing.figure.axes] == ["training loss (nats)", "slice-level validation AUC"]
+    assert [axes.get_ylabel() for axes in drawing.figure.axes] == [
+        "training loss (nats)",
+        "slice-level\nvalidation AUC",
+    ]
 
 
 def intervals(value: str) -> pd.DataFrame:

@@ -2,12 +2,14 @@
 
 from typing import Any
 
+import nbformat
 import pytest
 from selenium.webdriver import Chrome
 from test_browser import small
 from widget_page import WidgetPage
 
 from brats_al_utils.beyond.explorer.browser import browse
+from brats_al_utils.show.notebooks import FOLDER
 
 
 @pytest.fixture
@@ -49,3 +51,10 @@ def test_the_plot_follows_the_theme(page: WidgetPage) -> None:
     page.browser.execute_script(dark)
     for element, what in (("svg.plot text", "fill"), ("svg.plot .ring", "stroke"), (".brats-al-panel", "color")):
         assert page.browser.execute_script(look, element, what) == "rgb(255, 255, 255)"
+
+
+def test_a_line_comes_before_the_first_picture_and_before_what_takes_long() -> None:
+    notebook = nbformat.read(FOLDER / "09_explore.ipynb", as_version=4)
+    code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    assert code[1].startswith("print(") and "flush=True" in code[1].splitlines()[0], "before the packages are loaded"
+    assert "explorer.ranking(study, rows, compared, runs)" in code[2], "a bar of runs"
