@@ -10,6 +10,7 @@ PIP_ARGS ?=
 PIP := $(BIN)/python -m pip install $(PIP_ARGS)
 INSTALL := $(if $(PIP_ARGS),$(PIP),$(BIN)/python tools/install.py)
 export PIP_USER := 0
+unexport PIP_TARGET PIP_PREFIX
 
 .PHONY: setup demo figures published pages pictures test test-long lab viewer lock check baseline bench characteristics coverage
 setup: $(READY)
@@ -36,9 +37,16 @@ demo: setup
 	$(BIN)/brats-al run $(STUDY)
 	$(BIN)/brats-al report $(STUDY)
 
-# Every table and figure of the studies that are published here: no images, no training.
+# Every table and figure of the studies that are published here: no images, no training. Two at a time, and a study
+# whose stamp is newer than its bundle, the package and the notebooks is not drawn again.
+DRAWN := $(NAMES:%=outputs/published/%.drawn)
+SOURCES := $(shell find brats_al_utils notebooks/[0-9]*.ipynb -type f ! -name '*.pyc' ! -name '* *')
 figures: setup
-	printf '%s\n' $(BUNDLES) | xargs -n 1 -P 2 $(BIN)/brats-al figures
+	$(MAKE) --no-print-directory --jobs 2 $(DRAWN)
+
+outputs/published/%.drawn: published/%.bundle $(SOURCES)
+	$(BIN)/brats-al figures $<
+	touch $@
 
 # Those that git keeps: nothing else writes into figures/published, so that no study of a user's changes what git tracks.
 published: figures

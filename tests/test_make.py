@@ -1,8 +1,10 @@
 """What `make` does in a checkout of its own; `make demo` is in `test_run`, `make bench` in `test_benchmarks`."""
 
+import os
 import re
 import runpy
 import shutil
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -33,9 +35,37 @@ def test_uv_looks_where_pip_is_configured_to() -> None:
     }
 
 
+def test_pip_s_user_option_does_not_stop_the_set_up(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As JupyterHubs set it: into an environment of its own pip would refuse to install so."""
+    for name in ("PIP_USER", "PIP_TARGET", "PIP_PREFIX"):
+        monkeypatch.setenv(name, "1")
+    assert make("asked", checkout, "--eval=asked:; @echo $$PIP_USER $$PIP_TARGET $$PIP_PREFIX") == "0\n"
+
+
 def test_tests_are_all_but_the_campaigns_or_all(checkout: Path) -> None:
     short, long = make("test", checkout, "--dry-run"), make("test-long", checkout, "--dry-run")
     assert long.splitlines()[-1] == f'{short.splitlines()[-1]} -m ""'
+
+
+def test_figures_are_drawn_anew_only_where_something_changed(checkout: Path) -> None:
+    bundles = sorted((checkout / "published").glob("*.bundle"))
+    stamps = [checkout / "outputs" / "published" / f"{path.stem}.drawn" for path in bundles]
+    drawn = [f".venv/bin/brats-al figures published/{path.name}" for path in bundles]
+
+    def ahead() -> list[str]:
+        return sorted(
+            line for line in make("figures", checkout, "--dry-run").splitlines() if "brats-al figures" in line
+        )
+
+    assert ahead() == drawn
+    stamps[0].parent.mkdir(parents=True)
+    for stamp in stamps:
+        stamp.touch()
+    assert not ahead()
+    os.utime(bundles[0], (time.time() + 60, time.time() + 60))
+    assert ahead() == drawn[:1]
+    os.utime(checkout / "brats_al_utils" / "show" / "style.py", (time.time() + 60, time.time() + 60))
+    assert ahead() == drawn
 
 
 @pytest.mark.long

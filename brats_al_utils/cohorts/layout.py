@@ -40,7 +40,7 @@ class NoPatientsError(InputError):
     """A folder in which nothing looks like a release."""
 
 
-LEFT_BEHIND = (".", "__MACOSX", "@eaDir", "#recycle", "$RECYCLE", "System Volume Information")
+LEFT_BEHIND = (".", "__MACOSX", "@eaDir", "Icon\r", "#recycle", "$RECYCLE", "System Volume Information")
 """How names begin of what systems, unpackers and file servers hide or leave in a folder."""
 
 

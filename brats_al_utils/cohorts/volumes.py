@@ -17,6 +17,7 @@ from nibabel.spatialimages import HeaderDataError
 from nibabel.volumeutils import apply_read_scaling
 
 from brats_al_utils import InputError
+from brats_al_utils.cohorts.lookalikes import other_kind
 
 SEQUENCES = ("t1", "t1ce", "t2", "flair")
 SEGMENTATION = "seg"
@@ -72,9 +73,8 @@ def named(path: Path) -> Iterator[None]:
     except InputError:
         raise
     except UNREADABLE as error:
-        raise InputError(
-            f"{path}: cannot be read as NIfTI ({error or type(error).__name__}): copy or download the file again"
-        ) from error
+        what = f"cannot be read as NIfTI ({error or type(error).__name__}): copy or download the file again"
+        raise InputError(f"{path}: {other_kind(path, 'NIfTI') or what}") from error
 
 
 @dataclass(frozen=True)

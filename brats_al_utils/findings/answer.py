@@ -10,8 +10,8 @@ import pandas as pd
 
 from brats_al_utils.findings.claims import OURS, PRINTED, ends_of, unit_of, written
 from brats_al_utils.findings.comparison import MARGIN
-from brats_al_utils.findings.outcomes import AS_GOOD, BETTER, WORSE, outcome
-from brats_al_utils.findings.paper import BUDGET, printed_aucs
+from brats_al_utils.findings.outcomes import AS_GOOD, BETTER, NOT_YET, WORSE, outcome
+from brats_al_utils.findings.paper import BUDGET, is_its_task, printed_aucs
 from brats_al_utils.findings.sentences import gain, pp
 from brats_al_utils.findings.shortcut import CHANCE
 from brats_al_utils.findings.verdicts import EQUIVALENCE
@@ -60,6 +60,7 @@ TABLES = (
     "table3_gains",
     "teaches_worst",
     "design",
+    "cohort",
 )
 """All that an answer, or a part of one, is read from."""
 
@@ -107,7 +108,7 @@ def answer(tables: Mapping[str, pd.DataFrame]) -> Answer:
         if "intervals" in tables and (blind := tells_nothing(slice_level(tables["intervals"]))):
             said = CANNOT_TELL
             lines.insert(0, blind)
-        if primary["n_runs"] < primary["planned"]:
+        if primary["outcome"] == NOT_YET:
             said = NOT_DECIDED
             lines.insert(0, f"{primary['n_runs']} of the {primary['planned']} planned runs are there. So far:")
     elif "budget_gains" in tables:
@@ -136,7 +137,7 @@ def answered(row: "pd.Series[Any]") -> str:
     """Return the answer that the contrast with random sampling of as many annotated slices gives: `RULE`."""
     if not row["learned"]:
         return CANNOT_TELL
-    return {BETTER: YES, WORSE: NO, AS_GOOD: NO}.get(outcome(row["both_low"], row["both_high"]), CANNOT_TELL)
+    return {BETTER: YES, WORSE: NO, AS_GOOD: NO}.get(row["outcome"], CANNOT_TELL)
 
 
 def at_the_budget(gains: pd.DataFrame, other: str = "random") -> "pd.Series[float]":
@@ -182,7 +183,8 @@ def of_the_design(table: pd.DataFrame) -> Answer:
 def differences(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Return the paired differences on which the answer rests: rows of `evidence.contrasts`, and the paper's gain.
 
-    Columns arm, other, auc_difference, both_low, both_high, learned, paper (NaN without one). The limits are those
+    Columns arm, other, auc_difference, both_low, both_high, learned, paper (NaN without one, and for any other classes
+    than the paper's). The limits are those
     across runs and patients; of a study that only draws test sets, 95 % of what these would print.
     """
     rows = []
@@ -203,6 +205,8 @@ def differences(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     found = found.astype(dict.fromkeys(columns[2:5], float)).drop_duplicates(["arm", "other"], ignore_index=True)
     printed = printed_aucs().query("dataset == 'imbalanced' and part == 'test'").set_index("arm")["auc_mean"]
     printed = printed[~printed.index.duplicated()]
+    if "cohort" not in tables or not is_its_task(tables["cohort"]["class_name"]):
+        printed = printed[:0]
     paper = printed.reindex(found["arm"]).to_numpy() - printed.reindex(found["other"]).to_numpy()
     return found.assign(learned=found["learned"].ne(False), paper=paper)
 

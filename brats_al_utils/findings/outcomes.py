@@ -8,13 +8,15 @@ import pandas as pd
 from brats_al_utils.findings.comparison import MARGIN, Pairs, across_both, compare, difference_limits, holm, holm_levels
 
 BETTER, WORSE, AS_GOOD, UNDECIDED, NOT_JUDGED = "better", "worse", "as good", "undecided", "not judged"
+NOT_YET = "not decided yet"
 """Outcomes of a contrast of two arms that was planned before a test number was seen: `OUTCOME_RULE`."""
 
 OUTCOME_RULE = (
     "Better or worse if the 95 % interval of the difference across runs and patients, these patients as training set, "
     f"lies wholly above or below 0; else as good if it lies wholly within {100 * MARGIN:g} pp of 0; else undecided. "
     "Not judged where there is no interval, or most runs of an arm have not learned. Secondary contrasts: the same of "
-    "Holm-adjusted intervals, each at the level at which Holm's procedure tests it."
+    "Holm-adjusted intervals, each at the level at which Holm's procedure tests it. "
+    "Not decided yet with fewer runs than were planned."
 )
 
 
@@ -27,7 +29,9 @@ def outcome(low: float, high: float) -> str:
     return AS_GOOD if low > -MARGIN and high < MARGIN else UNDECIDED
 
 
-def outcomes(contrasts: Sequence[tuple[Pairs, str, str]], unlearned: Collection[str] = ()) -> pd.DataFrame:
+def outcomes(
+    contrasts: Sequence[tuple[Pairs, str, str]], unlearned: Collection[str] = (), planned: int = 0, family: int = 0
+) -> pd.DataFrame:
     """Return what a study with one primary contrast and a family of secondary ones has decided: `OUTCOME_RULE`.
 
     Parameters
@@ -36,6 +40,10 @@ def outcomes(contrasts: Sequence[tuple[Pairs, str, str]], unlearned: Collection[
         The primary one first, each with the runs that both its arms have.
     unlearned : collection of str
         Arms of which most runs have not learned; their contrasts are not judged, and no part of the family.
+    planned : int
+        How many runs were planned before any was evaluated: fewer decide nothing.
+    family : int
+        How many secondary contrasts were planned: those that are not there yet count as the least sure of them.
 
     Returns
     -------
@@ -47,12 +55,14 @@ def outcomes(contrasts: Sequence[tuple[Pairs, str, str]], unlearned: Collection[
     table = table.drop(columns=["p_patients_holm", "p_both_holm"])
     judged = ~(table["arm"].isin(unlearned) | table["other"].isin(unlearned))
     p = table["p_both"].where(judged).to_numpy(float)
-    level, p_holm = (np.concatenate([of(p[:1]), of(p[1:])]) for of in (holm_levels, holm))
+    secondary = np.append(p[1:], np.ones(max(family - len(p) + 1, 0)))
+    level, p_holm = (np.append(of(p[:1]), of(secondary)[: len(p) - 1]) for of in (holm_levels, holm))
     limits = [
         difference_limits(value, across_both(*each), 1 - of)
         for each, value, of in zip(contrasts, table["auc_difference"], level, strict=True)
     ]
     low, high = np.array(limits).T
-    family = ["primary"] + ["secondary"] * (len(contrasts) - 1)
-    table = table.assign(family=family, p_holm=p_holm, level=level, decided_low=low, decided_high=high)
-    return table.assign(outcome=[outcome(*ends) for ends in limits])
+    families = ["primary"] + ["secondary"] * (len(contrasts) - 1)
+    table = table.assign(family=families, p_holm=p_holm, level=level, decided_low=low, decided_high=high)
+    found = pd.Series([outcome(*ends) for ends in limits])
+    return table.assign(outcome=found.where(table["n_runs"] >= planned, NOT_YET))

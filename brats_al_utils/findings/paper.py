@@ -1,6 +1,7 @@
 """What Hao et al. 2021 print: numbers, claims, Table 1 and Table 5, and what follows from them by arithmetic."""
 
 import csv
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -82,6 +83,11 @@ def printed_aucs(table: str = "") -> pd.DataFrame:
         if each.rule == "number" and each.id.startswith(table)
     ]
     return pd.DataFrame(rows, columns=["arm", "dataset", "part", "auc_mean", "runs_low", "runs_high"])
+
+
+def is_its_task(classes: Iterable[str]) -> bool:
+    """Return whether classes are the paper's: an AUC of others is no AUC beside its own."""
+    return set(classes) == set(PATIENTS)
 
 
 def published_table1() -> pd.DataFrame:

@@ -67,6 +67,11 @@ def points(share: float) -> str:
     return f"{size} points {way}"
 
 
+def p_said(p: float) -> str:
+    """Return a p-value with three digits; what would round to 0 is not 0."""
+    return f"{p:.3f}" if p >= 0.0005 else "< 0.001"
+
+
 def side(share: float) -> str:
     """Return one end of an interval of a difference in words."""
     return f"{min(100 * abs(share), 100):.1f} {'worse' if share < 0 else 'better'}"

@@ -66,7 +66,7 @@ def workflow(study: Study, rows: Sequence[Row], arm: Arm, summary: pd.DataFrame)
         ("chosen", "annotated share", len(selected.annotated) / len(pool.ids)),
         ("fine-tuned", "network", profile.network),
         ("fine-tuned", "initialisation", START_NAMES[arm.start]),
-        ("fine-tuned", "epochs", arm.epochs),
+        ("fine-tuned", *(("updates", study.updates(arm)) if profile.length == "updates" else ("epochs", arm.epochs))),
         *(("test", name, auc[name]) for name in ("auc_mean", "runs_low", "runs_high", "n_runs")),
     ]
     return pd.DataFrame(steps, columns=["step", "quantity", "value"])

@@ -123,6 +123,11 @@ def scheduler(folder: Path, workers: int = 0, device: str = "cpu", host: str = L
         Processes of this machine; a lost one is replaced.
     host : str
         Address that it listens at; empty for this machine's in its network.
+
+    Raises
+    ------
+    InputError
+        If it cannot be started.
     """
     security = Security.temporary()
     folder.mkdir(parents=True, exist_ok=True)
@@ -136,12 +141,18 @@ def scheduler(folder: Path, workers: int = 0, device: str = "cpu", host: str = L
         with credentials(folder), dask.config.set(CONFIG):
             get_mp_context()  # Dask gives a list of its own, once
             forks.start()
-            cluster = SpecCluster(
-                specification(workers, cards, security),
-                {"cls": Scheduler, "options": options},
-                security=security,
-                silence_logs=logging.CRITICAL,
-            )
+            try:
+                cluster = SpecCluster(
+                    specification(workers, cards, security),
+                    {"cls": Scheduler, "options": options},
+                    security=security,
+                    silence_logs=logging.CRITICAL,
+                )
+            except RuntimeError as error:
+                mend = (
+                    f"correct your settings of Dask (as temporary-directory) in {dask.config.PATH} or DASK_* variables"
+                )
+                raise InputError(f"no Dask scheduler can be started ({error}): {mend}") from error
             try:
                 yield cluster
             finally:

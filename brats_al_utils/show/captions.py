@@ -32,7 +32,10 @@ class Words:
 
 
 HOLLOW = "Nothing is judged by arms that have not learned (hollow)."
-PAIRED = f"An interval of differences that excludes 0 shows one; open diamonds are the paper's numbers. {HOLLOW}"
+PAIRED = (
+    "An interval of differences that excludes 0 shows one. Open diamonds are the paper's numbers, drawn beside its own "
+    f"task (HGG or LGG) alone. {HOLLOW}"
+)
 FOREST = (
     f"Right of 0 is better than the reference. Bars are 95 % confidence intervals across runs and patients. {HOLLOW}"
 )
@@ -92,7 +95,7 @@ WORDS = {
     ),
     "cohort": Words(
         "The cohort and its split",
-        "How many people of each class are in training, validation and test, and how many each site contributes.",
+        "How many people of each class are in training, validation and test, and, of several sites, in each.",
         "A site with people of one class alone can tell the class without a tumour.",
     ),
     "sites": Words(

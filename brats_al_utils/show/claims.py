@@ -36,7 +36,7 @@ def claims(card: pd.DataFrame, stacked: bool = False) -> Figure:
     Parameters
     ----------
     card : pd.DataFrame
-        id, printed, recomputed, ours, both_low, both_high, verdict: see `scorecard.scorecard`.
+        id, printed, recomputed, ours, both_low, both_high, verdict, why: see `scorecard.scorecard`.
     stacked : bool
         One panel below another, for a narrow page.
     """
@@ -89,7 +89,7 @@ def numbers(axes: Axes, rows: pd.DataFrame, unit: str) -> None:
 
 def blind(row: "pd.Series[Any]") -> bool:
     """Return whether an arm of a claim has not learned, so that it is not judged."""
-    return UNLEARNED in str(row.get("why", ""))
+    return UNLEARNED in row["why"]
 
 
 def verdicts(axes: Axes, rows: pd.DataFrame) -> None:

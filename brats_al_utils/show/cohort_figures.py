@@ -43,19 +43,23 @@ def counts(slices: SliceSet) -> pd.DataFrame:
 
 @plt.style.context(STYLE)
 def cohort(slices: SliceSet) -> Drawing:
-    """Draw the split: patients (or slices, if these have the classes) of each part by class, of each site by part."""
+    """Draw the split: patients (slices, if these have the classes) of each part by class, of several sites by part."""
     table = counts(slices)
     counted = "patients" if slices.one_class_each else "slices"
-    figure, (by_class, by_site) = plt.subplots(1, 2, figsize=(PAGE, 3.4), width_ratios=(1, 1.4))
+    panels = 1 + (table["site"].nunique() > 1)
+    widths = (1, 1.4)[:panels]
+    figure, grid = plt.subplots(1, panels, figsize=(PAGE, 3.4), width_ratios=widths, squeeze=False)
+    by_class, *by_site = grid[0]
     classes = table.pivot_table(index="part", columns="class_name", values=counted, aggfunc="sum").loc[list(PARTS)]
     stacked_bars(by_class, classes[list(slices.classes[::-1])], list(CLASS_COLOURS[::-1]))
     sites = table.pivot_table(index="site", columns="part", values=counted, aggfunc="sum", fill_value=0)
-    stacked_bars(by_site, sites[list(PARTS)], ["0.25", "0.45", "0.6"])
-    for axes in (by_class, by_site):
+    for axes in by_site:
+        stacked_bars(axes, sites[list(PARTS)], ["0.25", "0.45", "0.6"])
+        axes.set(xlabel="site")
+        axes.tick_params(axis="x", rotation=45)
+    for axes in (by_class, *by_site):
         axes.set(ylabel=people(slices) if slices.one_class_each else "slices")
         axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-    by_site.set(xlabel="site")
-    by_site.tick_params(axis="x", rotation=45)
     return Drawing("cohort", figure, table)
 
 
@@ -158,7 +162,8 @@ def intensities(slices: SliceSet) -> Drawing:
         for name, colour in zip(classes, CLASS_COLOURS[::-1], strict=True):
             rows = table[(table["channel"] == channel) & (table["class_name"] == name)]
             axes.plot(rows["intensity"], 100 * rows["share"], color=colour, label=name, lw=1.2)
-        axes.set(title=CHANNEL_NAMES.get(channel, channel), xlabel="intensity after scaling (0 to 1)")
+        axes.set(title=CHANNEL_NAMES.get(channel, channel))
     grid[0, 0].set_ylabel("share of the foreground (%)")
+    grid[0, len(channels) // 2].set_xlabel("intensity after scaling (0 to 1)")
     grid[0, -1].legend()
     return Drawing("intensities", figure, table)

@@ -16,7 +16,7 @@ from markupsafe import Markup
 from brats_al_utils import InputError
 from brats_al_utils.show import tables
 from brats_al_utils.show.captions import Tables, Words, found_in, words_of
-from brats_al_utils.show.style import PROVENANCE
+from brats_al_utils.show.style import PROVENANCE, SMALL
 
 VIEWS: Mapping[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
     **{name: partial(tables.beside_the_paper, printed_in=name) for name in ("table2", "table3", "table4")},
@@ -129,11 +129,12 @@ def scoped(soup: BeautifulSoup) -> BeautifulSoup:
 
 
 def typeset(page: str) -> str:
-    """Return a page with minus signs where a hyphen stands before a number, and one style of per cent."""
+    """Return a page with minus signs where a hyphen stands before a number, and one style of per cent and of ranges."""
     soup = BeautifulSoup(page, "html.parser")
     for text in soup.find_all(string=re.compile(r"-\d|\d ?%")):
         if text.find_parent(AS_IT_IS) is None:
-            signed = re.sub(r"(?<![\w.%-])-(?=\d)", "\N{MINUS SIGN}", text)
+            ranges = re.sub(r"(\d) ?%-(\d+ ?%)", "\\1\N{EN DASH}\\2", text)
+            signed = re.sub(r"(?<![\w.%-])-(?=\d)", "\N{MINUS SIGN}", ranges)
             text.replace_with(re.sub(r"(?<=\d) ?%", "\N{NO-BREAK SPACE}%", signed))
     return str(soup)
 
@@ -144,10 +145,24 @@ def origin_of(svg: str) -> str:
     return html.unescape(found[1]) if found else ""
 
 
+def without_origin(svg: str) -> str:
+    """Return a figure of `style.save` without the lines below it that say its origin, as much lower as they are."""
+    if (lines := re.search(rf'<g id="{PROVENANCE}">.*?</g>', svg, re.DOTALL)) is None:
+        return svg
+    heights = re.findall(r'(?:translate\([\d.]+ | y=")([\d.]+)', lines[0])
+    shown = svg.replace(lines[0], "")
+    if not heights:
+        return shown
+    height = min(map(float, heights)) - SMALL - 3  # the first line's top
+    return re.sub(
+        r'height="[\d.]+pt" viewBox="0 0 ([\d.]+) [\d.]+"', rf'height="{height:g}pt" viewBox="0 0 \1 {height:g}"', shown
+    )
+
+
 def exhibits_of(files: Iterable[Path], site: Path, name: str, found: Tables) -> list[Exhibit]:
     """Copy figures (SVG) and tables (CSV) into a folder of the site, and say what each is; figures in their order.
 
-    The line of a figure that says its origin is hidden: the report says it once.
+    The last lines of a figure, its origin, are cut off: the report says it once.
 
     Raises
     ------
@@ -157,8 +172,7 @@ def exhibits_of(files: Iterable[Path], site: Path, name: str, found: Tables) -> 
     by_name = {path.name: path for path in files}
     for file, path in by_name.items():
         (site / name).mkdir(exist_ok=True)
-        content = path.read_text(encoding="utf-8").replace(f'<g id="{PROVENANCE}">', '<g display="none">')
-        (site / name / file).write_text(content, encoding="utf-8")
+        (site / name / file).write_text(without_origin(path.read_text(encoding="utf-8")), encoding="utf-8")
     exhibits = []
     for stem in sorted({Path(file).stem for file in by_name}, key=lambda stem: (not re.search(r"\d", stem), stem)):
         figure, csv = (f"{name}/{quote(stem + end)}" if stem + end in by_name else "" for end in (".svg", ".csv"))

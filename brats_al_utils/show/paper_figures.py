@@ -1,5 +1,6 @@
 """The figures and tables of the paper, one function each, named after it."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -9,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from brats_al_utils.cohorts.split import PARTS
-from brats_al_utils.findings.paper import claims, printed_aucs, published_budgets, published_table1
+from brats_al_utils.findings.paper import claims, is_its_task, printed_aucs, published_budgets, published_table1
 from brats_al_utils.findings.sentences import TAILS
 from brats_al_utils.findings.statistics import UNITS, unlearned
 from brats_al_utils.networks.network import architecture
@@ -34,9 +35,9 @@ def table1() -> pd.DataFrame:
     return architecture().merge(published_table1(), on="layer", suffixes=("", "_printed"))
 
 
-def table2(summary: pd.DataFrame, gains: pd.DataFrame) -> Drawing:
+def table2(summary: pd.DataFrame, gains: pd.DataFrame, classes: Iterable[str]) -> Drawing:
     """Draw Table 2: AUC of the pretrained network and of the one with random initialisation: see `auc_and_gain`."""
-    return auc_and_gain(summary, gains, "table2", "table2")
+    return auc_and_gain(summary, gains, classes, "table2", "table2")
 
 
 @plt.style.context(style.STYLE)
@@ -78,7 +79,7 @@ def figure2(ranking: pd.DataFrame, classes: tuple[str, str]) -> Drawing:
 
 
 @plt.style.context(style.STYLE)
-def figure3(summary: pd.DataFrame, gains: pd.DataFrame) -> Drawing:
+def figure3(summary: pd.DataFrame, gains: pd.DataFrame, classes: Iterable[str]) -> Drawing:
     """Draw Figure 3: slice-level AUC after training on each range of the uncertainty ranking, and what its ends lose.
 
     Shaded are the ends of which the paper speaks; it prints no more of them than two differences.
@@ -89,9 +90,12 @@ def figure3(summary: pd.DataFrame, gains: pd.DataFrame) -> Drawing:
         From `statistics.summarise`, arms named by their range, in order.
     gains : pd.DataFrame
         From `evidence.on_both_sets`: ``sentences.TAILS``, and others that the figure is to show.
+    classes : iterable of str
+        The paper's numbers are drawn beside its own classes alone.
     """
     rows, gains = summary[summary["unit"] == "slice"], gains[gains["unit"] == "slice"]
-    printed = {(better, worse, PARTS[1]): claims()[claim].number / 100 for better, worse, claim in TAILS}
+    tails = TAILS if is_its_task(classes) else ()
+    printed = {(better, worse, PARTS[1]): claims()[claim].number / 100 for better, worse, claim in tails}
     keys = gains[["arm", "other", "part"]].itertuples(index=False, name=None)
     gains = gains.assign(paper=[printed.get(key, np.nan) for key in keys])
     size, heights = (style.PAGE, 3.4 + 0.3 * len(gains)), (2.2, 0.3 * len(gains))
@@ -151,14 +155,14 @@ def figure4(ranking: pd.DataFrame, negative: str) -> Drawing:
     return Drawing("figure4", figure, shares.reset_index())
 
 
-def figure5(summary: pd.DataFrame, gains: pd.DataFrame) -> Drawing:
+def figure5(summary: pd.DataFrame, gains: pd.DataFrame, classes: Iterable[str]) -> Drawing:
     """Draw Figure 5: the proposed method and the baseline on the imbalanced set (Table 3): see `auc_and_gain`."""
-    return auc_and_gain(summary, gains, "figure5", "table3")
+    return auc_and_gain(summary, gains, classes, "figure5", "table3")
 
 
-def figure6(summary: pd.DataFrame, gains: pd.DataFrame) -> Drawing:
+def figure6(summary: pd.DataFrame, gains: pd.DataFrame, classes: Iterable[str]) -> Drawing:
     """Draw Figure 6: the proposed method and the baseline on the balanced set (Table 4): see `auc_and_gain`."""
-    return auc_and_gain(summary, gains, "figure6", "table4")
+    return auc_and_gain(summary, gains, classes, "figure6", "table4")
 
 
 def table5(budgets: pd.DataFrame) -> pd.DataFrame:
@@ -189,7 +193,9 @@ def first_run(ranking: pd.DataFrame) -> pd.DataFrame:
 
 
 @plt.style.context(style.STYLE)
-def auc_and_gain(summary: pd.DataFrame, gains: pd.DataFrame, name: str, printed_in: str) -> Drawing:
+def auc_and_gain(
+    summary: pd.DataFrame, gains: pd.DataFrame, classes: Iterable[str], name: str, printed_in: str
+) -> Drawing:
     """Draw two arms' AUCs on validation and test, slice-level and patient-level, and beside them their difference.
 
     Parameters
@@ -198,6 +204,8 @@ def auc_and_gain(summary: pd.DataFrame, gains: pd.DataFrame, name: str, printed_
         From `statistics.summarise`.
     gains : pd.DataFrame
         From `evidence.on_both_sets`, of one pair of arms.
+    classes : iterable of str
+        The paper's numbers are drawn beside its own classes alone.
     name : str
         Of the drawing.
     printed_in : str
@@ -206,6 +214,7 @@ def auc_and_gain(summary: pd.DataFrame, gains: pd.DataFrame, name: str, printed_
     places = [(part, unit) for part in PARTS[1:] for unit in UNITS if unit in set(gains["unit"])]
     pair, gains = gains.iloc[0][["arm", "other"]], gains.set_index(["part", "unit"]).loc[places]
     printed = printed_aucs(printed_in).assign(unit="slice").set_index(["arm", "part", "unit"])["auc_mean"]
+    own = is_its_task(classes)
     figure, (left, right) = plt.subplots(1, 2, figsize=(style.PAGE, 1.5 + 0.55 * len(places)), sharey=True)
     for arm, offset in zip(pair, (-0.18, 0.18), strict=True):
         rows = summary[summary["arm"] == arm].set_index(["part", "unit"]).loc[places]
@@ -213,10 +222,11 @@ def auc_and_gain(summary: pd.DataFrame, gains: pd.DataFrame, name: str, printed_
         look = style.arm_style(arm, learned) | {"ls": ""}
         ends = style.distances(rows, "auc_mean", "runs_low", "runs_high")
         left.errorbar(rows["auc_mean"], at, xerr=ends, lw=1.2, label=style.arm_label(arm, learned), **look)
-        left.plot(printed[arm].reindex(places), at, **style.PAPER | {"mec": look["color"]})
+        if own:
+            left.plot(printed[arm].reindex(places), at, **style.PAPER | {"mec": look["color"]})
     left.set(xlabel="AUC\n95 % CI across runs", xlim=(min(0.5, summary["auc_mean"].min() - 0.02), 1))
     theirs = (printed[pair["arm"]] - printed[pair["other"]]).reindex(places)
-    style.difference_panel(right, gains.assign(paper=theirs), range(len(places)))
+    style.difference_panel(right, gains.assign(paper=theirs if own else np.nan), range(len(places)))
     right.set_xlabel(f"{' less '.join(pair)} (pp)\n95 % CI across runs and patients")
     for axes in (left, right):
         style.rows_named(axes, [f"{part},\n{unit}-level" for part, unit in places])
@@ -277,7 +287,7 @@ def training_curves(history: pd.DataFrame, name: str) -> Drawing:
     """
     blind = unlearned(history.drop_duplicates(["arm", "seed"]))
     figure, grid = plt.subplots(1, 2, figsize=(style.PAGE, 3.2))
-    names = {"train_loss": "training loss (nats)", "validation_auc": "slice-level validation AUC"}
+    names = {"train_loss": "training loss (nats)", "validation_auc": "slice-level\nvalidation AUC"}
     for axes, (column, ylabel) in zip(grid, names.items(), strict=True):
         for (arm, seed), run in history.groupby(["arm", "seed"], sort=False):
             look = style.arm_style(str(arm), arm not in blind)

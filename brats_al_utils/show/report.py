@@ -21,6 +21,7 @@ from brats_al_utils.files import beside, new_folder
 from brats_al_utils.findings.answer import DESIGN_QUESTION, TABLES, answer, differences, origin
 from brats_al_utils.findings.claims import footnotes
 from brats_al_utils.findings.outcomes import OUTCOME_RULE
+from brats_al_utils.findings.paper import is_its_task
 from brats_al_utils.findings.sentences import ARMS
 from brats_al_utils.findings.verdicts import HERE, HERE_RULE, NUMBER_RULE
 from brats_al_utils.show import captions, tables
@@ -166,6 +167,7 @@ def index_of(places: Places, site: Path, notebooks: list[Executed], study: str, 
         "numbers": [exhibit for exhibit in exhibits if exhibit.csv and not exhibit.figure and not exhibit.table],
         "notebooks": notebooks,
     }
+    classes = sorted(found["cohort"]["class_name"].unique()) if "cohort" in found else []
     there = {"answer": True, "claims": card, "origin": True} | shown
     return shown | {
         "numbers_alone": shown["numbers"],
@@ -179,6 +181,8 @@ def index_of(places: Places, site: Path, notebooks: list[Executed], study: str, 
         "paired": paired.to_dict("records"),
         "diamonds": paired["paper"].notna().any(),
         "arms": {arm: words for arm, words in ARMS.items() if arm in {*paired["arm"], *paired["other"]}},
+        "classes": classes,
+        "papers": is_its_task(classes),
         "drawn_sets": said.question == DESIGN_QUESTION,
         "origin": whence,
         "settings": {"settings": notebooks[0].origin} if notebooks else {},

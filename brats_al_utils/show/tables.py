@@ -13,7 +13,7 @@ from brats_al_utils.cohorts.split import PARTS
 from brats_al_utils.findings.claims import OURS, PRINTED, ends_of, footnotes, name_of, unit_of, written
 from brats_al_utils.findings.comparison import MARGIN
 from brats_al_utils.findings.paper import printed_aucs
-from brats_al_utils.findings.sentences import pp
+from brats_al_utils.findings.sentences import p_said, pp
 
 COUNT, SHARE, AUC = "{:.0f}".format, "{:.0%}".format, "{:.3f}".format
 ACROSS_RUNS, ACROSS_PATIENTS, ACROSS_BOTH = (f"95 % CI, across {what}" for what in ("runs", "patients", "both"))
@@ -250,8 +250,8 @@ def contrasts(tests: pd.DataFrame) -> pd.DataFrame:
         "runs_ends": (ACROSS_RUNS, str),
         "patients_ends": (ACROSS_PATIENTS, str),
         "both_ends": (ACROSS_BOTH, str),
-        "p_patients_holm": ("p across patients (Holm)", AUC),
-        "p_both_holm": ("p across both (Holm)", AUC),
+        "p_patients_holm": ("p across patients (Holm)", p_said),
+        "p_both_holm": ("p across both (Holm)", p_said),
         "noninferior": (f"not inferior by {100 * MARGIN:.0f} pp", str),
         "detectable": ("detectable (pp)", "{:.1f}".format),
         "run_sd": ("SD of the runs' own (pp)", "{:.1f}".format),
@@ -271,7 +271,7 @@ def outcomes(table: pd.DataFrame) -> pd.DataFrame:
         "outcome": ("outcome", str),
         "auc_difference": ("difference (pp)", pp),
         "both": (ACROSS_BOTH, str),
-        "p_holm": ("p (Holm)", AUC),
+        "p_holm": ("p (Holm)", p_said),
         "family": ("family", str),
         "runs": ("runs", str),
     }
@@ -285,7 +285,7 @@ def budget_gains(table: pd.DataFrame) -> pd.DataFrame:
         "share": ("budget", SHARE),
         "auc_difference": ("difference (pp)", pp),
         "both": (ACROSS_BOTH, str),
-        "p_both_holm": ("p (Holm)", AUC),
+        "p_both_holm": ("p (Holm)", p_said),
         "detectable": ("detectable (pp)", "{:.1f}".format),
     }
     text = rows.assign(both=ends(rows, "both_low", "both_high", pp), detectable=100 * rows["detectable"])

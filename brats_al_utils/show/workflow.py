@@ -79,7 +79,8 @@ def said(step: str, of: dict[str, Any]) -> list[str]:
             before = f"drawn at random; {of['labelled before']:,} of them labelled before"
             return [f"{of['slices']:,} slices", before, f"annotated: {of['annotated']:,} ({of['annotated share']:.0%})"]
         case "fine-tuned":
-            return [str(of["network"]), f"from {of['initialisation']}", f"{of['epochs']} epochs, the best is kept"]
+            length = f"{of['updates']:,} updates" if "updates" in of else f"{of['epochs']} epochs"
+            return [str(of["network"]), f"from {of['initialisation']}", f"{length}, the best epoch is kept"]
         case _:
             interval = "no interval: a single run"
             if not np.isnan(of["runs_low"]):

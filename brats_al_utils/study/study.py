@@ -153,13 +153,17 @@ class Study:
 
     def length(self, arms: Sequence[Arm]) -> str:
         """Return how long some arms train: epochs, and the updates that they are on all training slices."""
-        epochs = sorted({arm.epochs for arm in arms})
-        slices = len(self.ids(arms[0].dataset, "training", 0))
-        updates = " or ".join(f"{each * self.profile.training_settings(each).updates(slices):,}" for each in epochs)
+        lengths = {arm.epochs: self.updates(arm) for arm in sorted(arms, key=lambda arm: arm.epochs)}
+        epochs, updates = list(lengths), " or ".join(f"{count:,}" for count in lengths.values())
         passes = f"{' or '.join(map(str, epochs))} epoch{'s' * (epochs[-1] > 1)}"
         if self.profile.length == "updates":
             return f"updates in every arm: {updates} ({passes} of all slices)"
         return f"{passes} (updates on all slices: {updates})"
+
+    def updates(self, arm: Arm) -> int:
+        """Return how many updates an arm's epochs are on all training slices."""
+        slices = len(self.ids(arm.dataset, "training", 0))
+        return arm.epochs * self.profile.training_settings(arm.epochs).updates(slices)
 
     @property
     def redrawn(self) -> float:

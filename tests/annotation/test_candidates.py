@@ -51,7 +51,7 @@ def test_a_patient_may_have_labels_in_some_rows(tmp_path: Path) -> None:
 
 def test_classes_must_be_known(tmp_path: Path) -> None:
     data = pictures(tmp_path / "data")
-    with pytest.raises(InputError, match="name them with --set classes=POSITIVE,NEGATIVE"):
+    with pytest.raises(InputError, match="with brats-al query or annotate and --set classes=POSITIVE,NEGATIVE"):
         read_candidates(data)
     assert read_candidates(data, classes=("sick", "well")).classes == ("well", "sick")
 
@@ -103,7 +103,10 @@ def test_a_name_too_long_for_an_answer(tmp_path: Path) -> None:
 
 
 def test_no_table(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="missing, expected a table of images"):
+    with pytest.raises(InputError, match="missing, expected a table of images: write one"):
+        open_session(tmp_path)
+    (tmp_path / "cohort (1).csv").write_text("patient_id,label,image\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"missing.*save .*cohort \(1\).csv under this name"):
         open_session(tmp_path)
 
 

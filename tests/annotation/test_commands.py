@@ -58,6 +58,8 @@ def test_options(tmp_path: Path) -> None:
     assert not (data / "annotation").exists()
     note, *lines = brats_al("query", *names, "--budget", "4", "--random-share", "1").splitlines()
     assert note.startswith("note: ") and note.endswith("120 images of 60 people (2 each)")
+    for words in (["learn"], ["answers", "--export", str(tmp_path / "b.csv")]):
+        assert brats_al(*words, *names).startswith(note)
     assert len(lines) == 2
     assert "strategy is 'none'" in brats_al("query", *names, "--budget", "4", "--strategy", "none", expect=1)
     table, csv = read_query(open_session(data, out)), tmp_path / "a.csv"

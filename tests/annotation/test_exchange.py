@@ -111,6 +111,17 @@ def test_a_user_of_label_studio(user: object, reader: str, session: Session, tmp
     assert (last.reader, last.label, last.time) == (reader, "well", "2026-03-09T21:52:49.513742Z")
 
 
+def test_a_choice_in_other_capitals_is_the_class(session: Session, tmp_path: Path) -> None:
+    path = tmp_path / "export.json"
+    path.write_text(json.dumps(studio(session, **with_choice("Well"))), encoding="utf-8")
+    assert import_answers(session, path) == {"added": 1}
+    assert read(answers_file(session.folder))[-1].label == "well"
+    path.write_text(
+        json.dumps(studio(session, **with_choice("sick"), created_at="2026-03-10T21:52:49Z")), encoding="utf-8"
+    )
+    assert import_answers(session, path)["added in place of an earlier answer of the same reader"] == 1
+
+
 def test_other_results_of_label_studio_are_skipped(session: Session, tmp_path: Path) -> None:
     path = tmp_path / "export.json"
     box = {"type": "rectanglelabels", "value": {"rectanglelabels": ["sick"]}}

@@ -10,7 +10,7 @@ from made_up import made_up, write_cohort
 from brats_al_utils.beyond.arms import first_planned
 from brats_al_utils.beyond.arms import planned as contrasts
 from brats_al_utils.beyond.comparison import planned, uncertain
-from brats_al_utils.findings.outcomes import NOT_JUDGED
+from brats_al_utils.findings.outcomes import NOT_JUDGED, NOT_YET
 from brats_al_utils.study.opening import open_study
 from brats_al_utils.study.stages import Results, advance, plan
 from brats_al_utils.study.study import Study
@@ -59,13 +59,21 @@ def test_only_whole_cycles_and_what_is_there_are_judged(study: Study, results: R
     assert table["n_runs"].eq(FOLDS).all() and table["planned"].eq(2 * FOLDS).all()
     assert table["auc_difference"].iloc[0] < -0.05 < 0.05 < table["auc_difference"]["baseline", "random"]
     assert table["learned"].tolist() == [True, True, False, True, True]
-    assert table["outcome"]["proposed", "placebo"] == NOT_JUDGED
+    assert set(table["outcome"]) == {NOT_YET}, "one of two cycles"
+    said = planned.said(table.reset_index())
+    assert all("not decided yet. 3 of 6 planned runs:" in line for line in said)
+    whole = replace(study, profile=replace(study.profile, n_runs=FOLDS))
+    outcomes = planned.decided(whole, results).set_index(["arm", "other"])["outcome"]
+    assert NOT_YET not in set(outcomes) and outcomes["proposed", "placebo"] == NOT_JUDGED
     assert planned.decided(study, {}).empty
 
 
 def test_each_attack_has_its_answer(study: Study, results: Results) -> None:
     table = planned.attacks(study, results, planned.decided(study, results)).set_index("attack")["found"]
-    learned, site, persons, updates, ceiling, chance = table
+    learned, number, share, site, place, persons, updates, ceiling, chance = table
+    assert "of as many slices: " in number and "(looked" not in number
+    assert share.count("%") == 3 and "(proposed)" in share
+    assert "AUC of 0." in place
     assert learned.startswith("No, not placebo")
     assert site == "The cohort names one site."
     assert "both classes" in persons

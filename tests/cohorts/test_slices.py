@@ -196,6 +196,17 @@ def leak_a_patient(folder: Path) -> None:
     pd.concat([split, extra]).to_csv(folder / "split.csv", index=False)
 
 
+def exchange_two_patients(folder: Path) -> None:
+    split = pd.read_csv(folder / "split.csv")
+    split["part"] = split["part"].to_numpy()[::-1]
+    split.to_csv(folder / "split.csv", index=False, lineterminator="\n")
+
+
+def correct_a_label(folder: Path) -> None:
+    text = (folder / "slices.csv").read_text(encoding="utf-8")
+    (folder / "slices.csv").write_text(text.replace("HGG,1", "LGG,0", 1), encoding="utf-8")
+
+
 def drop_a_row(folder: Path) -> None:
     lines = (folder / "slices.csv").read_text(encoding="utf-8").splitlines(keepends=True)
     (folder / "slices.csv").write_text("".join(lines[:-1]), encoding="utf-8")
@@ -210,10 +221,22 @@ def break_manifest(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "damage", [flip_a_pixel, flip_a_mask, leak_a_patient, drop_a_row, truncate_pixels, break_manifest]
+    "damage",
+    [
+        flip_a_pixel,
+        flip_a_mask,
+        leak_a_patient,
+        exchange_two_patients,
+        correct_a_label,
+        drop_a_row,
+        truncate_pixels,
+        break_manifest,
+    ],
 )
 def test_a_damaged_slice_set_is_refused(slice_set: SliceSet, damage: Any) -> None:
+    before = {path.name: path.read_bytes() for path in slice_set.folder.iterdir()}
     damage(slice_set.folder)
+    assert {path.name: path.read_bytes() for path in slice_set.folder.iterdir()} != before
     with pytest.raises(InputError, match="prepare it again|more than one part"):
         open_slices(slice_set.folder)
 

@@ -15,13 +15,16 @@ from brats_al_utils.findings.answer import (
     differences,
     origin,
 )
+from brats_al_utils.findings.outcomes import NOT_YET, outcome
 
 NAN = float("nan")
+OWN = {"cohort": pd.DataFrame({"class_name": ["HGG", "LGG"]})}
 
 
 def contrasts_table(low: float, high: float, detectable: float = 0.125, planned: int = 5) -> pd.DataFrame:
     row = {"arm": "proposed", "other": "random at 51%", "auc_difference": (low + high) / 2, "learned": True}
     row |= {"both_low": low, "both_high": high, "n_runs": 5, "planned": planned, "detectable": detectable}
+    row |= {"outcome": outcome(low, high) if planned == 5 else NOT_YET}
     return pd.DataFrame([row, row | {"other": "random", "both_low": 0.5}])
 
 
@@ -158,12 +161,14 @@ def test_the_paper_s_differences_stand_beside_ours_and_an_arm_that_has_not_learn
         "table2_gains": {"arm": "pretrained", "other": "scratch", "learned": False},
         "table3_gains": {"arm": "proposed", "other": "baseline", "learned": True},
     }
-    found = differences({name: pd.DataFrame([other | pair, row | pair]) for name, pair in rows.items()})
+    tables = {name: pd.DataFrame([other | pair, row | pair]) for name, pair in rows.items()} | OWN
+    found = differences(tables)
     assert found.round(6)[["other", "paper", "learned"]].to_numpy().tolist() == [
         ["baseline", 0.0298, True],
         ["scratch", 0.0798, False],
     ]
     assert found["auc_difference"].tolist() == [0.1, 0.1]
+    assert differences(tables | {"cohort": pd.DataFrame({"class_name": ["tumour", "none"]})})["paper"].isna().all()
 
 
 @pytest.mark.parametrize(
@@ -175,6 +180,6 @@ def test_a_study_of_drawn_test_sets_answers_whether_the_paper_could_tell(needed:
     found = answer({"design": table})
     assert (found.question, found.said) == (DESIGN_QUESTION, said)
     assert "1,000 test patients: -5.4 pp; 95 % of test sets of the paper's size" in found.lines[0]
-    (drawn,) = differences({"design": table}).itertuples()
+    (drawn,) = differences({"design": table} | OWN).itertuples()
     ends = (drawn.auc_difference, drawn.both_low, drawn.both_high, drawn.paper)
     assert ends == pytest.approx((-0.054, -0.098, -0.012, 0.0298))

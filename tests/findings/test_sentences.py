@@ -382,3 +382,8 @@ def test_a_difference_to_an_arm_that_has_not_learned_is_not_judged() -> None:
     worse = pd.Series({**row, "learned": True, "both_low": -0.4, "both_high": -0.2, "auc_difference": -0.3})
     assert "Yes: against the mean of the other ranges" in sentences.teaches_worst(worse)
     assert "30.0 points worse (95 % CI across both: 20.0 to 40.0)" in sentences.teaches_worst(worse)
+
+
+@pytest.mark.parametrize(("p", "said"), [(1, "1.000"), (0.0342, "0.034"), (0.0005, "0.001"), (0.00004, "< 0.001")])
+def test_a_p_value_is_never_said_to_be_zero(p: float, said: str) -> None:
+    assert sentences.p_said(p) == said

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brats_al_utils.findings.comparison import Pairs, compare, holm, holm_levels
-from brats_al_utils.findings.outcomes import AS_GOOD, BETTER, NOT_JUDGED, UNDECIDED, WORSE, outcome, outcomes
+from brats_al_utils.findings.outcomes import AS_GOOD, BETTER, NOT_JUDGED, NOT_YET, UNDECIDED, WORSE, outcome, outcomes
 from brats_al_utils.findings.verdicts import (
     CANNOT_TELL,
     EQUIVALENCE,
@@ -208,6 +208,8 @@ def test_outcomes_of_a_primary_and_secondary_contrasts() -> None:
     first = table.iloc[0]
     assert (first.decided_low, first.decided_high) == pytest.approx((first.both_low, first.both_high))
     assert table["decided_high"][2] - table["decided_low"][2] > table["both_high"][2] - table["both_low"][2]
+    assert outcomes(contrasts, planned=10)["outcome"].tolist() == [BETTER, BETTER, WORSE, AS_GOOD]
+    assert set(outcomes(contrasts, planned=11)["outcome"]) == {NOT_YET}, "ten runs of eleven"
 
 
 @given(st.lists(st.integers(1, 200), min_size=1, max_size=6))

@@ -184,6 +184,20 @@ def test_every_jpeg_of_the_open_sets_is_whole() -> None:
             assert read_channels(path, "channels")[0].voxels.any()
 
 
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1", "git lfs pull"),
+        (b"<html>", "a web page, expected NIfTI: download the file itself"),
+        (b"", "cannot be read as NIfTI .*: copy or download the file again"),
+    ],
+)
+def test_another_kind_of_file_under_a_volume_s_name(tmp_path: Path, content: bytes, words: str) -> None:
+    (tmp_path / "some.nii.gz").write_bytes(content)
+    with pytest.raises(InputError, match=f"some.nii.gz: .*{words}"):
+        read_image(tmp_path / "some.nii.gz")
+
+
 VOXELS = np.random.default_rng(0).integers(1, 90, (6, 5, 4)).astype(np.int16)
 RGB = np.zeros(VOXELS.shape, [("R", "u1"), ("G", "u1"), ("B", "u1")])
 

@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from brats_al_utils import InputError
 from brats_al_utils.__main__ import app
 from brats_al_utils.beyond.releases import image_cuts
-from brats_al_utils.beyond.releases.table import EXCEL, MAX_ROWS, TABLE
+from brats_al_utils.beyond.releases.table import EXCEL, MAX_ROWS, TABLE, people_notes
 from brats_al_utils.cohorts.cohort import check_cohort
 from brats_al_utils.cohorts.copies import marks_of
 from brats_al_utils.cohorts.cutting import prepare
@@ -346,6 +346,11 @@ def empty_mask(root: Path) -> None:
     Image.fromarray(mask() * 0).save(root / "images/mask2.png")
 
 
+def a_mask_of_ones_as_jpeg(root: Path) -> None:
+    Image.fromarray(mask() // 255).save(root / "images/mask2.jpg")
+    change(root, 2, mask="images/mask2.jpg")
+
+
 def transparent(root: Path) -> None:
     image = Image.fromarray(pixels(3)).convert("RGBA")
     image.putalpha(Image.fromarray(mask()))
@@ -444,6 +449,7 @@ BAD: dict[Callable[[Path], None], list[str]] = {
     link_out: ["line 5: image 'images/3.png' is a symbolic link out of the folder: allow it with --follow-links"],
     mask_of_another_size: ["mask2.png: shape (48, 40, 1), expected (48, 48, 1) as in image"],
     empty_mask: ["mask2.png: an empty mask, expected a tumour: leave the cell empty"],
+    a_mask_of_ones_as_jpeg: ["mask2.jpg: an empty mask", "of a JPEG what exceeds 127", "as PNG"],
     transparent: ["3.png: partly transparent (alpha), expected grey levels"],
     colour: ["3.png: in colour, expected grey levels", "column colours", "save it as grey"],
     strange_colours: ["line 5: colours 'rgb', expected channels or grey"],
@@ -536,6 +542,8 @@ def test_tables_that_cannot_be_read(tmp_path: Path, content: bytes, words: str) 
         (".png", "", "paths are spelt otherwise"),
         ("images/", "HERE/images/", "paths are spelt otherwise"),
         ("images/", "image%73/", "24 paths are spelt otherwise"),
+        (r"(images/\d+.png)", "\u201c\\1\u201d", ""),
+        (r"(images/\d+.png)", r'"=""\1"""', ""),
         ("benign,images/2.png", "Benign,images/2.png", "Benign as benign"),
         ("benign,images/2.png", "benign ,images/2.png", ""),
         (",A\n", ",NA\n", "16 cells of site (NA) are read as empty"),
@@ -559,6 +567,15 @@ def test_a_label_that_means_nothing_is_none(flat: Path, written: str) -> None:
     assert f"4 cells of label ({written}) are read as empty" in "\n".join(cohort.notes)
 
 
+def test_a_whole_number_is_one_label_however_it_is_written(flat: Path) -> None:
+    """As pandas writes a column with gaps."""
+    number = {"benign": "0", "malignant": "1"}
+    rows = [row | {"label": number[row["label"]] + ".0" * (place % 3 == 0)} for place, row in enumerate(rows_of(flat))]
+    cohort = read_cohort(write(flat, rows))
+    assert cohort.classes == ("0", "1") and not cohort.problems
+    assert "6 labels are read as whole numbers (0.0)" in "\n".join(cohort.notes)
+
+
 @pytest.mark.parametrize("letters", ["\u00e4 1", "a\u0308 1", "\u00e4\u202f1", "\u00e4\u00a01"])
 def test_letters_of_the_same_look_are_one_name(flat: Path, letters: str) -> None:
     """On the disk composed, decomposed, or with another space; in the table another way."""
@@ -569,6 +586,15 @@ def test_letters_of_the_same_look_are_one_name(flat: Path, letters: str) -> None
     assert not cohort.problems
     assert Path(cohort.cases["image"].iloc[-1]).name == f"{letters}.png"
     assert cohort.cases["patient_id"].nunique() == 8
+
+
+def test_files_as_an_archive_of_windows_leaves_them(flat: Path) -> None:
+    before = read_cohort(flat).cases["image"]
+    for path in (flat / "images").iterdir():
+        path.rename(flat / f"images\\{path.name}")
+    found = read_cohort(flat)
+    assert not found.problems and "24 paths are spelt otherwise" in "\n".join(found.notes)
+    assert found.cases["image"].str.replace("\\", "/").tolist() == before.tolist()
 
 
 @pytest.mark.parametrize(
@@ -591,14 +617,24 @@ def test_a_table_under_another_name(flat: Path, name: str, words: str) -> None:
         read_cohort(flat / name)
 
 
-def test_an_excel_file_is_a_table(flat: Path) -> None:
-    pytest.importorskip("openpyxl")
+@pytest.mark.parametrize("parsed", [True, False])
+def test_an_excel_file_is_a_table(flat: Path, parsed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With openpyxl, where it is; and with what it gives."""
     before = read_cohort(flat).cases
-    table = pd.read_csv(flat / TABLE, dtype=str, keep_default_na=False)
-    table.to_excel(flat / EXCEL, index=False)
+    if parsed:
+        pytest.importorskip("openpyxl")
+        pd.read_csv(flat / TABLE, dtype=str, keep_default_na=False).to_excel(flat / EXCEL, index=False)
+    else:
+        sheet = pd.read_csv(flat / TABLE, dtype=str, keep_default_na=False, header=None)
+        (flat / EXCEL).write_bytes(b"PK\5\6" + bytes(18))  # an empty archive
+        monkeypatch.setattr(pd, "read_excel", lambda *_, **__: sheet)
     assert any(f"not {EXCEL} beside it" in note for note in read_cohort(flat).notes)
     (flat / TABLE).unlink()
     pd.testing.assert_frame_equal(read_cohort(flat).cases, before)
+    if not parsed:
+        monkeypatch.setattr(pd, "read_excel", lambda *_, **__: pd.DataFrame([["Read me"]]))
+        with pytest.raises(InputError, match="no column patient_id.*in its first sheet, which is read"):
+            read_cohort(flat)
 
 
 def test_how_many_people_there_are_and_who_look_like_one(flat: Path) -> None:
@@ -606,6 +642,8 @@ def test_how_many_people_there_are_and_who_look_like_one(flat: Path) -> None:
     copies = ["x (1)", "x", "y - Copy", "y", "z_jpg.rf.0a1", "z_jpg.rf.0b2", "u copy 2", "w"]
     write(flat, [row | {"patient_id": copies[int(row["patient_id"])]} for row in rows_of(flat)])
     assert any("6 ids look like those of 3 people" in note for note in read_cohort(flat).notes)
+    synchronised = ["p1 (Anna's conflicted copy 2026-01-02)", "p1", "q", "q-DESKTOP-AB12", "r"]
+    assert any("4 ids look like those of 2 people" in note for note in people_notes(flat, pd.Series(synchronised)))
     number = {name: str(place).zfill(2) for place, name in enumerate(copies)}
     write(flat, [row | {"patient_id": number[row["patient_id"]]} for row in rows_of(flat)])
     names = ["x_1", "x_2", "y 1", "y 2", "7a", "7b", "q10", "q11"]
@@ -613,15 +651,22 @@ def test_how_many_people_there_are_and_who_look_like_one(flat: Path) -> None:
     (note,) = [note for note in read_cohort(flat).notes if "look like" in note]
     assert "6 ids look like those of 3 people (7a, 7b; x_1, x_2; y 1, y 2)" in note and "group" in note
     write(flat, [row | {"patient_id": f"p_{row['patient_id']}"} for row in rows_of(flat)])
+    zeros = {"p_7a": "007", "p_7b": "7", "p_x_1": "p01", "p_x_2": "p1"}
+    assert any(
+        "4 ids look like those of 2 people (007, 7; p01, p1)" in note
+        for note in people_notes(
+            flat, pd.Series([zeros.get(row["patient_id"], row["patient_id"]) for row in rows_of(flat)])
+        )
+    )
     write(flat, [row | {"patient_id": f"p_{number // 2}"} for number, row in enumerate(rows_of(flat))])
     assert not [note for note in read_cohort(flat).notes if "look like" in note], "the number tells the patients apart"
 
 
 def test_ids_that_may_be_dates_are_named(flat: Path) -> None:
-    names = ["2-Jan", "Mar-01", "12-Dec-26", "MAR-12", "1-2", "2-JAN", "x", "y"]
+    names = ["2-Jan", "Mar-01", "2026-01-02 00:00:00", "MAR-12", "1-2", "2-JAN", "x", "y"]
     write(flat, [row | {"patient_id": names[int(row["patient_id"])]} for row in rows_of(flat)])
     notes = "\n".join(read_cohort(flat).notes)
-    assert "3 ids that a spreadsheet makes of others (12-Dec-26, 2-Jan, Mar-01)" in notes
+    assert "3 ids that a spreadsheet makes of others (2-Jan, 2026-01-02 00:00:00, Mar-01)" in notes
 
 
 def test_a_table_without_labels_is_checked(flat: Path) -> None:

@@ -38,10 +38,18 @@ def test_dots_are_part_of_a_name(tmp_path: Path) -> None:
 
 
 def test_what_systems_leave_is_no_image(tmp_path: Path) -> None:
-    put(tmp_path, "p1.png", "._p1.png", "__MACOSX/p1.png", "@eaDir/p1.png/THUMB.png", ".ipynb_checkpoints/p1.png")
+    put(
+        tmp_path,
+        "p1.png",
+        "._p1.png",
+        "Icon\r",
+        "__MACOSX/p1.png",
+        "@eaDir/p1.png/THUMB.png",
+        ".ipynb_checkpoints/p1.png",
+    )
     rows, said = table(tmp_path)
     assert [row["image"] for row in rows] == ["p1.png"]
-    assert "1 images of 1 people" in said
+    assert "1 images of 1 people" in said and "left out" not in said
 
 
 def test_folders_are_classes_and_the_split(tmp_path: Path) -> None:
@@ -71,6 +79,8 @@ def test_folders_are_classes_and_the_split(tmp_path: Path) -> None:
         ("images/p{}.png", "labels/p{}.png"),
         ("images/p{}.png", "GT/p{}.png"),
         ("p{}.png", "p{}_roi.png"),
+        ("p{}.nii.gz", "labels/final/p{}.nii.gz"),  # MONAI Label
+        ("p{}/anat/p{}_T1w.nii.gz", "derivatives/me/p{}/anat/p{}_T1w_mask.nii.gz"),  # BIDS
     ],
 )
 def test_masks_are_no_patients(tmp_path: Path, image: str, mask: str) -> None:
@@ -79,6 +89,12 @@ def test_masks_are_no_patients(tmp_path: Path, image: str, mask: str) -> None:
     assert [(row["image"], row["mask"]) for row in rows] == list(zip(names[::2], names[1::2], strict=True))
     assert "3 images of 3 people, 3 with a mask" in said and "1 (masks/spare.png) left out" in said
     assert [row["patient_id"] for row in rows] == ["p1", "p2", "p3"]
+
+
+def test_what_monai_label_s_network_has_drawn_is_no_mask(tmp_path: Path) -> None:
+    rows, said = table(put(tmp_path, "p1.nii", "p2.nii", "labels/original/p1.nii", "labels/final/p2.nii"))
+    assert [row["mask"] for row in rows] == ["", "labels/final/p2.nii"]
+    assert "1 (labels/original/p1.nii) left out" in said
 
 
 def test_a_folder_a_person_or_what_an_expression_finds(tmp_path: Path) -> None:
@@ -148,7 +164,9 @@ def test_colours_are_asked_for_once(tmp_path: Path) -> None:
 
 def test_brats_2021_is_a_row_a_patient(tmp_path: Path) -> None:
     put(tmp_path, *(f"BraTS2021_0000{n}/BraTS2021_0000{n}_{s}.nii.gz" for n in "12" for s in ("t1", "t2", "seg")))
-    rows, _ = table(tmp_path)
+    (tmp_path / "BraTS2021_00003").mkdir()
+    rows, said = table(tmp_path)
+    assert "1 (BraTS2021_00003) left out: folders without a file" in said
     assert rows == [{"patient_id": f"BraTS2021_0000{n}", "label": ""} for n in "12"]
 
 
@@ -160,8 +178,15 @@ def test_names_with_other_spaces_are_kept(tmp_path: Path) -> None:
     ]
 
 
+def test_further_files_of_a_series_are_named(tmp_path: Path) -> None:
+    _, said = table(put(tmp_path, *(f"P{n}/T1{further}.nii.gz" for n in "123" for further in ("", "_e2", "_ph", "a"))))
+    assert "12 images of 3 people" in said
+    assert "6 (P1/T1_e2.nii.gz, P1/T1_ph.nii.gz, P2/T1_e2.nii.gz, ...) are named as dcm2niix names" in said
+
+
 def test_what_is_left_out_is_said(tmp_path: Path) -> None:
-    root = put(tmp_path / "here", "a.png", "s/IM1.dcm", "s/IM2.dcm", "b.mha", "c.tar.gz", "d.png.part")
+    root = put(tmp_path / "here", "a.png", "s/IM1.dcm", "s/IM2.dcm", "b.mha", "c.tar.gz", "d.png.part", "e.h5")
+    (root / "of\\windows.png").write_bytes(b"")
     put(tmp_path / "scratch", "c.png")
     (root / "linked").symlink_to(tmp_path / "scratch")
     (root / "x\n.png").write_bytes(b"")
@@ -175,6 +200,8 @@ def test_what_is_left_out_is_said(tmp_path: Path) -> None:
         "1 .mha",
         "1 .tar.gz",
         "1 .part",
+        "1 .h5",
+        "windows.png) left out: names with backslashes: unpack",
     ):
         assert words in said
     assert f"dcm2niix -z y -o {root} {root / 's'}" in said

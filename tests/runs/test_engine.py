@@ -386,6 +386,14 @@ def test_a_scheduler_that_does_not_end_in_time_is_no_error(tmp_path: Path, monke
     assert not (tmp_path / "credentials" / "key.pem").exists()
 
 
+def test_a_scheduler_that_dask_s_settings_do_not_let_start_says_so(tmp_path: Path) -> None:
+    with (
+        dask.config.set({"temporary-directory": "/proc/none"}),
+        pytest.raises(InputError, match=r"/proc/none.*correct your settings of Dask"),
+    ):
+        scheduler.scheduler(tmp_path).__enter__()
+
+
 def test_only_what_is_missing_is_computed_once(study: Study, tasks: list[Task]) -> None:
     """Two names of one run are one run; what is there is not touched; without anything missing no worker starts."""
     store, (first, second, *_) = study.store, tasks

@@ -1,6 +1,7 @@
 """The figure of all claims says what the scorecard says: its artists are read, not its pixels."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -26,6 +27,7 @@ ROWS = [
     ("saving.range", "40 to 70", "any two", 48.0, 44.0, 51.0, "holds here"),
 ]
 CARD = pd.DataFrame(ROWS, columns=["id", "printed", "recomputed", "ours", "both_low", "both_high", "verdict"])
+CARD["why"] = ["10 of 10 runs of pretrained have not learned", *[""] * 5]
 
 
 @pytest.fixture(autouse=True)
@@ -84,6 +86,15 @@ def test_the_legend_names_the_marks_and_the_verdicts_that_were_given() -> None:
     (legend,) = claims(CARD.iloc[1:3]).legends
     texts = [text.get_text() for text in legend.get_texts()]
     assert texts == ["the paper", "here, 95 % CI across runs and patients", "reproduced", "does not hold here"]
+
+
+def test_a_claim_about_an_arm_that_has_not_learned_is_hollow() -> None:
+    figure = claims(CARD)
+    aucs, gains, _ = panels(figure)
+    bars: list[Any] = [*aucs.containers, *gains.containers]
+    faces = [bar.lines[0].get_markerfacecolor() for bar in bars]
+    assert faces == ["white", AGREES, DISAGREES]
+    assert "hollow: have not learned" in [text.get_text() for text in figure.legends[0].get_texts()]
 
 
 def test_every_verdict_has_a_sign_and_a_colour_that_go_together() -> None:

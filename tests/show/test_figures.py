@@ -101,7 +101,7 @@ def test_two_arms_are_points_beside_their_paired_difference_and_the_paper_s_are_
     draw: Any, names: tuple[str, str], printed: Any
 ) -> None:
     table = summary(**dict(zip(names, (PROPOSED, BASELINE), strict=True)))
-    drawing = draw(table, gains(*names, 0.2, 0.2, 0.19, 0.2))
+    drawing = draw(table, gains(*names, 0.2, 0.2, 0.19, 0.2), ("LGG", "HGG"))
     assert (drawing.name, drawing.table is table) == (draw.__name__, True)
     left, right = drawing.figure.axes
     # A mean without an interval has a bar of length 0.
@@ -129,12 +129,14 @@ def test_two_arms_are_points_beside_their_paired_difference_and_the_paper_s_are_
     assert ticks(left.yaxis)[::3] == ["validation,\nslice-level", "test,\npatient-level"]
     assert right.get_xlabel() == f"{names[0]} less {names[1]} (pp)\n95 % CI across runs and patients"
     assert legend(drawing) == [*names, "the paper"]
+    other = draw(table, gains(*names, 0.2, 0.2, 0.19, 0.2), ("no tumour", "tumour"))
+    assert not papers(other.figure.axes[0]) + papers(other.figure.axes[1]) and legend(other) == [*names], "another task"
 
 
 def test_the_axis_of_aucs_begins_lower_only_where_a_mean_does() -> None:
     lower = [(mean - 0.2, low - 0.2, high - 0.2) for mean, low, high in BASELINE]
     left, _ = paper_figures.figure5(
-        summary(proposed=PROPOSED, baseline=lower), gains("proposed", "baseline", 0, 0, 0, 0)
+        summary(proposed=PROPOSED, baseline=lower), gains("proposed", "baseline", 0, 0, 0, 0), ("LGG", "HGG")
     ).figure.axes
     assert left.get_xlim() == pytest.approx((0.3, 1))
 
@@ -142,7 +144,8 @@ def test_the_axis_of_aucs_begins_lower_only_where_a_mean_does() -> None:
 def test_an_arm_that_has_not_learned_is_hollow_and_so_are_its_differences() -> None:
     table = summary(pretrained=PROPOSED, scratch=BASELINE)
     table["learned"] = table["arm"] == "pretrained"
-    drawing = paper_figures.table2(table, gains("pretrained", "scratch", 0.2, 0.2, 0.2, 0.2, learned=False))
+    unlearned = gains("pretrained", "scratch", 0.2, 0.2, 0.2, 0.2, learned=False)
+    drawing = paper_figures.table2(table, unlearned, ("LGG", "HGG"))
     left, right = drawing.figure.axes
     assert legend(drawing) == ["pretrained", "scratch (has not learned)", "the paper"]
     hollow = [line.get_markerfacecolor() == "white" for _, _, line in error_bars(left)]
@@ -218,7 +221,7 @@ def test_figure2_shows_the_first_run_unsorted_and_sorted_with_the_classes_and_na
 def test_figure3_shades_the_ends_and_shows_what_they_lose_beside_what_the_paper_prints() -> None:
     table = summary(**{"0%-30%": PROPOSED, "10%-40%": BASELINE, "70%-100%": BASELINE})
     tails = gains("10%-40%", "0%-30%", 0.08, 0, 0.05, 0), gains("60%-90%", "70%-100%", 0.03, 0, -0.01, 0)
-    drawing = paper_figures.figure3(table, pd.concat(tails))
+    drawing = paper_figures.figure3(table, pd.concat(tails), ("LGG", "HGG"))
     upper, lower = drawing.figure.axes
     bars = [(label, bar) for label, bar, _ in error_bars(upper)]
     assert bars[:2] == [("validation", (-0.08, 0.81, 0.80, 0.83)), ("validation", (0.92, 0.61, 0.58, 0.65))]
@@ -228,6 +231,7 @@ def test_figure3_shades_the_ends_and_shows_what_they_lose_beside_what_the_paper_
     assert ticks(upper.xaxis) == ["0\u201330", "10\u201340", "70\u2013100"]
     assert [bar for _, bar, _ in error_bars(lower)] == [(8, 0, 6, 10), (5, 1, 3, 7), (3, 2, 1, 5), (-1, 3, -3, 1)]
     assert papers(lower) == [(12.51, 0), (7.72, 2)], "of the validation set alone"
+    assert not papers(paper_figures.figure3(table, pd.concat(tails), ("glioma", "meningioma")).figure.axes[1])
     assert ticks(lower.yaxis)[1] == "10%-40% less 0%-30%, test"
     assert legend(drawing) == ["validation", "test", "the paper"]
 
@@ -398,7 +402,10 @@ def test_training_curves_mark_the_epoch_that_was_kept() -> None:
         ]
         assert axes.lines[-1].get_markerfacecolor() == "white"
     assert legend(drawing) == ["pretrained", "scratch (has not learned)"]
-    assert [axes.get_ylabel() for axes in drawing.figure.axes] == ["training loss (nats)", "slice-level validation AUC"]
+    assert [axes.get_ylabel() for axes in drawing.figure.axes] == [
+        "training loss (nats)",
+        "slice-level\nvalidation AUC",
+    ]
 
 
 def intervals(value: str) -> pd.DataFrame:

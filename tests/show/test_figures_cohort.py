@@ -64,6 +64,9 @@ def test_the_split_is_drawn_by_class_and_by_site() -> None:
     assert [label.get_text() for label in by_grade.get_xticklabels()] == ["training", "validation", "test"]
     assert heights[by_site] == {"training": [(0, 2), (0, 0)], "validation": [(2, 2), (0, 0)], "test": [(4, 0), (0, 2)]}
     assert [label.get_text() for label in by_site.get_xticklabels()] == ["A", "B"]
+    one = slice_set()
+    one = replace(one, table=one.table.assign(site="unknown"))
+    assert len(cohort_figures.cohort(one).figure.axes) == 1, "one site has no panel"
     colours = [group[0].get_facecolor() for group in by_grade.containers]
     assert colours == [to_rgba(colour) for colour in (CLASS_COLOURS[1], CLASS_COLOURS[0])]
 

@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import matplotlib.pyplot as plt
 import nbformat.v4 as nb
 import pandas as pd
 import pytest
@@ -22,9 +23,10 @@ from brats_al_utils.beyond.arms import NOTEBOOKS, explored
 from brats_al_utils.runs import engine
 from brats_al_utils.show import notebooks as execution
 from brats_al_utils.show import report
+from brats_al_utils.show.exhibits import typeset
 from brats_al_utils.show.pages import TEMPLATES
 from brats_al_utils.show.report import write_report
-from brats_al_utils.show.style import save_table
+from brats_al_utils.show.style import PAGE, Drawing, save, save_table
 from brats_al_utils.study.opening import open_study
 from brats_al_utils.study.places import Places, stamp
 from brats_al_utils.study.stages import train
@@ -181,7 +183,7 @@ def test_the_first_section_answers_by_how_much_how_sure_and_on_whom(places: Plac
     assert places_of_parts == sorted(places_of_parts)
     (last,) = index.select("#origin")
     assert "Cohort Synthetic cohort (3 patients) Initialisation random Runs 3" in last.get_text(" ", strip=True)
-    assert index.get_text().count("Synthetic cohort (3 patients)") == 2, "its origin is said once, with its settings"
+    assert index.get_text().count("Synthetic cohort (3 patients)") == 3, "on the first screen, and with its settings"
     assert [li.get_text(" ", strip=True) for li in first.select(".counts li")] == [
         "✓ holds here : 2",
         "? cannot tell here : 1",
@@ -189,6 +191,17 @@ def test_the_first_section_answers_by_how_much_how_sure_and_on_whom(places: Plac
     ]
     assert "These pages show images of patients: do not publish them." in text
     assert index.find(id="rule")
+
+
+def test_the_first_screen_names_the_classes_and_that_the_paper_s_are_others(places: Places) -> None:
+    for classes, other in ((["HGG", "LGG"], False), (["tumour", "no tumour"], True)):
+        save_table(pd.DataFrame({"class_name": classes}), "cohort", places.figures)
+        index = index_of(places)
+        (lead,) = index.select(".lead")
+        assert f"(3 patients): {' or '.join(sorted(classes))}." in lead.get_text()
+        assert ("whose classes are HGG and LGG" in lead.get_text()) == other
+        assert ("of another task" in index.select("#claims figcaption")[0].get_text()) == other
+        assert ("A diamond" in index.select("#answer figcaption")[0].get_text()) == (not other)
 
 
 def test_then_come_one_figure_the_tables_the_figures_and_the_notebooks(places: Places) -> None:
@@ -234,6 +247,20 @@ def test_then_come_one_figure_the_tables_the_figures_and_the_notebooks(places: P
     assert index.find("a", href="figures/runs.csv", string="Runs")
 
 
+def test_a_figure_ends_above_the_lines_that_say_its_origin(places: Places) -> None:
+    figure = plt.figure(figsize=(PAGE, 3))
+    figure.subplots().plot([0, 1])
+    save(Drawing("controls", figure, CARD), places.figures, "Synthetic cohort (3 patients); two; " + "long; " * 40)
+    (places.figures / "controls.csv").unlink()
+    write_report(places)
+    before, after = (
+        (folder / "controls.svg").read_text(encoding="utf-8") for folder in (places.figures, places.report / "figures")
+    )
+    heights = [float(re.findall(r'height="([\d.]+)pt"', svg)[0]) for svg in (before, after)]
+    assert heights[0] == 216 and 30 < heights[0] - heights[1] < 60, "three lines of 10 points"
+    assert "long; long" in before.split("</metadata>")[1] and "long; long" not in after.split("</metadata>")[1]
+
+
 def test_tables_have_names_in_words_and_footnotes_stand_once(places: Places) -> None:
     index = index_of(places)
     card = index.select_one("#scorecard table")
@@ -261,6 +288,7 @@ def test_tables_have_names_in_words_and_footnotes_stand_once(places: Places) -> 
         for dt, dd in zip(index.select("#scorecard dt"), index.select("#scorecard dd"), strict=False)
     }
     assert list(notes) == ["here", "1", "2", "a", "b"]
+    assert "10\N{EN DASH}40\N{NO-BREAK SPACE}%" in typeset("<p>10%-40%</p>")
     page = index.get_text(" ")
     assert page.count("By side.") == page.count("Of counts.") == 1
     assert not re.search(r"\b(table\d|figure\d|abstract|saving)\.[a-z]", page), "an identifier"
@@ -296,7 +324,9 @@ def test_what_was_planned_stands_on_the_first_screen_with_what_could_explain_it(
     (first,) = index.select("#answer #planned")
     assert index.select(".said")[0].get_text().startswith("No.")
     cells = [cell.get_text() for cell in first.select("tbody td")]
-    assert cells[1:] == ["\N{MINUS SIGN}1.2", "\N{MINUS SIGN}1.9 to +0.1", "0.100", "20 of 20", "as good"]
+    assert cells[-6:] == ["as good", "\N{MINUS SIGN}1.2", "\N{MINUS SIGN}1.9 to +0.1", "0.100", "primary", "20 of 20"]
+    assert [head.get_text() for head in first.select("thead tr")[0]("th")][:2] == ["contrast", "outcome"]
+    assert len(first.select("thead tr")) == 1, "no row of its own for the name of the index"
     assert first.select("dt")[0].get_text() == f"Chance?{ATTACK}"
     assert not index.select("#tables table") or "Planned" not in index.select("#tables")[0].get_text()
 
@@ -467,13 +497,13 @@ def test_a_report_shows_one_study_and_names_what_another_wrote_into_its_folder(t
     for name in "AB":
         places.claim("smoke", f"/data/{name}", {})
         remember(places, {"profile": "smoke"}, ["00_cohort"])
-        save_table(pd.DataFrame({"cohort": [name]}), "cohort", places.figures)
+        save_table(pd.DataFrame({"class_name": [name]}), "cohort", places.figures)
         if name == "A":
             save_table(CARD, "scorecard", places.figures)
     page = write_report(places).read_text(encoding="utf-8")
     assert "Not computed yet" in page and "\N{MINUS SIGN}4.0 pp" not in page
     assert not (places.outputs / "report/figures/scorecard.csv").exists()
-    assert (places.outputs / "report/figures/cohort.csv").read_text(encoding="utf-8") == "cohort\nB\n"
+    assert (places.outputs / "report/figures/cohort.csv").read_text(encoding="utf-8") == "class_name\nB\n"
     (warning,) = BeautifulSoup(page, "html.parser").select(".warning")
     assert "another study" in warning.get_text() and "scorecard" in warning.get_text()
 

@@ -113,6 +113,16 @@ def test_counts_by_hand_and_the_boxes_that_show_them(steps: pd.DataFrame) -> Non
         assert box.x0 <= words.x0 and words.x1 <= box.x1 and box.y0 <= words.y0 and words.y1 <= box.y1, step
 
 
+def test_where_every_arm_makes_as_many_updates_these_are_said_and_no_epochs(steps: pd.DataFrame) -> None:
+    length = steps["quantity"] == "epochs"
+    equal = steps.assign(
+        quantity=steps["quantity"].where(~length, "updates"), value=steps["value"].where(~length, 1560)
+    )
+    (axes,) = figure1(equal).figure.axes
+    (box,) = [text.get_text() for text in axes.texts if "kept" in text.get_text()]
+    assert "1,560 updates" in box and "epochs" not in box
+
+
 def test_a_single_run_has_no_interval(steps: pd.DataFrame) -> None:
     single = steps.assign(value=steps["value"].where(~steps["quantity"].isin(["runs_low", "runs_high"]), NAN))
     (axes,) = figure1(single).figure.axes

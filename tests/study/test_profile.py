@@ -83,6 +83,7 @@ def test_settings_are_read_in_their_type(settings: dict[str, Any], name: str, va
         ({"committee_rates": "0.001,nan"}, "committee_rates is 'nan', expected a finite number"),
         ({"momentum": 1.0}, "momentum is 1.0, expected less than 1"),
         ({"weight_decay": "inf"}, "weight_decay is 'inf', expected a finite number"),
+        ({"min_tumour_mm2": "inf"}, "min_tumour_mm2 is 'inf', expected a finite number"),
         ({"start": "vgg"}, "start is 'vgg', expected one of imagenet, imagenet-trunk, scratch"),
         ({"network": "vgg"}, "network is 'vgg', expected one of alexnet, googlenet, vgg16, resnet18"),
         (

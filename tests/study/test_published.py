@@ -322,13 +322,14 @@ def test_a_large_bundle_is_several_files(
 ) -> None:
     monkeypatch.setattr(container, "MAX_WRITTEN", bundle.stat().st_size // 2)
     path = tmp_path / "large.bundle"
-    export(study, path, NAMES)
+    export(study, path, NAMES)  # laid out as BraTS, with names that no release gave: numbered
     files = sorted(tmp_path.iterdir())
     assert files == [further(path, number) for number in range(len(files))]
     assert len(files) > 2 and max(file.stat().st_size for file in files) <= container.MAX_WRITTEN
     found, whole = read_bundle(path), read_bundle(bundle)
     assert [result.run.key for result in found.results] == [result.run.key for result in whole.results]
     assert found.chosen == whole.chosen
+    assert not [name for name, content in read_parts(path)[0].items() if b"Brats18" in content]
     files[1].write_bytes(files[2].read_bytes())
     with pytest.raises(InputError, match=r"large.bundle.2 is of another"):
         read_bundle(path)

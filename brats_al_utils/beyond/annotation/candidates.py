@@ -12,7 +12,7 @@ import pandas as pd
 from brats_al_utils import InputError
 from brats_al_utils.beyond.annotation.answers import LONGEST, SKIP, UNDO, UNSURE
 from brats_al_utils.beyond.releases.faults import collapsed, file_faults, label_faults, row_faults, twice_faults
-from brats_al_utils.beyond.releases.table import chosen_classes, cohort_of, find_table, read_persons
+from brats_al_utils.beyond.releases.table import chosen_classes, cohort_of, find_table, misnamed_table, read_persons
 from brats_al_utils.cohorts.cohort import Cohort
 from brats_al_utils.cohorts.cutting import described, each_cut, write_pixels
 from brats_al_utils.cohorts.layout import shown
@@ -48,14 +48,17 @@ def read_candidates(folder: Path, follow_links: bool = False, classes: tuple[str
     """
     path = find_table(folder)
     if not path.is_file():
-        raise InputError(f"{path}: missing, expected a table of images: write one with brats-al cohort --template")
+        other = misnamed_table(folder)
+        mend = f"save {other} under this name" if other else "write one with brats-al cohort --template"
+        raise InputError(f"{path}: missing, expected a table of images: {mend}")
     rows, notes = read_persons(path, follow_links)
     labels = rows["label"]
     if classes:
         negative, positive = classes[1], classes[0]
     elif labels[labels != ""].nunique() < 2:
         raise InputError(
-            f"{path}: fewer than two labels, expected two classes: name them with --set classes=POSITIVE,NEGATIVE"
+            f"{path}: fewer than two labels, expected two classes: name them when the annotation begins, with brats-al "
+            "query or annotate and --set classes=POSITIVE,NEGATIVE"
         )
     else:
         negative, positive = chosen_classes(path, labels, ())

@@ -104,7 +104,10 @@ def import_answers(session: Session, path: Path) -> dict[str, int]:
     every, told = read(file), Counter({"added": 0})
     hashes = known_hashes(session, {answer.slice_id for _, answer in found})
     new: list[Answer] = []
-    for place, answer in sorted(found, key=lambda each: moment(each[1])):
+    spelt = {label.casefold(): label for label in session.cohort.classes}
+    for place, given in sorted(found, key=lambda each: moment(each[1])):
+        label = given.label if given.label in session.cohort.classes else spelt.get(given.label.casefold(), given.label)
+        answer = replace(given, label=label)
         check(session, place, answer, hashes, every)
         kept = [*every, *new]
         if answer.slice_id not in hashes:
@@ -113,12 +116,14 @@ def import_answers(session: Session, path: Path) -> dict[str, int]:
             told["on images that have changed since"] += 1
         elif is_newer(answer, kept):
             told["added"] += 1
+            earlier = current(kept, answer.reader).get(answer.slice_id)
+            told["added in place of an earlier answer of the same reader"] += earlier is not None
             new.append(answer)
         else:
             told["there already, or older than what their reader has said since"] += 1
     if new:
         append(file, *new)
-    return dict(told)
+    return {what: count for what, count in told.items() if count or what == "added"}
 
 
 def known_hashes(session: Session, names: Collection[str]) -> dict[str, str]:

@@ -3,21 +3,26 @@
 They were fixed for the LGG set before its first test number was computed; any other study is asked the same.
 """
 
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from brats_al_utils.beyond.arms import planned
 from brats_al_utils.beyond.comparison.further_evidence import interval_table
 from brats_al_utils.findings.comparison import Pairs, across_patients, compare, difference_limits, patient_pairs
 from brats_al_utils.findings.evidence import loss_share, of_arms, scores, unlearned_arms, with_sites
-from brats_al_utils.findings.outcomes import outcomes
-from brats_al_utils.findings.sentences import gain, points, side
+from brats_al_utils.findings.outcomes import NOT_YET, outcomes
+from brats_al_utils.findings.sentences import gain, p_said, points, side
 from brats_al_utils.findings.statistics import LEARNED, units_of
 from brats_al_utils.findings.within_sites import within_pairs, within_site
+from brats_al_utils.networks.training import auc
 from brats_al_utils.study.arms import Arm, proposed
 from brats_al_utils.study.stages import Results, advance, results_of
 from brats_al_utils.study.study import Study
+
+AUC = "{:.3f}".format
 
 RUNS = {"lgg": 20}
 """By profile, how many runs were planned before any was evaluated; elsewhere as many as the study has."""
@@ -58,9 +63,10 @@ def decided(study: Study, results: Results) -> pd.DataFrame:
                 pairs = pairs.with_mean(other, names)
                 blind |= {other} if blind & set(names) else set()
             found.append((pairs, arm.name, other))
-    table = outcomes(found, blind)
+    runs = RUNS.get(study.profile.name, study.profile.n_runs)
+    table = outcomes(found, blind, runs, len(planned(study.profile)) - 1)
     learned = ~(table["arm"].isin(blind) | table["other"].isin(blind))
-    return table.assign(learned=learned, planned=RUNS.get(study.profile.name, study.profile.n_runs))
+    return table.assign(learned=learned, planned=runs)
 
 
 def attacks(study: Study, results: Results, table: pd.DataFrame) -> pd.DataFrame:
@@ -82,7 +88,10 @@ def attacks(study: Study, results: Results, table: pd.DataFrame) -> pd.DataFrame
     with_baseline = own | {place: result for place, result in results.items() if place[0] == baseline}
     answers = {
         "Has every network learned?": learned(study, results),
+        "Does the choice matter, or how many slices are trained on?": fewer(study, results),
+        f"Is {study.slices.classes[1]} as frequent in what is trained on?": shares(study, own),
         "Could the hospital tell?": within(study, own),
+        "Could the slice's place tell?": place(study),
         f"Do {study.people} say the same as slices?": by_patient(study, own),
         "Did one train longer?": trained(with_baseline),
         "Is there room below the ceiling?": ceiling(study, of_arms(with_baseline, [baseline])),
@@ -94,22 +103,25 @@ def attacks(study: Study, results: Results, table: pd.DataFrame) -> pd.DataFrame
 
 def tested(row: "pd.Series[Any]") -> str:
     """Return the p of a contrast and what it would have found, as far as there is a test."""
-    p = "" if pd.isna(row["p_both"]) else f", p = {row['p_both']:.3f}"
+    p = "" if pd.isna(row["p_both"]) else f", p = {p_said(row['p_both'])}".replace("= <", "<")
     if pd.isna(row["detectable"]):
         return p
     return f"{p}; {100 * row['detectable']:.1f} points or more would be found with a probability of 80 %"
 
 
 def said(table: pd.DataFrame) -> list[str]:
-    """Say what `decided` has found, a contrast a line, and how far the study is."""
-    first = table.iloc[0]
-    so_far = f"{first['n_runs']} of {first['planned']} planned runs: nothing is decided yet."
+    """Say what `decided` has found, a contrast a line, and how far each is."""
     deciding = table.assign(both_low=table["decided_low"], both_high=table["decided_high"])
-    lines = [
-        f"{row['arm']} less {row['other']}: {row['outcome']}. {gain(row, 'both')}{', adjusted by Holm' * (place > 0)}."
-        for place, (_, row) in enumerate(deciding.iterrows())
+    return [
+        f"{row['arm']} less {row['other']}: {row['outcome']}. {so_far(row)}{gain(row, 'both')}"
+        f"{', adjusted by Holm' if row['family'] == 'secondary' else ''}."
+        for _, row in deciding.iterrows()
     ]
-    return [*[so_far] * bool(first["n_runs"] < first["planned"]), *lines]
+
+
+def so_far(row: "pd.Series[Any]") -> str:
+    """Say how many of the planned runs of a contrast are there, where that is not all."""
+    return f"{row['n_runs']} of {row['planned']} planned runs: " if row["outcome"] == NOT_YET else ""
 
 
 def learned(study: Study, results: Results) -> str:
@@ -126,6 +138,43 @@ def learned(study: Study, results: Results) -> str:
     )
 
 
+def fewer(study: Study, results: Results) -> str:
+    """Say what random sampling of as few slices loses, and the method trained on all that it annotated."""
+    (method, (other,)), (_, (as_few,)), _, (every, _), *_ = planned(study.profile)
+    own = in_whole_cycles(study, results, [method, other, as_few, every])
+    if not own:
+        return "Not known: their arms are not trained yet."
+    pairs = patient_pairs(scores(study, own, "test"), "slice")
+    table = compare(pairs, [(as_few.name, other.name), (every.name, other.name), (method.name, as_few.name)])
+    few, annotated, chosen = (gain(row, "both") for _, row in table.iterrows())
+    size = {arm: len(result.run.training) for (arm, _), result in own.items()}
+    return (
+        f"{method.name} trains on {size[method]} slices, {other.name} on {size[other]}. {as_few.name} against "
+        f"{other.name}, looked at afterwards: {few}. {every.name} against {other.name}: {annotated}. {method.name} "
+        f"against {as_few.name}, of as many slices: {chosen}."
+    )
+
+
+def shares(study: Study, results: Results) -> str:
+    """Say how large the positive class is among the slices that each arm trains on, mean across its runs."""
+    label = study.slices.table["label"].to_numpy()
+    rows = [(arm.name, label[list(result.run.training)].mean()) for (arm, _), result in results.items()]
+    means = pd.DataFrame(rows, columns=["arm", "share"]).groupby("arm", sort=False)["share"].mean()
+    return ", ".join(f"{share:.1%} ({arm})" for arm, share in means.items()) + "."
+
+
+def place(study: Study) -> str:
+    """Say how well a slice's distance from the middle one of its person tells the class, without an image."""
+    table = study.slices.table
+    if "patient" in units_of(table):
+        return "Not asked: the slices of a person are of one class."
+    z = table.groupby("patient_id")["z"]
+    lowest, highest = z.transform("min"), z.transform("max")
+    far = (2 * table["z"] - lowest - highest).abs() / (highest - lowest).clip(lower=1)
+    alone = auc(table["label"].to_numpy(), -far.to_numpy())
+    return f"Its distance from the middle of the person's slices alone, without an image, has an AUC of {alone:.2f}."
+
+
 def within(study: Study, results: Results) -> str:
     """Say what the primary contrast is over the pairs of slices of one site."""
     frame = with_sites(study, results)
@@ -140,7 +189,7 @@ def within(study: Study, results: Results) -> str:
     aucs = " and ".join(f"{row['within']:.3f} ({arm})" for arm, row in of_each.iterrows())
     return (
         f"Over the {share:.0%} of all pairs of slices that are of one site, where it cannot: AUC {aucs}, "
-        f"{points(value)} (95 % CI across {study.people}: {side(low)} to {side(high)})."
+        f"{points(value)} ({ends(f'95 % CI across {study.people}: ', low, high, side)})."
     )
 
 
@@ -170,4 +219,9 @@ def ceiling(study: Study, results: Results) -> str:
     if not results:
         return "Not known: the baseline is not trained yet."
     row = interval_table(study, results).query("unit == 'slice'").iloc[0]
-    return f"All slices train to an AUC of {row['auc_mean']:.3f} ({row['both_low']:.3f} to {row['both_high']:.3f})."
+    return f"All slices train to an AUC of {row['auc_mean']:.3f} ({ends('', row['both_low'], row['both_high'], AUC)})."
+
+
+def ends(about: str, low: float, high: float, form: Callable[[float], str]) -> str:
+    """Return the limits of an interval in words, or that there is none."""
+    return "no interval" if np.isnan(low) else f"{about}{form(low)} to {form(high)}"

@@ -45,7 +45,7 @@ def along_the_ranking(ranking: Ranking, study: Study) -> Drawing:
     table = ranking.of_run(1)
     rows = along(table, EXAMPLES)
     names = channels(slices) if pictured else []
-    ratios = [1.0] * len(names) + [1.2, 1.2]
+    ratios = [1.0] * len(names) + [1.4, 1.4]
     figure = plt.figure(figsize=(PAGE, PAGE / EXAMPLES * sum(ratios) + 1.1))
     grid = figure.add_gridspec(len(ratios), len(rows), height_ratios=ratios)
     for column, (_, row) in enumerate(rows.iterrows()):
@@ -62,7 +62,7 @@ def along_the_ranking(ranking: Ranking, study: Study) -> Drawing:
         height = rows[[name for name in ranking.terms if name.startswith(kind)]].sum(axis=1).to_numpy(float)
         parts.bar(x, height, 0.6, bottom, color=colour, label=label)
         bottom += height
-    parts.set(ylabel="uncertainty (nats)")
+    parts.set_ylabel("uncertainty\n(nats)", fontsize=SMALL)
     parts.tick_params(axis="x", bottom=False, labelbottom=False)
     parts.legend(loc="lower right", bbox_to_anchor=(1, 0.98), ncols=2)
     members = figure.add_subplot(grid[-1, :], sharex=parts)
@@ -70,7 +70,8 @@ def along_the_ranking(ranking: Ranking, study: Study) -> Drawing:
         label = f"learning rate {name.removeprefix('P by ')}"
         members.plot(x, rows[name], marker, ms=4, color="0.3", mfc="none", label=label)
     members.axhline(0.5, color="0.7", lw=0.7, zorder=0)
-    members.set(ylabel=f"P({slices.classes[1]})", ylim=(-0.05, 1.05), xlim=(-0.5, len(rows) - 0.5))
+    members.set(ylim=(-0.05, 1.05), xlim=(-0.5, len(rows) - 0.5))
+    members.set_ylabel(f"probability of\n{slices.classes[1]}", fontsize=SMALL)
     members.set_xticks(x, labels, fontsize=9)
     members.legend(loc="lower right", bbox_to_anchor=(1, 0.98), ncols=len(ranking.members))
     return Drawing("along_the_ranking", figure, rows[[*SHOWN, *ranking.members, *ranking.terms]])

@@ -14,11 +14,13 @@ TO_NIFTI = "convert to NIfTI, for instance with SimpleITK (SimpleITK.WriteImage(
 FREESURFER = "convert with mri_convert of FreeSurfer"
 TO_PNG = "save as PNG"
 UNPACK = "unpack"
+OF_ARRAYS = "save their arrays as NIfTI, or each slice as PNG; of BraTS, download the release as NIfTI"
 FETCH = "a download that has not ended: download again"
 CONVERTED = {
     **dict.fromkeys((".mha", ".mhd", ".nrrd", ".nhdr", ".hdr", ".img"), TO_NIFTI),
     **dict.fromkeys((".mgz", ".mgh"), FREESURFER),
     **dict.fromkeys((".bmp", ".gif", ".webp", ".jp2", ".heic"), TO_PNG),
+    **dict.fromkeys((".h5", ".hdf5", ".npy", ".npz"), OF_ARRAYS),
     **dict.fromkeys((".zip", ".7z", ".rar", ".tar", ".tar.gz", ".tgz"), UNPACK),
     **dict.fromkeys((".part", ".partial", ".crdownload", ".download"), FETCH),
 }

@@ -25,6 +25,7 @@ from brats_al_utils.beyond.releases.levels import counted_percentiles, percentil
 from brats_al_utils.cohorts.checks import grid_problems, too_small, tumour_areas
 from brats_al_utils.cohorts.copies import marks_of
 from brats_al_utils.cohorts.intensity import level_counts, scale_intensity
+from brats_al_utils.cohorts.lookalikes import other_kind
 from brats_al_utils.cohorts.naming import JPEG
 from brats_al_utils.cohorts.volumes import MAX_VOXELS, Grid, Volume, read_header, read_volume, upright
 
@@ -53,17 +54,6 @@ SPARE_BYTES = 4
 
 MAX_JPEG = 2**26
 """Bytes: whether a longer JPEG is whole is not looked at."""
-
-OTHER_FILES = (
-    (b"GIF8", "a GIF", "save it as PNG"),
-    (b"BM", "a BMP", "save it as PNG"),
-    (b"RIFF", "a WebP", "save it as PNG"),
-    (b"DICM", "a DICOM file", "convert its series with dcm2niix"),
-    (b"<!DOCTYPE", "a web page", "download the file itself"),
-    (b"<html", "a web page", "download the file itself"),
-    (b"version https://git-lfs", "a Git LFS pointer", "fetch the file with git lfs pull"),
-)
-"""How files begin that are often found under a picture's name, what they are, and the mend."""
 
 JPEG_MASK = 127
 """What exceeds it is the mask where it is a JPEG, whose edges are blurred; in other formats all that is not zero is."""
@@ -118,16 +108,14 @@ def picture(path: Path) -> Iterator[ImageFile]:
 
 def what_it_is(path: Path, error: Exception) -> str:
     """Return what a message says of a file that cannot be read as a picture."""
-    first = b""
-    with suppress(OSError), path.open("rb") as file:
-        first = file.read(132)
-    for begins, kind, mend in OTHER_FILES:
-        if first.lstrip()[: len(begins)].lower() == begins.lower() or first[128:] == begins:
-            return f"{kind}, expected PNG, JPEG or TIFF: {mend}"
-    if not first:
-        return "an empty file, expected PNG, JPEG or TIFF: copy or export it again"
+    expected = "PNG, JPEG or TIFF"
+    if found := other_kind(path, expected):
+        return found
+    with suppress(OSError):
+        if not path.stat().st_size:
+            return f"an empty file, expected {expected}: copy or export it again"
     why = "unknown kind of file" if isinstance(error, UnidentifiedImageError) else str(error) or type(error).__name__
-    return f"cannot be read as PNG, JPEG or TIFF ({why}): copy or export it again"
+    return f"cannot be read as {expected} ({why}): copy or export it again"
 
 
 class WholeJpeg(io.BytesIO):
@@ -468,7 +456,8 @@ def each_image(row: Mapping[Any, Any], read: ReadFile, problems: list[str]) -> I
             continue
         if name == MASK:
             found = mask_problem(volumes[0].voxels)
-            problems += [f"{path}: {found}"] if found else []
+            what = f" (of a JPEG what exceeds {JPEG_MASK}: save a mask of other values as PNG)"
+            problems += [f"{path}: {found}" + what * path.name.casefold().endswith(JPEG)] if found else []
             yield from volumes
             continue
         channels = [lifted(volume.voxels) for volume in volumes]

@@ -42,8 +42,21 @@ MAX_ROWS = 100_000
 SERIES = {"image": "t1", "image2": "t1ce", "image3": "t2", "mask": SEGMENTATION}
 """Which volumes of the releases of 2021 and of 2023 are the columns of a table."""
 
-DATE = re.compile(r"\d{1,2}-[A-Z][a-z]{2}(-\d\d)?|[A-Z][a-z]{2}-\d\d")
+DATE = re.compile(r"\d{1,2}-[A-Z][a-z]{2}(-\d\d)?|[A-Z][a-z]{2}-\d\d|\d{4}-\d\d-\d\d 00:00:00")
 """What a spreadsheet makes of ids such as 1-2 and 2-1, or MAR1."""
+
+AS_TEXT = re.compile('=?["\u201c\u201d\u201e]([^"\u201c\u201d]*)["\u201c\u201d]')
+"""A cell in typographic quotes, or as a formula (``="007"``), so that a spreadsheet keeps its zeros."""
+
+COPY = re.compile(
+    r" \(\d+\)$| -? ?copy( \(?\d+\)?)?$| \([^()]*conflicted copy[^()]*\)$|-(DESKTOP|LAPTOP)-\w+$"
+    r"|[._](jpe?g|png)\.rf\.\w+$",
+    re.IGNORECASE,
+)
+"""What names a copy of a file (``x (1)``, ``x - Copy``, ``x copy 2``), by Dropbox, by OneDrive, or by Roboflow."""
+
+ZEROS = re.compile(r"(?<![\d.,])0+(?=\d)")
+"""Before a number: a spreadsheet drops them."""
 
 SEPARATORS = ",;\t|"
 """Of the columns; the header has the most of the one that is meant."""
@@ -178,7 +191,7 @@ def people_notes(path: Path, people: pd.Series) -> list[str]:
     """Return how many images there are of how many people, and which ids look like one person's.
 
     These are equal but for a last number after a sign (x_1, x_2) or a last letter after a number (7a, 7b), or for
-    capitals, and not all of them: then the number tells the patients apart.
+    capitals or for zeros before a number (007, 7), and not all of them: then the number tells the patients apart.
     """
     counts = people.value_counts()
     fewest, most = int(counts.min()), int(counts.max())
@@ -191,7 +204,7 @@ def people_notes(path: Path, people: pd.Series) -> list[str]:
             f"{path}: {len(dates)} ids that a spreadsheet makes of others ({some}), of two perhaps one: look whether "
             "they are yours, and enter them as text"
         )
-    for stems in (names.map(stem_of), names.str.casefold()):
+    for stems in (names.map(stem_of), names.str.casefold(), names.str.replace(ZEROS, "", regex=True)):
         alike = names.groupby(stems).agg(list)
         alike = alike[(alike.map(len) > 1) & (alike.map(len) < len(names))]
         if len(alike):
@@ -207,9 +220,9 @@ def people_notes(path: Path, people: pd.Series) -> list[str]:
 def stem_of(name: str) -> str:
     """Return an id without its last number after a sign, or its last letter after a number.
 
-    What names a copy goes first: of a file (``x (1)``, ``x - Copy``, ``x copy 2``), or augmented by Roboflow.
+    What names a copy goes first: see ``COPY``.
     """
-    name = re.sub(r" \(\d+\)$| -? ?copy( \(?\d+\)?)?$|[._](jpe?g|png)\.rf\.\w+$", "", name, flags=re.IGNORECASE)
+    name = COPY.sub("", name)
     found = re.fullmatch(r"(.*\w)[-_. ]+\d{1,3}|(.*\d)[-_. ]?[A-Za-z]", name)
     return (found[1] or found[2]) if found else name
 
@@ -244,7 +257,7 @@ def read_rows(path: Path) -> tuple[pd.DataFrame, list[str]]:
     if path.stat().st_size > MAX_BYTES:
         raise InputError(f"{path}: {path.stat().st_size} bytes, expected at most {MAX_BYTES}: a row an image, no more")
     (_, header), *lines = (sheet_lines if path.suffix.casefold() == ".xlsx" else csv_lines)(path) or [(0, [])]
-    header = [name.casefold() for name in header]
+    header = [bare(name).casefold() for name in header]
     known = [name for name in header if name in COLUMNS]
     unnamed = not {*IMAGE_FILES} & {*known} and any(UNGRADED.fullmatch(place.name) for place in subfolders(path.parent))
     if missing := [name for name in REQUIRED[: 2 if unnamed else 3] if name not in known]:
@@ -252,8 +265,9 @@ def read_rows(path: Path) -> tuple[pd.DataFrame, list[str]]:
             raise InputError(f"{path}: the header is line {later}, expected line 1: delete what stands above it")
         if len(header) == 1 and REQUIRED[0] in header[0]:
             raise InputError(f"{path}: each row is one cell, expected one a column: take the quotes off whole rows")
+        where = " in its first sheet, which is read" * (path.suffix.casefold() == ".xlsx")
         raise InputError(
-            f"{path}: no column {' and '.join(missing)}, found {shown(', '.join(header))}; expected "
+            f"{path}: no column {' and '.join(missing)}{where}, found {shown(', '.join(header))}; expected "
             f"{', '.join(REQUIRED)} and as one likes {', '.join(COLUMNS[len(REQUIRED) :])}: rename the columns"
         )
     if len(set(known)) < len(known):
@@ -268,13 +282,19 @@ def read_rows(path: Path) -> tuple[pd.DataFrame, list[str]]:
         raise InputError(
             f"{path}, line {wrong[0]}: {len(wrong[1])} cells, expected {len(header)}: put cells with a comma in quotes"
         )
-    cells = [dict.fromkeys(COLUMNS, "") | dict(zip(header, row, strict=False)) for _, row in lines]
+    cells = [dict.fromkeys(COLUMNS, "") | dict(zip(header, map(bare, row), strict=False)) for _, row in lines]
     for row in cells if unnamed else []:
         row |= series(path.parent, row["patient_id"])
     table = pd.DataFrame(cells, index=[line for line, _ in lines])[list(COLUMNS)]
     notes = [f"{path}: columns ignored: {shown(', '.join(filter(None, others)))}"] * any(others)
     table = table.astype(object)
     return table, [*notes, *plain_cells(path, table), *found_files(path, table)]
+
+
+def bare(cell: str) -> str:
+    """Return a cell without what says that it is text."""
+    found = AS_TEXT.fullmatch(cell)
+    return found[1] if found else cell
 
 
 def series(folder: Path, patient_id: str) -> dict[str, str]:
@@ -348,7 +368,7 @@ def plain_cells(path: Path, table: pd.DataFrame) -> list[str]:
     """Change what is said of the images to one way of writing, in place, and return notes.
 
     Letters and spaces are those of `plain`; cells that mean nothing (``NOTHING``) are emptied; labels that differ in
-    capitals alone become the most frequent.
+    capitals alone become the most frequent; 1.0 becomes 1 if that is one too.
     """
     notes = []
     for name in set(COLUMNS) - {*IMAGE_FILES}:
@@ -360,6 +380,10 @@ def plain_cells(path: Path, table: pd.DataFrame) -> list[str]:
             notes.append(f"{path}: {int(empty.sum())} cells of {name} ({words}) are read as empty")
             table.loc[empty, name] = ""
     labels = table["label"]
+    whole = labels.str.replace(r"^(\d+)\.0$", r"\1", regex=True)
+    if (floats := (whole != labels) & whole.isin(set(labels))).any():
+        notes.append(f"{path}: {int(floats.sum())} labels are read as whole numbers ({labels[floats].iloc[0]})")
+        table["label"] = labels = labels.mask(floats, whole)
     usual = labels.map(labels.value_counts()).groupby(labels.str.casefold()).idxmax()
     spelt = labels.str.casefold().map(labels[usual].set_axis(usual.index))
     if (changed := spelt != labels).any():

@@ -15,7 +15,7 @@ from brats_al_utils.beyond.releases.formats import other_formats
 from brats_al_utils.beyond.releases.images import CHANNELS, COLOURS, PICTURES, VOLUMES, in_colour, is_picture
 from brats_al_utils.beyond.releases.paths import plain
 from brats_al_utils.beyond.releases.table import COLUMNS, MAX_ROWS, REQUIRED, find_table
-from brats_al_utils.cohorts.layout import LEFT_BEHIND, UNGRADED, printable, shown
+from brats_al_utils.cohorts.layout import LEFT_BEHIND, UNGRADED, printable, shown, subfolders
 from brats_al_utils.files import write_file
 
 EXAMPLE = """patient_id,label,image,mask,site,group,split
@@ -30,6 +30,9 @@ MASK_ENDINGS = r"[-_. ]?(?:mask|seg|segm|segmentation|tumou?r[-_]segmentation)|[
 MASK_NAME = re.compile(rf"(.+?)(?:{MASK_ENDINGS})", re.IGNORECASE)
 NNUNET = re.compile(r"(.+)_(000\d)")
 """A case's name and the number of a channel, in nnU-Net's folders imagesTr and imagesTs."""
+
+FURTHER = re.compile(r".*_(e\d|ph|ADC|Eq_\d|Tilt_\d)[a-z]?")
+"""What dcm2niix calls further files of a series: echoes, phase, diffusion, what it has interpolated."""
 
 SPLITS = {
     "train": "training",
@@ -112,10 +115,10 @@ def write_template(
     files, left_out = walked(folder, follow_links)
     if patients := sorted({name for file in files for name in file.parts if UNGRADED.fullmatch(name)}):
         write_rows(path, [REQUIRED[:2], *((name, "") for name in patients)])
-        return path, [
-            f"{len(patients)} patients of BraTS 2021 or 2023, whose files are known by their names",
-            *left_out,
-        ]
+        empty = [place for place in subfolders(folder) if UNGRADED.fullmatch(place.name) and place.name not in patients]
+        lines = [f"{several(folder, empty)} left out: folders without a file: unpack them again"] * bool(empty)
+        what = f"{len(patients)} patients of BraTS 2021 or 2023, whose files are known by their names"
+        return path, [what, *lines, *left_out]
     images = [file for file in files if is_image(file)]
     if len(images) > MAX_ROWS:
         raise InputError(f"{folder}: {len(images)} images, expected at most {MAX_ROWS}: name a folder of fewer")
@@ -163,6 +166,7 @@ def walked(folder: Path, follow_links: bool) -> tuple[list[PurePosixPath], list[
     files: list[Path] = []
     links: list[Path] = []
     unprintable: list[Path] = []
+    of_windows: list[Path] = []
     seen: set[str] = set()
     for place, folders, names in os.walk(folder, followlinks=follow_links):
         here = Path(place)
@@ -176,6 +180,8 @@ def walked(folder: Path, follow_links: bool) -> tuple[list[PurePosixPath], list[
                 links.append(path)
             elif not printable(path.name):
                 unprintable.append(path)
+            elif "\\" in path.name:
+                of_windows.append(path)
             elif path.name in names:
                 files.append(path)
     left_out = []
@@ -183,6 +189,9 @@ def walked(folder: Path, follow_links: bool) -> tuple[list[PurePosixPath], list[
         left_out.append(f"{several(folder, links)} left out: symbolic links out of the folder: add --follow-links")
     if unprintable:
         left_out.append(f"{several(folder, unprintable)} left out: names that cannot be printed: rename them")
+    if of_windows:
+        mend = "unpack the ZIP archive again with a program that makes folders of them, as 7-Zip or unzip"
+        left_out.append(f"{several(folder, of_windows)} left out: names with backslashes: {mend}")
     left_out += other_formats(folder, [path for path in files if not is_image(path)])
     return [PurePosixPath(path.relative_to(folder).as_posix()) for path in files], left_out
 
@@ -213,6 +222,11 @@ def understood(images: Sequence[PurePosixPath], person: str) -> tuple[list[Found
         if MASK_FOLDERS & {*folders} or named:
             masks.setdefault(keys[file], file)
     channels = {file: channel for file in images if file not in masks.values() and (channel := channel_of(file))}
+    alike = Counter(key[-1] for file, key in keys.items() if file not in masks.values())
+    elsewhere: dict[str, PurePosixPath] = {}  # in other folders than its image, which alone has this name
+    for (*_, stem), file in masks.items():
+        if alike[stem] == 1 and "original" not in file.parts:  # where MONAI Label keeps what a network has drawn
+            elsewhere.setdefault(stem, file)
     of_case: defaultdict[tuple[PurePosixPath, str], list[str]] = defaultdict(list)
     for file, (case, _) in channels.items():
         of_case[file.parent, case].append(str(file))
@@ -225,7 +239,7 @@ def understood(images: Sequence[PurePosixPath], person: str) -> tuple[list[Found
         if len(kept) > 1 and kept[1] in tops:  # a copy of the whole, in a folder of its own
             kept = kept[1:]
         split = next((SPLITS[name.casefold()] for name in file.parent.parts if name.casefold() in SPLITS), "")
-        mask = masks.get((*keys[file][:-1], case.casefold()))
+        mask = masks.get((*keys[file][:-1], case.casefold())) or elsewhere.get(case.casefold())
         more = tuple(of_case[file.parent, case][1 : len(CHANNELS)])
         found.append(Found(file, tuple(kept), case, split=split, mask=str(mask or ""), more=more))
     if not found:  # all are named as masks
@@ -343,6 +357,9 @@ def sentences(found: Sequence[Found], colours: str) -> Iterator[str]:
             "each image counts as a person of its own: give all of a person one patient_id, or add --person REGEX, as "
             "--person '([^_-]+)'"
         )
+    if further := [image for image in found if FURTHER.fullmatch(image.stem)]:
+        names = several(Path(), [Path(image.path) for image in further])
+        yield f"{names} are named as dcm2niix names echoes, phases and the like: delete the rows that are not meant"
     if mixed := [name for name, found_labels in several_of.items() if len(found_labels) > 1]:
         yield f"{len(mixed)} people have images of several labels ({', '.join(map(shown, mixed[:3]))})"
 

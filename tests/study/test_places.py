@@ -1,0 +1,49 @@
+"""Where studies write: nothing that git tracks, and nothing that an older version has left there."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+from brats_al_utils.beyond.annotation.example import COHORT
+from brats_al_utils.progress import untracked
+from brats_al_utils.study import opening
+from brats_al_utils.study.places import Places
+from brats_al_utils.study.profile import PROFILES
+
+BUNDLES = [path.stem for path in (ROOT / "published").glob("*.bundle")]
+
+
+def test_no_study_of_a_user_s_writes_where_git_looks() -> None:
+    """Nor does a published one that is drawn again: `make published` copies its figures to those that git keeps."""
+    published = [Places.of_bundle(ROOT / "published" / f"{name}.bundle") for name in BUNDLES]
+    every = [*map(Places.of, PROFILES), *published, Places.of_bundle(Path("open.bundle"))]
+    assert len({places.outputs for places in every}) == len(every), "no two share a folder"
+    written = [path / "table2.svg" for places in every for path in (places.figures, places.notebooks, places.report)]
+    written += [ROOT / "outputs" / COHORT, ROOT / "figures" / "demo" / "table2.svg"]
+    asked = ["git", "-C", str(ROOT), "check-ignore", *map(str, written)]
+    hidden = subprocess.run(asked, capture_output=True, encoding="utf-8").stdout.splitlines()
+    assert hidden == list(map(str, written))
+    kept = ROOT / "figures" / "published" / "open" / "table2.svg"
+    assert (
+        subprocess.run(["git", "-C", str(ROOT), "check-ignore", str(kept)], stdout=subprocess.DEVNULL).returncode == 1
+    )
+
+
+def test_synthetic_patients_of_another_version_are_not_used_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[Path] = []
+
+    def write(folder: Path, *_: object, **__: object) -> None:
+        folder.mkdir()
+        written.append(folder)
+
+    monkeypatch.setattr(opening, "write_cohort", write)
+    places = Places.of("smoke", tmp_path)
+    places.make()
+    for version, count in ((1, 1), (1, 1), (2, 2)):
+        monkeypatch.setattr(opening, "VERSION", version)
+        assert opening.synthetic_cohort(PROFILES["smoke"], places, untracked) == written[-1]
+        assert len(written) == count
