@@ -8,11 +8,21 @@ import pandas as pd
 
 from brats_al_utils.findings import sites
 from brats_al_utils.findings.comparison import MARGIN
-from brats_al_utils.findings.outcomes import BETTER, NOT_YET, WORSE
+from brats_al_utils.findings.outcomes import AS_GOOD, BETTER, NOT_JUDGED, NOT_YET, UNDECIDED, WORSE
 from brats_al_utils.findings.sentences import ARMS, side
 
 ROOT = Path(__file__).resolve().parents[1]
 FIGURES = ROOT / "figures" / "published"
+SHORT = {
+    BETTER: "In short: yes, here. What the committee chooses teaches more than as many slices drawn at random.",
+    WORSE: "In short: no, not here. As many slices drawn at random, all of them trained on, teach a little more.",
+    AS_GOOD: "In short: no, not here. As many slices drawn at random teach as much.",
+    UNDECIDED: "In short: this is undecided.",
+    NOT_YET: "In short: this is not decided yet.",
+    NOT_JUDGED: "In short: this cannot be judged.",
+}
+"""By the outcome of the first contrast that was planned: proposed against random sampling of as many annotated."""
+
 BLOCK = re.compile(r"(?<=<!-- answers -->\n).*?(?=<!-- end -->)", re.DOTALL)
 
 
@@ -66,38 +76,36 @@ def title(found: pd.Series) -> str:
 def within_margin(found: pd.Series) -> str:
     """Say that a difference that is not zero is within the margin of equivalence all the same."""
     small = max(abs(found["both_low"]), abs(found["both_high"])) < MARGIN
-    return (
-        f", so within the {100 * MARGIN:g} points that count as little"
-        if found["outcome"] in (BETTER, WORSE) and small
-        else ""
-    )
+    little = f": a difference, but less than the {100 * MARGIN:g} points that we had called little"
+    return little if found["outcome"] in (BETTER, WORSE) and small else ""
 
 
 def planned() -> list[str]:
     """Return what the study on the LGG set has decided so far; nothing before it is published."""
     if not (FIGURES / "lgg" / "outcomes.csv").exists():
         return []
-    outcomes, attacks = (pd.read_csv(FIGURES / "lgg" / f"{name}.csv") for name in ("outcomes", "attacks"))
+    outcomes = pd.read_csv(FIGURES / "lgg" / "outcomes.csv")
     deciding = outcomes.assign(both_low=outcomes["decided_low"], both_high=outcomes["decided_high"])
-    done, planned = deciding.loc[0, ["n_runs", "planned"]]
+    first = deciding.iloc[0]
+    whole = first["outcome"] != NOT_YET
     rule = (
-        f": better or worse if the interval excludes no difference, as good if it lies within {100 * MARGIN:g} points, all but the first adjusted for being several. "
+        f'"as good" is what differs by less than {100 * MARGIN:g} points at 95 %, and all but the first are adjusted for being several. '
         "It holds of networks that learn from these persons; how far others would move it, one cohort cannot show."
     )
-    so_far = f". {done} of {planned} planned repetitions are done: nothing is decided yet."
-    told = deciding if done == planned else deciding[:1]
-    attacks = attacks.to_numpy()[:-1] if done == planned else []
+    so_far = f"{first['n_runs']} of {first['planned']} planned repetitions are done: nothing is decided yet."
     return [
-        "*Does this slice show tumour?* 110 persons of the LGG set (Buda 2019), five hospitals, and slices of either kind in every person, so that no hospital tells the answer. What is compared, and how it is "
-        f"decided, was [written down before](docs/lgg_study.md){rule if done == planned else so_far}",
+        f"**{SHORT[first['outcome']]}**",
+        "",
+        "*Does this slice show tumour?* 110 persons of the LGG set (Buda 2019), five hospitals, and slices of either kind in every person, so that no hospital tells the answer. "
+        "Differences are of the area under the ROC curve (AUC: 0.5 is guessing, 1 without an error) on slices of persons who were not trained on, in points of a hundredth. "
+        f"What is compared, and how it is decided, was [written down before](docs/lgg_study.md): {rule if whole else so_far}",
         "",
         *(
             f"* **{title(row)}: {row['outcome']}.** {'So far ' if row['outcome'] == NOT_YET else ''}{gain(row)}{within_margin(row)}."
-            for _, row in told.iterrows()
+            for _, row in (deciding if whole else deciding[:1]).iterrows()
         ),
-        *(f"* **{attack}** {found}" for attack, found in attacks),
         "",
-        "All contrasts that are trained, and what could explain them otherwise: [outcomes.csv](figures/published/lgg/outcomes.csv) and [attacks.csv](figures/published/lgg/attacks.csv).",
+        "What else could explain it (how many slices are trained on and of which class, for how long, the hospital, the slice's place in the head, chance): [attacks.csv](figures/published/lgg/attacks.csv). All contrasts that are trained: [outcomes.csv](figures/published/lgg/outcomes.csv).",
         "",
     ]
 
@@ -116,13 +124,13 @@ def answers() -> str:
     lines = [
         *planned(),
         "*Glioma or meningioma?* 147 persons of the open cohort (Cheng 2015, CC BY 4.0), 5 repetitions, networks that start from ImageNet's convolutional layers. "
-        "Differences are of the area under the ROC curve (AUC) on slices of persons who were not trained on, in points of 100; in brackets, what fits the data at 95 %, and the same counted by person (the mean over a person's slices).",
+        "In brackets, what fits the data at 95 %, and the same counted by person (the mean over a person's slices).",
         "",
         f"* **Read all of this with care: here the hospital can tell the class.** The network trained on everything has an AUC of {within['baseline']['auc_mean']:.2f}, and with the tumour hidden {hidden['hidden_mean']:.2f}; "
         f"among persons of one kind of id, so most likely of one hospital, {interval(within['baseline'])}, the committee's choice {interval(within['proposed'])}, random {interval(within['random'])}. "
         "The same holds of the paper's data: in BraTS 2019 the hospital alone, without an image, "
         f"has an AUC of {hospital['auc']:.2f}, and {alone:.0f} of {hospital['positives'] + hospital['negatives']:.0f} patients share a hospital with one of the other class.",
-        f"* **The committee's choice is {verdict(chosen, 'better than', 'worse than', 'not shown to beat')} drawing slices at random.** The committee learns from labelled slices too: in all, half of the slices (51 %) are annotated. "
+        f"* **The committee's choice is {verdict(chosen, 'better than', 'worse than', 'not shown to beat')} drawing slices at random.** The committee learns from slices that a person labels too: in all, half of the slices (51 %) are annotated. "
         f"Against as many drawn at random: {contrast('open', 'tests', arm='proposed', other='random at 51%')}. "
         f"Trained on all that is annotated: {contrast('open', 'controls', arm='all annotated slices', other='random at 51%')}. "
         f"Without counting the committee's labels, 30 % against 30 %: {contrast('open', 'tests', arm='proposed', other='random')}.",

@@ -19,7 +19,7 @@ ARMS = {
     "proposed": "the committee's choice of 30 %",
     "random": "30 % at random",
     "random at 51%": "as many annotated at random (51 %)",
-    "placebo": "another draw from the same middle",
+    "placebo": "another random draw from where it chooses",
     "baseline": "everything",
     "0%-30%": "the most uncertain 30 %",
     "mean of 7 others": "the mean of the other ranges",
