@@ -67,7 +67,7 @@ pages: figures
 	printf '<li><a href="%s/index.html">%s</a></li>' $(foreach name,$(NAMES),$(name) $(name)) >> outputs/pages/index.html
 
 # README's pictures, taken in a browser (chromium and chromedriver): of a published study's report, and of the desk.
-PICTURED ?= open
+PICTURED ?= lgg
 pictures: figures
 	$(BIN)/python tools/pictures.py outputs/published/$(PICTURED)/report/index.html docs/pictures
 
