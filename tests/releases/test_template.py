@@ -170,6 +170,26 @@ def test_brats_2021_is_a_row_a_patient(tmp_path: Path) -> None:
     assert rows == [{"patient_id": f"BraTS2021_0000{n}", "label": ""} for n in "12"]
 
 
+def test_classes_begin_the_names_of_their_images(tmp_path: Path) -> None:
+    """As in BUSI, some of whose images have several masks."""
+    names = [f"{kind}/{kind} ({n}){end}.png" for kind in ("benign", "malignant") for n in "12" for end in ("", "_mask")]
+    rows, said = table(put(tmp_path, *names, "benign/benign (1)_mask_1.png"))
+    assert [(row["label"], row["patient_id"], row["mask"]) for row in rows] == [
+        (kind, f"{kind} ({n})", f"{kind}/{kind} ({n})_mask.png") for kind in ("benign", "malignant") for n in "12"
+    ]
+    assert "1 (benign/benign (1)_mask_1.png) left out: further masks of images that have one" in said
+
+
+@pytest.mark.parametrize("others", ["SegmentationClass/{}.png SegmentationObject/{}.png", "{}_mask.png {}_seg.png"])
+def test_a_second_mask_is_no_image(tmp_path: Path, others: str) -> None:
+    """Folders as CVAT and VOC have them, and two endings."""
+    names = [f"JPEGImages/p{n}.jpg" if "/" in others else f"p{n}.jpg" for n in "123"]
+    masks = [mask.format(f"p{n}") for mask in others.split() for n in "123"]
+    rows, said = table(put(tmp_path, *names, *masks))
+    assert [(row["image"], row["mask"]) for row in rows] == list(zip(names, masks[:3], strict=True))
+    assert "3 (" in said and "left out: further masks" in said
+
+
 def test_names_with_other_spaces_are_kept(tmp_path: Path) -> None:
     rows, _ = table(put(tmp_path, "at 1.02\u202fAM.png", "Nov\u00e1k\u00a01.png"))
     assert [(row["patient_id"], row["image"]) for row in rows] == [

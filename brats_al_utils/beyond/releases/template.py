@@ -23,10 +23,11 @@ p001,negative,images/p001.png,masks/p001.png,Hospital A,,
 p002,positive,images/p002.png,,Hospital B,,
 """
 
-IMAGE_FOLDERS = {"image", "images", "img", "imgs", "scan", "scans", "data", "imagestr", "imagests"}
+IMAGE_FOLDERS = {"image", "images", "img", "imgs", "scan", "scans", "data", "imagestr", "imagests", "jpegimages"}
 MASK_FOLDERS = {"mask", "masks", "seg", "segs", "segmentation", "segmentations", "annotation", "annotations"}
 MASK_FOLDERS |= {"label", "labels", "labelstr", "labelsts", "gt", "groundtruth", "ground_truth", "derivatives"}
-MASK_ENDINGS = r"[-_. ]?(?:mask|seg|segm|segmentation|tumou?r[-_]segmentation)|[-_. ](?:roi|gt)"
+MASK_FOLDERS |= {"segmentationclass", "segmentationobject"}
+MASK_ENDINGS = r"[-_. ]?(?:mask|seg|segm|segmentation|tumou?r[-_]segmentation)(?:[-_ ]\d+)?|[-_. ](?:roi|gt)"
 MASK_NAME = re.compile(rf"(.+?)(?:{MASK_ENDINGS})", re.IGNORECASE)
 NNUNET = re.compile(r"(.+)_(000\d)")
 """A case's name and the number of a channel, in nnU-Net's folders imagesTr and imagesTs."""
@@ -211,6 +212,7 @@ def stem_of(file: PurePosixPath) -> str:
 def understood(images: Sequence[PurePosixPath], person: str) -> tuple[list[Found], list[str]]:
     """Return each image with what its path says, and a line on masks that have no image."""
     masks: dict[tuple[str, ...], PurePosixPath] = {}
+    every_mask: set[PurePosixPath] = set()
     found: list[Found] = []
     keys: dict[PurePosixPath, tuple[str, ...]] = {}
     for file in images:
@@ -221,8 +223,9 @@ def understood(images: Sequence[PurePosixPath], person: str) -> tuple[list[Found
         keys[file] = (*rest, stem)
         if MASK_FOLDERS & {*folders} or named:
             masks.setdefault(keys[file], file)
-    channels = {file: channel for file in images if file not in masks.values() and (channel := channel_of(file))}
-    alike = Counter(key[-1] for file, key in keys.items() if file not in masks.values())
+            every_mask.add(file)
+    channels = {file: channel for file in images if file not in every_mask and (channel := channel_of(file))}
+    alike = Counter(key[-1] for file, key in keys.items() if file not in every_mask)
     elsewhere: dict[str, PurePosixPath] = {}  # in other folders than its image, which alone has this name
     for (*_, stem), file in masks.items():
         if alike[stem] == 1 and "original" not in file.parts:  # where MONAI Label keeps what a network has drawn
@@ -233,7 +236,7 @@ def understood(images: Sequence[PurePosixPath], person: str) -> tuple[list[Found
     tops = {file.parts[0] for file in images}
     for file in images:
         case, number = channels.get(file, (stem_of(file), 0))
-        if file in masks.values() or number:
+        if file in every_mask or number:
             continue
         kept = [name for name in file.parent.parts if name.casefold() not in IMAGE_FOLDERS | {*SPLITS}]
         if len(kept) > 1 and kept[1] in tops:  # a copy of the whole, in a folder of its own
@@ -244,7 +247,7 @@ def understood(images: Sequence[PurePosixPath], person: str) -> tuple[list[Found
         found.append(Found(file, tuple(kept), case, split=split, mask=str(mask or ""), more=more))
     if not found:  # all are named as masks
         found = [Found(file, file.parent.parts, stem_of(file)) for file in images]
-        masks = {}
+        every_mask = set()
     splits = {image.split for image in found}
     if not {"training", "test"} <= splits or "" in splits:
         found = [replace(image, split="") for image in found]
@@ -252,8 +255,15 @@ def understood(images: Sequence[PurePosixPath], person: str) -> tuple[list[Found
         found = [replace(image, split=image.split.replace("training", "")) for image in found]
     found = labelled(found)
     used = {image.mask for image in found}
-    spare = [Path(mask) for mask in masks.values() if str(mask) not in used]
-    lines = [f"{several(Path(), spare)} left out: masks without an image of the same name"] if spare else []
+    stems = {keys[PurePosixPath(mask)][-1] for mask in used if mask}
+    spare = [Path(mask) for mask in sorted(every_mask) if str(mask) not in used]
+    lines = []
+    for have_one, what in (
+        (False, "masks without an image of the same name"),
+        (True, "further masks of images that have one (mask): join them, or name another in the table"),
+    ):
+        if some := [mask for mask in spare if (keys[PurePosixPath(mask)][-1] in stems) is have_one]:
+            lines.append(f"{several(Path(), some)} left out: {what}")
     return named_people(found, person), lines
 
 
@@ -273,10 +283,16 @@ def labelled(found: list[Found]) -> list[Found]:
 
 
 def people_folders(found: Sequence[Found], level: int) -> bool:
-    """Whether the folders of a level are people: images begin with their name, or more than two differ in numbers."""
+    """Whether the folders of a level are people: images begin with their name, or more than two differ in numbers.
+
+    Images begin with their class's name too (benign/benign (1).png): few folders that have neither a number nor a
+    beginning in common are no people.
+    """
     names = {image.folders[level] for image in found}
     begin = mean(image.stem.casefold().startswith(image.folders[level].casefold()) for image in found)
-    return begin > 0.5 or (len(names) > 2 and len({re.sub(r"\d+", "#", name) for name in names}) == 1)
+    alike = len(names) > MAX_CLASSES or len({name[:3] for name in names}) == 1
+    ids = alike or any(re.search(r"\d", name) for name in names)
+    return (begin > 0.5 and ids) or (len(names) > 2 and len({re.sub(r"\d+", "#", name) for name in names}) == 1)
 
 
 def people_level(found: Sequence[Found]) -> int | None:
