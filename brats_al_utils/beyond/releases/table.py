@@ -84,7 +84,7 @@ def find_table(folder: Path) -> Path:
 def misnamed_table(folder: Path) -> Path | None:
     """Return a file of a folder that is most likely a table under another name."""
     for path in sorted(folder.glob("*")):
-        if path.suffix.casefold() in (".csv", ".txt", ".tsv", ".xls", ".xlsx", ".ods") and path.is_file():
+        if path.suffix.casefold() in (".csv", ".txt", ".tsv", ".xls", ".xlsx", ".ods", ".numbers") and path.is_file():
             if path.name.casefold().startswith("cohort."):
                 return path
             with suppress(OSError, ValueError), path.open(encoding="utf-8-sig") as file:

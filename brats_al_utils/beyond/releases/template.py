@@ -27,8 +27,13 @@ IMAGE_FOLDERS = {"image", "images", "img", "imgs", "scan", "scans", "data", "ima
 MASK_FOLDERS = {"mask", "masks", "seg", "segs", "segmentation", "segmentations", "annotation", "annotations"}
 MASK_FOLDERS |= {"label", "labels", "labelstr", "labelsts", "gt", "groundtruth", "ground_truth", "derivatives"}
 MASK_FOLDERS |= {"segmentationclass", "segmentationobject"}
-MASK_ENDINGS = r"[-_. ]?(?:mask|seg|segm|segmentation|tumou?r[-_]segmentation)(?:[-_ ]\d+)?|[-_. ](?:roi|gt)"
+MASK_ENDINGS = r"[-_. ]?(?:mask|seg|segm|segmentation|tumou?r[-_]segmentation)(?:[-_ ]\d+)?|[-_. ](?:roi|gt|labels?)"
 MASK_NAME = re.compile(rf"(.+?)(?:{MASK_ENDINGS})", re.IGNORECASE)
+MASK_ALONE = re.compile(
+    r"masks?|segm?|segmentation|labels?|(tumou?r|lesion|segmentation)[-_ ](mask|seg|label)", re.IGNORECASE
+)
+"""The whole name of a mask that lies beside its image, in a folder of theirs."""
+
 NNUNET = re.compile(r"(.+)_(000\d)")
 """A case's name and the number of a channel, in nnU-Net's folders imagesTr and imagesTs."""
 
@@ -218,10 +223,10 @@ def understood(images: Sequence[PurePosixPath], person: str) -> tuple[list[Found
     for file in images:
         folders = [name.casefold() for name in file.parent.parts]
         named = MASK_NAME.fullmatch(stem_of(file))
-        rest = tuple(name for name in folders if name not in IMAGE_FOLDERS | MASK_FOLDERS)
+        rest = tuple(name for name in folders if name not in IMAGE_FOLDERS and not of_masks(name))
         stem = (named[1] if named else stem_of(file)).casefold()
         keys[file] = (*rest, stem)
-        if MASK_FOLDERS & {*folders} or named:
+        if any(map(of_masks, folders)) or named or MASK_ALONE.fullmatch(stem_of(file)):
             masks.setdefault(keys[file], file)
             every_mask.add(file)
     channels = {file: channel for file in images if file not in every_mask and (channel := channel_of(file))}
@@ -230,6 +235,8 @@ def understood(images: Sequence[PurePosixPath], person: str) -> tuple[list[Found
     for (*_, stem), file in masks.items():
         if alike[stem] == 1 and "original" not in file.parts:  # where MONAI Label keeps what a network has drawn
             elsewhere.setdefault(stem, file)
+    beside = {file.parent: file for file in reversed(images) if MASK_ALONE.fullmatch(stem_of(file))}  # the first
+    images_in = Counter(file.parent for file in images if file not in every_mask)
     of_case: defaultdict[tuple[PurePosixPath, str], list[str]] = defaultdict(list)
     for file, (case, _) in channels.items():
         of_case[file.parent, case].append(str(file))
@@ -243,6 +250,7 @@ def understood(images: Sequence[PurePosixPath], person: str) -> tuple[list[Found
             kept = kept[1:]
         split = next((SPLITS[name.casefold()] for name in file.parent.parts if name.casefold() in SPLITS), "")
         mask = masks.get((*keys[file][:-1], case.casefold())) or elsewhere.get(case.casefold())
+        mask = mask or (beside.get(file.parent) if images_in[file.parent] == 1 else None)
         more = tuple(of_case[file.parent, case][1 : len(CHANNELS)])
         found.append(Found(file, tuple(kept), case, split=split, mask=str(mask or ""), more=more))
     if not found:  # all are named as masks
@@ -267,6 +275,11 @@ def understood(images: Sequence[PurePosixPath], person: str) -> tuple[list[Found
     return named_people(found, person), lines
 
 
+def of_masks(folder: str) -> bool:
+    """Whether a folder is one of masks by its name, or by the last word of that (lung masks)."""
+    return folder in MASK_FOLDERS or re.split("[-_ ]", folder)[-1] in ("mask", "masks", "segmentation", "segmentations")
+
+
 def channel_of(file: PurePosixPath) -> tuple[str, int] | None:
     """Return the case and the number of the channel that a file of nnU-Net's is."""
     named = NNUNET.fullmatch(stem_of(file))
@@ -285,13 +298,13 @@ def labelled(found: list[Found]) -> list[Found]:
 def people_folders(found: Sequence[Found], level: int) -> bool:
     """Whether the folders of a level are people: images begin with their name, or more than two differ in numbers.
 
-    Images begin with their class's name too (benign/benign (1).png): few folders that have neither a number nor a
+    Images begin with their class's name too (benign/benign (1).png): few folders that have neither numbers nor a
     beginning in common are no people.
     """
     names = {image.folders[level] for image in found}
     begin = mean(image.stem.casefold().startswith(image.folders[level].casefold()) for image in found)
     alike = len(names) > MAX_CLASSES or len({name[:3] for name in names}) == 1
-    ids = alike or any(re.search(r"\d", name) for name in names)
+    ids = alike or all(re.search(r"\d", name) for name in names)
     return (begin > 0.5 and ids) or (len(names) > 2 and len({re.sub(r"\d+", "#", name) for name in names}) == 1)
 
 
