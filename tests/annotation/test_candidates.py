@@ -113,6 +113,9 @@ def test_no_table(tmp_path: Path) -> None:
     (tmp_path / "cohort (1).csv").write_text("patient_id,label,image\n", encoding="utf-8")
     with pytest.raises(InputError, match=r"missing.*save .*cohort \(1\).csv under this name"):
         open_session(tmp_path)
+    (tmp_path / "cohort (1).csv").rename(tmp_path / "Cohort.numbers")
+    with pytest.raises(InputError, match=r"save .*Cohort.numbers under this name, as CSV in UTF-8"):
+        open_session(tmp_path)
 
 
 def test_slices_of_a_volume_have_a_name_each(tmp_path: Path) -> None:

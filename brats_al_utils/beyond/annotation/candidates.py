@@ -49,7 +49,9 @@ def read_candidates(folder: Path, follow_links: bool = False, classes: tuple[str
     path = find_table(folder)
     if not path.is_file():
         other = misnamed_table(folder)
-        mend = f"save {other} under this name" if other else "write one with brats-al cohort --template"
+        mend = (
+            f"save {other} under this name, as CSV in UTF-8" if other else "write one with brats-al cohort --template"
+        )
         raise InputError(f"{path}: missing, expected a table of images: {mend}")
     rows, notes = read_persons(path, follow_links)
     labels = rows["label"]
