@@ -4,6 +4,7 @@ import io
 import json
 import logging
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -46,6 +47,8 @@ def verb(panel: str, example: str, group: typer.Typer = app) -> Callable[[Callab
 
 def home(text: str) -> Path:
     """Return a path whose ``~`` is the home folder: within an option (``--out=~/x``) a shell leaves it as it is."""
+    if re.match(r"[A-Za-z]:[\\/]|\\\\", text) and not os.path.lexists(text):
+        raise typer.BadParameter(f"{text}: a path of Windows: in WSL, wslpath '{text}' prints how it is called there")
     try:
         return Path(text).expanduser()
     except RuntimeError as error:
@@ -85,6 +88,9 @@ Kept = Annotated[
 ]
 Set = Annotated[list[str] | None, typer.Option("--set", help="Change a setting: name=value. May be repeated.")]
 
+
+OTHER_DASHES = ("‐", "‑", "‒", "–", "—", "―", "−")  # noqa: RUF001 - they are what is meant
+"""What web pages and text programs write for the dashes of an option."""
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it."""
@@ -646,14 +652,36 @@ def start_in_utf8() -> None:
     os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], os.environ | utf8)  # noqa: S606 - ourselves
 
 
+def check_words(words: Iterable[str]) -> None:
+    """Refuse words that came through a text program, which makes one long dash of --, or a script saved on Windows."""
+    for word in words:
+        if word.startswith(OTHER_DASHES):
+            option = f"--{word.lstrip(''.join(('-', *OTHER_DASHES)))}"
+            raise InputError(f"{word}: its first dash is not the keyboard's: type {option}")
+        if word.endswith("\r"):
+            mend = "save the script with Unix's line ends (dos2unix)"
+            raise InputError(f"{word!r} ends in a carriage return, as in a script saved on Windows: {mend}")
+
+
+def check_place() -> None:
+    """Refuse to start in a folder that is gone, where libraries end with messages of their own."""
+    try:
+        Path.cwd()
+    except FileNotFoundError as error:
+        raise InputError("the folder of work is gone: cd to another, or into the one that was made anew") from error
+
+
 def main() -> None:
     """Run the command line; what the user can mend ends in one message and exit status 1."""
     start_in_utf8()
     os.environ.pop("MPLBACKEND", None)  # a desktop's or another notebook's: we draw into files
+    os.environ["PYTHONSAFEPATH"] = "1"  # a random.py in the folder of work is no module of our workers
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name that the terminal's encoding lacks is no error
     try:
+        check_words(sys.argv[1:])
+        check_place()
         app()
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)

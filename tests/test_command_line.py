@@ -45,6 +45,43 @@ def test_a_tilde_within_an_option_is_the_home_folder(at_home: Path, tiny_cohort:
     assert not (at_home / "~").exists()
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["\u2013data", "x"], "type --data"),
+        (["\u2014data=x"], "type --data=x"),
+        (["cohort", "x\r"], "carriage return.*dos2unix"),
+        (["cohort", r"C:\Users\me"], "wslpath"),
+        (["query", "--budget=4", "--data=x", r"--out=\\wsl$\home"], "wslpath"),
+    ],
+)
+def test_words_that_other_programs_have_changed(at_home: Path, words: list[str], told: str) -> None:
+    printed = brats_al(*words, expect=2 if told == "wslpath" else 1)
+    assert re.search(told, printed, re.DOTALL) and not list(at_home.iterdir())
+
+
+def test_a_folder_of_work_that_is_gone_or_has_modules_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "random.py").write_text("raise SystemExit('mine')", encoding="utf-8")
+    starts_a_worker = """
+import multiprocessing, sys
+from brats_al_utils import __main__ as line
+sys.argv[1:] = ["--version"]
+try:
+    line.main()
+finally:
+    worker = multiprocessing.get_context("spawn").Process(target=print)
+    worker.start()
+    worker.join()
+    assert worker.exitcode == 0
+"""
+    subprocess.run([sys.executable, "-P", "-c", starts_a_worker], cwd=tmp_path, check=True)
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    script = 'rmdir "$PWD"; exec "$0" -m brats_al_utils strategies'
+    done = subprocess.run(["bash", "-c", script, sys.executable], cwd=gone, capture_output=True, encoding="utf-8")
+    assert done.returncode == 1 and "the folder of work is gone" in done.stderr
+
+
 def test_a_tilde_of_nobody(tmp_path: Path) -> None:
     printed = brats_al("cohort", "~nobody-of-that-name/x", expect=2)
     assert "~nobody-of-that-name/x: no home folder of that name" in re.sub(r"[\s│]+", " ", printed)

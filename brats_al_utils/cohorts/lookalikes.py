@@ -1,19 +1,37 @@
-"""What is often found under the name of an image, and is none."""
+"""What is often found in place of an image, and is none: by the ending of its name, and by its first bytes."""
 
 from contextlib import suppress
 from pathlib import Path
 
+TO_NIFTI = "convert it to NIfTI, for instance with SimpleITK (SimpleITK.WriteImage(SimpleITK.ReadImage(A), 'B.nii.gz'))"
+FREESURFER = "convert it with mri_convert of FreeSurfer"
+TO_PNG = "save it as PNG"
+UNPACK = "unpack"
+OF_ARRAYS = "save their arrays as NIfTI, or each slice as PNG; of BraTS, download the release as NIfTI"
+FETCH = "a download that has not ended: download again"
+CONVERTED = {
+    **dict.fromkeys((".mha", ".mhd", ".nrrd", ".nhdr", ".hdr", ".img"), TO_NIFTI),
+    **dict.fromkeys((".mgz", ".mgh"), FREESURFER),
+    **dict.fromkeys((".bmp", ".gif", ".webp", ".jp2", ".heic", ".heif", ".avif", ".jxl"), TO_PNG),
+    **dict.fromkeys((".h5", ".hdf5", ".npy", ".npz"), OF_ARRAYS),
+    **dict.fromkeys((".zip", ".7z", ".rar", ".tar", ".tar.gz", ".tgz"), UNPACK),
+    **dict.fromkeys((".part", ".partial", ".crdownload", ".download"), FETCH),
+}
+"""What makes a file one that is read, by the ending of its name."""
+
 KINDS = (
-    (b"GIF8", "a GIF", "save it as PNG"),
-    (b"BM", "a BMP", "save it as PNG"),
-    (b"RIFF", "a WebP", "save it as PNG"),
+    (b"GIF8", "a GIF", TO_PNG),
+    (b"BM", "a BMP", TO_PNG),
+    (b"RIFF", "a WebP", TO_PNG),
+    (b"ftyp", "a HEIC or AVIF picture", TO_PNG),
+    (b"NRRD", "an NRRD file", TO_NIFTI),
     (b"DICM", "a DICOM file", "convert its series with dcm2niix"),
     (b"PK\3\4", "a ZIP archive", "unpack it"),
     (b"<!DOCTYPE", "a web page", "download the file itself"),
     (b"<html", "a web page", "download the file itself"),
     (b"version https://git-lfs", "a Git LFS pointer", "fetch the file with git lfs pull"),
 )
-"""How such files begin (DICOM after 128 bytes), what they are, and the mend."""
+"""How such files begin (HEIC after 4 bytes, DICOM after 128), what they are, and the mend."""
 
 
 def other_kind(path: Path, expected: str) -> str:
@@ -28,6 +46,6 @@ def other_kind(path: Path, expected: str) -> str:
     with suppress(OSError), path.open("rb") as file:
         first = file.read(132)
     for begins, kind, mend in KINDS:
-        if first.lstrip()[: len(begins)].lower() == begins.lower() or first[128:] == begins:
+        if first.lstrip()[: len(begins)].lower() == begins.lower() or begins in (first[4:8], first[128:]):
             return f"{kind}, expected {expected}: {mend}"
     return ""

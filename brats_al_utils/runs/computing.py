@@ -1,5 +1,6 @@
 """Compute what a run specifies."""
 
+import os
 import platform
 import subprocess
 import time
@@ -111,6 +112,10 @@ def facts(device: torch.device) -> dict[str, str]:
     }
 
 
+OF_A_HOOK = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
+"""Variables by which git tells a hook of its repository, and what the hook starts of a wrong one."""
+
+
 @lru_cache(maxsize=1)
 def commit() -> str:
     """Return the git commit of this package's checkout, with a plus sign if it has changes.
@@ -122,7 +127,9 @@ def commit() -> str:
     def git(*words: str) -> list[str]:
         # It refuses a checkout of another user's unless it is told; this one's code is running already.
         command = ["git", "-C", str(package), "-c", f"safe.directory={package.parent}", *words]
-        return subprocess.run(command, capture_output=True, encoding="utf-8", check=True).stdout.splitlines()  # noqa: S603
+        ours = {name: value for name, value in os.environ.items() if name not in OF_A_HOOK}
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", check=True, env=ours)  # noqa: S603
+        return done.stdout.splitlines()
 
     try:
         (top, head), changed = git("rev-parse", "--show-toplevel", "HEAD"), git("status", "--porcelain", ".")

@@ -54,6 +54,11 @@ def test_classes_must_be_known(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="with brats-al query or annotate and --set classes=POSITIVE,NEGATIVE"):
         read_candidates(data)
     assert read_candidates(data, classes=("sick", "well")).classes == ("well", "sick")
+    labelled = pictures(tmp_path / "labelled", patients=30, labelled=60)
+    with pytest.raises(
+        InputError, match=r"no label is \u201csick or well\u201d, found .*sick \(\d+\).*correct classes"
+    ):
+        read_candidates(labelled, classes=("\u201csick", "well\u201d"))
 
 
 @pytest.mark.parametrize("name", ["unsure", "skip", "undo", "a\tb", "", "x" * 101])
@@ -107,6 +112,9 @@ def test_no_table(tmp_path: Path) -> None:
         open_session(tmp_path)
     (tmp_path / "cohort (1).csv").write_text("patient_id,label,image\n", encoding="utf-8")
     with pytest.raises(InputError, match=r"missing.*save .*cohort \(1\).csv under this name"):
+        open_session(tmp_path)
+    (tmp_path / "cohort (1).csv").rename(tmp_path / "Cohort.numbers")
+    with pytest.raises(InputError, match=r"save .*Cohort.numbers under this name, as CSV in UTF-8"):
         open_session(tmp_path)
 
 

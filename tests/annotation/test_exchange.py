@@ -10,8 +10,8 @@ import pytest
 from small_annotation import pictures, say, session_of
 
 from brats_al_utils import InputError
-from brats_al_utils.beyond.annotation.answers import SKIP, UNDO, Answer, append, current, now, read
-from brats_al_utils.beyond.annotation.exchange import COLUMNS, export_answers, export_proposals, import_answers
+from brats_al_utils.beyond.annotation.answers import SKIP, UNDO, Answer, append, current, digest, now, read
+from brats_al_utils.beyond.annotation.exchange import COLUMNS, csv_of, export_answers, export_proposals, import_answers
 from brats_al_utils.beyond.annotation.learning import learn
 from brats_al_utils.beyond.annotation.query import query, read_query
 from brats_al_utils.beyond.annotation.session import Session, answers_file
@@ -122,6 +122,18 @@ def test_a_choice_in_other_capitals_is_the_class(session: Session, tmp_path: Pat
     assert import_answers(session, path)["added in place of an earlier answer of the same reader"] == 1
 
 
+def test_letters_that_a_mac_has_decomposed(tmp_path: Path) -> None:
+    data = pictures(tmp_path / "data")
+    (data / "p000-0.png").rename(data / "\u00fc.png")
+    table = (data / "cohort.csv").read_text(encoding="utf-8")
+    (data / "cohort.csv").write_text(table.replace("p000-0.png", "\u00fc.png"), encoding="utf-8")
+    session, _ = query(session_of(data), 5)
+    given = Answer("u\u0308.png", "sick", "ada", now(), digest(data / "\u00fc.png"))
+    (tmp_path / "a.csv").write_text(csv_of([given]), encoding="utf-8")
+    assert import_answers(session, tmp_path / "a.csv") == {"added": 1}
+    assert read(answers_file(session.folder))[-1].slice_id == "\u00fc.png"
+
+
 def test_other_results_of_label_studio_are_skipped(session: Session, tmp_path: Path) -> None:
     path = tmp_path / "export.json"
     box = {"type": "rectanglelabels", "value": {"rectanglelabels": ["sick"]}}
@@ -137,6 +149,8 @@ STUDIO = {
     "a list in lines": '{"id": 1}\n{"id": 2}',
     "a number": "[1]",
     "no data": '[{"id": 1, "annotations": [{"result": [], "created_at": "x"}]}, {"id": 2}]',
+    "predictions alone": '[{"data": {}, "predictions": []}]',
+    "before 1.0": '[{"data": {}, "completions": []}]',
     "JSON-MIN": '[{"image": "a.png", "label": "sick"}]',
     "annotations are text": '[{"data": {}, "annotations": "x"}]',
 }
@@ -156,6 +170,7 @@ def test_json_that_is_none(what: str, session: Session, tmp_path: Path) -> None:
     [
         ({"result": CHOICES}, "2 choices in one annotation"),
         ({"created_at": "yesterday"}, "time is 'yesterday'"),
+        ({"created_at": ""}, "time is ''"),
         ({"created_at": 5}, "time is '5'"),
         ({"completed_by": {"email": "a\x1b[2J"}}, "reader is "),
     ],

@@ -164,6 +164,8 @@ def test_a_damaged_jpeg_is_refused(tmp_path: Path, content: bytes, good: bool) -
         (b"", "an empty file"),
         (b"GIF89a...", "a GIF, .* save it as PNG"),
         (b"RIFF....WEBP", "a WebP"),
+        (b"\0\0\0\x18ftypheic", "a HEIC or AVIF picture, .* save it as PNG"),
+        (b"NRRD0004\n", "an NRRD file, .* convert it to NIfTI"),
         (b"\n<!doctype html>", "a web page, .* download the file itself"),
         (b"version https://git-lfs.github.com/spec/v1", "git lfs pull"),
         (bytes(128) + b"DICM", "dcm2niix"),
@@ -174,6 +176,19 @@ def test_another_kind_of_file_under_a_picture_s_name(tmp_path: Path, content: by
     (tmp_path / "some.jpg").write_bytes(content)
     with pytest.raises(InputError, match=f"some.jpg: .*{words}"):
         read_image(tmp_path / "some.jpg")
+
+
+@pytest.mark.parametrize("stripped", [False, True])
+def test_of_a_phone_s_jpeg_the_picture_is_read_and_not_its_preview(tmp_path: Path, stripped: bool) -> None:
+    """A file of several pictures (MPO), also where a service has cut the others off."""
+    path, picture = tmp_path / "phone.jpg", Image.fromarray(SMOOTH)
+    picture.save(path, "MPO", save_all=True, append_images=[picture.resize((16, 12))], quality=95)
+    if stripped:
+        content = path.read_bytes()
+        path.write_bytes(content[: content.index(b"\xff\xd9") + 2])
+    with Image.open(path) as image:
+        assert getattr(image, "n_frames", 1) == 2
+    assert np.abs(read_image(path).voxels[:, :, 0].T.astype(int) - SMOOTH).max() <= 20
 
 
 def test_every_jpeg_of_the_open_sets_is_whole() -> None:
@@ -225,6 +240,34 @@ def test_the_mend_of_a_volume_that_is_none(tmp_path: Path, voxels: Array, mend: 
         read_image(tmp_path / "a.nii.gz")
 
 
+@pytest.mark.parametrize(
+    ("values", "refused"),
+    [([0, 1, 1], ""), ([0, 0.9882, 2.0235], ""), ([0, 0.5, 0.5], ""), ([0, 0.3, 1], "0.3"), ([-0.1, 1e-3, 0.6], "0.6")],
+)
+def test_a_mask_of_values_between_labels_is_refused(tmp_path: Path, values: list[float], refused: str) -> None:
+    """Linear interpolation, splines and probabilities leave them; scaling and two levels of any height are labels."""
+    voxels = np.array(values, np.float32).repeat(8).reshape(6, 4, 1)
+    nib.save(nib.Nifti1Image(voxels, AFFINE), tmp_path / "m.nii")
+    if refused:
+        with pytest.raises(InputError, match=rf"m\.nii: values between labels \({refused}\).*nearest"):
+            read_file(tmp_path / "m.nii", "mask", "")
+    else:
+        assert read_file(tmp_path / "m.nii", "mask", "")[0].voxels.sum() == 16
+
+
+@pytest.mark.parametrize(("image", "mask", "told"), [(6, 1, True), (1, 3, True), (6, 6, False), (1, 1, False)])
+def test_a_mark_that_turns_an_image_and_not_its_mask(tmp_path: Path, image: int, mask: int, told: bool) -> None:
+    """As annotation programs leave them that do not obey it."""
+    for name, mark in (("a.jpg", image), ("m.png", mask)):
+        exif = Image.Exif()
+        exif[0x112] = mark
+        Image.fromarray(GREY * (np.arange(48) < 9) if name == "m.png" else GREY).save(tmp_path / name, exif=exif)
+    problems: list[str] = []
+    row = {"image": str(tmp_path / "a.jpg"), "image2": "", "image3": "", "mask": str(tmp_path / "m.png")}
+    list(each_image(row, read_file, problems))
+    assert ("mogrify -auto-orient" in "".join(problems)) is told
+
+
 def test_a_mask_on_another_grid_is_to_be_exported_again(tmp_path: Path) -> None:
     nib.save(nib.Nifti1Image(VOXELS, AFFINE), tmp_path / "a.nii")
     nib.save(nib.Nifti1Image((VOXELS > 50).astype(np.uint8), AFFINE @ np.diag([1, 1, 2, 1])), tmp_path / "m.nii")
@@ -232,3 +275,7 @@ def test_a_mask_on_another_grid_is_to_be_exported_again(tmp_path: Path) -> None:
     row = {"image": str(tmp_path / "a.nii"), "image2": "", "image3": "", "mask": str(tmp_path / "m.nii")}
     assert len(list(each_image(row, read_file, problems))) == 2
     assert "export it on the grid of the images" in "".join(problems)
+    nib.save(nib.Nifti1Image(np.ones((2, 2, 2), np.uint8), AFFINE), tmp_path / "m.nii")  # cropped to the tumour
+    problems = []
+    list(each_image(row, read_file, problems))
+    assert len(problems) == 1 and "invert" not in problems[0]

@@ -170,6 +170,56 @@ def test_brats_2021_is_a_row_a_patient(tmp_path: Path) -> None:
     assert rows == [{"patient_id": f"BraTS2021_0000{n}", "label": ""} for n in "12"]
 
 
+def test_classes_begin_the_names_of_their_images(tmp_path: Path) -> None:
+    """As in BUSI, some of whose images have several masks."""
+    quex = [f"{kind}/{place}/{kind.lower()}_{n}.png" for kind in ("COVID-19", "Normal") for n in "12" for place in "ab"]
+    assert {row["label"] for row in table(put(tmp_path / "quex", *quex))[0]} == {"COVID-19", "Normal"}
+    tmp_path /= "busi"
+    names = [f"{kind}/{kind} ({n}){end}.png" for kind in ("benign", "malignant") for n in "12" for end in ("", "_mask")]
+    rows, said = table(put(tmp_path, *names, "benign/benign (1)_mask_1.png"))
+    assert [(row["label"], row["patient_id"], row["mask"]) for row in rows] == [
+        (kind, f"{kind} ({n})", f"{kind}/{kind} ({n})_mask.png") for kind in ("benign", "malignant") for n in "12"
+    ]
+    assert "1 (benign/benign (1)_mask_1.png) left out: further masks of images that have one" in said
+
+
+@pytest.mark.parametrize("others", ["SegmentationClass/{}.png SegmentationObject/{}.png", "{}_mask.png {}_seg.png"])
+def test_a_second_mask_is_no_image(tmp_path: Path, others: str) -> None:
+    """Folders as CVAT and VOC have them, and two endings."""
+    names = [f"JPEGImages/p{n}.jpg" if "/" in others else f"p{n}.jpg" for n in "123"]
+    masks = [mask.format(f"p{n}") for mask in others.split() for n in "123"]
+    rows, said = table(put(tmp_path, *names, *masks))
+    assert [(row["image"], row["mask"]) for row in rows] == list(zip(names, masks[:3], strict=True))
+    assert "3 (" in said and "left out: further masks" in said
+
+
+@pytest.mark.parametrize(
+    ("image", "mask"),
+    [
+        ("{}/image.nii.gz", "{}/label.nii.gz"),
+        ("{}/MRBrain.nii.gz", "{}/Segmentation-label.nii.gz"),  # 3D Slicer
+        ("{}/scan.png", "{}/mask.png"),
+        ("{}.nii.gz", "{}-labels.nii.gz"),
+        ("images/{}.png", "lung masks/{}.png"),
+    ],
+)
+def test_a_mask_by_its_whole_name_or_a_word_of_its_folder(tmp_path: Path, image: str, mask: str) -> None:
+    people = [f"p{n}" for n in "123"]
+    rows, said = table(put(tmp_path, *(name.format(one) for one in people for name in (image, mask))))
+    assert [(row["patient_id"], row["image"], row["mask"]) for row in rows] == [
+        (one, image.format(one), mask.format(one)) for one in people
+    ]
+    assert "left out" not in said
+
+
+def test_of_two_masks_beside_an_image_the_first_by_name_is_taken(tmp_path: Path) -> None:
+    """As 3D Slicer leaves them."""
+    files = [f"p{n}/{name}.nii.gz" for n in range(8) for name in ("MR", "Segmentation", "Segmentation-label")]
+    rows, said = table(put(tmp_path, *files))
+    assert {row["mask"][3:] for row in rows} == {"Segmentation-label.nii.gz"}
+    assert "8 (p0/Segmentation.nii.gz, " in said
+
+
 def test_names_with_other_spaces_are_kept(tmp_path: Path) -> None:
     rows, _ = table(put(tmp_path, "at 1.02\u202fAM.png", "Nov\u00e1k\u00a01.png"))
     assert [(row["patient_id"], row["image"]) for row in rows] == [

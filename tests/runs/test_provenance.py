@@ -46,12 +46,17 @@ def said_by(checkout: Path) -> str:
     return done.stdout.strip()
 
 
-def test_a_checkout_says_its_commit_whoever_owns_it_and_whether_it_has_changes(tmp_path: Path) -> None:
+def test_a_checkout_says_its_commit_whoever_owns_it_and_whether_it_has_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     checkout = copy_of_the_package(tmp_path / "checkout")
     commit = committed(checkout)
     if os.geteuid() == 0:
         for path in (checkout, *checkout.rglob("*")):
             os.chown(path, 12345, 12345)  # another user's
+    assert said_by(checkout) == commit
+    committed(copy_of_the_package(tmp_path / "other"))
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "other/.git"))  # as in that one's hooks
     assert said_by(checkout) == commit
     (checkout / "brats_al_utils" / "new.py").touch()
     assert said_by(checkout) == f"{commit}+"

@@ -49,7 +49,9 @@ def read_candidates(folder: Path, follow_links: bool = False, classes: tuple[str
     path = find_table(folder)
     if not path.is_file():
         other = misnamed_table(folder)
-        mend = f"save {other} under this name" if other else "write one with brats-al cohort --template"
+        mend = (
+            f"save {other} under this name, as CSV in UTF-8" if other else "write one with brats-al cohort --template"
+        )
         raise InputError(f"{path}: missing, expected a table of images: {mend}")
     rows, notes = read_persons(path, follow_links)
     labels = rows["label"]
@@ -66,6 +68,9 @@ def read_candidates(folder: Path, follow_links: bool = False, classes: tuple[str
     for name in pair:
         check_class(name)
     used = rows[labels.isin({*pair, ""})]
+    if used.empty:
+        found = ", ".join(f"{shown(str(name))} ({count})" for name, count in labels.value_counts().head(5).items())
+        raise InputError(f"{path}: no label is {shown(positive)} or {shown(negative)}, found {found}: correct classes")
     faults = [*row_faults(path, rows), *label_faults(path, rows[labels != ""], pair, bool(classes))]
     faults += [*file_faults(path, used, follow_links), *twice_faults(path, used)]
     if others := sorted(map(str, set(labels) - {*pair, ""})):
@@ -111,6 +116,8 @@ def cut_candidates(
     left_out = {name: list(found) for name, found in cohort.problems.items()}
     if left_out and not skip_bad:
         raise InputError("\n".join(cohort.messages))
+    if cohort.cases.empty:
+        raise InputError("\n".join([*cohort.messages, f"{cohort.root}: no usable image is left: correct the above"]))
     folder.mkdir(parents=True, exist_ok=True)
     with locked(Path(f"{place}.lock"), PREPARING, "cutting images"):
         if not place.exists():

@@ -29,6 +29,7 @@ from brats_al_utils.beyond.annotation.answers import (
 )
 from brats_al_utils.beyond.annotation.query import read_query
 from brats_al_utils.beyond.annotation.session import Session, answers_file, query_file
+from brats_al_utils.beyond.releases.paths import plain
 from brats_al_utils.beyond.releases.table import csv_lines
 from brats_al_utils.files import write_file
 
@@ -99,7 +100,11 @@ def import_answers(session: Session, path: Path) -> dict[str, int]:
         raise InputError(f"{path}: no such file, expected answers as CSV, as Label Studio's JSON or as answers.jsonl")
     if path.stat().st_size > MAX_BYTES:
         raise InputError(f"{path}: {path.stat().st_size} bytes, expected at most {MAX_BYTES}: import it in parts")
-    found = list(of_file(path))
+    ours = {plain(name): name for name in session.slices["slice_id"]}  # a Mac decomposes letters
+    found = [
+        (place, replace(answer, slice_id=ours.get(plain(answer.slice_id), answer.slice_id)))
+        for place, answer in of_file(path)
+    ]
     file = answers_file(session.folder)
     every, told = read(file), Counter({"added": 0})
     hashes = known_hashes(session, {answer.slice_id for _, answer in found})
@@ -177,7 +182,9 @@ def is_csv(path: Path) -> bool:
     """
     ending = path.suffix.casefold()
     if ending not in (".csv", ".json"):
-        raise InputError(f"{path}: expected a name that ends in .csv, or in .json for Label Studio: name it so")
+        raise InputError(
+            f"{path}: expected a name that ends in .csv, or in .json for Label Studio: name it so, or convert it"
+        )
     return ending == ".csv"
 
 
@@ -285,6 +292,12 @@ def of_studio(text: str, name: str) -> Iterator[Placed]:
     for number, task in enumerate(tasks, 1):
         place = f"{name}, task {number}"
         try:
+            if "annotations" not in task and (other := {"predictions", "completions"} & task.keys()):
+                what = "a model's" if "predictions" in other else "an export of Label Studio before 1.0"
+                raise InputError(
+                    f"{place}: no annotations, but {'/'.join(sorted(other))} ({what}): let people annotate the "
+                    "tasks in a Label Studio of today, and export the project as JSON"
+                )
             for given in task["annotations"]:
                 choices = [each for each in given["result"] if each["type"] == "choices"]
                 labels = [label for each in choices for label in each["value"]["choices"]]
@@ -299,7 +312,7 @@ def of_studio(text: str, name: str) -> Iterator[Placed]:
                     "slice_id": task["data"]["slice_id"],
                     "label": labels[0],
                     "reader": meta.get("reader") or user(given.get("completed_by")),
-                    "time": given.get("updated_at") or given["created_at"],
+                    "time": given.get("updated_at") or given.get("created_at", ""),
                     "image_sha256": task["data"]["image_sha256"],
                     "note": meta.get("note", ""),
                 }

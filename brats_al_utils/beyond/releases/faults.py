@@ -16,6 +16,7 @@ from brats_al_utils.beyond.releases.images import (
     is_volume,
 )
 from brats_al_utils.cohorts.copies import alike, is_there
+from brats_al_utils.cohorts.kinds import CONVERTED
 from brats_al_utils.cohorts.layout import printable, shown
 from brats_al_utils.cohorts.split import PARTS
 
@@ -111,7 +112,9 @@ def path_fault(folder: Path, root: Path, text: str, follow_links: bool) -> tuple
         return "missing", f"is missing in {folder}: copy the file, or correct the path"
     if not (is_picture(place) or is_volume(place)):
         endings = ", ".join((*PICTURES, *VOLUMES))
-        return "ending", f"is no image, expected one of {endings}: convert it (DICOM with dcm2niix)"
+        ending = next(filter(place.name.casefold().endswith, CONVERTED), "")
+        mend = CONVERTED.get(ending, "convert it (DICOM with dcm2niix)")
+        return "ending", f"is no image, expected one of {endings}: {mend}"
     if not follow_links and not (folder / place).resolve().is_relative_to(root):
         return "link", "is a symbolic link out of the folder: allow it with --follow-links, or put a copy in its place"
     return None

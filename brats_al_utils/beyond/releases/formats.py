@@ -7,24 +7,10 @@ from pathlib import Path
 
 from brats_al_utils import InputError
 from brats_al_utils.beyond.releases.table import TABLE, misnamed_table
+from brats_al_utils.cohorts.kinds import CONVERTED
 from brats_al_utils.cohorts.layout import entries, near
 
 DICOM = (".dcm", ".dicom", ".ima")
-TO_NIFTI = "convert to NIfTI, for instance with SimpleITK (SimpleITK.WriteImage(SimpleITK.ReadImage(A), 'B.nii.gz'))"
-FREESURFER = "convert with mri_convert of FreeSurfer"
-TO_PNG = "save as PNG"
-UNPACK = "unpack"
-OF_ARRAYS = "save their arrays as NIfTI, or each slice as PNG; of BraTS, download the release as NIfTI"
-FETCH = "a download that has not ended: download again"
-CONVERTED = {
-    **dict.fromkeys((".mha", ".mhd", ".nrrd", ".nhdr", ".hdr", ".img"), TO_NIFTI),
-    **dict.fromkeys((".mgz", ".mgh"), FREESURFER),
-    **dict.fromkeys((".bmp", ".gif", ".webp", ".jp2", ".heic"), TO_PNG),
-    **dict.fromkeys((".h5", ".hdf5", ".npy", ".npz"), OF_ARRAYS),
-    **dict.fromkeys((".zip", ".7z", ".rar", ".tar", ".tar.gz", ".tgz"), UNPACK),
-    **dict.fromkeys((".part", ".partial", ".crdownload", ".download"), FETCH),
-}
-"""What makes a file one that is read, by the ending of its name."""
 
 
 def is_dicom(path: Path) -> bool:

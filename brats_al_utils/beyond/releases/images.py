@@ -58,9 +58,15 @@ MAX_JPEG = 2**26
 JPEG_MASK = 127
 """What exceeds it is the mask where it is a JPEG, whose edges are blurred; in other formats all that is not zero is."""
 
+ORIENTATION = 0x112
+"""EXIF's number of the mark that turns a picture."""
+
 FOREGROUND_SHARE = 0.1
 FOREGROUND_PERCENTILES = (2.0, 98.0)
 """Foreground exceeds the 2nd percentile by a tenth of the way to the 98th (Smith 2002, Hum Brain Mapp 17:143)."""
+
+INEXACT = 0.05
+"""Values of a mask that lie no further from a whole number are labels, which scaling or rounding has changed."""
 
 EMPTY = "an empty mask, expected a tumour: leave the cell empty, or skip the patient (--skip-bad)"
 
@@ -97,7 +103,8 @@ def picture(path: Path) -> Iterator[ImageFile]:
             width, height = image.size
             if width * height > MAX_VOXELS:
                 raise InputError(f"{path}: {width} x {height} pixels, expected at most {MAX_VOXELS}: make it smaller")
-            if getattr(image, "n_frames", 1) > 1:
+            # Phones keep a preview behind their picture (MPO), which comes first.
+            if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
                 raise InputError(f"{path}: {image.n_frames} frames, expected one image: write each as a file")  # type: ignore[attr-defined]
             yield image
     except InputError:
@@ -325,8 +332,19 @@ def depth(path: Path) -> int:
 
 
 def read_mask(path: Path) -> Volume:
-    """Read a mask, of whatever colour: 1 where the tumour is, 0 elsewhere."""
+    """Read a mask, of whatever colour: 1 where the tumour is, 0 elsewhere.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, or was resampled so that its edge is none any more.
+    """
     found = read_images(path, COLOURS[0])
+    if (between := between_labels(found[0].voxels)) is not None:
+        raise InputError(
+            f"{path}: values between labels ({between:.3g}), expected whole numbers: resample it again with nearest "
+            "neighbours, or of probabilities save where they exceed one half"
+        )
     threshold = JPEG_MASK if path.name.casefold().endswith(JPEG) else 0
     inside = reduce(np.bitwise_or, (volume.voxels > threshold for volume in found))
     return Volume(inside.view(np.uint8), found[0].affine, found[0].spacing)
@@ -392,6 +410,33 @@ def without_contrast(image: Lifted) -> bool:
     return not bool(((found > 0) & (found < found.max())).any())
 
 
+def between_labels(voxels: Array) -> float | None:
+    """Return a value of a mask that no label has, as interpolation and probabilities do, or None; two values may be."""
+    if voxels.dtype.kind != "f":
+        return None
+    inside = voxels[voxels > 0]
+    strange = inside[np.abs(inside - np.rint(inside)) > INEXACT]
+    return float(strange[0]) if strange.size and inside.min() < inside.max() else None
+
+
+def is_turned(path: Path) -> bool:
+    """Whether a picture has a mark that turns it (EXIF); not if it cannot be read, which `each_image` tells."""
+    with suppress(InputError), picture(path) as image:
+        if image.format != "PNG" or "exif" in image.info:  # a PNG without it would be read to its end
+            return bool(image.getexif().get(ORIENTATION, 1) != 1)
+    return False
+
+
+def turned_problem(image: Path, mask: Path) -> str | None:
+    """Return what is wrong with two pictures of which one is turned by a mark: programs differ in whether they obey."""
+    if not (is_picture(image) and is_picture(mask)) or is_turned(image) == is_turned(mask):
+        return None
+    return (
+        f"{image}: a mark (EXIF) turns it or its mask {mask}, not both, so that the mask may lie elsewhere: save both "
+        "upright without marks (mogrify -auto-orient of ImageMagick), and see that the mask lies on the tumour"
+    )
+
+
 def mask_problem(voxels: Array) -> str | None:
     """Return what is wrong with a mask, or None."""
     share = np.count_nonzero(voxels) / voxels.size
@@ -447,7 +492,9 @@ def each_image(row: Mapping[Any, Any], read: ReadFile, problems: list[str]) -> I
             else:  # of few pixels: read once for their number and for themselves
                 small[name] = read(path, name, row.get("colours", ""))
                 grids[name] = flat(small[name][0].voxels.shape)
-    problems += grid_problems(paths, grids)
+    problems += (elsewhere := grid_problems(paths, grids))
+    if MASK in paths and (turned := turned_problem(paths[CHANNELS[0]], paths[MASK])):
+        problems.append(turned)
     for name, path in sorted(paths.items(), key=lambda each: each[0] != MASK):  # the mask first
         try:
             volumes = small.pop(name, None) or read(path, name, row.get("colours", ""))
@@ -455,7 +502,8 @@ def each_image(row: Mapping[Any, Any], read: ReadFile, problems: list[str]) -> I
             problems.append(str(error))
             continue
         if name == MASK:
-            found = mask_problem(volumes[0].voxels)
+            cropped = any(text.startswith(str(path)) for text in elsewhere)
+            found = None if cropped else mask_problem(volumes[0].voxels)
             what = f" (of a JPEG what exceeds {JPEG_MASK}: save a mask of other values as PNG)"
             problems += [f"{path}: {found}" + what * path.name.casefold().endswith(JPEG)] if found else []
             yield from volumes

@@ -42,6 +42,9 @@ MAX_ROWS = 100_000
 SERIES = {"image": "t1", "image2": "t1ce", "image3": "t2", "mask": SEGMENTATION}
 """Which volumes of the releases of 2021 and of 2023 are the columns of a table."""
 
+AFTER_TREATMENT = re.compile(r"brats-gli-\d+-[1-9]\d\d", re.IGNORECASE)
+"""How BraTS names a glioma patient's scans after treatment, from 2024 on."""
+
 DATE = re.compile(r"\d{1,2}-[A-Z][a-z]{2}(-\d\d)?|[A-Z][a-z]{2}-\d\d|\d{4}-\d\d-\d\d 00:00:00")
 """What a spreadsheet makes of ids such as 1-2 and 2-1, or MAR1."""
 
@@ -81,7 +84,7 @@ def find_table(folder: Path) -> Path:
 def misnamed_table(folder: Path) -> Path | None:
     """Return a file of a folder that is most likely a table under another name."""
     for path in sorted(folder.glob("*")):
-        if path.suffix.casefold() in (".csv", ".txt", ".tsv", ".xls", ".xlsx", ".ods") and path.is_file():
+        if path.suffix.casefold() in (".csv", ".txt", ".tsv", ".xls", ".xlsx", ".ods", ".numbers") and path.is_file():
             if path.name.casefold().startswith("cohort."):
                 return path
             with suppress(OSError, ValueError), path.open(encoding="utf-8-sig") as file:
@@ -287,6 +290,9 @@ def read_rows(path: Path) -> tuple[pd.DataFrame, list[str]]:
         row |= series(path.parent, row["patient_id"])
     table = pd.DataFrame(cells, index=[line for line, _ in lines])[list(COLUMNS)]
     notes = [f"{path}: columns ignored: {shown(', '.join(filter(None, others)))}"] * any(others)
+    if unnamed and (after := [row["patient_id"] for row in cells if AFTER_TREATMENT.fullmatch(row["patient_id"])]):
+        what = "label 4 of their masks is the cavity of the resection, and counts as tumour: set it to 0 if it is none"
+        notes.append(f"{path}: {len(after)} patients after treatment ({after[0]}, ...): {what}")
     table = table.astype(object)
     return table, [*notes, *plain_cells(path, table), *found_files(path, table)]
 
@@ -368,7 +374,7 @@ def plain_cells(path: Path, table: pd.DataFrame) -> list[str]:
     """Change what is said of the images to one way of writing, in place, and return notes.
 
     Letters and spaces are those of `plain`; cells that mean nothing (``NOTHING``) are emptied; labels that differ in
-    capitals alone become the most frequent; 1.0 becomes 1 if that is one too.
+    capitals alone become the most frequent; 1,0 becomes 1, and 1.0 if 1 is one too.
     """
     notes = []
     for name in set(COLUMNS) - {*IMAGE_FILES}:
@@ -380,8 +386,9 @@ def plain_cells(path: Path, table: pd.DataFrame) -> list[str]:
             notes.append(f"{path}: {int(empty.sum())} cells of {name} ({words}) are read as empty")
             table.loc[empty, name] = ""
     labels = table["label"]
-    whole = labels.str.replace(r"^(\d+)\.0$", r"\1", regex=True)
-    if (floats := (whole != labels) & whole.isin(set(labels))).any():
+    whole = labels.str.replace(r"^(\d+)[.,]0+$", r"\1", regex=True)
+    # With a comma, as a spreadsheet writes them in many languages, it could not be chosen (classes=1,0).
+    if (floats := (whole != labels) & (whole.isin(set(labels)) | labels.str.contains(",", regex=False))).any():
         notes.append(f"{path}: {int(floats.sum())} labels are read as whole numbers ({labels[floats].iloc[0]})")
         table["label"] = labels = labels.mask(floats, whole)
     usual = labels.map(labels.value_counts()).groupby(labels.str.casefold()).idxmax()

@@ -23,11 +23,17 @@ p001,negative,images/p001.png,masks/p001.png,Hospital A,,
 p002,positive,images/p002.png,,Hospital B,,
 """
 
-IMAGE_FOLDERS = {"image", "images", "img", "imgs", "scan", "scans", "data", "imagestr", "imagests"}
+IMAGE_FOLDERS = {"image", "images", "img", "imgs", "scan", "scans", "data", "imagestr", "imagests", "jpegimages"}
 MASK_FOLDERS = {"mask", "masks", "seg", "segs", "segmentation", "segmentations", "annotation", "annotations"}
 MASK_FOLDERS |= {"label", "labels", "labelstr", "labelsts", "gt", "groundtruth", "ground_truth", "derivatives"}
-MASK_ENDINGS = r"[-_. ]?(?:mask|seg|segm|segmentation|tumou?r[-_]segmentation)|[-_. ](?:roi|gt)"
+MASK_FOLDERS |= {"segmentationclass", "segmentationobject"}
+MASK_ENDINGS = r"[-_. ]?(?:mask|seg|segm|segmentation|tumou?r[-_]segmentation)(?:[-_ ]\d+)?|[-_. ](?:roi|gt|labels?)"
 MASK_NAME = re.compile(rf"(.+?)(?:{MASK_ENDINGS})", re.IGNORECASE)
+MASK_ALONE = re.compile(
+    r"masks?|segm?|segmentation|labels?|(tumou?r|lesion|segmentation)[-_ ](mask|seg|label)", re.IGNORECASE
+)
+"""The whole name of a mask that lies beside its image, in a folder of theirs."""
+
 NNUNET = re.compile(r"(.+)_(000\d)")
 """A case's name and the number of a channel, in nnU-Net's folders imagesTr and imagesTs."""
 
@@ -211,40 +217,45 @@ def stem_of(file: PurePosixPath) -> str:
 def understood(images: Sequence[PurePosixPath], person: str) -> tuple[list[Found], list[str]]:
     """Return each image with what its path says, and a line on masks that have no image."""
     masks: dict[tuple[str, ...], PurePosixPath] = {}
+    every_mask: set[PurePosixPath] = set()
     found: list[Found] = []
     keys: dict[PurePosixPath, tuple[str, ...]] = {}
     for file in images:
         folders = [name.casefold() for name in file.parent.parts]
         named = MASK_NAME.fullmatch(stem_of(file))
-        rest = tuple(name for name in folders if name not in IMAGE_FOLDERS | MASK_FOLDERS)
+        rest = tuple(name for name in folders if name not in IMAGE_FOLDERS and not of_masks(name))
         stem = (named[1] if named else stem_of(file)).casefold()
         keys[file] = (*rest, stem)
-        if MASK_FOLDERS & {*folders} or named:
+        if any(map(of_masks, folders)) or named or MASK_ALONE.fullmatch(stem_of(file)):
             masks.setdefault(keys[file], file)
-    channels = {file: channel for file in images if file not in masks.values() and (channel := channel_of(file))}
-    alike = Counter(key[-1] for file, key in keys.items() if file not in masks.values())
+            every_mask.add(file)
+    channels = {file: channel for file in images if file not in every_mask and (channel := channel_of(file))}
+    alike = Counter(key[-1] for file, key in keys.items() if file not in every_mask)
     elsewhere: dict[str, PurePosixPath] = {}  # in other folders than its image, which alone has this name
     for (*_, stem), file in masks.items():
         if alike[stem] == 1 and "original" not in file.parts:  # where MONAI Label keeps what a network has drawn
             elsewhere.setdefault(stem, file)
+    beside = {file.parent: file for file in reversed(images) if MASK_ALONE.fullmatch(stem_of(file))}  # the first
+    images_in = Counter(file.parent for file in images if file not in every_mask)
     of_case: defaultdict[tuple[PurePosixPath, str], list[str]] = defaultdict(list)
     for file, (case, _) in channels.items():
         of_case[file.parent, case].append(str(file))
     tops = {file.parts[0] for file in images}
     for file in images:
         case, number = channels.get(file, (stem_of(file), 0))
-        if file in masks.values() or number:
+        if file in every_mask or number:
             continue
         kept = [name for name in file.parent.parts if name.casefold() not in IMAGE_FOLDERS | {*SPLITS}]
         if len(kept) > 1 and kept[1] in tops:  # a copy of the whole, in a folder of its own
             kept = kept[1:]
         split = next((SPLITS[name.casefold()] for name in file.parent.parts if name.casefold() in SPLITS), "")
         mask = masks.get((*keys[file][:-1], case.casefold())) or elsewhere.get(case.casefold())
+        mask = mask or (beside.get(file.parent) if images_in[file.parent] == 1 else None)
         more = tuple(of_case[file.parent, case][1 : len(CHANNELS)])
         found.append(Found(file, tuple(kept), case, split=split, mask=str(mask or ""), more=more))
     if not found:  # all are named as masks
         found = [Found(file, file.parent.parts, stem_of(file)) for file in images]
-        masks = {}
+        every_mask = set()
     splits = {image.split for image in found}
     if not {"training", "test"} <= splits or "" in splits:
         found = [replace(image, split="") for image in found]
@@ -252,9 +263,21 @@ def understood(images: Sequence[PurePosixPath], person: str) -> tuple[list[Found
         found = [replace(image, split=image.split.replace("training", "")) for image in found]
     found = labelled(found)
     used = {image.mask for image in found}
-    spare = [Path(mask) for mask in masks.values() if str(mask) not in used]
-    lines = [f"{several(Path(), spare)} left out: masks without an image of the same name"] if spare else []
+    stems = {keys[PurePosixPath(mask)][-1] for mask in used if mask}
+    spare = [Path(mask) for mask in sorted(every_mask) if str(mask) not in used]
+    lines = []
+    for have_one, what in (
+        (False, "masks without an image of the same name"),
+        (True, "further masks of images that have one (mask): join them, or name another in the table"),
+    ):
+        if some := [mask for mask in spare if (keys[PurePosixPath(mask)][-1] in stems) is have_one]:
+            lines.append(f"{several(Path(), some)} left out: {what}")
     return named_people(found, person), lines
+
+
+def of_masks(folder: str) -> bool:
+    """Whether a folder is one of masks by its name, or by the last word of that (lung masks)."""
+    return folder in MASK_FOLDERS or re.split("[-_ ]", folder)[-1] in ("mask", "masks", "segmentation", "segmentations")
 
 
 def channel_of(file: PurePosixPath) -> tuple[str, int] | None:
@@ -273,10 +296,16 @@ def labelled(found: list[Found]) -> list[Found]:
 
 
 def people_folders(found: Sequence[Found], level: int) -> bool:
-    """Whether the folders of a level are people: images begin with their name, or more than two differ in numbers."""
+    """Whether the folders of a level are people: images begin with their name, or more than two differ in numbers.
+
+    Images begin with their class's name too (benign/benign (1).png): few folders that have neither numbers nor a
+    beginning in common are no people.
+    """
     names = {image.folders[level] for image in found}
     begin = mean(image.stem.casefold().startswith(image.folders[level].casefold()) for image in found)
-    return begin > 0.5 or (len(names) > 2 and len({re.sub(r"\d+", "#", name) for name in names}) == 1)
+    alike = len(names) > MAX_CLASSES or len({name[:3] for name in names}) == 1
+    ids = alike or all(re.search(r"\d", name) for name in names)
+    return (begin > 0.5 and ids) or (len(names) > 2 and len({re.sub(r"\d+", "#", name) for name in names}) == 1)
 
 
 def people_level(found: Sequence[Found]) -> int | None:
