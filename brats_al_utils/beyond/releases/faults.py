@@ -16,8 +16,8 @@ from brats_al_utils.beyond.releases.images import (
     is_volume,
 )
 from brats_al_utils.cohorts.copies import alike, is_there
-from brats_al_utils.cohorts.kinds import CONVERTED
 from brats_al_utils.cohorts.layout import printable, shown
+from brats_al_utils.cohorts.lookalikes import CONVERTED
 from brats_al_utils.cohorts.split import PARTS
 
 Fault = tuple[str, str, str]
