@@ -11,10 +11,11 @@ import pandas as pd
 
 from brats_al_utils.beyond.arms import planned
 from brats_al_utils.beyond.comparison.further_evidence import interval_table
+from brats_al_utils.findings import sentences
 from brats_al_utils.findings.comparison import Pairs, across_patients, compare, difference_limits, patient_pairs
 from brats_al_utils.findings.evidence import loss_share, of_arms, scores, unlearned_arms, with_sites
 from brats_al_utils.findings.outcomes import NOT_YET, outcomes
-from brats_al_utils.findings.sentences import gain, p_said, points, side
+from brats_al_utils.findings.sentences import gain, points, side
 from brats_al_utils.findings.statistics import LEARNED, units_of
 from brats_al_utils.findings.within_sites import within_pairs, within_site
 from brats_al_utils.networks.training import auc
@@ -103,7 +104,7 @@ def attacks(study: Study, results: Results, table: pd.DataFrame) -> pd.DataFrame
 
 def tested(row: "pd.Series[Any]") -> str:
     """Return the p of a contrast and what it would have found, as far as there is a test."""
-    p = "" if pd.isna(row["p_both"]) else f", p = {p_said(row['p_both'])}".replace("= <", "<")
+    p = "" if pd.isna(row["p_both"]) else f", p = {sentences.p_said(row['p_both'])}".replace("= <", "<")
     if pd.isna(row["detectable"]):
         return p
     return f"{p}; {100 * row['detectable']:.1f} points or more would be found with a probability of 80 %"
