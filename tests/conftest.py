@@ -167,6 +167,7 @@ def brats_al(*arguments: str, expect: int = 0) -> str:
         pytest.raises(SystemExit) as end,
     ):
         patch.setattr(sys, "argv", ["brats-al", *arguments])
+        patch.setenv("PYTHONSAFEPATH", "1")  # as `main` sets it; so it is put back
         command_line.main()
     printed = errors.getvalue() + out.getvalue()
     assert (end.value.code or 0) == expect, printed
