@@ -86,6 +86,7 @@ def evaluate(study: Study, results: Results) -> pd.DataFrame:
     for (arm, number), result in results.items():
         if result.run.key not in measured:  # several arms share a run
             measured[result.run.key] = measures(study, arm, result)
+        learned = has_learned(study, arm, result)
         for part, unit, area in measured[result.run.key]:
             rows.append(
                 {
@@ -95,7 +96,7 @@ def evaluate(study: Study, results: Results) -> pd.DataFrame:
                     "unit": unit,
                     "auc": area,
                     "best_epoch": result.best_epoch,
-                    "learned": has_learned(study, arm, result),
+                    "learned": learned,
                     "key": result.run.key,
                     "dataset": arm.dataset,
                     "start": arm.start,

@@ -104,7 +104,10 @@ def attacks(study: Study, results: Results, table: pd.DataFrame) -> pd.DataFrame
 
 def tested(row: "pd.Series[Any]") -> str:
     """Return the p of a contrast and what it would have found, as far as there is a test."""
-    p = "" if pd.isna(row["p_both"]) else f", p = {sentences.p_said(row['p_both'])}".replace("= <", "<")
+    p = ""
+    if pd.notna(row["p_both"]):
+        value = sentences.p_said(row["p_both"])
+        p = f", p {value}" if value.startswith("<") else f", p = {value}"
     if pd.isna(row["detectable"]):
         return p
     return f"{p}; {100 * row['detectable']:.1f} points or more would be found with a probability of 80 %"
