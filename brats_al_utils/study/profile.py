@@ -334,7 +334,7 @@ PROFILES = {
     ),
     "demo": Profile(
         "demo",
-        patients=120,
+        patients=90,
         test_patients=100,
         spacing=2,
         per_patient=2,
@@ -348,6 +348,7 @@ PROFILES = {
         budgets=(0.1, 0.3),
         competitors=("typiclust",),
         iterative=False,
+        equal_updates=False,
         other_networks=(),
         n_runs=3,
     ),
