@@ -89,7 +89,7 @@ class Run:
 
     @property
     def evaluation_images(self) -> int:
-        """Image passes of the evaluation, at most: epochs after a validation AUC of 1 need none, a kept last one fewer."""
+        """Image passes of the evaluation, at most: a validation AUC of 1 or a kept last epoch saves some."""
         validation, test, pool = (len(self.ids(part)) for part in PREDICTED)
         return self.settings.epochs * validation + 4 * test + (1 + len(self.views)) * pool
 
