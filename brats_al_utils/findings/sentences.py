@@ -15,18 +15,6 @@ from brats_al_utils.findings.verdicts import HERE, HERE_RULE
 TAILS = (("10%-40%", "0%-30%", "figure3.low_tail"), ("60%-90%", "70%-100%", "figure3.high_tail"))
 """The ranges that section 3.2 compares, the better one first, and its claim."""
 
-ARMS = {
-    "proposed": "the committee's choice of 30 %",
-    "random": "30 % at random",
-    "random at 51%": "as many annotated at random (51 %)",
-    "placebo": "another random draw from where it chooses",
-    "baseline": "everything",
-    "0%-30%": "the most uncertain 30 %",
-    "mean of 7 others": "the mean of the other ranges",
-    "proposed, iterative": "the committee's choice in several queries",
-}
-"""Arms as a radiologist reads them."""
-
 
 def listed(cohort_name: str, lines: Iterable[str], about: str = "") -> str:
     """Return sentences as a list in Markdown, under the cohort that they are about."""
@@ -337,13 +325,3 @@ def scorecard(cohort_name: str, card: pd.DataFrame, cost: pd.DataFrame, people: 
 def apart(rows: pd.DataFrame) -> int:
     """Return how many differences, of arms that have learned, have an interval across both that excludes 0."""
     return int((((rows["both_low"] > 0) | (rows["both_high"] < 0)) & rows.get("learned", True)).sum())
-
-
-def different(table: pd.DataFrame) -> str:
-    """Say how many arms differ slice-level from the reference: by the interval across both, and by tests."""
-    rows = table[table["unit"] == "slice"]
-    by_test = ((rows["p_both_holm"] < 1 - CONFIDENCE) & rows.get("learned", True)).sum()
-    return (
-        f"Different from the reference: {apart(rows)} of {len(rows)} by the interval across both, {by_test} by "
-        "Holm-adjusted tests across both"
-    )

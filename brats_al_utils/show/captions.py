@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 
 from brats_al_utils.findings.answer import annotation_worth
+from brats_al_utils.findings.outcomes import different
 from brats_al_utils.findings.paper import BUDGET
-from brats_al_utils.findings.sentences import apart, different, gain, teaches_worst
+from brats_al_utils.findings.sentences import apart, gain, teaches_worst
 
 Tables = Mapping[str, pd.DataFrame]
 
@@ -284,3 +285,16 @@ def found_in(name: str, tables: Tables) -> str:
     """Return what a figure shows in this study; nothing where its tables are missing."""
     needed, said = FOUND.get(name, ((), lambda _: ""))
     return said(tables) if set(needed) <= set(tables) else ""
+
+
+ARMS = {
+    "proposed": "the committee's choice of 30 %",
+    "random": "30 % at random",
+    "random at 51%": "as many annotated at random (51 %)",
+    "placebo": "another random draw from where it chooses",
+    "baseline": "everything",
+    "0%-30%": "the most uncertain 30 %",
+    "mean of 7 others": "the mean of the other ranges",
+    "proposed, iterative": "the committee's choice in several queries",
+}
+"""Arms as a radiologist reads them."""
