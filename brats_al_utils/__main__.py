@@ -166,7 +166,7 @@ def run(
         raise InputError("--workers, --workers-per-gpu and --scheduler exclude each other: give one")
 
     from brats_al_utils.beyond.driver import drive
-    from brats_al_utils.runs.scheduler import per_gpu_workers
+    from brats_al_utils.runs.shared import per_gpu_workers
     from brats_al_utils.study.profile import profile_of
 
     parameters: dict[str, Any] = {
@@ -204,7 +204,7 @@ def cohort(
 ) -> None:
     """List a cohort's patients, read every image, and say everything that is wrong; exits 1 if anything is."""
     from brats_al_utils.beyond.releases.template import write_template
-    from brats_al_utils.cohorts.cohort import check_cohort, said
+    from brats_al_utils.cohorts.inspection import check_cohort, said
     from brats_al_utils.cohorts.readers import read_cohort
     from brats_al_utils.progress import patients
     from brats_al_utils.study.profile import profile_of

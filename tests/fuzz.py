@@ -32,7 +32,7 @@ from brats_al_utils.beyond.bundles.bundle import OF_EPOCHS, OF_SLICES, Lists, pa
 from brats_al_utils.beyond.bundles.container import packed
 from brats_al_utils.beyond.bundles.published import VERSION, read_bundle
 from brats_al_utils.beyond.releases.matlab import IMAGE, TUMOUR, read_facts, read_matlab
-from brats_al_utils.cohorts.cohort import check_cohort
+from brats_al_utils.cohorts.inspection import check_cohort
 from brats_al_utils.cohorts.layout import GRADES
 from brats_al_utils.cohorts.mapping import MAPPING_FILE
 from brats_al_utils.cohorts.readers import read_cohort

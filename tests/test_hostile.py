@@ -18,7 +18,7 @@ import torch
 from conftest import SHAPE, write_volume
 
 from brats_al_utils import InputError
-from brats_al_utils.cohorts.cohort import check_cohort
+from brats_al_utils.cohorts.inspection import check_cohort
 from brats_al_utils.cohorts.mapping import MAX_MAPPING
 from brats_al_utils.cohorts.readers import read_cohort
 from brats_al_utils.cohorts.volumes import MAX_VOXELS, read_volume

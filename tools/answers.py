@@ -9,7 +9,8 @@ import pandas as pd
 from brats_al_utils.findings import sites
 from brats_al_utils.findings.comparison import MARGIN
 from brats_al_utils.findings.outcomes import AS_GOOD, BETTER, NOT_JUDGED, NOT_YET, UNDECIDED, WORSE
-from brats_al_utils.findings.sentences import ARMS, side
+from brats_al_utils.findings.sentences import side
+from brats_al_utils.show.captions import ARMS
 
 ROOT = Path(__file__).resolve().parents[1]
 FIGURES = ROOT / "figures" / "published"

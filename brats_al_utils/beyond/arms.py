@@ -8,8 +8,18 @@ from brats_al_utils.beyond.competitors.competitors import COMPETITORS
 from brats_al_utils.beyond.competitors.controls import DROP_BOTTOM, DROP_TOP, MIDDLE_PATIENTS, RANDOM_PATIENTS, SPREAD
 from brats_al_utils.networks.network import starts_of
 from brats_al_utils.queries.sampling import MIDDLE, PLACEBO, RANDOM, Strategy
-from brats_al_utils.study import arms
-from brats_al_utils.study.arms import Arm, curves, pretrained, proposed, ranges, transfer
+from brats_al_utils.study.arms import (
+    DATASETS,
+    Arm,
+    budgets,
+    class_share,
+    curves,
+    pretrained,
+    proposed,
+    ranges,
+    scorecard,
+    transfer,
+)
 from brats_al_utils.study.profile import BUDGET, Profile
 
 
@@ -195,7 +205,14 @@ def random_at(profile: Profile, share: float) -> Arm:
     return pretrained(profile, "random" if share == BUDGET else f"random at {100 * share:.3g}%", RANDOM, share)
 
 
-NOTEBOOKS: dict[str, Callable[[Profile], list[Arm]]] = arms.NOTEBOOKS | {
+NOTEBOOKS: dict[str, Callable[[Profile], list[Arm]]] = {
+    "00_cohort": lambda profile: [],
+    "01_transfer_vs_scratch": transfer,
+    "02_uncertainty_ranges": lambda profile: [*ranges(profile), *class_share(profile)[1:]],
+    "03_proposed_vs_baseline": proposed,
+    "04_balanced_set": lambda profile: proposed(profile, DATASETS[1]),
+    "05_random_vs_uncertainty": budgets,
+    "06_scorecard": scorecard,
     "07_worth_the_annotations": worth,
     "08_could_the_paper_tell": design,
     "09_explore": explored,

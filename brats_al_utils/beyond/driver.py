@@ -1,6 +1,6 @@
 """Run a study's notebooks in order: prepare, say what is ahead, train what is missing, draw."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,9 @@ from brats_al_utils.networks.training import choose_device
 from brats_al_utils.runs.scheduler import device_of, workers_of
 from brats_al_utils.runs.shared import shared_workers
 from brats_al_utils.show import kernels, notebooks
+from brats_al_utils.study.arms import DATASETS, Arm
 from brats_al_utils.study.cost import Cost, calibrate, left, saved_by_sharing, seconds
-from brats_al_utils.study.opening import cut_sets, open_study
+from brats_al_utils.study.opening import open_study
 from brats_al_utils.study.stages import Row, advance, each_once, plan, record, title_of, write_rows
 from brats_al_utils.study.status import duration, read_rows, remember
 from brats_al_utils.study.study import Study
@@ -89,3 +90,9 @@ def said_ahead(study: Study, tables: Mapping[str, Sequence[Row]]) -> dict[str, s
 
     print(f"{len(tables)} notebooks, {said(total)}", flush=True)
     return {name: said(part) for name, part in parts.items()}
+
+
+def cut_sets(study: Study, arms: Iterable[Arm]) -> None:
+    """Cut or find every slice set that some arms use."""
+    for dataset in dict.fromkeys([DATASETS[0], *(arm.dataset for arm in arms)]):
+        study.slice_set(dataset)

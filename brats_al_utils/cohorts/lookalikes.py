@@ -4,20 +4,7 @@ from contextlib import suppress
 from pathlib import Path
 
 TO_NIFTI = "convert it to NIfTI, for instance with SimpleITK (SimpleITK.WriteImage(SimpleITK.ReadImage(A), 'B.nii.gz'))"
-FREESURFER = "convert it with mri_convert of FreeSurfer"
 TO_PNG = "save it as PNG"
-UNPACK = "unpack"
-OF_ARRAYS = "save their arrays as NIfTI, or each slice as PNG; of BraTS, download the release as NIfTI"
-FETCH = "a download that has not ended: download again"
-CONVERTED = {
-    **dict.fromkeys((".mha", ".mhd", ".nrrd", ".nhdr", ".hdr", ".img"), TO_NIFTI),
-    **dict.fromkeys((".mgz", ".mgh"), FREESURFER),
-    **dict.fromkeys((".bmp", ".gif", ".webp", ".jp2", ".heic", ".heif", ".avif", ".jxl"), TO_PNG),
-    **dict.fromkeys((".h5", ".hdf5", ".npy", ".npz"), OF_ARRAYS),
-    **dict.fromkeys((".zip", ".7z", ".rar", ".tar", ".tar.gz", ".tgz"), UNPACK),
-    **dict.fromkeys((".part", ".partial", ".crdownload", ".download"), FETCH),
-}
-"""What makes a file one that is read, by the ending of its name."""
 
 KINDS = (
     (b"GIF8", "a GIF", TO_PNG),

@@ -3,10 +3,6 @@
 It is computed when it is shown, and is no part of what a slice set is known by.
 """
 
-import re
-from collections.abc import Iterable, Mapping
-from typing import Any
-
 import pandas as pd
 
 from brats_al_utils.cohorts.slices import SliceSet
@@ -32,23 +28,8 @@ LOSSY, OPEN_LOSSY, LGG_LOSSY, HOSPITAL_TELLS = REMARKS = (
 )
 """What there is to remark of a cohort's images."""
 
-PUBLIC = re.compile(
-    r"(Brats17|Brats18|BraTS19)_(CBICA_[A-Z]{3}|TCIA\d*_\d+|TMC_\d+|2013_\d+|SYN\d_\d+)_1"
-    r"|BraTS20_Training_\d{3,}|BraTS2021_\d{5}|BraTS-[A-Z]+-\d{5}-\d{3}|UCSF-PDGM-\d{4}|TCGA[-_][A-Z0-9]{2}[-_]\d{4}(_\d{8})?"
-)
-"""Names that a public release gave its patients, and those of phantoms; any other may be a person's own."""
 
 CREDIT = "images: Cheng, figshare 1512427, CC BY 4.0"
-
-
-def public_names(names: Iterable[str]) -> bool:
-    """Whether every name is one that a public release gave: a folder laid out as BraTS may hold people's own."""
-    return all(PUBLIC.fullmatch(name) for name in names)
-
-
-def without_reasons(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a slice set's manifest that says who was left out and not why: the reasons name files on this machine."""
-    return dict(manifest) | {"left_out": {name: [] for name in manifest["left_out"]}}
 
 
 def is_open(slices: SliceSet) -> bool:

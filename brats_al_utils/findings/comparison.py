@@ -341,25 +341,6 @@ def holm(p: Array) -> Array:
     return adjusted
 
 
-def holm_levels(p: Array) -> Array:
-    """Return the level at which Holm's procedure at 5 % tests each hypothesis of a family, the first failure ending it.
-
-    A confidence interval at 1 - level excludes 0 exactly where the procedure rejects.
-
-    Parameters
-    ----------
-    p : np.ndarray [n] of float
-        NaN is not counted, and has no level.
-    """
-    alpha, levels = 1 - CONFIDENCE, np.full(len(p), np.nan)
-    tested = np.flatnonzero(~np.isnan(p))
-    order = tested[np.argsort(p[tested])]
-    steps = alpha / np.arange(len(order), 0, -1)
-    failed = np.flatnonzero(p[order] >= steps)
-    levels[order] = np.minimum(steps, steps[failed[0]]) if len(failed) else steps
-    return levels
-
-
 def adjusted(table: pd.DataFrame, family: Sequence[str] = ()) -> pd.DataFrame:
     """Return contrasts of `compare` with Holm's adjustment: for each of ``P_COLUMNS`` a column more, ending in _holm.
 

@@ -5,7 +5,9 @@ from collections.abc import Collection, Sequence
 import numpy as np
 import pandas as pd
 
-from brats_al_utils.findings.comparison import MARGIN, Pairs, across_both, compare, difference_limits, holm, holm_levels
+from brats_al_utils.findings.comparison import MARGIN, Array, Pairs, across_both, compare, difference_limits, holm
+from brats_al_utils.findings.sentences import apart
+from brats_al_utils.findings.statistics import CONFIDENCE
 
 BETTER, WORSE, AS_GOOD, UNDECIDED, NOT_JUDGED = "better", "worse", "as good", "undecided", "not judged"
 NOT_YET = "not decided yet"
@@ -66,3 +68,32 @@ def outcomes(
     table = table.assign(family=families, p_holm=p_holm, level=level, decided_low=low, decided_high=high)
     found = pd.Series([outcome(*ends) for ends in limits])
     return table.assign(outcome=found.where(table["n_runs"] >= planned, NOT_YET))
+
+
+def holm_levels(p: Array) -> Array:
+    """Return the level at which Holm's procedure at 5 % tests each hypothesis of a family, the first failure ending it.
+
+    A confidence interval at 1 - level excludes 0 exactly where the procedure rejects.
+
+    Parameters
+    ----------
+    p : np.ndarray [n] of float
+        NaN is not counted, and has no level.
+    """
+    alpha, levels = 1 - CONFIDENCE, np.full(len(p), np.nan)
+    tested = np.flatnonzero(~np.isnan(p))
+    order = tested[np.argsort(p[tested])]
+    steps = alpha / np.arange(len(order), 0, -1)
+    failed = np.flatnonzero(p[order] >= steps)
+    levels[order] = np.minimum(steps, steps[failed[0]]) if len(failed) else steps
+    return levels
+
+
+def different(table: pd.DataFrame) -> str:
+    """Say how many arms differ slice-level from the reference: by the interval across both, and by tests."""
+    rows = table[table["unit"] == "slice"]
+    by_test = ((rows["p_both_holm"] < 1 - CONFIDENCE) & rows.get("learned", True)).sum()
+    return (
+        f"Different from the reference: {apart(rows)} of {len(rows)} by the interval across both, {by_test} by "
+        "Holm-adjusted tests across both"
+    )

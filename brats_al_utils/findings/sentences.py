@@ -15,18 +15,6 @@ from brats_al_utils.findings.verdicts import HERE, HERE_RULE
 TAILS = (("10%-40%", "0%-30%", "figure3.low_tail"), ("60%-90%", "70%-100%", "figure3.high_tail"))
 """The ranges that section 3.2 compares, the better one first, and its claim."""
 
-ARMS = {
-    "proposed": "the committee's choice of 30 %",
-    "random": "30 % at random",
-    "random at 51%": "as many annotated at random (51 %)",
-    "placebo": "another random draw from where it chooses",
-    "baseline": "everything",
-    "0%-30%": "the most uncertain 30 %",
-    "mean of 7 others": "the mean of the other ranges",
-    "proposed, iterative": "the committee's choice in several queries",
-}
-"""Arms as a radiologist reads them."""
-
 
 def listed(cohort_name: str, lines: Iterable[str], about: str = "") -> str:
     """Return sentences as a list in Markdown, under the cohort that they are about."""
@@ -44,8 +32,8 @@ def gain(row: pd.Series, across: str) -> str:
     Parameters
     ----------
     row : pd.Series
-        auc_difference, n_runs, and the limits: runs_low, runs_high across runs (`statistics.difference`), both_low and
-        both_high across both runs and patients (`comparison.compare`); learned, where it is known.
+        auc_difference, n_runs, and the limits: runs_low, runs_high across runs, both_low and both_high
+        across both runs and patients (`comparison.compare`); learned, where it is known.
     across : {"runs", "both"}
     """
     value, low, high = row["auc_difference"], row[f"{across}_low"], row[f"{across}_high"]
@@ -141,20 +129,20 @@ def sites(audit: Mapping[str, float], classes: tuple[str, str], people: str, by:
     return f"{told}. {partners} {people} share a {by} with the other class: these alone can be compared within one."
 
 
-def paired_gains(gains: pd.DataFrame, arm: str, other: str, table: str) -> list[str]:
+def paired_gains(gains: pd.DataFrame, table: str) -> list[str]:
     """Return a sentence for each evaluation set and unit: an arm's gain over another, and the paper's where it has one.
 
     Parameters
     ----------
     gains : pd.DataFrame
-        From `statistics.difference` of the two arms.
+        From `evidence.on_both_sets`.
     table : str
         The paper's table that has both, such as ``table3``.
     """
     printed = printed_aucs(table).pivot(index="part", columns="arm", values="auc_mean")
     lines = []
     for _, row in gains.iterrows():
-        paper = 100 * (printed.loc[row["part"], arm] - printed.loc[row["part"], other])
+        paper = 100 * (printed.loc[row["part"], row["arm"]] - printed.loc[row["part"], row["other"]])
         beside = f"; the paper's table gives {paper:+.2f} pp" if row["unit"] == "slice" else ""
         lines.append(f"{row['part']}, {row['unit']}-level: {gain(row, 'runs')}{beside}.")
     return lines
@@ -166,21 +154,21 @@ def transfer(cohort_name: str, gains: pd.DataFrame, initialisation: str) -> str:
     Parameters
     ----------
     gains : pd.DataFrame
-        From `statistics.difference` of pretrained and scratch.
+        From `evidence.on_both_sets` of pretrained and scratch.
     initialisation : str
         The initialisation of the pretrained network, in words.
     """
     about = f", AUC of the pretrained network ({initialisation}) less that of random initialisation, paired by run"
-    return listed(cohort_name, paired_gains(gains, "pretrained", "scratch", "table2"), about)
+    return listed(cohort_name, paired_gains(gains, "table2"), about)
 
 
-def ranges(cohort_name: str, gains: Iterable[pd.DataFrame], deciles: pd.DataFrame, more: Iterable[str] = ()) -> str:
+def ranges(cohort_name: str, gains: pd.DataFrame, deciles: pd.DataFrame, more: Iterable[str] = ()) -> str:
     """Say whether the ends of the ranking are worse than what lies beside them (section 3.2), and who is in them.
 
     Parameters
     ----------
-    gains : iterable of pd.DataFrame
-        From `statistics.difference` of each of ``TAILS``.
+    gains : pd.DataFrame
+        From `evidence.on_both_sets` of ``TAILS``.
     deciles : pd.DataFrame
         The numbers of Figure 4: decile, and where the truth is known the share of ``atypical patients``.
     more : iterable of str
@@ -189,8 +177,8 @@ def ranges(cohort_name: str, gains: Iterable[pd.DataFrame], deciles: pd.DataFram
     lines = [
         f"{better} less {worse}, {row['part']}, slice-level: {gain(row, 'runs')}; the paper says "
         f"{claims()[claim].number:+.2f} pp."
-        for (better, worse, claim), found in zip(TAILS, gains, strict=True)
-        for _, row in found[found["unit"] == "slice"].iterrows()
+        for better, worse, claim in TAILS
+        for _, row in gains[(gains["arm"] == better) & (gains["unit"] == "slice")].iterrows()
     ]
     if "atypical patients" in deciles:
         share = deciles.set_index("decile")["atypical patients"]
@@ -261,7 +249,7 @@ def proposed(
     Parameters
     ----------
     gains : pd.DataFrame
-        From `statistics.difference` of proposed and baseline.
+        From `evidence.on_both_sets` of proposed and baseline.
     cost : pd.DataFrame
         From `evidence.annotation_cost`.
     initialisation : str
@@ -270,7 +258,7 @@ def proposed(
     people : {"patients", "persons"}
     """
     about = f", AUC of the proposed method less that of the baseline ({initialisation}), paired by run"
-    return listed(cohort_name, [*paired_gains(gains, "proposed", "baseline", table), annotation(cost, people)], about)
+    return listed(cohort_name, [*paired_gains(gains, table), annotation(cost, people)], about)
 
 
 def budgets(cohort_name: str, summary: pd.DataFrame, gains: pd.DataFrame) -> str:
@@ -337,13 +325,3 @@ def scorecard(cohort_name: str, card: pd.DataFrame, cost: pd.DataFrame, people: 
 def apart(rows: pd.DataFrame) -> int:
     """Return how many differences, of arms that have learned, have an interval across both that excludes 0."""
     return int((((rows["both_low"] > 0) | (rows["both_high"] < 0)) & rows.get("learned", True)).sum())
-
-
-def different(table: pd.DataFrame) -> str:
-    """Say how many arms differ slice-level from the reference: by the interval across both, and by tests."""
-    rows = table[table["unit"] == "slice"]
-    by_test = ((rows["p_both_holm"] < 1 - CONFIDENCE) & rows.get("learned", True)).sum()
-    return (
-        f"Different from the reference: {apart(rows)} of {len(rows)} by the interval across both, {by_test} by "
-        "Holm-adjusted tests across both"
-    )

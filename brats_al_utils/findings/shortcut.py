@@ -48,8 +48,3 @@ def shortcut_verdict(low: float) -> str:
     if np.isnan(low):
         return "cannot tell"
     return "shortcut" if low > CHANCE else "none found"
-
-
-def limits(row: "pd.Series[float]") -> str:
-    """Return the interval of a row in words."""
-    return "no interval" if np.isnan(row["low"]) else f"{row['low']:.2f} to {row['high']:.2f}"

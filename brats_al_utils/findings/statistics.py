@@ -121,35 +121,3 @@ def summarise(runs: pd.DataFrame, by: tuple[str, ...] = (), redrawn: float = 0.0
 def distinct(runs: pd.DataFrame) -> pd.DataFrame:
     """Return runs without those that repeat another's key, where the keys are known."""
     return runs.drop_duplicates("key") if "key" in runs else runs
-
-
-def difference(runs: pd.DataFrame, arm: str, other: str, redrawn: float = 0.0) -> pd.DataFrame:
-    """Return by how much one arm's AUC exceeds another's, paired by seed; pairs of the same two runs are one.
-
-    Parameters
-    ----------
-    runs : pd.DataFrame
-        Columns arm, seed, part, unit, auc, and key where known.
-    redrawn : float
-        See `mean_interval`.
-
-    Returns
-    -------
-    pd.DataFrame
-        part, unit, auc_difference, runs_low, runs_high (t-interval across runs), n_runs, learned (whether most runs of
-        both have).
-    """
-    learned = "learned" not in runs or not {arm, other} & unlearned(runs)
-    place = ["part", "unit", "seed"]
-    one, two = (runs[runs["arm"] == name] for name in (arm, other))
-    paired = one.merge(two, on=place, suffixes=("", "_other"))
-    rows = []
-    for keys, group in paired.groupby(["part", "unit"], sort=False):
-        pairs = group.drop_duplicates(["key", "key_other"]) if "key" in group else group
-        gains = (pairs["auc"] - pairs["auc_other"]).to_numpy()
-        # An arm of one distinct run does not vary: how far it would is unknown, and so is that of a difference to it.
-        alone = "key" in pairs and len(pairs) > 1 and (pairs[["key", "key_other"]].nunique() == 1).any()
-        mean, low, high = mean_interval(gains, redrawn, GAIN_RANGE)
-        rows.append((*keys, mean, *((np.nan, np.nan) if alone else (low, high)), len(gains)))
-    columns = ["part", "unit", "auc_difference", "runs_low", "runs_high", "n_runs"]
-    return pd.DataFrame(rows, columns=columns).assign(learned=learned)

@@ -6,14 +6,14 @@ patients, a gain of nothing is found too often: `operating` measures how often, 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 from scipy.stats import t
 
-from brats_al_utils.findings.comparison import (
-    holm,
-)
+from brats_al_utils.findings.comparison import holm
 from brats_al_utils.findings.statistics import CONFIDENCE, NEGLIGIBLE
 
 Array = np.ndarray[Any, Any]
@@ -33,63 +33,17 @@ UNLEARNED = "have not learned"
 ROUNDING = 0.01
 """pp: how far a printed gain may lie from the difference of two AUCs, all three printed to 0.01."""
 
-CASES = "cannot tell otherwise, nor on any departure from the paper's protocol"
-NUMBER_RULE = (
-    f"Reproduced if our 95 % interval across runs and patients lies wholly within {EQUIVALENCE:g} pp of the printed "
-    f"AUC; not reproduced if it lies wholly beyond; {CASES}, so never on another cohort."
-)
-DIFFERENCE = "our 95 % interval of the difference (pp, paired, across runs and patients)"
+WORDS = {
+    "margin": EQUIVALENCE,
+    "rounding": ROUNDING,
+    "difference": "our 95 % interval of the difference (pp, paired, across runs and patients)",
+    "cases": "cannot tell otherwise, nor on any departure from the paper's protocol",
+}
+"""What stands in the rules in braces."""
+
 RULES = {
-    "number": NUMBER_RULE,
-    "gain": (
-        f"Not reproduced if {DIFFERENCE} lies wholly on the other side of 0 than the paper's gain (by its tables; "
-        f"Figure 3: its text), wholly beyond {EQUIVALENCE:g} pp from that gain, or wholly nearer to 0 than to it; "
-        f"else reproduced if it lies wholly on the paper's side of 0 and within {EQUIVALENCE:g} pp of that gain; "
-        f"{CASES}. On another cohort only the side counts."
-    ),
-    "sign": (
-        f"No size is printed. Reproduced if {DIFFERENCE} lies wholly above 0; not reproduced if it lies wholly "
-        f"below; {CASES}."
-    ),
-    "similar": (
-        f"Reproduced if {DIFFERENCE} lies wholly within {EQUIVALENCE:g} pp of 0; not reproduced if it lies wholly "
-        f"beyond; {CASES}."
-    ),
-    "curve": (
-        "Ours is the share of the budgets at which the first is higher. Reproduced if at every budget our 95 % "
-        "interval of the difference (paired, across runs and patients) lies above 0; not reproduced if at any "
-        f"budget the difference is below 0 with a Holm-adjusted p below 5 % over all budgets; {CASES}, nor from "
-        "fewer than two budgets."
-    ),
-    "biggest": (
-        "Ours is the number of the five inner jumps that are larger than the smaller of the two at the ends. "
-        "Reproduced if the 95 % intervals (pp, across runs and patients) of both falls at the ends lie above that "
-        "of every inner jump's size; not reproduced if an inner jump's lies above that of a fall at the ends; "
-        f"{CASES}."
-    ),
-    "spread": (
-        "Ours is the standard deviation across runs of random sampling's test AUC over that of the proposed "
-        "method, at 30 %. Reproduced if its 95 % interval (Pitman and Morgan, paired by seed; the patients are "
-        f"the same in all runs) lies wholly above 1; not reproduced if wholly below; {CASES}."
-    ),
-    "range": (
-        "Reproduced if the share of the training slices that we left unlabelled (%, mean across runs) lies in the "
-        "printed range, else not reproduced; whatever the protocol, as it counts labels. True of any two samples "
-        "of 30 % of the slices, whose union is 30 to 60 %: it says nothing of the method."
-    ),
-    "average": (
-        "Reproduced if our 95 % interval across runs of the share left unlabelled (%) lies wholly within "
-        f"{EQUIVALENCE:g} pp of the printed average, not reproduced if wholly beyond, else cannot tell; whatever "
-        "the protocol, as it counts labels."
-    ),
-    "arithmetic": (
-        f"Reproduced if the paper's other numbers give it to {ROUNDING}, else not reproduced: no runs of ours."
-    ),
-    "count": (
-        "Reproduced if the counts are 10 % to 80 % of the paper's training slices, else not reproduced: no runs "
-        "of ours (ours is the share of the eight printed counts on which the proposed method was trained)."
-    ),
-    "untested": "Cannot tell: no notebook has the runs that this claim needs, and the paper prints none.",
+    name: rule.format(**WORDS)
+    for name, rule in yaml.safe_load(Path(__file__).with_name("rules.yaml").read_text(encoding="utf-8")).items()
 }
 """The rules, by their names in ``claims.csv``."""
 

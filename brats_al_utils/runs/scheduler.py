@@ -52,19 +52,6 @@ def gpus(device: str) -> int:
     return torch.cuda.device_count() if device != "cpu" else 0
 
 
-def per_gpu_workers(count: int, device: str) -> str:
-    """Return ``workers`` for so many processes on each GPU.
-
-    Raises
-    ------
-    InputError
-        If there is no GPU.
-    """
-    if not gpus(device):
-        raise InputError("torch finds no GPU here, expected one for --workers-per-gpu: use --workers")
-    return str(count * gpus(device))
-
-
 def workers_of(workers: str, device: str) -> int:
     """Return how many processes of this machine ``workers`` asks for; see `engine.compute`.
 

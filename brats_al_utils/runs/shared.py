@@ -6,9 +6,10 @@ from typing import Any
 
 from distributed import Client
 
+from brats_al_utils import InputError
 from brats_al_utils.progress import bar
 from brats_al_utils.runs.engine import TOPIC, address, connected, local
-from brats_al_utils.runs.scheduler import workers_of
+from brats_al_utils.runs.scheduler import gpus, workers_of
 
 
 @contextmanager
@@ -49,3 +50,16 @@ def watched(client: Client) -> Iterator[None]:
         client.subscribe_topic(TOPIC, follow)
         yield
         client.unsubscribe_topic(TOPIC)
+
+
+def per_gpu_workers(count: int, device: str) -> str:
+    """Return ``workers`` for so many processes on each GPU.
+
+    Raises
+    ------
+    InputError
+        If there is no GPU.
+    """
+    if not gpus(device):
+        raise InputError("torch finds no GPU here, expected one for --workers-per-gpu: use --workers")
+    return str(count * gpus(device))

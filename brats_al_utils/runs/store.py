@@ -115,13 +115,6 @@ def file_state(path: Path) -> tuple[int, int]:
     return state.st_size, state.st_mtime_ns
 
 
-def seconds_taken(path: Path) -> float:
-    """Return how long the run took whose result is in a file, zero if that does not say."""
-    with suppress(SafetensorError, OSError, ValueError, KeyError):
-        return float(json.loads(header(path)["record"])["seconds"])
-    return 0.0
-
-
 def why(path: Path) -> str:
     """Return what `RunStore.save_failure` has said in a file, empty if the run was computed since."""
     with suppress(OSError, ValueError, KeyError):

@@ -14,7 +14,7 @@ from bs4 import BeautifulSoup
 from markupsafe import Markup
 
 from brats_al_utils import InputError
-from brats_al_utils.show import tables
+from brats_al_utils.show import tables, worth_tables
 from brats_al_utils.show.captions import Tables, Words, found_in, words_of
 from brats_al_utils.show.style import PROVENANCE, SMALL
 
@@ -22,10 +22,10 @@ VIEWS: Mapping[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
     **{name: partial(tables.beside_the_paper, printed_in=name) for name in ("table2", "table3", "table4")},
     "table3_arms": partial(tables.arms, positive="the positive class", people="patients"),
     "table5": tables.budgets,
-    "outcomes": tables.outcomes,
+    "outcomes": worth_tables.outcomes,
     "tests": tables.contrasts,
-    "label_efficiency": tables.efficiency,
-    "areas": tables.areas,
+    "label_efficiency": worth_tables.efficiency,
+    "areas": worth_tables.areas,
     "table1": lambda table: tables.layers(table.convert_dtypes()),
 }
 """How the tables that the report shows are read by people, in their order; it links to the others."""

@@ -22,9 +22,9 @@ from brats_al_utils.findings.answer import DESIGN_QUESTION, TABLES, answer, diff
 from brats_al_utils.findings.claims import footnotes
 from brats_al_utils.findings.outcomes import OUTCOME_RULE
 from brats_al_utils.findings.paper import is_its_task
-from brats_al_utils.findings.sentences import ARMS
-from brats_al_utils.findings.verdicts import HERE, HERE_RULE, NUMBER_RULE
+from brats_al_utils.findings.verdicts import HERE, HERE_RULE, RULES
 from brats_al_utils.show import captions, tables
+from brats_al_utils.show.captions import ARMS
 from brats_al_utils.show.claims import AGREES, DISAGREES, LOOKS, UNKNOWN, claims
 from brats_al_utils.show.exhibits import VIEWS, exhibits_of, of_this_version, read, typeset
 from brats_al_utils.show.pages import TEMPLATES, Executed, convert
@@ -81,7 +81,7 @@ class Card:
 def card_of(card: pd.DataFrame) -> Card:
     """Return the scorecard, its rows by the section of the paper that they are of."""
     elsewhere = bool(card["verdict"].isin(HERE.values()).any())
-    silent = card["rule"].eq(NUMBER_RULE) & elsewhere
+    silent = card["rule"].eq(RULES["number"]) & elsewhere
     judged = card[~silent]
     found = footnotes(judged["rule"].tolist(), judged["why"].tolist())
     table = tables.scorecard(judged).reset_index()

@@ -259,25 +259,6 @@ def contrasts(tests: pd.DataFrame) -> pd.DataFrame:
     return pd.concat({level: in_words(rows, columns).T for level, rows in table.groupby("level", sort=False)})
 
 
-def outcomes(table: pd.DataFrame) -> pd.DataFrame:
-    """Return `planned.decided`: a row a contrast, the primary one first, with what it has decided."""
-    text = table.assign(
-        contrast=table["arm"] + " less " + table["other"],
-        both=ends(table, "both_low", "both_high", pp),
-        runs=table["n_runs"].astype(str) + " of " + table["planned"].astype(str),
-    )
-    columns: Columns = {
-        "contrast": ("contrast", str),
-        "outcome": ("outcome", str),
-        "auc_difference": ("difference (pp)", pp),
-        "both": (ACROSS_BOTH, str),
-        "p_holm": ("p (Holm)", p_said),
-        "family": ("family", str),
-        "runs": ("runs", str),
-    }
-    return in_words(text, columns)
-
-
 def budget_gains(table: pd.DataFrame) -> pd.DataFrame:
     """Return what the proposed method gains slice-level at each budget, by `evidence.budget_gains` of one data set."""
     rows = table[table["unit"] == "slice"]
@@ -291,47 +272,3 @@ def budget_gains(table: pd.DataFrame) -> pd.DataFrame:
     text = rows.assign(both=ends(rows, "both_low", "both_high", pp), detectable=100 * rows["detectable"])
     each = {f"less {other}": in_words(one, columns) for other, one in text.groupby("other", sort=False)}
     return pd.concat(each, axis=1)
-
-
-def areas(table: pd.DataFrame) -> pd.DataFrame:
-    """Return `budgets.rank_stability` of areas under the curve."""
-    columns: Columns = {
-        "strategy": ("strategy", str),
-        "mean": ("area (mean AUC)", AUC),
-        "rank": ("rank", "{:g}".format),
-        "best_rank": ("best rank without a run", "{:g}".format),
-        "worst_rank": ("worst rank without a run", "{:g}".format),
-    }
-    return in_words(table, columns)
-
-
-def saving(share: float) -> str:
-    """Return a share of annotations saved in words: a negative one is a loss."""
-    return f"{share:.0%} saved" if share >= 0 else f"{-share:.0%} lost"
-
-
-def efficiency(table: pd.DataFrame) -> pd.DataFrame:
-    """Return `budgets.label_efficiency`; an end of 0 or of infinity is one that nothing bounds.
-
-    Where neither end is bounded, any share fits the data, and none is named.
-    """
-    bounded = table.replace({"random_low": 0.0, "random_high": np.inf}, np.nan)
-    told = bounded[["random_low", "random_high"]].notna().any(axis=1)
-    needed = table["random_annotated"].map(SHARE)
-    table = table.assign(
-        needs=(table["censored"] + " " + needed).str.strip().where(told),
-        saved=table["saved"].where(told),
-        low=bounded["random_low"],
-        high=bounded["random_high"],
-    )
-    columns: Columns = {
-        "strategy": ("strategy", str),
-        "budget": ("budget", SHARE),
-        "annotated": ("annotated slices", SHARE),
-        "auc": ("test AUC", AUC),
-        "needs": ("random needs", str),
-        "low": ("95 % CI, from", SHARE),
-        "high": ("up to", SHARE),
-        "saved": ("beside random", saving),
-    }
-    return in_words(table.sort_values(["strategy", "budget"]), columns)

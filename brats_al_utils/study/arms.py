@@ -1,6 +1,5 @@
 """The ways of training that the paper compares, and which of them each of its notebooks compares."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -132,15 +131,3 @@ def scorecard(profile: Profile) -> list[Arm]:
         *budgets(profile),
         *([pretrained(profile, "frozen convolutions", freeze=True)] if profile.start != "scratch" else []),
     ]
-
-
-NOTEBOOKS: dict[str, Callable[[Profile], list[Arm]]] = {
-    "00_cohort": lambda profile: [],
-    "01_transfer_vs_scratch": transfer,
-    "02_uncertainty_ranges": lambda profile: [*ranges(profile), *class_share(profile)[1:]],
-    "03_proposed_vs_baseline": proposed,
-    "04_balanced_set": lambda profile: proposed(profile, DATASETS[1]),
-    "05_random_vs_uncertainty": budgets,
-    "06_scorecard": scorecard,
-}
-"""What each notebook of the paper compares; `beyond.arms.NOTEBOOKS` has all."""

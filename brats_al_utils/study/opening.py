@@ -1,6 +1,6 @@
 """Open a study: its profile, its cohort, and the synthetic one written where there is no other."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -12,7 +12,6 @@ from brats_al_utils.networks.training import choose_device
 from brats_al_utils.phantoms.phantom import VERSION, write_cohort
 from brats_al_utils.progress import Track, patients
 from brats_al_utils.runs.scheduler import workers_of
-from brats_al_utils.study.arms import DATASETS, Arm
 from brats_al_utils.study.places import Places, find_data
 from brats_al_utils.study.profile import Profile, profile_of
 from brats_al_utils.study.sets import PREPARING
@@ -96,9 +95,3 @@ def synthetic_cohort(profile: Profile, places: Places, track: Track) -> Path:
                 test_patients=profile.test_patients,
             )
     return folder
-
-
-def cut_sets(study: Study, arms: Iterable[Arm]) -> None:
-    """Cut or find every slice set that some arms use."""
-    for dataset in dict.fromkeys([DATASETS[0], *(arm.dataset for arm in arms)]):
-        study.slice_set(dataset)

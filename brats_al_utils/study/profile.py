@@ -1,8 +1,9 @@
-"""The scientific settings of a study, and the profiles: smoke, demo, design, open, lgg and paper."""
+"""The scientific settings of a study, and the profiles: those of ``profiles.yaml``."""
 
 import json
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, fields, replace
+from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
@@ -110,9 +111,7 @@ class Profile:
     Attributes
     ----------
     name : str
-        smoke (does it run?), demo (a synthetic cohort, in minutes), design (the paper's patients as phantoms, with a
-        test set large enough to know the truth: notebook 08), open (the open cohort of Cheng), lgg (the LGG set of
-        Buda) or paper.
+        One of those in ``profiles.yaml``, which says what each is for.
     patients, test_patients, spacing, phantom_seed : int
         The synthetic cohort of a study without data: patients (0: there is none), further patients who are its test set
         (half of either grade; 0: it is split off), voxel size in mm (1 or 2), seed.
@@ -318,81 +317,8 @@ def refusal(error: ValidationError) -> str:
 
 
 PROFILES = {
-    "smoke": Profile(
-        "smoke",
-        patients=12,
-        spacing=2,
-        per_patient=4,
-        image_size=64,
-        start="imagenet-trunk",
-        epochs=1,
-        scratch_epochs=2,
-        budgets=(0.1, 0.3, 0.8),
-        competitors=("typiclust", "badge"),
-        other_networks=("resnet18",),
-        n_runs=2,
-    ),
-    "demo": Profile(
-        "demo",
-        patients=90,
-        test_patients=100,
-        spacing=2,
-        per_patient=2,
-        test_slices=1,
-        image_size=64,
-        start="imagenet-trunk",
-        epochs=4,
-        scratch_epochs=8,
-        learning_rate=0.005,
-        committee_rates=(0.005, 0.0025, 0.0005),
-        budgets=(0.1, 0.3),
-        competitors=("typiclust",),
-        iterative=False,
-        equal_updates=False,
-        other_networks=(),
-        n_runs=3,
-    ),
-    "design": Profile(
-        "design",
-        patients=269,
-        test_patients=1000,
-        spacing=2,
-        per_patient=5,
-        image_size=64,
-        start="imagenet-trunk",
-        epochs=6,
-        scratch_epochs=16,
-        learning_rate=0.005,
-        committee_rates=(0.005, 0.0025, 0.0005),
-    ),
-    "open": Profile(
-        "open",
-        image_size=96,
-        start="imagenet-trunk",
-        epochs=6,
-        scratch_epochs=30,
-        budgets=(0.1, 0.2, 0.3, 0.4, 0.6, 0.8),
-        equal_updates=False,  # as published
-        other_networks=("resnet18",),
-        n_runs=5,
-        folds=5,
-        classes=("glioma", "meningioma"),
-    ),
-    "lgg": Profile(
-        "lgg",
-        image_size=96,
-        start="imagenet-trunk",
-        epochs=7,
-        scratch_epochs=30,
-        budgets=(0.1, 0.2, 0.3, 0.4, 0.6, 0.8),
-        other_networks=("resnet18",),
-        n_runs=20,
-        folds=5,
-        task="tumour",
-        length="updates",
-        iteration_share=0.05,
-    ),
-    "paper": Profile("paper"),
+    name: Profile(name, **changed)
+    for name, changed in yaml.safe_load(Path(__file__).with_name("profiles.yaml").read_text(encoding="utf-8")).items()
 }
 
 

@@ -19,7 +19,6 @@ from hashlib import sha256
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from brats_al_utils import InputError
 from brats_al_utils.files import write_file
@@ -259,33 +258,6 @@ def results_of(study: Study, rows: Iterable[Row]) -> Results:
     """Return the results of the arms' own trainings that are stored, by arm and run number."""
     own = [row for row in rows if row.known and not row.member]
     return {(row.arm, row.number): result for row in own if (result := study.store.load(row.run))}
-
-
-def selections_of(rows: Iterable[Row]) -> dict[tuple[Arm, int], Selection]:
-    """Return what is annotated for each arm in each run so far."""
-    return {(row.arm, row.number): row.selection for row in rows}
-
-
-def table(study: Study, rows: Iterable[Row]) -> pd.DataFrame:
-    """Return the table as a reader sees it.
-
-    Returns
-    -------
-    pd.DataFrame
-        arm (of networks that choose for several, the last), run (from 1), dataset, strategy, share, stage, trains (the
-        arm, or a network that chooses for it), slices,
-        images (passes of the training), key and state (stored, to be trained, or slices not chosen yet).
-    """
-    return pd.DataFrame([record(row) | {"state": state(study, row)} for row in each_once(rows)]).drop(
-        columns=["same", "of"]
-    )
-
-
-def state(study: Study, row: Row) -> str:
-    """Return how far a training is."""
-    if not row.known:
-        return "slices not chosen yet"
-    return "stored" if study.store.holds(row.run) else "to be trained"
 
 
 def record(row: Row) -> dict[str, Any]:

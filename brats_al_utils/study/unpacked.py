@@ -1,7 +1,7 @@
 """A study whose images are elsewhere: what a bundle was unpacked to is opened as any other study's folder."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
@@ -97,16 +97,3 @@ def selection_of(record: Mapping[str, Any]) -> tuple[tuple[object, ...], Selecti
     """Return where `Study.selections` keeps a selection, and the selection; nothing is left to be asked for it."""
     labelled, chosen = (np.array(record[name], np.int64) for name in ("labelled", "chosen"))
     return (*record["arm"], record["number"]), Selection(labelled, chosen)
-
-
-def records_of(selections: Iterable[tuple[tuple[object, ...], Selection]]) -> list[dict[str, Any]]:
-    """Return what `selection_of` reads."""
-    return [
-        {
-            "arm": list(place[:-1]),
-            "number": place[-1],
-            "labelled": selected.labelled.tolist(),
-            "chosen": selected.chosen.tolist(),
-        }
-        for place, selected in selections
-    ]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from brats_al_utils.cohorts.naming import public_names, without_reasons
+from brats_al_utils.beyond.bundles.published import public_names, without_reasons
 
 PUBLIC = ["Brats18_CBICA_AAP_1", "BraTS19_TCIA10_449_1", "Brats17_2013_10_1", "BraTS20_Training_001"]
 PUBLIC += [

@@ -12,9 +12,9 @@ NAN = float("nan")
 ON = "synthetic cohort (40 patients)"
 
 
-def gains(*rows: tuple[str, str, float, float, float]) -> pd.DataFrame:
+def gains(arm: str, other: str, *rows: tuple[str, str, float, float, float]) -> pd.DataFrame:
     table = pd.DataFrame(rows, columns=["part", "unit", "auc_difference", "runs_low", "runs_high"])
-    return table.assign(n_runs=table["runs_low"].notna() + 1)
+    return table.assign(arm=arm, other=other, n_runs=table["runs_low"].notna() + 1)
 
 
 def compared(*rows: tuple[object, ...]) -> pd.DataFrame:
@@ -97,7 +97,11 @@ def test_the_cohort_is_told_by_numbers_and_no_name() -> None:
 
 def test_transfer_has_the_gain_of_each_set_and_the_paper_s_beside_the_slice_level_ones() -> None:
     found = gains(
-        ("validation", "slice", 0.02, -0.01, 0.05), ("test", "slice", -0.03, NAN, NAN), ("test", "patient", 0.5, 0, 1)
+        "pretrained",
+        "scratch",
+        ("validation", "slice", 0.02, -0.01, 0.05),
+        ("test", "slice", -0.03, NAN, NAN),
+        ("test", "patient", 0.5, 0, 1),
     )
     assert sentences.transfer(ON, found, "ImageNet").splitlines() == [
         "On the synthetic cohort (40 patients), AUC of the pretrained network (ImageNet) less that of random "
@@ -113,8 +117,8 @@ def test_transfer_has_the_gain_of_each_set_and_the_paper_s_beside_the_slice_leve
 
 
 def test_ranges_compare_the_tails_and_tell_who_is_atypical() -> None:
-    low = gains(("validation", "slice", 0.1, 0.05, 0.15), ("validation", "patient", 0.9, 0.9, 0.9))
-    high = gains(("test", "slice", -0.01, NAN, NAN))
+    low = gains("10%-40%", "0%-30%", ("validation", "slice", 0.1, 0.05, 0.15), ("validation", "patient", 0.9, 0.9, 0.9))
+    both = pd.concat([low, gains("60%-90%", "70%-100%", ("test", "slice", -0.01, NAN, NAN))])
     deciles = pd.DataFrame(
         {"decile": ["most uncertain", "between", "least uncertain"], "atypical patients": [0.33, 0.2, 0.1]}
     )
@@ -128,8 +132,8 @@ def test_ranges_compare_the_tails_and_tell_who_is_atypical() -> None:
         "- Slices of patients atypical for their class: 33% of the most uncertain decile, 10% of the least uncertain "
         "decile, 20% of the rest.",
     ]
-    assert sentences.ranges(ON, [low, high], deciles).splitlines() == lines
-    assert sentences.ranges(ON, [low, high], deciles[["decile"]]).splitlines() == lines[:-1]
+    assert sentences.ranges(ON, both, deciles).splitlines() == lines
+    assert sentences.ranges(ON, both, deciles[["decile"]]).splitlines() == lines[:-1]
 
 
 WORSE, BETTER, EITHER = (-0.2, -0.1), (0.1, 0.2), (-0.1, 0.2)
@@ -163,8 +167,8 @@ def test_whether_the_most_uncertain_range_fails_for_its_class_share(
         assert lines[0] == (
             "0%-30% less random, test, slice-level: 15.0 points worse (95 % CI across both: 10.0 to 20.0)."
         )
-    low = gains(("validation", "slice", 0.1, 0.05, 0.15))
-    told = sentences.ranges(ON, [low, low], pd.DataFrame({"decile": []}), lines).splitlines()
+    low = gains("10%-40%", "0%-30%", ("validation", "slice", 0.1, 0.05, 0.15))
+    told = sentences.ranges(ON, low, pd.DataFrame({"decile": []}), lines).splitlines()
     assert told[-4:] == [f"- {line}" for line in lines]
 
 
@@ -175,7 +179,12 @@ COST = pd.DataFrame(
 
 def test_the_proposed_method_has_its_gain_and_the_cost_of_its_annotation() -> None:
     text = sentences.proposed(
-        ON, gains(("test", "slice", 0.04, 0.01, 0.07)), COST, "random initialisation", "table4", "patients"
+        ON,
+        gains("proposed", "baseline", ("test", "slice", 0.04, 0.01, 0.07)),
+        COST,
+        "random initialisation",
+        "table4",
+        "patients",
     )
     assert text.splitlines() == [
         "On the synthetic cohort (40 patients), AUC of the proposed method less that of the baseline (random "

@@ -17,7 +17,7 @@ from brats_al_utils.beyond.comparison.quality import (
     optimism,
     youden_threshold,
 )
-from brats_al_utils.findings.statistics import base_rate_loss, by_unit, difference, mean_interval, summarise, unlearned
+from brats_al_utils.findings.statistics import base_rate_loss, by_unit, mean_interval, summarise, unlearned
 from brats_al_utils.networks.training import auc
 
 
@@ -206,16 +206,6 @@ def test_summary() -> None:
     assert summary["auc_mean"].tolist() == pytest.approx([0.81, 0.81, 0.71, 0.71])
 
 
-def test_difference_is_paired_by_seed() -> None:
-    gain = difference(runs(), "b", "a")
-    assert gain["auc_difference"].tolist() == pytest.approx([0.1, 0.1])
-    # The seeds' differences are all 0.1: paired, nothing varies, and how much others would is not known.
-    assert gain["runs_low"].isna().all()
-    random = runs().assign(auc=lambda rows: rows["auc"] + np.where(rows["arm"] == "b", 0.02 * rows["seed"], 0))
-    # Differences 0.1, 0.12 and 0.14: 0.12 -+ 4.30265 * 0.02 / sqrt(3).
-    assert difference(random, "b", "a")["runs_low"].tolist() == pytest.approx([0.12 - 4.30265 * 0.02 / np.sqrt(3)] * 2)
-
-
 def test_identical_runs_are_one_run() -> None:
     rows = pd.DataFrame(
         {"arm": "a", "seed": [0, 1, 2], "part": "test", "unit": "slice", "auc": [0.8, 0.8, 0.9], "key": ["k", "k", "l"]}
@@ -228,8 +218,6 @@ def test_identical_runs_are_one_run() -> None:
     same = summarise(rows.assign(key="k", auc=0.8)).iloc[0]
     assert same["n_runs"] == 1
     assert np.isnan(same["runs_low"])
-    gain = difference(pd.concat([rows, rows.assign(arm="b", auc=0.7, key="m")]), "a", "b").iloc[0]
-    assert (gain["n_runs"], gain["auc_difference"]) == (2, pytest.approx(0.15))
 
 
 def test_values_that_do_not_vary_are_no_certainty() -> None:
@@ -259,6 +247,3 @@ def test_an_arm_has_not_learned_if_half_of_its_runs_have_not() -> None:
         columns=["arm", "key", "learned"],
     )
     assert unlearned(runs) == {"scratch", "half"}
-    whole = runs.assign(seed=[0, 1, 0, 1, 0, 1, 2, 0, 1], part="test", unit="slice", auc=0.5)
-    assert not difference(whole, "most", "scratch")["learned"].item()
-    assert difference(whole, "most", "once")["learned"].item()

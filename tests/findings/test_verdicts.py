@@ -5,8 +5,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brats_al_utils.findings.comparison import Pairs, compare, holm, holm_levels
-from brats_al_utils.findings.outcomes import AS_GOOD, BETTER, NOT_JUDGED, NOT_YET, UNDECIDED, WORSE, outcome, outcomes
+from brats_al_utils.findings.comparison import Pairs, compare, holm
+from brats_al_utils.findings.outcomes import (
+    AS_GOOD,
+    BETTER,
+    NOT_JUDGED,
+    NOT_YET,
+    UNDECIDED,
+    WORSE,
+    holm_levels,
+    outcome,
+    outcomes,
+)
 from brats_al_utils.findings.verdicts import (
     CANNOT_TELL,
     EQUIVALENCE,

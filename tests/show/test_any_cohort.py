@@ -26,7 +26,7 @@ from matplotlib.text import Text
 from brats_al_utils.beyond.arms import NOTEBOOKS
 from brats_al_utils.beyond.comparison import further_figures, further_sentences, further_tables
 from brats_al_utils.findings import sentences
-from brats_al_utils.findings.verdicts import CANNOT_TELL, HERE, NUMBER_RULE
+from brats_al_utils.findings.verdicts import CANNOT_TELL, HERE, RULES
 from brats_al_utils.runs import engine
 from brats_al_utils.show import cohort_figures, paper_figures, style, tables
 from brats_al_utils.show.panel import Panel
@@ -147,7 +147,7 @@ def test_no_word_of_brats_is_shown_of_another_cohort(tmp_path: Path, reader: Rea
         assert not [line for line in text.split("\n") if word.search(line)]
     card = pd.read_csv(tmp_path / "out" / "scorecard.csv")
     of_the_paper = card["id"].str.contains(r"\.arithmetic$|^table1|^table5")  # its own arithmetic, on any cohort
-    printed = card["id"].str.contains(r"\.(?:val|test)$") & card["rule"].eq(NUMBER_RULE)
+    printed = card["id"].str.contains(r"\.(?:val|test)$") & card["rule"].eq(RULES["number"])
     assert set(card.loc[printed, "verdict"]) == {CANNOT_TELL}
     assert set(card.loc[~of_the_paper & ~printed, "verdict"]) <= set(HERE.values())
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from brats_al_utils.beyond.comparison import further_tables
-from brats_al_utils.show import tables
+from brats_al_utils.show import tables, worth_tables
 
 ROOT = Path(__file__).parents[2]
 NAN = float("nan")
@@ -229,13 +229,13 @@ def test_areas_and_efficiency_have_words() -> None:
     areas = pd.DataFrame(
         {"strategy": ["random"], "mean": [0.7109], "rank": [1.5], "best_rank": [1.0], "worst_rank": [2.0]}
     )
-    assert list(tables.areas(areas).loc["random"]) == ["0.711", "1.5", "1", "2"]
+    assert list(worth_tables.areas(areas).loc["random"]) == ["0.711", "1.5", "1", "2"]
     rows = [
         ("placebo", 0.3, 0.5, 0.7, 0.17, 0.1, 0.4, -1.94, ""),
         ("proposed", 0.1, 0.36, 0.72, 0.8, 0.0, float("inf"), 0.55, "more than"),
     ]
     columns = ["strategy", "budget", "annotated", "auc", "random_annotated", "random_low", "random_high", "saved"]
-    table = tables.efficiency(pd.DataFrame(rows, columns=[*columns, "censored"]))
+    table = worth_tables.efficiency(pd.DataFrame(rows, columns=[*columns, "censored"]))
     assert list(table.loc["placebo"]) == ["30%", "50%", "0.700", "17%", "10%", "40%", "194% lost"]
     assert list(table.loc["proposed"]) == ["10%", "36%", "0.720", "", "", "", ""], "any share fits"
     assert len(table.columns) + 1 == 8

@@ -9,6 +9,7 @@ from conftest import write_case
 from small_study import small_study
 
 from brats_al_utils import InputError
+from brats_al_utils.beyond.bundles.verification import selections_of
 from brats_al_utils.beyond.comparison import further_evidence
 from brats_al_utils.beyond.competitors.competitors import COMPETITORS
 from brats_al_utils.findings import evidence
@@ -28,8 +29,6 @@ from brats_al_utils.study.stages import (
     labelled,
     plan,
     results_of,
-    selections_of,
-    table,
     train,
     uncertainty,
 )
@@ -95,9 +94,6 @@ def test_stages_in_the_open(study: Study, rows: list[Row]) -> None:
     ids = MIDDLE.choose(pool, round(0.3 * len(pool.ids)), study.seed(0, "sample draw"))
     assert chosen_now[2].run.training == tuple(ids) == of(rows, "proposed")[-1].run.training
     assert not all(row.known for row in choose(study, planned, {})), "nobody has said anything"
-    seen = table(study, planned)
-    assert seen["state"].tolist() == ["stored", "stored", "slices not chosen yet", "stored"]
-    assert seen["key"].tolist()[2] == ""
 
 
 def test_a_slow_query_goes_on_while_others_choice_is_trained(

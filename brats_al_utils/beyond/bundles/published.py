@@ -1,6 +1,7 @@
 """A study as a bundle, without its images: writing one, reading it, and making it a study's folder again."""
 
 import json
+import re
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -19,7 +20,7 @@ from brats_al_utils.beyond.bundles import container
 from brats_al_utils.beyond.bundles.bundle import OF_EPOCHS, Lists, index, pack, published, unpack
 from brats_al_utils.beyond.bundles.container import MAX_FILES, further, packed, read_parts
 from brats_al_utils.cohorts.cohort import TRUTH_FILE
-from brats_al_utils.cohorts.naming import REMARKS, is_open, public_names, remarks, without_reasons
+from brats_al_utils.cohorts.naming import REMARKS, is_open, remarks
 from brats_al_utils.cohorts.slices import BINS, FORMAT, SliceSet, brain_intensities
 from brats_al_utils.cohorts.split import PARTS, check_split
 from brats_al_utils.files import new_folder, write_file
@@ -30,7 +31,7 @@ from brats_al_utils.study.arms import DATASETS
 from brats_al_utils.study.profile import Profile, profile_of
 from brats_al_utils.study.stages import Row, advance
 from brats_al_utils.study.study import Study
-from brats_al_utils.study.unpacked import CHOSEN, FACTS, records_of, same_settings, without_pixels
+from brats_al_utils.study.unpacked import CHOSEN, FACTS, same_settings, without_pixels
 
 VERSION = 2
 """Of a bundle; raised when this version cannot read the bundles of the one before."""
@@ -451,3 +452,33 @@ def resume(path: Path, study: Study) -> tuple[int, int]:
             )
     new = fill(bundle, study.store, study.places.outputs)
     return new, len(bundle.results)
+
+
+PUBLIC = re.compile(
+    r"(Brats17|Brats18|BraTS19)_(CBICA_[A-Z]{3}|TCIA\d*_\d+|TMC_\d+|2013_\d+|SYN\d_\d+)_1"
+    r"|BraTS20_Training_\d{3,}|BraTS2021_\d{5}|BraTS-[A-Z]+-\d{5}-\d{3}|UCSF-PDGM-\d{4}|TCGA[-_][A-Z0-9]{2}[-_]\d{4}(_\d{8})?"
+)
+"""Names that a public release gave its patients, and those of phantoms; any other may be a person's own."""
+
+
+def public_names(names: Iterable[str]) -> bool:
+    """Whether every name is one that a public release gave: a folder laid out as BraTS may hold people's own."""
+    return all(PUBLIC.fullmatch(name) for name in names)
+
+
+def without_reasons(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a slice set's manifest that says who was left out and not why: the reasons name files on this machine."""
+    return dict(manifest) | {"left_out": {name: [] for name in manifest["left_out"]}}
+
+
+def records_of(selections: Iterable[tuple[tuple[object, ...], Selection]]) -> list[dict[str, Any]]:
+    """Return what `selection_of` reads."""
+    return [
+        {
+            "arm": list(place[:-1]),
+            "number": place[-1],
+            "labelled": selected.labelled.tolist(),
+            "chosen": selected.chosen.tolist(),
+        }
+        for place, selected in selections
+    ]

@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 
 from brats_al_utils.findings.comparison import MARGIN
-from brats_al_utils.findings.sentences import different, gain, listed, pp
-from brats_al_utils.findings.shortcut import SHOWN, limits
+from brats_al_utils.findings.outcomes import different
+from brats_al_utils.findings.sentences import gain, listed, pp
+from brats_al_utils.findings.shortcut import SHOWN
 from brats_al_utils.findings.statistics import UNITS
 
 
@@ -135,3 +136,8 @@ def look_at_the_tumour(table: pd.DataFrame) -> str:
         told = "; ".join(f"{shown} {aucs[shown]}" for shown in SHOWN)
         lines.append(f"- {arm}: {answers[said]}. AUC with 95 % interval: {told}.")
     return "\n".join(lines)
+
+
+def limits(row: "pd.Series[float]") -> str:
+    """Return the interval of a row in words."""
+    return "no interval" if np.isnan(row["low"]) else f"{row['low']:.2f} to {row['high']:.2f}"

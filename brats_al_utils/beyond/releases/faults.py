@@ -17,8 +17,22 @@ from brats_al_utils.beyond.releases.images import (
 )
 from brats_al_utils.cohorts.copies import alike, is_there
 from brats_al_utils.cohorts.layout import printable, shown
-from brats_al_utils.cohorts.lookalikes import CONVERTED
+from brats_al_utils.cohorts.lookalikes import TO_NIFTI, TO_PNG
 from brats_al_utils.cohorts.split import PARTS
+
+FREESURFER = "convert it with mri_convert of FreeSurfer"
+UNPACK = "unpack"
+OF_ARRAYS = "save their arrays as NIfTI, or each slice as PNG; of BraTS, download the release as NIfTI"
+FETCH = "a download that has not ended: download again"
+CONVERTED = {
+    **dict.fromkeys((".mha", ".mhd", ".nrrd", ".nhdr", ".hdr", ".img"), TO_NIFTI),
+    **dict.fromkeys((".mgz", ".mgh"), FREESURFER),
+    **dict.fromkeys((".bmp", ".gif", ".webp", ".jp2", ".heic", ".heif", ".avif", ".jxl"), TO_PNG),
+    **dict.fromkeys((".h5", ".hdf5", ".npy", ".npz"), OF_ARRAYS),
+    **dict.fromkeys((".zip", ".7z", ".rar", ".tar", ".tar.gz", ".tgz"), UNPACK),
+    **dict.fromkeys((".part", ".partial", ".crdownload", ".download"), FETCH),
+}
+"""What makes a file one that is read, by the ending of its name."""
 
 Fault = tuple[str, str, str]
 """Its kind, the patient, and the message."""

@@ -6,9 +6,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from brats_al_utils import InputError
+from brats_al_utils.beyond.releases.faults import CONVERTED
 from brats_al_utils.beyond.releases.table import TABLE, misnamed_table
 from brats_al_utils.cohorts.layout import entries, near
-from brats_al_utils.cohorts.lookalikes import CONVERTED
 
 DICOM = (".dcm", ".dicom", ".ima")
 
