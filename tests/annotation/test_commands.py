@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -125,7 +126,9 @@ def test_the_user_s_settings_of_jupyter_do_not_reach_the_desk(tmp_path: Path, mo
     monkeypatch.setattr("brats_al_utils.beyond.annotation.launch.subprocess.Popen", Gone)
     with (
         pytest.raises(InputError, match="JupyterLab does not start"),
+        launch.own_folders(),
         launch.served(tmp_path, launch.free_port(None), "t"),
     ):
         pass
     assert asked["JUPYTER_NO_CONFIG"] and asked["JUPYTER_TOKEN"] == "t"
+    assert asked["JUPYTER_RUNTIME_DIR"].startswith(tempfile.gettempdir())

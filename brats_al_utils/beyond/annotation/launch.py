@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -27,6 +28,7 @@ from nbformat.v4 import new_code_cell, output_from_msg
 
 from brats_al_utils import InputError
 from brats_al_utils.files import write_file
+from brats_al_utils.runs.forks import environment
 from brats_al_utils.show.notebooks import FOLDER
 
 NOTEBOOK = "10_annotate.ipynb"
@@ -81,7 +83,7 @@ def annotate(
     notebook = copied(parameters)
     write_file(path, nbformat.writes(notebook).encode())
     port = free_port(port)
-    with served(folder, port, token):
+    with own_folders(), served(folder, port, token):
         try:
             execute(notebook, kernel(port, token))
         except TimeoutError as error:
@@ -116,6 +118,18 @@ def free_port(wanted: int | None) -> int:
 
 
 @contextmanager
+def own_folders() -> Iterator[None]:
+    """Have what is started keep Jupyter's files in folders of its own: the user's may not be writable, or has settings.
+
+    A certificate, a password or another address among them would keep the desk from opening.
+    """
+    with tempfile.TemporaryDirectory(prefix="brats-al-", ignore_cleanup_errors=True) as place:
+        own = {"JUPYTER_DATA_DIR": f"{place}/data", "JUPYTER_RUNTIME_DIR": f"{place}/runtime", "JUPYTER_NO_CONFIG": "1"}
+        with environment(own):
+            yield
+
+
+@contextmanager
 def served(folder: Path, port: int, token: str) -> Iterator[None]:
     """Have JupyterLab serve a folder; at the end it goes with all of its kernels."""
     options = [
@@ -131,8 +145,7 @@ def served(folder: Path, port: int, token: str) -> Iterator[None]:
     with log.open("wb") as said:
         process = subprocess.Popen(  # noqa: S603 - this Python
             [sys.executable, "-m", "jupyterlab", *options],
-            # Without the user's settings of Jupyter (certificates, passwords); a bar would stay in the copy.
-            env=os.environ | {"JUPYTER_TOKEN": token, "JUPYTER_NO_CONFIG": "1", "TQDM_DISABLE": "1"},
+            env=os.environ | {"JUPYTER_TOKEN": token, "TQDM_DISABLE": "1"},  # a bar would stay in the copy
             stdin=subprocess.DEVNULL,
             stdout=said,
             stderr=said,
@@ -142,7 +155,9 @@ def served(folder: Path, port: int, token: str) -> Iterator[None]:
     try:
         while asked(port, "/api", token) is None:
             if process.poll() is not None or time.monotonic() > deadline:
-                raise InputError(f"JupyterLab does not start (see {log}): install the environment again (make setup)")
+                raise InputError(
+                    f"JupyterLab does not start: see the last line of {log}; if a module is missing, make setup"
+                )
             time.sleep(0.1)
         yield
     finally:
