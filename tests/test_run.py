@@ -26,8 +26,8 @@ from brats_al_utils.beyond.arms import NOTEBOOKS
 from brats_al_utils.cohorts.cutting import prepare
 from brats_al_utils.cohorts.readers import read_cohort
 from brats_al_utils.cohorts.volumes import SEQUENCES
-from brats_al_utils.findings.claims import GAIN, unit_of
 from brats_al_utils.findings.evidence import budgets, evaluate
+from brats_al_utils.findings.paper import GAIN, unit_of
 from brats_al_utils.phantoms import phantom
 from brats_al_utils.phantoms.phantom import Patient, write_cohort
 from brats_al_utils.show import kernels, notebooks

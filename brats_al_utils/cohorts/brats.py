@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from brats_al_utils import InputError
-from brats_al_utils.cohorts.cohort import TRUTH_FILE, Cohort
+from brats_al_utils.cohorts.cohort import TRUTH_FILE, Cohort, frozen
 from brats_al_utils.cohorts.copies import alike
 from brats_al_utils.cohorts.layout import (
     GRADES,
@@ -23,7 +23,6 @@ from brats_al_utils.cohorts.layout import (
     strays,
 )
 from brats_al_utils.cohorts.mapping import CASE_ID, MAPPING_FILE, NO_NAME, identities, names_of, read_mapping, rows_of
-from brats_al_utils.cohorts.problems import frozen
 from brats_al_utils.cohorts.split import PARTS
 from brats_al_utils.cohorts.volumes import FILES, SEGMENTATION
 

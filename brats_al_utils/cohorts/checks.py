@@ -174,7 +174,7 @@ def case_files(case: pd.Series) -> dict[str, Path]:
 
 
 def case_faults(rows: pd.DataFrame, min_tumour_mm2: float) -> tuple[list[str], list[bytes]]:
-    """Return everything that is wrong with a patient's volumes, and what its T1 is known by; see `kind.Kind.faults`."""
+    """Return everything that is wrong with a patient's volumes, and what its T1 is known by: `Kind.faults`."""
     found: list[str] = []
     marks: list[bytes] = []
     for name, volume in each_volume(case_files(rows.iloc[0]), FILES, found, min_tumour_mm2):

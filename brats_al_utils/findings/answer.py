@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from brats_al_utils.findings.claims import OURS, PRINTED, ends_of, unit_of, written
 from brats_al_utils.findings.comparison import MARGIN
 from brats_al_utils.findings.outcomes import AS_GOOD, BETTER, NOT_YET, WORSE, outcome
-from brats_al_utils.findings.paper import BUDGET, is_its_task, printed_aucs
+from brats_al_utils.findings.paper import OURS, PRINTED, ends_of, is_its_task, printed_aucs, unit_of, written
 from brats_al_utils.findings.sentences import gain, pp
 from brats_al_utils.findings.shortcut import CHANCE
 from brats_al_utils.findings.verdicts import EQUIVALENCE
+from brats_al_utils.study.profile import BUDGET
 
 QUESTION = "Does active learning save annotations here?"
 DESIGN_QUESTION = "Could a study of the paper's size tell?"

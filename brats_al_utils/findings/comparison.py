@@ -29,7 +29,7 @@ from scipy.special import expit, logit
 from scipy.stats import nct, t
 
 from brats_al_utils import InputError
-from brats_al_utils.cohorts.folds import redrawn
+from brats_al_utils.cohorts.split import redrawn
 from brats_al_utils.findings.statistics import AUC_RANGE, CONFIDENCE, GAIN_RANGE, NEGLIGIBLE, mean_interval
 
 Array = np.ndarray[Any, Any]
@@ -87,7 +87,7 @@ class Pairs:
 
     @property
     def redrawn(self) -> float:
-        """See `folds.redrawn`."""
+        """See `split.redrawn`."""
         return redrawn(self.folds)
 
     @property

@@ -11,8 +11,8 @@ from brats_al_utils.cohorts.naming import sites
 from brats_al_utils.cohorts.split import PARTS
 from brats_al_utils.findings.comparison import adjusted, compare, patient_pairs
 from brats_al_utils.findings.shortcut import SHOWN, shortcut_table
+from brats_al_utils.findings.sites import within_site
 from brats_al_utils.findings.statistics import LEARNED, base_rate_loss, by_unit, units_of, unlearned
-from brats_al_utils.findings.within_sites import within_site
 from brats_al_utils.networks.training import auc
 from brats_al_utils.queries.sampling import ALL, DISCARDED
 from brats_al_utils.runs.run import Result

@@ -8,11 +8,10 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from brats_al_utils.findings.claims import ARITHMETIC
 from brats_al_utils.findings.comparison import compare, intervals, lacking, patient_pairs
 from brats_al_utils.findings.departures import Departures
 from brats_al_utils.findings.paper import (
-    BUDGET,
+    ARITHMETIC,
     SAME_RUNS,
     SLICES,
     TABLE1,
@@ -43,6 +42,7 @@ from brats_al_utils.findings.verdicts import (
 )
 from brats_al_utils.networks.network import STARTS
 from brats_al_utils.queries.sampling import WINDOWS
+from brats_al_utils.study.profile import BUDGET
 
 VARIANTS = ["network", "with_labelled", "iterative"]
 """Fields of an arm that make it another than the paper's, where they are set."""

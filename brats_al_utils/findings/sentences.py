@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 
 from brats_al_utils.cohorts.split import PARTS, one_class_each
-from brats_al_utils.findings.claims import footnotes
-from brats_al_utils.findings.paper import BUDGET, claims, printed_aucs
+from brats_al_utils.findings.paper import claims, footnotes, printed_aucs
 from brats_al_utils.findings.statistics import CONFIDENCE
 from brats_al_utils.findings.verdicts import HERE, HERE_RULE
+from brats_al_utils.study.profile import BUDGET
 
 TAILS = (("10%-40%", "0%-30%", "figure3.low_tail"), ("60%-90%", "70%-100%", "figure3.high_tail"))
 """The ranges that section 3.2 compares, the better one first, and its claim."""

@@ -10,8 +10,8 @@ import yaml
 
 from brats_al_utils.findings.answer import annotation_worth
 from brats_al_utils.findings.outcomes import different
-from brats_al_utils.findings.paper import BUDGET
 from brats_al_utils.findings.sentences import apart, gain, teaches_worst
+from brats_al_utils.study.profile import BUDGET
 
 Tables = Mapping[str, pd.DataFrame]
 

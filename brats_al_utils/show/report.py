@@ -19,9 +19,8 @@ from matplotlib.figure import Figure
 from brats_al_utils import InputError, __version__
 from brats_al_utils.files import beside, new_folder
 from brats_al_utils.findings.answer import DESIGN_QUESTION, TABLES, answer, differences, origin
-from brats_al_utils.findings.claims import footnotes
 from brats_al_utils.findings.outcomes import OUTCOME_RULE
-from brats_al_utils.findings.paper import is_its_task
+from brats_al_utils.findings.paper import footnotes, is_its_task
 from brats_al_utils.findings.verdicts import HERE, HERE_RULE, RULES
 from brats_al_utils.show import captions, tables
 from brats_al_utils.show.captions import ARMS

@@ -14,8 +14,7 @@ from brats_al_utils.progress import Track, patients
 from brats_al_utils.runs.scheduler import workers_of
 from brats_al_utils.study.places import Places, find_data
 from brats_al_utils.study.profile import Profile, profile_of
-from brats_al_utils.study.sets import PREPARING
-from brats_al_utils.study.study import Study
+from brats_al_utils.study.study import PREPARING, Study
 from brats_al_utils.study.unpacked import chosen_before, is_unpacked, open_unpacked
 
 

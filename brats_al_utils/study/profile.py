@@ -11,8 +11,8 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, Validat
 from pydantic.dataclasses import dataclass
 
 from brats_al_utils import InputError, nearest
-from brats_al_utils.cohorts.folds import FEWEST_FOLDS
 from brats_al_utils.cohorts.slices import SliceRule
+from brats_al_utils.cohorts.split import FEWEST_FOLDS
 from brats_al_utils.networks.network import NETWORKS, starts_of
 from brats_al_utils.networks.training import ARITHMETICS, Settings
 from brats_al_utils.queries.uncertainty import AGGREGATES, PAIRS
@@ -160,7 +160,7 @@ class Profile:
     n_runs : int
         Runs of each arm.
     folds : int
-        1: every run has the same split. K, at least 3: run r tests fold r mod K, see `folds.fold_split`.
+        1: every run has the same split. K, at least 3: run r tests fold r mod K, see `split.fold_split`.
     classes : tuple of str
         Positive and negative class of a table of images; none for its only two labels, see `table.read_table`.
     task : str

@@ -260,6 +260,11 @@ def results_of(study: Study, rows: Iterable[Row]) -> Results:
     return {(row.arm, row.number): result for row in own if (result := study.store.load(row.run))}
 
 
+def selections_of(rows: Iterable[Row]) -> dict[tuple[Arm, int], Selection]:
+    """Return what is annotated for each arm in each run so far."""
+    return {(row.arm, row.number): row.selection for row in rows}
+
+
 def record(row: Row) -> dict[str, Any]:
     """Return a row as a table has it."""
     return {

@@ -1,16 +1,20 @@
 """A study: its settings, its slice sets, its seeds, and what its figures say of their origin."""
 
+import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.cohort import Cohort
-from brats_al_utils.cohorts.folds import fold_split, redrawn
+from brats_al_utils.cohorts.cutting import prepare
 from brats_al_utils.cohorts.naming import CREDIT, cohort_name, is_open, people, remarks
-from brats_al_utils.cohorts.slices import SliceSet
+from brats_al_utils.cohorts.slices import FORMAT, SliceSet, open_slices
+from brats_al_utils.cohorts.split import fold_split, redrawn
+from brats_al_utils.files import locked
 from brats_al_utils.networks.network import START_NAMES
 from brats_al_utils.progress import Track, patients
 from brats_al_utils.queries.pool import Pool
@@ -20,7 +24,35 @@ from brats_al_utils.seeds import integer
 from brats_al_utils.study.arms import DATASETS, Arm
 from brats_al_utils.study.places import Places
 from brats_al_utils.study.profile import Profile
-from brats_al_utils.study.sets import open_set
+
+PREPARING = 3600.0
+"""Seconds to wait for another process that prepares the same; then it is done twice."""
+
+
+def open_set(
+    cohort: Cohort, profile: Profile, balanced: bool, places: Places, skip_bad: bool, track: Track
+) -> SliceSet:
+    """Return the imbalanced or the balanced slice set of a study.
+
+    Parameters
+    ----------
+    skip_bad : bool
+        Cut it without the patients that have a problem; a set that is there already is used as it is.
+    track : callable
+        Shows how many patients have been cut.
+    """
+    rule = profile.slice_rule(balanced)
+    states = [(path, Path(path).stat()) for path in cohort.paths]
+    files = [(path, state.st_size, state.st_mtime_ns) for path, state in states]
+    # What a table or a mapping says of the same files, which somebody may correct: class, person, site, part.
+    said = cohort.cases.drop(columns=list(cohort.files)).to_csv(index=False)
+    settings = list(asdict(rule).items())
+    settings.insert(4, ("intensity", "mode"))  # a setting once: sets that were cut before are found
+    made_from = json.dumps([FORMAT, files, said, cohort.classes, dict(settings)])
+    folder = places.slices / f"{'balanced' if balanced else 'imbalanced'}-{sha256(made_from.encode()).hexdigest()[:12]}"
+    places.slices.mkdir(parents=True, exist_ok=True)
+    with locked(Path(f"{folder}.lock"), PREPARING, "cutting slices"):
+        return open_slices(folder) if folder.exists() else prepare(cohort, rule, folder, skip_bad, track)
 
 
 @dataclass(frozen=True)
@@ -61,7 +93,7 @@ class Study:
     dealt: dict[tuple[str, int], SliceSet] = field(default_factory=dict, repr=False, compare=False)
 
     def slice_set(self, dataset: str) -> SliceSet:
-        """Return a slice set by name, see `sets.open_set`."""
+        """Return a slice set by name, see `open_set`."""
         if dataset not in self.opened and not self.cohort.files:
             raise InputError(f"slice set {dataset!r} is missing, and this study has no images to cut it from")
         if dataset not in self.opened:

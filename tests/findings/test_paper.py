@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from brats_al_utils.findings.paper import (
-    BUDGET,
     SAME_RUNS,
     claims,
     output_width,
@@ -12,6 +11,7 @@ from brats_al_utils.findings.paper import (
     slice_counts,
 )
 from brats_al_utils.findings.scorecard import table_gain
+from brats_al_utils.study.profile import BUDGET
 
 
 def test_output_width() -> None:

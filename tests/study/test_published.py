@@ -20,7 +20,6 @@ from brats_al_utils.beyond.bundles import container, published
 from brats_al_utils.beyond.bundles.bundle import ARRAYS, unpack
 from brats_al_utils.beyond.bundles.container import further, packed, read_parts
 from brats_al_utils.beyond.bundles.published import export, missing, of_main_arms, read_bundle, resume, unpack_study
-from brats_al_utils.beyond.bundles.verification import selections_of
 from brats_al_utils.beyond.comparison import further_evidence
 from brats_al_utils.beyond.driver import drive
 from brats_al_utils.cohorts import naming
@@ -32,7 +31,7 @@ from brats_al_utils.seeds import generator
 from brats_al_utils.study.arms import proposed
 from brats_al_utils.study.opening import open_study
 from brats_al_utils.study.places import Places
-from brats_al_utils.study.stages import advance, results_of, train
+from brats_al_utils.study.stages import advance, results_of, selections_of, train
 from brats_al_utils.study.status import status
 from brats_al_utils.study.study import Study
 from brats_al_utils.study.unpacked import FACTS, chosen_before

@@ -9,7 +9,6 @@ from conftest import write_case
 from small_study import small_study
 
 from brats_al_utils import InputError
-from brats_al_utils.beyond.bundles.verification import selections_of
 from brats_al_utils.beyond.comparison import further_evidence
 from brats_al_utils.beyond.competitors.competitors import COMPETITORS
 from brats_al_utils.findings import evidence
@@ -29,6 +28,7 @@ from brats_al_utils.study.stages import (
     labelled,
     plan,
     results_of,
+    selections_of,
     train,
     uncertainty,
 )

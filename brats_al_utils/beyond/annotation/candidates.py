@@ -19,7 +19,7 @@ from brats_al_utils.cohorts.layout import shown
 from brats_al_utils.cohorts.slices import FORMAT, WORDS, SliceRule, SliceSet, open_slices
 from brats_al_utils.files import locked, new_folder
 from brats_al_utils.progress import Track, untracked
-from brats_al_utils.study.sets import PREPARING
+from brats_al_utils.study.study import PREPARING
 
 UNLABELLED = 2
 """In place of a label where there is none: neither 0 nor 1, so that a training on it fails."""

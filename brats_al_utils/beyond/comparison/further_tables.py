@@ -7,7 +7,7 @@ from brats_al_utils.show.tables import ACROSS_PATIENTS, AUC, COUNT, SHARE, Colum
 
 
 def within_site(table: pd.DataFrame, classes: tuple[str, str], people: str) -> pd.DataFrame:
-    """Return `within_sites.within_site` in words; parameters as of `site_table`."""
+    """Return `sites.within_site` in words; parameters as of `site_table`."""
     columns: Columns = {
         "arm": ("arm", str),
         "auc_mean": ("test AUC", AUC),

@@ -16,8 +16,8 @@ from brats_al_utils.findings.comparison import Pairs, across_patients, compare, 
 from brats_al_utils.findings.evidence import loss_share, of_arms, scores, unlearned_arms, with_sites
 from brats_al_utils.findings.outcomes import NOT_YET, outcomes
 from brats_al_utils.findings.sentences import gain, points, side
+from brats_al_utils.findings.sites import within_pairs, within_site
 from brats_al_utils.findings.statistics import LEARNED, units_of
-from brats_al_utils.findings.within_sites import within_pairs, within_site
 from brats_al_utils.networks.training import auc
 from brats_al_utils.study.arms import Arm, proposed
 from brats_al_utils.study.stages import Results, advance, results_of

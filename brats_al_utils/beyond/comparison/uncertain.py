@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 
 from brats_al_utils.cohorts.naming import sites
-from brats_al_utils.findings.paper import BUDGET
 from brats_al_utils.networks.training import auc
 from brats_al_utils.queries.sampling import WINDOWS
 from brats_al_utils.study.arms import DATASETS
+from brats_al_utils.study.profile import BUDGET
 from brats_al_utils.study.stages import committee, committee_pool
 from brats_al_utils.study.study import Study
 

@@ -31,10 +31,9 @@ from brats_al_utils.beyond.releases.images import (
 )
 from brats_al_utils.beyond.releases.sites import of_hospitals
 from brats_al_utils.cohorts.brats import link_out, links_problem
-from brats_al_utils.cohorts.cohort import Cohort, cores
+from brats_al_utils.cohorts.cohort import Cohort, cores, frozen
 from brats_al_utils.cohorts.layout import entries, folders_below, shown
 from brats_al_utils.cohorts.naming import LGG as RELEASE
-from brats_al_utils.cohorts.problems import frozen
 
 CITATION = (
     "Buda et al. 2019, doi 10.1016/j.compbiomed.2019.05.002, and TCGA-LGG, TCIA, doi 10.7937/K9/TCIA.2016.L4LTD3TK; "

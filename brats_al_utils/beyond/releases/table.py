@@ -23,9 +23,8 @@ from brats_al_utils.beyond.releases.faults import (
 from brats_al_utils.beyond.releases.image_cuts import kind_of_images
 from brats_al_utils.beyond.releases.images import CHANNELS, COLOURS, IMAGE_FILES, PICTURES, VOLUMES, depth
 from brats_al_utils.beyond.releases.paths import finder, plain
-from brats_al_utils.cohorts.cohort import Cohort, refuse_task
+from brats_al_utils.cohorts.cohort import Cohort, frozen, refuse_task
 from brats_al_utils.cohorts.layout import GRADES, UNGRADED, entries, is_nifti, named_volumes, shown, subfolders
-from brats_al_utils.cohorts.problems import frozen
 from brats_al_utils.cohorts.volumes import SEGMENTATION
 
 TABLE, EXCEL = "cohort.csv", "cohort.xlsx"

@@ -18,9 +18,8 @@ from brats_al_utils import InputError
 from brats_al_utils.beyond.releases.sites import of_hospitals
 from brats_al_utils.beyond.releases.table import chosen_classes
 from brats_al_utils.cohorts.brats import link_out, links_problem
-from brats_al_utils.cohorts.cohort import Cohort, refuse_classes, refuse_task
+from brats_al_utils.cohorts.cohort import Cohort, frozen, refuse_classes, refuse_task
 from brats_al_utils.cohorts.layout import GRADES, entries, folders_below, is_nifti, named_volumes, shown, subfolders
-from brats_al_utils.cohorts.problems import frozen
 from brats_al_utils.cohorts.volumes import FILES, SEGMENTATION
 
 TCGA, UCSF = "TCGA pre-operative", "UCSF-PDGM"
