@@ -108,6 +108,7 @@ def save(drawing: Drawing, folder: Path | None, caption: str, shareable: bool = 
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
         figure.savefig(folder / f"{name}.svg", metadata={"Date": None, "Description": caption})
+        figure.set_layout_engine("none")  # it has found its places, also for the other files
         figure.savefig(folder / f"{name}.pdf", metadata={"CreationDate": None, "Subject": caption})
     buffer = BytesIO()
     figure.savefig(buffer)
