@@ -12,13 +12,12 @@ from brats_al_utils.findings.comparison import compare, intervals, lacking, pati
 from brats_al_utils.findings.departures import Departures
 from brats_al_utils.findings.paper import (
     ARITHMETIC,
-    SAME_RUNS,
     SLICES,
-    TABLE1,
     Claim,
     claims,
     output_width,
     printed_aucs,
+    published_table1,
     slice_counts,
 )
 from brats_al_utils.findings.statistics import mean_interval
@@ -47,21 +46,6 @@ from brats_al_utils.study.profile import BUDGET
 VARIANTS = ["network", "with_labelled", "iterative"]
 """Fields of an arm that make it another than the paper's, where they are set."""
 
-RUN_COLUMNS = [
-    "arm",
-    "seed",
-    "key",
-    "dataset",
-    "start",
-    "strategy",
-    "share",
-    "examples",
-    "freeze",
-    "learned",
-    *VARIANTS,
-]
-SCORE_COLUMNS = ["key", "part", "patient_id", "label", "score"]
-COST_COLUMNS = ["arm", "dataset", "seed", "chosen", "annotated", "share"]
 COLUMNS = ["id", "section", "printed", "recomputed", "ours"]
 COLUMNS += [f"{across}_{end}" for across in ("runs", "patients", "both") for end in ("low", "high")]
 COLUMNS += ["could_tell", "verdict", "rule", "why"]
@@ -201,20 +185,20 @@ class Judgement:
     Attributes
     ----------
     claim : Claim
-    printed, recomputed : object
-        A number or text, or NaN.
     ours : Estimate
-    verdict, why, could_tell : str
+    verdict, why : str
+    recomputed : float or str
+        From the paper's other numbers; empty where the claim itself says it.
+    could_tell : str
     arithmetic : bool
         Whether it sets the paper against itself, beside the row that sets it against ours.
     """
 
     claim: Claim
-    printed: object
-    recomputed: object
     ours: Estimate
     verdict: str
     why: str = ""
+    recomputed: float | str = ""
     could_tell: str = ""
     arithmetic: bool = False
 
@@ -257,9 +241,18 @@ def judge_number(found: Found, claim: Claim) -> Judgement:
     ours = found.auc(claim.dataset, claim.part, claim.arm)
     scratch = claim.arm == "scratch"
     verdict, why = concluded(found, ours, number_verdict(ours, claim.number), is_claim=False, scratch=scratch)
-    if claim.id in SAME_RUNS:
-        why = "; ".join(filter(None, [why, f"the same runs as {claims()[SAME_RUNS[claim.id]].name}"]))
-    return Judgement(claim, claim.number, np.nan, ours, verdict, why)
+    if (first := first_of_same_runs(claim)) is not claim:
+        why = "; ".join(filter(None, [why, f"the same runs as {first.name}"]))
+    return Judgement(claim, ours, verdict, why)
+
+
+def first_of_same_runs(claim: Claim) -> Claim:
+    """Return the first AUC that is printed of the same runs: Table 3's baseline is Table 2's pretrained network."""
+
+    def runs(of: Claim) -> tuple[object, ...]:
+        return of.rule, of.dataset, of.part, ARMS[of.arm]
+
+    return next(each for each in claims().values() if each.rule == claim.rule and runs(each) == runs(claim))
 
 
 def judge_gain(found: Found, claim: Claim) -> Judgement:
@@ -274,8 +267,7 @@ def judge_gain(found: Found, claim: Claim) -> Judgement:
     }
     verdict, why = concluded(found, ours, judge[claim.rule]())
     told = could_tell(ours, paper) if claim.rule == "gain" else ""
-    printed = (claim.printed or np.nan) if np.isnan(claim.number) else claim.number
-    return Judgement(claim, printed, claim.recomputed if np.isnan(table) else table, ours, verdict, why, told)
+    return Judgement(claim, ours, verdict, why, "" if np.isnan(table) else table, told)
 
 
 def table_gain(claim: Claim) -> float:
@@ -314,8 +306,7 @@ def judge_curve(found: Found, claim: Claim) -> Judgement:
     gains = [gain for of_set in curves for gain in of_set]
     higher = float(np.mean([gain.mean > 0 for gain in gains])) if gains else np.nan
     ours = Estimate(higher, lacking=first_of(gains, "lacking"), unlearned=first_of(gains, "unlearned"))
-    verdict, why = concluded(found, ours, curve_verdict(curves))
-    return Judgement(claim, claim.printed, claim.recomputed, ours, verdict, why)
+    return Judgement(claim, ours, *concluded(found, ours, curve_verdict(curves)))
 
 
 def first_of(estimates: Iterable[Estimate], what: str) -> str:
@@ -336,8 +327,7 @@ def judge_biggest(found: Found, claim: Claim) -> Judgement:
     if not any(np.isnan(each.mean) for each in jumps):
         smaller = min(fall.mean for fall in falls)
         ours = replace(ours, mean=float(sum(abs(each.mean) > smaller for each in inner)))
-    verdict, why = concluded(found, ours, biggest_verdict(falls, inner))
-    return Judgement(claim, claim.printed, claim.recomputed, ours, verdict, why)
+    return Judgement(claim, ours, *concluded(found, ours, biggest_verdict(falls, inner)))
 
 
 def judge_spread(found: Found, claim: Claim) -> Judgement:
@@ -354,23 +344,21 @@ def judge_spread(found: Found, claim: Claim) -> Judgement:
             else Estimate(lacking="each run tests other patients")
         )
         ours = replace(ours, unlearned=not_learned(arms))
-    verdict, why = concluded(found, ours, spread_verdict(ours))
-    return Judgement(claim, claim.printed, claim.recomputed, ours, verdict, why)
+    return Judgement(claim, ours, *concluded(found, ours, spread_verdict(ours)))
 
 
 def judge_saving(found: Found, claim: Claim) -> Judgement:
     """Judge the range of the labels saved, or their average (sections 2.2.4, 3.4 and 4)."""
-    ours, least_saved = found.saved(claim.dataset), 1 - 2 * BUDGET
-    if claim.rule == "range":
-        verdict, printed = range_verdict(ours, *ends_of_range(claim)), claim.printed
-        given = f"{100 * least_saved:.0f} to {100 - 100 * BUDGET:.0f}: any two samples of {100 * BUDGET:.0f} %"
-        return Judgement(
-            claim, printed, given, ours, on_any_protocol(found, verdict), NO_RUNS if np.isnan(ours.mean) else ""
-        )
-    verdict, expected = number_verdict(ours, claim.number, EQUIVALENCE), 100 * (1 - BUDGET) ** 2
-    given = f"{expected:.0f}: expected of two random samples, which is another quantity than the midpoint"
+    ours = found.saved(claim.dataset)
     why = NO_RUNS if np.isnan(ours.mean) else ours.lacking
-    return Judgement(claim, claim.number, given, ours, on_any_protocol(found, verdict), why)
+    if claim.rule == "range":
+        verdict, why = range_verdict(ours, *ends_of_range(claim)), NO_RUNS if np.isnan(ours.mean) else ""
+        least, most = 100 * (1 - 2 * BUDGET), 100 * (1 - BUDGET)
+        given = f"{least:.0f} to {most:.0f}: any two samples of {100 * BUDGET:.0f} %"
+    else:
+        verdict, expected = number_verdict(ours, claim.number, EQUIVALENCE), 100 * (1 - BUDGET) ** 2
+        given = f"{expected:.0f}: expected of two random samples, which is another quantity than the midpoint"
+    return Judgement(claim, ours, on_any_protocol(found, verdict), why, given)
 
 
 def ends_of_range(claim: Claim) -> tuple[float, float]:
@@ -391,20 +379,22 @@ def judge_count(found: Found, claim: Claim) -> Judgement:
     runs = found.runs
     trained = runs.loc[(runs["dataset"] == claim.dataset) & (runs["strategy"] == "middle"), "examples"]
     ours = Estimate(float(np.isin(table5, trained).mean())) if len(trained) else Estimate()
-    return Judgement(claim, claim.printed, recomputed, ours, arithmetic_verdict(table5, counts))
+    return Judgement(claim, ours, arithmetic_verdict(table5, counts), recomputed=recomputed)
 
 
 def judge_table1(found: Found, claim: Claim) -> Judgement:
-    """Judge an output of Table 1 by the table's own arithmetic."""
-    width, geometry = TABLE1[claim.id]
-    given = output_width(*geometry)
-    return Judgement(claim, claim.printed, f"192x{given}x{given}", Estimate(), arithmetic_verdict([width], [given]))
+    """Judge an output of Table 1 by the table's own arithmetic: the layer that the claim names takes the one before."""
+    table = published_table1()
+    (place,) = table.index[table["layer"] == claim.name.split()[-1]]
+    before, width = (int(output.split("x")[-1]) for output in table.loc[place - 1 : place, "output"])
+    given = output_width(before, *table.loc[place, ["kernel", "stride", "padding"]])
+    return Judgement(claim, Estimate(), arithmetic_verdict([width], [given]), recomputed=f"192x{given}x{given}")
 
 
 def judge_untested(found: Found, claim: Claim) -> Judgement:
     """Leave open the initial experiments by which the paper chose its channels (section 2.2.1)."""
     why = "needs the baseline's runs with each of the four choices of three channels"
-    return Judgement(claim, claim.printed, claim.recomputed, Estimate(), on_any_protocol(found, CANNOT_TELL), why)
+    return Judgement(claim, Estimate(), on_any_protocol(found, CANNOT_TELL), why)
 
 
 JUDGES: dict[str, Callable[[Found, Claim], Judgement]] = {
@@ -437,7 +427,7 @@ def judged(found: Found, claim: Claim) -> list[Judgement]:
 def arithmetic(claim: Claim, recomputed: str, given: float) -> Judgement:
     """Return the row that sets a claim against what the paper's other numbers give."""
     verdict = arithmetic_verdict([claim.number], [given])
-    return Judgement(claim, claim.number, recomputed, Estimate(), verdict, arithmetic=True)
+    return Judgement(claim, Estimate(), verdict, recomputed=recomputed, arithmetic=True)
 
 
 def scorecard(runs: pd.DataFrame, scores: pd.DataFrame, cost: pd.DataFrame, departures: Departures) -> pd.DataFrame:
@@ -446,14 +436,12 @@ def scorecard(runs: pd.DataFrame, scores: pd.DataFrame, cost: pd.DataFrame, depa
     Parameters
     ----------
     runs : pd.DataFrame
-        arm, seed, key, dataset, start, strategy, share, examples, learned, and of the arm, where any has it, freeze,
-        network, with_labelled and iterative; any number of rows a run. Judged are the runs with the full ImageNet
-        initialisation where there are any, else with its convolutional layers.
+        From `evidence.evaluate`. Judged are the runs with the full ImageNet initialisation where there are any, else
+        with its convolutional layers.
     scores : pd.DataFrame
-        key, part, patient_id, label, score, and fold where the runs have test sets of their own; one row for each run
-        and slice of an evaluation set.
+        From `evidence.scores_by_key`.
     cost : pd.DataFrame
-        arm, dataset, seed, chosen, annotated, share (annotated, of the training slices).
+        From `evidence.annotation_cost`.
     departures : Departures
 
     Returns
@@ -469,17 +457,12 @@ def scorecard(runs: pd.DataFrame, scores: pd.DataFrame, cost: pd.DataFrame, depa
 
 
 def found_of(runs: pd.DataFrame, scores: pd.DataFrame, cost: pd.DataFrame, departures: Departures) -> Found:
-    """Return what `scorecard` is given with all its columns, and only with runs that it judges."""
-    runs = pd.DataFrame(runs, columns=RUN_COLUMNS)
-    runs["freeze"], runs["learned"] = runs["freeze"].eq(True), ~runs["learned"].eq(False)
-    varied = runs[VARIANTS].notna() & ~runs[VARIANTS].isin(["", False])
+    """Return what `scorecard` is given, only with runs that it judges."""
+    varied = runs[VARIANTS].astype(bool).any(axis=1)
     start = next((start for start in STARTS[:2] if (runs["start"] == start).any()), STARTS[0])
     # Where the profile itself starts from random weights, its other arms are no pretrained ones.
     judged = (runs["start"] == start) | ((runs["start"] == "scratch") & (runs["arm"] == "scratch"))
-    runs = runs[~varied.any(axis=1) & judged]
-    scores = scores if len(scores) else pd.DataFrame(columns=SCORE_COLUMNS)
-    cost = pd.DataFrame(cost, columns=COST_COLUMNS)
-    return Found(runs, scores, cost, departures)
+    return Found(runs[~varied & judged], scores, cost, departures)
 
 
 def table_of(rows: Iterable[Judgement]) -> pd.DataFrame:
@@ -487,7 +470,7 @@ def table_of(rows: Iterable[Judgement]) -> pd.DataFrame:
     values = [
         (
             row.claim.id + (ARITHMETIC if row.arithmetic else ""),
-            *(row.claim.section, row.printed, row.recomputed, row.ours.mean),
+            *(row.claim.section, row.claim.shown, row.recomputed or row.claim.recomputed, row.ours.mean),
             *(*row.ours.runs, *row.ours.patients, row.ours.low, row.ours.high),
             *(row.could_tell, row.verdict, RULES["arithmetic" if row.arithmetic else row.claim.rule], row.why),
         )

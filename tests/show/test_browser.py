@@ -10,12 +10,13 @@ import pandas as pd
 import pytest
 
 from brats_al_utils.beyond.explorer.browser import Browser, Browsing, browse
+from brats_al_utils.beyond.explorer.controls import Choice, Slider
 from brats_al_utils.beyond.explorer.explorer import Filter, Ranking
 from brats_al_utils.beyond.explorer.explorer_figures import along_the_ranking
 from brats_al_utils.beyond.explorer.side_by_side import PAGE, Choices, Pair, Patients, Visit, compare, patients
 from brats_al_utils.cohorts.cohort import Cohort
 from brats_al_utils.cohorts.slices import SliceSet
-from brats_al_utils.show.panel import Asked, Choice, Slider, View
+from brats_al_utils.show.panel import Asked, View
 from brats_al_utils.study.places import Places
 from brats_al_utils.study.profile import PROFILES
 from brats_al_utils.study.study import Study
