@@ -444,11 +444,11 @@ def test_plan_counts_what_the_paper_needs() -> None:
     transfer = facts["notebooks"]["01_transfer_vs_scratch"]
     assert (transfer["asked"], transfer["distinct"]) == (20, 20)
     assert transfer["training_images"] == 10 * (30 + 80) * 4060
-    assert transfer["evaluation_images"] == 10 * ((31 + 81) * 1320 + 2 * (2 + 2) * 1320), "the audit: two views of test"
+    assert transfer["evaluation_images"] == 10 * ((30 + 80) * 1320 + 2 * (2 + 2) * 1320), "the audit: two views of test"
     ranges = facts["notebooks"]["02_uncertainty_ranges"]
     assert ranges["distinct"] == 10 * (3 + 8 + 2), "a committee of three, eight windows, the class share and random"
     assert ranges["training_images"] == 10 * 30 * 13 * 1218
-    assert ranges["evaluation_images"] == 10 * (13 * (31 * 1320 + (2 + 2) * 1320) + 3 * 4060)
+    assert ranges["evaluation_images"] == 10 * (13 * (30 * 1320 + (2 + 2) * 1320) + 3 * 4060)
     curves = facts["notebooks"]["05_random_vs_uncertainty"]
     assert curves["asked"] == 10 * 2 * (3 + 3 * 8 + 1)
     # The placebo at 80 % is the whole middle, as the proposed is; until slices are chosen, the plan counts both.

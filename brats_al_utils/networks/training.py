@@ -93,11 +93,14 @@ class History:
         surpass, that of the last epoch alone is computed; the others are NaN.
     best_epoch : int
         Counted from 1: the one with the highest validation AUC, the earliest of equals; its weights are kept.
+    validation : np.ndarray [n] of float64
+        P(HGG) of the validation slices, as the kept weights have it.
     """
 
     train_loss: np.ndarray[Any, Any]
     validation_auc: np.ndarray[Any, Any]
     best_epoch: int
+    validation: np.ndarray[Any, Any]
 
 
 def auc(label: np.ndarray[Any, Any], score: np.ndarray[Any, Any]) -> float:
@@ -314,8 +317,9 @@ def finetune(
                 check_finite(predicted, epoch + 1, settings)  # the last step may be the one that went too far
                 scores[epoch] = auc(validation_labels, predicted)
             if scores[epoch] > highest:
+                kept = predicted
                 for name, tensor in network.state_dict().items():
                     best[name].copy_(tensor)
             after_epoch(epoch + 1)
     network.load_state_dict(best)
-    return History(losses, scores, int(np.nanargmax(scores)) + 1)
+    return History(losses, scores, int(np.nanargmax(scores)) + 1, kept)

@@ -64,8 +64,11 @@ def trained(run: Run, slices: SliceSet, device: torch.device, after_epoch: Calla
 
     history = finetune(network, images, run.ids("training"), run.ids("validation"), run.settings, run.order_seed, told)
     arrays |= {"train_loss": history.train_loss, "validation_auc": history.validation_auc}
+    known = {"validation": history.validation}
+    if history.best_epoch == run.settings.epochs:
+        known["test"] = arrays["probability/test_last"]
     for part in PREDICTED:
-        arrays[f"probability/{part}"] = predict(network, images, run.ids(part))
+        arrays[f"probability/{part}"] = known[part] if part in known else predict(network, images, run.ids(part))
     if "features" in run.views:
         arrays["views/features"] = features(network, images, run.ids("pool")).astype(np.float16)
     if slices.masked:

@@ -89,9 +89,9 @@ class Run:
 
     @property
     def evaluation_images(self) -> int:
-        """Image passes of the evaluation: at most, since epochs after a validation AUC of 1 need none."""
+        """Image passes of the evaluation, at most: a validation AUC of 1 or a kept last epoch saves some."""
         validation, test, pool = (len(self.ids(part)) for part in PREDICTED)
-        return (self.settings.epochs + 1) * validation + 4 * test + (1 + len(self.views)) * pool
+        return self.settings.epochs * validation + 4 * test + (1 + len(self.views)) * pool
 
     def ids(self, part: str) -> np.ndarray[Any, Any]:
         """Return the ids of a part's slices, or of the pool's."""

@@ -119,5 +119,5 @@ def test_what_the_ranges_hold(study: Study) -> None:
 def test_contrasts_are_those_of_the_protocol(study: Study) -> None:
     arms = contrasts(study.profile)
     assert len(arms) == 7 and len(arms[5][1]) == 7
-    assert planned.RUNS["lgg"] == 20
+    assert planned.RUNS == {("lgg", "tumour"): 20, ("lgg", "grade"): 10}
     assert all(row.arm.iterative for row in plan(study, [arms[6][0]]))

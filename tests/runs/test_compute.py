@@ -15,10 +15,10 @@ from torch import nn
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.slices import SliceSet
 from brats_al_utils.networks.network import normalisation
-from brats_al_utils.networks.training import Images, Settings, finetune
+from brats_al_utils.networks.training import Images, Settings, finetune, predict
 from brats_al_utils.runs import computing
-from brats_al_utils.runs.computing import compute
-from brats_al_utils.runs.run import Run
+from brats_al_utils.runs.computing import compute, threads
+from brats_al_utils.runs.run import PREDICTED, Run
 
 RUN = Run(
     "f" * 64,
@@ -79,6 +79,23 @@ def test_a_run_is_computed_as_it_says(change: dict[str, Any], slices: SliceSet) 
     np.testing.assert_array_equal(found, by_hand(run, slices)[0])
     if change:
         assert (found != by_hand(RUN, slices)[0]).all()
+
+
+@pytest.mark.parametrize(("weights_seed", "last"), [(1, True), (0, False)])
+def test_stored_probabilities_are_those_of_the_kept_weights(weights_seed: int, last: bool, slices: SliceSet) -> None:
+    """Whether the last epoch is kept, of which some are known, or one before."""
+    settings = replace(RUN.settings, epochs=3, learning_rate=0.3)
+    run = replace(RUN, weights_seed=weights_seed, settings=settings, pool=tuple(range(6)))
+    result = compute(run, slices, torch.device("cpu"))
+    assert (result.best_epoch == run.settings.epochs) == last
+    images = Images.load(slices.pixels, slices.table["label"].to_numpy(), normalisation(run.start), torch.device("cpu"))
+    with threads(run.settings.threads):
+        network = by_hand(run, slices)[1]
+        for part in PREDICTED:
+            expected = predict(network, images, run.ids(part))
+            np.testing.assert_array_equal(result.arrays[f"probability/{part}"], expected)
+    same = result.arrays["probability/test"] == result.arrays["probability/test_last"]
+    assert same.all() if last else not same.all()
 
 
 def test_a_run_of_another_set_is_refused(slices: SliceSet) -> None:

@@ -1,11 +1,12 @@
 """How long arms train, and at which rate from scratch: chosen on validation, in runs that are thrown away.
 
-``python -m brats_al_utils.beyond.comparison.pilot PROFILE DIR OUT`` trains the baseline and random sampling of 30 % for
-``EPOCHS`` epochs, and from scratch the baseline at each of ``RATES``, with seeds that no study has. It writes what the
-validation sets say into ``OUT/pilot.csv``. No network is asked about a test slice.
+``python -m brats_al_utils.beyond.comparison.pilot PROFILE DIR OUT [SETTING=VALUE ...]`` trains the baseline and random
+sampling of 30 % for ``EPOCHS`` epochs, and from scratch the baseline at each of ``RATES``, with seeds that no study
+has. It writes what the validation sets say into ``OUT/pilot.csv``. No network is asked about a test slice.
 """
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -58,7 +59,7 @@ def lengths(runs: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def pilot(profile: str, data: Path, out: Path, scratch: bool) -> pd.DataFrame:
+def pilot(profile: str, data: Path, out: Path, scratch: bool, settings: Mapping[str, str]) -> pd.DataFrame:
     """Train the pilot's runs: the baseline and random sampling, or the baseline from scratch at each rate.
 
     Returns
@@ -66,7 +67,7 @@ def pilot(profile: str, data: Path, out: Path, scratch: bool) -> pd.DataFrame:
     pd.DataFrame
         One row for each run and epoch: arm, rate, seed, epoch, train_loss, validation_auc.
     """
-    study = open_study(profile, data, out, {"seed": SEED, "n_runs": RUNS})
+    study = open_study(profile, data, out, {**settings, "seed": SEED, "n_runs": RUNS})
     arms = [Arm("scratch", "scratch", SCRATCH_EPOCHS)] if scratch else [
         pretrained(study.profile, "baseline"),
         pretrained(study.profile, "random", RANDOM),
@@ -96,9 +97,11 @@ def pilot(profile: str, data: Path, out: Path, scratch: bool) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-def main(profile: str, data: str, out: str) -> None:
+def main(profile: str, data: str, out: str, *settings: str) -> None:
     """Write what the pilot found, and print the plateaus."""
-    found = pd.concat([pilot(profile, Path(data), Path(out), scratch) for scratch in (False, True)], ignore_index=True)
+    named = dict(setting.split("=", 1) for setting in settings)
+    tried = [pilot(profile, Path(data), Path(out), scratch, named) for scratch in (False, True)]
+    found = pd.concat(tried, ignore_index=True)
     found.to_csv(Path(out) / "pilot.csv", index=False, float_format="%.4f", lineterminator="\n")
     print(lengths(found).to_string(index=False))
 

@@ -25,8 +25,8 @@ from brats_al_utils.study.study import Study
 
 AUC = "{:.3f}".format
 
-RUNS = {"lgg": 20}
-"""By profile, how many runs were planned before any was evaluated; elsewhere as many as the study has."""
+RUNS = {("lgg", "tumour"): 20, ("lgg", "grade"): 10}
+"""By profile and task, how many runs were planned before any was evaluated; elsewhere as many as the study has."""
 
 
 def stored(study: Study) -> Results:
@@ -64,7 +64,7 @@ def decided(study: Study, results: Results) -> pd.DataFrame:
                 pairs = pairs.with_mean(other, names)
                 blind |= {other} if blind & set(names) else set()
             found.append((pairs, arm.name, other))
-    runs = RUNS.get(study.profile.name, study.profile.n_runs)
+    runs = RUNS.get((study.profile.name, study.profile.task), study.profile.n_runs)
     table = outcomes(found, blind, runs, len(planned(study.profile)) - 1)
     learned = ~(table["arm"].isin(blind) | table["other"].isin(blind))
     return table.assign(learned=learned, planned=runs)
