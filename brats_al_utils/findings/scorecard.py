@@ -100,29 +100,20 @@ class Found:
         ]
         return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
-    def auc(self, dataset: str, part: str, arm: str) -> Estimate:
-        """Return the slice-level AUC of an arm."""
-        arms = {arm: self.select(dataset, arm)}
+    def estimate(self, part: str, arms: Mapping[str, pd.DataFrame]) -> Estimate:
+        """Return the slice-level AUC of a selection, or by how many pp that of the first of two exceeds the other's."""
         frame = self.pairs_of(part, arms)
-        if frame.empty:
+        if frame.empty or frame["arm"].nunique() < len(arms):
             return Estimate()
-        pairs = patient_pairs(frame, "slice")
-        found = of_row(intervals(pairs).iloc[0], "auc_mean", 1, lacking(pairs, arm))
-        return replace(found, unlearned=not_learned(arms))
-
-    def gain(self, part: str, arms: Mapping[str, pd.DataFrame]) -> Estimate:
-        """Return by how many pp the slice-level AUC of the first of two selections exceeds the second's."""
-        frame = self.pairs_of(part, arms)
-        if frame.empty or frame["arm"].nunique() < 2:
-            return Estimate()
-        pairs, (one, other) = patient_pairs(frame, "slice"), arms
-        row = compare(pairs, [(one, other)]).iloc[0]
-        found = of_row(row, "auc_difference", 100, lacking(pairs, one, other))
-        return replace(found, unlearned=not_learned(arms))
+        pairs, names = patient_pairs(frame, "slice"), tuple(arms)
+        missing = lacking(pairs, *names), not_learned(arms)
+        if len(names) == 1:
+            return of_row(intervals(pairs).iloc[0], "auc_mean", 1, *missing)
+        return of_row(compare(pairs, [(names[0], names[1])]).iloc[0], "auc_difference", 100, *missing)
 
     def gain_of_arms(self, dataset: str, part: str, one: str, other: str) -> Estimate:
         """Return by how many pp the AUC of one arm exceeds another's."""
-        return self.gain(part, {name: self.select(dataset, name) for name in (one, other)})
+        return self.estimate(part, {name: self.select(dataset, name) for name in (one, other)})
 
     def budgets(self, dataset: str) -> list[float]:
         """Return the shares at which the proposed method was trained."""
@@ -132,7 +123,7 @@ class Found:
     def curve(self, dataset: str, rival: str) -> list[Estimate]:
         """Return the proposed method's gains in test AUC over an arm, at each budget that both have (section 3.5)."""
         gains = [
-            self.gain(
+            self.estimate(
                 "test", {"proposed": self.select(dataset, "middle", share), rival: self.select(dataset, rival, share)}
             )
             for share in self.budgets(dataset)
@@ -161,7 +152,7 @@ def not_learned(arms: Mapping[str, pd.DataFrame]) -> str:
     )
 
 
-def of_row(row: "pd.Series[float]", value: str, unit: float, reason: str) -> Estimate:
+def of_row(row: "pd.Series[float]", value: str, unit: float, lacking: str, unlearned: str) -> Estimate:
     """Return a row of `comparison.intervals` or `compare` as an estimate, in a unit."""
 
     def ends(across: str) -> tuple[float, float]:
@@ -174,7 +165,8 @@ def of_row(row: "pd.Series[float]", value: str, unit: float, reason: str) -> Est
         unit * float(row.get("detectable", np.nan)),
         ends("runs"),
         ends("patients"),
-        reason,
+        lacking,
+        unlearned,
     )
 
 
@@ -238,7 +230,7 @@ def on_any_protocol(found: Found, verdict: str) -> str:
 
 def judge_number(found: Found, claim: Claim) -> Judgement:
     """Judge a printed AUC."""
-    ours = found.auc(claim.dataset, claim.part, claim.arm)
+    ours = found.estimate(claim.part, {claim.arm: found.select(claim.dataset, claim.arm)})
     scratch = claim.arm == "scratch"
     verdict, why = concluded(found, ours, number_verdict(ours, claim.number), is_claim=False, scratch=scratch)
     if (first := first_of_same_runs(claim)) is not claim:
@@ -301,7 +293,7 @@ def judge_curve(found: Found, claim: Claim) -> Judgement:
             if not np.isclose(share, BUDGET)
         }
         own = found.select(claim.dataset, "middle")
-        best = [found.gain("test", {"proposed": own, name: other}) for name, other in others.items()]
+        best = [found.estimate("test", {"proposed": own, name: other}) for name, other in others.items()]
         curves = [[gain for gain in best if not np.isnan(gain.mean)]]
     gains = [gain for of_set in curves for gain in of_set]
     higher = float(np.mean([gain.mean > 0 for gain in gains])) if gains else np.nan

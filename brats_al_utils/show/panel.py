@@ -61,12 +61,12 @@ class View:
         A line above all.
     """
 
-    controls: tuple[object, ...]
+    controls: tuple[Any, ...]
     pictures: tuple[Picture, ...] = ()
     facts: tuple[tuple[str, str], ...] = ()
     said: str = ""
-    plane: object = None
-    plot: object = None
+    plane: Any = None
+    plot: Any = None
 
     def binaries(self) -> dict[str, bytes]:
         """Return what travels as bytes, by a name of its own."""

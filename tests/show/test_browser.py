@@ -191,7 +191,7 @@ def test_the_plot_has_every_slice_and_greys_what_is_filtered() -> None:
     kept = (rows["class_name"] == "LGG") & (rows["site"] == "S1")
     assert list(plot.groups) == [0 if each else 2 for each in kept]
     assert plot.selected == rows.index[kept][1]
-    assert set(browser.view(Browsing()).plot.groups) == {0, 1}  # type: ignore[union-attr]
+    assert set(browser.view(Browsing()).plot.groups) == {0, 1}
 
 
 def test_a_click_shows_the_slice_behind_the_point() -> None:
