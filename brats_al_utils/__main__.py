@@ -515,13 +515,14 @@ def status(profile: ProfileName = "demo", out: Out = None, as_json: Json = False
 @verb(STUDY, "runs --profile demo")
 def runs(profile: ProfileName = "demo", out: Out = None, as_json: Json = False) -> None:
     """List the runs that are stored or have failed; with --json, all that decides each."""
+    from brats_al_utils.runs.records import records
     from brats_al_utils.runs.store import RunStore
     from brats_al_utils.study.places import Places
     from brats_al_utils.study.status import read_rows
 
     places = Places.of(profile, out or "")
     of_key = {row["key"]: row for row in read_rows(places)}
-    for record in RunStore(places.runs).records():
+    for record in records(RunStore(places.runs)):
         row = of_key.get(record["key"], {})
         record |= {"arm": row.get("arm", ""), "number": int(row.get("run", 0)), "trains": row.get("trains", "")}
         if as_json:
@@ -617,7 +618,7 @@ def plan(
 @verb(STUDY, "weights")
 def weights(as_json: Json = False) -> None:
     """Say which weights each network can start from here, and how to get the others."""
-    from brats_al_utils.networks.network import weights as known
+    from brats_al_utils.networks.sources import weights as known
 
     found = known()
     if as_json:

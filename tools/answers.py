@@ -10,7 +10,7 @@ from brats_al_utils.findings import sites
 from brats_al_utils.findings.comparison import MARGIN
 from brats_al_utils.findings.outcomes import AS_GOOD, BETTER, NOT_JUDGED, NOT_YET, UNDECIDED, WORSE
 from brats_al_utils.findings.sentences import side
-from brats_al_utils.show.captions import ARMS
+from brats_al_utils.show.captions import ARMS_IN_WORDS
 
 ROOT = Path(__file__).resolve().parents[1]
 FIGURES = ROOT / "figures" / "published"
@@ -71,7 +71,7 @@ def title(found: pd.Series) -> str:
     if found["family"] == "primary":
         share = found["other"].removeprefix("random at ").replace("%", " %")
         return f"The paper's procedure, which annotates {share} and trains on 30 %, against {share} at random"
-    return f"{ARMS.get(found['arm'], found['arm']).capitalize()} against {ARMS.get(found['other'], found['other'])}"
+    return f"{ARMS_IN_WORDS.get(found['arm'], found['arm']).capitalize()} against {ARMS_IN_WORDS.get(found['other'], found['other'])}"
 
 
 def within_margin(found: pd.Series) -> str:

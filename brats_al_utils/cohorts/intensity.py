@@ -99,7 +99,7 @@ def mode(values: Array, origin: float = 0) -> float:
     values : np.ndarray [N]
         All above the origin.
     """
-    counted = counts(values)
+    counted = integer_counts(values)
     if counted is None:
         # numpy sorts ten times as fast as it finds a median.
         distance, weight = np.sort(values) - np.float64(origin), None
@@ -121,7 +121,7 @@ def peak(distance: Array, weight: Array | None, median: float) -> float:
     return (int(gaussian_filter1d(histogram, BANDWIDTH, mode="constant").argmax()) + 0.5) * width
 
 
-def counts(values: Array) -> tuple[int, Array] | None:
+def integer_counts(values: Array) -> tuple[int, Array] | None:
     """Return a level, and how often it and each one above it occurs; None if some integers are too far apart.
 
     Parameters

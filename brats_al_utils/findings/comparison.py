@@ -202,11 +202,7 @@ def run_shares(score: Array, positive: Array, patient: Array, patients: int) -> 
     patients : int
         How many there are in all.
     """
-    beaten = np.empty(len(score))
-    for own, sign in ((positive, 1), (~positive, -1)):
-        others = np.sort(sign * score[~own])
-        places = [np.searchsorted(others, sign * score[own], side) for side in ("left", "right")]
-        beaten[own] = (places[0] + places[1]) / (2 * len(others))
+    beaten = won(score, positive) / np.where(positive, (~positive).sum(), positive.sum())
     auc = float(beaten[positive].mean())
     shares = np.zeros(patients)
     for own in (positive, ~positive):
@@ -214,6 +210,22 @@ def run_shares(score: Array, positive: Array, patient: Array, patients: int) -> 
         unbiased = np.sqrt(tested / (tested - 1)) if tested > 1 else np.nan
         shares += np.bincount(patient[own], unbiased * (beaten[own] - auc) / own.sum(), patients)
     return auc, shares
+
+
+def won(score: Array, positive: Array) -> Array:
+    """Return how many scores of the other class each lies on the right side of, ties counting half.
+
+    Parameters
+    ----------
+    score : np.ndarray [n] of float
+    positive : np.ndarray [n] of bool
+    """
+    found = np.empty(len(score))
+    for own, sign in ((positive, 1), (~positive, -1)):
+        others = np.sort(sign * score[~own])
+        places = [np.searchsorted(others, sign * score[own], side) for side in ("left", "right")]
+        found[own] = (places[0] + places[1]) / 2
+    return found
 
 
 def across_patients(pairs: Pairs, *arms: str) -> Error:

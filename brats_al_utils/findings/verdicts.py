@@ -33,7 +33,7 @@ UNLEARNED = "have not learned"
 ROUNDING = 0.01
 """pp: how far a printed gain may lie from the difference of two AUCs, all three printed to 0.01."""
 
-WORDS = {
+FILLED_IN = {
     "margin": EQUIVALENCE,
     "rounding": ROUNDING,
     "difference": "our 95 % interval of the difference (pp, paired, across runs and patients)",
@@ -42,7 +42,7 @@ WORDS = {
 """What stands in the rules in braces."""
 
 RULES = {
-    name: rule.format(**WORDS)
+    name: rule.format(**FILLED_IN)
     for name, rule in yaml.safe_load(Path(__file__).with_name("rules.yaml").read_text(encoding="utf-8")).items()
 }
 """The rules, by their names in ``claims.csv``."""

@@ -81,7 +81,7 @@ def open_study(
 
 def synthetic_cohort(profile: Profile, places: Places, track: Track) -> Path:
     """Return the folder of a profile's synthetic cohort, written now if this version has not written it yet."""
-    patients = f"{profile.patients}" + f"+{profile.test_patients}" * (profile.test_patients > 0)
+    patients = f"{profile.patients}+{profile.test_patients}" if profile.test_patients else f"{profile.patients}"
     folder = places.outputs / f"phantom{VERSION}-{patients}-{profile.spacing}mm-seed{profile.phantom_seed}"
     with locked(Path(f"{folder}.lock"), PREPARING, "writing the synthetic cohort"):
         if not folder.exists():

@@ -7,8 +7,8 @@ import numpy as np
 from matplotlib.colors import to_rgb
 from PIL import Image
 
+from brats_al_utils.beyond.explorer.controls import Plane
 from brats_al_utils.cohorts.slices import SliceSet
-from brats_al_utils.show.panel import Plane
 from brats_al_utils.show.style import CLASS_COLOURS
 
 Array = np.ndarray[Any, Any]

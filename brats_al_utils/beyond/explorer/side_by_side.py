@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
+from brats_al_utils.beyond.explorer.controls import Choice, Slider
 from brats_al_utils.beyond.explorer.explorer import GROUPS, Filter, Ranking, compared, filtered, grouped
 from brats_al_utils.beyond.explorer.tiles import Shown, at, facts_of, outline, person, short, tiles, within
 from brats_al_utils.cohorts.naming import people
-from brats_al_utils.show.panel import Asked, Choice, Panel, Slider, View
+from brats_al_utils.show.panel import Asked, Panel, View
 from brats_al_utils.study.study import Study
 
 PAGE = 12
