@@ -28,7 +28,7 @@ $(READY): requirements.lock weights.lock pyproject.toml
 	$(BIN)/python -m compileall -q brats_al_utils
 	$(BIN)/python -c "import matplotlib.font_manager"
 	test ! -e .git || { git config filter.without-outputs.clean "$(BIN)/python -m brats_al_utils.show.saving" && \
-		git config filter.without-outputs.required true; }
+		git config filter.without-outputs.smudge cat && git config filter.without-outputs.required true; }
 	touch $@
 
 # STUDY="--profile smoke --out DIR" is all of it in a minute or two; the tests run that.
