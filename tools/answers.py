@@ -111,6 +111,25 @@ def planned() -> list[str]:
     ]
 
 
+def grades() -> list[str]:
+    """Return what came of the second task on the LGG set; nothing before it is published."""
+    if not (FIGURES / "grade" / "outcomes.csv").exists():
+        return []
+    first = pd.read_csv(FIGURES / "grade" / "outcomes.csv").iloc[0]
+    whole = row("grade", "table3_arms", arm="baseline")
+    reached = f"all slices train to an AUC of {whole['auc_mean']:.2f} ({whole['low']:.2f} to {whole['high']:.2f})"
+    if whole["learned"]:
+        found = f"{title(first)}: {first['outcome']}.** {gain(first)}; {reached}."
+    else:
+        found = f"It cannot be learned here, so no way of choosing is judged.** However long networks trained in the [pilot](docs/grade_pilot.csv), they told other persons' grade no better than a guess; {reached}."
+    return [
+        f"*Glioma of grade II or III?* 109 persons of the same set, {first['n_runs']} repetitions, [planned too](docs/lgg_study.md): of the tasks here the nearest to the paper's.",
+        "",
+        f"* **{found}",
+        "",
+    ]
+
+
 def answers() -> str:
     """Return the answers so far, verdict first."""
     chosen = row("open", "tests", arm="proposed", other="random at 51%", unit="slice")
@@ -124,6 +143,7 @@ def answers() -> str:
     alone = sum(hospital[f"with_partner_{name}"] for name in ("positives", "negatives"))
     lines = [
         *planned(),
+        *grades(),
         "*Glioma or meningioma?* 147 persons of the open cohort (Cheng 2015, CC BY 4.0), 5 repetitions, networks that start from ImageNet's convolutional layers. "
         "In brackets, what fits the data at 95 %, and the same counted by person (the mean over a person's slices).",
         "",
