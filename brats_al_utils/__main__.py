@@ -118,7 +118,7 @@ def phantom(
     folder: Annotated[Path, typer.Argument(help="New folder for the synthetic cohort.", **PATH)],
     patients: Annotated[int, typer.Option(help="Number of patients.")] = 60,
     seed: Annotated[int, typer.Option(help="Seed of everything that is drawn.")] = 0,
-    spacing: Annotated[int, typer.Option(help="Voxel size in mm: 1 or 2.")] = 1,
+    spacing: Annotated[int, typer.Option(min=1, max=2, help="Voxel size in mm: 1 or 2.")] = 1,
     layout: Annotated[str, typer.Option(help="Folders and names as in the release of 2018, 2019 or 2020.")] = "2019",
 ) -> None:
     """Write a cohort of synthetic patients in BraTS's format."""

@@ -69,5 +69,6 @@ def of_a_study(*frames: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, pd.Da
     runs, scores, cost = (
         frame.reindex(columns=[*dict.fromkeys([*names, *frame])]) for frame, names in zip(frames, columns, strict=True)
     )
-    filled = {name: [value if pd.isna(each) else each for each in runs[name]] for name, value in DEFAULTS.items()}
-    return runs.assign(**filled), scores, cost
+    for name, value in DEFAULTS.items():
+        runs[name] = [value if pd.isna(each) else each for each in runs[name]]
+    return runs, scores, cost

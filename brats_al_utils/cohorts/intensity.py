@@ -8,6 +8,7 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter1d
 
 from brats_al_utils import InputError
+from brats_al_utils.arrays import Array
 
 MODES_SHOWN = {"t1": 2.0, "t1ce": 3.5, "t2": 5.0, "flair": 5.0, "image": 3.5}
 """What becomes 1, in modes of the brain, by sequence; of a table's images the sequence is not known."""
@@ -29,8 +30,6 @@ SET_ASIDE = 1e-5
 
 COUNTED_RANGE = 2**16
 """Integers that differ by less are counted rather than sorted to find a percentile."""
-
-Array = np.ndarray[Any, Any]
 
 
 def scale_intensity(voxels: Array, sequence: str, part: Array | None = None) -> Array:

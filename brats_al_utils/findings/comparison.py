@@ -20,7 +20,6 @@ variance cannot be estimated or is estimated as 0, there are no limits and no p 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -29,10 +28,9 @@ from scipy.special import expit, logit
 from scipy.stats import nct, t
 
 from brats_al_utils import InputError
+from brats_al_utils.arrays import Array
 from brats_al_utils.cohorts.split import redrawn
 from brats_al_utils.findings.statistics import AUC_RANGE, CONFIDENCE, GAIN_RANGE, NEGLIGIBLE, mean_interval
-
-Array = np.ndarray[Any, Any]
 
 MARGIN = 0.02
 """An arm that is worse by less than 2 pp of AUC is not inferior; fixed before any comparison."""

@@ -152,7 +152,7 @@ def not_learned(arms: Mapping[str, pd.DataFrame]) -> str:
     )
 
 
-def of_row(row: "pd.Series[float]", value: str, unit: float, lacking: str, unlearned: str) -> Estimate:
+def of_row(row: "pd.Series[float]", value: str, unit: float, lacking: str, unlearned: str = "") -> Estimate:
     """Return a row of `comparison.intervals` or `compare` as an estimate, in a unit."""
 
     def ends(across: str) -> tuple[float, float]:

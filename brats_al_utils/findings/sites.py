@@ -5,17 +5,15 @@ A site is what the cohort calls so (`naming.sites`). Every function takes a tabl
 """
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from brats_al_utils.arrays import Array
 from brats_al_utils.findings.comparison import BOTH, Pairs, across_patients, auc_limits, won
 from brats_al_utils.findings.statistics import NEGLIGIBLE
 from brats_al_utils.networks.training import auc
 from brats_al_utils.seeds import generator
-
-Array = np.ndarray[Any, Any]
 
 SHUFFLES = 999
 """How often the sites are shuffled among the patients, for the p of the site's AUC."""

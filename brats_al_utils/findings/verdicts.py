@@ -7,16 +7,14 @@ patients, a gain of nothing is found too often: `operating` measures how often, 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import yaml
 from scipy.stats import t
 
+from brats_al_utils.arrays import Array
 from brats_al_utils.findings.comparison import holm
 from brats_al_utils.findings.statistics import CONFIDENCE, NEGLIGIBLE
-
-Array = np.ndarray[Any, Any]
 
 REPRODUCED, NOT_REPRODUCED, CANNOT_TELL = "reproduced", "not reproduced", "cannot tell"
 HERE = {REPRODUCED: "holds here", NOT_REPRODUCED: "does not hold here", CANNOT_TELL: "cannot tell here"}

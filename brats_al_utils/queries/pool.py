@@ -1,19 +1,17 @@
 """What a query strategy is given: the slices that could be labelled, and what is known of each."""
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
 from brats_al_utils import InputError
+from brats_al_utils.arrays import Array
 from brats_al_utils.seeds import generator
 
 
 class BudgetError(InputError):
     """A budget that its source cannot give."""
 
-
-Array = np.ndarray[Any, Any]
 
 PRECISION = 12
 """Decimals to which scores are compared. What differs by less may differ by rounding alone, which is another on another

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from brats_al_utils import InputError
+from brats_al_utils.arrays import Array
 from brats_al_utils.beyond.competitors.competitors import STRATEGIES
-from brats_al_utils.queries.pool import Array, Pool, Views
+from brats_al_utils.queries.pool import Pool, Views
 from brats_al_utils.queries.sampling import COMMITTEE, OF_CLASSES, QUERY_NETWORK, WINDOWS
 from brats_al_utils.seeds import generator
 

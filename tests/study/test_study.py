@@ -9,12 +9,13 @@ from conftest import write_case
 from small_study import small_study
 
 from brats_al_utils import InputError
+from brats_al_utils.arrays import Array
 from brats_al_utils.beyond.comparison import further_evidence
 from brats_al_utils.beyond.competitors import beside
 from brats_al_utils.beyond.competitors.competitors import COMPETITORS
 from brats_al_utils.findings import evidence
 from brats_al_utils.networks.training import auc
-from brats_al_utils.queries.pool import Array, Pool
+from brats_al_utils.queries.pool import Pool
 from brats_al_utils.queries.sampling import MIDDLE, RANDOM
 from brats_al_utils.queries.selection import Selection
 from brats_al_utils.study.arms import Arm
