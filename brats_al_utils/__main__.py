@@ -507,7 +507,8 @@ def status(profile: ProfileName = "demo", out: Out = None, as_json: Json = False
     if found.seconds_left and found.images_left:
         share = found.images_done / (found.images_done + found.images_left)
         print(f"{share:.0%} of the training done, about {duration(found.seconds_left)} left")
-    print(found.state + f"; report: {index if index.exists() else 'none yet, write it with brats-al report'}" * done)
+    written = f"; report: {index if index.exists() else 'none yet, write it with brats-al report'}" if done else ""
+    print(f"{found.state}{written}")
     for path, why in found.failures.items():
         print(f"failed: {why.splitlines()[-1]} (see {path})")
 
@@ -528,7 +529,7 @@ def runs(profile: ProfileName = "demo", out: Out = None, as_json: Json = False) 
         if as_json:
             print(json.dumps(record))
             continue
-        what = record["arm"] + f", {record['trains']}" * record["trains"].startswith("chooser")
+        what = f"{record['arm']}, {record['trains']}" if record["trains"].startswith("chooser") else record["arm"]
         slices, auc = record.get("run", {}).get("training", {}).get("slices", 0), record.get("validation_auc")
         print(
             f"{record['key'][:12]}  {record['state']:<8} {what:<36} run {record['number']:<3} {slices:>6} slices  "

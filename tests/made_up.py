@@ -70,5 +70,5 @@ def of_a_study(*frames: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, pd.Da
         frame.reindex(columns=[*dict.fromkeys([*names, *frame])]) for frame, names in zip(frames, columns, strict=True)
     )
     for name, value in DEFAULTS.items():
-        runs[name] = runs[name].map(lambda each, value=value: value if pd.isna(each) else each)
+        runs[name] = runs[name].astype(object).where(runs[name].notna(), value)
     return runs, scores, cost

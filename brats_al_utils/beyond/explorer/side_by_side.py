@@ -74,7 +74,7 @@ class Patients(Shown):
             outline(state.outlined),
             Slider("patient", f"{one}s, the most uncertain first", len(names) - 1, state.patient),
         )
-        said = "Click a slice to read everything about it." * self.slices.pictured
+        said = "Click a slice to read everything about it." if self.slices.pictured else ""
         return View(controls, tuple(tiles(rows, self.slices, state.channel, state.outlined, heads)), tuple(facts), said)
 
 
@@ -127,7 +127,9 @@ class Choices(Shown):
                 f"slices: {row['slices']:.0f} ({row['expected']:.1f} if drawn at random)"
                 + (
                     f", {people(self.slices)}: {row['patients']:.0f}, {positive}: {row['positive_share']:.0%}, "
-                    f"mean uncertainty: {row['uncertainty']:.3f}" * bool(row["slices"])
+                    f"mean uncertainty: {row['uncertainty']:.3f}"
+                    if row["slices"]
+                    else ""
                 ),
             )
             for name, (_, row) in zip(group_names(one, other), table.iterrows(), strict=True)

@@ -140,7 +140,7 @@ def read_table(
     unlabelled, others = rows["label"] == "", ~rows["label"].isin({*pair, ""}) & bool(classes)
     for which, what in ((unlabelled, "without a label"), (others, "of other classes")):
         if len(names := rows.loc[which, "patient_id"].unique()):
-            first = ", ".join(names[:5]) + ", ..." * (len(names) > 5)
+            first = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
             notes.append(f"{path}: images {what}, skipped: {which.sum()} of {len(names)} patients ({first})")
     problems = collapsed(faults)
     good = rows[~rows["patient_id"].map(shown).isin(problems) & rows["label"].isin(pair)]
@@ -267,7 +267,7 @@ def read_rows(path: Path) -> tuple[pd.DataFrame, list[str]]:
             raise InputError(f"{path}: the header is line {later}, expected line 1: delete what stands above it")
         if len(header) == 1 and REQUIRED[0] in header[0]:
             raise InputError(f"{path}: each row is one cell, expected one a column: take the quotes off whole rows")
-        where = " in its first sheet, which is read" * (path.suffix.casefold() == ".xlsx")
+        where = " in its first sheet, which is read" if path.suffix.casefold() == ".xlsx" else ""
         raise InputError(
             f"{path}: no column {' and '.join(missing)}{where}, found {shown(', '.join(header))}; expected "
             f"{', '.join(REQUIRED)} and as one likes {', '.join(COLUMNS[len(REQUIRED) :])}: rename the columns"
