@@ -676,6 +676,8 @@ def check_place() -> None:
 def main() -> None:
     """Run the command line; what the user can mend ends in one message and exit status 1."""
     start_in_utf8()
+    if os.environ.pop("PYTHONOPTIMIZE", "") and sys.flags.optimize:  # notebooks assert, and docstrings are shown
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], os.environ)  # noqa: S606 - ourselves
     os.environ.pop("MPLBACKEND", None)  # a desktop's or another notebook's: we draw into files
     os.environ["PYTHONSAFEPATH"] = "1"  # a random.py in the folder of work is no module of our workers
     for stream in (sys.stdout, sys.stderr):

@@ -67,6 +67,10 @@ def open_study(
     cohort = read(named) if named else None
     initial_state(chosen.start, chosen.network)  # refused, or downloaded, now rather than at the first training
     places = Places.of(profile, out)
+    if places.figures == named:
+        raise InputError(
+            f"{named}: the data's own folder, whose cohort.csv a table would overwrite: name another (out)"
+        )
     places.make()
     folder = named or synthetic_cohort(chosen, places, track)
     places.claim(profile, str(named or folder.name), chosen.changes)

@@ -4,6 +4,7 @@ import errno
 import os
 import signal
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -427,3 +428,13 @@ def test_workers_are_those_of_before_and_end_at_ctrl_c() -> None:
     with engine.local(1, "cpu") as client:
         assert list(client.run(os.getpid).values()) != [first]
     engine.close()
+
+
+@pytest.mark.skipif(not forks.FORKS, reason="no forks here")
+def test_a_folder_too_long_for_a_socket_s_name_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", "put back afterwards")
+    monkeypatch.setattr("brats_al_utils.runs.forks.forkserver.ensure_running", lambda: None)
+    for folder, used in ((f"/tmp/{'x' * (forks.LONGEST - 5)}", 1), (f"/tmp/{'x' * (forks.LONGEST - 4)}", 0)):
+        monkeypatch.setattr(tempfile, "tempdir", folder)
+        forks.start()
+        assert tempfile.gettempdir() == (folder if used else "/tmp")
