@@ -118,7 +118,7 @@ def phantom(
     folder: Annotated[Path, typer.Argument(help="New folder for the synthetic cohort.", **PATH)],
     patients: Annotated[int, typer.Option(help="Number of patients.")] = 60,
     seed: Annotated[int, typer.Option(help="Seed of everything that is drawn.")] = 0,
-    spacing: Annotated[int, typer.Option(help="Voxel size in mm: 1 or 2.")] = 1,
+    spacing: Annotated[int, typer.Option(min=1, max=2, help="Voxel size in mm: 1 or 2.")] = 1,
     layout: Annotated[str, typer.Option(help="Folders and names as in the release of 2018, 2019 or 2020.")] = "2019",
 ) -> None:
     """Write a cohort of synthetic patients in BraTS's format."""
@@ -516,7 +516,8 @@ def status(profile: ProfileName = "demo", out: Out = None, as_json: Json = False
     if found.seconds_left and found.images_left:
         share = found.images_done / (found.images_done + found.images_left)
         print(f"{share:.0%} of the training done, about {duration(found.seconds_left)} left")
-    print(found.state + f"; report: {index if index.exists() else 'none yet, write it with brats-al report'}" * done)
+    written = f"; report: {index if index.exists() else 'none yet, write it with brats-al report'}" if done else ""
+    print(f"{found.state}{written}")
     for path, why in found.failures.items():
         print(f"failed: {why.splitlines()[-1]} (see {path})")
 
@@ -524,19 +525,20 @@ def status(profile: ProfileName = "demo", out: Out = None, as_json: Json = False
 @verb(STUDY, "runs --profile demo")
 def runs(profile: ProfileName = "demo", out: Out = None, as_json: Json = False) -> None:
     """List the runs that are stored or have failed; with --json, all that decides each."""
+    from brats_al_utils.runs.records import records
     from brats_al_utils.runs.store import RunStore
     from brats_al_utils.study.places import Places
     from brats_al_utils.study.status import read_rows
 
     places = Places.of(profile, out or "")
     of_key = {row["key"]: row for row in read_rows(places)}
-    for record in RunStore(places.runs).records():
+    for record in records(RunStore(places.runs)):
         row = of_key.get(record["key"], {})
         record |= {"arm": row.get("arm", ""), "number": int(row.get("run", 0)), "trains": row.get("trains", "")}
         if as_json:
             print(json.dumps(record))
             continue
-        what = record["arm"] + f", {record['trains']}" * record["trains"].startswith("chooser")
+        what = f"{record['arm']}, {record['trains']}" if record["trains"].startswith("chooser") else record["arm"]
         slices, auc = record.get("run", {}).get("training", {}).get("slices", 0), record.get("validation_auc")
         print(
             f"{record['key'][:12]}  {record['state']:<8} {what:<36} run {record['number']:<3} {slices:>6} slices  "
@@ -626,7 +628,7 @@ def plan(
 @verb(STUDY, "weights")
 def weights(as_json: Json = False) -> None:
     """Say which weights each network can start from here, and how to get the others."""
-    from brats_al_utils.networks.network import weights as known
+    from brats_al_utils.networks.sources import weights as known
 
     found = known()
     if as_json:
@@ -683,6 +685,8 @@ def check_place() -> None:
 def main() -> None:
     """Run the command line; what the user can mend ends in one message and exit status 1."""
     start_in_utf8()
+    if os.environ.pop("PYTHONOPTIMIZE", "") and sys.flags.optimize:  # notebooks assert, and docstrings are shown
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], os.environ)  # noqa: S606 - ourselves
     os.environ.pop("MPLBACKEND", None)  # a desktop's or another notebook's: we draw into files
     os.environ["PYTHONSAFEPATH"] = "1"  # a random.py in the folder of work is no module of our workers
     for stream in (sys.stdout, sys.stderr):

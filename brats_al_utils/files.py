@@ -21,11 +21,11 @@ from filelock import FileLock, Timeout
 from brats_al_utils import InputError
 
 MENDS = {
-    errno.ENOSPC: "free some disk space",
-    errno.EDQUOT: "free some disk space: your share of it is used up",
+    errno.ENOSPC: "free some disk space, or delete some files if their number is used up (df -i)",
+    errno.EDQUOT: "free some disk space: your share of it, or of the number of files, is used up",
     errno.EACCES: "fix its permissions",
     errno.EPERM: "fix its permissions",
-    errno.EROFS: "name a folder on a disk that can be written",
+    errno.EROFS: "name a folder on a disk that can be written (--out)",
     errno.ENOENT: "check its name",
 }
 """What mends an error of the system's, by its number; of others the system's own words must do."""
@@ -93,11 +93,12 @@ def alive(pid: int) -> bool:
 
 @contextmanager
 def named(path: Path) -> Iterator[None]:
-    """Name what is written in an error that names no file, as when a disk is full."""
+    """Name what is written in an error that names no file, as when a disk is full, or what is half-written."""
     try:
         yield
     except OSError as error:
-        error.filename = error.filename or str(path)
+        if not error.filename or HALF_WRITTEN.fullmatch(Path(error.filename).name):
+            error.filename = str(path)
         raise
 
 
@@ -113,6 +114,19 @@ def write_file(path: Path, content: bytes) -> None:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def write_new(path: Path, content: bytes) -> None:
+    """Write a file where there is none: what is there may be somebody's work.
+
+    Raises
+    ------
+    InputError
+        If it exists.
+    """
+    if path.exists():
+        raise InputError(f"{path}: exists: name another file, or delete it")
+    write_file(path, content)
 
 
 @contextmanager

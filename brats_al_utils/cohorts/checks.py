@@ -16,7 +16,7 @@ LABELS = range(5)
 """Values a BraTS segmentation may hold: 0 background, 1 necrotic and non-enhancing core, 2 oedema, 4 enhancing
 tumour; 3 is no longer used but stands in some re-releases for 4."""
 
-SHOWN = 5
+STRANGE_LISTED = 5
 """Strange labels that a message lists: a file that is no segmentation may hold millions."""
 
 SAME_GRID_MM = 0.25
@@ -44,7 +44,7 @@ def segmentation_problem(tumour: Volume, min_tumour_mm2: float = 0.0) -> str | N
     if voxels.dtype.kind == "f" or voxels.min() < LABELS[0] or voxels.max() > LABELS[-1]:
         strange = np.setdiff1d(voxels, LABELS)
         if strange.size:
-            found = f"labels {strange[:SHOWN].tolist()} found, expected 0, 1, 2 and 4"
+            found = f"labels {strange[:STRANGE_LISTED].tolist()} found, expected 0, 1, 2 and 4"
             if (strange % 1).any():
                 return f"{found}: resample it again with nearest neighbours, or round it if it is but inexact"
             return f"{found}: is this the segmentation?"

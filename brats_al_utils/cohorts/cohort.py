@@ -5,12 +5,14 @@ import re
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
 import pandas as pd
+import torch
 
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.checks import case_faults
@@ -79,7 +81,7 @@ def one_line_a_kind(problems: Mapping[str, Sequence[str]]) -> list[str]:
             lines += same
             continue
         names = list(dict.fromkeys(same.values()))
-        some = ", ".join(names[:3]) + ", ..." * (len(names) > 3)
+        some = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
         lines.append(f"{next(iter(same))} ({len(same)} like this: {some})")
     return lines
 
@@ -231,3 +233,14 @@ def each_case(
         for case in track(cases):
             running.extend(islice(started, 1))
             yield case, running.popleft()
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Have torch compute on so many threads of the processor, which the last bits of a sum depend on."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -18,7 +18,7 @@ FEWEST = 5
 """Patients of a stratum: of fewer, less than one is expected in validation."""
 
 
-ATTEMPTS = 100
+DEALS = 100
 """Deals of a cohort until each part has both classes; few patients with both may need some."""
 
 
@@ -68,9 +68,9 @@ def with_both_classes(
     Raises
     ------
     InputError
-        If none of ``ATTEMPTS`` is good, naming a part without a class.
+        If none of ``DEALS`` is good, naming a part without a class.
     """
-    for attempt in range(ATTEMPTS):
+    for attempt in range(DEALS):
         dealt = pd.Series(deal((attempt,) * (attempt > 0)), dtype=object)
         there = set(zip(cases["patient_id"].map(dealt), cases["class_name"], strict=True))
         missing = [(part, name) for part in parts for name in classes if (part, name) not in there]

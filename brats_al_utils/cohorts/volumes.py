@@ -100,7 +100,7 @@ def open_nifti(path: Path) -> BinaryIO:
 
 
 @contextmanager
-def named(path: Path) -> Iterator[None]:
+def readable(path: Path) -> Iterator[None]:
     """Turn whatever a file cannot be read for into an `InputError` that names it."""
     try:
         yield
@@ -150,7 +150,7 @@ def read_header(path: Path) -> tuple[nib.Nifti1Header, Grid]:
         ``MAX_VOXELS``, or has no orientation.
     """
     size = nib.Nifti1Header.sizeof_hdr
-    with named(path), np.errstate(all="ignore"):
+    with readable(path), np.errstate(all="ignore"):
         with open_nifti(path) as file:
             block = file.read(size)
         if len(block) < size:
@@ -228,7 +228,7 @@ def read_volume(path: Path) -> Volume:
         holds NaN or infinite voxels.
     """
     header, grid = read_header(path)
-    with named(path):
+    with readable(path):
         dtype, offset = header.get_data_dtype(), header.get_data_offset()
         content = read_content(path, offset + int(np.prod(grid.shape)) * dtype.itemsize)
         stored: np.ndarray[Any, Any] = np.ndarray(grid.shape, dtype, content, offset, order="F")

@@ -31,7 +31,8 @@ ENDS = ["mean", "low", "high"]
 def predictions(study: Study, arm: Arm, result: Result, part: str, last_epoch: bool = False) -> pd.DataFrame:
     """Return patient_id, label and score, P(HGG) at the kept or the last epoch, of a part's slices by slice id."""
     table = study.slice_set(arm.dataset).table[["patient_id", "label"]].iloc[result.run.ids(part)]
-    return table.assign(score=result.arrays[f"probability/{part}" + "_last" * last_epoch])
+    name = f"{part}_last" if last_epoch else part
+    return table.assign(score=result.arrays[f"probability/{name}"])
 
 
 def scores(study: Study, results: Results, part: str) -> pd.DataFrame:
@@ -53,13 +54,9 @@ def scores_by_key(study: Study, results: Results) -> pd.DataFrame:
 
     A run that goes by the names of several arms is here once.
     """
-    once = {result.run.key: place for place, result in results.items()}
-    frames = [
-        predictions(study, arm, results[arm, number], part).assign(key=key, part=part, **fold(study, number))
-        for key, (arm, number) in once.items()
-        for part in EVALUATION_SETS
-    ]
-    return pd.concat(frames, ignore_index=True)
+    once = dict({result.run.key: (place, result) for place, result in results.items()}.values())
+    frames = [scores(study, once, part).assign(part=part) for part in EVALUATION_SETS]
+    return pd.concat(frames, ignore_index=True).drop(columns=["arm", "seed"])
 
 
 def of_set(results: Results, dataset: str) -> Results:
@@ -246,12 +243,6 @@ def within_sites(study: Study, results: Results) -> pd.DataFrame:
     return within_site(table) if table["site"].nunique() > 1 else pd.DataFrame()
 
 
-def within_ends(study: Study, results: Results) -> list[float]:
-    """Return the AUC within a site of the results of one arm with its interval; NaN where the cohort has one site."""
-    table = within_sites(study, results)
-    return [float(table[name].iloc[0]) for name in ("within", "low", "high")] if len(table) else [np.nan] * 3
-
-
 def contrasts(study: Study, results: Results, pairs: Sequence[tuple[Arm, Arm]], part: str = "test") -> pd.DataFrame:
     """Return `comparison.compare` of pairs of arms on an evaluation set.
 
@@ -344,7 +335,10 @@ def arm_table(study: Study, results: Results) -> pd.DataFrame:
         trained = [table.iloc[list(result.run.training)] for result in own.values()]
         found = shortcut_table(audited(study, own, SHOWN[:2])).set_index(["unit", "shown"])
         found = found[["auc_mean", "low", "high"]].set_axis(ENDS, axis=1)
-        found.loc[("slice", "within"), ENDS] = within_ends(study, own)
+        inside = within_sites(study, own)
+        found.loc[("slice", "within"), ENDS] = (
+            inside[["within", "low", "high"]].iloc[0].to_list() if len(inside) else np.nan
+        )
         places = {"patient": ("patient", SHOWN[0]), "within": ("slice", "within"), "hidden": ("slice", SHOWN[1])}
         more = {name: found.reindex([place]).iloc[0] for name, place in places.items()}
         rows.append(

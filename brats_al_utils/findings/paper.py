@@ -4,6 +4,7 @@ And how the rows of the scorecard are written: their names, their units, and the
 """
 
 import csv
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -13,12 +14,6 @@ import pandas as pd
 
 SLICES = {"imbalanced": {"HGG": 20, "LGG": 20}, "balanced": {"HGG": 10, "LGG": 30}}  # a patient (2.2.1, 3.4)
 PATIENTS, TRAINING_PATIENTS = {"HGG": 259, "LGG": 76}, {"HGG": 157, "LGG": 46}  # the 203 keep the ratio (2.2.1)
-TABLE1 = {  # the width of the printed output, and the printed arithmetic: input width, kernel, stride, padding
-    "table1.conv2": (27, (27, 5, 2, 2)),
-    "table1.maxpool2": (14, (27, 3, 2, 0)),
-}
-SAME_RUNS = {"table3.baseline.val": "table2.pretrained.val", "table3.baseline.test": "table2.pretrained.test"}
-"""Two AUCs of Table 3 are Table 2's: the same runs under another name."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +34,8 @@ class Claim:
         As printed, an AUC with its limits as shares; gains in pp.
     recomputed : str
         What the paper's other numbers give, where that is said and not computed.
+    headline : str
+        Whose gain it is, in the words of the report's answer; empty where that does not speak of it.
     """
 
     id: str
@@ -54,6 +51,7 @@ class Claim:
     low: str
     high: str
     recomputed: str
+    headline: str
 
     @property
     def number(self) -> float:
@@ -62,6 +60,11 @@ class Claim:
             return float(self.printed)
         except ValueError:
             return float("nan")
+
+    @property
+    def shown(self) -> float | str:
+        """What is printed: a number where it is one, else text; NaN where nothing is."""
+        return self.printed if self.printed and math.isnan(self.number) else self.number
 
 
 @cache

@@ -5,17 +5,15 @@ A site is what the cohort calls so (`naming.sites`). Every function takes a tabl
 """
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from brats_al_utils.findings.comparison import BOTH, Pairs, across_patients, auc_limits
+from brats_al_utils.arrays import Array
+from brats_al_utils.findings.comparison import BOTH, Pairs, across_patients, auc_limits, won
 from brats_al_utils.findings.statistics import NEGLIGIBLE
 from brats_al_utils.networks.training import auc
 from brats_al_utils.seeds import generator
-
-Array = np.ndarray[Any, Any]
 
 SHUFFLES = 999
 """How often the sites are shuffled among the patients, for the p of the site's AUC."""
@@ -141,22 +139,22 @@ def within_pairs(predictions: pd.DataFrame) -> tuple[Pairs, float]:
     patient, names = pd.factorize(predictions["patient_id"])
     frame = predictions.assign(patient=patient, positive=predictions["label"] == 1)
     arms = tuple(frame["arm"].unique())
-    won, met = np.zeros((2, len(arms), 2, len(names)))
+    beaten, met = np.zeros((2, len(arms), 2, len(names)))
     possible = count = 0.0
     for arm, runs in frame.groupby("arm", sort=False):
         own = [wins(run, len(names)) for _, run in runs.groupby("seed")]
         with_pairs = [each for each in own if each[1].any()]
-        for beaten, pairs in with_pairs:
-            won[arms.index(arm)] += beaten / pairs[0].sum() / len(with_pairs)
+        for own_wins, pairs in with_pairs:
+            beaten[arms.index(arm)] += own_wins / pairs[0].sum() / len(with_pairs)
             met[arms.index(arm)] += pairs / pairs[0].sum() / len(with_pairs)
         classes = runs.groupby("seed")["positive"].agg(["sum", "size"])
         possible += float((classes["sum"] * (classes["size"] - classes["sum"])).sum())
         count += sum(pairs[0].sum() for _, pairs in own)
-    value = won[:, 0].sum(1) if count else np.full(len(arms), np.nan)
+    value = beaten[:, 0].sum(1) if count else np.full(len(arms), np.nan)
     has = met[0] > 0
     patients = has.sum(1)[:, None]
     unbiased = np.sqrt(patients / np.maximum(patients - 1, 1))
-    shares = (unbiased * (won - value[:, None, None] * met)).sum(1)
+    shares = (unbiased * (beaten - value[:, None, None] * met)).sum(1)
     kinds, partner = np.select([has.all(0), has[0]], [BOTH, 1], 0), has.any(0)
     keys = np.arange(len(arms))[:, None].astype(str)
     return Pairs(arms, keys, value[:, None], shares[:, None, partner], kinds[partner]), count / possible
@@ -177,12 +175,11 @@ def wins(run: pd.DataFrame, patients: int) -> tuple[Array, Array]:
     np.ndarray
         All pairs of one site.
     """
-    won, met = np.zeros((2, 2, patients))
+    total, met = np.zeros((2, 2, patients))
     for _, rows in run.groupby("site"):
         patient, positive, score = (rows[name].to_numpy() for name in ("patient", "positive", "score"))
-        for role, (own, sign) in enumerate(((positive, 1), (~positive, -1))):
-            others = np.sort(sign * score[~own])
-            places = [np.searchsorted(others, sign * score[own], side) for side in ("left", "right")]
-            won[role] += np.bincount(patient[own], (places[0] + places[1]) / 2, patients)
-            met[role] += np.bincount(patient[own], np.full(own.sum(), len(others)), patients)
-    return won, met
+        beaten = won(score, positive)
+        for role, own in enumerate((positive, ~positive)):
+            total[role] += np.bincount(patient[own], beaten[own], patients)
+            met[role] += np.bincount(patient[own], np.full(own.sum(), (~own).sum()), patients)
+    return total, met

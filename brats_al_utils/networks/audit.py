@@ -6,17 +6,15 @@ that, or a shortcut.
 """
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 from torch.nn.functional import avg_pool2d, conv2d, interpolate
 
+from brats_al_utils.arrays import Array
 from brats_al_utils.cohorts.slices import SliceSet
 from brats_al_utils.networks.training import EVALUATION_BATCH, Images, predict
-
-Array = np.ndarray[Any, Any]
 
 GROWN = 3
 """Pixels by which a mask is grown, in every direction."""

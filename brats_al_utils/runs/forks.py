@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from multiprocessing import forkserver
@@ -17,6 +18,9 @@ every step. That took a third of the time (at 64 pixels 6.6 s of a training beca
 
 IMPORTED = ("brats_al_utils.runs.engine", "torchvision.models")
 """By all of them."""
+
+LONGEST = 74
+"""Bytes of the folder for temporary files: a socket's name, of at most 107, has 32 more."""
 
 FORKS = sys.platform == "linux"
 """Whether there is such a process: macOS' own libraries do not bear a fork."""
@@ -33,6 +37,8 @@ def start(imported: Sequence[str] = ()) -> None:
     if not FORKS:
         return
     multiprocessing.get_context("forkserver").set_forkserver_preload([*IMPORTED, *imported])
+    if len(os.fsencode(tempfile.gettempdir())) > LONGEST:  # as a cluster's scheduler names it
+        tempfile.tempdir = os.environ["TMPDIR"] = "/tmp"  # noqa: S108 - folders of our own are made in it
     # Ctrl-C goes to every process of a terminal; while it imports, it would end with a traceback.
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:

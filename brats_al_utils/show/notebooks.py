@@ -79,7 +79,8 @@ def place(error: PapermillExecutionError, executed: Path) -> str:
             heading = next(reversed(re.findall(r"^#+ +(.+)$", cell.source, re.MULTILINE)), heading)
     found = re.search(r"Cell In\[\d+\], line (\d+)", strip_color("\n".join(error.traceback)))
     line = f", line {found[1]} ({error.source.splitlines()[int(found[1]) - 1].strip()})" if found else ""
-    return f"cell {error.exec_count}" + f" below {heading!r}" * bool(heading) + line
+    below = f" below {heading!r}" if heading else ""
+    return f"cell {error.exec_count}{below}{line}"
 
 
 def execute_all(

@@ -67,6 +67,10 @@ def open_study(
     cohort = read(named) if named else None
     initial_state(chosen.start, chosen.network)  # refused, or downloaded, now rather than at the first training
     places = Places.of(profile, out)
+    if places.figures == named:
+        raise InputError(
+            f"{named}: the data's own folder, whose cohort.csv a table would overwrite: name another (out)"
+        )
     places.make()
     folder = named or synthetic_cohort(chosen, places, track)
     places.claim(profile, str(named or folder.name), chosen.changes)
@@ -81,7 +85,7 @@ def open_study(
 
 def synthetic_cohort(profile: Profile, places: Places, track: Track) -> Path:
     """Return the folder of a profile's synthetic cohort, written now if this version has not written it yet."""
-    patients = f"{profile.patients}" + f"+{profile.test_patients}" * (profile.test_patients > 0)
+    patients = f"{profile.patients}+{profile.test_patients}" if profile.test_patients else f"{profile.patients}"
     folder = places.outputs / f"phantom{VERSION}-{patients}-{profile.spacing}mm-seed{profile.phantom_seed}"
     with locked(Path(f"{folder}.lock"), PREPARING, "writing the synthetic cohort"):
         if not folder.exists():

@@ -10,8 +10,7 @@ import csv
 import io
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -33,9 +32,6 @@ from brats_al_utils.runs.run import Result, Run
 from brats_al_utils.study.arms import Arm
 from brats_al_utils.study.places import Places
 from brats_al_utils.study.study import Study
-
-QUICK = 2.0
-"""Seconds in which queries may be made before anything is trained on them: quick ones come all at once."""
 
 Results = dict[tuple[Arm, int], Result]
 """Results by arm and run number."""
@@ -97,21 +93,9 @@ def train(study: Study, arms: Iterable[Arm]) -> list[Row]:
     rows = plan(study, arms)
     compute(study, rows)
     while not all(row.known for row in rows):
-        for rows in as_chosen(study, rows):  # noqa: B020  # the table grows
-            compute(study, rows)
+        rows = choose(study, rows, uncertainty(study, rows))
+        compute(study, rows)
     return rows
-
-
-def as_chosen(study: Study, rows: Sequence[Row]) -> Iterator[list[Row]]:
-    """Yield the table as its next queries are made, run by run: slow ones go on while others' choice is trained."""
-    parts = {number: [row for row in rows if row.number == number] for number in range(study.profile.n_runs)}
-    with ThreadPoolExecutor(1) as beside:  # one thread: a clustering uses all cores as it is
-        left = {beside.submit(lambda own: choose(study, own, uncertainty(study, own)), parts[n]): n for n in parts}
-        while left:
-            wait(left, QUICK)
-            for made in wait(left, return_when=FIRST_COMPLETED).done:
-                parts[left.pop(made)] = made.result()
-            yield [row for number in parts for row in parts[number]]
 
 
 def advance(study: Study, arms: Iterable[Arm], runs: int = 0) -> list[Row]:

@@ -177,8 +177,8 @@ class Study:
         if starts:
             names = ", ".join(START_NAMES[start] for start in starts)
             runs = self.profile.n_runs
-            parts += [f"initialisation: {names}", f"{runs} run{'s' * (runs > 1)}"]
-            parts += [f"{self.profile.folds} folds"] * (self.profile.folds > 1)
+            parts += [f"initialisation: {names}", f"{runs} {'runs' if runs > 1 else 'run'}"]
+            parts += [f"{self.profile.folds} folds"] if self.profile.folds > 1 else []
             parts.append(self.length(arms))
         credited = images and self.slices.pictured and is_open(self.slices)
         return "; ".join([*parts, *more, *([CREDIT] if credited else [])])
@@ -187,7 +187,7 @@ class Study:
         """Return how long some arms train: epochs, and the updates that they are on all training slices."""
         lengths = {arm.epochs: self.updates(arm) for arm in sorted(arms, key=lambda arm: arm.epochs)}
         epochs, updates = list(lengths), " or ".join(f"{count:,}" for count in lengths.values())
-        passes = f"{' or '.join(map(str, epochs))} epoch{'s' * (epochs[-1] > 1)}"
+        passes = f"{' or '.join(map(str, epochs))} {'epochs' if epochs[-1] > 1 else 'epoch'}"
         if self.profile.length == "updates":
             return f"updates in every arm: {updates} ({passes} of all slices)"
         return f"{passes} (updates on all slices: {updates})"

@@ -47,6 +47,16 @@ def test_there_and_back(name: str, session: Session, tmp_path: Path) -> None:
         assert current(read(file), reader) == current(before, reader)
 
 
+def test_a_file_that_is_there_is_not_overwritten(session: Session) -> None:
+    table = session.cohort.root / "cohort.csv"
+    before = table.read_bytes()
+    with pytest.raises(InputError, match=r"cohort.csv: exists: name another"):
+        export_answers(session, table)
+    with pytest.raises(InputError, match=r"state.json: exists: name another"):
+        export_proposals(session, session.folder / "state.json")
+    assert table.read_bytes() == before
+
+
 @pytest.mark.parametrize("sign", [";", "\t", "mark"])
 def test_a_csv_as_spreadsheets_write_it(sign: str, session: Session, tmp_path: Path) -> None:
     path, file = tmp_path / "answers.csv", answers_file(session.folder)
@@ -109,6 +119,12 @@ def test_a_user_of_label_studio(user: object, reader: str, session: Session, tmp
     assert import_answers(session, path)["added"] == 1
     last = read(answers_file(session.folder))[-1]
     assert (last.reader, last.label, last.time) == (reader, "well", "2026-03-09T21:52:49.513742Z")
+
+
+def test_annotations_that_were_sent_empty_are_counted(session: Session, tmp_path: Path) -> None:
+    path = tmp_path / "export.json"
+    path.write_text(json.dumps(studio(session, result=[])), encoding="utf-8")
+    assert import_answers(session, path) == {"added": 0, "without a choice, skipped": 1}
 
 
 def test_a_choice_in_other_capitals_is_the_class(session: Session, tmp_path: Path) -> None:

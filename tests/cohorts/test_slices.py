@@ -111,20 +111,6 @@ def test_chosen_slices_have_tumour_and_nest(areas: list[float], count: int) -> N
     assert set(chosen) <= set(choose_slices(area, count + 1, rule, "p"))
 
 
-@pytest.mark.parametrize(
-    ("setting", "words"),
-    [
-        ({"channels": ("t1", "t1", "t2")}, "three of t1, t1ce, t2, flair"),
-        ({"image_size": 32}, "64 to 512"),
-        ({"per_patient": 0}, "at least 2"),
-        ({"min_tumour_mm2": -1.0}, "0 or more"),
-    ],
-)
-def test_rules_are_checked(setting: dict[str, Any], words: str) -> None:
-    with pytest.raises(InputError, match=words):
-        SliceRule(**setting)
-
-
 def test_other_channels(tiny_cohort: Path, tmp_path: Path, slice_set: SliceSet) -> None:
     flair = prepare(read_cohort(tiny_cohort), replace(RULE, channels=("flair", "t1ce", "t1")), tmp_path / "flair")
     np.testing.assert_array_equal(flair.pixels[:, 2], slice_set.pixels[:, 0])

@@ -4,6 +4,7 @@ import re
 
 import pandas as pd
 import pytest
+from made_up import of_a_study
 
 from brats_al_utils.findings import paper
 from brats_al_utils.findings.departures import Departures
@@ -15,7 +16,7 @@ EMPTY = pd.DataFrame()
 
 
 def test_every_row_of_a_scorecard_has_a_name_of_its_own_in_words() -> None:
-    card = scorecard(EMPTY, EMPTY, EMPTY, Departures())
+    card = scorecard(*of_a_study(EMPTY, EMPTY, EMPTY), Departures())
     names = [name_of(id_) for id_ in card["id"]]
     assert len(set(names)) == len(names) == len(card)
     for name in names:

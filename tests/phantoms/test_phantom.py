@@ -318,10 +318,8 @@ def test_gadolinium_shortens_t1_by_hand() -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"patients": 9}, "patients is 9.*10 or more"),
-        ({"spacing": 3}, "spacing is 3.*1 or 2"),
-        ({"patients": 134_001}, "patients is 134001.*at most 134000"),
-        ({"test_patients": 7}, "test_patients is 7.*an even number"),
+        ({"patients": 9}, "patients is 9, expected 10"),
+        ({"patients": 134_001}, "patients is 134001.*to 134000"),
         ({"layout": "2016"}, "layout is '2016'.*2018, 2019, 2020"),
     ],
 )

@@ -279,3 +279,20 @@ def test_a_mask_on_another_grid_is_to_be_exported_again(tmp_path: Path) -> None:
     problems = []
     list(each_image(row, read_file, problems))
     assert len(problems) == 1 and "invert" not in problems[0]
+
+
+def test_a_ct_in_hounsfield_units_is_to_be_windowed(tmp_path: Path) -> None:
+    """Its air and what pads it leave tissues two levels apart; an MRI that was shifted is no CT."""
+    head = np.full((20, 20, 20), -1000, np.int16)
+    head[4:16, 4:16, 4:16] = np.random.default_rng(0).integers(20, 60, (12, 12, 12))
+    row = {"image": str(tmp_path / "a.nii"), "image2": "", "image3": "", "mask": ""}
+    for voxels, told in (
+        (head, True),
+        (np.where(head < 0, -3024, head), True),
+        (head.clip(0, 80), False),
+        (head - 3000, False),
+    ):
+        nib.save(nib.Nifti1Image(voxels.astype(np.int16), AFFINE), tmp_path / "a.nii")
+        problems: list[str] = []
+        list(each_image(row, read_file, problems))
+        assert ("Hounsfield" in "".join(problems)) is told

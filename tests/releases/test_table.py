@@ -173,7 +173,7 @@ def test_labels_may_be_empty_and_classes_chosen(flat: Path) -> None:
     assert len(check_cohort(read_cohort(flat)).messages) == 2  # neither class, and no image
     chosen = check_cohort(read_cohort(flat, classes=("malignant", "benign")))
     assert not chosen.problems
-    assert any("of other classes, skipped: 1 of 1 patients (91)" in note for note in chosen.notes)
+    assert any("of other classes (other), skipped: 1 of 1 patients (91)" in note for note in chosen.notes)
     with pytest.raises(InputError, match=r"expected two labels of .* \(benign \(8\), malignant \(8\), other \(1\)\)"):
         read_cohort(flat, classes=("malign", "benign"))
 
@@ -590,6 +590,14 @@ def test_letters_of_the_same_look_are_one_name(flat: Path, letters: str) -> None
     assert cohort.cases["patient_id"].nunique() == 8
 
 
+def test_paths_whose_letters_were_taken_for_latin_1_are_found(flat: Path) -> None:
+    """As a spreadsheet does that opens UTF-8 without asking: ``KÃ¶ln``."""
+    (flat / "images/3.png").rename(flat / "images/K\u00f6ln \u00c0.png")
+    change(flat, 3, image="images/K\u00f6ln \u00c0.png".encode().decode("latin-1"))
+    found = read_cohort(flat)
+    assert not found.problems and "1 paths are spelt otherwise" in "\n".join(found.notes)
+
+
 def test_files_as_an_archive_of_windows_leaves_them(flat: Path) -> None:
     before = read_cohort(flat).cases["image"]
     for path in (flat / "images").iterdir():
@@ -646,6 +654,8 @@ def test_how_many_people_there_are_and_who_look_like_one(flat: Path) -> None:
     assert any("6 ids look like those of 3 people" in note for note in read_cohort(flat).notes)
     synchronised = ["p1 (Anna's conflicted copy 2026-01-02)", "p1", "q", "q-DESKTOP-AB12", "r"]
     assert any("4 ids look like those of 2 people" in note for note in people_notes(flat, pd.Series(synchronised)))
+    exported = ["5807_100007919", "5807_100112648", "5814_100015838", "MR-04_12"]  # RSNA's patient and image
+    assert any("2 ids look like those of 1 people (5807_" in note for note in people_notes(flat, pd.Series(exported)))
     number = {name: str(place).zfill(2) for place, name in enumerate(copies)}
     write(flat, [row | {"patient_id": number[row["patient_id"]]} for row in rows_of(flat)])
     names = ["x_1", "x_2", "y 1", "y 2", "7a", "7b", "q10", "q11"]

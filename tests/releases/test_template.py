@@ -81,6 +81,8 @@ def test_folders_are_classes_and_the_split(tmp_path: Path) -> None:
         ("p{}.png", "p{}_roi.png"),
         ("p{}.nii.gz", "labels/final/p{}.nii.gz"),  # MONAI Label
         ("p{}/anat/p{}_T1w.nii.gz", "derivatives/me/p{}/anat/p{}_T1w_mask.nii.gz"),  # BIDS
+        ("p{}/anat/p{}_T1w.nii.gz", "derivatives/labels/p{}/anat/p{}_T1w_seg-manual.nii.gz"),
+        ("p{}/anat/p{}_T1w.nii.gz", "derivatives/labels/p{}/anat/p{}_T1w_lesion-manual.nii.gz"),
     ],
 )
 def test_masks_are_no_patients(tmp_path: Path, image: str, mask: str) -> None:
@@ -220,6 +222,34 @@ def test_of_two_masks_beside_an_image_the_first_by_name_is_taken(tmp_path: Path)
     assert "8 (p0/Segmentation.nii.gz, " in said
 
 
+def test_what_readers_have_drawn_beside_an_image_is_its_mask(tmp_path: Path) -> None:
+    """As in prostate158; a name with tumor alone is an image."""
+    files = [
+        f"{n}/{name}.nii.gz" for n in "123" for name in ("t2", "t2_anatomy_reader1", "t2_tumor_reader1", "adc_tumor")
+    ]
+    rows, said = table(put(tmp_path, *files))
+    assert [(row["image"][2:], row["mask"][2:]) for row in rows[:2]] == [
+        ("adc_tumor.nii.gz", ""),
+        ("t2.nii.gz", "t2_tumor_reader1.nii.gz"),
+    ]
+    assert len(rows) == 6 and "3 (1/t2_anatomy_reader1.nii.gz, " in said
+
+
+def test_folds_are_neither_people_nor_classes(tmp_path: Path) -> None:
+    """As in C-NMC."""
+    names = [f"fold_{fold}/{kind}/UID_{n}{fold}_{kind}.png" for fold in "012" for kind in ("all", "hem") for n in "12"]
+    rows, said = table(put(tmp_path, *names))
+    assert "labels from folders: all 6, hem 6" in said and len({row["patient_id"] for row in rows}) == 12
+    (tmp_path / "cohort.csv").unlink()
+    rows, _ = table(tmp_path, person=r"([^/_-]+)[^/]*$")  # as is proposed
+    assert {row["patient_id"] for row in rows} == {"UID"}
+
+
+def test_figures_of_a_study_in_the_folder_are_no_images(tmp_path: Path) -> None:
+    put(tmp_path, "p1.png", "p2.png", "mine/.studies/table", "mine/figure.png", "mine/outputs/images/slices.png")
+    assert [row["image"] for row in table(tmp_path)[0]] == ["p1.png", "p2.png"]
+
+
 def test_names_with_other_spaces_are_kept(tmp_path: Path) -> None:
     rows, _ = table(put(tmp_path, "at 1.02\u202fAM.png", "Nov\u00e1k\u00a01.png"))
     assert [(row["patient_id"], row["image"]) for row in rows] == [
@@ -235,7 +265,18 @@ def test_further_files_of_a_series_are_named(tmp_path: Path) -> None:
 
 
 def test_what_is_left_out_is_said(tmp_path: Path) -> None:
-    root = put(tmp_path / "here", "a.png", "s/IM1.dcm", "s/IM2.dcm", "b.mha", "c.tar.gz", "d.png.part", "e.h5")
+    root = put(
+        tmp_path / "here",
+        "a.png",
+        "s/IM1.dcm",
+        "s/IM2.dcm",
+        "b.mha",
+        "c.tar.gz",
+        "d.png.part",
+        "e.h5",
+        "f.nii.gzip",
+        "g.jfif",
+    )
     (root / "of\\windows.png").write_bytes(b"")
     put(tmp_path / "scratch", "c.png")
     (root / "linked").symlink_to(tmp_path / "scratch")
@@ -251,6 +292,8 @@ def test_what_is_left_out_is_said(tmp_path: Path) -> None:
         "1 .tar.gz",
         "1 .part",
         "1 .h5",
+        "1 .nii.gzip",
+        "1 .jfif",
         "windows.png) left out: names with backslashes: unpack",
     ):
         assert words in said

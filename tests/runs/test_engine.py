@@ -4,6 +4,7 @@ import errno
 import os
 import signal
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -28,6 +29,7 @@ from brats_al_utils.networks.training import Settings, choose_device
 from brats_al_utils.runs import computing, engine, forks, scheduler
 from brats_al_utils.runs.computing import compute
 from brats_al_utils.runs.engine import Outcome, Task, carry_out
+from brats_al_utils.runs.records import records
 from brats_al_utils.runs.run import Run
 from brats_al_utils.runs.store import RunStore
 from brats_al_utils.study.stages import plan
@@ -263,7 +265,7 @@ def test_a_run_that_fails_says_why(tasks: list[Task], study: Study, monkeypatch:
     with monkeypatch.context() as patch:
         patch.setattr(computing, "compute", fail)
         assert engine.work(tasks[0]) == Outcome("failed", "ValueError: as planned")
-    (record,) = study.store.records()
+    (record,) = records(study.store)
     assert record["run"]["training"]["slices"] == len(tasks[0].run.training)
     assert "Traceback" in record["why"]
     assert engine.work(tasks[0]) == Outcome("done")
@@ -426,3 +428,13 @@ def test_workers_are_those_of_before_and_end_at_ctrl_c() -> None:
     with engine.local(1, "cpu") as client:
         assert list(client.run(os.getpid).values()) != [first]
     engine.close()
+
+
+@pytest.mark.skipif(not forks.FORKS, reason="no forks here")
+def test_a_folder_too_long_for_a_socket_s_name_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", "put back afterwards")
+    monkeypatch.setattr("brats_al_utils.runs.forks.forkserver.ensure_running", lambda: None)
+    for folder, used in ((f"/tmp/{'x' * (forks.LONGEST - 5)}", 1), (f"/tmp/{'x' * (forks.LONGEST - 4)}", 0)):
+        monkeypatch.setattr(tempfile, "tempdir", folder)
+        forks.start()
+        assert tempfile.gettempdir() == (folder if used else "/tmp")

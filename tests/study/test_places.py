@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT
+from made_up import write_cohort
 
+from brats_al_utils import InputError
 from brats_al_utils.beyond.annotation.example import COHORT
 from brats_al_utils.progress import untracked
 from brats_al_utils.study import opening
@@ -47,3 +49,11 @@ def test_synthetic_patients_of_another_version_are_not_used_again(
         monkeypatch.setattr(opening, "VERSION", version)
         assert opening.synthetic_cohort(PROFILES["smoke"], places, untracked) == written[-1]
         assert len(written) == count
+
+
+def test_a_study_does_not_write_into_the_folder_of_its_images(tmp_path: Path) -> None:
+    """Both have a cohort.csv."""
+    data = write_cohort(tmp_path / "data", masked=False)
+    with pytest.raises(InputError, match="whose cohort.csv a table would overwrite: name another"):
+        opening.open_study("open", data, f"{data}/", {"start": "scratch", "classes": "malignant,benign"}, "cpu")
+    assert not (data / "outputs").exists()

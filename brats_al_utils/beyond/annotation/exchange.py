@@ -31,10 +31,10 @@ from brats_al_utils.beyond.annotation.query import read_query
 from brats_al_utils.beyond.annotation.session import Session, answers_file, query_file
 from brats_al_utils.beyond.releases.paths import plain
 from brats_al_utils.beyond.releases.table import csv_lines
-from brats_al_utils.files import write_file
+from brats_al_utils.files import write_new
 
-Placed = tuple[str, Answer]
-"""An answer, and where it stands in a file."""
+Placed = tuple[str, Answer | None]
+"""An answer, and where it stands in a file; None of an annotation without a choice."""
 
 COLUMNS = tuple(field.name for field in fields(Answer))
 NOTE = COLUMNS[-1]
@@ -58,11 +58,11 @@ def export_answers(session: Session, path: Path) -> int:
     Raises
     ------
     InputError
-        If its name ends otherwise.
+        If its name ends otherwise, or it exists.
     """
     readers = dict.fromkeys(answer.reader for answer in session.given)
     given = [answer for reader in readers for answer in current(session.given, reader).values()]
-    write_file(path, (csv_of(given) if is_csv(path) else studio_of(session, given)).encode())
+    write_new(path, (csv_of(given) if is_csv(path) else studio_of(session, given)).encode())
     return len(given)
 
 
@@ -72,11 +72,11 @@ def export_proposals(session: Session, path: Path) -> int:
     Raises
     ------
     InputError
-        If there are none, or the file's name does not end in .json.
+        If there are none, the file's name does not end in .json, or it exists.
     """
     if is_csv(path):
         raise InputError(f"{path}: expected a name that ends in .json: {query_file(session.folder)} is the CSV")
-    write_file(path, studio_of(session, ()).encode())
+    write_new(path, studio_of(session, ()).encode())
     return len(read_query(session))
 
 
@@ -101,12 +101,14 @@ def import_answers(session: Session, path: Path) -> dict[str, int]:
     if path.stat().st_size > MAX_BYTES:
         raise InputError(f"{path}: {path.stat().st_size} bytes, expected at most {MAX_BYTES}: import it in parts")
     ours = {plain(name): name for name in session.slices["slice_id"]}  # a Mac decomposes letters
+    placed = [*of_file(path)]
     found = [
         (place, replace(answer, slice_id=ours.get(plain(answer.slice_id), answer.slice_id)))
-        for place, answer in of_file(path)
+        for place, answer in placed
+        if answer
     ]
     file = answers_file(session.folder)
-    every, told = read(file), Counter({"added": 0})
+    every, told = read(file), Counter({"added": 0, "without a choice, skipped": len(placed) - len(found)})
     hashes = known_hashes(session, {answer.slice_id for _, answer in found})
     new: list[Answer] = []
     spelt = {label.casefold(): label for label in session.cohort.classes}
@@ -288,7 +290,8 @@ def of_studio(text: str, name: str) -> Iterator[Placed]:
     except (ValueError, RecursionError) as error:
         raise InputError(f"{name}: cannot be read as JSON ({error}): export the project as JSON, one list") from error
     if not isinstance(tasks, list):
-        raise InputError(f"{name}: expected a list of Label Studio's tasks: export the project as JSON")
+        mend = f"export the project as JSON; of another program, write CSV with the columns {', '.join(COLUMNS)}"
+        raise InputError(f"{name}: expected a list of Label Studio's tasks: {mend}")
     for number, task in enumerate(tasks, 1):
         place = f"{name}, task {number}"
         try:
@@ -306,6 +309,7 @@ def of_studio(text: str, name: str) -> Iterator[Placed]:
                 if given.get("was_cancelled"):
                     labels = [SKIP]
                 if not labels:
+                    yield place, None
                     continue
                 meta = choices[0].get("meta", {}) if choices else {}
                 values = {

@@ -131,7 +131,8 @@ def served(folder: Path, port: int, token: str) -> Iterator[None]:
     with log.open("wb") as said:
         process = subprocess.Popen(  # noqa: S603 - this Python
             [sys.executable, "-m", "jupyterlab", *options],
-            env=os.environ | {"JUPYTER_TOKEN": token, "TQDM_DISABLE": "1"},  # a bar would stay in the copy
+            # Without the user's settings of Jupyter (certificates, passwords); a bar would stay in the copy.
+            env=os.environ | {"JUPYTER_TOKEN": token, "JUPYTER_NO_CONFIG": "1", "TQDM_DISABLE": "1"},
             stdin=subprocess.DEVNULL,
             stdout=said,
             stderr=said,

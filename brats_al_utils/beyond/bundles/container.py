@@ -77,7 +77,7 @@ def read_parts(path: Path) -> tuple[dict[str, bytes], str]:
         raise InputError(f"{path}: {path.stat().st_size} bytes, expected at most {MAX_FILE}: not a bundle")
     content = path.read_bytes()
     if not content.startswith(b"PK\x03\x04"):
-        mend = "download the file itself, not a page about it or its Git LFS pointer"
+        mend = "download the file itself, not a page about it, its Git LFS pointer, or a bundle of git's"
         raise InputError(f"{path}: not a zip archive, expected a bundle that `brats-al export` wrote: {mend}")
     if sha256(content[:-DIGEST]).hexdigest().encode() != content[-DIGEST:]:
         raise InputError(f"{path}: damaged or changed, its SHA-256 is another: download or export it again")

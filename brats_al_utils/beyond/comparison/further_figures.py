@@ -58,7 +58,7 @@ def gain_forest(table: pd.DataFrame, reference: str, name: str) -> Drawing:
     """
     several = table["other"].nunique() > 1
     names = [
-        style.arm_label(row["arm"] + f"\nless {row['other']}" * several, row["learned"])
+        style.arm_label(row["arm"] + (f"\nless {row['other']}" if several else ""), row["learned"])
         for _, row in table[table["unit"] == UNITS[0]].iterrows()
     ]
     xlabel = f"test AUC less that of\n{reference} (pp)"

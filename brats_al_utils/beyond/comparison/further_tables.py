@@ -21,7 +21,7 @@ def within_site(table: pd.DataFrame, classes: tuple[str, str], people: str) -> p
 
 
 def in_ranges(table: pd.DataFrame, positive: str) -> pd.DataFrame:
-    """Return `uncertain.in_ranges` in words, with the name of the positive class."""
+    """Return `uncertain.in_ranges` with `planned.taught` in words, with the name of the positive class."""
     columns: Columns = {
         "arm": ("part of the ranking", str),
         "positive_share": (positive, SHARE),
@@ -32,6 +32,7 @@ def in_ranges(table: pd.DataFrame, positive: str) -> pd.DataFrame:
         "sites_apart": ("of other sites", SHARE),
         "labelled_share": ("the committee's own", SHARE),
         "committee_auc": ("committee's AUC in it", AUC),
+        "test_auc": ("test AUC after training on it", AUC),
     }
     return in_words(table, columns)
 

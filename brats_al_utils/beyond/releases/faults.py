@@ -27,9 +27,11 @@ FETCH = "a download that has not ended: download again"
 CONVERTED = {
     **dict.fromkeys((".mha", ".mhd", ".nrrd", ".nhdr", ".hdr", ".img"), TO_NIFTI),
     **dict.fromkeys((".mgz", ".mgh"), FREESURFER),
-    **dict.fromkeys((".bmp", ".gif", ".webp", ".jp2", ".heic", ".heif", ".avif", ".jxl"), TO_PNG),
+    **dict.fromkeys((".bmp", ".gif", ".webp", ".jp2", ".heic", ".heif", ".avif", ".jxl", ".pgm", ".ppm"), TO_PNG),
+    **dict.fromkeys((".jfif", ".jpe"), "rename them: .jpg"),
+    ".nii.gzip": "rename them: .nii.gz",
     **dict.fromkeys((".h5", ".hdf5", ".npy", ".npz"), OF_ARRAYS),
-    **dict.fromkeys((".zip", ".7z", ".rar", ".tar", ".tar.gz", ".tgz"), UNPACK),
+    **dict.fromkeys((".zip", ".7z", ".rar", ".tar", ".tar.gz", ".tgz", ".gz", ".gzip", ".bz2", ".xz"), UNPACK),
     **dict.fromkeys((".part", ".partial", ".crdownload", ".download"), FETCH),
 }
 """What makes a file one that is read, by the ending of its name."""

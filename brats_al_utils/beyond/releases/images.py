@@ -71,6 +71,14 @@ EMPTY = "an empty mask, expected a tumour: leave the cell empty, or skip the pat
 
 NO_CONTRAST = "no contrast, expected an image: export it again, or skip the patient (--skip-bad)"
 
+AIR, SOFT = -900, 150
+"""Hounsfield units: of a CT, air lies below the one, and water and tissue between minus and plus the other."""
+
+HOUNSFIELD = (
+    "a CT in Hounsfield units, in which tissues would look alike: save the window that is meant, as 0 to 80 of a brain "
+    "(FSL: fslmaths IN -thr 0 -min 80 OUT)"
+)
+
 Array = np.ndarray[Any, Any]
 
 ReadFile = Callable[[Path, str, str], list[Volume]]
@@ -446,6 +454,14 @@ def mask_problem(voxels: Array) -> str | None:
     return None
 
 
+def in_hounsfield(voxels: Array) -> bool:
+    """Whether an image is a CT as scanners give it: its air, or what pads it, would leave tissues without contrast."""
+    if voxels.dtype.kind == "u" or voxels.min() > AIR:
+        return False
+    air, soft = (np.count_nonzero(inside) / voxels.size for inside in (voxels < AIR, np.abs(voxels) < SOFT))
+    return bool(air > 0.01 and soft > 0.05)
+
+
 def lifted(voxels: Array) -> Lifted:
     """Lift an image [X, Y, Z]."""
     ordered = voxels.ravel(order="K")
@@ -507,6 +523,7 @@ def each_image(row: Mapping[Any, Any], read: ReadFile, problems: list[str]) -> I
             problems += [f"{path}: {found}" + what * path.name.casefold().endswith(JPEG)] if found else []
             yield from volumes
             continue
+        problems += [f"{path}: {HOUNSFIELD}" for volume in volumes if in_hounsfield(volume.voxels)]
         channels = [lifted(volume.voxels) for volume in volumes]
         problems += [f"{path}: {NO_CONTRAST}"] if any(map(without_contrast, channels)) else []
         yield from channels

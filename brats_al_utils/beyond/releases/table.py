@@ -138,9 +138,10 @@ def read_table(
     faults = [*row_faults(path, rows), *label_faults(path, rows, pair, bool(classes))]
     faults += [*file_faults(path, used, follow_links), *twice_faults(path, used)]
     unlabelled, others = rows["label"] == "", ~rows["label"].isin({*pair, ""}) & bool(classes)
-    for which, what in ((unlabelled, "without a label"), (others, "of other classes")):
+    of_others = "of other classes (" + ", ".join(map(shown, rows.loc[others, "label"].unique()[:5])) + ")"
+    for which, what in ((unlabelled, "without a label"), (others, of_others)):
         if len(names := rows.loc[which, "patient_id"].unique()):
-            first = ", ".join(names[:5]) + ", ..." * (len(names) > 5)
+            first = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
             notes.append(f"{path}: images {what}, skipped: {which.sum()} of {len(names)} patients ({first})")
     problems = collapsed(faults)
     good = rows[~rows["patient_id"].map(shown).isin(problems) & rows["label"].isin(pair)]
@@ -192,8 +193,8 @@ def read_persons(path: Path, follow_links: bool) -> tuple[pd.DataFrame, list[str
 def people_notes(path: Path, people: pd.Series) -> list[str]:
     """Return how many images there are of how many people, and which ids look like one person's.
 
-    These are equal but for a last number after a sign (x_1, x_2) or a last letter after a number (7a, 7b), or for
-    capitals or for zeros before a number (007, 7), and not all of them: then the number tells the patients apart.
+    These are equal but for a last number after a sign (x_1, x_2; 5807_100007919) or a last letter after a number (7a,
+    7b), or for capitals or for zeros before a number (007, 7), and not all of them: else the number is the patient's.
     """
     counts = people.value_counts()
     fewest, most = int(counts.min()), int(counts.max())
@@ -225,8 +226,8 @@ def stem_of(name: str) -> str:
     What names a copy goes first: see ``COPY``.
     """
     name = COPY.sub("", name)
-    found = re.fullmatch(r"(.*\w)[-_. ]+\d{1,3}|(.*\d)[-_. ]?[A-Za-z]", name)
-    return (found[1] or found[2]) if found else name
+    found = re.fullmatch(r"(.*\w)[-_. ]+\d{1,3}|(.*\d)[-_. ]?[A-Za-z]|(.*\d{3})[-_. ]+\d{6,}", name)
+    return (found[1] or found[2] or found[3]) if found else name
 
 
 def cases_of(folder: Path, rows: pd.DataFrame) -> pd.DataFrame:
@@ -267,7 +268,7 @@ def read_rows(path: Path) -> tuple[pd.DataFrame, list[str]]:
             raise InputError(f"{path}: the header is line {later}, expected line 1: delete what stands above it")
         if len(header) == 1 and REQUIRED[0] in header[0]:
             raise InputError(f"{path}: each row is one cell, expected one a column: take the quotes off whole rows")
-        where = " in its first sheet, which is read" * (path.suffix.casefold() == ".xlsx")
+        where = " in its first sheet, which is read" if path.suffix.casefold() == ".xlsx" else ""
         raise InputError(
             f"{path}: no column {' and '.join(missing)}{where}, found {shown(', '.join(header))}; expected "
             f"{', '.join(REQUIRED)} and as one likes {', '.join(COLUMNS[len(REQUIRED) :])}: rename the columns"

@@ -154,7 +154,7 @@ def read_ucsf(root: Path, follow_links: bool = False, classes: tuple[str, ...] =
     for home in subfolders(root):
         name = UCSF_PATIENT.fullmatch(home.name)
         if not name or name[2]:
-            follow_ups += [home.name] * bool(name)
+            follow_ups += [home.name] if name else []
             continue
         label, patient_id = labels.get(int(name[1]), ""), f"UCSF-PDGM-{int(name[1]):04}"
         if label in pair:
@@ -163,8 +163,8 @@ def read_ucsf(root: Path, follow_links: bool = False, classes: tuple[str, ...] =
             patients.append((home, row, ({sequence: str(file) for sequence, file in files.items()}, problems, [])))
         else:
             without.append(patient_id)
-    notes = [f"{root}: follow-up scans, skipped: {some(follow_ups)}"] * bool(follow_ups)
-    notes += [f"{path}: patients without {' or '.join(pair)}, skipped: {some(without)}"] * bool(without)
+    notes = [f"{root}: follow-up scans, skipped: {some(follow_ups)}"] if follow_ups else []
+    notes += [f"{path}: patients without {' or '.join(pair)}, skipped: {some(without)}"] if without else []
     here = {row["patient_id"] for _, row, _ in patients} | {*without}
     absent = [each for number in sorted(labels) if (each := f"UCSF-PDGM-{number:04}") not in here]
     return cohort_of(root, UCSF, patients, notes, follow_links, pair, absent)

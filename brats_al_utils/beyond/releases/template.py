@@ -17,6 +17,7 @@ from brats_al_utils.beyond.releases.paths import plain
 from brats_al_utils.beyond.releases.table import COLUMNS, MAX_ROWS, REQUIRED, find_table
 from brats_al_utils.cohorts.layout import LEFT_BEHIND, UNGRADED, printable, shown, subfolders
 from brats_al_utils.files import write_file
+from brats_al_utils.study.places import STAMPS
 
 EXAMPLE = """patient_id,label,image,mask,site,group,split
 p001,negative,images/p001.png,masks/p001.png,Hospital A,,
@@ -27,8 +28,12 @@ IMAGE_FOLDERS = {"image", "images", "img", "imgs", "scan", "scans", "data", "ima
 MASK_FOLDERS = {"mask", "masks", "seg", "segs", "segmentation", "segmentations", "annotation", "annotations"}
 MASK_FOLDERS |= {"label", "labels", "labelstr", "labelsts", "gt", "groundtruth", "ground_truth", "derivatives"}
 MASK_FOLDERS |= {"segmentationclass", "segmentationobject"}
-MASK_ENDINGS = r"[-_. ]?(?:mask|seg|segm|segmentation|tumou?r[-_]segmentation)(?:[-_ ]\d+)?|[-_. ](?:roi|gt|labels?)"
-MASK_NAME = re.compile(rf"(.+?)(?:{MASK_ENDINGS})", re.IGNORECASE)
+READER = r"manual|(?:reader|rater)[-_]?\d*"
+MASK_ENDINGS = r"[-_. ]?(?:mask|seg|segm|segmentation|tumou?r[-_]segmentation)|[-_. ](?:roi|gt|labels?)"
+MASK_NAME = re.compile(rf"(.+?)(?:{MASK_ENDINGS})(?:[-_ ](?:\d+|{READER}))*", re.IGNORECASE)
+DRAWN = re.compile(rf"(.+?)(?:[-_. ](?:tumou?r|lesions?|anatomy|{READER}))+", re.IGNORECASE)
+"""A mask's name too, if there is an image of the name before it: t2_tumor_reader1.nii.gz beside t2.nii.gz."""
+
 MASK_ALONE = re.compile(
     r"masks?|segm?|segmentation|labels?|(tumou?r|lesion|segmentation)[-_ ](mask|seg|label)", re.IGNORECASE
 )
@@ -50,6 +55,9 @@ SPLITS = {
     "testing": "test",
 }
 """Folders that are a part of the split."""
+
+FOLDS = re.compile(r"(fold|split|batch)[-_ ]?\d+", re.IGNORECASE)
+"""Folders into which images are dealt, that are neither classes nor people."""
 
 MAX_CLASSES = 10
 """Folders beside each other are classes if they are no more, or else people."""
@@ -180,6 +188,9 @@ def walked(folder: Path, follow_links: bool) -> tuple[list[PurePosixPath], list[
             folders.clear()
             continue
         seen.add(real)
+        if here != folder and STAMPS in folders:  # a study's figures, and its outputs below
+            folders.clear()
+            continue
         folders[:] = sorted(name for name in folders if not name.startswith(LEFT_BEHIND))
         for path in [here / name for name in (*folders, *sorted(names)) if not name.startswith(LEFT_BEHIND)]:
             if path.is_symlink() and not follow_links and not path.resolve().is_relative_to(folder.resolve()):
@@ -220,14 +231,20 @@ def understood(images: Sequence[PurePosixPath], person: str) -> tuple[list[Found
     every_mask: set[PurePosixPath] = set()
     found: list[Found] = []
     keys: dict[PurePosixPath, tuple[str, ...]] = {}
+    beside_or_anywhere = {(place, stem_of(file).casefold()) for file in images for place in (file.parent, None)}
     for file in images:
         folders = [name.casefold() for name in file.parent.parts]
+        of_mask = any(map(of_masks, folders))
         named = MASK_NAME.fullmatch(stem_of(file))
+        drawn = DRAWN.fullmatch(stem_of(file))
+        if not named and drawn and (None if of_mask else file.parent, drawn[1].casefold()) in beside_or_anywhere:
+            named = drawn
         rest = tuple(name for name in folders if name not in IMAGE_FOLDERS and not of_masks(name))
         stem = (named[1] if named else stem_of(file)).casefold()
         keys[file] = (*rest, stem)
-        if any(map(of_masks, folders)) or named or MASK_ALONE.fullmatch(stem_of(file)):
-            masks.setdefault(keys[file], file)
+        if of_mask or named or MASK_ALONE.fullmatch(stem_of(file)):
+            if "anatomy" in masks.setdefault(keys[file], file).name:
+                masks[keys[file]] = file
             every_mask.add(file)
     channels = {file: channel for file in images if file not in every_mask and (channel := channel_of(file))}
     alike = Counter(key[-1] for file, key in keys.items() if file not in every_mask)
@@ -246,6 +263,7 @@ def understood(images: Sequence[PurePosixPath], person: str) -> tuple[list[Found
         if file in every_mask or number:
             continue
         kept = [name for name in file.parent.parts if name.casefold() not in IMAGE_FOLDERS | {*SPLITS}]
+        kept = [name for name in kept if not FOLDS.fullmatch(name)]
         if len(kept) > 1 and kept[1] in tops:  # a copy of the whole, in a folder of its own
             kept = kept[1:]
         split = next((SPLITS[name.casefold()] for name in file.parent.parts if name.casefold() in SPLITS), "")
@@ -384,7 +402,7 @@ def sentences(found: Sequence[Found], colours: str) -> Iterator[str]:
     if len(people) == len(found) and len(found) > 1:
         yield (
             "each image counts as a person of its own: give all of a person one patient_id, or add --person REGEX, as "
-            "--person '([^_-]+)'"
+            "--person '([^/_-]+)[^/]*$' (what stands before the first _ or - of a file's name)"
         )
     if further := [image for image in found if FURTHER.fullmatch(image.stem)]:
         names = several(Path(), [Path(image.path) for image in further])
