@@ -414,13 +414,13 @@ def export(
 
 @verb(PUBLISHED, "figures published/open.bundle")
 def figures(
-    bundle: Bundle,
+    bundles: Annotated[list[Path], typer.Argument(help="Files that `export` wrote.", metavar="BUNDLE...", parser=home)],
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder for everything; default: outputs/published/NAME, after NAME.bundle.", **PATH),
+        typer.Option(help="Folder for everything of one bundle; default: outputs/published/NAME.", **PATH),
     ] = None,
 ) -> None:
-    """Draw every table and figure of a published study again, and its report: without images, and without training."""
+    """Draw every table and figure of published studies again, and their reports: without images or training."""
     from brats_al_utils.beyond.arms import NOTEBOOKS
     from brats_al_utils.beyond.bundles.published import missing, unpack_study
     from brats_al_utils.show import kernels, notebooks
@@ -428,20 +428,29 @@ def figures(
     from brats_al_utils.study.places import Places
     from brats_al_utils.study.unpacked import open_unpacked
 
-    folder = Places.of_bundle(bundle, out or "").outputs
+    if out and len(bundles) > 1:
+        raise InputError(f"--out {out} is for one bundle, not {len(bundles)}: leave it out, or draw one after another")
     kernels.prepare()
-    unpack_study(bundle, folder)
-    study = open_unpacked(folder, out or "")
-    paths = []
-    for path in notebooks.find(NOTEBOOKS):
-        if absent := missing(study, path.stem):
-            print(f"{path.stem}: skipped, {absent} are missing in {bundle}")
-        else:
-            paths.append(path)
-    parameters = {"profile": study.profile.name, "data": str(folder), "out": str(out.resolve()) if out else ""}
-    failures = notebooks.execute_all(paths, parameters, study.places, ahead={})
-    print(f"figures and tables in {study.places.figures}")
-    print(write_report(study.places))
+    studies, begun, failures = [], [], list[str]()
+    for bundle in bundles:
+        folder = Places.of_bundle(bundle, out or "").outputs
+        unpack_study(bundle, folder)
+        studies.append(open_unpacked(folder, out or ""))
+    shown = str(out.resolve()) if out else ""  # while a notebook is executed, its folder is this process's
+    with notebooks.together() as pool:
+        for bundle, study in zip(bundles, studies, strict=True):
+            paths, places = [], study.places
+            for path in notebooks.find(NOTEBOOKS):
+                if absent := missing(study, path.stem):
+                    print(f"{path.stem}: skipped, {absent} are missing in {bundle}")
+                else:
+                    paths.append(path)
+            parameters = {"profile": study.profile.name, "data": str(places.outputs), "out": shown}
+            begun.append((places, notebooks.execute_in(pool, paths, parameters, places)))
+        for places, failed in begun:
+            failures += failed()
+            print(f"figures and tables in {places.figures}")
+            print(write_report(places))
     if failures:
         raise InputError(f"{', '.join(failures)} not finished: see what is said above")
 

@@ -498,6 +498,7 @@ def test_the_other_verbs(tmp_path: Path, tiny_cohort: Path) -> None:
     assert len(facts["cases"]) == 12
 
 
+@pytest.mark.long
 def test_a_hospital_s_number_stays_on_the_machine(tmp_path: Path) -> None:
     """A release whose patients are called by their number in a hospital: neither git nor the report ever has one."""
     number = "4711308"

@@ -30,7 +30,7 @@ ENDS = ["mean", "low", "high"]
 
 def predictions(study: Study, arm: Arm, result: Result, part: str, last_epoch: bool = False) -> pd.DataFrame:
     """Return patient_id, label and score, P(HGG) at the kept or the last epoch, of a part's slices by slice id."""
-    table = study.slice_set(arm.dataset).table.iloc[result.run.ids(part)][["patient_id", "label"]]
+    table = study.slice_set(arm.dataset).table[["patient_id", "label"]].iloc[result.run.ids(part)]
     name = f"{part}_last" if last_epoch else part
     return table.assign(score=result.arrays[f"probability/{name}"])
 
@@ -232,11 +232,9 @@ def cost_of_run(study: Study, row: Row) -> dict[str, Any]:
 
 def with_sites(study: Study, results: Results) -> pd.DataFrame:
     """Return `scores` of the test set with the column site."""
-    frames = []
-    for (arm, number), result in results.items():
-        site = sites(study.slice_set(arm.dataset)).iloc[list(result.run.test)].to_numpy()
-        frames.append(scores(study, {(arm, number): result}, "test").assign(site=site))
-    return pd.concat(frames, ignore_index=True)
+    of_set = {dataset: sites(study.slice_set(dataset)).to_numpy() for dataset in {arm.dataset for arm, _ in results}}
+    tested = [of_set[arm.dataset][result.run.ids("test")] for (arm, _), result in results.items()]
+    return scores(study, results, "test").assign(site=np.concatenate(tested))
 
 
 def within_sites(study: Study, results: Results) -> pd.DataFrame:

@@ -98,9 +98,9 @@ def train(study: Study, arms: Iterable[Arm]) -> list[Row]:
     return rows
 
 
-def advance(study: Study, arms: Iterable[Arm]) -> list[Row]:
-    """Return the table of some arms as far as networks have chosen that are stored; nothing is trained."""
-    rows = plan(study, arms)
+def advance(study: Study, arms: Iterable[Arm], runs: int = 0) -> list[Row]:
+    """Return the table of some arms, as of `plan`, as far as stored networks have chosen; nothing is trained."""
+    rows = plan(study, arms, runs)
     while ready := [each for each in choosing(rows).values() if all(study.store.holds(row.run) for row in each)]:
         rows = choose(study, rows, uncertainty(study, [row for members in ready for row in members]))
     return rows

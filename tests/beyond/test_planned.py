@@ -76,7 +76,7 @@ def test_each_attack_has_its_answer(study: Study, results: Results) -> None:
     assert "of as many slices: " in number and "(looked" not in number
     assert share.count("%") == 3 and "(proposed)" in share
     assert "AUC of 0." in place
-    assert learned.startswith("No, not placebo")
+    assert learned.startswith("Not these: placebo.")
     assert site == "The cohort names one site."
     assert "both classes" in persons
     assert updates.startswith("Yes") and "(baseline)" in updates

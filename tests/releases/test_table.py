@@ -845,6 +845,7 @@ def test_a_stranger_s_path(tmp_path: Path) -> None:
     assert "study" in page.read_text(encoding="utf-8") and "healthy" in (out / "cohort.csv").read_text(encoding="utf-8")
 
 
+@pytest.mark.long
 def test_the_open_set(tmp_path: Path) -> None:
     """As 8-bit JPEG, with an index: 209 persons under 233 ids (Cheng, figshare 1512427, CC BY 4.0)."""
     place = folder_named("BRATS_AL_OPEN_COHORT", "of the open cohort")

@@ -145,7 +145,7 @@ def test_another_run_s_result_under_this_name_is_refused(tmp_path: Path) -> None
         assert store.load(RUN) is None
 
 
-@pytest.mark.parametrize("milliseconds", [1, 7, 20, 60])
+@pytest.mark.parametrize("milliseconds", [1, 20])
 def test_killed_while_writing_leaves_no_half_file(tmp_path: Path, milliseconds: int) -> None:
     """A process that saves over and over is killed; whatever is then found under the run's name is whole."""
     code = (

@@ -67,6 +67,7 @@ def test_git_takes_no_outputs_whatever_editor_saved_them(tmp_path: Path) -> None
     git("checkout", "notebooks")  # as a pull does it
 
 
+@pytest.mark.long
 def test_run_all_changes_no_file_that_git_tracks_and_an_error_s_words_stay_on_the_screen(
     tmp_path: Path, browser: WebDriver
 ) -> None:

@@ -1,7 +1,6 @@
 """A study comes back from its bundle: every table is the same, and what is not its own is refused."""
 
 import json
-import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -143,7 +142,7 @@ def test_a_bundle_of_a_part_of_a_study(study: Study, tmp_path: Path) -> None:
     assert stored == 2 + 2 < planned, "a committee of two, and two arms"
     again = reopened(tmp_path / "part.bundle", tmp_path / "again")
     assert [missing(again, name) for name in NAMES[:2]] == ["", ""]
-    assert re.fullmatch(r"\d+ of its \d+ runs", missing(again, NAMES[2]))
+    assert missing(again, NAMES[2]) == "some of its runs"
     assert missing(again, "04_balanced_set") == "slice sets balanced"
     with pytest.raises(InputError, match=r"runs .*are missing, and this study has no images"):
         train(again, NOTEBOOKS[NAMES[2]](again.profile))

@@ -108,9 +108,12 @@ def missing(study: Study, notebook: str) -> str:
     sets = dict.fromkeys(arm.dataset for arm in arms if arm.dataset not in study.opened)
     if sets:
         return f"slice sets {', '.join(sets)}"
-    runs = {row.same: row for row in advance(study, arms)}
-    absent = sum(not (row.known and study.store.path(row.run).exists()) for row in runs.values())
-    return f"{absent} of its {len(runs)} runs" if absent else ""
+
+    def stored(runs: int) -> bool:
+        return all(row.known and study.store.path(row.run).exists() for row in advance(study, arms, runs))
+
+    whole = stored(1) and stored(study.profile.n_runs)  # the first run alone tells it of most
+    return "" if whole else "some of its runs"
 
 
 def export(study: Study, path: Path, names: Sequence[str], with_ids: bool = False) -> tuple[int, int]:

@@ -154,7 +154,7 @@ def learned(study: Study, results: Results) -> str:
     typical = shares.groupby("arm")["share"].median()
     blind = ", ".join(sorted(unlearned_arms(study, results)))
     return (
-        f"{f'No, not {blind}' if blind else 'Yes'}: the highest training loss, median of an arm's runs, "
+        f"{f'Not these: {blind}' if blind else 'Yes'}. The highest training loss, median of an arm's runs, "
         f"is {typical.max():.2f} of that of the best constant guess ({typical.idxmax()}); above {LEARNED} nothing is "
         "judged."
     )
