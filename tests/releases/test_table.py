@@ -20,8 +20,8 @@ from brats_al_utils import InputError
 from brats_al_utils.__main__ import app
 from brats_al_utils.beyond.releases import image_cuts
 from brats_al_utils.beyond.releases.table import EXCEL, MAX_ROWS, TABLE, people_notes
+from brats_al_utils.cohorts.checks import marks_of
 from brats_al_utils.cohorts.cohort import LISTED
-from brats_al_utils.cohorts.copies import marks_of
 from brats_al_utils.cohorts.cutting import prepare
 from brats_al_utils.cohorts.inspection import check_cohort
 from brats_al_utils.cohorts.readers import read_cohort
