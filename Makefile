@@ -28,7 +28,7 @@ $(READY): requirements.lock weights.lock pyproject.toml
 	$(BIN)/python -m compileall -q brats_al_utils
 	$(BIN)/python -c "import matplotlib.font_manager"
 	test ! -e .git || { git config filter.without-outputs.clean "$(BIN)/python -m brats_al_utils.show.saving" && \
-		git config filter.without-outputs.required true; }
+		git config filter.without-outputs.smudge cat && git config filter.without-outputs.required true; }
 	touch $@
 
 # STUDY="--profile smoke --out DIR" is all of it in a minute or two; the tests run that.
@@ -37,15 +37,14 @@ demo: setup
 	$(BIN)/brats-al run $(STUDY)
 	$(BIN)/brats-al report $(STUDY)
 
-# Every table and figure of the studies that are published here: no images, no training. Two at a time, and a study
-# whose stamp is newer than its bundle, the package and the notebooks is not drawn again.
-DRAWN := $(NAMES:%=outputs/published/%.drawn)
+# Every table and figure of the studies that are published here: no images, no training. What has changed since the
+# stamp is drawn again: all of them, or where only bundles have, these.
+DRAWN := outputs/published/.drawn
 SOURCES := $(shell find brats_al_utils notebooks/[0-9]*.ipynb -type f ! -name '*.pyc' ! -name '* *')
-figures: setup
-	$(MAKE) --no-print-directory --jobs 2 $(DRAWN)
+figures: $(DRAWN)
 
-outputs/published/%.drawn: published/%.bundle $(SOURCES)
-	$(BIN)/brats-al figures $<
+$(DRAWN): $(BUNDLES) $(SOURCES) | setup
+	$(BIN)/brats-al figures $(if $(filter-out %.bundle,$?),$(BUNDLES),$?)
 	touch $@
 
 # Those that git keeps: nothing else writes into figures/published, so that no study of a user's changes what git tracks.

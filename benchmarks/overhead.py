@@ -30,11 +30,12 @@ def run(profile: str, out: Path) -> float:
 
 def training(out: Path) -> pd.DataFrame:
     """Return a row for each run of a study: ended (Unix time) and seconds."""
+    from brats_al_utils.runs.records import records
     from brats_al_utils.runs.store import RunStore
     from brats_al_utils.study.places import Places
 
     store = RunStore(Places.of("", out).runs)
-    done = [record for record in store.records() if record["state"] == "done"]
+    done = [record for record in records(store) if record["state"] == "done"]
     ended = [(store.folder / f"{record['key']}.safetensors").stat().st_mtime for record in done]
     return pd.DataFrame({"ended": ended, "seconds": [record["seconds"] for record in done]})
 

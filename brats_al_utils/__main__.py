@@ -118,7 +118,7 @@ def phantom(
     folder: Annotated[Path, typer.Argument(help="New folder for the synthetic cohort.", **PATH)],
     patients: Annotated[int, typer.Option(help="Number of patients.")] = 60,
     seed: Annotated[int, typer.Option(help="Seed of everything that is drawn.")] = 0,
-    spacing: Annotated[int, typer.Option(help="Voxel size in mm: 1 or 2.")] = 1,
+    spacing: Annotated[int, typer.Option(min=1, max=2, help="Voxel size in mm: 1 or 2.")] = 1,
     layout: Annotated[str, typer.Option(help="Folders and names as in the release of 2018, 2019 or 2020.")] = "2019",
 ) -> None:
     """Write a cohort of synthetic patients in BraTS's format."""
@@ -414,13 +414,13 @@ def export(
 
 @verb(PUBLISHED, "figures published/open.bundle")
 def figures(
-    bundle: Bundle,
+    bundles: Annotated[list[Path], typer.Argument(help="Files that `export` wrote.", metavar="BUNDLE...", parser=home)],
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder for everything; default: outputs/published/NAME, after NAME.bundle.", **PATH),
+        typer.Option(help="Folder for everything of one bundle; default: outputs/published/NAME.", **PATH),
     ] = None,
 ) -> None:
-    """Draw every table and figure of a published study again, and its report: without images, and without training."""
+    """Draw every table and figure of published studies again, and their reports: without images or training."""
     from brats_al_utils.beyond.arms import NOTEBOOKS
     from brats_al_utils.beyond.bundles.published import missing, unpack_study
     from brats_al_utils.show import kernels, notebooks
@@ -428,20 +428,29 @@ def figures(
     from brats_al_utils.study.places import Places
     from brats_al_utils.study.unpacked import open_unpacked
 
-    folder = Places.of_bundle(bundle, out or "").outputs
+    if out and len(bundles) > 1:
+        raise InputError(f"--out {out} is for one bundle, not {len(bundles)}: leave it out, or draw one after another")
     kernels.prepare()
-    unpack_study(bundle, folder)
-    study = open_unpacked(folder, out or "")
-    paths = []
-    for path in notebooks.find(NOTEBOOKS):
-        if absent := missing(study, path.stem):
-            print(f"{path.stem}: skipped, {absent} are missing in {bundle}")
-        else:
-            paths.append(path)
-    parameters = {"profile": study.profile.name, "data": str(folder), "out": str(out.resolve()) if out else ""}
-    failures = notebooks.execute_all(paths, parameters, study.places, ahead={})
-    print(f"figures and tables in {study.places.figures}")
-    print(write_report(study.places))
+    studies, begun, failures = [], [], list[str]()
+    for bundle in bundles:
+        folder = Places.of_bundle(bundle, out or "").outputs
+        unpack_study(bundle, folder)
+        studies.append(open_unpacked(folder, out or ""))
+    shown = str(out.resolve()) if out else ""  # while a notebook is executed, its folder is this process's
+    with notebooks.together() as pool:
+        for bundle, study in zip(bundles, studies, strict=True):
+            paths, places = [], study.places
+            for path in notebooks.find(NOTEBOOKS):
+                if absent := missing(study, path.stem):
+                    print(f"{path.stem}: skipped, {absent} are missing in {bundle}")
+                else:
+                    paths.append(path)
+            parameters = {"profile": study.profile.name, "data": str(places.outputs), "out": shown}
+            begun.append((places, notebooks.execute_in(pool, paths, parameters, places)))
+        for places, failed in begun:
+            failures += failed()
+            print(f"figures and tables in {places.figures}")
+            print(write_report(places))
     if failures:
         raise InputError(f"{', '.join(failures)} not finished: see what is said above")
 
@@ -507,7 +516,8 @@ def status(profile: ProfileName = "demo", out: Out = None, as_json: Json = False
     if found.seconds_left and found.images_left:
         share = found.images_done / (found.images_done + found.images_left)
         print(f"{share:.0%} of the training done, about {duration(found.seconds_left)} left")
-    print(found.state + f"; report: {index if index.exists() else 'none yet, write it with brats-al report'}" * done)
+    written = f"; report: {index if index.exists() else 'none yet, write it with brats-al report'}" if done else ""
+    print(f"{found.state}{written}")
     for path, why in found.failures.items():
         print(f"failed: {why.splitlines()[-1]} (see {path})")
 
@@ -515,19 +525,20 @@ def status(profile: ProfileName = "demo", out: Out = None, as_json: Json = False
 @verb(STUDY, "runs --profile demo")
 def runs(profile: ProfileName = "demo", out: Out = None, as_json: Json = False) -> None:
     """List the runs that are stored or have failed; with --json, all that decides each."""
+    from brats_al_utils.runs.records import records
     from brats_al_utils.runs.store import RunStore
     from brats_al_utils.study.places import Places
     from brats_al_utils.study.status import read_rows
 
     places = Places.of(profile, out or "")
     of_key = {row["key"]: row for row in read_rows(places)}
-    for record in RunStore(places.runs).records():
+    for record in records(RunStore(places.runs)):
         row = of_key.get(record["key"], {})
         record |= {"arm": row.get("arm", ""), "number": int(row.get("run", 0)), "trains": row.get("trains", "")}
         if as_json:
             print(json.dumps(record))
             continue
-        what = record["arm"] + f", {record['trains']}" * record["trains"].startswith("chooser")
+        what = f"{record['arm']}, {record['trains']}" if record["trains"].startswith("chooser") else record["arm"]
         slices, auc = record.get("run", {}).get("training", {}).get("slices", 0), record.get("validation_auc")
         print(
             f"{record['key'][:12]}  {record['state']:<8} {what:<36} run {record['number']:<3} {slices:>6} slices  "
@@ -617,7 +628,7 @@ def plan(
 @verb(STUDY, "weights")
 def weights(as_json: Json = False) -> None:
     """Say which weights each network can start from here, and how to get the others."""
-    from brats_al_utils.networks.network import weights as known
+    from brats_al_utils.networks.sources import weights as known
 
     found = known()
     if as_json:

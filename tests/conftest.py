@@ -11,6 +11,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import nibabel as nib
 import numpy as np
@@ -112,6 +113,13 @@ def small_render(patient: Patient, spacing: int) -> tuple[dict[str, np.ndarray[A
     return volumes, labels
 
 
+@pytest.fixture(autouse=True)
+def _environment_put_back() -> Iterator[None]:
+    """The command line sets variables for its workers."""
+    with patch.dict(os.environ):
+        yield
+
+
 @pytest.fixture
 def tiny_cohort(tmp_path: Path) -> Path:
     """Four HGG and three LGG patients in the folders of 2018."""
@@ -161,13 +169,12 @@ def brats_al(*arguments: str, expect: int = 0) -> str:
     """
     out, errors = io.StringIO(), io.StringIO()
     with (
-        pytest.MonkeyPatch.context() as patch,
+        patch.object(sys, "argv", ["brats-al", *arguments]),
+        patch.dict(os.environ),
         redirect_stdout(out),
         redirect_stderr(errors),
         pytest.raises(SystemExit) as end,
     ):
-        patch.setattr(sys, "argv", ["brats-al", *arguments])
-        patch.setenv("PYTHONSAFEPATH", "1")  # as `main` sets it; so it is put back
         command_line.main()
     printed = errors.getvalue() + out.getvalue()
     assert (end.value.code or 0) == expect, printed

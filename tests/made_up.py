@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from PIL import Image
 
 from brats_al_utils.runs.run import Result, Run
@@ -53,3 +54,21 @@ def compute(named: list[tuple[str, Run]], store: RunStore, *more: Any) -> dict[s
     for _, run in named:
         store.save(made_up(run))
     return {}
+
+
+DEFAULTS = {"freeze": False, "learned": True, "network": "", "with_labelled": False, "iterative": False}
+
+
+def of_a_study(*frames: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Return runs, scores and costs with the columns that a test has left out, as `scorecard` takes them."""
+    columns = [
+        ["arm", "seed", "key", "dataset", "start", "strategy", "share", "examples", *DEFAULTS],
+        ["key", "part", "patient_id", "label", "score"],
+        ["arm", "dataset", "seed", "chosen", "annotated", "share"],
+    ]
+    runs, scores, cost = (
+        frame.reindex(columns=[*dict.fromkeys([*names, *frame])]) for frame, names in zip(frames, columns, strict=True)
+    )
+    for name, value in DEFAULTS.items():
+        runs[name] = runs[name].astype(object).where(runs[name].notna(), value)
+    return runs, scores, cost

@@ -119,7 +119,6 @@ def test_what_a_terminal_cannot_show_is_written_as_its_code(
 def test_another_program_s_way_of_drawing_is_not_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     """A desktop's TkAgg, or the backend of the notebook in which the command was typed, would stop 00_cohort."""
     monkeypatch.setenv("MPLBACKEND", "TkAgg")
-    monkeypatch.setenv("PYTHONSAFEPATH", "1")  # as `main` sets it; so it is put back
     monkeypatch.setattr(sys, "argv", ["brats-al", "--version"])
     with pytest.raises(SystemExit):
         command_line.main()
@@ -140,7 +139,6 @@ def test_an_error_of_the_system_ends_in_its_cause(
         raise error
 
     monkeypatch.setattr(command_line, "app", fails)
-    monkeypatch.setenv("PYTHONSAFEPATH", "1")  # as `main` sets it; so it is put back
     with pytest.raises(SystemExit) as end:
         command_line.main()
     assert end.value.code == 1

@@ -3,7 +3,10 @@
 import runpy
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+import pytest
+from scipy import stats
 
 ROOT = Path(__file__).parents[1]
 
@@ -27,3 +30,27 @@ def test_what_the_simulated_reader_gains() -> None:
         mean, low, high = (f"{100 * row[name]:+.1f}" for name in ("auc", "low", "high"))
         assert f"{mean} pp ({low} to {high}) after {row['annotated']}" in text
     assert ((curve["low"] > 0) | (curve["high"] < 0)).tolist() == [False, False, True, False]
+
+
+def test_what_bfloat16_changes() -> None:
+    text = " ".join((ROOT / "docs" / "running.md").read_text(encoding="utf-8").split())
+    results = ROOT / "benchmarks" / "results"
+    speed = (
+        pd.read_csv(results / "arithmetic_speed.csv").pivot(index="repetition", columns="arithmetic").droplevel(0, 1)
+    )
+    assert f"{(speed['bfloat16'] / speed['float32']).median():.2f} times as fast at 96 pixels" in text
+    runs = pd.read_csv(results / "arithmetic.csv")
+    test = stats.ttest_rel(runs["bfloat16"], runs["float32"])
+    low, high = test.confidence_interval(0.95)
+    mean = (runs["bfloat16"] - runs["float32"]).mean()
+    assert f"by {100 * mean:+.1f} pp ({100 * low:+.1f} to {100 * high:+.1f})" in text
+
+
+@pytest.mark.parametrize(
+    ("table", "arm"), [("lgg_pilot", "baseline"), ("grade_pilot", "baseline"), ("grade_pilot", "random")]
+)
+def test_what_the_pilots_say(table: str, arm: str) -> None:
+    text = (ROOT / "docs" / "lgg_study.md").read_text(encoding="utf-8")
+    means = pd.read_csv(ROOT / "docs" / f"{table}.csv").query("arm == @arm").groupby("epoch")["validation_auc"].mean()
+    *most, last = (f"{value:.3f}" for value in np.asarray(means))
+    assert f"{', '.join(most)} and {last}" in text

@@ -26,8 +26,8 @@ from brats_al_utils.beyond.arms import NOTEBOOKS
 from brats_al_utils.cohorts.cutting import prepare
 from brats_al_utils.cohorts.readers import read_cohort
 from brats_al_utils.cohorts.volumes import SEQUENCES
-from brats_al_utils.findings.claims import GAIN, unit_of
 from brats_al_utils.findings.evidence import budgets, evaluate
+from brats_al_utils.findings.paper import GAIN, unit_of
 from brats_al_utils.phantoms import phantom
 from brats_al_utils.phantoms.phantom import Patient, write_cohort
 from brats_al_utils.show import kernels, notebooks
@@ -498,6 +498,7 @@ def test_the_other_verbs(tmp_path: Path, tiny_cohort: Path) -> None:
     assert len(facts["cases"]) == 12
 
 
+@pytest.mark.long
 def test_a_hospital_s_number_stays_on_the_machine(tmp_path: Path) -> None:
     """A release whose patients are called by their number in a hospital: neither git nor the report ever has one."""
     number = "4711308"

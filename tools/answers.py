@@ -10,7 +10,7 @@ from brats_al_utils.findings import sites
 from brats_al_utils.findings.comparison import MARGIN
 from brats_al_utils.findings.outcomes import AS_GOOD, BETTER, NOT_JUDGED, NOT_YET, UNDECIDED, WORSE
 from brats_al_utils.findings.sentences import side
-from brats_al_utils.show.captions import ARMS
+from brats_al_utils.show.captions import ARMS_IN_WORDS
 
 ROOT = Path(__file__).resolve().parents[1]
 FIGURES = ROOT / "figures" / "published"
@@ -71,7 +71,7 @@ def title(found: pd.Series) -> str:
     if found["family"] == "primary":
         share = found["other"].removeprefix("random at ").replace("%", " %")
         return f"The paper's procedure, which annotates {share} and trains on 30 %, against {share} at random"
-    return f"{ARMS.get(found['arm'], found['arm']).capitalize()} against {ARMS.get(found['other'], found['other'])}"
+    return f"{ARMS_IN_WORDS.get(found['arm'], found['arm']).capitalize()} against {ARMS_IN_WORDS.get(found['other'], found['other'])}"
 
 
 def within_margin(found: pd.Series) -> str:
@@ -111,6 +111,25 @@ def planned() -> list[str]:
     ]
 
 
+def grades() -> list[str]:
+    """Return what came of the second task on the LGG set; nothing before it is published."""
+    if not (FIGURES / "grade" / "outcomes.csv").exists():
+        return []
+    first = pd.read_csv(FIGURES / "grade" / "outcomes.csv").iloc[0]
+    whole = row("grade", "table3_arms", arm="baseline")
+    reached = f"all slices train to an AUC of {whole['auc_mean']:.2f} ({whole['low']:.2f} to {whole['high']:.2f})"
+    if whole["learned"]:
+        found = f"{title(first)}: {first['outcome']}.** {gain(first)}; {reached}."
+    else:
+        found = f"It cannot be learned here, so no way of choosing is judged.** However long networks trained in the [pilot](docs/grade_pilot.csv), they told other persons' grade no better than a guess; {reached}."
+    return [
+        f"*Glioma of grade II or III?* 109 persons of the same set, {first['n_runs']} repetitions, [planned too](docs/lgg_study.md): of the tasks here the nearest to the paper's.",
+        "",
+        f"* **{found}",
+        "",
+    ]
+
+
 def answers() -> str:
     """Return the answers so far, verdict first."""
     chosen = row("open", "tests", arm="proposed", other="random at 51%", unit="slice")
@@ -124,6 +143,7 @@ def answers() -> str:
     alone = sum(hospital[f"with_partner_{name}"] for name in ("positives", "negatives"))
     lines = [
         *planned(),
+        *grades(),
         "*Glioma or meningioma?* 147 persons of the open cohort (Cheng 2015, CC BY 4.0), 5 repetitions, networks that start from ImageNet's convolutional layers. "
         "In brackets, what fits the data at 95 %, and the same counted by person (the mean over a person's slices).",
         "",

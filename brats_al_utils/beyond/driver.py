@@ -86,7 +86,7 @@ def said_ahead(study: Study, tables: Mapping[str, Sequence[Row]]) -> dict[str, s
         if not part.distinct:
             return "nothing to train"
         about = f", about {duration(seconds(part, rates, workers))}" if rates else ""
-        return f"{part.distinct} run{'s' * (part.distinct > 1)} to train{about}"
+        return f"{part.distinct} {'runs' if part.distinct > 1 else 'run'} to train{about}"
 
     print(f"{len(tables)} notebooks, {said(total)}", flush=True)
     return {name: said(part) for name, part in parts.items()}

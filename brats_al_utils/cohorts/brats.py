@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 
 from brats_al_utils import InputError
-from brats_al_utils.cohorts.cohort import TRUTH_FILE, Cohort
-from brats_al_utils.cohorts.copies import alike
+from brats_al_utils.cohorts.checks import alike
+from brats_al_utils.cohorts.cohort import TRUTH_FILE, Cohort, frozen
 from brats_al_utils.cohorts.layout import (
     GRADES,
     RELEASE,
@@ -23,7 +23,6 @@ from brats_al_utils.cohorts.layout import (
     strays,
 )
 from brats_al_utils.cohorts.mapping import CASE_ID, MAPPING_FILE, NO_NAME, identities, names_of, read_mapping, rows_of
-from brats_al_utils.cohorts.problems import frozen
 from brats_al_utils.cohorts.split import PARTS
 from brats_al_utils.cohorts.volumes import FILES, SEGMENTATION
 
@@ -84,7 +83,7 @@ def read_release(folder: Path, follow_links: bool = False) -> Cohort:
         if link:
             links[patient_id] = link
     if links:
-        count = f"{len(links)} patient{'s' * (len(links) > 1)}"
+        count = f"{len(links)} {'patients' if len(links) > 1 else 'patient'}"
         in_one_line = links_problem(root, count, next(iter(links.values())))
         for patient_id in links:
             problems[patient_id].append(in_one_line)
@@ -216,9 +215,9 @@ def describe_case(
             f"{folder}: {of_folder}{' and '.join(named)} in {MAPPING_FILE}, expected one grade: correct the wrong one"
         )
     elif case["class_name"] not in GRADES:
+        above = f", or name {root.parent}, where one is" if (root.resolve().parent / MAPPING_FILE).is_file() else ""
         problems.append(
-            f"{folder}: no grade for this patient: add a row with Grade HGG or LGG to {MAPPING_FILE} in {root}"
-            + f", or name {root.parent}, where one is" * (root.resolve().parent / MAPPING_FILE).is_file()
+            f"{folder}: no grade for this patient: add a row with Grade HGG or LGG to {MAPPING_FILE} in {root}{above}"
         )
     try:
         with opened(folder):

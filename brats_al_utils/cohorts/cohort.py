@@ -1,23 +1,95 @@
-"""A set of patients and their files, and the reading of all of them to say everything that is wrong."""
+"""A set of patients and their files, what each kind of cohort does in its own way, and how problems are listed."""
 
 import os
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
 import pandas as pd
+import torch
 
 from brats_al_utils import InputError
-from brats_al_utils.cohorts.kind import BRATS, Kind
+from brats_al_utils.cohorts.checks import case_faults
+from brats_al_utils.cohorts.cuts import Cut, cut_case, slices_asked
 from brats_al_utils.cohorts.layout import GRADES
-from brats_al_utils.cohorts.problems import one_line_a_kind
 from brats_al_utils.cohorts.slices import SliceRule
 from brats_al_utils.cohorts.volumes import FILES
 from brats_al_utils.progress import Track
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of cohort, by what is done with rows of `Cohort.cases`.
+
+    Attributes
+    ----------
+    faults : callable
+        Takes a patient's rows and the tumour area that a slice must have. Returns everything that is wrong with the
+        files, and what each image is known by (see `checks.same_pixels`).
+    asked : callable
+        Takes all rows, the classes and a rule. Returns how many slices the rule asks of each row.
+    cut : callable
+        Takes a patient's rows, how many slices are asked of each, a rule, and the classes in the order of their labels.
+        Returns the patient's table, pixels and segmentation, as `cuts.cut_case` does.
+    chosen_by : callable
+        Takes all rows. Returns how their slices are chosen, a line each way.
+    """
+
+    faults: Callable[[pd.DataFrame, float], tuple[list[str], list[bytes]]]
+    asked: Callable[[pd.DataFrame, tuple[str, str], SliceRule], pd.Series]
+    cut: Callable[[pd.DataFrame, pd.Series, SliceRule, Sequence[str]], Cut]
+    chosen_by: Callable[[pd.DataFrame], list[str]]
+
+
+BRATS = Kind(case_faults, slices_asked, cut_case, lambda cases: ["slices with tumour"])
+"""A release of BraTS: a row is a patient, with all volumes."""
+
+
+LISTED = 5
+"""Faults of one kind that are listed one by one; more are one line, with their number and the first."""
+
+
+def frozen(problems: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
+    """Return the problems by patient, in order of their names."""
+    return {name: tuple(problems[name]) for name in sorted(problems)}
+
+
+def one_line_a_kind(problems: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return all messages, each once; of a kind with many, the first, with their number and the first three patients.
+
+    Parameters
+    ----------
+    problems : mapping of str to sequence of str
+        By patient.
+    """
+    whose: dict[str, str] = {}
+    for patient, found in problems.items():
+        for message in found:
+            whose.setdefault(message, patient)
+    kinds: defaultdict[str, dict[str, str]] = defaultdict(dict)
+    for message, patient in whose.items():
+        kinds[kind_of(message, patient)][message] = patient
+    lines: list[str] = []
+    for same in kinds.values():
+        if len(same) <= LISTED:
+            lines += same
+            continue
+        names = list(dict.fromkeys(same.values()))
+        some = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+        lines.append(f"{next(iter(same))} ({len(same)} like this: {some})")
+    return lines
+
+
+def kind_of(message: str, patient: str) -> str:
+    """Return a message without what differs between patients: the file, quoted cells, paths and numbers."""
+    return re.sub(r"'[^']*'|\S*/\S*|\d[\d.]*", "#", message.replace(patient, "#").partition(": ")[2])
+
 
 TRUTH_FILE = "phantom_truth.csv"
 """A folder that holds this file is a synthetic cohort (see `phantom`)."""
@@ -117,7 +189,7 @@ class Cohort:
 
     @property
     def messages(self) -> list[str]:
-        """The problems, each once, and of a kind with many one line; see `problems.one_line_a_kind`."""
+        """The problems, each once, and of a kind with many one line; see `one_line_a_kind`."""
         return one_line_a_kind(self.problems)
 
 
@@ -161,3 +233,14 @@ def each_case(
         for case in track(cases):
             running.extend(islice(started, 1))
             yield case, running.popleft()
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Have torch compute on so many threads of the processor, which the last bits of a sum depend on."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,7 +1,6 @@
 """Cut a patient: which slices, and their pixels and masks at the size that the network sees."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,14 +8,13 @@ import torch
 from torch.nn.functional import interpolate
 
 from brats_al_utils import InputError
+from brats_al_utils.arrays import Array
 from brats_al_utils.cohorts.checks import case_files, each_volume, tumour_areas
 from brats_al_utils.cohorts.intensity import scale_intensity
 from brats_al_utils.cohorts.layout import GRADES
 from brats_al_utils.cohorts.slices import SliceRule
 from brats_al_utils.cohorts.volumes import SEGMENTATION, Volume, upright
 from brats_al_utils.seeds import generator
-
-Array = np.ndarray[Any, Any]
 
 Cut = tuple[pd.DataFrame, Array, Array]
 """A patient's table, pixels and segmentation: see `cut_case`."""

@@ -3,7 +3,6 @@
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,10 +14,9 @@ from numpy.lib.format import write_array_header_1_0
 from threadpoolctl import threadpool_limits
 
 from brats_al_utils import InputError
-from brats_al_utils.cohorts.cohort import Cohort, each_case
-from brats_al_utils.cohorts.copies import marks_of, same_pixels
+from brats_al_utils.cohorts.checks import marks_of, same_pixels
+from brats_al_utils.cohorts.cohort import Cohort, each_case, one_line_a_kind, threads
 from brats_al_utils.cohorts.cuts import Cut
-from brats_al_utils.cohorts.problems import one_line_a_kind
 from brats_al_utils.cohorts.slices import FORMAT, SliceRule, SliceSet, digests, open_slices
 from brats_al_utils.cohorts.split import split_patients, too_few
 from brats_al_utils.files import new_folder
@@ -54,18 +52,6 @@ class GrowingArray:
         self.file.flush()
         os.fsync(self.file.fileno())
         self.file.close()
-
-
-@contextmanager
-def threads_for_cases() -> Iterator[int]:
-    """Yield torch's number of threads, to work on so many cases at a time, and meanwhile give each case one of them."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with threadpool_limits(1, user_api="blas"):
-            yield threads
-    finally:
-        torch.set_num_threads(threads)
 
 
 def prepare(
@@ -130,8 +116,9 @@ def each_cut(
         return cohort.kind.cut(rows, asked[rows.index], rule, classes)
 
     seen: dict[bytes, str] = {}
-    with threads_for_cases() as threads:
-        for rows, cutting in each_case(cohort.patients, cut_patient, threads, track):
+    at_a_time = torch.get_num_threads()  # of which each case has one
+    with threads(1), threadpool_limits(1, user_api="blas"):
+        for rows, cutting in each_case(cohort.patients, cut_patient, at_a_time, track):
             patient_id = rows["patient_id"].iloc[0]
             try:
                 made = cutting.result()

@@ -8,6 +8,7 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter1d
 
 from brats_al_utils import InputError
+from brats_al_utils.arrays import Array
 
 MODES_SHOWN = {"t1": 2.0, "t1ce": 3.5, "t2": 5.0, "flair": 5.0, "image": 3.5}
 """What becomes 1, in modes of the brain, by sequence; of a table's images the sequence is not known."""
@@ -29,8 +30,6 @@ SET_ASIDE = 1e-5
 
 COUNTED_RANGE = 2**16
 """Integers that differ by less are counted rather than sorted to find a percentile."""
-
-Array = np.ndarray[Any, Any]
 
 
 def scale_intensity(voxels: Array, sequence: str, part: Array | None = None) -> Array:
@@ -99,7 +98,7 @@ def mode(values: Array, origin: float = 0) -> float:
     values : np.ndarray [N]
         All above the origin.
     """
-    counted = counts(values)
+    counted = integer_counts(values)
     if counted is None:
         # numpy sorts ten times as fast as it finds a median.
         distance, weight = np.sort(values) - np.float64(origin), None
@@ -121,7 +120,7 @@ def peak(distance: Array, weight: Array | None, median: float) -> float:
     return (int(gaussian_filter1d(histogram, BANDWIDTH, mode="constant").argmax()) + 0.5) * width
 
 
-def counts(values: Array) -> tuple[int, Array] | None:
+def integer_counts(values: Array) -> tuple[int, Array] | None:
     """Return a level, and how often it and each one above it occurs; None if some integers are too far apart.
 
     Parameters

@@ -17,7 +17,41 @@ from nibabel.spatialimages import HeaderDataError
 from nibabel.volumeutils import apply_read_scaling
 
 from brats_al_utils import InputError
-from brats_al_utils.cohorts.lookalikes import other_kind
+
+TO_NIFTI = "convert it to NIfTI, for instance with SimpleITK (SimpleITK.WriteImage(SimpleITK.ReadImage(A), 'B.nii.gz'))"
+TO_PNG = "save it as PNG"
+
+KINDS = (
+    (b"GIF8", "a GIF", TO_PNG),
+    (b"BM", "a BMP", TO_PNG),
+    (b"RIFF", "a WebP", TO_PNG),
+    (b"ftyp", "a HEIC or AVIF picture", TO_PNG),
+    (b"NRRD", "an NRRD file", TO_NIFTI),
+    (b"DICM", "a DICOM file", "convert its series with dcm2niix"),
+    (b"PK\3\4", "a ZIP archive", "unpack it"),
+    (b"<!DOCTYPE", "a web page", "download the file itself"),
+    (b"<html", "a web page", "download the file itself"),
+    (b"version https://git-lfs", "a Git LFS pointer", "fetch the file with git lfs pull"),
+)
+"""How such files begin (HEIC after 4 bytes, DICOM after 128), what they are, and the mend."""
+
+
+def other_kind(path: Path, expected: str) -> str:
+    """Return what a message says of a file that is of another kind; nothing of one whose kind is not known.
+
+    Parameters
+    ----------
+    expected : str
+        The kinds that are read.
+    """
+    first = b""
+    with suppress(OSError), path.open("rb") as file:
+        first = file.read(132)
+    for begins, kind, mend in KINDS:
+        if first.lstrip()[: len(begins)].lower() == begins.lower() or begins in (first[4:8], first[128:]):
+            return f"{kind}, expected {expected}: {mend}"
+    return ""
+
 
 SEQUENCES = ("t1", "t1ce", "t2", "flair")
 SEGMENTATION = "seg"
@@ -66,7 +100,7 @@ def open_nifti(path: Path) -> BinaryIO:
 
 
 @contextmanager
-def named(path: Path) -> Iterator[None]:
+def readable(path: Path) -> Iterator[None]:
     """Turn whatever a file cannot be read for into an `InputError` that names it."""
     try:
         yield
@@ -116,7 +150,7 @@ def read_header(path: Path) -> tuple[nib.Nifti1Header, Grid]:
         ``MAX_VOXELS``, or has no orientation.
     """
     size = nib.Nifti1Header.sizeof_hdr
-    with named(path), np.errstate(all="ignore"):
+    with readable(path), np.errstate(all="ignore"):
         with open_nifti(path) as file:
             block = file.read(size)
         if len(block) < size:
@@ -194,7 +228,7 @@ def read_volume(path: Path) -> Volume:
         holds NaN or infinite voxels.
     """
     header, grid = read_header(path)
-    with named(path):
+    with readable(path):
         dtype, offset = header.get_data_dtype(), header.get_data_offset()
         content = read_content(path, offset + int(np.prod(grid.shape)) * dtype.itemsize)
         stored: np.ndarray[Any, Any] = np.ndarray(grid.shape, dtype, content, offset, order="F")

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from brats_al_utils.findings.claims import OURS, PRINTED, ends_of, unit_of, written
 from brats_al_utils.findings.comparison import MARGIN
 from brats_al_utils.findings.outcomes import AS_GOOD, BETTER, NOT_YET, WORSE, outcome
-from brats_al_utils.findings.paper import BUDGET, is_its_task, printed_aucs
+from brats_al_utils.findings.paper import OURS, PRINTED, claims, ends_of, is_its_task, printed_aucs, unit_of, written
 from brats_al_utils.findings.sentences import gain, pp
 from brats_al_utils.findings.shortcut import CHANCE
 from brats_al_utils.findings.verdicts import EQUIVALENCE
+from brats_al_utils.study.profile import BUDGET
 
 QUESTION = "Does active learning save annotations here?"
 DESIGN_QUESTION = "Could a study of the paper's size tell?"
@@ -37,12 +37,6 @@ DESIGN_RULE = (
     f"No if, with {{runs}} runs, a gain of {EQUIVALENCE:g} pp is told with a power of 80 % by no number of test "
     "patients or only by more than the paper has ({patients}). Yes otherwise."
 )
-
-HEADLINES = {
-    "abstract.gain": "of the proposed method less that of the baseline, which is trained on all slices",
-    "table2.test_gain": "of the pretrained network less that of one from random initialisation",
-}
-"""Rows of the scorecard: what the abstract claims, and what pretraining gains."""
 
 SAVING = "saving.range"
 """How much of the annotation is saved."""
@@ -124,7 +118,7 @@ def answer(tables: Mapping[str, pd.DataFrame]) -> Answer:
         lines += claimed(tables["scorecard"])
     absent = sorted({notebook for name, notebook in FOUND_IN.items() if name not in tables})
     if absent:
-        lines.append(f"More would be told by notebook{'s' * (len(absent) > 1)} {', '.join(absent)}.")
+        lines.append(f"More would be told by {'notebooks' if len(absent) > 1 else 'notebook'} {', '.join(absent)}.")
     return Answer(said, lines)
 
 
@@ -246,14 +240,14 @@ def claimed(card: pd.DataFrame) -> list[str]:
     """Say what became of the paper's gains and of the annotations that it saves."""
     rows: dict[str, dict[str, Any]] = card.set_index("id").to_dict("index")  # type: ignore[assignment]
     lines: list[str] = []
-    for name, whose in HEADLINES.items():
-        row = rows[name]
+    for claim in (each for each in claims().values() if each.headline):
+        row = rows[claim.id]
         if pd.notna(row["ours"]):
-            ends = ends_of(name, row["both_low"], row["both_high"])
+            ends = ends_of(claim.id, row["both_low"], row["both_high"])
             interval = f" (95 % confidence interval across both: {ends})" if ends else ""
             lines.append(
-                f"Slice-level test AUC {whose}: {written(row['ours'], unit_of(name), OURS)}{interval}; the paper's "
-                f"tables give {written(row['recomputed'], unit_of(name), PRINTED)}: {row['verdict']}."
+                f"Slice-level test AUC {claim.headline}: {written(row['ours'], claim.unit, OURS)}{interval}; the "
+                f"paper's tables give {written(row['recomputed'], claim.unit, PRINTED)}: {row['verdict']}."
             )
     saved = rows[SAVING]
     if pd.notna(saved["ours"]):

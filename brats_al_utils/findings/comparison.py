@@ -20,7 +20,6 @@ variance cannot be estimated or is estimated as 0, there are no limits and no p 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -29,10 +28,9 @@ from scipy.special import expit, logit
 from scipy.stats import nct, t
 
 from brats_al_utils import InputError
-from brats_al_utils.cohorts.folds import redrawn
+from brats_al_utils.arrays import Array
+from brats_al_utils.cohorts.split import redrawn
 from brats_al_utils.findings.statistics import AUC_RANGE, CONFIDENCE, GAIN_RANGE, NEGLIGIBLE, mean_interval
-
-Array = np.ndarray[Any, Any]
 
 MARGIN = 0.02
 """An arm that is worse by less than 2 pp of AUC is not inferior; fixed before any comparison."""
@@ -87,7 +85,7 @@ class Pairs:
 
     @property
     def redrawn(self) -> float:
-        """See `folds.redrawn`."""
+        """See `split.redrawn`."""
         return redrawn(self.folds)
 
     @property
@@ -202,11 +200,7 @@ def run_shares(score: Array, positive: Array, patient: Array, patients: int) -> 
     patients : int
         How many there are in all.
     """
-    beaten = np.empty(len(score))
-    for own, sign in ((positive, 1), (~positive, -1)):
-        others = np.sort(sign * score[~own])
-        places = [np.searchsorted(others, sign * score[own], side) for side in ("left", "right")]
-        beaten[own] = (places[0] + places[1]) / (2 * len(others))
+    beaten = won(score, positive) / np.where(positive, (~positive).sum(), positive.sum())
     auc = float(beaten[positive].mean())
     shares = np.zeros(patients)
     for own in (positive, ~positive):
@@ -214,6 +208,22 @@ def run_shares(score: Array, positive: Array, patient: Array, patients: int) -> 
         unbiased = np.sqrt(tested / (tested - 1)) if tested > 1 else np.nan
         shares += np.bincount(patient[own], unbiased * (beaten[own] - auc) / own.sum(), patients)
     return auc, shares
+
+
+def won(score: Array, positive: Array) -> Array:
+    """Return how many scores of the other class each lies on the right side of, ties counting half.
+
+    Parameters
+    ----------
+    score : np.ndarray [n] of float
+    positive : np.ndarray [n] of bool
+    """
+    found = np.empty(len(score))
+    for own, sign in ((positive, 1), (~positive, -1)):
+        others = np.sort(sign * score[~own])
+        places = [np.searchsorted(others, sign * score[own], side) for side in ("left", "right")]
+        found[own] = (places[0] + places[1]) / 2
+    return found
 
 
 def across_patients(pairs: Pairs, *arms: str) -> Error:

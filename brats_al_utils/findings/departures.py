@@ -8,7 +8,7 @@ from brats_al_utils.cohorts.slices import SliceSet
 from brats_al_utils.findings.paper import PATIENTS
 from brats_al_utils.study.profile import PROFILES, Profile
 
-RELEASE = "2019"
+PAPERS_RELEASE = "2019"
 """The release of BraTS that is the paper's cohort."""
 
 STATED = {
@@ -91,7 +91,7 @@ def other_cohort(slices: SliceSet) -> str:
         return f"cohort: synthetic, {counts}"
     if people(slices) != "patients":
         return f"cohort: {cohort_name(slices)}, {counts}"
-    if release != RELEASE:
+    if release != PAPERS_RELEASE:
         return f"cohort: {'of an unknown release' if release == 'unknown' else slices.manifest['name']}, {counts}"
     if patients != PATIENTS:
         papers = " + ".join(f"{count} {name}" for name, count in PATIENTS.items())

@@ -11,8 +11,8 @@ from brats_al_utils.cohorts.naming import sites
 from brats_al_utils.cohorts.split import PARTS
 from brats_al_utils.findings.comparison import adjusted, compare, patient_pairs
 from brats_al_utils.findings.shortcut import SHOWN, shortcut_table
+from brats_al_utils.findings.sites import within_site
 from brats_al_utils.findings.statistics import LEARNED, base_rate_loss, by_unit, units_of, unlearned
-from brats_al_utils.findings.within_sites import within_site
 from brats_al_utils.networks.training import auc
 from brats_al_utils.queries.sampling import ALL, DISCARDED
 from brats_al_utils.runs.run import Result
@@ -30,8 +30,9 @@ ENDS = ["mean", "low", "high"]
 
 def predictions(study: Study, arm: Arm, result: Result, part: str, last_epoch: bool = False) -> pd.DataFrame:
     """Return patient_id, label and score, P(HGG) at the kept or the last epoch, of a part's slices by slice id."""
-    table = study.slice_set(arm.dataset).table.iloc[result.run.ids(part)][["patient_id", "label"]]
-    return table.assign(score=result.arrays[f"probability/{part}" + "_last" * last_epoch])
+    table = study.slice_set(arm.dataset).table[["patient_id", "label"]].iloc[result.run.ids(part)]
+    name = f"{part}_last" if last_epoch else part
+    return table.assign(score=result.arrays[f"probability/{name}"])
 
 
 def scores(study: Study, results: Results, part: str) -> pd.DataFrame:
@@ -53,13 +54,9 @@ def scores_by_key(study: Study, results: Results) -> pd.DataFrame:
 
     A run that goes by the names of several arms is here once.
     """
-    once = {result.run.key: place for place, result in results.items()}
-    frames = [
-        predictions(study, arm, results[arm, number], part).assign(key=key, part=part, **fold(study, number))
-        for key, (arm, number) in once.items()
-        for part in EVALUATION_SETS
-    ]
-    return pd.concat(frames, ignore_index=True)
+    once = dict({result.run.key: (place, result) for place, result in results.items()}.values())
+    frames = [scores(study, once, part).assign(part=part) for part in EVALUATION_SETS]
+    return pd.concat(frames, ignore_index=True).drop(columns=["arm", "seed"])
 
 
 def of_set(results: Results, dataset: str) -> Results:
@@ -235,23 +232,15 @@ def cost_of_run(study: Study, row: Row) -> dict[str, Any]:
 
 def with_sites(study: Study, results: Results) -> pd.DataFrame:
     """Return `scores` of the test set with the column site."""
-    frames = []
-    for (arm, number), result in results.items():
-        site = sites(study.slice_set(arm.dataset)).iloc[list(result.run.test)].to_numpy()
-        frames.append(scores(study, {(arm, number): result}, "test").assign(site=site))
-    return pd.concat(frames, ignore_index=True)
+    of_set = {dataset: sites(study.slice_set(dataset)).to_numpy() for dataset in {arm.dataset for arm, _ in results}}
+    tested = [of_set[arm.dataset][result.run.ids("test")] for (arm, _), result in results.items()]
+    return scores(study, results, "test").assign(site=np.concatenate(tested))
 
 
 def within_sites(study: Study, results: Results) -> pd.DataFrame:
     """Return `sites.within_site` of every arm on the test set; empty where the cohort has one site."""
     table = with_sites(study, results)
     return within_site(table) if table["site"].nunique() > 1 else pd.DataFrame()
-
-
-def within_ends(study: Study, results: Results) -> list[float]:
-    """Return the AUC within a site of the results of one arm with its interval; NaN where the cohort has one site."""
-    table = within_sites(study, results)
-    return [float(table[name].iloc[0]) for name in ("within", "low", "high")] if len(table) else [np.nan] * 3
 
 
 def contrasts(study: Study, results: Results, pairs: Sequence[tuple[Arm, Arm]], part: str = "test") -> pd.DataFrame:
@@ -346,7 +335,10 @@ def arm_table(study: Study, results: Results) -> pd.DataFrame:
         trained = [table.iloc[list(result.run.training)] for result in own.values()]
         found = shortcut_table(audited(study, own, SHOWN[:2])).set_index(["unit", "shown"])
         found = found[["auc_mean", "low", "high"]].set_axis(ENDS, axis=1)
-        found.loc[("slice", "within"), ENDS] = within_ends(study, own)
+        inside = within_sites(study, own)
+        found.loc[("slice", "within"), ENDS] = (
+            inside[["within", "low", "high"]].iloc[0].to_list() if len(inside) else np.nan
+        )
         places = {"patient": ("patient", SHOWN[0]), "within": ("slice", "within"), "hidden": ("slice", SHOWN[1])}
         more = {name: found.reindex([place]).iloc[0] for name, place in places.items()}
         rows.append(

@@ -5,7 +5,8 @@ from collections.abc import Collection, Sequence
 import numpy as np
 import pandas as pd
 
-from brats_al_utils.findings.comparison import MARGIN, Array, Pairs, across_both, compare, difference_limits, holm
+from brats_al_utils.arrays import Array
+from brats_al_utils.findings.comparison import MARGIN, Pairs, across_both, compare, difference_limits, holm
 from brats_al_utils.findings.sentences import apart
 from brats_al_utils.findings.statistics import CONFIDENCE
 

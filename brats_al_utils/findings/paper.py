@@ -1,22 +1,19 @@
-"""What Hao et al. 2021 print: numbers, claims, Table 1 and Table 5, and what follows from them by arithmetic."""
+"""What Hao et al. 2021 print: numbers, claims, Table 1 and Table 5, and what follows from them by arithmetic.
+
+And how the rows of the scorecard are written: their names, their units, and the footnotes that they share.
+"""
 
 import csv
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
 import pandas as pd
 
-BUDGET = 0.3  # share of the training slices: the committee's, and the proposed method's (2.2.4, 3.3)
 SLICES = {"imbalanced": {"HGG": 20, "LGG": 20}, "balanced": {"HGG": 10, "LGG": 30}}  # a patient (2.2.1, 3.4)
 PATIENTS, TRAINING_PATIENTS = {"HGG": 259, "LGG": 76}, {"HGG": 157, "LGG": 46}  # the 203 keep the ratio (2.2.1)
-TABLE1 = {  # the width of the printed output, and the printed arithmetic: input width, kernel, stride, padding
-    "table1.conv2": (27, (27, 5, 2, 2)),
-    "table1.maxpool2": (14, (27, 3, 2, 0)),
-}
-SAME_RUNS = {"table3.baseline.val": "table2.pretrained.val", "table3.baseline.test": "table2.pretrained.test"}
-"""Two AUCs of Table 3 are Table 2's: the same runs under another name."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +25,7 @@ class Claim:
     id, section, name : str
         The section of the paper, and what the claim is called.
     unit : str
-        The unit of our number beside it: see `claims.OURS`.
+        The unit of our number beside it: see ``OURS``.
     rule : str
         One of `verdicts.RULES`.
     dataset, part, arm, other : str
@@ -37,6 +34,8 @@ class Claim:
         As printed, an AUC with its limits as shares; gains in pp.
     recomputed : str
         What the paper's other numbers give, where that is said and not computed.
+    headline : str
+        Whose gain it is, in the words of the report's answer; empty where that does not speak of it.
     """
 
     id: str
@@ -52,6 +51,7 @@ class Claim:
     low: str
     high: str
     recomputed: str
+    headline: str
 
     @property
     def number(self) -> float:
@@ -60,6 +60,11 @@ class Claim:
             return float(self.printed)
         except ValueError:
             return float("nan")
+
+    @property
+    def shown(self) -> float | str:
+        """What is printed: a number where it is one, else text; NaN where nothing is."""
+        return self.printed if self.printed and math.isnan(self.number) else self.number
 
 
 @cache
@@ -117,4 +122,102 @@ def slice_counts(dataset: str) -> tuple[int, int]:
     return (
         sum(of_patient[grade] * count for grade, count in PATIENTS.items()),
         sum(of_patient[grade] * count for grade, count in TRAINING_PATIENTS.items()),
+    )
+
+
+AUC, GAIN, SAVED = "AUC", "gain", "saved"
+"""Units in which ours can stand beside the printed number."""
+
+ARITHMETIC = ".arithmetic"
+"""Ends the id of a row that sets the paper against itself."""
+
+OURS: dict[str, Callable[[float], str]] = {
+    AUC: lambda value: f"{100 * value:.1f} %",
+    GAIN: lambda value: f"{value:+.1f} pp",
+    SAVED: lambda value: f"{value:.1f} %",
+    "of the budgets": lambda value: f"{value:.0%} of the budgets",
+    "of the counts": lambda value: f"{value:.0%} of the counts",
+    "inner jumps": lambda value: f"{value:.0f} of 5 inner jumps",
+    "times": lambda value: f"{value:.2f} times",
+}
+"""How a number of ours is written, by unit."""
+
+PRINTED: dict[str, Callable[[float], str]] = {
+    AUC: lambda value: f"{100 * value:.2f} %",
+    GAIN: lambda value: f"{value:+.2f} pp",
+    SAVED: lambda value: f"{value:g} %",
+}
+"""How a number of the paper is written, by unit: as printed, a gain with its sign."""
+
+
+def name_of(id_: str) -> str:
+    """Return what a row of the scorecard is called; an id of another version stays as it is."""
+    whole = id_.removesuffix(ARITHMETIC)
+    name = claims()[whole].name if whole in claims() else whole
+    return name if whole == id_ else f"{name.removesuffix(' AUC')}: its arithmetic"
+
+
+def unit_of(id_: str) -> str:
+    """Return the unit of a row; nothing where no number of ours stands beside the printed one."""
+    whole = id_.removesuffix(ARITHMETIC)
+    return claims()[whole].unit if whole in claims() else ""
+
+
+def written(value: object, unit: str, forms: dict[str, Callable[[float], str]]) -> str:
+    """Return a number as text in its unit, and a text as it is; empty without a number."""
+    try:
+        number = float(str(value))
+    except ValueError:
+        return str(value)
+    return "" if pd.isna(number) else forms.get(unit, "{:g}".format)(number)
+
+
+def ends_of(id_: str, low: float, high: float) -> str:
+    """Return an interval as text, its unit once; empty without an interval."""
+    if pd.isna(low):
+        return ""
+    first, last = (written(end, unit_of(id_), OURS) for end in (low, high))
+    return f"{first.split(' ')[0]} to {last}"
+
+
+@dataclass(frozen=True)
+class Footnotes:
+    """What many rows say alike, once: the rules of verdicts, numbered, and what stands in the way of one, lettered.
+
+    Attributes
+    ----------
+    rules, notes : dict of str to str
+        Text by its mark.
+    marks : list of (str, list of str)
+        The mark of each row's rule, and those of its notes.
+    """
+
+    rules: dict[str, str]
+    notes: dict[str, str]
+    marks: list[tuple[str, list[str]]]
+
+
+def letter(place: int) -> str:
+    """Return the mark of a note: a to z, then aa, ab and so on."""
+    first = letter(place // 26 - 1) if place >= 26 else ""
+    return first + chr(ord("a") + place % 26)
+
+
+def footnotes(rules: Sequence[str], reasons: Sequence[str]) -> Footnotes:
+    """Return the footnotes of a scorecard's rows, in the order of their first use.
+
+    Parameters
+    ----------
+    rules, reasons : sequence of str
+        The columns ``rule`` and ``why``; a row's reasons are separated by semicolons.
+    """
+    several = [list(dict.fromkeys(filter(None, why.split("; ")))) for why in reasons]
+    rule_marks = {rule: str(place) for place, rule in enumerate(dict.fromkeys(rules), 1)}
+    every = dict.fromkeys(reason for row in several for reason in row)
+    note_marks = {reason: letter(place) for place, reason in enumerate(every)}
+    marks = [
+        (rule_marks[rule], [note_marks[reason] for reason in row]) for rule, row in zip(rules, several, strict=True)
+    ]
+    return Footnotes(
+        {mark: rule for rule, mark in rule_marks.items()}, {m: text for text, m in note_marks.items()}, marks
     )

@@ -8,18 +8,16 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from brats_al_utils.findings.claims import ARITHMETIC
 from brats_al_utils.findings.comparison import compare, intervals, lacking, patient_pairs
 from brats_al_utils.findings.departures import Departures
 from brats_al_utils.findings.paper import (
-    BUDGET,
-    SAME_RUNS,
+    ARITHMETIC,
     SLICES,
-    TABLE1,
     Claim,
     claims,
     output_width,
     printed_aucs,
+    published_table1,
     slice_counts,
 )
 from brats_al_utils.findings.statistics import mean_interval
@@ -43,25 +41,11 @@ from brats_al_utils.findings.verdicts import (
 )
 from brats_al_utils.networks.network import STARTS
 from brats_al_utils.queries.sampling import WINDOWS
+from brats_al_utils.study.profile import BUDGET
 
 VARIANTS = ["network", "with_labelled", "iterative"]
 """Fields of an arm that make it another than the paper's, where they are set."""
 
-RUN_COLUMNS = [
-    "arm",
-    "seed",
-    "key",
-    "dataset",
-    "start",
-    "strategy",
-    "share",
-    "examples",
-    "freeze",
-    "learned",
-    *VARIANTS,
-]
-SCORE_COLUMNS = ["key", "part", "patient_id", "label", "score"]
-COST_COLUMNS = ["arm", "dataset", "seed", "chosen", "annotated", "share"]
 COLUMNS = ["id", "section", "printed", "recomputed", "ours"]
 COLUMNS += [f"{across}_{end}" for across in ("runs", "patients", "both") for end in ("low", "high")]
 COLUMNS += ["could_tell", "verdict", "rule", "why"]
@@ -116,29 +100,20 @@ class Found:
         ]
         return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
-    def auc(self, dataset: str, part: str, arm: str) -> Estimate:
-        """Return the slice-level AUC of an arm."""
-        arms = {arm: self.select(dataset, arm)}
+    def estimate(self, part: str, arms: Mapping[str, pd.DataFrame]) -> Estimate:
+        """Return the slice-level AUC of a selection, or by how many pp that of the first of two exceeds the other's."""
         frame = self.pairs_of(part, arms)
-        if frame.empty:
+        if frame.empty or frame["arm"].nunique() < len(arms):
             return Estimate()
-        pairs = patient_pairs(frame, "slice")
-        found = of_row(intervals(pairs).iloc[0], "auc_mean", 1, lacking(pairs, arm))
-        return replace(found, unlearned=not_learned(arms))
-
-    def gain(self, part: str, arms: Mapping[str, pd.DataFrame]) -> Estimate:
-        """Return by how many pp the slice-level AUC of the first of two selections exceeds the second's."""
-        frame = self.pairs_of(part, arms)
-        if frame.empty or frame["arm"].nunique() < 2:
-            return Estimate()
-        pairs, (one, other) = patient_pairs(frame, "slice"), arms
-        row = compare(pairs, [(one, other)]).iloc[0]
-        found = of_row(row, "auc_difference", 100, lacking(pairs, one, other))
-        return replace(found, unlearned=not_learned(arms))
+        pairs, names = patient_pairs(frame, "slice"), tuple(arms)
+        missing = lacking(pairs, *names), not_learned(arms)
+        if len(names) == 1:
+            return of_row(intervals(pairs).iloc[0], "auc_mean", 1, *missing)
+        return of_row(compare(pairs, [(names[0], names[1])]).iloc[0], "auc_difference", 100, *missing)
 
     def gain_of_arms(self, dataset: str, part: str, one: str, other: str) -> Estimate:
         """Return by how many pp the AUC of one arm exceeds another's."""
-        return self.gain(part, {name: self.select(dataset, name) for name in (one, other)})
+        return self.estimate(part, {name: self.select(dataset, name) for name in (one, other)})
 
     def budgets(self, dataset: str) -> list[float]:
         """Return the shares at which the proposed method was trained."""
@@ -148,7 +123,7 @@ class Found:
     def curve(self, dataset: str, rival: str) -> list[Estimate]:
         """Return the proposed method's gains in test AUC over an arm, at each budget that both have (section 3.5)."""
         gains = [
-            self.gain(
+            self.estimate(
                 "test", {"proposed": self.select(dataset, "middle", share), rival: self.select(dataset, rival, share)}
             )
             for share in self.budgets(dataset)
@@ -177,7 +152,7 @@ def not_learned(arms: Mapping[str, pd.DataFrame]) -> str:
     )
 
 
-def of_row(row: "pd.Series[float]", value: str, unit: float, reason: str) -> Estimate:
+def of_row(row: "pd.Series[float]", value: str, unit: float, lacking: str, unlearned: str = "") -> Estimate:
     """Return a row of `comparison.intervals` or `compare` as an estimate, in a unit."""
 
     def ends(across: str) -> tuple[float, float]:
@@ -190,7 +165,8 @@ def of_row(row: "pd.Series[float]", value: str, unit: float, reason: str) -> Est
         unit * float(row.get("detectable", np.nan)),
         ends("runs"),
         ends("patients"),
-        reason,
+        lacking,
+        unlearned,
     )
 
 
@@ -201,20 +177,20 @@ class Judgement:
     Attributes
     ----------
     claim : Claim
-    printed, recomputed : object
-        A number or text, or NaN.
     ours : Estimate
-    verdict, why, could_tell : str
+    verdict, why : str
+    recomputed : float or str
+        From the paper's other numbers; empty where the claim itself says it.
+    could_tell : str
     arithmetic : bool
         Whether it sets the paper against itself, beside the row that sets it against ours.
     """
 
     claim: Claim
-    printed: object
-    recomputed: object
     ours: Estimate
     verdict: str
     why: str = ""
+    recomputed: float | str = ""
     could_tell: str = ""
     arithmetic: bool = False
 
@@ -254,12 +230,21 @@ def on_any_protocol(found: Found, verdict: str) -> str:
 
 def judge_number(found: Found, claim: Claim) -> Judgement:
     """Judge a printed AUC."""
-    ours = found.auc(claim.dataset, claim.part, claim.arm)
+    ours = found.estimate(claim.part, {claim.arm: found.select(claim.dataset, claim.arm)})
     scratch = claim.arm == "scratch"
     verdict, why = concluded(found, ours, number_verdict(ours, claim.number), is_claim=False, scratch=scratch)
-    if claim.id in SAME_RUNS:
-        why = "; ".join(filter(None, [why, f"the same runs as {claims()[SAME_RUNS[claim.id]].name}"]))
-    return Judgement(claim, claim.number, np.nan, ours, verdict, why)
+    if (first := first_of_same_runs(claim)) is not claim:
+        why = "; ".join(filter(None, [why, f"the same runs as {first.name}"]))
+    return Judgement(claim, ours, verdict, why)
+
+
+def first_of_same_runs(claim: Claim) -> Claim:
+    """Return the first AUC that is printed of the same runs: Table 3's baseline is Table 2's pretrained network."""
+
+    def runs(of: Claim) -> tuple[object, ...]:
+        return of.rule, of.dataset, of.part, ARMS[of.arm]
+
+    return next(each for each in claims().values() if each.rule == claim.rule and runs(each) == runs(claim))
 
 
 def judge_gain(found: Found, claim: Claim) -> Judgement:
@@ -274,8 +259,7 @@ def judge_gain(found: Found, claim: Claim) -> Judgement:
     }
     verdict, why = concluded(found, ours, judge[claim.rule]())
     told = could_tell(ours, paper) if claim.rule == "gain" else ""
-    printed = (claim.printed or np.nan) if np.isnan(claim.number) else claim.number
-    return Judgement(claim, printed, claim.recomputed if np.isnan(table) else table, ours, verdict, why, told)
+    return Judgement(claim, ours, verdict, why, "" if np.isnan(table) else table, told)
 
 
 def table_gain(claim: Claim) -> float:
@@ -309,13 +293,12 @@ def judge_curve(found: Found, claim: Claim) -> Judgement:
             if not np.isclose(share, BUDGET)
         }
         own = found.select(claim.dataset, "middle")
-        best = [found.gain("test", {"proposed": own, name: other}) for name, other in others.items()]
+        best = [found.estimate("test", {"proposed": own, name: other}) for name, other in others.items()]
         curves = [[gain for gain in best if not np.isnan(gain.mean)]]
     gains = [gain for of_set in curves for gain in of_set]
     higher = float(np.mean([gain.mean > 0 for gain in gains])) if gains else np.nan
     ours = Estimate(higher, lacking=first_of(gains, "lacking"), unlearned=first_of(gains, "unlearned"))
-    verdict, why = concluded(found, ours, curve_verdict(curves))
-    return Judgement(claim, claim.printed, claim.recomputed, ours, verdict, why)
+    return Judgement(claim, ours, *concluded(found, ours, curve_verdict(curves)))
 
 
 def first_of(estimates: Iterable[Estimate], what: str) -> str:
@@ -336,8 +319,7 @@ def judge_biggest(found: Found, claim: Claim) -> Judgement:
     if not any(np.isnan(each.mean) for each in jumps):
         smaller = min(fall.mean for fall in falls)
         ours = replace(ours, mean=float(sum(abs(each.mean) > smaller for each in inner)))
-    verdict, why = concluded(found, ours, biggest_verdict(falls, inner))
-    return Judgement(claim, claim.printed, claim.recomputed, ours, verdict, why)
+    return Judgement(claim, ours, *concluded(found, ours, biggest_verdict(falls, inner)))
 
 
 def judge_spread(found: Found, claim: Claim) -> Judgement:
@@ -354,23 +336,21 @@ def judge_spread(found: Found, claim: Claim) -> Judgement:
             else Estimate(lacking="each run tests other patients")
         )
         ours = replace(ours, unlearned=not_learned(arms))
-    verdict, why = concluded(found, ours, spread_verdict(ours))
-    return Judgement(claim, claim.printed, claim.recomputed, ours, verdict, why)
+    return Judgement(claim, ours, *concluded(found, ours, spread_verdict(ours)))
 
 
 def judge_saving(found: Found, claim: Claim) -> Judgement:
     """Judge the range of the labels saved, or their average (sections 2.2.4, 3.4 and 4)."""
-    ours, least_saved = found.saved(claim.dataset), 1 - 2 * BUDGET
-    if claim.rule == "range":
-        verdict, printed = range_verdict(ours, *ends_of_range(claim)), claim.printed
-        given = f"{100 * least_saved:.0f} to {100 - 100 * BUDGET:.0f}: any two samples of {100 * BUDGET:.0f} %"
-        return Judgement(
-            claim, printed, given, ours, on_any_protocol(found, verdict), NO_RUNS if np.isnan(ours.mean) else ""
-        )
-    verdict, expected = number_verdict(ours, claim.number, EQUIVALENCE), 100 * (1 - BUDGET) ** 2
-    given = f"{expected:.0f}: expected of two random samples, which is another quantity than the midpoint"
+    ours = found.saved(claim.dataset)
     why = NO_RUNS if np.isnan(ours.mean) else ours.lacking
-    return Judgement(claim, claim.number, given, ours, on_any_protocol(found, verdict), why)
+    if claim.rule == "range":
+        verdict, why = range_verdict(ours, *ends_of_range(claim)), NO_RUNS if np.isnan(ours.mean) else ""
+        least, most = 100 * (1 - 2 * BUDGET), 100 * (1 - BUDGET)
+        given = f"{least:.0f} to {most:.0f}: any two samples of {100 * BUDGET:.0f} %"
+    else:
+        verdict, expected = number_verdict(ours, claim.number, EQUIVALENCE), 100 * (1 - BUDGET) ** 2
+        given = f"{expected:.0f}: expected of two random samples, which is another quantity than the midpoint"
+    return Judgement(claim, ours, on_any_protocol(found, verdict), why, given)
 
 
 def ends_of_range(claim: Claim) -> tuple[float, float]:
@@ -391,20 +371,22 @@ def judge_count(found: Found, claim: Claim) -> Judgement:
     runs = found.runs
     trained = runs.loc[(runs["dataset"] == claim.dataset) & (runs["strategy"] == "middle"), "examples"]
     ours = Estimate(float(np.isin(table5, trained).mean())) if len(trained) else Estimate()
-    return Judgement(claim, claim.printed, recomputed, ours, arithmetic_verdict(table5, counts))
+    return Judgement(claim, ours, arithmetic_verdict(table5, counts), recomputed=recomputed)
 
 
 def judge_table1(found: Found, claim: Claim) -> Judgement:
-    """Judge an output of Table 1 by the table's own arithmetic."""
-    width, geometry = TABLE1[claim.id]
-    given = output_width(*geometry)
-    return Judgement(claim, claim.printed, f"192x{given}x{given}", Estimate(), arithmetic_verdict([width], [given]))
+    """Judge an output of Table 1 by the table's own arithmetic: the layer that the claim names takes the one before."""
+    table = published_table1()
+    (place,) = table.index[table["layer"] == claim.name.split()[-1]]
+    before, width = (int(output.split("x")[-1]) for output in table.loc[place - 1 : place, "output"])
+    given = output_width(before, *table.loc[place, ["kernel", "stride", "padding"]])
+    return Judgement(claim, Estimate(), arithmetic_verdict([width], [given]), recomputed=f"192x{given}x{given}")
 
 
 def judge_untested(found: Found, claim: Claim) -> Judgement:
     """Leave open the initial experiments by which the paper chose its channels (section 2.2.1)."""
     why = "needs the baseline's runs with each of the four choices of three channels"
-    return Judgement(claim, claim.printed, claim.recomputed, Estimate(), on_any_protocol(found, CANNOT_TELL), why)
+    return Judgement(claim, Estimate(), on_any_protocol(found, CANNOT_TELL), why)
 
 
 JUDGES: dict[str, Callable[[Found, Claim], Judgement]] = {
@@ -437,7 +419,7 @@ def judged(found: Found, claim: Claim) -> list[Judgement]:
 def arithmetic(claim: Claim, recomputed: str, given: float) -> Judgement:
     """Return the row that sets a claim against what the paper's other numbers give."""
     verdict = arithmetic_verdict([claim.number], [given])
-    return Judgement(claim, claim.number, recomputed, Estimate(), verdict, arithmetic=True)
+    return Judgement(claim, Estimate(), verdict, recomputed=recomputed, arithmetic=True)
 
 
 def scorecard(runs: pd.DataFrame, scores: pd.DataFrame, cost: pd.DataFrame, departures: Departures) -> pd.DataFrame:
@@ -446,14 +428,12 @@ def scorecard(runs: pd.DataFrame, scores: pd.DataFrame, cost: pd.DataFrame, depa
     Parameters
     ----------
     runs : pd.DataFrame
-        arm, seed, key, dataset, start, strategy, share, examples, learned, and of the arm, where any has it, freeze,
-        network, with_labelled and iterative; any number of rows a run. Judged are the runs with the full ImageNet
-        initialisation where there are any, else with its convolutional layers.
+        From `evidence.evaluate`. Judged are the runs with the full ImageNet initialisation where there are any, else
+        with its convolutional layers.
     scores : pd.DataFrame
-        key, part, patient_id, label, score, and fold where the runs have test sets of their own; one row for each run
-        and slice of an evaluation set.
+        From `evidence.scores_by_key`.
     cost : pd.DataFrame
-        arm, dataset, seed, chosen, annotated, share (annotated, of the training slices).
+        From `evidence.annotation_cost`.
     departures : Departures
 
     Returns
@@ -469,17 +449,12 @@ def scorecard(runs: pd.DataFrame, scores: pd.DataFrame, cost: pd.DataFrame, depa
 
 
 def found_of(runs: pd.DataFrame, scores: pd.DataFrame, cost: pd.DataFrame, departures: Departures) -> Found:
-    """Return what `scorecard` is given with all its columns, and only with runs that it judges."""
-    runs = pd.DataFrame(runs, columns=RUN_COLUMNS)
-    runs["freeze"], runs["learned"] = runs["freeze"].eq(True), ~runs["learned"].eq(False)
-    varied = runs[VARIANTS].notna() & ~runs[VARIANTS].isin(["", False])
+    """Return what `scorecard` is given, only with runs that it judges."""
+    varied = runs[VARIANTS].astype(bool).any(axis=1)
     start = next((start for start in STARTS[:2] if (runs["start"] == start).any()), STARTS[0])
     # Where the profile itself starts from random weights, its other arms are no pretrained ones.
     judged = (runs["start"] == start) | ((runs["start"] == "scratch") & (runs["arm"] == "scratch"))
-    runs = runs[~varied.any(axis=1) & judged]
-    scores = scores if len(scores) else pd.DataFrame(columns=SCORE_COLUMNS)
-    cost = pd.DataFrame(cost, columns=COST_COLUMNS)
-    return Found(runs, scores, cost, departures)
+    return Found(runs[~varied & judged], scores, cost, departures)
 
 
 def table_of(rows: Iterable[Judgement]) -> pd.DataFrame:
@@ -487,7 +462,7 @@ def table_of(rows: Iterable[Judgement]) -> pd.DataFrame:
     values = [
         (
             row.claim.id + (ARITHMETIC if row.arithmetic else ""),
-            *(row.claim.section, row.printed, row.recomputed, row.ours.mean),
+            *(row.claim.section, row.claim.shown, row.recomputed or row.claim.recomputed, row.ours.mean),
             *(*row.ours.runs, *row.ours.patients, row.ours.low, row.ours.high),
             *(row.could_tell, row.verdict, RULES["arithmetic" if row.arithmetic else row.claim.rule], row.why),
         )

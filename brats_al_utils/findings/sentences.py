@@ -7,12 +7,16 @@ import numpy as np
 import pandas as pd
 
 from brats_al_utils.cohorts.split import PARTS, one_class_each
-from brats_al_utils.findings.claims import footnotes
-from brats_al_utils.findings.paper import BUDGET, claims, printed_aucs
+from brats_al_utils.findings.paper import claims, footnotes, printed_aucs
 from brats_al_utils.findings.statistics import CONFIDENCE
 from brats_al_utils.findings.verdicts import HERE, HERE_RULE
+from brats_al_utils.study.profile import BUDGET
 
-TAILS = (("10%-40%", "0%-30%", "figure3.low_tail"), ("60%-90%", "70%-100%", "figure3.high_tail"))
+TAILS = tuple(
+    (each.arm.removeprefix("window "), each.other.removeprefix("window "), each.id)
+    for each in claims().values()
+    if each.rule == "gain" and each.arm.startswith("window ")
+)
 """The ranges that section 3.2 compares, the better one first, and its claim."""
 
 
@@ -83,14 +87,14 @@ def cohort(table: pd.DataFrame, manifest: Mapping[str, Any], people: str) -> str
         counts, what = of_class.size(), "slices"
     split = ", ".join(f"{part} {counts[part, positive]}/{counts[part, negative]}" for part in PARTS)
     fewer, skipped, absent = (len(manifest[name]) for name in ("fewer_slices", "left_out", "absent"))
-    who = people.capitalize()
+    who, mapped = people.capitalize(), ""
+    if people == "patients":
+        mapped = f"; {people} of the release's mapping that are missing from the folder: {absent}"
     lines = [
         f"{positive}/{negative} {what}: {split}; no {people.removesuffix('s')} is in two parts.",
         f"{len(table):,} slices. {who} with fewer eligible slices contribute all of them and are listed in the "
         f"manifest: {fewer}.",
-        f"{who} skipped for a problem in their files: {skipped}"
-        + f"; {people} of the release's mapping that are missing from the folder: {absent}" * (people == "patients")
-        + ".",
+        f"{who} skipped for a problem in their files: {skipped}{mapped}.",
     ]
     if both:
         per_part = table.groupby("part")["patient_id"].nunique()

@@ -7,16 +7,14 @@ patients, a gain of nothing is found too often: `operating` measures how often, 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import yaml
 from scipy.stats import t
 
+from brats_al_utils.arrays import Array
 from brats_al_utils.findings.comparison import holm
 from brats_al_utils.findings.statistics import CONFIDENCE, NEGLIGIBLE
-
-Array = np.ndarray[Any, Any]
 
 REPRODUCED, NOT_REPRODUCED, CANNOT_TELL = "reproduced", "not reproduced", "cannot tell"
 HERE = {REPRODUCED: "holds here", NOT_REPRODUCED: "does not hold here", CANNOT_TELL: "cannot tell here"}
@@ -33,7 +31,7 @@ UNLEARNED = "have not learned"
 ROUNDING = 0.01
 """pp: how far a printed gain may lie from the difference of two AUCs, all three printed to 0.01."""
 
-WORDS = {
+FILLED_IN = {
     "margin": EQUIVALENCE,
     "rounding": ROUNDING,
     "difference": "our 95 % interval of the difference (pp, paired, across runs and patients)",
@@ -42,7 +40,7 @@ WORDS = {
 """What stands in the rules in braces."""
 
 RULES = {
-    name: rule.format(**WORDS)
+    name: rule.format(**FILLED_IN)
     for name, rule in yaml.safe_load(Path(__file__).with_name("rules.yaml").read_text(encoding="utf-8")).items()
 }
 """The rules, by their names in ``claims.csv``."""

@@ -48,7 +48,10 @@ def workflow(study: Study, rows: Sequence[Row], arm: Arm, summary: pd.DataFrame)
     steps: list[tuple[str, str, Any]] = [
         ("cohort", "name", study.cohort_name),
         ("cohort", "patients", table["patient_id"].nunique()),
-        *(("cohort", name + " slices" * (not slices.one_class_each), of_class[name]) for name in slices.classes[::-1]),
+        *(
+            ("cohort", name if slices.one_class_each else f"{name} slices", of_class[name])
+            for name in slices.classes[::-1]
+        ),
         ("slices", "slices", len(table)),
         *(("slices", f"{part} slices", (table["part"] == part).sum()) for part in PARTS),
         *(("slices", f"{part} patients", patients[part]) for part in PARTS),

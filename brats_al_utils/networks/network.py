@@ -4,7 +4,6 @@ torchvision takes seconds to import and is needed only where a network is built:
 """
 
 import copy
-from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -15,11 +14,8 @@ from torch import nn
 from brats_al_utils import InputError
 from brats_al_utils.networks.weights import (
     TRUNKS,
-    Weights,
     imagenet_state,
-    imagenet_weights,
     trunk_state,
-    trunk_weights,
 )
 from brats_al_utils.seeds import generator
 
@@ -64,20 +60,6 @@ LAYER_NAMES: dict[type[nn.Module], str] = {nn.Conv2d: "Conv", nn.MaxPool2d: "Max
 def starts_of(network: str) -> tuple[str, ...]:
     """Return the starts that a network has: not all have a trunk."""
     return tuple(start for start in STARTS if network in TRUNKS or "trunk" not in start)
-
-
-def weights() -> list[Weights]:
-    """Return what is known of the weights of each network and start."""
-    found = []
-    for network in NETWORKS:
-        sources = {
-            "imagenet": imagenet_weights(network),
-            "scratch": Weights(network, "scratch", "random numbers", "", None, True),
-            **({"imagenet-trunk": trunk_weights(network)} if network in TRUNKS else {}),
-        }
-        for start in starts_of(network):
-            found.append(replace(sources[start.removesuffix(SHUFFLED)], start=start))
-    return found
 
 
 def initial_state(start: str, network: str = "alexnet") -> dict[str, torch.Tensor]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.metrics import roc_auc_score
+from scipy.stats import rankdata
 from torch import nn
 from torch.nn.functional import cross_entropy
 
@@ -120,7 +120,9 @@ def auc(label: np.ndarray[Any, Any], score: np.ndarray[Any, Any]) -> float:
     """
     if len(np.unique(label)) != 2:
         raise InputError(f"labels {np.unique(label).tolist()}, expected both 0 and 1: an AUC compares two grades")
-    return float(roc_auc_score(label, score))
+    positive, ranks = label == 1, rankdata(score)
+    wins = ranks[positive].sum() - positive.sum() * (positive.sum() + 1) / 2
+    return float(wins / (positive.sum() * (~positive).sum()))
 
 
 def choose_device(name: str) -> torch.device:
@@ -164,12 +166,6 @@ def outputs(forward: Callable[[torch.Tensor], torch.Tensor], images: Images, ids
         return torch.cat([forward(images.batch(batch)) for batch in places.split(EVALUATION_BATCH)])
 
 
-def high_grade(scores: torch.Tensor) -> np.ndarray[Any, Any]:
-    """Return P(HGG) [...] of float64 from logits [..., 2]."""
-    # Softmax in double: 1 - p stays apart from 0 where the uncertainty's logarithm needs it.
-    return np.asarray(scores.double().softmax(-1)[..., 1].cpu().numpy())
-
-
 def predict(network: nn.Module, images: Images, ids: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """Return P(HGG) of some slices, computed in float32.
 
@@ -183,7 +179,9 @@ def predict(network: nn.Module, images: Images, ids: np.ndarray[Any, Any]) -> np
     """
     if not len(ids):
         return np.empty(0)
-    return high_grade(outputs(network.eval(), images, ids))
+    logits_of_each = outputs(network.eval(), images, ids)
+    # Softmax in double: 1 - p stays apart from 0 where the uncertainty's logarithm needs it.
+    return np.asarray(logits_of_each.double().softmax(-1)[:, 1].cpu().numpy())
 
 
 def features(network: nn.Module, images: Images, ids: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -199,20 +197,15 @@ def features(network: nn.Module, images: Images, ids: np.ndarray[Any, Any]) -> n
     np.ndarray [n, D] of float32
         D is 4096 of AlexNet and VGG-16, 1024 of GoogLeNet and 512 of ResNet-18.
     """
-    *_, last = (module for module in network.modules() if isinstance(module, nn.Linear))
-    return np.asarray(entering(last, network.eval(), images, ids).cpu().numpy())
-
-
-def entering(module: nn.Module, network: nn.Module, images: Images, ids: np.ndarray[Any, Any]) -> torch.Tensor:
-    """Return what enters a module of a network when it sees some slices; one row a slice."""
+    *_, last = (module for module in network.eval().modules() if isinstance(module, nn.Linear))
     entered: list[torch.Tensor] = []
 
     def forward(batch: torch.Tensor) -> torch.Tensor:
         network(batch)
         return entered.pop()
 
-    with module.register_forward_pre_hook(lambda _, inputs: entered.append(inputs[0])):
-        return outputs(forward, images, ids)
+    with last.register_forward_pre_hook(lambda _, inputs: entered.append(inputs[0])):
+        return np.asarray(outputs(forward, images, ids).cpu().numpy())
 
 
 @contextmanager

@@ -458,18 +458,11 @@ def write_patient(folder: Path, patient: Patient, rendered: Rendered, spacing: i
     }
 
 
-def _check(patients: int, spacing: int, layout: str, test_patients: int) -> None:
-    if patients < MIN_PATIENTS:
+def _check(patients: int, layout: str) -> None:
+    if not MIN_PATIENTS <= patients <= FIRST_OF_TEST:
         raise InputError(
-            f"patients is {patients}; the study needs three patients of each grade, which takes at least "
-            f"{MIN_PATIENTS}: ask for {MIN_PATIENTS} or more"
+            f"patients is {patients}, expected {MIN_PATIENTS} (the study needs three of each grade) to {FIRST_OF_TEST}"
         )
-    if patients > FIRST_OF_TEST:
-        raise InputError(f"patients is {patients}; expected at most {FIRST_OF_TEST}: ask for fewer")
-    if test_patients < 0 or test_patients % 2:
-        raise InputError(f"test_patients is {test_patients}; expected an even number: half of them are of either grade")
-    if spacing not in (1, 2):
-        raise InputError(f"spacing is {spacing}; expected 1 or 2 (mm in the plane of a slice): choose one of them")
     if layout not in LAYOUTS:
         raise InputError(f"layout is {layout!r}; expected one of {', '.join(LAYOUTS)}: choose one of them")
 
@@ -506,7 +499,7 @@ def write_cohort(
         An even number of further patients, see `indices_of_test`. Where there are some, the truth table has a column
         ``part``, which says ``test`` of them and nothing of the others, and the cohort is split so.
     """
-    _check(patients, spacing, layout, test_patients)
+    _check(patients, layout)
     # A patient has a core to itself: the threads of its small matrix products would only get in each other's way.
     with new_folder(folder) as unfinished, threadpool_limits(1):
         truth, names = [], []

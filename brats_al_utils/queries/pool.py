@@ -1,19 +1,17 @@
 """What a query strategy is given: the slices that could be labelled, and what is known of each."""
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
 from brats_al_utils import InputError
+from brats_al_utils.arrays import Array
 from brats_al_utils.seeds import generator
 
 
 class BudgetError(InputError):
     """A budget that its source cannot give."""
 
-
-Array = np.ndarray[Any, Any]
 
 PRECISION = 12
 """Decimals to which scores are compared. What differs by less may differ by rounding alone, which is another on another
@@ -36,10 +34,7 @@ class Views:
     features: Array
 
     def __post_init__(self) -> None:
-        """Refuse arrays that do not belong together."""
-        shape = self.probability.shape
-        if len(shape) != 1 or self.features.ndim != 2 or self.features.shape[:1] != shape:
-            raise InputError(f"views of {shape} and {self.features.shape}, expected all of the same n slices")
+        """Refuse numbers that say nothing: features are stored in 16 bits, which a damaged network's exceed."""
         if not all(np.isfinite(values).all() for values in vars(self).values()):
             raise InputError("a view is not finite: the query network's outputs are damaged")
 
@@ -75,23 +70,6 @@ class Pool:
     known: Array | None = None
     label: Array | None = None
 
-    def __post_init__(self) -> None:
-        """Refuse arrays that do not belong together."""
-        if self.ids.shape != self.score.shape or self.ids.ndim != 1 or len(np.unique(self.ids)) != len(self.ids):
-            raise InputError(
-                f"{self.ids.shape} ids and {self.score.shape} scores, expected one score for each of n ids"
-            )
-        if not np.isfinite(self.score).all():
-            raise InputError("an uncertainty is not finite: the committee's probabilities are damaged")
-        if self.patient is not None and self.patient.shape != self.ids.shape:
-            raise InputError(f"{self.patient.shape} patients, expected one for each of {len(self.ids)} slices")
-        if self.label is not None and self.label.shape != self.ids.shape:
-            raise InputError(f"{self.label.shape} class labels, expected one for each of {len(self.ids)} slices")
-        if self.views is not None and self.views.probability.shape != self.ids.shape:
-            raise InputError(f"views of {self.views.probability.shape} slices, expected {len(self.ids)}")
-        if self.known is not None and (self.views is None or self.known.shape[1:] != self.views.features.shape[1:]):
-            raise InputError(f"known features of shape {self.known.shape}, expected [m, D] with the D of the views")
-
     @property
     def ranking(self) -> Array:
         """The ids by falling uncertainty, those of equals ascending."""
@@ -118,14 +96,9 @@ class Pool:
 
     def at(self, rows: Array) -> "Pool":
         """Return the pool of some rows, by number or as a mask."""
-        return replace(
-            self,
-            ids=self.ids[rows],
-            score=self.score[rows],
-            patient=None if self.patient is None else self.patient[rows],
-            views=None if self.views is None else self.views.at(rows),
-            label=None if self.label is None else self.label[rows],
-        )
+        parts = {name: getattr(self, name) for name in ("ids", "score", "patient", "label")}
+        kept = {name: values[rows] for name, values in parts.items() if values is not None}
+        return replace(self, **kept, views=self.views and self.views.at(rows))
 
     def without(self, ids: Array) -> "Pool":
         """Return the pool without some slices, whose features are known then."""

@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 
 from brats_al_utils import InputError
-from brats_al_utils.queries.pool import Array, Pool, check_budget, drawn, ranked
+from brats_al_utils.arrays import Array
+from brats_al_utils.queries.pool import Pool, check_budget, drawn, ranked
 
 DISCARDED = 0.1
 """Share of the ranking that the proposed method drops at either end (section 3.3)."""

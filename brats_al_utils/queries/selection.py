@@ -89,8 +89,7 @@ def source(strategy: Strategy, pool: Pool, selection: Selection) -> Pool:
     The paper's own strategies choose from all training slices, those that are labelled already among them; with
     iterative querying, and for a competitor, from the others.
     """
-    apart = strategy.adds_to_labelled or selection.iterative
-    return pool.without(selection.annotated if apart else pool.ids[:0])
+    return pool.without(selection.annotated) if strategy.adds_to_labelled or selection.iterative else pool
 
 
 def query(strategy: Strategy, pool: Pool, selection: Selection, seeds: Seeds) -> Selection:

@@ -4,14 +4,12 @@ Convention: ``probability`` is [members, slices, classes], and its last axis sum
 """
 
 from itertools import combinations, permutations
-from typing import Any
 
 import numpy as np
 from scipy.special import xlogy
 
 from brats_al_utils import InputError
-
-Array = np.ndarray[Any, Any]
+from brats_al_utils.arrays import Array
 
 PAIRS = ("ordered", "forward", "aift")
 """Which divergences are summed. The paper prints the one-sided formula and calls it symmetric (equation 2), so:

@@ -4,8 +4,7 @@ import os
 import platform
 import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 import torch
 
 from brats_al_utils import InputError, __version__
+from brats_al_utils.cohorts.cohort import threads
 from brats_al_utils.cohorts.slices import SliceSet
 from brats_al_utils.cohorts.split import PARTS, check_split
 from brats_al_utils.networks.audit import Hidden, audit_predictions, hide
@@ -47,17 +47,6 @@ def compute(
     )
     with threads(run.settings.threads):
         return trained(run, slices, device, after_epoch)
-
-
-@contextmanager
-def threads(count: int) -> Iterator[None]:
-    """Have torch compute on so many threads of the processor, which the last bits of a sum depend on."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def trained(run: Run, slices: SliceSet, device: torch.device, after_epoch: Callable[[int], None]) -> Result:
@@ -138,4 +127,6 @@ def commit() -> str:
         (top, head), changed = git("rev-parse", "--show-toplevel", "HEAD"), git("status", "--porcelain", ".")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
-    return head + "+" * bool(changed) if Path(top).resolve() == package.parent else "unknown"
+    if Path(top).resolve() != package.parent:
+        return "unknown"
+    return f"{head}+" if changed else head

@@ -91,7 +91,7 @@ class Outcome:
     locks: bool = True
 
 
-opened = lru_cache(maxsize=None)(open_slices)
+checked_slices = lru_cache(maxsize=None)(open_slices)
 """A process checks a slice set's fingerprint once, not for every run; its pixels stay on the disk."""
 
 
@@ -115,7 +115,7 @@ def work(task: Task) -> Outcome:
                 return Outcome("held")
             if store.load(task.run) is None:
                 device = choose_device(task.device)
-                store.save(computing.compute(task.run, opened(task.slices), device, partial(tell, task)))
+                store.save(computing.compute(task.run, checked_slices(task.slices), device, partial(tell, task)))
             store.failure(task.run).unlink(missing_ok=True)
             return Outcome("done", locks=had != "absent")
     except OSError as error:

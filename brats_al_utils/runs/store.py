@@ -3,7 +3,6 @@
 import json
 import time
 import warnings
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
@@ -15,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from brats_al_utils.files import write_file
-from brats_al_utils.runs.run import PREDICTED, Result, Run
+from brats_al_utils.runs.run import Result, Run
 
 KNOWN: set[tuple[Path, tuple[int, int]]] = set()
 """Results that this process has found whole, each with its `file_state`."""
@@ -82,29 +81,6 @@ class RunStore:
             KNOWN.add((path, file_state(path)))
         return (path, file_state(path)) in KNOWN
 
-    def records(self) -> Iterator[dict[str, Any]]:
-        """Yield what is known of every run that is here, without its numbers.
-
-        Each has key, state (done, failed or damaged) and run, in which ids are counted: see `with_counted_ids`. One
-        that is done also has best_epoch, seconds and facts; one that failed name and why.
-        """
-        for path in sorted(self.folder.glob("*.safetensors")):
-            try:
-                metadata = header(path)
-                facts = {"state": "done", "run": with_counted_ids(metadata["run"])} | json.loads(metadata["record"])
-                facts |= {"validation_auc": kept_auc(path, facts["best_epoch"])}
-            except (SafetensorError, OSError, ValueError, KeyError):
-                facts = {"state": "damaged"}
-            yield {"key": path.stem} | facts
-        for path in sorted((self.folder / "failed").glob("*.json")):
-            with suppress(FileNotFoundError):  # it has just been computed after all
-                record = json.loads(path.read_text(encoding="utf-8"))
-                yield (
-                    {"key": path.stem, "state": "failed"}
-                    | record
-                    | {"run": with_counted_ids(json.dumps(record["run"]))}
-                )
-
 
 def file_state(path: Path) -> tuple[int, int]:
     """Return the size and time of a file, which change with it; zeros if it is missing."""
@@ -120,29 +96,6 @@ def why(path: Path) -> str:
     with suppress(OSError, ValueError, KeyError):
         return str(json.loads(path.read_text(encoding="utf-8"))["why"])
     return ""
-
-
-def kept_auc(path: Path, best_epoch: int) -> float | None:
-    """Return the validation AUC of the kept epoch; None of a result without."""
-    with safe_open(path, framework="numpy") as file:
-        if "validation_auc" not in file.keys():  # noqa: SIM118
-            return None
-        return float(file.get_tensor("validation_auc")[best_epoch - 1])
-
-
-def header(path: Path) -> dict[str, str]:
-    """Return the metadata of a result."""
-    with safe_open(path, framework="numpy") as file:
-        return dict(file.metadata() or {})
-
-
-def with_counted_ids(spec: str) -> dict[str, Any]:
-    """Return a run's values with each list of ids as its count and the first 16 digits of its SHA-256."""
-    values = json.loads(spec)
-    for part in ("training", *PREDICTED):
-        ids = np.array(values[part], np.int64)
-        values[part] = {"slices": len(ids), "sha256": sha256(ids.tobytes()).hexdigest()[:16]}
-    return dict(values)
 
 
 def checksum(arrays: dict[str, np.ndarray[Any, Any]], metadata: dict[str, str]) -> str:

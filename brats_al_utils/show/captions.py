@@ -10,8 +10,8 @@ import yaml
 
 from brats_al_utils.findings.answer import annotation_worth
 from brats_al_utils.findings.outcomes import different
-from brats_al_utils.findings.paper import BUDGET
 from brats_al_utils.findings.sentences import apart, gain, teaches_worst
+from brats_al_utils.study.profile import BUDGET
 
 Tables = Mapping[str, pd.DataFrame]
 
@@ -34,11 +34,11 @@ class Words:
     read: str = ""
 
 
-TEXTS = yaml.safe_load(Path(__file__).with_name("captions.yaml").read_text(encoding="utf-8"))
-NOTES = TEXTS.pop("notes")
+FILE = yaml.safe_load(Path(__file__).with_name("captions.yaml").read_text(encoding="utf-8"))
+NOTES = FILE.pop("notes")
 WORDS = {
     name: Words(said["title"], said["drawn"], " ".join(NOTES.get(each, each) for each in said.get("read", ())))
-    for name, said in TEXTS.items()
+    for name, said in FILE.items()
 }
 """What is said of each figure and table, by the names of their files."""
 
@@ -109,7 +109,7 @@ def found_in(name: str, tables: Tables) -> str:
     return said(tables) if set(needed) <= set(tables) else ""
 
 
-ARMS = {
+ARMS_IN_WORDS = {
     "proposed": "the committee's choice of 30 %",
     "random": "30 % at random",
     "random at 51%": "as many annotated at random (51 %)",

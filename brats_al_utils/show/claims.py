@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from brats_al_utils.findings.claims import ARITHMETIC, AUC, GAIN, name_of, unit_of
+from brats_al_utils.findings.paper import ARITHMETIC, AUC, GAIN, name_of, unit_of
 from brats_al_utils.findings.verdicts import HERE, NOT_REPRODUCED, REPRODUCED, UNLEARNED, VERDICTS
 from brats_al_utils.show.style import PAGE, PAPER, STYLE, distances, rows_named
 

@@ -1,5 +1,6 @@
-"""The figures of notebook 00: who is in the cohort, and what the network sees."""
+"""Who is in the cohort, and what the network sees: the figures of notebook 00, and slices in the others."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -18,7 +19,7 @@ from brats_al_utils.show.style import CLASS_COLOURS, PAGE, SMALL, STYLE, Drawing
 
 CHANNEL_NAMES = {"t1": "T1", "t1ce": "T1ce", "t2": "T2", "flair": "FLAIR"}
 
-PATIENTS = 3
+OF_EACH_CLASS = 3
 """Of each class in the montage."""
 
 SHOWN_COLUMNS = ["slice_id", "class_name", "z", "tumour_mm2", "part"]
@@ -81,7 +82,7 @@ def examples(slices: SliceSet) -> pd.DataFrame:
     """Return the rows of the slices with the largest tumour of some patients of each class, with their slice_id."""
     table = slices.table.reset_index()
     largest = table.loc[table.groupby("patient_id")["tumour_mm2"].idxmax()]
-    return pd.concat([largest[largest["class_name"] == name].head(PATIENTS) for name in reversed(slices.classes)])
+    return pd.concat([largest[largest["class_name"] == name].head(OF_EACH_CLASS) for name in reversed(slices.classes)])
 
 
 def without_images() -> Figure:
@@ -167,3 +168,36 @@ def intensities(slices: SliceSet) -> Drawing:
     grid[0, len(channels) // 2].set_xlabel("intensity after scaling (0 to 1)")
     grid[0, -1].legend()
     return Drawing("intensities", figure, table)
+
+
+IN_A_ROW = 8
+"""Slices at most."""
+
+
+@plt.style.context([*STYLE, {"axes.grid": False}])
+def as_seen(slices: SliceSet, ids: Sequence[int], name: str, titles: Sequence[str] = ()) -> Drawing:
+    """Draw slices as a network sees them: the three channels as red, green and blue.
+
+    Parameters
+    ----------
+    ids : sequence of int
+        Ids of the slices.
+    name : str
+        Name of the figure's files.
+    titles : sequence of str
+        What stands above each beside its class.
+    """
+    table = slices.table.rename_axis("slice_id").reset_index().loc[list(ids)]
+    if not slices.pictured:
+        return Drawing(name, without_images(), table[SHOWN_COLUMNS])
+    columns = min(IN_A_ROW, len(ids))
+    rows = -(-len(ids) // columns)
+    size = PAGE, rows * (PAGE / columns + 0.3) + 0.3
+    figure, grid = plt.subplots(rows, columns, figsize=size, squeeze=False)
+    for axes in grid.flat:
+        axes.set(xticks=[], yticks=[], frame_on=False)
+    above = titles or [""] * len(ids)
+    for axes, slice_id, title, what in zip(grid.flat, ids, above, table["class_name"], strict=False):
+        axes.imshow(np.moveaxis(slices.pixels[slice_id], 0, -1))
+        axes.set_title("\n".join(filter(None, [what, title])), fontsize=6)
+    return Drawing(name, figure, table[SHOWN_COLUMNS])

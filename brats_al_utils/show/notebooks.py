@@ -5,8 +5,8 @@ import re
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from typing import IO
 
@@ -79,7 +79,8 @@ def place(error: PapermillExecutionError, executed: Path) -> str:
             heading = next(reversed(re.findall(r"^#+ +(.+)$", cell.source, re.MULTILINE)), heading)
     found = re.search(r"Cell In\[\d+\], line (\d+)", strip_color("\n".join(error.traceback)))
     line = f", line {found[1]} ({error.source.splitlines()[int(found[1]) - 1].strip()})" if found else ""
-    return f"cell {error.exec_count}" + f" below {heading!r}" * bool(heading) + line
+    below = f" below {heading!r}" if heading else ""
+    return f"cell {error.exec_count}{below}{line}"
 
 
 def execute_all(
@@ -93,25 +94,40 @@ def execute_all(
         What each will train, by its name. None: nothing is left to be trained, which takes the whole machine, and
         several are executed at a time.
     """
+    if not ahead:
+        with together() as pool:
+            return execute_in(pool, paths, parameters, places)()
+    failed = []
+    for number, path in enumerate(paths, 1):  # an interrupt ends what this thread waits for
+        say(f"{path.stem} ({number} of {len(paths)}): {ahead[path.stem]}")
+        failed += [path.stem] * (not done(path, parameters, places))
+    return failed
 
-    def done(path: Path) -> bool:
-        started = time.perf_counter()
-        if ahead:
-            say(f"{path.stem} ({paths.index(path) + 1} of {len(paths)}): {ahead[path.stem]}")
-        try:
-            executed = execute(path, parameters, places)
-        except InputError as error:
-            print(f"error: {error}", file=sys.stderr, flush=True)
-            return False  # the others may not need what is missing here
-        say(f"{path.stem}: done in {time.perf_counter() - started:.0f} s, see {executed}")
-        return True
 
-    if ahead:  # an interrupt ends what this thread waits for
-        return [path.stem for path in paths if not done(path)]
-    with ThreadPoolExecutor(min(cores(), TOGETHER)) as pool:
-        # The last ones first: they take longest, and none of them is to be left alone at the end.
-        good = dict(zip(reversed(paths), pool.map(done, reversed(paths)), strict=True))
-    return [path.stem for path in paths if not good[path]]
+def together() -> ThreadPoolExecutor:
+    """Return the threads for `execute_in`."""
+    return ThreadPoolExecutor(min(cores(), TOGETHER))
+
+
+def execute_in(
+    pool: Executor, paths: Sequence[Path], parameters: Mapping[str, object], places: Places
+) -> Callable[[], list[str]]:
+    """Have notebooks executed, several at a time; what is returned waits for them and names those that failed."""
+    # The last ones first: they take longest, and none of them is to be left alone at the end.
+    finished = {path: pool.submit(done, path, parameters, places) for path in reversed(paths)}
+    return lambda: [path.stem for path in paths if not finished[path].result()]
+
+
+def done(path: Path, parameters: Mapping[str, object], places: Places) -> bool:
+    """Execute a notebook, say how it ended, and return whether it is done."""
+    started = time.perf_counter()
+    try:
+        executed = execute(path, parameters, places)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        return False  # the others may not need what is missing here
+    say(f"{path.stem}: done in {time.perf_counter() - started:.0f} s, see {executed}")
+    return True
 
 
 def execute(path: Path, parameters: Mapping[str, object], places: Places) -> Path:

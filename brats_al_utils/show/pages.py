@@ -75,7 +75,9 @@ def convert(path: Path, links: dict[str, str]) -> Executed:
     failed = any(output.output_type == "error" for output in outputs)
     for cell in notebook.cells:
         if "outputs" in cell:
-            cell.outputs = [shown(output, path.name) for output in cell.outputs if output.output_type != "stream"]
+            cell.outputs = [
+                without_words(output, path.name) for output in cell.outputs if output.output_type != "stream"
+            ]
     notebook.cells = in_order(notebook.cells)
     return Executed(
         links[path.name],
@@ -88,7 +90,7 @@ def convert(path: Path, links: dict[str, str]) -> Executed:
     )
 
 
-def shown(output: nbformat.NotebookNode, name: str) -> nbformat.NotebookNode:
+def without_words(output: nbformat.NotebookNode, name: str) -> nbformat.NotebookNode:
     """Return an output; of an error its kind alone."""
     if output.output_type != "error":
         return output

@@ -20,105 +20,6 @@ State = TypeVar("State")
 
 
 @dataclass(frozen=True)
-class Choice:
-    """A list to choose from.
-
-    Attributes
-    ----------
-    name, label : str
-        The name by which it is asked for; the text before it.
-    options : tuple of str
-    value : int
-        The place of the one that is chosen.
-    """
-
-    name: str
-    label: str
-    options: tuple[str, ...]
-    value: int
-
-
-@dataclass(frozen=True)
-class Slider:
-    """A slider from 0 to ``last``, which the keys move wherever they are pressed in the panel."""
-
-    name: str
-    label: str
-    last: int
-    value: int
-
-
-@dataclass(frozen=True)
-class Button:
-    """A button that asks by its name."""
-
-    name: str
-    label: str
-
-
-@dataclass(frozen=True)
-class Plane:
-    """An image with all its grey levels, to zoom, move and window.
-
-    Attributes
-    ----------
-    levels : bytes
-        Row by row, of uint16, little-endian: 0 the intensity ``low``, 65535 ``high``.
-    mask : bytes
-        As many values of uint8, painted in ``colour``; or empty.
-    width, height : int
-    low, high, white : float
-        Intensities; ``white`` is white at first.
-    colour : tuple of int
-        Red, green, blue.
-    alt : str
-        What is read out in its place.
-    aspect : float
-        How much wider than high a pixel is.
-    """
-
-    levels: bytes = field(repr=False)
-    mask: bytes = field(repr=False)
-    width: int
-    height: int
-    low: float
-    high: float
-    white: float
-    colour: tuple[int, int, int]
-    alt: str
-    aspect: float = 1.0
-
-
-@dataclass(frozen=True)
-class Plot:
-    """Points of two groups, in the colours of the page's theme; a click tells the nearest point that is not greyed.
-
-    Attributes
-    ----------
-    name : str
-        Asked for, with the number of the point that was clicked.
-    points : bytes
-        Of float32, little-endian: x (0 to 1) and y of one point after the other.
-    groups : bytes
-        A byte a point: 0 or 1, or 2 for those that are greyed.
-    x, y : str
-        What the axes show.
-    names : tuple of str
-        Names of the two groups.
-    selected : int
-        The point that has a ring.
-    """
-
-    name: str
-    points: bytes = field(repr=False)
-    groups: bytes = field(repr=False)
-    x: str
-    y: str
-    names: tuple[str, str]
-    selected: int
-
-
-@dataclass(frozen=True)
 class Picture:
     """A picture with its caption.
 
@@ -151,31 +52,27 @@ class View:
 
     Attributes
     ----------
-    controls : tuple of Choice, Slider or Button
+    controls, plane, plot
+        What `beyond.explorer.controls` has: a row of controls; an image and a plot, left and right of the facts.
     pictures : tuple of Picture
     facts : tuple of (str, str)
         A table of two columns.
     said : str
         A line above all.
-    plane : Plane, optional
-        Left of the facts.
-    plot : Plot, optional
-        Right of the facts.
     """
 
-    controls: tuple[Choice | Slider | Button, ...]
+    controls: tuple[Any, ...]
     pictures: tuple[Picture, ...] = ()
     facts: tuple[tuple[str, str], ...] = ()
     said: str = ""
-    plane: Plane | None = None
-    plot: Plot | None = None
+    plane: Any = None
+    plot: Any = None
 
     def binaries(self) -> dict[str, bytes]:
         """Return what travels as bytes, by a name of its own."""
-        found = {f"picture {each.name}": each.png for each in self.pictures}
-        for part, names in ((self.plane, ("levels", "mask")), (self.plot, ("points", "groups"))):
-            found |= {name: getattr(part, name) for name in names if part}
-        return found
+        parts = [vars(part) for part in (self.plane, self.plot) if part]
+        found = {name: value for part in parts for name, value in part.items() if isinstance(value, bytes)}
+        return {f"picture {each.name}": each.png for each in self.pictures} | found
 
 
 @dataclass(frozen=True)

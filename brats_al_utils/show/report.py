@@ -19,12 +19,11 @@ from matplotlib.figure import Figure
 from brats_al_utils import InputError, __version__
 from brats_al_utils.files import beside, new_folder
 from brats_al_utils.findings.answer import DESIGN_QUESTION, TABLES, answer, differences, origin
-from brats_al_utils.findings.claims import footnotes
 from brats_al_utils.findings.outcomes import OUTCOME_RULE
-from brats_al_utils.findings.paper import is_its_task
+from brats_al_utils.findings.paper import footnotes, is_its_task
 from brats_al_utils.findings.verdicts import HERE, HERE_RULE, RULES
 from brats_al_utils.show import captions, tables
-from brats_al_utils.show.captions import ARMS
+from brats_al_utils.show.captions import ARMS_IN_WORDS
 from brats_al_utils.show.claims import AGREES, DISAGREES, LOOKS, UNKNOWN, claims
 from brats_al_utils.show.exhibits import VIEWS, exhibits_of, of_this_version, read, typeset
 from brats_al_utils.show.pages import TEMPLATES, Executed, convert
@@ -47,7 +46,7 @@ SECTIONS = {
 }
 """Of the index, in their order, by their ids."""
 
-ENDS = (".csv", ".svg")
+SUFFIXES = (".csv", ".svg")
 """Of the tables and figures that are shown; PNG is for other programs."""
 
 CLASSES = {AGREES: "agrees", DISAGREES: "disagrees", UNKNOWN: "unknown"}
@@ -135,7 +134,7 @@ def index_of(places: Places, site: Path, notebooks: list[Executed], study: str, 
     InputError
         If a table is not what the notebooks write.
     """
-    files = of_study((path for path in sorted(places.figures.glob("*.*")) if path.suffix in ENDS), study, others)
+    files = of_study((path for path in sorted(places.figures.glob("*.*")) if path.suffix in SUFFIXES), study, others)
     pictures = of_study(sorted(places.images.glob("*.svg")), study, others)  # their tables name patients
     with of_this_version(places.figures):
         wanted = {*TABLES, *captions.READ}
@@ -180,7 +179,7 @@ def index_of(places: Places, site: Path, notebooks: list[Executed], study: str, 
         "answer": said,
         "paired": paired.to_dict("records"),
         "diamonds": paired["paper"].notna().any(),
-        "arms": {arm: words for arm, words in ARMS.items() if arm in {*paired["arm"], *paired["other"]}},
+        "arms": {arm: words for arm, words in ARMS_IN_WORDS.items() if arm in {*paired["arm"], *paired["other"]}},
         "classes": classes,
         "papers": is_its_task(classes),
         "drawn_sets": said.question == DESIGN_QUESTION,

@@ -8,6 +8,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -24,9 +25,6 @@ from brats_al_utils.study.places import stamp
 PAGE = 7.2
 """Width in inches of a journal's page (183 mm). Text is large enough to be read at half of it, a column."""
 
-SMALL = 10
-"""Points of the smallest text: 5 in a column of 89 mm."""
-
 CAPTION_WIDTH = 100
 """Characters of a caption that a page's width has room for."""
 
@@ -40,7 +38,7 @@ CLASS_COLOURS = (PALETTE["green"], PALETTE["purple"])
 
 CLASS_MARKERS = ("o", "^")
 
-ARMS: dict[str, tuple[Any, str, str]] = {
+ARM_LOOKS: dict[str, tuple[Any, str, str]] = {
     "proposed": (PALETTE["orange"], "o", "-"),
     "random": (PALETTE["blue"], "s", "-."),
     "placebo": ("0.5", "^", "--"),
@@ -53,34 +51,12 @@ ARMS: dict[str, tuple[Any, str, str]] = {
 PAPER: dict[str, Any] = {"label": "the paper", "ls": "", "marker": "D", "ms": 6, "mfc": "white", "mec": INK}
 """Of a number that the paper prints."""
 
-# From matplotlib's own defaults: whatever the user's matplotlibrc says, the same figure gives the same file.
-STYLE: list[Any] = [
-    "default",
-    {
-        "font.size": 11,
-        "axes.titlesize": 11,
-        "axes.labelsize": 11,
-        "legend.fontsize": SMALL,
-        "legend.title_fontsize": SMALL,
-        "xtick.labelsize": SMALL,
-        "ytick.labelsize": SMALL,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.grid": True,
-        "axes.grid.axis": "y",
-        "axes.axisbelow": True,
-        "grid.color": "0.9",
-        "legend.frameon": False,
-        "figure.constrained_layout.use": True,
-        "figure.constrained_layout.wspace": 0.06,
-        "savefig.dpi": 300,
-        "text.parse_math": False,  # a dollar sign in a class label is one
-        "svg.hashsalt": "brats-al",
-        "svg.fonttype": "none",  # text that a reader can search and select
-        "pdf.fonttype": 42,  # and edit
-    },
-]
+LOOK = matplotlib.rc_params_from_file(Path(__file__).with_name("figures.mplstyle"), use_default_template=False)
+STYLE: list[Any] = ["default", LOOK]
 """For `matplotlib.pyplot.style.context`, around whatever draws or writes a figure."""
+
+SMALL = LOOK["legend.fontsize"]
+"""Points of the smallest text."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +84,7 @@ def save(drawing: Drawing, folder: Path | None, caption: str, shareable: bool = 
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
         figure.savefig(folder / f"{name}.svg", metadata={"Date": None, "Description": caption})
+        figure.set_layout_engine("none")  # it has found its places, also for the other files
         figure.savefig(folder / f"{name}.pdf", metadata={"CreationDate": None, "Subject": caption})
     buffer = BytesIO()
     figure.savefig(buffer)
@@ -151,7 +128,9 @@ def save_table(table: pd.DataFrame, name: str, folder: Path) -> None:
     if "patient_id" in table:
         raise InputError(f"{name}: rows of single patients, expected none in a published table: drop patient_id")
     folder.mkdir(parents=True, exist_ok=True)
-    table.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n", float_format="%.6g")
+    # The last bits of a sum differ from machine to machine. A column of text and numbers has no format of its own.
+    table = table.map(lambda value: f"{value:.6g}" if isinstance(value, float) and np.isfinite(value) else value)
+    table.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
     stamp(folder / f"{name}.csv")
 
 
@@ -161,8 +140,8 @@ def distances(table: pd.DataFrame, value: str, low: str, high: str) -> np.ndarra
 
 
 def arm_style(name: str, learned: bool = True) -> dict[str, Any]:
-    """Return how an arm is drawn: as in ``ARMS`` what is named after it ("random at 51%"), hollow if not learned."""
-    known = (looks for arm, looks in ARMS.items() if re.match(rf"{arm}\b", name))
+    """Return how an arm, or what is named after it, is drawn: see ``ARM_LOOKS``; hollow if not learned."""
+    known = (looks for arm, looks in ARM_LOOKS.items() if re.match(rf"{arm}\b", name))
     colour, marker, line = next(known, ("0.35", "o", "-"))
     return {"color": colour, "marker": marker, "ls": line, "ms": 5.5, "mfc": colour if learned else "white"}
 

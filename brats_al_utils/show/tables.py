@@ -10,9 +10,8 @@ import numpy as np
 import pandas as pd
 
 from brats_al_utils.cohorts.split import PARTS
-from brats_al_utils.findings.claims import OURS, PRINTED, ends_of, footnotes, name_of, unit_of, written
 from brats_al_utils.findings.comparison import MARGIN
-from brats_al_utils.findings.paper import printed_aucs
+from brats_al_utils.findings.paper import OURS, PRINTED, ends_of, footnotes, name_of, printed_aucs, unit_of, written
 from brats_al_utils.findings.sentences import p_said, pp
 
 COUNT, SHARE, AUC = "{:.0f}".format, "{:.0%}".format, "{:.3f}".format

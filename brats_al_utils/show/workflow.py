@@ -11,7 +11,7 @@ from matplotlib.patches import FancyBboxPatch
 from brats_al_utils.findings.workflow import STEPS
 from brats_al_utils.show.style import PAGE, SMALL, STYLE, Drawing, arm_style
 
-ROW = 3
+BOXES_IN_A_ROW = 3
 """Boxes in a row; the second row comes back below the first, and so on."""
 
 WIDTH, HEIGHT, ROUND = 0.9, 0.84, 0.04
@@ -33,10 +33,10 @@ def figure1(steps: pd.DataFrame) -> Drawing:
     steps : pd.DataFrame
         From `findings.workflow.workflow`.
     """
-    rows_of_boxes = -(-len(STEPS) // ROW)
+    rows_of_boxes = -(-len(STEPS) // BOXES_IN_A_ROW)
     figure, axes = plt.subplots(figsize=(PAGE, 1.5 * rows_of_boxes))
-    numbers = [divmod(number, ROW) for number in range(len(STEPS))]
-    places = [(ROW - 1 - left if row % 2 else left, -row) for row, left in numbers]
+    numbers = [divmod(number, BOXES_IN_A_ROW) for number in range(len(STEPS))]
+    places = [(BOXES_IN_A_ROW - 1 - left if row % 2 else left, -row) for row, left in numbers]
     for number, (step, (x, y)) in enumerate(zip(STEPS, places, strict=True)):
         corner = x - WIDTH / 2 + ROUND, y - HEIGHT / 2 + ROUND
         size = WIDTH - 2 * ROUND, HEIGHT - 2 * ROUND
@@ -51,7 +51,7 @@ def figure1(steps: pd.DataFrame) -> Drawing:
             tip, tail = (np.array(places[each], float) for each in (number, number - 1))
             way = np.sign(tip - tail) * np.array([WIDTH, HEIGHT]) / 2
             axes.annotate("", tip - way, tail + way, arrowprops={"arrowstyle": "-|>", "color": "0.35"})
-    axes.set(xlim=(-0.46, ROW - 0.54), ylim=(0.55 - rows_of_boxes, 0.45))
+    axes.set(xlim=(-0.46, BOXES_IN_A_ROW - 0.54), ylim=(0.55 - rows_of_boxes, 0.45))
     axes.set_axis_off()
     return Drawing("figure1", figure, steps)
 

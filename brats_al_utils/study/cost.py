@@ -3,21 +3,21 @@
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 
 from brats_al_utils import InputError
-from brats_al_utils.cohorts.cohort import Cohort
+from brats_al_utils.cohorts.cohort import Cohort, threads
 from brats_al_utils.cohorts.slices import SliceSet
 from brats_al_utils.cohorts.split import PARTS, split_patients
 from brats_al_utils.networks.network import build
 from brats_al_utils.networks.training import Images, choose_device, finetune, predict
 from brats_al_utils.phantoms.phantom import grade_of, indices_of_test
-from brats_al_utils.runs.computing import threads
 from brats_al_utils.runs.scheduler import WORKER_MEMORY, workers_of
 from brats_al_utils.study.arms import DATASETS
 from brats_al_utils.study.places import Places
@@ -28,6 +28,9 @@ from brats_al_utils.study.study import Study
 
 BRATS_2019 = {"HGG": 259, "LGG": 76}
 CALIBRATION_STEPS = 4
+
+SOONER = 0.9
+"""Another arithmetic is named where it takes less than this share of the time."""
 
 
 @dataclass(frozen=True)
@@ -136,6 +139,7 @@ def forecast(study: Study, tables: Mapping[str, Sequence[Row]], device: str) -> 
     """Return what a study costs on this machine, as `plan` gives it as JSON."""
     total = cost(*tables.values())
     rates, workers = calibrate(study.profile, device), workers_of("", device)
+    sooner = calibrate(replace(study.profile, arithmetic="bfloat16"), device) if has_bfloat16(device) else rates
     return {
         "profile": asdict(study.profile),
         "slices": slices_by_part(study),
@@ -146,7 +150,14 @@ def forecast(study: Study, tables: Mapping[str, Sequence[Row]], device: str) -> 
         "workers": workers,
         "worker_bytes": WORKER_MEMORY,
         "hours": round(seconds(total, rates, workers) / 3600, 5),
+        "hours_in_bfloat16": round(seconds(total, sooner, workers) / 3600, 5),
     }
+
+
+def has_bfloat16(device: str) -> bool:
+    """Return whether training is on a processor that multiplies in bfloat16 itself."""
+    able = torch.cpu.get_capabilities()
+    return choose_device(device).type == "cpu" and any(able.get(name) for name in ("avx512_bf16", "amx_bf16"))
 
 
 def said(facts: Mapping[str, Any]) -> list[str]:
@@ -162,6 +173,14 @@ def said(facts: Mapping[str, Any]) -> list[str]:
         f"and {total['evaluation_images']:,} of evaluation: about {duration(3600 * facts['hours'])} on this machine "
         f"with {facts['workers']} workers of {WORKER_MEMORY / 2**30:.1f} GiB ({speeds[0]:.0f} and {speeds[1]:.0f} "
         "images/s each)",
+        *(
+            [
+                f"in bfloat16 (--set arithmetic=bfloat16): about {duration(3600 * facts['hours_in_bfloat16'])}; "
+                "docs/running.md says what else it changes"
+            ]
+            if facts["hours_in_bfloat16"] < SOONER * facts["hours"]
+            else []
+        ),
     ]
 
 

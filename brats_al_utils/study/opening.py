@@ -14,8 +14,7 @@ from brats_al_utils.progress import Track, patients
 from brats_al_utils.runs.scheduler import workers_of
 from brats_al_utils.study.places import Places, find_data
 from brats_al_utils.study.profile import Profile, profile_of
-from brats_al_utils.study.sets import PREPARING, state_of
-from brats_al_utils.study.study import Study
+from brats_al_utils.study.study import PREPARING, Study, as_found
 from brats_al_utils.study.unpacked import chosen_before, is_unpacked, open_unpacked
 
 
@@ -75,7 +74,7 @@ def open_study(
     places.make()
     folder = named or synthetic_cohort(chosen, places, track)
     cohort = cohort or read(folder)
-    places.claim(profile, str(named or folder.name), chosen.changes, *state_of(cohort))
+    places.claim(profile, str(named or folder.name), chosen.changes, *as_found(cohort))
     if "part" in cohort.cases and chosen.folds > 1:
         raise InputError(
             f"folds is {chosen.folds}, but {cohort.root} gives the split: set folds=1, or leave the column split empty"
@@ -86,7 +85,7 @@ def open_study(
 
 def synthetic_cohort(profile: Profile, places: Places, track: Track) -> Path:
     """Return the folder of a profile's synthetic cohort, written now if this version has not written it yet."""
-    patients = f"{profile.patients}" + f"+{profile.test_patients}" * (profile.test_patients > 0)
+    patients = f"{profile.patients}+{profile.test_patients}" if profile.test_patients else f"{profile.patients}"
     folder = places.outputs / f"phantom{VERSION}-{patients}-{profile.spacing}mm-seed{profile.phantom_seed}"
     with locked(Path(f"{folder}.lock"), PREPARING, "writing the synthetic cohort"):
         if not folder.exists():

@@ -30,6 +30,17 @@ WRITERS: dict[Path, str] = {}
 """The study that this process writes of into a folder: see `Places.claim`."""
 
 
+class Inside:
+    """A folder or a file among a study's outputs."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, places: "Places", _: object) -> Path:
+        """Return its path."""
+        return places.outputs / self.name
+
+
 @dataclass(frozen=True)
 class Places:
     """Where a study writes.
@@ -44,6 +55,15 @@ class Places:
 
     figures: Path
     outputs: Path
+
+    notebooks = Inside("notebooks")  # executed ones
+    slices = Inside("slices")  # slice sets
+    images = Inside("images")  # what shows or names real patients
+    runs = Inside("runs")  # the store
+    table = Inside("table")  # the study's trainings
+    started = Inside("study.json")  # what `run` was asked for
+    driver = Inside("run.lock")  # held by `run`
+    report = Inside("report")
 
     @classmethod
     def of(cls, name: str, out: str | Path = "") -> "Places":
@@ -62,7 +82,7 @@ class Places:
         """
         elsewhere = path.resolve().parent != ROOT / "published"
         mark = sha256(str(path.resolve()).encode()).hexdigest()[:8]
-        return cls.of(f"published/{path.stem}" + f"-{mark}" * elsewhere, out)
+        return cls.of(f"published/{path.stem}-{mark}" if elsewhere else f"published/{path.stem}", out)
 
     def make(self) -> None:
         """Make both folders, and hide the outputs from git wherever they lie."""
@@ -82,46 +102,6 @@ class Places:
         """
         mark = sha256(json.dumps(study, sort_keys=True, default=list).encode()).hexdigest()
         WRITERS.update(dict.fromkeys((self.figures, self.images, self.notebooks), mark))
-
-    @property
-    def notebooks(self) -> Path:
-        """The folder of the executed notebooks."""
-        return self.outputs / "notebooks"
-
-    @property
-    def slices(self) -> Path:
-        """The folder of the slice sets."""
-        return self.outputs / "slices"
-
-    @property
-    def images(self) -> Path:
-        """The folder of what shows or names real patients."""
-        return self.outputs / "images"
-
-    @property
-    def runs(self) -> Path:
-        """The folder of the store of runs."""
-        return self.outputs / "runs"
-
-    @property
-    def started(self) -> Path:
-        """The file in which `run` keeps what it was asked for."""
-        return self.outputs / "study.json"
-
-    @property
-    def report(self) -> Path:
-        """The folder of the report."""
-        return self.outputs / "report"
-
-    @property
-    def driver(self) -> Path:
-        """The lock that `run` holds."""
-        return self.outputs / "run.lock"
-
-    @property
-    def table(self) -> Path:
-        """The folder of the table of a study's trainings."""
-        return self.outputs / "table"
 
 
 def stamp(path: Path) -> None:

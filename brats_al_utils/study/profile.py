@@ -1,7 +1,7 @@
 """The scientific settings of a study, and the profiles: those of ``profiles.yaml``."""
 
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,8 +11,9 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, Validat
 from pydantic.dataclasses import dataclass
 
 from brats_al_utils import InputError, nearest
-from brats_al_utils.cohorts.folds import FEWEST_FOLDS
 from brats_al_utils.cohorts.slices import SliceRule
+from brats_al_utils.cohorts.split import FEWEST_FOLDS
+from brats_al_utils.cohorts.volumes import SEQUENCES
 from brats_al_utils.networks.network import NETWORKS, starts_of
 from brats_al_utils.networks.training import ARITHMETICS, Settings
 from brats_al_utils.queries.uncertainty import AGGREGATES, PAIRS
@@ -27,17 +28,6 @@ COMPETITORS = ("entropy", "coreset", "badge", "typiclust")
 
 BUDGET = 0.3
 """Share of the training slices that a strategy chooses, unless the budget is what varies (section 2.2.4)."""
-
-NINE = ["entropy", "bald", "coreset", "badge", "typiclust", "probcover", "aift", "medal", "reverse"]
-"""The default of competitors before those left that no published study compares."""
-
-FORMER: dict[str, Callable[[Any], bool]] = {
-    "hold": lambda value: not value,
-    "doses": lambda value: True,
-    "intensity": lambda value: value == "mode",
-    "competitors": lambda value: isinstance(value, list | tuple) and list(value) == NINE,
-}
-"""Settings of earlier versions, in bundles: which of their values made the study that is made without them."""
 
 
 def several(value: object) -> object:
@@ -160,7 +150,7 @@ class Profile:
     n_runs : int
         Runs of each arm.
     folds : int
-        1: every run has the same split. K, at least 3: run r tests fold r mod K, see `folds.fold_split`.
+        1: every run has the same split. K, at least 3: run r tests fold r mod K, see `split.fold_split`.
     classes : tuple of str
         Positive and negative class of a table of images; none for its only two labels, see `table.read_table`.
     task : str
@@ -174,11 +164,11 @@ class Profile:
     test_patients: Whole = 0
     spacing: Annotated[int, Field(ge=1, le=2)] = 1
     phantom_seed: Whole = 0
-    per_patient: Positive = 20
+    per_patient: Annotated[Positive, Field(ge=2)] = 20
     test_slices: Positive = 2
     min_tumour_mm2: Real = 0.0
     channels: Names = ("t1", "t1ce", "t2")
-    image_size: Positive = 224
+    image_size: Annotated[Positive, Field(ge=64, le=512)] = 224
     slice_seed: Whole = 0
     split_seed: Whole = 0
     network: Annotated[str, one_of(*NETWORKS)] = "alexnet"
@@ -238,12 +228,15 @@ class Profile:
                 self.iteration_share <= BUDGET / 2 and round(BUDGET / self.iteration_share, 6) % 1 == 0,
                 f"{BUDGET:g} divided by a whole number of at least 2, as 0.05 or 0.1",
             ),
+            "channels": (
+                len(self.channels) == len(set(self.channels) & set(SEQUENCES)) == 3,
+                f"three of {', '.join(SEQUENCES)}",
+            ),
             "classes": (len(self.classes) in (0, 2), "none, or the positive and the negative class"),
         }
         for name, (good, what) in expected.items():
             if not good:
                 raise InputError(f"{name} is {getattr(self, name)!r}, expected {what}")
-        self.slice_rule()
         return self
 
     def slice_rule(self, balanced: bool = False) -> SliceRule:
@@ -258,7 +251,7 @@ class Profile:
 
     def rate(self, start: str) -> float:
         """Return the learning rate of an arm with this initialisation."""
-        return self.scratch_learning_rate * (start == "scratch") or self.learning_rate
+        return (self.scratch_learning_rate if start == "scratch" else 0.0) or self.learning_rate
 
     def labelled_slices(self, training: int) -> int:
         """Return how many of so many training slices the committee is trained on (section 2.2.4, step 1).
@@ -349,7 +342,4 @@ def profile_of(name: str, settings: Mapping[str, object] | str | None = None) ->
     """
     if name not in PROFILES:
         raise InputError(f"profile is {name!r}, {nearest(name, PROFILES)}")
-    given = mapping_of(settings or {})
-    return PROFILES[name].with_settings(
-        {each: value for each, value in given.items() if each not in FORMER or not FORMER[each](value)}
-    )
+    return PROFILES[name].with_settings(mapping_of(settings or {}))

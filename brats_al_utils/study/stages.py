@@ -10,8 +10,7 @@ import csv
 import io
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -33,9 +32,6 @@ from brats_al_utils.runs.run import Result, Run
 from brats_al_utils.study.arms import Arm
 from brats_al_utils.study.places import Places
 from brats_al_utils.study.study import Study
-
-QUICK = 2.0
-"""Seconds in which queries may be made before anything is trained on them: quick ones come all at once."""
 
 Results = dict[tuple[Arm, int], Result]
 """Results by arm and run number."""
@@ -97,26 +93,14 @@ def train(study: Study, arms: Iterable[Arm]) -> list[Row]:
     rows = plan(study, arms)
     compute(study, rows)
     while not all(row.known for row in rows):
-        for rows in as_chosen(study, rows):  # noqa: B020  # the table grows
-            compute(study, rows)
+        rows = choose(study, rows, uncertainty(study, rows))
+        compute(study, rows)
     return rows
 
 
-def as_chosen(study: Study, rows: Sequence[Row]) -> Iterator[list[Row]]:
-    """Yield the table as its next queries are made, run by run: slow ones go on while others' choice is trained."""
-    parts = {number: [row for row in rows if row.number == number] for number in range(study.profile.n_runs)}
-    with ThreadPoolExecutor(1) as beside:  # one thread: a clustering uses all cores as it is
-        left = {beside.submit(lambda own: choose(study, own, uncertainty(study, own)), parts[n]): n for n in parts}
-        while left:
-            wait(left, QUICK)
-            for made in wait(left, return_when=FIRST_COMPLETED).done:
-                parts[left.pop(made)] = made.result()
-            yield [row for number in parts for row in parts[number]]
-
-
-def advance(study: Study, arms: Iterable[Arm]) -> list[Row]:
-    """Return the table of some arms as far as networks have chosen that are stored; nothing is trained."""
-    rows = plan(study, arms)
+def advance(study: Study, arms: Iterable[Arm], runs: int = 0) -> list[Row]:
+    """Return the table of some arms, as of `plan`, as far as stored networks have chosen; nothing is trained."""
+    rows = plan(study, arms, runs)
     while ready := [each for each in choosing(rows).values() if all(study.store.holds(row.run) for row in each)]:
         rows = choose(study, rows, uncertainty(study, [row for members in ready for row in members]))
     return rows
@@ -258,6 +242,11 @@ def results_of(study: Study, rows: Iterable[Row]) -> Results:
     """Return the results of the arms' own trainings that are stored, by arm and run number."""
     own = [row for row in rows if row.known and not row.member]
     return {(row.arm, row.number): result for row in own if (result := study.store.load(row.run))}
+
+
+def selections_of(rows: Iterable[Row]) -> dict[tuple[Arm, int], Selection]:
+    """Return what is annotated for each arm in each run so far."""
+    return {(row.arm, row.number): row.selection for row in rows}
 
 
 def record(row: Row) -> dict[str, Any]:

@@ -3,16 +3,13 @@
 import csv
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
-
-from safetensors import SafetensorError
 
 from brats_al_utils import InputError
 from brats_al_utils.files import held, write_file
-from brats_al_utils.runs.store import RunStore, header, why
+from brats_al_utils.runs.records import seconds_taken
+from brats_al_utils.runs.store import RunStore, why
 from brats_al_utils.study.places import WRITERS, Places
 
 LATEST = 20
@@ -144,10 +141,3 @@ def duration(seconds: float) -> str:
     if seconds < 90:
         return f"{max(1, seconds):.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.3g} hours"
-
-
-def seconds_taken(path: Path) -> float:
-    """Return how long the run took whose result is in a file, zero if that does not say."""
-    with suppress(SafetensorError, OSError, ValueError, KeyError):
-        return float(json.loads(header(path)["record"])["seconds"])
-    return 0.0

@@ -1,16 +1,20 @@
 """A study: its settings, its slice sets, its seeds, and what its figures say of their origin."""
 
+import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.cohort import Cohort
-from brats_al_utils.cohorts.folds import fold_split, redrawn
+from brats_al_utils.cohorts.cutting import prepare
 from brats_al_utils.cohorts.naming import CREDIT, cohort_name, is_open, people, remarks
-from brats_al_utils.cohorts.slices import SliceSet
+from brats_al_utils.cohorts.slices import FORMAT, SliceSet, open_slices
+from brats_al_utils.cohorts.split import fold_split, redrawn
+from brats_al_utils.files import locked
 from brats_al_utils.networks.network import START_NAMES
 from brats_al_utils.progress import Track, patients
 from brats_al_utils.queries.pool import Pool
@@ -20,7 +24,46 @@ from brats_al_utils.seeds import integer
 from brats_al_utils.study.arms import DATASETS, Arm
 from brats_al_utils.study.places import Places
 from brats_al_utils.study.profile import Profile
-from brats_al_utils.study.sets import open_set
+
+PREPARING = 3600.0
+"""Seconds to wait for another process that prepares the same; then it is done twice."""
+
+
+def as_found(cohort: Cohort) -> tuple[list[tuple[str, int, int]], str]:
+    """Return each file's path, size and time, and what a table or a mapping says of them: both may be corrected."""
+    states = [(path, Path(path).stat()) for path in cohort.paths]
+    said = cohort.cases.drop(columns=list(cohort.files)).to_csv(index=False)
+    return [(path, state.st_size, state.st_mtime_ns) for path, state in states], said
+
+
+def open_set(
+    cohort: Cohort, profile: Profile, balanced: bool, places: Places, skip_bad: bool, track: Track
+) -> SliceSet:
+    """Return the imbalanced or the balanced slice set of a study.
+
+    Parameters
+    ----------
+    skip_bad : bool
+        Cut it without the patients that have a problem; a set that is there already is used as it is.
+    track : callable
+        Shows how many patients have been cut.
+    """
+    rule = profile.slice_rule(balanced)
+    settings = list(asdict(rule).items())
+    settings.insert(4, ("intensity", "mode"))  # a setting once: sets that were cut before are found
+    made_from = json.dumps([FORMAT, *as_found(cohort), cohort.classes, dict(settings)])
+
+    def named(text: str) -> Path:
+        kind = "balanced" if balanced else "imbalanced"
+        return places.slices / f"{kind}-{sha256(text.encode()).hexdigest()[:12]}"
+
+    folder = named(made_from)
+    changed = max(Path(path).stat().st_ctime_ns for path in cohort.paths)
+    if (cut := folder / "manifest.json").exists() and changed > cut.stat().st_mtime_ns:
+        folder = named(f"{made_from} {changed}")  # a file was replaced by one of its size and time
+    places.slices.mkdir(parents=True, exist_ok=True)
+    with locked(Path(f"{folder}.lock"), PREPARING, "cutting slices"):
+        return open_slices(folder) if folder.exists() else prepare(cohort, rule, folder, skip_bad, track)
 
 
 @dataclass(frozen=True)
@@ -61,7 +104,7 @@ class Study:
     dealt: dict[tuple[str, int], SliceSet] = field(default_factory=dict, repr=False, compare=False)
 
     def slice_set(self, dataset: str) -> SliceSet:
-        """Return a slice set by name, see `sets.open_set`."""
+        """Return a slice set by name, see `open_set`."""
         if dataset not in self.opened and not self.cohort.files:
             raise InputError(f"slice set {dataset!r} is missing, and this study has no images to cut it from")
         if dataset not in self.opened:
@@ -145,8 +188,8 @@ class Study:
         if starts:
             names = ", ".join(START_NAMES[start] for start in starts)
             runs = self.profile.n_runs
-            parts += [f"initialisation: {names}", f"{runs} run{'s' * (runs > 1)}"]
-            parts += [f"{self.profile.folds} folds"] * (self.profile.folds > 1)
+            parts += [f"initialisation: {names}", f"{runs} {'runs' if runs > 1 else 'run'}"]
+            parts += [f"{self.profile.folds} folds"] if self.profile.folds > 1 else []
             parts.append(self.length(arms))
         credited = images and self.slices.pictured and is_open(self.slices)
         return "; ".join([*parts, *more, *([CREDIT] if credited else [])])
@@ -155,7 +198,7 @@ class Study:
         """Return how long some arms train: epochs, and the updates that they are on all training slices."""
         lengths = {arm.epochs: self.updates(arm) for arm in sorted(arms, key=lambda arm: arm.epochs)}
         epochs, updates = list(lengths), " or ".join(f"{count:,}" for count in lengths.values())
-        passes = f"{' or '.join(map(str, epochs))} epoch{'s' * (epochs[-1] > 1)}"
+        passes = f"{' or '.join(map(str, epochs))} {'epochs' if epochs[-1] > 1 else 'epoch'}"
         if self.profile.length == "updates":
             return f"updates in every arm: {updates} ({passes} of all slices)"
         return f"{passes} (updates on all slices: {updates})"

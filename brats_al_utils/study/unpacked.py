@@ -11,7 +11,7 @@ import pandas as pd
 
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.cohort import Cohort
-from brats_al_utils.cohorts.slices import WORDS, SliceSet
+from brats_al_utils.cohorts.slices import TEXT_COLUMNS, SliceSet
 from brats_al_utils.queries.selection import Selection
 from brats_al_utils.study.arms import DATASETS
 from brats_al_utils.study.places import Places
@@ -72,7 +72,7 @@ def open_unpacked(folder: Path, out: str | Path = "", profile: str = "") -> Stud
 def without_pixels(manifest: dict[str, Any], table: IO[bytes], image_size: int) -> SliceSet:
     """Return a slice set without images, its table as it was written."""
     exact = {"position": float, "tumour_mm2": float}  # Python's own float gives back every bit
-    rows = pd.read_csv(table, dtype=WORDS, keep_default_na=False, converters=exact, index_col="slice_id")
+    rows = pd.read_csv(table, dtype=TEXT_COLUMNS, keep_default_na=False, converters=exact, index_col="slice_id")
     pixels = np.empty((0, 3, image_size, image_size), np.uint8)
     return SliceSet(Path(), manifest, rows, pixels, pixels[:, 0])
 

@@ -115,6 +115,7 @@ def labels(file: Path) -> list[str]:
     return [answer.label for answer in current(read(file), "Anna").values()]
 
 
+@pytest.mark.long
 def test_twenty_answers_a_killed_kernel_and_the_next_round(lab: Lab, browser: Chrome, tmp_path: Path) -> None:
     file = tmp_path / "mine" / "annotation" / "answers.jsonl"
     anna = Reader(browser)

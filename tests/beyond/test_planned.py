@@ -6,11 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from made_up import made_up, write_cohort
+from sklearn.metrics import roc_auc_score
 
 from brats_al_utils.beyond.arms import first_planned
 from brats_al_utils.beyond.arms import planned as contrasts
 from brats_al_utils.beyond.comparison import planned, uncertain
 from brats_al_utils.findings.outcomes import NOT_JUDGED, NOT_YET
+from brats_al_utils.study.arms import proposed, ranges
 from brats_al_utils.study.opening import open_study
 from brats_al_utils.study.stages import Results, advance, plan
 from brats_al_utils.study.study import Study
@@ -74,7 +76,7 @@ def test_each_attack_has_its_answer(study: Study, results: Results) -> None:
     assert "of as many slices: " in number and "(looked" not in number
     assert share.count("%") == 3 and "(proposed)" in share
     assert "AUC of 0." in place
-    assert learned.startswith("No, not placebo")
+    assert learned.startswith("Not these: placebo.")
     assert site == "The cohort names one site."
     assert "both classes" in persons
     assert updates.startswith("Yes") and "(baseline)" in updates
@@ -100,7 +102,8 @@ def test_a_slice_lies_so_far_from_its_tumours_end() -> None:
 
 
 def test_what_the_ranges_hold(study: Study) -> None:
-    table = uncertain.in_ranges(study, range(FOLDS)).set_index("arm")
+    untaught = {"test_auc": np.nan, "taught_runs": np.nan}
+    table = uncertain.in_ranges(study, range(FOLDS)).set_index("arm").assign(**untaught)
     assert len(table) == 9 and table.index[0] == "0%-30%"
     everything = table.iloc[-1]
     # The labelled 30 % of 24 slices a run; a third of the persons have no malignant image, of others half are.
@@ -111,9 +114,26 @@ def test_what_the_ranges_hold(study: Study) -> None:
     assert len(said) == 3 and "tumour" not in " ".join(said)
     slices = study.opened["imbalanced"]
     one_class = replace(study, opened={"imbalanced": replace(slices, table=slices.table.assign(label=0))})
-    table = uncertain.in_ranges(one_class, [0])
+    table = uncertain.in_ranges(one_class, [0]).assign(**untaught)
     assert table["committee_auc"].isna().all()
     assert "AUC" not in " ".join(uncertain.said(table))
+
+
+def test_what_each_range_has_taught(study: Study, results: Results) -> None:
+    """Ranges of whole cycles alone: four runs of the baseline's results stand for each, of three is the mean."""
+    assert planned.taught(study, results).empty
+    baseline = proposed(study.profile)[1]
+    of_each = {(arm, number): results[baseline, number] for arm in ranges(study.profile) for number in range(FOLDS + 1)}
+    table = planned.taught(study, results | of_each).set_index("arm")
+    assert len(table) == 9 and table["taught_runs"].eq(FOLDS).all()
+    label = study.slices.table["label"].to_numpy()
+    by_hand = [
+        roc_auc_score(label[list(result.run.test)], result.arrays["probability/test"])
+        for result in (results[baseline, number] for number in range(FOLDS))
+    ]
+    assert table["test_auc"].tolist() == pytest.approx([np.mean(by_hand)] * 9)
+    facts = uncertain.in_ranges(study, range(FOLDS)).merge(table.reset_index(), how="left")
+    assert f"on all {np.mean(by_hand):.2f} (3 runs)" in uncertain.said(facts)[-1]
 
 
 def test_contrasts_are_those_of_the_protocol(study: Study) -> None:

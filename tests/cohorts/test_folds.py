@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brats_al_utils import InputError
-from brats_al_utils.cohorts.folds import fold_split
 from brats_al_utils.cohorts.layout import GRADES
+from brats_al_utils.cohorts.split import fold_split
 
 
 def cases(high: int, low: int) -> pd.DataFrame:

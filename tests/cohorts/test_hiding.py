@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brats_al_utils.cohorts.hiding import GROWN, continue_rim, grow, tumour_alone, without_tumour
+from brats_al_utils.networks.audit import GROWN, continue_rim, grow, tumour_alone, without_tumour
 
 SIZE = 32
 BRAIN = slice(4, 28)

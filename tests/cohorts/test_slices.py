@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brats_al_utils import InputError
+from brats_al_utils.cohorts.cohort import BRATS
 from brats_al_utils.cohorts.cuts import choose_slices, cut_case
 from brats_al_utils.cohorts.cutting import prepare
-from brats_al_utils.cohorts.kind import BRATS
 from brats_al_utils.cohorts.readers import read_cohort
 from brats_al_utils.cohorts.slices import SliceRule, SliceSet, open_slices
 from brats_al_utils.cohorts.split import check_split
@@ -109,20 +109,6 @@ def test_chosen_slices_have_tumour_and_nest(areas: list[float], count: int) -> N
     assert (area[chosen] >= 5).all()
     assert len(set(chosen)) == len(chosen) == min(count, int((area >= 5).sum()))
     assert set(chosen) <= set(choose_slices(area, count + 1, rule, "p"))
-
-
-@pytest.mark.parametrize(
-    ("setting", "words"),
-    [
-        ({"channels": ("t1", "t1", "t2")}, "three of t1, t1ce, t2, flair"),
-        ({"image_size": 32}, "64 to 512"),
-        ({"per_patient": 0}, "at least 2"),
-        ({"min_tumour_mm2": -1.0}, "0 or more"),
-    ],
-)
-def test_rules_are_checked(setting: dict[str, Any], words: str) -> None:
-    with pytest.raises(InputError, match=words):
-        SliceRule(**setting)
 
 
 def test_other_channels(tiny_cohort: Path, tmp_path: Path, slice_set: SliceSet) -> None:

@@ -4,10 +4,11 @@ import re
 
 import pandas as pd
 import pytest
+from made_up import of_a_study
 
-from brats_al_utils.findings import claims
-from brats_al_utils.findings.claims import OURS, PRINTED, ends_of, footnotes, letter, name_of, unit_of, written
+from brats_al_utils.findings import paper
 from brats_al_utils.findings.departures import Departures
+from brats_al_utils.findings.paper import OURS, PRINTED, ends_of, footnotes, letter, name_of, unit_of, written
 from brats_al_utils.findings.scorecard import scorecard
 
 NAN = float("nan")
@@ -15,7 +16,7 @@ EMPTY = pd.DataFrame()
 
 
 def test_every_row_of_a_scorecard_has_a_name_of_its_own_in_words() -> None:
-    card = scorecard(EMPTY, EMPTY, EMPTY, Departures())
+    card = scorecard(*of_a_study(EMPTY, EMPTY, EMPTY), Departures())
     names = [name_of(id_) for id_ in card["id"]]
     assert len(set(names)) == len(names) == len(card)
     for name in names:
@@ -27,11 +28,11 @@ def test_every_row_of_a_scorecard_has_a_name_of_its_own_in_words() -> None:
 @pytest.mark.parametrize(
     ("id_", "name", "unit"),
     [
-        ("table2.pretrained.val", "Table 2, pretrained, validation AUC", claims.AUC),
-        ("table2.scratch.test", "Table 2, random initialisation, test AUC", claims.AUC),
-        ("table4.proposed.test", "Table 4, balanced set, proposed, test AUC", claims.AUC),
-        ("discussion.proposed60.test", "Section 4, balanced set, proposed at 60 %, test AUC", claims.AUC),
-        ("table2.test_gain.arithmetic", "Table 2: pretrained over random, test: its arithmetic", claims.GAIN),
+        ("table2.pretrained.val", "Table 2, pretrained, validation AUC", paper.AUC),
+        ("table2.scratch.test", "Table 2, random initialisation, test AUC", paper.AUC),
+        ("table4.proposed.test", "Table 4, balanced set, proposed, test AUC", paper.AUC),
+        ("discussion.proposed60.test", "Section 4, balanced set, proposed at 60 %, test AUC", paper.AUC),
+        ("table2.test_gain.arithmetic", "Table 2: pretrained over random, test: its arithmetic", paper.GAIN),
         ("of.another.version", "of.another.version", ""),
     ],
 )
@@ -40,11 +41,11 @@ def test_names_and_units(id_: str, name: str, unit: str) -> None:
 
 
 def test_numbers_have_units_and_gains_have_signs() -> None:
-    assert [written(value, claims.AUC, OURS) for value in (0.68904, "0.5", NAN)] == ["68.9 %", "50.0 %", ""]
-    assert [written(value, claims.GAIN, OURS) for value in (-4.32, 0.0)] == ["-4.3 pp", "+0.0 pp"]
-    assert written("2.98", claims.GAIN, PRINTED) == "+2.98 pp"
-    assert written(0.8746, claims.AUC, PRINTED) == "87.46 %"
-    assert written("yes", claims.GAIN, PRINTED) == "yes"
+    assert [written(value, paper.AUC, OURS) for value in (0.68904, "0.5", NAN)] == ["68.9 %", "50.0 %", ""]
+    assert [written(value, paper.GAIN, OURS) for value in (-4.32, 0.0)] == ["-4.3 pp", "+0.0 pp"]
+    assert written("2.98", paper.GAIN, PRINTED) == "+2.98 pp"
+    assert written(0.8746, paper.AUC, PRINTED) == "87.46 %"
+    assert written("yes", paper.GAIN, PRINTED) == "yes"
     assert written("406 812", "of the counts", PRINTED) == "406 812"
     assert written(0.5625, "of the budgets", OURS) == "56% of the budgets"
     assert ends_of("abstract.gain", -17.748, 9.106) == "-17.7 to +9.1 pp"

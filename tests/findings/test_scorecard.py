@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from made_up import of_a_study
 from scipy.stats import norm
 
 from brats_al_utils.beyond.competitors.competitors import STRATEGIES
 from brats_al_utils.findings.departures import Departures
-from brats_al_utils.findings.paper import SLICES, TABLE1, claims
+from brats_al_utils.findings.paper import SLICES, claims
 from brats_al_utils.findings.scorecard import (
     ARMS,
     COLUMNS,
@@ -103,7 +104,7 @@ def costs(saved: list[float], chosen: int = 30, arm: str = "proposed", dataset: 
 def card_of(*studies: Study, cost: pd.DataFrame = NONE, departures: Departures = PAPER, ids: Any = ()) -> Any:
     frames = zip(*studies, strict=True) if studies else [[NONE], [NONE]]
     runs, scores = (pd.concat(list(of), ignore_index=True) for of in frames)
-    found = found_of(runs, scores, cost, departures)
+    found = found_of(*of_a_study(runs, scores, cost), departures)
     return table_of(row for id_ in ids or claims() for row in judged(found, claims()[id_])).set_index("id")
 
 
@@ -120,8 +121,8 @@ def test_every_rule_has_a_judge_and_a_claim() -> None:
 def test_every_number_and_claim_has_one_row(departures: Departures) -> None:
     runs, scores = (pd.concat(of) for of in zip(made_up(0.8), made_up(0.82, "middle", 0.3), strict=True))
     for card in (
-        scorecard(NONE, NONE, NONE, departures),
-        scorecard(runs, scores, costs([49, 50]), departures),
+        scorecard(*of_a_study(NONE, NONE, NONE), departures),
+        scorecard(*of_a_study(runs, scores, costs([49, 50])), departures),
     ):
         assert list(card.columns) == COLUMNS
         assert card["id"].is_unique
@@ -166,7 +167,7 @@ def test_the_papers_own_arithmetic_holds_on_any_cohort() -> None:
         told = verdict[verdict.isin([REPRODUCED, NOT_REPRODUCED])]
         reproduced = {"table2.test_gain.arithmetic", "table5.imbalanced", "saving.average.arithmetic"}
         assert set(told[told == REPRODUCED].index) == reproduced
-        assert set(told.index) == EXTRA | {f"table5.{name}" for name in SLICES} | set(TABLE1)
+        assert set(told.index) == EXTRA | {f"table5.{name}" for name in SLICES} | {"table1.conv2", "table1.maxpool2"}
 
 
 def test_without_runs_nothing_is_told() -> None:
@@ -441,7 +442,7 @@ def test_nothing_is_judged_by_an_arm_that_has_not_learned() -> None:
     both = pd.concat([scores, of_guesses], ignore_index=True)
     for learned, verdict in ((True, "holds here"), (False, "cannot tell here")):
         table = pd.concat([runs.assign(learned=True), guesses.assign(learned=learned)], ignore_index=True)
-        row = scorecard(table, both, NONE, OTHER).set_index("id").loc["table2.test_gain"]
+        row = scorecard(*of_a_study(table, both, NONE), OTHER).set_index("id").loc["table2.test_gain"]
         assert row["verdict"] == verdict
         assert ("5 of 5 runs of scratch have not learned" in row["why"]) == (not learned)
         assert row["both_low"] > 0  # said, and not judged by

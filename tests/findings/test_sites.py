@@ -12,7 +12,7 @@ from brats_al_utils.beyond.bundles.verification import arms_with_sets
 from brats_al_utils.beyond.comparison import further_tables
 from brats_al_utils.beyond.releases import brats2019
 from brats_al_utils.cohorts.mapping import read_mapping
-from brats_al_utils.findings import evidence, sentences, sites, within_sites
+from brats_al_utils.findings import evidence, sentences, sites
 from brats_al_utils.findings.comparison import across_patients, intervals, patient_pairs
 from brats_al_utils.study.stages import results_of, train
 from brats_al_utils.study.study import Study
@@ -75,7 +75,7 @@ def scores(seed: int = 0, runs: int = 3) -> pd.DataFrame:
 
 def test_within_one_site_it_is_the_auc_and_its_interval() -> None:
     frame = scores().assign(site="x")
-    row, whole = within_sites.within_site(frame).iloc[0], intervals(patient_pairs(frame, "slice")).iloc[0]
+    row, whole = sites.within_site(frame).iloc[0], intervals(patient_pairs(frame, "slice")).iloc[0]
     assert row["within"] == pytest.approx(whole["auc_mean"])
     assert (row["low"], row["high"]) == pytest.approx((whole["patients_low"], whole["patients_high"]))
     assert (row["pairs_share"], row["positives"], row["negatives"]) == (1, 22, 18)
@@ -89,7 +89,7 @@ def test_within_sites_pairs_of_one_site_are_counted_alone() -> None:
         high, low = (rows.loc[rows["label"] == kind, "score"].to_numpy() for kind in (1, 0))
         won += (high[:, None] > low).sum() + (high[:, None] == low).sum() / 2
         count += len(high) * len(low)
-    row = within_sites.within_site(frame).iloc[0]
+    row = sites.within_site(frame).iloc[0]
     assert row["within"] == pytest.approx(won / count)
     assert row["pairs_share"] == pytest.approx(count / (44 * 36))
     assert row["auc_mean"] < row["within"]
@@ -109,12 +109,12 @@ def test_within_sites_the_error_is_the_spread_of_drawing_patients() -> None:
             np.bincount(random.integers(0, 18, 18), minlength=18),
         )
         drawn.append(times[0] @ (won.mean((2, 3)) * same) @ times[1] / (times[0] @ same @ times[1]))
-    assert across_patients(within_sites.within_pairs(frame)[0], "a").error == pytest.approx(np.std(drawn), rel=0.12)
+    assert across_patients(sites.within_pairs(frame)[0], "a").error == pytest.approx(np.std(drawn), rel=0.12)
 
 
 def test_without_a_partner_there_is_nothing_within() -> None:
     frame = scores().assign(site=lambda rows: rows["label"].astype(str))
-    row = within_sites.within_site(frame).iloc[0]
+    row = sites.within_site(frame).iloc[0]
     assert np.isnan(row[["within", "low", "high"]].astype(float)).all()
     assert (row["pairs_share"], row["positives"]) == (0, 0)
 

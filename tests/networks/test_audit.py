@@ -8,10 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from brats_al_utils.cohorts.hiding import tumour_alone, without_tumour
 from brats_al_utils.cohorts.slices import SliceSet
 from brats_al_utils.networks import audit
-from brats_al_utils.networks.audit import audit_predictions, hide
+from brats_al_utils.networks.audit import audit_predictions, hide, tumour_alone, without_tumour
 from brats_al_utils.networks.training import Images
 
 

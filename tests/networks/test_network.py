@@ -8,15 +8,8 @@ from torchvision.models import AlexNet_Weights, alexnet, get_model, get_model_we
 
 from brats_al_utils import InputError
 from brats_al_utils.findings.paper import published_table1
-from brats_al_utils.networks.network import (
-    LAST_LAYERS,
-    NETWORKS,
-    architecture,
-    build,
-    normalisation,
-    starts_of,
-    weights,
-)
+from brats_al_utils.networks.network import LAST_LAYERS, NETWORKS, architecture, build, normalisation, starts_of
+from brats_al_utils.networks.sources import weights
 from brats_al_utils.networks.weights import trunk_state
 
 OTHERS = ["googlenet", "resnet18", pytest.param("vgg16", marks=pytest.mark.long)]

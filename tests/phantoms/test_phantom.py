@@ -86,7 +86,7 @@ def test_a_site_s_patients_are_no_more_atypical_than_another_s() -> None:
         assert abs(np.mean(here) - np.mean([patient.atypical for patient in drawn])) < 0.04
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=6)
 @given(st.integers(0, 99), st.integers(10, 335))
 def test_each_part_has_the_sites_of_a_class_in_equal_numbers(seed: int, patients: int) -> None:
     rows = [(f"{k:03}", phantom.grade_of(k), phantom._site_of(seed, k)) for k in range(patients)]
@@ -318,10 +318,8 @@ def test_gadolinium_shortens_t1_by_hand() -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"patients": 9}, "patients is 9.*10 or more"),
-        ({"spacing": 3}, "spacing is 3.*1 or 2"),
-        ({"patients": 134_001}, "patients is 134001.*at most 134000"),
-        ({"test_patients": 7}, "test_patients is 7.*an even number"),
+        ({"patients": 9}, "patients is 9, expected 10"),
+        ({"patients": 134_001}, "patients is 134001.*to 134000"),
         ({"layout": "2016"}, "layout is '2016'.*2018, 2019, 2020"),
     ],
 )

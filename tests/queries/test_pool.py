@@ -46,24 +46,8 @@ def test_a_draw_does_not_depend_on_the_order_but_on_seed_and_name() -> None:
 
 
 def test_refusals() -> None:
-    with pytest.raises(InputError, match="one score for each"):
-        Pool(np.arange(3), np.zeros(4))
-    with pytest.raises(InputError, match="one score for each"):
-        Pool(np.array([1, 1]), np.zeros(2))
-    with pytest.raises(InputError, match="not finite"):
-        Pool(np.arange(2), np.array([0.0, np.nan]))
-    with pytest.raises(InputError, match=r"\(2,\) patients, expected one for each of 3 slices"):
-        Pool(np.arange(3), np.zeros(3), np.array(["a", "b"]))
-    with pytest.raises(InputError, match=r"views of \(2,\) slices, expected 3"):
-        Pool(np.arange(3), np.zeros(3), views=views_of(2))
-    with pytest.raises(InputError, match=r"known features of shape \(2, 5\)"):
-        Pool(np.arange(3), np.zeros(3), views=views_of(3), known=np.zeros((2, 5)))
-    with pytest.raises(InputError, match=r"known features of shape \(2, 5\)"):
-        Pool(np.arange(3), np.zeros(3), known=np.zeros((2, 5)))
     with pytest.raises(InputError, match="a budget of 4 slices from 3, expected 1 to 3: lower the budget"):
         drawn(np.arange(3), 4, 0)
     good = views_of(3)
-    with pytest.raises(InputError, match="expected all of the same n slices"):
-        Views(good.probability, good.features[:2])
     with pytest.raises(InputError, match="a view is not finite"):
         Views(good.probability * np.nan, good.features)

@@ -151,6 +151,7 @@ def test_the_published_tiff(lgg_copy: Path) -> None:
     }
 
 
+@pytest.mark.long
 def test_the_jpeg_copy(lgg_copy: Path, tmp_path: Path) -> None:
     write_published(lgg_copy, tmp_path)
     tumour, grade = read_cohort(tmp_path), read_cohort(tmp_path, task="grade")

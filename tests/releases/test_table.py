@@ -21,16 +21,16 @@ from brats_al_utils import InputError
 from brats_al_utils.__main__ import app
 from brats_al_utils.beyond.releases import image_cuts
 from brats_al_utils.beyond.releases.table import EXCEL, MAX_ROWS, TABLE, people_notes
-from brats_al_utils.cohorts.copies import marks_of
+from brats_al_utils.cohorts.checks import marks_of
+from brats_al_utils.cohorts.cohort import LISTED
 from brats_al_utils.cohorts.cutting import prepare
 from brats_al_utils.cohorts.inspection import check_cohort
-from brats_al_utils.cohorts.problems import LISTED
 from brats_al_utils.cohorts.readers import read_cohort
 from brats_al_utils.cohorts.slices import SliceRule, SliceSet
 from brats_al_utils.progress import untracked
 from brats_al_utils.study.places import Places
 from brats_al_utils.study.profile import PROFILES
-from brats_al_utils.study.sets import open_set
+from brats_al_utils.study.study import open_set
 
 RULE = SliceRule(per_patient=3, image_size=64)
 SIZE = 48
@@ -851,6 +851,7 @@ def test_a_stranger_s_path(tmp_path: Path) -> None:
     assert "study" in page.read_text(encoding="utf-8") and "healthy" in (out / "cohort.csv").read_text(encoding="utf-8")
 
 
+@pytest.mark.long
 def test_the_open_set(tmp_path: Path) -> None:
     """As 8-bit JPEG, with an index: 209 persons under 233 ids (Cheng, figshare 1512427, CC BY 4.0)."""
     place = folder_named("BRATS_AL_OPEN_COHORT", "of the open cohort")

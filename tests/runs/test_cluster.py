@@ -108,7 +108,6 @@ def test_ctrl_c_ends_a_study_on_a_cluster_as_it_ends_others(
     monkeypatch.setattr("brats_al_utils.runs.cluster.job_array", lambda *_: nullcontext("1"))
     monkeypatch.setattr("brats_al_utils.show.notebooks.find", interrupted)
     monkeypatch.setattr(sys, "argv", ["brats-al", "cluster", "slurm", "--", "run"])
-    monkeypatch.setenv("PYTHONSAFEPATH", "1")  # as `main` sets it; so it is put back
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == 130

@@ -13,11 +13,12 @@ import torch
 from torch import nn
 
 from brats_al_utils import InputError
+from brats_al_utils.cohorts.cohort import threads
 from brats_al_utils.cohorts.slices import SliceSet
 from brats_al_utils.networks.network import normalisation
 from brats_al_utils.networks.training import Images, Settings, finetune, predict
 from brats_al_utils.runs import computing
-from brats_al_utils.runs.computing import compute, threads
+from brats_al_utils.runs.computing import compute
 from brats_al_utils.runs.run import PREDICTED, Run
 
 RUN = Run(

@@ -29,6 +29,7 @@ from brats_al_utils.networks.training import Settings, choose_device
 from brats_al_utils.runs import computing, engine, forks, scheduler
 from brats_al_utils.runs.computing import compute
 from brats_al_utils.runs.engine import Outcome, Task, carry_out
+from brats_al_utils.runs.records import records
 from brats_al_utils.runs.run import Run
 from brats_al_utils.runs.store import RunStore
 from brats_al_utils.study.stages import plan
@@ -264,7 +265,7 @@ def test_a_run_that_fails_says_why(tasks: list[Task], study: Study, monkeypatch:
     with monkeypatch.context() as patch:
         patch.setattr(computing, "compute", fail)
         assert engine.work(tasks[0]) == Outcome("failed", "ValueError: as planned")
-    (record,) = study.store.records()
+    (record,) = records(study.store)
     assert record["run"]["training"]["slices"] == len(tasks[0].run.training)
     assert "Traceback" in record["why"]
     assert engine.work(tasks[0]) == Outcome("done")

@@ -23,6 +23,7 @@ from brats_al_utils.cohorts.split import PARTS
 from brats_al_utils.networks import training
 from brats_al_utils.networks.training import Settings
 from brats_al_utils.runs.computing import compute
+from brats_al_utils.runs.records import records
 from brats_al_utils.runs.run import Result, Run
 from brats_al_utils.runs.store import RunStore
 
@@ -144,7 +145,7 @@ def test_another_run_s_result_under_this_name_is_refused(tmp_path: Path) -> None
         assert store.load(RUN) is None
 
 
-@pytest.mark.parametrize("milliseconds", [1, 7, 20, 60])
+@pytest.mark.parametrize("milliseconds", [1, 20])
 def test_killed_while_writing_leaves_no_half_file(tmp_path: Path, milliseconds: int) -> None:
     """A process that saves over and over is killed; whatever is then found under the run's name is whole."""
     code = (
@@ -198,17 +199,17 @@ def test_what_is_known_of_runs_without_their_numbers(tmp_path: Path) -> None:
     store.save(RESULT)
     store.save_failure(failed, "planned", "ValueError: as planned")
     (tmp_path / "broken.safetensors").write_bytes(b"")
-    records = {record["key"]: record for record in store.records()}
-    assert {key: record["state"] for key, record in records.items()} == {
+    known = {record["key"]: record for record in records(store)}
+    assert {key: record["state"] for key, record in known.items()} == {
         RUN.key: "done",
         failed.key: "failed",
         "broken": "damaged",
     }
-    assert records[RUN.key]["seconds"] == 1.5
+    assert known[RUN.key]["seconds"] == 1.5
     digest = sha256(np.array([0, 1, 2], np.int64).tobytes()).hexdigest()[:16]
-    assert records[RUN.key]["run"]["training"] == {"slices": 3, "sha256": digest}
-    assert records[RUN.key]["run"]["pool"]["slices"] == 0
-    assert records[failed.key]["why"] == "ValueError: as planned"
+    assert known[RUN.key]["run"]["training"] == {"slices": 3, "sha256": digest}
+    assert known[RUN.key]["run"]["pool"]["slices"] == 0
+    assert known[failed.key]["why"] == "ValueError: as planned"
 
 
 def test_the_store_and_status_need_no_torch() -> None:

@@ -10,12 +10,13 @@ import pandas as pd
 import pytest
 
 from brats_al_utils.beyond.explorer.browser import Browser, Browsing, browse
+from brats_al_utils.beyond.explorer.controls import Choice, Slider
 from brats_al_utils.beyond.explorer.explorer import Filter, Ranking
 from brats_al_utils.beyond.explorer.explorer_figures import along_the_ranking
 from brats_al_utils.beyond.explorer.side_by_side import PAGE, Choices, Pair, Patients, Visit, compare, patients
 from brats_al_utils.cohorts.cohort import Cohort
 from brats_al_utils.cohorts.slices import SliceSet
-from brats_al_utils.show.panel import Asked, Choice, Slider, View
+from brats_al_utils.show.panel import Asked, View
 from brats_al_utils.study.places import Places
 from brats_al_utils.study.profile import PROFILES
 from brats_al_utils.study.study import Study
@@ -190,7 +191,7 @@ def test_the_plot_has_every_slice_and_greys_what_is_filtered() -> None:
     kept = (rows["class_name"] == "LGG") & (rows["site"] == "S1")
     assert list(plot.groups) == [0 if each else 2 for each in kept]
     assert plot.selected == rows.index[kept][1]
-    assert set(browser.view(Browsing()).plot.groups) == {0, 1}  # type: ignore[union-attr]
+    assert set(browser.view(Browsing()).plot.groups) == {0, 1}
 
 
 def test_a_click_shows_the_slice_behind_the_point() -> None:

@@ -7,6 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from made_up import of_a_study
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.container import ErrorbarContainer
@@ -115,7 +116,7 @@ def test_the_colours_are_legible_on_white() -> None:
 def test_a_whole_scorecard_without_runs_is_drawn() -> None:
     """All rows are there, and axes stay within what an AUC or a gain can be."""
     empty = pd.DataFrame()
-    card = scorecard(empty, empty, empty, Departures())
+    card = scorecard(*of_a_study(empty, empty, empty), Departures())
     aucs, gains, rest = panels(claims(card))
     assert sum(len(names(axes)) for axes in (aucs, gains, rest)) == len(card)
     wild = CARD.assign(both_low=[-1, 0, -500.0, NAN, NAN, 0], both_high=[2, 1, 500.0, NAN, NAN, 1])

@@ -19,7 +19,7 @@ from PIL import Image
 
 from brats_al_utils.beyond.comparison import further_figures
 from brats_al_utils.show import paper_figures, style
-from brats_al_utils.show.style import ARMS, PAGE, Drawing, arm_style, difference_panel, save
+from brats_al_utils.show.style import ARM_LOOKS, PAGE, Drawing, arm_style, difference_panel, save
 
 NAN = float("nan")
 
@@ -111,7 +111,7 @@ def test_two_arms_are_points_beside_their_paired_difference_and_the_paper_s_are_
         for place, (mean, low, high) in enumerate(values)
     ]
     assert [(label, bar) for label, bar, _ in error_bars(left)] == expected
-    assert [line.get_color() for _, _, line in error_bars(left)[::4]] == [ARMS[name][0] for name in names]
+    assert [line.get_color() for _, _, line in error_bars(left)[::4]] == [ARM_LOOKS[name][0] for name in names]
     assert left.get_xlim() == (0.5, 1)
     assert papers(left) == [
         (value, place + offset)
@@ -157,9 +157,9 @@ def test_an_arm_that_has_not_learned_is_hollow_and_so_are_its_differences() -> N
 
 
 def test_an_arm_has_one_colour_in_every_figure_and_looks_of_its_own_in_grey() -> None:
-    assert arm_style("random at 51%")["color"] == arm_style("random, iterative")["color"] == ARMS["random"][0]
+    assert arm_style("random at 51%")["color"] == arm_style("random, iterative")["color"] == ARM_LOOKS["random"][0]
     assert arm_style("whole patients, random")["color"] == arm_style("0%-30%")["color"] == arm_style("entropy")["color"]
-    colours, markers, lines = zip(*(look for arm, look in ARMS.items() if arm != "pretrained"), strict=True)
+    colours, markers, lines = zip(*(look for arm, look in ARM_LOOKS.items() if arm != "pretrained"), strict=True)
     assert len(set(map(to_rgb, colours))) == len(set(markers)) == len(markers)
     assert len({*zip(colours, lines, strict=True)}) == len(lines)
     classes = {to_rgb(colour) for colour in style.CLASS_COLOURS}
@@ -176,7 +176,7 @@ def test_a_difference_shows_the_interval_that_decides_and_no_more_than_an_auc_ca
     bars = [bar for _, bar, _ in error_bars(axes)]
     assert bars == [(10, 0, -400, 400), (-10, 1, -10, -10), (0, 2, -1, 1), (0, 3, 0, 0)]
     assert axes.get_xlim() == (-102, 102)
-    assert {line.get_color() for _, _, line in error_bars(axes)} == {ARMS["proposed"][0]}
+    assert {line.get_color() for _, _, line in error_bars(axes)} == {ARM_LOOKS["proposed"][0]}
 
 
 def ranking() -> pd.DataFrame:
@@ -339,7 +339,7 @@ def test_figures_7_and_8_show_curves_and_below_them_the_differences_of_their_set
         x, y = xy(lines[arm])
         assert x == [100, 200]
         assert y == pytest.approx([value + 0.01 - less, value + 0.02 - less])
-        assert lines[arm].get_color() == ARMS[arm.split()[0]][0]
+        assert lines[arm].get_color() == ARM_LOOKS[arm.split()[0]][0]
     assert lines["baseline: all 1000"].get_ydata() == pytest.approx([0.75 - less] * 2)
     hollow = [xy(line)[0] for line in upper.lines if line.get_markerfacecolor() == "white"]
     assert hollow == [[], [], [100, 200]], "the placebo's points alone"
@@ -350,7 +350,7 @@ def test_figures_7_and_8_show_curves_and_below_them_the_differences_of_their_set
     ]
     assert [label for label, _, _ in found[:2]] == ["proposed less random", "proposed less placebo"]
     assert [line.get_markerfacecolor() == "white" for _, _, line in found] == [False, True] * 2
-    assert [line.get_color() for _, _, line in found[:2]] == [ARMS["random"][0], ARMS["placebo"][0]]
+    assert [line.get_color() for _, _, line in found[:2]] == [ARM_LOOKS["random"][0], ARM_LOOKS["placebo"][0]]
     assert ticks(lower.xaxis) == ["200\n20%", "100\n10%"]
     assert (drawing.name, len(drawing.table)) == (draw.__name__, 7)
     assert drawing.table["dataset"].unique().tolist() == [dataset]
@@ -390,7 +390,7 @@ def test_training_curves_mark_the_epoch_that_was_kept() -> None:
     drawing = paper_figures.training_curves(history, "table2_training")
     for axes, column in zip(drawing.figure.axes, ("train_loss", "validation_auc"), strict=True):
         lines = [(*xy(line), line.get_color()) for line in axes.lines]
-        ours, other = ARMS["pretrained"][0], ARMS["scratch"][0]
+        ours, other = ARM_LOOKS["pretrained"][0], ARM_LOOKS["scratch"][0]
         values = history[column].tolist()
         assert lines == [
             ([1, 2, 3], values[:3], ours),

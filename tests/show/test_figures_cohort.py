@@ -11,7 +11,7 @@ import pytest
 from matplotlib.colors import to_rgba
 
 from brats_al_utils.cohorts.slices import SliceSet
-from brats_al_utils.show import cohort_figures, slice_figures
+from brats_al_utils.show import cohort_figures
 from brats_al_utils.show.style import CLASS_COLOURS
 
 
@@ -105,10 +105,10 @@ def test_slices_are_shown_as_a_network_sees_them() -> None:
     slices = slice_set()
     seen = replace(slices, pixels=np.concatenate([slices.pixels, slices.pixels[:, :1]], axis=1))
     ids = [*range(8, -1, -1)]
-    drawing = slice_figures.as_seen(seen, ids, "nine", [f"at {place}" for place in range(9)])
+    drawing = cohort_figures.as_seen(seen, ids, "nine", [f"at {place}" for place in range(9)])
     shown = [axes for axes in drawing.figure.axes if axes.images]
     assert [np.asarray(axes.images[0].get_array())[0, 0, 1] - 1 for axes in shown] == ids
     assert shown[0].get_title() == f"{slices.table['class_name'].iloc[8]}\nat 0"
     assert (len(drawing.figure.axes), drawing.table["slice_id"].tolist()) == (16, ids)
-    hidden = slice_figures.as_seen(replace(slices, pixels=slices.pixels[:0]), ids, "nine")
+    hidden = cohort_figures.as_seen(replace(slices, pixels=slices.pixels[:0]), ids, "nine")
     assert not [axes for axes in hidden.figure.axes if axes.images], "a bundle holds no images"

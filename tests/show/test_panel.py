@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from brats_al_utils import InputError
-from brats_al_utils.show.panel import Asked, Choice, Panel, Picture, Plane, Plot, Slider, View
+from brats_al_utils.beyond.explorer.controls import Choice, Plane, Plot, Slider
+from brats_al_utils.show.panel import Asked, Panel, Picture, View
 
 HOSTILE = "<script>alert(1)</script>"
 

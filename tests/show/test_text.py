@@ -7,6 +7,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import nbformat
 import pandas as pd
+import pytest
 from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
@@ -63,6 +64,7 @@ def test_a_dollar_sign_in_a_class_label_is_one_in_a_figure_and_a_table(tmp_path:
     assert str(Markdown("**bold**").data) == "**bold**"
 
 
+@pytest.mark.long
 def test_names_of_a_cohort_do_nothing_in_jupyterlab(tmp_path: Path, browser: WebDriver) -> None:
     """Of the folder, of the classes, of sites, of files and of persons."""
     image, link, picture, formula = HOSTILE

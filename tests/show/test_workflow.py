@@ -15,7 +15,7 @@ from small_study import small_study
 
 from brats_al_utils.findings.workflow import STEPS, workflow
 from brats_al_utils.queries.sampling import MIDDLE
-from brats_al_utils.show.style import ARMS
+from brats_al_utils.show.style import ARM_LOOKS
 from brats_al_utils.show.workflow import figure1
 from brats_al_utils.study.arms import Arm
 from brats_al_utils.study.stages import plan
@@ -93,7 +93,7 @@ def test_counts_by_hand_and_the_boxes_that_show_them(steps: pd.DataFrame) -> Non
     assert drawing.table.equals(steps)
     (axes,) = drawing.figure.axes
     boxes = [patch for patch in axes.patches if isinstance(patch, FancyBboxPatch)]
-    own = [box.get_edgecolor() == to_rgba(ARMS["proposed"][0]) for box in boxes]
+    own = [box.get_edgecolor() == to_rgba(ARM_LOOKS["proposed"][0]) for box in boxes]
     assert own == [step == "tails dropped" for step in STEPS]
     said = [text.get_text() for text in axes.texts if text.get_text()]
     assert said[::2] == [f"{number}. {step}" for number, step in enumerate(STEPS, 1)]

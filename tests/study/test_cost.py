@@ -12,6 +12,7 @@ from brats_al_utils.__main__ import app
 from brats_al_utils.cohorts.cutting import prepare
 from brats_al_utils.cohorts.readers import read_cohort
 from brats_al_utils.cohorts.split import PARTS
+from brats_al_utils.study import cost as cost_of
 from brats_al_utils.study.arms import DATASETS, transfer
 from brats_al_utils.study.cost import cost, counted_study, slices_by_part
 from brats_al_utils.study.profile import profile_of
@@ -52,3 +53,19 @@ def test_a_profile_of_an_unknown_cohort_asks_for_data() -> None:
         counted_study(profile_of("open"))
     told = CliRunner().invoke(app, ["plan", "--profile", "open"])
     assert isinstance(told.exception, InputError)
+
+
+@pytest.mark.parametrize(
+    ("able", "arithmetic", "named"), [(True, "float32", True), (True, "bfloat16", False), (False, "float32", False)]
+)
+def test_bfloat16_is_named_where_the_processor_has_it_and_the_study_does_not(
+    able: bool, arithmetic: str, named: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A third of the evaluation and the training at 100 or 150 images a second: 1.5 times as fast in all."""
+    rates = {"float32": (100.0, 300.0), "bfloat16": (150.0, 450.0)}
+    monkeypatch.setattr(cost_of, "calibrate", lambda profile, device: rates[profile.arithmetic])
+    monkeypatch.setattr("torch.cpu.get_capabilities", lambda: {"avx512_bf16": able})
+    study = counted_study(profile_of("smoke", {"arithmetic": arithmetic}))
+    facts = cost_of.forecast(study, {"01": plan(study, transfer(study.profile))}, "cpu")
+    assert facts["hours"] / facts["hours_in_bfloat16"] == pytest.approx(1.5 if named else 1, rel=0.05)
+    assert ("arithmetic=bfloat16" in "\n".join(cost_of.said(facts))) == named

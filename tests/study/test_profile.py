@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brats_al_utils import InputError
+from brats_al_utils.beyond.bundles.published import current
 from brats_al_utils.study.profile import PROFILES, profile_of
 
 
@@ -73,6 +74,9 @@ def test_settings_are_read_in_their_type(settings: dict[str, Any], name: str, va
         ({"learning_rate": "nan"}, "learning_rate is 'nan', expected a finite number"),
         ({"learning_rate": False}, "learning_rate is False, expected a number"),
         ({"channels": "t1,t2"}, "channels is .*, expected three of"),
+        ({"channels": "t1,t1,t2"}, "channels is .*, expected three of t1, t1ce, t2, flair"),
+        ({"image_size": 32}, "image_size is 32, expected greater than or equal to 64"),
+        ({"per_patient": 1}, "per_patient is 1, expected greater than or equal to 2"),
         ({"channels": 3}, "channels is 3, expected a valid tuple"),
         ({"classes": "a,[b"}, "classes is 'a,.b', expected a valid tuple"),
         ({"classes": "a"}, "classes is .*, expected none, or the positive and the negative class"),
@@ -144,9 +148,9 @@ def test_what_is_changed_survives_json() -> None:
 def test_settings_of_earlier_versions_are_left_out_where_they_change_nothing() -> None:
     """Bundles hold them."""
     former = {"hold": [], "doses": [0.0, 0.05, 0.1], "intensity": "mode"}
-    assert profile_of("open", former) == PROFILES["open"]
+    assert profile_of("open", current(former)) == PROFILES["open"]
     with pytest.raises(InputError, match="no setting is called 'hold'"):
-        profile_of("open", former | {"hold": ["weights"]})
+        profile_of("open", current(former | {"hold": ["weights"]}))
 
 
 def test_a_share_of_the_training_slices_that_is_none_is_refused() -> None:

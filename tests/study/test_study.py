@@ -9,26 +9,26 @@ from conftest import write_case
 from small_study import small_study
 
 from brats_al_utils import InputError
-from brats_al_utils.beyond.bundles.verification import selections_of
+from brats_al_utils.arrays import Array
 from brats_al_utils.beyond.comparison import further_evidence
+from brats_al_utils.beyond.competitors import beside
 from brats_al_utils.beyond.competitors.competitors import COMPETITORS
 from brats_al_utils.findings import evidence
 from brats_al_utils.networks.training import auc
-from brats_al_utils.queries.pool import Array, Pool
+from brats_al_utils.queries.pool import Pool
 from brats_al_utils.queries.sampling import MIDDLE, RANDOM
 from brats_al_utils.queries.selection import Selection
-from brats_al_utils.study import stages
 from brats_al_utils.study.arms import Arm
 from brats_al_utils.study.stages import (
     Results,
     Row,
     advance,
-    as_chosen,
     choose,
     committee_pool,
     labelled,
     plan,
     results_of,
+    selections_of,
     train,
     uncertainty,
 )
@@ -107,9 +107,9 @@ def test_a_slow_query_goes_on_while_others_choice_is_trained(
             assert handed_on.wait(60)
         return MIDDLE.rule(given, budget, seed)
 
-    monkeypatch.setattr(stages, "QUICK", 0.1)
+    monkeypatch.setattr(beside, "QUICK", 0.1)
     planned = plan(study, [replace(arm("proposed"), strategy=replace(MIDDLE, rule=slow))])
-    tables = as_chosen(study, planned)
+    tables = beside.as_chosen(study, planned)
     assert [row.known for row in next(tables) if not row.member] == [True, False]
     handed_on.set()
     assert [row.run.key for row in next(tables)] == [row.run.key for row in rows if row.arm == arm("proposed")]

@@ -16,10 +16,10 @@ from brats_al_utils.beyond.releases.table import chosen_classes, cohort_of, find
 from brats_al_utils.cohorts.cohort import Cohort
 from brats_al_utils.cohorts.cutting import described, each_cut, write_pixels
 from brats_al_utils.cohorts.layout import shown
-from brats_al_utils.cohorts.slices import FORMAT, WORDS, SliceRule, SliceSet, open_slices
+from brats_al_utils.cohorts.slices import FORMAT, TEXT_COLUMNS, SliceRule, SliceSet, open_slices
 from brats_al_utils.files import locked, new_folder
 from brats_al_utils.progress import Track, untracked
-from brats_al_utils.study.sets import PREPARING
+from brats_al_utils.study.study import PREPARING
 
 UNLABELLED = 2
 """In place of a label where there is none: neither 0 nor 1, so that a training on it fails."""
@@ -156,7 +156,7 @@ def read_slices(place: Path, cohort: Cohort) -> pd.DataFrame:
 
 def cut_table(place: Path) -> pd.DataFrame:
     """Return the table that `cut_candidates` has written."""
-    words = WORDS | {"image": str}
+    words = TEXT_COLUMNS | {"image": str}
     return pd.read_csv(place / "slices.csv", index_col="slice_id", dtype=words, keep_default_na=False)
 
 

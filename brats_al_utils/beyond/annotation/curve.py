@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from brats_al_utils.arrays import Array
 from brats_al_utils.beyond.annotation.candidates import UNLABELLED
 from brats_al_utils.beyond.annotation.session import TEST, Session
 from brats_al_utils.findings.comparison import (
-    Array,
     Error,
     Pairs,
     across_patients,

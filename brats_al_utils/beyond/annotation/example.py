@@ -17,7 +17,7 @@ from brats_al_utils.files import locked, new_folder
 from brats_al_utils.phantoms.phantom import VERSION, draw_patient, indices_of_test, render
 from brats_al_utils.progress import Track, patients
 from brats_al_utils.study.places import ROOT
-from brats_al_utils.study.sets import PREPARING
+from brats_al_utils.study.study import PREPARING
 
 COHORT = f"synthetic-cohort-{VERSION}"
 """Folder of the images."""

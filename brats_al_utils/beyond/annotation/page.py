@@ -13,7 +13,8 @@ from brats_al_utils.beyond.annotation.answers import Answer, agreement
 from brats_al_utils.beyond.annotation.committee import lacking, needed, trainable
 from brats_al_utils.beyond.annotation.learning import Lesson, learn, sentences
 from brats_al_utils.beyond.annotation.session import Session
-from brats_al_utils.show.panel import Asked, Button, Panel, Picture, View
+from brats_al_utils.beyond.explorer.controls import Button
+from brats_al_utils.show.panel import Asked, Panel, Picture, View
 from brats_al_utils.show.style import PAGE, STYLE, Drawing, arm_style, distances
 from brats_al_utils.show.tables import COUNT, SHARE, Columns, in_words
 

@@ -14,10 +14,9 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from brats_al_utils import InputError
+from brats_al_utils.arrays import Array
 from brats_al_utils.networks.training import Settings
 from brats_al_utils.runs.run import Result, Run
-
-Array = np.ndarray[Any, Any]
 
 RUNS, ARRAYS = "runs.json", "arrays.safetensors"
 

@@ -3,7 +3,7 @@
 import json
 import re
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from io import BytesIO
@@ -58,6 +58,18 @@ MAX_TABLE = 2**19
 """Runs times slices: what a study's selections and tables take room for."""
 
 
+NINE = ["entropy", "bald", "coreset", "badge", "typiclust", "probcover", "aift", "medal", "reverse"]
+"""The default of competitors before those left that no published study compares."""
+
+FORMER: dict[str, Callable[[Any], bool]] = {
+    "hold": lambda value: not value,
+    "doses": lambda value: True,
+    "intensity": lambda value: value == "mode",
+    "competitors": lambda value: isinstance(value, list | tuple) and list(value) == NINE,
+}
+"""Settings of earlier versions: which of their values made the study that is made without them."""
+
+
 @dataclass(frozen=True)
 class Bundle:
     """What a bundle holds, checked.
@@ -96,9 +108,12 @@ def missing(study: Study, notebook: str) -> str:
     sets = dict.fromkeys(arm.dataset for arm in arms if arm.dataset not in study.opened)
     if sets:
         return f"slice sets {', '.join(sets)}"
-    runs = {row.same: row for row in advance(study, arms)}
-    absent = sum(not (row.known and study.store.path(row.run).exists()) for row in runs.values())
-    return f"{absent} of its {len(runs)} runs" if absent else ""
+
+    def stored(runs: int) -> bool:
+        return all(row.known and study.store.path(row.run).exists() for row in advance(study, arms, runs))
+
+    whole = stored(1) and stored(study.profile.n_runs)  # the first run alone tells it of most
+    return "" if whole else "some of its runs"
 
 
 def export(study: Study, path: Path, names: Sequence[str], with_ids: bool = False) -> tuple[int, int]:
@@ -284,10 +299,18 @@ def read_bundle(path: Path) -> Bundle:
         raise InputError(f"{path}: not a bundle that can be used: {what}: download or export it again") from error
 
 
+def current(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a bundle's settings without those of earlier versions that change nothing."""
+    return {name: value for name, value in settings.items() if not FORMER.get(name, lambda value: False)(value)}
+
+
 def checked(facts: Mapping[str, Any], files: Sequence[Mapping[str, bytes]], digest: str) -> Bundle:
     """Return what the files of a bundle hold."""
     check_settings(facts["settings"])
-    profile, names = profile_of(facts["profile"], facts["settings"]), [str(each["name"]) for each in facts["sets"]]
+    profile, names = (
+        profile_of(facts["profile"], current(facts["settings"])),
+        [str(each["name"]) for each in facts["sets"]],
+    )
     tables = [files[0][f"slices/{number}.csv"] for number in range(len(names))]
     sets = {
         name: checked_set(each["manifest"], table, profile.image_size)
@@ -388,10 +411,8 @@ def unpack_study(path: Path, folder: Path) -> Bundle:
         If it is no bundle, or the folder is something else.
     """
     bundle = read_bundle(path)
-    kept, read_as = (
-        folder / FACTS,
-        {"digest": bundle.digest, "profile_now": json.loads(json.dumps(asdict(bundle.profile)))},
-    )
+    kept, profile = folder / FACTS, json.loads(json.dumps(asdict(bundle.profile)))
+    read_as = {"digest": bundle.digest, "profile_now": profile, "settings": current(bundle.facts["settings"])}
     if kept.exists() and read_as.items() <= json.loads(kept.read_text(encoding="utf-8")).items():
         return bundle
     if kept.exists():  # of another bundle of this name, or by a version with other settings

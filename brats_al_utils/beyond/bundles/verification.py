@@ -1,7 +1,7 @@
 """Does a published study reproduce here? Runs drawn from its bundle are trained again, and compared slice by slice."""
 
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,13 +13,12 @@ from brats_al_utils.beyond.bundles.bundle import OF_SLICES, ROUNDING
 from brats_al_utils.cohorts.slices import SliceSet
 from brats_al_utils.cohorts.split import PARTS
 from brats_al_utils.networks.training import auc
-from brats_al_utils.queries.selection import Selection
 from brats_al_utils.runs.run import Result, Run
 from brats_al_utils.runs.store import RunStore, checksum
 from brats_al_utils.seeds import generator
 from brats_al_utils.study.arms import Arm
 from brats_al_utils.study.places import Places
-from brats_al_utils.study.stages import Row, advance, have_computed, plan
+from brats_al_utils.study.stages import advance, have_computed, plan, selections_of
 from brats_al_utils.study.study import Study
 
 TOLERANCE = 1e-3
@@ -186,8 +185,3 @@ def chosen_again(published: Study, again: Mapping[str, Result]) -> dict[str, tup
                 all_of_them, same = counts.get(row.run.key, (0, 0))
                 counts[row.run.key] = (all_of_them + len(row.selection.chosen), same + common)
     return counts
-
-
-def selections_of(rows: Iterable[Row]) -> dict[tuple[Arm, int], Selection]:
-    """Return what is annotated for each arm in each run so far."""
-    return {(row.arm, row.number): row.selection for row in rows}

@@ -15,9 +15,8 @@ import pandas as pd
 from scipy.optimize import isotonic_regression
 
 from brats_al_utils import InputError
+from brats_al_utils.arrays import Array
 from brats_al_utils.findings.statistics import mean_interval
-
-Array = np.ndarray[Any, Any]
 
 REFERENCE = "random"
 

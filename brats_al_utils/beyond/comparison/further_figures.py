@@ -8,11 +8,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from brats_al_utils.findings.answer import shares_between
-from brats_al_utils.findings.paper import BUDGET
 from brats_al_utils.findings.statistics import AUC_RANGE, UNITS, mean_interval
 from brats_al_utils.show import style
 from brats_al_utils.show.paper_figures import draw_curves
 from brats_al_utils.show.style import Drawing
+from brats_al_utils.study.profile import BUDGET
 
 ACROSS = {"both": (0.0, 2.4, "-"), "runs": (0.22, 1.0, "-"), "patients": (0.34, 1.0, ":")}
 """How far below its row an interval lies, how thick it is, and its line. The bold one decides."""
@@ -58,7 +58,7 @@ def gain_forest(table: pd.DataFrame, reference: str, name: str) -> Drawing:
     """
     several = table["other"].nunique() > 1
     names = [
-        style.arm_label(row["arm"] + f"\nless {row['other']}" * several, row["learned"])
+        style.arm_label(row["arm"] + (f"\nless {row['other']}" if several else ""), row["learned"])
         for _, row in table[table["unit"] == UNITS[0]].iterrows()
     ]
     xlabel = f"test AUC less that of\n{reference} (pp)"

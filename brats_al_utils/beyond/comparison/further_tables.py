@@ -7,7 +7,7 @@ from brats_al_utils.show.tables import ACROSS_PATIENTS, AUC, COUNT, SHARE, Colum
 
 
 def within_site(table: pd.DataFrame, classes: tuple[str, str], people: str) -> pd.DataFrame:
-    """Return `within_sites.within_site` in words; parameters as of `site_table`."""
+    """Return `sites.within_site` in words; parameters as of `site_table`."""
     columns: Columns = {
         "arm": ("arm", str),
         "auc_mean": ("test AUC", AUC),
@@ -21,7 +21,7 @@ def within_site(table: pd.DataFrame, classes: tuple[str, str], people: str) -> p
 
 
 def in_ranges(table: pd.DataFrame, positive: str) -> pd.DataFrame:
-    """Return `uncertain.in_ranges` in words, with the name of the positive class."""
+    """Return `uncertain.in_ranges` with `planned.taught` in words, with the name of the positive class."""
     columns: Columns = {
         "arm": ("part of the ranking", str),
         "positive_share": (positive, SHARE),
@@ -32,6 +32,7 @@ def in_ranges(table: pd.DataFrame, positive: str) -> pd.DataFrame:
         "sites_apart": ("of other sites", SHARE),
         "labelled_share": ("the committee's own", SHARE),
         "committee_auc": ("committee's AUC in it", AUC),
+        "test_auc": ("test AUC after training on it", AUC),
     }
     return in_words(table, columns)
 

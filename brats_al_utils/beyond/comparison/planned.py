@@ -11,15 +11,16 @@ import pandas as pd
 
 from brats_al_utils.beyond.arms import planned
 from brats_al_utils.beyond.comparison.further_evidence import interval_table
+from brats_al_utils.beyond.comparison.uncertain import EVERY
 from brats_al_utils.findings import sentences
 from brats_al_utils.findings.comparison import Pairs, across_patients, compare, difference_limits, patient_pairs
-from brats_al_utils.findings.evidence import loss_share, of_arms, scores, unlearned_arms, with_sites
+from brats_al_utils.findings.evidence import evaluate, loss_share, of_arms, scores, unlearned_arms, with_sites
 from brats_al_utils.findings.outcomes import NOT_YET, outcomes
 from brats_al_utils.findings.sentences import gain, points, side
+from brats_al_utils.findings.sites import within_pairs, within_site
 from brats_al_utils.findings.statistics import LEARNED, units_of
-from brats_al_utils.findings.within_sites import within_pairs, within_site
 from brats_al_utils.networks.training import auc
-from brats_al_utils.study.arms import Arm, proposed
+from brats_al_utils.study.arms import Arm, proposed, ranges
 from brats_al_utils.study.stages import Results, advance, results_of
 from brats_al_utils.study.study import Study
 
@@ -68,6 +69,23 @@ def decided(study: Study, results: Results) -> pd.DataFrame:
     table = outcomes(found, blind, runs, len(planned(study.profile)) - 1)
     learned = ~(table["arm"].isin(blind) | table["other"].isin(blind))
     return table.assign(learned=learned, planned=runs)
+
+
+def taught(study: Study, results: Results) -> pd.DataFrame:
+    """Return the slice-level test AUC after training on each range of the ranking, and on all training slices.
+
+    Returns
+    -------
+    pd.DataFrame
+        arm (as of `uncertain.in_ranges`); test_auc (mean across the runs of whole cycles that all have) and taught_runs
+        (how many these are). Empty as long as there are none.
+    """
+    baseline = proposed(study.profile)[1]
+    own = in_whole_cycles(study, results, [*ranges(study.profile), baseline])
+    if not own:
+        return pd.DataFrame(columns=["arm", "test_auc", "taught_runs"])
+    tested = evaluate(study, own).query("part == 'test' and unit == 'slice'").replace({"arm": {baseline.name: EVERY}})
+    return tested.groupby("arm", as_index=False).agg(test_auc=("auc", "mean"), taught_runs=("auc", "size"))
 
 
 def attacks(study: Study, results: Results, table: pd.DataFrame) -> pd.DataFrame:
@@ -136,7 +154,7 @@ def learned(study: Study, results: Results) -> str:
     typical = shares.groupby("arm")["share"].median()
     blind = ", ".join(sorted(unlearned_arms(study, results)))
     return (
-        f"{f'No, not {blind}' if blind else 'Yes'}: the highest training loss, median of an arm's runs, "
+        f"{f'Not these: {blind}' if blind else 'Yes'}. The highest training loss, median of an arm's runs, "
         f"is {typical.max():.2f} of that of the best constant guess ({typical.idxmax()}); above {LEARNED} nothing is "
         "judged."
     )

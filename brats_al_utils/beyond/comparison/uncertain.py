@@ -7,15 +7,19 @@ import numpy as np
 import pandas as pd
 
 from brats_al_utils.cohorts.naming import sites
-from brats_al_utils.findings.paper import BUDGET
 from brats_al_utils.networks.training import auc
 from brats_al_utils.queries.sampling import WINDOWS
 from brats_al_utils.study.arms import DATASETS
+from brats_al_utils.study.profile import BUDGET
 from brats_al_utils.study.stages import committee, committee_pool
 from brats_al_utils.study.study import Study
 
 END = 2
 """A slice so near to the first or the last one with tumour, inside or outside, counts as at the tumour's end."""
+
+
+EVERY = "all training slices"
+"""The last row, beside the ranges."""
 
 
 def depth(table: pd.DataFrame) -> "pd.Series[float]":
@@ -84,7 +88,7 @@ def of_run(study: Study, number: int) -> pd.DataFrame:
 
     budget = round(BUDGET * len(pool.ids))
     rows = [facts(name.removeprefix("window "), each.choose(pool, budget, 0)) for name, each in WINDOWS.items()]
-    return pd.DataFrame([*rows, facts("all training slices", pool.ids)])
+    return pd.DataFrame([*rows, facts(EVERY, pool.ids)])
 
 
 def said(table: pd.DataFrame) -> list[str]:
@@ -93,7 +97,7 @@ def said(table: pd.DataFrame) -> list[str]:
     Parameters
     ----------
     table : pd.DataFrame
-        From `in_ranges`.
+        From `in_ranges`, with `planned.taught`.
     """
     first, every = table.iloc[0], table.iloc[-1]
     words = {
@@ -112,4 +116,11 @@ def said(table: pd.DataFrame) -> list[str]:
     if pd.notna(first["committee_auc"]):
         auc_of = f"{first['committee_auc']:.2f} among them, {every['committee_auc']:.2f} in all"
         lines.append(f"The committee itself has an AUC of {auc_of}.")
+    if pd.notna(first["test_auc"]):
+        others = table["test_auc"].iloc[1:-1]
+        elsewhere = f"on another range {others.min():.2f} to {others.max():.2f}, on all {every['test_auc']:.2f}"
+        lines.append(
+            f"Networks trained on them have a test AUC of {first['test_auc']:.2f}, {elsewhere} "
+            f"({first['taught_runs']:.0f} runs)."
+        )
     return lines

@@ -10,7 +10,8 @@ that is as near to two of them as 1e-16 could fall differently.
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from brats_al_utils.queries.pool import Array, Pool, check_budget
+from brats_al_utils.arrays import Array
+from brats_al_utils.queries.pool import Pool, check_budget
 from brats_al_utils.seeds import generator, integer
 
 BITS = 18

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from brats_al_utils.queries.pool import Array, Pool, check_budget, ranked
+from brats_al_utils.arrays import Array
+from brats_al_utils.queries.pool import Pool, check_budget, ranked
 
 
 def entropy(pool: Pool, budget: int, seed: int) -> Array:

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 
 from brats_al_utils import InputError
-from brats_al_utils.queries.pool import Array, Pool, check_budget, drawn, ranked
+from brats_al_utils.arrays import Array
+from brats_al_utils.queries.pool import Pool, check_budget, drawn, ranked
 from brats_al_utils.queries.sampling import COMMITTEE, DISCARDED, Strategy
 from brats_al_utils.seeds import generator
 

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from brats_al_utils.beyond.explorer.controls import Choice, Plot, Slider
 from brats_al_utils.beyond.explorer.explorer import DECILES, Filter, Ranking, filtered
 from brats_al_utils.beyond.explorer.pictures import plane
 from brats_al_utils.beyond.explorer.tiles import Shown, at, facts_of, outline, person, within
-from brats_al_utils.show.panel import Asked, Choice, Panel, Plot, Slider, View
+from brats_al_utils.show.panel import Asked, Panel, View
 from brats_al_utils.study.study import Study
 
 GREYED = 2

@@ -6,12 +6,12 @@ Pure functions on tables; what they give is drawn by `explorer_figures` and show
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from brats_al_utils import InputError
+from brats_al_utils.arrays import Array
 from brats_al_utils.findings import evidence
 from brats_al_utils.findings.sentences import listed
 from brats_al_utils.progress import Track, untracked
@@ -19,8 +19,6 @@ from brats_al_utils.queries.uncertainty import compared_pairs, divergence, entro
 from brats_al_utils.study.arms import Arm
 from brats_al_utils.study.stages import Row, committee, labelled
 from brats_al_utils.study.study import Study
-
-Array = np.ndarray[Any, Any]
 
 DECILES = 10
 

@@ -7,11 +7,10 @@ import numpy as np
 from matplotlib.colors import to_rgb
 from PIL import Image
 
+from brats_al_utils.arrays import Array
+from brats_al_utils.beyond.explorer.controls import Plane
 from brats_al_utils.cohorts.slices import SliceSet
-from brats_al_utils.show.panel import Plane
 from brats_al_utils.show.style import CLASS_COLOURS
-
-Array = np.ndarray[Any, Any]
 
 
 def scaled(pixels: Array, side: int) -> Array:

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
+from brats_al_utils.beyond.explorer.controls import Choice, Slider
 from brats_al_utils.beyond.explorer.explorer import GROUPS, Filter, Ranking, compared, filtered, grouped
 from brats_al_utils.beyond.explorer.tiles import Shown, at, facts_of, outline, person, short, tiles, within
 from brats_al_utils.cohorts.naming import people
-from brats_al_utils.show.panel import Asked, Choice, Panel, Slider, View
+from brats_al_utils.show.panel import Asked, Panel, View
 from brats_al_utils.study.study import Study
 
 PAGE = 12
@@ -73,7 +74,7 @@ class Patients(Shown):
             outline(state.outlined),
             Slider("patient", f"{one}s, the most uncertain first", len(names) - 1, state.patient),
         )
-        said = "Click a slice to read everything about it." * self.slices.pictured
+        said = "Click a slice to read everything about it." if self.slices.pictured else ""
         return View(controls, tuple(tiles(rows, self.slices, state.channel, state.outlined, heads)), tuple(facts), said)
 
 
@@ -126,7 +127,9 @@ class Choices(Shown):
                 f"slices: {row['slices']:.0f} ({row['expected']:.1f} if drawn at random)"
                 + (
                     f", {people(self.slices)}: {row['patients']:.0f}, {positive}: {row['positive_share']:.0%}, "
-                    f"mean uncertainty: {row['uncertainty']:.3f}" * bool(row["slices"])
+                    f"mean uncertainty: {row['uncertainty']:.3f}"
+                    if row["slices"]
+                    else ""
                 ),
             )
             for name, (_, row) in zip(group_names(one, other), table.iterrows(), strict=True)

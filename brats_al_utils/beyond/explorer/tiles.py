@@ -6,12 +6,13 @@ from functools import lru_cache
 
 import pandas as pd
 
+from brats_al_utils.beyond.explorer.controls import Choice
 from brats_al_utils.beyond.explorer.explorer import Ranking
 from brats_al_utils.beyond.explorer.pictures import channels, slice_png
 from brats_al_utils.cohorts.naming import people
 from brats_al_utils.cohorts.slices import SliceSet
 from brats_al_utils.show.cohort_figures import CHANNEL_NAMES
-from brats_al_utils.show.panel import Choice, Picture
+from brats_al_utils.show.panel import Picture
 from brats_al_utils.study.study import Study
 
 SMALL = 160

@@ -13,10 +13,11 @@ from typing import Any
 import anywidget
 import ipywidgets
 
+from brats_al_utils.beyond.explorer.controls import Choice, Slider
 from brats_al_utils.beyond.explorer.tiles import within
 from brats_al_utils.cohorts.cohort import Cohort
 from brats_al_utils.show.cohort_figures import CHANNEL_NAMES
-from brats_al_utils.show.panel import STATIC, Asked, Choice, Panel, Slider, View
+from brats_al_utils.show.panel import STATIC, Asked, Panel, View
 from brats_al_utils.show.text import Markdown
 from brats_al_utils.study.study import Study
 

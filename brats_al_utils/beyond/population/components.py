@@ -7,13 +7,11 @@ cases, Barrett et al. 2005, J Opt Soc Am A 22:1313). The error of any number of 
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from brats_al_utils.arrays import Array
 from brats_al_utils.findings.comparison import Error, detectable, freedom
-
-Array = np.ndarray[Any, Any]
 
 MOST_PATIENTS = 100_000
 """Where more would be needed, none are said to be enough."""

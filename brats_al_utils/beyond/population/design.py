@@ -6,12 +6,12 @@ positive and 15 negative patients, and nothing is trained anew.
 
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy.stats import t
 
+from brats_al_utils.arrays import Array
 from brats_al_utils.beyond.population.components import Components, of_classes
 from brats_al_utils.beyond.population.operating import PRINTED, RUNS, SLICES, TEST_SET
 from brats_al_utils.beyond.population.population import (
@@ -25,8 +25,6 @@ from brats_al_utils.findings.comparison import across_both, p_value
 from brats_al_utils.findings.sentences import listed, pp
 from brats_al_utils.findings.statistics import CONFIDENCE, NEGLIGIBLE
 from brats_al_utils.seeds import generator
-
-Array = np.ndarray[Any, Any]
 
 DRAWS = 10_000
 """Test sets drawn; as many as there are, the share of a rare outcome is known to a hundredth of a percent."""

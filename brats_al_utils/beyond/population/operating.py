@@ -7,13 +7,13 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy.optimize import brentq
 from scipy.stats import norm
 
+from brats_al_utils.arrays import Array
 from brats_al_utils.files import write_file
 from brats_al_utils.findings.comparison import Pairs, compare, intervals, run_shares
 from brats_al_utils.findings.scorecard import of_row
@@ -27,8 +27,6 @@ from brats_al_utils.findings.verdicts import (
     sign_verdict,
 )
 from brats_al_utils.seeds import generator
-
-Array = np.ndarray[Any, Any]
 
 STUDIES = 400
 """Of each cell."""

@@ -6,16 +6,14 @@ them twice, is a sum over their pairs, and exact.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from brats_al_utils.arrays import Array
 from brats_al_utils.beyond.population.components import Components, components
 from brats_al_utils.findings.comparison import Pairs
 from brats_al_utils.findings.statistics import NEGLIGIBLE
-
-Array = np.ndarray[Any, Any]
 
 BLOCK = 500
 """Test sets looked at together: their pairs are some MB."""

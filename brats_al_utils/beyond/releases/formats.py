@@ -34,7 +34,7 @@ def other_formats(folder: Path, files: Sequence[Path]) -> list[str]:
     lines = []
     if series:
         first, count = next(iter(series.items()))
-        others = f" and {len(series) - 1} other folders" * (len(series) > 1)
+        others = f" and {len(series) - 1} other folders" if len(series) > 1 else ""
         lines.append(
             f"{series.total()} DICOM files ({count} in {first}{others}) are not read: convert each series, "
             f"dcm2niix -z y -o {folder} {first}"

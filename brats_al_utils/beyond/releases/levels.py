@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from brats_al_utils.cohorts.intensity import MODES_SHOWN, counts, peak
+from brats_al_utils.cohorts.intensity import MODES_SHOWN, integer_counts, peak
 
 Array = np.ndarray[Any, Any]
 
@@ -44,7 +44,7 @@ def percentiles(values: Array, shares: tuple[float, ...]) -> Array:
     -------
     np.ndarray of float64, one for each share
     """
-    counted = counts(values)
+    counted = integer_counts(values)
     if counted is None:
         # Between integers numpy takes the difference in their own type, which a wide range overflows.
         return np.asarray(np.percentile(values.astype(np.float64) if values.dtype.kind in "iu" else values, shares))

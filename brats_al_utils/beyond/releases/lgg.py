@@ -31,10 +31,9 @@ from brats_al_utils.beyond.releases.images import (
 )
 from brats_al_utils.beyond.releases.sites import of_hospitals
 from brats_al_utils.cohorts.brats import link_out, links_problem
-from brats_al_utils.cohorts.cohort import Cohort, cores
+from brats_al_utils.cohorts.cohort import Cohort, cores, frozen
 from brats_al_utils.cohorts.layout import entries, folders_below, shown
 from brats_al_utils.cohorts.naming import LGG as RELEASE
-from brats_al_utils.cohorts.problems import frozen
 
 CITATION = (
     "Buda et al. 2019, doi 10.1016/j.compbiomed.2019.05.002, and TCGA-LGG, TCIA, doi 10.7937/K9/TCIA.2016.L4LTD3TK; "
@@ -217,7 +216,7 @@ def with_grades(slices: pd.DataFrame, root: Path) -> tuple[pd.DataFrame, list[st
     cases = slices.assign(class_name=grade, position=positions(slices))[(slices["tumour"] > 0) & grade.notna()]
     unknown = slices.loc[grade.isna(), "patient_id"].unique()
     without = f"{root / GRADES_FILE}: patients without a grade, skipped: {len(unknown)} ({', '.join(unknown[:5])})"
-    return cases.reset_index(drop=True), [without] * bool(len(unknown))
+    return cases.reset_index(drop=True), [without] if len(unknown) else []
 
 
 def positions(slices: pd.DataFrame) -> pd.Series:
@@ -258,7 +257,7 @@ def of_sequences(cases: pd.DataFrame) -> list[str]:
             for name, there in zip(counts, again, strict=True):
                 counts[name] += there
     told = ", ".join(f"{name} of {count} patients" for name, count in counts.items() if count)
-    return [f"a missing sequence is replaced by FLAIR in the set: {told}"] * bool(told)
+    return [f"a missing sequence is replaced by FLAIR in the set: {told}"] if told else []
 
 
 def flair_again(path: Path) -> list[bool]:

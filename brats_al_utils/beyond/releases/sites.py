@@ -28,4 +28,4 @@ def of_hospitals(cases: pd.DataFrame) -> list[str]:
     """Return a note on which hospital is behind each site of some cases (columns site and patient_id)."""
     known = cases.groupby("site")["patient_id"].nunique()
     told = ", ".join(f"{code} {hospital(str(code))} ({count})" for code, count in known.items())
-    return [f"sites are the hospitals' codes in the ids: {told}"] * bool(told)
+    return [f"sites are the hospitals' codes in the ids: {told}"] if told else []

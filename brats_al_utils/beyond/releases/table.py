@@ -23,9 +23,8 @@ from brats_al_utils.beyond.releases.faults import (
 from brats_al_utils.beyond.releases.image_cuts import kind_of_images
 from brats_al_utils.beyond.releases.images import CHANNELS, COLOURS, IMAGE_FILES, PICTURES, VOLUMES, depth
 from brats_al_utils.beyond.releases.paths import finder, plain
-from brats_al_utils.cohorts.cohort import Cohort, refuse_task
+from brats_al_utils.cohorts.cohort import Cohort, frozen, refuse_task
 from brats_al_utils.cohorts.layout import GRADES, UNGRADED, entries, is_nifti, named_volumes, shown, subfolders
-from brats_al_utils.cohorts.problems import frozen
 from brats_al_utils.cohorts.volumes import SEGMENTATION
 
 TABLE, EXCEL = "cohort.csv", "cohort.xlsx"
@@ -142,7 +141,7 @@ def read_table(
     of_others = "of other classes (" + ", ".join(map(shown, rows.loc[others, "label"].unique()[:5])) + ")"
     for which, what in ((unlabelled, "without a label"), (others, of_others)):
         if len(names := rows.loc[which, "patient_id"].unique()):
-            first = ", ".join(names[:5]) + ", ..." * (len(names) > 5)
+            first = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
             notes.append(f"{path}: images {what}, skipped: {which.sum()} of {len(names)} patients ({first})")
     problems = collapsed(faults)
     good = rows[~rows["patient_id"].map(shown).isin(problems) & rows["label"].isin(pair)]
@@ -269,7 +268,7 @@ def read_rows(path: Path) -> tuple[pd.DataFrame, list[str]]:
             raise InputError(f"{path}: the header is line {later}, expected line 1: delete what stands above it")
         if len(header) == 1 and REQUIRED[0] in header[0]:
             raise InputError(f"{path}: each row is one cell, expected one a column: take the quotes off whole rows")
-        where = " in its first sheet, which is read" * (path.suffix.casefold() == ".xlsx")
+        where = " in its first sheet, which is read" if path.suffix.casefold() == ".xlsx" else ""
         raise InputError(
             f"{path}: no column {' and '.join(missing)}{where}, found {shown(', '.join(header))}; expected "
             f"{', '.join(REQUIRED)} and as one likes {', '.join(COLUMNS[len(REQUIRED) :])}: rename the columns"

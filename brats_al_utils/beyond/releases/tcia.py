@@ -18,9 +18,8 @@ from brats_al_utils import InputError
 from brats_al_utils.beyond.releases.sites import of_hospitals
 from brats_al_utils.beyond.releases.table import chosen_classes
 from brats_al_utils.cohorts.brats import link_out, links_problem
-from brats_al_utils.cohorts.cohort import Cohort, refuse_classes, refuse_task
+from brats_al_utils.cohorts.cohort import Cohort, frozen, refuse_classes, refuse_task
 from brats_al_utils.cohorts.layout import GRADES, entries, folders_below, is_nifti, named_volumes, shown, subfolders
-from brats_al_utils.cohorts.problems import frozen
 from brats_al_utils.cohorts.volumes import FILES, SEGMENTATION
 
 TCGA, UCSF = "TCGA pre-operative", "UCSF-PDGM"
@@ -155,7 +154,7 @@ def read_ucsf(root: Path, follow_links: bool = False, classes: tuple[str, ...] =
     for home in subfolders(root):
         name = UCSF_PATIENT.fullmatch(home.name)
         if not name or name[2]:
-            follow_ups += [home.name] * bool(name)
+            follow_ups += [home.name] if name else []
             continue
         label, patient_id = labels.get(int(name[1]), ""), f"UCSF-PDGM-{int(name[1]):04}"
         if label in pair:
@@ -164,8 +163,8 @@ def read_ucsf(root: Path, follow_links: bool = False, classes: tuple[str, ...] =
             patients.append((home, row, ({sequence: str(file) for sequence, file in files.items()}, problems, [])))
         else:
             without.append(patient_id)
-    notes = [f"{root}: follow-up scans, skipped: {some(follow_ups)}"] * bool(follow_ups)
-    notes += [f"{path}: patients without {' or '.join(pair)}, skipped: {some(without)}"] * bool(without)
+    notes = [f"{root}: follow-up scans, skipped: {some(follow_ups)}"] if follow_ups else []
+    notes += [f"{path}: patients without {' or '.join(pair)}, skipped: {some(without)}"] if without else []
     here = {row["patient_id"] for _, row, _ in patients} | {*without}
     absent = [each for number in sorted(labels) if (each := f"UCSF-PDGM-{number:04}") not in here]
     return cohort_of(root, UCSF, patients, notes, follow_links, pair, absent)

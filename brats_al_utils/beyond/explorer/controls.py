@@ -1,0 +1,102 @@
+"""What a `panel.View` may hold beside pictures: controls, an image with all its grey levels, and a plot."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A list to choose from.
+
+    Attributes
+    ----------
+    name, label : str
+        The name by which it is asked for; the text before it.
+    options : tuple of str
+    value : int
+        The place of the one that is chosen.
+    """
+
+    name: str
+    label: str
+    options: tuple[str, ...]
+    value: int
+
+
+@dataclass(frozen=True)
+class Slider:
+    """A slider from 0 to ``last``, which the keys move wherever they are pressed in the panel."""
+
+    name: str
+    label: str
+    last: int
+    value: int
+
+
+@dataclass(frozen=True)
+class Button:
+    """A button that asks by its name."""
+
+    name: str
+    label: str
+
+
+@dataclass(frozen=True)
+class Plane:
+    """An image with all its grey levels, to zoom, move and window.
+
+    Attributes
+    ----------
+    levels : bytes
+        Row by row, of uint16, little-endian: 0 the intensity ``low``, 65535 ``high``.
+    mask : bytes
+        As many values of uint8, painted in ``colour``; or empty.
+    width, height : int
+    low, high, white : float
+        Intensities; ``white`` is white at first.
+    colour : tuple of int
+        Red, green, blue.
+    alt : str
+        What is read out in its place.
+    aspect : float
+        How much wider than high a pixel is.
+    """
+
+    levels: bytes = field(repr=False)
+    mask: bytes = field(repr=False)
+    width: int
+    height: int
+    low: float
+    high: float
+    white: float
+    colour: tuple[int, int, int]
+    alt: str
+    aspect: float = 1.0
+
+
+@dataclass(frozen=True)
+class Plot:
+    """Points of two groups, in the colours of the page's theme; a click tells the nearest point that is not greyed.
+
+    Attributes
+    ----------
+    name : str
+        Asked for, with the number of the point that was clicked.
+    points : bytes
+        Of float32, little-endian: x (0 to 1) and y of one point after the other.
+    groups : bytes
+        A byte a point: 0 or 1, or 2 for those that are greyed.
+    x, y : str
+        What the axes show.
+    names : tuple of str
+        Names of the two groups.
+    selected : int
+        The point that has a ring.
+    """
+
+    name: str
+    points: bytes = field(repr=False)
+    groups: bytes = field(repr=False)
+    x: str
+    y: str
+    names: tuple[str, str]
+    selected: int

@@ -1,0 +1,66 @@
+"""What is known of the runs in a store without their numbers, for whoever lists or counts them; without torch."""
+
+import json
+from collections.abc import Iterator
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+
+from brats_al_utils.runs.run import PREDICTED
+from brats_al_utils.runs.store import RunStore
+
+
+def records(store: RunStore) -> Iterator[dict[str, Any]]:
+    """Yield what is known of every run in a store, without its numbers.
+
+    Each has key, state (done, failed or damaged) and run, in which ids are counted: see `with_counted_ids`. One
+    that is done also has best_epoch, seconds and facts; one that failed name and why.
+    """
+    for path in sorted(store.folder.glob("*.safetensors")):
+        try:
+            metadata = header(path)
+            facts = {"state": "done", "run": with_counted_ids(metadata["run"])} | json.loads(metadata["record"])
+            facts |= {"validation_auc": kept_auc(path, facts["best_epoch"])}
+        except (SafetensorError, OSError, ValueError, KeyError):
+            facts = {"state": "damaged"}
+        yield {"key": path.stem} | facts
+    for path in sorted((store.folder / "failed").glob("*.json")):
+        with suppress(FileNotFoundError):  # it has just been computed after all
+            record = json.loads(path.read_text(encoding="utf-8"))
+            yield (
+                {"key": path.stem, "state": "failed"} | record | {"run": with_counted_ids(json.dumps(record["run"]))}
+            )
+
+
+def seconds_taken(path: Path) -> float:
+    """Return how long the run took whose result is in a file, zero if that does not say."""
+    with suppress(SafetensorError, OSError, ValueError, KeyError):
+        return float(json.loads(header(path)["record"])["seconds"])
+    return 0.0
+
+
+def kept_auc(path: Path, best_epoch: int) -> float | None:
+    """Return the validation AUC of the kept epoch; None of a result without."""
+    with safe_open(path, framework="numpy") as file:
+        if "validation_auc" not in file.keys():  # noqa: SIM118
+            return None
+        return float(file.get_tensor("validation_auc")[best_epoch - 1])
+
+
+def header(path: Path) -> dict[str, str]:
+    """Return the metadata of a result."""
+    with safe_open(path, framework="numpy") as file:
+        return dict(file.metadata() or {})
+
+
+def with_counted_ids(spec: str) -> dict[str, Any]:
+    """Return a run's values with each list of ids as its count and the first 16 digits of its SHA-256."""
+    values = json.loads(spec)
+    for part in ("training", *PREDICTED):
+        ids = np.array(values[part], np.int64)
+        values[part] = {"slices": len(ids), "sha256": sha256(ids.tobytes()).hexdigest()[:16]}
+    return dict(values)
