@@ -17,7 +17,7 @@ from brats_al_utils.beyond.bundles.published import unpack_study
 from brats_al_utils.beyond.bundles.verification import arms_with_sets
 from brats_al_utils.findings import evidence
 from brats_al_utils.study.arms import Arm
-from brats_al_utils.study.stages import Results, results_of, train
+from brats_al_utils.study.stages import Results, advance, results_of, train
 from brats_al_utils.study.study import Study
 from brats_al_utils.study.unpacked import open_unpacked
 
@@ -30,7 +30,7 @@ def opened(name: str, out: Path, arms: list[tuple[str, float]]) -> tuple[Study, 
     study = open_unpacked(out / name)
     every = {(arm.name, arm.share): arm for arm in arms_with_sets(study) if arm.dataset == "imbalanced"}
     chosen = {f"{name} {share}": every[name, share] for name, share in arms}
-    return study, chosen, results_of(study, train(study, list(chosen.values())))
+    return study, chosen, results_of(study, advance(study, list(chosen.values())))
 
 
 def pairs(

@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 
 from brats_al_utils import InputError
+from brats_al_utils.cohorts.checks import alike
 from brats_al_utils.cohorts.cohort import TRUTH_FILE, Cohort, frozen
-from brats_al_utils.cohorts.copies import alike
 from brats_al_utils.cohorts.layout import (
     GRADES,
     RELEASE,

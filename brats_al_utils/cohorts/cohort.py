@@ -31,7 +31,7 @@ class Kind:
     ----------
     faults : callable
         Takes a patient's rows and the tumour area that a slice must have. Returns everything that is wrong with the
-        files, and what each image is known by (see `copies.same_pixels`).
+        files, and what each image is known by (see `checks.same_pixels`).
     asked : callable
         Takes all rows, the classes and a rule. Returns how many slices the rule asks of each row.
     cut : callable

@@ -14,8 +14,8 @@ from numpy.lib.format import write_array_header_1_0
 from threadpoolctl import threadpool_limits
 
 from brats_al_utils import InputError
+from brats_al_utils.cohorts.checks import marks_of, same_pixels
 from brats_al_utils.cohorts.cohort import Cohort, each_case, one_line_a_kind, threads
-from brats_al_utils.cohorts.copies import marks_of, same_pixels
 from brats_al_utils.cohorts.cuts import Cut
 from brats_al_utils.cohorts.slices import FORMAT, SliceRule, SliceSet, digests, open_slices
 from brats_al_utils.cohorts.split import split_patients, too_few

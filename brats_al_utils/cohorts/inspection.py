@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pandas as pd
 
+from brats_al_utils.cohorts.checks import same_pixels
 from brats_al_utils.cohorts.cohort import Cohort, cores, each_case, frozen
-from brats_al_utils.cohorts.copies import same_pixels
 from brats_al_utils.cohorts.split import too_few
 from brats_al_utils.progress import Track, untracked
 

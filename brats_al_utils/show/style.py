@@ -128,7 +128,9 @@ def save_table(table: pd.DataFrame, name: str, folder: Path) -> None:
     if "patient_id" in table:
         raise InputError(f"{name}: rows of single patients, expected none in a published table: drop patient_id")
     folder.mkdir(parents=True, exist_ok=True)
-    table.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n", float_format="%.6g")
+    # The last bits of a sum differ from machine to machine. A column of text and numbers has no format of its own.
+    table = table.map(lambda value: f"{value:.6g}" if isinstance(value, float) and np.isfinite(value) else value)
+    table.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
     stamp(folder / f"{name}.csv")
 
 

@@ -14,7 +14,7 @@ from brats_al_utils.progress import Track, patients
 from brats_al_utils.runs.scheduler import workers_of
 from brats_al_utils.study.places import Places, find_data
 from brats_al_utils.study.profile import Profile, profile_of
-from brats_al_utils.study.study import PREPARING, Study
+from brats_al_utils.study.study import PREPARING, Study, as_found
 from brats_al_utils.study.unpacked import chosen_before, is_unpacked, open_unpacked
 
 
@@ -73,8 +73,8 @@ def open_study(
         )
     places.make()
     folder = named or synthetic_cohort(chosen, places, track)
-    places.claim(profile, str(named or folder.name), chosen.changes)
     cohort = cohort or read(folder)
+    places.claim(profile, str(named or folder.name), chosen.changes, *as_found(cohort))
     if "part" in cohort.cases and chosen.folds > 1:
         raise InputError(
             f"folds is {chosen.folds}, but {cohort.root} gives the split: set folds=1, or leave the column split empty"

@@ -29,6 +29,13 @@ PREPARING = 3600.0
 """Seconds to wait for another process that prepares the same; then it is done twice."""
 
 
+def as_found(cohort: Cohort) -> tuple[list[tuple[str, int, int]], str]:
+    """Return each file's path, size and time, and what a table or a mapping says of them: both may be corrected."""
+    states = [(path, Path(path).stat()) for path in cohort.paths]
+    said = cohort.cases.drop(columns=list(cohort.files)).to_csv(index=False)
+    return [(path, state.st_size, state.st_mtime_ns) for path, state in states], said
+
+
 def open_set(
     cohort: Cohort, profile: Profile, balanced: bool, places: Places, skip_bad: bool, track: Track
 ) -> SliceSet:
@@ -42,14 +49,18 @@ def open_set(
         Shows how many patients have been cut.
     """
     rule = profile.slice_rule(balanced)
-    states = [(path, Path(path).stat()) for path in cohort.paths]
-    files = [(path, state.st_size, state.st_mtime_ns) for path, state in states]
-    # What a table or a mapping says of the same files, which somebody may correct: class, person, site, part.
-    said = cohort.cases.drop(columns=list(cohort.files)).to_csv(index=False)
     settings = list(asdict(rule).items())
     settings.insert(4, ("intensity", "mode"))  # a setting once: sets that were cut before are found
-    made_from = json.dumps([FORMAT, files, said, cohort.classes, dict(settings)])
-    folder = places.slices / f"{'balanced' if balanced else 'imbalanced'}-{sha256(made_from.encode()).hexdigest()[:12]}"
+    made_from = json.dumps([FORMAT, *as_found(cohort), cohort.classes, dict(settings)])
+
+    def named(text: str) -> Path:
+        kind = "balanced" if balanced else "imbalanced"
+        return places.slices / f"{kind}-{sha256(text.encode()).hexdigest()[:12]}"
+
+    folder = named(made_from)
+    changed = max(Path(path).stat().st_ctime_ns for path in cohort.paths)
+    if (cut := folder / "manifest.json").exists() and changed > cut.stat().st_mtime_ns:
+        folder = named(f"{made_from} {changed}")  # a file was replaced by one of its size and time
     places.slices.mkdir(parents=True, exist_ok=True)
     with locked(Path(f"{folder}.lock"), PREPARING, "cutting slices"):
         return open_slices(folder) if folder.exists() else prepare(cohort, rule, folder, skip_bad, track)

@@ -10,7 +10,8 @@ import torch
 from conftest import brats_al
 from small_annotation import answer, made_up, pictures, session_of, truth
 
-from brats_al_utils.beyond.annotation import committee
+from brats_al_utils import InputError
+from brats_al_utils.beyond.annotation import committee, launch
 from brats_al_utils.beyond.annotation.answers import read
 from brats_al_utils.beyond.annotation.query import query, read_query
 from brats_al_utils.beyond.annotation.session import answers_file, open_session
@@ -109,3 +110,22 @@ def test_a_template_of_images(tmp_path: Path) -> None:
         "below/b,,below/b.nii.gz",
         "c,,below/c.nii.gz",
     ]
+
+
+def test_the_user_s_settings_of_jupyter_do_not_reach_the_desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A certificate, a password or another address would keep it from opening."""
+    asked = {}
+
+    class Gone:
+        poll = terminate = wait = staticmethod(lambda: 1)
+
+        def __init__(self, *_: object, env: dict[str, str], **__: object) -> None:
+            asked.update(env)
+
+    monkeypatch.setattr("brats_al_utils.beyond.annotation.launch.subprocess.Popen", Gone)
+    with (
+        pytest.raises(InputError, match="JupyterLab does not start"),
+        launch.served(tmp_path, launch.free_port(None), "t"),
+    ):
+        pass
+    assert asked["JUPYTER_NO_CONFIG"] and asked["JUPYTER_TOKEN"] == "t"

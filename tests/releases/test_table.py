@@ -1,6 +1,7 @@
 """A table of images of one's own: how it is read and cut, and everything that is wrong with one, in one go."""
 
 import csv
+import os
 import re
 import shlex
 import tracemalloc
@@ -20,8 +21,8 @@ from brats_al_utils import InputError
 from brats_al_utils.__main__ import app
 from brats_al_utils.beyond.releases import image_cuts
 from brats_al_utils.beyond.releases.table import EXCEL, MAX_ROWS, TABLE, people_notes
+from brats_al_utils.cohorts.checks import marks_of
 from brats_al_utils.cohorts.cohort import LISTED
-from brats_al_utils.cohorts.copies import marks_of
 from brats_al_utils.cohorts.cutting import prepare
 from brats_al_utils.cohorts.inspection import check_cohort
 from brats_al_utils.cohorts.readers import read_cohort
@@ -784,7 +785,12 @@ def test_what_the_table_says_decides_which_slice_set_is_used(flat: Path) -> None
     assert corrected.table["class_name"].value_counts()["benign"] == 10
     for number in (0, 1):
         change(flat, number, group="01")
-    assert opened().table["patient_id"].nunique() == corrected.table["patient_id"].nunique() - 1
+    assert (grouped := opened()).table["patient_id"].nunique() == corrected.table["patient_id"].nunique() - 1
+    (image, *_) = (flat / "images").iterdir()
+    before = image.stat()
+    image.write_bytes(image.read_bytes())
+    os.utime(image, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert opened().folder == opened().folder != grouped.folder, "replaced by a file of its size and time"
 
 
 PAGE = (Path(__file__).parents[2] / "docs" / "cohorts.md").read_text(encoding="utf-8")

@@ -7,8 +7,10 @@ import nbformat
 import pandas as pd
 import pytest
 
+from brats_al_utils import InputError
 from brats_al_utils.beyond.comparison import further_tables
 from brats_al_utils.show import tables, worth_tables
+from brats_al_utils.show.style import save_table
 
 ROOT = Path(__file__).parents[2]
 NAN = float("nan")
@@ -286,3 +288,19 @@ def test_the_docs_have_a_line_for_every_file_and_every_file_has_its_line() -> No
     assert files
     listed = re.findall(r"`(\w+)`", "\n".join(line.split("|")[1] for line in files[0].splitlines() if line))
     assert sorted(listed) == sorted(set(named))
+
+
+def test_numbers_are_written_to_six_digits_also_beside_text(tmp_path: Path) -> None:
+    """So that the last bits of a sum, which differ from machine to machine, are in no file."""
+    save_table(
+        pd.DataFrame({"mixed": ["ImageNet", 1 / 3, 55.0, 1234567], "pure": [2 / 3, NAN, 1e-9, 3.0]}), "t", tmp_path
+    )
+    assert (tmp_path / "t.csv").read_text(encoding="utf-8").splitlines() == [
+        "mixed,pure",
+        "ImageNet,0.666667",
+        "0.333333,",
+        "55,1e-09",
+        "1234567,3",
+    ]
+    with pytest.raises(InputError, match="drop patient_id"):
+        save_table(pd.DataFrame({"patient_id": ["a"]}), "t", tmp_path)

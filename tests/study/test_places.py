@@ -11,7 +11,7 @@ from brats_al_utils import InputError
 from brats_al_utils.beyond.annotation.example import COHORT
 from brats_al_utils.progress import untracked
 from brats_al_utils.study import opening
-from brats_al_utils.study.places import Places
+from brats_al_utils.study.places import WRITERS, Places
 from brats_al_utils.study.profile import PROFILES
 
 BUNDLES = [path.stem for path in (ROOT / "published").glob("*.bundle")]
@@ -57,3 +57,16 @@ def test_a_study_does_not_write_into_the_folder_of_its_images(tmp_path: Path) ->
     with pytest.raises(InputError, match="whose cohort.csv a table would overwrite: name another"):
         opening.open_study("open", data, f"{data}/", {"start": "scratch", "classes": "malignant,benign"}, "cpu")
     assert not (data / "outputs").exists()
+
+
+def test_a_corrected_label_makes_another_study_of_what_is_drawn(tmp_path: Path) -> None:
+    """Else a report would show tables of the old labels beside new ones."""
+    data = write_cohort(tmp_path / "data", masked=False)
+    settings = {"start": "scratch", "classes": "malignant,benign"}
+    marks = []
+    for _ in range(2):
+        places = opening.open_study("open", data, tmp_path / "out", settings, "cpu").places
+        marks.append(WRITERS[places.figures])
+        table = (data / "cohort.csv").read_text(encoding="utf-8")
+        (data / "cohort.csv").write_text(table.replace("s0-0,benign", "s0-0,malignant", 1), encoding="utf-8")
+    assert marks[0] != marks[1]

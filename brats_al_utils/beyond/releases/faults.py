@@ -15,7 +15,7 @@ from brats_al_utils.beyond.releases.images import (
     is_picture,
     is_volume,
 )
-from brats_al_utils.cohorts.copies import alike, is_there
+from brats_al_utils.cohorts.checks import alike, is_there
 from brats_al_utils.cohorts.layout import printable, shown
 from brats_al_utils.cohorts.split import PARTS
 from brats_al_utils.cohorts.volumes import TO_NIFTI, TO_PNG

@@ -19,8 +19,8 @@ from brats_al_utils.beyond.releases.image_cuts import kind_of_images
 from brats_al_utils.beyond.releases.images import CHANNELS, IMAGE_FILES, MASK
 from brats_al_utils.beyond.releases.matlab import IMAGE, TUMOUR, read_facts, read_matlab
 from brats_al_utils.cohorts.brats import link_out, links_problem
+from brats_al_utils.cohorts.checks import alike
 from brats_al_utils.cohorts.cohort import Cohort, frozen, refuse_task
-from brats_al_utils.cohorts.copies import alike
 from brats_al_utils.cohorts.layout import entries, folders_below, shown
 from brats_al_utils.cohorts.volumes import Volume
 

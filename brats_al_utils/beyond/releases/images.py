@@ -22,8 +22,7 @@ from PIL.TiffImagePlugin import PHOTOMETRIC_INTERPRETATION
 
 from brats_al_utils import InputError
 from brats_al_utils.beyond.releases.levels import counted_percentiles, percentiles, tone_curve
-from brats_al_utils.cohorts.checks import grid_problems, too_small, tumour_areas
-from brats_al_utils.cohorts.copies import marks_of
+from brats_al_utils.cohorts.checks import grid_problems, marks_of, too_small, tumour_areas
 from brats_al_utils.cohorts.intensity import level_counts, scale_intensity
 from brats_al_utils.cohorts.naming import JPEG
 from brats_al_utils.cohorts.volumes import MAX_VOXELS, Grid, Volume, other_kind, read_header, read_volume, upright

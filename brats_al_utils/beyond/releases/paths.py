@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from unicodedata import category, normalize
 from urllib.parse import unquote
 
-from brats_al_utils.cohorts.copies import is_there
+from brats_al_utils.cohorts.checks import is_there
 
 
 def plain(text: str) -> str:
