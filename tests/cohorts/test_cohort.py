@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -277,23 +276,6 @@ def test_nibabel_says_nothing_between_our_lines(tiny_cohort: Path, caplog: pytes
     assert done.stderr == ""
     nib.Nifti1Header(bytes(content[:348]))
     assert "pixdim[1,2,3] should be positive" in caplog.text  # or this test would show nothing
-
-
-def test_names_that_the_terminal_cannot_show(tiny_cohort: Path) -> None:
-    """They are replaced; the rest of the output is as ever."""
-    place = tiny_cohort.rename(tiny_cohort.with_name("Gehirn-Übung"))
-    remove_sequence(place)
-    for encoding in ("ascii", "utf-8"):
-        done = subprocess.run(
-            [sys.executable, "-m", "brats_al_utils", "cohort", str(place)],
-            capture_output=True,
-            env=os.environ | {"PYTHONIOENCODING": encoding},
-        )
-        assert done.returncode == 1, done.stderr
-        assert done.stderr == b""
-        name = rb"Gehirn-\xdcbung" if encoding == "ascii" else "Gehirn-Übung".encode()
-        assert b"6 usable patients in " in done.stdout
-        assert done.stdout.count(name) >= 2
 
 
 def test_the_facts_as_json(tiny_cohort: Path) -> None:
