@@ -58,7 +58,7 @@ def open_set(
         return places.slices / f"{kind}-{sha256(text.encode()).hexdigest()[:12]}"
 
     folder = named(made_from)
-    changed = max(Path(path).stat().st_ctime_ns for path in cohort.paths)
+    changed = max((Path(path).stat().st_ctime_ns for path in cohort.paths), default=0)
     if (cut := folder / "manifest.json").exists() and changed > cut.stat().st_mtime_ns:
         folder = named(f"{made_from} {changed}")  # a file was replaced by one of its size and time
     places.slices.mkdir(parents=True, exist_ok=True)

@@ -28,12 +28,15 @@ from brats_al_utils.beyond.comparison import further_figures, further_sentences,
 from brats_al_utils.findings import sentences
 from brats_al_utils.findings.verdicts import CANNOT_TELL, HERE, RULES
 from brats_al_utils.runs import engine
-from brats_al_utils.show import cohort_figures, paper_figures, style, tables
+from brats_al_utils.show import cohort_figures, paper_figures, style, tables, worth_tables
 from brats_al_utils.show.panel import Panel
 from brats_al_utils.show.text import as_said
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
-SHOWING = (cohort_figures, paper_figures, further_figures, tables, sentences, further_sentences, further_tables)
+SHOWING = (
+    *(cohort_figures, paper_figures, further_figures),
+    *(tables, worth_tables, further_tables, sentences, further_sentences),
+)
 
 OF_BRATS = re.compile(
     r"\b(HGG|LGG|high-grade|low-grade|grad(?:e|es|ing)|BraTS|gliomas?|brain|T1(?:ce)?|FLAIR|release)\b"
@@ -43,7 +46,7 @@ OF_BRATS = re.compile(
 PATIENTS = re.compile(r"\d patients|of patients|training patients|^patients$", re.MULTILINE)
 """Patients who are counted: in a table they are persons."""
 
-SHOWN_ELSEWHERE = {"without_images", "within_site", "different", "pp", "saving"}
+SHOWN_ELSEWHERE = {"without_images", "within_site", "pp", "saving"}
 """Of a bundle, of a cohort with several sites (`test_sites`), or by name from another module."""
 
 

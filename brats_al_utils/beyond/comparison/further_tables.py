@@ -28,7 +28,6 @@ def in_ranges(table: pd.DataFrame, positive: str) -> pd.DataFrame:
         "tumour_mm2": ("tumour (mm\N{SUPERSCRIPT TWO})", COUNT),
         "first_last": ("a tumour's first or last two slices", SHARE),
         "next_to": ("the next two without tumour", SHARE),
-        "depth": ("slices from the tumour's end", "{:.1f}".format),
         "sites_apart": ("of other sites", SHARE),
         "labelled_share": ("the committee's own", SHARE),
         "committee_auc": ("committee's AUC in it", AUC),
