@@ -179,11 +179,13 @@ def differences(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
     Columns arm, other, auc_difference, both_low, both_high, learned, paper (NaN without one, and for any other classes
     than the paper's). The limits are those
-    across runs and patients; of a study that only draws test sets, 95 % of what these would print.
+    across runs and patients; of a study that only draws test sets, 95 % of what these would print. Once the primary
+    contrast is decided, those of which fewer runs are there than planned are left to their table.
     """
     rows = []
     if "outcomes" in tables:
-        rows.append(tables["outcomes"])
+        open_ = tables["outcomes"]["outcome"] == NOT_YET
+        rows.append(tables["outcomes"][~open_ | open_.iloc[0]])
     elif "budget_gains" in tables:
         rows += [at_the_budget(tables["budget_gains"], other).to_frame().T for other in ("random", "placebo")]
     elif "design" in tables and "scorecard" not in tables:

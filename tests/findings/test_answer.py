@@ -15,7 +15,7 @@ from brats_al_utils.findings.answer import (
     differences,
     origin,
 )
-from brats_al_utils.findings.outcomes import NOT_YET, outcome
+from brats_al_utils.findings.outcomes import NOT_YET, WORSE, outcome
 
 NAN = float("nan")
 OWN = {"cohort": pd.DataFrame({"class_name": ["HGG", "LGG"]})}
@@ -169,6 +169,12 @@ def test_the_paper_s_differences_stand_beside_ours_and_an_arm_that_has_not_learn
     ]
     assert found["auc_difference"].tolist() == [0.1, 0.1]
     assert differences(tables | {"cohort": pd.DataFrame({"class_name": ["tumour", "none"]})})["paper"].isna().all()
+
+
+@pytest.mark.parametrize(("first", "shown"), [(WORSE, 1), (NOT_YET, 2)])
+def test_beside_a_decided_contrast_those_that_are_not_are_left_to_their_table(first: str, shown: int) -> None:
+    table = contrasts_table(-0.2, -0.1).assign(outcome=[first, NOT_YET])
+    assert len(differences({"outcomes": table})) == shown
 
 
 @pytest.mark.parametrize(
