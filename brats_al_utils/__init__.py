@@ -15,3 +15,20 @@ def nearest(name: str, names: Iterable[str]) -> str:
     known = list(names)
     near = get_close_matches(name, known, 1)
     return f"did you mean {near[0]}?" if near else f"expected one of {', '.join(known)}"
+
+
+def settings_of(pairs: Iterable[str] | None) -> dict[str, str]:
+    """Return settings as they are typed, name=value, as a dictionary.
+
+    Raises
+    ------
+    InputError
+        If one has no equals sign.
+    """
+    settings = {}
+    for pair in pairs or []:
+        name, sign, value = pair.partition("=")
+        if not sign:
+            raise InputError(f"{pair!r} is not a setting, expected name=value")
+        settings[name] = value
+    return settings

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from brats_al_utils import InputError, __version__
+from brats_al_utils import InputError, __version__, settings_of
 from brats_al_utils.files import cause
 
 STUDY, MINE, PUBLISHED, CLUSTER = "Study", "My images", "Published", "Cluster"
@@ -94,17 +94,6 @@ OTHER_DASHES = ("‐", "‑", "‒", "–", "—", "―", "−")  # noqa: RUF001
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it."""
-
-
-def settings_of(pairs: list[str] | None) -> dict[str, str]:
-    """Return name=value pairs as a dictionary."""
-    settings = {}
-    for pair in pairs or []:
-        name, sign, value = pair.partition("=")
-        if not sign:
-            raise InputError(f"{pair!r} is not a setting, expected name=value")
-        settings[name] = value
-    return settings
 
 
 def print_notes(notes: Iterable[str]) -> None:

@@ -139,7 +139,8 @@ def forecast(study: Study, tables: Mapping[str, Sequence[Row]], device: str) -> 
     """Return what a study costs on this machine, as `plan` gives it as JSON."""
     total = cost(*tables.values())
     rates, workers = calibrate(study.profile, device), workers_of("", device)
-    sooner = calibrate(replace(study.profile, arithmetic="bfloat16"), device) if has_bfloat16(device) else rates
+    other = replace(study.profile, arithmetic="bfloat16")
+    sooner = calibrate(other, device) if other != study.profile and has_bfloat16(device) else rates
     return {
         "profile": asdict(study.profile),
         "slices": slices_by_part(study),
@@ -167,21 +168,18 @@ def said(facts: Mapping[str, Any]) -> list[str]:
         f"{name:<28} {part['asked']:>4} runs asked for, {part['training_images']:>10,} images to train on"
         for name, part in facts["notebooks"].items()
     ]
-    return [
-        *lines,
+    lines.append(
         f"{total['distinct']} distinct runs of {total['asked']}, {total['training_images']:,} image passes of training "
         f"and {total['evaluation_images']:,} of evaluation: about {duration(3600 * facts['hours'])} on this machine "
         f"with {facts['workers']} workers of {WORKER_MEMORY / 2**30:.1f} GiB ({speeds[0]:.0f} and {speeds[1]:.0f} "
-        "images/s each)",
-        *(
-            [
-                f"in bfloat16 (--set arithmetic=bfloat16): about {duration(3600 * facts['hours_in_bfloat16'])}; "
-                "docs/running.md says what else it changes"
-            ]
-            if facts["hours_in_bfloat16"] < SOONER * facts["hours"]
-            else []
-        ),
-    ]
+        "images/s each)"
+    )
+    if facts["hours_in_bfloat16"] < SOONER * facts["hours"]:
+        lines.append(
+            f"in bfloat16 (--set arithmetic=bfloat16): about {duration(3600 * facts['hours_in_bfloat16'])}; "
+            "docs/running.md says what else it changes"
+        )
+    return lines
 
 
 def saved_by_sharing(tables: Sequence[Sequence[Row]], there: int) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from brats_al_utils import settings_of
 from brats_al_utils.queries.sampling import RANDOM
 from brats_al_utils.study.arms import DATASETS, Arm, pretrained
 from brats_al_utils.study.opening import open_study
@@ -99,8 +100,7 @@ def pilot(profile: str, data: Path, out: Path, scratch: bool, settings: Mapping[
 
 def main(profile: str, data: str, out: str, *settings: str) -> None:
     """Write what the pilot found, and print the plateaus."""
-    named = dict(setting.split("=", 1) for setting in settings)
-    tried = [pilot(profile, Path(data), Path(out), scratch, named) for scratch in (False, True)]
+    tried = [pilot(profile, Path(data), Path(out), scratch, settings_of(settings)) for scratch in (False, True)]
     found = pd.concat(tried, ignore_index=True)
     found.to_csv(Path(out) / "pilot.csv", index=False, float_format="%.4f", lineterminator="\n")
     print(lengths(found).to_string(index=False))
