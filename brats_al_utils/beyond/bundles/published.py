@@ -34,12 +34,12 @@ from brats_al_utils.study.study import Study
 from brats_al_utils.study.unpacked import CHOSEN, FACTS, same_settings, without_pixels
 
 VERSION = 2
-"""Of a bundle; raised when this version cannot read the bundles of the one before."""
+"""Version of bundles, increased when bundles of the version before can no longer be read."""
 
 SUFFIX = ".bundle"
 
 COLUMNS = ("patient_id", "class_name", "label", "site", "z", "position", "tumour_mm2", "part", "planted")
-"""Of a slice set's table, those that are published: names of files may name patients."""
+"""Published columns of a slice set's table: names of files may name patients."""
 
 OF_EVERY_RUN = (*OF_EPOCHS, "probability/validation", "probability/test")
 

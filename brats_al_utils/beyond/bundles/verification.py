@@ -30,7 +30,7 @@ the tables print.
 """
 
 VERDICTS = ("same to the bit", "same to rounding", "differs")
-"""From the best to the worst."""
+"""All verdicts, the best one first."""
 
 EXPLAINS = ("device", "numpy", "torch", "torchvision")
 """Facts of a run that may explain a difference: a GPU draws other dropout masks, another version may round in another
