@@ -116,7 +116,7 @@ def read_lgg(folder: Path, follow_links: bool = False, classes: tuple[str, ...] 
         areas = list(pool.map(tumour_pixels, [row[MASK] for row in rows]))
     for row, area in zip(rows, areas, strict=True):
         if isinstance(area, str):
-            faults.append(("mask", str(row["patient_id"]), area))
+            faults.append((str(row["patient_id"]), area))
     problems = collapsed(faults)
     columns = ["patient_id", "site", "named", "z", *IMAGE_FILES]
     slices = pd.DataFrame(rows).reindex(columns=columns, fill_value="")
@@ -157,10 +157,10 @@ def slices_of(place: Path, root: Path, follow_links: bool, faults: list[Fault]) 
         if len(found[z, False]) != 1 or len(found[z, True]) != 1:
             names = ", ".join(path.name for path in files)
             what = f"{place}: slice {z} has the files {names}, expected an image and its mask: copy the folder again"
-            faults.append(("files", patient_id, what))
+            faults.append((patient_id, what))
             continue
         if link := link_out(files, root, follow_links):
-            faults.append(("link", patient_id, links_problem(root, shown(str(files[0])), link)))
+            faults.append((patient_id, links_problem(root, shown(str(files[0])), link)))
             continue
         image, mask = map(str, files)
         named = str(files[0].relative_to(root))
