@@ -175,11 +175,11 @@ def notes_of(folder: Path, slices: pd.DataFrame, pair: tuple[str, str]) -> tuple
     """Return how many persons there are, and what is left out."""
     ids, persons = slices["id"].nunique(), slices["patient_id"].nunique()
     others = slices.loc[~slices["label"].isin(pair), "patient_id"].nunique()
-    again = f"{folder}: {ids} ids are {persons} persons (MR numbers with another last letter), each of them one patient"
-    part = f"{folder}: {len(slices)} of the set's {WHOLE} slices: unpack its other files beside them, if you have them"
+    notes = []
+    if len(slices) < WHOLE:
+        notes.append(f"{folder}: {len(slices)} of the set's {WHOLE} slices: unpack its other files beside them, if any")
+    if persons < ids:
+        again = "MR numbers with another last letter"
+        notes.append(f"{folder}: {ids} ids are {persons} persons ({again}), each of them one patient")
     what = f"{folder}: {pair[1]} is the positive class, {pair[0]} the negative; {others} patients of other classes"
-    return (
-        *[part] * (len(slices) < WHOLE),
-        *[again] * (persons < ids),
-        f"{what}, skipped: choose with classes=POSITIVE,NEGATIVE",
-    )
+    return (*notes, f"{what}, skipped: choose with classes=POSITIVE,NEGATIVE")

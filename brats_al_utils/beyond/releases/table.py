@@ -260,7 +260,7 @@ def read_rows(path: Path) -> tuple[pd.DataFrame, list[str]]:
     for row in cells if unnamed else []:
         row |= series(path.parent, row["patient_id"])
     table = pd.DataFrame(cells, index=[line for line, _ in lines])[list(COLUMNS)]
-    notes = [f"{path}: columns ignored: {shown(', '.join(filter(None, others)))}"] * any(others)
+    notes = [f"{path}: columns ignored: {shown(', '.join(filter(None, others)))}"] if any(others) else []
     if unnamed and (after := [row["patient_id"] for row in cells if AFTER_TREATMENT.fullmatch(row["patient_id"])]):
         what = "label 4 of their masks is the cavity of the resection, and counts as tumour: set it to 0 if it is none"
         notes.append(f"{path}: {len(after)} patients after treatment ({after[0]}, ...): {what}")
@@ -313,6 +313,12 @@ def csv_lines(path: Path) -> list[tuple[int, list[str]]]:
     except (OSError, csv.Error) as error:
         raise InputError(f"{path}: cannot be read as CSV ({error}): save it as CSV with commas") from error
     return [(line, row) for line, row in rows if any(row)]
+
+
+def csv_rows(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a CSV file by the names in its header, cells that a row lacks empty; see `csv_lines`."""
+    (_, header), *lines = csv_lines(path) or [(0, [])]
+    return [dict.fromkeys(header, "") | dict(zip(header, row, strict=False)) for _, row in lines]
 
 
 def sheet_lines(path: Path) -> list[tuple[int, list[str]]]:

@@ -5,7 +5,6 @@ TCGA pre-operative: Bakas et al. 2017, Sci Data 4:170117, doi 10.7937/K9/TCIA.20
 10.7937/tcia.bdgf-8v37, CC BY 4.0.
 """
 
-import csv
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable
@@ -16,7 +15,7 @@ import pandas as pd
 
 from brats_al_utils import InputError
 from brats_al_utils.beyond.releases.sites import of_hospitals
-from brats_al_utils.beyond.releases.table import chosen_classes
+from brats_al_utils.beyond.releases.table import chosen_classes, csv_rows
 from brats_al_utils.cohorts.brats import link_out, links_problem
 from brats_al_utils.cohorts.cohort import Cohort, frozen, refuse_classes, refuse_task
 from brats_al_utils.cohorts.layout import GRADES, entries, folders_below, is_nifti, named_volumes, shown, subfolders
@@ -124,7 +123,7 @@ def tcga_volumes(home: Path) -> Found:
     dates = sorted({date[1] for path in here if (date := DATE.search(path.name))})
     scan = f"{home.name}_{dates[0]}" if dates else home.name
     files, problems = named_volumes(here, scan)
-    notes = [f"{home}: scans of {' and '.join(dates)}: the first is used"] * (len(dates) > 1)
+    notes = [f"{home}: scans of {' and '.join(dates)}: the first is used"] if len(dates) > 1 else []
     drawn = {path.name.partition(".nii")[0].casefold(): path for path in here}
     for ending in (CORRECTED, AUTOMATIC):
         if SEGMENTATION not in files and (path := drawn.get((scan + ending).casefold())):
@@ -182,31 +181,27 @@ def metadata_of(root: Path, task: str) -> tuple[Path, dict[int, str]]:
     if not found:
         raise InputError(f"{root}: no {METADATA} here or one level above, expected the grades: put it there from TCIA")
     path, column = found[-1], task or GRADE
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file, strict=True))
-    except (OSError, ValueError, csv.Error) as error:
-        raise InputError(f"{path}: cannot be read as CSV ({error}): download it again") from error
-    columns = {str(name).casefold(): name for name in (rows[0] if rows else ())}
+    rows = csv_rows(path)
+    columns = {name.casefold(): name for name in (rows[0] if rows else ())}
     if "id" not in columns or column.casefold() not in columns:
-        names = ", ".join(map(str, columns.values()))
+        names = ", ".join(columns.values())
         raise InputError(f"{path}: no column ID or {column}, expected among {names}: set task to one of them")
     name = columns[column.casefold()]
     labels = {}
     for row in rows:
-        number, label = re.search(r"\d+", row[columns["id"]] or ""), (row[name] or "").strip()
+        label = row[name]
         if name == GRADE:
             label = GRADE_OF.get(label, "")
         elif name == "IDH" and label not in ("", WILDTYPE):
             label = "mutated"
-        if number and UCSF_PATIENT.fullmatch(row[columns["id"]]):
-            labels[int(number[0])] = label
+        if patient := UCSF_PATIENT.fullmatch(row[columns["id"]]):
+            labels[int(patient[1])] = label
     return path, labels
 
 
 def some(names: list[str]) -> str:
     """Return how many there are, and the first."""
-    return f"{len(names)} ({', '.join(names[:5])}{', ...' * (len(names) > 5)})"
+    return f"{len(names)} ({', '.join(names[:5])}{', ...' if len(names) > 5 else ''})"
 
 
 def cohort_of(
@@ -238,5 +233,5 @@ def cohort_of(
     found = {name: wrong for name, wrong in problems.items() if wrong}
     cases = pd.DataFrame(rows, columns=["patient_id", "class_name", "site", "release", *FILES])
     cases = cases[~cases["patient_id"].isin(found)].sort_values("patient_id", ignore_index=True)
-    told = [f"{root}: {release}; {CITATIONS[release]}", *notes, *of_hospitals(cases) * (release == TCGA)]
+    told = [f"{root}: {release}; {CITATIONS[release]}", *notes, *(of_hospitals(cases) if release == TCGA else ())]
     return Cohort(root, cases, tuple(absent), frozen(found), tuple(told), classes)
