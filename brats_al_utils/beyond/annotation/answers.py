@@ -99,26 +99,6 @@ class Answer:
             raise InputError(f"time is {self.time!a}, expected ISO 8601 with a time zone: 2026-01-31T12:00:00+00:00")
 
 
-@dataclass(frozen=True)
-class Agreement:
-    """How far two readers agree on the slices that both have answered, a skipped slice not being answered.
-
-    Attributes
-    ----------
-    slices : int
-        How many both have answered.
-    share : float
-        Of them, how many have the same answer (``UNSURE`` counts as one); NaN without any.
-    kappa : float
-        Cohen's kappa (Cohen 1960, Educ Psychol Meas 20:37): agreement beyond chance. NaN without any slices, or if
-        both gave one and the same answer throughout, when chance alone would agree.
-    """
-
-    slices: int
-    share: float
-    kappa: float
-
-
 def cells(answer: Answer) -> dict[str, str]:
     """Return the values of an answer, without a note that is empty."""
     return {name: value for name, value in asdict(answer).items() if value}
@@ -295,17 +275,27 @@ def counting(answers: Iterable[Answer], hashes: Mapping[str, str]) -> list[Answe
     return [answer for answer in standing(answers) if hashes.get(answer.slice_id) == answer.image_sha256]
 
 
-def agreement(answers: Iterable[Answer], first: str, second: str) -> Agreement:
-    """Return how far two readers agree."""
+def agreement(answers: Iterable[Answer], first: str, second: str) -> tuple[int, float, float]:
+    """Return how far two readers agree on the slices that both have answered, a skipped slice not being answered.
+
+    Returns
+    -------
+    slices : int
+        How many both have answered.
+    share : float
+        Of them, how many have the same answer (``UNSURE`` counts as one); NaN without any.
+    kappa : float
+        Cohen's kappa (Cohen 1960, Educ Psychol Meas 20:37): agreement beyond chance. NaN without any slices, or if
+        both gave one and the same answer throughout, when chance alone would agree.
+    """
     every = list(answers)
     own, other = (
         {name: answer.label for name, answer in current(every, reader).items() if answer.label != SKIP}
         for reader in (first, second)
     )
     both = sorted(own.keys() & other.keys())
-    pairs = np.array([(own[name], other[name]) for name in both]).reshape(-1, 2)
     if not both:
-        return Agreement(0, np.nan, np.nan)
-    # One answer throughout is agreed upon by chance alone.
-    kappa = float(cohen_kappa_score(pairs[:, 0], pairs[:, 1])) if len(np.unique(pairs)) > 1 else np.nan
-    return Agreement(len(both), float((pairs[:, 0] == pairs[:, 1]).mean()), kappa)
+        return 0, np.nan, np.nan
+    left, right = (np.array([given[name] for name in both]) for given in (own, other))
+    kappa = float(cohen_kappa_score(left, right)) if len({*left, *right}) > 1 else np.nan
+    return len(both), float((left == right).mean()), kappa
