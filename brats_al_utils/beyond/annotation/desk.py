@@ -28,8 +28,7 @@ from brats_al_utils.beyond.annotation.answers import (
 )
 from brats_al_utils.beyond.annotation.committee import lacking, needed
 from brats_al_utils.beyond.annotation.draws import UNITS
-from brats_al_utils.beyond.annotation.pictures import grey_levels
-from brats_al_utils.beyond.annotation.proposals import Proposal, proposals_of
+from brats_al_utils.beyond.annotation.proposals import Proposal, grey_levels, proposals_of
 from brats_al_utils.beyond.annotation.session import Session, answers_file, reread
 from brats_al_utils.cohorts.layout import shown
 from brats_al_utils.files import cause

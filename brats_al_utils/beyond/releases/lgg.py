@@ -28,8 +28,8 @@ from brats_al_utils.beyond.releases.images import (
     read_mask,
     without_contrast,
 )
-from brats_al_utils.beyond.releases.sites import of_hospitals
 from brats_al_utils.beyond.releases.table import csv_rows
+from brats_al_utils.beyond.releases.tcia import of_hospitals
 from brats_al_utils.cohorts.brats import link_out, links_problem
 from brats_al_utils.cohorts.cohort import Cohort, cores, frozen
 from brats_al_utils.cohorts.layout import entries, folders_below, shown

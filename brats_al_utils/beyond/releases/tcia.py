@@ -14,7 +14,6 @@ from pathlib import Path
 import pandas as pd
 
 from brats_al_utils import InputError
-from brats_al_utils.beyond.releases.sites import of_hospitals
 from brats_al_utils.beyond.releases.table import chosen_classes, csv_rows
 from brats_al_utils.cohorts.brats import link_out, links_problem
 from brats_al_utils.cohorts.cohort import Cohort, frozen, refuse_classes, refuse_task
@@ -46,9 +45,37 @@ GRADE = "WHO CNS Grade"
 GRADE_OF = {"2": "LGG", "3": "LGG", "4": "HGG"}
 WILDTYPE = "wildtype"
 
+HOSPITALS = {
+    "02": "MD Anderson",
+    "06": "Henry Ford Hospital",
+    "08": "UCSF",
+    "12": "Duke",
+    "14": "Emory",
+    "19": "Case Western",
+    "76": "Thomas Jefferson University",
+    "CS": "Thomas Jefferson University",
+    "DU": "Henry Ford Hospital",
+    "EZ": "University of North Carolina",
+    "FG": "Case Western",
+    "HT": "Case Western",
+}
+"""By TCGA's public code of the tissue source site; several codes are one hospital (HT is Case Western's St Joes)."""
+
 Row = dict[str, str]
 Found = tuple[dict[str, str], list[str], list[str]]
 """A patient's files by sequence, what is wrong, and notes."""
+
+
+def hospital(code: str) -> str:
+    """Return the hospital of a code, or the code where it is not known."""
+    return HOSPITALS.get(code, code)
+
+
+def of_hospitals(cases: pd.DataFrame) -> list[str]:
+    """Return a note on which hospital is behind each site of some cases (columns site and patient_id)."""
+    known = cases.groupby("site")["patient_id"].nunique()
+    told = ", ".join(f"{code} {hospital(str(code))} ({count})" for code, count in known.items())
+    return [f"sites are the hospitals' codes in the ids: {told}"] if told else []
 
 
 def holds(folder: Path, good: Callable[[str], object]) -> Path | None:
