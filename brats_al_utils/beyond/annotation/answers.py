@@ -99,11 +99,6 @@ class Answer:
             raise InputError(f"time is {self.time!a}, expected ISO 8601 with a time zone: 2026-01-31T12:00:00+00:00")
 
 
-def cells(answer: Answer) -> dict[str, str]:
-    """Return the values of an answer, without a note that is empty."""
-    return {name: value for name, value in asdict(answer).items() if value}
-
-
 def now() -> str:
     """Return the time as an answer has it."""
     return datetime.now(UTC).isoformat()
@@ -134,7 +129,8 @@ def append(file: Path, *answers: Answer) -> None:
     OSError
         If it cannot be written; the answers before are kept.
     """
-    lines = "".join(json.dumps(cells(answer), ensure_ascii=False) + "\n" for answer in answers).encode()
+    given = [{name: value for name, value in asdict(answer).items() if value} for answer in answers]
+    lines = "".join(json.dumps(values, ensure_ascii=False) + "\n" for values in given).encode()
     file.parent.mkdir(parents=True, exist_ok=True)
     with locked(file.with_name(f"{file.name}.lock"), WAIT, "adding an answer"):
         new = not check_file(file)

@@ -58,7 +58,7 @@ class Picture:
     @property
     def name(self) -> str:
         """As a reader sees it: without its folder, which may be named after a class."""
-        return self.file.name + f", slice {self.z + 1} of {self.planes}" * (self.planes > 1)
+        return f"{self.file.name}, slice {self.z + 1} of {self.planes}" if self.planes > 1 else self.file.name
 
 
 @dataclass(frozen=True)

@@ -570,8 +570,9 @@ def each_image(row: Mapping[Any, Any], read: ReadFile, problems: list[str]) -> I
         if name == MASK:
             cropped = any(text.startswith(str(path)) for text in elsewhere)
             found = None if cropped else mask_problem(volumes[0].voxels)
-            what = f" (of a JPEG what exceeds {JPEG_MASK}: save a mask of other values as PNG)"
-            problems += [f"{path}: {found}" + what * path.name.casefold().endswith(JPEG)] if found else []
+            if found and path.name.casefold().endswith(JPEG):
+                found += f" (of a JPEG what exceeds {JPEG_MASK}: save a mask of other values as PNG)"
+            problems += [f"{path}: {found}"] if found else []
             yield from volumes
             continue
         problems += [f"{path}: {HOUNSFIELD}" for volume in volumes if in_hounsfield(volume.voxels)]

@@ -62,7 +62,7 @@ HOSPITALS = {
 """By TCGA's public code of the tissue source site; several codes are one hospital (HT is Case Western's St Joes)."""
 
 Row = dict[str, str]
-Found = tuple[dict[str, str], list[str], list[str]]
+Found = tuple[dict[str, Path], list[str], list[str]]
 """A patient's files by sequence, what is wrong, and notes."""
 
 
@@ -155,7 +155,7 @@ def tcga_volumes(home: Path) -> Found:
     for ending in (CORRECTED, AUTOMATIC):
         if SEGMENTATION not in files and (path := drawn.get((scan + ending).casefold())):
             files[SEGMENTATION] = path
-    return {name: str(path) for name, path in files.items()}, problems, notes
+    return files, problems, notes
 
 
 def read_ucsf(root: Path, follow_links: bool = False, classes: tuple[str, ...] = (), task: str = "") -> Cohort:
@@ -185,8 +185,8 @@ def read_ucsf(root: Path, follow_links: bool = False, classes: tuple[str, ...] =
         label, patient_id = labels.get(int(name[1]), ""), f"UCSF-PDGM-{int(name[1]):04}"
         if label in pair:
             row = {"patient_id": patient_id, "class_name": label, "site": "UCSF"}
-            files, problems = named_volumes([file for file in entries(home) if is_nifti(file)], patient_id)
-            patients.append((home, row, ({sequence: str(file) for sequence, file in files.items()}, problems, [])))
+            volumes = named_volumes([file for file in entries(home) if is_nifti(file)], patient_id)
+            patients.append((home, row, (*volumes, [])))
         else:
             without.append(patient_id)
     notes = [f"{root}: follow-up scans, skipped: {some(follow_ups)}"] if follow_ups else []
@@ -247,14 +247,13 @@ def cohort_of(
         missing = [name for name in FILES if name not in files]
         if missing and not wrong:
             wrong = [f"{home}: no {' and '.join(missing)} found, expected one volume each: copy the folder again"]
-        link = link_out(map(Path, files.values()), root, follow_links)
-        if link:
+        if link := link_out(files.values(), root, follow_links):
             wrong = [*wrong, links_problem(root, shown(home.name), link)]
         problems[row["patient_id"]] += wrong
-        if files.get(SEGMENTATION, "").partition(".nii")[0].casefold().endswith(AUTOMATIC.casefold()):
+        if files.get(SEGMENTATION, home).name.partition(".nii")[0].casefold().endswith(AUTOMATIC.casefold()):
             automatic.append(row["patient_id"])
         notes += said
-        rows.append(row | {"release": release} | files)
+        rows.append(row | {"release": release} | {name: str(path) for name, path in files.items()})
     if automatic:
         notes.append(f"{root}: segmentations that nobody has corrected (GlistrBoost) are used of {some(automatic)}")
     found = {name: wrong for name, wrong in problems.items() if wrong}
