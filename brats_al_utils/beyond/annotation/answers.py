@@ -17,7 +17,7 @@ import time
 import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import file_digest
@@ -36,6 +36,9 @@ UNSURE, SKIP, UNDO = "unsure", "skip", "undo"
 
 LONGEST = {"slice_id": 500, "label": 100, "reader": 100, "time": 40, "image_sha256": 64, "note": 500}
 """Characters that a value may have."""
+
+COLUMNS = tuple(LONGEST)
+"""The values of an answer, of which the last, ``note``, may be missing."""
 
 MAX_LINE = 2**13
 """Bytes of a line, more than the longest values take."""
@@ -214,11 +217,10 @@ def parsed(line: bytes, place: str) -> Answer:
     mend = "remove the line, or take the file from a copy"
     if len(line) > MAX_LINE:
         raise InputError(f"{place}: {len(line)} bytes, expected an answer of at most {MAX_LINE}: {mend}")
-    names = [field.name for field in fields(Answer)]
     try:
         values = json.loads(line.decode("utf-8-sig"))  # an editor may have put a mark before the first
-        if not isinstance(values, dict) or {*values, "note"} != {*names}:
-            raise ValueError("other values than " + ", ".join(names))
+        if not isinstance(values, dict) or {*values, "note"} != {*COLUMNS}:
+            raise ValueError("other values than " + ", ".join(COLUMNS))
         return Answer(**values)
     except (ValueError, RecursionError) as error:  # of which InputError may be one
         raise InputError(f"{place}: no answer ({shown(str(error))}): {mend}") from error

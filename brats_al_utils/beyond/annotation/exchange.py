@@ -8,7 +8,7 @@ the path of the image below the data's folder, and what an answer needs besides;
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ import pandas as pd
 
 from brats_al_utils import InputError
 from brats_al_utils.beyond.annotation.answers import (
+    COLUMNS,
+    MAX_BYTES,
     SKIP,
     UNSURE,
     Answer,
@@ -35,13 +37,6 @@ from brats_al_utils.files import write_new
 
 Placed = tuple[str, Answer | None]
 """An answer, and where it stands in a file; None of an annotation without a choice."""
-
-COLUMNS = tuple(field.name for field in fields(Answer))
-NOTE = COLUMNS[-1]
-"""The column that may be missing."""
-
-MAX_BYTES = 2**26
-"""A larger file is refused."""
 
 IMAGE, CHOICES = "image", "label"
 """What the image and the choices are called in a Label Studio project."""
@@ -215,7 +210,7 @@ def of_csv(path: Path) -> Iterator[Placed]:
         Naming the line that holds none.
     """
     (_, header), *lines = csv_lines(path) or [(0, [])]
-    if {*header, NOTE} != {*COLUMNS} or len(set(header)) < len(header):
+    if {*header, "note"} != {*COLUMNS} or len(set(header)) < len(header):
         columns = f"columns {', '.join(header)[:200]!a}, expected {', '.join(COLUMNS)}"
         raise InputError(f"{path}: {columns}: rename them; from Label Studio, export the project as JSON")
     for number, row in lines:

@@ -5,13 +5,11 @@ stand for one field; the list's name then ends in ``LIST``.
 """
 
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any
 
-from brats_al_utils.show.panel import Asked
+from brats_al_utils.show.panel import Asked, State
 
 LIST = " list"
-
-State = TypeVar("State")
 
 
 @dataclass(frozen=True)

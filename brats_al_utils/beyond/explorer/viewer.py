@@ -14,13 +14,13 @@ import anywidget
 import ipywidgets
 
 from brats_al_utils.beyond.explorer.controls import LIST, Choice, Control, Slider, at, moved
+from brats_al_utils.beyond.releases.images import VOLUMES
 from brats_al_utils.cohorts.cohort import Cohort
 from brats_al_utils.show.cohort_figures import CHANNEL_NAMES
 from brats_al_utils.show.panel import STATIC, Asked, Panel, View
 from brats_al_utils.show.text import Markdown
 from brats_al_utils.study.study import Study
 
-VOLUMES = (".nii", ".nii.gz")
 MASKS = ("seg", "mask")
 """Columns of files that are laid over the others."""
 

@@ -21,6 +21,7 @@ from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import PHOTOMETRIC_INTERPRETATION
 
 from brats_al_utils import InputError
+from brats_al_utils.arrays import Array
 from brats_al_utils.cohorts.checks import grid_problems, marks_of, too_small, tumour_areas
 from brats_al_utils.cohorts.intensity import MODES_SHOWN, integer_counts, level_counts, peak, scale_intensity
 from brats_al_utils.cohorts.naming import JPEG
@@ -76,8 +77,6 @@ HOUNSFIELD = (
     "a CT in Hounsfield units, in which tissues would look alike: save the window that is meant, as 0 to 80 of a brain "
     "(FSL: fslmaths IN -thr 0 -min 80 OUT)"
 )
-
-Array = np.ndarray[Any, Any]
 
 ReadFile = Callable[[Path, str, str], list[Volume]]
 """How a cohort's files are read: see `read_file`."""
