@@ -116,7 +116,7 @@ def copied_problems(rows: list[dict[str, str]], root: Path) -> Iterator[tuple[st
 
 
 def given_parts(root: Path, follow_links: bool) -> dict[str, str]:
-    """Return the part of each patient of a synthetic test cohort, by its truth table (`phantom.write_cohort`).
+    """Return the part of each patient of a synthetic test cohort, by its truth table (`writing.write_cohort`).
 
     Raises
     ------

@@ -13,8 +13,9 @@ from brats_al_utils.cohorts.brats import read_release
 from brats_al_utils.cohorts.cohort import Cohort, refuse_classes, refuse_task
 from brats_al_utils.cohorts.layout import NoPatientsError
 
-PLUGGED_IN = ".releases"
-"""How the name ends of a room whose ``READERS`` are asked."""
+RELEASES = "releases"
+"""The rooms with readers of further kinds. Each has ``READERS`` (see ``Reader``) and a function ``HINT``, which takes a
+folder in which nobody finds a cohort and returns what lies there instead and the mend, or nothing."""
 
 Reader = Callable[[Path, bool, tuple[str, ...], str], Cohort | None]
 """Takes what `read_cohort` does, and returns None where the folder is of another kind."""
@@ -32,7 +33,7 @@ def read_cohort(
     Parameters
     ----------
     folder : Path
-        It is of a kind that is plugged in (see `plugged_in`) or a BraTS release, or the folder above one of these.
+        It is of a kind that is plugged in (see ``RELEASES``) or a BraTS release, or the folder above one of these.
     follow_links : bool
         Read what symbolic links lead to, also outside of the folder.
     classes : tuple of str
@@ -47,7 +48,7 @@ def read_cohort(
     InputError
         If there is no cohort or it cannot be read at all. What is wrong with single patients is among its problems.
     """
-    for room in plugged_in():
+    for room in plugged_in(RELEASES):
         for read in room.READERS:
             cohort: Cohort | None = read(folder, follow_links, classes, task)
             if cohort and not (cohort.labelled or without_labels):
@@ -57,7 +58,7 @@ def read_cohort(
     try:
         cohort = read_release(folder, follow_links)
     except NoPatientsError:
-        for hint in filter(None, (room.HINT(folder) for room in plugged_in())):
+        for hint in filter(None, (room.HINT(folder) for room in plugged_in(RELEASES))):
             raise InputError(f"{folder}: no cohort found; {hint}") from None
         raise
     refuse_task(task, folder)
@@ -66,12 +67,11 @@ def read_cohort(
 
 
 @cache
-def plugged_in() -> tuple[Any, ...]:
-    """Return the rooms with readers of further kinds: those called ``releases``, wherever in the package they lie.
+def plugged_in(name: str) -> tuple[Any, ...]:
+    """Return the rooms called so, wherever in the package they lie.
 
-    Each has ``READERS`` (see ``Reader``) and a function ``HINT``, which takes a folder in which nobody finds a cohort
-    and returns what lies there instead and the mend, or nothing. The rooms are looked for, not named: nothing here
-    knows what kinds there are, and without them the rest works.
+    They are looked for, not imported by their place: nothing here knows what kinds of cohort there are beyond BraTS, or
+    how synthetic patients are made, and without these rooms the rest works.
     """
     rooms = pkgutil.walk_packages(brats_al_utils.__path__, f"{brats_al_utils.__name__}.")
-    return tuple(import_module(room.name) for room in rooms if room.name.endswith(PLUGGED_IN))
+    return tuple(import_module(room.name) for room in rooms if room.name.endswith(f".{name}"))

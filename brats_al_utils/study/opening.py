@@ -1,20 +1,18 @@
-"""Open a study: its profile, its cohort, and the synthetic one written where there is no other."""
+"""Open a study: its profile and its cohort, which the room `phantoms` writes where no data is named."""
 
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
 from brats_al_utils import InputError
-from brats_al_utils.cohorts.readers import read_cohort
-from brats_al_utils.files import locked
+from brats_al_utils.cohorts.readers import plugged_in, read_cohort
 from brats_al_utils.networks.network import initial_state
 from brats_al_utils.networks.training import choose_device
-from brats_al_utils.phantoms.phantom import VERSION, write_cohort
 from brats_al_utils.progress import Track, patients
 from brats_al_utils.runs.scheduler import workers_of
 from brats_al_utils.study.places import Places, find_data
-from brats_al_utils.study.profile import Profile, profile_of
-from brats_al_utils.study.study import PREPARING, Study, as_found
+from brats_al_utils.study.profile import profile_of
+from brats_al_utils.study.study import Study, as_found
 from brats_al_utils.study.unpacked import chosen_before, is_unpacked, open_unpacked
 
 
@@ -72,7 +70,7 @@ def open_study(
             f"{named}: the data's own folder, whose cohort.csv a table would overwrite: name another (out)"
         )
     places.make()
-    folder = named or synthetic_cohort(chosen, places, track)
+    folder = named or plugged_in("phantoms")[0].cohort_of(chosen, places, track)
     cohort = cohort or read(folder)
     places.claim(profile, str(named or folder.name), chosen.changes, *as_found(cohort))
     if "part" in cohort.cases and chosen.folds > 1:
@@ -81,20 +79,3 @@ def open_study(
         )
     kept = chosen_before(places, chosen)
     return Study(chosen, places, cohort, device, str(workers), skip_bad, track, selections=kept)
-
-
-def synthetic_cohort(profile: Profile, places: Places, track: Track) -> Path:
-    """Return the folder of a profile's synthetic cohort, written now if this version has not written it yet."""
-    patients = f"{profile.patients}+{profile.test_patients}" if profile.test_patients else f"{profile.patients}"
-    folder = places.outputs / f"phantom{VERSION}-{patients}-{profile.spacing}mm-seed{profile.phantom_seed}"
-    with locked(Path(f"{folder}.lock"), PREPARING, "writing the synthetic cohort"):
-        if not folder.exists():
-            write_cohort(
-                folder,
-                profile.patients,
-                profile.phantom_seed,
-                profile.spacing,
-                track=track,
-                test_patients=profile.test_patients,
-            )
-    return folder

@@ -12,12 +12,12 @@ import pandas as pd
 import torch
 
 from brats_al_utils import InputError
+from brats_al_utils.beyond.phantoms.phantom import grade_of, indices_of_test
 from brats_al_utils.cohorts.cohort import Cohort, threads
 from brats_al_utils.cohorts.slices import SliceSet
 from brats_al_utils.cohorts.split import PARTS, split_patients
 from brats_al_utils.networks.network import build
 from brats_al_utils.networks.training import Images, choose_device, finetune, predict
-from brats_al_utils.phantoms.phantom import grade_of, indices_of_test
 from brats_al_utils.runs.scheduler import WORKER_MEMORY, workers_of
 from brats_al_utils.study.arms import DATASETS
 from brats_al_utils.study.places import Places
