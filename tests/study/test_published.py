@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from conftest import write_case
-from made_up import made_up, write_cohort
+from made_up import write_cohort
 from small_study import SETTINGS
 
 from brats_al_utils import InputError
@@ -24,7 +24,9 @@ from brats_al_utils.beyond.driver import drive
 from brats_al_utils.cohorts import naming
 from brats_al_utils.findings import evidence
 from brats_al_utils.findings.shortcut import shortcut_table
+from brats_al_utils.runs.run import Result, Run
 from brats_al_utils.runs.store import RunStore
+from brats_al_utils.seeds import generator
 from brats_al_utils.study.arms import proposed
 from brats_al_utils.study.opening import open_study
 from brats_al_utils.study.places import Places
@@ -36,12 +38,23 @@ from brats_al_utils.study.unpacked import FACTS, chosen_before
 NAMES = ["00_cohort", "03_proposed_vs_baseline", "07_worth_the_annotations", "11_competitors", "12_what_networks_see"]
 
 
+def made_up(run: Run, masked: bool) -> Result:
+    """Return a result of a run that nobody trained: its numbers are drawn, and tell a little of nothing."""
+    rng, epochs, pool = generator(0, run.key), run.settings.epochs, len(run.pool)
+    sizes = {"probability/validation": len(run.validation), "probability/pool": pool}
+    tested = ["probability/test", "probability/test_last", *["audit/tumour_hidden", "audit/tumour_alone"] * masked]
+    arrays = {name: rng.random(size) for name, size in (sizes | dict.fromkeys(tested, len(run.test))).items()}
+    arrays |= {"train_loss": rng.random(epochs), "validation_auc": rng.random(epochs)}
+    arrays |= {f"views/{view}": rng.random((pool, 5)) for view in run.views}
+    return Result(run, arrays, int(rng.integers(1, epochs + 1)), 1.5, {"device": "made up"})
+
+
 def fill(study: Study, names: list[str]) -> None:
     """Store made-up results of every run that some notebooks ask for, as the networks choose."""
     arms = arms_of(study.profile, names)
     while rows := [row for row in advance(study, arms) if row.known and not study.store.path(row.run).exists()]:
         for row in rows:
-            study.store.save(made_up(row.run))
+            study.store.save(made_up(row.run, study.slices.masked))
 
 
 @pytest.fixture(scope="module")
