@@ -55,18 +55,18 @@ def home(text: str) -> Path:
         raise typer.BadParameter(f"{text}: no home folder of that name") from error
 
 
-PATH: dict[str, Any] = {"parser": home, "metavar": "PATH"}
-"""Of every argument and option that is a path."""
+def path(said: str, *names: str) -> Any:
+    """Return an option that is a path, of what it says in the help."""
+    return typer.Option(*names, help=said, parser=home, metavar="PATH")
 
-Folder = Annotated[
-    Path,
-    typer.Argument(
-        help="Folder of a BraTS release or of the open cohort, or the one above it, or of a cohort.csv.", **PATH
-    ),
-]
-Images = Annotated[Path, typer.Option(help="Folder of a cohort.csv with labels missing.", **PATH)]
-Asked = Annotated[Path, typer.Option(help="The folder given to `query` or `annotate`.", **PATH)]
-Bundle = Annotated[Path, typer.Argument(help="A file that `export` wrote.", **PATH)]
+
+def place(said: str, metavar: str = "PATH") -> Any:
+    """Return an argument that is a path, of what it says in the help."""
+    return typer.Argument(help=said, parser=home, metavar=metavar)
+
+
+Images = Annotated[Path, path("Folder of a cohort.csv with labels missing.")]
+Asked = Annotated[Path, path("The folder given to `query` or `annotate`.")]
 Budget = Annotated[int, typer.Option(min=1, help="How many slices, or whole patients, to propose.")]
 Strategy = Annotated[str, typer.Option(help="One of `brats-al strategies`; random is one.")]
 Unit = Annotated[str, typer.Option(help="slice or patient.")]
@@ -81,11 +81,8 @@ ProfileName = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print facts as JSON.")]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Skip patients with a problem, and record them.")]
-Out = Annotated[Path | None, typer.Option(help="The folder given to `run`, if one was.", **PATH)]
-Kept = Annotated[
-    Path | None,
-    typer.Option(help="Folder for the proposals and answers; default: annotation, in that of the data.", **PATH),
-]
+Out = Annotated[Path | None, path("The folder given to `run`, if one was.")]
+Kept = Annotated[Path | None, path("Folder for the proposals and answers; default: annotation, in that of the data.")]
 Set = Annotated[list[str] | None, typer.Option("--set", help="Change a setting: name=value. May be repeated.")]
 
 
@@ -104,7 +101,7 @@ def print_notes(notes: Iterable[str]) -> None:
 
 @verb(STUDY, "phantom DIR --patients 10")
 def phantom(
-    folder: Annotated[Path, typer.Argument(help="New folder for the synthetic cohort.", **PATH)],
+    folder: Annotated[Path, place("New folder for the synthetic cohort.")],
     patients: Annotated[int, typer.Option(help="Number of patients.")] = 60,
     seed: Annotated[int, typer.Option(help="Seed of everything that is drawn.")] = 0,
     spacing: Annotated[int, typer.Option(min=1, max=2, help="Voxel size in mm: 1 or 2.")] = 1,
@@ -122,14 +119,10 @@ def phantom(
 def run(
     profile: ProfileName = "demo",
     data: Annotated[
-        Path | None,
-        typer.Option(help="Folder of a cohort; default: the synthetic cohort, for paper BRATS_ROOT.", **PATH),
+        Path | None, path("Folder of a cohort; default: the synthetic cohort, for paper BRATS_ROOT.")
     ] = None,
     only: Annotated[list[str] | None, typer.Option(help="Numbers of the notebooks to run, as in --only 00 01.")] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(help="Folder for everything; default: outputs/PROFILE of the checkout.", **PATH),
-    ] = None,
+    out: Annotated[Path | None, path("Folder for everything; default: outputs/PROFILE of the checkout.")] = None,
     settings: Set = None,
     device: Device = "auto",
     workers: Workers = None,
@@ -138,8 +131,7 @@ def run(
     ] = None,
     scheduler: Annotated[str, typer.Option(help="Address of a Dask scheduler whose workers train.")] = "",
     bundle: Annotated[
-        Path | None,
-        typer.Option("--resume", help="A bundle of this study: what it holds is not trained again.", **PATH),
+        Path | None, path("A bundle of this study: what it holds is not trained again.", "--resume")
     ] = None,
     skip_bad: SkipBad = False,
     follow_links: FollowLinks = False,
@@ -173,14 +165,14 @@ def run(
 
 @verb(MINE, "cohort DIR")
 def cohort(
-    folder: Folder,
+    folder: Annotated[
+        Path, place("Folder of a BraTS release or of the open cohort, or the one above it, or of a cohort.csv.")
+    ],
     follow_links: FollowLinks = False,
     settings: Set = None,
     template: Annotated[
         bool,
-        typer.Option(
-            "--template", help="Write a cohort.csv there, a row an image, from the names of folders and files."
-        ),
+        typer.Option("--template", help="Write a cohort.csv there, a row an image, from names of folders and files."),
     ] = False,
     person: Annotated[
         str,
@@ -232,14 +224,13 @@ def query(
 ) -> None:
     """Propose images to annotate: train on those that have a label, and choose of the others."""
     from brats_al_utils.beyond.annotation.query import query as ask
-    from brats_al_utils.beyond.annotation.query import reasons
     from brats_al_utils.beyond.annotation.session import open_session, query_file
 
     session = open_session(data, out, settings_of(settings), device, str(workers or ""), skip_bad, follow_links)
     print_notes(session.notes)
     session, table = ask(session, budget, strategy, unit, random_share)
-    for line in reasons(table):
-        print(line)
+    for why, count in table["why"].value_counts().sort_index().items():
+        print(f"{count:>5} {why}")
     print(f"{len(table)} slices to annotate in {query_file(session.folder)}")
 
 
@@ -331,15 +322,10 @@ def learn(
 def answers(
     data: Asked,
     out: Kept = None,
-    take: Annotated[
-        Path | None, typer.Option("--import", help="Add the answers of a .csv, or of Label Studio's .json.", **PATH)
-    ] = None,
-    give: Annotated[
-        Path | None, typer.Option("--export", help="Write the answers as .csv, or as Label Studio's .json.", **PATH)
-    ] = None,
+    take: Annotated[Path | None, path("Add the answers of a .csv, or of Label Studio's .json.", "--import")] = None,
+    give: Annotated[Path | None, path("Write the answers as .csv, or as Label Studio's .json.", "--export")] = None,
     tasks: Annotated[
-        Path | None,
-        typer.Option("--proposals", help="Write the proposals, without answers, as Label Studio's .json.", **PATH),
+        Path | None, path("Write the proposals, without answers, as Label Studio's .json.", "--proposals")
     ] = None,
     skip_bad: SkipBad = False,
     follow_links: FollowLinks = False,
@@ -364,14 +350,10 @@ def answers(
 
 @verb(PUBLISHED, "export --profile demo --out demo.bundle")
 def export(
-    out: Annotated[Path, typer.Option(help="The file to write; its name ends in .bundle.", **PATH)],
+    out: Annotated[Path, path("The file to write; its name ends in .bundle.")],
     profile: ProfileName = "demo",
-    data: Annotated[
-        Path | None, typer.Option(help="Folder of the cohort; default: as for `run`, or what it was asked for.", **PATH)
-    ] = None,
-    folder: Annotated[
-        Path | None, typer.Option("--out-folder", help="The folder given to `run` as --out, if one was.", **PATH)
-    ] = None,
+    data: Annotated[Path | None, path("Folder of the cohort; default: as for `run`, or what it was asked for.")] = None,
+    folder: Annotated[Path | None, path("The folder given to `run` as --out, if one was.", "--out-folder")] = None,
     settings: Set = None,
     with_ids: Annotated[
         bool, typer.Option("--with-ids", help="Keep the names of a table's patients; otherwise they are numbered.")
@@ -403,11 +385,8 @@ def export(
 
 @verb(PUBLISHED, "figures published/open.bundle")
 def figures(
-    bundles: Annotated[list[Path], typer.Argument(help="Files that `export` wrote.", metavar="BUNDLE...", parser=home)],
-    out: Annotated[
-        Path | None,
-        typer.Option(help="Folder for everything of one bundle; default: outputs/published/NAME.", **PATH),
-    ] = None,
+    bundles: Annotated[list[Path], place("Files that `export` wrote.", "BUNDLE...")],
+    out: Annotated[Path | None, path("Folder for everything of one bundle; default: outputs/published/NAME.")] = None,
 ) -> None:
     """Draw every table and figure of published studies again, and their reports: without images or training."""
     from brats_al_utils.beyond.arms import NOTEBOOKS
@@ -446,14 +425,10 @@ def figures(
 
 @verb(PUBLISHED, "verify published/design.bundle --runs 2")
 def verify(
-    bundle: Bundle,
+    bundle: Annotated[Path, place("A file that `export` wrote.")],
     runs: Annotated[int, typer.Option(min=1, help="How many runs are trained again, drawn at random.")] = 5,
-    data: Annotated[
-        Path | None, typer.Option(help="Folder of the cohort; default: phantoms are made again.", **PATH)
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder for the slice sets; default: outputs/ of the checkout.", **PATH)
-    ] = None,
+    data: Annotated[Path | None, path("Folder of the cohort; default: phantoms are made again.")] = None,
+    out: Annotated[Path | None, path("Folder for the slice sets; default: outputs/ of the checkout.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of the draw; default: another each time.")] = None,
     device: Device = "auto",
     workers: Workers = None,
@@ -573,10 +548,7 @@ def slurm(
 
 
 @verb(STUDY, "report --profile demo")
-def report(
-    profile: ProfileName = "demo",
-    out: Out = None,
-) -> None:
+def report(profile: ProfileName = "demo", out: Out = None) -> None:
     """Turn a finished study into one static HTML site: the notebooks, the tables and the figures."""
     from brats_al_utils.show.report import write_report
     from brats_al_utils.study.places import Places
@@ -588,8 +560,7 @@ def report(
 def plan(
     profile: ProfileName = "paper",
     data: Annotated[
-        Path | None,
-        typer.Option(help="Folder of a cohort; default: the synthetic cohort, for paper BraTS 2019's numbers.", **PATH),
+        Path | None, path("Folder of a cohort; default: the synthetic cohort, for paper BraTS 2019's numbers.")
     ] = None,
     settings: Set = None,
     device: Device = "auto",

@@ -1,4 +1,4 @@
-"""Read whatever cohort lies in a folder: one of the kinds that are plugged in, or a BraTS release."""
+"""Read the cohort in a folder: a BraTS release, or a kind that a room of `beyond` reads."""
 
 import pkgutil
 from collections.abc import Callable
@@ -18,7 +18,7 @@ RELEASES = "releases"
 folder in which nobody finds a cohort and returns what lies there instead and the mend, or nothing."""
 
 Reader = Callable[[Path, bool, tuple[str, ...], str], Cohort | None]
-"""Takes what `read_cohort` does, and returns None where the folder is of another kind."""
+"""A reader: takes the parameters of `read_cohort`, and returns None for a folder of another kind."""
 
 
 def read_cohort(
@@ -28,25 +28,25 @@ def read_cohort(
     task: str = "",
     without_labels: bool = False,
 ) -> Cohort:
-    """Find the patients in a folder and their files; hardly an image is opened.
+    """Find the patients in a folder and their files; almost no image is opened.
 
     Parameters
     ----------
     folder : Path
-        It is of a kind that is plugged in (see ``RELEASES``) or a BraTS release, or the folder above one of these.
+        Folder of a BraTS release or of a kind that is plugged in (see ``RELEASES``), or the folder above it.
     follow_links : bool
-        Read what symbolic links lead to, also outside of the folder.
+        Follow symbolic links out of the folder.
     classes : tuple of str
         Positive and negative class, where a cohort has several; empty for the usual ones.
     task : str
-        What is told apart, where a cohort knows several answers; empty for the usual one.
+        What is to be told apart, where a cohort has several kinds of labels; empty for the usual one.
     without_labels : bool
-        Read a cohort without any label too.
+        Accept a cohort without labels.
 
     Raises
     ------
     InputError
-        If there is no cohort or it cannot be read at all. What is wrong with single patients is among its problems.
+        If there is no cohort, or it cannot be read. Problems of single patients do not raise: `Cohort.problems`.
     """
     for room in plugged_in(RELEASES):
         for read in room.READERS:

@@ -1,4 +1,4 @@
-"""Open a study: its profile and its cohort, which the room `phantoms` writes where no data is named."""
+"""Open a study: its profile and its cohort. Without data, the room `phantoms` writes a synthetic cohort."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -27,43 +27,43 @@ def open_study(
     follow_links: bool = False,
     track: Track = patients,
 ) -> Study:
-    """Open a study; its slice sets are cut when they are first asked for.
+    """Open a study; its slice sets are cut when they are first used.
 
     Parameters
     ----------
     profile : {"smoke", "demo", "design", "open", "lgg", "paper"}
     data : str or Path
-        Folder of a BraTS release or of a table of images; empty for the profile's synthetic cohort. Or what a bundle
-        was unpacked to, which has its own settings.
+        Folder of a BraTS release, of a table of images, or of an unpacked bundle (which has its own settings); empty
+        for the profile's synthetic cohort.
     out : str or Path
         Folder for everything that the study writes; empty for the checkout's ``outputs/<profile>``.
     settings : mapping of str to object, or text of one
-        Settings of the profile to change.
+        Settings that differ from the profile's.
     device : {"auto", "cpu", "cuda"}
     workers : str or int
-        What computes its runs: see `engine.compute`.
+        Who computes its runs: see `engine.compute`.
     skip_bad : bool
-        Cut the slice sets without the patients that have a problem; a set that is there already is used as it is.
+        Whether slice sets are cut without the patients that have a problem; an existing set is used unchanged.
     follow_links : bool
-        Read what symbolic links in the folder of the data lead to, outside of it too.
+        Whether to follow symbolic links out of the folder of the data.
     track : callable
         Shows how many patients have been written or cut.
 
     Raises
     ------
     InputError
-        If anything that was named cannot be used.
+        If a parameter cannot be used.
     """
     if data and is_unpacked(Path(data)):
         return open_unpacked(Path(data), out, profile)
     chosen = profile_of(profile, settings)
     if "://" not in str(workers):
         workers_of(str(workers), device)
-        choose_device(device)  # on a cluster, the workers have it or not
+        choose_device(device)  # checked now; on a cluster, the workers' machines decide
     named = find_data(chosen, data)
     read = partial(read_cohort, follow_links=follow_links, classes=chosen.classes, task=chosen.task)
     cohort = read(named) if named else None
-    initial_state(chosen.start, chosen.network)  # refused, or downloaded, now rather than at the first training
+    initial_state(chosen.start, chosen.network)  # missing weights are reported, or downloaded, before any training
     places = Places.of(profile, out)
     if places.figures == named:
         raise InputError(

@@ -28,8 +28,7 @@ from brats_al_utils.beyond.annotation.curve import Forecast
 from brats_al_utils.beyond.annotation.desk import desk_of
 from brats_al_utils.beyond.annotation.example import COHORT, example
 from brats_al_utils.beyond.annotation.learning import Lesson
-from brats_al_utils.beyond.annotation.pictures import grey_levels
-from brats_al_utils.beyond.annotation.proposals import proposed
+from brats_al_utils.beyond.annotation.proposals import grey_levels, proposed
 from brats_al_utils.beyond.annotation.session import Session, open_session
 from brats_al_utils.progress import untracked
 from brats_al_utils.runs.shared import shared_workers

@@ -112,18 +112,18 @@ def test_agreement_by_hand() -> None:
     ]
     every += [said("alone", "sick"), said("skipped", SKIP, "ada"), said("skipped", "sick", "bob")]
     found = agreement(every, "ada", "bob")
-    assert (found.slices, found.share) == (10, 0.7)
-    assert found.kappa == pytest.approx(0.4)
+    assert (found[0], found[1]) == (10, 0.7)
+    assert found[2] == pytest.approx(0.4)
 
 
 def test_agreement_that_is_not_defined() -> None:
     nothing = agreement([said("1", "sick")], "ada", "bob")
-    assert nothing.slices == 0
-    assert math.isnan(nothing.share)
-    assert math.isnan(nothing.kappa)
+    assert nothing[0] == 0
+    assert math.isnan(nothing[1])
+    assert math.isnan(nothing[2])
     alike = agreement([said("1", UNSURE), said("1", UNSURE, "bob")], "ada", "bob")
-    assert (alike.slices, alike.share) == (1, 1.0)
-    assert math.isnan(alike.kappa)
+    assert (alike[0], alike[1]) == (1, 1.0)
+    assert math.isnan(alike[2])
 
 
 @pytest.mark.parametrize(

@@ -19,8 +19,7 @@ from brats_al_utils import InputError
 from brats_al_utils.beyond.annotation import desk as desk_module
 from brats_al_utils.beyond.annotation.answers import Answer, append, current, digest, now, read
 from brats_al_utils.beyond.annotation.desk import Desk, respond, seconds_left
-from brats_al_utils.beyond.annotation.pictures import MAX_LEVEL, grey_levels
-from brats_al_utils.beyond.annotation.proposals import Picture, Proposal, proposals_of
+from brats_al_utils.beyond.annotation.proposals import MAX_LEVEL, Picture, Proposal, grey_levels, proposals_of
 from brats_al_utils.beyond.annotation.widget import Annotator
 from brats_al_utils.cohorts.readers import read_cohort
 
@@ -262,7 +261,7 @@ def test_a_volume_is_read_once_and_shown_plane_by_plane(tmp_path: Path, monkeypa
     assert np.round(found).tolist() == [[200, 201, 202], [210, 211, 212]]
     assert (scale.low, scale.high, scale.aspect) == (0, 312, 0.5)
     assert 300 < scale.white <= 312
-    monkeypatch.setattr("brats_al_utils.beyond.annotation.pictures.read_image", None)
+    monkeypatch.setattr("brats_al_utils.beyond.annotation.proposals.read_image", None)
     assert grey_levels(tmp_path / "v.nii.gz", 3)[0][1, 2] == MAX_LEVEL
 
 

@@ -10,8 +10,8 @@ import pytest
 from small_annotation import pictures, say, session_of
 
 from brats_al_utils import InputError
-from brats_al_utils.beyond.annotation.answers import SKIP, UNDO, Answer, append, current, digest, now, read
-from brats_al_utils.beyond.annotation.exchange import COLUMNS, csv_of, export_answers, export_proposals, import_answers
+from brats_al_utils.beyond.annotation.answers import COLUMNS, SKIP, UNDO, Answer, append, current, digest, now, read
+from brats_al_utils.beyond.annotation.exchange import csv_of, export_answers, export_proposals, import_answers
 from brats_al_utils.beyond.annotation.learning import learn
 from brats_al_utils.beyond.annotation.query import query, read_query
 from brats_al_utils.beyond.annotation.session import Session, answers_file

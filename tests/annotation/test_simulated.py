@@ -8,10 +8,9 @@ import pandas as pd
 import pytest
 from small_annotation import SMALL, made_up, pictures, truth
 
-from brats_al_utils.beyond.annotation import simulated
-from brats_al_utils.beyond.annotation.loop import loop
+from brats_al_utils.beyond.annotation import loop as simulated
+from brats_al_utils.beyond.annotation.loop import ARMS, loop, loop_curve, read_by, simulate, simulated_profile
 from brats_al_utils.beyond.annotation.query import query
-from brats_al_utils.beyond.annotation.simulated import ARMS, loop_curve, read_by, simulate, simulated_profile
 from brats_al_utils.study.profile import profile_of
 
 NAMES = [f"p{number:03}-0.png" for number in range(400)]

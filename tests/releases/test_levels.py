@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from brats_al_utils.beyond.releases.levels import percentiles
+from brats_al_utils.beyond.releases.images import percentiles
 
 
 @given(

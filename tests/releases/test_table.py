@@ -822,7 +822,7 @@ def test_a_stranger_s_first_steps(tmp_path: Path) -> None:
     words, root = next(steps)
     assert "put a row an image" in CliRunner().invoke(app, words).stdout
     again = CliRunner().invoke(app, ["cohort", "--template", str(root)])
-    assert "exists: name another folder, or delete it" in str(again.exception)
+    assert "exists: name another file, or delete it" in str(again.exception)
     words, root = next(steps)
     assert "20 usable patients with 40 images" in CliRunner().invoke(app, words).stdout
     (root / "scan7.png").write_bytes(b"")

@@ -250,6 +250,13 @@ def test_figures_of_a_study_in_the_folder_are_no_images(tmp_path: Path) -> None:
     assert [row["image"] for row in table(tmp_path)[0]] == ["p1.png", "p2.png"]
 
 
+def test_an_annotation_in_the_folder_is_not_looked_into(tmp_path: Path) -> None:
+    kept = [f"annotation/{name}" for name in ("state.json", "images.csv", "sets/images-0/pixels.npy", "shown.png")]
+    put(tmp_path, "p1.png", "p2.png", *kept, "annotation/masks/p1.png", "other/state.json", "other/p3.png")
+    rows, said = table(tmp_path)
+    assert [row["image"] for row in rows] == ["p1.png", "p2.png", "other/p3.png"] and ".npy" not in said
+
+
 def test_names_with_other_spaces_are_kept(tmp_path: Path) -> None:
     rows, _ = table(put(tmp_path, "at 1.02\u202fAM.png", "Nov\u00e1k\u00a01.png"))
     assert [(row["patient_id"], row["image"]) for row in rows] == [

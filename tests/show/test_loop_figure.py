@@ -9,7 +9,7 @@ import pytest
 from small_annotation import pictures
 
 from brats_al_utils.beyond.annotation import loop as figure
-from brats_al_utils.beyond.annotation.simulated import ARMS, loop_curve, simulated_profile
+from brats_al_utils.beyond.annotation.loop import ARMS, loop_curve, simulated_profile
 from brats_al_utils.cohorts.cohort import Cohort
 
 

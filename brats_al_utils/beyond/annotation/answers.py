@@ -17,7 +17,7 @@ import time
 import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import file_digest
@@ -36,6 +36,9 @@ UNSURE, SKIP, UNDO = "unsure", "skip", "undo"
 
 LONGEST = {"slice_id": 500, "label": 100, "reader": 100, "time": 40, "image_sha256": 64, "note": 500}
 """Characters that a value may have."""
+
+COLUMNS = tuple(LONGEST)
+"""The values of an answer, of which the last, ``note``, may be missing."""
 
 MAX_LINE = 2**13
 """Bytes of a line, more than the longest values take."""
@@ -99,31 +102,6 @@ class Answer:
             raise InputError(f"time is {self.time!a}, expected ISO 8601 with a time zone: 2026-01-31T12:00:00+00:00")
 
 
-@dataclass(frozen=True)
-class Agreement:
-    """How far two readers agree on the slices that both have answered, a skipped slice not being answered.
-
-    Attributes
-    ----------
-    slices : int
-        How many both have answered.
-    share : float
-        Of them, how many have the same answer (``UNSURE`` counts as one); NaN without any.
-    kappa : float
-        Cohen's kappa (Cohen 1960, Educ Psychol Meas 20:37): agreement beyond chance. NaN without any slices, or if
-        both gave one and the same answer throughout, when chance alone would agree.
-    """
-
-    slices: int
-    share: float
-    kappa: float
-
-
-def cells(answer: Answer) -> dict[str, str]:
-    """Return the values of an answer, without a note that is empty."""
-    return {name: value for name, value in asdict(answer).items() if value}
-
-
 def now() -> str:
     """Return the time as an answer has it."""
     return datetime.now(UTC).isoformat()
@@ -154,7 +132,8 @@ def append(file: Path, *answers: Answer) -> None:
     OSError
         If it cannot be written; the answers before are kept.
     """
-    lines = "".join(json.dumps(cells(answer), ensure_ascii=False) + "\n" for answer in answers).encode()
+    given = [{name: value for name, value in asdict(answer).items() if value} for answer in answers]
+    lines = "".join(json.dumps(values, ensure_ascii=False) + "\n" for values in given).encode()
     file.parent.mkdir(parents=True, exist_ok=True)
     with locked(file.with_name(f"{file.name}.lock"), WAIT, "adding an answer"):
         new = not check_file(file)
@@ -238,11 +217,10 @@ def parsed(line: bytes, place: str) -> Answer:
     mend = "remove the line, or take the file from a copy"
     if len(line) > MAX_LINE:
         raise InputError(f"{place}: {len(line)} bytes, expected an answer of at most {MAX_LINE}: {mend}")
-    names = [field.name for field in fields(Answer)]
     try:
         values = json.loads(line.decode("utf-8-sig"))  # an editor may have put a mark before the first
-        if not isinstance(values, dict) or {*values, "note"} != {*names}:
-            raise ValueError("other values than " + ", ".join(names))
+        if not isinstance(values, dict) or {*values, "note"} != {*COLUMNS}:
+            raise ValueError("other values than " + ", ".join(COLUMNS))
         return Answer(**values)
     except (ValueError, RecursionError) as error:  # of which InputError may be one
         raise InputError(f"{place}: no answer ({shown(str(error))}): {mend}") from error
@@ -295,17 +273,27 @@ def counting(answers: Iterable[Answer], hashes: Mapping[str, str]) -> list[Answe
     return [answer for answer in standing(answers) if hashes.get(answer.slice_id) == answer.image_sha256]
 
 
-def agreement(answers: Iterable[Answer], first: str, second: str) -> Agreement:
-    """Return how far two readers agree."""
+def agreement(answers: Iterable[Answer], first: str, second: str) -> tuple[int, float, float]:
+    """Return how far two readers agree on the slices that both have answered, a skipped slice not being answered.
+
+    Returns
+    -------
+    slices : int
+        How many both have answered.
+    share : float
+        Of them, how many have the same answer (``UNSURE`` counts as one); NaN without any.
+    kappa : float
+        Cohen's kappa (Cohen 1960, Educ Psychol Meas 20:37): agreement beyond chance. NaN without any slices, or if
+        both gave one and the same answer throughout, when chance alone would agree.
+    """
     every = list(answers)
     own, other = (
         {name: answer.label for name, answer in current(every, reader).items() if answer.label != SKIP}
         for reader in (first, second)
     )
     both = sorted(own.keys() & other.keys())
-    pairs = np.array([(own[name], other[name]) for name in both]).reshape(-1, 2)
     if not both:
-        return Agreement(0, np.nan, np.nan)
-    # One answer throughout is agreed upon by chance alone.
-    kappa = float(cohen_kappa_score(pairs[:, 0], pairs[:, 1])) if len(np.unique(pairs)) > 1 else np.nan
-    return Agreement(len(both), float((pairs[:, 0] == pairs[:, 1]).mean()), kappa)
+        return 0, np.nan, np.nan
+    left, right = (np.array([given[name] for name in both]) for given in (own, other))
+    kappa = float(cohen_kappa_score(left, right)) if len({*left, *right}) > 1 else np.nan
+    return len(both), float((left == right).mean()), kappa

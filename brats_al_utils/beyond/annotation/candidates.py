@@ -11,7 +11,7 @@ import pandas as pd
 
 from brats_al_utils import InputError
 from brats_al_utils.beyond.annotation.answers import LONGEST, SKIP, UNDO, UNSURE
-from brats_al_utils.beyond.releases.faults import collapsed, file_faults, label_faults, row_faults, twice_faults
+from brats_al_utils.beyond.releases.faults import checked
 from brats_al_utils.beyond.releases.table import chosen_classes, cohort_of, find_table, misnamed_table, read_persons
 from brats_al_utils.cohorts.cohort import Cohort
 from brats_al_utils.cohorts.cutting import described, each_cut, write_pixels
@@ -71,12 +71,9 @@ def read_candidates(folder: Path, follow_links: bool = False, classes: tuple[str
     if used.empty:
         found = ", ".join(f"{shown(str(name))} ({count})" for name, count in labels.value_counts().head(5).items())
         raise InputError(f"{path}: no label is {shown(positive)} or {shown(negative)}, found {found}: correct classes")
-    faults = [*row_faults(path, rows), *label_faults(path, rows[labels != ""], pair, bool(classes))]
-    faults += [*file_faults(path, used, follow_links), *twice_faults(path, used)]
+    good, problems = checked(path, rows, used, pair, bool(classes), follow_links)
     if others := sorted(map(str, set(labels) - {*pair, ""})):
         notes.append(f"{path}: rows of other classes, skipped: {shown(', '.join(others[:5]))}")
-    problems = collapsed(faults)
-    good = used[~used["patient_id"].map(shown).isin(problems)]
     return cohort_of(folder, good, problems, notes, pair)
 
 

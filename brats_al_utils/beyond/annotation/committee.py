@@ -13,12 +13,12 @@ from brats_al_utils.beyond.annotation.session import TEST, TRAINING, VALIDATION,
 from brats_al_utils.beyond.annotation.state import Point
 from brats_al_utils.beyond.competitors.competitors import STRATEGIES
 from brats_al_utils.queries.pool import Pool, check_budget
-from brats_al_utils.queries.sampling import COMMITTEE, QUERY_NETWORK, RANDOM
+from brats_al_utils.queries.sampling import COMMITTEE, MIDDLE, QUERY_NETWORK, RANDOM
 from brats_al_utils.queries.selection import Ids
 from brats_al_utils.queries.uncertainty import score
 from brats_al_utils.runs.run import Result, Run
 from brats_al_utils.study.arms import DATASETS
-from brats_al_utils.study.stages import chooser, have_computed, run_of, with_answers
+from brats_al_utils.study.stages import chooser, have_computed, with_answers
 from brats_al_utils.study.study import Study
 
 USABLE = tuple(name for name, strategy in STRATEGIES.items() if not strategy.needs_every_label)
@@ -94,18 +94,10 @@ def taught(session: Session) -> tuple[Session, Study, pd.Series]:
     training = numbers((session.label != UNLABELLED) & (session.part == TRAINING))
     asked = [study.ids(DATASETS[0], part, 0) for part in (TRAINING, TEST)]
     pool = np.union1d(*asked)
+    # As slices of the pool those of the test set are evaluated once, and without the shortcut audit.
     members = [
-        run_of(
-            study,
-            DATASETS[0],
-            0,
-            training,
-            profile.start,
-            profile.training_settings(profile.epochs, rate),
-            pool=pool,
-            tested=False,  # as slices of the pool they are evaluated once, and without the shortcut audit
-        )
-        for rate in profile.committee_rates
+        replace(chooser(study, DATASETS[0], 0, training, MIDDLE, number), pool=tuple(pool.tolist()), test=())
+        for number in range(1, 1 + len(profile.committee_rates))
     ]
     have_computed(study, [(f"committee member {number}", run) for number, run in enumerate(members, 1)], "members")
     high = np.stack([computed(study, run).arrays["probability/pool"] for run in members])

@@ -28,8 +28,7 @@ from brats_al_utils.beyond.annotation.answers import (
 )
 from brats_al_utils.beyond.annotation.committee import lacking, needed
 from brats_al_utils.beyond.annotation.draws import UNITS
-from brats_al_utils.beyond.annotation.pictures import grey_levels
-from brats_al_utils.beyond.annotation.proposals import Proposal, proposals_of
+from brats_al_utils.beyond.annotation.proposals import Proposal, grey_levels, proposals_of
 from brats_al_utils.beyond.annotation.session import Session, answers_file, reread
 from brats_al_utils.cohorts.layout import shown
 from brats_al_utils.files import cause
@@ -163,16 +162,8 @@ def desk_of(
         return needed(lacking(reread(session)), session.cohort.classes)
 
     renew = None if proposed is None else lambda: desk_of(*proposed(), reader, hidden, proposed)
-    return Desk(
-        proposals,
-        answers_file(session.folder),
-        reader,
-        session.cohort.classes,
-        hashes,
-        hidden,
-        needs,
-        renew,
-    )
+    answers, classes = answers_file(session.folder), session.cohort.classes
+    return Desk(proposals, answers, reader, classes, hashes, hidden, needs, renew)
 
 
 def respond(desk: Desk, message: Any) -> Reply:
@@ -227,7 +218,7 @@ def keep(desk: Desk, proposal: Proposal, asked: Mapping[str, Any]) -> str:
         desk.answers,
         *(Answer(each.slice_id, label, desk.reader, time, digest(each.file), note) for each in pictures),
     )
-    more = f", {len(pictures)} images" * (len(pictures) > 1)
+    more = f", {len(pictures)} images" if len(pictures) > 1 else ""
     return f"Saved: {desk.called(proposal)}, {WORDS.get(label, label)}{more}."
 
 
@@ -261,12 +252,13 @@ def present(desk: Desk, said: str, opened: Proposal | None = None) -> Reply:
     counts = Counter(answer.label for answer in answers.values())
     done = len(answers) - counts[SKIP]
     others = ", ".join(f"{counts[label]} {word}" for label, word in WORDS.items() if counts[label])
+    counted = f"{desk.reader}: {done} of {total} answered"
     progress: Message = {
         "labels": list(desk.labels[:2]),
         "said": said,
         "answered": done,
         "total": total,
-        "counted": f"{desk.reader}: {done} of {total} answered" + f" ({others})" * bool(others),
+        "counted": f"{counted} ({others})" if others else counted,
         "seconds_left": seconds_left([answer.time for answer in answers.values()], total - len(answers)),
         "needs": desk.needs(),
         "undo": bool(desk.given()),
@@ -297,13 +289,11 @@ def look(desk: Desk, proposal: Proposal, place: int, channel: int) -> Reply:
     if not (0 <= place < len(proposal.pictures) and 0 <= channel < len(proposal.pictures[place].channels)):
         raise InputError("Unknown image: reload the page.")
     picture = proposal.pictures[place]
-    channels, images = len(picture.channels), len(proposal.pictures)
-    lines = [
-        picture.name * (not desk.hidden),
-        f"image {place + 1} of {images}" * (images > 1),
-        f"channel {channel + 1} of {channels}" * (channels > 1),
-    ]
-    image: Message = {"name": "\n".join(filter(None, lines)), "place": place, "channel": channel}
+    lines = [] if desk.hidden else [picture.name]
+    for what, number, count in (("image", place, len(proposal.pictures)), ("channel", channel, len(picture.channels))):
+        if count > 1:
+            lines.append(f"{what} {number + 1} of {count}")
+    image: Message = {"name": "\n".join(lines), "place": place, "channel": channel}
     message: Message = {"kind": "look", "slice_id": proposal.first.slice_id, "image": image}
     try:
         levels, scale = grey_levels(picture.channels[channel], picture.z)
@@ -340,7 +330,7 @@ def grid(desk: Desk, which: str) -> Reply:
         tiles.append(tile)
         if len(tiles) == MOST:
             break
-    options = [EVERY, *desk.labels, *[DISAGREEMENTS] * (len(readers) > 1)]
+    options = [EVERY, *desk.labels, DISAGREEMENTS] if len(readers) > 1 else [EVERY, *desk.labels]
     return {"kind": "grid", "which": which, "options": options, "tiles": tiles}, pictures
 
 

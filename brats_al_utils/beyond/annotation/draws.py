@@ -29,8 +29,9 @@ def held_out(session: Session, part: str, unit: str) -> list[Ids]:
     patient has slices of both classes, they are not alike: then further slices of each follow, in turns.
     """
     rows, whole, seed = session.slices, units_of(session, part, UNITS[1]), session.profile.seed
-    known = rows[session.label != UNLABELLED].groupby("patient_id").size().to_dict()
-    further = unit == UNITS[0] and label_an_image(session)
+    labelled = rows.assign(label=session.label)[session.label != UNLABELLED]
+    further = unit == UNITS[0] and not one_class_each(labelled, "label")  # one label does not tell the others
+    known = labelled.groupby("patient_id").size().to_dict()
     found: list[tuple[int, Ids]] = []
     for name in getattr(session.state, part):
         if name not in whole or (name in known and not further):
@@ -42,12 +43,6 @@ def held_out(session: Session, part: str, unit: str) -> list[Ids]:
         order = random_order(by_name, seed, "slices")[: None if further else 1]
         found += [(turn, np.array([by_name[each]])) for turn, each in enumerate(order, known.get(name, 0))]
     return [slices for _, slices in sorted(found, key=lambda each: each[0])]
-
-
-def label_an_image(session: Session) -> bool:
-    """Whether a patient has slices with labels of both classes, so that one label does not tell the others."""
-    rows = session.slices.assign(label=session.label)
-    return not one_class_each(rows[rows["label"] != UNLABELLED], "label")
 
 
 def random_units(session: Session, unit: str) -> list[Ids]:

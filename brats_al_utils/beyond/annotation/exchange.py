@@ -7,8 +7,8 @@ the path of the image below the data's folder, and what an answer needs besides;
 
 import json
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, fields, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ import pandas as pd
 
 from brats_al_utils import InputError
 from brats_al_utils.beyond.annotation.answers import (
+    COLUMNS,
+    MAX_BYTES,
     SKIP,
     UNSURE,
     Answer,
@@ -28,20 +30,13 @@ from brats_al_utils.beyond.annotation.answers import (
     standing,
 )
 from brats_al_utils.beyond.annotation.query import read_query
-from brats_al_utils.beyond.annotation.session import Session, answers_file, query_file
+from brats_al_utils.beyond.annotation.session import Session, answers_file, hashes_of, query_file
 from brats_al_utils.beyond.releases.paths import plain
 from brats_al_utils.beyond.releases.table import csv_lines
 from brats_al_utils.files import write_new
 
 Placed = tuple[str, Answer | None]
 """An answer, and where it stands in a file; None of an annotation without a choice."""
-
-COLUMNS = tuple(field.name for field in fields(Answer))
-NOTE = COLUMNS[-1]
-"""The column that may be missing."""
-
-MAX_BYTES = 2**26
-"""A larger file is refused."""
 
 IMAGE, CHOICES = "image", "label"
 """What the image and the choices are called in a Label Studio project."""
@@ -109,7 +104,7 @@ def import_answers(session: Session, path: Path) -> dict[str, int]:
     ]
     file = answers_file(session.folder)
     every, told = read(file), Counter({"added": 0, "without a choice, skipped": len(placed) - len(found)})
-    hashes = known_hashes(session, {answer.slice_id for _, answer in found})
+    hashes = hashes_of(session.cohort, session.slices, [answer.slice_id for _, answer in found])
     new: list[Answer] = []
     spelt = {label.casefold(): label for label in session.cohort.classes}
     for place, given in sorted(found, key=lambda each: moment(each[1])):
@@ -131,14 +126,6 @@ def import_answers(session: Session, path: Path) -> dict[str, int]:
     if new:
         append(file, *new)
     return {what: count for what, count in told.items() if count or what == "added"}
-
-
-def known_hashes(session: Session, names: Collection[str]) -> dict[str, str]:
-    """Return the hash of the image of each of some slices that are in the table."""
-    rows = session.slices[session.slices["slice_id"].isin(names)]
-    return {
-        name: digest(session.cohort.root / image) for name, image in zip(rows["slice_id"], rows["image"], strict=True)
-    }
 
 
 def check(session: Session, place: str, answer: Answer, hashes: Mapping[str, str], every: Sequence[Answer]) -> None:
@@ -223,7 +210,7 @@ def of_csv(path: Path) -> Iterator[Placed]:
         Naming the line that holds none.
     """
     (_, header), *lines = csv_lines(path) or [(0, [])]
-    if {*header, NOTE} != {*COLUMNS} or len(set(header)) < len(header):
+    if {*header, "note"} != {*COLUMNS} or len(set(header)) < len(header):
         columns = f"columns {', '.join(header)[:200]!a}, expected {', '.join(COLUMNS)}"
         raise InputError(f"{path}: {columns}: rename them; from Label Studio, export the project as JSON")
     for number, row in lines:
@@ -295,12 +282,6 @@ def of_studio(text: str, name: str) -> Iterator[Placed]:
     for number, task in enumerate(tasks, 1):
         place = f"{name}, task {number}"
         try:
-            if "annotations" not in task and (other := {"predictions", "completions"} & task.keys()):
-                what = "a model's" if "predictions" in other else "an export of Label Studio before 1.0"
-                raise InputError(
-                    f"{place}: no annotations, but {'/'.join(sorted(other))} ({what}): let people annotate the "
-                    "tasks in a Label Studio of today, and export the project as JSON"
-                )
             for given in task["annotations"]:
                 choices = [each for each in given["result"] if each["type"] == "choices"]
                 labels = [label for each in choices for label in each["value"]["choices"]]
@@ -323,8 +304,10 @@ def of_studio(text: str, name: str) -> Iterator[Placed]:
                 yield place, answer_of(place, values)
         except (KeyError, TypeError, AttributeError) as error:
             what = f"no task of Label Studio's with our data ({type(error).__name__}: {error})"
-            mend = "import our tasks (brats-al answers --proposals FILE) there, and export the project as JSON"
-            raise InputError(f"{place}: {what[:200]}: {mend}, not as JSON-MIN") from error
+            mend = (
+                "import our tasks (brats-al answers --proposals FILE) there (1.0 or later), have people annotate them"
+            )
+            raise InputError(f"{place}: {what[:200]}: {mend}, and export the project as JSON, not JSON-MIN") from error
 
 
 def user(completed_by: object) -> str:

@@ -2,32 +2,215 @@
 
 ``python -m brats_al_utils.beyond.annotation.loop DIR OUT`` writes ``annotation_loop.svg``, ``.png`` and ``.csv`` of a
 folder of images with labels (``cohort.csv``) such as the open cohort's into OUT, and keeps what it trains in
-``OUT/loop``; started again, it resumes.
+``OUT/loop``; started again, it resumes. The reader knows the labels and errs at a rate. The sizes are fixed here,
+before any result, for about a quarter of an hour of two cores: see docs/annotation.md.
 """
 
+import shutil
 import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
+from brats_al_utils.beyond.annotation.answers import Answer, append, digest, now
 from brats_al_utils.beyond.annotation.candidates import read_candidates
-from brats_al_utils.beyond.annotation.simulated import (
-    ARMS,
-    ERROR_RATE,
-    REPEATS,
-    SIZES,
-    loop_curve,
-    simulate,
-    simulated_profile,
-)
+from brats_al_utils.beyond.annotation.committee import taught, trainable
+from brats_al_utils.beyond.annotation.query import query
+from brats_al_utils.beyond.annotation.session import SETTINGS, Session, answers_file, begun
 from brats_al_utils.cohorts.cohort import Cohort
 from brats_al_utils.cohorts.naming import cohort_name, remarks
 from brats_al_utils.cohorts.slices import SliceSet
+from brats_al_utils.files import beside
+from brats_al_utils.findings.comparison import compare, intervals, patient_pairs
+from brats_al_utils.seeds import generator
 from brats_al_utils.show.style import PAGE, STYLE, Drawing, arm_style, distances, keep_within, save
 from brats_al_utils.study.places import Places
-from brats_al_utils.study.profile import PROFILES
+from brats_al_utils.study.profile import PROFILES, Profile, profile_of
+
+ERROR_RATE = 0.05
+"""Share of the slices on which the reader errs."""
+
+BUDGETS = (60, 40, 40, 40, 40)
+"""Slices of each query; the first, drawn at random, is the same for both strategies."""
+
+REPEATS = 3
+"""Each with other patients held out, other draws and other networks; no fewer have an interval."""
+
+SIZES = {"image_size": 64, "epochs": 10}
+"""Settings beside `session.SETTINGS`."""
+
+ARMS = ("middle", "random")
+"""Strategies that are compared."""
+
+READER = "simulated reader"
+
+
+def read_by(
+    names: Iterable[str], images: Mapping[str, Path], truth: Mapping[str, str], error_rate: float, seed: int
+) -> list[Answer]:
+    """Return the answers of a reader who knows the truth and errs on a share of the slices, always on the same.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Slices, by slice_id.
+    images : mapping of str to Path
+        The file of each.
+    truth : mapping of str to str
+        The class of each; there are two.
+    """
+    classes = sorted(set(truth.values()))
+    given = []
+    for name in names:
+        errs = generator(seed, READER, name).random() < error_rate
+        label = classes[1 - classes.index(truth[name])] if errs else truth[name]
+        given.append(Answer(name, label, READER, now(), digest(images[name])))
+    return given
+
+
+def simulated_profile(classes: tuple[str, ...], sizes: Mapping[str, object] | None = None) -> Profile:
+    """Return the profile of a loop.
+
+    Parameters
+    ----------
+    classes : tuple of str
+        Positive, negative.
+    sizes : mapping of str to object, optional
+        In place of ``SIZES``.
+    """
+    return profile_of("open", SETTINGS | dict(sizes or SIZES) | {"classes": classes})
+
+
+def simulate(
+    data: Path,
+    out: Path,
+    profile: Profile,
+    budgets: Sequence[int] = BUDGETS,
+    repeats: int = REPEATS,
+    error_rate: float = ERROR_RATE,
+) -> pd.DataFrame:
+    """Have a simulated reader answer query after query, and return what each committee says of the test set.
+
+    Parameters
+    ----------
+    data : Path
+        Folder of a table of images with all labels, which the queries are not shown.
+    out : Path
+        Keeps all of it; started again, it resumes.
+
+    Returns
+    -------
+    pd.DataFrame
+        A row for every committee and slice of its test set: arm (of ``ARMS``), seed and fold (the repeat), query (how
+        many were answered), annotated (slices answered so far), patient_id, label (the true one), score, key.
+    """
+    cohort = read_candidates(data, classes=profile.classes)
+    hidden = replace(cohort, cases=cohort.cases.assign(class_name=""))
+    label = cohort.cases.set_index("named")["class_name"]
+    frames = []
+    for repeat in range(repeats):
+        folder, own = out / f"repeat-{repeat}", replace(profile, seed=repeat)
+
+        def opened(name: str, folder: Path = folder, own: Profile = own) -> Session:
+            return begun(hidden, own, folder / name, out / "sets")
+
+        def reader(session: Session, names: Iterable[str], seed: int = repeat) -> list[Answer]:
+            image = dict(zip(session.slices["slice_id"], session.slices["image"], strict=True))
+            files = {name: data / file for name, file in image.items()}
+            return read_by(names, files, {name: label[file] for name, file in image.items()}, error_rate, seed)
+
+        answer_all(lambda: opened("start"), reader, "random", budgets[:1])
+        for arm in ARMS:
+            if not (folder / arm).exists():
+                copy = beside(folder / arm)
+                shutil.copytree(folder / "start", copy)
+                copy.rename(folder / arm)
+            session = answer_all(lambda arm=arm: opened(arm), reader, arm, budgets)  # type: ignore[misc]
+            frames.append(tested(session, label).assign(arm=arm, seed=repeat, fold=repeat))
+    return pd.concat(frames, ignore_index=True)
+
+
+def answer_all(
+    opened: Callable[[], Session],
+    reader: Callable[[Session, Iterable[str]], list[Answer]],
+    strategy: str,
+    budgets: Sequence[int],
+) -> Session:
+    """Make and answer queries until there are as many as budgets, training after each, and return the session."""
+    while True:
+        session = opened()
+        asked = [name for done in session.state.queries for name in done.asked]
+        if new := [name for name in asked if name not in session.answers]:
+            append(answers_file(session.folder), *reader(session, new))
+            session = opened()
+        if trainable(session):
+            session, _, _ = taught(session)
+        if len(session.state.queries) >= len(budgets):
+            return session
+        query(session, budgets[len(session.state.queries)], strategy)
+
+
+def tested(session: Session, label: pd.Series) -> pd.DataFrame:
+    """Return what the committees of a loop say of its test set: see `simulate`.
+
+    Parameters
+    ----------
+    label : pd.Series of str
+        The true class of each image.
+    """
+    queries = session.state.queries
+    counts = np.cumsum([len(done.asked) for done in queries])
+    final = max(point.labelled for point in session.state.points)
+    # A query says how many training labels there were before it; so many had the committee of the query before.
+    after = {done.labelled: number for number, done in enumerate(queries)} | {final: len(queries)}
+    rows = session.slices.set_index("slice_id")
+    frames = []
+    for point in session.state.points:
+        names = list(point.probability)
+        frames.append(
+            pd.DataFrame(
+                {
+                    "query": after[point.labelled],
+                    "annotated": counts[after[point.labelled] - 1],
+                    "patient_id": rows.loc[names, "patient_id"].to_numpy(),
+                    "label": (rows.loc[names, "image"].map(label) == session.cohort.classes[1]).astype(int).to_numpy(),
+                    "score": list(point.probability.values()),
+                    "key": point.fingerprint,
+                }
+            )
+        )
+    return pd.concat(frames)
+
+
+def loop_curve(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Return the learning curve of each strategy, and by how much the one exceeds the other.
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        See `simulate`.
+
+    Returns
+    -------
+    pd.DataFrame
+        annotated, arm (or ``middle less random``), auc (slice-level; or the difference), low, high (95 % limits across
+        repeats and patients), repeats; only after queries after which every committee was trained.
+    """
+    rows = []
+    for _, of_query in predictions.groupby("query"):
+        if of_query.groupby("arm")["seed"].nunique().reindex(ARMS, fill_value=0).min() < predictions["seed"].nunique():
+            continue
+        pairs = patient_pairs(of_query, "slice")
+        annotated, repeats = int(of_query["annotated"].iloc[0]), of_query["seed"].nunique()
+        told = [*intervals(pairs).to_dict(orient="records"), *compare(pairs, [ARMS]).to_dict(orient="records")]
+        for row, arm in zip(told, (*pairs.arms, " less ".join(ARMS)), strict=True):
+            value = row.get("auc_mean", row.get("auc_difference"))
+            rows.append((annotated, arm, value, row["both_low"], row["both_high"], repeats))
+    return pd.DataFrame(rows, columns=["annotated", "arm", "auc", "low", "high", "repeats"])
 
 
 @plt.style.context(STYLE)
@@ -37,22 +220,15 @@ def loop(curve: pd.DataFrame) -> Drawing:
     Parameters
     ----------
     curve : pd.DataFrame
-        From `simulated.loop_curve`.
+        From `loop_curve`.
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(PAGE, 3.4))
     styles = dict(zip(ARMS, (arm_style("proposed"), arm_style("random")), strict=True))
     for arm, rows in curve.groupby("arm", sort=False):
         axes = left if arm in styles else right
         style = styles.get(str(arm), arm_style(""))
-        axes.errorbar(
-            rows["annotated"],
-            rows["auc"],
-            yerr=distances(rows, "auc", "low", "high"),
-            capsize=2,
-            lw=0.9,
-            label=arm,
-            **style,
-        )
+        ends = distances(rows, "auc", "low", "high")
+        axes.errorbar(rows["annotated"], rows["auc"], yerr=ends, capsize=2, lw=0.9, label=arm, **style)
     for axes in (left, right):
         axes.set_xlabel("annotated slices, held-out ones included")
     left.set_ylabel("test AUC, slice-level")

@@ -39,8 +39,7 @@ def agreements(answers: Iterable[Answer]) -> pd.DataFrame:
     every = list(answers)
     rows = []
     for first, second in combinations(sorted({answer.reader for answer in every}), 2):
-        found = agreement(every, first, second)
-        rows.append((f"{first} and {second}", found.slices, found.share, found.kappa))
+        rows.append((f"{first} and {second}", *agreement(every, first, second)))
     table = pd.DataFrame(rows, columns=["readers", "slices", "share", "kappa"])
     columns: Columns = {
         "readers": ("readers", str),

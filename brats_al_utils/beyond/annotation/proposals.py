@@ -1,20 +1,32 @@
-"""What a reader is asked: the slices of a query, each with every picture that there is of its patient."""
+"""What a reader is asked: the slices of a query, each with every picture that there is of its patient.
+
+A picture is sent with all the grey levels that its file has, and what they mean.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from brats_al_utils import InputError
+from brats_al_utils.arrays import Array
 from brats_al_utils.beyond.annotation.answers import current
 from brats_al_utils.beyond.annotation.draws import held_out, random_units
 from brats_al_utils.beyond.annotation.query import query, read_query
 from brats_al_utils.beyond.annotation.session import TEST, VALIDATION, Session
-from brats_al_utils.beyond.releases.images import CHANNELS
+from brats_al_utils.beyond.releases.images import CHANNELS, lifted, percentiles, read_image
 from brats_al_utils.beyond.releases.table import TABLE
 from brats_al_utils.cohorts.cohort import Cohort
 from brats_al_utils.cohorts.layout import shown
+
+WHITE_PERCENTILE = 99.5
+"""Of the foreground: the intensity that is white at first."""
+
+MAX_LEVEL = 65535
+"""The last grey level, as which a picture's highest intensity travels."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +58,7 @@ class Picture:
     @property
     def name(self) -> str:
         """As a reader sees it: without its folder, which may be named after a class."""
-        return self.file.name + f", slice {self.z + 1} of {self.planes}" * (self.planes > 1)
+        return f"{self.file.name}, slice {self.z + 1} of {self.planes}" if self.planes > 1 else self.file.name
 
 
 @dataclass(frozen=True)
@@ -141,3 +153,54 @@ def pictures_of(rows: pd.DataFrame) -> tuple[Picture, ...]:
         for _, row in rows.iterrows()
         for z in range(row["slices"])
     )
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What the grey levels of a file mean, the same in all of its planes.
+
+    Attributes
+    ----------
+    low, high : float
+        The intensities of the first and the last grey level.
+    white : float
+        The intensity that is white at first; black is the lowest.
+    aspect : float
+        How much wider than high a pixel is.
+    """
+
+    low: float
+    high: float
+    white: float
+    aspect: float
+
+
+def grey_levels(file: Path, z: int) -> tuple[Array, Scale]:
+    """Return a plane of an image as a radiologist sees it.
+
+    Returns
+    -------
+    levels : np.ndarray [H, W] of uint16, little-endian
+        From the file's lowest to its highest intensity.
+    scale : Scale
+
+    Raises
+    ------
+    InputError
+        If the image cannot be read.
+    """
+    state = file.stat()
+    voxels, scale = voxels_of(file, state.st_mtime_ns, state.st_size)
+    shares = (voxels[:, :, z].T.astype(np.float64) - scale.low) / (scale.high - scale.low)
+    return np.rint(shares * MAX_LEVEL).astype("<u2"), scale
+
+
+@lru_cache(maxsize=4)
+def voxels_of(file: Path, _changed: int, _size: int) -> tuple[Array, Scale]:
+    """Return an image's voxels [X, Y, Z]; a volume is read once for all planes, and again when its file has changed."""
+    image = read_image(file, "grey")  # a picture in colour as its luminance
+    low, high = float(image.voxels.min()), float(image.voxels.max())
+    foreground = image.voxels[lifted(image.voxels).foreground]
+    white = float(percentiles(foreground, (WHITE_PERCENTILE,))[0]) if foreground.size else high
+    x, y, _ = image.spacing
+    return image.voxels, Scale(low, max(high, np.nextafter(low, np.inf)), white, x / y)

@@ -1,6 +1,5 @@
 """What to annotate next: patients held out at random first, a random share, and what a strategy chooses of the rest."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -11,17 +10,9 @@ from brats_al_utils.beyond.annotation.answers import digest
 from brats_al_utils.beyond.annotation.candidates import UNLABELLED
 from brats_al_utils.beyond.annotation.committee import FEWEST, OF_PATIENTS, USABLE, chosen_by, taught, trainable
 from brats_al_utils.beyond.annotation.draws import UNITS, WHY, held_out, random_units
-from brats_al_utils.beyond.annotation.session import (
-    TEST,
-    TRAINING,
-    VALIDATION,
-    Session,
-    counts,
-    numbers,
-    query_file,
-    write_table,
-)
+from brats_al_utils.beyond.annotation.session import TEST, TRAINING, VALIDATION, Session, counts, numbers, query_file
 from brats_al_utils.beyond.annotation.state import Query, random_order
+from brats_al_utils.files import write_file
 from brats_al_utils.queries.pool import BudgetError, ranked
 from brats_al_utils.queries.selection import Ids
 from brats_al_utils.seeds import integer
@@ -104,7 +95,7 @@ def query(
     )
     # The state first: without the proposals that follow, it says no more than that they were to be made.
     session = session.keep(lambda state: replace(state, queries=(*state.queries, done)))
-    write_table(query_file(session.folder), table)
+    write_file(query_file(session.folder), table.to_csv(index=False, lineterminator="\n").encode())
     return session, table
 
 
@@ -191,9 +182,3 @@ def read_query(session: Session) -> pd.DataFrame:
     if tuple(table.columns) != COLUMNS or not table["slice_id"].map(session.knows).all():
         raise InputError(f"{path}: not the proposals of {session.cohort.root}: make a new query")
     return table[table["slice_id"].isin(session.slices["slice_id"])].reset_index(drop=True)
-
-
-def reasons(table: pd.DataFrame) -> Iterator[str]:
-    """Yield how many were proposed and why, as the command line prints it."""
-    for why, count in table["why"].value_counts().sort_index().items():
-        yield f"{count:>5} {why}"

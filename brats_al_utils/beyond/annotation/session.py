@@ -1,6 +1,6 @@
 """A cohort that is being annotated: its images, what is known of them now, and where all of it is kept."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -34,7 +34,7 @@ from brats_al_utils.beyond.annotation.state import State, hold_out, read_state, 
 from brats_al_utils.beyond.releases.table import TABLE
 from brats_al_utils.cohorts.cohort import Cohort
 from brats_al_utils.cohorts.split import PARTS
-from brats_al_utils.files import locked, write_file
+from brats_al_utils.files import locked
 from brats_al_utils.networks.network import initial_state
 from brats_al_utils.networks.training import choose_device
 from brats_al_utils.progress import Track, patients
@@ -234,7 +234,8 @@ def begun(
     slices = read_slices(place, cohort)
     if (longest := slices["slice_id"].str.len().max()) > LONGEST["slice_id"]:
         raise InputError(f"{cohort.root}: an image's path has {longest} characters, expected fewer: shorten it")
-    parts = given_parts(cohort)
+    part = cohort.cases.get("part", pd.Series("", cohort.cases.index))
+    parts = dict(zip(cohort.cases["patient_id"], part, strict=True))
     before = state
     if state is None or anew:
         validation, test = hold_out({name: parts[name] for name in slices["patient_id"]}, profile.seed)
@@ -259,12 +260,6 @@ def reread(session: Session) -> Session:
     return replace(session, given=given)
 
 
-def given_parts(cohort: Cohort) -> dict[str, str]:
-    """Return the part that the table gives each patient, or nothing."""
-    part = cohort.cases.get("part", pd.Series("", cohort.cases.index))
-    return dict(zip(cohort.cases["patient_id"], part, strict=True))
-
-
 def counted(
     answers: Sequence[Answer], file: Path, cohort: Cohort, slices: pd.DataFrame
 ) -> tuple[tuple[Answer, ...], list[str]]:
@@ -276,24 +271,26 @@ def counted(
         Naming the first slice whose label is unknown.
     """
     labels, standing_now = (*cohort.classes, UNSURE, SKIP), standing(answers)
-    image = dict(zip(slices["slice_id"], slices["image"], strict=True))
-    there = [answer for answer in standing_now if answer.slice_id in image]
+    hashes = hashes_of(cohort, slices, [answer.slice_id for answer in standing_now])
+    there = [answer for answer in standing_now if answer.slice_id in hashes]
     for answer in there:
         if answer.label not in labels:
             what = f"expected one of {', '.join(labels)}"
             raise InputError(f"{file}: label {answer.label!a} of {answer.slice_id!a}, {what}: remove the line")
-    hashes = {answer.slice_id: digest(cohort.root / image[answer.slice_id]) for answer in there}
     given = tuple(counting(answers, hashes))
-    gone, changed = len(standing_now) - len(there), len(there) - len(given)
-    notes = [f"{file}: {gone} answers are on images that are no longer in {TABLE}: they do not count"] * bool(gone)
-    what = "they do not count: answer again, or put the former files back"
-    notes += [f"{file}: {changed} answers are on images that have changed since: {what}"] * bool(changed)
+    notes = []
+    if gone := len(standing_now) - len(there):
+        notes.append(f"{file}: {gone} answers are on images that are no longer in {TABLE}: they do not count")
+    if changed := len(there) - len(given):
+        what = "they do not count: answer again, or put the former files back"
+        notes.append(f"{file}: {changed} answers are on images that have changed since: {what}")
     return given, notes
 
 
-def write_table(path: Path, table: pd.DataFrame) -> None:
-    """Write a table as CSV, beside and renamed."""
-    write_file(path, table.to_csv(index=False, lineterminator="\n").encode())
+def hashes_of(cohort: Cohort, slices: pd.DataFrame, names: Collection[str]) -> dict[str, str]:
+    """Return the hash of the image of each of some slices that are in the table."""
+    rows = slices[slices["slice_id"].isin(names)]
+    return {name: digest(cohort.root / image) for name, image in zip(rows["slice_id"], rows["image"], strict=True)}
 
 
 def counts(label: pd.Series) -> tuple[int, int]:

@@ -7,6 +7,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.layout import shown
 from brats_al_utils.cohorts.split import HELD_OUT_SHARE, PARTS
@@ -192,13 +194,6 @@ def read_state(path: Path) -> State | None:
         values = json.loads(path.read_text(encoding="utf-8"))
         if values.pop("format") != FORMAT:
             raise ValueError(f"expected format {FORMAT}")
-        return State(
-            dict(values.pop("settings")),
-            validation=tuple(map(str, values.pop("validation"))),
-            test=tuple(map(str, values.pop("test"))),
-            queries=tuple(Query(**query) for query in values.pop("queries")),
-            points=tuple(Point(**point) for point in values.pop("points")),
-            learned={str(name): str(label) for name, label in values.pop("learned").items()},
-        )
+        return TypeAdapter(State).validate_python(values)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise InputError(f"{path}: not the state of an annotation ({error}): {mend}") from error
+        raise InputError(f"{path}: not the state of an annotation ({shown(str(error)[:300])}): {mend}") from error

@@ -4,16 +4,15 @@ A panel (`panel`) over a frozen state: one function says what follows when somet
 shows. Only the images that are shown are read.
 """
 
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from brats_al_utils.beyond.explorer.controls import Choice, Plot, Slider
-from brats_al_utils.beyond.explorer.explorer import DECILES, Filter, Ranking, filtered
+from brats_al_utils.beyond.explorer.controls import Choice, Control, Plot, Slider, at, moved
+from brats_al_utils.beyond.explorer.explorer import DECILES, Ranking, filtered
 from brats_al_utils.beyond.explorer.pictures import plane
-from brats_al_utils.beyond.explorer.tiles import Shown, at, facts_of, outline, person, within
+from brats_al_utils.beyond.explorer.tiles import OUTLINE, Shown, facts_of, person
 from brats_al_utils.show.panel import Asked, Panel, View
 from brats_al_utils.study.study import Study
 
@@ -23,13 +22,18 @@ GREYED = 2
 
 @dataclass(frozen=True)
 class Browsing:
-    """Which slice is shown: the one at a place among those of a run that a filter keeps."""
+    """Which slice is shown: the one at a place among those of a run that the filters keep, of which 0 keep all."""
 
-    run: int = 1
-    wanted: Filter = field(default_factory=Filter)
+    run: int = 0
+    class_name: int = 0
+    site: int = 0
+    decile: int = 0
+    patient_id: int = 0
+    chosen: int = 0
+    spared: int = 0
     place: int = 0
     channel: int = 0
-    outlined: bool = True
+    outline: int = 0
 
 
 class Browser(Shown):
@@ -39,18 +43,22 @@ class Browser(Shown):
         """Take what is browsed."""
         super().__init__(study, ranking)
         table = ranking.table
-        self.lists: dict[str, list[str]] = {
-            "class_name": ["", *self.slices.classes],
-            "site": ["", *sorted(table["site"].unique())],
-            "decile": ["", *map(str, range(1, DECILES + 1))],
-            "patient": ["", *sorted(table["patient_id"].unique())],
-            "chosen": ["", *ranking.arms],
-            "spared": ["", *ranking.arms],
-        }
+        self.filters = [
+            Choice(name, label, ("all", *options))
+            for name, label, options in (
+                ("class_name", "class", self.slices.classes),
+                ("site", "site", sorted(table["site"].unique())),
+                ("decile", "decile", map(str, range(1, DECILES + 1))),
+                ("patient_id", person(self.slices), sorted(table["patient_id"].unique())),
+                ("chosen", "chosen by", ranking.arms),
+                ("spared", "not chosen by", ranking.arms),
+            )
+        ]
 
     def kept(self, state: Browsing) -> pd.DataFrame:
         """Return the slices that are looked through, by rank."""
-        return filtered(self.of_run(state.run), state.wanted)
+        wanted = {each.name: each.options[place] for each in self.filters if (place := getattr(state, each.name))}
+        return filtered(self.of_run(state.run), wanted)
 
     def plot(self, state: Browsing, kept: pd.DataFrame) -> Plot:
         """Return the uncertainty against the probability, those that are looked through in colour."""
@@ -69,48 +77,26 @@ class Browser(Shown):
 
     def change(self, state: Browsing, asked: Asked) -> Browsing:
         """Return the state that follows."""
-        if asked.name in self.lists:
-            value: Any = at(self.lists[asked.name], asked.value)
-            value = int(value or 0) if asked.name == "decile" else value
-            return replace(state, wanted=replace(state.wanted, **{asked.name: value}), place=0)
-        if asked.name == "run":
-            return replace(state, run=int(at(self.runs, asked.value)), place=0)
-        if asked.name == "channel":
-            return replace(state, channel=within(asked.value, len(self.channels)))
-        if asked.name == "outline":
-            return replace(state, outlined=asked.value == 0)
-        kept = self.kept(state).index
-        place = int(kept.searchsorted(asked.value)) if asked.name == "plot" else asked.value
-        return replace(state, place=within(place, len(kept)))
+        if asked.name == "plot":
+            asked = Asked("place", int(self.kept(state).index.searchsorted(asked.value)))
+        restart = {} if asked.name in ("channel", "outline") else {"place": 0}
+        return moved(state, asked, self.controls(state), **restart)
 
-    def controls(self, state: Browsing, count: int) -> tuple[Choice | Slider, ...]:
+    def controls(self, state: Browsing) -> tuple[Control, ...]:
         """Return the filters and the slider."""
-        labels = {
-            "class_name": "class",
-            "patient": person(self.slices),
-            "chosen": "chosen by",
-            "spared": "not chosen by",
-        }
-        values = {name: str(getattr(state.wanted, name) or "") for name in self.lists}
-        return (
-            self.run_control(state.run),
-            *(
-                Choice(name, labels.get(name, name), ("all", *some[1:]), some.index(values[name]))
-                for name, some in self.lists.items()
-            ),
-            *([self.channel_control(state.channel)] if self.slices.pictured else []),
-            outline(state.outlined),
-            Slider("place", f"by falling uncertainty, 1 to {count}", max(count - 1, 0), state.place),
-        )
+        count = len(self.kept(state))
+        slider = Slider("place", f"by falling uncertainty, 1 to {count}", max(count - 1, 0))
+        pictured = (self.channels,) if self.slices.pictured else ()
+        return at(state, self.runs, *self.filters, *pictured, OUTLINE, slider)
 
     def view(self, state: Browsing) -> View:
         """Return what is shown."""
         kept = self.kept(state)
-        controls, plot = self.controls(state, len(kept)), self.plot(state, kept)
+        controls, plot = self.controls(state), self.plot(state, kept)
         if kept.empty:
             return View(controls, said="No slice is left: loosen a filter.", plot=plot)
         row, total = kept.iloc[state.place], len(self.of_run(state.run))
-        image = plane(self.slices, row["slice_id"], state.channel, state.outlined) if self.slices.pictured else None
+        image = plane(self.slices, row["slice_id"], state.channel, not state.outline) if self.slices.pictured else None
         said = f"{len(kept)} of {total} training slices; a click on a point shows its slice"
         return View(controls, (), facts_of(row, self.ranking, self.slices, total), said, image, plot)
 

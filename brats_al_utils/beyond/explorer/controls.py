@@ -1,6 +1,15 @@
-"""What a `panel.View` may hold beside pictures: controls, an image with all its grey levels, and a plot."""
+"""What a `panel.View` may hold beside pictures: controls, an image with all its grey levels, and a plot.
 
-from dataclasses import dataclass, field
+A panel's state is a frozen dataclass with a field for each control, by its name: its value. A list and a slider may
+stand for one field; the list's name then ends in ``LIST``.
+"""
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from brats_al_utils.show.panel import Asked, State
+
+LIST = " list"
 
 
 @dataclass(frozen=True)
@@ -19,7 +28,12 @@ class Choice:
     name: str
     label: str
     options: tuple[str, ...]
-    value: int
+    value: int = 0
+
+    @property
+    def last(self) -> int:
+        """The place of the last option."""
+        return len(self.options) - 1
 
 
 @dataclass(frozen=True)
@@ -29,7 +43,30 @@ class Slider:
     name: str
     label: str
     last: int
-    value: int
+    value: int = 0
+
+
+Control = Choice | Slider
+
+
+def at(state: object, *controls: Control) -> tuple[Control, ...]:
+    """Return controls with the values that a state gives them."""
+    return tuple(replace(each, value=getattr(state, each.name.removesuffix(LIST))) for each in controls)
+
+
+def moved(state: State, asked: Asked, controls: tuple[Control, ...], **restart: int) -> State:
+    """Return the state that follows when a control was set to a value, or to the nearest that it has.
+
+    Parameters
+    ----------
+    restart
+        Values of fields that start again.
+    """
+    (control,) = (each for each in controls if each.name == asked.name)
+    before: Any = state
+    value = min(max(asked.value, 0), control.last)
+    changed: State = replace(before, **restart | {control.name.removesuffix(LIST): value})
+    return changed
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 Pure functions on tables; what they give is drawn by `explorer_figures` and shown in JupyterLab by `browser`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -57,40 +57,20 @@ class Ranking:
         return self.table[self.table["run"] == run].sort_values("rank").reset_index(drop=True)
 
 
-@dataclass(frozen=True)
-class Filter:
-    """Which slices are looked through; what is empty keeps all.
+def filtered(table: pd.DataFrame, wanted: Mapping[str, str]) -> pd.DataFrame:
+    """Return the rows of a run that are looked through, in their order.
 
-    Attributes
+    Parameters
     ----------
-    class_name, site, patient : str
-    decile : int
-        Of the ranking, 1 the most uncertain; 0 keeps all.
-    chosen, spared : str
-        An arm that trains on the slices; one that does not.
+    wanted : mapping of str to str
+        By column, the value; and of ``chosen`` an arm that trains on the slices, of ``spared`` one that does not.
     """
-
-    class_name: str = ""
-    site: str = ""
-    patient: str = ""
-    decile: int = 0
-    chosen: str = ""
-    spared: str = ""
-
-
-def filtered(table: pd.DataFrame, wanted: Filter) -> pd.DataFrame:
-    """Return the rows that a filter keeps, in their order."""
-    kept = np.ones(len(table), bool)
-    for column, value in (("class_name", wanted.class_name), ("site", wanted.site), ("patient_id", wanted.patient)):
-        if value:
-            kept &= (table[column] == value).to_numpy()
-    if wanted.decile:
-        kept &= (table["decile"] == wanted.decile).to_numpy()
-    if wanted.chosen:
-        kept &= table[wanted.chosen].to_numpy(bool)
-    if wanted.spared:
-        kept &= ~table[wanted.spared].to_numpy(bool)
-    return table[kept]
+    for name, value in wanted.items():
+        if name in ("chosen", "spared"):
+            table = table[table[value].astype(bool) == (name == "chosen")]
+        else:
+            table = table[table[name].astype(str) == value]
+    return table
 
 
 def terms(probability: Array, names: Sequence[str], pairs: str, aggregate: str) -> dict[str, Array]:
@@ -119,26 +99,6 @@ def terms(probability: Array, names: Sequence[str], pairs: str, aggregate: str) 
     return found
 
 
-def members_of(study: Study) -> list[str]:
-    """Return what tells the members of the committee apart: their learning rates."""
-    return [f"{rate:g}" for rate in study.profile.committee_rates]
-
-
-def opinions_of(study: Study, dataset: str, number: int) -> Array:
-    """Return what each member of the committee makes of every training slice, [members, slices], in order of the ids.
-
-    Raises
-    ------
-    InputError
-        If a member is not trained yet.
-    """
-    results = [study.store.load(run) for run in committee(study, dataset, number)]
-    trained = [result.arrays["probability/pool"] for result in results if result]
-    if len(trained) < len(results):
-        raise InputError("the committee is not trained yet: train the arms first")
-    return np.stack(trained).astype(np.float64)
-
-
 def ranking(study: Study, rows: Sequence[Row], arms: Sequence[Arm], track: Track = untracked) -> Ranking:
     """Return the ranking of a study's training slices, and which of some arms choose each.
 
@@ -164,14 +124,15 @@ def ranking(study: Study, rows: Sequence[Row], arms: Sequence[Arm], track: Track
     (dataset,) = datasets
     trained = {(row.arm, row.number): row.run.ids("training") for row in rows if not row.member}
     drawn = [arm for arm in arms if all((arm, number) in trained for number in range(study.profile.n_runs))]
-    names, facts = members_of(study), study.slice_set(dataset).table[FACTS]
+    names, facts = [f"{rate:g}" for rate in study.profile.committee_rates], study.slice_set(dataset).table[FACTS]
     order = evidence.ranking(study, dataset)
     of_members = tuple(f"P by {name}" for name in names)
     parts: dict[str, Array] = {}
     frames = []
     for number in track(range(study.profile.n_runs)):
         ids, first = study.ids(dataset, "training", number), labelled(study, dataset, number)
-        high = opinions_of(study, dataset, number)
+        members = [study.store.load(run) for run in committee(study, dataset, number)]
+        high = np.stack([member.arrays["probability/pool"] for member in members if member]).astype(np.float64)
         both = np.stack([1 - high, high], axis=-1)
         parts = terms(both, names, study.profile.pairs, study.profile.aggregate)
         of_run = pd.DataFrame(

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from brats_al_utils.beyond.explorer.controls import Choice, Slider
-from brats_al_utils.beyond.explorer.explorer import GROUPS, Filter, Ranking, compared, filtered, grouped
-from brats_al_utils.beyond.explorer.tiles import Shown, at, facts_of, outline, person, short, tiles, within
+from brats_al_utils.beyond.explorer.controls import LIST, Choice, Control, Slider, at, moved
+from brats_al_utils.beyond.explorer.explorer import GROUPS, Ranking, compared, grouped
+from brats_al_utils.beyond.explorer.tiles import OUTLINE, Shown, facts_of, person, short, tiles
 from brats_al_utils.cohorts.naming import people
 from brats_al_utils.show.panel import Asked, Panel, View
 from brats_al_utils.study.study import Study
@@ -22,11 +22,11 @@ PAGE = 12
 class Visit:
     """Which patient is shown in which run, and which of the slices is told of in full."""
 
-    run: int = 1
+    run: int = 0
     patient: int = 0
     channel: int = 0
     slice_id: int = -1
-    outlined: bool = True
+    outline: int = 0
 
 
 class Patients(Shown):
@@ -40,25 +40,26 @@ class Patients(Shown):
         """Return the state that follows."""
         if asked.at:
             return replace(state, slice_id=int(asked.name))
-        if asked.name == "run":
-            return replace(state, run=int(at(self.runs, asked.value)), patient=0, slice_id=-1)
-        if asked.name == "channel":
-            return replace(state, channel=within(asked.value, len(self.channels)))
-        if asked.name == "outline":
-            return replace(state, outlined=asked.value == 0)
-        return replace(state, patient=within(asked.value, len(self.names(state.run))), slice_id=-1)
+        restart = {} if asked.name in ("channel", "outline") else {"patient": 0, "slice_id": -1}
+        return moved(state, asked, self.controls(state), **restart)
+
+    def controls(self, state: Visit) -> tuple[Control, ...]:
+        """Return the patients' list and slider, and what is shown of them."""
+        one, names = person(self.slices), self.names(state.run)
+        slider = Slider("patient", f"{one}s, the most uncertain first", len(names) - 1)
+        return at(state, self.runs, Choice("patient" + LIST, one, tuple(names)), self.channels, OUTLINE, slider)
 
     def view(self, state: Visit) -> View:
         """Return what is shown."""
-        table, names = self.of_run(state.run), self.names(state.run)
-        rows = filtered(table, Filter(patient=names[state.patient])).sort_values(["z", "slice_id"])
+        table, name = self.of_run(state.run), self.names(state.run)[state.patient]
+        rows = table[table["patient_id"] == name].sort_values(["z", "slice_id"])
         heads = [f"z {z}" for z in rows["z"]]
         classes = list(dict.fromkeys(rows["class_name"]))
         if len(classes) > 1:
-            heads = [f"{head}, {name}" for head, name in zip(heads, rows["class_name"], strict=True)]
-        one, told = person(self.slices), rows[rows["slice_id"] == state.slice_id]
+            heads = [f"{head}, {own}" for head, own in zip(heads, rows["class_name"], strict=True)]
+        told = rows[rows["slice_id"] == state.slice_id]
         facts = [
-            (one, names[state.patient]),
+            (person(self.slices), name),
             ("class, site", f"{' and '.join(classes)}, {rows['site'].iat[0]}"),
             ("slices", f"{len(rows)}, {int(rows['first'].sum())} of them annotated first"),
             *((f"chosen by {arm}", str(int(rows[arm].sum()))) for arm in self.ranking.arms),
@@ -67,15 +68,9 @@ class Patients(Shown):
             facts += [(head, short(row)) for head, (_, row) in zip(heads, rows.iterrows(), strict=True)]
         if len(told):
             facts += [("", ""), *facts_of(told.iloc[0], self.ranking, self.slices, len(table))[2:]]
-        controls = (
-            self.run_control(state.run),
-            Choice("patient list", one, tuple(names), state.patient),
-            self.channel_control(state.channel),
-            outline(state.outlined),
-            Slider("patient", f"{one}s, the most uncertain first", len(names) - 1, state.patient),
-        )
         said = "Click a slice to read everything about it." if self.slices.pictured else ""
-        return View(controls, tuple(tiles(rows, self.slices, state.channel, state.outlined, heads)), tuple(facts), said)
+        pictures = tiles(rows, self.slices, state.channel, not state.outline, heads)
+        return View(self.controls(state), tuple(pictures), tuple(facts), said)
 
 
 def patients(study: Study, ranking: Ranking) -> Panel[Visit]:
@@ -88,7 +83,7 @@ def patients(study: Study, ranking: Ranking) -> Panel[Visit]:
 class Pair:
     """Which two arms are compared in which run, and which of the slices are shown."""
 
-    run: int = 1
+    run: int = 0
     one: int = 0
     other: int = 1
     group: int = 1
@@ -106,56 +101,32 @@ class Choices(Shown):
 
     def change(self, state: Pair, asked: Asked) -> Pair:
         """Return the state that follows."""
-        if asked.name == "run":
-            return replace(state, run=int(at(self.runs, asked.value)), page=0)
-        if asked.name in ("one", "other"):
-            return replace(state, **{asked.name: within(asked.value, len(self.ranking.arms))}, page=0)
-        if asked.name == "group":
-            return replace(state, group=within(asked.value, len(GROUPS)), page=0)
-        return replace(state, page=within(asked.value, pages(len(self.rows(state)))))
+        return moved(state, asked, self.controls(state), page=0)
+
+    def controls(self, state: Pair) -> tuple[Control, ...]:
+        """Return the lists of arms and groups, and the slider of pages."""
+        arms, pages = self.ranking.arms, max(-(-len(self.rows(state)) // PAGE), 1)
+        first, second = Choice("one", "first", arms), Choice("other", "second", arms)
+        slider = Slider("page", f"page, 1 to {pages}", pages - 1)
+        return at(state, self.runs, first, second, Choice("group", "chosen by", GROUPS), slider)
 
     def view(self, state: Pair) -> View:
         """Return what is shown."""
         one, other = (self.ranking.arms[place] for place in (state.one, state.other))
+        shown = self.rows(state).iloc[PAGE * state.page : PAGE * (state.page + 1)]
         table = compared(self.of_run(state.run), one, other)
-        rows = self.rows(state)
-        shown = rows.iloc[PAGE * state.page : PAGE * (state.page + 1)]
-        positive = self.slices.classes[1]
-        facts = [
-            (
-                name,
-                f"slices: {row['slices']:.0f} ({row['expected']:.1f} if drawn at random)"
-                + (
-                    f", {people(self.slices)}: {row['patients']:.0f}, {positive}: {row['positive_share']:.0%}, "
-                    f"mean uncertainty: {row['uncertainty']:.3f}"
-                    if row["slices"]
-                    else ""
-                ),
-            )
-            for name, (_, row) in zip(group_names(one, other), table.iterrows(), strict=True)
-        ]
+        facts = []
+        for name, (_, row) in zip(("both", f"only {one}", f"only {other}", "neither"), table.iterrows(), strict=True):
+            told = f"slices: {row['slices']:.0f} ({row['expected']:.1f} if drawn at random)"
+            if row["slices"]:
+                told += f", {people(self.slices)}: {row['patients']:.0f}"
+                told += f", {self.slices.classes[1]}: {row['positive_share']:.0%}"
+                told += f", mean uncertainty: {row['uncertainty']:.3f}"
+            facts.append((name, told))
         heads = list(shown["class_name"])
         if not self.slices.pictured:
             facts += [(head, short(row)) for head, (_, row) in zip(heads, shown.iterrows(), strict=True)]
-        arms = self.ranking.arms
-        controls = (
-            self.run_control(state.run),
-            Choice("one", "first", arms, state.one),
-            Choice("other", "second", arms, state.other),
-            Choice("group", "chosen by", GROUPS, state.group),
-            Slider("page", f"page, 1 to {pages(len(rows))}", pages(len(rows)) - 1, state.page),
-        )
-        return View(controls, tuple(tiles(shown, self.slices, 0, True, heads)), tuple(facts))
-
-
-def group_names(one: str, other: str) -> list[str]:
-    """Return `explorer.GROUPS` with the names of the arms."""
-    return ["both", f"only {one}", f"only {other}", "neither"]
-
-
-def pages(count: int) -> int:
-    """Return on how many pages so many slices are shown; one, if there are none."""
-    return max(-(-count // PAGE), 1)
+        return View(self.controls(state), tuple(tiles(shown, self.slices, 0, True, heads)), tuple(facts))
 
 
 def compare(study: Study, ranking: Ranking) -> Panel[Pair]:

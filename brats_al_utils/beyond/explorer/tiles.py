@@ -1,7 +1,6 @@
 """Slices of the ranking as a panel shows them: everything that is known of one in words, and small pictures of many."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import lru_cache
 
 import pandas as pd
@@ -27,32 +26,18 @@ class Shown:
     def __init__(self, study: Study, ranking: Ranking) -> None:
         """Take what is shown."""
         self.ranking, self.slices = ranking, study.slice_set(ranking.dataset)
-        self.of_run = lru_cache(maxsize=2)(ranking.of_run)
-        self.runs = [str(run) for run in sorted(ranking.table["run"].unique())]
-        self.channels = channels(self.slices)
-
-    def run_control(self, run: int) -> Choice:
-        """Return the choice of a run."""
-        return Choice("run", "run", tuple(self.runs), self.runs.index(str(run)))
-
-    def channel_control(self, channel: int) -> Choice:
-        """Return the choice of a channel."""
-        return Choice("channel", "channel", tuple(CHANNEL_NAMES.get(name, name) for name in self.channels), channel)
+        self.of_run = lru_cache(maxsize=2)(lambda run: ranking.of_run(run + 1))
+        self.runs = Choice("run", "run", tuple(str(run) for run in sorted(ranking.table["run"].unique())))
+        names = tuple(CHANNEL_NAMES.get(name, name) for name in channels(self.slices))
+        self.channels = Choice("channel", "channel", names)
 
 
-def at(options: Sequence[str], place: int) -> str:
-    """Return the option at a place, the first of them (no choice at all) where there is no such place."""
-    return options[place] if 0 <= place < len(options) else options[0]
+OUTLINE = Choice("outline", "tumour", ("outlined", "not outlined"))
 
 
 def person(slices: SliceSet) -> str:
     """Return what the cohort calls one of its people."""
     return people(slices).removesuffix("s")
-
-
-def within(place: int, count: int) -> int:
-    """Return the place in a list of so many that lies nearest."""
-    return min(max(place, 0), max(count - 1, 0))
 
 
 def facts_of(row: pd.Series, ranking: Ranking, slices: SliceSet, count: int) -> tuple[Fact, ...]:
@@ -115,11 +100,3 @@ def tiles(rows: pd.DataFrame, slices: SliceSet, channel: int, outlined: bool, he
         for head, (_, row) in zip(heads, rows.iterrows(), strict=True)
         if slices.pictured
     ]
-
-
-OUTLINES = Choice("outline", "tumour", ("outlined", "not outlined"), 0)
-
-
-def outline(shown: bool) -> Choice:
-    """Return the choice whether the tumour is outlined."""
-    return replace(OUTLINES, value=int(not shown))

@@ -13,15 +13,14 @@ from typing import Any
 import anywidget
 import ipywidgets
 
-from brats_al_utils.beyond.explorer.controls import Choice, Slider
-from brats_al_utils.beyond.explorer.tiles import within
+from brats_al_utils.beyond.explorer.controls import LIST, Choice, Control, Slider, at, moved
+from brats_al_utils.beyond.releases.images import VOLUMES
 from brats_al_utils.cohorts.cohort import Cohort
 from brats_al_utils.show.cohort_figures import CHANNEL_NAMES
 from brats_al_utils.show.panel import STATIC, Asked, Panel, View
 from brats_al_utils.show.text import Markdown
 from brats_al_utils.study.study import Study
 
-VOLUMES = (".nii", ".nii.gz")
 MASKS = ("seg", "mask")
 """Columns of files that are laid over the others."""
 
@@ -96,24 +95,23 @@ def viewer(study: Study) -> ipywidgets.Widget | Markdown:
 
     courier = Courier(draw)
 
+    def sequences(state: Seen) -> list[str]:
+        return [name for name in found[names[state.patient]] if name not in MASKS]
+
+    def controls(state: Seen) -> tuple[Control, ...]:
+        labels = tuple(CHANNEL_NAMES.get(name, name) for name in sequences(state))
+        slider = Slider("patient", f"{person}s", len(names) - 1)
+        return at(state, Choice("patient" + LIST, person, tuple(names)), Choice("sequence", "volume", labels), slider)
+
     def change(state: Seen, asked: Asked) -> Seen:
-        if asked.name == "sequence":
-            return replace(state, sequence=asked.value)
-        return replace(state, patient=within(asked.value, len(names)))
+        state = moved(state, asked, controls(state))
+        return replace(state, sequence=min(state.sequence, len(sequences(state)) - 1))
 
     def view(state: Seen) -> View:
         files = found[names[state.patient]]
-        shown = [name for name in files if name not in MASKS]
-        sequence = shown[within(state.sequence, len(shown))]
-        wanted = [files[sequence], *(files[name] for name in MASKS if name in files)]
+        wanted = [files[sequences(state)[state.sequence]], *(files[name] for name in MASKS if name in files)]
         courier.send({}, [packed(path) for path in wanted])
-        labels = tuple(CHANNEL_NAMES.get(name, name) for name in shown)
-        controls = (
-            Choice("patient list", person, tuple(names), state.patient),
-            Choice("sequence", "volume", labels, shown.index(sequence)),
-            Slider("patient", f"{person}s", len(names) - 1, state.patient),
-        )
-        return View(controls)
+        return View(controls(state))
 
     box.children = [Panel(Seen(), change, view)]
     return box

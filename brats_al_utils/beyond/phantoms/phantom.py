@@ -33,7 +33,7 @@ from brats_al_utils.cohorts.volumes import SEQUENCES
 from brats_al_utils.seeds import generator
 
 VERSION = 1
-"""Of what is drawn and rendered, raised with every change of it: cohorts of an older one are not used again."""
+"""Version of phantoms, increased with every change of what is drawn or rendered: older cohorts are not used again."""
 
 FIRST_OF_TEST = 134_000  # index of a test cohort's first patient: grades and sites are dealt anew from 4 x 335 x k
 

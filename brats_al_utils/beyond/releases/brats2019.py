@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from brats_al_utils import InputError
-from brats_al_utils.beyond.releases.sites import hospital
+from brats_al_utils.beyond.releases.tcia import hospital
 from brats_al_utils.cohorts.mapping import CASE_ID, read_mapping
 from brats_al_utils.files import write_file
 from brats_al_utils.findings.sites import site_table

@@ -5,7 +5,7 @@ Cheng 2017, figshare, doi 10.6084/m9.figshare.1512427 (CC BY 4.0), described in 
 """
 
 import re
-from collections import defaultdict
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -98,12 +98,12 @@ def read_figshare(
     for path in paths:
         name = shown(str(path.relative_to(folder)))
         if link := link_out([path], folder, follow_links):
-            faults.append(("link", name, links_problem(folder, name, link)))
+            faults.append((name, links_problem(folder, name, link)))
             continue
         try:
             rows.append(described(path) | {"named": name})
         except InputError as error:
-            faults.append(("file", name, str(error)))
+            faults.append((name, str(error)))
     slices = pd.DataFrame(rows, columns=["id", "label", "file", "named"], dtype=object)
     slices.insert(0, "patient_id", slices["id"].map(person_of))
     faults += [*label_faults(slices), *twice_faults(slices)]
@@ -155,34 +155,31 @@ def read_slice(path: Path, column: str, colours: str) -> list[Volume]:
 def label_faults(slices: pd.DataFrame) -> list[Fault]:
     """Return persons of two tumours."""
     return [
-        ("two labels", name, f"patient {name} has the labels {values}, expected one: download the files again")
+        (name, f"patient {name} has the labels {values}, expected one: download the files again")
         for name, values in differing(slices, "label")
     ]
 
 
-def twice_faults(slices: pd.DataFrame) -> list[Fault]:
-    """Return slices that are there twice, by their number or by what is in the files."""
+def twice_faults(slices: pd.DataFrame) -> Iterator[Fault]:
+    """Yield slices that are there twice, by their number or by what is in the files."""
     files = [Path(path) for path in slices["file"]]
-    numbered: defaultdict[int, list[int]] = defaultdict(list)
-    for number, path in enumerate(files):
-        numbered[int(path.stem)].append(number)
-    faults: list[Fault] = []
-    for same in [*(some for some in numbered.values() if len(some) > 1), *alike(files)]:
+    numbers = pd.Series([int(path.stem) for path in files], dtype=int)
+    numbered = [list(same) for same in numbers.groupby(numbers).groups.values() if len(same) > 1]
+    for same in [*numbered, *alike(files)]:
         where = " and ".join(slices["file"].iloc[same[:3]])
-        message = f"{where}: the same slice, expected once: keep one of the files"
-        faults += [("twice", name, message) for name in slices["patient_id"].iloc[same].unique()]
-    return faults
+        for name in slices["patient_id"].iloc[same].unique():
+            yield name, f"{where}: the same slice, expected once: keep one of the files"
 
 
 def notes_of(folder: Path, slices: pd.DataFrame, pair: tuple[str, str]) -> tuple[str, ...]:
     """Return how many persons there are, and what is left out."""
     ids, persons = slices["id"].nunique(), slices["patient_id"].nunique()
     others = slices.loc[~slices["label"].isin(pair), "patient_id"].nunique()
-    again = f"{folder}: {ids} ids are {persons} persons (MR numbers with another last letter), each of them one patient"
-    part = f"{folder}: {len(slices)} of the set's {WHOLE} slices: unpack its other files beside them, if you have them"
+    notes = []
+    if len(slices) < WHOLE:
+        notes.append(f"{folder}: {len(slices)} of the set's {WHOLE} slices: unpack its other files beside them, if any")
+    if persons < ids:
+        again = "MR numbers with another last letter"
+        notes.append(f"{folder}: {ids} ids are {persons} persons ({again}), each of them one patient")
     what = f"{folder}: {pair[1]} is the positive class, {pair[0]} the negative; {others} patients of other classes"
-    return (
-        *[part] * (len(slices) < WHOLE),
-        *[again] * (persons < ids),
-        f"{what}, skipped: choose with classes=POSITIVE,NEGATIVE",
-    )
+    return (*notes, f"{what}, skipped: choose with classes=POSITIVE,NEGATIVE")

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from brats_al_utils import InputError
+from brats_al_utils.arrays import Array
 from brats_al_utils.beyond.releases.images import VOLUMES, Lifted, ReadFile, each_image, image_faults, read_file
 from brats_al_utils.cohorts.checks import too_small, tumour_areas
 from brats_al_utils.cohorts.cohort import Kind
@@ -15,8 +16,6 @@ from brats_al_utils.cohorts.cuts import Cut, choose_slices, resize, resize_label
 from brats_al_utils.cohorts.slices import SliceRule
 from brats_al_utils.cohorts.volumes import Volume, upright
 from brats_al_utils.seeds import generator
-
-Array = np.ndarray[Any, Any]
 
 EVENLY = "slices evenly spaced in each volume"
 

@@ -21,9 +21,9 @@ from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import PHOTOMETRIC_INTERPRETATION
 
 from brats_al_utils import InputError
-from brats_al_utils.beyond.releases.levels import counted_percentiles, percentiles, tone_curve
+from brats_al_utils.arrays import Array
 from brats_al_utils.cohorts.checks import grid_problems, marks_of, too_small, tumour_areas
-from brats_al_utils.cohorts.intensity import level_counts, scale_intensity
+from brats_al_utils.cohorts.intensity import MODES_SHOWN, integer_counts, level_counts, peak, scale_intensity
 from brats_al_utils.cohorts.naming import JPEG
 from brats_al_utils.cohorts.volumes import MAX_VOXELS, Grid, Volume, other_kind, read_header, read_volume, upright
 
@@ -80,8 +80,6 @@ HOUNSFIELD = (
     "a CT in Hounsfield units, in which tissues would look alike: save the window that is meant, as 0 to 80 of a brain "
     "(FSL: fslmaths IN -thr 0 -min 80 OUT)"
 )
-
-Array = np.ndarray[Any, Any]
 
 ReadFile = Callable[[Path, str, str], list[Volume]]
 """How a cohort's files are read: see `read_file`."""
@@ -414,6 +412,59 @@ class Lifted:
         return torch.index_select(curve, 0, torch.from_numpy(part).ravel().int()).numpy().reshape(part.shape)
 
 
+def tone_curve(levels: Array, weight: Array) -> Array:
+    """Return what `scale_intensity` makes of each level of an image, to the bit, from how many pixels have it.
+
+    Parameters
+    ----------
+    levels : np.ndarray [N] of float32
+        Ascending, none negative; 0 is the background, and at least two others occur.
+    weight : np.ndarray [N] of int
+        How many pixels have each level.
+
+    Returns
+    -------
+    np.ndarray [N] of float32
+    """
+    inside = (levels > 0) & (weight > 0)
+    distance, weight = levels[inside].astype(np.float64), weight[inside]
+    at_most = np.cumsum(weight)
+    middle = np.searchsorted(at_most, [(at_most[-1] - 1) // 2, at_most[-1] // 2], side="right")
+    high = np.float32(MODES_SHOWN["image"] * peak(distance, weight, float(distance[middle].mean())))
+    return np.asarray(np.clip(levels / high, 0, 1))
+
+
+def percentiles(values: Array, shares: tuple[float, ...]) -> Array:
+    """Return what ``np.percentile(values, shares)`` does, to the bit, for integers of a small range by counting them.
+
+    Parameters
+    ----------
+    values : np.ndarray [N]
+    shares : tuple of float
+        In percent.
+
+    Returns
+    -------
+    np.ndarray of float64, one for each share
+    """
+    counted = integer_counts(values)
+    if counted is None:
+        # Between integers numpy takes the difference in their own type, which a wide range overflows.
+        return np.asarray(np.percentile(values.astype(np.float64) if values.dtype.kind in "iu" else values, shares))
+    return counted_percentiles(*counted, shares)
+
+
+def counted_percentiles(lowest: int, weight: Array, shares: tuple[float, ...]) -> Array:
+    """Return the percentiles of integers, of which the lowest and each one above it occur so often."""
+    at_most = np.cumsum(weight)
+    position = (at_most[-1] - 1) * (np.asarray(shares) / 100)
+    before = np.floor(position)
+    left, right = (lowest + np.searchsorted(at_most, place, side="right") for place in (before, before + 1))
+    share = position - before
+    # As numpy does, from the nearer of the two.
+    return np.asarray(np.where(share < 0.5, left + (right - left) * share, right - (right - left) * (1 - share)))
+
+
 def without_contrast(image: Lifted) -> bool:
     """Whether no voxel lies between the background and the brightest."""
     found = image.voxels if image.levels is None or image.weight is None else image.levels[image.weight > 0]
@@ -529,8 +580,9 @@ def each_image(row: Mapping[Any, Any], read: ReadFile, problems: list[str]) -> I
         if name == MASK:
             cropped = any(text.startswith(str(path)) for text in elsewhere)
             found = None if cropped else mask_problem(volumes[0].voxels)
-            what = f" (of a JPEG what exceeds {JPEG_MASK}: save a mask of other values as PNG)"
-            problems += [f"{path}: {found}" + what * path.name.casefold().endswith(JPEG)] if found else []
+            if found and path.name.casefold().endswith(JPEG):
+                found += f" (of a JPEG what exceeds {JPEG_MASK}: save a mask of other values as PNG)"
+            problems += [f"{path}: {found}"] if found else []
             yield from volumes
             continue
         problems += [f"{path}: {HOUNSFIELD}" for volume in volumes if in_hounsfield(volume.voxels)]

@@ -4,7 +4,6 @@ Buda et al. 2019, Comput Biol Med 109:218, doi 10.1016/j.compbiomed.2019.05.002;
 10.7937/K9/TCIA.2016.L4LTD3TK. On Kaggle as LGG Segmentation Dataset (CC BY-NC-SA 4.0).
 """
 
-import csv
 import re
 from collections import defaultdict
 from collections.abc import Iterator
@@ -29,7 +28,8 @@ from brats_al_utils.beyond.releases.images import (
     read_mask,
     without_contrast,
 )
-from brats_al_utils.beyond.releases.sites import of_hospitals
+from brats_al_utils.beyond.releases.table import csv_rows
+from brats_al_utils.beyond.releases.tcia import of_hospitals
 from brats_al_utils.cohorts.brats import link_out, links_problem
 from brats_al_utils.cohorts.cohort import Cohort, cores, frozen
 from brats_al_utils.cohorts.layout import entries, folders_below, shown
@@ -112,15 +112,12 @@ def read_lgg(folder: Path, follow_links: bool = False, classes: tuple[str, ...] 
     root = places[0].parent
     faults: list[Fault] = []
     rows = [row for place in places for row in slices_of(place, root, follow_links, faults)]
-    with ThreadPoolExecutor(cores()) as pool:
-        areas = list(pool.map(tumour_pixels, [row[MASK] for row in rows]))
-    for row, area in zip(rows, areas, strict=True):
-        if isinstance(area, str):
-            faults.append(("mask", str(row["patient_id"]), area))
-    problems = collapsed(faults)
     columns = ["patient_id", "site", "named", "z", *IMAGE_FILES]
     slices = pd.DataFrame(rows).reindex(columns=columns, fill_value="")
-    slices["tumour"] = [area if isinstance(area, int) else 0 for area in areas]
+    with ThreadPoolExecutor(cores()) as pool:
+        slices["tumour"] = list(pool.map(tumour_pixels, slices[MASK]))
+    unread = slices[slices["tumour"].map(lambda area: isinstance(area, str)).astype(bool)]
+    problems = collapsed([*faults, *zip(unread["patient_id"], unread["tumour"], strict=True)])
     slices = slices[~slices["patient_id"].isin(problems)].sort_values(["patient_id", "z"], ignore_index=True)
     with_tumour = (slices["tumour"] > 0).sum()
     counts = f"{root}: {with_tumour} slices with tumour, {len(slices) - with_tumour} without"
@@ -157,20 +154,20 @@ def slices_of(place: Path, root: Path, follow_links: bool, faults: list[Fault]) 
         if len(found[z, False]) != 1 or len(found[z, True]) != 1:
             names = ", ".join(path.name for path in files)
             what = f"{place}: slice {z} has the files {names}, expected an image and its mask: copy the folder again"
-            faults.append(("files", patient_id, what))
+            faults.append((patient_id, what))
             continue
         if link := link_out(files, root, follow_links):
-            faults.append(("link", patient_id, links_problem(root, shown(str(files[0])), link)))
+            faults.append((patient_id, links_problem(root, shown(str(files[0])), link)))
             continue
         image, mask = map(str, files)
         named = str(files[0].relative_to(root))
         yield {"patient_id": patient_id, "site": code, "named": named, "z": z, "image": image, MASK: mask}
 
 
-def tumour_pixels(mask: object) -> int | str:
+def tumour_pixels(mask: str) -> int | str:
     """Return the size of the tumour in a mask, or why it cannot be read."""
     try:
-        return int(np.count_nonzero(read_mask(Path(str(mask))).voxels))
+        return int(np.count_nonzero(read_mask(Path(mask)).voxels))
     except InputError as error:
         return str(error)
 
@@ -236,26 +233,22 @@ def read_grades(path: Path) -> dict[str, str]:
     """
     mend = "copy the set's data.csv beside the patients' folders, or set task=tumour"
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            sign = ";" if ";" in file.readline() else ","
-            file.seek(0)
-            rows = list(csv.DictReader(file, delimiter=sign))
+        rows = csv_rows(path)
         return {row["Patient"]: GRADES[value] for row in rows if (value := row["neoplasm_histologic_grade"]) in GRADES}
-    except (OSError, ValueError, csv.Error, KeyError) as error:
-        what = f"no column {error}" if isinstance(error, KeyError) else str(error)
-        raise InputError(f"{path}: the grades cannot be read ({what}): {mend}") from error
+    except KeyError as error:
+        raise InputError(f"{path}: the grades cannot be read (no column {error}): {mend}") from error
+    except InputError as error:
+        raise InputError(f"{error}; or {mend}") from error
 
 
 def of_sequences(cases: pd.DataFrame) -> list[str]:
     """Return a note on the patients one of whose sequences is missing, in whose place the set has FLAIR again."""
     middle = cases.groupby("patient_id")["image"].agg(lambda images: images.iloc[len(images) // 2])
-    again = [False, False]
-    counts = {name: 0 for name in (SEQUENCES[0], SEQUENCES[2])}
+    counts = dict.fromkeys((SEQUENCES[0], SEQUENCES[2]), 0)
     for path in middle:
         with suppress(InputError):  # told when the image is read
-            again = flair_again(Path(path))
-            for name, there in zip(counts, again, strict=True):
-                counts[name] += there
+            for name, again in zip(counts, flair_again(Path(path)), strict=True):
+                counts[name] += again
     told = ", ".join(f"{name} of {count} patients" for name, count in counts.items() if count)
     return [f"a missing sequence is replaced by FLAIR in the set: {told}"] if told else []
 

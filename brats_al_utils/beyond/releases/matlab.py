@@ -17,6 +17,7 @@ import h5py
 import numpy as np
 
 from brats_al_utils import InputError
+from brats_al_utils.arrays import Array
 from brats_al_utils.cohorts.volumes import MAX_VOXELS, Volume
 
 STRUCT = "cjdata"
@@ -30,8 +31,6 @@ MAX_BYTES = 2**26
 
 MAX_CHUNKS = 2**12
 """Of one field (MATLAB writes some ten)."""
-
-Array = np.ndarray[Any, Any]
 
 
 @contextmanager

@@ -11,15 +11,7 @@ from zipfile import ZipFile
 import pandas as pd
 
 from brats_al_utils import InputError
-from brats_al_utils.beyond.releases.faults import (
-    NOTHING,
-    collapsed,
-    differing,
-    file_faults,
-    label_faults,
-    row_faults,
-    twice_faults,
-)
+from brats_al_utils.beyond.releases.faults import NOTHING, checked, differing
 from brats_al_utils.beyond.releases.image_cuts import kind_of_images
 from brats_al_utils.beyond.releases.images import CHANNELS, COLOURS, IMAGE_FILES, PICTURES, VOLUMES, depth
 from brats_al_utils.beyond.releases.paths import finder, plain
@@ -124,27 +116,21 @@ def read_table(
         return None
     refuse_task(task, folder)
     rows, notes = read_persons(path, follow_links)
-    if not (rows["label"] != "").any():
-        problems = collapsed(
-            [*row_faults(path, rows), *file_faults(path, rows, follow_links), *twice_faults(path, rows)]
-        )
-        good = rows[~rows["patient_id"].map(shown).isin(problems)]
+    unlabelled = rows["label"] == ""
+    if unlabelled.all():
+        good, problems = checked(path, rows, rows, ("", ""), bool(classes), follow_links)
         return cohort_of(folder, good, problems, notes, ("", ""))
     pair = chosen_classes(path, rows["label"], classes)
     if not classes:
         what = f"{pair[1]} is the positive class, {pair[0]} the negative"
         notes.append(f"{path}: {what}: choose otherwise with classes=POSITIVE,NEGATIVE")
-    used = rows[rows["label"].isin(pair)] if classes else rows[rows["label"] != ""]
-    faults = [*row_faults(path, rows), *label_faults(path, rows, pair, bool(classes))]
-    faults += [*file_faults(path, used, follow_links), *twice_faults(path, used)]
-    unlabelled, others = rows["label"] == "", ~rows["label"].isin({*pair, ""}) & bool(classes)
+    others = ~rows["label"].isin({*pair, ""}) & bool(classes)
     of_others = "of other classes (" + ", ".join(map(shown, rows.loc[others, "label"].unique()[:5])) + ")"
     for which, what in ((unlabelled, "without a label"), (others, of_others)):
         if len(names := rows.loc[which, "patient_id"].unique()):
             first = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
             notes.append(f"{path}: images {what}, skipped: {which.sum()} of {len(names)} patients ({first})")
-    problems = collapsed(faults)
-    good = rows[~rows["patient_id"].map(shown).isin(problems) & rows["label"].isin(pair)]
+    good, problems = checked(path, rows, rows[~unlabelled & ~others], pair, bool(classes), follow_links)
     if both := len(differing(good, "label")):
         notes.append(f"{path}: {both} patients have images of both classes: a label is an image's, no patient has one")
     return cohort_of(folder, good, problems, notes, pair)
@@ -154,20 +140,24 @@ def cohort_of(
     folder: Path, rows: pd.DataFrame, problems: dict[str, list[str]], notes: list[str], classes: tuple[str, str]
 ) -> Cohort:
     """Return the cohort of a table's good rows; of volumes the headers are read."""
-    cases = cases_of(folder, rows)
-    used = [name for name in CHANNELS if (cases[name] != "").any()]
-    coloured = "colours" in cases and (cases["colours"] == COLOURS[0]).any()
-    return Cohort(
-        folder,
-        cases,
-        (),
-        frozen(problems),
-        tuple(notes),
-        classes,
-        IMAGE_FILES,
-        CHANNELS if coloured else tuple(used),
-        kind_of_images(),
+    good = rows.sort_values("patient_id", kind="stable", ignore_index=True)
+    files = {name: [str(folder / text) if text else "" for text in good[name]] for name in IMAGE_FILES}
+    cases = pd.DataFrame(
+        {
+            "patient_id": good["patient_id"],
+            "class_name": good["label"],
+            "site": good["site"].where(good["site"] != "", "unknown"),
+            "release": "unknown",
+            "named": good["image"],
+            "slices": [depth(Path(image)) for image in files["image"]],
+            **files,
+        }
     )
+    for column, name in (("part", "split"), ("colours", "colours")):
+        if good[name].any():
+            cases[column] = good[name]
+    channels = tuple(name for name in CHANNELS if good[name].any() or (good["colours"] == COLOURS[0]).any())
+    return Cohort(folder, cases, (), frozen(problems), tuple(notes), classes, IMAGE_FILES, channels, kind_of_images())
 
 
 def read_persons(path: Path, follow_links: bool) -> tuple[pd.DataFrame, list[str]]:
@@ -230,25 +220,6 @@ def stem_of(name: str) -> str:
     return (found[1] or found[2] or found[3]) if found else name
 
 
-def cases_of(folder: Path, rows: pd.DataFrame) -> pd.DataFrame:
-    """Return rows of a table as `Cohort.cases`; of volumes the headers are read."""
-    good = rows.sort_values("patient_id", kind="stable", ignore_index=True)
-    files = {name: [str(folder / text) if text else "" for text in good[name]] for name in IMAGE_FILES}
-    return pd.DataFrame(
-        {
-            "patient_id": good["patient_id"],
-            "class_name": good["label"],
-            "site": good["site"].where(good["site"] != "", "unknown"),
-            "release": "unknown",
-            "named": good["image"],
-            "slices": [depth(Path(image)) for image in files["image"]],
-            **files,
-            **({"part": good["split"]} if (good["split"] != "").any() else {}),
-            **({"colours": good["colours"]} if (good["colours"] != "").any() else {}),
-        }
-    )
-
-
 def read_rows(path: Path) -> tuple[pd.DataFrame, list[str]]:
     """Return the cells of a table by the number of their line, and notes on what is ignored or read otherwise.
 
@@ -289,7 +260,7 @@ def read_rows(path: Path) -> tuple[pd.DataFrame, list[str]]:
     for row in cells if unnamed else []:
         row |= series(path.parent, row["patient_id"])
     table = pd.DataFrame(cells, index=[line for line, _ in lines])[list(COLUMNS)]
-    notes = [f"{path}: columns ignored: {shown(', '.join(filter(None, others)))}"] * any(others)
+    notes = [f"{path}: columns ignored: {shown(', '.join(filter(None, others)))}"] if any(others) else []
     if unnamed and (after := [row["patient_id"] for row in cells if AFTER_TREATMENT.fullmatch(row["patient_id"])]):
         what = "label 4 of their masks is the cavity of the resection, and counts as tumour: set it to 0 if it is none"
         notes.append(f"{path}: {len(after)} patients after treatment ({after[0]}, ...): {what}")
@@ -342,6 +313,12 @@ def csv_lines(path: Path) -> list[tuple[int, list[str]]]:
     except (OSError, csv.Error) as error:
         raise InputError(f"{path}: cannot be read as CSV ({error}): save it as CSV with commas") from error
     return [(line, row) for line, row in rows if any(row)]
+
+
+def csv_rows(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a CSV file by the names in its header, cells that a row lacks empty; see `csv_lines`."""
+    (_, header), *lines = csv_lines(path) or [(0, [])]
+    return [dict.fromkeys(header, "") | dict(zip(header, row, strict=False)) for _, row in lines]
 
 
 def sheet_lines(path: Path) -> list[tuple[int, list[str]]]:

@@ -5,7 +5,6 @@ TCGA pre-operative: Bakas et al. 2017, Sci Data 4:170117, doi 10.7937/K9/TCIA.20
 10.7937/tcia.bdgf-8v37, CC BY 4.0.
 """
 
-import csv
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable
@@ -15,8 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from brats_al_utils import InputError
-from brats_al_utils.beyond.releases.sites import of_hospitals
-from brats_al_utils.beyond.releases.table import chosen_classes
+from brats_al_utils.beyond.releases.table import chosen_classes, csv_rows
 from brats_al_utils.cohorts.brats import link_out, links_problem
 from brats_al_utils.cohorts.cohort import Cohort, frozen, refuse_classes, refuse_task
 from brats_al_utils.cohorts.layout import GRADES, entries, folders_below, is_nifti, named_volumes, shown, subfolders
@@ -47,9 +45,37 @@ GRADE = "WHO CNS Grade"
 GRADE_OF = {"2": "LGG", "3": "LGG", "4": "HGG"}
 WILDTYPE = "wildtype"
 
+HOSPITALS = {
+    "02": "MD Anderson",
+    "06": "Henry Ford Hospital",
+    "08": "UCSF",
+    "12": "Duke",
+    "14": "Emory",
+    "19": "Case Western",
+    "76": "Thomas Jefferson University",
+    "CS": "Thomas Jefferson University",
+    "DU": "Henry Ford Hospital",
+    "EZ": "University of North Carolina",
+    "FG": "Case Western",
+    "HT": "Case Western",
+}
+"""By TCGA's public code of the tissue source site; several codes are one hospital (HT is Case Western's St Joes)."""
+
 Row = dict[str, str]
-Found = tuple[dict[str, str], list[str], list[str]]
+Found = tuple[dict[str, Path], list[str], list[str]]
 """A patient's files by sequence, what is wrong, and notes."""
+
+
+def hospital(code: str) -> str:
+    """Return the hospital of a code, or the code where it is not known."""
+    return HOSPITALS.get(code, code)
+
+
+def of_hospitals(cases: pd.DataFrame) -> list[str]:
+    """Return a note on which hospital is behind each site of some cases (columns site and patient_id)."""
+    known = cases.groupby("site")["patient_id"].nunique()
+    told = ", ".join(f"{code} {hospital(str(code))} ({count})" for code, count in known.items())
+    return [f"sites are the hospitals' codes in the ids: {told}"] if told else []
 
 
 def holds(folder: Path, good: Callable[[str], object]) -> Path | None:
@@ -124,12 +150,12 @@ def tcga_volumes(home: Path) -> Found:
     dates = sorted({date[1] for path in here if (date := DATE.search(path.name))})
     scan = f"{home.name}_{dates[0]}" if dates else home.name
     files, problems = named_volumes(here, scan)
-    notes = [f"{home}: scans of {' and '.join(dates)}: the first is used"] * (len(dates) > 1)
+    notes = [f"{home}: scans of {' and '.join(dates)}: the first is used"] if len(dates) > 1 else []
     drawn = {path.name.partition(".nii")[0].casefold(): path for path in here}
     for ending in (CORRECTED, AUTOMATIC):
         if SEGMENTATION not in files and (path := drawn.get((scan + ending).casefold())):
             files[SEGMENTATION] = path
-    return {name: str(path) for name, path in files.items()}, problems, notes
+    return files, problems, notes
 
 
 def read_ucsf(root: Path, follow_links: bool = False, classes: tuple[str, ...] = (), task: str = "") -> Cohort:
@@ -159,8 +185,8 @@ def read_ucsf(root: Path, follow_links: bool = False, classes: tuple[str, ...] =
         label, patient_id = labels.get(int(name[1]), ""), f"UCSF-PDGM-{int(name[1]):04}"
         if label in pair:
             row = {"patient_id": patient_id, "class_name": label, "site": "UCSF"}
-            files, problems = named_volumes([file for file in entries(home) if is_nifti(file)], patient_id)
-            patients.append((home, row, ({sequence: str(file) for sequence, file in files.items()}, problems, [])))
+            volumes = named_volumes([file for file in entries(home) if is_nifti(file)], patient_id)
+            patients.append((home, row, (*volumes, [])))
         else:
             without.append(patient_id)
     notes = [f"{root}: follow-up scans, skipped: {some(follow_ups)}"] if follow_ups else []
@@ -182,31 +208,27 @@ def metadata_of(root: Path, task: str) -> tuple[Path, dict[int, str]]:
     if not found:
         raise InputError(f"{root}: no {METADATA} here or one level above, expected the grades: put it there from TCIA")
     path, column = found[-1], task or GRADE
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file, strict=True))
-    except (OSError, ValueError, csv.Error) as error:
-        raise InputError(f"{path}: cannot be read as CSV ({error}): download it again") from error
-    columns = {str(name).casefold(): name for name in (rows[0] if rows else ())}
+    rows = csv_rows(path)
+    columns = {name.casefold(): name for name in (rows[0] if rows else ())}
     if "id" not in columns or column.casefold() not in columns:
-        names = ", ".join(map(str, columns.values()))
+        names = ", ".join(columns.values())
         raise InputError(f"{path}: no column ID or {column}, expected among {names}: set task to one of them")
     name = columns[column.casefold()]
     labels = {}
     for row in rows:
-        number, label = re.search(r"\d+", row[columns["id"]] or ""), (row[name] or "").strip()
+        label = row[name]
         if name == GRADE:
             label = GRADE_OF.get(label, "")
         elif name == "IDH" and label not in ("", WILDTYPE):
             label = "mutated"
-        if number and UCSF_PATIENT.fullmatch(row[columns["id"]]):
-            labels[int(number[0])] = label
+        if patient := UCSF_PATIENT.fullmatch(row[columns["id"]]):
+            labels[int(patient[1])] = label
     return path, labels
 
 
 def some(names: list[str]) -> str:
     """Return how many there are, and the first."""
-    return f"{len(names)} ({', '.join(names[:5])}{', ...' * (len(names) > 5)})"
+    return f"{len(names)} ({', '.join(names[:5])}{', ...' if len(names) > 5 else ''})"
 
 
 def cohort_of(
@@ -225,18 +247,17 @@ def cohort_of(
         missing = [name for name in FILES if name not in files]
         if missing and not wrong:
             wrong = [f"{home}: no {' and '.join(missing)} found, expected one volume each: copy the folder again"]
-        link = link_out(map(Path, files.values()), root, follow_links)
-        if link:
+        if link := link_out(files.values(), root, follow_links):
             wrong = [*wrong, links_problem(root, shown(home.name), link)]
         problems[row["patient_id"]] += wrong
-        if files.get(SEGMENTATION, "").partition(".nii")[0].casefold().endswith(AUTOMATIC.casefold()):
+        if files.get(SEGMENTATION, home).name.partition(".nii")[0].casefold().endswith(AUTOMATIC.casefold()):
             automatic.append(row["patient_id"])
         notes += said
-        rows.append(row | {"release": release} | files)
+        rows.append(row | {"release": release} | {name: str(path) for name, path in files.items()})
     if automatic:
         notes.append(f"{root}: segmentations that nobody has corrected (GlistrBoost) are used of {some(automatic)}")
     found = {name: wrong for name, wrong in problems.items() if wrong}
     cases = pd.DataFrame(rows, columns=["patient_id", "class_name", "site", "release", *FILES])
     cases = cases[~cases["patient_id"].isin(found)].sort_values("patient_id", ignore_index=True)
-    told = [f"{root}: {release}; {CITATIONS[release]}", *notes, *of_hospitals(cases) * (release == TCGA)]
+    told = [f"{root}: {release}; {CITATIONS[release]}", *notes, *(of_hospitals(cases) if release == TCGA else ())]
     return Cohort(root, cases, tuple(absent), frozen(found), tuple(told), classes)

@@ -1,7 +1,5 @@
 """Write the table of a folder of images, from what its folders and names say; the user corrects it."""
 
-import csv
-import io
 import os
 import re
 from collections import Counter, defaultdict
@@ -10,13 +8,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePath, PurePosixPath
 from statistics import mean
 
+import pandas as pd
+
 from brats_al_utils import InputError
 from brats_al_utils.beyond.releases.formats import other_formats
 from brats_al_utils.beyond.releases.images import CHANNELS, COLOURS, PICTURES, VOLUMES, in_colour, is_picture
 from brats_al_utils.beyond.releases.paths import plain
 from brats_al_utils.beyond.releases.table import COLUMNS, MAX_ROWS, REQUIRED, find_table
 from brats_al_utils.cohorts.layout import LEFT_BEHIND, UNGRADED, printable, shown, subfolders
-from brats_al_utils.files import write_file
+from brats_al_utils.files import write_new
 from brats_al_utils.study.places import STAMPS
 
 EXAMPLE = """patient_id,label,image,mask,site,group,split
@@ -58,6 +58,13 @@ SPLITS = {
 
 FOLDS = re.compile(r"(fold|split|batch)[-_ ]?\d+", re.IGNORECASE)
 """Folders into which images are dealt, that are neither classes nor people."""
+
+ANNOTATION = {"state.json", "images.csv", "sets"}
+"""What a folder of an annotation holds, whatever its name."""
+
+WITH_BACKSLASHES = (
+    "names with backslashes: unpack the ZIP archive again with a program that makes folders of them, as 7-Zip or unzip"
+)
 
 MAX_CLASSES = 10
 """Folders beside each other are classes if they are no more, or else people."""
@@ -122,52 +129,46 @@ def write_template(
         not given.
     """
     path = find_table(folder)
-    if path.exists():
-        raise InputError(f"{path}: exists: name another folder, or delete it")
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder: correct its name")
     files, left_out = walked(folder, follow_links)
-    if patients := sorted({name for file in files for name in file.parts if UNGRADED.fullmatch(name)}):
-        write_rows(path, [REQUIRED[:2], *((name, "") for name in patients)])
-        empty = [place for place in subfolders(folder) if UNGRADED.fullmatch(place.name) and place.name not in patients]
-        lines = [f"{several(folder, empty)} left out: folders without a file: unpack them again"] * bool(empty)
-        what = f"{len(patients)} patients of BraTS 2021 or 2023, whose files are known by their names"
-        return path, [what, *lines, *left_out]
     images = [file for file in files if is_image(file)]
-    if len(images) > MAX_ROWS:
+    if patients := sorted({name for file in files for name in file.parts if UNGRADED.fullmatch(name)}):
+        text = pd.DataFrame({"patient_id": patients, "label": ""}).to_csv(index=False, lineterminator="\n")
+        said = [f"{len(patients)} patients of BraTS 2021 or 2023, whose files are known by their names"]
+        empty = [place for place in subfolders(folder) if UNGRADED.fullmatch(place.name) and place.name not in patients]
+        if empty:
+            said.append(f"{several(folder, empty)} left out: folders without a file: unpack them again")
+    elif len(images) > MAX_ROWS:
         raise InputError(f"{folder}: {len(images)} images, expected at most {MAX_ROWS}: name a folder of fewer")
-    if not images:
-        if not left_out:
-            write_file(path, EXAMPLE.encode())
-            return path, ["no image found: put a row an image in place of the two examples"]
+    elif images:
+        found, unmatched = understood(images, person)
+        in_colours = colours_of(folder, found, colours)
+        text, said = table_of(found, in_colours), [*sentences(found, in_colours), *unmatched]
+    elif left_out:
         raise InputError(f"{folder}: no image found: expected PNG, JPEG, TIFF or NIfTI\n" + "\n".join(left_out))
-    found, unmatched = understood(images, person)
-    in_colours = colours_of(folder, found, colours)
-    columns = [name for name in COLUMNS if name in REQUIRED or (name == "mask" and any(image.mask for image in found))]
-    columns[3:3] = CHANNELS[1 : 1 + max(len(image.more) for image in found)]
-    columns += ["split"] * any(image.split for image in found) + ["colours"] * bool(in_colours)
-    rows = [
+    else:
+        text, said = EXAMPLE, ["no image found: put a row an image in place of the two examples"]
+    write_new(path, text.encode())
+    return path, [*said, *left_out]
+
+
+def table_of(found: Sequence[Found], colours: str) -> str:
+    """Return as CSV a row for each image, without the columns that are empty throughout and need not be there."""
+    table = pd.DataFrame(
         {
             "patient_id": image.person,
             "label": image.label,
             "image": str(image.path),
+            **dict(zip(CHANNELS[1:], image.more, strict=False)),
             "mask": image.mask,
             "split": image.split,
-            "colours": in_colours,
-            **dict.fromkeys(CHANNELS[1:], ""),
-            **dict(zip(CHANNELS[1:], image.more, strict=False)),
+            "colours": colours,
         }
         for image in found
-    ]
-    write_rows(path, [columns, *([row[name] for name in columns] for row in rows)])
-    return path, [*sentences(found, in_colours), *unmatched, *left_out]
-
-
-def write_rows(path: Path, rows: Sequence[Sequence[str]]) -> None:
-    """Write rows as CSV."""
-    text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    write_file(path, text.getvalue().encode())
+    ).reindex(columns=COLUMNS, fill_value="")
+    used = [name for name in COLUMNS if name in REQUIRED or table[name].any()]
+    return str(table.to_csv(columns=used, index=False, lineterminator="\n"))
 
 
 def is_image(file: PurePath) -> bool:
@@ -178,45 +179,35 @@ def is_image(file: PurePath) -> bool:
 def walked(folder: Path, follow_links: bool) -> tuple[list[PurePosixPath], list[str]]:
     """Return the files in and below a folder, in order, and lines on what was left out."""
     files: list[Path] = []
-    links: list[Path] = []
-    unprintable: list[Path] = []
-    of_windows: list[Path] = []
+    left_out: defaultdict[str, list[Path]] = defaultdict(list)
     seen: set[str] = set()
     for place, folders, names in os.walk(folder, followlinks=follow_links):
         here = Path(place)
-        if (real := str(here.resolve())) in seen:
+        real = str(here.resolve())
+        ours = here != folder and (STAMPS in folders or {*folders, *names} >= ANNOTATION)
+        if real in seen or ours:  # of ours, a study's figures and its outputs below, or an annotation
             folders.clear()
             continue
         seen.add(real)
-        if here != folder and STAMPS in folders:  # a study's figures, and its outputs below
-            folders.clear()
-            continue
         folders[:] = sorted(name for name in folders if not name.startswith(LEFT_BEHIND))
         for path in [here / name for name in (*folders, *sorted(names)) if not name.startswith(LEFT_BEHIND)]:
             if path.is_symlink() and not follow_links and not path.resolve().is_relative_to(folder.resolve()):
-                links.append(path)
+                left_out["symbolic links out of the folder: add --follow-links"].append(path)
             elif not printable(path.name):
-                unprintable.append(path)
+                left_out["names that cannot be printed: rename them"].append(path)
             elif "\\" in path.name:
-                of_windows.append(path)
+                left_out[WITH_BACKSLASHES].append(path)
             elif path.name in names:
                 files.append(path)
-    left_out = []
-    if links:
-        left_out.append(f"{several(folder, links)} left out: symbolic links out of the folder: add --follow-links")
-    if unprintable:
-        left_out.append(f"{several(folder, unprintable)} left out: names that cannot be printed: rename them")
-    if of_windows:
-        mend = "unpack the ZIP archive again with a program that makes folders of them, as 7-Zip or unzip"
-        left_out.append(f"{several(folder, of_windows)} left out: names with backslashes: {mend}")
-    left_out += other_formats(folder, [path for path in files if not is_image(path)])
-    return [PurePosixPath(path.relative_to(folder).as_posix()) for path in files], left_out
+    lines = [f"{several(folder, paths)} left out: {why}" for why, paths in left_out.items()]
+    lines += other_formats(folder, [path for path in files if not is_image(path)])
+    return [PurePosixPath(path.relative_to(folder).as_posix()) for path in files], lines
 
 
 def several(folder: Path, paths: Sequence[Path]) -> str:
     """Return how many paths there are, and the first three."""
-    names = [shown(str(path.relative_to(folder))) for path in paths[:3]]
-    return f"{len(paths)} ({', '.join(names)}{', ...' * (len(paths) > 3)})"
+    names = ", ".join(shown(str(path.relative_to(folder))) for path in paths[:3])
+    return f"{len(paths)} ({names}, ...)" if len(paths) > 3 else f"{len(paths)} ({names})"
 
 
 def stem_of(file: PurePosixPath) -> str:
@@ -392,9 +383,13 @@ def sentences(found: Sequence[Found], colours: str) -> Iterator[str]:
     masks, labels = sum(bool(image.mask) for image in found), Counter(image.label for image in found if image.label)
     splits = Counter(image.split for image in found if image.split)
     said = [f"{len(found)} images of {len(people)} people", f"{masks} with a mask"]
-    said += ["labels from folders: " + counted(labels)] if labels else ["without labels"]
-    said += [f"split from folders: {counted(splits)}" + ", others dealt" * (len(splits) == 1)] if splits else []
-    said += [f"colours as {colours}"] if colours else []
+    said.append(f"labels from folders: {counted(labels)}" if labels else "without labels")
+    if splits:
+        said.append(f"split from folders: {counted(splits)}")
+    if len(splits) == 1:
+        said.append("others dealt")
+    if colours:
+        said.append(f"colours as {colours}")
     yield ", ".join(said)
     several_of = defaultdict(set)
     for image in found:
