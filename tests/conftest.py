@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from functools import cache
 from pathlib import Path
@@ -114,10 +114,12 @@ def small_render(patient: Patient, spacing: int) -> tuple[dict[str, np.ndarray[A
 
 
 @pytest.fixture(autouse=True)
-def _environment_put_back() -> Iterator[None]:
-    """The command line sets variables for its workers."""
+def _as_it_was() -> Iterator[None]:
+    """The command line sets variables for its workers, and figures stay open."""
     with patch.dict(os.environ):
         yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
 
 
 @pytest.fixture
@@ -196,6 +198,32 @@ def make(target: str, checkout: Path, *options: str) -> str:
     done = subprocess.run(command, cwd=checkout, env=environment, capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+READ = """
+import resource, sys, time
+from pathlib import Path
+from brats_al_utils import InputError
+from {module} import {function}
+pages = int(Path("/proc/self/statm").read_text().split()[0])
+resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + {room},) * 2)
+before, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
+try:
+    {function}(Path(sys.argv[1]))
+    print("read")
+except InputError as error:
+    print(error)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before >> 10, time.process_time() - started)
+"""
+
+
+def read_alone(reads: Callable[[Path], object], path: Path, room: int) -> tuple[str, int, float]:
+    """Read a file in a process with so many bytes of address space: what it said, megabytes and processor seconds."""
+    code = READ.format(module=reads.__module__, function=reads.__name__, room=room)
+    done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, encoding="utf-8")
+    assert done.returncode == 0, done.stderr
+    said, numbers = done.stdout.strip().rsplit("\n", 1)
+    return said, int(numbers.split()[0]), float(numbers.split()[1])
 
 
 @pytest.fixture

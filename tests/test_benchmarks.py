@@ -151,20 +151,13 @@ def test_the_plain_loop_cuts_our_images(pictures: Path, tmp_path: Path) -> None:
 
 def measurements() -> pd.DataFrame:
     """Return made-up measurements: the usual loop takes 4, 5 and 6 times as long, decompression half."""
-    rows = []
-    for repetition, (ours, factor) in enumerate([(1.0, 4.0), (2.0, 5.0), (4.0, 6.0)], 1):
-        for method, seconds in {
-            "ours": ours,
-            "usual loop": ours * factor,
-            "usual loop in threads": ours * 3,
-            "MONAI": ours * 1.5,
-            "decompression": ours / 2,
-        }.items():
-            rows.append(("methods", method, 10, repetition, seconds, np.nan))
-    rows += [("scale", "ours", cases, 1, 0.1 * cases, np.nan) for cases in (10, 40, 160)]
-    rows.append(("memory", "ours", 335, 1, 30.0, 2000.0))
-    table = pd.DataFrame(rows, columns=["benchmark", "method", "cases", "repetition", "seconds", "resident"])
-    return table.assign(cpu=table["seconds"], private=table["resident"] / 4)
+    rows = [
+        ("methods", method, 10, repetition, ours * times)
+        for repetition, (ours, factor) in enumerate([(1.0, 4.0), (2.0, 5.0), (4.0, 6.0)], 1)
+        for method, times in {"ours": 1, "usual loop": factor, "decompression": 0.5}.items()
+    ]
+    table = pd.DataFrame(rows, columns=["benchmark", "method", "cases", "repetition", "seconds"])
+    return table.assign(cpu=table["seconds"], private=np.nan, resident=np.nan)
 
 
 def test_a_ratio_is_the_median_of_each_repetition_s() -> None:
@@ -172,7 +165,7 @@ def test_a_ratio_is_the_median_of_each_repetition_s() -> None:
     usual = found.loc["methods", "usual loop", 10]
     assert (usual["seconds"], usual["per_case"], usual["ratio"]) == (10, 1, 5)
     assert found.loc["methods", "decompression", 10]["ratio"] == 0.5
-    assert summary.paired(measurements()[:15], "seconds", "usual loop", "ours") == 5
+    assert summary.paired(measurements(), "seconds", "usual loop", "ours") == 5
 
 
 @pytest.mark.parametrize("power", [1.0, 1.5])
@@ -199,58 +192,12 @@ def test_a_limit_is_reached_if_the_comparison_holds(value: float, comparison: st
     assert summary.reached(value, "") == ""
 
 
-def test_the_summary_compares_with_the_limits() -> None:
-    training = pd.DataFrame(
-        {
-            "benchmark": "training",
-            "method": ["ours", "torchvision's loop", "Lightning"],
-            "repetition": 1,
-            "images_per_second": [30.0, 10.0, 15.0],
-            "share": [0.8, np.nan, np.nan],
-        }
-    )
-    startup = pd.DataFrame(
-        {"case": ["python", "import brats_al_utils", "brats-al --help", "brats-al run --help"], "seconds": 0.4}
-    )
-    study = pd.DataFrame(
-        {"profile": "demo", "part": ["00", "all"], "seconds": 100.0, "overhead": 4.0, "share": [0.5, 0.04]}
-    )
-    images = pd.DataFrame(
-        [("images", "ours", 3000, 1, 6.0, 0), ("images", "plain loop", 3000, 1, 9.0, 0)]
-        + [("memory", "ours", cases, 1, 6.0, private) for cases, private in ((300, 200.0), (3000, 260.0))],
-        columns=["benchmark", "method", "cases", "repetition", "seconds", "private"],
-    )
-    tables = {
-        "preparation": measurements(),
-        "images": images,
-        "training": training,
-        "startup": startup,
-        "overhead": study,
-    }
-    found = summary.summarise(tables)
-    answers = found.set_index("what")["reached"]
-    assert answers[answers != ""].to_dict() == {
-        "preparation: times faster than usual loop": "yes",
-        "preparation: times faster than MONAI": "no",
-        "preparation: time over decompression": "no",
-        "preparation: peak resident memory at 335 patients": "no",
-        "preparation: time a patient at 160 over that at 10": "yes",
-        "images: peak private memory at 3000 images over that at 300": "no",
-        "training: times faster than Lightning": "yes",  # the better peer
-        "training: share of the matrix-multiply rate": "yes",
-        "start: import brats_al_utils": "no",
-        "start: brats-al --help": "yes",
-        "start: brats-al run --help": "yes",
-        "study: overhead's share of the demo": "yes",
-    }
-    labels = [label.get_text() for label in summary.plot(found).axes[0].get_yticklabels()]
-    assert labels == list(answers[answers != ""].index[::-1])
-
-
 def test_the_summary_kept_is_that_of_the_measurements_kept() -> None:
     found = summary.summarise(summary.measured())
     written = found.to_csv(index=False, float_format="%.4g", lineterminator="\n")
     assert (FOLDER / "results" / "summary.csv").read_text(encoding="utf-8") == written
+    labels = [label.get_text() for label in summary.plot(found).axes[0].get_yticklabels()]
+    assert labels == list(found["what"][found["reached"] != ""][::-1])
 
 
 def test_what_the_benchmarks_need_is_pinned() -> None:

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
@@ -24,14 +23,7 @@ from selenium import webdriver
 
 from brats_al_utils.beyond.arms import NOTEBOOKS
 from brats_al_utils.beyond.cost import counted_study
-from brats_al_utils.beyond.phantoms import phantom
-from brats_al_utils.beyond.phantoms.phantom import Patient
-from brats_al_utils.beyond.phantoms.writing import write_cohort
-from brats_al_utils.cohorts.cutting import prepare
-from brats_al_utils.cohorts.readers import read_cohort
-from brats_al_utils.cohorts.volumes import SEQUENCES
 from brats_al_utils.findings.evidence import budgets, evaluate
-from brats_al_utils.findings.paper import GAIN, unit_of
 from brats_al_utils.show import kernels, notebooks
 from brats_al_utils.show.notebooks import check_parameters, find
 from brats_al_utils.study.arms import transfer
@@ -91,36 +83,9 @@ def check_executed(folder: Path) -> None:
     assert shown == len(list(folder.glob("*.png")))
 
 
-def check_scorecard(folder: Path) -> None:
-    """Check the scorecard's columns, and that a verdict on an AUC is only given where it can be."""
-    card = pd.read_csv(folder / "scorecard.csv").set_index("id")
-    ends = [f"{across}_{end}" for across in ("runs", "patients", "both") for end in ("low", "high")]
-    names = ["section", "printed", "recomputed", "ours", *ends, "could_tell", "verdict", "rule", "why"]
-    assert list(card.columns) == names
-    gains = card[card.index.map(unit_of) == GAIN]
-    gains = gains[~gains.index.str.endswith(".arithmetic")]
-    # At smoke size the test set has a single LGG patient: no interval, and nothing could be told.
-    assert gains["both_low"].isna().all()
-    assert set(gains["could_tell"].dropna()) == {"no, one patient of a class in a test set"}
-    assert gains.loc[["abstract.gain", "table2.test_gain", "table4.test_gain"], "could_tell"].notna().all()
-    assert card["rule"].str.len().gt(20).all()
-    assert card.loc["table2.val_gain.arithmetic", "verdict"] == "not reproduced"
-    table3 = card[card.index.str.fullmatch(r"table3\.\w+\.(val|test)")]
-    assert len(table3) == 4
-    assert set(table3["verdict"]) == {"cannot tell"}
-    assert table3["why"].str.contains("epochs: 1, the paper's 30").all()
-    assert card.loc["table3.proposed.test", "ours"] == pytest.approx(
-        pd.read_csv(folder / "table3.csv")
-        .query("arm == 'proposed' and part == 'test' and unit == 'slice'")["auc_mean"]
-        .item(),
-        abs=1e-5,
-    )
-
-
 def test_smoke(smoke: Path) -> None:
     check_table2(open_study("smoke", out=smoke), smoke)
     check_executed(smoke)
-    check_scorecard(smoke)
     assert {path.stem for path in smoke.glob("*.csv")} == set(TABLES) >= set(PICTURES)
     for end in ("svg", "pdf", "png"):
         assert {path.stem for path in smoke.glob(f"*.{end}")} == set(PICTURES)
@@ -135,6 +100,11 @@ def test_smoke(smoke: Path) -> None:
     )
     assert manifest["synthetic"]
     assert manifest["slices"] == SMOKE.patients * SMOKE.per_patient
+    card = pd.read_csv(smoke / "scorecard.csv").set_index("id")
+    ours = pd.read_csv(smoke / "table3.csv").query("arm == 'proposed' and part == 'test' and unit == 'slice'")
+    assert card.loc["table3.proposed.test", "ours"] == pytest.approx(ours["auc_mean"].item(), abs=1e-5)
+    assert "epochs: 1, the paper's 30" in card.loc["table3.proposed.test", "why"]
+    assert card.loc["table2.test_gain", "could_tell"] == "no, one patient of a class in a test set"
 
 
 def test_the_demo(smoke: Path, checkout: Path) -> None:
@@ -170,23 +140,35 @@ def test_started_again_nothing_is_trained_and_the_tables_are_the_same(smoke: Pat
     assert "4 runs needed, 4 distinct, 4 already there, 0 trained" in executed
 
 
+def transfer_of(smoke: Path, out: Path) -> list[str]:
+    """Give a study the phantoms of the smoke study; return the command that executes its notebook 01."""
+    phantoms = next((smoke / "outputs").glob("phantom*-*"))
+    shutil.copytree(phantoms, out / "outputs" / phantoms.name)
+    command = [sys.executable, "-m", "brats_al_utils", "run", "--profile", "smoke", "--only", "01", "--out", str(out)]
+    return [*command, "--workers", "1"]
+
+
+def stored(out: Path) -> dict[str, int]:
+    """Return the runs that are stored, and when they were."""
+    return {path.name: path.stat().st_mtime_ns for path in (out / "outputs" / "runs").glob("*.safetensors")}
+
+
+def wait_for_two_runs(out: Path, driver: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 240
+    while len(stored(out)) < 2:
+        assert driver.poll() is None, driver.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("by", ["SIGINT", "SIGKILL"])
 def test_stopped_in_mid_run_it_goes_on_where_it_was(smoke: Path, tmp_path: Path, by: str) -> None:
     """The driver is killed, or Ctrl-C pressed: no process stays, no run is repeated, and the tables are the same."""
     out = tmp_path / "out"
-    (out / "outputs").mkdir(parents=True)
-    phantoms = next((smoke / "outputs").glob("phantom*-*"))
-    shutil.copytree(phantoms, out / "outputs" / phantoms.name)
-    command = [sys.executable, "-m", "brats_al_utils", "run", "--profile", "smoke", "--only", "01", "--out", str(out)]
-    command += ["--workers", "1"]
-    runs = out / "outputs" / "runs"
+    command = transfer_of(smoke, out)
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, encoding="utf-8") as driver:
-        deadline = time.monotonic() + 240
-        while len(list(runs.glob("*.safetensors"))) < 2:
-            assert driver.poll() is None, "it ended before it could be stopped"
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        wait_for_two_runs(out, driver)
         children = psutil.Process(driver.pid).children(recursive=True)
         os.kill(driver.pid, signal.Signals[by])
         said = driver.communicate()[1]
@@ -196,10 +178,10 @@ def test_stopped_in_mid_run_it_goes_on_where_it_was(smoke: Path, tmp_path: Path,
         assert driver.returncode == 130
         assert said.endswith("interrupted: finished runs are kept, the same command resumes from them\n")
         assert "Traceback" not in said
-    finished = {path.name: path.stat().st_mtime_ns for path in runs.glob("*.safetensors")}
+    finished = stored(out)
     assert 2 <= len(finished) < 4
     subprocess.run(command, check=True, capture_output=True)
-    now = {path.name: path.stat().st_mtime_ns for path in runs.glob("*.safetensors")}
+    now = stored(out)
     assert len(now) == 4
     assert finished.items() <= now.items()
     assert (out / "table2.csv").read_bytes() == (smoke / "table2.csv").read_bytes()
@@ -214,28 +196,17 @@ def test_stopped_in_mid_run_it_goes_on_where_it_was(smoke: Path, tmp_path: Path,
 
 def test_a_killed_kernel_is_replaced(smoke: Path, tmp_path: Path) -> None:
     """SIGKILL of the kernel alone: the driver starts another, which goes on from the finished runs."""
-    out = tmp_path / "out"
-    (out / "outputs").mkdir(parents=True)
-    phantoms = next((smoke / "outputs").glob("phantom*-*"))
-    shutil.copytree(phantoms, out / "outputs" / phantoms.name)
-    command = [sys.executable, "-m", "brats_al_utils", "run", "--profile", "smoke", "--only", "01", "--out", str(out)]
-    command += ["--workers", "1"]
-    runs = out / "outputs" / "runs"
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8") as driver:
-        deadline = time.monotonic() + 240
-        while len(list(runs.glob("*.safetensors"))) < 2:
-            assert driver.poll() is None, driver.communicate()
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-        finished = {path.name: path.stat().st_mtime_ns for path in runs.glob("*.safetensors")}
+    out, pipe = tmp_path / "out", subprocess.PIPE
+    with subprocess.Popen(transfer_of(smoke, out), stdout=pipe, stderr=pipe, encoding="utf-8") as driver:
+        wait_for_two_runs(out, driver)
+        finished = stored(out)
         children = psutil.Process(driver.pid).children(recursive=True)
         kernel = next(child for child in children if child.name() == kernels.NAME)
         kernel.kill()
         _, errors = driver.communicate()
     assert driver.returncode == 0, errors
     assert "01_transfer_vs_scratch: its kernel died, a new one resumes from the finished runs" in errors
-    now = {path.name: path.stat().st_mtime_ns for path in runs.glob("*.safetensors")}
-    assert finished.items() <= now.items(), "a finished run was repeated"
+    assert finished.items() <= stored(out).items(), "a finished run was repeated"
     assert (out / "table2.csv").read_bytes() == (smoke / "table2.csv").read_bytes()
 
 
@@ -324,37 +295,10 @@ def test_real_cases(real_cases: Path, tmp_path: Path) -> None:
     assert (out / "outputs" / ".gitignore").read_text(encoding="utf-8") == "*\n"
 
 
-@pytest.mark.long
-def test_counts_of_brats_2019(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """335 patients in BraTS's files give the paper's numbers of slices, for one split of the patients."""
-    tumour = np.zeros((16, 16, 36), np.uint8)
-    tumour[6:9, 6:9, 3:33] = 1  # in 30 slices, as many as the balanced set takes of an LGG patient
-
-    def render(patient: Patient, spacing: int) -> phantom.Rendered:
-        inside = np.random.default_rng(patient.index).integers(80, 120, (12, 12, 36), np.int16)
-        return dict.fromkeys(SEQUENCES, np.pad(inside, ((2, 2), (2, 2), (0, 0)))), tumour
-
-    monkeypatch.setattr(phantom, "render", render)
-    write_cohort(tmp_path / "phantom", 335, seed=0, spacing=2)
-    cohort = read_cohort(tmp_path / "phantom")
-    assert cohort.cases["class_name"].value_counts().to_dict() == {"HGG": 259, "LGG": 76}
-    rule = PROFILES["paper"].slice_rule()
-    imbalanced = prepare(cohort, replace(rule, image_size=64), tmp_path / "imbalanced")
-    balanced = prepare(cohort, replace(rule, image_size=64, balanced=True), tmp_path / "balanced")
-    assert (len(imbalanced.table), len(imbalanced.ids("training"))) == (6700, 4060)
-    assert (len(balanced.table), len(balanced.ids("training"))) == (4870, 2950)
-    assert imbalanced.manifest["fewer_slices"] == balanced.manifest["fewer_slices"] == {}
-    assert (tmp_path / "imbalanced" / "split.csv").read_text(encoding="utf-8") == (
-        tmp_path / "balanced" / "split.csv"
-    ).read_text(encoding="utf-8")
-
-
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["--profile", "full"], f"profile is 'full', expected one of {', '.join(PROFILES)}"),
-        (["--profile", "smoke", "--set", "epoch=3"], "no setting is called 'epoch'"),
-        (["--profile", "smoke", "--set", "epochs=three"], "epochs is 'three', expected a valid integer"),
         (["--profile", "smoke", "--set", "epochs=3", "n_runs=x"], "n_runs is 'x', expected a valid integer"),
         (["--profile", "smoke", "--set", "epochs"], "'epochs' is not a setting, expected name=value"),
         (["--profile", "smoke", "--only", "99"], "no notebook '99', expected one of 00_cohort"),
@@ -383,16 +327,6 @@ def test_refused_before_anything_starts(
 def test_a_parameter_that_a_notebook_lacks_is_refused() -> None:
     with pytest.raises(ValueError, match="no parameter profil, expected profile, data, out, settings, device, workers"):
         check_parameters(find(NOTEBOOKS, ["01"])[0], {"profil": "smoke"})
-
-
-def test_a_failing_notebook_says_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    notebook = nbformat.v4.new_notebook(metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}})
-    notebook.cells = [nbformat.v4.new_code_cell("raise ValueError('as planned')")]
-    nbformat.write(notebook, tmp_path / "00_fails.ipynb")
-    places = Places.of("smoke", tmp_path / "out")
-    places.make()
-    with pytest.raises(ValueError, match=r"00_fails, cell 1, line 1 .*: ValueError: as planned .*see .*00_fails.ipynb"):
-        notebooks.execute(tmp_path / "00_fails.ipynb", {}, places)
 
 
 def test_where_data_comes_from(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -486,10 +420,7 @@ def test_budgets_that_cannot_be_drawn() -> None:
     assert row("balanced", "proposed", "can_be_drawn", default) == [True] * 8
 
 
-def test_the_other_verbs(tmp_path: Path, tiny_cohort: Path) -> None:
-    facts = json.loads(brats_al("cohort", str(tiny_cohort), "--json"))
-    assert len(facts["cases"]) == 7
-    assert facts["release"] == "2018"
+def test_the_other_verbs(tmp_path: Path) -> None:
     starts = json.loads(brats_al("weights", "--json"))
     assert [start["start"] for start in starts[:3]] == ["imagenet", "imagenet-trunk", "scratch"]
     assert starts[1]["available"], "make setup installs the trunk"

@@ -102,23 +102,6 @@ def test_the_current_answer_is_that_of_a_plain_model(moves: list[tuple[str, str,
         assert (found.label if found else None) == (max(looked)[1] if looked else None)
 
 
-@pytest.mark.parametrize(
-    ("given", "counts"),
-    [
-        ([("sick", "ada", 0), (SKIP, "bob", 1)], "sick"),
-        ([("well", "ada", 2), ("sick", "ada", 1)], "well"),
-        ([("sick", "ada", 0), ("well", "ada", 1), ("sick", "ada", 2)], "sick"),
-        ([("sick", "ada", 0), ("well", "ada", 0), ("sick", "ada", 0)], "sick"),
-        ([("sick", "ada", 0), (SKIP, "ada", 1)], SKIP),
-        ([("sick", "ada", 0), (UNSURE, "bob", 1)], UNSURE),
-        ([("sick", "ada", 0), (UNDO, "bob", 1)], "sick"),
-        ([("sick", "ada", 0), ("well", "bob", 1), (UNDO, "bob", 2)], "sick"),
-    ],
-)
-def test_which_answer_counts_by_hand(given: list[tuple[str, str, int]], counts: str) -> None:
-    assert current([said("1", *each) for each in given])["1"].label == counts
-
-
 def test_agreement_by_hand() -> None:
     """Of 10 slices, both say sick of 4 and well of 3: share 0.7; by chance 0.5 x 0.6 + 0.5 x 0.4 = 0.5, kappa 0.4."""
     pairs = [("sick", "sick")] * 4 + [("sick", "well")] + [("well", "sick")] * 2 + [("well", "well")] * 3
@@ -165,10 +148,6 @@ def test_agreement_that_is_not_defined() -> None:
 def test_values_that_are_refused(name: str, value: str) -> None:
     with pytest.raises(InputError, match=f"^{name} is "):
         replace(said("1", "sick"), **{name: value})
-
-
-def test_html_is_text() -> None:
-    assert said("<script>alert(1)</script>", "<b>", "<img src=x>").reader == "<img src=x>"
 
 
 GOOD = json.dumps(cells(said("1", "sick"))).encode()

@@ -200,12 +200,6 @@ def test_a_hostile_message_is_refused_and_nothing_is_written(desk: Desk, message
     assert not desk.answers.exists()
 
 
-def test_a_wrong_hash_is_no_answer(desk: Desk) -> None:
-    reply = answer(desk, "benign", show(desk) | {"sha256": "0" * 64})
-    assert "has changed" in reply["said"]
-    assert not desk.answers.exists()
-
-
 @pytest.mark.parametrize("failing", [OSError(28, "No space left on device"), InputError("answers: no regular file")])
 def test_what_cannot_be_saved_stays_on_the_screen(
     desk: Desk, failing: Exception, monkeypatch: pytest.MonkeyPatch

@@ -63,13 +63,6 @@ def test_the_mode_is_relative_and_knows_no_order(seed: int, factor: float, dtype
     assert mode(voxels.astype(float) * factor) == pytest.approx(factor * peak, rel=1e-9)
 
 
-def test_integers_are_counted_to_the_same_mode_as_sorted_floats() -> None:
-    voxels = brain()
-    expected = mode(voxels[voxels > 0].astype(np.float64))
-    for dtype in (np.int16, np.uint16, np.int32, np.int64, np.float32):
-        assert mode(voxels[voxels > 0].astype(dtype)) == pytest.approx(expected, rel=1e-6)
-
-
 @given(
     arrays(
         st.sampled_from([np.int8, np.int16, np.float32, np.float64, np.uint64]),

@@ -1,6 +1,5 @@
 """The mapping of names of a release: what is read of it, and who is the same patient."""
 
-import os
 from pathlib import Path
 
 import pandas as pd
@@ -92,9 +91,3 @@ def test_the_mapping_of_2019_has_335_patients(real_cases: Path) -> None:
         (key,) = set().union(*(identities(name, mapping.iloc[:0]) for name in names))
         assert seen.setdefault(key, number) == number
     assert len(seen) == 335
-
-
-def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "name_mapping.csv")
-    with pytest.raises(InputError, match="not a file"):
-        read_mapping(tmp_path / "name_mapping.csv")

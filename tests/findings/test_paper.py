@@ -1,15 +1,29 @@
-"""What the paper prints, and what follows from it by arithmetic."""
+"""What the paper prints, what follows from it by arithmetic, and how the scorecard names and writes it."""
+
+import re
 
 import numpy as np
+import pandas as pd
 import pytest
+from made_up import of_a_study
 
+from brats_al_utils.findings import paper
+from brats_al_utils.findings.departures import Departures
 from brats_al_utils.findings.paper import (
+    OURS,
+    PRINTED,
     claims,
+    ends_of,
+    footnotes,
+    letter,
+    name_of,
     output_width,
     published_budgets,
     slice_counts,
+    unit_of,
+    written,
 )
-from brats_al_utils.findings.scorecard import first_of_same_runs, table_gain
+from brats_al_utils.findings.scorecard import first_of_same_runs, scorecard, table_gain
 from brats_al_utils.study.profile import BUDGET
 
 
@@ -47,3 +61,64 @@ def test_gains_that_only_the_tables_give() -> None:
     assert {id_: table_gain(claims()[id_]) for id_ in gains} == pytest.approx(gains)
     assert all(np.isnan(claims()[id_].number) for id_ in gains)
     assert np.isnan(table_gain(claims()["figure3.low_tail"]))
+
+
+NAN = float("nan")
+EMPTY = pd.DataFrame()
+
+
+def test_every_row_of_a_scorecard_has_a_name_of_its_own_in_words() -> None:
+    card = scorecard(*of_a_study(EMPTY, EMPTY, EMPTY), Departures())
+    names = [name_of(id_) for id_ in card["id"]]
+    assert len(set(names)) == len(names) == len(card)
+    for name in names:
+        assert re.match(r"(Table|Tables|Figure|Figures|Section|Abstract)[ :]", name)
+        assert not re.search(r"[a-z]\.[a-z]|_", name), "an identifier"
+    assert not any(re.search(r"\b[a-z]+\d?\.[a-z]", why) for why in card["why"])
+
+
+@pytest.mark.parametrize(
+    ("id_", "name", "unit"),
+    [
+        ("table2.pretrained.val", "Table 2, pretrained, validation AUC", paper.AUC),
+        ("table2.scratch.test", "Table 2, random initialisation, test AUC", paper.AUC),
+        ("table4.proposed.test", "Table 4, balanced set, proposed, test AUC", paper.AUC),
+        ("discussion.proposed60.test", "Section 4, balanced set, proposed at 60 %, test AUC", paper.AUC),
+        ("table2.test_gain.arithmetic", "Table 2: pretrained over random, test: its arithmetic", paper.GAIN),
+        ("of.another.version", "of.another.version", ""),
+    ],
+)
+def test_names_and_units(id_: str, name: str, unit: str) -> None:
+    assert (name_of(id_), unit_of(id_)) == (name, unit)
+
+
+def test_numbers_have_units_and_gains_have_signs() -> None:
+    assert [written(value, paper.AUC, OURS) for value in (0.68904, "0.5", NAN)] == ["68.9 %", "50.0 %", ""]
+    assert [written(value, paper.GAIN, OURS) for value in (-4.32, 0.0)] == ["-4.3 pp", "+0.0 pp"]
+    assert written("2.98", paper.GAIN, PRINTED) == "+2.98 pp"
+    assert written(0.8746, paper.AUC, PRINTED) == "87.46 %"
+    assert written("yes", paper.GAIN, PRINTED) == "yes"
+    assert written("406 812", "of the counts", PRINTED) == "406 812"
+    assert written(0.5625, "of the budgets", OURS) == "56% of the budgets"
+    assert ends_of("abstract.gain", -17.748, 9.106) == "-17.7 to +9.1 pp"
+    assert ends_of("table2.pretrained.val", 0.4761, 0.8438) == "47.6 to 84.4 %"
+    assert ends_of("abstract.gain", NAN, NAN) == ""
+
+
+def test_footnotes_stand_once_in_the_order_of_their_use() -> None:
+    found = footnotes(["A", "B", "A"], ["x; y", "", "y; z; y"])
+    assert found.rules == {"1": "A", "2": "B"}
+    assert found.notes == {"a": "x", "b": "y", "c": "z"}
+    assert found.marks == [("1", ["a", "b"]), ("2", []), ("1", ["b", "c"])]
+
+
+def test_letters_go_on_after_z() -> None:
+    assert [letter(place) for place in (0, 25, 26, 27, 51, 52, 701, 702)] == [
+        *"az",
+        "aa",
+        "ab",
+        "az",
+        "ba",
+        "zz",
+        "aaa",
+    ]

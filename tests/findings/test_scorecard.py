@@ -135,14 +135,6 @@ def test_every_number_and_claim_has_one_row(departures: Departures) -> None:
         assert not {"paired_p", "p_seeds"} & set(card.columns)
 
 
-def test_sections_are_as_printed() -> None:
-    sections = card_of()["section"]
-    assert sections["table2.pretrained.val"] == sections["table2.val_gain.arithmetic"] == "3.1"
-    assert sections["discussion.proposed60.test"] == "4"
-    assert sections["saving.average"] == sections["saving.range"] == "2.2.4 and 3.3"
-    assert sections["table1.conv2"] == "2.2.2"
-
-
 def test_the_papers_own_arithmetic_holds_on_any_cohort() -> None:
     for departures in (PAPER, OTHER, SYNTHETIC):
         card = card_of(departures=departures)
@@ -211,17 +203,10 @@ def test_zero_variance_is_no_certainty() -> None:
     runs, scores = made_up(0.7991)
     single = row_of("table3.baseline.test", (runs[runs["seed"] == 0], scores))
     assert (single["verdict"], single["why"].split(";")[0]) == (CANNOT_TELL, "one distinct run of baseline")
-    held = runs.assign(key=runs["key"].iloc[0])
-    assert row_of("table3.baseline.test", (held, scores))["why"].startswith("one distinct run of baseline")
-    assert (
-        row_of("abstract.gain", (held, scores), made_up(0.83, "middle", 0.3))["why"] == "one distinct run of baseline"
-    )
     constant = scores.assign(score=0.5)
     row = row_of("table3.baseline.test", (runs, constant))
     assert (row["ours"], row["verdict"]) == (0.5, CANNOT_TELL)
     assert row["why"].startswith("no estimated variance across patients")
-    one_patient = scores[(scores["label"] == 1) | (scores["patient_id"] == PATIENTS)]
-    assert row_of("table3.baseline.test", (runs, one_patient))["why"].startswith("one patient of a class")
     perfect = scores.assign(score=scores["label"] + 0.01 * scores["score"])
     gain = row_of("abstract.gain", (runs, constant), made_up_as(perfect, "middle", 0.3))
     assert (gain["ours"], gain["verdict"]) == (50, CANNOT_TELL)

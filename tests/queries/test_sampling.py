@@ -146,30 +146,6 @@ def test_a_range_of_each_class_has_the_class_share_of_the_pool(positive: int, se
     assert abs(label[chosen].sum() - 0.3 * positive) <= 1
 
 
-def test_the_counts_of_brats_2019() -> None:
-    """The committee's 1,218 slices, and the proposed set of 1,218 drawn from the middle 3,248 of 4,060."""
-    pool = Pool(np.arange(4060), -np.arange(4060.0))
-    assert len(pool.between(0.1, 0.9)) == 3248
-    middle = select("middle", pool, 1218, 0)
-    assert middle.min() >= 406
-    assert middle.max() < 4060 - 406
-    assert len(select("random", pool, round(0.3 * 4060), 0)) == 1218
-    assert [round(k / 10 * 4060) for k in range(1, 9)] == [406 * k for k in range(1, 9)]
-    assert [round(k / 10 * 2950) for k in range(1, 9)] == [295 * k for k in range(1, 9)]
-
-
-def test_the_placebo_draws_other_slices_from_the_same_source() -> None:
-    pool = pool_of(100)
-    middle, placebo = (set(select(name, pool, 40, 0).tolist()) for name in ("middle", "placebo"))
-    assert middle != placebo
-    assert middle | placebo <= set(pool.between(0.1, 0.9).tolist())
-
-
-def test_another_seed_draws_other_slices() -> None:
-    pool = pool_of(100)
-    assert select("random", pool, 30, 0).tolist() != select("random", pool, 30, 1).tolist()
-
-
 def counts(pool: Pool, chosen: np.ndarray) -> list[int]:
     """Return how many slices of each patient were chosen, ascending, zeros left out."""
     assert pool.patient is not None

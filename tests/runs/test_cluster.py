@@ -51,12 +51,6 @@ def test_a_job_without_a_gpu_asks_for_none() -> None:
     assert "gres" not in script(Slurm(1, 0, 1, 1, "10"), "tls://host:1", Path("/shared"))
 
 
-def test_a_dry_run_prints_the_script_and_starts_nothing() -> None:
-    printed = brats_al("cluster", "slurm", "--dry-run", "--jobs", "3", "--", "run", "--profile", "smoke")
-    assert printed.startswith("#!/bin/bash\n#SBATCH --job-name=brats-al\n#SBATCH --array=1-30%3\n")
-    assert "tls://SCHEDULER:PORT" in printed
-
-
 @pytest.mark.parametrize(
     "words", ["--jobs 0", "--cpus 0", "--workers 0", "--cpus -1", "--time 4h", "--time 04.30", "--time 1:2:3:4"]
 )

@@ -2,35 +2,18 @@
 
 import os
 import re
-import subprocess
-import sys
 import zipfile
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
 
 import pytest
+from conftest import read_alone
 
 from brats_al_utils import InputError
 from brats_al_utils.beyond.bundles.container import DIGEST, MAX_CONTENT, MAX_FILE, MAX_TEXT, packed, read_parts
 
 PARTS = {"study.json": b'{"a": 1}', "slices/0.csv": b"a,b\n1,2\n", "arrays.safetensors": bytes(range(256))}
-
-# Sets its own limit, reads, and prints the message and the megabytes that it took.
-READER = """
-import resource, sys
-from pathlib import Path
-from brats_al_utils import InputError
-from brats_al_utils.beyond.bundles.container import read_parts
-pages = int(Path("/proc/self/statm").read_text().split()[0])
-resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + 2**29,) * 2)
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-try:
-    print(len(read_parts(Path(sys.argv[1]))[0]))
-except InputError as error:
-    print(error)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before >> 10)
-"""
 
 
 def signed(content: bytes) -> bytes:
@@ -124,10 +107,6 @@ def test_a_part_that_inflates_without_end(claims: int, tmp_path: Path) -> None:
     for place in (22, content.index(b"PK\1\2") + 24):
         content[place : place + 4] = claims.to_bytes(4, "little")
     (tmp_path / "a.bundle").write_bytes(signed(bytes(content)))
-    done = subprocess.run(
-        [sys.executable, "-c", READER, str(tmp_path / "a.bundle")], capture_output=True, encoding="utf-8"
-    )
-    assert done.returncode == 0, done.stderr
-    said, megabytes = done.stdout.strip().rsplit("\n", 1)
+    said, megabytes, _ = read_alone(read_parts, tmp_path / "a.bundle", 2**29)
     assert "too large" in said if claims > 10 else "cannot be unpacked" in said
-    assert int(megabytes) < 50
+    assert megabytes < 50

@@ -8,7 +8,7 @@ import ast
 import functools
 import inspect
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -130,10 +130,9 @@ def functions_of(module: ModuleType) -> dict[str, Callable[..., Any]]:
 
 
 @pytest.fixture
-def reader(monkeypatch: pytest.MonkeyPatch) -> Iterator[Reader]:
+def reader(monkeypatch: pytest.MonkeyPatch) -> Reader:
     monkeypatch.setattr(engine, "compute", compute)
-    yield Reader(monkeypatch)
-    plt.close("all")
+    return Reader(monkeypatch)
 
 
 def test_no_word_of_brats_is_shown_of_another_cohort(tmp_path: Path, reader: Reader) -> None:

@@ -1,9 +1,7 @@
 """The figure of all claims says what the scorecard says: its artists are read, not its pixels."""
 
-from collections.abc import Iterator
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -29,12 +27,6 @@ ROWS = [
 ]
 CARD = pd.DataFrame(ROWS, columns=["id", "printed", "recomputed", "ours", "both_low", "both_high", "verdict"])
 CARD["why"] = ["10 of 10 runs of pretrained have not learned", *[""] * 5]
-
-
-@pytest.fixture(autouse=True)
-def _closed() -> Iterator[None]:
-    yield
-    plt.close("all")
 
 
 def intervals(axes: Axes) -> list[tuple[float, float, list[float], str]]:

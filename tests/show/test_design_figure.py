@@ -1,6 +1,5 @@
 """The figure and the table of notebook 08 show what was found."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -49,7 +48,6 @@ def test_the_bars_are_the_draws() -> None:
     assert beyond.to_dict() == pytest.approx({"proposed": 0.25, "placebo": 0.0})
     (axes,) = drawing.figure.axes
     assert [text.get_text() for text in axes.texts] == ["25.0%", "0.0%"]
-    plt.close(drawing.figure)
 
 
 def test_a_row_that_would_squeeze_the_others_has_an_axis_of_its_own_and_one_not_learned_is_hollow() -> None:
@@ -62,7 +60,6 @@ def test_a_row_that_would_squeeze_the_others_has_an_axis_of_its_own_and_one_not_
     assert len(main.get_yticks()) == 2
     assert main.get_xlim()[1] < 10 < own.get_xlim()[1]
     assert [patch.get_fill() for patch in own.patches] == [False, False]
-    plt.close(drawing.figure)
 
 
 def test_patients_needed_are_those_of_the_table_and_where_none_are_enough_it_is_said() -> None:
@@ -74,4 +71,3 @@ def test_patients_needed_are_those_of_the_table_and_where_none_are_enough_it_is_
     assert told["patients"] == 33
     assert told["detectable"] == pytest.approx(detectable(VARIES.error(10, 26, 7)))
     assert np.asarray(right.lines[0].get_ydata())[0] == pytest.approx(100 * told["detectable"])
-    plt.close(drawing.figure)

@@ -1,7 +1,6 @@
 """The ranking as a table: hand-worked filters, terms, comparisons; and of a whole study, against what selects."""
 
 import math
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -185,12 +184,6 @@ def test_the_ranking_is_the_one_that_selects(study: Study) -> None:
         assert not rows.loc[rows["decile"].isin([1, 10]), "proposed"].any()
         assert rows["first"].sum() == study.profile.labelled_slices(training)
         assert rows["decile"].value_counts().between(training // 10, training // 10 + 1).all()
-
-
-def test_a_study_that_is_not_trained_is_refused(study: Study, tmp_path: Path) -> None:
-    other = open_study("smoke", study.cohort.root, tmp_path / "out", {"n_runs": 1}, device="cpu")
-    with pytest.raises(InputError, match="not trained yet"):
-        ranking(other, advance(other, explored(other.profile)), explored(other.profile))
 
 
 def test_arms_of_two_sets_or_of_one_name_are_refused(study: Study) -> None:

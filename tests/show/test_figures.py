@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,12 +21,6 @@ from brats_al_utils.show import paper_figures, style
 from brats_al_utils.show.style import ARM_LOOKS, PAGE, Drawing, arm_style, difference_panel, save
 
 NAN = float("nan")
-
-
-@pytest.fixture(autouse=True)
-def _closed() -> Iterator[None]:
-    yield
-    plt.close("all")
 
 
 def error_bars(axes: Axes) -> list[tuple[str, tuple[float, ...], Any]]:
@@ -264,69 +257,39 @@ def test_figure4_shows_where_the_deciles_lie_and_what_they_hold() -> None:
     assert "atypical patients" not in paper_figures.figure4(ranking().drop(columns="atypical"), "LGG").table
 
 
+ARMS = {"proposed": 0.8, "random": 0.7, "placebo": 0.6}
+"""Of the budget curves, and about where their AUCs lie."""
+
+
 def curves() -> pd.DataFrame:
     """Return both sets' summaries by budget; the balanced set's AUCs are lower by 0.1. The placebo has not learned."""
-    rows = []
-    for dataset, less in (("imbalanced", 0.0), ("balanced", 0.1)):
-        for arm, value in (("proposed", 0.8), ("random", 0.7), ("placebo", 0.6)):
-            for share, examples in ((0.2, 200), (0.1, 100)):
-                mean = round(value + share / 10 - less, 3)
-                rows += [
-                    (
-                        arm,
-                        "test",
-                        "slice",
-                        dataset,
-                        share,
-                        examples,
-                        mean,
-                        mean - 0.02,
-                        mean + 0.03,
-                        3,
-                        arm != "placebo",
-                    ),
-                    (arm, "test", "patient", dataset, share, examples, 0.1, 0.1, 0.1, 3, True),
-                    (arm, "validation", "slice", dataset, share, examples, 0.2, 0.2, 0.2, 3, True),
-                ]
-        mean = round(0.75 - less, 3)
-        rows.append(("baseline", "test", "slice", dataset, 1.0, 1000, mean, mean - 0.05, mean + 0.05, 3, True))
-    columns = [
-        "arm",
-        "part",
-        "unit",
-        "dataset",
-        "share",
-        "examples",
-        "auc_mean",
-        "runs_low",
-        "runs_high",
-        "n_runs",
-        "learned",
+    rows = [
+        (arm, dataset, share, round(1000 * share), round(value - below, 3))
+        for dataset, below in (("imbalanced", 0.0), ("balanced", 0.1))
+        for arm, share, value in (
+            *((arm, share, value + share / 10) for arm, value in ARMS.items() for share in (0.2, 0.1)),
+            ("baseline", 1.0, 0.75),
+        )
     ]
-    return pd.DataFrame(rows, columns=columns)
+    test = pd.DataFrame(rows, columns=["arm", "dataset", "share", "examples", "auc_mean"])
+    test = test.assign(part="test", unit="slice", n_runs=3, learned=test["arm"] != "placebo")
+    test = test.assign(runs_low=test["auc_mean"] - 0.02, runs_high=test["auc_mean"] + 0.03)
+    others = test.assign(unit="patient", auc_mean=0.1), test.assign(part="validation", auc_mean=0.2)
+    return pd.concat([test, *others], ignore_index=True)
 
 
 def budget_gains() -> pd.DataFrame:
     """Return the differences of both sets at every budget, those of the balanced set lower."""
     rows = [
-        (
-            "proposed",
-            other,
-            unit,
-            dataset,
-            share,
-            value - below,
-            value - below - 0.02,
-            value - below + 0.03,
-            other != "placebo",
-        )
+        ("proposed", other, unit, dataset, share, value - below)
         for dataset, below in (("imbalanced", 0.0), ("balanced", 0.1))
         for share in (0.1, 0.2)
         for other, value in (("random", 0.1 * share), ("placebo", 0.2))
         for unit in ("slice", "patient")
     ]
-    columns = ["arm", "other", "unit", "dataset", "share", "auc_difference", "both_low", "both_high", "learned"]
-    return pd.DataFrame(rows, columns=columns)
+    table = pd.DataFrame(rows, columns=["arm", "other", "unit", "dataset", "share", "auc_difference"])
+    ends = {"both_low": table["auc_difference"] - 0.02, "both_high": table["auc_difference"] + 0.03}
+    return table.assign(**ends, learned=table["other"] != "placebo")
 
 
 @pytest.mark.parametrize(("draw", "less"), [(paper_figures.figure7, 0), (paper_figures.figure8, 0.1)])
@@ -335,11 +298,10 @@ def test_figures_7_and_8_show_curves_and_below_them_the_differences_of_their_set
     drawing = draw(curves(), budget_gains())
     upper, lower = drawing.figure.axes
     lines = {str(line.get_label()): line for line in upper.lines}
-    for arm, value in (("proposed", 0.8), ("random", 0.7), ("placebo (has not learned)", 0.6)):
-        x, y = xy(lines[arm])
-        assert x == [100, 200]
-        assert y == pytest.approx([value + 0.01 - less, value + 0.02 - less])
-        assert lines[arm].get_color() == ARM_LOOKS[arm.split()[0]][0]
+    for arm, value in ARMS.items():
+        line = lines[arm + " (has not learned)" * (arm == "placebo")]
+        assert xy(line) == ([100, 200], pytest.approx([value + 0.01 - less, value + 0.02 - less]))
+        assert line.get_color() == ARM_LOOKS[arm][0]
     assert lines["baseline: all 1000"].get_ydata() == pytest.approx([0.75 - less] * 2)
     hollow = [xy(line)[0] for line in upper.lines if line.get_markerfacecolor() == "white"]
     assert hollow == [[], [], [100, 200]], "the placebo's points alone"

@@ -1,10 +1,8 @@
 """The figures of notebook 00, from a slice set of a few made-up slices."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,12 +11,6 @@ from matplotlib.colors import to_rgba
 from brats_al_utils.cohorts.slices import SliceSet
 from brats_al_utils.show import cohort_figures
 from brats_al_utils.show.style import CLASS_COLOURS
-
-
-@pytest.fixture(autouse=True)
-def _closed() -> Iterator[None]:
-    yield
-    plt.close("all")
 
 
 def slice_set() -> SliceSet:

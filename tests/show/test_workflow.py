@@ -1,11 +1,9 @@
 """Figure 1: counts of a small cohort by hand, and what its boxes say of them."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 from matplotlib.colors import to_rgba
@@ -32,12 +30,6 @@ ROW = {
     "n_runs": 2,
 }
 SUMMARY = pd.DataFrame([ROW | {"part": "validation", "auc_mean": 0.9}, ROW | {"arm": "baseline", "auc_mean": 0.8}, ROW])
-
-
-@pytest.fixture(autouse=True)
-def _closed() -> Iterator[None]:
-    yield
-    plt.close("all")
 
 
 def counts(steps: pd.DataFrame) -> dict[tuple[str, str], Any]:

@@ -120,6 +120,8 @@ def test_networks_that_are_not_trained_choose_nothing(study: Study) -> None:
     planned = plan(nowhere, [arm("proposed")])
     with pytest.raises(InputError, match="compute their runs first"):
         uncertainty(nowhere, planned)
+    with pytest.raises(InputError, match="not trained yet"):
+        committee_pool(nowhere, "imbalanced", 0)
     assert [row.known for row in advance(nowhere, [arm("proposed")])] == [row.known for row in planned]
 
 
