@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from brats_al_utils.beyond.cost import calibrate
 from brats_al_utils.networks.training import auc
 from brats_al_utils.queries.sampling import RANDOM
 from brats_al_utils.study.arms import DATASETS, pretrained
-from brats_al_utils.study.cost import calibrate
 from brats_al_utils.study.opening import open_study
 from brats_al_utils.study.profile import PROFILES
 from brats_al_utils.study.stages import results_of, train

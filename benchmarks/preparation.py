@@ -43,6 +43,7 @@ import torch
 from deflate import gzip_decompress
 from PIL import Image
 
+from brats_al_utils.beyond.phantoms.writing import write_cohort
 from brats_al_utils.beyond.releases.images import JPEG_MASK
 from brats_al_utils.beyond.releases.table import TABLE
 from brats_al_utils.cohorts.checks import case_files
@@ -52,7 +53,6 @@ from brats_al_utils.cohorts.cutting import prepare
 from brats_al_utils.cohorts.readers import read_cohort
 from brats_al_utils.cohorts.slices import SliceRule
 from brats_al_utils.cohorts.volumes import SEGMENTATION, SEQUENCES
-from brats_al_utils.phantoms.phantom import write_cohort
 
 RESULTS = Path(__file__).parent / "results"
 RULE = SliceRule()

@@ -1,4 +1,4 @@
-"""Helpers of the notebooks that reproduce Hao et al. 2021 on a BraTS-format cohort."""
+"""Helpers of the notebooks that reproduce Hao et al. 2021."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -7,18 +7,18 @@ __version__ = "0.1.0"
 
 
 class InputError(ValueError):
-    """What the user gave cannot be used; the message names it, says what was expected and what mends it."""
+    """Input that cannot be used; the message names it, what was expected, and what to do."""
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
-    """Return what a message says that was given another name than one of these: the nearest, else all of them."""
+    """Return the end of a message on an unknown name: the nearest known name, or else all of them."""
     known = list(names)
     near = get_close_matches(name, known, 1)
     return f"did you mean {near[0]}?" if near else f"expected one of {', '.join(known)}"
 
 
 def settings_of(pairs: Iterable[str] | None) -> dict[str, str]:
-    """Return settings as they are typed, name=value, as a dictionary.
+    """Return typed settings (name=value) as a dictionary.
 
     Raises
     ------

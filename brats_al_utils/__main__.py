@@ -109,7 +109,7 @@ def phantom(
 ) -> None:
     """Write a cohort of synthetic patients in BraTS's format."""
     from brats_al_utils import progress
-    from brats_al_utils.phantoms.phantom import write_cohort
+    from brats_al_utils.beyond.phantoms.writing import write_cohort
 
     write_cohort(folder, patients, seed, spacing, layout, progress.patients)
     print(f"{patients} synthetic patients in {folder}")
@@ -569,8 +569,8 @@ def plan(
 ) -> None:
     """Say what a profile will cost: runs, image passes, and the time on this machine, from a short calibration."""
     from brats_al_utils.beyond.arms import NOTEBOOKS
+    from brats_al_utils.beyond.cost import counted_study, forecast, said
     from brats_al_utils.cohorts.readers import read_cohort
-    from brats_al_utils.study.cost import counted_study, forecast, said
     from brats_al_utils.study.profile import profile_of
     from brats_al_utils.study.stages import plan as table_of
 

@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all, and locks that save work where a file system has them."""
+"""Files and folders that appear whole or not at all, and locks that save work if the file system has them."""
 
 import errno
 import os
@@ -28,11 +28,11 @@ MENDS = {
     errno.EROFS: "name a folder on a disk that can be written (--out)",
     errno.ENOENT: "check its name",
 }
-"""What mends an error of the system's, by its number; of others the system's own words must do."""
+"""What to do about an error of the operating system, by its number."""
 
 
 def cause(error: OSError) -> str:
-    """Return what went wrong with a file, which one it was, and what mends it."""
+    """Return the message on an error of the operating system: the file, the error, and what to do."""
     if not error.strerror:
         return str(error) or type(error).__name__
     parts = [error.filename, error.strerror, MENDS.get(error.errno or 0)]
@@ -40,9 +40,9 @@ def cause(error: OSError) -> str:
 
 
 def machine() -> str:
-    """Return what names this machine, or this container: processes that see each other, and no others.
+    """Return a name for this machine or container, within which processes see each other.
 
-    Containers may have one host name, and count their processes from 1 each.
+    Containers may share a host name, and each counts its processes from 1.
     """
     marks = [socket.gethostname()]
     with suppress(OSError):
@@ -52,39 +52,39 @@ def machine() -> str:
 
 
 HOST = machine()
-"""This machine, as it stands in the names of what is half-written."""
+"""This machine's name in the names of unfinished files."""
 
 HALF_WRITTEN = re.compile(r"\..+\.(?P<host>\w+)\.(?P<pid>\d+)\.[0-9a-f]{8}\.(partial|ipynb)")
 
 DAY = 24 * 3600.0
-"""Seconds after which what another machine has half-written counts as left behind."""
+"""Seconds after which another machine's unfinished file counts as abandoned."""
 
 NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
-"""What a file system without locks answers: it has none, its server has none, it does not support them."""
+"""Errors of a file system without locks."""
 
 Had = Literal["had", "held", "absent"]
-"""What came of asking for a lock: this process has it; another has; the file system has none."""
+"""Result of a request for a lock: this process has it; another process holds it; the file system has no locks."""
 
 
 def beside(path: Path) -> Path:
-    """Return an unused hidden name in the same folder, which says who writes there: see `sweep`."""
+    """Return an unused hidden name in the same folder, which holds machine and process of its writer: see `sweep`."""
     return path.with_name(f".{path.name}.{HOST}.{os.getpid()}.{uuid.uuid4().hex[:8]}.partial")
 
 
 def sweep(folder: Path) -> None:
-    """Remove what processes that are gone have left half-written in a folder, or anybody more than a day ago."""
+    """Remove unfinished files of processes that have ended from a folder, and any that are more than a day old."""
     for path in folder.glob(".*"):
         writer = HALF_WRITTEN.fullmatch(path.name)
         if not writer:
             continue
-        with suppress(OSError):  # another process sweeps as well, or may not
+        with suppress(OSError):  # another process was faster, or permissions are missing
             gone = writer["host"] == HOST and not alive(int(writer["pid"]))
             if gone or time.time() - path.stat().st_mtime > DAY:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def alive(pid: int) -> bool:
-    """Whether a process of this machine runs; one that has ended and waits for its parent does not."""
+    """Whether a process of this machine runs; a zombie does not."""
     try:
         return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
@@ -93,7 +93,7 @@ def alive(pid: int) -> bool:
 
 @contextmanager
 def named(path: Path) -> Iterator[None]:
-    """Name what is written in an error that names no file, as when a disk is full, or what is half-written."""
+    """Name the file that is written in errors that name none (full disk) or an unfinished one."""
     try:
         yield
     except OSError as error:
@@ -103,7 +103,7 @@ def named(path: Path) -> Iterator[None]:
 
 
 def write_file(path: Path, content: bytes) -> None:
-    """Write a file beside and rename it, on the disk before it has its name."""
+    """Write a file under another name, sync it to the disk, and rename it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = beside(path)
     try:
@@ -117,7 +117,7 @@ def write_file(path: Path, content: bytes) -> None:
 
 
 def write_new(path: Path, content: bytes) -> None:
-    """Write a file where there is none: what is there may be somebody's work.
+    """Write a new file; an existing one is never overwritten.
 
     Raises
     ------
@@ -131,9 +131,9 @@ def write_new(path: Path, content: bytes) -> None:
 
 @contextmanager
 def new_folder(folder: Path) -> Iterator[Path]:
-    """Yield a folder to write into, renamed to ``folder`` at the end and removed if anything goes wrong.
+    """Yield a folder to write into, which is renamed to ``folder`` at the end, and removed at any error.
 
-    If another process has published the same folder meanwhile, theirs stays.
+    If another process has written the same folder meanwhile, that one stays.
 
     Raises
     ------
@@ -161,18 +161,18 @@ def new_folder(folder: Path) -> Iterator[Path]:
 
 
 def occupied(folder: Path) -> bool:
-    """Whether a path is a file, or a folder that is not empty."""
+    """Whether a path is an existing file, or a folder that is not empty."""
     return folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
 
 
 @contextmanager
 def lock(path: Path) -> Iterator[Had]:
-    """Ask for a lock, once, and hold it until the block ends; its file then goes.
+    """Request a lock once, and hold it until the block ends; then its file is removed.
 
-    The system frees a lock when its process ends, however it ends.
+    The system releases a lock when its process ends, however it ends.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Never filelock's way without locks, a file that is there while it is held: it outlives a killed process.
+    # Without filelock's fallback to a marker file, which would outlive a killed process.
     asked = FileLock(path, timeout=0, fallback_to_soft=False)
     try:
         asked.acquire()
@@ -188,7 +188,7 @@ def lock(path: Path) -> Iterator[Had]:
     try:
         yield "had"
     finally:
-        path.unlink(missing_ok=True)  # while it is held: who opened it before sees that it is gone, and asks anew
+        path.unlink(missing_ok=True)  # before the release: others who have opened it see that it is gone, and retry
         asked.release()
 
 
@@ -202,15 +202,15 @@ def held(path: Path) -> bool:
 
 @contextmanager
 def locked(path: Path, wait: float, what: str) -> Iterator[None]:
-    """Wait for a lock, at most so many seconds, and hold it until the block ends.
+    """Wait for a lock, at most ``wait`` seconds, and hold it until the block ends.
 
-    A lock saves work and guards nothing: where the file system has none, or it cannot be had in time (a machine that
-    died may have left it with a file server), the block is entered without it.
+    A lock saves work and protects nothing: if the file system has no locks, or the lock is not released in time (a file
+    server may keep that of a machine that died), the block is entered without it.
 
     Parameters
     ----------
     what : str
-        What is done in the block, as the user is told who waits.
+        What is done in the block, for the message to a user who waits.
     """
     deadline, told = time.monotonic() + wait, False
     while True:
@@ -230,7 +230,7 @@ def locked(path: Path, wait: float, what: str) -> Iterator[None]:
 
 @lru_cache(maxsize=1)
 def say_without_locks() -> None:
-    """Say, once in a process, that the file system has no locks."""
+    """Print, once in a process, that the file system has no locks."""
     print(
         "this file system has no locks: two studies in one folder at the same time do the same work twice, with the "
         "same results",

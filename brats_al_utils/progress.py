@@ -1,4 +1,4 @@
-"""One way to show how far long work is: tqdm, as the terminal or the notebook has it."""
+"""Show the progress of long work: a bar of tqdm in a terminal or a notebook, lines in a log."""
 
 import os
 import sys
@@ -7,20 +7,20 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 Track = Callable[[Iterable[Any]], Iterable[Any]]
-"""Passes items on one by one, and may show how many have gone by (tqdm, for instance)."""
+"""Yields items one by one, and may show how many were yielded (tqdm, for instance)."""
 
 
 def untracked(items: Iterable[Any]) -> Iterable[Any]:
-    """Pass items on and show nothing."""
+    """Yield the items and show nothing."""
     return items
 
 
 MINUTE = 60.0
-"""Seconds between two lines in a log."""
+"""Smallest number of seconds between two lines in a log."""
 
 
 def bar(items: Iterable[Any] | None = None, **more: Any) -> Any:
-    """Return a bar of tqdm that goes when it is full; into a file or a pipe, a line a minute."""
+    """Return a bar of tqdm that disappears when it is full; in a file or a pipe, one line a minute."""
     from tqdm.auto import tqdm
 
     hidden, notebook = bool(os.environ.get("TQDM_DISABLE")), getattr(sys.modules.get("IPython"), "get_ipython", bool)()
@@ -47,7 +47,7 @@ def bar(items: Iterable[Any] | None = None, **more: Any) -> Any:
 
 
 def say(line: str) -> None:
-    """Print a line, above a bar if there is one."""
+    """Print a line, above the bar if there is one."""
     from tqdm import tqdm
 
     tqdm.write(line)
@@ -55,10 +55,10 @@ def say(line: str) -> None:
 
 
 def patients(items: Iterable[Any]) -> Iterable[Any]:
-    """Pass patients on, with a bar."""
+    """Yield patients, with a bar."""
     return bar(items, unit=" patients")  # type: ignore[no-any-return]
 
 
 def runs(items: Iterable[Any]) -> Iterable[Any]:
-    """Pass runs on, with a bar."""
+    """Yield runs, with a bar."""
     return bar(items, unit=" runs")  # type: ignore[no-any-return]

@@ -24,8 +24,8 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
 from brats_al_utils import __main__ as command_line
+from brats_al_utils.beyond.phantoms.phantom import Patient
 from brats_al_utils.cohorts.volumes import FILES, SEQUENCES
-from brats_al_utils.phantoms.phantom import Patient
 
 SHAPE = (32, 32, 24)
 CHROMIUM_OPTIONS = [

@@ -90,7 +90,7 @@ def test_many_streams_in_one_file(tmp_path: Path) -> None:
     path = tmp_path / "bomb.nii.gz"
     path.write_bytes(gzip.compress(volume(tmp_path)) + gzip.compress(bytes(2**24)) * 1000)
     printed, megabytes, seconds = read_alone(path)
-    assert "it goes on after the" in printed
+    assert "it is longer than the" in printed
     assert megabytes < 100
     assert seconds < 10
 

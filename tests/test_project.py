@@ -25,8 +25,8 @@ from packaging.markers import Marker
 from brats_al_utils import __main__ as command_line
 from brats_al_utils.__main__ import PROFILE_NAMES
 from brats_al_utils.beyond.arms import NOTEBOOKS as COMPARED
+from brats_al_utils.beyond.cost import cost, counted_study
 from brats_al_utils.show.pages import COPY
-from brats_al_utils.study.cost import cost, counted_study
 from brats_al_utils.study.opening import open_study
 from brats_al_utils.study.profile import PROFILES
 from brats_al_utils.study.stages import plan
@@ -38,7 +38,7 @@ PACKAGE = sorted((ROOT / "brats_al_utils").rglob("*.py"))
 PARAMETERS = ["profile", "data", "out", "settings", "device", "workers", "skip_bad", "follow_links"]
 
 # Lowest first: a room imports only from those before it, so no two are in a loop. The ground ("") is what is outside.
-ROOMS = ["", "cohorts", "phantoms", "networks", "queries", "runs", "study", "findings", "show", "beyond"]
+ROOMS = ["", "cohorts", "networks", "queries", "runs", "study", "findings", "show", "beyond"]
 
 
 def locked() -> dict[str, str]:

@@ -17,11 +17,11 @@ from PIL import Image
 from typer.core import TyperGroup
 
 from brats_al_utils import __main__ as command_line
+from brats_al_utils.beyond import cost
+from brats_al_utils.beyond.phantoms import phantom
 from brats_al_utils.cohorts.layout import GRADES
-from brats_al_utils.phantoms import phantom
 from brats_al_utils.runs import engine
 from brats_al_utils.runs.engine import TOPIC
-from brats_al_utils.study import cost
 from brats_al_utils.study.profile import profile_of
 
 ROOT = Path(__file__).parents[1]

@@ -23,17 +23,18 @@ from safetensors.numpy import load_file
 from selenium import webdriver
 
 from brats_al_utils.beyond.arms import NOTEBOOKS
+from brats_al_utils.beyond.cost import counted_study
+from brats_al_utils.beyond.phantoms import phantom
+from brats_al_utils.beyond.phantoms.phantom import Patient
+from brats_al_utils.beyond.phantoms.writing import write_cohort
 from brats_al_utils.cohorts.cutting import prepare
 from brats_al_utils.cohorts.readers import read_cohort
 from brats_al_utils.cohorts.volumes import SEQUENCES
 from brats_al_utils.findings.evidence import budgets, evaluate
 from brats_al_utils.findings.paper import GAIN, unit_of
-from brats_al_utils.phantoms import phantom
-from brats_al_utils.phantoms.phantom import Patient, write_cohort
 from brats_al_utils.show import kernels, notebooks
 from brats_al_utils.show.notebooks import check_parameters, find
 from brats_al_utils.study.arms import transfer
-from brats_al_utils.study.cost import counted_study
 from brats_al_utils.study.opening import open_study
 from brats_al_utils.study.places import ROOT, Places, find_data
 from brats_al_utils.study.profile import PROFILES

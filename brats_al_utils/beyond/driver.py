@@ -8,13 +8,13 @@ from typing import Any
 from brats_al_utils import InputError
 from brats_al_utils.beyond.arms import NOTEBOOKS, arms_of
 from brats_al_utils.beyond.bundles.published import resume
+from brats_al_utils.beyond.cost import Cost, calibrate, left, saved_by_sharing, seconds
 from brats_al_utils.files import lock
 from brats_al_utils.networks.training import choose_device
 from brats_al_utils.runs.scheduler import device_of, workers_of
 from brats_al_utils.runs.shared import shared_workers
 from brats_al_utils.show import kernels, notebooks
 from brats_al_utils.study.arms import DATASETS, Arm
-from brats_al_utils.study.cost import Cost, calibrate, left, saved_by_sharing, seconds
 from brats_al_utils.study.opening import open_study
 from brats_al_utils.study.stages import Row, advance, each_once, plan, record, title_of, write_rows
 from brats_al_utils.study.status import duration, read_rows, remember

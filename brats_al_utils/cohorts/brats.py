@@ -1,4 +1,4 @@
-"""Find the cases of a BraTS release, as it was unpacked; no volume is opened."""
+"""Find the cases of a BraTS release in its folder; no volume is opened."""
 
 import csv
 from collections.abc import Iterable, Iterator
@@ -27,10 +27,10 @@ from brats_al_utils.cohorts.split import PARTS
 from brats_al_utils.cohorts.volumes import FILES, SEGMENTATION
 
 MAX_TRUTH = 2**24
-"""Bytes: a larger table of synthetic patients is refused."""
+"""Largest size in bytes of the table of synthetic patients."""
 
 SEGMENTATION_ALIASES = {"BraTS20_Training_355": "W39_1998.09.19_Segm.nii"}
-"""Segmentations that a release itself has under another name."""
+"""Segmentations that have another name in the release itself."""
 
 
 def read_release(folder: Path, follow_links: bool = False) -> Cohort:
@@ -41,19 +41,19 @@ def read_release(folder: Path, follow_links: bool = False) -> Cohort:
     folder : Path
         The release's folder or the one above it.
     follow_links : bool
-        Read what symbolic links lead to, also outside of the release's folder: for a selection of patients made of
-        links, or a release kept by git-annex. Otherwise such patients have a problem.
+        Follow symbolic links out of the release's folder: for a selection of patients made of links, or a release kept
+        by git-annex. Otherwise such patients have a problem.
 
     Raises
     ------
     InputError
         If no patient is found, if several releases lie side by side, if a grade's folder cannot be opened, or if the
-        mapping of names cannot be read or holds what no mapping does.
+        mapping cannot be read.
 
     Notes
     -----
-    A patient that is found twice (at two time points, or under the names of two releases) is not used at all: which of
-    the two belongs to the cohort cannot be told, and as two patients they would be on both sides of the split.
+    A patient who is found twice (at two time points, or under the names of two releases) is not used: which of the two
+    belongs to the cohort is unknown, and as two patients they could lie on both sides of the split.
     """
     root = find_root(folder)
     named = next((place for place in (root, folder) if (place / MAPPING_FILE).exists()), root)
@@ -98,7 +98,7 @@ def read_release(folder: Path, follow_links: bool = False) -> Cohort:
 
 
 def stray_problems(root: Path) -> dict[str, str]:
-    """Return a problem for each patient's folder that lies where no grade is told, by its name."""
+    """Return a problem for each patient's folder that lies in a folder without a grade, by its name."""
     return {
         shown(place.name): f"{shown(str(place))}: a patient's folder in {shown(place.parent.name)}, which tells no "
         f"grade: move it into {' or '.join(GRADES)}"
@@ -107,7 +107,7 @@ def stray_problems(root: Path) -> dict[str, str]:
 
 
 def copied_problems(rows: list[dict[str, str]], root: Path) -> Iterator[tuple[str, str]]:
-    """Yield the patients whose first sequence is in the same file as another's, each with the problem."""
+    """Yield each patient whose first sequence equals another patient's file, with the problem."""
     whole = [row for row in rows if row[FILES[0]]]
     for same in alike([Path(row[FILES[0]]) for row in whole]):
         names = [whole[number]["patient_id"] for number in same]
@@ -116,7 +116,7 @@ def copied_problems(rows: list[dict[str, str]], root: Path) -> Iterator[tuple[st
 
 
 def given_parts(root: Path, follow_links: bool) -> dict[str, str]:
-    """Return the part of each patient of a synthetic test cohort, by its truth table (`phantom.write_cohort`).
+    """Return the part of each patient of a synthetic test cohort, by its truth table (`writing.write_cohort`).
 
     Raises
     ------
@@ -141,7 +141,7 @@ def given_parts(root: Path, follow_links: bool) -> dict[str, str]:
 
 
 def found_twice(places: list[Path], mapping: pd.DataFrame | None) -> dict[str, list[str]]:
-    """Return, for every patient, a problem for each other folder that is the same patient's."""
+    """Return, for every patient, a problem for each further folder of the same patient."""
     problems: dict[str, list[str]] = {shown(place.name): [] for place in places}
     owners: dict[str, Path] = {}
     for place in places:
@@ -158,8 +158,8 @@ def found_twice(places: list[Path], mapping: pd.DataFrame | None) -> dict[str, l
 def link_out(paths: Iterable[Path], root: Path, follow_links: bool) -> Path | None:
     """Return the first symbolic link on the way to some paths that leads out of a release; None if links are followed.
 
-    The release's folder may be a link itself, and so may what is in it, if it leads to another place in it: what lies
-    elsewhere is another release's, or no release's at all.
+    The release's folder may be a link itself, and links within it are followed. Files elsewhere may belong to another
+    release, or to none.
     """
     here = root.resolve()
     for path in () if follow_links else paths:
@@ -171,7 +171,7 @@ def link_out(paths: Iterable[Path], root: Path, follow_links: bool) -> Path | No
 
 
 def links_problem(root: Path, what: str, link: Path) -> str:
-    """Return what a message says of links that lead out of a release, in one line for all of them."""
+    """Return the message on links that lead out of a release, one line for all of them."""
     return (
         f"{root}: symbolic links that lead out of the release are not followed ({what}; {link} leads to "
         f"{shown(str(link.resolve()))}): allow them with --follow-links (in Python follow_links=True), or put copies "
@@ -182,20 +182,20 @@ def links_problem(root: Path, what: str, link: Path) -> str:
 def describe_case(
     folder: Path, patient_id: str, folder_grade: str | None, known: pd.DataFrame, root: Path
 ) -> tuple[dict[str, str], list[str], list[str]]:
-    """Return a case's row of the table, what is wrong with it, and what was unexpected but could be used.
+    """Return a case's row of the table, its problems, and notes on what was unexpected but could be used.
 
     Parameters
     ----------
     folder : Path
     patient_id : str
     folder_grade : str or None
-        The grade that the folder above tells.
+        The grade by the folder above, if any.
     known : pd.DataFrame
         The patient's rows of the mapping.
     root : Path
         The release's folder.
     """
-    # The 2020 release numbers its patients; their 2019 name, where they have one, tells the site.
+    # The release of 2020 numbers its patients; the name of 2019, if there is one, tells the site.
     names = [*known.get("BraTS_2019_subject_ID", ()), patient_id]
     parts = next(filter(None, map(CASE_ID.fullmatch, names)), None)
     release = RELEASE.match(patient_id)
@@ -228,13 +228,13 @@ def describe_case(
 
 
 def case_volumes(folder: Path, patient_id: str) -> tuple[dict[str, str], list[str], list[str]]:
-    """Return the paths of a case's volumes that are found, a problem for those that are missing, and notes.
+    """Return the paths of a case's volumes, the problems (missing or double volumes), and notes.
 
     Notes
     -----
-    A volume's name may be in other capitals or one of `layout.SYNONYMS`, and it may be a folder with the one volume in
-    it, as some unpackers make: BraTS19_CBICA_AAB_1_t1.nii/00000057_brain_t1.nii. A segmentation that is missing is what
-    the release is known to call so, or the only other volume of the case.
+    A volume's name may have other capitals or be one of `layout.SYNONYMS`. It may be a folder that holds the volume, as
+    some unpackers make: BraTS19_CBICA_AAB_1_t1.nii/00000057_brain_t1.nii. In place of a missing segmentation, a known
+    alias of the release is taken, or the only other volume of the case.
     """
     here = entries(folder)
     by_name = {path.name.casefold(): path for path in reversed(here)}
@@ -271,7 +271,7 @@ def case_volumes(folder: Path, patient_id: str) -> tuple[dict[str, str], list[st
 
 
 def volume_at(path: Path) -> Path | None:
-    """Return a volume's file: the path itself, or the one volume in a folder that stands in its place."""
+    """Return a volume's file: the path itself, or the only volume in a folder of this name."""
     if path.is_file():
         return path if is_nifti(path) else None
     if path.is_dir():
@@ -281,12 +281,12 @@ def volume_at(path: Path) -> Path | None:
 
 
 def dangling(path: Path) -> str:
-    """Return what a message adds to a name that is a link to nothing, as git-annex keeps what it has not fetched."""
+    """Return the remark on a broken link (git-annex keeps them for files that were not fetched); else nothing."""
     return " (a link to a file that is missing)" if path.is_symlink() and not path.exists() else ""
 
 
 def absent_patients(mapping: pd.DataFrame | None, cases: pd.DataFrame, others: set[str]) -> tuple[str, ...]:
-    """Return the patients that the mapping names for the releases found and that are missing here."""
+    """Return the patients that the mapping names for these releases and that are missing in the folder."""
     if mapping is None:
         return ()
     columns = [f"BraTS_{release}_subject_ID" for release in cases["release"].unique()]

@@ -1,4 +1,4 @@
-"""Everything that can be wrong with a patient's volumes, for whoever reads them, and images that are there twice."""
+"""Check a patient's volumes, and find images that occur twice."""
 
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
@@ -14,19 +14,19 @@ from brats_al_utils import InputError
 from brats_al_utils.cohorts.volumes import FILES, SEGMENTATION, Grid, Volume, read_header, read_volume
 
 LABELS = range(5)
-"""Values a BraTS segmentation may hold: 0 background, 1 necrotic and non-enhancing core, 2 oedema, 4 enhancing
-tumour; 3 is no longer used but stands in some re-releases for 4."""
+"""Valid labels of a BraTS segmentation: 0 background, 1 necrotic and non-enhancing core, 2 oedema, 4 enhancing tumour;
+some re-releases write 3 for 4."""
 
 STRANGE_LISTED = 5
-"""Strange labels that a message lists: a file that is no segmentation may hold millions."""
+"""Number of invalid labels that a message lists: an image in place of a segmentation has millions."""
 
 SAME_GRID_MM = 0.25
-"""Two grids are the same if no corner of one lies further than this from the other's: a quarter of BraTS's voxel."""
+"""Two grids are the same if their corners lie at most this far apart (mm): a quarter of a BraTS voxel."""
 
 
 def tumour_areas(tumour: Volume) -> np.ndarray[Any, Any]:
     """Return the tumour area in mm2 of each axial slice [Z] of a segmentation."""
-    # Plane by plane: in the order of memory numpy counts many times faster than along axes.
+    # Plane by plane, in memory order: numpy counts many times faster than along axes.
     counts = np.array([np.count_nonzero(plane) for plane in tumour.voxels.T])
     return counts * float(np.prod(tumour.spacing[:2]))
 
@@ -41,7 +41,7 @@ def segmentation_problem(tumour: Volume, min_tumour_mm2: float = 0.0) -> str | N
         Some slice must have a tumour of this area.
     """
     voxels = tumour.voxels
-    # Every integer from the lowest to the highest label may occur: only then need the values not be listed.
+    # Most files hold integers in the range of the labels: then the values need not be listed.
     if voxels.dtype.kind == "f" or voxels.min() < LABELS[0] or voxels.max() > LABELS[-1]:
         strange = np.setdiff1d(voxels, LABELS)
         if strange.size:
@@ -56,7 +56,7 @@ def segmentation_problem(tumour: Volume, min_tumour_mm2: float = 0.0) -> str | N
 
 
 def too_small(largest: float, min_tumour_mm2: float) -> str:
-    """Return what is wrong where no slice has a tumour of the area that is asked for."""
+    """Return the problem of a patient whose largest tumour in a slice is smaller than the minimum."""
     return (
         f"the largest tumour in a slice has {largest:g} mm2, expected {min_tumour_mm2:g} or more: lower "
         "min_tumour_mm2 or skip the patient (--skip-bad)"
@@ -70,7 +70,7 @@ def sequence_problem(sequence: Volume) -> str | None:
         return bool(((voxels > voxels.min()) & (voxels < voxels.max())).any())
 
     voxels = sequence.voxels
-    # A slice through the middle nearly always tells, in a hundredth of the time.
+    # The middle slice nearly always decides, in a hundredth of the time.
     if two_beside_the_background(voxels[:, :, voxels.shape[2] // 2]) or two_beside_the_background(voxels):
         return None
     return (
@@ -80,19 +80,19 @@ def sequence_problem(sequence: Volume) -> str | None:
 
 
 def corner_distance(one: Grid, other: Grid) -> float:
-    """Return how many mm the corners of two grids of one shape lie apart at most."""
+    """Return the largest distance (mm) between corresponding corners of two grids of the same shape."""
     corners = np.array([(*corner, 1) for corner in np.ndindex(2, 2, 2)]) * (*np.subtract(one.lps_shape, 1), 1)
     return float(np.linalg.norm(corners @ (one.lps_affine - other.lps_affine).T, axis=1).max())
 
 
 def grid_problems(paths: Mapping[str, Path], grids: Mapping[str, Grid]) -> list[str]:
-    """Return a problem for each file of a patient whose grid is not that of most of the others.
+    """Return a problem for each file of a patient whose grid differs from the most common one.
 
     Parameters
     ----------
     paths : mapping of str to Path
     grids : mapping of str to Grid
-        Of the files that could be read. Of two grids that as many files have, the one of the first file is taken.
+        Grids of the readable files. Of two equally common grids, the one that comes first counts as the common one.
     """
 
     def alike(one: Grid, other: Grid) -> bool:
@@ -116,7 +116,7 @@ def grid_problems(paths: Mapping[str, Path], grids: Mapping[str, Grid]) -> list[
 
 
 def square_problems(paths: Mapping[str, Path], grids: Mapping[str, Grid]) -> list[str]:
-    """Return a problem if the axial slices of most files of a case are not square; parameters as `grid_problems`."""
+    """Return a problem if the most common axial shape is not square; parameters as `grid_problems`."""
     shapes = [grid.lps_shape[:2] for grid in grids.values()]
     most = max(shapes, key=shapes.count, default=(0, 0))
     if most[0] == most[1]:
@@ -131,7 +131,7 @@ def square_problems(paths: Mapping[str, Path], grids: Mapping[str, Grid]) -> lis
 def each_volume(
     paths: Mapping[str, Path], names: Sequence[str], problems: list[str], min_tumour_mm2: float = 0.0
 ) -> Iterator[tuple[str, Volume]]:
-    """Read some files of a case one after the other: all checks of a patient's files are made here.
+    """Read some files of a case one by one, and check them: every check of a patient's files is made here.
 
     Parameters
     ----------
@@ -140,8 +140,8 @@ def each_volume(
     names : sequence of str
         Which of them to read.
     problems : list of str
-        Takes everything that is wrong, each naming its file, what was expected and the mend; it stays empty for a good
-        case. What is wrong with the grids stands in it before the first volume comes.
+        Receives one message for each problem: the file, what was expected, what to do. It stays empty for a good case.
+        Problems of the grids are added before the first volume is yielded.
     min_tumour_mm2 : float
         Some slice must have a tumour of this area.
 
@@ -149,11 +149,11 @@ def each_volume(
     ------
     name : str
     volume : Volume
-        Each that could be read, after its problems.
+        Each readable file, after its problems were added.
     """
     grids: dict[str, Grid] = {}
-    for name in FILES:  # the same of all of them whichever are read
-        with suppress(InputError):  # told below
+    for name in FILES:  # all of them, whatever ``names`` says
+        with suppress(InputError):  # reported below
             _, grids[name] = read_header(paths[name])
     problems += square_problems(paths, grids) + grid_problems(paths, grids)
     for name in names:
@@ -166,7 +166,7 @@ def each_volume(
         if problem:
             problems.append(f"{paths[name]}: {problem}")
         yield name, volume
-        del volume  # not kept while the next one is read
+        del volume  # frees its memory before the next one is read
 
 
 def case_files(case: pd.Series) -> dict[str, Path]:
@@ -175,7 +175,7 @@ def case_files(case: pd.Series) -> dict[str, Path]:
 
 
 def case_faults(rows: pd.DataFrame, min_tumour_mm2: float) -> tuple[list[str], list[bytes]]:
-    """Return everything that is wrong with a patient's volumes, and what its T1 is known by: `Kind.faults`."""
+    """Return the problems of a patient's volumes, and the hashes of its T1: `Kind.faults` of BraTS."""
     found: list[str] = []
     marks: list[bytes] = []
     for name, volume in each_volume(case_files(rows.iloc[0]), FILES, found, min_tumour_mm2):
@@ -185,7 +185,7 @@ def case_faults(rows: pd.DataFrame, min_tumour_mm2: float) -> tuple[list[str], l
 
 
 def is_there(path: Path) -> bool:
-    """Whether a file is there; a name that no system takes, too long or with a null byte, is of none."""
+    """Whether a file exists. Invalid names (too long, null byte) count as missing."""
     try:
         return path.is_file()
     except (OSError, ValueError):
@@ -193,7 +193,7 @@ def is_there(path: Path) -> bool:
 
 
 def alike(places: Sequence[Path]) -> list[list[int]]:
-    """Return the numbers of files that are the same as another, by what is in them; those that are missing are none."""
+    """Return groups of files with identical content, as their places in the sequence; missing files are ignored."""
 
     def size(place: Path) -> int:
         return place.stat().st_size
@@ -208,27 +208,27 @@ def alike(places: Sequence[Path]) -> list[list[int]]:
             return file_digest(file, "sha256").digest()
 
     groups = [[number for number, place in enumerate(places) if is_there(place)]]
-    for known_by in (size, middle, content):  # each reads more, of fewer files
+    for known_by in (size, middle, content):  # each step reads more of fewer files
         finer: defaultdict[tuple[int, Hashable], list[int]] = defaultdict(list)
         for which, numbers in enumerate(groups):
             for number in numbers:
-                with suppress(OSError):  # told when it is read
+                with suppress(OSError):  # reported when it is read
                     finer[which, known_by(places[number])].append(number)
         groups = [numbers for numbers in finer.values() if len(numbers) > 1]
     return groups
 
 
 def marks_of(images: Iterable[np.ndarray[Any, Any]]) -> list[bytes]:
-    """Return what images are known by, in whatever file they are: the hashes of their shapes and pixels.
+    """Return the hashes of images (shape and pixels), whatever file they come from.
 
-    One whose pixels are all alike shows nothing, and is known by nothing: the ends of many volumes are empty.
+    Images of one value are left out: the first and last slices of many volumes are empty.
     """
     shown = (pixels for pixels in images if pixels.min() < pixels.max())
     return [sha256(repr(pixels.shape).encode() + pixels.tobytes()).digest() for pixels in shown]
 
 
 def same_pixels(patient: str, marks: Iterable[bytes], seen: dict[bytes, str]) -> list[str]:
-    """Return a problem for each patient, of those who came before, with the same image; ``seen`` takes the marks in."""
+    """Return a problem for each earlier patient with the same image, and add the hashes ``marks`` to ``seen``."""
     others = {seen.setdefault(mark, patient) for mark in marks} - {patient}
     mend = "remove one of them, or in a table give both the same group"
     return [f"{patient}: an image has the same pixels as one of {other}, expected once: {mend}" for other in others]

@@ -1,4 +1,4 @@
-"""A set of patients and their files, what each kind of cohort does in its own way, and how problems are listed."""
+"""A set of patients and their files, the functions in which kinds of cohort differ, and how problems are listed."""
 
 import os
 import re
@@ -25,20 +25,20 @@ from brats_al_utils.progress import Track
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of cohort, by what is done with rows of `Cohort.cases`.
+    """A kind of cohort: the functions that check, count and cut rows of `Cohort.cases`.
 
     Attributes
     ----------
     faults : callable
-        Takes a patient's rows and the tumour area that a slice must have. Returns everything that is wrong with the
-        files, and what each image is known by (see `checks.same_pixels`).
+        Takes a patient's rows and the minimum tumour area (mm2). Returns the problems of the files, and the hash of
+        each image (see `checks.same_pixels`).
     asked : callable
         Takes all rows, the classes and a rule. Returns how many slices the rule asks of each row.
     cut : callable
         Takes a patient's rows, how many slices are asked of each, a rule, and the classes in the order of their labels.
         Returns the patient's table, pixels and segmentation, as `cuts.cut_case` does.
     chosen_by : callable
-        Takes all rows. Returns how their slices are chosen, a line each way.
+        Takes all rows. Returns how their slices are chosen, one line for each way.
     """
 
     faults: Callable[[pd.DataFrame, float], tuple[list[str], list[bytes]]]
@@ -52,16 +52,16 @@ BRATS = Kind(case_faults, slices_asked, cut_case, lambda cases: ["slices with tu
 
 
 LISTED = 5
-"""Faults of one kind that are listed one by one; more are one line, with their number and the first."""
+"""Number of problems of one kind that are listed one by one; more become one line with a count and examples."""
 
 
 def frozen(problems: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
-    """Return the problems by patient, in order of their names."""
+    """Return the problems by patient, sorted by patient."""
     return {name: tuple(problems[name]) for name in sorted(problems)}
 
 
 def one_line_a_kind(problems: Mapping[str, Sequence[str]]) -> list[str]:
-    """Return all messages, each once; of a kind with many, the first, with their number and the first three patients.
+    """Return all messages, each once; many of one kind become one line with their number and three patients.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ TRUTH_FILE = "phantom_truth.csv"
 """A folder that holds this file is a synthetic cohort (see `phantom`)."""
 
 MAX_AT_ONCE = 4
-"""Cases that are in memory at the same time; of BraTS's size each takes some 100 MB."""
+"""Number of cases in memory at the same time; one of BraTS takes about 100 MB."""
 
 Case = TypeVar("Case")
 Made = TypeVar("Made")
@@ -118,13 +118,13 @@ class Cohort:
     problems : dict of str to tuple of str
         By patient (or class, of which there are too few), everything that keeps it out of ``cases``.
     notes : tuple of str
-        What was unexpected and could be used or skipped all the same.
+        What was unexpected, but could be used or skipped.
     classes : tuple of str
         Negative, positive.
     files : tuple of str
         The columns of ``cases`` that hold paths.
     channels : tuple of str
-        What the channels show, where the rule does not choose them; of fewer than three the last one is repeated.
+        What the channels show, where the rule does not choose them; the last of fewer than three is repeated.
     kind : Kind
         How its patients are checked and cut.
     """
@@ -146,7 +146,7 @@ class Cohort:
 
     @property
     def labelled(self) -> bool:
-        """Whether anything has a label: a table may have none yet."""
+        """Whether the cohort has labels: a table may have none yet."""
         return any(self.classes)
 
     @property
@@ -194,7 +194,7 @@ class Cohort:
 
 
 def refuse_task(task: str, folder: Path) -> None:
-    """Refuse a task of a cohort that has one alone."""
+    """Refuse the setting ``task`` for a cohort with a single task."""
     if task:
         raise InputError(f"task is {task!r}, expected none in {folder}: it is a setting for the LGG set and UCSF-PDGM")
 
@@ -213,7 +213,7 @@ def cores() -> int:
 def each_case(
     cases: Sequence[Case], work: Callable[[Case], Made], threads: int, track: Track
 ) -> Iterator[tuple[Case, "Future[Made]"]]:
-    """Do some work on every case, several at a time, and yield each with what comes of it, in the order given.
+    """Work on every case, several at a time, and yield each case with its result, in order.
 
     Parameters
     ----------
@@ -222,7 +222,7 @@ def each_case(
     work : callable
         Takes a case; what it raises is raised by the future's ``result``.
     threads : int
-        How many cases at a time; no more than ``MAX_AT_ONCE`` are worked on, and one more waits to be used.
+        How many cases at a time, at most ``MAX_AT_ONCE``; one finished case more may wait to be used.
     track : callable
         Shows how many cases are done.
     """
@@ -237,7 +237,7 @@ def each_case(
 
 @contextmanager
 def threads(count: int) -> Iterator[None]:
-    """Have torch compute on so many threads of the processor, which the last bits of a sum depend on."""
+    """Set torch's number of threads for a block: the last bits of a sum depend on it."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:

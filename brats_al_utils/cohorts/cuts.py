@@ -34,19 +34,19 @@ def choose_slices(tumour_mm2: Array, count: int, rule: SliceRule, patient_id: st
     """
     eligible = np.flatnonzero((tumour_mm2 > 0) & (tumour_mm2 >= rule.min_tumour_mm2))
     if len(eligible) < 2:
-        return eligible[:count]  # nothing to draw: a picture's only slice
+        return eligible[:count]  # nothing to draw from
     return np.sort(generator(rule.slice_seed, "slices", patient_id).permutation(eligible)[:count])
 
 
 def resize(images: Array, size: int) -> Array:
-    """Resize float32 images [n, h, w] bilinearly with antialiasing to uint8 [n, size, size], 0..1 to 0..255."""
+    """Resize float32 images [n, h, w] in 0..1 bilinearly with antialiasing to uint8 [n, size, size] in 0..255."""
     resized = interpolate(torch.from_numpy(images)[None], (size, size), mode="bilinear", antialias=True)[0]
     levels = resized.mul_(255).numpy()  # a weighted mean of 0..1: rounding keeps it within 0..255
     return np.asarray(np.rint(levels, out=levels).astype(np.uint8))
 
 
 def slices_asked(cases: pd.DataFrame, classes: tuple[str, str], rule: SliceRule) -> pd.Series:
-    """Return how many slices a rule asks of each patient, a row each, as the paper says."""
+    """Return how many slices a rule asks of each BraTS patient (sections 2.2.1 and 3.4), one row a patient."""
     labels, parts = cases["class_name"].map(classes.index), cases.get("part", pd.Series("", cases.index))
     return pd.Series(list(map(rule.slices_of, labels, parts)), cases.index)
 
@@ -79,10 +79,10 @@ def cut_case(rows: pd.DataFrame, asked: pd.Series, rule: SliceRule, classes: Seq
     files = case_files(case)
     problems: list[str] = []
     channels = []
-    # One volume at a time: its voxels are still in the processor's cache, and memory holds no other.
+    # One volume at a time: its voxels stay in the processor's cache, and memory holds no other.
     for name, volume in each_volume(files, (SEGMENTATION, *rule.channels), problems, rule.min_tumour_mm2):
         if problems:
-            continue  # what else is wrong is to be named as well
+            continue  # read the rest, so that all problems are reported together
         try:
             if name == SEGMENTATION:
                 table, segmentation = cut_tumour(case, volume, count, rule, classes)
@@ -92,7 +92,7 @@ def cut_case(rows: pd.DataFrame, asked: pd.Series, rule: SliceRule, classes: Seq
                 channels.append(resize(scaled, rule.image_size))
         except InputError as error:
             problems.append(f"{files[name]}: {error}")
-        del volume  # not kept while the next one is read
+        del volume  # frees its memory before the next one is read
     if problems:
         raise InputError("\n".join(problems))
     return table, np.stack(channels, axis=1), segmentation

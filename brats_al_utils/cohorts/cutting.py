@@ -24,11 +24,11 @@ from brats_al_utils.memory import give_back_freed_memory, keep_freed_memory
 from brats_al_utils.progress import Track, untracked
 
 GIVEN_BACK = 8
-"""Patients after whom freed memory is given back to the system: after 335 that is 100 MiB less, at no cost in time."""
+"""Freed memory is given back to the system after so many patients: saves 100 MiB of 335 patients, and costs no time."""
 
 
 class GrowingArray:
-    """A .npy file of uint8 that grows by its first axis, so that memory does not grow with the number of patients."""
+    """A .npy file of uint8 that grows along its first axis: memory does not grow with the number of patients."""
 
     def __init__(self, path: Path, shape: tuple[int, ...]) -> None:
         self.shape, self.count = shape, 0
@@ -36,7 +36,7 @@ class GrowingArray:
         self.write_header()
 
     def write_header(self) -> None:
-        """Write the header for the present length; numpy leaves room in it for any other."""
+        """Write the header for the current length; numpy pads it, so that a longer number fits."""
         self.file.seek(0)
         header = {"descr": "|u1", "fortran_order": False, "shape": (self.count, *self.shape)}
         write_array_header_1_0(self.file, header)
@@ -103,7 +103,7 @@ def each_cut(
     classes : sequence of str
         Every class_name of the cohort, in the order of their labels.
     left_out : dict of str to list of str
-        What is wrong, by patient; takes what the files have.
+        Problems by patient; receives those of the files.
 
     Raises
     ------
@@ -116,7 +116,7 @@ def each_cut(
         return cohort.kind.cut(rows, asked[rows.index], rule, classes)
 
     seen: dict[bytes, str] = {}
-    at_a_time = torch.get_num_threads()  # of which each case has one
+    at_a_time = torch.get_num_threads()  # one for each case
     with threads(1), threadpool_limits(1, user_api="blas"):
         for rows, cutting in each_case(cohort.patients, cut_patient, at_a_time, track):
             patient_id = rows["patient_id"].iloc[0]
@@ -143,11 +143,11 @@ def write_slices(folder: Path, cohort: Cohort, rule: SliceRule, patients: Iterab
     patients : iterable of (table, pixels, segmentation)
         As `cut_case` returns them, by patient_id.
     **facts
-        What else the manifest holds; read when the last patient is written.
+        Further entries of the manifest; read after the last patient is written.
     """
     with new_folder(folder) as partial:
         table = write_pixels(partial, rule.image_size, patients)
-        # A phantom's site is drawn: parts that differ in it would be chance without a meaning.
+        # A phantom's site is random: the parts get equal shares of each, or they would differ by chance.
         used = cohort.cases[cohort.cases["patient_id"].isin(table["patient_id"])]
         split = split_patients(used, cohort.classes, rule.split_seed, "site" if cohort.synthetic else "")
         table.to_csv(partial / "slices.csv", index_label="slice_id", lineterminator="\n", encoding="utf-8")
@@ -169,7 +169,7 @@ def write_slices(folder: Path, cohort: Cohort, rule: SliceRule, patients: Iterab
 
 
 def described(cohort: Cohort, rule: SliceRule, folder: Path, count: int) -> dict[str, Any]:
-    """Return what the manifest of every slice set says of its cohort, how its slices were cut, and its files."""
+    """Return what every manifest says: the cohort, how its slices were cut, and the hashes of its files."""
     images, fingerprint = digests(folder)
     return {
         "format": FORMAT,
@@ -205,7 +205,7 @@ def write_pixels(folder: Path, size: int, patients: Iterable[Cut]) -> pd.DataFra
 
 
 def fewer_slices(table: pd.DataFrame, cohort: Cohort, rule: SliceRule) -> dict[str, int]:
-    """Return, for each patient with fewer slices than the rule asks for, how many there are."""
+    """Return the number of slices of each patient who has fewer than the rule asks for."""
     counts = table.groupby("patient_id").size()
     asked = cohort.asked(rule).groupby(cohort.cases["patient_id"]).sum()
     fewer = counts[counts < asked.reindex(counts.index)]

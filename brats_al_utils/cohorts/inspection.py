@@ -1,4 +1,4 @@
-"""Read all files of a cohort, and say who is in it and everything that is wrong: the verb ``cohort``."""
+"""Read all files of a cohort, and list its patients and problems: the command ``cohort``."""
 
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ from brats_al_utils.progress import Track, untracked
 
 
 def said(cohort: Cohort) -> list[str]:
-    """Return what is said of a cohort that was checked, a line each: who is in it, and everything that is wrong."""
+    """Return the report on a checked cohort, as lines: its patients, notes and problems."""
     lines, cases = [], cohort.cases
     if cohort.labelled and not cases.empty:
         who = cases.drop_duplicates(["patient_id", "class_name"]).groupby(["release", "site", "class_name"])
@@ -30,7 +30,7 @@ def said(cohort: Cohort) -> list[str]:
 
 
 def check_cohort(cohort: Cohort, min_tumour_mm2: float = 0.0, track: Track = untracked) -> Cohort:
-    """Read every volume of a cohort, and list everything for which `prepare` would refuse it.
+    """Read every volume of a cohort, and list all problems for which `prepare` would refuse it.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def check_cohort(cohort: Cohort, min_tumour_mm2: float = 0.0, track: Track = unt
     Returns
     -------
     Cohort
-        Without the patients at fault, which are among its problems, as are classes with too few patients left.
+        The cohort without the patients that have a problem. Its problems name them, and classes with too few patients.
     """
 
     def faults(rows: pd.DataFrame) -> tuple[list[str], list[bytes]]:

@@ -11,25 +11,25 @@ from brats_al_utils import InputError
 from brats_al_utils.arrays import Array
 
 MODES_SHOWN = {"t1": 2.0, "t1ce": 3.5, "t2": 5.0, "flair": 5.0, "image": 3.5}
-"""What becomes 1, in modes of the brain, by sequence; of a table's images the sequence is not known."""
+"""Intensity that becomes 1, in multiples of the brain's mode, by sequence; ``image``: unknown sequence of a table."""
 
 BINS_PER_MEDIAN = 200
 MEDIANS_COUNTED = 4
-"""The histogram that `mode` smooths has bins of 1/200 of the brain's median, from 0 to 4 medians."""
+"""`mode` smooths a histogram with bins of 1/200 of the brain's median, from 0 to 4 medians."""
 
 BANDWIDTH = 10
-"""Standard deviation of the Gaussian kernel that smooths it, in bins: 5 % of the median. A wider one blends white with
-grey matter and so with what a tumour adds to either."""
+"""Standard deviation of the smoothing kernel in bins: 5 % of the median. A wider one merges white with grey matter and
+with tumour."""
 
 RINGING = 0.01
-"""Share of a brain that may lie below the background: so few are an artefact (ringing of an interpolation); of a volume
-that was shifted as a whole about half of the brain lies there."""
+"""Up to this share of the brain below the background counts as an artefact (ringing of an interpolation). In a volume
+that was shifted as a whole, about half of the brain lies below it."""
 
 SET_ASIDE = 1e-5
-"""Share of a shifted volume's voxels that may lie below what counts as its darkest."""
+"""Share of a shifted volume's voxels that lie below its black point."""
 
 COUNTED_RANGE = 2**16
-"""Integers that differ by less are counted rather than sorted to find a percentile."""
+"""Integers of a smaller range are counted rather than sorted."""
 
 
 def scale_intensity(voxels: Array, sequence: str, part: Array | None = None) -> Array:
@@ -41,13 +41,13 @@ def scale_intensity(voxels: Array, sequence: str, part: Array | None = None) -> 
         Brain voxels are those that are not zero; in a derived volume with negative intensities the background is the
         most frequent value instead.
     sequence : str
-        One of ``MODES_SHOWN``: so many modes of the brain's smoothed histogram become 1, counted from the background,
-        or from the brain's darkest voxels where many are darker than that: so a volume that was shifted as a whole
-        gives about what it gave before, and one voxel below zero changes nothing (see ``RINGING`` and ``SET_ASIDE``). A
-        percentile or the deviation would leak the class: a tumour that enhances moves those of its whole
-        volume, so that the healthy brain alone tells HGG from LGG.
+        One of ``MODES_SHOWN``, which says how many modes of the brain's smoothed histogram become 1. Modes are counted
+        from the background, or from the brain's darkest voxels where many are darker than the background: then a
+        shifted volume gives about the same image, and a single voxel below zero changes nothing (see ``RINGING`` and
+        ``SET_ASIDE``). Percentiles or the standard deviation would leak the class: an enhancing tumour changes them
+        for the whole volume, so that the healthy brain alone tells HGG from LGG.
     part : np.ndarray of any shape, optional
-        Those of the volume's voxels that are wanted; all of them by default.
+        The voxels to scale; all of them by default.
 
     Returns
     -------
@@ -60,7 +60,7 @@ def scale_intensity(voxels: Array, sequence: str, part: Array | None = None) -> 
     """
     part = voxels if part is None else part
     background: Any = 0
-    ordered = voxels.ravel(order="K")  # as it lies in memory: by far the fastest
+    ordered = voxels.ravel(order="K")  # memory order: by far the fastest
     inside = nonzero(ordered)
     if inside.min(initial=0) < 0:
         values, counts = np.unique(voxels, return_counts=True)
@@ -80,7 +80,7 @@ def scale_intensity(voxels: Array, sequence: str, part: Array | None = None) -> 
 
 
 def black_point(inside: Array, background: float) -> float:
-    """Return what becomes 0 of a brain [N] that has voxels below the background."""
+    """Return the intensity that becomes 0, of a brain [N] with voxels below the background."""
     if np.count_nonzero(inside < background) <= RINGING * inside.size:
         return background
     place = int(SET_ASIDE * inside.size)
@@ -88,10 +88,10 @@ def black_point(inside: Array, background: float) -> float:
 
 
 def mode(values: Array, origin: float = 0) -> float:
-    """Return how far the mode of a brain's smoothed histogram lies from an origin; in T1 and T1ce, white matter's peak.
+    """Return the distance of the mode of a brain's smoothed histogram from an origin; in T1, T1ce: white matter's peak.
 
-    Bins and kernel are relative to the median, so a volume that is twice as bright has twice the mode; the order of
-    the values plays no part. Of equal maxima the lowest counts, and the mode is the middle of its bin.
+    Bins and kernel are relative to the median, so a volume that is twice as bright has twice the mode. The order of
+    the values does not matter. Of equal maxima the lowest counts; the mode is the middle of its bin.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def mode(values: Array, origin: float = 0) -> float:
     """
     counted = integer_counts(values)
     if counted is None:
-        # numpy sorts ten times as fast as it finds a median.
+        # numpy's sort is ten times as fast as its median.
         distance, weight = np.sort(values) - np.float64(origin), None
         median = float(distance[[(values.size - 1) // 2, values.size // 2]].mean())
     else:
@@ -111,7 +111,7 @@ def mode(values: Array, origin: float = 0) -> float:
 
 
 def peak(distance: Array, weight: Array | None, median: float) -> float:
-    """Return where the smoothed histogram of some distances [N] is highest, each of them so often (once if None)."""
+    """Return the maximum of the smoothed histogram of distances [N], weighted by how often each occurs (None: once)."""
     width = median / BINS_PER_MEDIAN
     bins = BINS_PER_MEDIAN * MEDIANS_COUNTED
     near = distance < bins * width
@@ -121,12 +121,12 @@ def peak(distance: Array, weight: Array | None, median: float) -> float:
 
 
 def integer_counts(values: Array) -> tuple[int, Array] | None:
-    """Return a level, and how often it and each one above it occurs; None if some integers are too far apart.
+    """Return the lowest value, and how often it and each higher integer occurs; None if their range is too large.
 
     Parameters
     ----------
     values : np.ndarray [N]
-        Not counted either if they are not integers of at most 4 bytes.
+        None is also returned if they are not integers of at most 4 bytes.
     """
     if values.dtype == np.uint8:
         return 0, level_counts(values)
@@ -134,22 +134,21 @@ def integer_counts(values: Array) -> tuple[int, Array] | None:
     counted = values.dtype.kind in "iu" and values.dtype.itemsize <= 4
     if not counted or int(values.max()) - int(lowest) >= COUNTED_RANGE:
         return None
-    # torch counts twice as fast as numpy, which would copy them to 8 bytes each.
+    # torch counts twice as fast as numpy, which first copies to 8 bytes each.
     above = torch.from_numpy(np.subtract(values, lowest, dtype=np.int32))
     return int(lowest), torch.bincount(above).numpy()
 
 
 def level_counts(values: Array) -> Array:
     """Return how often each of the 256 levels occurs in values [N] of uint8."""
-    # Pillow counts bytes where they lie, fastest in four bands: equal neighbours would wait on each other. numpy makes
-    # 8 bytes of each, and torch wakes all of its threads.
+    # Pillow counts bytes in place, fastest in four bands. numpy copies to 8 bytes each, and torch wakes its threads.
     whole = values.size - values.size % 4
     bands = Image.frombuffer("CMYK", (whole // 4, 1), values, "raw", "CMYK", 0, 1).histogram()
     return np.asarray(np.reshape(bands, (4, 256)).sum(0) + np.bincount(values[whole:], minlength=256))
 
 
 def nonzero(values: Array) -> Array:
-    """Return the values [N] that are not zero, several times as fast as a mask where most are: zeros go by the word."""
+    """Return the values [N] that are not zero: first whole words of zeros are dropped, much faster than by a mask."""
     whole = values.size - values.size % np.uint64().itemsize
     words = values[:whole].view(np.uint64)
     some = np.concatenate([words[words != 0].view(values.dtype), values[whole:]])

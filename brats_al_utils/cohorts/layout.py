@@ -1,4 +1,4 @@
-"""Where the patients' folders of a BraTS release lie, as it was unpacked."""
+"""Find the patients' folders of a BraTS release in the folder to which it was unpacked."""
 
 import re
 from collections.abc import Iterator
@@ -21,42 +21,42 @@ SYNONYMS = {
     "flair": ("flair", "t2f"),
     SEGMENTATION: (SEGMENTATION, "segm", "tumor_segmentation"),
 }
-"""What volumes are called after a patient's name, in any capitals: of BraTS since 2017, of TCGA's and UCSF's sets."""
+"""Names of volumes after the patient's name, in any capitals: in BraTS since 2017, and in TCGA's and UCSF's sets."""
 
 RELEASE = re.compile(r"brats(?P<year>\d\d)_", re.IGNORECASE)
-"""How a patient's name begins in the releases of 2017 to 2020."""
+"""First part of a patient's name in the releases of 2017 to 2020."""
 
 UNGRADED = re.compile(r"brats2021_\d+|brats-[a-z]+-\d+-\d+", re.IGNORECASE)
-"""A patient's name in the releases of 2021 and 2023, which give no grades: they are read through a table."""
+"""A patient's name in the releases of 2021 and 2023. These have no grades, and are read with a table."""
 
 LEVELS = 4
-"""Levels of folders below the one named in which a release is looked for, to name its folder in a message."""
+"""Number of levels below the named folder that are searched for a release, to name its folder in a message."""
 
 MAX_FOLDERS = 1000
-"""Folders that are looked at on each of these levels."""
+"""Largest number of folders searched on each level."""
 
 
 class NoPatientsError(InputError):
-    """A folder in which nothing looks like a release."""
+    """No patients of a release were found in a folder."""
 
 
 LEFT_BEHIND = (".", "__MACOSX", "@eaDir", "Icon\r", "#recycle", "$RECYCLE", "System Volume Information")
-"""How names begin of what systems, unpackers and file servers hide or leave in a folder."""
+"""First part of the names of files and folders that systems, unpackers and file servers hide or leave behind."""
 
 
 def printable(name: str) -> bool:
-    """Whether a name can be printed; so can every kind of space, as screenshots of a Mac have one in their names."""
+    """Whether a name can be printed; every kind of space can (macOS puts special ones into names of screenshots)."""
     return all(letter.isprintable() or category(letter) == "Zs" for letter in name)
 
 
 def shown(name: str) -> str:
-    """Return a name as it can be printed."""
+    """Return a name in a form that can be printed."""
     return name if printable(name) else ascii(name)[1:-1]
 
 
 @contextmanager
 def opened(folder: Path) -> Iterator[None]:
-    """Turn a folder that does not let us look at what is in it into an `InputError`."""
+    """Turn the error of a folder that cannot be listed into an `InputError`."""
     try:
         yield
     except OSError as error:
@@ -64,7 +64,7 @@ def opened(folder: Path) -> Iterator[None]:
 
 
 def entries(folder: Path) -> list[Path]:
-    """Return what lies in a folder, but for what systems and unpackers hide or leave there.
+    """Return the files and folders in a folder, without those that systems and unpackers leave there.
 
     Raises
     ------
@@ -82,12 +82,12 @@ def subfolders(folder: Path) -> list[Path]:
 
 
 def find_root(folder: Path) -> Path:
-    """Return the folder that holds the cases: the one named or its only child that does.
+    """Return the folder that holds the cases: the named one, or its only child that does.
 
     Raises
     ------
     InputError
-        If there is none or there are several; it names the folder to give, where one is found near by.
+        If there is none, or there are several; the message names the right folder if one is found near by.
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder: name the folder of a BraTS release")
@@ -120,7 +120,7 @@ def find_root(folder: Path) -> Path:
 
 
 def levels_below(folder: Path) -> Iterator[list[Path]]:
-    """Yield the folders of each of ``LEVELS`` levels below one, as far as they are looked at."""
+    """Yield the folders on each of ``LEVELS`` levels below a folder, at most ``MAX_FOLDERS`` on each."""
     level = [folder]
     for _ in range(LEVELS):
         level = list(islice(folders_below(level), MAX_FOLDERS))
@@ -128,12 +128,12 @@ def levels_below(folder: Path) -> Iterator[list[Path]]:
 
 
 def near(folder: Path) -> list[Path]:
-    """Return a folder and those below it in which a release is looked for."""
+    """Return a folder and those below it that are searched for a release."""
     return [folder, *chain.from_iterable(levels_below(folder))]
 
 
 def roots_among(folders: list[Path]) -> Iterator[Path]:
-    """Yield those of some folders that hold patients, but for those that cannot be opened."""
+    """Yield the folders that hold patients; those that cannot be opened are skipped."""
     for folder in folders:
         with suppress(InputError):
             if is_root(folder):
@@ -141,7 +141,7 @@ def roots_among(folders: list[Path]) -> Iterator[Path]:
 
 
 def patients_without(folder: Path) -> str:
-    """Return what a message says of a folder with patients whose grades or segmentations are missing; nothing else."""
+    """Return the message on a folder of patients without grades or segmentations; empty for any other folder."""
     with suppress(InputError):
         for child in subfolders(folder):
             if UNGRADED.fullmatch(child.name):
@@ -160,14 +160,14 @@ def patients_without(folder: Path) -> str:
 
 
 def folders_below(folders: list[Path]) -> Iterator[Path]:
-    """Yield the folders in some folders, but for those that cannot be opened."""
+    """Yield the subfolders of some folders; those that cannot be opened are skipped."""
     for folder in folders:
         with suppress(InputError):
             yield from subfolders(folder)
 
 
 def is_root(folder: Path) -> bool:
-    """Whether a folder holds patients: in the grades' folders, or beside a mapping or with a segmentation.
+    """Whether a folder holds patients: in folders of grades, beside a mapping, or with a segmentation.
 
     Raises
     ------
@@ -180,24 +180,24 @@ def is_root(folder: Path) -> bool:
 
 
 def is_case(folder: Path) -> bool:
-    """Whether a folder is a patient's: it has a patient's name, or a volume in it."""
+    """Whether a folder is a patient's: it has a patient's name, or holds a volume."""
     if RELEASE.match(folder.name):
         return not any(child.name.upper() in GRADES for child in folders_below([folder]))
     return any(map(is_nifti, entries(case_home(folder))))
 
 
 def is_nifti(path: Path) -> bool:
-    """Whether a file, or a folder in a file's place, has the name of a volume."""
+    """Whether a file (or a folder in its place) has the name of a volume."""
     return printable(path.name) and path.name.casefold().endswith((".nii", ".nii.gz"))
 
 
 def named_volumes(here: list[Path], stem: str) -> tuple[dict[str, Path], list[str]]:
-    """Return the volumes by sequence that are called so after a stem, and a problem where one is there twice.
+    """Return the volumes named after a stem, by sequence, and a problem for each sequence with two volumes.
 
     Parameters
     ----------
     here : list of Path
-        Files of one folder; of a file with and without gzip, the first is taken.
+        Files of one folder; of a file that exists with and without gzip, the first is taken.
     """
     by_name = {path.name.casefold().removesuffix(".gz"): path for path in reversed(here)}
     found, problems = {}, []
@@ -213,7 +213,7 @@ def named_volumes(here: list[Path], stem: str) -> tuple[dict[str, Path], list[st
 
 
 def has_segmentation(folder: Path) -> bool:
-    """Whether something in a patient's folder is called a segmentation."""
+    """Whether a patient's folder holds something named as a segmentation."""
     with suppress(InputError):
         return any(SEGMENTATION in path.name.casefold() for path in entries(case_home(folder)))
     return False
@@ -226,14 +226,14 @@ def case_home(folder: Path) -> Path:
 
 
 def of_grade(folder: Path) -> list[Path]:
-    """Return the folders in a grade's folder, and in one of the same name in it, as some unpackers make."""
+    """Return the folders in a grade's folder, and in a folder of the same name within it (some unpackers make one)."""
     found = subfolders(folder)
     again = [place for place in found if place.name.upper() == folder.name.upper()]
     return [place for place in found if place not in again] + [inner for place in again for inner in subfolders(place)]
 
 
 def strays(root: Path) -> list[Path]:
-    """Return the patients' folders that lie in a folder which tells no grade, beside those of the grades or in one."""
+    """Return the patients' folders that lie in folders without a grade, beside the grades' folders or within one."""
     places = subfolders(root)
     with suppress(InputError):
         places += [inner for place in places if place.name.upper() in GRADES for inner in of_grade(place)]
@@ -246,7 +246,7 @@ def strays(root: Path) -> list[Path]:
 
 
 def case_folders(root: Path) -> tuple[list[tuple[Path, str | None]], list[str]]:
-    """Return each case's folder, with its grade where the layout tells it, and a note on each folder that is skipped.
+    """Return each case's folder with its grade (None if the layout tells none), and a note on each skipped folder.
 
     Raises
     ------

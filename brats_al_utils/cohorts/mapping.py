@@ -1,4 +1,4 @@
-"""Read the table of names that a BraTS release brings (name_mapping.csv): grades, and who is who in other releases."""
+"""Read the mapping of a BraTS release (name_mapping.csv): grades, and the patients' names in other releases."""
 
 import csv
 import re
@@ -11,13 +11,13 @@ from brats_al_utils import InputError
 MAPPING_FILE = "name_mapping.csv"
 
 MAX_MAPPING = 2**20
-"""Bytes of a mapping of names; a longer one is refused (the 335 patients of 2019 take 40 000)."""
+"""Largest size of a mapping in bytes (that of 2019, with 335 patients: 40 000)."""
 
 MAX_COLUMNS = 50
-"""Columns of such a mapping (that of 2020 has six)."""
+"""Largest number of columns of a mapping (that of 2020: six)."""
 
 NO_NAME = {"", "NA"}
-"""What stands for a patient whom another release does not have."""
+"""Entries for a patient who is not in another release."""
 
 # 2017 to 2019 name release, site, patient and time point; 2020 (BraTS20_Training_001) only the release.
 CASE_ID = re.compile(r"brats(?P<year>\d\d)_(?P<site>[^_]+)_(?P<patient>.+)_\d+", re.IGNORECASE)
@@ -26,18 +26,17 @@ MEND = "copy the release's file again"
 
 
 def read_mapping(path: Path) -> pd.DataFrame | None:
-    """Read a release's mapping of names, if there is one.
+    """Read a release's mapping, if there is one.
 
     Returns
     -------
     pd.DataFrame or None
-        Columns Grade (in capitals) and, for each release, one whose name ends with _subject_ID; no cell begins or ends
-        with a space.
+        Columns Grade (in capitals) and, for each release, one whose name ends with _subject_ID; cells are stripped.
 
     Raises
     ------
     InputError
-        If it cannot be read or holds what no mapping does.
+        If it cannot be read, or is not a mapping.
     """
     if not path.exists():
         return None
@@ -68,12 +67,12 @@ def read_mapping(path: Path) -> pd.DataFrame | None:
 
 
 def names_of(rows: pd.DataFrame) -> set[str]:
-    """Return every name of a patient in some rows of a mapping."""
+    """Return all names of patients in some rows of a mapping."""
     return set(rows.filter(regex="_subject_ID$").to_numpy().ravel()) - NO_NAME
 
 
 def rows_of(mapping: pd.DataFrame | None, patient_id: str) -> pd.DataFrame:
-    """Return a patient's rows of the mapping; releases spell BraTS in several ways."""
+    """Return a patient's rows of the mapping, in any capitals: releases spell BraTS differently."""
     if mapping is None:
         return pd.DataFrame(columns=["Grade"])
     names = mapping.filter(regex="_subject_ID$").apply(lambda column: column.str.casefold())
@@ -82,11 +81,11 @@ def rows_of(mapping: pd.DataFrame | None, patient_id: str) -> pd.DataFrame:
 
 
 def identities(patient_id: str, rows: pd.DataFrame) -> set[str]:
-    """Return what tells that two cases are the same patient: they share one of these.
+    """Return the identifiers of a patient: two cases that share one are the same patient.
 
-    A name of 2017 to 2019 tells by its site and patient, whatever the release and the time point. What 2017 calls TCIA
-    later releases divide into TCIA01, TCIA02 and so on, with the same numbers: in the mapping of 2019 all 335 patients
-    have the same site and number in every release once these are one, and no two patients share them.
+    Names of 2017 to 2019 identify a patient by site and number, whatever the release and the time point. Later releases
+    divide the TCIA of 2017 into TCIA01, TCIA02 and so on, with the same numbers. With these taken as one, all 335
+    patients of the mapping of 2019 have the same site and number in every release, and no two share them.
 
     Parameters
     ----------

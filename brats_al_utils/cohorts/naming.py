@@ -1,6 +1,6 @@
-"""What a cohort is called where it is shown, and what every figure has to say of its images; all found in its slices.
+"""The cohort's name and the remarks on its images in captions, computed from a slice set.
 
-It is computed when it is shown, and is no part of what a slice set is known by.
+They are computed when they are shown, and are no part of a slice set's fingerprint.
 """
 
 import pandas as pd
@@ -9,7 +9,7 @@ from brats_al_utils.cohorts.slices import SliceSet
 from brats_al_utils.cohorts.volumes import SEQUENCES
 
 JPEG = (".jpg", ".jpeg")
-"""How the names of images that have lost something end."""
+"""Endings of the names of images with lossy compression."""
 
 OPEN_COHORT = {"glioma": (65, 1426), "meningioma": (82, 708), "pituitary": (62, 930)}
 """Persons and slices of each class of Cheng's brain tumour set (figshare 1512427), by which it is recognised."""
@@ -18,7 +18,7 @@ LGG = "LGG set of Buda"
 """The release of the set whose files were published as TIFF."""
 
 OF_ONE_HOSPITAL = "MR"
-"""How the ids of one hospital's patients begin in the open cohort."""
+"""First letters of the ids of one hospital's patients in the open cohort."""
 
 LOSSY, OPEN_LOSSY, LGG_LOSSY, HOSPITAL_TELLS = REMARKS = (
     "JPEG images (lossy)",
@@ -26,7 +26,7 @@ LOSSY, OPEN_LOSSY, LGG_LOSSY, HOSPITAL_TELLS = REMARKS = (
     "JPEG copy (lossy)",
     "the hospital can tell the class",
 )
-"""What there is to remark of a cohort's images."""
+"""All remarks on a cohort's images."""
 
 
 CREDIT = "images: Cheng, figshare 1512427, CC BY 4.0"
@@ -40,7 +40,7 @@ def is_open(slices: SliceSet) -> bool:
 
 
 def sites(slices: SliceSet) -> "pd.Series[str]":
-    """Return the site of each slice; the open cohort has none, and its ids are of two kinds."""
+    """Return the site of each slice; in the open cohort, which names none, the kind of the person's id."""
     table = slices.table
     if not is_open(slices):
         return table["site"]
@@ -49,20 +49,21 @@ def sites(slices: SliceSet) -> "pd.Series[str]":
 
 
 def people(slices: SliceSet) -> str:
-    """Return what is counted as one patient: a person, where a table names the images (its column group)."""
+    """Return what people are called: patients of BraTS, or persons of a table of images."""
     return "patients" if set(slices.manifest["channels"]) <= set(SEQUENCES) else "persons"
 
 
 def cohort_name(slices: SliceSet) -> str:
-    """Return the cohort and how many people are in it, as every figure names it."""
+    """Return the cohort's name and size, as captions have it."""
     count = f"{slices.table['patient_id'].nunique()} {people(slices)}"
     return f"open cohort (Cheng, {count})" if is_open(slices) else f"{slices.manifest['name']} ({count})"
 
 
 def remarks(slices: SliceSet) -> list[str]:
-    """Return what a reader of any figure must know: images that have lost something, a class told by the hospital.
+    """Return the remarks that every caption makes: lossy images, and a class that the hospital can tell.
 
-    Of a published study it is what its bundle says, which has neither the files' names nor, if numbered, the patients'.
+    A published study takes them from its bundle, which does not hold the names of files, and may hold numbers in place
+    of the patients' ids.
     """
     if "remarks" in slices.manifest:
         return list(slices.manifest["remarks"])

@@ -1,4 +1,4 @@
-"""Read whatever cohort lies in a folder: one of the kinds that are plugged in, or a BraTS release."""
+"""Read the cohort in a folder: a BraTS release, or a kind that a room of `beyond` reads."""
 
 import pkgutil
 from collections.abc import Callable
@@ -13,11 +13,12 @@ from brats_al_utils.cohorts.brats import read_release
 from brats_al_utils.cohorts.cohort import Cohort, refuse_classes, refuse_task
 from brats_al_utils.cohorts.layout import NoPatientsError
 
-PLUGGED_IN = ".releases"
-"""How the name ends of a room whose ``READERS`` are asked."""
+RELEASES = "releases"
+"""The rooms with readers of further kinds. Each has ``READERS`` (see ``Reader``) and a function ``HINT``, which takes a
+folder in which nobody finds a cohort and returns what lies there instead and the mend, or nothing."""
 
 Reader = Callable[[Path, bool, tuple[str, ...], str], Cohort | None]
-"""Takes what `read_cohort` does, and returns None where the folder is of another kind."""
+"""A reader: takes the parameters of `read_cohort`, and returns None for a folder of another kind."""
 
 
 def read_cohort(
@@ -27,27 +28,27 @@ def read_cohort(
     task: str = "",
     without_labels: bool = False,
 ) -> Cohort:
-    """Find the patients in a folder and their files; hardly an image is opened.
+    """Find the patients in a folder and their files; almost no image is opened.
 
     Parameters
     ----------
     folder : Path
-        It is of a kind that is plugged in (see `plugged_in`) or a BraTS release, or the folder above one of these.
+        Folder of a BraTS release or of a kind that is plugged in (see ``RELEASES``), or the folder above it.
     follow_links : bool
-        Read what symbolic links lead to, also outside of the folder.
+        Follow symbolic links out of the folder.
     classes : tuple of str
         Positive and negative class, where a cohort has several; empty for the usual ones.
     task : str
-        What is told apart, where a cohort knows several answers; empty for the usual one.
+        What is to be told apart, where a cohort has several kinds of labels; empty for the usual one.
     without_labels : bool
-        Read a cohort without any label too.
+        Accept a cohort without labels.
 
     Raises
     ------
     InputError
-        If there is no cohort or it cannot be read at all. What is wrong with single patients is among its problems.
+        If there is no cohort, or it cannot be read. Problems of single patients do not raise: `Cohort.problems`.
     """
-    for room in plugged_in():
+    for room in plugged_in(RELEASES):
         for read in room.READERS:
             cohort: Cohort | None = read(folder, follow_links, classes, task)
             if cohort and not (cohort.labelled or without_labels):
@@ -57,7 +58,7 @@ def read_cohort(
     try:
         cohort = read_release(folder, follow_links)
     except NoPatientsError:
-        for hint in filter(None, (room.HINT(folder) for room in plugged_in())):
+        for hint in filter(None, (room.HINT(folder) for room in plugged_in(RELEASES))):
             raise InputError(f"{folder}: no cohort found; {hint}") from None
         raise
     refuse_task(task, folder)
@@ -66,12 +67,11 @@ def read_cohort(
 
 
 @cache
-def plugged_in() -> tuple[Any, ...]:
-    """Return the rooms with readers of further kinds: those called ``releases``, wherever in the package they lie.
+def plugged_in(name: str) -> tuple[Any, ...]:
+    """Return the rooms called so, wherever in the package they lie.
 
-    Each has ``READERS`` (see ``Reader``) and a function ``HINT``, which takes a folder in which nobody finds a cohort
-    and returns what lies there instead and the mend, or nothing. The rooms are looked for, not named: nothing here
-    knows what kinds there are, and without them the rest works.
+    They are looked for, not imported by their place: nothing here knows what kinds of cohort there are beyond BraTS, or
+    how synthetic patients are made, and without these rooms the rest works.
     """
     rooms = pkgutil.walk_packages(brats_al_utils.__path__, f"{brats_al_utils.__name__}.")
-    return tuple(import_module(room.name) for room in rooms if room.name.endswith(PLUGGED_IN))
+    return tuple(import_module(room.name) for room in rooms if room.name.endswith(f".{name}"))

@@ -1,4 +1,4 @@
-"""A cohort cut into slices: the rule that decides which and how, and the folder that holds them."""
+"""A cohort cut into slices: the rule by which they are cut, and the folder that holds them."""
 
 import json
 from dataclasses import dataclass
@@ -15,22 +15,22 @@ from brats_al_utils import InputError
 from brats_al_utils.cohorts.split import PARTS, check_split, one_class_each
 
 FORMAT = 4
-"""Raised when the same cohort and rule no longer give the same slice set."""
+"""Version of slice sets, increased when the same cohort and rule no longer give the same slice set."""
 
 TEXT_COLUMNS = {"patient_id": str, "class_name": str, "site": str}
-"""Columns that stay text even where they look like numbers."""
+"""Columns that are read as text even if they look like numbers."""
 
 BINS = 64
-"""Of an intensity's histogram."""
+"""Number of histogram bins of the intensities."""
 
 BALANCED_SHARE = (1.5, 0.5)
-"""Slices a BraTS patient of each label gives to the balanced set, as a multiple of the imbalanced set's (section 3.4:
-30 and 10 for 20)."""
+"""Slices of a patient (LGG, HGG) in the balanced set, as a multiple of those in the imbalanced set (section 3.4: 30 and
+10 for 20)."""
 
 
 @dataclass(frozen=True)
 class SliceRule:
-    """What decides which slices are cut, and how.
+    """The rule by which slices are chosen and cut.
 
     Attributes
     ----------
@@ -45,9 +45,9 @@ class SliceRule:
     image_size : int
         Pixels along each side; AlexNet's pooling needs 64.
     test_slices : int
-        The same of each patient of a synthetic test cohort, in either set.
+        Slices of each patient of a synthetic test cohort, in both sets.
     slice_seed, split_seed : int
-        Of the slices drawn from each patient, and of the split of the patients.
+        Seeds of the draw of each patient's slices, and of the split of the patients.
     """
 
     per_patient: int = 20
@@ -60,8 +60,8 @@ class SliceRule:
     split_seed: int = 0
 
     def slices_of(self, label: int, part: str = "") -> int:
-        """Return how many slices a BraTS patient of this label (LGG 0, HGG 1) gives, of a part if that is given."""
-        if part:  # of a release, only a synthetic test cohort is given
+        """Return how many slices a BraTS patient of this label (LGG 0, HGG 1) contributes."""
+        if part:  # only a synthetic test cohort has a given part
             return self.test_slices
         return int(self.per_patient * BALANCED_SHARE[label]) if self.balanced else self.per_patient
 
@@ -75,16 +75,16 @@ class SliceSet:
     folder : Path
     manifest : dict
         format, name (as captions have it), classes (negative, positive), channels, release, synthetic, mirrored, rule,
-        slices (their number), chosen_by (how those of a volume were), counts by part and class, fewer_slices (patients
-        who had fewer than the rule asks for), left_out (patients with a problem), absent, images, fingerprint.
+        slices (their number), chosen_by (how those of a volume were chosen), counts by part and class, fewer_slices
+        (patients with fewer than the rule asks for), left_out (patients with a problem), absent, images, fingerprint.
     table : pd.DataFrame
         One row a slice; the row number is the slice's id. Columns patient_id, class_name, label (0 negative, 1
         positive), site, z (axial index), position (0 at the lowest slice with tumour, 1 at the highest), tumour_mm2,
         part.
     pixels : np.memmap [N, 3, H, W] of uint8
-        In radiological convention: the patient's front is up and the patient's right is on the left.
+        In radiological convention: anterior is up and the patient's right is on the left.
     segmentation : np.memmap [N, H, W] of uint8
-        The BraTS labels of the same pixels; 1 where the mask of a table's image is, 0 without one.
+        The BraTS labels of the same pixels; in a table of images 1 inside the mask, and 0 without a mask.
     """
 
     folder: Path
@@ -95,17 +95,17 @@ class SliceSet:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of the pixels, the table of slices, the masks and the split; of format 3, of the first two."""
+        """SHA-256 of the pixels, the table of slices, the masks and the split (of format 3: of the first two)."""
         return str(self.manifest["fingerprint"])
 
     @cached_property
     def one_class_each(self) -> bool:
-        """Whether every patient has one class: else a label is an image's, and nothing can be said patient-level."""
+        """Whether every patient has a single class: otherwise labels belong to images, and no AUC is patient-level."""
         return one_class_each(self.table)
 
     @cached_property
     def masked(self) -> bool:
-        """Whether every slice has a tumour mask: else the audit has nothing to hide."""
+        """Whether every slice has a tumour mask: otherwise the audit has nothing to hide."""
         return bool((self.table["tumour_mm2"] > 0).all())
 
     @property
@@ -115,7 +115,7 @@ class SliceSet:
 
     @property
     def pictured(self) -> bool:
-        """Whether the images are here: those of a published study are not."""
+        """Whether the images are available: those of a published study are not."""
         return len(self.pixels) > 0
 
     @property
@@ -131,7 +131,7 @@ class SliceSet:
 
     @property
     def mirrored(self) -> bool:
-        """Whether the brain's two sides lie left and right of the middle: what a tumour hides is filled from there."""
+        """Whether left and right half of an image mirror each other: a hidden tumour is filled from the other side."""
         return bool(self.manifest["mirrored"])
 
     def ids(self, part: str) -> np.ndarray[Any, Any]:
@@ -145,7 +145,7 @@ class SliceSet:
 
 
 def brain_intensities(slices: SliceSet) -> dict[str, dict[str, list[int]]]:
-    """Return how many pixels of the brain there are of each intensity, in ``BINS`` bins, by channel and class."""
+    """Return the intensity histogram of the brain (pixels in each of ``BINS`` bins), by channel and class."""
     edges, counts = np.linspace(0, 255, BINS + 1), {}
     for place, channel in enumerate(slices.manifest["channels"]):
         totals = {name: np.zeros(BINS, np.int64) for name in slices.classes[::-1]}
@@ -160,7 +160,7 @@ def digests(folder: Path) -> tuple[str, str]:
     """Return the SHA-256 of a slice set's pixels and table, and that of its masks and split as well."""
     digest, found = sha256(), []
     for pixels, table in (("pixels.npy", "slices.csv"), ("segmentation.npy", "split.csv")):
-        with (folder / pixels).open("rb") as file:  # through a memory map, all pixels would count as this process's
+        with (folder / pixels).open("rb") as file:  # a memory map would count as memory of this process
             read_magic(file)
             read_array_header_1_0(file)
             while block := file.read(2**20):
@@ -171,7 +171,7 @@ def digests(folder: Path) -> tuple[str, str]:
 
 
 def open_slices(folder: Path) -> SliceSet:
-    """Open a slice set and compare it with its fingerprint; the pixels stay on disk until they are used.
+    """Open a slice set and check its fingerprint; the pixels stay on the disk until they are used.
 
     Raises
     ------
@@ -183,7 +183,7 @@ def open_slices(folder: Path) -> SliceSet:
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         table = pd.read_csv(folder / "slices.csv", index_col="slice_id", dtype=TEXT_COLUMNS, keep_default_na=False)
         split = pd.read_csv(folder / "split.csv", dtype=TEXT_COLUMNS, keep_default_na=False)
-        # Copy on write: the files are never changed, and torch shares the memory without a warning.
+        # Copy on write: the files never change, and torch shares the memory without a warning.
         pixels = np.load(folder / "pixels.npy", mmap_mode="c", allow_pickle=False)
         segmentation = np.load(folder / "segmentation.npy", mmap_mode="c", allow_pickle=False)
         expected, classes, _, _ = (manifest[name] for name in ("slices", "classes", "images", "fingerprint"))

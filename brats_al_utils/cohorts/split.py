@@ -1,4 +1,4 @@
-"""Split a cohort by patient, each part with the cohort's share of each class; or deal it into folds."""
+"""Split a cohort by patient into training, validation and test, stratified by class; or deal it into folds."""
 
 from collections.abc import Callable, Sequence
 
@@ -15,20 +15,20 @@ HELD_OUT_SHARE = 66 / 335
 
 
 FEWEST = 5
-"""Patients of a stratum: of fewer, less than one is expected in validation."""
+"""Smallest number of patients in a stratum: of fewer, less than one is expected in the validation set."""
 
 
 DEALS = 100
-"""Deals of a cohort until each part has both classes; few patients with both may need some."""
+"""Largest number of attempts to deal a cohort so that each part has both classes."""
 
 
 def one_class_each(table: pd.DataFrame, column: str = "class_name") -> bool:
-    """Whether all images of each patient have one class; columns patient_id and the one named, a row an image."""
+    """Whether all images of each patient have the same class; columns patient_id and ``column``, one row an image."""
     return bool((table.groupby("patient_id")[column].nunique() <= 1).all())
 
 
 def strata(cases: pd.DataFrame, classes: Sequence[str]) -> pd.Series:
-    """Return with which others each patient is dealt, by patient_id: those of its class, or of a like share of it.
+    """Return the stratum of each patient, by patient_id: its class, or a range of its share of positive images.
 
     Parameters
     ----------
@@ -40,8 +40,8 @@ def strata(cases: pd.DataFrame, classes: Sequence[str]) -> pd.Series:
     Returns
     -------
     pd.Series of str
-        The patient's class. Where a patient has images of both, of all patients which third of 0 to 1 their share of
-        positive images lies in, but thirds with fewer than ``FEWEST`` patients are dealt together.
+        The patient's class. Where a patient has images of both: the third of 0 to 1 in which the share of positive
+        images lies; thirds with fewer than ``FEWEST`` patients form one stratum.
     """
     share = (cases["class_name"] == classes[1]).groupby(cases["patient_id"]).mean()
     if one_class_each(cases):
@@ -54,13 +54,13 @@ def strata(cases: pd.DataFrame, classes: Sequence[str]) -> pd.Series:
 def with_both_classes(
     deal: Callable[[tuple[int, ...]], dict[str, str]], parts: Sequence[str], cases: pd.DataFrame, classes: Sequence[str]
 ) -> pd.Series:
-    """Return the part of each patient, dealt so that each part has images of both classes.
+    """Return the part of each patient, dealt until each part has images of both classes.
 
     Parameters
     ----------
     deal : callable
-        Returns the part of each patient; takes what its seeds are to end in: nothing, then the number of the attempt.
-        Where each patient has one class, the first attempt is good.
+        Returns the part of each patient; takes the last names of its seeds: none at first, then the number of the
+        attempt. Where each patient has one class, the first attempt succeeds.
     parts : sequence of str
     cases : pd.DataFrame
         Columns patient_id and class_name, a row an image or a patient.
@@ -68,7 +68,7 @@ def with_both_classes(
     Raises
     ------
     InputError
-        If none of ``DEALS`` is good, naming a part without a class.
+        If no attempt of ``DEALS`` succeeds; it names a part without a class.
     """
     for attempt in range(DEALS):
         dealt = pd.Series(deal((attempt,) * (attempt > 0)), dtype=object)
@@ -81,13 +81,13 @@ def with_both_classes(
 
 
 def too_few(cases: pd.DataFrame, classes: tuple[str, str]) -> dict[str, str]:
-    """Return, for each class with too few patients for a split, what is wrong.
+    """Return a problem for each class with too few patients for a split.
 
     Parameters
     ----------
     cases : pd.DataFrame
-        Columns patient_id and class_name, a row an image or a patient, and part where the split is given, empty for
-        patients to be dealt.
+        Columns patient_id and class_name, one row an image or a patient; part where the split is given, empty for
+        patients who are to be dealt.
     classes : tuple of str
         Negative, positive.
     """
@@ -115,15 +115,15 @@ def split_patients(cases: pd.DataFrame, classes: tuple[str, str], seed: int, bal
     Parameters
     ----------
     cases : pd.DataFrame
-        Columns patient_id and class_name, a row an image or a patient; with a column part, that is the split. Where
-        some are given to test and the others' part is empty, these are dealt to training and validation.
+        Columns patient_id and class_name, one row an image or a patient. A column part gives the split; patients whose
+        part is empty are dealt to the parts that are not given.
     classes : tuple of str
         Negative, positive.
     seed : int
-        Of the random order of the patients.
+        Seed of the random order of the patients.
     balanced : str
-        A further column of ``cases`` whose values (sites, for instance) each part is to hold in equal shares within
-        each class, as far as their numbers allow.
+        A further column of ``cases`` (the site, for instance): each part gets its values in equal shares within each
+        class, as far as their numbers allow.
 
     Returns
     -------
@@ -152,7 +152,7 @@ def split_patients(cases: pd.DataFrame, classes: tuple[str, str], seed: int, bal
             size = max(1, round(len(patients) * share)) if len(patients) > len(held_out) else 0
             order = generator(seed, "split", str(name), *again).permutation(len(patients))
             if balanced:
-                # In rounds, of each value one: so any patients in a row have each as often as the others.
+                # In rounds, one of each value: any consecutive patients have all values about equally often.
                 values = own.set_index("patient_id")[balanced][[patients[i] for i in order]]
                 order = order[np.argsort(values.groupby(values).cumcount().to_numpy(), kind="stable")]
             training = [PARTS[0]] * (len(patients) - size * len(held_out))
@@ -186,19 +186,19 @@ def check_split(patients: pd.DataFrame) -> None:
 
 
 FEWEST_FOLDS = 3
-"""One to test, one to validate on, one to train on."""
+"""Smallest number of folds: one for testing, one for validation, one for training."""
 
 
 def redrawn(folds: int) -> float:
-    """Return test patients over training patients where each run tests another fold; 0 where all test the same."""
+    """Return the ratio of test to training patients with folds; 0 where all runs have the same test set."""
     return 1 / (folds - 2) if folds > 1 else 0.0
 
 
 def fold_split(cases: pd.DataFrame, classes: tuple[str, str], folds: int, number: int, seed: int) -> pd.DataFrame:
     """Return the split of one run: it tests one fold, validates on the next one and trains on the others.
 
-    Run r tests fold r mod K. After each cycle of K runs the folds are dealt anew, so that every patient is tested once
-    a cycle, and with other companions in the next.
+    Run r tests fold r mod K. After each cycle of K runs the folds are dealt anew: every patient is tested once in each
+    cycle, and together with other patients in the next.
 
     Parameters
     ----------
@@ -211,13 +211,13 @@ def fold_split(cases: pd.DataFrame, classes: tuple[str, str], folds: int, number
     number : int
         Of the run, from 0.
     seed : int
-        Of the deal.
+        Seed of the deal.
 
     Returns
     -------
     pd.DataFrame
-        patient_id, stratum (see `strata`), part (one of ``PARTS``), by patient_id. In each stratum the folds differ by
-        one patient at most.
+        patient_id, stratum (see `strata`), part (one of ``PARTS``), by patient_id. Within a stratum, the sizes of the
+        folds differ by at most one patient.
 
     Raises
     ------
@@ -242,7 +242,7 @@ def fold_split(cases: pd.DataFrame, classes: tuple[str, str], folds: int, number
 
     names = [f"fold {fold}" for fold in range(folds)]
     fold = with_both_classes(deal, names, cases, classes)
-    # The fold after the one that is tested validates.
+    # The fold after the tested one is the validation set.
     parts = dict.fromkeys(names, PARTS[0]) | {names[(tested + 1) % folds]: PARTS[1], names[tested]: PARTS[2]}
     split = pd.DataFrame({"stratum": stratum, "part": fold.map(parts)})
     return split.rename_axis("patient_id").reset_index()

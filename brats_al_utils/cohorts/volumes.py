@@ -33,16 +33,16 @@ KINDS = (
     (b"<html", "a web page", "download the file itself"),
     (b"version https://git-lfs", "a Git LFS pointer", "fetch the file with git lfs pull"),
 )
-"""How such files begin (HEIC after 4 bytes, DICOM after 128), what they are, and the mend."""
+"""First bytes of files that cannot be read (HEIC: from byte 4, DICOM: from byte 128), their kind, and what to do."""
 
 
 def other_kind(path: Path, expected: str) -> str:
-    """Return what a message says of a file that is of another kind; nothing of one whose kind is not known.
+    """Return the message on a file of another kind; empty if its kind is unknown.
 
     Parameters
     ----------
     expected : str
-        The kinds that are read.
+        The kinds that can be read, in words.
     """
     first = b""
     with suppress(OSError), path.open("rb") as file:
@@ -58,13 +58,13 @@ SEGMENTATION = "seg"
 FILES = (*SEQUENCES, SEGMENTATION)
 
 MAX_VOXELS = 2**25
-"""A header that claims more is refused before anything is allocated (BraTS has 240 x 240 x 155, a quarter of it)."""
+"""Largest number of voxels: more are refused before memory is allocated (BraTS: 240 x 240 x 155, a quarter of it)."""
 
 OFFSETS = range(nib.Nifti1Header.sizeof_hdr, 2**24)
-"""Where the voxels may begin, after the header and its extensions (BraTS has 352)."""
+"""Valid offsets (bytes) of the voxels, after the header and its extensions (BraTS: 352)."""
 
 SILENT = logging.Logger("headers", logging.CRITICAL + 1)
-"""Takes what nibabel says of headers that it mends, which would stand between our lines."""
+"""Swallows nibabel's messages on headers that it repairs."""
 
 UNREADABLE = (OSError, EOFError, ValueError, OverflowError, zlib.error, HeaderDataError)
 
@@ -78,7 +78,7 @@ class Volume:
     voxels : np.ndarray [X, Y, Z]
         In the orientation of BraTS: the indices run to the patient's left, to the back and upwards (LPS).
     affine : np.ndarray [4, 4]
-        From the indices of these voxels to millimetres.
+        Maps the indices of these voxels to millimetres.
     spacing : tuple of float
         Voxel size in mm along X, Y, Z.
     """
@@ -89,19 +89,19 @@ class Volume:
 
 
 def is_compressed(path: Path) -> bool:
-    """Whether a file is compressed, as its first bytes say: names are in any capitals, and may be wrong."""
+    """Whether a file is compressed, by its first bytes: its name may be wrong."""
     with path.open("rb") as file:
         return file.read(2) == b"\x1f\x8b"
 
 
 def open_nifti(path: Path) -> BinaryIO:
-    """Open a NIfTI file for reading, inflating it on the way if it is compressed."""
+    """Open a NIfTI file for reading; a compressed one is inflated while it is read."""
     return cast(BinaryIO, gzip.open(path)) if is_compressed(path) else path.open("rb")
 
 
 @contextmanager
 def readable(path: Path) -> Iterator[None]:
-    """Turn whatever a file cannot be read for into an `InputError` that names it."""
+    """Turn any error of reading into an `InputError` that names the file."""
     try:
         yield
     except InputError:
@@ -113,16 +113,16 @@ def readable(path: Path) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Grid:
-    """Where a file's voxels stand, as its header says.
+    """The grid of a file's voxels, from its header.
 
     Attributes
     ----------
     shape : tuple of int
-        Of the voxels as they are stored.
+        Shape of the stored voxels.
     affine : np.ndarray [4, 4]
-        From the indices of the voxels as they are stored to millimetres.
+        Maps the indices of the stored voxels to millimetres.
     to_lps : np.ndarray [3, 2]
-        How to turn them to BraTS's orientation, as nibabel writes it.
+        Turns them to BraTS's orientation, in nibabel's notation.
     """
 
     shape: tuple[int, ...]
@@ -136,18 +136,18 @@ class Grid:
 
     @property
     def lps_affine(self) -> np.ndarray[Any, Any]:
-        """From indices in BraTS's orientation to millimetres."""
+        """Maps indices in BraTS's orientation to millimetres."""
         return np.asarray(self.affine @ inv_ornt_aff(self.to_lps, self.shape))
 
 
 def read_header(path: Path) -> tuple[nib.Nifti1Header, Grid]:
-    """Read a file's header, without its extensions: these may claim to be of any size.
+    """Read a file's header without its extensions, which may claim any size.
 
     Raises
     ------
     InputError
-        If it cannot be read, is not three-dimensional (dimensions of one are as good as none), claims more than
-        ``MAX_VOXELS``, or has no orientation.
+        If it cannot be read, is not three-dimensional (further dimensions of length 1 are ignored), claims more than
+        ``MAX_VOXELS`` voxels, or has no orientation.
     """
     size = nib.Nifti1Header.sizeof_hdr
     with readable(path), np.errstate(all="ignore"):
@@ -177,12 +177,12 @@ def read_header(path: Path) -> tuple[nib.Nifti1Header, Grid]:
 
 
 def millimetres(header: nib.Nifti1Header) -> float:
-    """Return how long a header's unit of length is; one that it does not name, or has no name, is a millimetre."""
+    """Return the length of a header's unit in mm; an unnamed or unknown unit counts as a millimetre."""
     return {1: 1000.0, 3: 0.001}.get(int(header["xyzt_units"]) % 8, 1.0)  # metres, microns
 
 
 def mend_of(shape: tuple[int, ...], dtype: np.dtype[Any]) -> str:
-    """Return what mends a volume of such a shape and kind."""
+    """Return what to do with a volume of this shape and type that cannot be used."""
     if dtype.fields:
         return "these are colours, most likely of a picture of the series: take the series itself, or leave it out"
     if dtype.kind == "c":
@@ -193,7 +193,7 @@ def mend_of(shape: tuple[int, ...], dtype: np.dtype[Any]) -> str:
 
 
 def read_content(path: Path, size: int) -> bytes | bytearray:
-    """Read a file that is to hold so many bytes when inflated; of one that holds more, no more are inflated.
+    """Read a file that must hold exactly ``size`` bytes when inflated; no more are ever inflated.
 
     Raises
     ------
@@ -202,19 +202,19 @@ def read_content(path: Path, size: int) -> bytes | bytearray:
     """
     if is_compressed(path):
         with suppress(DeflateError), path.open("rb") as file:
-            # No compression makes more of it than this; what is longer is left to the slower way.
+            # Compressed data are never longer than this; a longer file is read the slower way below.
             compressed = file.read(size + size // 1000 + 2**16)
             inflated = gzip_decompress(compressed, size)
-            # A stream ends with its length; what follows a whole one would go unnoticed.
+            # A stream ends with its length: this notices anything that follows it.
             if len(inflated) == size and compressed.endswith(size.to_bytes(4, "little")):
                 return inflated
-    # Not compressed, of several members, or at fault, and then this tells the fault.
+    # Not compressed, of several members, or damaged: then this raises the right error.
     with open_nifti(path) as file:
         content = file.read(size + 1)
     if len(content) < size:
         raise EOFError(f"it ends after {len(content)} bytes, its header promises {size}")
     if len(content) > size:
-        raise ValueError(f"it goes on after the {size} bytes that its header promises")
+        raise ValueError(f"it is longer than the {size} bytes that its header promises")
     return content
 
 
@@ -224,8 +224,8 @@ def read_volume(path: Path) -> Volume:
     Raises
     ------
     InputError
-        As `read_header`, and if the file cannot be read to its end, holds less or more than its header promises, or
-        holds NaN or infinite voxels.
+        As `read_header`; also if the file is damaged, shorter or longer than its header promises, or holds NaN or
+        infinite voxels.
     """
     header, grid = read_header(path)
     with readable(path):
@@ -239,7 +239,7 @@ def read_volume(path: Path) -> Volume:
             f"{path}: {bad} voxels are NaN or infinite, expected finite intensities: replace them (with 0 outside "
             "the brain) or skip the patient (--skip-bad)"
         )
-    sizes = np.abs(header["pixdim"][1:4]) * millimetres(header)  # of a file of two dimensions there are no more zooms
+    sizes = np.abs(header["pixdim"][1:4]) * millimetres(header)  # get_zooms gives two for a file of two dimensions
     x, y, z = (float(size) for size in sizes[np.argsort(grid.to_lps[:, 0])])
     return Volume(apply_orientation(voxels, grid.to_lps), grid.lps_affine, (x, y, z))
 

@@ -1,1 +1,1 @@
-"""From results to tables, tests and verdicts."""
+"""Tables, statistical tests and verdicts, from the results of a study."""

@@ -1,4 +1,4 @@
-"""Whether active learning saves annotations, answered from a study's tables: the question of the paper."""
+"""The answer to the paper's question, whether active learning saves annotations, from a study's tables."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -18,11 +18,11 @@ from brats_al_utils.study.profile import BUDGET
 
 QUESTION = "Does active learning save annotations here?"
 DESIGN_QUESTION = "Could a study of the paper's size tell?"
-"""The question of a study that compares no strategies, and draws test sets from its patients (notebook 08)."""
+"""The question of a study that compares no strategies, but draws test sets from its patients (notebook 08)."""
 
 YES, NO, CANNOT_TELL, NOT_COMPUTED = "Yes.", "No.", "Cannot tell.", "Not computed yet."
 NOT_DECIDED = "Not decided yet."
-"""With fewer runs than were planned before any was evaluated."""
+"""The answer with fewer runs than planned."""
 
 RULE = (
     "Yes if the 95 % confidence interval across runs and patients of the proposed method's slice-level test AUC less "
@@ -39,10 +39,10 @@ DESIGN_RULE = (
 )
 
 SAVING = "saving.range"
-"""How much of the annotation is saved."""
+"""Id of the claim on the share of annotations saved."""
 
 FOUND_IN = {"outcomes": "13", "intervals": "07", "label_efficiency": "07", "scorecard": "06"}
-"""The tables that the whole answer is read from, and the notebook that writes each."""
+"""The tables of a complete answer, and the notebooks that write them."""
 
 TABLES = (
     *FOUND_IN,
@@ -56,24 +56,24 @@ TABLES = (
     "design",
     "cohort",
 )
-"""All that an answer, or a part of one, is read from."""
+"""All tables from which an answer, or a part of it, is read."""
 
 PAPER_PATIENTS, PAPER_RUNS, MANY_RUNS = 66, 10, 100
-"""The paper's test patients and runs, and the runs of a study that has many: those of notebook 08."""
+"""The paper's numbers of test patients and runs, and a large number of runs: those of notebook 08."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a study says of the question that it can answer.
+    """The answer of a study to its question.
 
     Attributes
     ----------
     said : str
         Yes, no, cannot tell, or not computed yet.
     lines : list of str
-        Sentences that say by how much, and how sure it is.
+        Sentences with the size and the uncertainty of effects.
     question, rule : str
-        What is answered, and when the answer is yes or no.
+        The question, and the rule by which the answer is yes or no.
     """
 
     said: str
@@ -83,17 +83,17 @@ class Answer:
 
 
 def answer(tables: Mapping[str, pd.DataFrame]) -> Answer:
-    """Answer the question as far as a study's tables go.
+    """Return the answer, as far as a study's tables allow.
 
     Parameters
     ----------
     tables : mapping of str to pd.DataFrame
-        What there is of ``TABLES``, by the names of their CSV files (docs/tables.md).
+        The available ``TABLES``, by the names of their CSV files (docs/tables.md).
 
     Raises
     ------
     KeyError
-        If a table has other columns or rows.
+        If columns or rows of a table are missing.
     """
     lines, said = [], NOT_COMPUTED
     if "outcomes" in tables:
@@ -128,20 +128,20 @@ def slice_level(intervals: pd.DataFrame) -> pd.DataFrame:
 
 
 def answered(row: "pd.Series[Any]") -> str:
-    """Return the answer that the contrast with random sampling of as many annotated slices gives: `RULE`."""
+    """Return the answer by the contrast with random sampling of as many annotated slices: `RULE`."""
     if not row["learned"]:
         return CANNOT_TELL
     return {BETTER: YES, WORSE: NO, AS_GOOD: NO}.get(row["outcome"], CANNOT_TELL)
 
 
 def at_the_budget(gains: pd.DataFrame, other: str = "random") -> "pd.Series[float]":
-    """Return the row of `evidence.budget_gains` that compares at the paper's budget, slice-level."""
+    """Return the slice-level row of `evidence.budget_gains` at the paper's budget."""
     rows = gains[(gains["unit"] == "slice") & (gains["dataset"] == "imbalanced") & (gains["other"] == other)]
     return rows[np.isclose(rows["share"], BUDGET)].iloc[0]
 
 
 def with_fewer(row: "pd.Series[float]") -> tuple[str, list[str]]:
-    """Answer from random sampling of as many slices as were chosen, which has fewer annotated: `RULE`."""
+    """Answer by random sampling of as many slices as were chosen, for which fewer are annotated: `RULE`."""
     no = outcome(row["both_low"], row["both_high"]) in (WORSE, AS_GOOD)
     return NO if no else CANNOT_TELL, [
         f"Slice-level test AUC of the proposed method less that of random sampling of {BUDGET:.0%} of the training "
@@ -151,7 +151,7 @@ def with_fewer(row: "pd.Series[float]") -> tuple[str, list[str]]:
 
 
 def of_the_design(table: pd.DataFrame) -> Answer:
-    """Say what a test set of the paper's size is worth, from the table of notebook 08."""
+    """Answer from the table of notebook 08 whether a study of the paper's size could tell."""
     row, drawn = table.iloc[0], "of test sets of the paper's size drawn from them"
     lines = [
         f"Test AUC of {each['arm']} less {each['other']} on all {each['positives'] + each['negatives']:,} test "
@@ -175,12 +175,11 @@ def of_the_design(table: pd.DataFrame) -> Answer:
 
 
 def differences(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Return the paired differences on which the answer rests: rows of `evidence.contrasts`, and the paper's gain.
+    """Return the paired differences on which the answer rests: rows of `evidence.contrasts`, and the paper's gains.
 
-    Columns arm, other, auc_difference, both_low, both_high, learned, paper (NaN without one, and for any other classes
-    than the paper's). The limits are those
-    across runs and patients; of a study that only draws test sets, 95 % of what these would print. Once the primary
-    contrast is decided, those of which fewer runs are there than planned are left to their table.
+    Columns arm, other, auc_difference, both_low, both_high, learned, paper (NaN without one, and for other classes than
+    the paper's). The limits are those across runs and patients, or the range of 95 % of the drawn test sets. Once the
+    primary contrast is decided, contrasts with fewer runs than planned are left out.
     """
     rows = []
     if "outcomes" in tables:
@@ -208,12 +207,12 @@ def differences(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def tells_nothing(arms: pd.DataFrame) -> str:
-    """Say that the proposed method's networks do not tell the classes apart; nothing if they do.
+    """Say that the networks of the proposed method are not shown to tell the classes apart; empty if they are.
 
     Parameters
     ----------
     arms : pd.DataFrame
-        arm, auc_mean, low, high: slice-level, across both.
+        arm, auc_mean, low, high: slice-level, across runs and patients.
     """
     row = arms[arms["arm"] == "proposed"].iloc[0]
     if row["low"] > CHANCE:
@@ -226,7 +225,7 @@ def tells_nothing(arms: pd.DataFrame) -> str:
 
 
 def against_random(row: "pd.Series[float]") -> list[str]:
-    """Say what the proposed method gains over random sampling of as many annotated slices, and what could be told."""
+    """Say the gain of the proposed method over random sampling of as many annotated slices, and the detectable one."""
     share = str(row["other"]).removeprefix("random at ")
     said = [
         f"Against random sampling of as many annotated slices ({share} of the training slices), slice-level test AUC "
@@ -239,7 +238,7 @@ def against_random(row: "pd.Series[float]") -> list[str]:
 
 
 def claimed(card: pd.DataFrame) -> list[str]:
-    """Say what became of the paper's gains and of the annotations that it saves."""
+    """Say which of the paper's gains were found, and the share of annotations saved."""
     rows: dict[str, dict[str, Any]] = card.set_index("id").to_dict("index")  # type: ignore[assignment]
     lines: list[str] = []
     for claim in (each for each in claims().values() if each.headline):
@@ -261,18 +260,18 @@ def claimed(card: pd.DataFrame) -> list[str]:
 
 
 def origin(captions: Iterable[str]) -> dict[str, str]:
-    """Return on whom a study is: the facts of its captions (`study.Study.caption`), each of the first that states it.
+    """Return the facts in the captions of a study (`study.Study.caption`); of several values the first counts.
 
     Parameters
     ----------
     captions : iterable of str
-        The one that says most of what is shown comes first.
+        The caption with most facts first.
     """
     facts: dict[str, str] = {}
     for caption in filter(None, captions):
         parts = caption.split("; ")
         starts = [place for place, part in enumerate(parts) if part.startswith("initialisation: ")]
-        # What is said of the cohort itself stands before the initialisation; without one, only its name is certain.
+        # Parts before the initialisation describe the cohort; without one, only the first certainly does.
         facts.setdefault("cohort", "; ".join(parts[: starts[0] if starts else 1]))
         for part in parts:
             if start := re.fullmatch(r"initialisation: (.+)", part):
@@ -283,14 +282,14 @@ def origin(captions: Iterable[str]) -> dict[str, str]:
 
 
 def shares_between(low: float, high: float) -> str:
-    """Return the ends of an interval of shares in words, of those that anything bounds: not 0, nor infinity."""
+    """Return the ends of an interval of shares in words, without unbounded ones (0 and infinity)."""
     first = f"from {low:.0%}" if low > 0 else ""
     last = f"up to {high:.0%}" if np.isfinite(high) else ""
     return " ".join(filter(None, [first, last]))
 
 
 def annotation_worth(efficiency: pd.DataFrame, areas: pd.DataFrame, budget: float) -> list[str]:
-    """Say what an annotated slice buys.
+    """Say how many annotations random sampling needs for the same AUC.
 
     Parameters
     ----------
@@ -299,7 +298,7 @@ def annotation_worth(efficiency: pd.DataFrame, areas: pd.DataFrame, budget: floa
     areas : pd.DataFrame
         From `budgets.rank_stability`.
     budget : float
-        The one to speak of, a share of the training slices.
+        A share of the training slices.
     """
     row = efficiency[(efficiency["strategy"] == "proposed") & np.isclose(efficiency["budget"], budget)].iloc[0]
     needed = f"{row['censored']} {row['random_annotated']:.0%}".strip()

@@ -1,20 +1,20 @@
-"""Whether an AUC, or a difference between arms, would hold for other patients: confidence intervals and paired tests.
+"""Confidence intervals and paired tests of AUCs and their differences, across runs and across patients.
 
-All of it rests on what each patient adds to each run's AUC: the share of slices of the other class that its slices
-beat, less the mean (Obuchowski 1997, Biometrics 53:567, for clusters; patient-level, a patient is one score, and that
-is DeLong et al. 1988, Biometrics 44:837). What belongs to a mean across runs or to a difference of two arms is the mean
-or the difference of these; a patient whom several runs tested has one sum, and so has one with slices of both classes,
-which holds what the two have in common. So one formula serves one fixed test set, folds, and folds dealt anew each
-cycle, and a fold's patients are compared with that fold's alone (stratified).
-It is what drawing patients with replacement within fold and class converges to, without the draws.
+The unit is a patient's contribution to a run's AUC: the share of slices of the other class that its slices beat, less
+the mean (Obuchowski 1997, Biometrics 53:567, for clusters; patient-level, where a patient has one score, this is DeLong
+et al. 1988, Biometrics 44:837). The contribution to a mean across runs, or to a difference of two arms, is the mean or
+the difference of these. A patient tested in several runs has one sum, and so has a patient with slices of both classes,
+which accounts for their covariance. Thus one formula serves a fixed test set, folds, and folds dealt anew in each
+cycle; a fold's patients are compared within the fold (stratified). It is the limit of a bootstrap of patients within
+fold and class.
 
-What holds across runs and patients holds for other runs that are trained on these patients, and tested on others. How
-far another cohort to train on would move all runs at once, one cohort does not show: Nadeau and Bengio's term, which
-takes it from the spread of the runs, is too little where runs hardly differ and far too much where they do
+An interval across runs and patients holds for other runs trained on these patients, and tested on other patients. How
+much another training cohort would move all runs at once cannot be estimated from one cohort: Nadeau and Bengio's term,
+which takes it from the spread of the runs, is too small where runs hardly differ and far too large where they do
 (docs/coverage.md).
 
-Limits are those of t with Welch and Satterthwaite's degrees of freedom, on the logit scale for an AUC. Where a
-variance cannot be estimated or is estimated as 0, there are no limits and no p (NaN): zero variance is no certainty.
+Limits are from t with Welch and Satterthwaite's degrees of freedom, on the logit scale for an AUC. If a variance cannot
+be estimated, or is estimated as 0, there are no limits and no p (NaN): a variance of 0 is no certainty.
 """
 
 from collections.abc import Sequence
@@ -33,25 +33,26 @@ from brats_al_utils.cohorts.split import redrawn
 from brats_al_utils.findings.statistics import AUC_RANGE, CONFIDENCE, GAIN_RANGE, NEGLIGIBLE, mean_interval
 
 MARGIN = 0.02
-"""An arm that is worse by less than 2 pp of AUC is not inferior; fixed before any comparison."""
+"""Margin of noninferiority: an arm that is worse by less than 2 pp of AUC is not inferior; fixed in advance."""
 
 FEWEST_RUNS = 3
-"""Distinct runs for limits across both. Two that come out alike by chance hide how far runs vary: in simulated studies
-such limits of a difference hold the truth in 90 % with two runs, in 92 to 93 % with three, in 95 % with five."""
+"""Smallest number of distinct runs for limits across both. With few runs their spread can be small by chance: in
+simulated studies the limits of a difference cover the truth in 90 % with two runs, 92 to 93 % with three, and 95 % with
+five."""
 
 BOTH = 2
-"""The value in `Pairs.classes` of a patient with slices of both classes."""
+"""Value in `Pairs.classes` for a patient with slices of both classes."""
 
 POWER = 0.8
-"""The probability with which a test finds the smallest detectable difference."""
+"""Power at the smallest detectable difference."""
 
 P_COLUMNS = ("p_patients", "p_both")
-"""The columns of `compare` with p-values; `adjusted` adjusts each for its family."""
+"""Columns of `compare` with p-values; `adjusted` adjusts each of them within its family."""
 
 
 @dataclass(frozen=True)
 class Error:
-    """A standard error and its degrees of freedom; NaN where it cannot be told."""
+    """A standard error and its degrees of freedom; NaN if it cannot be estimated."""
 
     error: float = float("nan")
     freedom: float = float("nan")
@@ -59,7 +60,7 @@ class Error:
 
 @dataclass(frozen=True)
 class Pairs:
-    """What the pairs of a positive and a negative patient say of every run.
+    """The AUC of every run, and each patient's contribution to it.
 
     Attributes
     ----------
@@ -68,12 +69,13 @@ class Pairs:
         Equal where two runs are one.
     aucs : np.ndarray [arms, runs] of float
     shares : np.ndarray [arms, runs, patients] of float
-        What each patient adds to a run's AUC beyond the mean of its class; 0 where the run did not test it. The sum
-        of their squares is unbiased for the variance across patients; NaN of a class of one patient.
+        Contribution of each patient to a run's AUC, beyond the mean of its class; 0 if the run did not test the
+        patient. The sum of squares is an unbiased estimate of the variance across patients; NaN if a class has one
+        patient.
     classes : np.ndarray [patients] of int
-        What a patient's slices are: 0 all negative, 1 all positive, ``BOTH``.
+        Classes of a patient's slices: 0 negative, 1 positive, ``BOTH``.
     folds : int
-        In how many test sets a cycle the patients are dealt; 1: one test set for all runs.
+        Number of test sets in a cycle; 1: one test set for all runs.
     """
 
     arms: tuple[str, ...]
@@ -90,10 +92,10 @@ class Pairs:
 
     @property
     def parts(self) -> tuple[tuple[Array, int], ...]:
-        """Patients who vary alike, with their degrees of freedom, of which every fold costs one.
+        """Groups of patients with a common variance (masks), with their degrees of freedom: one less for each fold.
 
-        They are those of either class and those with both. Where slices of both classes in a patient leave too few of a
-        kind for the folds, all patients are one part, with the degrees of freedom of the class that fewer have.
+        The groups are the patients of each class, and those with both. If one of the three is too small for the folds,
+        all patients form one group, with the degrees of freedom of the rarer class.
         """
         kinds = [self.classes == kind for kind in (1, 0, BOTH)]
         parts = tuple((kind, int(kind.sum()) - self.folds) for kind in kinds if kind.any())
@@ -108,9 +110,9 @@ class Pairs:
         return np.array([degrees for _, degrees in self.parts])
 
     def estimate(self, *arms: str) -> tuple[Array, Array]:
-        """Return AUC [runs] and shares [runs, patients] of an arm, or by how much they exceed a second one's.
+        """Return AUC [runs] and shares [runs, patients] of an arm, or their differences between two arms.
 
-        Runs with the same keys are one run.
+        Runs with the same keys count once.
         """
         numbers = [self.arms.index(name) for name in arms]
         _, first = np.unique(self.keys[numbers], axis=1, return_index=True)
@@ -119,7 +121,7 @@ class Pairs:
         return (aucs[0] - aucs[1], shares[0] - shares[1]) if len(arms) > 1 else (aucs[0], shares[0])
 
     def with_mean(self, name: str, arms: Sequence[str]) -> "Pairs":
-        """Return these pairs with one arm more: the mean of some arms, run by run."""
+        """Return the pairs with a further arm: the mean of some arms, run by run."""
         numbers = [self.arms.index(arm) for arm in arms]
         keys = ["+".join(run) for run in self.keys[numbers].T]
         return Pairs(
@@ -132,7 +134,7 @@ class Pairs:
         )
 
     def repeated(self, *arms: str) -> str:
-        """Return the first of some arms whose runs are all one run, or nothing."""
+        """Return the first of some arms all of whose runs are the same run; empty if there is none."""
         return next((arm for arm in arms if len(set(self.keys[self.arms.index(arm)])) < 2), "")
 
 
@@ -142,16 +144,16 @@ def patient_pairs(predictions: pd.DataFrame, unit: str) -> Pairs:
     Parameters
     ----------
     predictions : pd.DataFrame
-        Columns arm, seed, patient_id, label (0, 1), score; one row for each run and slice of one part. Where every
-        run has its own test set, also fold (0 .. K - 1). With a column key, runs of one key are one run; else those
-        with the same scores.
+        Columns arm, seed, patient_id, label (0, 1), score; one row for each run and slice of one part. If every run has
+        its own test set, also fold (0 .. K - 1). Runs with the same key (or without a column key, with the same scores)
+        count once.
     unit : {"slice", "patient"}
 
     Raises
     ------
     InputError
-        If the arms do not have the same seeds, or two runs not the same slices: nothing is paired then. If patients are
-        to be told apart and one has slices of both classes.
+        If arms differ in their seeds, or runs in their slices: then they are not paired. For the unit patient, if one
+        has slices of both classes.
     """
     patient, names = pd.factorize(predictions["patient_id"])
     classes = classes_of(patient, predictions["label"].to_numpy() == 1)
@@ -183,13 +185,13 @@ def patient_pairs(predictions: pd.DataFrame, unit: str) -> Pairs:
 
 
 def classes_of(patient: Array, positive: Array) -> Array:
-    """Return `Pairs.classes` of the slices' patients, [n] of int from 0, and whether each slice is positive."""
+    """Return `Pairs.classes`, from each slice's patient [n] of int (from 0) and whether the slice is positive [n]."""
     has = [np.bincount(patient, of_class) > 0 for of_class in (positive, ~positive)]
     return np.select([has[0] & has[1], has[0]], [BOTH, 1], 0)
 
 
 def run_shares(score: Array, positive: Array, patient: Array, patients: int) -> tuple[float, Array]:
-    """Return one run's AUC, ties counting half, and what each patient adds to it: see `Pairs`.
+    """Return one run's AUC, ties counting half, and each patient's contribution to it: see `Pairs`.
 
     Parameters
     ----------
@@ -198,7 +200,7 @@ def run_shares(score: Array, positive: Array, patient: Array, patients: int) -> 
     patient : np.ndarray [n] of int
         The patient of each score, numbered from 0.
     patients : int
-        How many there are in all.
+        Total number of patients.
     """
     beaten = won(score, positive) / np.where(positive, (~positive).sum(), positive.sum())
     auc = float(beaten[positive].mean())
@@ -211,7 +213,7 @@ def run_shares(score: Array, positive: Array, patient: Array, patients: int) -> 
 
 
 def won(score: Array, positive: Array) -> Array:
-    """Return how many scores of the other class each lies on the right side of, ties counting half.
+    """Return for each score how many scores of the other class it beats, ties counting half.
 
     Parameters
     ----------
@@ -227,7 +229,7 @@ def won(score: Array, positive: Array) -> Array:
 
 
 def across_patients(pairs: Pairs, *arms: str) -> Error:
-    """Return the standard error across patients, the runs as they are, of an arm or of its difference to another."""
+    """Return the standard error across patients, for these runs, of an arm or of its difference to another."""
     parts = patient_parts(pairs, pairs.estimate(*arms)[1])
     if not (parts > NEGLIGIBLE**2).all() or (pairs.freedom < 1).any():
         return Error()
@@ -237,14 +239,14 @@ def across_patients(pairs: Pairs, *arms: str) -> Error:
 def across_both(pairs: Pairs, *arms: str) -> Error:
     """Return the standard error across runs and patients, of an arm or of its difference to another.
 
-    Of one arm, the variance across runs and that across patients are added, as in Owen's pigeonhole bootstrap (2007,
-    Ann. Appl. Statistics 1:386), which counts twice what run and patient have together. That makes up for what no
-    run shows: how much another cohort to train on would move all runs at once.
+    For one arm, the variances across runs and across patients are added, as in Owen's pigeonhole bootstrap (2007, Ann.
+    Appl. Statistics 1:386), which counts the interaction of run and patient twice. This makes up for the effect of
+    another training cohort, which no run shows.
 
-    A difference of arms, which lose that together, would come out too wide: what runs differ in because of their
-    patients (other folds) and what run and patient have together is known from the shares and is taken off. Runs that
-    spread by less than that have a variance of 0 of their own, but its degrees of freedom all the same: that few runs
-    came out alike by chance is not ruled out.
+    For a difference of arms, in which that effect cancels, this would be too wide. The part of the spread of runs that
+    is due to their patients (other folds, and the interaction of run and patient) is known from the shares, and is
+    subtracted. Runs that spread by less have a variance of 0 of their own, but keep its degrees of freedom: a few runs
+    may be similar by chance.
     """
     aucs, shares = pairs.estimate(*arms)
     runs = len(aucs)
@@ -256,9 +258,9 @@ def across_both(pairs: Pairs, *arms: str) -> Error:
 
 
 def run_sd(pairs: Pairs, *arms: str) -> float:
-    """Return the standard deviation that runs have of their own, of an arm or of its difference to another.
+    """Return the standard deviation of runs that patients do not explain, of an arm or of its difference to another.
 
-    0 where they spread by no more than their patients explain; NaN of runs too few, or that do not vary.
+    0 if patients explain all of the spread; NaN for too few runs, and for runs that do not vary.
     """
     aucs, _ = pairs.estimate(*arms)
     if len(aucs) < FEWEST_RUNS or pairs.repeated(*arms) or np.std(aucs) < NEGLIGIBLE:
@@ -267,7 +269,7 @@ def run_sd(pairs: Pairs, *arms: str) -> float:
 
 
 def known_of_runs(pairs: Pairs, *arms: str) -> Array:
-    """Return what each of `Pairs.parts` explains of the variance across runs of a difference; of one arm, nothing."""
+    """Return the variance across runs of a difference that each of `Pairs.parts` explains; 0 for a single arm."""
     shares = pairs.estimate(*arms)[1]
     parts, runs = patient_parts(pairs, shares), len(shares)
     apart = np.mean([by_part(pairs, share) for share in shares], axis=0)
@@ -276,11 +278,18 @@ def known_of_runs(pairs: Pairs, *arms: str) -> Array:
 
 
 def patient_parts(pairs: Pairs, shares: Array) -> Array:
-    """Return what each of `Pairs.parts` adds to the variance of a mean across runs, from shares [runs, patients].
+    """Return the contribution of each of `Pairs.parts` to the variance of a mean across runs.
 
-    A share is counted from the mean of a fold's patients: a degree of freedom a fold is lost. Where cycles deal them
-    anew, a patient has other companions in each, and what the cycles have in common of a patient comes out too small:
-    by the degrees of freedom over n - 1 of n patients, in the mean over all deals. It matters for few of a class.
+    Parameters
+    ----------
+    shares : np.ndarray [runs, patients] of float
+
+    Notes
+    -----
+    Shares are relative to the mean of a fold's patients, which costs a degree of freedom for each fold. If cycles deal
+    the folds anew, this mean differs between cycles, and what a patient has in common in all cycles is estimated too
+    small: by the ratio of the degrees of freedom to n - 1 for n patients, on average over all deals. The correction
+    matters for a class with few patients.
     """
     parts = by_part(pairs, shares.mean(0))
     if not 1 < pairs.folds < len(shares):
@@ -292,27 +301,27 @@ def patient_parts(pairs: Pairs, shares: Array) -> Array:
 
 
 def by_part(pairs: Pairs, shares: Array) -> Array:
-    """Return what each of `Pairs.parts` adds to a variance, from shares [patients]."""
+    """Return the contribution of each of `Pairs.parts` to a variance, from shares [patients]."""
     return np.array([(shares[part] ** 2).sum() for part, _ in pairs.parts])
 
 
 def freedom(parts: Array, counts: Array) -> float:
     """Return Welch and Satterthwaite's degrees of freedom of a variance that is a sum of estimated parts.
 
-    At least those of the part with the fewest.
+    They are at least those of the part with the fewest.
 
     Parameters
     ----------
     parts : np.ndarray [n] of float
-        A part that is subtracted is negative.
+        Variances; a subtracted part is negative.
     counts : np.ndarray [n] of int
-        Degrees of freedom of each.
+        Degrees of freedom of each part.
     """
     return max(float(parts.sum() ** 2 / (parts**2 / counts).sum()), float(counts.min()))
 
 
 def difference_limits(value: float, error: Error, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Return t-limits of a difference of two AUCs, cut at -1 and 1, beyond which none lies."""
+    """Return the t-limits of a difference of two AUCs, cut at -1 and 1."""
     half = t.ppf((1 + confidence) / 2, error.freedom) * error.error
     low, high = np.clip((value - half, value + half), *GAIN_RANGE)
     return float(low), float(high)
@@ -321,7 +330,7 @@ def difference_limits(value: float, error: Error, confidence: float = CONFIDENCE
 def auc_limits(auc: float, error: Error) -> tuple[float, float]:
     """Return 95 % limits of an AUC, symmetric on the logit scale and so within 0..1; NaN for an AUC of 0 or 1.
 
-    The standard error is carried over by the delta method (Pepe 2003, The Statistical Evaluation of Medical Tests,
+    The standard error is transformed by the delta method (Pepe 2003, The Statistical Evaluation of Medical Tests,
     section 5.2).
     """
     if not 0 < auc < 1:
@@ -332,17 +341,17 @@ def auc_limits(auc: float, error: Error) -> tuple[float, float]:
 
 
 def p_value(value: float, error: Error) -> float:
-    """Return the two-sided p of a value of 0; NaN without an error to hold it against."""
+    """Return the two-sided p of the hypothesis that a value is 0; NaN without a standard error."""
     return float(2 * t.sf(abs(value) / error.error, error.freedom))
 
 
 def holm(p: Array) -> Array:
-    """Return p-values adjusted for the family that they form (Holm 1979, Scand. J. Statistics 6:65).
+    """Return p-values adjusted for their family (Holm 1979, Scand. J. Statistics 6:65).
 
     Parameters
     ----------
     p : np.ndarray [n] of float
-        NaN stays NaN and is not counted: nothing was tested.
+        NaN stays NaN and does not count as a test.
     """
     adjusted = np.full(len(p), np.nan)
     tested = np.flatnonzero(~np.isnan(p))
@@ -352,14 +361,14 @@ def holm(p: Array) -> Array:
 
 
 def adjusted(table: pd.DataFrame, family: Sequence[str] = ()) -> pd.DataFrame:
-    """Return contrasts of `compare` with Holm's adjustment: for each of ``P_COLUMNS`` a column more, ending in _holm.
+    """Return contrasts of `compare` with Holm's adjustment: a further column (_holm) for each of ``P_COLUMNS``.
 
     Parameters
     ----------
     table : pd.DataFrame
-        All contrasts that a reader sees together, from however many calls of `compare`.
+        All contrasts that a reader sees together, from one or more calls of `compare`.
     family : sequence of str
-        Columns whose values part the table into families, such as unit; none: the whole table is one.
+        Columns that divide the table into families, such as unit; none: the whole table is one family.
     """
     groups = table.groupby(list(family), sort=False).ngroup() if family else pd.Series(0, table.index)
     columns = {f"{p}_holm": table[p].groupby(groups).transform(lambda of: holm(of.to_numpy(float))) for p in P_COLUMNS}
@@ -369,8 +378,8 @@ def adjusted(table: pd.DataFrame, family: Sequence[str] = ()) -> pd.DataFrame:
 def detectable(error: Error) -> float:
     """Return the smallest difference of two AUCs that a two-sided test at 5 % finds with a probability of ``POWER``.
 
-    By the noncentral t, whose power is exact at any degrees of freedom; that of rejecting on the wrong side, below
-    1e-5, is left aside. NaN where no difference up to 1 is found.
+    The noncentral t gives the exact power at any degrees of freedom; the probability of rejection on the wrong side
+    (below 1e-5) is ignored. NaN if no difference up to 1 is found.
     """
     if np.isnan(error.error):
         return float("nan")
@@ -379,13 +388,13 @@ def detectable(error: Error) -> float:
     def missing_power(size: float) -> float:
         return float(nct.sf(critical, error.freedom, size / error.error)) - POWER
 
-    # 1.28 times the critical value at one degree of freedom, 1.43 times at many; the noncentral t fails far beyond.
+    # The solution is 1.28 (one degree of freedom) to 1.43 (many) times the critical value; far above, nct fails.
     most = min(GAIN_RANGE[1], 1.6 * critical * error.error)
     return float(brentq(missing_power, 0.0, most)) if missing_power(most) > 0 else float("nan")
 
 
 def three_intervals(pairs: Pairs, *arms: str) -> dict[str, float]:
-    """Return the limits of `intervals` of an arm, or of its difference to another."""
+    """Return the limits across runs, patients and both, of an arm or of its difference to another."""
     aucs, _ = pairs.estimate(*arms)
     limits, ends = (difference_limits, GAIN_RANGE) if len(arms) > 1 else (auc_limits, AUC_RANGE)
     across = {
@@ -406,8 +415,8 @@ def intervals(pairs: Pairs) -> pd.DataFrame:
     Returns
     -------
     pd.DataFrame
-        arm, auc_mean (across runs), runs_low, runs_high (t; Nadeau and Bengio's with folds), patients_low,
-        patients_high (the runs as they are), both_low, both_high, n_runs (distinct ones).
+        arm, auc_mean (across runs), runs_low, runs_high (t; with folds Nadeau and Bengio's), patients_low,
+        patients_high (for these runs), both_low, both_high, n_runs (distinct ones).
     """
     rows = []
     for arm in pairs.arms:
@@ -417,28 +426,27 @@ def intervals(pairs: Pairs) -> pd.DataFrame:
 
 
 def compare(pairs: Pairs, contrasts: Sequence[tuple[str, str]]) -> pd.DataFrame:
-    """Return by how much one arm's AUC exceeds another's, with confidence intervals and paired tests.
+    """Return differences of AUC between arms, with confidence intervals and paired tests.
 
     Parameters
     ----------
     pairs : Pairs
     contrasts : sequence of (arm, other)
-        One family for Holm's adjustment; of several calls that a reader sees together, use `adjusted`.
+        One family for Holm's adjustment; for the contrasts of several calls use `adjusted`.
 
     Returns
     -------
     pd.DataFrame
-        arm, other, auc_difference (mean across runs); the intervals as in `intervals`; p_patients (DeLong patient-
-        level, Obuchowski slice-level: of these networks on other patients) and p_both (of other runs on other
-        patients), each also _holm; noninferior (whether the interval across both lies above ``-MARGIN``: a one-
-        sided test at 2.5 %, Piaggio et al. 2012, JAMA 308:2594); detectable (the smallest difference that a
-        test across both would find with this many runs and patients); run_sd (`run_sd`: 0 where runs spread by no more
-        than their patients explain); n_runs (distinct ones).
+        arm, other, auc_difference (mean across runs); limits as in `intervals`; p_patients (these networks on other
+        patients: DeLong patient-level, Obuchowski slice-level) and p_both (other runs on other patients), each also
+        with _holm; noninferior (whether the interval across both lies above ``-MARGIN``: a one-sided test at 2.5 %,
+        Piaggio et al. 2012, JAMA 308:2594); detectable (the smallest difference that a test across both finds with as
+        many runs and patients); run_sd (see `run_sd`); n_runs (distinct ones).
 
     Raises
     ------
     InputError
-        If an arm is not among the pairs'.
+        If an arm is unknown.
     """
     if unknown := {arm for contrast in contrasts for arm in contrast} - set(pairs.arms):
         raise InputError(f"no arm {sorted(unknown)[0]!r}, expected some of {', '.join(pairs.arms)}")
@@ -464,7 +472,7 @@ def compare(pairs: Pairs, contrasts: Sequence[tuple[str, str]]) -> pd.DataFrame:
 
 
 def lacking(pairs: Pairs, *arms: str) -> str:
-    """Return why no interval across runs and patients can be told of an arm or of two, or nothing if one can."""
+    """Return why there is no interval across runs and patients of an arm or of two; empty if there is one."""
     if arm := pairs.repeated(*arms):
         return f"one distinct run of {arm}"
     if np.isnan(pairs.shares).any() or (pairs.freedom < 1).any():

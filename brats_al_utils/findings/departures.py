@@ -1,4 +1,4 @@
-"""How a study departs from the paper's protocol, as far as the paper states it."""
+"""The departures of a study from the paper's protocol, as far as the paper states it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from brats_al_utils.findings.paper import PATIENTS
 from brats_al_utils.study.profile import PROFILES, Profile
 
 PAPERS_RELEASE = "2019"
-"""The release of BraTS that is the paper's cohort."""
+"""The paper's cohort: a release of BraTS."""
 
 STATED = {
     "start": "initialisation",
@@ -28,48 +28,48 @@ STATED = {
     "min_tumour_mm2": "smallest tumour area",
     "channels": "channels",
 }
-"""Settings whose value the paper states (sections 2.2.1, 2.2.4, 3.1), in words. What it leaves open, such as
-intensities, seeds, pairs of the uncertainty or what varies from run to run, is no departure, whatever is chosen."""
+"""Settings whose values the paper states (sections 2.2.1, 2.2.4, 3.1), in words. Choices that it leaves open, such as
+intensities, seeds, pairs of the uncertainty or what varies from run to run, are no departures."""
 
 BRATS_ONLY = ("per_patient", "channels")
-"""Settings that a table of images has no use for."""
+"""Settings that a table of images does not use."""
 
 OTHERS_ONLY = ("start", "freeze", "epochs", "committee_rates", "labelled_share")
-"""Settings that do not touch the network from random initialisation: nothing chooses for it, it trains on all."""
+"""Settings that do not affect the network from random initialisation: it trains on all slices."""
 
 
 @dataclass(frozen=True)
 class Departures:
-    """How a study departs from the paper.
+    """The departures of a study from the paper.
 
     Attributes
     ----------
     cohort : str
-        Which patients it has, if others than the paper's.
+        The study's patients, if they are not the paper's.
     settings : mapping of str to str
-        Setting of the profile: what is otherwise, in words.
+        The departure in words, by setting of the profile.
     """
 
     cohort: str = ""
     settings: Mapping[str, str] = field(default_factory=dict)
 
     def of(self, scratch: bool = False) -> tuple[str, ...]:
-        """Return every departure in words, or those that touch a network trained from random initialisation."""
+        """Return all departures in words, or those that affect a network from random initialisation."""
         return (*([self.cohort] if self.cohort else []), *self.settings_of(scratch))
 
     def settings_of(self, scratch: bool = False) -> tuple[str, ...]:
-        """Return the settings that depart in words, or those that touch a network from random initialisation."""
+        """Return the departures of settings in words, or those that affect a network from random initialisation."""
         return tuple(text for name, text in self.settings.items() if not (scratch and name in OTHERS_ONLY))
 
 
 def departures(profile: Profile, slices: SliceSet) -> Departures:
-    """Return every departure of a study from the paper's protocol.
+    """Return the departures of a study from the paper's protocol.
 
     Parameters
     ----------
     profile : Profile
     slices : SliceSet
-        Its imbalanced slice set: who was cut, and from which cohort.
+        Its imbalanced slice set.
     """
     papers, tabled = PROFILES["paper"], people(slices) != "patients"
     settings = {
@@ -81,7 +81,7 @@ def departures(profile: Profile, slices: SliceSet) -> Departures:
 
 
 def other_cohort(slices: SliceSet) -> str:
-    """Return who was cut, in words, if others than the paper's patients."""
+    """Return the cohort of a slice set in words; empty if it is the paper's."""
     of_class = slices.table.groupby("class_name")["patient_id"]
     patients = (of_class.nunique() if slices.one_class_each else of_class.size()).to_dict()
     counts = " + ".join(f"{count} {name}" for name, count in sorted(patients.items()))
@@ -100,7 +100,7 @@ def other_cohort(slices: SliceSet) -> str:
 
 
 def as_text(value: object) -> str:
-    """Return a setting's value as a reader writes it."""
+    """Return the value of a setting as text."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -1,4 +1,4 @@
-"""From a study's results to tidy tables: one row a run, a slice, an epoch or an arm."""
+"""Tidy tables of a study's results: one row for each run, slice, epoch or arm."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -21,22 +21,22 @@ from brats_al_utils.study.stages import Results, Row, budget, committee_pool, pl
 from brats_al_utils.study.study import Study
 
 EVALUATION_SETS = PARTS[1:]
-"""Where results are reported: validation and test."""
+"""The evaluation sets: validation and test."""
 
 
 ENDS = ["mean", "low", "high"]
-"""The columns of `arm_table` that an AUC has."""
+"""Columns of an AUC: its mean and the limits of its interval."""
 
 
 def predictions(study: Study, arm: Arm, result: Result, part: str, last_epoch: bool = False) -> pd.DataFrame:
-    """Return patient_id, label and score, P(HGG) at the kept or the last epoch, of a part's slices by slice id."""
+    """Return patient_id, label and score (P(HGG), at the kept or the last epoch) of a part's slices, by slice id."""
     table = study.slice_set(arm.dataset).table[["patient_id", "label"]].iloc[result.run.ids(part)]
     name = f"{part}_last" if last_epoch else part
     return table.assign(score=result.arrays[f"probability/{name}"])
 
 
 def scores(study: Study, results: Results, part: str) -> pd.DataFrame:
-    """Return arm, seed, key, patient_id, label, score, with folds also fold, of each slice of a part in every run."""
+    """Return arm, seed, key, patient_id, label, score, with folds also fold: a row for each run and slice of a part."""
     frames = []
     for (arm, number), result in results.items():
         frame = predictions(study, arm, result, part).assign(arm=arm.name, seed=study.profile.seed + number)
@@ -45,14 +45,14 @@ def scores(study: Study, results: Results, part: str) -> pd.DataFrame:
 
 
 def fold(study: Study, number: int) -> dict[str, int]:
-    """Return the column fold of a run: which fold it tests, where there are folds."""
+    """Return the column fold of a run, which says the fold that it tests; empty without folds."""
     return {"fold": number % study.profile.folds} if study.profile.folds > 1 else {}
 
 
 def scores_by_key(study: Study, results: Results) -> pd.DataFrame:
-    """Return key, part, patient_id, label, score, with folds also fold, of each slice that a run is evaluated on.
+    """Return key, part, patient_id, label, score and (with folds) fold: one row for each run and evaluated slice.
 
-    A run that goes by the names of several arms is here once.
+    A run that belongs to several arms is listed once.
     """
     once = dict({result.run.key: (place, result) for place, result in results.items()}.values())
     frames = [scores(study, once, part).assign(part=part) for part in EVALUATION_SETS]
@@ -71,7 +71,7 @@ def of_arms(results: Results, arms: Iterable[Arm]) -> Results:
 
 
 def evaluate(study: Study, results: Results) -> pd.DataFrame:
-    """Return one row for each run, part and unit (patients only where each has one class).
+    """Return one row for each run, part and unit (patients only if each has a single class).
 
     Returns
     -------
@@ -110,7 +110,7 @@ def evaluate(study: Study, results: Results) -> pd.DataFrame:
 
 
 def measures(study: Study, arm: Arm, result: Result) -> list[tuple[str, str, float]]:
-    """Return part, unit and AUC of a run, of each part that it is evaluated on and each unit that has a class."""
+    """Return part, unit and AUC of a run, for each evaluation set and each unit that has classes."""
     units = units_of(study.slice_set(arm.dataset).table)
     frames = {part: predictions(study, arm, result, part) for part in EVALUATION_SETS}
     scored = {(part, unit): by_unit(frame, unit) for part, frame in frames.items() for unit in units}
@@ -118,14 +118,14 @@ def measures(study: Study, arm: Arm, result: Result) -> list[tuple[str, str, flo
 
 
 def loss_share(study: Study, arm: Arm, result: Result) -> float:
-    """Return a run's training loss, at the kept epoch, over its base-rate loss; infinite with slices of one class."""
+    """Return a run's training loss at the kept epoch over its base-rate loss; infinite for a single class."""
     labels = study.slice_set(arm.dataset).table["label"].to_numpy()[list(result.run.training)]
     loss, guess = float(result.arrays["train_loss"][result.best_epoch - 1]), base_rate_loss(labels)
     return loss / guess if guess else float("inf")
 
 
 def has_learned(study: Study, arm: Arm, result: Result) -> bool:
-    """Return whether a run's training loss, at the kept epoch, is at most ``LEARNED`` of its base-rate loss."""
+    """Return whether a run's training loss at the kept epoch is at most ``LEARNED`` times its base-rate loss."""
     return loss_share(study, arm, result) <= LEARNED
 
 
@@ -136,15 +136,15 @@ def unlearned_arms(study: Study, results: Results) -> set[str]:
 
 
 def with_mean_examples(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return `evaluate`'s rows with the slices trained on as a mean across runs: with folds, each run has others."""
+    """Return `evaluate`'s rows with examples as a mean across runs: with folds, their numbers differ."""
     examples = runs.groupby(["arm", "dataset", "share"])["examples"].transform("mean")
     return runs.assign(examples=examples.round().astype(int))
 
 
 def history(study: Study, results: Results) -> pd.DataFrame:
-    """Return one row an epoch of every run: arm, seed, epoch (from 1), train_loss, validation_auc, kept, learned.
+    """Return one row for each epoch of each run: arm, seed, epoch (from 1), train_loss, validation_auc, kept, learned.
 
-    The last one is `has_learned`.
+    The column learned is `has_learned`.
     """
     frames = []
     for (arm, number), result in results.items():
@@ -157,14 +157,14 @@ def history(study: Study, results: Results) -> pd.DataFrame:
 
 
 def ranking(study: Study, dataset: str = "imbalanced") -> pd.DataFrame:
-    """Return who is uncertain: one row for each training slice and run.
+    """Return the uncertainty ranking: one row for each training slice and run.
 
     Returns
     -------
     pd.DataFrame
         slice_id, seed, uncertainty, rank_share (0: most uncertain), decile (most uncertain, between or least
-        uncertain), patient_id, class_name, tumour_mm2, position; on a synthetic cohort also atypical, from its truth
-        table.
+        uncertain), patient_id, class_name, tumour_mm2, position; in a synthetic cohort also atypical, from its table
+        of the truth.
     """
     table = study.slice_set(dataset).table[["patient_id", "class_name", "tumour_mm2", "position"]]
     if study.synthetic:
@@ -189,7 +189,7 @@ def ranking(study: Study, dataset: str = "imbalanced") -> pd.DataFrame:
 def budgets(study: Study, arms: Iterable[Arm]) -> pd.DataFrame:
     """Return how many slices each arm with a strategy chooses: arm, dataset, share, examples, can_be_drawn.
 
-    With folds, training sets differ by a patient or two: the counts are those of the first run.
+    With folds, training sets differ by a patient or two; the counts are those of the first run.
     """
     choosing = [arm for arm in arms if arm.strategy is not ALL]
     drawn = {row.arm for row in plan(study, choosing, runs=1)}
@@ -198,20 +198,20 @@ def budgets(study: Study, arms: Iterable[Arm]) -> pd.DataFrame:
 
 
 def annotation_cost(study: Study, rows: Sequence[Row], arms: Iterable[Arm]) -> pd.DataFrame:
-    """Return what the annotations of some arms cost: one row for each arm and run.
+    """Return the annotation cost of some arms: one row for each arm and run.
 
     Returns
     -------
     pd.DataFrame
-        arm, dataset, seed; labelled (before any is chosen), chosen and annotated (their union; every slice, where a
-        strategy needs every label), in slices; share (annotated, of the training slices); patients (with an annotated
-        slice) and patient_share; validation (slices, annotated as well).
+        arm, dataset, seed; labelled (at random at first), chosen and annotated (their union; all slices if a strategy
+        needs every label), numbers of slices; share (of the training slices, annotated); patients (with an annotated
+        slice) and patient_share; validation (number of slices, annotated as well).
     """
     return pd.DataFrame([cost_of_run(study, row) for arm in arms for row in rows if row.arm == arm and not row.member])
 
 
 def cost_of_run(study: Study, row: Row) -> dict[str, Any]:
-    """Return what the annotations of an arm cost in one run."""
+    """Return the annotation cost of an arm in one run."""
     dataset, number = row.arm.dataset, row.number
     patient, pool = study.slice_set(dataset).table["patient_id"].to_numpy(), study.ids(dataset, "training", number)
     ids = pool if row.arm.strategy.needs_every_label else row.selection.annotated
@@ -238,7 +238,7 @@ def with_sites(study: Study, results: Results) -> pd.DataFrame:
 
 
 def within_sites(study: Study, results: Results) -> pd.DataFrame:
-    """Return `sites.within_site` of every arm on the test set; empty where the cohort has one site."""
+    """Return `sites.within_site` of every arm on the test set; empty if the cohort has one site."""
     table = with_sites(study, results)
     return within_site(table) if table["site"].nunique() > 1 else pd.DataFrame()
 
@@ -249,8 +249,8 @@ def contrasts(study: Study, results: Results, pairs: Sequence[tuple[Arm, Arm]], 
     Returns
     -------
     pd.DataFrame
-        As `comparison.compare`, with columns unit and learned (most runs of both arms); the pairs form one family for
-        each unit.
+        As `comparison.compare`, with the columns unit and learned (whether most runs of both arms have); the pairs form
+        one family for each unit.
     """
     results = of_arms(results, (arm for pair in pairs for arm in pair))
     scored, blind = scores(study, results, part), unlearned_arms(study, results)
@@ -268,7 +268,7 @@ def on_both_sets(study: Study, results: Results, pairs: Sequence[tuple[Arm, Arm]
 
 
 def against_the_others(study: Study, results: Results, name: str) -> pd.DataFrame:
-    """Return `comparison.compare`, slice-level on the test set, of an arm with the mean of all others, and learned."""
+    """Return `comparison.compare` of an arm with the mean of all others (slice-level, test set), and learned."""
     pairs, blind = patient_pairs(scores(study, results, "test"), "slice"), unlearned_arms(study, results)
     others = [arm for arm in pairs.arms if arm != name]
     mean = f"mean of {len(others)} others"
@@ -276,12 +276,12 @@ def against_the_others(study: Study, results: Results, name: str) -> pd.DataFram
 
 
 def budget_gains(study: Study, results: Results) -> pd.DataFrame:
-    """Return `contrasts` of the proposed method with random sampling, and with its placebo, at every budget.
+    """Return `contrasts` of the proposed method with random sampling and with the placebo, at every budget.
 
     Returns
     -------
     pd.DataFrame
-        As `contrasts`, with the columns dataset and share; the pairs of a data set and unit form one family.
+        As `contrasts`, with the columns dataset and share; the pairs of one data set and unit form a family.
     """
     at: dict[tuple[str, float], dict[str, Arm]] = {}
     for arm, _ in results:
@@ -297,16 +297,16 @@ def budget_gains(study: Study, results: Results) -> pd.DataFrame:
 
 
 def audited(study: Study, results: Results, asked: Sequence[str] = SHOWN) -> pd.DataFrame:
-    """Return what `shortcut.shortcut_table` takes: the test set's `scores` of what the audit has shown each network.
+    """Return the table that `shortcut.shortcut_table` takes: `scores` of the audit's images of the test set.
 
     Parameters
     ----------
     asked : sequence of str
-        The first of `shortcut.SHOWN`.
+        The first ones of `shortcut.SHOWN`.
 
     Notes
     -----
-    Where slices have no tumour mask, nothing could be hidden: of their data set, only the whole slice is here.
+    A data set without tumour masks has the whole slices alone: nothing could be hidden.
     """
     frames, names = [], ("probability/test", "audit/tumour_hidden", "audit/tumour_alone")
     for (arm, number), result in results.items():
@@ -319,15 +319,15 @@ def audited(study: Study, results: Results, asked: Sequence[str] = SHOWN) -> pd.
 
 
 def arm_table(study: Study, results: Results) -> pd.DataFrame:
-    """Return what each arm was trained on, and its test AUC: slice-level, patient-level, within a site, and no tumour.
+    """Return the test AUC of each arm (slice-level, patient-level, within a site, tumour hidden), and its training set.
 
     Returns
     -------
     pd.DataFrame
-        arm, dataset, share (its budget); auc_mean, low, high (slice-level), and the same of patient_ (patient-level),
-        hidden_ (slice-level, the tumour hidden), as of `shortcut.shortcut_table`, and within_, of `sites.within_site`,
-        NaN where there is none; of the slices that it was trained on, means across runs: examples (how many),
-        positive_share (of the positive class), patients (how many); learned (most of its runs).
+        arm, dataset, share (its budget); auc_mean, low, high (slice-level), and three columns each that begin with
+        patient_ (patient-level), hidden_ (slice-level, tumour hidden; both as `shortcut.shortcut_table`) and within_
+        (`sites.within_site`), NaN where not available; means across runs for the training set: examples (number of
+        slices), positive_share, patients (number); learned (whether most runs have).
     """
     rows = []
     for arm in dict.fromkeys(arm for arm, _ in results):

@@ -1,4 +1,4 @@
-"""What a study that was planned beforehand has decided of its contrasts."""
+"""The outcomes of contrasts that were planned before a study."""
 
 from collections.abc import Collection, Sequence
 
@@ -12,7 +12,7 @@ from brats_al_utils.findings.statistics import CONFIDENCE
 
 BETTER, WORSE, AS_GOOD, UNDECIDED, NOT_JUDGED = "better", "worse", "as good", "undecided", "not judged"
 NOT_YET = "not decided yet"
-"""Outcomes of a contrast of two arms that was planned before a test number was seen: `OUTCOME_RULE`."""
+"""Outcomes of a planned contrast of two arms: see `OUTCOME_RULE`."""
 
 OUTCOME_RULE = (
     "Better or worse if the 95 % interval of the difference across runs and patients, these patients as training set, "
@@ -24,7 +24,7 @@ OUTCOME_RULE = (
 
 
 def outcome(low: float, high: float) -> str:
-    """Return what the limits of a difference of two AUCs, shares and not pp, say of the first arm: `OUTCOME_RULE`."""
+    """Return the outcome for the first arm, from the limits of the difference (as shares): `OUTCOME_RULE`."""
     if np.isnan(low):
         return NOT_JUDGED
     if low > 0 or high < 0:
@@ -35,24 +35,24 @@ def outcome(low: float, high: float) -> str:
 def outcomes(
     contrasts: Sequence[tuple[Pairs, str, str]], unlearned: Collection[str] = (), planned: int = 0, family: int = 0
 ) -> pd.DataFrame:
-    """Return what a study with one primary contrast and a family of secondary ones has decided: `OUTCOME_RULE`.
+    """Return the outcomes of a primary contrast and a family of secondary ones: `OUTCOME_RULE`.
 
     Parameters
     ----------
     contrasts : sequence of (Pairs, arm, other)
-        The primary one first, each with the runs that both its arms have.
+        The primary one first; each with the runs that both its arms have.
     unlearned : collection of str
-        Arms of which most runs have not learned; their contrasts are not judged, and no part of the family.
+        Arms of which most runs have not learned; their contrasts are not judged, and do not count in the family.
     planned : int
-        How many runs were planned before any was evaluated: fewer decide nothing.
+        Planned number of runs: with fewer, nothing is decided.
     family : int
-        How many secondary contrasts were planned: those that are not there yet count as the least sure of them.
+        Planned number of secondary contrasts: missing ones count as if their p were 1.
 
     Returns
     -------
     pd.DataFrame
-        As `comparison.compare`, without its adjusted p; family (primary, secondary), p_holm, level (of the interval
-        that decides, 0.05 for the primary one), decided_low, decided_high, outcome.
+        As `comparison.compare`, without its adjusted p; family (primary, secondary), p_holm, level (1 - confidence of
+        the deciding interval; 0.05 for the primary one), decided_low, decided_high, outcome.
     """
     table = pd.concat([compare(pairs, [(arm, other)]) for pairs, arm, other in contrasts], ignore_index=True)
     table = table.drop(columns=["p_patients_holm", "p_both_holm"])
@@ -72,14 +72,16 @@ def outcomes(
 
 
 def holm_levels(p: Array) -> Array:
-    """Return the level at which Holm's procedure at 5 % tests each hypothesis of a family, the first failure ending it.
+    """Return the level at which Holm's procedure at 5 % tests each hypothesis of a family.
 
-    A confidence interval at 1 - level excludes 0 exactly where the procedure rejects.
+    It ends at the first hypothesis that is not rejected.
+
+    A confidence interval at 1 - level excludes 0 exactly if the procedure rejects.
 
     Parameters
     ----------
     p : np.ndarray [n] of float
-        NaN is not counted, and has no level.
+        NaN does not count as a test, and has no level.
     """
     alpha, levels = 1 - CONFIDENCE, np.full(len(p), np.nan)
     tested = np.flatnonzero(~np.isnan(p))

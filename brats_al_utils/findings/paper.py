@@ -1,6 +1,6 @@
-"""What Hao et al. 2021 print: numbers, claims, Table 1 and Table 5, and what follows from them by arithmetic.
+"""The numbers and claims of Hao et al. 2021, Table 1 and Table 5, and what follows from them by arithmetic.
 
-And how the rows of the scorecard are written: their names, their units, and the footnotes that they share.
+Also the words of the scorecard's rows: their names, units and shared footnotes.
 """
 
 import csv
@@ -12,30 +12,30 @@ from importlib.resources import files
 
 import pandas as pd
 
-SLICES = {"imbalanced": {"HGG": 20, "LGG": 20}, "balanced": {"HGG": 10, "LGG": 30}}  # a patient (2.2.1, 3.4)
+SLICES = {"imbalanced": {"HGG": 20, "LGG": 20}, "balanced": {"HGG": 10, "LGG": 30}}  # per patient (2.2.1, 3.4)
 PATIENTS, TRAINING_PATIENTS = {"HGG": 259, "LGG": 76}, {"HGG": 157, "LGG": 46}  # the 203 keep the ratio (2.2.1)
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A number or claim of the paper, as ``claims.csv`` has it; text, empty where it does not apply.
+    """A number or claim of the paper: a row of ``claims.csv``. Fields are text, empty where they do not apply.
 
     Attributes
     ----------
     id, section, name : str
-        The section of the paper, and what the claim is called.
+        The section of the paper, and the name of the claim.
     unit : str
-        The unit of our number beside it: see ``OURS``.
+        The unit of our number: see ``OURS``.
     rule : str
         One of `verdicts.RULES`.
     dataset, part, arm, other : str
-        The runs that it is about; a gain is that of ``arm`` over ``other``.
+        The runs that it concerns; a gain is that of ``arm`` over ``other``.
     printed, low, high : str
-        As printed, an AUC with its limits as shares; gains in pp.
+        As printed; an AUC and its limits as shares, gains in pp.
     recomputed : str
-        What the paper's other numbers give, where that is said and not computed.
+        What the paper's other numbers give, if it is text and not computed.
     headline : str
-        Whose gain it is, in the words of the report's answer; empty where that does not speak of it.
+        The gain in the words of the report's answer; empty if the answer does not mention it.
     """
 
     id: str
@@ -55,7 +55,7 @@ class Claim:
 
     @property
     def number(self) -> float:
-        """The printed number; NaN where none is."""
+        """The printed number; NaN if there is none."""
         try:
             return float(self.printed)
         except ValueError:
@@ -63,7 +63,7 @@ class Claim:
 
     @property
     def shown(self) -> float | str:
-        """What is printed: a number where it is one, else text; NaN where nothing is."""
+        """The printed number or text; NaN if there is none."""
         return self.printed if self.printed and math.isnan(self.number) else self.number
 
 
@@ -80,7 +80,7 @@ def printed_aucs(table: str = "") -> pd.DataFrame:
     Parameters
     ----------
     table : str
-        Those of one of its tables, such as ``table3``; empty for all.
+        Name of a table, such as ``table3``; empty for all.
     """
     rows = [
         (each.arm, each.dataset, each.part, each.number, *(float(end or "nan") for end in (each.low, each.high)))
@@ -91,7 +91,7 @@ def printed_aucs(table: str = "") -> pd.DataFrame:
 
 
 def is_its_task(classes: Iterable[str]) -> bool:
-    """Return whether classes are the paper's: an AUC of others is no AUC beside its own."""
+    """Return whether classes are the paper's: only then can AUCs be compared with its own."""
     return set(classes) == set(PATIENTS)
 
 
@@ -112,12 +112,12 @@ def published_budgets() -> pd.DataFrame:
 
 
 def output_width(width: int, kernel: int, stride: int, padding: int) -> int:
-    """Return how wide the output of a convolution or a pooling is: floor((n + 2p - k) / s) + 1."""
+    """Return the width of the output of a convolution or pooling: floor((n + 2p - k) / s) + 1."""
     return (width + 2 * padding - kernel) // stride + 1
 
 
 def slice_counts(dataset: str) -> tuple[int, int]:
-    """Return how many slices BraTS 2019 gives of a data set, in all and for training (2.2.1, 3.4)."""
+    """Return the number of slices of BraTS 2019 in a data set, in all and for training (sections 2.2.1 and 3.4)."""
     of_patient = SLICES[dataset]
     return (
         sum(of_patient[grade] * count for grade, count in PATIENTS.items()),
@@ -126,10 +126,10 @@ def slice_counts(dataset: str) -> tuple[int, int]:
 
 
 AUC, GAIN, SAVED = "AUC", "gain", "saved"
-"""Units in which ours can stand beside the printed number."""
+"""Units of numbers that are printed in the paper."""
 
 ARITHMETIC = ".arithmetic"
-"""Ends the id of a row that sets the paper against itself."""
+"""End of the id of a row that compares the paper with its own numbers."""
 
 OURS: dict[str, Callable[[float], str]] = {
     AUC: lambda value: f"{100 * value:.1f} %",
@@ -140,31 +140,31 @@ OURS: dict[str, Callable[[float], str]] = {
     "inner jumps": lambda value: f"{value:.0f} of 5 inner jumps",
     "times": lambda value: f"{value:.2f} times",
 }
-"""How a number of ours is written, by unit."""
+"""Format of our numbers, by unit."""
 
 PRINTED: dict[str, Callable[[float], str]] = {
     AUC: lambda value: f"{100 * value:.2f} %",
     GAIN: lambda value: f"{value:+.2f} pp",
     SAVED: lambda value: f"{value:g} %",
 }
-"""How a number of the paper is written, by unit: as printed, a gain with its sign."""
+"""Format of the paper's numbers, by unit: as printed, gains with their sign."""
 
 
 def name_of(id_: str) -> str:
-    """Return what a row of the scorecard is called; an id of another version stays as it is."""
+    """Return the name of a row of the scorecard; an unknown id (of another version) is returned unchanged."""
     whole = id_.removesuffix(ARITHMETIC)
     name = claims()[whole].name if whole in claims() else whole
     return name if whole == id_ else f"{name.removesuffix(' AUC')}: its arithmetic"
 
 
 def unit_of(id_: str) -> str:
-    """Return the unit of a row; nothing where no number of ours stands beside the printed one."""
+    """Return the unit of a row; empty if there is no number of ours."""
     whole = id_.removesuffix(ARITHMETIC)
     return claims()[whole].unit if whole in claims() else ""
 
 
 def written(value: object, unit: str, forms: dict[str, Callable[[float], str]]) -> str:
-    """Return a number as text in its unit, and a text as it is; empty without a number."""
+    """Return a number as text in its unit, or a text unchanged; empty for NaN."""
     try:
         number = float(str(value))
     except ValueError:
@@ -173,7 +173,7 @@ def written(value: object, unit: str, forms: dict[str, Callable[[float], str]]) 
 
 
 def ends_of(id_: str, low: float, high: float) -> str:
-    """Return an interval as text, its unit once; empty without an interval."""
+    """Return an interval as text, with its unit at the end; empty without an interval."""
     if pd.isna(low):
         return ""
     first, last = (written(end, unit_of(id_), OURS) for end in (low, high))
@@ -182,12 +182,12 @@ def ends_of(id_: str, low: float, high: float) -> str:
 
 @dataclass(frozen=True)
 class Footnotes:
-    """What many rows say alike, once: the rules of verdicts, numbered, and what stands in the way of one, lettered.
+    """Footnotes of a scorecard: the rules of its verdicts (numbered), and the reasons for having none (lettered).
 
     Attributes
     ----------
     rules, notes : dict of str to str
-        Text by its mark.
+        Texts by their marks.
     marks : list of (str, list of str)
         The mark of each row's rule, and those of its notes.
     """
@@ -198,7 +198,7 @@ class Footnotes:
 
 
 def letter(place: int) -> str:
-    """Return the mark of a note: a to z, then aa, ab and so on."""
+    """Return the mark of a note by its place: a to z, then aa, ab and so on."""
     first = letter(place // 26 - 1) if place >= 26 else ""
     return first + chr(ord("a") + place % 26)
 
@@ -209,7 +209,7 @@ def footnotes(rules: Sequence[str], reasons: Sequence[str]) -> Footnotes:
     Parameters
     ----------
     rules, reasons : sequence of str
-        The columns ``rule`` and ``why``; a row's reasons are separated by semicolons.
+        The columns ``rule`` and ``why``; several reasons are separated by semicolons.
     """
     several = [list(dict.fromkeys(filter(None, why.split("; ")))) for why in reasons]
     rule_marks = {rule: str(place) for place, rule in enumerate(dict.fromkeys(rules), 1)}

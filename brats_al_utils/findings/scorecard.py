@@ -1,4 +1,4 @@
-"""The scorecard: one row for each number and claim of the paper, with ours beside it and a verdict by its rule."""
+"""The scorecard: a row for each number and claim of the paper, with our number and a verdict by its rule."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -44,7 +44,7 @@ from brats_al_utils.queries.sampling import WINDOWS
 from brats_al_utils.study.profile import BUDGET
 
 VARIANTS = ["network", "with_labelled", "iterative"]
-"""Fields of an arm that make it another than the paper's, where they are set."""
+"""Fields of an arm that distinguish it from the paper's arms if they are set."""
 
 COLUMNS = ["id", "section", "printed", "recomputed", "ours"]
 COLUMNS += [f"{across}_{end}" for across in ("runs", "patients", "both") for end in ("low", "high")]
@@ -63,7 +63,7 @@ NO_RUNS = "no such runs"
 
 @dataclass(frozen=True)
 class Found:
-    """What a study found, as the rows of the scorecard ask for it.
+    """The results of a study, for the rows of the scorecard.
 
     Attributes
     ----------
@@ -83,14 +83,14 @@ class Found:
         return {(str(key), str(part)): rows for (key, part), rows in self.scores.groupby(["key", "part"], sort=False)}
 
     def select(self, dataset: str, arm: str, share: float = BUDGET) -> pd.DataFrame:
-        """Return an arm's runs: by what they did, as one run goes by the names of several arms."""
+        """Return an arm's runs, by what they do: one run may belong to several arms."""
         strategy, share, scratch, frozen = ARMS.get(arm, (arm, share, False, False))
         here = (self.runs["dataset"] == dataset) & (self.runs["strategy"] == strategy)
         here &= ((self.runs["start"] == "scratch") == scratch) & (self.runs["freeze"] == frozen)
         return self.runs[here & np.isclose(self.runs["share"], share)].drop_duplicates(["key", "seed"])
 
     def pairs_of(self, part: str, arms: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-        """Return the predictions of some selections as `comparison.patient_pairs` takes them, of common seeds."""
+        """Return the predictions of some arms' runs with common seeds, as `comparison.patient_pairs` takes them."""
         shared = set.intersection(*(set(rows["seed"]) for rows in arms.values()))
         frames = [
             self.predictions[key, part].assign(arm=arm, seed=seed)
@@ -101,7 +101,7 @@ class Found:
         return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
     def estimate(self, part: str, arms: Mapping[str, pd.DataFrame]) -> Estimate:
-        """Return the slice-level AUC of a selection, or by how many pp that of the first of two exceeds the other's."""
+        """Return the slice-level AUC of an arm, or the difference (pp) of the first of two arms to the second."""
         frame = self.pairs_of(part, arms)
         if frame.empty or frame["arm"].nunique() < len(arms):
             return Estimate()
@@ -112,16 +112,16 @@ class Found:
         return of_row(compare(pairs, [(names[0], names[1])]).iloc[0], "auc_difference", 100, *missing)
 
     def gain_of_arms(self, dataset: str, part: str, one: str, other: str) -> Estimate:
-        """Return by how many pp the AUC of one arm exceeds another's."""
+        """Return the difference (pp) of one arm's AUC to another's."""
         return self.estimate(part, {name: self.select(dataset, name) for name in (one, other)})
 
     def budgets(self, dataset: str) -> list[float]:
-        """Return the shares at which the proposed method was trained."""
+        """Return the budgets of the proposed method."""
         rows = self.runs[(self.runs["dataset"] == dataset) & (self.runs["strategy"] == "middle")]
         return sorted(rows["share"].round(6).unique())
 
     def curve(self, dataset: str, rival: str) -> list[Estimate]:
-        """Return the proposed method's gains in test AUC over an arm, at each budget that both have (section 3.5)."""
+        """Return the gains of the proposed method in test AUC over an arm, at each common budget (section 3.5)."""
         gains = [
             self.estimate(
                 "test", {"proposed": self.select(dataset, "middle", share), rival: self.select(dataset, rival, share)}
@@ -131,7 +131,7 @@ class Found:
         return [gain for gain in gains if not np.isnan(gain.mean)]
 
     def saved(self, dataset: str) -> Estimate:
-        """Return the share of the training slices (%) that the proposed method at 30 % leaves unlabelled (2.2.4)."""
+        """Return the share of the training slices (%) that is not annotated for the proposed method at 30 % (2.2.4)."""
         rows = self.cost[(self.cost["arm"] == "proposed") & (self.cost["dataset"] == dataset)]
         away = (rows["chosen"] * rows["share"] / rows["annotated"] - BUDGET).abs()  # annotated / share: training slices
         rows = rows[away < 0.05]
@@ -143,7 +143,7 @@ class Found:
 
 
 def not_learned(arms: Mapping[str, pd.DataFrame]) -> str:
-    """Return of which arms' runs half or more have not learned, or nothing."""
+    """Return the arms of which half or more of the runs have not learned, in words; empty if there are none."""
     runs = {name: rows["learned"].tolist() for name, rows in arms.items()}
     return "; ".join(
         f"{learned.count(False)} of {len(learned)} runs of {name} {UNLEARNED}"
@@ -153,7 +153,7 @@ def not_learned(arms: Mapping[str, pd.DataFrame]) -> str:
 
 
 def of_row(row: "pd.Series[float]", value: str, unit: float, lacking: str, unlearned: str = "") -> Estimate:
-    """Return a row of `comparison.intervals` or `compare` as an estimate, in a unit."""
+    """Return a row of `comparison.intervals` or `compare` as an estimate, multiplied by a unit."""
 
     def ends(across: str) -> tuple[float, float]:
         return unit * float(row[f"{across}_low"]), unit * float(row[f"{across}_high"])
@@ -180,10 +180,11 @@ class Judgement:
     ours : Estimate
     verdict, why : str
     recomputed : float or str
-        From the paper's other numbers; empty where the claim itself says it.
+        From the paper's other numbers; empty if the claim itself says it.
     could_tell : str
+        See `could_tell`.
     arithmetic : bool
-        Whether it sets the paper against itself, beside the row that sets it against ours.
+        Whether the row compares the paper with its own numbers.
     """
 
     claim: Claim
@@ -198,16 +199,16 @@ class Judgement:
 def concluded(
     found: Found, ours: Estimate, verdict: str, is_claim: bool = True, scratch: bool = False
 ) -> tuple[str, str]:
-    """Return the verdict that a study can give, and why where it can give none.
+    """Return the verdict that a study allows, and the reason if it allows none.
 
     Parameters
     ----------
     verdict : str
-        What the rule says of the paper's own protocol, or of a claim on whatever cohort.
+        The verdict by the rule.
     is_claim : bool
-        Whether it can be said of another cohort; a printed number cannot.
+        Whether it can be judged on another cohort; a printed number cannot.
     scratch : bool
-        Whether no pretrained network is part of it.
+        Whether it concerns networks from random initialisation only.
     """
     others = "; ".join(found.departures.of(scratch))
     if ours.unlearned:
@@ -224,7 +225,7 @@ def concluded(
 
 
 def on_any_protocol(found: Found, verdict: str) -> str:
-    """Return the verdict on a claim that counts labels: no departure from the protocol stands in its way."""
+    """Return the verdict on a claim that counts labels: departures from the protocol do not matter."""
     return HERE[verdict] if found.departures.cohort else verdict
 
 
@@ -239,7 +240,7 @@ def judge_number(found: Found, claim: Claim) -> Judgement:
 
 
 def first_of_same_runs(claim: Claim) -> Claim:
-    """Return the first AUC that is printed of the same runs: Table 3's baseline is Table 2's pretrained network."""
+    """Return the first printed AUC of the same runs: Table 3's baseline is Table 2's pretrained network."""
 
     def runs(of: Claim) -> tuple[object, ...]:
         return of.rule, of.dataset, of.part, ARMS[of.arm]
@@ -248,13 +249,13 @@ def first_of_same_runs(claim: Claim) -> Claim:
 
 
 def judge_gain(found: Found, claim: Claim) -> Judgement:
-    """Judge a gain of one arm over another by what the paper's tables say of it, or else its text."""
+    """Judge a gain of one arm over another, by the paper's tables or else by its text."""
     ours, table = found.gain_of_arms(claim.dataset, claim.part, claim.arm, claim.other), table_gain(claim)
     paper = claim.number if np.isnan(table) else table
     judge: dict[str, Callable[[], str]] = {
         "similar": lambda: similar_verdict(ours),
         "sign": lambda: sign_verdict(ours),
-        # On another cohort the side alone counts.
+        # On another cohort only the direction counts.
         "gain": lambda: sign_verdict(ours, paper) if found.departures.cohort else gain_verdict(ours, paper),
     }
     verdict, why = concluded(found, ours, judge[claim.rule]())
@@ -263,18 +264,18 @@ def judge_gain(found: Found, claim: Claim) -> Judgement:
 
 
 def table_gain(claim: Claim) -> float:
-    """Return by how many pp the printed AUC of a claim's arm exceeds the other's; NaN where one is not printed."""
+    """Return the difference (pp) of the printed AUCs of a claim's arms; NaN if one is not printed."""
     return round(100 * printed_auc(claim, claim.arm) - 100 * printed_auc(claim, claim.other), 2)
 
 
 def printed_auc(claim: Claim, arm: str) -> float:
-    """Return the AUC that the paper prints of an arm on a claim's data set and part; NaN where it prints none."""
+    """Return the printed AUC of an arm on a claim's data set and part; NaN if there is none."""
     rows = printed_aucs().query("arm == @arm and dataset == @claim.dataset and part == @claim.part")
     return float(rows["auc_mean"].iloc[0]) if len(rows) else np.nan
 
 
 def could_tell(ours: Estimate, paper: float) -> str:
-    """Return whether a gain of the paper's size would be found with a probability of 80 %, and from which size on."""
+    """Return whether a gain of the paper's size would be found with a probability of 80 %, and the smallest that is."""
     if np.isnan(paper) or np.isnan(ours.mean):
         return ""
     if np.isnan(ours.detectable):
@@ -283,7 +284,7 @@ def could_tell(ours: Estimate, paper: float) -> str:
 
 
 def judge_curve(found: Found, claim: Claim) -> Judgement:
-    """Judge a claim on the proposed method at every budget: against another arm (3.5), or its own at 30 % (4)."""
+    """Judge a claim on the proposed method at every budget: against another arm (3.5), or against 30 % (4)."""
     if claim.other:
         curves = [found.curve(dataset, claim.other) for dataset in SLICES]
     else:
@@ -302,12 +303,12 @@ def judge_curve(found: Found, claim: Claim) -> Judgement:
 
 
 def first_of(estimates: Iterable[Estimate], what: str) -> str:
-    """Return the first text that some estimates have in a field, or nothing."""
+    """Return the first text in a field of some estimates; empty if there is none."""
     return next(filter(None, (str(getattr(each, what)) for each in estimates)), "")
 
 
 def judge_biggest(found: Found, claim: Claim) -> Judgement:
-    """Judge "the biggest jumps" of Figure 3: from each range to the next (3.2)."""
+    """Judge "the biggest jumps" of Figure 3, from one range to the next (3.2)."""
     low_tail, *between, high_tail = pairwise(WINDOWS)
 
     def jump(one: str, other: str) -> Estimate:
@@ -340,7 +341,7 @@ def judge_spread(found: Found, claim: Claim) -> Judgement:
 
 
 def judge_saving(found: Found, claim: Claim) -> Judgement:
-    """Judge the range of the labels saved, or their average (sections 2.2.4, 3.4 and 4)."""
+    """Judge the range or the average of the labels saved (sections 2.2.4, 3.4 and 4)."""
     ours = found.saved(claim.dataset)
     why = NO_RUNS if np.isnan(ours.mean) else ours.lacking
     if claim.rule == "range":
@@ -354,13 +355,13 @@ def judge_saving(found: Found, claim: Claim) -> Judgement:
 
 
 def ends_of_range(claim: Claim) -> tuple[float, float]:
-    """Return the ends of a range that is printed as "40 to 70"."""
+    """Return the ends of a printed range, such as "40 to 70"."""
     low, high = map(float, claim.printed.split(" to "))
     return low, high
 
 
 def judge_count(found: Found, claim: Claim) -> Judgement:
-    """Judge the counts of Table 5, which should be 10 % to 80 % of the training slices."""
+    """Judge the counts of Table 5, which must be 10 % to 80 % of the training slices."""
     table5, (whole, training) = [int(each) for each in claim.printed.split()], slice_counts(claim.dataset)
     counts = [training * tenths // 10 for tenths in range(1, 9)]
     over = [sum(each > limit for each in table5) for limit in (counts[-1], training)]
@@ -375,7 +376,7 @@ def judge_count(found: Found, claim: Claim) -> Judgement:
 
 
 def judge_table1(found: Found, claim: Claim) -> Judgement:
-    """Judge an output of Table 1 by the table's own arithmetic: the layer that the claim names takes the one before."""
+    """Judge an output of Table 1 by its own arithmetic: the input of a layer is the output of the one before."""
     table = published_table1()
     (place,) = table.index[table["layer"] == claim.name.split()[-1]]
     before, width = (int(output.split("x")[-1]) for output in table.loc[place - 1 : place, "output"])
@@ -384,7 +385,7 @@ def judge_table1(found: Found, claim: Claim) -> Judgement:
 
 
 def judge_untested(found: Found, claim: Claim) -> Judgement:
-    """Leave open the initial experiments by which the paper chose its channels (section 2.2.1)."""
+    """Leave open the experiments by which the paper chose its channels (section 2.2.1)."""
     why = "needs the baseline's runs with each of the four choices of three channels"
     return Judgement(claim, Estimate(), on_any_protocol(found, CANNOT_TELL), why)
 
@@ -400,11 +401,11 @@ JUDGES: dict[str, Callable[[Found, Claim], Judgement]] = {
     "arithmetic": judge_table1,
     "untested": judge_untested,
 }
-"""What judges a claim, by the name of its rule."""
+"""The function that judges a claim, by the name of its rule."""
 
 
 def judged(found: Found, claim: Claim) -> list[Judgement]:
-    """Return the row of a claim, and one for the paper's own arithmetic where it prints the same twice."""
+    """Return the row of a claim, and one for the paper's arithmetic if it prints the same quantity twice."""
     rows = [JUDGES[claim.rule](found, claim)]
     if claim.rule == "gain" and not np.isnan(claim.number + (table := table_gain(claim))):
         relative = table / (100 * printed_auc(claim, claim.arm))
@@ -417,18 +418,18 @@ def judged(found: Found, claim: Claim) -> list[Judgement]:
 
 
 def arithmetic(claim: Claim, recomputed: str, given: float) -> Judgement:
-    """Return the row that sets a claim against what the paper's other numbers give."""
+    """Return the row that compares a claim with the paper's other numbers."""
     verdict = arithmetic_verdict([claim.number], [given])
     return Judgement(claim, Estimate(), verdict, recomputed=recomputed, arithmetic=True)
 
 
 def scorecard(runs: pd.DataFrame, scores: pd.DataFrame, cost: pd.DataFrame, departures: Departures) -> pd.DataFrame:
-    """Return one row for each number and claim of the paper, and for what its own arithmetic says of them.
+    """Return one row for each number and claim of the paper, and for its own arithmetic.
 
     Parameters
     ----------
     runs : pd.DataFrame
-        From `evidence.evaluate`. Judged are the runs with the full ImageNet initialisation where there are any, else
+        From `evidence.evaluate`. Runs with the full ImageNet initialisation are judged if there are any, else those
         with its convolutional layers.
     scores : pd.DataFrame
         From `evidence.scores_by_key`.
@@ -439,20 +440,20 @@ def scorecard(runs: pd.DataFrame, scores: pd.DataFrame, cost: pd.DataFrame, depa
     Returns
     -------
     pd.DataFrame
-        id (``.arithmetic``: the paper against itself), section, printed, recomputed (from the paper's other numbers),
-        ours; 95 % limits across runs (runs_low, runs_high), across patients and across both (AUCs as shares, gains in
-        pp); could_tell (whether a gain of the paper's size would be found with a probability of 80 %); verdict, rule,
-        why (what stands in the way of a verdict, or belongs to it). NaN, or nothing, where there is nothing.
+        id (with ``.arithmetic``: the paper compared with itself), section, printed, recomputed (from the paper's other
+        numbers), ours; 95 % limits across runs (runs_low, runs_high), across patients and across both (AUCs as shares,
+        gains in pp); could_tell (whether a gain of the paper's size would be found with a probability of 80 %);
+        verdict, rule, why (the reason for no verdict, or a remark). Missing values are NaN or empty.
     """
     found = found_of(runs, scores, cost, departures)
     return table_of(row for claim in claims().values() for row in judged(found, claim))
 
 
 def found_of(runs: pd.DataFrame, scores: pd.DataFrame, cost: pd.DataFrame, departures: Departures) -> Found:
-    """Return what `scorecard` is given, only with runs that it judges."""
+    """Return the parameters of `scorecard`, with the runs that are judged."""
     varied = runs[VARIANTS].astype(bool).any(axis=1)
     start = next((start for start in STARTS[:2] if (runs["start"] == start).any()), STARTS[0])
-    # Where the profile itself starts from random weights, its other arms are no pretrained ones.
+    # If the profile itself starts from random weights, none of its arms is pretrained.
     judged = (runs["start"] == start) | ((runs["start"] == "scratch") & (runs["arm"] == "scratch"))
     return Found(runs[~varied & judged], scores, cost, departures)
 

@@ -1,4 +1,4 @@
-"""What was found, in words: each function turns tidy tables into the Markdown that ends a section or a notebook."""
+"""Findings in words: each function turns tidy tables into the Markdown at the end of a section or a notebook."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -17,27 +17,27 @@ TAILS = tuple(
     for each in claims().values()
     if each.rule == "gain" and each.arm.startswith("window ")
 )
-"""The ranges that section 3.2 compares, the better one first, and its claim."""
+"""The ranges that section 3.2 compares: the better one, the worse one, and the id of the claim."""
 
 
 def listed(cohort_name: str, lines: Iterable[str], about: str = "") -> str:
-    """Return sentences as a list in Markdown, under the cohort that they are about."""
+    """Return sentences as a list in Markdown, under the name of their cohort."""
     return "\n".join([f"On the {cohort_name}{about}:", "", *(f"- {line}" for line in lines)])
 
 
 def pp(share: float) -> str:
-    """Return a difference of AUCs in percentage points, with its sign; no AUC differs by more than 100."""
+    """Return a difference of AUCs in percentage points, with its sign, cut at 100."""
     return f"{np.clip(100 * share, -100, 100):+.1f}"
 
 
 def gain(row: pd.Series, across: str) -> str:
-    """Return a difference of AUCs with its interval, the verdict first, or why it has none.
+    """Return a difference of AUCs with its interval in words, or with the reason why it has none.
 
     Parameters
     ----------
     row : pd.Series
-        auc_difference, n_runs, and the limits: runs_low, runs_high across runs, both_low and both_high
-        across both runs and patients (`comparison.compare`); learned, where it is known.
+        A row of `comparison.compare`: auc_difference, n_runs, and the limits (runs_low and runs_high, or both_low and
+        both_high); learned, if it is known.
     across : {"runs", "both"}
     """
     value, low, high = row["auc_difference"], row[f"{across}_low"], row[f"{across}_high"]
@@ -60,7 +60,7 @@ def points(share: float) -> str:
 
 
 def p_said(p: float) -> str:
-    """Return a p-value with three digits; what would round to 0 is not 0."""
+    """Return a p-value with three digits, or "< 0.001"."""
     return f"{p:.3f}" if p >= 0.0005 else "< 0.001"
 
 
@@ -70,7 +70,7 @@ def side(share: float) -> str:
 
 
 def cohort(table: pd.DataFrame, manifest: Mapping[str, Any], people: str) -> str:
-    """Say how a slice set was split, and who is missing from it: numbers, and no patient's name.
+    """Say how a slice set was split, and how many patients are missing; it names no patient.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ def cohort(table: pd.DataFrame, manifest: Mapping[str, Any], people: str) -> str
 
 
 def sites(audit: Mapping[str, float], classes: tuple[str, str], people: str, by: str = "site") -> str:
-    """Say whether the site alone tells the class, and how many patients can be compared within one.
+    """Say whether the site alone tells the class, and how many patients can be compared within a site.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def sites(audit: Mapping[str, float], classes: tuple[str, str], people: str, by:
         Negative, positive.
     people : {"patients", "persons"}
     by : str
-        What a site is.
+        The word for a site.
     """
     if audit["sites"] < 2:
         return f"The {by} cannot tell the class: the cohort names one."
@@ -134,14 +134,14 @@ def sites(audit: Mapping[str, float], classes: tuple[str, str], people: str, by:
 
 
 def paired_gains(gains: pd.DataFrame, table: str) -> list[str]:
-    """Return a sentence for each evaluation set and unit: an arm's gain over another, and the paper's where it has one.
+    """Return a sentence on an arm's gain over another for each evaluation set and unit, with the paper's gain if any.
 
     Parameters
     ----------
     gains : pd.DataFrame
         From `evidence.on_both_sets`.
     table : str
-        The paper's table that has both, such as ``table3``.
+        The paper's table with both arms, such as ``table3``.
     """
     printed = printed_aucs(table).pivot(index="part", columns="arm", values="auc_mean")
     lines = []
@@ -153,7 +153,7 @@ def paired_gains(gains: pd.DataFrame, table: str) -> list[str]:
 
 
 def transfer(cohort_name: str, gains: pd.DataFrame, initialisation: str) -> str:
-    """Say what the pretrained network gains (section 3.1).
+    """Say the gain of the pretrained network (section 3.1).
 
     Parameters
     ----------
@@ -167,14 +167,14 @@ def transfer(cohort_name: str, gains: pd.DataFrame, initialisation: str) -> str:
 
 
 def ranges(cohort_name: str, gains: pd.DataFrame, deciles: pd.DataFrame, more: Iterable[str] = ()) -> str:
-    """Say whether the ends of the ranking are worse than what lies beside them (section 3.2), and who is in them.
+    """Say whether the ends of the ranking teach worse than their neighbours (section 3.2), and what they hold.
 
     Parameters
     ----------
     gains : pd.DataFrame
         From `evidence.on_both_sets` of ``TAILS``.
     deciles : pd.DataFrame
-        The numbers of Figure 4: decile, and where the truth is known the share of ``atypical patients``.
+        The numbers of Figure 4: decile and, if the truth is known, ``atypical patients`` (share).
     more : iterable of str
         Further lines, from `class_share`.
     """
@@ -194,7 +194,7 @@ def ranges(cohort_name: str, gains: pd.DataFrame, deciles: pd.DataFrame, more: I
 
 
 def teaches_worst(row: "pd.Series[float]") -> str:
-    """Answer whether the most uncertain slices teach worst, from `evidence.against_the_others` of their range."""
+    """Say whether the most uncertain slices teach worst, from `evidence.against_the_others`."""
     worse = row["learned"] and row["both_high"] < 0
     return (
         f"Do the most uncertain slices teach worst? {'Yes' if worse else 'Not shown'}: against the mean of the other "
@@ -203,7 +203,7 @@ def teaches_worst(row: "pd.Series[float]") -> str:
 
 
 def class_share(tests: pd.DataFrame) -> list[str]:
-    """Say whether the most uncertain range fails for its class share (section 3.2 says: for its outliers).
+    """Say whether the most uncertain range fails because of its class share (section 3.2: because of outliers).
 
     Parameters
     ----------
@@ -231,7 +231,7 @@ def class_share(tests: pd.DataFrame) -> list[str]:
 
 
 def annotation(cost: pd.DataFrame, people: str) -> str:
-    """Say what the proposed method's annotation costs, from `evidence.annotation_cost`: means over the runs.
+    """Say the annotation cost of the proposed method, from `evidence.annotation_cost`: means across runs.
 
     Parameters
     ----------
@@ -248,7 +248,7 @@ def annotation(cost: pd.DataFrame, people: str) -> str:
 def proposed(
     cohort_name: str, gains: pd.DataFrame, cost: pd.DataFrame, initialisation: str, table: str, people: str
 ) -> str:
-    """Say what the proposed method gains over the baseline (sections 3.3 and 3.4), and what its annotation costs.
+    """Say the gain of the proposed method over the baseline (sections 3.3 and 3.4), and its annotation cost.
 
     Parameters
     ----------
@@ -266,7 +266,7 @@ def proposed(
 
 
 def budgets(cohort_name: str, summary: pd.DataFrame, gains: pd.DataFrame) -> str:
-    """Say at how many budgets the proposed method is ahead (section 3.5), and by how much at the paper's.
+    """Say at how many budgets the proposed method is better (section 3.5), and its gain at the paper's budget.
 
     Parameters
     ----------
@@ -298,19 +298,19 @@ def budgets(cohort_name: str, summary: pd.DataFrame, gains: pd.DataFrame) -> str
 
 
 def rules(card: pd.DataFrame) -> str:
-    """List the rules of a scorecard's verdicts and its notes, each once, by the marks that its rows bear."""
+    """List the rules and notes of a scorecard by their marks, each once."""
     found = footnotes(card["rule"].tolist(), card["why"].tolist())
     lines = [f"- **{mark}** {text}" for mark, text in [*found.rules.items(), *found.notes.items()]]
     return "\n".join([*([f"{HERE_RULE}\n"] if card["verdict"].isin(HERE.values()).any() else []), *lines])
 
 
 def scorecard(cohort_name: str, card: pd.DataFrame, cost: pd.DataFrame, people: str) -> str:
-    """Say how many of the paper's numbers and claims have each verdict, what was annotated, and what could be told.
+    """Say how many rows of the scorecard have each verdict, the annotation cost, and which gains could be detected.
 
     Parameters
     ----------
     card : pd.DataFrame
-        The scorecard: verdict; could_tell, which begins with yes or no, or is empty.
+        The scorecard: verdict, could_tell (empty, or begins with yes or no).
     cost : pd.DataFrame
         From `evidence.annotation_cost` of the proposed method on the imbalanced set.
     people : {"patients", "persons"}
@@ -327,5 +327,5 @@ def scorecard(cohort_name: str, card: pd.DataFrame, cost: pd.DataFrame, people: 
 
 
 def apart(rows: pd.DataFrame) -> int:
-    """Return how many differences, of arms that have learned, have an interval across both that excludes 0."""
+    """Return the number of differences (of arms that have learned) whose interval across both excludes 0."""
     return int((((rows["both_low"] > 0) | (rows["both_high"] < 0)) & rows.get("learned", True)).sum())

@@ -1,4 +1,4 @@
-"""Does the network look at the tumour? Its AUC on slices with the tumour hidden, and with all else hidden."""
+"""Does the network look at the tumour? AUCs on slices with the tumour hidden, and with everything else hidden."""
 
 import numpy as np
 import pandas as pd
@@ -7,7 +7,7 @@ from brats_al_utils.findings.comparison import intervals, patient_pairs
 from brats_al_utils.findings.statistics import units_of
 
 SHOWN = ("whole slice", "tumour hidden", "tumour alone")
-"""What of a slice the network saw."""
+"""What the network saw of a slice."""
 
 CHANCE = 0.5
 
@@ -24,9 +24,9 @@ def shortcut_table(predictions: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pd.DataFrame
-        arm, shown, unit, auc_mean, low, high (95 % interval across runs and patients; across patients alone where there
-        is a single run), n_runs, and verdict, of the tumour hidden alone: ``shortcut`` if the whole interval lies above
-        0.5, ``none found`` if it reaches 0.5 or less, and ``cannot tell`` if there is no interval.
+        arm, shown, unit, auc_mean, low, high (95 % interval across runs and patients; across patients for a single
+        run), n_runs, verdict (for the tumour hidden only: ``shortcut`` if the whole interval lies above 0.5, ``none
+        found`` if it does not, ``cannot tell`` without an interval).
     """
     frames = []
     for shown, frame in predictions.groupby("shown", sort=False):
@@ -44,7 +44,7 @@ def shortcut_table(predictions: pd.DataFrame) -> pd.DataFrame:
 
 
 def shortcut_verdict(low: float) -> str:
-    """Return the verdict on an AUC without a tumour from the lower end of its interval."""
+    """Return the verdict on an AUC with the tumour hidden, from the lower limit of its interval."""
     if np.isnan(low):
         return "cannot tell"
     return "shortcut" if low > CHANCE else "none found"

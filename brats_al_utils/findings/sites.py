@@ -1,7 +1,7 @@
-"""Whether the site alone tells the class, without an image, and how well networks tell it within a site.
+"""The site audit: whether the site alone tells the class, and the AUC of networks within a site.
 
-A site is what the cohort calls so (`naming.sites`). Every function takes a table with the columns patient_id, label
-(0, 1) and site, one row a slice or a patient.
+Sites are those of `naming.sites`. Every function takes a table with the columns patient_id, label (0, 1) and site, one
+row for each slice or patient.
 """
 
 from pathlib import Path
@@ -16,7 +16,7 @@ from brats_al_utils.networks.training import auc
 from brats_al_utils.seeds import generator
 
 SHUFFLES = 999
-"""How often the sites are shuffled among the patients, for the p of the site's AUC."""
+"""Number of random permutations of the sites among patients, for the p of the site's AUC."""
 
 
 def site_table(table: pd.DataFrame) -> pd.DataFrame:
@@ -25,8 +25,8 @@ def site_table(table: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pd.DataFrame
-        site; positive_patients, negative_patients, positive_slices, negative_slices; by patients, the most first. A
-        patient with slices of both classes is counted in both.
+        site; positive_patients, negative_patients, positive_slices, negative_slices; sites with most patients first. A
+        patient with slices of both classes counts in both.
     """
     groups = table.groupby(["site", "label"])["patient_id"].agg(["nunique", "size"]).unstack(fill_value=0)
     counts = pd.DataFrame(
@@ -41,18 +41,18 @@ def site_table(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def audit(table: pd.DataFrame) -> dict[str, float]:
-    """Return what the site alone says of the class.
+    """Return how well the site alone tells the class.
 
-    Patients are counted, or where one has slices of both classes, slices.
+    Patients are counted or, if some have slices of both classes, slices.
 
     Returns
     -------
     dict
-        sites, their number; auc, of each site's share of the positive class as the score, in sample; auc_validated,
-        the same over pairs of patients, neither of whom counted in that share (leave-pair-out, Airola et al. 2011,
-        Comput. Stat. Data Anal. 55:1828: 0.5 on average where the site says nothing); p of so high an AUC in sample,
-        were the sites drawn from the same patients at random; positives, negatives, with_partner_positives,
-        with_partner_negatives: patients of either class, and those of them who share a site with the other class.
+        sites (number); auc (in sample, of the share of the positive class in the patient's site as the score);
+        auc_validated (the same over pairs of patients who are both left out of that share: leave-pair-out, Airola et
+        al. 2011, Comput. Stat. Data Anal. 55:1828; 0.5 on average if the site does not tell the class); p (of the AUC
+        in sample, by random permutation of the sites); positives, negatives (patients of each class) and
+        with_partner_positives, with_partner_negatives (those who share a site with the other class).
     """
     patients = table.groupby("patient_id").agg(site=("site", "first"), slices=("label", "size"), high=("label", "sum"))
     high, low = patients["high"].to_numpy(), (patients["slices"] - patients["high"]).to_numpy()
@@ -72,14 +72,20 @@ def audit(table: pd.DataFrame) -> dict[str, float]:
 
 
 def in_sample(site: Array, high: Array, low: Array) -> float:
-    """Return the AUC of each site's share of the positive class, of patients with so many of either class."""
+    """Return the AUC in sample of each site's share of the positive class.
+
+    Parameters
+    ----------
+    site, high, low : np.ndarray [patients] of int
+        The patient's site, and its number of units of the positive and of the negative class.
+    """
     positive, negative = np.bincount(site, high), np.bincount(site, low)
     share = positive / np.maximum(positive + negative, 1)
     return auc_of_pairs(share, positive, negative, np.eye(len(share), dtype=bool))
 
 
 def left_out(site: Array, high: Array, low: Array) -> float:
-    """Return the same, each patient scored by the others of its site; of none, by all others."""
+    """Return the same AUC with each patient scored by the others of its site, or by all others if there are none."""
     positive, every = (np.bincount(site, of)[site] for of in (high, high + 1.0 * low))
     own = high + 1.0 * low
     rest = (high.sum() - high) / (own.sum() - own)
@@ -88,20 +94,20 @@ def left_out(site: Array, high: Array, low: Array) -> float:
 
 
 def auc_of_pairs(share: Array, high: Array, low: Array, tied: Array) -> float:
-    """Return the share of pairs that the positive one wins by its score, ties and those of one site counting half."""
+    """Return the AUC over pairs of patients, weighted by their units; equal scores and ``tied`` pairs count half."""
     wins = np.where(tied, 0.5, np.sign(share[:, None] - share) / 2 + 0.5)
     return float(high @ wins @ low / (high.sum() * low.sum()))
 
 
 def brats_2019() -> pd.DataFrame:
-    """Return the patients of BraTS 2019 by site and by hospital, from the counts alone: by, site, patient_id, label."""
+    """Return by, site, patient_id and label of BraTS 2019 by site and by hospital, made from the counts alone."""
     counts = pd.read_csv(Path(__file__).parent / "brats2019_sites.csv").melt(["by", "site"], var_name="class_name")
     patients = counts.loc[counts.index.repeat(counts.pop("value"))].reset_index(drop=True)
     return patients.assign(patient_id=patients.index, label=(patients["class_name"] == "HGG").astype(int))
 
 
 def within_site(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Return each arm's slice-level AUC over pairs of one site, and with folds of one fold, weighted by pairs.
+    """Return each arm's slice-level AUC over pairs of slices of the same site (and fold), weighted by pairs.
 
     Parameters
     ----------
@@ -111,9 +117,9 @@ def within_site(predictions: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pd.DataFrame
-        arm, auc_mean (of all pairs, across runs), within (of the pairs of one site), low, high (its 95 % interval
-        across patients), pairs_share (those of one site, of all pairs), positives, negatives (patients with such a
-        pair). NaN where there is no such pair.
+        arm, auc_mean (all pairs, mean across runs), within (pairs of the same site), low, high (its 95 % interval
+        across patients), pairs_share (pairs of the same site, of all pairs), positives, negatives (patients with such a
+        pair). NaN if there is no such pair.
     """
     pairs, share = within_pairs(predictions)
     whole = predictions.groupby(["arm", "seed"], sort=False)[["label", "score"]].apply(
@@ -130,11 +136,11 @@ def within_site(predictions: pd.DataFrame) -> pd.DataFrame:
 
 
 def within_pairs(predictions: pd.DataFrame) -> tuple[Pairs, float]:
-    """Return the pairs of one site, of all runs as if they were one, as `comparison` takes them, and their share.
+    """Return the AUC of the pairs of the same site, with all runs as one, as `comparison.Pairs`, and their share.
 
-    The AUC is the mean across runs of the share of these pairs that a run wins; a run without any is left out, and so
-    is a patient. What a patient adds is how much its pairs won beyond that AUC: of one site and one run it is that of
-    `comparison.run_shares`.
+    The AUC is the mean across runs of the share of these pairs that are in the right order. Runs and patients without
+    such pairs are left out. A patient's contribution is the number of its pairs in the right order, beyond that AUC;
+    with a single site and run, it is that of `comparison.run_shares`.
     """
     patient, names = pd.factorize(predictions["patient_id"])
     frame = predictions.assign(patient=patient, positive=predictions["label"] == 1)
@@ -161,7 +167,7 @@ def within_pairs(predictions: pd.DataFrame) -> tuple[Pairs, float]:
 
 
 def wins(run: pd.DataFrame, patients: int) -> tuple[Array, Array]:
-    """Return what each patient's slices take part in, as positive and as negative ones: [2, patients].
+    """Return the pairs within a site of each patient's slices, as the positive and as the negative one: [2, patients].
 
     Parameters
     ----------
@@ -171,9 +177,9 @@ def wins(run: pd.DataFrame, patients: int) -> tuple[Array, Array]:
     Returns
     -------
     np.ndarray
-        Pairs of one site that the positive slice wins, ties counting half.
+        Pairs in the right order, ties counting half.
     np.ndarray
-        All pairs of one site.
+        All pairs.
     """
     total, met = np.zeros((2, 2, patients))
     for _, rows in run.groupby("site"):

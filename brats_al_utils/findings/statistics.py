@@ -1,6 +1,6 @@
-"""How well runs tell HGG from LGG: slice-level and patient-level AUC and other measures, and intervals across runs.
+"""Slice-level and patient-level scores, and means with intervals across runs.
 
-`comparison` asks what would hold for other patients, `budgets` what a label buys.
+`comparison` has the intervals across patients.
 """
 
 from typing import Any
@@ -13,17 +13,17 @@ UNITS = ("slice", "patient")
 CONFIDENCE = 0.95
 
 AUC_RANGE, GAIN_RANGE = (0.0, 1.0), (-1.0, 1.0)
-"""What an AUC, and a difference of two, can be: limits are cut there, which leaves out no possible value."""
+"""The possible values of an AUC and of a difference of two: limits are cut there."""
 
 NEGLIGIBLE = 1e-9
-"""A standard deviation below it is that of rounding: values that do not vary."""
+"""A standard deviation below this is rounding: the values do not vary."""
 
 LEARNED = 0.98
-"""A network whose training loss is above this share of `base_rate_loss` has not learned."""
+"""A network whose training loss is above this multiple of `base_rate_loss` has not learned."""
 
 
 def units_of(frame: pd.DataFrame) -> tuple[str, ...]:
-    """Return the ``UNITS`` that have a class: patients only where none has slices of both.
+    """Return the ``UNITS`` that have classes: patients only if none has slices of both.
 
     Parameters
     ----------
@@ -35,19 +35,19 @@ def units_of(frame: pd.DataFrame) -> tuple[str, ...]:
 
 
 def base_rate_loss(labels: np.ndarray[Any, Any]) -> float:
-    """Return the cross-entropy, in nats, of the best guess that looks at no image: the class share of the labels."""
+    """Return the cross-entropy (nats) of the best constant guess, the class share of the labels."""
     return float(entropy(np.bincount(labels, minlength=2)))
 
 
 def unlearned(runs: pd.DataFrame) -> set[str]:
-    """Return the arms of whose runs half or more have not learned: nothing is judged by their AUC.
+    """Return the arms of which half or more of the runs have not learned: their AUC is not judged.
 
-    A run or two that have not learned among others that have are what training the arm is like, and stay in its mean.
+    In other arms, runs that have not learned are part of what such a training gives, and stay in the mean.
 
     Parameters
     ----------
     runs : pd.DataFrame
-        Columns arm, learned, and key where known; one row a run, or several that are alike.
+        Columns arm, learned, and key where known; one or more equal rows for each run.
     """
     found = {str(arm): distinct(rows)["learned"].mean() for arm, rows in runs.groupby("arm", sort=False)}
     return {arm for arm, share in found.items() if share <= 0.5}
@@ -71,17 +71,17 @@ def mean_interval(
 ) -> tuple[float, float, float]:
     """Return the mean across runs and its 95 % t-interval, with n - 1 degrees of freedom.
 
-    The limits are NaN for a single run and for values that do not vary: that says nothing of how far others would.
+    The limits are NaN for a single run, and for values that do not vary: then the spread of other runs is unknown.
 
     Parameters
     ----------
     values : np.ndarray [n] of float
     redrawn : float
-        Test slices over training slices, where each run redraws the split: runs share training slices, and the
-        variance of their mean is taken as (1/n + redrawn) times their variance (Nadeau and Bengio 2003, Machine
-        Learning 52:239, the corrected resampled t-test). 0 where the test set is fixed.
+        Ratio of test to training slices if each run redraws the split: runs share training slices, and the variance of
+        their mean is estimated as (1/n + redrawn) times their variance (Nadeau and Bengio 2003, Machine Learning
+        52:239, the corrected resampled t-test). 0 if the test set is fixed.
     ends : tuple of float
-        The smallest and the largest value that the mean can have; the limits are cut there.
+        Smallest and largest possible mean; the limits are cut there.
     """
     mean = float(np.mean(values))
     if len(values) < 2 or np.std(values) < NEGLIGIBLE:
@@ -100,15 +100,15 @@ def summarise(runs: pd.DataFrame, by: tuple[str, ...] = (), redrawn: float = 0.0
     runs : pd.DataFrame
         Columns arm, part, unit, auc, and key and learned where known; one row for each run, part and unit.
     by : tuple of str
-        Further columns whose values are kept apart.
+        Further columns to group by.
     redrawn : float
         See `mean_interval`.
 
     Returns
     -------
     pd.DataFrame
-        arm, part, unit, those of ``by``, auc_mean, runs_low, runs_high, n_runs, learned (`unlearned`; where it is not
-        known, all have); arms in the order in which they come.
+        arm, part, unit, those of ``by``, auc_mean, runs_low, runs_high, n_runs, learned (see `unlearned`; True if it is
+        unknown); arms in the order of their first rows.
     """
     keys, rows = ["arm", "part", "unit", *by], []
     for values, group in runs.groupby(keys, sort=False):
@@ -119,5 +119,5 @@ def summarise(runs: pd.DataFrame, by: tuple[str, ...] = (), redrawn: float = 0.0
 
 
 def distinct(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return runs without those that repeat another's key, where the keys are known."""
+    """Return the runs without repeated keys, where keys are known."""
     return runs.drop_duplicates("key") if "key" in runs else runs

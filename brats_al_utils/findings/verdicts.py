@@ -1,7 +1,7 @@
-"""The rules by which a number or a claim of the paper is judged, written before there was anything to judge.
+"""The rules by which a number or a claim of the paper is judged, fixed before there were results.
 
-A verdict follows from the 95 % confidence interval across runs and patients. By the runs alone, which all see the same
-patients, a gain of nothing is found too often: `operating` measures how often, for these very functions.
+A verdict rests on the 95 % confidence interval across runs and patients. By the runs alone, which all test the same
+patients, a gain would be found too often where there is none: `operating` measures how often.
 """
 
 from collections.abc import Sequence
@@ -18,18 +18,18 @@ from brats_al_utils.findings.statistics import CONFIDENCE, NEGLIGIBLE
 
 REPRODUCED, NOT_REPRODUCED, CANNOT_TELL = "reproduced", "not reproduced", "cannot tell"
 HERE = {REPRODUCED: "holds here", NOT_REPRODUCED: "does not hold here", CANNOT_TELL: "cannot tell here"}
-"""What a verdict on a claim is called on another cohort than the paper's."""
+"""Names of the verdicts on claims on another cohort than the paper's."""
 
 VERDICTS = (REPRODUCED, NOT_REPRODUCED, CANNOT_TELL, *HERE.values())
 
 EQUIVALENCE = 3.0
-"""Percentage points within which two AUCs, or two gains, are taken for equal; fixed before any run."""
+"""Percentage points within which two AUCs, or two gains, count as equal; fixed before any run."""
 
 UNLEARNED = "have not learned"
-"""In the notes of a row: runs of an arm, so that nothing is judged by it."""
+"""Words in the notes of a row, after the runs that have not learned."""
 
 ROUNDING = 0.01
-"""pp: how far a printed gain may lie from the difference of two AUCs, all three printed to 0.01."""
+"""Largest deviation (pp) of a printed gain from the difference of two printed AUCs by rounding to 0.01."""
 
 FILLED_IN = {
     "margin": EQUIVALENCE,
@@ -37,13 +37,13 @@ FILLED_IN = {
     "difference": "our 95 % interval of the difference (pp, paired, across runs and patients)",
     "cases": "cannot tell otherwise, nor on any departure from the paper's protocol",
 }
-"""What stands in the rules in braces."""
+"""Values for the names in braces in the rules."""
 
 RULES = {
     name: rule.format(**FILLED_IN)
     for name, rule in yaml.safe_load(Path(__file__).with_name("rules.yaml").read_text(encoding="utf-8")).items()
 }
-"""The rules, by their names in ``claims.csv``."""
+"""The rules in words, by their names in ``claims.csv``."""
 
 HERE_RULE = (
     "On another cohort than the paper's, no printed number is judged. A claim holds here where its rule says "
@@ -53,24 +53,24 @@ HERE_RULE = (
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number of ours and what is known of it; NaN or empty where something is unknown.
+    """A number of ours with its intervals; unknown values are NaN or empty.
 
     Attributes
     ----------
     mean : float
         An AUC as a share, or a gain in pp.
     low, high : float
-        95 % limits across runs and patients; verdicts rest on them.
+        95 % limits across runs and patients, on which verdicts rest.
     p : float
-        The p-value of a gain of 0, across runs and patients.
+        The p-value of the hypothesis of no gain, across runs and patients.
     detectable : float
-        The smallest gain (pp) that a test across both would find with a probability of 80 %.
+        The smallest gain (pp) that a test across both finds with a probability of 80 %.
     runs, patients : tuple of float
         95 % limits across runs, and across patients.
     lacking : str
-        Why there are no limits across both.
+        The reason why there are no limits across both.
     unlearned : str
-        Which arms have not learned, so that nothing is judged by it.
+        The arms that have not learned, in words: then nothing is judged.
     """
 
     mean: float = float("nan")
@@ -84,7 +84,7 @@ class Estimate:
     unlearned: str = ""
 
     def within(self, low: float, high: float) -> bool:
-        """Whether the whole interval lies between two values; never without an interval."""
+        """Whether the whole interval lies between two values; False without an interval."""
         return low <= self.low and self.high <= high
 
     def beyond(self, low: float, high: float) -> bool:
@@ -93,7 +93,7 @@ class Estimate:
 
 
 def verdict(agrees: bool, disagrees: bool) -> str:
-    """Return the verdict of two tests of which at most one is passed."""
+    """Return the verdict from two tests, of which at most one is true."""
     return REPRODUCED if agrees else NOT_REPRODUCED if disagrees else CANNOT_TELL
 
 
@@ -104,13 +104,13 @@ def number_verdict(ours: Estimate, printed: float, margin: float = EQUIVALENCE /
 
 
 def sign_verdict(ours: Estimate, paper: float = 1.0) -> str:
-    """Return the verdict on the side of 0 on which a gain, or a loss, lies: rule sign."""
+    """Return the verdict on the direction of a gain or a loss: rule sign."""
     above, below = ours.low > 0, ours.high < 0
     return verdict(above, below) if paper > 0 else verdict(below, above)
 
 
 def gain_verdict(ours: Estimate, paper: float) -> str:
-    """Return the verdict on a gain of one arm over another, or a loss, by its side and its size: rule gain."""
+    """Return the verdict on the direction and the size of a gain or a loss: rule gain."""
     side, size = sign_verdict(ours, paper), number_verdict(ours, paper, EQUIVALENCE)
     nearer_to_none = ours.high < paper / 2 if paper > 0 else ours.low > paper / 2
     disagrees = nearer_to_none or NOT_REPRODUCED in (side, size)
@@ -123,7 +123,7 @@ def similar_verdict(ours: Estimate) -> str:
 
 
 def curve_verdict(curves: Sequence[Sequence[Estimate]]) -> str:
-    """Return the verdict on "at every sample size", from each data set's gains by budget: rule curve."""
+    """Return the verdict on "at every sample size", from the gains of each data set by budget: rule curve."""
     gains = [gain for curve in curves for gain in curve]
     adjusted = holm(np.array([gain.p for gain in gains]))
     worse = [gain.mean < 0 and p < 1 - CONFIDENCE for gain, p in zip(gains, adjusted, strict=True)]
@@ -131,7 +131,7 @@ def curve_verdict(curves: Sequence[Sequence[Estimate]]) -> str:
 
 
 def biggest_verdict(ends: Sequence[Estimate], inner: Sequence[Estimate]) -> str:
-    """Return the verdict on "the biggest jumps": falls at the ends against jumps between: rule biggest."""
+    """Return the verdict on "the biggest jumps", from the falls at the ends and the jumps between: rule biggest."""
     sizes = [Estimate(abs(jump.mean), max(jump.low, -jump.high, 0.0), max(jump.high, -jump.low)) for jump in inner]
     return verdict(
         all(end.low > size.high for end in ends for size in sizes),
@@ -140,10 +140,10 @@ def biggest_verdict(ends: Sequence[Estimate], inner: Sequence[Estimate]) -> str:
 
 
 def spread_ratio(one: Array, other: Array) -> Estimate:
-    """Return the ratio of two standard deviations of values that belong together in pairs, with 95 % limits.
+    """Return the ratio of the standard deviations of paired values, with 95 % limits.
 
-    Pitman 1939 and Morgan 1939 (Biometrika 31:9 and 31:13), exact for normal values. NaN for fewer than three pairs, or
-    where one or the other does not vary, or not on its own.
+    Pitman 1939 and Morgan 1939 (Biometrika 31:9 and 31:13), exact for normal values. NaN for fewer than three pairs, if
+    one does not vary, or if both are perfectly correlated.
 
     Parameters
     ----------
@@ -172,6 +172,6 @@ def range_verdict(ours: Estimate, low: float, high: float) -> str:
 
 
 def arithmetic_verdict(printed: Sequence[float], recomputed: Sequence[float]) -> str:
-    """Return whether the paper's numbers follow from its others: rule arithmetic, rule count."""
+    """Return the verdict on numbers of the paper that follow from others: rule arithmetic, rule count."""
     agree = np.allclose(printed, recomputed, rtol=0, atol=ROUNDING + 1e-9)
     return REPRODUCED if agree else NOT_REPRODUCED

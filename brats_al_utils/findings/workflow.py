@@ -1,4 +1,4 @@
-"""The workflow of the paper's Figure 1, counted: how many patients and slices a study has at each of its steps."""
+"""The numbers of Figure 1: how many patients and slices a study has at each step of the workflow."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,23 +17,23 @@ STEPS = ("cohort", "slices", "labelled", "committee", "ranking", "tails dropped"
 
 
 def workflow(study: Study, rows: Sequence[Row], arm: Arm, summary: pd.DataFrame) -> pd.DataFrame:
-    """Return the counts of the first run's workflow, and the test AUC across all runs (section 2.2.4, Figure 1).
+    """Return the counts of the first run's workflow, and the test AUC of all runs (section 2.2.4, Figure 1).
 
-    With folds, the other runs have a patient or two more or less.
+    With folds, the counts of other runs differ by a patient or two.
 
     Parameters
     ----------
     rows : sequence of Row
-        The study's table, with the arm's slices chosen.
+        The study's table; the slices of the arm are known.
     arm : Arm
         The proposed method.
     summary : pd.DataFrame
-        From `statistics.summarise`, with the arm in it.
+        From `statistics.summarise`; it includes the arm.
 
     Returns
     -------
     pd.DataFrame
-        step (of ``STEPS``), quantity, value: counts, shares as fractions of 1, and names as text.
+        step (of ``STEPS``), quantity, value (counts, shares as fractions of 1, names as text).
     """
     slices, profile = study.of_run(arm.dataset, 0), study.profile
     table, pool = slices.table, study.pool(arm.dataset, 0)
@@ -42,7 +42,7 @@ def workflow(study: Study, rows: Sequence[Row], arm: Arm, summary: pd.DataFrame)
     of_class = table.groupby("class_name")["patient_id"].nunique()
     if not slices.one_class_each:
         of_class = table["class_name"].value_counts()
-    kept = pool.between(DISCARDED, 1 - DISCARDED)  # as many whatever the scores are
+    kept = pool.between(DISCARDED, 1 - DISCARDED)  # the number does not depend on the scores
     most = int(np.flatnonzero(pool.ranking == kept[0])[0])
     auc = summary[(summary["arm"] == arm.name) & (summary["part"] == "test") & (summary["unit"] == "slice")].iloc[0]
     steps: list[tuple[str, str, Any]] = [

@@ -1,8 +1,8 @@
-"""Ask a trained network about slices in which the tumour, or all but the tumour, is hidden.
+"""The shortcut audit: predictions of slices in which the tumour, or everything but the tumour, is hidden.
 
-Both take the tumour's mask grown by ``GROWN`` pixels, so that every pixel is shown in one of the two images. The filled
-region may still tell how large the tumour was: what an image without the tumour says of the class is little more than
-that, or a shortcut.
+Both use the tumour's mask grown by ``GROWN`` pixels, so that every pixel is visible in one of the two images. The
+filled region may still show how large the tumour was: an AUC without the tumour comes from little more than that, or
+from a shortcut.
 """
 
 from dataclasses import dataclass, replace
@@ -17,11 +17,11 @@ from brats_al_utils.cohorts.slices import SliceSet
 from brats_al_utils.networks.training import EVALUATION_BATCH, Images, predict
 
 GROWN = 3
-"""Pixels by which a mask is grown, in every direction."""
+"""Pixels by which a mask is grown in every direction."""
 
 
 def without_tumour(pixels: Array, mask: Array, mirrored: bool) -> Array:
-    """Return slices in which healthy tissue stands in the tumour's place.
+    """Return slices in which healthy tissue replaces the tumour.
 
     Parameters
     ----------
@@ -30,14 +30,14 @@ def without_tumour(pixels: Array, mask: Array, mirrored: bool) -> Array:
     mask : np.ndarray [n, H, W] of bool
         Where the tumour is.
     mirrored : bool
-        Whether the tissue is taken from the other side of the brain, left and right of the middle of the columns that
-        the brain of a slice covers. Where that place is itself tumour, at the brain's edge or outside it, or everywhere
-        without mirroring, the region's rim is continued smoothly into it.
+        Whether the tissue is taken from the other side of the brain, mirrored at the middle of the columns that the
+        brain of a slice covers. Where the mirrored place is tumour, or at or beyond the brain's edge, the region is
+        filled smoothly from its rim; without mirroring, everywhere.
 
     Returns
     -------
     np.ndarray [n, C, H, W] of uint8
-        Outside the grown mask, and outside the brain, as it was.
+        Unchanged outside the grown mask and outside the brain.
     """
     grown = grow(mask)
     brain: Array = np.any(pixels, axis=1)
@@ -49,7 +49,7 @@ def without_tumour(pixels: Array, mask: Array, mirrored: bool) -> Array:
         opposite = first_and_last(brain)[n] - columns
         inside = (opposite >= 0) & (opposite < pixels.shape[-1])
         n, rows, columns, opposite = n[inside], rows[inside], columns[inside], opposite[inside]
-        # Half of a voxel at the brain's edge is background: inside the brain it would be a dark line.
+        # A voxel at the brain's edge is partly background: inside the brain it would be a dark line.
         good = (healthy & ~grow(~brain, 1))[n, rows, opposite]
         n, rows, columns, opposite = n[good], rows[good], columns[good], opposite[good]
         hidden[n, :, rows, columns] = pixels[n, :, rows, opposite]
@@ -65,12 +65,12 @@ def without_tumour(pixels: Array, mask: Array, mirrored: bool) -> Array:
 
 
 def tumour_alone(pixels: Array, mask: Array) -> Array:
-    """Return slices [n, C, H, W] of uint8 that are 0 but for the grown mask; parameters as of `without_tumour`."""
+    """Return slices [n, C, H, W] of uint8 that are 0 outside the grown mask; parameters as `without_tumour`."""
     return np.where(grow(mask)[:, None], pixels, np.uint8(0))
 
 
 def grow(mask: Array, by: int = GROWN) -> Array:
-    """Return a mask [n, H, W] of bool with every pixel that is at most so many pixels from it."""
+    """Return a mask [n, H, W] of bool grown by some pixels in every direction."""
     y, x = np.ogrid[-by : by + 1, -by : by + 1]
     disc = torch.from_numpy((x**2 + y**2 <= by**2).astype(np.float32))[None, None]
     reached = conv2d(torch.from_numpy(mask.astype(np.float32))[:, None], disc, padding=by)[:, 0]
@@ -84,14 +84,14 @@ def first_and_last(brain: Array) -> Array:
 
 
 def continue_rim(values: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    """Fill what is unknown from what is known around it, from coarse to fine (push-pull, Gortler et al. 1996).
+    """Fill unknown pixels from the known ones around them, from coarse to fine (push-pull, Gortler et al. 1996).
 
     Parameters
     ----------
     values : torch.Tensor [n, C, H, W] of float
-        Times the weight.
+        Values multiplied by the weight.
     weight : torch.Tensor [n, 1, H, W] of float
-        1 where known, 0 elsewhere; at a coarser level the share of a pixel that is known.
+        1 where known, 0 elsewhere; at coarser levels, the known share of a pixel.
     """
     size = values.shape[-2:]
     if max(size) == 1:
@@ -102,7 +102,7 @@ def continue_rim(values: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
 
 @dataclass(frozen=True)
 class Hidden:
-    """What the audit shows of some slices.
+    """The two images that the audit shows of each slice.
 
     Attributes
     ----------
@@ -115,7 +115,7 @@ class Hidden:
 
 
 def hide(slices: SliceSet, ids: Array) -> Hidden:
-    """Return what the audit shows of some slices, made block by block."""
+    """Return the audit's images of some slices, computed block by block."""
     shape = (len(ids), *slices.pixels.shape[1:])
     hidden = Hidden(np.empty(shape, np.uint8), np.empty(shape, np.uint8))
     for start in range(0, len(ids), EVALUATION_BATCH):
@@ -127,12 +127,12 @@ def hide(slices: SliceSet, ids: Array) -> Hidden:
 
 
 def audit_predictions(network: nn.Module, images: Images, hidden: Hidden) -> dict[str, Array]:
-    """Return P(HGG) of some slices with the tumour hidden, and with all else hidden.
+    """Return P(HGG) of some slices with the tumour hidden, and with everything else hidden.
 
     Parameters
     ----------
     images : Images
-        Images of the slice set: only their normalisation and their device are used.
+        Images of the slice set, of which the normalisation and the device are used.
 
     Returns
     -------

@@ -21,13 +21,13 @@ from brats_al_utils.seeds import generator
 
 NETWORK_NAMES = {"alexnet": "AlexNet", "googlenet": "GoogLeNet", "vgg16": "VGG-16", "resnet18": "ResNet-18"}
 NETWORKS = tuple(NETWORK_NAMES)
-"""As torchvision calls them."""
+"""torchvision's names of the networks."""
 
 LAST_LAYERS = {"alexnet": "classifier.6", "googlenet": "fc", "vgg16": "classifier.6", "resnet18": "fc"}
-"""The layer that knows ImageNet's classes; the module that it is in is all that is not convolutional."""
+"""The last layer, which has ImageNet's classes; its module holds every layer that is not convolutional."""
 
 OPTIONS = {"googlenet": {"aux_logits": False, "init_weights": True}}
-"""GoogLeNet without its two heads for training, and initialised as torchvision does it where it is not told."""
+"""GoogLeNet without its two auxiliary heads, and with torchvision's default initialisation."""
 
 SHUFFLED = "-shuffled"
 
@@ -39,36 +39,36 @@ START_NAMES = {
     "imagenet-trunk-shuffled": "ImageNet convolutional layers, shuffled",
 }
 STARTS = tuple(START_NAMES)
-"""All of torchvision's ImageNet layers but the last; the convolutional layers only (AlexNet's five, VGG-16's thirteen);
-random weights; and the first two with the values of each tensor in random order. Shuffled weights have the scale of
-pretrained ones and nothing of what these have learned (after Raghu et al. 2019, Transfusion, who draw values of the
-same mean and variance)."""
+"""Initialisations: all of torchvision's ImageNet layers but the last; the convolutional layers only (AlexNet's five,
+VGG-16's thirteen); random weights; and the first two with the values of each tensor in random order. Shuffled weights
+have the scale of the pretrained ones, and nothing that these have learned (after Raghu et al. 2019, Transfusion, who
+draw values of the same mean and variance)."""
 
 NORMALISATIONS = {
     "scratch": ((0.0,) * 3, (1.0,) * 3),
     "googlenet": ((0.5,) * 3, (0.5,) * 3),
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
 }
-"""Mean and standard deviation of pixels in 0..1. GoogLeNet's weights come from elsewhere and expect others than those
-of torchvision's own networks; it makes them out of these in its first step (``transform_input``), which is off here."""
+"""Mean and standard deviation of pixels in 0..1. GoogLeNet's weights have another origin than torchvision's own and
+expect other values, which torchvision computes in a first step (``transform_input``) that is switched off here."""
 
 SIZES = ("kernel", "stride", "padding")
 LAYER_NAMES: dict[type[nn.Module], str] = {nn.Conv2d: "Conv", nn.MaxPool2d: "Maxpool", nn.Linear: "FC"}
-"""As Table 1 names them."""
+"""Names of the layers in Table 1."""
 
 
 def starts_of(network: str) -> tuple[str, ...]:
-    """Return the starts that a network has: not all have a trunk."""
+    """Return the initialisations of a network: convolutional layers alone are not available of all."""
     return tuple(start for start in STARTS if network in TRUNKS or "trunk" not in start)
 
 
 def initial_state(start: str, network: str = "alexnet") -> dict[str, torch.Tensor]:
-    """Return the pretrained tensors of a start by torchvision's names, not shuffled yet; all others are random.
+    """Return the pretrained tensors of an initialisation by torchvision's names, not shuffled; all others are random.
 
     Raises
     ------
     InputError
-        If the network is unknown, the network has no such start, or its weights cannot be had.
+        If the network is unknown, has no such initialisation, or its weights are not available.
     """
     if network not in NETWORKS:
         raise InputError(f"network is {network!r}, expected one of {', '.join(NETWORKS)}")
@@ -76,14 +76,14 @@ def initial_state(start: str, network: str = "alexnet") -> dict[str, torch.Tenso
         raise InputError(f"start is {start!r}, expected one of {', '.join(starts_of(network))} for {network}")
     source = start.removesuffix(SHUFFLED)
     if source == "imagenet":
-        # GoogLeNet's file also has its heads for training.
+        # GoogLeNet's file also holds its auxiliary heads.
         left_out = (f"{LAST_LAYERS[network]}.", "aux1.", "aux2.")
         return {name: tensor for name, tensor in imagenet_state(network).items() if not name.startswith(left_out)}
     return trunk_state(network) if source == "imagenet-trunk" else {}
 
 
 def shuffled_state(state: dict[str, torch.Tensor], seed: int) -> dict[str, torch.Tensor]:
-    """Return tensors with the same values each, in an order of its own drawn at random."""
+    """Return each tensor with its values in random order."""
     return {
         name: torch.from_numpy(generator(seed, "shuffled weights", name).permutation(tensor.flatten().numpy())).view(
             tensor.shape
@@ -98,29 +98,29 @@ def build(start: str, seed: int, freeze: bool = False, network: str = "alexnet")
     Parameters
     ----------
     start : str
-        One of ``STARTS`` that the network has: see `starts_of`.
+        One of `starts_of` the network.
     seed : int
-        Seed of every random weight, and of the order of shuffled ones.
+        Seed of the random weights, and of the order of shuffled ones.
     freeze : bool
-        Keep the convolutional layers as they are (section 2.2.2, the scenario that the paper does not use).
+        Freeze the convolutional layers (section 2.2.2, the scenario that the paper does not use).
     network : str
         One of ``NETWORKS``.
 
     Raises
     ------
     InputError
-        If the network is unknown, the network has no such start, or its weights cannot be had.
+        As `initial_state`.
     """
     return copy.deepcopy(initial_network(start, seed, freeze, network))
 
 
 @lru_cache(maxsize=1)
 def initial_network(start: str, seed: int, freeze: bool, network: str) -> nn.Module:
-    """Make what `build` copies: runs of one seed follow each other, and drawing 57 million weights is slow."""
+    """Return the network that `build` copies: drawing 57 million weights is slow, and consecutive runs share a seed."""
     from torchvision.models import get_model
 
     state = initial_state(start, network)
-    with torch.random.fork_rng(devices=[]):  # weights are drawn on the CPU, however many GPUs there are
+    with torch.random.fork_rng(devices=[]):  # weights are drawn on the CPU
         torch.default_generator.manual_seed(seed)
         built: nn.Module = get_model(network, num_classes=2, **OPTIONS.get(network, {}))
     if start.endswith(SHUFFLED):
@@ -136,14 +136,14 @@ def initial_network(start: str, seed: int, freeze: bool, network: str) -> nn.Mod
 
 
 def normalisation(start: str, network: str = "alexnet") -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return the mean and standard deviation that a start expects of pixels in 0..1 (its pretraining's, or none)."""
+    """Return the mean and standard deviation of pixels in 0..1 of an initialisation: its pretraining's, or none."""
     return NORMALISATIONS.get(start if start == "scratch" else network, NORMALISATIONS["imagenet"])
 
 
 def architecture() -> pd.DataFrame:
-    """Return Table 1 as it is: layer, kernel, stride, padding and output of each layer, for images of 224 x 224 pixels.
+    """Return Table 1 of this network: layer, kernel, stride, padding and output, for images of 224 x 224 pixels.
 
-    The numbers are read off the network and off what an image becomes in it.
+    The numbers are read off the network and off the outputs of its layers.
     """
     network = build("scratch", 0).eval()
     counts = dict.fromkeys(LAYER_NAMES.values(), 0)

@@ -1,4 +1,4 @@
-"""What each network can start from: the verb ``weights``."""
+"""The available initialisations of each network: the command ``weights``."""
 
 from dataclasses import replace
 
@@ -7,7 +7,7 @@ from brats_al_utils.networks.weights import TRUNKS, Weights, imagenet_weights, t
 
 
 def weights() -> list[Weights]:
-    """Return what is known of the weights of each network and start."""
+    """Return the source of the weights of each network and initialisation."""
     found = []
     for network in NETWORKS:
         sources = {

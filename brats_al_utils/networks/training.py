@@ -1,4 +1,4 @@
-"""Fine-tune a network on some slices, and ask it about others."""
+"""Fine-tune a network on some slices, and predict others."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -18,13 +18,13 @@ from brats_al_utils.memory import keep_freed_memory
 EVALUATION_BATCH = 128
 
 ARITHMETICS = ("float32", "tf32", "bfloat16")
-"""How a training computes. ``tf32``: the GPU's tensor cores round factors to 10 bits of fraction; as ``float32`` on the
-CPU. ``bfloat16``: layers round to 7 bits, weights and their updates stay float32. Predictions are always float32."""
+"""Arithmetic of a training. ``tf32``: the GPU's tensor cores round factors to 10 bits of fraction; on the CPU it is
+``float32``. ``bfloat16``: layers round to 7 bits; weights and updates stay float32. Predictions are always float32."""
 
 
 @dataclass(frozen=True)
 class Images:
-    """Slices where the network is, as bytes: a batch becomes numbers only when it is used.
+    """Slices on the network's device, as bytes: a batch is converted to numbers when it is used.
 
     Attributes
     ----------
@@ -48,7 +48,7 @@ class Images:
         normalisation: tuple[tuple[float, ...], tuple[float, ...]],
         device: torch.device,
     ) -> "Images":
-        """Put arrays on a device; on the CPU the pixels stay where they are, in a file's memory map for instance."""
+        """Put arrays on a device; on the CPU the pixels are not copied: they may be a memory map of a file."""
         mean, std = (255 * torch.tensor(values, device=device).reshape(3, 1, 1) for values in normalisation)
         resident = torch.from_numpy(pixels).to(device)
         return cls(resident, torch.from_numpy(labels.astype(np.int64)).to(device), mean, std)
@@ -56,16 +56,16 @@ class Images:
     def batch(self, ids: torch.Tensor) -> torch.Tensor:
         """Return normalised float32 images [n, 3, H, W]."""
         images = (self.pixels[ids].float() - self.mean) / self.std
-        return images.contiguous(memory_format=torch.channels_last)  # as `network.build` lays out the weights
+        return images.contiguous(memory_format=torch.channels_last)  # the layout of the weights, see `network.build`
 
 
 @dataclass(frozen=True)
 class Settings:
     """Hyperparameters of one training (section 3.1 gives the values; `profile.Profile` holds the defaults).
 
-    ``arithmetic`` is one of ``ARITHMETICS``; ``threads`` of the processor are used, which a sum's last bits depend on.
-    ``epoch_updates`` is how many updates make an epoch, after which the validation set is looked at; 0: as many as take
-    one pass over the training slices.
+    ``arithmetic`` is one of ``ARITHMETICS``; ``threads`` is the number of the processor's threads, on which the last
+    bits of a sum depend. ``epoch_updates`` is the number of updates in an epoch, after which the validation AUC is
+    computed; 0: one pass over the training slices.
     """
 
     epochs: int
@@ -84,17 +84,17 @@ class Settings:
 
 @dataclass(frozen=True)
 class History:
-    """What happened during a training.
+    """The course of a training.
 
     Attributes
     ----------
     train_loss, validation_auc : np.ndarray [epochs] of float64
-        Mean cross-entropy of the training batches, and slice-level AUC. After an AUC of 1, which no later epoch can
-        surpass, that of the last epoch alone is computed; the others are NaN.
+        Mean cross-entropy of the training batches, and slice-level AUC. After an AUC of 1, which cannot be surpassed,
+        only that of the last epoch is computed; the others are NaN.
     best_epoch : int
         Counted from 1: the one with the highest validation AUC, the earliest of equals; its weights are kept.
     validation : np.ndarray [n] of float64
-        P(HGG) of the validation slices, as the kept weights have it.
+        P(HGG) of the validation slices, by the kept weights.
     """
 
     train_loss: np.ndarray[Any, Any]
@@ -116,7 +116,7 @@ def auc(label: np.ndarray[Any, Any], score: np.ndarray[Any, Any]) -> float:
     Raises
     ------
     InputError
-        If only one grade is there.
+        If there is only one class.
     """
     if len(np.unique(label)) != 2:
         raise InputError(f"labels {np.unique(label).tolist()}, expected both 0 and 1: an AUC compares two grades")
@@ -126,7 +126,7 @@ def auc(label: np.ndarray[Any, Any], score: np.ndarray[Any, Any]) -> float:
 
 
 def choose_device(name: str) -> torch.device:
-    """Return the device of this name; ``auto`` is CUDA where there is one, and the CPU elsewhere.
+    """Return the device of this name; ``auto`` is CUDA if there is a GPU, else the CPU.
 
     Raises
     ------
@@ -142,7 +142,7 @@ def choose_device(name: str) -> torch.device:
 
 @contextmanager
 def rounding(arithmetic: str) -> Iterator[None]:
-    """Have the GPU's kernels deterministic and as exact as one of ``ARITHMETICS``; the process's flags are put back."""
+    """Set the GPU's kernels to be deterministic and to compute in one of ``ARITHMETICS``, within a block."""
     fast = arithmetic == "tf32"
     before = torch.backends.cuda.matmul.allow_tf32
     torch.backends.cuda.matmul.allow_tf32 = fast
@@ -154,13 +154,13 @@ def rounding(arithmetic: str) -> Iterator[None]:
 
 
 def logits(network: nn.Module, images: torch.Tensor, settings: Settings) -> torch.Tensor:
-    """Return the logits [n, 2] of a training batch in the settings' arithmetic."""
+    """Return the logits [n, 2] of a training batch, computed in the arithmetic of the settings."""
     with torch.autocast(images.device.type, torch.bfloat16, enabled=settings.arithmetic == "bfloat16"):
         return network(images)  # type: ignore[no-any-return]
 
 
 def outputs(forward: Callable[[torch.Tensor], torch.Tensor], images: Images, ids: np.ndarray[Any, Any]) -> torch.Tensor:
-    """Return what a forward pass makes of some slices, computed in float32 and batch by batch; one row a slice."""
+    """Return the outputs of a forward pass for some slices, one row a slice, computed in float32 batch by batch."""
     places = torch.from_numpy(ids).to(images.pixels.device)
     with torch.inference_mode(), rounding("float32"):
         return torch.cat([forward(images.batch(batch)) for batch in places.split(EVALUATION_BATCH)])
@@ -180,12 +180,12 @@ def predict(network: nn.Module, images: Images, ids: np.ndarray[Any, Any]) -> np
     if not len(ids):
         return np.empty(0)
     logits_of_each = outputs(network.eval(), images, ids)
-    # Softmax in double: 1 - p stays apart from 0 where the uncertainty's logarithm needs it.
+    # Softmax in double, so that 1 - p is not rounded to 0: the uncertainty takes its logarithm.
     return np.asarray(logits_of_each.double().softmax(-1)[:, 1].cpu().numpy())
 
 
 def features(network: nn.Module, images: Images, ids: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Return what enters the last layer of a network, without dropout.
+    """Return the features that enter the last layer of a network, without dropout.
 
     Parameters
     ----------
@@ -210,14 +210,14 @@ def features(network: nn.Module, images: Images, ids: np.ndarray[Any, Any]) -> n
 
 @contextmanager
 def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Have torch draw the random numbers of a seed; the process's own go on afterwards as if nothing had been."""
+    """Seed torch's random numbers within a block; the state of the process's own is restored afterwards."""
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         yield
 
 
 def start_training(network: nn.Module) -> None:
-    """Have a network drop and normalise as in training; what is frozen keeps its statistics as well."""
+    """Set a network to training mode; frozen layers of batch normalisation stay in evaluation mode."""
     network.train()
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d) and not module.weight.requires_grad:
@@ -225,7 +225,7 @@ def start_training(network: nn.Module) -> None:
 
 
 def check_finite(numbers: np.ndarray[Any, Any], epoch: int, settings: Settings) -> None:
-    """Refuse a loss or predictions that are no numbers: the weights have grown beyond measure."""
+    """Refuse a loss or predictions that are not finite: the training has diverged."""
     if not np.isfinite(numbers).all():
         raise InputError(
             f"the training diverged in epoch {epoch} of {settings.epochs}: the loss is no longer finite, at learning "
@@ -237,12 +237,12 @@ def check_finite(numbers: np.ndarray[Any, Any], epoch: int, settings: Settings) 
 def shuffled_batches(
     places: torch.Tensor, size: int, order: torch.Generator, device: torch.device
 ) -> Iterator[torch.Tensor]:
-    """Yield batches of ids without end: all of them in random order, and again in another.
+    """Yield batches of ids without end: pass after pass over all of them, each in a new random order.
 
     The last batch of a pass may be smaller.
     """
     while True:
-        # Copied as a whole: nothing within a pass makes the processor wait for the GPU.
+        # Copied once a pass, so that the processor never waits for the GPU within it.
         shuffled = places[torch.randperm(len(places), generator=order)].to(device, non_blocking=True)
         yield from shuffled.split(size)
 
@@ -254,7 +254,7 @@ def train_epoch(
     batches: Iterable[torch.Tensor],
     settings: Settings,
 ) -> float:
-    """Make an update with each batch of ids, and return the mean cross-entropy of their slices."""
+    """Update the network with each batch of ids, and return the mean cross-entropy of their slices."""
     total, seen = torch.zeros((), device=images.pixels.device), 0
     for ids in batches:
         optimiser.zero_grad()
@@ -275,7 +275,7 @@ def finetune(
     seed: int,
     after_epoch: Callable[[int], None] = lambda epoch: None,
 ) -> History:
-    """Train a network by SGD on cross-entropy, and leave it with the weights of its best validation epoch.
+    """Train a network by SGD on cross-entropy; afterwards it has the weights of its best validation epoch.
 
     Parameters
     ----------
@@ -284,10 +284,10 @@ def finetune(
     training, validation : np.ndarray of int
         Ids of slices.
     seed : int
-        Seed of the order of the batches and of dropout. With the same machine, thread count and torch, the result is
-        the same to the bit.
+        Seed of the order of the batches and of dropout. The same machine, number of threads and version of torch give
+        the same result to the bit.
     after_epoch : callable
-        Called with the number of epochs done, while the network is as that epoch has left it.
+        Called after each epoch with the number of epochs done; the network then has the weights of that epoch.
 
     Raises
     ------
@@ -316,7 +316,7 @@ def finetune(
             highest = np.nanmax(scores[:epoch], initial=-1.0)
             if highest < 1 or epoch + 1 == settings.epochs:
                 predicted = predict(network, images, validation)
-                check_finite(predicted, epoch + 1, settings)  # the last step may be the one that went too far
+                check_finite(predicted, epoch + 1, settings)  # the last update itself may have diverged
                 scores[epoch] = auc(validation_labels, predicted)
             if scores[epoch] > highest:
                 kept = predicted

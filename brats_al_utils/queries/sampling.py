@@ -1,8 +1,8 @@
-"""Which slices to label: each strategy is a value, with its rule and with what the rule must know.
+"""Query strategies: each is a value, with its rule and what the rule must know.
 
-A rule is a pure function: it takes a `Pool` in ascending order of its ids, a budget (how many slices) and a seed, and
-returns ids of slices. For one pool and seed its budgets are nested: a smaller one is a subset of a larger one (but see
-`Strategy.nested`). The paper's own strategies are here; controls and the strategies of others are in `beyond`.
+A rule is a pure function: it takes a `Pool` with ascending ids, a budget (number of slices) and a seed, and returns ids
+of slices. For the same pool and seed, the choice for a smaller budget is part of that for a larger one (but see
+`Strategy.nested`). The paper's strategies are here; controls and the strategies of others are in `beyond`.
 """
 
 from collections.abc import Callable
@@ -31,21 +31,21 @@ class Strategy:
     Attributes
     ----------
     name : str
-        As in the tables.
+        Name in the tables.
     rule : callable
-        From a pool in ascending order of its ids, a budget and a seed to ids.
+        Takes a pool with ascending ids, a budget and a seed; returns ids.
     asks : str
-        Who must be trained before it chooses: ``COMMITTEE``, whose uncertainty it goes by; ``QUERY_NETWORK``, of which
-        it sees ``views``; or nobody.
+        Which networks must be trained before it chooses: ``COMMITTEE``, for its uncertainty; ``QUERY_NETWORK``, for its
+        outputs and ``views``; or none (empty).
     views : tuple of str
-        What it sees of a query network beside the probability: some of `run.VIEWS`.
+        Outputs of the query network that it needs beside the probability: some of `run.VIEWS`.
     adds_to_labelled : bool
-        It chooses among the slices that are not labelled yet, and the network trains on both. The paper's own choose
-        from the whole training set.
+        Whether it chooses among the slices that are not labelled yet, and the network trains on both. The paper's
+        strategies choose from the whole training set.
     needs_every_label : bool
-        It must know every class label before it chooses: a diagnosis or a bound, and not usable in practice.
+        Whether it must know every class label before it chooses: a diagnosis or a bound, not usable in practice.
     nested : bool
-        Whether its choice for a smaller budget is part of that for a larger one.
+        Whether the choice for a smaller budget is part of that for a larger one.
     """
 
     name: str
@@ -58,7 +58,7 @@ class Strategy:
 
     @property
     def said(self) -> str:
-        """What it does, in a line: the first of its rule's docstring."""
+        """What it does: the first line of its rule's docstring."""
         rule = getattr(self.rule, "func", self.rule)
         return str(rule.__doc__ or "").partition("\n")[0]
 
@@ -68,22 +68,22 @@ class Strategy:
         Raises
         ------
         InputError
-            If its source is smaller than the budget, or the pool has not what it needs.
+            If there are fewer slices than the budget, or the pool does not hold what the rule needs.
         """
         return np.sort(self.rule(pool.by_id(), budget, seed))
 
     def annotated_share(self, share: float, labelled: float) -> float:
-        """Return the share of the training slices that it has annotated: what random sampling is to be compared at.
+        """Return the expected share of the training slices that must be annotated, labelled subset and choice together.
 
-        The labelled subset united with the chosen slices. A strategy that may choose labelled slices again is expected
-        to meet its share of them; how many it meets in a run depends on the uncertainty.
+        Random sampling is compared at this share. A strategy that may choose labelled slices again is expected to meet
+        them at random; how many it meets in a run depends on the uncertainty.
 
         Parameters
         ----------
         share : float
-            That it chooses, of the training slices.
+            Share of the training slices that it chooses.
         labelled : float
-            That the committee or the query network is trained on.
+            Share that the committee or the query network is trained on.
         """
         if self.needs_every_label:
             return 1.0
@@ -93,21 +93,21 @@ class Strategy:
 
 
 def window(pool: Pool, budget: int, seed: int, *, low: float, high: float) -> Array:
-    """Take the most uncertain of a window of the ranking (section 3.2: the whole window)."""
+    """Take the most uncertain slices of a window of the ranking (section 3.2: the whole window)."""
     source = pool.between(low, high)
     check_budget(source, budget)
     return source[:budget]
 
 
 def middle(pool: Pool, budget: int, seed: int) -> Array:
-    """Drop the most and the least uncertain decile and draw from the rest: the proposed method (section 3.3)."""
+    """Drop the most and the least uncertain decile, and draw from the rest: the proposed method (section 3.3)."""
     return drawn(pool.between(DISCARDED, 1 - DISCARDED), budget, seed)
 
 
 def placebo(pool: Pool, budget: int, seed: int) -> Array:
-    """Draw as `middle` does, but other slices: section 3.5's random sampler, if its pool lacks the tails as well.
+    """Draw as `middle` does, with another seed: section 3.5's random sampler, if its pool is also without the tails.
 
-    Whatever separates it from `middle` is chance.
+    It differs from `middle` by chance alone.
     """
     return drawn(pool.between(DISCARDED, 1 - DISCARDED), budget, seed, name="placebo draw")
 
@@ -118,15 +118,15 @@ def random(pool: Pool, budget: int, seed: int) -> Array:
 
 
 def window_of_classes(pool: Pool, budget: int, seed: int, *, low: float, high: float) -> Array:
-    """Take a window of each class's own ranking, so that the classes are as frequent as in the pool.
+    """Take a window of the ranking of each class, so that the classes are as frequent as in the pool.
 
-    A slice's place is its rank share among the slices of its class. It needs every class label before it chooses: a
-    diagnosis of whether a window fails for its class share, and no usable strategy.
+    A slice's place is its rank share among the slices of its class. Every class label must be known: it is a diagnosis
+    of whether a window fails because of its class share, and not usable in practice.
 
     Raises
     ------
     InputError
-        If the pool does not know the labels, or as `window`.
+        If the pool holds no labels, or as `window`.
     """
     if pool.label is None:
         raise InputError("the pool does not know the class labels, expected one for each slice")
@@ -161,4 +161,4 @@ WINDOWS = {
 OF_CLASSES = Strategy(
     "window 0%-30% of each class", partial(window_of_classes, low=0.0, high=0.3), COMMITTEE, needs_every_label=True
 )
-"""Figure 3's most uncertain range, drawn to the pool's class share."""
+"""Figure 3's most uncertain range with the class share of the pool."""

@@ -1,4 +1,4 @@
-"""What is annotated in one run, query by query: pure functions on the pool of its training slices."""
+"""The annotated slices of one run, query by query: pure functions on the pool of its training slices."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -14,24 +14,24 @@ Ids = np.ndarray[Any, Any]
 """Ids of slices, ascending."""
 
 Seeds = Callable[[str], int]
-"""Gives the seed of a source of chance in a run."""
+"""Returns the seed of a source of chance in a run."""
 
 
 @dataclass(frozen=True)
 class Selection:
-    """What is annotated in one run so far.
+    """The slices that are annotated in one run so far.
 
     Attributes
     ----------
     labelled : np.ndarray of int
-        Slices annotated at random for the networks that choose; none where no network is asked. With iterative
-        querying these are among the chosen ones: all that is annotated is trained on.
+        Slices annotated at random for the networks that choose; none if no network is needed. With iterative querying
+        these belong to the chosen ones: the network trains on every annotated slice.
     chosen : np.ndarray of int
         Slices chosen so far.
     left : tuple of int
-        How many slices each query adds that is still to be made.
+        Number of slices that each remaining query adds.
     queries : int
-        Made so far.
+        Number of queries made so far.
     iterative : bool
         Whether each query chooses among the slices that are not annotated yet.
     """
@@ -44,12 +44,12 @@ class Selection:
 
     @property
     def annotated(self) -> Ids:
-        """All slices that needed an annotation: the networks that choose next are trained on them."""
+        """All annotated slices; the networks that choose next are trained on them."""
         return np.union1d(self.labelled, self.chosen)
 
 
 def random_start(pool: Pool, count: int, seeds: Seeds) -> Ids:
-    """Return the slices that are annotated at random before any is chosen (section 2.2.4, step 1)."""
+    """Return the slices that are annotated at random at first (section 2.2.4, step 1)."""
     return RANDOM.choose(pool, count, seeds("labelled subset"))
 
 
@@ -60,17 +60,17 @@ def begin(strategy: Strategy, pool: Pool, counts: Sequence[int], seeds: Seeds, i
     ----------
     strategy : Strategy
     pool : Pool
-        The training slices; their scores are not used.
+        The training slices, without scores.
     counts : sequence of int
-        Slices annotated at random at first, if any, and those that each query adds: one query, or several with
+        Number of slices annotated at random at first, and number that each query adds: one query, or several if
         ``iterative``.
     seeds : callable
-        Seeds of this run.
+        Returns the seeds of this run.
 
     Raises
     ------
     BudgetError
-        If a query adds nothing, or its source is smaller than its budget.
+        If a query adds no slice, or more than there are.
     """
     none = pool.ids[:0]
     start = random_start(pool, counts[0], seeds) if counts[0] or iterative else none
@@ -79,15 +79,15 @@ def begin(strategy: Strategy, pool: Pool, counts: Sequence[int], seeds: Seeds, i
     for budget in (*counts[1:], sum(counts[1:])):
         check_budget(source(strategy, pool, selection).ids, budget)
     if strategy.asks != QUERY_NETWORK:
-        query(strategy, pool, selection, seeds)  # refused now rather than when the committee is trained
+        query(strategy, pool, selection, seeds)  # a wrong budget is refused before the committee is trained
     return selection
 
 
 def source(strategy: Strategy, pool: Pool, selection: Selection) -> Pool:
-    """Return the slices among which the next query chooses.
+    """Return the slices that the next query chooses from.
 
-    The paper's own strategies choose from all training slices, those that are labelled already among them; with
-    iterative querying, and for a competitor, from the others.
+    The paper's strategies choose from all training slices, labelled ones included; with iterative querying, and for a
+    competitor, from those that are not annotated yet.
     """
     return pool.without(selection.annotated) if strategy.adds_to_labelled or selection.iterative else pool
 
@@ -98,8 +98,8 @@ def query(strategy: Strategy, pool: Pool, selection: Selection, seeds: Seeds) ->
     Parameters
     ----------
     pool : Pool
-        The training slices, with what the networks trained on the annotated ones say of each: a committee's score, or
-        a query network's views.
+        The training slices, with the outputs of the networks that were trained on the annotated ones: a committee's
+        score, or a query network's views.
     """
     seed = seeds("sample draw")
     if selection.iterative:

@@ -1,4 +1,4 @@
-"""How uncertain a committee is of each slice: entropies, and divergences between its members.
+"""The uncertainty of a committee: entropies of its members, and divergences between them.
 
 Convention: ``probability`` is [members, slices, classes], and its last axis sums to 1.
 """
@@ -12,14 +12,14 @@ from brats_al_utils import InputError
 from brats_al_utils.arrays import Array
 
 PAIRS = ("ordered", "forward", "aift")
-"""Which divergences are summed. The paper prints the one-sided formula and calls it symmetric (equation 2), so:
-``ordered`` every pair both ways; ``forward`` each pair once, from the earlier to the later member (falling
-learning rate); ``aift`` each symmetric pair twice, as Zhou et al. 2017 do, whom the paper follows."""
+"""Which divergences are summed. The paper prints the one-sided formula and calls it symmetric (equation 2), so there
+are several readings. ``ordered``: every pair both ways; ``forward``: each pair once, from the earlier to the later
+member (falling learning rate); ``aift``: each symmetric pair twice, as Zhou et al. 2017, whom the paper follows."""
 
 AGGREGATES = ("sum", "mean")
 
 SMALLEST = 1e-7
-"""Probabilities are clipped here before the logarithm."""
+"""Probabilities are clipped at this value before the logarithm."""
 
 
 def check_probability(probability: Array) -> Array:
@@ -55,7 +55,7 @@ def entropy(probability: Array) -> Array:
 
 
 def divergence(p: Array, q: Array) -> Array:
-    """Return the Kullback-Leibler divergence sum_c p log(p / q) (equation 2), in nats; the arguments are not alike.
+    """Return the Kullback-Leibler divergence sum_c p log(p / q) (equation 2), in nats; it is not symmetric.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def divergence(p: Array, q: Array) -> Array:
 
 
 def compared_pairs(members: int, pairs: str) -> list[tuple[int, int]]:
-    """Return whose divergence from whom is summed, by the places of the members: see ``PAIRS``.
+    """Return the pairs of members whose divergences are summed, by their places: see ``PAIRS``.
 
     Raises
     ------
@@ -89,7 +89,7 @@ def score(probability: Array, pairs: str = "ordered", aggregate: str = "sum") ->
     pairs : {"ordered", "forward", "aift"}
         See ``PAIRS``.
     aggregate : {"sum", "mean"}
-        Add entropies and divergences up, or add their means.
+        Whether the sums of entropies and of divergences are added, or their means.
 
     Returns
     -------

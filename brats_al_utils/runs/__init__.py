@@ -1,1 +1,1 @@
-"""One training and its result: what decides it, where it is kept, who computes it."""
+"""One training and its result: its specification, the store, and the engine that computes it."""

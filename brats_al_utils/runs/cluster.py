@@ -15,35 +15,35 @@ from brats_al_utils.files import write_file
 from brats_al_utils.runs.forks import ARENA
 
 REPLACEMENTS = 10
-"""Jobs of the array for each that runs at a time: Slurm starts the next when one is lost or its time is up."""
+"""Jobs in the array for each that runs at a time: Slurm starts the next when one is lost or its time is up."""
 
 MAX_ARRAY = 1000
-"""The longest array that Slurm takes unless it is told otherwise."""
+"""Slurm's default limit on the length of an array."""
 
 TIME = re.compile(r"\d+(:\d\d?){0,2}|\d+-\d\d?(:\d\d?){0,2}")
-"""How Slurm writes a limit of time."""
+"""Slurm's format of a time limit."""
 
 DEATH_TIMEOUT = 60
-"""Seconds after which a worker that has lost its scheduler ends."""
+"""Seconds after which a worker without a scheduler ends."""
 
 CHECK = 30.0
-"""Seconds between two looks at whether the array still has jobs."""
+"""Seconds between two checks whether the array still has jobs."""
 
 
 @dataclass(frozen=True)
 class Slurm:
-    """What is asked of Slurm.
+    """The resources requested from Slurm.
 
     Attributes
     ----------
     jobs : int
-        Jobs that run at a time.
+        Number of jobs that run at a time.
     gpus, cpus : int
-        GPUs and cores of each job; one GPU at most, as a job's workers all train on the first.
+        GPUs and cores of each job; at most one GPU, as all workers of a job train on the first.
     workers : int
-        Processes of each job; they share its GPU and its cores.
+        Processes of each job, which share its GPU and its cores.
     time : str
-        Limit of each job, as Slurm writes it.
+        Time limit of each job, in Slurm's format.
     options : tuple of str
         Further options of sbatch, as in ``--partition=gpu``.
     """
@@ -56,12 +56,12 @@ class Slurm:
     options: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse what sbatch would, or would take for something else.
+        """Refuse values that sbatch would refuse or misunderstand.
 
         Raises
         ------
         InputError
-            If a number is too small, or the time is not as Slurm writes it.
+            If a number is too small, or the time is not in Slurm's format.
         """
         for name, least in (("jobs", 1), ("gpus", 0), ("cpus", 1), ("workers", 1)):
             if getattr(self, name) < least:
@@ -80,7 +80,7 @@ def script(slurm: Slurm, address: str, folder: Path) -> str:
     address : str
         Address of the scheduler.
     folder : Path
-        Seen by all machines: holds the credentials, and receives the logs.
+        Folder for credentials and logs, which all machines must see.
     """
     options = [
         "--job-name=brats-al",
@@ -94,7 +94,7 @@ def script(slurm: Slurm, address: str, folder: Path) -> str:
     worker = [
         *(sys.executable, "-m", "distributed.cli.dask_worker", address),
         *("--nworkers", str(slurm.workers), "--nthreads", "1", "--memory-limit", "0"),
-        *("--dashboard-address", "127.0.0.1:0"),  # it would answer whoever asks
+        *("--dashboard-address", "127.0.0.1:0"),  # the dashboard answers everybody
         *("--death-timeout", str(DEATH_TIMEOUT)),
         *("--tls-ca-file", str(folder / "certificate.pem"), "--tls-cert", str(folder / "certificate.pem")),
         *("--tls-key", str(folder / "key.pem")),
@@ -110,9 +110,9 @@ def script(slurm: Slurm, address: str, folder: Path) -> str:
 
 @contextmanager
 def job_array(text: str, folder: Path, none_left: Callable[[], object]) -> Iterator[str]:
-    """Submit a job array and cancel what is left of it at the end; if none is left before, ``none_left`` is called.
+    """Submit a job array, and cancel the rest of it at the end; if no job is left before, ``none_left`` is called.
 
-    Yields its number.
+    Yields the number of the array.
 
     Raises
     ------
@@ -143,7 +143,7 @@ def job_array(text: str, folder: Path, none_left: Callable[[], object]) -> Itera
 
 
 def call(*command: str) -> "subprocess.CompletedProcess[str]":
-    """Return what came of a command of Slurm."""
+    """Run a command of Slurm, and return the finished process."""
     try:
         return subprocess.run(command, capture_output=True, encoding="utf-8")  # noqa: S603 - Slurm's own
     except FileNotFoundError as error:
@@ -151,6 +151,6 @@ def call(*command: str) -> "subprocess.CompletedProcess[str]":
 
 
 def any_left(number: str) -> bool:
-    """Whether a job array has jobs that wait or run; if Slurm cannot say it now, they may."""
+    """Whether a job array has waiting or running jobs; True if Slurm does not answer."""
     asked = call("squeue", "--noheader", "--jobs", number)
     return bool(asked.stdout.strip()) or (asked.returncode != 0 and "Invalid job id" not in asked.stderr)

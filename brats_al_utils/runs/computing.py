@@ -1,4 +1,4 @@
-"""Compute what a run specifies."""
+"""Compute a run."""
 
 import os
 import platform
@@ -31,7 +31,7 @@ from brats_al_utils.runs.run import PREDICTED, Result, Run
 def compute(
     run: Run, slices: SliceSet, device: torch.device, after_epoch: Callable[[int], None] = lambda epoch: None
 ) -> Result:
-    """Train what a run specifies, on as many threads as it says.
+    """Compute a run, on as many threads as its settings say.
 
     Raises
     ------
@@ -50,7 +50,7 @@ def compute(
 
 
 def trained(run: Run, slices: SliceSet, device: torch.device, after_epoch: Callable[[int], None]) -> Result:
-    """Return a run's result."""
+    """Train and evaluate a run's network, and return the result."""
     started = time.perf_counter()
     network = build(run.start, run.weights_seed, run.freeze, run.network).to(device)
     expected = normalisation(run.start, run.network)
@@ -78,11 +78,11 @@ def trained(run: Run, slices: SliceSet, device: torch.device, after_epoch: Calla
 
 
 LAST_HIDDEN: dict[tuple[str, bytes], Hidden] = {}
-"""What the audit of the last run showed: most runs of a study share their test slices, and hiding them takes time."""
+"""The audit's images of the last run: most runs of a study share their test slices, and hiding tumours takes time."""
 
 
 def hidden(slices: SliceSet, ids: np.ndarray[Any, Any]) -> Hidden:
-    """Return what the audit shows of some slices, made now or for the run before."""
+    """Return the audit's images of some slices; those of the previous run are reused."""
     key = (slices.fingerprint, ids.tobytes())
     if key not in LAST_HIDDEN:
         LAST_HIDDEN.clear()
@@ -91,7 +91,7 @@ def hidden(slices: SliceSet, ids: np.ndarray[Any, Any]) -> Hidden:
 
 
 def facts(device: torch.device) -> dict[str, str]:
-    """Return what does not decide a result, but may explain one."""
+    """Return facts that do not determine a result, but may explain it."""
     return {
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or "cpu",
         "threads": str(torch.get_num_threads()),
@@ -105,19 +105,19 @@ def facts(device: torch.device) -> dict[str, str]:
 
 
 OF_A_HOOK = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
-"""Variables by which git tells a hook of its repository, and what the hook starts of a wrong one."""
+"""Variables that git sets for hooks: a process started by a hook would ask the hook's repository."""
 
 
 @lru_cache(maxsize=1)
 def commit() -> str:
     """Return the git commit of this package's checkout, with a plus sign if it has changes.
 
-    It is ``unknown`` without a checkout, as in a copy, also in one that lies within another repository.
+    It is ``unknown`` without a checkout: also in a copy that lies within another repository.
     """
     package = Path(__file__).resolve().parents[1]
 
     def git(*words: str) -> list[str]:
-        # It refuses a checkout of another user's unless it is told; this one's code is running already.
+        # git refuses the checkout of another user, unless it is declared safe; its code is running already.
         command = ["git", "-C", str(package), "-c", f"safe.directory={package.parent}", *words]
         ours = {name: value for name, value in os.environ.items() if name not in OF_A_HOOK}
         done = subprocess.run(command, capture_output=True, encoding="utf-8", check=True, env=ours)  # noqa: S603

@@ -1,4 +1,4 @@
-"""Get runs computed: by processes of this machine, or by the workers of any Dask scheduler, in the same way."""
+"""Have runs computed by processes of this machine, or by the workers of any Dask scheduler."""
 
 import atexit
 import os
@@ -31,37 +31,37 @@ from brats_al_utils.runs.scheduler import device_of, scheduler, workers_of
 from brats_al_utils.runs.store import RunStore, why
 
 POLL = 0.5
-"""Seconds between two looks at what other processes compute, and at how many workers there are."""
+"""Seconds between two checks of what other processes compute, and of the number of workers."""
 
 CONNECTION_TIMEOUT = 30
 """Seconds in which a Dask scheduler must answer."""
 
 TOPIC = "brats-al"
-"""Of the events by which workers say how far they are: see `tell`."""
+"""Topic of the events by which workers report their progress: see `tell`."""
 
 COMPUTING = threading.Lock()
-"""Held while this process computes a run: torch's random numbers and flags are the process's, and a Dask worker may
-have several threads."""
+"""Held while this process computes a run: the threads of a process share torch's random numbers and flags, and a Dask
+worker may have several threads."""
 
 Report = Callable[[int, str], None]
-"""Told the image passes done since the last call, and what they were for."""
+"""Called with the image passes done since the last call, and a text on the run."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """A run to be computed, with all that a worker must know.
+    """A run to be computed, with everything that a worker must know.
 
     Attributes
     ----------
     name : str
-        How the run is called while it is computed.
+        Name of the run in messages.
     run : Run
     slices, store : Path
-        Folders of its slice set and of the results: a worker on another machine finds them under the same name.
+        Folders of its slice set and of the results; workers on other machines must see them under the same path.
     device : str
-        ``auto``, ``cpu`` or ``cuda``, of the machine that computes it.
+        ``auto``, ``cpu`` or ``cuda``, on the machine that computes it.
     regardless : bool
-        Compute it although another process holds its lock.
+        Whether to compute it although another process holds its lock.
     """
 
     name: str
@@ -74,16 +74,16 @@ class Task:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a task.
+    """The outcome of a task.
 
     Attributes
     ----------
     state : str
-        ``done``: its result is in the store; ``held``: another process computes it; ``failed``: by its own fault.
+        ``done``: its result is in the store; ``held``: another process computes it; ``failed``: its training failed.
     why : str
-        Of a task that failed.
+        The reason of a failure.
     locks : bool
-        Whether the store's file system has them.
+        Whether the store's file system has locks.
     """
 
     state: str
@@ -92,16 +92,16 @@ class Outcome:
 
 
 checked_slices = lru_cache(maxsize=None)(open_slices)
-"""A process checks a slice set's fingerprint once, not for every run; its pixels stay on the disk."""
+"""`open_slices`, once in a process for each slice set: its fingerprint is not checked for every run."""
 
 
 def work(task: Task) -> Outcome:
-    """Compute a task in this worker, unless its result is there or another process is at it.
+    """Compute a task in this worker, unless its result exists or another process is computing it.
 
     Raises
     ------
     InputError
-        If the store cannot be written: no other task would fare better.
+        If the store cannot be written: then no task can be computed.
     """
     store = RunStore(task.store)
     if not task.slices.is_dir():
@@ -126,12 +126,12 @@ def work(task: Task) -> Outcome:
     except Exception as error:
         store.save_failure(task.run, task.name, traceback.format_exc())
         if broken(error):
-            os._exit(1)  # the GPU is lost to this process, not to the next; the run counts as lost with its worker
+            os._exit(1)  # this process has lost the GPU, a new one has not: the run is started again, as after a crash
         return Outcome("failed", f"{type(error).__name__}: {error}")
 
 
 def broken(error: Exception) -> bool:
-    """Whether an error leaves the process without its GPU; want of memory does not."""
+    """Whether an error leaves the process without its GPU; a lack of memory does not."""
     if isinstance(error, torch.OutOfMemoryError):
         return False
     words = ("CUDA error", "cuDNN error", "CUBLAS_STATUS")
@@ -141,9 +141,9 @@ def broken(error: Exception) -> bool:
 
 
 def tell(task: Task, epoch: int) -> None:
-    """Say that this worker has done an epoch of a task, to whoever follows its scheduler."""
+    """Report that this worker has done an epoch of a task, to all who listen to its scheduler."""
     text = f"{task.name}: epoch {epoch} of {task.run.settings.epochs}"
-    with suppress(ValueError):  # not in a worker
+    with suppress(ValueError):  # this is not a worker
         get_worker().log_event(TOPIC, {"run": task.run.key, "images": task.run.epoch_images, "text": text})
 
 
@@ -155,24 +155,24 @@ def compute(
     workers: str,
     report: Report,
 ) -> dict[str, str]:
-    """Get those of some runs computed that the store lacks: each once, the longest first.
+    """Have the runs computed that are missing in the store: each once, the longest first.
 
-    What is finished stays finished if a worker, the scheduler or this process is lost. A run whose worker is lost is
-    started again, three times in all. A run that another process computes is waited for, see `patience`.
+    Finished runs are kept if a worker, the scheduler or this process is lost. A run whose worker is lost is started
+    again, three times in all. A run that another process computes is waited for, see `patience`.
 
     Parameters
     ----------
     named : sequence of (str, Run)
-        With what each is called.
+        Runs with their names in messages.
     folders : mapping of str to Path
-        Of the slice sets, by fingerprint.
+        Folders of the slice sets, by fingerprint.
     device : {"auto", "cpu", "cuda"}
     workers : str
-        Empty for as many processes of this machine as it has GPUs or, without, cores (if its free memory allows); a
-        number of processes; or the address of a Dask scheduler. The processes are started when they are first needed
-        and stay until this process ends, or until it is interrupted.
+        Empty for as many processes of this machine as it has GPUs or, without GPUs, cores (and free memory); a number
+        of processes; or the address of a Dask scheduler. The processes are started when they are first needed, and end
+        with this process or when it is interrupted.
     report : callable
-        Told in this thread how far the runs are.
+        Called in this thread with the progress of the runs.
 
     Returns
     -------
@@ -182,7 +182,7 @@ def compute(
     Raises
     ------
     InputError
-        If there are no such workers, a scheduler is lost, or the store cannot be written.
+        If there are no workers, the scheduler is lost, or the store cannot be written.
     """
     missing = {run.key: (name, run) for name, run in reversed(named)}
     missing = {key: some for key, some in missing.items() if not store.holds(some[1])}
@@ -203,20 +203,20 @@ def compute(
 
 
 def carry_out(tasks: Sequence[Task], client: Client, report: Report) -> dict[str, str]:
-    """Have a client's workers compute tasks; return, by the key of its run, why a task has no result."""
+    """Have a client's workers compute tasks; return the reasons of those without a result, by the key of the run."""
     failures: dict[str, str] = {}
     heard: SimpleQueue[dict[str, Any]] = SimpleQueue()
-    # No long one is left for the end; those of one network and seed follow each other, whose weights are drawn once.
+    # The longest first. Runs of the same network and seed follow each other: their weights are drawn once.
     waiting = deque(sorted(tasks, key=lambda task: (-task.run.images, task.run.network, task.run.weights_seed)))
     at_work: dict[Any, Task] = {}
     elsewhere: dict[Task, float] = {}
-    left = {task.run.key: task.run.images for task in tasks}  # what comes again after a loss is not told again
+    left = {task.run.key: task.run.images for task in tasks}  # a run that is repeated after a loss is not counted twice
     woken = threading.Event()
     client.subscribe_topic(TOPIC, lambda event: heard.put(event[1]))
     try:
         client.log_event(TOPIC, {"total": sum(left.values())})
         while waiting or at_work or elsewhere:
-            # No more than there are workers: of what waits at a worker that is lost, Dask says that it was lost too.
+            # One task for each worker: Dask counts tasks that wait at a lost worker as lost, too.
             free = max(1, sum(client.nthreads().values())) - len(at_work)
             if none_left(client):
                 raise InputError(
@@ -251,7 +251,7 @@ def carry_out(tasks: Sequence[Task], client: Client, report: Report) -> dict[str
                 folder = next(iter(elsewhere)).store / "locks"
                 report(0, f"waiting for {len(elsewhere)} runs of another process; if there is none, delete {folder}")
     except OSError as error:
-        if error.filename or error.errno in MENDS:  # a file's, not a connection's
+        if error.filename or error.errno in MENDS:  # an error of a file, not of a connection
             raise
         raise lost(client) from error
     finally:
@@ -261,18 +261,18 @@ def carry_out(tasks: Sequence[Task], client: Client, report: Report) -> dict[str
 
 
 def outcome_of(future: Any, task: Task) -> Outcome:
-    """Return what came of a task that is done.
+    """Return the outcome of a finished task.
 
     Raises
     ------
     InputError
-        If it says that no task can be done.
+        If no task can be computed.
     """
     store = RunStore(task.store)
     try:
         outcome: Outcome = future.result()
     except KilledWorker as error:
-        said = why(store.failure(task.run))  # by a worker, before it ended
+        said = why(store.failure(task.run))  # written by a worker before it ended
         why_lost = ": ".join([f"its worker was lost {error.allowed_failures + 1} times", *said.splitlines()[-1:]])
         store.save_failure(task.run, task.name, why_lost)
         return Outcome("failed", why_lost)
@@ -280,7 +280,7 @@ def outcome_of(future: Any, task: Task) -> Outcome:
         raise lost(future.client) from error
     except InputError:
         raise
-    except Exception as error:  # a run's own is in its outcome
+    except Exception as error:  # errors of the training itself are outcomes
         raise InputError(
             f"a worker cannot take {task.name} ({type(error).__name__}: {error}): install this checkout in its "
             "environment"
@@ -289,12 +289,12 @@ def outcome_of(future: Any, task: Task) -> Outcome:
 
 
 def lost(client: Client) -> InputError:
-    """Return what is to be said of a scheduler that no longer answers."""
+    """Return the error on a scheduler that no longer answers."""
     return InputError(f"the Dask scheduler at {address(client)} is lost: finished runs are kept, start again to resume")
 
 
 def none_left(client: Client) -> bool:
-    """Whether this process's own workers have ended and nothing replaces them."""
+    """Whether this process's own workers have ended and are not replaced."""
     cluster = client.cluster
     return cluster is not None and all(
         nanny.status in (Status.closed, Status.failed) for nanny in cluster.workers.values()
@@ -307,12 +307,12 @@ def address(client: Client) -> str:
 
 
 def given_up(elsewhere: dict[Task, float]) -> list[Task]:
-    """Take from the tasks that others compute, each with the time since when, those that they no longer do."""
+    """Take from ``elsewhere`` (task: since when) the tasks that other processes no longer compute, and return them."""
     free = []
     for task, since in list(elsewhere.items()):
         store = RunStore(task.store)
         if store.path(task.run).exists():
-            free.append(task)  # looked at by a worker
+            free.append(task)  # a worker finds its result
         elif time.monotonic() - since > patience(task.run):
             print(
                 f"{store.lock(task.run)}: still held, and no result: computing {task.name} as well",
@@ -329,7 +329,7 @@ def given_up(elsewhere: dict[Task, float]) -> list[Task]:
 
 
 def patience(run: Run) -> float:
-    """Return the seconds after which another process that computes a run counts as lost, with whatever computer."""
+    """Return the seconds after which another process that computes a run counts as lost, however slow its machine."""
     return 600 + run.images / 5
 
 
@@ -351,14 +351,14 @@ def connected(url: str) -> Iterator[Client]:
 
 
 LOCAL: dict[tuple[int, str], tuple[ExitStack, Client]] = {}
-"""The scheduler and workers that this process has started, by their number and device."""
+"""The scheduler and workers that this process has started, by number and device."""
 
 
 @contextmanager
 def local(workers: int, device: str) -> Iterator[Client]:
-    """Connect to this process's own workers, started now or before; if anything goes wrong, or at Ctrl-C, they end."""
+    """Connect to this process's own workers, started now or before; they end at Ctrl-C and at any error."""
     if (workers, device) not in LOCAL:
-        close()  # those of another number
+        close()  # workers of another number or device
         with ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="brats-al-")))
             cluster = stack.enter_context(scheduler(folder, workers, device))

@@ -1,6 +1,6 @@
-"""The process that workers and notebooks' kernels are forked from, on Linux alone: it has imported what they need.
+"""The fork server of workers and notebooks' kernels, on Linux alone: it has imported what they need.
 
-Each of them would take four to five seconds of a core and hundreds of megabytes of its own for that.
+Otherwise each of them would take four to five seconds of a core for its imports, and hundreds of megabytes.
 """
 
 import multiprocessing
@@ -13,33 +13,33 @@ from contextlib import contextmanager
 from multiprocessing import forkserver
 
 ARENA = {"MALLOC_ARENA_MAX": "1"}
-"""Of a worker's environment: it trains in a thread, whose memory glibc would otherwise give back and fetch anew at
-every step. That took a third of the time (at 64 pixels 6.6 s of a training became 4.4)."""
+"""Environment of a worker: it trains in a thread, whose memory glibc would otherwise return to the system and request
+again in every step. That took a third of the time (at 64 pixels, 6.6 s of a training became 4.4 s)."""
 
 IMPORTED = ("brats_al_utils.runs.engine", "torchvision.models")
-"""By all of them."""
+"""Modules that every forked process needs."""
 
 LONGEST = 74
-"""Bytes of the folder for temporary files: a socket's name, of at most 107, has 32 more."""
+"""Largest length (bytes) of the path of the folder for temporary files: a socket's path, at most 107, has 32 more."""
 
 FORKS = sys.platform == "linux"
-"""Whether there is such a process: macOS' own libraries do not bear a fork."""
+"""Whether there is a fork server: the system libraries of macOS do not survive a fork."""
 
 
 def start(imported: Sequence[str] = ()) -> None:
-    """Start it, unless it runs; it imports while its caller goes on.
+    """Start the fork server, unless it runs; it imports in the background.
 
     Parameters
     ----------
     imported : sequence of str
-        Modules, besides ``IMPORTED``.
+        Modules to import beside ``IMPORTED``.
     """
     if not FORKS:
         return
     multiprocessing.get_context("forkserver").set_forkserver_preload([*IMPORTED, *imported])
-    if len(os.fsencode(tempfile.gettempdir())) > LONGEST:  # as a cluster's scheduler names it
-        tempfile.tempdir = os.environ["TMPDIR"] = "/tmp"  # noqa: S108 - folders of our own are made in it
-    # Ctrl-C goes to every process of a terminal; while it imports, it would end with a traceback.
+    if len(os.fsencode(tempfile.gettempdir())) > LONGEST:  # schedulers of clusters set such paths
+        tempfile.tempdir = os.environ["TMPDIR"] = "/tmp"  # noqa: S108 - private folders are made in it
+    # Ctrl-C goes to every process of a terminal, and would end the imports with a traceback.
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         with environment(ARENA):
@@ -50,7 +50,7 @@ def start(imported: Sequence[str] = ()) -> None:
 
 @contextmanager
 def environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Have this process, and what it starts, find variables in its environment, which is put back."""
+    """Set environment variables of this process and of those that it starts, within a block."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:

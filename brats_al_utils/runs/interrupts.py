@@ -1,8 +1,8 @@
-"""What a worker of this machine does at its start: see `scheduler.specification`."""
+"""Set-up of a worker of this machine: see `scheduler.specification`."""
 
 import signal
 
 
 def dask_setup(worker: object) -> None:
-    """Leave Ctrl-C, which the terminal sends to every process, to the worker's driver."""
+    """Ignore Ctrl-C, which the terminal sends to every process: the worker's driver handles it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,4 +1,4 @@
-"""What is known of the runs in a store without their numbers, for whoever lists or counts them; without torch."""
+"""List the runs of a store without reading their arrays. Without torch."""
 
 import json
 from collections.abc import Iterator
@@ -15,10 +15,10 @@ from brats_al_utils.runs.store import RunStore
 
 
 def records(store: RunStore) -> Iterator[dict[str, Any]]:
-    """Yield what is known of every run in a store, without its numbers.
+    """Yield a record of every run in a store, without its arrays.
 
-    Each has key, state (done, failed or damaged) and run, in which ids are counted: see `with_counted_ids`. One
-    that is done also has best_epoch, seconds and facts; one that failed name and why.
+    Each has key, state (done, failed or damaged) and run, in which ids are counted: see `with_counted_ids`. A finished
+    run also has best_epoch, seconds and facts; a failed one has name and why.
     """
     for path in sorted(store.folder.glob("*.safetensors")):
         try:
@@ -29,7 +29,7 @@ def records(store: RunStore) -> Iterator[dict[str, Any]]:
             facts = {"state": "damaged"}
         yield {"key": path.stem} | facts
     for path in sorted((store.folder / "failed").glob("*.json")):
-        with suppress(FileNotFoundError):  # it has just been computed after all
+        with suppress(FileNotFoundError):  # it has just been computed
             record = json.loads(path.read_text(encoding="utf-8"))
             yield (
                 {"key": path.stem, "state": "failed"} | record | {"run": with_counted_ids(json.dumps(record["run"]))}
@@ -37,14 +37,14 @@ def records(store: RunStore) -> Iterator[dict[str, Any]]:
 
 
 def seconds_taken(path: Path) -> float:
-    """Return how long the run took whose result is in a file, zero if that does not say."""
+    """Return how long the run took whose result is in a file; zero if the file does not say it."""
     with suppress(SafetensorError, OSError, ValueError, KeyError):
         return float(json.loads(header(path)["record"])["seconds"])
     return 0.0
 
 
 def kept_auc(path: Path, best_epoch: int) -> float | None:
-    """Return the validation AUC of the kept epoch; None of a result without."""
+    """Return the validation AUC of the kept epoch; None if the result holds none."""
     with safe_open(path, framework="numpy") as file:
         if "validation_auc" not in file.keys():  # noqa: SIM118
             return None
@@ -58,7 +58,7 @@ def header(path: Path) -> dict[str, str]:
 
 
 def with_counted_ids(spec: str) -> dict[str, Any]:
-    """Return a run's values with each list of ids as its count and the first 16 digits of its SHA-256."""
+    """Return a run's fields, with each list of ids replaced by its length and the first 16 digits of its SHA-256."""
     values = json.loads(spec)
     for part in ("training", *PREDICTED):
         ids = np.array(values[part], np.int64)

@@ -1,4 +1,4 @@
-"""One training: what decides its result, and what it gave; without torch, for whoever only looks at results."""
+"""One training: its specification and its result. Without torch, for those who only read results."""
 
 import json
 from dataclasses import asdict, dataclass, fields
@@ -8,22 +8,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-if TYPE_CHECKING:  # it comes with torch
+if TYPE_CHECKING:  # it imports torch
     from brats_al_utils.networks.training import Settings
 
 PROTOCOL = 3
-"""Part of every run's key; raised when the same run no longer gives the same result."""
+"""Part of every run's key, increased when the same run no longer gives the same result."""
 
 PREDICTED = ("validation", "test", "pool")
-"""Slices of which a run stores the probability."""
+"""Sets of slices whose probabilities a run stores."""
 
 VIEWS = ("features",)
-"""What a run can store of its pool beside the probability, a pass over the pool each."""
+"""Further outputs that a run can store of its pool, each of which takes a pass over it."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """Everything that decides the result of one training; what only decides where and how fast is not here.
+    """Everything that determines the result of one training, and nothing that only determines where and how fast.
 
     Attributes
     ----------
@@ -32,11 +32,11 @@ class Run:
     training, validation, test : tuple of int
         Ids of slices in it.
     pool : tuple of int
-        Slices whose probability is stored as well: of a committee member, the whole training set.
+        Further slices whose probabilities are stored: of a committee member, the whole training set.
     start : str
         One of `network.STARTS`.
     freeze : bool
-        Whether the convolutional layers are kept as they are.
+        Whether the convolutional layers are frozen.
     settings : Settings
         Hyperparameters.
     weights_seed, order_seed : int
@@ -44,7 +44,7 @@ class Run:
     network : str
         One of `network.NETWORKS`.
     views : tuple of str
-        Some of ``VIEWS``: what more the network makes of the pool is stored, see `Result`.
+        Some of ``VIEWS``: further outputs for the pool that are stored, see `Result`.
     protocol : int
         See ``PROTOCOL``.
     """
@@ -66,9 +66,9 @@ class Run:
     @property
     def spec(self) -> str:
         """The run as canonical JSON."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}  # asdict copies each of the ids
+        values = {field.name: getattr(self, field.name) for field in fields(self)}  # asdict would copy every id
         settings = asdict(self.settings)
-        if not settings["epoch_updates"]:  # newer than published keys, which have none
+        if not settings["epoch_updates"]:  # this field is newer than published keys
             del settings["epoch_updates"]
         return json.dumps(values | {"settings": settings}, sort_keys=True, separators=(",", ":"))
 
@@ -79,28 +79,28 @@ class Run:
 
     @property
     def images(self) -> int:
-        """Image passes of the training, evaluation not counted."""
+        """Image passes of the training, without evaluation."""
         return self.settings.epochs * self.epoch_images
 
     @property
     def epoch_images(self) -> int:
-        """Image passes of an epoch's training; where updates are counted, of full batches."""
+        """Image passes of an epoch of training; where its length is in updates, those of full batches."""
         return self.settings.epoch_updates * self.settings.batch_size or len(self.training)
 
     @property
     def evaluation_images(self) -> int:
-        """Image passes of the evaluation, at most: a validation AUC of 1 or a kept last epoch saves some."""
+        """Largest number of image passes of the evaluation: a validation AUC of 1 or a kept last epoch saves some."""
         validation, test, pool = (len(self.ids(part)) for part in PREDICTED)
         return self.settings.epochs * validation + 4 * test + (1 + len(self.views)) * pool
 
     def ids(self, part: str) -> np.ndarray[Any, Any]:
-        """Return the ids of a part's slices, or of the pool's."""
+        """Return the ids of the slices of a part, or of the pool."""
         return np.array(getattr(self, part), np.int64)
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a run gave.
+    """The result of a run.
 
     Attributes
     ----------
@@ -116,8 +116,8 @@ class Result:
     seconds : float
         Wall-clock time of the training and its evaluations.
     facts : dict of str to str
-        Device, threads, versions, git commit; of a result that comes from a bundle, which holds some of its arrays,
-        also ``sha256`` of all of them: see `store.checksum`.
+        Device, threads, versions, git commit. A result from a bundle, which holds some of the arrays, also has
+        ``sha256``, the checksum of all of them: see `store.checksum`.
     """
 
     run: Run

@@ -1,4 +1,4 @@
-"""A Dask scheduler in this process, with workers of this machine or none, which listens only to who holds its key."""
+"""A Dask scheduler in this process, with or without workers of this machine; only holders of its key can connect."""
 
 import logging
 import os
@@ -22,43 +22,43 @@ from brats_al_utils.runs import forks
 from brats_al_utils.runs.forks import ARENA, FORKS
 
 ATTEMPTS = 3
-"""How often a run is started whose worker is lost."""
+"""How often a run is started if its worker is lost."""
 
 WORKER_MEMORY = 5 * 2**29
-"""Bytes that a worker takes while it trains AlexNet in batches of 16 on the CPU, rounded up: 1,978 MiB were measured of
-slices of 80 pixels and 2,360 MiB of 224 (resident, x86-64, torch 2.14; 641 of them libraries, partly shared)."""
+"""Bytes that a worker needs to train AlexNet in batches of 16 on the CPU, rounded up. Measured: 1,978 MiB for slices of
+80 pixels and 2,360 MiB for 224 (resident, x86-64, torch 2.14; 641 MiB of them libraries, partly shared)."""
 
 LOOPBACK = "127.0.0.1"
 
 TIDY = "ignore::UserWarning:multiprocessing.resource_tracker"
-"""For Python's process that tidies up after one that was killed: else it says so, amid the user's next command."""
+"""Silences the warning of Python's resource tracker after a process was killed: it would appear amid later output."""
 
 CONFIG: dict[str, Any] = {
     "distributed.worker.multiprocessing-method": "forkserver" if FORKS else "spawn",
     "distributed.scheduler.allowed-failures": ATTEMPTS - 1,
-    # A worker's nanny replaces it, in whatever time that takes; Dask would end the nanny that is at it after 15 s.
+    # A worker's nanny replaces it, however long that takes; Dask would end the nanny after 15 s.
     "distributed.deploy.lost-worker-timeout": "1000 days",
     **{f"distributed.nanny.pre-spawn-environ.{name}": value for name, value in ARENA.items()},
-    # Pages about the workers would be shown to whoever asks.
+    # Dask's web pages on workers are open to everybody.
     "distributed.scheduler.http.routes": [],
     "distributed.worker.http.routes": [],
 }
 
 
 def gpus(device: str) -> int:
-    """Return how many GPUs are trained on where ``device`` is auto, cpu or cuda."""
+    """Return how many GPUs are used if ``device`` is auto, cpu or cuda."""
     import torch
 
     return torch.cuda.device_count() if device != "cpu" else 0
 
 
 def workers_of(workers: str, device: str) -> int:
-    """Return how many processes of this machine ``workers`` asks for; see `engine.compute`.
+    """Return the number of processes of this machine that ``workers`` means; see `engine.compute`.
 
     Raises
     ------
     InputError
-        If it names no number.
+        If it is not a number.
     """
     if not workers:
         free = min(psutil.virtual_memory().available, MEMORY_LIMIT)
@@ -72,15 +72,15 @@ def workers_of(workers: str, device: str) -> int:
 
 
 def device_of(workers: str, device: str) -> str:
-    """Return the device that workers are told: those of this machine fail where they do not find the GPUs counted here.
+    """Return the device for the workers: those of this machine fail if they do not find the GPUs counted here.
 
-    On ``auto`` they would train without one, and say nothing.
+    With ``auto`` they would silently train without a GPU.
     """
     return "cuda" if "://" not in workers and gpus(device) else device
 
 
 def specification(count: int, cards: int, security: Security) -> dict[int, dict[str, Any]]:
-    """Return what Dask must know to start so many workers, which share the GPUs evenly."""
+    """Return Dask's specification of some workers, which share the GPUs evenly."""
     visible = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
     names = visible if len(visible) == cards else [str(card) for card in range(cards)]
     options = {"nthreads": 1, "memory_limit": 0, "security": security, "protocol": "tls", "host": LOOPBACK}
@@ -97,19 +97,19 @@ def specification(count: int, cards: int, security: Security) -> dict[int, dict[
 
 @contextmanager
 def scheduler(folder: Path, workers: int = 0, device: str = "cpu", host: str = LOOPBACK) -> Iterator[SpecCluster]:
-    """Run a scheduler in this process; it ends with it, and its workers do.
+    """Run a scheduler in this process; it ends with the block, and so do its workers.
 
-    Whoever can talk to a Dask scheduler can run code as its user, so it only listens to those who hold the key, which
-    is made for this one and which only its user can read. This process's children find it in their environment.
+    Whoever can talk to a Dask scheduler can run code as its user. So it only accepts holders of a key that is made for
+    it, and that only its user can read. This process's children find the key through their environment.
 
     Parameters
     ----------
     folder : Path
-        Receives ``certificate.pem`` and ``key.pem``.
+        ``certificate.pem`` and ``key.pem`` are written to it.
     workers : int
-        Processes of this machine; a lost one is replaced.
+        Number of processes of this machine; lost ones are replaced.
     host : str
-        Address that it listens at; empty for this machine's in its network.
+        Address at which it listens; empty for this machine's address in its network.
 
     Raises
     ------
@@ -126,7 +126,7 @@ def scheduler(folder: Path, workers: int = 0, device: str = "cpu", host: str = L
     cards = gpus(device) if workers else 0
     try:
         with credentials(folder), dask.config.set(CONFIG):
-            get_mp_context()  # Dask gives a list of its own, once
+            get_mp_context()  # at its first call Dask sets a list of preloaded modules: `forks` replaces it
             forks.start()
             try:
                 cluster = SpecCluster(
@@ -143,7 +143,7 @@ def scheduler(folder: Path, workers: int = 0, device: str = "cpu", host: str = L
             try:
                 yield cluster
             finally:
-                with suppress(TimeoutError):  # on a busy machine; what is left ends with this process
+                with suppress(TimeoutError):  # on a busy machine; the rest ends with this process
                     cluster.close()
     finally:
         (folder / "key.pem").unlink(missing_ok=True)
@@ -151,13 +151,13 @@ def scheduler(folder: Path, workers: int = 0, device: str = "cpu", host: str = L
 
 @contextmanager
 def credentials(folder: Path) -> Iterator[None]:
-    """Have this process and its children, such as notebooks' kernels, read a client's credentials from a folder.
+    """Let this process and its children, such as notebooks' kernels, find a client's credentials, within a block.
 
-    The one that tidies up after a killed process does so without a word.
+    It also silences Python's resource tracker, see ``TIDY``.
     """
     files = {"ca-file": "certificate.pem", "client.cert": "certificate.pem", "client.key": "key.pem"}
     own = {f"distributed.comm.tls.{name}": str(folder / file) for name, file in files.items()}
-    # Dask reads the environment once, when it is imported.
+    # Dask reads the environment only when it is imported.
     variables = {f"DASK_{name.upper().replace('.', '__').replace('-', '_')}": path for name, path in own.items()}
     variables["DASK_DISTRIBUTED__COMM__REQUIRE_ENCRYPTION"] = "True"
     variables["PYTHONWARNINGS"] = ",".join(filter(None, [os.environ.get("PYTHONWARNINGS"), TIDY]))

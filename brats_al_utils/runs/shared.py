@@ -1,4 +1,4 @@
-"""Workers that several notebooks share, whose kernels are children of this process."""
+"""Workers that several notebooks share; the notebooks' kernels are children of this process."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -14,7 +14,7 @@ from brats_al_utils.runs.scheduler import gpus, workers_of
 
 @contextmanager
 def shared_workers(workers: str, device: str) -> Iterator[str]:
-    """Give the notebooks' kernels, this process's children, workers to share, and show how far these are.
+    """Provide workers for the kernels of several notebooks, and show their progress.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ def shared_workers(workers: str, device: str) -> Iterator[str]:
     Yields
     ------
     str
-        What to give each kernel as its ``workers``.
+        The parameter ``workers`` for each kernel.
     """
     with ExitStack() as stack:
         if "://" in workers:
@@ -37,12 +37,12 @@ def shared_workers(workers: str, device: str) -> Iterator[str]:
 
 @contextmanager
 def watched(client: Client) -> Iterator[None]:
-    """Show a bar of what a scheduler's workers do for others."""
+    """Show the progress of a scheduler's workers, within a block."""
     with bar(unit=" images", unit_scale=True) as line:
 
         def follow(event: tuple[float, dict[str, Any]]) -> None:
             if total := event[1].get("total"):
-                line.reset(total)  # the time left counts from here
+                line.reset(total)  # the remaining time is estimated from here
             else:
                 line.set_postfix_str(event[1]["text"], refresh=False)
                 line.update(event[1]["images"])
@@ -53,7 +53,7 @@ def watched(client: Client) -> Iterator[None]:
 
 
 def per_gpu_workers(count: int, device: str) -> str:
-    """Return ``workers`` for so many processes on each GPU.
+    """Return the parameter ``workers`` for some processes on each GPU.
 
     Raises
     ------

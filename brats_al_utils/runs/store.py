@@ -1,4 +1,4 @@
-"""Where results are kept: one file a run, which appears whole or not at all; without torch."""
+"""The store of results: one file a run, which appears whole or not at all. Without torch."""
 
 import json
 import time
@@ -17,7 +17,7 @@ from brats_al_utils.files import write_file
 from brats_al_utils.runs.run import Result, Run
 
 KNOWN: set[tuple[Path, tuple[int, int]]] = set()
-"""Results that this process has found whole, each with its `file_state`."""
+"""Results that this process has read and found undamaged, each with its `file_state`."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class RunStore:
     folder: Path
 
     def path(self, run: Run) -> Path:
-        """Return where a run's result is kept."""
+        """Return the file of a run's result."""
         return self.folder / f"{run.key}.safetensors"
 
     def lock(self, run: Run) -> Path:
@@ -40,16 +40,16 @@ class RunStore:
         return self.folder / "locks" / f"{run.key}.lock"
 
     def failure(self, run: Run) -> Path:
-        """Return where it is said why a run failed."""
+        """Return the file that says why a run failed."""
         return self.folder / "failed" / f"{run.key}.json"
 
     def save_failure(self, run: Run, name: str, why: str) -> None:
-        """Say why a run failed, beside what it was."""
+        """Write why a run failed, and its specification."""
         record = {"name": name, "why": why, "run": json.loads(run.spec)}
         write_file(self.failure(run), json.dumps(record, indent=1).encode())
 
     def save(self, result: Result) -> None:
-        """Keep a result; the file appears whole or not at all."""
+        """Write a result; the file appears whole or not at all."""
         record = {name: value for name, value in asdict(result).items() if name not in ("run", "arrays")}
         metadata = {"run": result.run.spec, "record": json.dumps(record)}
         # safetensors writes the buffer behind a strided array, not its values.
@@ -58,7 +58,7 @@ class RunStore:
         write_file(self.path(result.run), content)
 
     def load(self, run: Run) -> Result | None:
-        """Return a run's result, or None if it is not here; a damaged file is reported and set aside."""
+        """Return a run's result, or None if it is missing; a damaged file is reported and moved aside."""
         path = self.path(run)
         if not path.exists():
             return None
@@ -69,13 +69,13 @@ class RunStore:
         except (SafetensorError, ValueError, KeyError, TypeError) as error:
             aside = self.folder / "damaged" / f"{path.name}.{time.time_ns()}"
             aside.parent.mkdir(exist_ok=True)
-            with suppress(FileNotFoundError):  # another driver has just done so
+            with suppress(FileNotFoundError):  # another driver has just moved it
                 path.rename(aside)
             warnings.warn(f"{path}: damaged ({error}); set aside as {aside}, the run is computed again", stacklevel=2)
             return None
 
     def holds(self, run: Run) -> bool:
-        """Whether a run's result is here, and whole; it is read once for that, as long as it does not change."""
+        """Whether a run's result exists and is undamaged; it is read once for this, as long as it does not change."""
         path = self.path(run)
         if (path, file_state(path)) not in KNOWN and self.load(run) is not None:
             KNOWN.add((path, file_state(path)))
@@ -83,7 +83,7 @@ class RunStore:
 
 
 def file_state(path: Path) -> tuple[int, int]:
-    """Return the size and time of a file, which change with it; zeros if it is missing."""
+    """Return the size and modification time of a file; zeros if it is missing."""
     try:
         state = path.stat()
     except FileNotFoundError:
@@ -92,14 +92,14 @@ def file_state(path: Path) -> tuple[int, int]:
 
 
 def why(path: Path) -> str:
-    """Return what `RunStore.save_failure` has said in a file, empty if the run was computed since."""
+    """Return the reason that `RunStore.save_failure` wrote to a file; empty if the run was computed since."""
     with suppress(OSError, ValueError, KeyError):
         return str(json.loads(path.read_text(encoding="utf-8"))["why"])
     return ""
 
 
 def checksum(arrays: dict[str, np.ndarray[Any, Any]], metadata: dict[str, str]) -> str:
-    """Return the SHA-256 of a result's numbers and metadata."""
+    """Return the SHA-256 of a result's arrays and metadata."""
     digest = sha256("\n".join(metadata[name] for name in sorted(metadata)).encode())
     for name in sorted(arrays):
         digest.update(f"{name} {arrays[name].dtype} {arrays[name].shape}\n".encode())
@@ -108,7 +108,7 @@ def checksum(arrays: dict[str, np.ndarray[Any, Any]], metadata: dict[str, str]) 
 
 
 def read_result(path: Path, run: Run) -> Result:
-    """Read a result and check that it is whole and that of the run."""
+    """Read a result, and check that it is undamaged and belongs to the run."""
     with safe_open(path, framework="numpy") as file:
         metadata = dict(file.metadata() or {})
         arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118

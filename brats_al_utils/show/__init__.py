@@ -1,5 +1,5 @@
-"""What people look at: figures, notebooks and the report."""
+"""Figures, tables, notebooks and the report."""
 
 import sys
 
-sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # a second for a format no notebook has
+sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # saves a second: a format no notebook uses

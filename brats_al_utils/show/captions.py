@@ -1,4 +1,4 @@
-"""What stands below each figure and table of the report: what it shows, how it is read, and what was found in it."""
+"""The captions of the report's figures and tables: what each shows, how it is read, and what was found in it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,13 +18,13 @@ Tables = Mapping[str, pd.DataFrame]
 
 @dataclass(frozen=True)
 class Words:
-    """What is said of a figure or a table.
+    """The texts on a figure or a table.
 
     Attributes
     ----------
     title : str
     drawn : str
-        What it shows; read out in place of a figure.
+        What it shows; also the alternative text of a figure.
     read : str
         How it is read.
     """
@@ -40,17 +40,17 @@ WORDS = {
     name: Words(said["title"], said["drawn"], " ".join(NOTES.get(each, each) for each in said.get("read", ())))
     for name, said in FILE.items()
 }
-"""What is said of each figure and table, by the names of their files."""
+"""The texts on each figure and table, by the names of their files."""
 
 
 def words_of(name: str) -> Words:
-    """Return what is said of a figure or a table; of one that is not known, its name."""
+    """Return the texts on a figure or a table; of an unknown one, its name."""
     title = name.replace("_", " ")
     return WORDS.get(name, Words(title[:1].upper() + title[1:], f"What this study shows of {title}."))
 
 
 def of_pair(name: str) -> Callable[[Tables], str]:
-    """Return what says how two arms differ slice-level on the test set."""
+    """Return a function that says the slice-level difference of two arms on the test set."""
 
     def said(tables: Tables) -> str:
         row = tables[name].query("part == 'test' and unit == 'slice'").iloc[0]
@@ -60,7 +60,7 @@ def of_pair(name: str) -> Callable[[Tables], str]:
 
 
 def of_budgets(tables: Tables, dataset: str) -> str:
-    """Say what the proposed method gains at the paper's budget, and at how many budgets it differs."""
+    """Say the gain of the proposed method at the paper's budget, and the number of budgets with a difference."""
     rows = tables["budget_gains"].query("unit == 'slice' and other == 'random' and dataset == @dataset")
     (row,) = [row for _, row in rows.iterrows() if np.isclose(row["share"], BUDGET)]
     return (
@@ -70,17 +70,17 @@ def of_budgets(tables: Tables, dataset: str) -> str:
 
 
 def of_ranges(tables: Tables) -> str:
-    """Say how the most uncertain range does."""
+    """Say whether the most uncertain range teaches worst."""
     return teaches_worst(tables["teaches_worst"].iloc[0])
 
 
 def of_family(name: str) -> Callable[[Tables], str]:
-    """Return what counts the arms that differ from their reference."""
+    """Return a function that says how many arms differ from their reference."""
     return lambda tables: f"{different(tables[name])}."
 
 
 def of_efficiency(tables: Tables) -> str:
-    """Say what the annotations of the proposed method buy."""
+    """Say how many annotations random sampling needs for the same AUC."""
     return annotation_worth(tables["label_efficiency"], tables["areas"], BUDGET)[0]
 
 
@@ -97,14 +97,14 @@ FOUND: dict[str, tuple[tuple[str, ...], Callable[[Tables], str]]] = {
         for name in ("controls", "competitors", "iterative", "transfer", "selection_for_others")
     },
 }
-"""What a figure shows here: the tables that it takes, and the sentence."""
+"""The finding of a figure: the tables that it needs, and the function that says it."""
 
 READ = tuple(dict.fromkeys(table for needed, _ in FOUND.values() for table in needed))
-"""Every table that a sentence is taken from."""
+"""Every table that a finding needs."""
 
 
 def found_in(name: str, tables: Tables) -> str:
-    """Return what a figure shows in this study; nothing where its tables are missing."""
+    """Return the finding of a figure in this study; empty if its tables are missing."""
     needed, said = FOUND.get(name, ((), lambda _: ""))
     return said(tables) if set(needed) <= set(tables) else ""
 
@@ -119,4 +119,4 @@ ARMS_IN_WORDS = {
     "mean of 7 others": "the mean of the other ranges",
     "proposed, iterative": "the committee's choice in several queries",
 }
-"""Arms as a radiologist reads them."""
+"""Names of arms for radiologists."""

@@ -1,4 +1,4 @@
-"""The figure of all claims: what the paper prints beside what was found here, and the verdict by colour and sign."""
+"""The figure of all claims: the paper's numbers, ours, and the verdicts by colour and sign."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from brats_al_utils.findings.verdicts import HERE, NOT_REPRODUCED, REPRODUCED, U
 from brats_al_utils.show.style import PAGE, PAPER, STYLE, distances, rows_named
 
 AGREES, DISAGREES, UNKNOWN = "#0a58a6", "#b03a00", "#57606a"
-"""Told apart by those who do not see red or green, and legible as text on white."""
+"""Colours that are distinct for colour-blind readers, and legible as text on white."""
 
 LOOKS = {
     **dict.fromkeys(VERDICTS, ("?", UNKNOWN)),
@@ -23,22 +23,22 @@ LOOKS = {
 """Sign and colour of each verdict."""
 
 SCALES = {AUC: (100, "AUC (%)", (0.0, 100.0)), GAIN: (1, "gain in AUC (pp)", (-100.0, 100.0))}
-"""Of each unit that is drawn: what its numbers are multiplied by, the axis, and how far it can go."""
+"""By unit: factor of the numbers, label of the axis, and its limits."""
 
 ROW, FRAME = 0.175, 0.62
-"""Inches: the height of a row, and of what is above and below the rows of a panel."""
+"""Height in inches of a row, and of the frame above and below the rows of a panel."""
 
 
-@plt.style.context([*STYLE, {"text.parse_math": True, "axes.labelsize": 8, "xtick.labelsize": 7}])  # its marks are math
+@plt.style.context([*STYLE, {"text.parse_math": True, "axes.labelsize": 8, "xtick.labelsize": 7}])  # marks use math
 def claims(card: pd.DataFrame, stacked: bool = False) -> Figure:
-    """Draw every row of the scorecard: AUCs and gains with the printed number and our interval, the others in a list.
+    """Draw the scorecard: AUCs and gains with the printed number and our interval, all other rows as a list.
 
     Parameters
     ----------
     card : pd.DataFrame
         id, printed, recomputed, ours, both_low, both_high, verdict, why: see `scorecard.scorecard`.
     stacked : bool
-        One panel below another, for a narrow page.
+        Whether the panels are stacked, for a narrow page.
     """
     units = card["id"].map(unit_of).where(~card["id"].str.endswith(ARITHMETIC), "")
     parts = [card[units == unit] for unit in SCALES]
@@ -88,12 +88,12 @@ def numbers(axes: Axes, rows: pd.DataFrame, unit: str) -> None:
 
 
 def blind(row: "pd.Series[Any]") -> bool:
-    """Return whether an arm of a claim has not learned, so that it is not judged."""
+    """Return whether a claim is not judged because an arm has not learned."""
     return UNLEARNED in row["why"]
 
 
 def verdicts(axes: Axes, rows: pd.DataFrame) -> None:
-    """List claims that no axis can show, each with its verdict in words and by its sign."""
+    """List the claims without a number, each with its verdict."""
     for place, verdict in enumerate(rows["verdict"]):
         axes.text(0.0, place, f"{LOOKS[verdict][0]} {verdict}", **sign(axes, verdict))
     axes.set(xlim=(0, 1), xticks=[])
@@ -103,7 +103,7 @@ def verdicts(axes: Axes, rows: pd.DataFrame) -> None:
 
 
 def sign(axes: Axes, verdict: str) -> dict[str, Any]:
-    """Return how the sign of a verdict stands beside a row: at a share of the width, in its colour."""
+    """Return place and look of the sign of a verdict beside a row."""
     place = {"transform": axes.get_yaxis_transform(), "va": "center_baseline", "clip_on": False}
     return {**place, "color": LOOKS[verdict][1], "fontsize": 7, "fontweight": "bold"}
 

@@ -1,4 +1,4 @@
-"""Who is in the cohort, and what the network sees: the figures of notebook 00, and slices in the others."""
+"""Figures of the cohort and of its slices: those of notebook 00, and slices in the others."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -20,19 +20,19 @@ from brats_al_utils.show.style import CLASS_COLOURS, PAGE, SMALL, STYLE, Drawing
 CHANNEL_NAMES = {"t1": "T1", "t1ce": "T1ce", "t2": "T2", "flair": "FLAIR"}
 
 OF_EACH_CLASS = 3
-"""Of each class in the montage."""
+"""Number of slices of each class in the montage."""
 
 SHOWN_COLUMNS = ["slice_id", "class_name", "z", "tumour_mm2", "part"]
-"""Of the slices that are shown."""
+"""Columns of the table of the slices that are shown."""
 
 AUDITED = "t1ce"
-"""The channel in which hidden tumours are shown, where the study has it: contrast uptake tells most of the class."""
+"""Channel in which hidden tumours are shown, if the study has it: contrast uptake tells most about the class."""
 
 
 def counts(slices: SliceSet) -> pd.DataFrame:
     """Return patients and slices of each part, class and site: part, class_name, site, patients, slices.
 
-    Patients are not counted where they have slices of both classes.
+    Patients are not counted if some have slices of both classes.
     """
     groups = slices.table.groupby(["part", "class_name", "site"])["patient_id"]
     table = groups.agg(patients="nunique", slices="size").reset_index()
@@ -44,7 +44,7 @@ def counts(slices: SliceSet) -> pd.DataFrame:
 
 @plt.style.context(STYLE)
 def cohort(slices: SliceSet) -> Drawing:
-    """Draw the split: patients (slices, if these have the classes) of each part by class, of several sites by part."""
+    """Draw the split: patients (or slices, if patients have both classes) by part and class, and by site and part."""
     table = counts(slices)
     counted = "patients" if slices.one_class_each else "slices"
     panels = 1 + (table["site"].nunique() > 1)
@@ -86,14 +86,14 @@ def examples(slices: SliceSet) -> pd.DataFrame:
 
 
 def without_images() -> Figure:
-    """Return what stands in place of patients' images where a study was opened from its bundle."""
+    """Return the figure in place of patients' images for a study from a bundle."""
     figure = plt.figure(figsize=(PAGE, 1))
     figure.text(0.5, 0.6, "Images of patients are not part of a published study.", ha="center")
     return figure
 
 
 def draw_slice(axes: Axes, slices: SliceSet, slice_id: int, channel: int) -> None:
-    """Draw one channel of a slice, its tumour outlined in the colour of its class."""
+    """Draw one channel of a slice, with its tumour outlined in the colour of its class."""
     axes.imshow(slices.pixels[slice_id, channel], cmap="gray", vmin=0, vmax=255)
     tumour = slices.segmentation[slice_id] > 0
     if tumour.any():
@@ -103,7 +103,7 @@ def draw_slice(axes: Axes, slices: SliceSet, slice_id: int, channel: int) -> Non
 
 
 def named_grid(shown: pd.DataFrame, names: list[str]) -> tuple[Figure, Any]:
-    """Return a figure and its panels: a named row for each name, a column for each slice."""
+    """Return a figure and its panels: a row for each name, a column for each slice."""
     size = PAGE, PAGE * len(names) / len(shown) + 0.7  # above the titles, below the caption
     figure, grid = plt.subplots(len(names), len(shown), figsize=size, squeeze=False)
     for axes, (_, row) in zip(grid[0], shown.iterrows(), strict=True):
@@ -115,7 +115,7 @@ def named_grid(shown: pd.DataFrame, names: list[str]) -> tuple[Figure, Any]:
 
 @plt.style.context([*STYLE, {"axes.grid": False}])
 def montage(slices: SliceSet) -> Drawing:
-    """Draw the slice with the largest tumour of some patients of each class: a row a channel, the tumour outlined."""
+    """Draw the slice with the largest tumour of some patients of each class, one row a channel."""
     shown = examples(slices)
     if not slices.pictured:
         return Drawing("slices", without_images(), shown[SHOWN_COLUMNS])
@@ -128,7 +128,7 @@ def montage(slices: SliceSet) -> Drawing:
 
 @plt.style.context([*STYLE, {"axes.grid": False}])
 def hidden_tumours(slices: SliceSet) -> Drawing:
-    """Draw what the shortcut audit shows of the same slices in one channel, a row for each of `shortcut.SHOWN`."""
+    """Draw the shortcut audit's images of the same slices in one channel, one row for each of `shortcut.SHOWN`."""
     shown, channels = examples(slices), slices.manifest["channels"]
     if not slices.pictured:
         return Drawing("hidden_tumours", without_images(), shown[SHOWN_COLUMNS])
@@ -146,7 +146,7 @@ def hidden_tumours(slices: SliceSet) -> Drawing:
 
 @plt.style.context(STYLE)
 def intensities(slices: SliceSet) -> Drawing:
-    """Draw how often each intensity occurs in the foreground (the brain, in BraTS), by channel and class."""
+    """Draw the histogram of intensities in the foreground (the brain, in BraTS), by channel and class."""
     edges = np.linspace(0, 255, BINS + 1)
     centres = (edges[:-1] + edges[1:]) / 2 / 255
     channels = slices.manifest["channels"]
@@ -171,12 +171,12 @@ def intensities(slices: SliceSet) -> Drawing:
 
 
 IN_A_ROW = 8
-"""Slices at most."""
+"""Largest number of slices in a row."""
 
 
 @plt.style.context([*STYLE, {"axes.grid": False}])
 def as_seen(slices: SliceSet, ids: Sequence[int], name: str, titles: Sequence[str] = ()) -> Drawing:
-    """Draw slices as a network sees them: the three channels as red, green and blue.
+    """Draw slices as the network sees them, the three channels as red, green and blue.
 
     Parameters
     ----------
@@ -185,7 +185,7 @@ def as_seen(slices: SliceSet, ids: Sequence[int], name: str, titles: Sequence[st
     name : str
         Name of the figure's files.
     titles : sequence of str
-        What stands above each beside its class.
+        Titles of the slices, below their class.
     """
     table = slices.table.rename_axis("slice_id").reset_index().loc[list(ids)]
     if not slices.pictured:

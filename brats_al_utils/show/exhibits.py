@@ -1,4 +1,4 @@
-"""The tables and figures of a study, as the report shows them: files of CSV and SVG in, words and HTML out."""
+"""The tables and figures of the report: from CSV and SVG files to words and HTML."""
 
 import html
 import re
@@ -28,18 +28,18 @@ VIEWS: Mapping[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
     "areas": worth_tables.areas,
     "table1": lambda table: tables.layers(table.convert_dtypes()),
 }
-"""How the tables that the report shows are read by people, in their order; it links to the others."""
+"""The tables that the report shows, in order, with the functions that put them in words; it links to all others."""
 
 PHOTOS = ("slices", "hidden_tumours", "batch", "five_slices", "extremes", "along_the_ranking")
-"""Figures of slices, which keep their colours in the dark."""
+"""Figures of slices, whose colours are not inverted in dark mode."""
 
 TEXTS = ("could_tell", "verdict", "rule", "why", "censored")
-"""Columns in which an empty cell is an empty text, not a missing number."""
+"""Columns of text: an empty cell is an empty text, not a missing number."""
 
 CELLS = ("th", "td")
 
 AS_IT_IS = ("code", "pre", "style", "title")
-"""Elements whose text no sign is changed in."""
+"""Elements whose text is not changed."""
 
 
 @dataclass(frozen=True)
@@ -49,19 +49,19 @@ class Exhibit:
     Attributes
     ----------
     name : str
-        Of its files.
+        Name of its files.
     words : Words
-        What is said of it.
+        The texts on it.
     figure, csv : str
-        Links, relative to the index; empty where there is no such file.
+        Links, relative to the index; empty if there is no such file.
     origin : str
-        What the figure says of its origin.
+        The caption in the figure.
     found : str
-        What it shows here: a sentence, or nothing.
+        The finding: a sentence, or empty.
     photo : bool
         Whether it is one of ``PHOTOS``.
     table : str
-        The table in words, as `Markup`; empty where the report only links to it.
+        The table in words, as `Markup`; empty if the report only links to it.
     """
 
     name: str
@@ -75,14 +75,14 @@ class Exhibit:
 
 
 def read(path: Path) -> pd.DataFrame:
-    """Read a table that a notebook has written."""
+    """Read a table written by a notebook."""
     table = pd.read_csv(path, dtype=dict.fromkeys(TEXTS, str))
     return table.fillna(dict.fromkeys(TEXTS, ""))
 
 
 @contextmanager
 def of_this_version(path: Path) -> Iterator[None]:
-    """Name the file or folder whose contents are not what the notebooks of this version write."""
+    """Turn errors of unexpected contents into an `InputError` that names the file or folder."""
     try:
         yield
     except (
@@ -100,7 +100,7 @@ def of_this_version(path: Path) -> Iterator[None]:
 
 
 def in_html(table: pd.DataFrame, words: Words) -> Markup:
-    """Return a table as HTML, escaped, its headers with their scope, under its caption."""
+    """Return a table as escaped HTML, with its caption and the scopes of its headers."""
     soup = BeautifulSoup(table.to_html(border=0, index_names=True), "html.parser")
     caption = soup.new_tag("caption")
     caption.string = f"{words.title}. {words.drawn}"
@@ -109,7 +109,7 @@ def in_html(table: pd.DataFrame, words: Words) -> Markup:
 
 
 def scoped(soup: BeautifulSoup) -> BeautifulSoup:
-    """Say of each header of a table whether it heads a column or a row; take off pandas's border and row of names."""
+    """Set the scope of each header of a table (column or row), and remove pandas's border and row of index names."""
     for table in soup("table", border=True):
         del table["border"]
     for head in soup("thead"):
@@ -129,7 +129,7 @@ def scoped(soup: BeautifulSoup) -> BeautifulSoup:
 
 
 def typeset(page: str) -> str:
-    """Return a page with minus signs where a hyphen stands before a number, and one style of per cent and of ranges."""
+    """Return a page with minus signs in place of hyphens before numbers, and a uniform style of per cent and ranges."""
     soup = BeautifulSoup(page, "html.parser")
     for text in soup.find_all(string=re.compile(r"-\d|\d ?%")):
         if text.find_parent(AS_IT_IS) is None:
@@ -140,13 +140,13 @@ def typeset(page: str) -> str:
 
 
 def origin_of(svg: str) -> str:
-    """Return what `style.save` has written into a figure of its origin."""
+    """Return the caption that `style.save` has written into a figure."""
     found = re.search(r"<dc:description>(.*?)</dc:description>", svg, re.DOTALL)
     return html.unescape(found[1]) if found else ""
 
 
 def without_origin(svg: str) -> str:
-    """Return a figure of `style.save` without the lines below it that say its origin, as much lower as they are."""
+    """Return a figure of `style.save` without its caption, and with a height that is reduced accordingly."""
     if (lines := re.search(rf'<g id="{PROVENANCE}">.*?</g>', svg, re.DOTALL)) is None:
         return svg
     heights = re.findall(r'(?:translate\([\d.]+ | y=")([\d.]+)', lines[0])
@@ -160,14 +160,14 @@ def without_origin(svg: str) -> str:
 
 
 def exhibits_of(files: Iterable[Path], site: Path, name: str, found: Tables) -> list[Exhibit]:
-    """Copy figures (SVG) and tables (CSV) into a folder of the site, and say what each is; figures in their order.
+    """Copy figures (SVG) and tables (CSV) into a folder of the site, and return them as exhibits in their order.
 
-    The last lines of a figure, its origin, are cut off: the report says it once.
+    The caption of a figure is cut off: the report says it once.
 
     Raises
     ------
     InputError
-        If a table is not what the notebooks write.
+        If a table was not written by this version's notebooks.
     """
     by_name = {path.name: path for path in files}
     for file, path in by_name.items():

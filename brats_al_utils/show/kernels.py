@@ -1,6 +1,6 @@
-"""Kernels that execute notebooks: of this Python and this checkout, whatever kernels Jupyter finds on the machine.
+"""Kernels that execute notebooks with this Python and this checkout, whatever kernels Jupyter finds on the machine.
 
-On Linux they are forked from a process that has imported what notebooks do: see `forks`.
+On Linux they are forked from a process that has imported the notebooks' modules: see `forks`.
 """
 
 import atexit
@@ -30,19 +30,19 @@ IMPORTED = (
     "brats_al_utils.study.opening",
     "brats_al_utils.study.stages",
 )
-"""By what kernels are forked from: as notebooks do, but for what asks at once which kernel it is in (widgets)."""
+"""Modules that the fork server imports for notebooks, without those that need a kernel at import (widgets)."""
 
 NAME = "kernel"
-"""Of a forked kernel in lists of processes, where it has its parent's command line."""
+"""Name of a forked kernel in lists of processes; its command line is that of its parent."""
 
 
 def prepare() -> None:
-    """Have that process import what notebooks do, while this one goes on."""
+    """Start the fork server, which imports the notebooks' modules in the background."""
     forks.start(IMPORTED)
 
 
 class Forked:
-    """A forked kernel as Jupyter sees a process: what it asks of a `subprocess.Popen`."""
+    """A forked kernel with the methods of `subprocess.Popen` that Jupyter uses."""
 
     stdin = stdout = stderr = None
 
@@ -52,24 +52,24 @@ class Forked:
         self.kill, self.terminate = process.kill, process.terminate
 
     def poll(self) -> int | None:
-        """Return how it ended, or None."""
+        """Return its exit code, or None if it runs."""
         return self.process.exitcode
 
     def wait(self) -> int | None:
-        """Wait until it has ended."""
+        """Wait until it ends, and return its exit code."""
         self.process.join()
         return self.process.exitcode
 
     def send_signal(self, number: int) -> None:
-        """Send it a signal."""
+        """Send a signal to it."""
         os.kill(self.pid, number)
 
 
 class ForkedProvisioner(LocalProvisioner):
-    """Forks a kernel where Jupyter would start a program."""
+    """Forks a kernel in place of starting a program."""
 
     async def launch_kernel(self, cmd: list[str], **options: Any) -> KernelConnectionInfo:
-        """Start a kernel; its arguments are those after ``-m ipykernel_launcher`` in its command."""
+        """Start a kernel with the arguments after ``-m ipykernel_launcher`` of its command."""
         arguments = cmd[cmd.index("ipykernel_launcher") + 1 :]
         self.cwd = options.get("cwd") or Path.cwd()
         said = f"/proc/{os.getpid()}/fd/{options['stderr'].fileno()}"
@@ -77,27 +77,27 @@ class ForkedProvisioner(LocalProvisioner):
             target=be_kernel, args=(arguments, options["env"], str(self.cwd), said)
         )
         process.start()
-        atexit.register(process.kill)  # this process would wait for it
+        atexit.register(process.kill)  # otherwise this process waits for it at its end
         self.process = Forked(process)  # type: ignore[assignment]
         self.pid = self.pgid = process.pid
         return self.connection_info
 
 
 def be_kernel(arguments: list[str], variables: dict[str, str], folder: str, said: str) -> None:
-    """Make the process that has just been forked what a kernel's program would be.
+    """Run a kernel in the process that has just been forked.
 
     Parameters
     ----------
     arguments : list of str
-        Of that program.
+        Arguments of the kernel.
     variables : dict of str to str
         Its environment.
     folder : str
-        It works here.
+        Its working directory.
     said : str
-        Receives what it says outside the notebook.
+        File for its output outside the notebook.
     """
-    gc.freeze()  # what was there before the fork is not gone through, at 0.6 s each time, by every full collection
+    gc.freeze()  # objects from before the fork are not collected, which takes 0.6 s each time
     os.setsid()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
     Path("/proc/self/comm").write_text(NAME, encoding="utf-8")
@@ -108,7 +108,7 @@ def be_kernel(arguments: list[str], variables: dict[str, str], folder: str, said
     os.chdir(folder)
     threading.Thread(target=end_with_driver, daemon=True).start()
 
-    # These read the environment when they are imported, which was before.
+    # These have read the environment when they were imported, before the fork.
     import matplotlib
 
     matplotlib.rcParams["backend"] = variables.get("MPLBACKEND", "module://matplotlib_inline.backend_inline")
@@ -116,27 +116,27 @@ def be_kernel(arguments: list[str], variables: dict[str, str], folder: str, said
 
     from ipykernel.kernelapp import IPKernelApp
 
-    IPKernelApp.launch_instance(arguments, parent_handle=os.getppid())  # without it greets who starts it by hand
+    IPKernelApp.launch_instance(arguments, parent_handle=os.getppid())  # with a parent it prints no greeting
 
 
 def end_with_driver() -> None:
-    """End this process when its driver has ended: what it was forked from lives on as long as it does."""
+    """End this process when its driver ends: otherwise the fork server would live on as long as this process."""
     if driver := multiprocessing.parent_process():
         driver.join()
         os._exit(1)
 
 
 def manager(said: IO[bytes]) -> type[AsyncKernelManager]:
-    """Return what starts a kernel.
+    """Return the class that starts a kernel.
 
     Parameters
     ----------
     said : file
-        Where the kernel says what it has to say outside the notebook: why it cannot start, for instance.
+        File for the kernel's output outside the notebook: why it cannot start, for instance.
     """
-    # A bar that nobody sees would stay in the executed copy.
+    # Without tqdm: its bars would stay in the executed copy.
     packages = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-    # Jupyter fills in what stands after a dollar sign.
+    # Jupyter replaces names after a dollar sign.
     spec = KernelSpec(**get_kernel_dict(), env={"PYTHONPATH": packages.replace("$", "$$"), "TQDM_DISABLE": "1"})
     if forks.FORKS:
         spec.metadata["kernel_provisioner"] = {"provisioner_name": "brats-al-forked"}  # of pyproject.toml

@@ -1,4 +1,4 @@
-"""Find the notebooks, check what is asked of them, and execute them headless."""
+"""Find the notebooks, check their parameters, and execute them headless."""
 
 import logging
 import re
@@ -26,14 +26,14 @@ from brats_al_utils.study.places import ROOT, Places, stamp
 FOLDER = ROOT / "notebooks"
 
 TOGETHER = 4
-"""Notebooks that are executed at the same time at most: a kernel takes 800 MB, forked 200 of its own."""
+"""Largest number of notebooks executed at the same time: a kernel takes 800 MB, a forked one 200 MB of its own."""
 
 START_TIMEOUT = 180
-"""Seconds in which a kernel must be there: on a busy network disk, imports take a minute."""
+"""Seconds within which a kernel must start: on a busy network disk, imports take a minute."""
 
 
 def find(names: Iterable[str], only: Sequence[str] = ()) -> list[Path]:
-    """Return the notebooks of these names in order, or those of them whose numbers or names are given.
+    """Return the notebooks of these names in order, or the ones among them whose numbers or names are given.
 
     Raises
     ------
@@ -50,7 +50,7 @@ def find(names: Iterable[str], only: Sequence[str] = ()) -> list[Path]:
 
 
 def literal(path: Path) -> str:
-    """Return a path as papermill takes it: braces would be fields that it fills in."""
+    """Return a path in papermill's notation, with doubled braces: it replaces fields in braces."""
     return str(path).replace("{", "{{").replace("}", "}}")
 
 
@@ -63,14 +63,14 @@ def check_parameters(path: Path, parameters: Mapping[str, object]) -> None:
 
 
 def last_line(said: IO[bytes]) -> str:
-    """Return the last line that a kernel said, in brackets; empty if it was silent."""
+    """Return the last line of a kernel's output, in brackets; empty if there is none."""
     said.seek(0)
     lines = said.read().decode(errors="replace").split("\n")
     return next((f" ({line.strip()})" for line in reversed(lines) if line.strip()), "")
 
 
 def place(error: PapermillExecutionError, executed: Path) -> str:
-    """Return where a notebook failed: the number of the cell, the heading above it, the line."""
+    """Return where a notebook failed: the number of the cell, its heading, the line."""
     heading = ""
     for cell in nbformat.read(executed, as_version=4).cells:
         if any(output.output_type == "error" for output in cell.get("outputs", [])):
@@ -86,19 +86,18 @@ def place(error: PapermillExecutionError, executed: Path) -> str:
 def execute_all(
     paths: Sequence[Path], parameters: Mapping[str, object], places: Places, ahead: Mapping[str, str]
 ) -> list[str]:
-    """Execute notebooks, say how each ended, and return the names of those that failed.
+    """Execute notebooks, report on each, and return the names of those that failed.
 
     Parameters
     ----------
     ahead : mapping of str to str
-        What each will train, by its name. None: nothing is left to be trained, which takes the whole machine, and
-        several are executed at a time.
+        What each will train, by its name. If it is empty, nothing is left to train, and several are executed at a time.
     """
     if not ahead:
         with together() as pool:
             return execute_in(pool, paths, parameters, places)()
     failed = []
-    for number, path in enumerate(paths, 1):  # an interrupt ends what this thread waits for
+    for number, path in enumerate(paths, 1):  # in this thread, which Ctrl-C interrupts
         say(f"{path.stem} ({number} of {len(paths)}): {ahead[path.stem]}")
         failed += [path.stem] * (not done(path, parameters, places))
     return failed
@@ -112,43 +111,43 @@ def together() -> ThreadPoolExecutor:
 def execute_in(
     pool: Executor, paths: Sequence[Path], parameters: Mapping[str, object], places: Places
 ) -> Callable[[], list[str]]:
-    """Have notebooks executed, several at a time; what is returned waits for them and names those that failed."""
-    # The last ones first: they take longest, and none of them is to be left alone at the end.
+    """Start to execute notebooks, several at a time; return a function that waits, and names those that failed."""
+    # The last ones first: they take longest.
     finished = {path: pool.submit(done, path, parameters, places) for path in reversed(paths)}
     return lambda: [path.stem for path in paths if not finished[path].result()]
 
 
 def done(path: Path, parameters: Mapping[str, object], places: Places) -> bool:
-    """Execute a notebook, say how it ended, and return whether it is done."""
+    """Execute a notebook, report on it, and return whether it succeeded."""
     started = time.perf_counter()
     try:
         executed = execute(path, parameters, places)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
-        return False  # the others may not need what is missing here
+        return False  # the other notebooks may succeed
     say(f"{path.stem}: done in {time.perf_counter() - started:.0f} s, see {executed}")
     return True
 
 
 def execute(path: Path, parameters: Mapping[str, object], places: Places) -> Path:
-    """Execute a notebook by the Python that runs this, and return the executed copy, which lies among the outputs.
+    """Execute a notebook with this Python, and return the executed copy in the study's outputs.
 
     Parameters
     ----------
     parameters : mapping of str to object
-        Values for the notebook's cell tagged ``parameters``, as JSON has them.
+        Values for JSON, for the notebook's cell tagged ``parameters``.
 
     Raises
     ------
     InputError
-        If a cell fails; the executed copy then shows where. If its kernel does not start, or dies again and again.
+        If a cell fails (the executed copy shows where), or if its kernel does not start or dies repeatedly.
     """
     check_parameters(path, parameters)
     executed = places.notebooks / path.name
     executed.parent.mkdir(parents=True, exist_ok=True)
     sweep(executed.parent)
-    logging.getLogger("papermill").setLevel(logging.CRITICAL)  # what fails comes as a message
-    # A second driver of the study may execute the same notebook; papermill wants a notebook's suffix.
+    logging.getLogger("papermill").setLevel(logging.CRITICAL)  # failures are reported below
+    # A name of its own, as a second driver may execute the same notebook; papermill needs a notebook's suffix.
     partial = beside(executed).with_suffix(".ipynb")
     try:
         with tempfile.TemporaryFile() as said:

@@ -1,7 +1,6 @@
-"""Executed notebooks as pages of the report: nothing in them runs, and nothing is loaded from elsewhere.
+"""Executed notebooks as pages of the report: they run no code, and load nothing from elsewhere.
 
-What a notebook's code shows is shown; what was said besides is not: an error, a warning or a parameter may name
-patients, or where on a machine they are.
+The outputs of cells are shown, but not errors, warnings and parameters: these may name patients or paths.
 """
 
 import re
@@ -21,21 +20,21 @@ from brats_al_utils.show.exhibits import scoped
 from brats_al_utils.show.text import as_said, as_text
 
 TEMPLATES = Path(__file__).with_name("templates")
-"""Of the pages, as Jinja has them."""
+"""Jinja templates of the pages."""
 
 FOUND = "## What was found"
-"""Begins the last section of a notebook, which its page shows first."""
+"""Heading of the last section of a notebook, which its page shows first."""
 
 COPY = re.compile(r"\n\n\[As it came out .*?\]\(\.\./published/.*?\)")
-"""The link of a notebook to its executed copy, on GitHub; the copy and the report's page do without."""
+"""The link of a notebook to its executed copy on GitHub, which is removed from the page."""
 
 SETTINGS = ("parameters", "injected-parameters")
-"""Tags of the cells of parameters: the page's origin says them, without the folders."""
+"""Tags of the cells of parameters, which the page states without folders."""
 
 
 @dataclass(frozen=True)
 class Executed:
-    """An executed notebook: its first Markdown output says its origin, in bold; its last what was found."""
+    """An executed notebook: its first Markdown output is its caption (in bold), its last one the findings."""
 
     link: str
     body: Markup
@@ -91,7 +90,7 @@ def convert(path: Path, links: dict[str, str]) -> Executed:
 
 
 def without_words(output: nbformat.NotebookNode, name: str) -> nbformat.NotebookNode:
-    """Return an output; of an error its kind alone."""
+    """Return an output; of an error only its kind."""
     if output.output_type != "error":
         return output
     told = f"{output.ename}. What it says may name patients: read it in the executed notebook, {name}."
@@ -100,7 +99,7 @@ def without_words(output: nbformat.NotebookNode, name: str) -> nbformat.Notebook
 
 
 def in_order(cells: Sequence[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
-    """Return the cells of a page: the title, what was found, the set-up as one cell, and the others."""
+    """Return the cells of a page: the title, the findings, the set-up as one cell, and all others."""
     kept = [cell for cell in cells if not set(SETTINGS) & set(cell.metadata.get("tags", []))]
     ends = [number for number, cell in enumerate(kept) if cell.source.startswith(FOUND)]
     body, found = (kept[1 : ends[-1]], kept[ends[-1] :]) if ends else (kept[1:], [])
@@ -112,18 +111,18 @@ def in_order(cells: Sequence[nbformat.NotebookNode]) -> list[nbformat.NotebookNo
         setup[0].metadata["summary"] = "Set-up"
     for cell in found:
         if cell.cell_type == "code":
-            cell.source = ""  # the sentences first: what computes them is in the package
+            cell.source = ""  # the findings without their code
     return [*kept[:1], *found, *setup, *body[count:]]
 
 
 def markdown(text: str) -> Markup:
-    """Return Markdown as HTML, in which nothing is HTML or a link of its own."""
+    """Return Markdown as HTML; HTML and links within it are escaped."""
     renderer = IPythonRenderer(escape=False, exclude_anchor_links=True)
     return Markup(MarkdownWithMath(renderer=renderer).render(as_text(as_said(text))))  # noqa: S704 - escaped
 
 
 def page_body(notebook: nbformat.NotebookNode, links: dict[str, str]) -> Markup:
-    """Return a notebook as HTML, without anything that runs or that lies outside the page."""
+    """Return a notebook as HTML, without code that runs in a browser and without links to other files."""
     exporter = HTMLExporter(
         template_name="basic", raw_template=(TEMPLATES / "notebook.html").read_text(encoding="utf-8")
     )

@@ -1,8 +1,8 @@
-"""What a notebook shows and asks live: controls, pictures and facts, none of which is ever saved with the notebook.
+"""A live panel of controls, pictures and facts in a notebook; nothing of it is saved with the notebook.
 
-A widget's state may be written into the notebook file: by papermill, and by JupyterLab where it is asked to. So this
-widget has none. All that is shown goes to the browser as messages, which nothing keeps, and only when a browser asks:
-where a notebook is executed without one, no picture is made. Names come into the page as text, never as HTML.
+Papermill, and JupyterLab on request, write the state of widgets into the notebook file. So this widget has no state:
+it sends everything to the browser as messages, which are not stored, and only when a browser asks. Without a browser no
+picture is made. Names enter the page as text, never as HTML.
 """
 
 from collections.abc import Callable
@@ -26,14 +26,14 @@ class Picture:
     Attributes
     ----------
     name : str
-        What is asked when it is clicked.
+        Name of the event when it is clicked.
     png : bytes
     caption, alt : str
-        What stands below it; what is read out in its place.
+        Text below it, and alternative text.
     marked : tuple of float, optional
-        Where a ring is drawn, from the left and from the top, as shares of the width and the height.
+        Centre of a ring, as shares of the width (from the left) and the height (from the top).
     width : int
-        Pixels, on the page.
+        Width on the page in pixels.
     clickable : bool
     """
 
@@ -48,17 +48,17 @@ class Picture:
 
 @dataclass(frozen=True)
 class View:
-    """Everything that a panel shows.
+    """The contents of a panel.
 
     Attributes
     ----------
     controls, plane, plot
-        What `beyond.explorer.controls` has: a row of controls; an image and a plot, left and right of the facts.
+        From `beyond.explorer.controls`: a row of controls; an image and a plot, left and right of the facts.
     pictures : tuple of Picture
     facts : tuple of (str, str)
         A table of two columns.
     said : str
-        A line above all.
+        A line at the top.
     """
 
     controls: tuple[Any, ...]
@@ -69,7 +69,7 @@ class View:
     plot: Any = None
 
     def binaries(self) -> dict[str, bytes]:
-        """Return what travels as bytes, by a name of its own."""
+        """Return the parts that are sent as bytes, by name."""
         parts = [vars(part) for part in (self.plane, self.plot) if part]
         found = {name: value for part in parts for name, value in part.items() if isinstance(value, bytes)}
         return {f"picture {each.name}": each.png for each in self.pictures} | found
@@ -77,7 +77,7 @@ class View:
 
 @dataclass(frozen=True)
 class Asked:
-    """What was done in the browser: a control was set to a value, or a picture was clicked at a place.
+    """An event in the browser: a control was set to a value, or a picture was clicked.
 
     Attributes
     ----------
@@ -86,7 +86,7 @@ class Asked:
     value : int
         Value of the control.
     at : tuple of float, optional
-        Where the picture was clicked, from the left and from the top, as shares of the width and the height.
+        Place of the click, as shares of the picture's width (from the left) and height (from the top).
     """
 
     name: str
@@ -95,7 +95,7 @@ class Asked:
 
 
 def asked_of(content: Any) -> Asked | None:
-    """Return what a message from the browser asks; None if it is one of a browser that shows nothing yet."""
+    """Return the event in a message from the browser; None for the first message, of an empty page."""
     if content.get("event") != "asked":
         return None
     at = content.get("at")
@@ -103,16 +103,16 @@ def asked_of(content: Any) -> Asked | None:
 
 
 class Panel(anywidget.AnyWidget, Generic[State]):
-    """Shows a state, and another one when something is asked.
+    """Shows a state, and changes it with each event.
 
     Parameters
     ----------
     state
-        What is shown first; frozen.
+        The first state; frozen.
     change : callable
-        Gives the state that follows when something is asked.
+        Returns the next state, from a state and an event.
     view : callable
-        Gives what a state shows.
+        Returns the view of a state.
     """
 
     _esm = "".join((STATIC / name).read_text(encoding="utf-8") for name in ("stage.js", "panel.js"))
@@ -129,7 +129,7 @@ class Panel(anywidget.AnyWidget, Generic[State]):
         """Answer a message from the browser."""
         asked = asked_of(content)
         try:
-            if asked is None:  # a page that has nothing yet
+            if asked is None:  # an empty page
                 self.sent, self.binaries = {}, {}
             else:
                 self.shown = self.change(self.shown, asked)
@@ -138,7 +138,7 @@ class Panel(anywidget.AnyWidget, Generic[State]):
             self.send({"said": str(error)})
 
     def show(self, view: View) -> None:
-        """Send what has changed of a view."""
+        """Send the parts of a view that have changed."""
         content = {
             "said": view.said,
             "controls": [vars(each) for each in view.controls],
@@ -155,5 +155,5 @@ class Panel(anywidget.AnyWidget, Generic[State]):
 
 
 def without_bytes(part: Any) -> dict[str, Any] | None:
-    """Return the values of a part of a view that travel as text."""
+    """Return the values of a part of a view that are sent as text."""
     return part and {name: value for name, value in vars(part).items() if not isinstance(value, bytes)}

@@ -1,4 +1,4 @@
-"""The figures and tables of the paper, one function each, named after it."""
+"""The figures and tables of the paper, each drawn by a function of the same name."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -31,20 +31,20 @@ TRAINED_ON = "slices trained on: at random, those annotated;\nproposed and place
 
 
 def table1() -> pd.DataFrame:
-    """Return Table 1: each layer's kernel, stride, padding and output, as it is and as printed."""
+    """Return Table 1: kernel, stride, padding and output of each layer, in this network and as printed."""
     return architecture().merge(published_table1(), on="layer", suffixes=("", "_printed"))
 
 
 def table2(summary: pd.DataFrame, gains: pd.DataFrame, classes: Iterable[str]) -> Drawing:
-    """Draw Table 2: AUC of the pretrained network and of the one with random initialisation: see `auc_and_gain`."""
+    """Draw Table 2, the AUCs of the pretrained network and of random initialisation: see `auc_and_gain`."""
     return auc_and_gain(summary, gains, classes, "table2", "table2")
 
 
 @plt.style.context(style.STYLE)
 def figure2(ranking: pd.DataFrame, classes: tuple[str, str]) -> Drawing:
-    """Draw Figure 2: the uncertainty of the training slices, unsorted and sorted, of the first run's committee.
+    """Draw Figure 2: the uncertainty of the training slices, unsorted and sorted, by the first run's committee.
 
-    Its numbers name no patient.
+    Its table names no patient.
 
     Parameters
     ----------
@@ -80,18 +80,18 @@ def figure2(ranking: pd.DataFrame, classes: tuple[str, str]) -> Drawing:
 
 @plt.style.context(style.STYLE)
 def figure3(summary: pd.DataFrame, gains: pd.DataFrame, classes: Iterable[str]) -> Drawing:
-    """Draw Figure 3: slice-level AUC after training on each range of the uncertainty ranking, and what its ends lose.
+    """Draw Figure 3: slice-level AUC after training on each range of the ranking, and differences between ranges.
 
-    Shaded are the ends of which the paper speaks; it prints no more of them than two differences.
+    The ends that the paper discusses are shaded; it prints only two differences.
 
     Parameters
     ----------
     summary : pd.DataFrame
-        From `statistics.summarise`, arms named by their range, in order.
+        From `statistics.summarise`; arms are the ranges, in order.
     gains : pd.DataFrame
-        From `evidence.on_both_sets`: ``sentences.TAILS``, and others that the figure is to show.
+        From `evidence.on_both_sets`: those of ``sentences.TAILS``, and others to show.
     classes : iterable of str
-        The paper's numbers are drawn beside its own classes alone.
+        The paper's numbers are drawn only if these are its classes.
     """
     rows, gains = summary[summary["unit"] == "slice"], gains[gains["unit"] == "slice"]
     tails = TAILS if is_its_task(classes) else ()
@@ -119,18 +119,18 @@ def figure3(summary: pd.DataFrame, gains: pd.DataFrame, classes: Iterable[str]) 
 
 @plt.style.context(style.STYLE)
 def figure4(ranking: pd.DataFrame, negative: str) -> Drawing:
-    """Draw Figure 4: where the most and the least uncertain decile lie, and which slices they hold.
+    """Draw Figure 4: the uncertainty of the most and the least uncertain decile, and the slices that they hold.
 
-    Its numbers are the latter: decile, and the share of each decile's slices, over all runs, of which a fact is true;
-    of a tumour, where only some slices have one, the share of these.
+    Its table has one row a decile, with the share of its slices (all runs) for which a fact is true. Facts on tumours
+    are shares of the slices with tumour.
 
     Parameters
     ----------
     ranking : pd.DataFrame
-        Columns seed, uncertainty (nats), decile, class_name, tumour_mm2 (0 in all where no mask is known), position (in
-        the tumour, 0..1; the same in all where images have two dimensions); atypical (bool) where the truth is known.
+        Columns seed, uncertainty (nats), decile, class_name, tumour_mm2 (all 0 without masks), position (in the tumour,
+        0..1; constant for images of two dimensions); atypical (bool) if the truth is known.
     negative : str
-        The negative class, of which it shows the share.
+        The negative class, whose share is shown.
     """
     facts = {f"{negative} slices": ranking["class_name"] == negative}
     with_tumour = ranking["tumour_mm2"] > (0 if ranking["tumour_mm2"].any() else -1)
@@ -156,17 +156,17 @@ def figure4(ranking: pd.DataFrame, negative: str) -> Drawing:
 
 
 def figure5(summary: pd.DataFrame, gains: pd.DataFrame, classes: Iterable[str]) -> Drawing:
-    """Draw Figure 5: the proposed method and the baseline on the imbalanced set (Table 3): see `auc_and_gain`."""
+    """Draw Figure 5, the proposed method and the baseline on the imbalanced set (Table 3): see `auc_and_gain`."""
     return auc_and_gain(summary, gains, classes, "figure5", "table3")
 
 
 def figure6(summary: pd.DataFrame, gains: pd.DataFrame, classes: Iterable[str]) -> Drawing:
-    """Draw Figure 6: the proposed method and the baseline on the balanced set (Table 4): see `auc_and_gain`."""
+    """Draw Figure 6, the proposed method and the baseline on the balanced set (Table 4): see `auc_and_gain`."""
     return auc_and_gain(summary, gains, classes, "figure6", "table4")
 
 
 def table5(budgets: pd.DataFrame) -> pd.DataFrame:
-    """Return Table 5: how many slices each budget is, ours (examples) and as printed.
+    """Return Table 5: the number of slices at each budget, ours (examples) and as printed.
 
     Parameters
     ----------
@@ -177,17 +177,17 @@ def table5(budgets: pd.DataFrame) -> pd.DataFrame:
 
 
 def figure7(summary: pd.DataFrame, gains: pd.DataFrame) -> Drawing:
-    """Draw Figure 7: test AUC at every budget on the imbalanced set: see `budget_curves`."""
+    """Draw Figure 7, the test AUC at every budget on the imbalanced set: see `budget_curves`."""
     return budget_curves(summary, gains, "imbalanced", "figure7")
 
 
 def figure8(summary: pd.DataFrame, gains: pd.DataFrame) -> Drawing:
-    """Draw Figure 8: test AUC at every budget on the balanced set: see `budget_curves`."""
+    """Draw Figure 8, the test AUC at every budget on the balanced set: see `budget_curves`."""
     return budget_curves(summary, gains, "balanced", "figure8")
 
 
 def first_run(ranking: pd.DataFrame) -> pd.DataFrame:
-    """Return a ranking's rows of the first run."""
+    """Return the rows of a ranking for the first run."""
     rows: pd.DataFrame = ranking[ranking["seed"] == ranking["seed"].iloc[0]]
     return rows
 
@@ -196,20 +196,20 @@ def first_run(ranking: pd.DataFrame) -> pd.DataFrame:
 def auc_and_gain(
     summary: pd.DataFrame, gains: pd.DataFrame, classes: Iterable[str], name: str, printed_in: str
 ) -> Drawing:
-    """Draw two arms' AUCs on validation and test, slice-level and patient-level, and beside them their difference.
+    """Draw the AUCs of two arms on the validation and test sets, slice-level and patient-level, and their differences.
 
     Parameters
     ----------
     summary : pd.DataFrame
         From `statistics.summarise`.
     gains : pd.DataFrame
-        From `evidence.on_both_sets`, of one pair of arms.
+        From `evidence.on_both_sets`, for one pair of arms.
     classes : iterable of str
-        The paper's numbers are drawn beside its own classes alone.
+        The paper's numbers are drawn only if these are its classes.
     name : str
-        Of the drawing.
+        Name of the drawing.
     printed_in : str
-        The paper's table with the same arms, such as ``table3``.
+        The paper's table with these arms, such as ``table3``.
     """
     places = [(part, unit) for part in PARTS[1:] for unit in UNITS if unit in set(gains["unit"])]
     pair, gains = gains.iloc[0][["arm", "other"]], gains.set_index(["part", "unit"]).loc[places]
@@ -236,18 +236,18 @@ def auc_and_gain(
 
 @plt.style.context(style.STYLE)
 def budget_curves(summary: pd.DataFrame, gains: pd.DataFrame, dataset: str, name: str) -> Drawing:
-    """Draw slice-level test AUC against the number of slices trained on, and below it what decides: the differences.
+    """Draw slice-level test AUC against the number of training slices, and below it the differences between arms.
 
     Parameters
     ----------
     summary : pd.DataFrame
-        From `statistics.summarise` by dataset, share and examples: arms proposed, random and placebo at every budget,
-        and baseline, the network trained on every training slice.
+        From `statistics.summarise` by dataset, share and examples: the arms proposed, random and placebo at every
+        budget, and baseline (all training slices).
     gains : pd.DataFrame
         From `evidence.budget_gains`.
     dataset : {"imbalanced", "balanced"}
     name : str
-        Of the drawing.
+        Name of the drawing.
     """
     test = summary[(summary["dataset"] == dataset) & (summary["part"] == "test") & (summary["unit"] == "slice")]
     gains = gains[(gains["dataset"] == dataset) & (gains["unit"] == "slice")]
@@ -268,7 +268,7 @@ def budget_curves(summary: pd.DataFrame, gains: pd.DataFrame, dataset: str, name
 
 
 def draw_curves(axes: Axes, rows: pd.DataFrame, along: str) -> None:
-    """Draw mean AUCs of arms as thin curves along a column; points of arms that have not learned are hollow."""
+    """Draw the mean AUCs of arms as curves along a column; points of arms that have not learned are hollow."""
     for arm, of_arm in rows.groupby("arm", sort=False):
         shown, label = of_arm.sort_values(along), style.arm_label(str(arm), bool(of_arm["learned"].any()))
         axes.plot(shown[along], shown["auc_mean"], lw=1.2, label=label, **style.arm_style(str(arm)))
@@ -278,7 +278,7 @@ def draw_curves(axes: Axes, rows: pd.DataFrame, along: str) -> None:
 
 @plt.style.context(style.STYLE)
 def training_curves(history: pd.DataFrame, name: str) -> Drawing:
-    """Draw the loss and the validation AUC of every run of two arms, with the epoch that was kept.
+    """Draw the loss and the validation AUC of every run of two arms, and mark the kept epochs.
 
     Parameters
     ----------

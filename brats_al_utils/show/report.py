@@ -1,6 +1,6 @@
-"""Turn what a study has written into one static HTML site, which opens from the disk and loads nothing else.
+"""The report of a study: a static HTML site that opens from the disk and loads nothing else.
 
-It holds what the notebooks show and the tables and figures that they save, in which no patient is named.
+It shows the outputs of the notebooks, and the tables and figures that they save, which name no patient.
 """
 
 import shutil
@@ -33,7 +33,7 @@ from brats_al_utils.study.places import ROOT, STAMPS, Places, numbered, stamp_of
 from brats_al_utils.study.status import started
 
 PUBLISHED = ROOT / "figures" / "published" / "open"
-"""Figures of the published study of real patients, beside which those of a synthetic cohort are shown."""
+"""Figures of the published study of real patients, which are shown beside those of a synthetic cohort."""
 
 SECTIONS = {
     "answer": "The answer",
@@ -44,18 +44,18 @@ SECTIONS = {
     "notebooks": "Notebooks",
     "origin": "Where this comes from",
 }
-"""Of the index, in their order, by their ids."""
+"""Sections of the index in order: titles by ids."""
 
 SUFFIXES = (".csv", ".svg")
-"""Of the tables and figures that are shown; PNG is for other programs."""
+"""Suffixes of the tables and figures that are shown (PNG and PDF are for other programs)."""
 
 CLASSES = {AGREES: "agrees", DISAGREES: "disagrees", UNKNOWN: "unknown"}
-"""Of the style sheet, by the colour of the figure."""
+"""Classes of the style sheet, by the colours in the figure of claims."""
 
 
 @dataclass(frozen=True)
 class Card:
-    """The scorecard as the index shows it.
+    """The scorecard for the index.
 
     Attributes
     ----------
@@ -63,11 +63,11 @@ class Card:
     groups : dict of str to list of rows
         The rows of each section of the paper, by its name; a row is a list of texts.
     unjudged : list of str
-        Rows whose rule judges no other cohort than the paper's.
+        Names of the rows that are not judged on another cohort than the paper's.
     notes : dict of str to str
         Footnotes by their marks.
     counts : dict of str to int
-        How often each verdict is given, without the rows that are not judged.
+        Number of rows with each verdict, without those that are not judged.
     """
 
     head: list[str]
@@ -78,7 +78,7 @@ class Card:
 
 
 def card_of(card: pd.DataFrame) -> Card:
-    """Return the scorecard, its rows by the section of the paper that they are of."""
+    """Return the scorecard, with its rows grouped by the paper's sections."""
     elsewhere = bool(card["verdict"].isin(HERE.values()).any())
     silent = card["rule"].eq(RULES["number"]) & elsewhere
     judged = card[~silent]
@@ -101,14 +101,14 @@ def card_of(card: pd.DataFrame) -> Card:
 
 @plt.style.context(STYLE)
 def keep(figure: Figure, path: Path) -> None:
-    """Write a figure that the report draws itself."""
+    """Save a figure that the report itself draws."""
     path.parent.mkdir(exist_ok=True)
     figure.savefig(path, metadata={"Date": None})
     plt.close(figure)
 
 
 def study_of(places: Places) -> str:
-    """Return the mark of the study that a folder's report shows: that which `run` was asked for, else the last one."""
+    """Return the mark of the study that the report shows: that of the last `run`, else the last that wrote a file."""
     stamps = [path for folder in (places.figures, places.notebooks) for path in (folder / STAMPS).glob("[!.]*")]
     latest = max(stamps, key=lambda path: path.stat().st_mtime_ns, default=None)
     asked = (started(places) or {}).get("study")
@@ -116,7 +116,7 @@ def study_of(places: Places) -> str:
 
 
 def of_study(paths: Iterable[Path], study: str, others: list[str]) -> list[Path]:
-    """Return the files that a study wrote, and add the names of the others to a list."""
+    """Return the files that a study wrote, and add the names of all others to a list."""
     kept = []
     for path in paths:
         if stamp_of(path) == study:
@@ -127,20 +127,20 @@ def of_study(paths: Iterable[Path], study: str, others: list[str]) -> list[Path]
 
 
 def index_of(places: Places, site: Path, notebooks: list[Executed], study: str, others: list[str]) -> dict[str, Any]:
-    """Copy a study's figures and tables into the site, and return what its index shows.
+    """Copy a study's figures and tables into the site, and return the values for the index.
 
     Raises
     ------
     InputError
-        If a table is not what the notebooks write.
+        If a table was not written by this version's notebooks.
     """
     files = of_study((path for path in sorted(places.figures.glob("*.*")) if path.suffix in SUFFIXES), study, others)
-    pictures = of_study(sorted(places.images.glob("*.svg")), study, others)  # their tables name patients
+    pictures = of_study(sorted(places.images.glob("*.svg")), study, others)  # without their tables, which name patients
     with of_this_version(places.figures):
         wanted = {*TABLES, *captions.READ}
         found = {path.stem: read(path) for path in files if path.suffix == ".csv" and path.stem in wanted}
         said, paired, scores = answer(found), differences(found), found.get("scorecard")
-        paired = paired[paired["learned"] | (paired.index == 0)]  # what nothing is judged by would stretch the axis
+        paired = paired[paired["learned"] | (paired.index == 0)]  # contrasts that are not judged would stretch the axis
         card = None if scores is None else card_of(scores)
         for width, narrow in (("wide", False), ("narrow", True)):
             if len(paired):
@@ -195,10 +195,10 @@ def index_of(places: Places, site: Path, notebooks: list[Executed], study: str, 
 
 
 def write_report(places: Places) -> Path:
-    """Write the report of a study among its outputs, in place of an earlier one, and return its index.
+    """Write the report of a study into its outputs, in place of an earlier one, and return its index.
 
-    It shows what there is: of a study of which some notebooks were executed, or of which there are only tables, that.
-    What another study has written into the same folders is not shown, and named.
+    It shows the notebooks that were executed and the tables and figures that exist. Files that another study has
+    written into the same folders are not shown, but named.
 
     Raises
     ------

@@ -1,8 +1,8 @@
-"""What JupyterLab saves of the project's notebooks where `make lab` starts it: their cells, and nothing they show.
+"""Save notebooks without outputs: in JupyterLab started by `make lab`, and as git's filter.
 
-So git sees no change after Run All, and what a cell says of patients, in an error for instance, stays on the screen.
-Other editors save what they like: `python -m brats_al_utils.show.saving` is git's filter of what it takes of that
-(``.gitattributes``; `make setup` tells git the command).
+Thus git sees no change after Run All, and what outputs say of patients (in an error, for instance) is not saved. Other
+editors save outputs: `python -m brats_al_utils.show.saving` is git's filter against these (``.gitattributes``;
+`make setup` tells git the command).
 """
 
 import json
@@ -15,21 +15,21 @@ METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
 }
-"""The kernel of every notebook as git has it."""
+"""Metadata of every notebook in git."""
 
 LEFT_BY_RUNNING = ("execution", "collapsed", "scrolled")
-"""What running a notebook leaves in the metadata of its cells."""
+"""Metadata that a run leaves in cells."""
 
 
 def without_outputs(path: str, model: dict[str, Any], **_: object) -> None:
-    """Take the outputs out of a notebook that is about to be saved; a copy under another name keeps them.
+    """Remove the outputs of a notebook before it is saved; copies under other names keep theirs.
 
     Parameters
     ----------
     path : str
-        Where it is saved.
+        Path under which it is saved.
     model : dict
-        What is saved, as Jupyter's contents managers have it; changed in place.
+        Jupyter's model of the file; changed in place.
     """
     if model["type"] != "notebook" or not NUMBERED.fullmatch(path.rpartition("/")[2]):
         return
@@ -41,7 +41,7 @@ def without_outputs(path: str, model: dict[str, Any], **_: object) -> None:
 
 
 def as_git_keeps_it(content: str) -> str:
-    """Return the file of a notebook without outputs, its keys in the order of the file."""
+    """Return the content of a notebook's file without outputs; the order of keys does not change."""
     notebook = json.loads(content)
     without_outputs("00_any.ipynb", {"type": "notebook", "content": notebook})
     return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"

@@ -1,4 +1,4 @@
-"""The first figure of the report: the paired differences on which its answer rests, beside the paper's."""
+"""The first figure of the report: the paired differences on which the answer rests, and the paper's."""
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -10,14 +10,14 @@ from brats_al_utils.show.style import PAGE, SMALL, STYLE, arm_label, difference_
 
 @plt.style.context(STYLE)
 def strip(differences: pd.DataFrame, narrow: bool = False) -> Figure:
-    """Draw differences of test AUC with their intervals, a row each, and the band in which two AUCs count as equal.
+    """Draw differences of test AUC with their intervals, one a row, and the band in which two AUCs count as equal.
 
     Parameters
     ----------
     differences : pd.DataFrame
         From `answer.differences`.
     narrow : bool
-        The names above the rows rather than beside them, for a narrow page.
+        Whether names stand above the rows rather than beside them, for a narrow page.
     """
     rows = len(differences)
     size = (0.55 * PAGE, 0.55 * rows + 0.8) if narrow else (PAGE, 0.36 * rows + 0.8)

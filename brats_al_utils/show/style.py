@@ -1,4 +1,4 @@
-"""How figures look, and how a figure and its numbers are kept: SVG, PDF, PNG and CSV."""
+"""The look of figures, and how a figure and its numbers are saved: SVG, PDF, PNG and CSV."""
 
 import re
 import textwrap
@@ -23,18 +23,18 @@ from brats_al_utils.show.panel import Panel, Picture, View
 from brats_al_utils.study.places import stamp
 
 PAGE = 7.2
-"""Width in inches of a journal's page (183 mm). Text is large enough to be read at half of it, a column."""
+"""Width of a journal's page in inches (183 mm). Text is legible at half of it, the width of a column."""
 
 CAPTION_WIDTH = 100
-"""Characters of a caption that a page's width has room for."""
+"""Number of characters of a caption in the width of a page."""
 
 PROVENANCE = "provenance"
-"""In an SVG, the id of the line that says its origin."""
+"""Id of the caption in an SVG."""
 
 PALETTE = dict(zip(("blue", "orange", "green", "red", "purple"), sns.color_palette("colorblind"), strict=False))
 INK = "0.15"
 CLASS_COLOURS = (PALETTE["green"], PALETTE["purple"])
-"""Of the negative and the positive class."""
+"""Colours of the negative and the positive class."""
 
 CLASS_MARKERS = ("o", "^")
 
@@ -49,19 +49,19 @@ ARM_LOOKS: dict[str, tuple[Any, str, str]] = {
 """Colour, marker and line of an arm, in every figure. The pretrained network of Table 2 is the baseline."""
 
 PAPER: dict[str, Any] = {"label": "the paper", "ls": "", "marker": "D", "ms": 6, "mfc": "white", "mec": INK}
-"""Of a number that the paper prints."""
+"""Look of the paper's numbers."""
 
 LOOK = matplotlib.rc_params_from_file(Path(__file__).with_name("figures.mplstyle"), use_default_template=False)
 STYLE: list[Any] = ["default", LOOK]
-"""For `matplotlib.pyplot.style.context`, around whatever draws or writes a figure."""
+"""Argument of `matplotlib.pyplot.style.context` for every function that draws or saves a figure."""
 
 SMALL = LOOK["legend.fontsize"]
-"""Points of the smallest text."""
+"""Size of the smallest text in points."""
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure, not yet written: its name, which is that of its files, and the numbers that it shows."""
+    """A figure that is not saved yet, the name of its files, and the numbers that it shows."""
 
     name: str
     figure: Figure
@@ -70,21 +70,21 @@ class Drawing:
 
 @plt.style.context(STYLE)
 def save(drawing: Drawing, folder: Path | None, caption: str, shareable: bool = True) -> None:
-    """Write a drawing as SVG, PDF, PNG (300 dpi) and CSV (its numbers), its origin below it, and show it in a notebook.
+    """Save a drawing with its caption as SVG, PDF, PNG (300 dpi) and CSV (its numbers), and show it in a notebook.
 
     Parameters
     ----------
     folder : Path, optional
-        Without one nothing is written.
+        None: nothing is saved.
     shareable : bool
-        Whether the notebook's file may hold it; if not, a browser is shown it and the file never is.
+        Whether the notebook's file may hold the figure; if not, it is shown in the browser only.
     """
     name, figure = drawing.name, drawing.figure
     figure.supxlabel(in_lines(caption, figure.get_figwidth()), fontsize=SMALL, color="0.35", gid=PROVENANCE)
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
         figure.savefig(folder / f"{name}.svg", metadata={"Date": None, "Description": caption})
-        figure.set_layout_engine("none")  # it has found its places, also for the other files
+        figure.set_layout_engine("none")  # the layout is done, also for the other files
         figure.savefig(folder / f"{name}.pdf", metadata={"CreationDate": None, "Subject": caption})
     buffer = BytesIO()
     figure.savefig(buffer)
@@ -101,7 +101,7 @@ def save(drawing: Drawing, folder: Path | None, caption: str, shareable: bool = 
 
 
 def unsaved(png: Path, width: int, alt: str) -> Panel[None]:
-    """Return what shows a picture in a browser, of which nothing enters the notebook's file."""
+    """Return a widget that shows a picture in the browser, and that is not saved in the notebook's file."""
     said = f"{png.name} shows patients: it is in {png.parent}, and never saved with the notebook"
 
     def view(_: None) -> View:
@@ -111,62 +111,62 @@ def unsaved(png: Path, width: int, alt: str) -> Panel[None]:
 
 
 def in_lines(caption: str, width: float) -> str:
-    """Return a caption in lines that a figure of so many inches has room for, broken where one of its parts ends."""
+    """Return a caption in lines for a figure of some width (inches), broken only between its parts."""
     parts = re.sub(r"(?<!;) ", "\N{NO-BREAK SPACE}", caption)
     lines = textwrap.fill(parts, round(CAPTION_WIDTH * width / PAGE), break_long_words=False, break_on_hyphens=False)
     return lines.replace("\N{NO-BREAK SPACE}", " ")
 
 
 def save_table(table: pd.DataFrame, name: str, folder: Path) -> None:
-    """Write a table as CSV.
+    """Save a table as CSV.
 
     Raises
     ------
     InputError
-        If its rows name patients: what is written here may be published.
+        If its rows name patients: these tables may be published.
     """
     if "patient_id" in table:
         raise InputError(f"{name}: rows of single patients, expected none in a published table: drop patient_id")
     folder.mkdir(parents=True, exist_ok=True)
-    # The last bits of a sum differ from machine to machine. A column of text and numbers has no format of its own.
+    # Six digits: the last bits of a sum differ between machines. pandas has no format for columns of text and numbers.
     table = table.map(lambda value: f"{value:.6g}" if isinstance(value, float) and np.isfinite(value) else value)
     table.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
     stamp(folder / f"{name}.csv")
 
 
 def distances(table: pd.DataFrame, value: str, low: str, high: str) -> np.ndarray[Any, Any]:
-    """Return how far the ends of each interval lie from its value, [2, rows]; 0 where there is no interval."""
+    """Return the distances of the limits of each interval from its value, [2, rows]; 0 without an interval."""
     return np.nan_to_num([table[value] - table[low], table[high] - table[value]])
 
 
 def arm_style(name: str, learned: bool = True) -> dict[str, Any]:
-    """Return how an arm, or what is named after it, is drawn: see ``ARM_LOOKS``; hollow if not learned."""
+    """Return the look of an arm, by the first word of its name: see ``ARM_LOOKS``; hollow if it has not learned."""
     known = (looks for arm, looks in ARM_LOOKS.items() if re.match(rf"{arm}\b", name))
     colour, marker, line = next(known, ("0.35", "o", "-"))
     return {"color": colour, "marker": marker, "ls": line, "ms": 5.5, "mfc": colour if learned else "white"}
 
 
 def arm_label(name: str, learned: bool = True) -> str:
-    """Return an arm's name, and that it has not learned."""
+    """Return an arm's name, with a remark if it has not learned."""
     return name if learned else f"{name} (has not learned)"
 
 
 def difference_panel(axes: Axes, table: pd.DataFrame, places: Any, by: str = "arm", upright: bool = False) -> None:
-    """Draw paired differences of AUC in percentage points with the interval that decides, across runs and patients.
+    """Draw paired differences of AUC in percentage points, with their intervals across runs and patients.
 
-    A difference of arms of which one has not learned is hollow and its interval dotted: no verdict rests on it.
+    If one of the arms has not learned, the mark is hollow and the interval dotted: the difference is not judged.
 
     Parameters
     ----------
     table : pd.DataFrame
-        Of `evidence.contrasts`: arm, other, auc_difference, both_low, both_high, learned; with paper, the difference
-        that is printed, as a share, where there is one.
+        From `evidence.contrasts`: arm, other, auc_difference, both_low, both_high, learned; optionally paper, the
+        printed difference as a share.
     places : sequence of float
-        Where each row of it stands.
+        Places of the rows along the other axis.
     by : {"arm", "other"}
-        Whose colour a difference has.
+        The arm whose colour a difference has.
     upright : bool
-        Whether a difference is a height.
+        Whether differences are vertical.
     """
     (axes.axhline if upright else axes.axvline)(0, color=INK, lw=0.8, zorder=1)
     ends = 100 * distances(table, "auc_difference", "both_low", "both_high")
@@ -184,14 +184,14 @@ def difference_panel(axes: Axes, table: pd.DataFrame, places: Any, by: str = "ar
 
 
 def legend_above(figure: Figure, columns: int, **look: Any) -> None:
-    """Put one legend above a figure: what its panels label, each once, the paper last."""
+    """Put one legend above a figure, with each label of its panels once, the paper's last."""
     found = {label: mark for axes in figure.axes for mark, label in zip(*axes.get_legend_handles_labels(), strict=True)}
     labels = sorted(found, key=lambda label: label == PAPER["label"])
     figure.legend([found[label] for label in labels], labels, loc="outside upper center", ncols=columns, **look)
 
 
 def rows_named(axes: Axes, names: Sequence[str]) -> None:
-    """Name the rows of a panel, the first at the top, and have its grid measure their values."""
+    """Name the rows of a panel, the first at the top, and draw vertical grid lines."""
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(max(len(names), 1) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
@@ -200,6 +200,6 @@ def rows_named(axes: Axes, names: Sequence[str]) -> None:
 
 
 def keep_within(axes: Axes, lowest: float, highest: float, axis: str = "y") -> None:
-    """Show no more than a value can be: a t-interval over few runs may reach beyond."""
+    """Limit an axis to possible values: the t-interval of few runs may be wider."""
     low, high = getattr(axes, f"get_{axis}lim")()
     getattr(axes, f"set_{axis}lim")(max(low, lowest), min(high, highest))

@@ -1,4 +1,4 @@
-"""Tables as people read them: words for columns, numbers with their units, at most eight columns.
+"""Tables for readers: columns in words, numbers with units, at most eight columns.
 
 The CSV files keep the machine names.
 """
@@ -18,11 +18,11 @@ COUNT, SHARE, AUC = "{:.0f}".format, "{:.0%}".format, "{:.3f}".format
 ACROSS_RUNS, ACROSS_PATIENTS, ACROSS_BOTH = (f"95 % CI, across {what}" for what in ("runs", "patients", "both"))
 
 Columns = Mapping[str, tuple[str, Callable[[Any], str]]]
-"""The words for a column and how its values are written, by its machine name."""
+"""The words for a column and the format of its values, by its machine name."""
 
 
 def in_words(table: pd.DataFrame, columns: Columns) -> pd.DataFrame:
-    """Return some columns as text under their words, empty where there is no number; the first one is the index."""
+    """Return some columns as text under their words, empty for NaN; the first one becomes the index."""
     texts = {
         words: ["" if pd.isna(value) else form(value) for value in table[name]]
         for name, (words, form) in columns.items()
@@ -31,24 +31,24 @@ def in_words(table: pd.DataFrame, columns: Columns) -> pd.DataFrame:
 
 
 def ends(table: pd.DataFrame, low: str, high: str, form: Callable[[Any], str]) -> list[str]:
-    """Return each row's interval as text; NaN limits say that a single run has none."""
+    """Return each row's interval as text; "none" for NaN."""
     pairs = zip(table[low], table[high], strict=True)
     return ["none" if np.isnan(first) else f"{form(first)} to {form(last)}" for first, last in pairs]
 
 
 def percent(mean: float, low: float, high: float) -> str:
-    """Write an AUC and its interval as the paper does, ``79.91% (78.95, 80.87)``; a single run has no interval."""
+    """Return an AUC and its interval in the paper's format, ``79.91% (78.95, 80.87)``; a single run has no interval."""
     first, last = np.clip([100 * low, 100 * high], 0, 100)
     return f"{100 * mean:.2f}%" if np.isnan(low) else f"{100 * mean:.2f}% ({first:.2f}, {last:.2f})"
 
 
 def patients_and_slices(counts: pd.DataFrame, people: str) -> pd.DataFrame:
-    """Return how many patients and slices each part has: a row a part and the whole cohort.
+    """Return the numbers of patients and slices, one row for each part and the whole cohort.
 
     Parameters
     ----------
     counts : pd.DataFrame
-        part, class_name, site, slices, and patients where each has one class.
+        part, class_name, site, slices, and patients if each has a single class.
     people : {"patients", "persons"}
     """
     counted = counts.rename(columns={"patients": people})
@@ -82,7 +82,7 @@ def site_table(counts: pd.DataFrame, classes: tuple[str, str], people: str) -> p
 
 
 def layers(table: pd.DataFrame) -> pd.DataFrame:
-    """Return Table 1: each layer's kernel, stride, padding and output, with what is printed where that is another."""
+    """Return Table 1: kernel, stride, padding and output of each layer, with the printed value if it differs."""
     texts = table.astype(object).where(table.notna(), "").astype(str)
     for name in [name for name in texts if f"{name}_printed" in texts]:
         printed = texts.pop(f"{name}_printed")
@@ -91,7 +91,7 @@ def layers(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def beside_the_paper(summary: pd.DataFrame, printed_in: str) -> pd.DataFrame:
-    """Return a table as the paper prints it, ours beside it: a row an evaluation set and unit, a column an arm.
+    """Return a table of the paper with our numbers: one row for each evaluation set and unit, one column for each arm.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ def beside_the_paper(summary: pd.DataFrame, printed_in: str) -> pd.DataFrame:
 
 
 def arms(table: pd.DataFrame, positive: str, people: str) -> pd.DataFrame:
-    """Return each arm's test AUC, slice-level and in the other ways that are known, and whom it was trained on.
+    """Return each arm's test AUCs (slice-level and others) and its training set.
 
     Parameters
     ----------
@@ -146,7 +146,7 @@ def arms(table: pd.DataFrame, positive: str, people: str) -> pd.DataFrame:
 
 
 def kept_epochs(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return which epochs the runs of each arm kept, from `evidence.evaluate`."""
+    """Return the kept epochs of each arm's runs, from `evidence.evaluate`."""
     kept = runs.drop_duplicates(["arm", "seed"]).groupby("arm", sort=False)["best_epoch"].agg(["mean", "min", "max"])
     columns = {"mean": "epoch kept (mean)", "min": "earliest", "max": "latest"}
     return in_words(
@@ -162,12 +162,12 @@ def deciles(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def annotation(cost: pd.DataFrame, by: str, people: str) -> pd.DataFrame:
-    """Return what annotation costs, from `evidence.annotation_cost` or means of it.
+    """Return annotation costs, from `evidence.annotation_cost` or means of it.
 
     Parameters
     ----------
     by : {"seed", "arm", "dataset"}
-        The column that tells the rows apart.
+        The column that identifies the rows.
     people : {"patients", "persons"}
     """
     columns: Columns = {
@@ -184,7 +184,7 @@ def annotation(cost: pd.DataFrame, by: str, people: str) -> pd.DataFrame:
 
 
 def budgets(table: pd.DataFrame) -> pd.DataFrame:
-    """Return Table 5, a row a budget: how many slices it is on each set, as printed and ours, and who can draw it.
+    """Return Table 5, one row a budget: its number of slices in each set, printed and ours, and the arms that have it.
 
     Parameters
     ----------
@@ -201,7 +201,7 @@ def budgets(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def scorecard(card: pd.DataFrame) -> pd.DataFrame:
-    """Return a scorecard as people read it: claims by name, AUCs and savings in percent, gains in percentage points.
+    """Return a scorecard for readers: claims by name, AUCs and savings in percent, gains in percentage points.
 
     The marks are those of `sentences.rules`.
     """
@@ -224,7 +224,7 @@ def scorecard(card: pd.DataFrame) -> pd.DataFrame:
 
 
 def contrasts(tests: pd.DataFrame) -> pd.DataFrame:
-    """Return paired tests of arms against others: a column a contrast, for each unit the same rows.
+    """Return paired tests of arms: one column for each contrast, and the same rows for each unit.
 
     Parameters
     ----------
@@ -259,7 +259,7 @@ def contrasts(tests: pd.DataFrame) -> pd.DataFrame:
 
 
 def budget_gains(table: pd.DataFrame) -> pd.DataFrame:
-    """Return what the proposed method gains slice-level at each budget, by `evidence.budget_gains` of one data set."""
+    """Return the slice-level gain of the proposed method at each budget, from `evidence.budget_gains` of a data set."""
     rows = table[table["unit"] == "slice"]
     columns: Columns = {
         "share": ("budget", SHARE),

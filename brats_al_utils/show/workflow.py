@@ -12,21 +12,21 @@ from brats_al_utils.findings.workflow import STEPS
 from brats_al_utils.show.style import PAGE, SMALL, STYLE, Drawing, arm_style
 
 BOXES_IN_A_ROW = 3
-"""Boxes in a row; the second row comes back below the first, and so on."""
+"""Number of boxes in a row; every second row runs from right to left."""
 
 WIDTH, HEIGHT, ROUND = 0.9, 0.84, 0.04
-"""Of a box, in units of the distance between two of them, and the radius of its corners."""
+"""Width and height of a box in units of the distance between two boxes, and the radius of its corners."""
 
 LINE = 26
-"""Characters of a line in a box."""
+"""Number of characters of a line in a box."""
 
 OWN = "tails dropped"
-"""The step that is the paper's own; the others are those of any active learning."""
+"""The step that only the paper has; the others belong to any active learning."""
 
 
 @plt.style.context([*STYLE, {"axes.grid": False}])
 def figure1(steps: pd.DataFrame) -> Drawing:
-    """Draw Figure 1: the proposed method from the patients to the test AUC, a box a step.
+    """Draw Figure 1: the proposed method from the patients to the test AUC, one box for each step.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def figure1(steps: pd.DataFrame) -> Drawing:
 
 
 def said(step: str, of: dict[str, Any]) -> list[str]:
-    """Return the lines that stand in the box of a step."""
+    """Return the lines in the box of a step."""
     match step:
         case "cohort":
             classes = ", ".join(f"{count} {name}" for name, count in list(of.items())[2:])

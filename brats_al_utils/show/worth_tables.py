@@ -1,4 +1,4 @@
-"""Tables of what was planned, and of what annotations are worth, as people read them: see `tables`."""
+"""Tables of planned contrasts, and of the worth of annotations, for readers: see `tables`."""
 
 import numpy as np
 import pandas as pd
@@ -8,7 +8,7 @@ from brats_al_utils.show.tables import ACROSS_BOTH, AUC, SHARE, Columns, ends, i
 
 
 def outcomes(table: pd.DataFrame) -> pd.DataFrame:
-    """Return `planned.decided`: a row a contrast, the primary one first, with what it has decided."""
+    """Return `planned.decided`: one row for each contrast with its outcome, the primary one first."""
     text = table.assign(
         contrast=table["arm"] + " less " + table["other"],
         both=ends(table, "both_low", "both_high", pp),
@@ -27,7 +27,7 @@ def outcomes(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def areas(table: pd.DataFrame) -> pd.DataFrame:
-    """Return `budgets.rank_stability` of areas under the curve."""
+    """Return `budgets.rank_stability` of areas under the curve for readers."""
     columns: Columns = {
         "strategy": ("strategy", str),
         "mean": ("area (mean AUC)", AUC),
@@ -44,9 +44,9 @@ def saving(share: float) -> str:
 
 
 def efficiency(table: pd.DataFrame) -> pd.DataFrame:
-    """Return `budgets.label_efficiency`; an end of 0 or of infinity is one that nothing bounds.
+    """Return `budgets.label_efficiency` for readers; limits of 0 and infinity are unbounded, and left empty.
 
-    Where neither end is bounded, any share fits the data, and none is named.
+    If both are unbounded, any share fits the data, and none is shown.
     """
     bounded = table.replace({"random_low": 0.0, "random_high": np.inf}, np.nan)
     told = bounded[["random_low", "random_high"]].notna().any(axis=1)

@@ -1,1 +1,1 @@
-"""What is compared, with which settings, and where it is kept."""
+"""A study: its settings, its arms, its table of runs, and its folders."""

@@ -1,4 +1,4 @@
-"""The ways of training that the paper compares, and which of them each of its notebooks compares."""
+"""The arms, or ways of training, that the paper compares, and those of each notebook."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,30 +12,31 @@ DATASETS = ("imbalanced", "balanced")
 
 @dataclass(frozen=True)
 class Arm:
-    """One of the ways of training that a section compares.
+    """One way of training.
 
     Attributes
     ----------
     name : str
-        As in the tables.
+        Name in the tables.
     start : str
         One of `network.STARTS`.
     epochs : int
     strategy : Strategy
-        Chooses the slices to train on.
+        The query strategy that chooses the slices to train on.
     share : float
         Budget of the strategy, as a share of the training slices.
     dataset : str
         One of ``DATASETS``.
     network : str
-        One of `network.NETWORKS` that is trained in place of the profile's, which still chooses the slices.
+        One of `network.NETWORKS` to train in place of the profile's; the profile's network still chooses the slices.
     freeze : bool
-        Keep the convolutional layers as they are, whatever the profile says.
+        Whether the convolutional layers are frozen, whatever the profile says.
     with_labelled : bool
-        Train on every slice that was annotated, not on the chosen ones alone.
+        Whether it trains on all annotated slices rather than on the chosen ones alone.
     iterative : bool
-        Start from a random share of the training slices (`Profile.iteration_share`) and add as many with each query,
-        chosen by networks trained on all that is annotated so far; without it the query is one-shot, as in the paper.
+        Whether querying is iterative: it starts from a random share of the training slices (`Profile.iteration_share`),
+        and each query adds as many, chosen by networks trained on all slices annotated so far. Otherwise the query is
+        one-shot, as in the paper.
     length : str
         One of `profile.LENGTHS` in place of the profile's.
     """
@@ -54,7 +55,7 @@ class Arm:
 
     @property
     def trains_on_annotated(self) -> bool:
-        """Whether it is trained on every slice that was annotated, and not on the chosen ones alone."""
+        """Whether it trains on all annotated slices rather than on the chosen ones alone."""
         return self.with_labelled or self.strategy.adds_to_labelled
 
 
@@ -67,9 +68,9 @@ def pretrained(
     start: str = "",
     **more: Any,
 ) -> Arm:
-    """Return an arm from the profile's initialisation, or another, trained for as many epochs.
+    """Return an arm with the profile's initialisation, or another, and number of epochs.
 
-    Its share is ``BUDGET`` unless another one is given; without a strategy it trains on everything.
+    Its share is ``BUDGET`` by default; without a strategy it trains on all slices.
     """
     share = share or (1.0 if strategy is ALL else BUDGET)
     return Arm(name, start or profile.start, profile.epochs, strategy, share, dataset, **more)
@@ -86,10 +87,10 @@ def ranges(profile: Profile) -> list[Arm]:
 
 
 def class_share(profile: Profile) -> list[Arm]:
-    """Return the most uncertain range, the same range drawn to the pool's class share, and as many random slices.
+    """Return the most uncertain range, the same range with the pool's class share, and as many random slices.
 
-    A diagnosis: if the range fails because one class is rare in it, the second does as well as the third; if its
-    slices are outliers, it fails too.
+    A diagnosis: if the range fails because one class is rare in it, the second arm does as well as the third; if its
+    slices are outliers, the second fails as well.
     """
     return [
         ranges(profile)[0],
@@ -99,7 +100,7 @@ def class_share(profile: Profile) -> list[Arm]:
 
 
 def proposed(profile: Profile, dataset: str = DATASETS[0]) -> list[Arm]:
-    """Return the arms of notebooks 03 and 04: the proposed method against training on everything (3.3 and 3.4)."""
+    """Return the arms of notebooks 03 and 04: the proposed method and the baseline (sections 3.3 and 3.4)."""
     return [
         pretrained(profile, "proposed", MIDDLE, dataset=dataset),
         pretrained(profile, "baseline", dataset=dataset),
@@ -116,7 +117,7 @@ def curves(profile: Profile, dataset: str = DATASETS[0]) -> list[Arm]:
 
 
 def budgets(profile: Profile) -> list[Arm]:
-    """Return the arms of notebook 05: the curves of both sets, and what they are compared with (section 3.5)."""
+    """Return the arms of notebook 05: the curves and the baselines of both sets (section 3.5)."""
     return [
         *(arm for dataset in DATASETS for arm in curves(profile, dataset)),
         *(pretrained(profile, "baseline", dataset=dataset) for dataset in DATASETS),

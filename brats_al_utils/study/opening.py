@@ -1,20 +1,18 @@
-"""Open a study: its profile, its cohort, and the synthetic one written where there is no other."""
+"""Open a study: its profile and its cohort. Without data, the room `phantoms` writes a synthetic cohort."""
 
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
 from brats_al_utils import InputError
-from brats_al_utils.cohorts.readers import read_cohort
-from brats_al_utils.files import locked
+from brats_al_utils.cohorts.readers import plugged_in, read_cohort
 from brats_al_utils.networks.network import initial_state
 from brats_al_utils.networks.training import choose_device
-from brats_al_utils.phantoms.phantom import VERSION, write_cohort
 from brats_al_utils.progress import Track, patients
 from brats_al_utils.runs.scheduler import workers_of
 from brats_al_utils.study.places import Places, find_data
-from brats_al_utils.study.profile import Profile, profile_of
-from brats_al_utils.study.study import PREPARING, Study, as_found
+from brats_al_utils.study.profile import profile_of
+from brats_al_utils.study.study import Study, as_found
 from brats_al_utils.study.unpacked import chosen_before, is_unpacked, open_unpacked
 
 
@@ -29,50 +27,50 @@ def open_study(
     follow_links: bool = False,
     track: Track = patients,
 ) -> Study:
-    """Open a study; its slice sets are cut when they are first asked for.
+    """Open a study; its slice sets are cut when they are first used.
 
     Parameters
     ----------
     profile : {"smoke", "demo", "design", "open", "lgg", "paper"}
     data : str or Path
-        Folder of a BraTS release or of a table of images; empty for the profile's synthetic cohort. Or what a bundle
-        was unpacked to, which has its own settings.
+        Folder of a BraTS release, of a table of images, or of an unpacked bundle (which has its own settings); empty
+        for the profile's synthetic cohort.
     out : str or Path
         Folder for everything that the study writes; empty for the checkout's ``outputs/<profile>``.
     settings : mapping of str to object, or text of one
-        Settings of the profile to change.
+        Settings that differ from the profile's.
     device : {"auto", "cpu", "cuda"}
     workers : str or int
-        What computes its runs: see `engine.compute`.
+        Who computes its runs: see `engine.compute`.
     skip_bad : bool
-        Cut the slice sets without the patients that have a problem; a set that is there already is used as it is.
+        Whether slice sets are cut without the patients that have a problem; an existing set is used unchanged.
     follow_links : bool
-        Read what symbolic links in the folder of the data lead to, outside of it too.
+        Whether to follow symbolic links out of the folder of the data.
     track : callable
         Shows how many patients have been written or cut.
 
     Raises
     ------
     InputError
-        If anything that was named cannot be used.
+        If a parameter cannot be used.
     """
     if data and is_unpacked(Path(data)):
         return open_unpacked(Path(data), out, profile)
     chosen = profile_of(profile, settings)
     if "://" not in str(workers):
         workers_of(str(workers), device)
-        choose_device(device)  # on a cluster, the workers have it or not
+        choose_device(device)  # checked now; on a cluster, the workers' machines decide
     named = find_data(chosen, data)
     read = partial(read_cohort, follow_links=follow_links, classes=chosen.classes, task=chosen.task)
     cohort = read(named) if named else None
-    initial_state(chosen.start, chosen.network)  # refused, or downloaded, now rather than at the first training
+    initial_state(chosen.start, chosen.network)  # missing weights are reported, or downloaded, before any training
     places = Places.of(profile, out)
     if places.figures == named:
         raise InputError(
             f"{named}: the data's own folder, whose cohort.csv a table would overwrite: name another (out)"
         )
     places.make()
-    folder = named or synthetic_cohort(chosen, places, track)
+    folder = named or plugged_in("phantoms")[0].cohort_of(chosen, places, track)
     cohort = cohort or read(folder)
     places.claim(profile, str(named or folder.name), chosen.changes, *as_found(cohort))
     if "part" in cohort.cases and chosen.folds > 1:
@@ -81,20 +79,3 @@ def open_study(
         )
     kept = chosen_before(places, chosen)
     return Study(chosen, places, cohort, device, str(workers), skip_bad, track, selections=kept)
-
-
-def synthetic_cohort(profile: Profile, places: Places, track: Track) -> Path:
-    """Return the folder of a profile's synthetic cohort, written now if this version has not written it yet."""
-    patients = f"{profile.patients}+{profile.test_patients}" if profile.test_patients else f"{profile.patients}"
-    folder = places.outputs / f"phantom{VERSION}-{patients}-{profile.spacing}mm-seed{profile.phantom_seed}"
-    with locked(Path(f"{folder}.lock"), PREPARING, "writing the synthetic cohort"):
-        if not folder.exists():
-            write_cohort(
-                folder,
-                profile.patients,
-                profile.phantom_seed,
-                profile.spacing,
-                track=track,
-                test_patients=profile.test_patients,
-            )
-    return folder

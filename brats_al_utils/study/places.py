@@ -1,4 +1,4 @@
-"""Where a study reads and writes: nothing that git tracks, whose figures are copied from those of bundles."""
+"""The folders of a study. It writes nothing that git tracks: tracked figures are copied from those of bundles."""
 
 import json
 import os
@@ -11,27 +11,27 @@ from typing import TYPE_CHECKING
 from brats_al_utils import InputError
 from brats_al_utils.files import write_file
 
-if TYPE_CHECKING:  # it comes with torch
+if TYPE_CHECKING:  # it imports torch
     from brats_al_utils.study.profile import Profile
 
 ROOT = Path(__file__).resolve().parents[2]
-"""The checkout: notebooks, figures and outputs lie here."""
+"""The checkout, which holds notebooks, figures and outputs."""
 
 NUMBERED = re.compile(r"[0-9]{2}_[a-z0-9_]+\.ipynb")
-"""How the notebooks are called; a copy of one is not, nor what is half-written: ``01_name-Copy1.ipynb``."""
+"""Names of notebooks, unlike those of copies (``01_name-Copy1.ipynb``) and unfinished files."""
 
 DATA_VARIABLE = "BRATS_ROOT"
 
 
 STAMPS = ".studies"
-"""The folder, beside tables, figures and executed notebooks, of a file for each that says which study wrote it."""
+"""Folder beside tables, figures and executed notebooks, with one file for each of them that names its study."""
 
 WRITERS: dict[Path, str] = {}
-"""The study that this process writes of into a folder: see `Places.claim`."""
+"""The study that this process writes into each folder: see `Places.claim`."""
 
 
 class Inside:
-    """A folder or a file among a study's outputs."""
+    """A folder or file in a study's outputs."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -43,14 +43,14 @@ class Inside:
 
 @dataclass(frozen=True)
 class Places:
-    """Where a study writes.
+    """The folders of a study.
 
     Attributes
     ----------
     figures : Path
         Figures and tables.
     outputs : Path
-        What git never sees: slice sets, runs, executed notebooks, and every image of a real patient.
+        Everything that is hidden from git: slice sets, runs, executed notebooks, and every image of a real patient.
     """
 
     figures: Path
@@ -58,16 +58,16 @@ class Places:
 
     notebooks = Inside("notebooks")  # executed ones
     slices = Inside("slices")  # slice sets
-    images = Inside("images")  # what shows or names real patients
+    images = Inside("images")  # figures and tables that show or name real patients
     runs = Inside("runs")  # the store
     table = Inside("table")  # the study's trainings
-    started = Inside("study.json")  # what `run` was asked for
+    started = Inside("study.json")  # the parameters of `run`
     driver = Inside("run.lock")  # held by `run`
     report = Inside("report")
 
     @classmethod
     def of(cls, name: str, out: str | Path = "") -> "Places":
-        """Return the checkout's folders of a profile, by its name, or those under ``out``."""
+        """Return the folders of a profile: in the checkout by its name, or under ``out``."""
         if out:
             folder = Path(out).expanduser().resolve()
             return cls(folder, folder / "outputs")
@@ -76,16 +76,16 @@ class Places:
 
     @classmethod
     def of_bundle(cls, path: Path, out: str | Path = "") -> "Places":
-        """Return the folders of a bundle: ``outputs/published/NAME`` of one in ``published``, or those under ``out``.
+        """Return the folders of a bundle: ``outputs/published/NAME`` of one in ``published``, or under ``out``.
 
-        One that lies elsewhere may have the same name: its folder is told apart by where it lies.
+        The folder of a bundle that lies elsewhere also has a mark of its path, as it may have the same name.
         """
         elsewhere = path.resolve().parent != ROOT / "published"
         mark = sha256(str(path.resolve()).encode()).hexdigest()[:8]
         return cls.of(f"published/{path.stem}-{mark}" if elsewhere else f"published/{path.stem}", out)
 
     def make(self) -> None:
-        """Make both folders, and hide the outputs from git wherever they lie."""
+        """Create both folders, and hide the outputs from git wherever they are."""
         self.figures.mkdir(parents=True, exist_ok=True)
         self.outputs.mkdir(parents=True, exist_ok=True)
         hidden = self.outputs / ".gitignore"
@@ -93,36 +93,36 @@ class Places:
             write_file(hidden, b"*\n")
 
     def claim(self, *study: object) -> None:
-        """Have all that this process writes here from now on bear the mark of a study: see `stamp`.
+        """Mark all that this process writes here from now on as a study's: see `stamp`.
 
         Parameters
         ----------
         study
-            What makes it another study than others in the same folders, as JSON has it.
+            What distinguishes it from other studies in the same folders, as values for JSON.
         """
         mark = sha256(json.dumps(study, sort_keys=True, default=list).encode()).hexdigest()
         WRITERS.update(dict.fromkeys((self.figures, self.images, self.notebooks), mark))
 
 
 def stamp(path: Path) -> None:
-    """Write beside a file which study it is of, if this process has opened one that writes into its folder."""
+    """Write the mark of a file's study beside it, if this process has opened a study that writes into its folder."""
     if mark := WRITERS.get(path.parent):
         write_file(path.parent / STAMPS / path.stem, mark.encode())
 
 
 def stamp_of(path: Path) -> str:
-    """Return the mark of the study that wrote a file; empty if nobody knows."""
+    """Return the mark of the study that wrote a file; empty if it is unknown."""
     mark = path.parent / STAMPS / path.stem
     return mark.read_text(encoding="utf-8") if mark.exists() else ""
 
 
 def numbered(folder: Path) -> list[Path]:
-    """Return the notebooks of a folder in order, without the copies that JupyterLab or a file manager makes of them."""
+    """Return the notebooks of a folder in order, without copies made by JupyterLab or a file manager."""
     return sorted(path for path in folder.glob("*.ipynb") if NUMBERED.fullmatch(path.name))
 
 
 def find_data(profile: "Profile", data: str | Path = "") -> Path | None:
-    """Return the folder of the data: the one named, else ``BRATS_ROOT`` where the profile has no synthetic cohort.
+    """Return the folder of the data: the named one, else ``BRATS_ROOT`` if the profile has no synthetic cohort.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The scientific settings of a study, and the profiles: those of ``profiles.yaml``."""
+"""The scientific settings of a study, and the profiles in ``profiles.yaml``."""
 
 import json
 from collections.abc import Collection, Mapping
@@ -21,19 +21,19 @@ from brats_al_utils.queries.uncertainty import AGGREGATES, PAIRS
 BUDGET_BASES = ("training", "paper")
 
 LENGTHS = ("epochs", "updates")
-"""How long an arm trains: passes over its own slices, or as many updates as the baseline makes in as many epochs."""
+"""The length of a training: epochs of its own slices, or the updates that the baseline makes in as many epochs."""
 
 COMPETITORS = ("entropy", "coreset", "badge", "typiclust")
-"""Names of the strategies of others."""
+"""Names of the competitors: strategies of others."""
 
 BUDGET = 0.3
-"""Share of the training slices that a strategy chooses, unless the budget is what varies (section 2.2.4)."""
+"""Share of the training slices that a strategy chooses (section 2.2.4), except where budgets are compared."""
 
 
 def several(value: object) -> object:
-    """Return text of several values as a list: commas between them, one that has a comma or a bracket in quotes.
+    """Return comma-separated values as a list; a value with a comma or a bracket stands in quotes.
 
-    Brackets around all of them are left out, as Python and YAML write them: (0.0, 0.2), ['t1', 't2', 'flair'].
+    The list may stand in brackets, as in Python and YAML: (0.0, 0.2), ['t1', 't2', 'flair'].
     """
     if not isinstance(value, str):
         return value
@@ -47,7 +47,7 @@ def several(value: object) -> object:
 
 
 def closes(text: str) -> int:
-    """Return where the bracket closes with which a text begins; -1 if it does not."""
+    """Return the place at which the first bracket of a text closes; -1 if it does not close."""
     depth = 0
     for place, character in enumerate(text):
         depth += (character == "(") - (character == ")")
@@ -57,14 +57,14 @@ def closes(text: str) -> int:
 
 
 def no_truth_value(value: object) -> object:
-    """Refuse a truth value in place of a number."""
+    """Refuse True and False in place of a number."""
     if isinstance(value, bool):
         raise ValueError("a number")
     return value
 
 
 def one_of(*names: str) -> AfterValidator:
-    """Return the constraint to one of some names."""
+    """Return the constraint that a value is one of some names."""
 
     def check(value: str) -> str:
         if value not in names:
@@ -75,7 +75,7 @@ def one_of(*names: str) -> AfterValidator:
 
 
 def different(names: Collection[str] = (), least: int = 0) -> AfterValidator:
-    """Return the constraint to different values, so many at least, of some names if any are given."""
+    """Return the constraint that values are different, at least ``least`` many, and of some names if any are given."""
 
     def check(values: tuple[Any, ...]) -> tuple[Any, ...]:
         if len(values) < least or len(set(values)) < len(values) or (names and not set(values) <= set(names)):
@@ -103,60 +103,60 @@ class Profile:
     name : str
         One of those in ``profiles.yaml``, which says what each is for.
     patients, test_patients, spacing, phantom_seed : int
-        The synthetic cohort of a study without data: patients (0: there is none), further patients who are its test set
-        (half of either grade; 0: it is split off), voxel size in mm (1 or 2), seed.
+        The synthetic cohort of a study without data: number of patients (0: none), of further patients who form the
+        test set (half of them HGG; 0: the test set is split off), voxel size in mm (1 or 2), seed.
     per_patient, test_slices, min_tumour_mm2, channels, image_size, slice_seed, split_seed
         See `slices.SliceRule`.
     network : str
         One of `network.NETWORKS`.
     start : str
-        One of `network.STARTS` that the network has, for every arm that is not trained from scratch.
+        Initialisation of every arm that is not trained from scratch: one of `network.starts_of` the network.
     freeze : bool
-        Keep the pretrained convolutional layers as they are.
+        Whether the pretrained convolutional layers are frozen.
     epochs, scratch_epochs : int
-        With a pretrained start, and from scratch.
+        Epochs of a pretrained network, and of one trained from scratch.
     length : str
-        One of ``LENGTHS``. With ``updates`` every arm makes the updates of the baseline, and looks at the validation
-        set as often.
+        One of ``LENGTHS``. With ``updates`` every arm makes as many updates as the baseline, and computes the
+        validation AUC as often.
     batch_size, learning_rate, momentum, weight_decay
         Settings of the optimiser.
     scratch_learning_rate : float
-        From scratch; 0: ``learning_rate``, as in the paper.
+        Learning rate from scratch; 0: ``learning_rate``, as in the paper.
     arithmetic : str
         One of `training.ARITHMETICS`.
     threads : int
-        Threads of the processor for each training: the last bits of its numbers depend on them.
+        Threads of the processor for each training, on which the last bits of its numbers depend.
     committee_rates : tuple of float
         The members' learning rates (section 2.2.4).
     labelled_share : float
         Share of the training slices that the committee is trained on (section 2.2.4).
     pairs, aggregate : str
-        How the uncertainty is summed: see `uncertainty.score`.
+        How the uncertainty is computed: see `uncertainty.score`.
     budget_base : {"training", "paper"}
-        What the budgets are shares of: the training slices, or, as in Table 5, all slices where the set is balanced.
+        Whether budgets are shares of the training slices or, as in Table 5, of all slices in the balanced set.
     budgets : tuple of float
         Shares of the training slices at which the curves of section 3.5 are drawn, ``BUDGET`` and others.
     competitors : tuple of str
-        Strategies of others that are compared, of ``COMPETITORS``.
+        The competitors to compare, of ``COMPETITORS``.
     iterative : bool
-        Whether it also lets strategies choose in rounds, each with networks trained on what was chosen before.
+        Whether iterative querying is compared as well (notebook 11).
     iteration_share : float
-        Share of the training slices that is annotated at random before the first of these queries, and that each query
+        Share of the training slices that is annotated at random before the first iterative query, and that each query
         adds until ``BUDGET`` is annotated.
     equal_updates : bool
         Whether notebook 07 also trains the proposed method and its reference for as many updates as the baseline.
     other_networks : tuple of str
-        Networks of `network.NETWORKS` that are trained on this one's choice (notebook 12); none: skipped.
+        Networks of `network.NETWORKS` that are trained on the slices chosen by ``network`` (notebook 12).
     n_runs : int
         Runs of each arm.
     folds : int
-        1: every run has the same split. K, at least 3: run r tests fold r mod K, see `split.fold_split`.
+        1: all runs have the same split. K (at least 3): run r tests fold r mod K, see `split.fold_split`.
     classes : tuple of str
-        Positive and negative class of a table of images; none for its only two labels, see `table.read_table`.
+        Positive and negative class of a table of images; none if it has two labels only, see `table.read_table`.
     task : str
-        What is told apart where a cohort knows several answers: see `readers.read_cohort`.
+        What is to be told apart, where a cohort has several kinds of labels: see `readers.read_cohort`.
     seed : int
-        Seed of the first run; those of the others follow.
+        Seed of the first run; the next runs have the next integers.
     """
 
     name: str
@@ -205,7 +205,7 @@ class Profile:
 
     @model_validator(mode="after")
     def check_together(self) -> "Profile":
-        """Refuse values that no study can be made with together."""
+        """Refuse values that do not fit together."""
         expected = {
             "start": (
                 self.start in starts_of(self.network),
@@ -245,7 +245,7 @@ class Profile:
         return SliceRule(balanced=balanced, **{name: getattr(self, name) for name in names})
 
     def training_settings(self, epochs: int, learning_rate: float | None = None) -> Settings:
-        """Return the hyperparameters of a training of this many epochs, at the profile's or another learning rate."""
+        """Return the hyperparameters of a training with some epochs, at the profile's or another learning rate."""
         rate = learning_rate or self.learning_rate
         return Settings(epochs, self.batch_size, rate, self.momentum, self.weight_decay, self.arithmetic, self.threads)
 
@@ -254,12 +254,12 @@ class Profile:
         return (self.scratch_learning_rate if start == "scratch" else 0.0) or self.learning_rate
 
     def labelled_slices(self, training: int) -> int:
-        """Return how many of so many training slices the committee is trained on (section 2.2.4, step 1).
+        """Return how many of some training slices the committee is trained on (section 2.2.4, step 1).
 
         Raises
         ------
         InputError
-            If these are no slices.
+            If it is none.
         """
         count = round(self.labelled_share * training)
         if not count:
@@ -271,10 +271,10 @@ class Profile:
 
     @property
     def changes(self) -> dict[str, Any]:
-        """The settings that differ from those of the profile of this name, as JSON has them: a tuple is a list."""
+        """The settings that differ from those of the profile of this name, as values for JSON: lists, not tuples."""
         usual = asdict(PROFILES[self.name])
         changed = {name: value for name, value in asdict(self).items() if value != usual[name]}
-        return dict(json.loads(json.dumps(changed)))  # papermill would pass a tuple on as text
+        return dict(json.loads(json.dumps(changed)))  # papermill passes tuples on as text
 
     def with_settings(self, settings: Mapping[str, object]) -> "Profile":
         """Return the profile with some settings changed.
@@ -282,7 +282,7 @@ class Profile:
         Parameters
         ----------
         settings : mapping of str to object
-            Values of the field's type, or text that says one: ``{"epochs": 6}``, ``{"learning_rate": "1e-4"}``,
+            Values of the field's type, or text: ``{"epochs": 6}``, ``{"learning_rate": "1e-4"}``,
             ``{"budgets": "0.1, 0.3"}``.
 
         Raises
@@ -302,7 +302,7 @@ class Profile:
 
 
 def refusal(error: ValidationError) -> str:
-    """Say which setting was refused first, its value and what was expected."""
+    """Return the message on the first refused setting: its name, its value and what was expected."""
     first = error.errors()[0]
     what = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     where = next((str(part) for part in first["loc"]), "")
@@ -316,12 +316,12 @@ PROFILES = {
 
 
 def mapping_of(settings: Mapping[str, object] | str) -> Mapping[str, object]:
-    """Return settings as a mapping; as text they are JSON or YAML, as `papermill -p settings` passes them on.
+    """Return settings as a mapping; text is JSON or YAML, as from `papermill -p settings`.
 
     Raises
     ------
     InputError
-        If they are neither.
+        If text is neither.
     """
     try:
         found = yaml.safe_load(settings) or {} if isinstance(settings, str) else settings

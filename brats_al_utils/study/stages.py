@@ -1,9 +1,9 @@
-"""A study as one table, a row a training, that is gone through by stages.
+"""A study as one table with a row for each training, which is worked through by stages.
 
-`plan` makes the table. At stage 0 are the networks that choose slices, and whatever is trained on slices that no
-network chooses; at stage 1 is what is trained on their choice. Iterative querying has a stage for each query. `compute`
-trains whatever is known and not stored yet, `uncertainty` is what the networks of a stage say of the slices, and
-`choose` fills in the slices of the next stage. `train` goes through all stages.
+`plan` makes the table. Stage 0 holds the networks that choose slices, and the trainings on slices that no network
+chooses; stage 1 holds the trainings on their choice. Iterative querying has one stage for each query. `compute` trains
+the rows whose slices are known, `uncertainty` returns the scores of the networks of a stage, and `choose` fills in the
+slices of the next stage. `train` goes through all stages.
 """
 
 import csv
@@ -37,29 +37,29 @@ Results = dict[tuple[Arm, int], Result]
 """Results by arm and run number."""
 
 Scores = Mapping[tuple[str, ...], Pool]
-"""What networks say of each training slice, by the keys of their runs."""
+"""The training slices with the networks' outputs for each, by the keys of the networks' runs."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """A training of a study.
+    """One training of a study.
 
     Attributes
     ----------
     arm : Arm
-        What it is trained for.
+        The arm for which it is trained.
     number : int
         Number of the run, from 0.
     stage : int
-        How many queries must be made before its slices are known.
+        Number of queries before its slices are known.
     member : int
         0: the arm's own training. From 1: a network that chooses slices for the arm.
     selection : Selection
-        What is annotated in this run so far.
+        The slices annotated in this run so far.
     run : Run
-        What is trained. Until its slices are chosen, as many others stand for them: it says then what it will cost.
+        The specification of the training. Until its slices are known, it holds as many others, to tell its cost.
     known : bool
-        Whether its slices are chosen.
+        Whether its slices are known.
     """
 
     arm: Arm
@@ -72,23 +72,23 @@ class Row:
 
     @property
     def same(self) -> tuple[object, ...]:
-        """What rows have in common that are one training."""
+        """Equal for rows that are the same training."""
         return (self.run.key,) if self.known else (replace(self.arm, name=""), self.number, self.stage, self.member)
 
     @property
     def name(self) -> str:
-        """What the training is called while it runs."""
+        """Name of the training in messages."""
         chooses = f"{self.arm.dataset} set, network {self.member} that chooses for " if self.member else ""
         return f"{chooses}{self.arm.name}, run {self.number + 1}"
 
 
 def train(study: Study, arms: Iterable[Arm]) -> list[Row]:
-    """Go through all stages of some arms, and return their table; only what is not stored yet is trained.
+    """Go through all stages of some arms, and return their table; only missing results are trained.
 
     Raises
     ------
     InputError
-        If trainings failed; all others are kept.
+        If trainings failed; the results of the others are kept.
     """
     rows = plan(study, arms)
     compute(study, rows)
@@ -99,7 +99,7 @@ def train(study: Study, arms: Iterable[Arm]) -> list[Row]:
 
 
 def advance(study: Study, arms: Iterable[Arm], runs: int = 0) -> list[Row]:
-    """Return the table of some arms, as of `plan`, as far as stored networks have chosen; nothing is trained."""
+    """Return the table of some arms, with the choices of all networks that are stored; nothing is trained."""
     rows = plan(study, arms, runs)
     while ready := [each for each in choosing(rows).values() if all(study.store.holds(row.run) for row in each)]:
         rows = choose(study, rows, uncertainty(study, [row for members in ready for row in members]))
@@ -107,9 +107,9 @@ def advance(study: Study, arms: Iterable[Arm], runs: int = 0) -> list[Row]:
 
 
 def plan(study: Study, arms: Iterable[Arm], runs: int = 0) -> list[Row]:
-    """Return the table of some arms, of each run or of the first ones, before any network has chosen.
+    """Return the table of some arms, of all or the first ``runs`` runs, before any network has chosen.
 
-    Arms whose budget cannot be drawn are skipped.
+    Arms whose budget exceeds the slices to choose from are skipped.
     """
     every, rows = list(arms), []
     for number in range(runs or study.profile.n_runs):
@@ -120,12 +120,12 @@ def plan(study: Study, arms: Iterable[Arm], runs: int = 0) -> list[Row]:
 
 
 def first_rows(study: Study, arm: Arm, number: int) -> list[Row]:
-    """Return the rows of an arm in the run of this number before any network has chosen.
+    """Return the rows of an arm in one run, before any network has chosen.
 
     Raises
     ------
     BudgetError
-        If its budget cannot be drawn.
+        If its budget exceeds the slices to choose from.
     """
     selection = study.selections.get((arm.dataset, arm.strategy.name, arm.share, arm.iterative, number))
     if selection is None:
@@ -140,7 +140,7 @@ def first_rows(study: Study, arm: Arm, number: int) -> list[Row]:
 
 
 def row_at(study: Study, arm: Arm, number: int, stage: int, member: int, selection: Selection) -> Row:
-    """Return a row as a selection has it by now: its slices are known if no query comes before it any more."""
+    """Return a row for a selection: its slices are known if all queries of the stages before it were made."""
     before = selection.left[: max(0, stage - selection.queries)]
     ids = selection.annotated if member or arm.trains_on_annotated else selection.chosen
     if before:
@@ -154,7 +154,7 @@ def row_at(study: Study, arm: Arm, number: int, stage: int, member: int, selecti
 
 
 def query_sizes(study: Study, arm: Arm, number: int) -> list[int]:
-    """Return how many slices an arm has annotated at random at first, and how many each of its queries adds."""
+    """Return how many slices are annotated at random at first for an arm, and how many each query adds."""
     training = len(study.ids(arm.dataset, "training", number))
     if arm.iterative:
         share = study.profile.iteration_share
@@ -164,19 +164,19 @@ def query_sizes(study: Study, arm: Arm, number: int) -> list[int]:
 
 
 def budget(study: Study, arm: Arm, number: int = 0) -> int:
-    """Return how many slices an arm chooses in the run of this number (Table 5)."""
+    """Return how many slices an arm chooses in one run (Table 5)."""
     slices, training = study.slice_set(arm.dataset), study.ids(arm.dataset, "training", number)
     whole = study.profile.budget_base == "paper" and arm.dataset == "balanced" and arm.strategy is not ALL
     return round(arm.share * (len(slices.table) if whole else len(training)))
 
 
 def compute(study: Study, rows: Sequence[Row]) -> None:
-    """Have trained what is known and not stored yet; what several arms have in common, once.
+    """Train the rows whose slices are known and whose results are missing; what arms have in common, once.
 
     Raises
     ------
     InputError
-        If trainings failed; all others are kept.
+        If trainings failed; the results of the others are kept.
     """
     if study.slices.pictured:
         write_rows(study.places, title_of(rows), [record(row) for row in each_once(rows)])
@@ -194,14 +194,14 @@ def choosing(rows: Iterable[Row]) -> dict[tuple[Arm, int], list[Row]]:
 
 
 def uncertainty(study: Study, rows: Iterable[Row]) -> Scores:
-    """Return what the networks that choose next say of each training slice, by the keys of their runs.
+    """Return the outputs of the networks that choose next for each training slice, by the keys of their runs.
 
-    A committee says how uncertain each slice is (section 2.2.3), a query network what it predicts and sees.
+    Those of a committee are uncertainties (section 2.2.3), those of a query network its predictions and features.
 
     Raises
     ------
     InputError
-        If they are not trained yet.
+        If the networks are not trained yet.
     """
     asked = {keys(members): members[0] for members in choosing(rows).values()}
     runs = {row.run.key: row.run for members in choosing(rows).values() for row in members}
@@ -212,7 +212,7 @@ def uncertainty(study: Study, rows: Iterable[Row]) -> Scores:
 
 
 def choose(study: Study, rows: Sequence[Row], scores: Scores) -> list[Row]:
-    """Return the table after the next query of each arm whose networks have said what they make of the slices."""
+    """Return the table after the next query of each arm whose networks have scores."""
     selections = {
         place: query(place[0].strategy, scores[keys(members)], members[0].selection, partial(study.seed, place[1]))
         for place, members in choosing(rows).items()
@@ -234,23 +234,23 @@ def keys(rows: Iterable[Row]) -> tuple[str, ...]:
 
 
 def each_once(rows: Iterable[Row]) -> list[Row]:
-    """Return some rows with the networks that choose for several arms once."""
+    """Return the rows, with each network that chooses for several arms only once."""
     return list({row.same if row.member else (row.arm, row.number): row for row in rows}.values())
 
 
 def results_of(study: Study, rows: Iterable[Row]) -> Results:
-    """Return the results of the arms' own trainings that are stored, by arm and run number."""
+    """Return the stored results of the arms' own trainings, by arm and run number."""
     own = [row for row in rows if row.known and not row.member]
     return {(row.arm, row.number): result for row in own if (result := study.store.load(row.run))}
 
 
 def selections_of(rows: Iterable[Row]) -> dict[tuple[Arm, int], Selection]:
-    """Return what is annotated for each arm in each run so far."""
+    """Return the slices annotated so far for each arm in each run."""
     return {(row.arm, row.number): row.selection for row in rows}
 
 
 def record(row: Row) -> dict[str, Any]:
-    """Return a row as a table has it."""
+    """Return a row as a dictionary of the columns of a table."""
     return {
         "arm": row.arm.name,
         "run": row.number + 1,
@@ -268,40 +268,40 @@ def record(row: Row) -> dict[str, Any]:
 
 
 def title_of(rows: Iterable[Row]) -> str:
-    """Return what tells the arms of a notebook from those of another."""
+    """Return a title that identifies the arms of a notebook."""
     return ", ".join(dict.fromkeys(f"{row.arm.dataset} {row.arm.name}" for row in rows))
 
 
 def labelled(study: Study, dataset: str, number: int) -> Ids:
-    """Return the random slices that the committee of this number is trained on (section 2.2.4, step 1)."""
+    """Return the random slices on which the committee of a run is trained (section 2.2.4, step 1)."""
     pool = study.pool(dataset, number)
     return random_start(pool, study.profile.labelled_slices(len(pool.ids)), partial(study.seed, number))
 
 
 def committee(study: Study, dataset: str, number: int) -> list[Run]:
-    """Return the runs of the committee of this number."""
+    """Return the runs of the committee's members in one run of the study."""
     ids, members = labelled(study, dataset, number), range(1, 1 + len(study.profile.committee_rates))
     return [chooser(study, dataset, number, ids, MIDDLE, member) for member in members]
 
 
 def committee_pool(study: Study, dataset: str, number: int) -> Pool:
-    """Return the training slices with what the committee of this number makes of each (section 2.2.3).
+    """Return the training slices with the committee's uncertainty of each, in one run (section 2.2.3).
 
     Raises
     ------
     InputError
-        If it is not trained yet.
+        If the committee is not trained yet.
     """
     return with_answers(study, dataset, number, committee(study, dataset, number), MIDDLE)
 
 
 def rates(study: Study, strategy: Strategy) -> tuple[float, ...]:
-    """Return the learning rates of the networks that choose for a strategy: a committee's, or one query network's."""
+    """Return the learning rates of the networks that choose for a strategy: a committee's, or a query network's."""
     return study.profile.committee_rates if strategy.asks == COMMITTEE else (study.profile.learning_rate,)
 
 
 def chooser(study: Study, dataset: str, number: int, ids: Ids, strategy: Strategy, member: int) -> Run:
-    """Return the run of a network that chooses slices, of its ``rates`` that of this number from 1."""
+    """Return the run of a network that chooses slices; ``member`` counts its learning rates from 1."""
     profile = study.profile
     return run_of(
         study,
@@ -312,17 +312,17 @@ def chooser(study: Study, dataset: str, number: int, ids: Ids, strategy: Strateg
         profile.training_settings(profile.epochs, rates(study, strategy)[member - 1]),
         pool=study.ids(dataset, "training", number),
         views=strategy.views,
-        tested=not profile.test_patients,  # what they say of test slices is shown nowhere
+        tested=not profile.test_patients,  # their predictions of test slices are shown nowhere
     )
 
 
 def with_answers(study: Study, dataset: str, number: int, runs: Sequence[Run], strategy: Strategy) -> Pool:
-    """Return the training slices with what the networks that choose for a strategy say of each.
+    """Return the training slices with the outputs of the networks that choose for a strategy.
 
     Raises
     ------
     InputError
-        If they are not trained yet.
+        If the networks are not trained yet.
     """
     found = [study.store.load(run) for run in runs]
     trained = [result.arrays for result in found if result]
@@ -366,14 +366,14 @@ def run_of(
     length: str = "",
     **more: Any,
 ) -> Run:
-    """Return the run of this number on some training slices; runs of one number share their seeds.
+    """Return a training on some slices in one run of the study; all trainings of a run share their seeds.
 
     Parameters
     ----------
     pool : np.ndarray of int, optional
-        Slices of which the run is asked beside those of validation and test.
+        Slices to predict beside those of validation and test.
     tested : bool
-        Whether it is asked of the test slices.
+        Whether the test slices are predicted.
     length : str
         One of `profile.LENGTHS` in place of the profile's.
     **more
@@ -399,12 +399,12 @@ def run_of(
 
 
 def have_computed(study: Study, named: Sequence[tuple[str, Run]], what: str) -> None:
-    """Have those of some runs computed that the store does not hold, and show how far they are.
+    """Have the runs computed that are missing in the store, and show their progress.
 
     Raises
     ------
     InputError
-        If runs failed; all others are kept.
+        If runs failed; the results of the others are kept.
     """
     distinct = {run.key: (name, run) for name, run in named}
     missing = {key: each for key, each in distinct.items() if not study.store.holds(each[1])}
@@ -440,22 +440,22 @@ def have_computed(study: Study, named: Sequence[tuple[str, Run]], what: str) -> 
 
 
 def write_rows(places: Places, title: str, rows: Sequence[Mapping[str, object]], anew: bool = True) -> None:
-    """Write the part of a study's table that some arms make up.
+    """Write the part of a study's table that belongs to some arms.
 
     Parameters
     ----------
     title : str
-        What tells these arms from others.
+        Identifies the arms, see `title_of`.
     rows : sequence of mapping
-        One a training, with ``images``, ``key`` (empty until its slices are chosen) and ``same``.
+        One a training, with ``images``, ``key`` (empty until its slices are known) and ``same``.
     anew : bool
-        In place of what is there under the same title; otherwise that stays.
+        Whether to replace an existing file of the same title.
     """
     content = io.StringIO()
     writer = csv.DictWriter(content, list(rows[0]) if rows else ["key"], lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     name = f"{re.sub(r'[^a-z0-9]+', '-', title.lower())[:40].strip('-')}-{sha256(title.encode()).hexdigest()[:8]}.csv"
-    with suppress(OSError):  # no training is lost for want of this
+    with suppress(OSError):  # the table is for `status` only: no training must fail for it
         if anew or not (places.table / name).exists():
             write_file(places.table / name, content.getvalue().encode())

@@ -1,4 +1,4 @@
-"""How far a study is: files are counted, nothing is opened that it needs and nothing is waited for."""
+"""The progress of a study, by counting files: nothing is opened that it needs, and nothing is waited for."""
 
 import csv
 import json
@@ -13,23 +13,23 @@ from brats_al_utils.runs.store import RunStore, why
 from brats_al_utils.study.places import WRITERS, Places
 
 LATEST = 20
-"""Runs, the last that were done, whose seconds tell how long the others will take."""
+"""Number of latest finished runs from which the remaining time is estimated."""
 
 
 @dataclass(frozen=True)
 class Status:
-    """How far a study is.
+    """The progress of a study.
 
     Attributes
     ----------
     done, running, failed, waiting : int
-        Distinct runs; waiting are also those whose slices are not chosen yet.
+        Numbers of distinct runs; waiting includes those whose slices are not known yet.
     images_done, images_left : int
         Image passes of their trainings.
     seconds_left : float or None
-        With as many runs at a time as now, or one if none is running; None before the first is done.
+        Estimate for as many runs at a time as now, or one if none is running; None before the first is done.
     failures : dict of str to str
-        Why runs failed, by the file that says more.
+        Why runs failed, by the file with the details.
     state : str
         ``preparing`` (the cohort is written, or slices are cut), ``running``, ``finished``, or ``not running``.
     """
@@ -46,7 +46,7 @@ class Status:
 
 
 def remember(places: Places, parameters: Mapping[str, Any], names: list[str], finished: bool = False) -> None:
-    """Keep what was asked for of the study opened here: parameters and notebooks, with those asked for before."""
+    """Write the parameters and notebooks that were asked for of the study opened here, with those asked for before."""
     before, mark = started(places), WRITERS[places.figures]
     if before and before.get("study") == mark:
         names = sorted({*names, *before["notebooks"]})
@@ -58,7 +58,7 @@ def remember(places: Places, parameters: Mapping[str, Any], names: list[str], fi
 
 
 def started(places: Places) -> dict[str, Any] | None:
-    """Return what `remember` kept, or None if there is nothing that can be read."""
+    """Return what `remember` wrote; None if it is missing or unreadable."""
     try:
         return dict(json.loads(places.started.read_text(encoding="utf-8")))
     except (OSError, ValueError):
@@ -66,32 +66,32 @@ def started(places: Places) -> dict[str, Any] | None:
 
 
 def read_rows(places: Places) -> list[dict[str, str]]:
-    """Return a study's table as far as it was written, each training once."""
+    """Return a study's table as written so far, each training once."""
     every = list(every_row(places))
     known = {place_of(row) for row in every if row["key"]}
-    # One notebook may have chosen the slices of an arm that is only planned in another.
+    # The slices of an arm may be known in one notebook's table, and only planned in another's.
     return list({row["same"]: row for row in every if row["key"] or place_of(row) not in known}.values())
 
 
 def every_row(places: Places) -> Iterator[dict[str, str]]:
-    """Yield the rows of every notebook's arms, as `write_rows` has written them."""
+    """Yield the rows of all notebooks, as written by `write_rows`."""
     for path in sorted(places.table.glob("*.csv")):
         with path.open(newline="", encoding="utf-8") as file:
             yield from csv.DictReader(file)
 
 
 def place_of(row: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return what a training is of, whether its slices are chosen or not."""
+    """Return what identifies a training, whether its slices are known or not."""
     return row.get("of", row["same"]), str(row.get("stage", "")), row.get("trains", "")
 
 
 def status(places: Places) -> Status:
-    """Return how far the study is that was last started in some places.
+    """Return the progress of the study that was last started in some places.
 
     Raises
     ------
     InputError
-        If none was.
+        If there is none.
     """
     rows, asked = read_rows(places), started(places)
     at_work = any(map(held, [*places.outputs.glob("*.lock"), *places.slices.glob("*.lock")]))
@@ -137,7 +137,7 @@ def state_of(at_work: bool, planned: bool, finished: bool) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return an estimated duration in words."""
+    """Return a duration in words."""
     if seconds < 90:
         return f"{max(1, seconds):.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.3g} hours"

@@ -1,4 +1,4 @@
-"""A study: its settings, its slice sets, its seeds, and what its figures say of their origin."""
+"""A study: its settings, its slice sets, its seeds, and its captions."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -26,11 +26,11 @@ from brats_al_utils.study.places import Places
 from brats_al_utils.study.profile import Profile
 
 PREPARING = 3600.0
-"""Seconds to wait for another process that prepares the same; then it is done twice."""
+"""Seconds to wait for another process that prepares the same data; after that it is prepared twice."""
 
 
 def as_found(cohort: Cohort) -> tuple[list[tuple[str, int, int]], str]:
-    """Return each file's path, size and time, and what a table or a mapping says of them: both may be corrected."""
+    """Return each file's path, size and time, and the cohort's table as text: both may be corrected later."""
     states = [(path, Path(path).stat()) for path in cohort.paths]
     said = cohort.cases.drop(columns=list(cohort.files)).to_csv(index=False)
     return [(path, state.st_size, state.st_mtime_ns) for path, state in states], said
@@ -44,13 +44,13 @@ def open_set(
     Parameters
     ----------
     skip_bad : bool
-        Cut it without the patients that have a problem; a set that is there already is used as it is.
+        Whether to cut it without the patients that have a problem; an existing set is used unchanged.
     track : callable
         Shows how many patients have been cut.
     """
     rule = profile.slice_rule(balanced)
     settings = list(asdict(rule).items())
-    settings.insert(4, ("intensity", "mode"))  # a setting once: sets that were cut before are found
+    settings.insert(4, ("intensity", "mode"))  # a former setting: existing slice sets keep their names
     made_from = json.dumps([FORMAT, *as_found(cohort), cohort.classes, dict(settings)])
 
     def named(text: str) -> Path:
@@ -60,7 +60,7 @@ def open_set(
     folder = named(made_from)
     changed = max((Path(path).stat().st_ctime_ns for path in cohort.paths), default=0)
     if (cut := folder / "manifest.json").exists() and changed > cut.stat().st_mtime_ns:
-        folder = named(f"{made_from} {changed}")  # a file was replaced by one of its size and time
+        folder = named(f"{made_from} {changed}")  # a file was replaced by one of the same size and time
     places.slices.mkdir(parents=True, exist_ok=True)
     with locked(Path(f"{folder}.lock"), PREPARING, "cutting slices"):
         return open_slices(folder) if folder.exists() else prepare(cohort, rule, folder, skip_bad, track)
@@ -78,18 +78,18 @@ class Study:
     device : str
         ``auto``, ``cpu`` or ``cuda``.
     workers : str
-        What computes its runs: see `engine.compute`.
+        Who computes its runs: see `engine.compute`.
     skip_bad : bool
         Whether slice sets are cut without the patients that have a problem.
     track : callable
         Shows how many patients have been cut.
     opened : dict of str to SliceSet
-        The slice sets that were asked for.
+        The slice sets used so far.
     selections : dict
-        What was chosen on the answers of networks whose answers are not kept, by data set, strategy, share, iterative
-        and run number: see `stages.plan`.
+        Selections of networks whose outputs are not stored, by data set, strategy, share, iterative and run number:
+        see `stages.first_rows`.
     dealt : dict of (str, int) to SliceSet
-        What `of_run` has given, where there are folds.
+        Slice sets with folds that `of_run` has returned.
     """
 
     profile: Profile
@@ -118,7 +118,7 @@ class Study:
         return self.slice_set(DATASETS[0])
 
     def of_run(self, dataset: str, number: int) -> SliceSet:
-        """Return a slice set with the parts that it has in the run of this number: without folds, in every run."""
+        """Return a slice set with its parts in one run; without folds they are the same in every run."""
         slices, folds, place = self.slice_set(dataset), self.profile.folds, (dataset, number)
         if folds == 1:
             return slices
@@ -129,7 +129,7 @@ class Study:
         return self.dealt[place]
 
     def ids(self, dataset: str, part: str, number: int) -> Ids:
-        """Return the ids of the slices of a part in the run of this number."""
+        """Return the ids of the slices of a part in one run."""
         return self.of_run(dataset, number).ids(part)
 
     def pool(self, dataset: str, number: int) -> Pool:
@@ -145,42 +145,42 @@ class Study:
 
     @property
     def store(self) -> RunStore:
-        """Where the results are kept."""
+        """The store of its results."""
         return RunStore(self.places.runs)
 
     @property
     def shareable(self) -> bool:
-        """Whether pictures of its people may be published: they are phantoms, or openly licensed."""
+        """Whether its images may be published: they are synthetic, or openly licensed."""
         return self.synthetic or is_open(self.slices)
 
     @property
     def image_folder(self) -> Path | None:
-        """Where figures that show patients go: out of git's sight, unless they are shareable; nowhere without any."""
+        """Folder of figures that show patients: hidden from git unless they are shareable; None without images."""
         if not self.slices.pictured:
             return None
         return self.places.figures if self.shareable else self.places.images
 
     @property
     def people(self) -> str:
-        """What the cohort's people are called: patients or persons."""
+        """What people are called: patients or persons."""
         return people(self.slices)
 
     @property
     def cohort_name(self) -> str:
-        """The cohort, as every figure names it."""
+        """The cohort's name in captions."""
         return cohort_name(self.slices)
 
     def caption(self, arms: Iterable[Arm] = (), *more: str, images: bool = False) -> str:
-        """Return what every figure says of its origin: cohort, initialisations, number and length of runs.
+        """Return the caption of a figure: cohort, initialisations, number and length of runs.
 
         Parameters
         ----------
         arms : iterable of Arm
             The arms whose results it shows.
         more : str
-            What it says of this figure alone.
+            Further parts of the caption.
         images : bool
-            Whether it shows patients: openly licensed images are credited where there are any.
+            Whether the figure shows patients: openly licensed images are credited.
         """
         arms = list(arms)
         starts = dict.fromkeys(arm.start for arm in arms)
@@ -195,7 +195,7 @@ class Study:
         return "; ".join([*parts, *more, *([CREDIT] if credited else [])])
 
     def length(self, arms: Sequence[Arm]) -> str:
-        """Return how long some arms train: epochs, and the updates that they are on all training slices."""
+        """Return the length of some arms' trainings: epochs, and their number of updates on all training slices."""
         lengths = {arm.epochs: self.updates(arm) for arm in sorted(arms, key=lambda arm: arm.epochs)}
         epochs, updates = list(lengths), " or ".join(f"{count:,}" for count in lengths.values())
         passes = f"{' or '.join(map(str, epochs))} {'epochs' if epochs[-1] > 1 else 'epoch'}"
@@ -204,15 +204,15 @@ class Study:
         return f"{passes} (updates on all slices: {updates})"
 
     def updates(self, arm: Arm) -> int:
-        """Return how many updates an arm's epochs are on all training slices."""
+        """Return the number of updates in an arm's epochs, if it trained on all training slices."""
         slices = len(self.ids(arm.dataset, "training", 0))
         return arm.epochs * self.profile.training_settings(arm.epochs).updates(slices)
 
     @property
     def redrawn(self) -> float:
-        """Test patients over training patients where each run tests another fold, 0 where all test the same."""
+        """The ratio of test to training patients with folds; 0 where all runs have the same test set."""
         return redrawn(self.profile.folds)
 
     def seed(self, number: int, source: str) -> int:
-        """Return the seed of a source of chance, by its name, in the run of this number, from 0."""
+        """Return the seed of a source of chance, by its name, in a run (counted from 0)."""
         return integer(self.profile.seed + number, source)

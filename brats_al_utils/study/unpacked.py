@@ -1,4 +1,4 @@
-"""A study whose images are elsewhere: what a bundle was unpacked to is opened as any other study's folder."""
+"""Open an unpacked bundle: a study without images."""
 
 import json
 from collections.abc import Mapping
@@ -19,19 +19,19 @@ from brats_al_utils.study.profile import Profile, profile_of
 from brats_al_utils.study.study import Study
 
 FACTS = "bundle.json"
-"""A study's folder that holds this file has no images: its settings, and the manifest of each slice set."""
+"""File of an unpacked bundle: the study's settings, and the manifest of each slice set."""
 
 CHOSEN = "chosen.json"
-"""What was chosen on the answers of networks that are not kept, in a study's folder."""
+"""File of a study with the selections of networks whose outputs are not stored."""
 
 
 def is_unpacked(folder: Path) -> bool:
-    """Whether a folder is what a bundle was unpacked to.
+    """Whether a folder is an unpacked bundle.
 
     Raises
     ------
     InputError
-        If it is a bundle.
+        If it is a bundle that is not unpacked.
     """
     if folder.suffix == ".bundle":
         raise InputError(f"{folder}: unpack it first (brats-al figures {folder}), and name the folder that it says")
@@ -39,7 +39,7 @@ def is_unpacked(folder: Path) -> bool:
 
 
 def open_unpacked(folder: Path, out: str | Path = "", profile: str = "") -> Study:
-    """Open what a bundle was unpacked to.
+    """Open an unpacked bundle.
 
     Parameters
     ----------
@@ -47,12 +47,12 @@ def open_unpacked(folder: Path, out: str | Path = "", profile: str = "") -> Stud
     out : str or Path
         Folder for its figures and tables; empty for ``figures`` in it.
     profile : str
-        The profile that it is expected to be of; empty for any.
+        The expected profile; empty for any.
 
     Raises
     ------
     InputError
-        If it is of another profile.
+        If it has another profile.
     """
     facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
     if profile not in ("", facts["profile"]):
@@ -70,17 +70,17 @@ def open_unpacked(folder: Path, out: str | Path = "", profile: str = "") -> Stud
 
 
 def without_pixels(manifest: dict[str, Any], table: IO[bytes], image_size: int) -> SliceSet:
-    """Return a slice set without images, its table as it was written."""
-    exact = {"position": float, "tumour_mm2": float}  # Python's own float gives back every bit
+    """Return a slice set without images, with exactly the table that was written."""
+    exact = {"position": float, "tumour_mm2": float}  # Python's float restores every bit
     rows = pd.read_csv(table, dtype=TEXT_COLUMNS, keep_default_na=False, converters=exact, index_col="slice_id")
     pixels = np.empty((0, 3, image_size, image_size), np.uint8)
     return SliceSet(Path(), manifest, rows, pixels, pixels[:, 0])
 
 
 def chosen_before(places: Places, profile: Profile) -> dict[tuple[object, ...], Selection]:
-    """Return what was chosen in a study of the same settings, as `Study.selections` has it; nothing if nothing is kept.
+    """Return the stored selections of a study with the same settings, as for `Study.selections`; empty without any.
 
-    The number of runs may be another one.
+    The number of runs may differ.
     """
     path = places.outputs / CHOSEN
     kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"settings": {}, "chosen": []}
@@ -89,11 +89,11 @@ def chosen_before(places: Places, profile: Profile) -> dict[tuple[object, ...], 
 
 
 def same_settings(some: Mapping[str, Any], others: Mapping[str, Any]) -> bool:
-    """Whether two profiles differ in the number of runs at most."""
+    """Whether two profiles are the same, apart from the number of runs."""
     return {**some, "n_runs": 0} == {**others, "n_runs": 0}
 
 
 def selection_of(record: Mapping[str, Any]) -> tuple[tuple[object, ...], Selection]:
-    """Return where `Study.selections` keeps a selection, and the selection; nothing is left to be asked for it."""
+    """Return the key of a selection in `Study.selections`, and the selection, which needs no further query."""
     labelled, chosen = (np.array(record[name], np.int64) for name in ("labelled", "chosen"))
     return (*record["arm"], record["number"]), Selection(labelled, chosen)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from brats_al_utils import InputError
+from brats_al_utils.beyond.phantoms.phantom import draw_patient, render
 from brats_al_utils.beyond.releases.images import lifted, without_contrast
 from brats_al_utils.cohorts.checks import case_files
 from brats_al_utils.cohorts.intensity import (
@@ -20,7 +21,6 @@ from brats_al_utils.cohorts.intensity import (
 )
 from brats_al_utils.cohorts.readers import read_cohort
 from brats_al_utils.cohorts.volumes import SEQUENCES, read_volume
-from brats_al_utils.phantoms.phantom import draw_patient, render
 
 
 def brain(dtype: Any = np.int16) -> np.ndarray[Any, Any]:

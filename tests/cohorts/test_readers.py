@@ -12,12 +12,12 @@ from PIL import Image
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.cutting import prepare
 from brats_al_utils.cohorts.inspection import check_cohort
-from brats_al_utils.cohorts.readers import Reader, plugged_in, read_cohort
+from brats_al_utils.cohorts.readers import RELEASES, Reader, plugged_in, read_cohort
 from brats_al_utils.cohorts.slices import SliceRule, open_slices
 from brats_al_utils.cohorts.split import PARTS, check_split
 
 RULE = SliceRule(per_patient=2, image_size=64)
-PLUGGED = [read for room in plugged_in() for read in room.READERS]
+PLUGGED = [read for room in plugged_in(RELEASES) for read in room.READERS]
 PATIENTS = 8
 SHAPE = (32, 32, 10)
 

@@ -3,7 +3,7 @@
 import pytest
 
 from brats_al_utils import InputError
-from brats_al_utils.study.cost import counted_study
+from brats_al_utils.beyond.cost import counted_study
 from brats_al_utils.study.profile import PROFILES
 from brats_al_utils.study.stages import committee_pool
 

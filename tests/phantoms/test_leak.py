@@ -17,6 +17,7 @@ from threadpoolctl import threadpool_limits
 from torch import nn
 
 from brats_al_utils.beyond.comparison.further_sentences import look_at_the_tumour
+from brats_al_utils.beyond.phantoms.phantom import _GRID_CENTRE, Patient, draw_patient, render
 from brats_al_utils.cohorts.cuts import resize
 from brats_al_utils.cohorts.intensity import scale_intensity
 from brats_al_utils.cohorts.layout import GRADES
@@ -27,7 +28,6 @@ from brats_al_utils.findings.comparison import FEWEST_RUNS, intervals, patient_p
 from brats_al_utils.findings.shortcut import shortcut_table
 from brats_al_utils.networks.audit import audit_predictions, hide
 from brats_al_utils.networks.training import Images, Settings, auc, finetune, predict
-from brats_al_utils.phantoms.phantom import _GRID_CENTRE, Patient, draw_patient, render
 
 PATIENTS = 260  # 201 HGG, 59 LGG
 SPACING = 4  # coarser than what is written to files, and enough for halves and for small images

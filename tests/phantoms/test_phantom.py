@@ -13,14 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from brats_al_utils.beyond.phantoms import phantom, scanner, writing
+from brats_al_utils.beyond.phantoms.phantom import Patient
 from brats_al_utils.cohorts.brats import read_release
 from brats_al_utils.cohorts.cohort import TRUTH_FILE
 from brats_al_utils.cohorts.layout import GRADES
 from brats_al_utils.cohorts.slices import SliceRule
 from brats_al_utils.cohorts.split import split_patients
 from brats_al_utils.cohorts.volumes import SEQUENCES
-from brats_al_utils.phantoms import phantom, scanner
-from brats_al_utils.phantoms.phantom import Patient
 
 FILES = {"t1", "t1ce", "t2", "flair", "seg"}
 
@@ -33,7 +33,7 @@ def first(count: int) -> Callable[[Iterable[Patient]], Iterable[Patient]]:
 @pytest.fixture(scope="module")
 def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("cohorts") / "five"
-    phantom.write_cohort(folder, patients=10, seed=3, spacing=2, track=first(5))
+    writing.write_cohort(folder, patients=10, seed=3, spacing=2, track=first(5))
     return folder
 
 
@@ -59,8 +59,8 @@ def cases(folder: Path) -> list[Path]:
 def test_of_335_patients_259_are_hgg_and_ten_hold_three_of_each() -> None:
     grades = [phantom.grade_of(index) for index in range(335)]
     assert (grades.count("HGG"), grades.count("LGG")) == (259, 76)
-    assert grades[: phantom.MIN_PATIENTS].count("LGG") == 3
-    assert grades[: phantom.MIN_PATIENTS - 1].count("LGG") < 3
+    assert grades[: writing.MIN_PATIENTS].count("LGG") == 3
+    assert grades[: writing.MIN_PATIENTS - 1].count("LGG") < 3
 
 
 def test_atypical_patients_have_the_share_that_the_constants_state() -> None:
@@ -119,7 +119,7 @@ def test_every_patient_reaches_over_enough_slices() -> None:
 
 def test_a_patient_is_the_same_byte_for_byte_in_a_larger_cohort(cohort: Path, tmp_path: Path) -> None:
     larger = tmp_path / "twelve"
-    phantom.write_cohort(larger, patients=12, seed=3, spacing=2, track=first(2))
+    writing.write_cohort(larger, patients=12, seed=3, spacing=2, track=first(2))
     files = list(larger.rglob("*.nii.gz"))
     assert len(files) == 10
     for path in files:
@@ -129,7 +129,7 @@ def test_a_patient_is_the_same_byte_for_byte_in_a_larger_cohort(cohort: Path, tm
 @pytest.mark.usefixtures("blank")
 def test_bytes_and_truth_do_not_depend_on_the_number_of_patients(tmp_path: Path) -> None:
     for patients in (10, 12):
-        phantom.write_cohort(tmp_path / str(patients), patients, seed=4)
+        writing.write_cohort(tmp_path / str(patients), patients, seed=4)
     few = {path.relative_to(tmp_path / "10"): path for path in (tmp_path / "10").rglob("*.nii.gz")}
     assert len(few) == 50
     for relative, path in few.items():
@@ -159,8 +159,8 @@ def test_a_test_cohort_has_as_many_atypical_patients_as_any() -> None:
 
 @pytest.mark.usefixtures("blank")
 def test_a_test_cohort_is_written_beside_the_patients_and_read_as_the_test_set(tmp_path: Path) -> None:
-    phantom.write_cohort(tmp_path / "with", 12, seed=4, spacing=2, test_patients=8)
-    phantom.write_cohort(tmp_path / "without", 12, seed=4, spacing=2)
+    writing.write_cohort(tmp_path / "with", 12, seed=4, spacing=2, test_patients=8)
+    writing.write_cohort(tmp_path / "without", 12, seed=4, spacing=2)
     common = {path.relative_to(tmp_path / "without") for path in (tmp_path / "without").rglob("*.nii.gz")}
     assert all((tmp_path / "with" / path).read_bytes() == (tmp_path / "without" / path).read_bytes() for path in common)
     assert "part" not in pd.read_csv(tmp_path / "without" / TRUTH_FILE)
@@ -189,7 +189,7 @@ def test_a_test_cohort_is_written_beside_the_patients_and_read_as_the_test_set(t
 )
 @pytest.mark.usefixtures("blank")
 def test_a_truth_table_that_gives_no_parts_is_refused(tmp_path: Path, text: str, message: str) -> None:
-    phantom.write_cohort(tmp_path / "cohort", 10, seed=4, spacing=2)
+    writing.write_cohort(tmp_path / "cohort", 10, seed=4, spacing=2)
     (tmp_path / "cohort" / TRUTH_FILE).write_text(text, encoding="utf-8")
     with pytest.raises(ValueError, match=message):
         read_release(tmp_path / "cohort")
@@ -263,10 +263,10 @@ def test_one_millimetre_has_the_shape_and_place_of_brats_and_the_anatomy_of_two(
 
 
 @pytest.mark.usefixtures("blank")
-@pytest.mark.parametrize("layout", phantom.LAYOUTS)
+@pytest.mark.parametrize("layout", writing.LAYOUTS)
 def test_layouts(tmp_path: Path, layout: str) -> None:
     root = tmp_path / "cohort"
-    phantom.write_cohort(root, 10, seed=0, layout=layout)
+    writing.write_cohort(root, 10, seed=0, layout=layout)
     mapping = pd.read_csv(root / "name_mapping.csv", keep_default_na=False)
     names = ["BraTS_2017_subject_ID", "BraTS_2018_subject_ID", "TCGA_TCIA_subject_ID", "BraTS_2019_subject_ID"]
     assert list(mapping) == ["Grade", *names, *(["BraTS_2020_subject_ID"] if layout == "2020" else [])]
@@ -326,22 +326,22 @@ def test_gadolinium_shortens_t1_by_hand() -> None:
 def test_wrong_arguments_are_refused(tmp_path: Path, wrong: dict[str, int | str], message: str) -> None:
     arguments = {"patients": 10, "seed": 0} | wrong
     with pytest.raises(ValueError, match=message):
-        phantom.write_cohort(tmp_path / "cohort", **arguments)  # type: ignore[arg-type]
+        writing.write_cohort(tmp_path / "cohort", **arguments)  # type: ignore[arg-type]
     assert not any(tmp_path.iterdir())
 
 
 def test_a_folder_that_holds_something_is_refused_and_kept(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
     with pytest.raises(ValueError, match="not empty"):
-        phantom.write_cohort(tmp_path, 10, seed=0)
+        writing.write_cohort(tmp_path, 10, seed=0)
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
 @pytest.mark.usefixtures("blank")
 def test_an_empty_folder_is_used(tmp_path: Path) -> None:
-    phantom.write_cohort(tmp_path / "cohort", 10, seed=0)
+    writing.write_cohort(tmp_path / "cohort", 10, seed=0)
     (tmp_path / "empty").mkdir()
-    phantom.write_cohort(tmp_path / "empty", 10, seed=0)
+    writing.write_cohort(tmp_path / "empty", 10, seed=0)
     assert len(cases(tmp_path / "empty")) == len(cases(tmp_path / "cohort")) == 10
 
 
@@ -354,7 +354,7 @@ def test_an_interrupted_run_leaves_nothing(tmp_path: Path) -> None:
             yield patient
 
     with pytest.raises(KeyboardInterrupt):
-        phantom.write_cohort(tmp_path / "cohort", 10, seed=0, track=interrupted)
+        writing.write_cohort(tmp_path / "cohort", 10, seed=0, track=interrupted)
     assert not any(tmp_path.iterdir())
 
 

@@ -13,7 +13,7 @@ from conftest import brats_al, brats_al_process, folder_named, write_volume
 from lgg_files import write_published
 from scipy.ndimage import binary_dilation
 
-from brats_al_utils.phantoms.phantom import Patient, draw_patient, render
+from brats_al_utils.beyond.phantoms.phantom import Patient, draw_patient, render
 
 PAGE = (Path(__file__).parents[2] / "docs" / "cohorts.md").read_text(encoding="utf-8")
 PATIENTS = 10

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from brats_al_utils.beyond.arms import others
+from brats_al_utils.beyond.cost import counted_study
 from brats_al_utils.networks.training import Settings
 from brats_al_utils.runs.run import Run
-from brats_al_utils.study.cost import counted_study
 from brats_al_utils.study.profile import PROFILES, profile_of
 from brats_al_utils.study.stages import committee, labelled, run_of
 from brats_al_utils.study.study import Study

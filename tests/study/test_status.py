@@ -11,12 +11,12 @@ from conftest import brats_al
 
 from brats_al_utils import InputError
 from brats_al_utils.beyond.arms import NOTEBOOKS
+from brats_al_utils.beyond.cost import counted_study, left
 from brats_al_utils.files import lock, locked
 from brats_al_utils.networks.training import Settings
 from brats_al_utils.progress import bar
 from brats_al_utils.runs.run import Result, Run
 from brats_al_utils.runs.store import RunStore
-from brats_al_utils.study.cost import counted_study, left
 from brats_al_utils.study.places import Places
 from brats_al_utils.study.profile import PROFILES
 from brats_al_utils.study.stages import plan, record, title_of, write_rows

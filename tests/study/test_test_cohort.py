@@ -4,8 +4,8 @@ import pytest
 
 from brats_al_utils import InputError
 from brats_al_utils.beyond.arms import NOTEBOOKS, design, iterative, one_shot, others
+from brats_al_utils.beyond.cost import counted_study, slices_by_part
 from brats_al_utils.study.arms import curves
-from brats_al_utils.study.cost import counted_study, slices_by_part
 from brats_al_utils.study.profile import PROFILES, profile_of
 from brats_al_utils.study.stages import each_once, plan
 

@@ -10,11 +10,11 @@ from PIL import Image
 from threadpoolctl import threadpool_limits
 
 from brats_al_utils.beyond.annotation.session import Session, open_session
+from brats_al_utils.beyond.phantoms.phantom import VERSION, draw_patient, indices_of_test, render
 from brats_al_utils.beyond.releases.table import TABLE
 from brats_al_utils.cohorts.cohort import TRUTH_FILE, cores, each_case
 from brats_al_utils.cohorts.layout import GRADES
 from brats_al_utils.files import locked, new_folder
-from brats_al_utils.phantoms.phantom import VERSION, draw_patient, indices_of_test, render
 from brats_al_utils.progress import Track, patients
 from brats_al_utils.study.places import ROOT
 from brats_al_utils.study.study import PREPARING

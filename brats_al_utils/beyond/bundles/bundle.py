@@ -1,6 +1,6 @@
-"""Results as a bundle keeps them: a record of each run as JSON, and its numbers as safetensors.
+"""The results in a bundle: a record of each run as JSON, and its arrays as safetensors.
 
-Numbers are float32 where no AUC changes by it, else float64. Lists of slices, which runs share, are kept once.
+Probabilities are float32 if no AUC changes by it, else float64. Lists of slices, which runs share, are stored once.
 """
 
 import json
@@ -21,7 +21,7 @@ from brats_al_utils.runs.run import Result, Run
 RUNS, ARRAYS = "runs.json", "arrays.safetensors"
 
 LISTS = ("training", "validation", "test", "pool")
-"""Fields of a run that are ids of slices."""
+"""Fields of a run that hold ids of slices."""
 
 OF_EPOCHS = ("train_loss", "validation_auc")
 OF_SLICES = {
@@ -32,34 +32,34 @@ OF_SLICES = {
     "audit/tumour_alone": "test",
     "probability/pool": "pool",
 }
-"""Arrays that are published, by the slices that they are of."""
+"""Published arrays, with the fields of their slices."""
 
 ALWAYS = (*OF_EPOCHS, "probability/validation", "probability/test", "probability/pool")
-"""Arrays that every run has, the last if it has a pool."""
+"""Arrays of every run; the last only of those with a pool."""
 
 ROUNDING = 2.0**-24
 """Largest difference between a probability and the nearest float32."""
 
 MAX_IDS = 2**22
-"""Ids of all lists of a file together, and of all its runs together."""
+"""Largest number of ids in all lists of a file, and in all its runs."""
 
 MAX_EPOCHS = 10_000
 
 
 class Lists:
-    """Lists of slices, each kept once; ids ascend in each."""
+    """Lists of ascending ids of slices, each stored once."""
 
     def __init__(self) -> None:
-        """Start without any."""
+        """Start with no lists."""
         self.places: dict[tuple[int, ...], int] = {}
 
     def place(self, ids: Iterable[int]) -> int:
-        """Return the number of a list, which is kept now if it is new."""
+        """Return the number of a list, and store it if it is new."""
         return self.places.setdefault(tuple(int(number) for number in ids), len(self.places))
 
     @property
     def table(self) -> Array:
-        """The lists as a table: a row a list, a column a slice, 1 where the slice is in the list."""
+        """The lists as a table: one row a list, one column a slice, 1 if the slice is in the list."""
         width = 1 + max((ids[-1] for ids in self.places if ids), default=0)
         table = np.zeros((len(self.places), width), np.uint8)
         for ids, row in self.places.items():
@@ -68,7 +68,7 @@ class Lists:
 
 
 def narrowed(probability: Array, label: Array, patient: Array) -> Array:
-    """Return probabilities as float32 if no AUC changes by it, by slice or by the patients' means; else as they are.
+    """Return probabilities as float32 if no slice-level or patient-level AUC changes by it; else unchanged.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def narrowed(probability: Array, label: Array, patient: Array) -> Array:
     label : np.ndarray [n] of int
         0 or 1.
     patient : np.ndarray [n] of int
-        Whose slice each is.
+        The patient of each slice.
     """
     short = probability.astype(np.float32)
     same = np.array_equal(below(probability, label, patient), below(short.astype(float), label, patient))
@@ -84,7 +84,7 @@ def narrowed(probability: Array, label: Array, patient: Array) -> Array:
 
 
 def below(probability: Array, label: Array, patient: Array) -> Array:
-    """Return how many negative slices lie below, and not above, each positive one; and the same of patients."""
+    """Return the numbers of negative slices below, and not above, each positive one; and the same for patients."""
     means = pd.DataFrame({"mean": probability, "label": label}).groupby(patient).mean()  # as `statistics.by_unit`
     pairs = [(probability, label == 1), (means["mean"].to_numpy(), means["label"].to_numpy() > 0.5)]
     return np.concatenate(
@@ -97,7 +97,7 @@ def below(probability: Array, label: Array, patient: Array) -> Array:
 
 
 def pack(results: Iterable[Result], lists: Lists) -> dict[str, bytes]:
-    """Return the parts of a bundle's file that hold results, and the lists with those that were placed before."""
+    """Return the parts of a bundle's file with results and lists; ``lists`` may hold some already."""
     records: list[dict[str, Any]] = []
     arrays: dict[str, Array] = {}
     for number, result in enumerate(results):
@@ -109,12 +109,12 @@ def pack(results: Iterable[Result], lists: Lists) -> dict[str, bytes]:
 
 
 def unpack(parts: Mapping[str, bytes]) -> tuple[list[Result], list[tuple[int, ...]]]:
-    """Return the results that `pack` was given, and the lists; every array of slices is float64 again.
+    """Return results and lists, the reverse of `pack`; all arrays are float64.
 
     Raises
     ------
     InputError, KeyError, TypeError, ValueError
-        If a part is missing or not what it must be.
+        If a part is missing or invalid.
     """
     try:
         arrays = load(parts[ARRAYS])
@@ -142,7 +142,7 @@ def lists_of(table: Array) -> list[tuple[int, ...]]:
 
 
 def index(number: Any, lists: Sequence[tuple[int, ...]]) -> int:
-    """Return the number of a list, checked."""
+    """Check the number of a list, and return it."""
     if type(number) is not int or not 0 <= number < len(lists):
         raise InputError(f"list {number!r} is missing, expected one of {len(lists)}")
     return number
@@ -154,7 +154,7 @@ def result_of(record: Mapping[str, Any], lists: Sequence[tuple[int, ...]], array
     Raises
     ------
     InputError
-        If they do not fit each other.
+        If they are invalid, or do not fit each other.
     """
     spec = dict(record["run"])
     settings = Settings(**spec["settings"])
@@ -180,18 +180,18 @@ def result_of(record: Mapping[str, Any], lists: Sequence[tuple[int, ...]], array
 
 
 def published(result: Result, names: Iterable[str], label: Array, patient: Array, digest: str) -> Result:
-    """Return what is published of a result: some of its arrays, narrowed, and the SHA-256 of all as computed.
+    """Return the published part of a result: some of its arrays, narrowed, and the SHA-256 of all original arrays.
 
     Parameters
     ----------
     label, patient : np.ndarray of int
-        Of each slice of its set.
+        Label and patient of each slice of its set.
     digest : str
-        Of a result that comes from a bundle itself, the one that it has there is kept.
+        SHA-256 of the arrays; a result that itself comes from a bundle keeps the SHA-256 there.
     """
     arrays = {name: result.arrays[name] for name in names}
     for name, values in arrays.items():
         ids = result.run.ids(OF_SLICES[name]) if name in OF_SLICES else np.empty(0, np.int64)
-        if len(ids) and name != "probability/pool":  # on whose last digits it depends which slices are chosen
+        if len(ids) and name != "probability/pool":  # the choice of slices depends on its last digits
             arrays[name] = narrowed(values, label[ids], patient[ids])
     return replace(result, arrays=arrays, facts={"sha256": digest} | result.facts)

@@ -1,4 +1,4 @@
-"""Several parts in one file: a zip archive whose comment is its own SHA-256; written whole, read within bounds."""
+"""The file of a bundle: a zip archive of several parts, whose comment is its own SHA-256, read within bounds."""
 
 import re
 import zipfile
@@ -11,43 +11,43 @@ from pathlib import Path
 from brats_al_utils import InputError
 
 MAX_WRITTEN = 2**21 - 1
-"""Bytes of a file that is written: a bundle that would be larger is several files."""
+"""Largest size in bytes of a file that is written: a larger bundle becomes several files."""
 
 MAX_FILE = 2**22
-"""Bytes of a file that is read."""
+"""Largest size in bytes of a file that is read."""
 
 MAX_FILES = 8
-"""Files of a bundle."""
+"""Largest number of files of a bundle."""
 
 MAX_CONTENT = 2**25
-"""Bytes of all parts of a file, unpacked."""
+"""Largest size in bytes of all unpacked parts of a file."""
 
 MAX_TEXT = 2**23
-"""Bytes of each part that is text, whose name ends in .json or .csv: what is made of text is many times as large."""
+"""Largest size in bytes of an unpacked text (.json or .csv): its values in memory are many times as large."""
 
 MAX_PARTS = 50
 
 NAME = re.compile(r"[a-z_]+(/[a-z0-9_]+)?(\.json|\.csv|\.safetensors)?")
-"""How parts may be called; none is ever written under its name."""
+"""Valid names of parts; none is ever used as a file's name."""
 
 TEXT = (".json", ".csv")
 
 DIGEST = 64
-"""Letters of a SHA-256."""
+"""Number of letters of a SHA-256."""
 
 HOW = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
-"""The time of every part, so that the same content gives the same file."""
+"""Time stamp of every part, so that the same contents give the same file."""
 
 
 def further(path: Path, number: int) -> Path:
-    """Return where a bundle's file of this number is, the first being 0."""
+    """Return the path of a bundle's file by its number, from 0."""
     return path.with_name(f"{path.name}.{number + 1}") if number else path
 
 
 def packed(parts: Mapping[str, bytes]) -> bytes:
-    """Return the bytes of a file of some parts, in order of their names."""
+    """Return the content of a file with some parts, sorted by name."""
     buffer = BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name in sorted(parts):
@@ -60,15 +60,15 @@ def packed(parts: Mapping[str, bytes]) -> bytes:
 
 
 def read_parts(path: Path) -> tuple[dict[str, bytes], str]:
-    """Read a file that was `packed`, and return its parts and its SHA-256.
+    """Read a file written by `packed`, and return its parts and its SHA-256.
 
-    Nothing is unpacked before the SHA-256 in its comment is found right and what its parts claim is found within
-    bounds; and no more is unpacked than they claim.
+    Nothing is unpacked before the SHA-256 in the comment and the sizes of the parts are checked; and no more is
+    unpacked than these sizes.
 
     Raises
     ------
     InputError
-        If it is no such file, is damaged, or is too large.
+        If it is not a bundle's file, or damaged, or too large.
     """
     if not path.is_file():
         kind = "a folder" if path.is_dir() else "not found"
@@ -93,7 +93,7 @@ def read_parts(path: Path) -> tuple[dict[str, bytes], str]:
 
 
 def check(path: Path, parts: list[zipfile.ZipInfo]) -> None:
-    """Refuse parts that no bundle has, by what they claim of themselves."""
+    """Check the names, kinds and sizes of the parts, as the archive states them."""
     names = [part.filename for part in parts]
     wrong = next((name for name in names if not NAME.fullmatch(name) or names.count(name) > 1), None)
     if len(parts) > MAX_PARTS:
@@ -111,7 +111,7 @@ def check(path: Path, parts: list[zipfile.ZipInfo]) -> None:
 
 
 def unpacked(path: Path, archive: zipfile.ZipFile, part: zipfile.ZipInfo) -> bytes:
-    """Return a part, of which no more is unpacked than it claims to have."""
+    """Return a part; no more is unpacked than its stated size."""
     with archive.open(part) as file:
         content = file.read(part.file_size + 1)
     if len(content) != part.file_size:

@@ -1,4 +1,4 @@
-"""A study as a bundle, without its images: writing one, reading it, and making it a study's folder again."""
+"""Write a study as a bundle (without its images), read a bundle, and unpack it to a study's folder."""
 
 import json
 import re
@@ -34,32 +34,32 @@ from brats_al_utils.study.study import Study
 from brats_al_utils.study.unpacked import CHOSEN, FACTS, same_settings, without_pixels
 
 VERSION = 2
-"""Of a bundle; raised when this version cannot read the bundles of the one before."""
+"""Version of bundles, increased when bundles of the version before can no longer be read."""
 
 SUFFIX = ".bundle"
 
 COLUMNS = ("patient_id", "class_name", "label", "site", "z", "position", "tumour_mm2", "part", "planted")
-"""Of a slice set's table, those that are published: names of files may name patients."""
+"""Published columns of a slice set's table: names of files may name patients."""
 
 OF_EVERY_RUN = (*OF_EPOCHS, "probability/validation", "probability/test")
 
 HIDDEN = "audit/tumour_hidden"
-"""What stands beside the AUC of every arm; networks that only choose slices are shown by no arm."""
+"""The audit's predictions that are published of every arm's own runs (networks that only choose slices have none)."""
 
 OF_MAIN = ("probability/test_last", "audit/tumour_alone")
-"""Arrays that notebook 12 reads of the main arms alone."""
+"""Arrays that are published of the main arms only, for notebook 12."""
 
 MAX_SETTING = 10_000
-"""The largest number that a setting may be, but for seeds; and the most values of one that is a list."""
+"""Largest number in a setting, except for seeds; also the largest number of values in a list."""
 
 MAX_SEED = 2**63
 
 MAX_TABLE = 2**19
-"""Runs times slices: what a study's selections and tables take room for."""
+"""Largest product of runs and slices, on which the size of a study's selections and tables depends."""
 
 
 NINE = ["entropy", "bald", "coreset", "badge", "typiclust", "probcover", "aift", "medal", "reverse"]
-"""The default of competitors before those left that no published study compares."""
+"""Former default of the setting competitors; those that no published study compares were removed."""
 
 FORMER: dict[str, Callable[[Any], bool]] = {
     "hold": lambda value: not value,
@@ -67,27 +67,27 @@ FORMER: dict[str, Callable[[Any], bool]] = {
     "intensity": lambda value: value == "mode",
     "competitors": lambda value: isinstance(value, list | tuple) and list(value) == NINE,
 }
-"""Settings of earlier versions: which of their values made the study that is made without them."""
+"""Settings of earlier versions, with a test for values that give the same study as without the setting."""
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """What a bundle holds, checked.
+    """The checked contents of a bundle.
 
     Attributes
     ----------
     facts : mapping
-        Of the study: profile, settings, sets with name and manifest.
+        Facts of the study: profile, settings, sets with name and manifest.
     profile : Profile
     sets : dict of str to SliceSet
-        Without pixels.
+        Slice sets without pixels.
     tables : list of bytes
-        Those of the sets.
+        CSV of the sets' tables.
     results : list of Result
     chosen : list of dict
         See `unpacked.records_of`.
     truth : bytes
-        Of phantoms: who is atypical.
+        CSV of the atypical patients, for phantoms.
     digest : str
         SHA-256 of the file.
     """
@@ -103,7 +103,7 @@ class Bundle:
 
 
 def missing(study: Study, notebook: str) -> str:
-    """Say what a notebook needs that a study without images has not; nothing if it has all."""
+    """Return what is missing for a notebook in a study without images, in words; empty if nothing is."""
     arms = NOTEBOOKS[notebook](study.profile)
     sets = dict.fromkeys(arm.dataset for arm in arms if arm.dataset not in study.opened)
     if sets:
@@ -112,15 +112,15 @@ def missing(study: Study, notebook: str) -> str:
     def stored(runs: int) -> bool:
         return all(row.known and study.store.path(row.run).exists() for row in advance(study, arms, runs))
 
-    whole = stored(1) and stored(study.profile.n_runs)  # the first run alone tells it of most
+    whole = stored(1) and stored(study.profile.n_runs)  # for most notebooks the first run decides
     return "" if whole else "some of its runs"
 
 
 def export(study: Study, path: Path, names: Sequence[str], with_ids: bool = False) -> tuple[int, int]:
-    """Write a study as a bundle, with what is stored of it by now.
+    """Write the results of a study that are stored so far as a bundle.
 
-    Where a file would be larger than ``container.MAX_WRITTEN``, the runs are dealt among several: ``x.bundle``,
-    ``x.bundle.2`` and so on, of which the first says the SHA-256 of the others.
+    If a file would be larger than ``container.MAX_WRITTEN``, the runs are divided among several files: ``x.bundle``,
+    ``x.bundle.2`` and so on; the first holds the SHA-256 of the others.
 
     Parameters
     ----------
@@ -128,21 +128,21 @@ def export(study: Study, path: Path, names: Sequence[str], with_ids: bool = Fals
     path : Path
         The first file, whose name ends in ``.bundle``.
     names : sequence of str
-        The notebooks whose runs go into it.
+        The notebooks whose runs it holds.
     with_ids : bool
-        Keep the patients' names; otherwise they are numbered, unless all are names that a public release gave.
+        Whether to keep the patients' names; otherwise they are numbered, unless all are names of a public release.
 
     Returns
     -------
     int
-        Runs that are in it.
+        Number of runs in the bundle.
     int
-        Runs that the notebooks ask for, those left out whose networks choose by more than their probabilities.
+        Number of runs that the notebooks need, without those of query networks with views, which are never published.
 
     Raises
     ------
     InputError
-        If the file's name has another ending, nothing is stored yet, or it would be too many files.
+        If the file's name has another ending, nothing is stored yet, or too many files would be needed.
     """
     if path.suffix != SUFFIX:
         raise InputError(f"{path}: expected a name that ends in {SUFFIX}")
@@ -187,14 +187,14 @@ def write_bundle(
     results: Sequence[Result],
     chosen: Iterable[Mapping[str, Any]],
 ) -> None:
-    """Write a bundle into as few files as keep below ``container.MAX_WRITTEN`` bytes each.
+    """Write a bundle into as few files of at most ``container.MAX_WRITTEN`` bytes as possible.
 
     Parameters
     ----------
     facts : mapping
-        Of ``study.json``.
+        Contents of ``study.json``.
     parts : mapping of str to bytes
-        Other parts.
+        Other parts, by name.
     results : sequence of Result
     chosen : iterable of mapping
         See `unpacked.records_of`.
@@ -215,32 +215,32 @@ def write_bundle(
         raise InputError(
             f"{path}: larger than {MAX_FILES} files of {container.MAX_WRITTEN} bytes: export fewer notebooks"
         )
-    for number in reversed(range(count)):  # the first, which names the others, last
+    for number in reversed(range(count)):  # the first file, which names the others, is written last
         write_file(further(path, number), contents[number])
 
 
 def of_main_arms(study: Study) -> set[str]:
-    """Return the keys of the main arms' runs: notebook 12 shows their last epoch, and their views of tumours alone."""
+    """Return the keys of the main arms' runs: notebook 12 shows their last epoch, and their AUC on tumours alone."""
     return {row.run.key for row in advance(study, main_arms(study.profile)) if not row.member}
 
 
 def trimmed(study: Study, result: Result, main: bool) -> Result:
-    """Return what is published of a result: see `bundle.published`.
+    """Return the published part of a result: see `bundle.published`.
 
     Parameters
     ----------
     main : bool
-        Whether it is among `of_main_arms`.
+        Whether it is one of `of_main_arms`.
     """
     names = [*OF_EVERY_RUN, *(["probability/pool"] if result.run.pool else [HIDDEN]), *OF_MAIN * main]
-    names = [name for name in names if name in result.arrays]  # nothing is hidden where a slice has no tumour
+    names = [name for name in names if name in result.arrays]  # without masks there is no audit
     table = next(slices.table for slices in study.opened.values() if slices.fingerprint == result.run.data)
     patient = pd.factorize(table["patient_id"])[0]
     return published(result, names, table["label"].to_numpy(), patient, checksum(result.arrays, {}))
 
 
 def not_asked_again(rows: Sequence[Row]) -> list[tuple[tuple[object, ...], Selection]]:
-    """Return what was chosen on networks' answers that no bundle holds, so that they need not be asked again."""
+    """Return the selections of networks whose outputs no bundle holds."""
     return [
         ((row.arm.dataset, row.arm.strategy.name, row.arm.share, row.arm.iterative, row.number), row.selection)
         for row in rows
@@ -252,18 +252,18 @@ def not_asked_again(rows: Sequence[Row]) -> list[tuple[tuple[object, ...], Selec
 
 
 def numbers(sets: Iterable[SliceSet]) -> dict[str, str]:
-    """Return a number for each patient, in the order of their names: whatever sorts patients sorts them as before."""
+    """Return a number for each patient, in the order of their names, so that patients sort as before."""
     names = sorted({name for slices in sets for name in slices.table["patient_id"]})
     return {name: f"{number:0{len(str(len(names)))}}" for number, name in enumerate(names, 1)}
 
 
 def names_in(slices: SliceSet) -> set[str]:
-    """Return every patient that a set names, also those who are not in it."""
+    """Return all patients that a set names, including those who are not in it."""
     return {*slices.table["patient_id"], *slices.manifest["left_out"], *slices.manifest["absent"]}
 
 
 def manifest_of(slices: SliceSet, names: Mapping[str, str]) -> dict[str, Any]:
-    """Return a set's manifest with its remarks; where patients are numbered, those not in it are only counted."""
+    """Return a set's manifest with its remarks; if patients are numbered, those who are not in it are only counted."""
     manifest = without_reasons(slices.manifest) | {"remarks": remarks(slices)}
     if not names:
         return manifest
@@ -274,12 +274,12 @@ def manifest_of(slices: SliceSet, names: Mapping[str, str]) -> dict[str, Any]:
 
 
 def read_bundle(path: Path) -> Bundle:
-    """Read a bundle, all its files, and check that they fit each other.
+    """Read all files of a bundle, and check them.
 
     Raises
     ------
     InputError
-        If it is no bundle, damaged, of another version, or says what cannot be.
+        If it is not a bundle, or damaged, of another version, or invalid.
     """
     parts, digest = read_parts(path)
     try:
@@ -300,12 +300,12 @@ def read_bundle(path: Path) -> Bundle:
 
 
 def current(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a bundle's settings without those of earlier versions that change nothing."""
+    """Return a bundle's settings without those of earlier versions that have no effect."""
     return {name: value for name, value in settings.items() if not FORMER.get(name, lambda value: False)(value)}
 
 
 def checked(facts: Mapping[str, Any], files: Sequence[Mapping[str, bytes]], digest: str) -> Bundle:
-    """Return what the files of a bundle hold."""
+    """Check the contents of a bundle's files, and return them."""
     check_settings(facts["settings"])
     profile, names = (
         profile_of(facts["profile"], current(facts["settings"])),
@@ -332,7 +332,7 @@ def checked(facts: Mapping[str, Any], files: Sequence[Mapping[str, bytes]], dige
 
 
 def check_settings(settings: Mapping[str, Any]) -> None:
-    """Refuse settings that are larger than any study's: what is made of them would fill the memory."""
+    """Refuse settings that are larger than those of any study, and would fill the memory."""
     for name, setting in settings.items():
         values = setting if isinstance(setting, list) else [setting]
         most = MAX_SEED if name.endswith("seed") else MAX_SETTING
@@ -341,16 +341,16 @@ def check_settings(settings: Mapping[str, Any]) -> None:
 
 
 def check_intensities(counts: Any, slices: SliceSet) -> None:
-    """Refuse counts that are not those of `slices.brain_intensities`."""
+    """Refuse counts that `slices.brain_intensities` cannot have returned."""
     for channel in slices.manifest["channels"]:
         for name in slices.classes:
             values = counts[channel][name]
             if len(values) != BINS or not all(type(count) is int and 0 <= count < 2**53 for count in values):
-                raise InputError("counts of intensities that are no counts")
+                raise InputError("invalid counts of intensities")
 
 
 def check_ids(run: Run, sizes: Mapping[str, int]) -> None:
-    """Refuse a run that names slices which its set has not, or a set that there is not."""
+    """Refuse a run of an unknown slice set, or with slices beyond its end."""
     if run.data not in sizes:
         raise InputError(f"a run is of slice set {run.data!r}, which is missing")
     last = max(max(ids, default=0) for ids in (run.training, run.validation, run.test, run.pool))
@@ -359,7 +359,7 @@ def check_ids(run: Run, sizes: Mapping[str, int]) -> None:
 
 
 def record_of(record: Mapping[str, Any], lists: Sequence[tuple[int, ...]], sizes: Mapping[str, int]) -> dict[str, Any]:
-    """Return what a bundle says was chosen, with the slices in place of the numbers of their lists."""
+    """Return a record of a selection, with slices in place of the numbers of their lists."""
     dataset, strategy, share, iterative = record["arm"]
     ids = {name: list(lists[index(record[name], lists)]) for name in ("labelled", "chosen")}
     if max(max(some, default=0) for some in ids.values()) >= sizes[dataset]:
@@ -374,7 +374,7 @@ def checked_set(manifest: dict[str, Any], content: bytes, image_size: int) -> Sl
     Raises
     ------
     InputError
-        If its table is not one, or a patient is in two parts.
+        If its table is invalid, or a patient is in two parts.
     """
     columns = content[: 2**12].decode(errors="replace").splitlines()[:1]
     if missing := {"slice_id", *COLUMNS} - {"planted", *",".join(columns).split(",")}:
@@ -403,19 +403,19 @@ def checked_set(manifest: dict[str, Any], content: bytes, image_size: int) -> Sl
 
 
 def unpack_study(path: Path, folder: Path) -> Bundle:
-    """Make a bundle a study's folder, which `unpacked.open_unpacked` opens; one that is that already stays as it is.
+    """Unpack a bundle to a study's folder, for `unpacked.open_unpacked`; an up-to-date folder is not changed.
 
     Raises
     ------
     InputError
-        If it is no bundle, or the folder is something else.
+        If it is not a bundle, or the folder holds something else.
     """
     bundle = read_bundle(path)
     kept, profile = folder / FACTS, json.loads(json.dumps(asdict(bundle.profile)))
     read_as = {"digest": bundle.digest, "profile_now": profile, "settings": current(bundle.facts["settings"])}
     if kept.exists() and read_as.items() <= json.loads(kept.read_text(encoding="utf-8")).items():
         return bundle
-    if kept.exists():  # of another bundle of this name, or by a version with other settings
+    if kept.exists():  # another bundle of the same name, or unpacked by a version with other settings
         shutil.rmtree(folder)
     with new_folder(folder) as partial:
         (partial / "slices").mkdir()
@@ -431,7 +431,7 @@ def unpack_study(path: Path, folder: Path) -> Bundle:
 
 
 def fill(bundle: Bundle, store: RunStore, folder: Path) -> int:
-    """Put a bundle's runs into a store, and what was chosen into a study's folder; return how many runs were new."""
+    """Write a bundle's runs to a store, and its selections to a study's folder; return the number of new runs."""
     missing = [result for result in bundle.results if not store.path(result.run).exists()]
     for result in missing:
         store.save(result)
@@ -441,25 +441,25 @@ def fill(bundle: Bundle, store: RunStore, folder: Path) -> int:
 
 
 def resume(path: Path, study: Study) -> tuple[int, int]:
-    """Fill the store of a study with a bundle's runs, so that only the others are trained.
+    """Write a bundle's runs to the store of a study, so that only the others are trained.
 
     Parameters
     ----------
     path : Path
     study : Study
-        With its images, from which the bundle's runs must come.
+        The study with its images, which must be those of the bundle.
 
     Returns
     -------
     int
-        Runs that were new.
+        Number of new runs.
     int
-        Runs of the bundle.
+        Number of runs in the bundle.
 
     Raises
     ------
     InputError
-        If it is no bundle, or of other images or settings.
+        If it is not a bundle, or one of other images or settings.
     """
     bundle = read_bundle(path)
     if not same_settings(*(json.loads(json.dumps(asdict(each))) for each in (bundle.profile, study.profile))):
@@ -479,21 +479,21 @@ PUBLIC = re.compile(
     r"(Brats17|Brats18|BraTS19)_(CBICA_[A-Z]{3}|TCIA\d*_\d+|TMC_\d+|2013_\d+|SYN\d_\d+)_1"
     r"|BraTS20_Training_\d{3,}|BraTS2021_\d{5}|BraTS-[A-Z]+-\d{5}-\d{3}|UCSF-PDGM-\d{4}|TCGA[-_][A-Z0-9]{2}[-_]\d{4}(_\d{8})?"
 )
-"""Names that a public release gave its patients, and those of phantoms; any other may be a person's own."""
+"""Names of patients in public releases, and of phantoms; any other may be a person's own."""
 
 
 def public_names(names: Iterable[str]) -> bool:
-    """Whether every name is one that a public release gave: a folder laid out as BraTS may hold people's own."""
+    """Whether all names are those of a public release: a folder in BraTS's layout may hold people's own names."""
     return all(PUBLIC.fullmatch(name) for name in names)
 
 
 def without_reasons(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a slice set's manifest that says who was left out and not why: the reasons name files on this machine."""
+    """Return a slice set's manifest without the reasons for leaving patients out: these name files on this machine."""
     return dict(manifest) | {"left_out": {name: [] for name in manifest["left_out"]}}
 
 
 def records_of(selections: Iterable[tuple[tuple[object, ...], Selection]]) -> list[dict[str, Any]]:
-    """Return what `selection_of` reads."""
+    """Return records of selections, for `unpacked.selection_of`."""
     return [
         {
             "arm": list(place[:-1]),

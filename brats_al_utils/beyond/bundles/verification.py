@@ -1,4 +1,4 @@
-"""Does a published study reproduce here? Runs drawn from its bundle are trained again, and compared slice by slice."""
+"""Verify a published study: runs drawn from its bundle are trained again, and compared slice by slice."""
 
 import tempfile
 from collections.abc import Mapping
@@ -24,17 +24,16 @@ from brats_al_utils.study.study import Study
 TOLERANCE = 1e-3
 """Largest difference of a probability that counts as rounding.
 
-Another processor, library or number of threads adds in another order, which changes the seventh digit of a sum; each
-step of a training passes that on, and so it grows. What stays below a thousandth cannot move a mean AUC by as much as
-the tables print.
+Another processor, library or number of threads adds numbers in another order, which changes the seventh digit of a sum;
+this difference grows with every step of a training. Below a thousandth it cannot change a mean AUC by as much as the
+tables print.
 """
 
 VERDICTS = ("same to the bit", "same to rounding", "differs")
-"""From the best to the worst."""
+"""All verdicts, the best one first."""
 
 EXPLAINS = ("device", "numpy", "torch", "torchvision")
-"""Facts of a run that may explain a difference: a GPU draws other dropout masks, another version may round in another
-way."""
+"""Facts of a run that may explain a difference: a GPU draws other dropout masks, other versions may round otherwise."""
 
 
 @dataclass(frozen=True)
@@ -47,14 +46,14 @@ class Repeated:
     verdict : str
         One of ``VERDICTS``.
     largest : float
-        Difference between a probability and that of the bundle.
+        Largest difference of a probability to the bundle's.
     aucs : dict of str to (float, float)
-        Slice-level AUC of the bundle, and here, by part that has slices.
+        Slice-level AUC in the bundle and here, by part.
     chosen : tuple of int
-        How many slices were chosen on this run's opinion (with that of others), and how many of them were chosen
-        again; none where no slices were.
+        Number of slices chosen by this network (with others), and how many of them were chosen again; 0 for networks
+        that choose none.
     others : dict of str to (str, str)
-        Of ``EXPLAINS`` what was another one for the bundle than it is here: there, and here.
+        Facts of ``EXPLAINS`` that differ: in the bundle, and here.
     """
 
     key: str
@@ -67,23 +66,23 @@ class Repeated:
 
 
 def verify(published: Study, study: Study, runs: int, seed: int) -> list[Repeated]:
-    """Train some runs of a bundle again, drawn at random, and compare what they give with what the bundle has.
+    """Train some random runs of a bundle again, and compare them with the bundle's results.
 
     Parameters
     ----------
     published : Study
-        Of what the bundle was unpacked to.
+        The unpacked bundle.
     study : Study
-        The same with its images; its store is neither asked nor changed.
+        The same study with its images; its store is neither read nor changed.
     runs : int
-        How many; all if there are fewer.
+        Number of runs; all if there are fewer.
     seed : int
-        Of the draw.
+        Seed of the draw.
 
     Raises
     ------
     InputError
-        If the images, or how slices are cut from them, are others, or a training fails.
+        If the images or the slices cut from them differ, or a training fails.
     """
     named = names_of_runs(published)
     keys = generator(seed, "verify").permutation(sorted(named))[:runs].tolist()
@@ -104,12 +103,12 @@ def verify(published: Study, study: Study, runs: int, seed: int) -> list[Repeate
 
 
 def arms_with_sets(published: Study) -> list[Arm]:
-    """Return the arms of all notebooks of whose slice sets a bundle has."""
+    """Return the arms of all notebooks whose slice sets are in a bundle."""
     return [arm for arm in arms_of(published.profile, NOTEBOOKS) if arm.dataset in published.opened]
 
 
 def names_of_runs(published: Study) -> dict[str, tuple[str, Run]]:
-    """Return every run that the bundle has of its study's plan, with what it is called, by key."""
+    """Return the runs of the study's plan that are in the bundle, with their names, by key."""
     arms = arms_with_sets(published)
     rows = [*plan(replace(published, selections={}), arms), *advance(published, arms)]
     found = {row.run.key: (row.name, row.run) for row in rows if row.known and published.store.holds(row.run)}
@@ -119,7 +118,7 @@ def names_of_runs(published: Study) -> dict[str, tuple[str, Run]]:
 
 
 def check_images(dataset: str, slices: SliceSet, study: Study) -> None:
-    """Refuse images that are not those of the bundle; the masks are not in the fingerprint of one of format 3."""
+    """Refuse images that are not the bundle's, masks apart: fingerprints of format 3 do not include them."""
     here = study.slice_set(dataset)
     if here.images != slices.images:
         raise InputError(
@@ -129,7 +128,7 @@ def check_images(dataset: str, slices: SliceSet, study: Study) -> None:
 
 
 def repeated(published: Study, name: str, run: Run, again: Result, chosen: tuple[int, int]) -> Repeated:
-    """Compare a run that was trained again with that of the bundle."""
+    """Compare a run that was trained again with the bundle's."""
     before = published.store.load(run)
     if before is None:
         raise InputError(f"{name} is missing: unpack the bundle again")
@@ -139,7 +138,7 @@ def repeated(published: Study, name: str, run: Run, again: Result, chosen: tuple
     label = table["label"].to_numpy()
     aucs = {}
     for part in PARTS[1:]:
-        if not run.ids(part).size:  # a network that only chooses slices is not asked about a test cohort of its own
+        if not run.ids(part).size:  # networks that only choose slices may have no test slices
             continue
         one, two = (auc(label[run.ids(part)], values) for values in pairs[f"probability/{part}"])
         aucs[part] = (one, two)
@@ -154,7 +153,7 @@ def repeated(published: Study, name: str, run: Run, again: Result, chosen: tuple
 
 
 def sentence(run: Repeated) -> str:
-    """Return what is said of a run that was trained again."""
+    """Return the comparison of a run in words."""
     aucs = ", ".join(f"{part} AUC {one:.4f}, here {two:.4f}" for part, (one, two) in run.aucs.items())
     choice = f"; {run.chosen[1]} of {run.chosen[0]} slices chosen again" if run.chosen[0] else ""
     apart = f" (largest difference {run.largest:.1g})" if run.verdict != VERDICTS[0] else ""
@@ -163,9 +162,9 @@ def sentence(run: Repeated) -> str:
 
 
 def chosen_again(published: Study, again: Mapping[str, Result]) -> dict[str, tuple[int, int]]:
-    """Return, for each run that chooses slices, how many were chosen on its opinion and how many of them are again.
+    """Return, for each network that chooses slices, how many it chose in the bundle, and how many of them again.
 
-    Members of a committee that were not trained again say what the bundle has of them.
+    For members of a committee that were not trained again, the bundle's outputs are used.
     """
     counts: dict[str, tuple[int, int]] = {}
     with tempfile.TemporaryDirectory(prefix="brats-al-") as folder:

@@ -1,4 +1,4 @@
-"""From a study's results to the tidy tables that the paper does not have."""
+"""Tidy tables of a study's results that the paper does not have."""
 
 from collections.abc import Iterable, Sequence
 

@@ -18,7 +18,7 @@ from brats_al_utils.study.opening import open_study
 from brats_al_utils.study.stages import have_computed, plan, run_of
 
 SEED = 1000
-"""Of the first pilot run; a study's begin at 0."""
+"""Seed of the first pilot run; those of studies begin at 0."""
 
 RUNS = 5
 

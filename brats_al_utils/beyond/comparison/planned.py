@@ -27,7 +27,7 @@ from brats_al_utils.study.study import Study
 AUC = "{:.3f}".format
 
 RUNS = {("lgg", "tumour"): 20, ("lgg", "grade"): 10}
-"""By profile and task, how many runs were planned before any was evaluated; elsewhere as many as the study has."""
+"""Planned numbers of runs, by profile and task; in other studies, all their runs are planned."""
 
 
 def stored(study: Study) -> Results:

@@ -10,7 +10,7 @@ from brats_al_utils.findings.statistics import AUC_RANGE, GAIN_RANGE, mean_inter
 from brats_al_utils.networks.training import auc
 
 BINS = 15
-"""Of the calibration error: as many as Guo et al. 2017 take."""
+"""Number of bins of the calibration error, as in Guo et al. 2017."""
 
 
 def expected_calibration_error(label: np.ndarray[Any, Any], score: np.ndarray[Any, Any]) -> float:

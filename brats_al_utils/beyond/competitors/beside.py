@@ -1,4 +1,4 @@
-"""Go through the stages of arms whose queries take long: while one is made, what others have chosen is trained."""
+"""Train arms whose queries take long: while a query is computed, the network trains on what others have chosen."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
@@ -8,11 +8,11 @@ from brats_al_utils.study.stages import Row, choose, compute, plan, uncertainty
 from brats_al_utils.study.study import Study
 
 QUICK = 2.0
-"""Seconds in which queries may be made before anything is trained on them: quick ones come all at once."""
+"""Seconds to wait for queries before a training: quick ones are then trained together."""
 
 
 def train(study: Study, arms: Iterable[Arm]) -> list[Row]:
-    """Return what `stages.train` does."""
+    """Train some arms and return their table, as `stages.train`."""
     rows = plan(study, arms)
     compute(study, rows)
     while not all(row.known for row in rows):
@@ -22,9 +22,9 @@ def train(study: Study, arms: Iterable[Arm]) -> list[Row]:
 
 
 def as_chosen(study: Study, rows: Sequence[Row]) -> Iterator[list[Row]]:
-    """Yield the table as its next queries are made, run by run."""
+    """Yield the table after each query that is computed, run by run."""
     parts = {number: [row for row in rows if row.number == number] for number in range(study.profile.n_runs)}
-    with ThreadPoolExecutor(1) as beside:  # one thread: a clustering uses all cores as it is
+    with ThreadPoolExecutor(1) as beside:  # one thread: clustering uses all cores itself
         left = {beside.submit(lambda own: choose(study, own, uncertainty(study, own)), parts[n]): n for n in parts}
         while left:
             wait(left, QUICK)

@@ -15,12 +15,13 @@ from brats_al_utils.queries.pool import Pool, check_budget
 from brats_al_utils.seeds import generator, integer
 
 BITS = 18
-"""Of the largest feature, finer than the 11 bits in which features are stored. Squared distances in up to 8,192
-dimensions are then whole multiples of one unit below 2**53 of them: exact in float64."""
+"""Bits of the largest feature after rounding, more than the 11 bits in which features are stored. Squared distances in
+up to 8,192 dimensions are then multiples of a unit, below 2**53 units: exact in float64."""
 
 MOST_CLUSTERS, FULL_BATCHES, SMALL_CLUSTER, NEIGHBOURS = 500, 50, 5, 20
-"""Of TypiClust, as in its authors' code: the most clusters; up to so many, k-means takes all slices in a step; clusters
-of so few slices or fewer come last; the most neighbours to be typical of."""
+"""Constants of TypiClust, from its authors' code: the largest number of clusters; the largest number for which k-means
+takes all slices in each step; the size up to which clusters come last; the largest number of neighbours from which
+typicality is computed."""
 
 
 def on_grid(values: Array) -> Array:

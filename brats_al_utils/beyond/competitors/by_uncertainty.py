@@ -1,4 +1,4 @@
-"""A query strategy of others that asks what the query network predicts."""
+"""A competitor that uses the predictions of the query network."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Controls of the proposed method: one tail dropped alone, whole patients, and at most one slice a patient."""
+"""Controls of the proposed method: only one tail dropped, whole patients, and at most one slice a patient."""
 
 import numpy as np
 import pandas as pd
@@ -21,12 +21,12 @@ def drop_bottom(pool: Pool, budget: int, seed: int) -> Array:
 
 
 def whose(pool: Pool) -> Array:
-    """Return whose slice each is.
+    """Return the patient of each slice.
 
     Raises
     ------
     InputError
-        If the pool does not say.
+        If the pool does not hold them.
     """
     if pool.patient is None:
         raise InputError("the pool does not say whose slices they are, expected the patient of each")
@@ -34,14 +34,14 @@ def whose(pool: Pool) -> Array:
 
 
 def shuffled(pool: Pool, patients: Array, seed: int) -> tuple[Array, Array]:
-    """Return the ids of some patients' slices in random order, and the place of each one's patient in another."""
+    """Return the slices of some patients in random order, and the place of each slice's patient in another order."""
     rows = generator(seed, "sample draw").permutation(len(pool.ids))
     place = pd.Index(generator(seed, "patient draw").permutation(np.sort(patients))).get_indexer(whose(pool)[rows])
     return pool.ids[rows][place >= 0], place[place >= 0]
 
 
 def whole_patients(pool: Pool, patients: Array, budget: int, seed: int) -> Array:
-    """Draw whole patients until the budget is full; of the last one, as many slices as there is room for."""
+    """Draw whole patients until the budget is full; of the last one, the slices that are still needed."""
     ids, place = shuffled(pool, patients, seed)
     check_budget(ids, budget)
     return np.asarray(ids[np.argsort(place, kind="stable")][:budget])
@@ -53,7 +53,7 @@ def random_patients(pool: Pool, budget: int, seed: int) -> Array:
 
 
 def middle_patients(pool: Pool, budget: int, seed: int) -> Array:
-    """Do as `middle` with whole patients: drop a tenth of them at either end of their mean uncertainty, draw others."""
+    """Draw whole patients as `middle` draws slices: without a tenth at either end of their mean uncertainty."""
     mean = pd.Series(pool.score).groupby(whose(pool)).mean()
     ranking = ranked(mean.index.to_numpy(str), mean.to_numpy())
     cut = round(DISCARDED * len(ranking))
@@ -61,7 +61,7 @@ def middle_patients(pool: Pool, budget: int, seed: int) -> Array:
 
 
 def spread(pool: Pool, budget: int, seed: int) -> Array:
-    """Draw as evenly over the patients as can be: a random slice of each, then a second of each, and so on."""
+    """Draw evenly over the patients: a random slice of each, then a second of each, and so on."""
     ids, place = shuffled(pool, np.unique(whose(pool)), seed)
     check_budget(ids, budget)
     turn = pd.Series(place).groupby(place).cumcount()

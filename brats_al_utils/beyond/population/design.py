@@ -57,7 +57,7 @@ RATIO = TEST_SET[0] / TEST_SET[1]
 """Positive patients of the paper's test set for each negative one."""
 
 MANY_RUNS = 100
-"""Beside the paper's ten: where runs cost next to nothing, what is left is the patients."""
+"""A large number of runs, beside the paper's ten: then the uncertainty comes from the patients alone."""
 
 
 def excludes_zero(gains: Array) -> Array:

@@ -29,13 +29,13 @@ from brats_al_utils.findings.verdicts import (
 from brats_al_utils.seeds import generator
 
 STUDIES = 400
-"""Of each cell."""
+"""Number of simulated studies in each cell."""
 
 TEST_SET, COHORT, SLICES, RUNS = (51, 15), (259, 76), 20, 10
 """HGG and LGG patients of the paper's test set and of its cohort, slices a patient, and runs."""
 
 FOLDS = 5
-"""Of the cells in which every patient is tested, in two cycles of five runs."""
+"""Number of folds in the cells in which every patient is tested, in two cycles of five runs."""
 
 BASELINE, PROPOSED = 0.7991, 0.8289
 """Table 3, test."""

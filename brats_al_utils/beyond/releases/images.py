@@ -59,6 +59,9 @@ JPEG_MASK = 127
 ORIENTATION = 0x112
 """EXIF's number of the mark that turns a picture."""
 
+UPRIGHT, TURNED = np.eye(4), np.diag((-1.0, -1.0, 1.0, 1.0))
+"""The affine of a picture, and of one that a mark has turned: its pixels lie elsewhere than in the file."""
+
 FOREGROUND_SHARE = 0.1
 FOREGROUND_PERCENTILES = (2.0, 98.0)
 """Foreground exceeds the 2nd percentile by a tenth of the way to the 98th (Smith 2002, Hum Brain Mapp 17:143)."""
@@ -179,6 +182,7 @@ def read_channels(path: Path, colours: str = "") -> list[Volume]:
         or infinite pixels.
     """
     with picture(path) as image:
+        affine = TURNED if is_turned(image) else UPRIGHT
         if image.mode in IN_COLOURS:
             pixels = colours_of(path, image)
             if colours != COLOURS[0]:
@@ -191,7 +195,7 @@ def read_channels(path: Path, colours: str = "") -> list[Volume]:
     if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
         raise InputError(f"{path}: NaN or infinite pixels, expected finite intensities: replace them with 0")
     planes = pixels if pixels.ndim == 3 else pixels[None]
-    return [Volume(plane.T[:, :, None], np.eye(4), (1.0, 1.0, 1.0)) for plane in planes]
+    return [Volume(plane.T[:, :, None], affine, (1.0, 1.0, 1.0)) for plane in planes]
 
 
 def black_is_zero(path: Path, image: ImageFile, pixels: Array) -> Array:
@@ -476,22 +480,30 @@ def between_labels(voxels: Array) -> float | None:
     return float(strange[0]) if strange.size and inside.min() < inside.max() else None
 
 
-def is_turned(path: Path) -> bool:
-    """Whether a picture has a mark that turns it (EXIF); not if it cannot be read, which `each_image` tells."""
-    with suppress(InputError), picture(path) as image:
-        if image.format != "PNG" or "exif" in image.info:  # a PNG without it would be read to its end
-            return bool(image.getexif().get(ORIENTATION, 1) != 1)
-    return False
+def is_turned(image: ImageFile) -> bool:
+    """Whether a picture, not read yet, has a mark that turns it (EXIF)."""
+    if image.format == "PNG" and "exif" not in image.info:  # it would be read to its end
+        return False
+    return bool(image.getexif().get(ORIENTATION, 1) != 1)
 
 
-def turned_problem(image: Path, mask: Path) -> str | None:
-    """Return what is wrong with two pictures of which one is turned by a mark: programs differ in whether they obey."""
-    if not (is_picture(image) and is_picture(mask)) or is_turned(image) == is_turned(mask):
-        return None
-    return (
-        f"{image}: a mark (EXIF) turns it or its mask {mask}, not both, so that the mask may lie elsewhere: save both "
-        "upright without marks (mogrify -auto-orient of ImageMagick), and see that the mask lies on the tumour"
-    )
+def turned_problem(paths: Mapping[str, Path], read: Mapping[str, list[Volume]]) -> list[str]:
+    """Return a problem if a mark turns a picture or its mask, and not both: programs differ in whether they obey.
+
+    Parameters
+    ----------
+    paths : mapping of str to Path
+    read : mapping of str to list of Volume
+        Pictures, by the column of their path.
+    """
+    image, mask = (read[name][0].affine if name in read else None for name in (CHANNELS[0], MASK))
+    if image is None or mask is None or np.array_equal(image, mask):
+        return []
+    return [
+        f"{paths[CHANNELS[0]]}: a mark (EXIF) turns it or its mask {paths[MASK]}, not both, so that the mask may lie "
+        "elsewhere: save both upright without marks (mogrify -auto-orient of ImageMagick), and see that the mask lies "
+        "on the tumour"
+    ]
 
 
 def mask_problem(voxels: Array) -> str | None:
@@ -558,8 +570,7 @@ def each_image(row: Mapping[Any, Any], read: ReadFile, problems: list[str]) -> I
                 small[name] = read(path, name, row.get("colours", ""))
                 grids[name] = flat(small[name][0].voxels.shape)
     problems += (elsewhere := grid_problems(paths, grids))
-    if MASK in paths and (turned := turned_problem(paths[CHANNELS[0]], paths[MASK])):
-        problems.append(turned)
+    problems += turned_problem(paths, small)
     for name, path in sorted(paths.items(), key=lambda each: each[0] != MASK):  # the mask first
         try:
             volumes = small.pop(name, None) or read(path, name, row.get("colours", ""))

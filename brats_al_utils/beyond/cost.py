@@ -1,4 +1,4 @@
-"""What a study will cost: runs, image passes, and time on this machine from a short calibration."""
+"""The cost of a study: runs, image passes, and time on this machine by a short calibration."""
 
 import os
 import time
@@ -12,12 +12,12 @@ import pandas as pd
 import torch
 
 from brats_al_utils import InputError
+from brats_al_utils.beyond.phantoms.phantom import grade_of, indices_of_test
 from brats_al_utils.cohorts.cohort import Cohort, threads
 from brats_al_utils.cohorts.slices import SliceSet
 from brats_al_utils.cohorts.split import PARTS, split_patients
 from brats_al_utils.networks.network import build
 from brats_al_utils.networks.training import Images, choose_device, finetune, predict
-from brats_al_utils.phantoms.phantom import grade_of, indices_of_test
 from brats_al_utils.runs.scheduler import WORKER_MEMORY, workers_of
 from brats_al_utils.study.arms import DATASETS
 from brats_al_utils.study.places import Places
@@ -30,19 +30,19 @@ BRATS_2019 = {"HGG": 259, "LGG": 76}
 CALIBRATION_STEPS = 4
 
 SOONER = 0.9
-"""Another arithmetic is named where it takes less than this share of the time."""
+"""Another arithmetic is mentioned if it takes less than this share of the time."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What the runs of some notebooks cost.
+    """The cost of the runs of some notebooks.
 
     Attributes
     ----------
     asked, distinct : int
-        Runs asked for, and those that are not the same as another.
+        Number of runs that the notebooks need, and of distinct ones.
     training_images, evaluation_images : int
-        Image passes of the distinct runs, forward and backward, and forward alone.
+        Image passes of the distinct runs: forward and backward, and forward only.
     """
 
     asked: int
@@ -52,12 +52,12 @@ class Cost:
 
 
 def counted(profile: Profile) -> Cohort:
-    """Return a profile's synthetic cohort, or one of BraTS 2019's counts where it has none; there are no files.
+    """Return a cohort without files, of the size of a profile's synthetic cohort or, if it has none, of BraTS 2019.
 
     Raises
     ------
     InputError
-        If the profile is for another cohort: it has other classes.
+        If the profile is for a cohort with other classes.
     """
     if (profile.classes or profile.task) and not profile.patients:
         raise InputError(
@@ -76,10 +76,10 @@ def counted(profile: Profile) -> Cohort:
 
 
 def counted_study(profile: Profile, data: Cohort | None = None) -> Study:
-    """Return the study of a cohort, if none is given of `counted`'s.
+    """Return the study of a cohort (default: that of `counted`), without pixels and results.
 
-    It has neither pixels nor results, but plans as many runs as the study will: of patients whose files turn out to
-    have a problem, or fewer slices with tumour than are asked for, it counts all the same.
+    It plans as many runs as the real study. Patients count with all slices that are asked for, even if their files have
+    a problem or hold fewer.
     """
     cohort = data or counted(profile)
     split = split_patients(cohort.cases, cohort.classes, profile.split_seed).set_index("patient_id")
@@ -90,18 +90,18 @@ def counted_study(profile: Profile, data: Cohort | None = None) -> Study:
         table = table.assign(part=table["patient_id"].map(split["part"])).reset_index(drop=True)
         manifest = {"fingerprint": dataset, "synthetic": synthetic, "classes": list(cohort.classes)}
         sets[dataset] = SliceSet(Path(), manifest, table, np.empty(0), np.empty(0))
-    # Nothing is stored in a folder that is not there.
+    # In a folder that cannot exist, nothing is stored.
     places = Places.of(profile.name, Path(os.devnull) / "planned")
     return Study(profile, places, cohort, opened=sets)
 
 
 def slices_by_part(study: Study) -> dict[str, dict[str, int]]:
-    """Return the slices of each set and part."""
+    """Return the number of slices by set and part."""
     return {name: {part: len(study.ids(name, part, 0)) for part in PARTS} for name in DATASETS}
 
 
 def cost(*tables: Sequence[Row]) -> Cost:
-    """Return what the runs of some notebooks cost, each with its table."""
+    """Return the cost of the runs of some notebooks, from the table of each."""
     asked = [row for rows in tables for row in each_once(rows)]
     distinct = {row.same: row.run for row in asked}.values()
     return Cost(
@@ -113,9 +113,9 @@ def cost(*tables: Sequence[Row]) -> Cost:
 
 
 def left(places: Places, tables: Mapping[str, Sequence[Row]]) -> dict[str, Cost]:
-    """Return what each of some notebooks will train, by its name: what is neither stored nor trained for one before.
+    """Return what each notebook will train, by its name: runs that are neither stored nor trained for one before.
 
-    No result is opened: an arm whose own training is stored, says the study's table, has nothing left.
+    No result is opened: by the study's table, nothing is left of an arm whose own training is stored.
     """
     stored = {path.stem for path in places.runs.glob("*.safetensors")}
     kept = [row for row in every_row(places) if row["key"] in stored]
@@ -131,12 +131,12 @@ def left(places: Places, tables: Mapping[str, Sequence[Row]]) -> dict[str, Cost]
 
 
 def seconds(part: Cost, rates: tuple[float, float], workers: int) -> float:
-    """Return how long some runs take, from the images a second of training and of evaluation of each worker."""
+    """Return the duration of some runs, from the images per second of a worker in training and in evaluation."""
     return (part.training_images / rates[0] + part.evaluation_images / rates[1]) / workers
 
 
 def forecast(study: Study, tables: Mapping[str, Sequence[Row]], device: str) -> dict[str, Any]:
-    """Return what a study costs on this machine, as `plan` gives it as JSON."""
+    """Return the cost of a study on this machine, as values for JSON."""
     total = cost(*tables.values())
     rates, workers = calibrate(study.profile, device), workers_of("", device)
     other = replace(study.profile, arithmetic="bfloat16")
@@ -156,13 +156,13 @@ def forecast(study: Study, tables: Mapping[str, Sequence[Row]], device: str) -> 
 
 
 def has_bfloat16(device: str) -> bool:
-    """Return whether training is on a processor that multiplies in bfloat16 itself."""
+    """Return whether training uses a processor with instructions for bfloat16."""
     able = torch.cpu.get_capabilities()
     return choose_device(device).type == "cpu" and any(able.get(name) for name in ("avx512_bf16", "amx_bf16"))
 
 
 def said(facts: Mapping[str, Any]) -> list[str]:
-    """Return a forecast in words, a line each."""
+    """Return a forecast in words, as lines."""
     total, speeds = facts["total"], (facts["training_images_per_second"], facts["evaluation_images_per_second"])
     lines = [
         f"{name:<28} {part['asked']:>4} runs asked for, {part['training_images']:>10,} images to train on"
@@ -183,7 +183,7 @@ def said(facts: Mapping[str, Any]) -> list[str]:
 
 
 def saved_by_sharing(tables: Sequence[Sequence[Row]], there: int) -> str:
-    """Say how many runs were asked for, how many were there before, and what was saved by training each once."""
+    """Say how many runs the notebooks need, how many are stored, and what sharing saves."""
     asked = [row for rows in tables for row in each_once(rows)]
     if not asked:
         return "no runs asked for: these notebooks train nothing"
@@ -196,7 +196,7 @@ def saved_by_sharing(tables: Sequence[Sequence[Row]], there: int) -> str:
 
 
 def calibrate(profile: Profile, device: str = "auto") -> tuple[float, float]:
-    """Return the images a second of training and of evaluation of one worker, from a few steps on random images."""
+    """Return the images per second of one worker in training and in evaluation, from a few steps on random images."""
     where = choose_device(device)
     rng = np.random.default_rng(0)
     count = CALIBRATION_STEPS * profile.batch_size
@@ -206,9 +206,9 @@ def calibrate(profile: Profile, device: str = "auto") -> tuple[float, float]:
     ids = np.arange(count)
     settings = profile.training_settings(epochs=1)
     with threads(settings.threads):
-        finetune(network, images, ids, ids, settings, 0)  # the first steps also allocate memory: not timed
+        finetune(network, images, ids, ids, settings, 0)  # not timed: the first steps also allocate memory
         started = time.perf_counter()
-        predict(network, images, ids)  # returns the numbers, so a GPU has finished
+        predict(network, images, ids)  # it waits for the GPU, as it returns numbers
         evaluation = time.perf_counter() - started
         started = time.perf_counter()
         finetune(network, images, ids, ids, settings, 0)

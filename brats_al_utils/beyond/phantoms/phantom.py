@@ -1,4 +1,4 @@
-"""Write a BraTS-format cohort of synthetic patients, so that the study runs where no clinical data may go.
+"""Draw and render synthetic patients, so that the study runs where no clinical data may go.
 
 A patient is drawn as a few dozen numbers (:class:`Patient`) and rendered in four steps: the ICBM152 2009a tissue
 maps are deformed into an individual brain; a tumour grows in its white matter and pushes the rest aside; each
@@ -6,29 +6,18 @@ tissue's brightness follows from the equations of spin-echo and inversion-recove
 bias, noise and gain. The same seed gives the same patient in any cohort and, noise apart, at any spacing.
 """
 
-import gzip
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-import nibabel as nib
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.special import ndtr
-from threadpoolctl import threadpool_limits
 
-from brats_al_utils import InputError
-from brats_al_utils.cohorts.cohort import TRUTH_FILE, cores, each_case
-from brats_al_utils.cohorts.mapping import MAPPING_FILE
-from brats_al_utils.cohorts.split import PARTS
-from brats_al_utils.cohorts.volumes import SEQUENCES
-from brats_al_utils.files import new_folder
-from brats_al_utils.phantoms.scanner import (
+from brats_al_utils.beyond.phantoms.scanner import (
     BLOOD,
     FLUID,
     GREY,
@@ -40,14 +29,12 @@ from brats_al_utils.phantoms.scanner import (
     Tissue,
     signal,
 )
-from brats_al_utils.progress import Track, untracked
+from brats_al_utils.cohorts.volumes import SEQUENCES
 from brats_al_utils.seeds import generator
 
 VERSION = 1
-"""Of what is drawn and rendered, raised with every change of it: cohorts of an older one are not used again."""
+"""Version of phantoms, increased with every change of what is drawn or rendered: older cohorts are not used again."""
 
-LAYOUTS = ("2018", "2019", "2020")
-MIN_PATIENTS = 10  # the fewest with three LGG among them; the study needs three of each grade
 FIRST_OF_TEST = 134_000  # index of a test cohort's first patient: grades and sites are dealt anew from 4 x 335 x k
 
 # --- How hard it is to tell the grades apart: docs/protocol.md, "Sizes". Pairs are (low, high) of a uniform draw. --
@@ -404,115 +391,3 @@ def _on_grid(mask: NDArray[np.bool_], values: NDArray[Any], spacing: int) -> NDA
     x, y, z = (slice(low, low + size) for low, size in zip(_LOW // (spacing, spacing, 1), mask.shape, strict=True))
     volume[x, y, z][mask] = values
     return volume
-
-
-def _subject_ids(patient: Patient) -> dict[str, str]:
-    return {
-        "2018": f"Brats18_{patient.site}_{patient.index + 1:04d}_1",
-        "2019": f"BraTS19_{patient.site}_{patient.index + 1:04d}_1",
-        "2020": f"BraTS20_Training_{patient.index + 1:03d}",
-    }
-
-
-def _write_volume(path: Path, data: NDArray[Any], spacing: int) -> None:
-    """Write a compressed NIfTI file whose bytes depend on the data alone: its header carries no time, no name."""
-    shift = (spacing - 1) / 2
-    affine = np.array([[-spacing, 0, 0, -shift], [0, -spacing, 0, 239 - shift], [0, 0, 1, 0], [0, 0, 0, 1]])
-    image = nib.Nifti1Image(data, affine)
-    image.header.set_xyzt_units("mm")
-    path.write_bytes(gzip.compress(image.to_bytes(), compresslevel=1, mtime=0))
-
-
-def _truth(patient: Patient) -> dict[str, Any]:
-    """Return a patient's drawn numbers by name, one each: a tuple's are named after their axis, side or sequence."""
-    parts = {2: ("right", "left"), 3: ("x", "y", "z"), 4: SEQUENCES}
-    row: dict[str, Any] = {}
-    for field in fields(patient):
-        value = getattr(patient, field.name)
-        if isinstance(value, tuple):
-            row |= {f"{field.name}_{part}": v for part, v in zip(parts[len(value)], value, strict=True)}
-        else:
-            row[field.name] = value
-    return row
-
-
-def write_patient(folder: Path, patient: Patient, rendered: Rendered, spacing: int, layout: str) -> dict[str, Any]:
-    """Write one patient's folder, where the layout has it, and return its row of the truth table."""
-    volumes, labels = rendered
-    name = _subject_ids(patient)[layout]
-    place = (folder if layout == "2020" else folder / patient.grade) / name
-    place.mkdir(parents=True)
-    for sequence, volume in volumes.items():
-        _write_volume(place / f"{name}_{sequence}.nii.gz", volume, spacing)
-    seg = labels.astype(np.int16) if patient.site == "SYN1" else labels
-    _write_volume(place / f"{name}_seg.nii.gz", seg, spacing)
-    millilitres = {label: float(np.sum(labels == label) * spacing**2 / 1000) for label in (1, 2, 4)}
-    return {
-        "patient_id": name,
-        **_truth(patient),
-        "spacing": spacing,
-        "core_ml": millilitres[1],
-        "oedema_ml": millilitres[2],
-        "enhancing_ml": millilitres[4],
-        "tumour_slices": int(np.any(labels > 0, axis=(0, 1)).sum()),
-    }
-
-
-def _check(patients: int, layout: str) -> None:
-    if not MIN_PATIENTS <= patients <= FIRST_OF_TEST:
-        raise InputError(
-            f"patients is {patients}, expected {MIN_PATIENTS} (the study needs three of each grade) to {FIRST_OF_TEST}"
-        )
-    if layout not in LAYOUTS:
-        raise InputError(f"layout is {layout!r}; expected one of {', '.join(LAYOUTS)}: choose one of them")
-
-
-def write_cohort(
-    folder: Path,
-    patients: int,
-    seed: int,
-    spacing: int = 1,
-    layout: str = "2019",
-    track: Track = untracked,
-    test_patients: int = 0,
-) -> None:
-    """Write a cohort of synthetic patients in the folders and files of a BraTS release.
-
-    Beside the patients stand ``name_mapping.csv``, as in the release, and ``phantom_truth.csv``, which holds all
-    that was drawn and marks the cohort as synthetic. The folder appears under its name when it is complete.
-
-    Parameters
-    ----------
-    folder : Path
-        Where to write; new, or empty.
-    patients : int
-        How many, at least 10. Patient k is the same whatever their number; of 335, 259 are HGG and 76 LGG.
-    seed : int
-        Non-negative.
-    spacing : int
-        In-plane size of a voxel in mm: 1 (240 x 240 x 155, as in BraTS) or 2 (120 x 120 x 155).
-    layout : str
-        Release whose layout to follow: "2018" or "2019" (folders HGG and LGG) or "2020" (flat).
-    track : callable
-        Shows how many patients have been written.
-    test_patients : int
-        An even number of further patients, see `indices_of_test`. Where there are some, the truth table has a column
-        ``part``, which says ``test`` of them and nothing of the others, and the cohort is split so.
-    """
-    _check(patients, layout)
-    # A patient has a core to itself: the threads of its small matrix products would only get in each other's way.
-    with new_folder(folder) as unfinished, threadpool_limits(1):
-        truth, names = [], []
-        drawn = [draw_patient(seed, index) for index in (*range(patients), *indices_of_test(test_patients))]
-        for patient, rendering in each_case(drawn, lambda patient: render(patient, spacing), cores(), track):
-            truth.append(write_patient(unfinished, patient, rendering.result(), spacing, layout))
-            ids = {release: name for release, name in _subject_ids(patient).items() if release in (layout, "2019")}
-            names.append({"Grade": patient.grade} | ids)
-        releases = ["2017", "2018", "TCGA_TCIA", "2019"] + (["2020"] if layout == "2020" else [])
-        columns = {r: f"{r}_subject_ID" if r == "TCGA_TCIA" else f"BraTS_{r}_subject_ID" for r in releases}
-        mapping = pd.DataFrame(names).reindex(columns=["Grade", *releases]).rename(columns=columns)
-        mapping.to_csv(unfinished / MAPPING_FILE, index=False, na_rep="NA")
-        table = pd.DataFrame(truth)
-        if test_patients:
-            table["part"] = np.where(table["index"] < FIRST_OF_TEST, "", PARTS[2])
-        table.to_csv(unfinished / TRUTH_FILE, index=False)
