@@ -185,8 +185,8 @@ def read_ucsf(root: Path, follow_links: bool = False, classes: tuple[str, ...] =
         label, patient_id = labels.get(int(name[1]), ""), f"UCSF-PDGM-{int(name[1]):04}"
         if label in pair:
             row = {"patient_id": patient_id, "class_name": label, "site": "UCSF"}
-            volumes = named_volumes([file for file in entries(home) if is_nifti(file)], patient_id)
-            patients.append((home, row, (*volumes, [])))
+            files, problems = named_volumes([file for file in entries(home) if is_nifti(file)], patient_id)
+            patients.append((home, row, (files, problems, [])))
         else:
             without.append(patient_id)
     notes = [f"{root}: follow-up scans, skipped: {some(follow_ups)}"] if follow_ups else []
