@@ -209,7 +209,7 @@ def metadata_of(root: Path, task: str) -> tuple[Path, dict[int, str]]:
         raise InputError(f"{root}: no {METADATA} here or one level above, expected the grades: put it there from TCIA")
     path, column = found[-1], task or GRADE
     rows = csv_rows(path)
-    columns = {name.casefold(): name for name in (rows[0] if rows else ())}
+    columns = {name.casefold(): name for name in (rows[0] if rows else {})}
     if "id" not in columns or column.casefold() not in columns:
         names = ", ".join(columns.values())
         raise InputError(f"{path}: no column ID or {column}, expected among {names}: set task to one of them")
