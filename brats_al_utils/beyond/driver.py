@@ -1,4 +1,4 @@
-"""Run a study's notebooks in order: prepare, say what is ahead, train what is missing, draw."""
+"""Run a study's notebooks in order: prepare data, train missing runs, draw."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple
@@ -22,7 +22,7 @@ from brats_al_utils.study.study import Study
 
 
 def drive(parameters: Mapping[str, Any], only: Sequence[str], bundle: Path | None = None) -> None:
-    """Execute notebooks, all or some, and say what is ahead and what came of it.
+    """Execute all or some notebooks, and report on their progress.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def drive(parameters: Mapping[str, Any], only: Sequence[str], bundle: Path | Non
 
 
 def said_ahead(study: Study, tables: Mapping[str, Sequence[Row]]) -> dict[str, str]:
-    """Say how many runs are to be trained, and return it for each notebook; nothing if there are none."""
+    """Print how many runs are to be trained, and return it for each notebook; empty if there are none."""
     parts = left(study.places, tables)
     total = Cost(*map(sum, zip(*map(astuple, parts.values()), strict=True)))
     if not total.distinct:

@@ -1,1 +1,1 @@
-"""What an annotation buys."""
+"""What annotations are worth: comparisons that the paper does not make."""

@@ -1,4 +1,4 @@
-"""What a label buys: AUC over the slices really annotated, and how many random sampling needs for as much.
+"""Label efficiency: AUC over all annotated slices, and how many random sampling needs for the same AUC.
 
 A strategy that needs a committee has annotated the committee's slices too, so that its annotated share is above its
 budget, and strategies are nowhere compared at the same budget: either over the annotated shares that all cover
@@ -108,13 +108,13 @@ def label_efficiency(runs: pd.DataFrame, redrawn: float = 0.0) -> pd.DataFrame:
 
 
 def mean_curve(runs: pd.DataFrame) -> tuple[Array, Array]:
-    """Return the annotated shares of one strategy, rising, and its mean AUC there, made never to fall."""
+    """Return the annotated shares of one strategy in ascending order, and its mean AUC there, made monotone."""
     means = runs.groupby("budget")[["annotated", "auc"]].mean().sort_values("annotated")
     return means["annotated"].to_numpy(), isotonic_regression(means["auc"].to_numpy()).x
 
 
 def share_at(auc: float, curve: tuple[Array, Array]) -> float:
-    """Return the share at which a curve that never falls has an AUC, NaN if nowhere; of a level stretch, the middle."""
+    """Return the share at which a monotone curve has an AUC (the middle of a flat stretch); NaN if it never does."""
     share, level = curve
     first, last = np.searchsorted(level, auc), np.searchsorted(level, auc, side="right") - 1
     if first == len(level) or last < 0:
@@ -158,7 +158,7 @@ def share_interval(group: pd.DataFrame, random: dict[Any, pd.DataFrame], redrawn
 
 
 def rank_stability(values: pd.DataFrame) -> pd.DataFrame:
-    """Return each strategy's rank by its mean, and how far it moves when any one seed is left out.
+    """Return each strategy's rank by its mean, and its range when any one seed is left out.
 
     Parameters
     ----------

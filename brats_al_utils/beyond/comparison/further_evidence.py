@@ -32,7 +32,7 @@ def interval_table(study: Study, results: Results) -> pd.DataFrame:
 
 
 def annotated_runs(study: Study, rows: Sequence[Row], results: Results) -> pd.DataFrame:
-    """Return what `budgets` takes, slice-level on the test set: strategy (the arm), budget, seed, annotated, auc.
+    """Return the table for `budgets`, slice-level on the test set: strategy (the arm), budget, seed, annotated, auc.
 
     And learned: see `evidence.has_learned`.
     """
@@ -57,7 +57,7 @@ def quality(study: Study, results: Results) -> pd.DataFrame:
 
 
 def epochs_kept_and_last(study: Study, results: Results) -> pd.DataFrame:
-    """Return what `quality.optimism` takes: slice-level AUC at the kept and at the last epoch of every run."""
+    """Return the table for `quality.optimism`: slice-level AUC at the kept and at the last epoch of every run."""
     rows = []
     for (arm, number), result in results.items():
         kept, last = (predictions(study, arm, result, "test", last_epoch) for last_epoch in (False, True))
@@ -78,6 +78,6 @@ def epochs_kept_and_last(study: Study, results: Results) -> pd.DataFrame:
 
 
 def choices(study: Study, rows: Sequence[Row], arms: Iterable[Arm]) -> pd.DataFrame:
-    """Return what arms choose and have annotated, means across runs: arm, chosen, annotated, share, patient_share."""
+    """Return the annotation cost of arms, means across runs: arm, chosen, annotated, share, patient_share."""
     costs = annotation_cost(study, rows, arms)
     return costs.groupby("arm", sort=False)[["chosen", "annotated", "share", "patient_share"]].mean().reset_index()

@@ -1,4 +1,4 @@
-"""The figures beyond the paper: forests of intervals, and what annotation buys."""
+"""The figures beyond the paper: forest plots of intervals, and AUC over annotated slices."""
 
 from collections.abc import Callable
 
@@ -15,7 +15,7 @@ from brats_al_utils.show.style import Drawing
 from brats_al_utils.study.profile import BUDGET
 
 ACROSS = {"both": (0.0, 2.4, "-"), "runs": (0.22, 1.0, "-"), "patients": (0.34, 1.0, ":")}
-"""How far below its row an interval lies, how thick it is, and its line. The bold one decides."""
+"""By interval: its distance below the row, its line width and its line style. The bold one decides."""
 
 
 @plt.style.context(style.STYLE)
@@ -47,7 +47,7 @@ def auc_rows(axes: Axes, rows: pd.DataFrame) -> None:
 
 @plt.style.context(style.STYLE)
 def gain_forest(table: pd.DataFrame, reference: str, name: str) -> Drawing:
-    """Draw by how many percentage points each arm's test AUC exceeds another's: see `style.difference_panel`.
+    """Draw the differences of test AUC between arms: see `style.difference_panel`.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def gain_forest(table: pd.DataFrame, reference: str, name: str) -> Drawing:
 def forest(
     table: pd.DataFrame, names: list[str], draw: Callable[[Axes, pd.DataFrame], None], xlabel: str, name: str
 ) -> Drawing:
-    """Draw rows of arms, a panel slice-level and one patient-level."""
+    """Draw rows of arms in two panels, slice-level and patient-level."""
     units = [unit for unit in UNITS if unit in set(table["unit"])]
     row = 0.46 if any("\n" in each for each in names) else 0.36
     size = style.PAGE, 1.6 + row * len(names)
@@ -86,7 +86,7 @@ def forest(
 
 @plt.style.context(style.STYLE)
 def annotated_curves(runs: pd.DataFrame, efficiency: pd.DataFrame, redrawn: float) -> Drawing:
-    """Draw slice-level test AUC over the annotated slices, those that the committee learned from included.
+    """Draw slice-level test AUC over all annotated slices, including those for the committee.
 
     An arrow leads from what the proposed method has annotated at the paper's budget to what random sampling needs.
 

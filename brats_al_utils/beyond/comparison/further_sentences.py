@@ -1,4 +1,4 @@
-"""What the notebooks beyond the paper found, in words."""
+"""Findings of the notebooks beyond the paper, in words."""
 
 from collections.abc import Mapping, Sequence
 
@@ -13,7 +13,7 @@ from brats_al_utils.findings.statistics import UNITS
 
 
 def widths(table: pd.DataFrame) -> list[str]:
-    """Say how much wider an interval is that counts the patients too.
+    """Say how much wider an interval across runs and patients is than one across runs.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def widths(table: pd.DataFrame) -> list[str]:
 
 
 def contrast(row: pd.Series) -> str:
-    """Return one row of `comparison.compare` in words, with its test, its margin and what could be told."""
+    """Return a row of `comparison.compare` in words: difference, noninferiority, p and detectable difference."""
     if np.isnan(row["p_both_holm"]):
         told = "no test across both"
     else:
@@ -50,12 +50,12 @@ def contrast(row: pd.Series) -> str:
 
 
 def contrasts(tests: pd.DataFrame) -> list[str]:
-    """Say what a family of paired tests found, one contrast and unit a line."""
+    """Return a family of paired tests in words, one line for each contrast and unit."""
     return [contrast(row) for _, row in tests.iterrows()]
 
 
 def gains(table: pd.DataFrame) -> list[str]:
-    """Say what `evidence.contrasts` found slice-level, one arm a line, and how many differ from their reference."""
+    """Return the slice-level rows of `evidence.contrasts` in words, and how many arms differ from their reference."""
     rows = table[table["unit"] == "slice"]
     several = rows["other"].nunique() > 1
     names = rows["arm"] + ", against " + rows["other"] if several else rows["arm"]
@@ -64,7 +64,7 @@ def gains(table: pd.DataFrame) -> list[str]:
 
 
 def epoch_choice(optimism: pd.DataFrame, quality: pd.DataFrame) -> list[str]:
-    """Say what choosing the epoch on validation promises beyond what test keeps, and the calibration error.
+    """Say the optimism of choosing the epoch on the validation set, and the calibration error.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def epoch_choice(optimism: pd.DataFrame, quality: pd.DataFrame) -> list[str]:
 
 
 def families(tables: Mapping[str, pd.DataFrame]) -> list[str]:
-    """Say of each family of contrasts, by its name in words, how many arms differ from their reference."""
+    """Say for each family of contrasts how many arms differ from their reference."""
     return [f"{name}. {different(table)}." for name, table in tables.items()]
 
 
@@ -95,7 +95,7 @@ def worth(
     annotations: Sequence[str],
     contrasted: Mapping[str, pd.DataFrame],
 ) -> str:
-    """Answer the questions that notebook 07 opens with.
+    """Answer the questions at the top of notebook 07.
 
     Parameters
     ----------

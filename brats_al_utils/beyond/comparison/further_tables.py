@@ -1,4 +1,4 @@
-"""The tables of the notebooks beyond the paper, as a reader sees them."""
+"""The tables of the notebooks beyond the paper, for readers."""
 
 import pandas as pd
 

@@ -1,4 +1,4 @@
-"""How long arms train, and at which rate from scratch: chosen on validation, in runs that are thrown away.
+"""The pilot: length of training, and learning rate from scratch, chosen on the validation set in separate runs.
 
 ``python -m brats_al_utils.beyond.comparison.pilot PROFILE DIR OUT [SETTING=VALUE ...]`` trains the baseline and random
 sampling of 30 % for ``EPOCHS`` epochs, and from scratch the baseline at each of ``RATES``, with seeds that no study
@@ -23,7 +23,7 @@ SEED = 1000
 RUNS = 5
 
 EPOCHS, SCRATCH_EPOCHS = 8, 16
-"""The longest trainings that are tried."""
+"""Epochs of the pilot's trainings: the longest that are tried."""
 
 RATES = (0.001, 0.003, 0.01, 0.03)
 """Learning rates from scratch that are tried."""
@@ -99,7 +99,7 @@ def pilot(profile: str, data: Path, out: Path, scratch: bool, settings: Mapping[
 
 
 def main(profile: str, data: str, out: str, *settings: str) -> None:
-    """Write what the pilot found, and print the plateaus."""
+    """Write the results of the pilot, and print the plateaus."""
     tried = [pilot(profile, Path(data), Path(out), scratch, settings_of(settings)) for scratch in (False, True)]
     found = pd.concat(tried, ignore_index=True)
     found.to_csv(Path(out) / "pilot.csv", index=False, float_format="%.4f", lineterminator="\n")

@@ -1,6 +1,6 @@
-"""The contrasts that docs/lgg_study.md plans: what they have decided, and what else could explain it.
+"""The contrasts planned in docs/lgg_study.md: their outcomes, and other explanations of them.
 
-They were fixed for the LGG set before its first test number was computed; any other study is asked the same.
+They were fixed for the LGG set before its first test number was computed; other studies have the same contrasts.
 """
 
 from collections.abc import Callable
@@ -31,13 +31,13 @@ RUNS = {("lgg", "tumour"): 20, ("lgg", "grade"): 10}
 
 
 def stored(study: Study) -> Results:
-    """Return what is stored of the planned arms by now; nothing is trained."""
+    """Return the stored results of the planned arms; nothing is trained."""
     every = dict.fromkeys(each for arm, others in planned(study.profile) for each in (arm, *others))
     return results_of(study, advance(study, every))
 
 
 def in_whole_cycles(study: Study, results: Results, arms: list[Arm]) -> Results:
-    """Return the results of the runs that all of some arms have, of whole cycles: each person is tested as often."""
+    """Return the results of complete cycles of runs that all of some arms have: all persons then count equally."""
     folds, runs = study.profile.folds, study.profile.n_runs
     there = [all((arm, number) in results for arm in arms) for number in range(runs)]
     whole = [number for number in range(runs) if all(there[number // folds * folds :][:folds])]
@@ -45,7 +45,7 @@ def in_whole_cycles(study: Study, results: Results, arms: list[Arm]) -> Results:
 
 
 def decided(study: Study, results: Results) -> pd.DataFrame:
-    """Return `outcomes.outcomes` of the planned contrasts that are there, slice-level on the test set.
+    """Return `outcomes.outcomes` of the planned contrasts with results, slice-level on the test set.
 
     Returns
     -------
@@ -89,7 +89,7 @@ def taught(study: Study, results: Results) -> pd.DataFrame:
 
 
 def attacks(study: Study, results: Results, table: pd.DataFrame) -> pd.DataFrame:
-    """Return what could explain the primary contrast otherwise, and what is found of each.
+    """Return other possible explanations of the primary contrast, with the findings on each.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ def attacks(study: Study, results: Results, table: pd.DataFrame) -> pd.DataFrame
 
 
 def tested(row: "pd.Series[Any]") -> str:
-    """Return the p of a contrast and what it would have found, as far as there is a test."""
+    """Return the p of a contrast and the detectable difference in words, if there is a test."""
     p = ""
     if pd.notna(row["p_both"]):
         value = sentences.p_said(row["p_both"])
@@ -132,7 +132,7 @@ def tested(row: "pd.Series[Any]") -> str:
 
 
 def said(table: pd.DataFrame) -> list[str]:
-    """Say what `decided` has found, a contrast a line, and how far each is."""
+    """Return the table of `decided` in words, one line for each contrast."""
     deciding = table.assign(both_low=table["decided_low"], both_high=table["decided_high"])
     return [
         f"{row['arm']} less {row['other']}: {row['outcome']}. {so_far(row)}{gain(row, 'both')}"
@@ -142,12 +142,12 @@ def said(table: pd.DataFrame) -> list[str]:
 
 
 def so_far(row: "pd.Series[Any]") -> str:
-    """Say how many of the planned runs of a contrast are there, where that is not all."""
+    """Say how many of the planned runs of a contrast exist; empty if all do."""
     return f"{row['n_runs']} of {row['planned']} planned runs: " if row["outcome"] == NOT_YET else ""
 
 
 def learned(study: Study, results: Results) -> str:
-    """Say how far below that of guessing the training loss of the worst arm is."""
+    """Say the highest training loss of an arm, relative to that of the best constant guess."""
     shares = pd.DataFrame(
         [(arm.name, loss_share(study, arm, result)) for (arm, _), result in results.items()], columns=["arm", "share"]
     )
@@ -161,7 +161,7 @@ def learned(study: Study, results: Results) -> str:
 
 
 def fewer(study: Study, results: Results) -> str:
-    """Say what random sampling of as few slices loses, and the method trained on all that it annotated."""
+    """Say the loss of random sampling of as few slices, and the gain of the method trained on all annotated slices."""
     (method, (other,)), (_, (as_few,)), _, (every, _), *_ = planned(study.profile)
     own = in_whole_cycles(study, results, [method, other, as_few, every])
     if not own:
@@ -178,7 +178,7 @@ def fewer(study: Study, results: Results) -> str:
 
 
 def shares(study: Study, results: Results) -> str:
-    """Say how large the positive class is among the slices that each arm trains on, mean across its runs."""
+    """Say the share of the positive class among the training slices of each arm, mean across runs."""
     label = study.slices.table["label"].to_numpy()
     rows = [(arm.name, label[list(result.run.training)].mean()) for (arm, _), result in results.items()]
     means = pd.DataFrame(rows, columns=["arm", "share"]).groupby("arm", sort=False)["share"].mean()
@@ -186,7 +186,7 @@ def shares(study: Study, results: Results) -> str:
 
 
 def place(study: Study) -> str:
-    """Say how well a slice's distance from the middle one of its person tells the class, without an image."""
+    """Say how well a slice's distance from the person's middle slice alone tells the class."""
     table = study.slices.table
     if "patient" in units_of(table):
         return "Not asked: the slices of a person are of one class."
@@ -198,7 +198,7 @@ def place(study: Study) -> str:
 
 
 def within(study: Study, results: Results) -> str:
-    """Say what the primary contrast is over the pairs of slices of one site."""
+    """Say the primary contrast over pairs of slices of the same site."""
     frame = with_sites(study, results)
     if frame["site"].nunique() < 2:
         return "The cohort names one site."
@@ -216,7 +216,7 @@ def within(study: Study, results: Results) -> str:
 
 
 def by_patient(study: Study, results: Results) -> str:
-    """Say what the primary contrast is patient-level."""
+    """Say the patient-level primary contrast."""
     if "patient" not in units_of(study.slices.table):
         return "They cannot be asked: a person has slices of both classes."
     pairs = patient_pairs(scores(study, results, "test"), "patient")
@@ -224,7 +224,7 @@ def by_patient(study: Study, results: Results) -> str:
 
 
 def trained(results: Results) -> str:
-    """Say how many updates each arm makes, mean across its runs."""
+    """Say the number of updates of each arm, mean across runs."""
     settings = [
         (arm.name, number, result.run.settings, result.run.training) for (arm, number), result in results.items()
     ]
@@ -237,7 +237,7 @@ def trained(results: Results) -> str:
 
 
 def ceiling(study: Study, results: Results) -> str:
-    """Say what the baseline reaches."""
+    """Say the AUC of the baseline."""
     if not results:
         return "Not known: the baseline is not trained yet."
     row = interval_table(study, results).query("unit == 'slice'").iloc[0]

@@ -1,4 +1,4 @@
-"""How good probabilities are, and what choosing the epoch on validation promises: measures of runs."""
+"""Quality of a run's probabilities, and the optimism of choosing the epoch on the validation set."""
 
 from typing import Any
 
@@ -41,7 +41,7 @@ def youden_threshold(label: np.ndarray[Any, Any], score: np.ndarray[Any, Any]) -
 
 
 def measures(validation: pd.DataFrame, test: pd.DataFrame) -> dict[str, float]:
-    """Return how well one run does on the test set, slice-level or patient-level.
+    """Return quality measures of one run on the test set, slice-level or patient-level.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def measures(validation: pd.DataFrame, test: pd.DataFrame) -> dict[str, float]:
 
 
 def optimism(runs: pd.DataFrame, redrawn: float = 0.0) -> pd.DataFrame:
-    """Return by how much choosing the epoch on validation flatters the validation AUC.
+    """Return the optimism of the validation AUC that comes from choosing the epoch by it.
 
     The chosen epoch's validation AUC exceeds its test AUC for two reasons: it was chosen for being high, and the
     patients are others. The last epoch was not chosen, so that what choosing gains on validation beyond what it gains

@@ -1,4 +1,4 @@
-"""Which slices the ranges of the uncertainty ranking hold: why training on one may teach less than on another."""
+"""The slices in the ranges of the uncertainty ranking: why training on one range may teach less than on another."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -15,7 +15,7 @@ from brats_al_utils.study.stages import committee, committee_pool
 from brats_al_utils.study.study import Study
 
 END = 2
-"""A slice so near to the first or the last one with tumour, inside or outside, counts as at the tumour's end."""
+"""Distance in slices from the first or last slice with tumour up to which a slice counts as at the tumour's end."""
 
 
 EVERY = "all training slices"
@@ -23,7 +23,7 @@ EVERY = "all training slices"
 
 
 def depth(table: pd.DataFrame) -> "pd.Series[float]":
-    """Return how many slices each lies from the nearer end of its patient's tumour, negative outside of it.
+    """Return the distance of each slice from the nearer end of its patient's tumour in slices, negative outside.
 
     0 is the first and the last slice with tumour. NaN where a patient's slices do not tell where they lie.
 
@@ -40,7 +40,7 @@ def depth(table: pd.DataFrame) -> "pd.Series[float]":
 
 
 def in_ranges(study: Study, numbers: Iterable[int]) -> pd.DataFrame:
-    """Return what the training slices in each of the eight ranges are, means across some runs.
+    """Return properties of the training slices in each of the eight ranges, means across some runs.
 
     Returns
     -------
@@ -92,7 +92,7 @@ def of_run(study: Study, number: int) -> pd.DataFrame:
 
 
 def said(table: pd.DataFrame) -> list[str]:
-    """Say in what the most uncertain range differs from all training slices, of what the cohort tells.
+    """Say how the most uncertain range differs from all training slices.
 
     Parameters
     ----------

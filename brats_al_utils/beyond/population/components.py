@@ -1,4 +1,4 @@
-"""What a gain in AUC varies with: runs, patients of either class, and what these have together.
+"""Variance components of a gain in AUC: runs, patients of each class, and their interactions.
 
 An AUC is a mean over pairs of a positive and a negative patient, and a gain the difference of two. With several runs on
 one test set, each pair has a value in each run: three crossed factors without replication, whose components of variance
@@ -14,12 +14,12 @@ from brats_al_utils.arrays import Array
 from brats_al_utils.findings.comparison import Error, detectable, freedom
 
 MOST_PATIENTS = 100_000
-"""Where more would be needed, none are said to be enough."""
+"""Largest number of patients that is computed: if more are needed, no number is given."""
 
 
 @dataclass(frozen=True)
 class Components:
-    """Variances of what makes up the value of one pair of patients in one run.
+    """Variance components of the value of one pair of patients in one run.
 
     Attributes
     ----------
@@ -38,7 +38,7 @@ class Components:
     rest: float
 
     def parts(self, runs: float, positives: int, negatives: int) -> tuple[float, float, float]:
-        """Return what runs, patients, and both together add to the variance of a mean over so many of each."""
+        """Return the contributions of runs, patients and interactions to the variance of a mean."""
         return (
             self.run / runs,
             self.positive / positives + self.negative / negatives + self.pair / (positives * negatives),
@@ -47,7 +47,7 @@ class Components:
         )
 
     def error(self, runs: float, positives: int, negatives: int) -> Error:
-        """Return the standard error of a mean over so many runs and patients, with its degrees of freedom."""
+        """Return the standard error of a mean over some runs and patients, with its degrees of freedom."""
         of_pairs = (self.pair + self.rest / runs) / (positives * negatives)
         parts = np.array(
             [
@@ -59,7 +59,7 @@ class Components:
         return Error(float(np.sqrt(parts.sum())), freedom(parts, np.array([positives, negatives, runs]) - 1))
 
     def needed(self, gain: float, runs: int, ratio: float) -> int | None:
-        """Return how many patients a test set needs for a gain to be told with a power of 80 %, or None if no number.
+        """Return the number of test patients that detects a gain with a power of 80 %; None if no number does.
 
         Parameters
         ----------

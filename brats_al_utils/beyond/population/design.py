@@ -1,4 +1,4 @@
-"""Could the paper tell? What test sets of its size would have printed, had they been drawn from a population.
+"""Could the paper tell? The gains that test sets of its size would print, drawn from a population of test patients.
 
 A study's own test patients stand for the population: what is drawn from it, with replacement, are test sets of 51
 positive and 15 negative patients, and nothing is trained anew.
@@ -27,19 +27,19 @@ from brats_al_utils.findings.statistics import CONFIDENCE, NEGLIGIBLE
 from brats_al_utils.seeds import generator
 
 DRAWS = 10_000
-"""Test sets drawn; as many as there are, the share of a rare outcome is known to a hundredth of a percent."""
+"""Number of test sets drawn: so many that the share of a rare outcome is exact to a hundredth of a percent."""
 
 BOOTSTRAPS = 200
-"""Draws of patients, for how far the components of variance of a slice are known."""
+"""Number of draws of patients for the uncertainty of a slice's variance components."""
 
 SIMULATED = 400
-"""Studies of the size that the formula calls enough, to see how many tell the gain."""
+"""Number of simulated studies of the size that the formula requires, to check its power."""
 
 FEWEST = 10
-"""Patients of either class: fewer are no population to draw from."""
+"""Smallest number of patients of each class in a population."""
 
 GAIN = 0.03
-"""What a study should be able to tell: the paper's gain is 2.98 pp."""
+"""Gain that a study should detect: the paper's is 2.98 pp."""
 
 CONTRASTS = (
     ("proposed", "baseline"),
@@ -48,10 +48,10 @@ CONTRASTS = (
     ("pretrained", "scratch"),
     ("placebo", "random"),
 )
-"""What is compared."""
+"""The contrasts: arm and other."""
 
 CONTROL = ("proposed", "placebo")
-"""Two draws by one rule, from the middle of the ranking: between them there is no gain to be found."""
+"""Two draws by the same rule, from the middle of the ranking: there is no true gain between them."""
 
 RATIO = TEST_SET[0] / TEST_SET[1]
 """Positive patients of the paper's test set for each negative one."""
@@ -61,7 +61,7 @@ MANY_RUNS = 100
 
 
 def excludes_zero(gains: Array) -> Array:
-    """Return 1 where the 95 % t-interval across runs excludes 0, else 0, of gains [draws, runs]; NaN of one run."""
+    """Return 1 if the 95 % t-interval across runs excludes 0, else 0, for gains [draws, runs]; NaN for a single run."""
     runs = gains.shape[1]
     if runs < 2:
         return np.full(len(gains), np.nan)
@@ -118,7 +118,7 @@ class Worth:
 
     @property
     def test_set(self) -> str:
-        """Whom a drawn test set holds."""
+        """The numbers of patients in a drawn test set, in words."""
         if self.both:
             return f"{sum(TEST_SET)} patients, each drawn with the slices of both classes"
         return f"{TEST_SET[0]} positive and {TEST_SET[1]} negative patients"
@@ -131,7 +131,7 @@ def worth(
     studies: int = SIMULATED,
     seed: int = 0,
 ) -> Worth | None:
-    """Return what test sets of the paper's size, drawn from the populations of a study, would have said.
+    """Return the gains that test sets of the paper's size would print, drawn from the populations of a study.
 
     Parameters
     ----------
@@ -190,7 +190,7 @@ def worth(
 
 
 def above_zero(varies: Components | None) -> float:
-    """Return how often the interval of ``RUNS`` runs on one test set would lie above 0 by the choice of its patients.
+    """Return how often the interval of ``RUNS`` runs would lie above 0 by the choice of the test patients alone.
 
     Of a gain of nothing, by its components; 2.5 % if patients made no difference.
     """
@@ -201,7 +201,7 @@ def above_zero(varies: Components | None) -> float:
 
 
 def as_far(moved: Array) -> Array:
-    """Return the share of drawn gains [..., draws] that lie as far as ``PRINTED`` from the population's."""
+    """Return the share of drawn gains [..., draws] that differ by ``PRINTED`` or more from the population's."""
     return np.asarray(((100 * moved >= PRINTED).sum(-1) + 1) / (moved.shape[-1] + 1))
 
 
@@ -230,7 +230,7 @@ def needed(varies: Components | None, runs: int) -> float:
 
 
 def said(cohort_name: str, found: Worth | None) -> str:
-    """Say in three sentences what the paper's design is worth as evidence, for its own comparison."""
+    """Say the evidential worth of the paper's design for its own comparison, in three sentences."""
     if found is None:
         return (
             f"On the {cohort_name}: does not apply. Test sets of {sum(TEST_SET)} patients cannot be drawn where a test "
@@ -270,7 +270,7 @@ def interval_said(table: pd.DataFrame) -> str:
 
 
 def enough(row: pd.Series) -> str:
-    """Say how many patients and runs it takes to tell a gain."""
+    """Say how many patients and runs are needed to detect a gain."""
     what = f"to tell {100 * GAIN:g} pp with a power of 80 %"
     if np.isnan(row["needed_many"]):
         return f"what it takes {what} cannot be said here"

@@ -1,4 +1,4 @@
-"""The figures and the table of notebook 08: what test sets of the paper's size would have printed."""
+"""The figures and the table of notebook 08: gains that test sets of the paper's size would print."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ from brats_al_utils.show.style import INK, PAGE, STYLE, Drawing, arm_label, lege
 from brats_al_utils.show.tables import Columns, ends, in_words
 
 SIZES = np.unique(np.geomspace(sum(TEST_SET) / 2, 20_000, 40).round().astype(int))
-"""Patients of a test set."""
+"""Numbers of test patients along the axis."""
 
 RUN_STYLES: dict[int, dict[str, Any]] = {
     RUNS: {"color": INK, "ls": "-", "marker": "o"},
@@ -29,7 +29,7 @@ BINS = 60
 
 @plt.style.context(STYLE)
 def could_the_paper_tell(found: Worth) -> Drawing:
-    """Draw what drawn test sets would have printed: a row a comparison, beside its gain in the population.
+    """Draw the gains that drawn test sets would print, and the gain in the population, one row for each comparison.
 
     Rows whose gains reach more than twice as far as those of most have an axis of their own; those of an arm that has
     not learned are hollow.
@@ -82,7 +82,7 @@ def names(table: pd.DataFrame) -> list[str]:
 
 @plt.style.context(STYLE)
 def patients_needed(found: Worth) -> Drawing:
-    """Draw how many test patients tell a gain: of each comparison ``GAIN``, of the first one any, with a power of 80 %.
+    """Draw the number of test patients that detects ``GAIN`` (of the first comparison, any gain) with a power of 80 %.
 
     Parameters
     ----------
@@ -123,7 +123,7 @@ def patients_needed(found: Worth) -> Drawing:
 
 
 def design_table(found: Worth) -> pd.DataFrame:
-    """Return the comparisons as people read them."""
+    """Return the table of comparisons for readers."""
     table = found.table.assign(
         comparison=found.table["arm"] + " less " + found.table["other"],
         drawn=ends(found.table, "drawn_low", "drawn_high", pp),

@@ -32,13 +32,13 @@ STUDIES = 400
 """Number of simulated studies in each cell."""
 
 TEST_SET, COHORT, SLICES, RUNS = (51, 15), (259, 76), 20, 10
-"""HGG and LGG patients of the paper's test set and of its cohort, slices a patient, and runs."""
+"""Numbers of HGG and LGG patients in the paper's test set and cohort, of slices per patient, and of runs."""
 
 FOLDS = 5
 """Number of folds in the cells in which every patient is tested, in two cycles of five runs."""
 
 BASELINE, PROPOSED = 0.7991, 0.8289
-"""Table 3, test."""
+"""The AUCs of Table 3 on the test set."""
 
 PATIENT, ARM, RUN, SLICE = 0.8, 0.05, 0.03, 0.12
 """Shares of a score's variance within a class: what is a patient's in every network, in every run of an arm, in one
@@ -94,14 +94,14 @@ def study(random: np.random.Generator, proposed: float, papers_split: bool, fold
 
 
 def noise(random: np.random.Generator, typical: Array) -> Array:
-    """Return what a run's scores of each patient's slices are, the class aside."""
+    """Return a run's scores of each patient's slices, without the effect of the class."""
     of_run: Array = np.repeat(typical + np.sqrt(RUN) * random.normal(size=len(typical)), SLICES)
     of_run += np.sqrt(SLICE) * random.normal(size=len(of_run))
     return of_run
 
 
 def distance_on(noises: list[Array], label: Array, auc: float) -> float:
-    """Return the distance of the classes that gives a mean AUC on these very patients."""
+    """Return the distance of the classes that gives some mean AUC on these patients."""
     low = [np.sort(noise[~label]) for noise in noises]
 
     def excess(distance: float) -> float:
@@ -115,7 +115,7 @@ def distance_on(noises: list[Array], label: Array, auc: float) -> float:
 
 
 def verdicts_of(pairs: Pairs) -> Iterator[tuple[str, str]]:
-    """Yield each rule's verdict on a study."""
+    """Yield the verdict of each rule on a study."""
     baseline = of_row(intervals(pairs).iloc[1], "auc_mean", 1, "")
     gain = of_row(compare(pairs, [pairs.arms]).iloc[0], "auc_difference", 100, "")  # type: ignore[list-item]
     runs_alone = replace(gain, low=gain.runs[0], high=gain.runs[1])

@@ -1,4 +1,4 @@
-"""What the runs of one test set say of its patients, so that any test set drawn from them has its AUC without training.
+"""The runs of one test set as a population: the AUC of any test set drawn from its patients, without training.
 
 Which of a pair of patients a network ranks higher is counted once; the slice-level AUC of any of the patients, some of
 them twice, is a sum over their pairs, and exact.
@@ -21,7 +21,7 @@ BLOCK = 500
 
 @dataclass(frozen=True)
 class Population:
-    """What the runs of one test set say of its patients.
+    """The pairs of patients of one test set, as all runs order them.
 
     Attributes
     ----------
@@ -46,7 +46,7 @@ class Population:
 
     @property
     def size(self) -> tuple[int, int]:
-        """How many patients have positive and how many have negative slices."""
+        """Numbers of patients with positive and with negative slices."""
         positives, negatives = (int((of > 0).sum()) for of in self.slices)
         return positives, negatives
 
@@ -55,7 +55,7 @@ class Population:
         return np.asarray(self.wins[self.arms.index(arm)])
 
     def gain(self, arm: str, other: str) -> float:
-        """Return by how much an arm's slice-level AUC of all patients exceeds another's, the mean across runs."""
+        """Return the difference of slice-level AUC between two arms on all patients, mean across runs."""
         won = (self.of(arm) - self.of(other)).sum((1, 2), dtype=float).mean()
         return float(won / (self.slices[0].sum() * self.slices[1].sum()))
 
@@ -111,7 +111,7 @@ def with_more_slices(
     draws: int,
     random: np.random.Generator,
 ) -> Array:
-    """Return how much less a gain would spread over test sets of some patients, had each of them so many slices.
+    """Return the factor by which the spread of a gain over test sets shrinks with more slices per patient.
 
     By components of variance: what a slice adds to a gain is its patient's and its own, and the mean over more slices
     has less of its own.
@@ -138,7 +138,7 @@ def with_more_slices(
 
 
 def pair_wins(high: Array, low: Array, high_starts: Array, low_starts: Array) -> Array:
-    """Return how many pairs of slices of each two patients the positive one wins, ties counting half.
+    """Return, for each two patients, how many pairs of slices are in the right order, ties counting half.
 
     Parameters
     ----------
@@ -189,7 +189,7 @@ def drawn_gains(
 
 
 def gain_components(population: Population, arm: str, other: str) -> Components | None:
-    """Return what a gain varies with; None where a test set has a single run, or runs that do not differ.
+    """Return the variance components of a gain; None if a test set has a single run, or equal runs.
 
     Nor where patients have slices of both classes: what these have together is no component here.
 
@@ -214,7 +214,7 @@ def one_study(
         np.bincount(which, minlength=n).astype(np.float32) for which, n in zip(drawn, population.size, strict=True)
     ]
     total = [float(of.sum()) for of in (slices[0][positives], slices[1][negatives])]
-    # Of every run, and then of those drawn: to copy the pairs would take longer than to sum them.
+    # For every run first, then for the drawn ones: copying the pairs would take longer than summing them.
     beaten = [
         np.stack([some @ counts[1] for some in wins])[:, runs],
         np.stack([counts[0] @ some for some in wins])[:, runs],
