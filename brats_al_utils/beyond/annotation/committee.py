@@ -39,17 +39,22 @@ FEWEST_IN_ALL = {VALIDATION: 1, TEST: 3}
 """The same of a part of which nothing is left to ask for."""
 
 
+def labels_of(session: Session) -> dict[str, tuple[int, int]]:
+    """Return the number of negative and positive labels for training and validation, and of such patients for test."""
+    rows = session.slices.assign(label=session.label, part=session.part)
+    tested = rows[rows["part"] == TEST].drop_duplicates(["patient_id", "label"])
+    found = {name: counts(rows.loc[rows["part"] == name, "label"]) for name in (TRAINING, VALIDATION)}
+    return found | {TEST: counts(tested["label"])}
+
+
 def lacking(session: Session) -> dict[str, tuple[int, int]]:
     """Return how many labels of the negative and of the positive class each part lacks.
 
     The training and the validation set lack what a network and the choice of its epoch need, the test set patients
     without whom no AUC is told. Of a part that is answered to its end, fewer must do: see ``FEWEST_IN_ALL``.
     """
-    label, part = session.label, session.part
-    tested = session.slices.assign(label=label)[part == TEST].drop_duplicates(["patient_id", "label"])["label"]
-    given = {name: counts(label[part == name]) for name in (TRAINING, VALIDATION)} | {TEST: counts(tested)}
     found = {}
-    for name, (negative, positive) in given.items():
+    for name, (negative, positive) in labels_of(session).items():
         ended = name in FEWEST_IN_ALL and not held_out(session, name, UNITS[0])
         least = FEWEST_IN_ALL[name] if ended else FEWEST
         found[name] = (max(least - negative, 0), max(least - positive, 0))

@@ -12,7 +12,7 @@ import pandas as pd
 
 from brats_al_utils.beyond.annotation.answers import SKIP
 from brats_al_utils.beyond.annotation.candidates import UNLABELLED
-from brats_al_utils.beyond.annotation.committee import FEWEST, computed, lacking, needed, taught, trainable
+from brats_al_utils.beyond.annotation.committee import FEWEST, computed, labels_of, lacking, needed, taught, trainable
 from brats_al_utils.beyond.annotation.curve import (
     FEWEST_POINTS,
     Forecast,
@@ -22,7 +22,7 @@ from brats_al_utils.beyond.annotation.curve import (
     test_labels,
 )
 from brats_al_utils.beyond.annotation.draws import WHY, drawn_at_random
-from brats_al_utils.beyond.annotation.session import TEST, TRAINING, VALIDATION, Session, counts, numbers
+from brats_al_utils.beyond.annotation.session import TEST, TRAINING, VALIDATION, Session, numbers
 from brats_al_utils.findings.comparison import compare, patient_pairs
 from brats_al_utils.findings.sentences import pp
 from brats_al_utils.seeds import generator
@@ -46,7 +46,7 @@ class Lesson:
     waiting : int
         Proposals of the last query without an answer.
     labelled : dict of str to tuple of int
-        Negative and positive labels of the training and the validation set, and such patients of the test set.
+        See `committee.labels_of`.
     curve : pd.DataFrame
         labelled (slices trained on), auc, low, high: see `learning_curve`.
     forecast : Forecast, optional
@@ -94,8 +94,7 @@ def learn(session: Session) -> tuple[Session, Lesson]:
         changes,
         dict(sorted(Counter(now.values()).items())),
         len(waiting),
-        {part: counts(session.label[session.part == part]) for part in (TRAINING, VALIDATION)}
-        | {TEST: counts(tested.drop_duplicates(["patient_id", "label"])["label"])},
+        labels_of(session),
         learning_curve(pairs) if pairs else pd.DataFrame(columns=["labelled", "auc", "low", "high"]),
         forecast(pairs, more) if pairs and more else None,
         comparison,

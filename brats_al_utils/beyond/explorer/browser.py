@@ -48,7 +48,7 @@ class Browser(Shown):
             for name, label, options in (
                 ("class_name", "class", self.slices.classes),
                 ("site", "site", sorted(table["site"].unique())),
-                ("decile", "decile", map(str, range(1, DECILES + 1))),
+                ("decile", "decile", [str(number) for number in range(1, DECILES + 1)]),
                 ("patient_id", person(self.slices), sorted(table["patient_id"].unique())),
                 ("chosen", "chosen by", ranking.arms),
                 ("spared", "not chosen by", ranking.arms),

@@ -115,7 +115,7 @@ def read_lgg(folder: Path, follow_links: bool = False, classes: tuple[str, ...] 
     columns = ["patient_id", "site", "named", "z", *IMAGE_FILES]
     slices = pd.DataFrame(rows).reindex(columns=columns, fill_value="")
     with ThreadPoolExecutor(cores()) as pool:
-        slices["tumour"] = list(pool.map(tumour_pixels, slices[MASK]))
+        slices["tumour"] = pd.Series(list(pool.map(tumour_pixels, slices[MASK])), dtype=object)
     unread = slices[slices["tumour"].map(lambda area: isinstance(area, str)).astype(bool)]
     problems = collapsed([*faults, *zip(unread["patient_id"], unread["tumour"], strict=True)])
     slices = slices[~slices["patient_id"].isin(problems)].sort_values(["patient_id", "z"], ignore_index=True)

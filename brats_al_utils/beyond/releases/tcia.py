@@ -185,8 +185,8 @@ def read_ucsf(root: Path, follow_links: bool = False, classes: tuple[str, ...] =
         label, patient_id = labels.get(int(name[1]), ""), f"UCSF-PDGM-{int(name[1]):04}"
         if label in pair:
             row = {"patient_id": patient_id, "class_name": label, "site": "UCSF"}
-            volumes = named_volumes([file for file in entries(home) if is_nifti(file)], patient_id)
-            patients.append((home, row, (*volumes, [])))
+            files, problems = named_volumes([file for file in entries(home) if is_nifti(file)], patient_id)
+            patients.append((home, row, (files, problems, [])))
         else:
             without.append(patient_id)
     notes = [f"{root}: follow-up scans, skipped: {some(follow_ups)}"] if follow_ups else []
@@ -209,7 +209,7 @@ def metadata_of(root: Path, task: str) -> tuple[Path, dict[int, str]]:
         raise InputError(f"{root}: no {METADATA} here or one level above, expected the grades: put it there from TCIA")
     path, column = found[-1], task or GRADE
     rows = csv_rows(path)
-    columns = {name.casefold(): name for name in (rows[0] if rows else ())}
+    columns = {name.casefold(): name for name in (rows[0] if rows else {})}
     if "id" not in columns or column.casefold() not in columns:
         names = ", ".join(columns.values())
         raise InputError(f"{path}: no column ID or {column}, expected among {names}: set task to one of them")
