@@ -103,7 +103,7 @@ def test_smoke(smoke: Path) -> None:
     card = pd.read_csv(smoke / "scorecard.csv").set_index("id")
     ours = pd.read_csv(smoke / "table3.csv").query("arm == 'proposed' and part == 'test' and unit == 'slice'")
     assert card.loc["table3.proposed.test", "ours"] == pytest.approx(ours["auc_mean"].item(), abs=1e-5)
-    assert "epochs: 1, the paper's 30" in card.loc["table3.proposed.test", "why"]
+    assert "epochs: 1, the paper's 30" in str(card.loc["table3.proposed.test", "why"])
     assert card.loc["table2.test_gain", "could_tell"] == "no, one patient of a class in a test set"
 
 
