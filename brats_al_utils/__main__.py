@@ -26,10 +26,10 @@ EXAMPLES = {
     PUBLISHED: "figures published/open.bundle",
     CLUSTER: "cluster slurm --jobs 4 --dry-run -- run --profile paper --data DIR",
 }
-"""Of each panel, below the help of all."""
+"""Examples of each panel of commands, shown below the general help."""
 
 PROFILE_NAMES = ("smoke", "demo", "design", "open", "lgg", "paper")
-"""Of the profiles, which come with torch."""
+"""Names of the profiles, whose module imports torch."""
 
 cluster = typer.Typer(no_args_is_help=True, help="Spread a study over a cluster.")
 app = typer.Typer(

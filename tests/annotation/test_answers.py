@@ -110,19 +110,19 @@ def test_agreement_by_hand() -> None:
         for reader, label in zip(("ada", "bob"), pair, strict=True)
     ]
     every += [said("alone", "sick"), said("skipped", SKIP, "ada"), said("skipped", "sick", "bob")]
-    found = agreement(every, "ada", "bob")
-    assert (found[0], found[1]) == (10, 0.7)
-    assert found[2] == pytest.approx(0.4)
+    slices, share, kappa = agreement(every, "ada", "bob")
+    assert (slices, share) == (10, 0.7)
+    assert kappa == pytest.approx(0.4)
 
 
 def test_agreement_that_is_not_defined() -> None:
-    nothing = agreement([said("1", "sick")], "ada", "bob")
-    assert nothing[0] == 0
-    assert math.isnan(nothing[1])
-    assert math.isnan(nothing[2])
-    alike = agreement([said("1", UNSURE), said("1", UNSURE, "bob")], "ada", "bob")
-    assert (alike[0], alike[1]) == (1, 1.0)
-    assert math.isnan(alike[2])
+    slices, share, kappa = agreement([said("1", "sick")], "ada", "bob")
+    assert slices == 0
+    assert math.isnan(share)
+    assert math.isnan(kappa)
+    slices, share, kappa = agreement([said("1", UNSURE), said("1", UNSURE, "bob")], "ada", "bob")
+    assert (slices, share) == (1, 1.0)
+    assert math.isnan(kappa)
 
 
 @pytest.mark.parametrize(

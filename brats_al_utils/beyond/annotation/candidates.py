@@ -22,7 +22,7 @@ from brats_al_utils.progress import Track, untracked
 from brats_al_utils.study.study import PREPARING
 
 UNLABELLED = 2
-"""In place of a label where there is none: neither 0 nor 1, so that a training on it fails."""
+"""Stands for a missing label: neither 0 nor 1, so that a training on it fails."""
 
 
 def read_candidates(folder: Path, follow_links: bool = False, classes: tuple[str, ...] = ()) -> Cohort:

@@ -21,12 +21,12 @@ from brats_al_utils.findings.comparison import (
 from brats_al_utils.findings.statistics import NEGLIGIBLE
 
 FEWEST_POINTS = 3
-"""Of a learning curve, for a line through it whose fit can be judged."""
+"""Smallest number of points of a learning curve for a line whose fit can be judged."""
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """By how much the AUC would rise, as far as the curve so far tells.
+    """The expected rise of the AUC, from the learning curve so far.
 
     Attributes
     ----------

@@ -12,7 +12,7 @@ from brats_al_utils.queries.selection import Ids
 UNITS = ("slice", "patient")
 
 WHY = {part: f"{part} set, drawn at random" for part in (VALIDATION, TEST)} | {TRAINING: "drawn at random"}
-"""Of what is not chosen by a strategy."""
+"""Reasons in a query for slices that no strategy chooses, by part."""
 
 
 def units_of(session: Session, part: str, unit: str) -> dict[str, Ids]:

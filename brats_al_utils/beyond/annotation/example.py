@@ -32,7 +32,7 @@ OFFSETS = (-8, 0, 8)
 """Slices of each patient, in mm from the one with the largest tumour."""
 
 SEQUENCES = {"image": "t1ce", "image2": "t1", "image3": "t2"}
-"""By column of the table."""
+"""Sequences by column of the table."""
 
 
 def open_annotation(data: str, out: str, settings: Mapping[str, object], *more: Any) -> Session:

@@ -33,7 +33,7 @@ from brats_al_utils.show.notebooks import FOLDER
 
 NOTEBOOK = "10_annotate.ipynb"
 COPY = "annotate.ipynb"
-"""Of the notebook, in the annotation's folder."""
+"""Name of the notebook's copy in the annotation's folder."""
 
 FIRST = ("parameters", "open", "desk")
 """Cells that become the first of the copy: the image then stands at the top of the page."""

@@ -23,7 +23,7 @@ from brats_al_utils.cohorts.cohort import Cohort
 from brats_al_utils.cohorts.layout import shown
 
 WHITE_PERCENTILE = 99.5
-"""Of the foreground: the intensity that is white at first."""
+"""Percentile of the foreground's intensities that is shown as white at first."""
 
 MAX_LEVEL = 65535
 """The last grey level, as which a picture's highest intensity travels."""

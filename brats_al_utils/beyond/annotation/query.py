@@ -18,13 +18,14 @@ from brats_al_utils.queries.selection import Ids
 from brats_al_utils.seeds import integer
 
 RANDOM_SHARE = 0.2
-"""Of each query, drawn without regard to scores."""
+"""Share of each query that is drawn at random, without regard to scores."""
 
 GENEROUS = 3
-"""Of 15 patients drawn, 88 in 100 times 5 or more are of either class, if both are as frequent; of 10, 25 times."""
+"""Factor by which more patients than needed are drawn for held-out sets: with two equally frequent classes, 15 patients
+hold 5 or more of each class in 88 % of draws, and 10 patients in 25 %."""
 
 COLUMNS = ("slice_id", "patient_id", "image", "z", "image_sha256", "rank", "score", "why")
-"""Of ``query.csv``."""
+"""Columns of ``query.csv``."""
 
 
 def query(

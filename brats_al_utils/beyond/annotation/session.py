@@ -99,14 +99,14 @@ class Session:
 
     @property
     def label(self) -> pd.Series:
-        """Of each slice the label, 0, 1 or ``UNLABELLED``: the latest answer that is a class, else the table's."""
+        """The label of each slice (0, 1 or ``UNLABELLED``): the latest answer that is a class, else the table's."""
         number = {name: place for place, name in enumerate(self.cohort.classes)}
         answered = {name: number[answer.label] for name, answer in self.answers.items() if answer.label in number}
         return self.slices["slice_id"].map(answered).fillna(self.slices["known"]).astype(int)
 
     @property
     def part(self) -> pd.Series:
-        """Of each slice, the part that its patient is in."""
+        """The part of each slice's patient."""
         held_out = dict.fromkeys(self.state.validation, VALIDATION) | dict.fromkeys(self.state.test, TEST)
         return self.slices["patient_id"].map(held_out).fillna(TRAINING)
 

@@ -156,7 +156,7 @@ def ranking(study: Study, rows: Sequence[Row], arms: Sequence[Arm], track: Track
 
 
 GROUPS = ("both", "only the first", "only the second", "neither")
-"""Of the slices, by which of two arms train on them."""
+"""Groups of slices, by which of two arms train on them."""
 
 
 def grouped(table: pd.DataFrame, one: str, other: str) -> pd.Series:

@@ -27,10 +27,10 @@ MOST = {IMAGE: MAX_VOXELS, TUMOUR: MAX_VOXELS, PERSON: 64, LABEL: 1}
 """Numbers that each field may hold (an image has 512 x 512)."""
 
 MAX_BYTES = 2**26
-"""Of a file, of one of its chunks as it is stored, and of one inflated (a file has less than 1 MB)."""
+"""Largest size in bytes of a file, of a stored chunk, and of an inflated one (the open cohort's files: below 1 MB)."""
 
 MAX_CHUNKS = 2**12
-"""Of one field (MATLAB writes some ten)."""
+"""Largest number of chunks of a field (MATLAB writes about ten)."""
 
 
 @contextmanager

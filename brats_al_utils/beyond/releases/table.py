@@ -22,7 +22,7 @@ from brats_al_utils.cohorts.volumes import SEGMENTATION
 TABLE, EXCEL = "cohort.csv", "cohort.xlsx"
 
 REQUIRED = ("patient_id", "label", "image")
-"""Beside the folders of BraTS 2021 or 2023 the image need not be named."""
+"""Required columns; in a table beside the folders of BraTS 2021 or 2023, the image is not required."""
 
 COLUMNS = (*REQUIRED, "image2", "image3", "mask", "site", "group", "split", "colours")
 
@@ -53,7 +53,7 @@ ZEROS = re.compile(r"(?<![\d.,])0+(?=\d)")
 """Before a number: a spreadsheet drops them."""
 
 SEPARATORS = ",;\t|"
-"""Of the columns; the header has the most of the one that is meant."""
+"""Possible separators of columns; the one most frequent in the header is taken."""
 
 
 def find_table(folder: Path) -> Path:

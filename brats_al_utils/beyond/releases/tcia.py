@@ -59,7 +59,7 @@ HOSPITALS = {
     "FG": "Case Western",
     "HT": "Case Western",
 }
-"""By TCGA's public code of the tissue source site; several codes are one hospital (HT is Case Western's St Joes)."""
+"""Hospitals by TCGA's public code of the tissue source site; some have several codes (HT is Case Western's St Joes)."""
 
 Row = dict[str, str]
 Found = tuple[dict[str, Path], list[str], list[str]]
