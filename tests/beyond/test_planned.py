@@ -84,6 +84,14 @@ def test_each_attack_has_its_answer(study: Study, results: Results) -> None:
     assert "3 of 6 planned runs" in chance
 
 
+def test_runs_that_have_not_learned_among_others_are_counted(study: Study, results: Results) -> None:
+    place = next(place for place in results if place[0].name == "proposed")
+    arrays = results[place].arrays
+    guess = replace(results[place], arrays=arrays | {"train_loss": np.full_like(arrays["train_loss"], 9.0)})
+    found = planned.learned(study, results | {place: guess})
+    assert found.startswith(f"Not these: placebo. All but 1 of {FOLDS + 1} runs of proposed")
+
+
 def test_the_hospital_is_asked_within_sites(study: Study, results: Results) -> None:
     """Persons of two sites: pairs of one site are about half of all pairs."""
     slices = study.slices

@@ -147,16 +147,18 @@ def so_far(row: "pd.Series[Any]") -> str:
 
 
 def learned(study: Study, results: Results) -> str:
-    """Say the highest training loss of an arm, relative to that of the best constant guess."""
+    """Say which runs have not learned, and the highest training loss relative to that of the best constant guess."""
     shares = pd.DataFrame(
         [(arm.name, loss_share(study, arm, result)) for (arm, _), result in results.items()], columns=["arm", "share"]
     )
-    typical = shares.groupby("arm")["share"].median()
-    blind = ", ".join(sorted(unlearned_arms(study, results)))
+    runs, late = shares["arm"].value_counts(), shares.loc[shares["share"] > LEARNED, "arm"].value_counts(sort=False)
+    blind, typical = unlearned_arms(study, results), shares.groupby("arm")["share"].median()
+    some = ", ".join(f"{late[arm]} of {runs[arm]} runs of {arm}" for arm in late.index if arm not in blind)
+    found = [f"Not these: {', '.join(sorted(blind))}"] if blind else []
+    found += [f"All but {some}; these stay in its mean"] if some else []
     return (
-        f"{f'Not these: {blind}' if blind else 'Yes'}. The highest training loss, median of an arm's runs, "
-        f"is {typical.max():.2f} of that of the best constant guess ({typical.idxmax()}); above {LEARNED} nothing is "
-        "judged."
+        f"{'. '.join(found) or 'Yes'}. The highest training loss, median of an arm's runs, is {typical.max():.2f} of that of the "
+        f"best constant guess ({typical.idxmax()}); above {LEARNED} nothing is judged."
     )
 
 
