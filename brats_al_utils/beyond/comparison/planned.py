@@ -157,8 +157,8 @@ def learned(study: Study, results: Results) -> str:
     found = [f"Not these: {', '.join(sorted(blind))}"] if blind else []
     found += [f"All but {some}; these stay in its mean"] if some else []
     return (
-        f"{'. '.join(found) or 'Yes'}. The highest training loss, median of an arm's runs, is {typical.max():.2f} of that of "
-        f"the best constant guess ({typical.idxmax()}); above {LEARNED} nothing is judged."
+        f"{'. '.join(found) or 'Yes'}. The highest training loss, median of an arm's runs, is {typical.max():.2f} of "
+        f"that of the best constant guess ({typical.idxmax()}); above {LEARNED} nothing is judged."
     )
 
 
