@@ -164,7 +164,7 @@ def test_explored_by_keys_and_nothing_of_a_patient_is_saved(lab: Lab, browser: W
         wait(browser, 10, at_rank(browse, rank), f"not at rank {rank}")
 
     # What a person is called is text.
-    people = all_of(browse, "select[name=patient] option")
+    people = all_of(browse, "select[name=patient_id] option")
     name = str(people[3].get_attribute("textContent"))
     assert name.startswith(HOSTILE)
     people[3].click()
