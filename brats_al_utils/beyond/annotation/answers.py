@@ -32,22 +32,22 @@ from brats_al_utils.cohorts.layout import printable, shown
 from brats_al_utils.files import locked
 
 UNSURE, SKIP, UNDO = "unsure", "skip", "undo"
-"""Answers that are no class: the reader cannot tell; has not looked; takes back the last answer on that slice."""
+"""Answers other than a class: the reader is unsure; skips the slice; withdraws the last answer on it."""
 
 LONGEST = {"slice_id": 500, "label": 100, "reader": 100, "time": 40, "image_sha256": 64, "note": 500}
-"""Characters that a value may have."""
+"""Largest number of characters of a value."""
 
 COLUMNS = tuple(LONGEST)
-"""The values of an answer, of which the last, ``note``, may be missing."""
+"""The fields of an answer; the last, ``note``, may be missing."""
 
 MAX_LINE = 2**13
-"""Bytes of a line, more than the longest values take."""
+"""Largest size of a line in bytes, more than the longest values need."""
 
 MAX_BYTES = 2**26
-"""A larger file is refused: it would hold more than 200,000 answers."""
+"""Largest size of a file in bytes: more than 200,000 answers."""
 
 WAIT = 10.0
-"""Seconds to wait for another process that adds an answer; then it is added all the same, in one piece."""
+"""Seconds to wait for another process that adds an answer; then the answer is added without the lock, in one write."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Answer:
     note: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse values that cannot be kept or shown."""
+        """Refuse invalid values."""
         for name, longest in LONGEST.items():
             value = getattr(self, name)
             least = name != "note"
@@ -103,12 +103,12 @@ class Answer:
 
 
 def now() -> str:
-    """Return the time as an answer has it."""
+    """Return the current time in the format of an answer."""
     return datetime.now(UTC).isoformat()
 
 
 def digest(image: Path) -> str:
-    """Return the SHA-256 of an image's file; it is read again when its size or its time of change is another."""
+    """Return the SHA-256 of an image's file, which is read again only if its size or modification time has changed."""
     state = image.stat()
     return digest_of(image, state.st_mtime_ns, state.st_size)
 
@@ -166,7 +166,7 @@ def check_file(file: Path) -> bool:
 
 
 def set_aside(file: Path) -> None:
-    """Move what follows the last complete line into a file beside; the caller holds the lock."""
+    """Move an incomplete last line to another file; the caller holds the lock."""
     content = file.read_bytes() if file.exists() else b""
     end = content.rfind(b"\n") + 1
     if end == len(content):
@@ -180,7 +180,7 @@ def set_aside(file: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Have the name of a new file on the disk too."""
+    """Sync a folder to the disk, so that the name of a new file is not lost."""
     number = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(number)
@@ -227,7 +227,7 @@ def parsed(line: bytes, place: str) -> Answer:
 
 
 def standing(answers: Iterable[Answer]) -> list[Answer]:
-    """Return the answers that no reader has taken back, by time, those of one time in the order of the file."""
+    """Return the answers that were not withdrawn, by time; those of the same time in the order of the file."""
     kept: dict[int, Answer] = {}
     own: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
     for place, answer in enumerate(sorted(answers, key=moment)):

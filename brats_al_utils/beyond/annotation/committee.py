@@ -1,4 +1,4 @@
-"""The committee that is trained on the labels known now, and what a strategy chooses by what it says."""
+"""The committee trained on the labels known so far, and the choice of a strategy by its uncertainty."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -22,14 +22,14 @@ from brats_al_utils.study.stages import chooser, have_computed, with_answers
 from brats_al_utils.study.study import Study
 
 USABLE = tuple(name for name, strategy in STRATEGIES.items() if not strategy.needs_every_label)
-"""Strategies that can choose before they know every label."""
+"""Strategies that need no labels of the slices that they choose from."""
 
 OF_PATIENTS = tuple(
     name
     for name in USABLE
     if (name == RANDOM.name or STRATEGIES[name].asks == COMMITTEE) and not name.endswith("patients")
 )
-"""Strategies that go by one number, of which whole patients have a mean."""
+"""Strategies that rank slices by one number, and can rank whole patients by its mean."""
 
 FEWEST = 5
 """Labels of either class that the training and the validation set need before a network is trained, and the test set
@@ -48,7 +48,7 @@ def labels_of(session: Session) -> dict[str, tuple[int, int]]:
 
 
 def lacking(session: Session) -> dict[str, tuple[int, int]]:
-    """Return how many labels of the negative and of the positive class each part lacks.
+    """Return how many labels of the negative and of the positive class are missing in each part.
 
     The training and the validation set lack what a network and the choice of its epoch need, the test set patients
     without whom no AUC is told. Of a part that is answered to its end, fewer must do: see ``FEWEST_IN_ALL``.
@@ -62,13 +62,13 @@ def lacking(session: Session) -> dict[str, tuple[int, int]]:
 
 
 def trainable(session: Session) -> bool:
-    """Whether there are labels enough to train a network, and to choose its epoch."""
+    """Whether there are enough labels to train a network and to choose its epoch."""
     found = lacking(session)
     return not any(found[TRAINING] + found[VALIDATION])
 
 
 def needed(found: Mapping[str, tuple[int, int]], classes: tuple[str, str]) -> str:
-    """Return in words what is lacking, or nothing.
+    """Return the missing labels in words; empty if none are missing.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ def needed(found: Mapping[str, tuple[int, int]], classes: tuple[str, str]) -> st
 
 
 def taught(session: Session) -> tuple[Session, Study, pd.Series]:
-    """Have the committee trained on the labels known now; the state keeps what it says of the test set.
+    """Train the committee on the labels known so far; its predictions of the test set are added to the state.
 
     Returns
     -------

@@ -101,7 +101,7 @@ def query(
 
 
 def check_options(budget: int, strategy: str, unit: str, random_share: float) -> None:
-    """Refuse options that are none.
+    """Refuse invalid options.
 
     Raises
     ------
@@ -120,7 +120,7 @@ def check_options(budget: int, strategy: str, unit: str, random_share: float) ->
 
 
 def allotted(session: Session, budget: int, random_share: float, unit: str) -> dict[str, int]:
-    """Return how many units of each part are asked for without regard to scores.
+    """Return how many units of each part are proposed without regard to scores.
 
     Of the validation set ``GENEROUS`` times as many as it lacks of a class; of the rest the random share, half of it of
     the test set as long as there is one.
@@ -134,7 +134,7 @@ def allotted(session: Session, budget: int, random_share: float, unit: str) -> d
 
 
 def proposals(session: Session, why: dict[int, str], score: pd.Series, fresh: Ids) -> pd.DataFrame:
-    """Return the table of proposals, in an order that tells nothing of who proposed them.
+    """Return the table of proposals, in an order that does not tell who proposed them.
 
     Parameters
     ----------

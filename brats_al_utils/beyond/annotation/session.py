@@ -1,4 +1,4 @@
-"""A cohort that is being annotated: its images, what is known of them now, and where all of it is kept."""
+"""An annotation session: a cohort, the labels known so far, and its files."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -53,7 +53,7 @@ TRAINING, VALIDATION, TEST = PARTS
 
 @dataclass(frozen=True)
 class Session:
-    """An annotation as it is now; nothing in it changes.
+    """The state of an annotation at one time; it is immutable.
 
     Attributes
     ----------
@@ -112,7 +112,7 @@ class Session:
 
     @property
     def askable(self) -> pd.Series:
-        """Whether each slice may be proposed: it has no label, and nobody was unsure of it."""
+        """Whether each slice may be proposed: it has no label, and no reader was unsure of it."""
         unsure = [name for name, answer in self.answers.items() if answer.label == UNSURE]
         return (self.label == UNLABELLED) & ~self.slices["slice_id"].isin(unsure)
 
@@ -143,22 +143,22 @@ class Session:
 
 
 def state_file(folder: Path) -> Path:
-    """Return where the state of an annotation is kept."""
+    """Return the file of an annotation's state."""
     return folder / "state.json"
 
 
 def answers_file(folder: Path) -> Path:
-    """Return where the answers of an annotation are kept."""
+    """Return the file of an annotation's answers."""
     return folder / "answers.jsonl"
 
 
 def register_file(folder: Path) -> Path:
-    """Return where the images that an annotation has seen are registered."""
+    """Return the register of the images that an annotation has seen."""
     return folder / "images.csv"
 
 
 def query_file(folder: Path) -> Path:
-    """Return where the proposals of an annotation are."""
+    """Return the file of an annotation's proposals."""
     return folder / "query.csv"
 
 
@@ -254,7 +254,7 @@ def begun(
 
 
 def reread(session: Session) -> Session:
-    """Return a session with the answers that are in its file by now."""
+    """Return a session with the current answers of its file."""
     file = answers_file(session.folder)
     given, _ = counted(read(file), file, session.cohort, session.slices)
     return replace(session, given=given)

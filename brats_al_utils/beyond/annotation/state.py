@@ -1,4 +1,4 @@
-"""What is needed to go on with an annotation: who is held out, what was asked and why, and what was learned."""
+"""The state of an annotation, which it needs to resume: held-out patients, queries, and what was learned."""
 
 import json
 from collections.abc import Collection, Iterable, Mapping
@@ -15,10 +15,10 @@ from brats_al_utils.cohorts.split import HELD_OUT_SHARE, PARTS
 from brats_al_utils.files import write_file
 
 FORMAT = 1
-"""Raised when a file written before can no longer be used."""
+"""Version of the file, increased when older ones can no longer be used."""
 
 FEWEST_HELD_OUT = 10
-"""Patients of the validation and of the test set, at least, however few there are."""
+"""Smallest number of patients in the validation and in the test set."""
 
 FEWEST_PATIENTS = 3 * FEWEST_HELD_OUT
 """With fewer, nothing would be left to choose from."""
@@ -52,7 +52,7 @@ class Query:
 
 @dataclass(frozen=True)
 class Point:
-    """What the committee that was trained on some labels says of the patients held out for testing.
+    """Predictions of a committee, trained on some labels, for the test set.
 
     Attributes
     ----------
@@ -71,7 +71,7 @@ class Point:
 
 @dataclass(frozen=True)
 class State:
-    """All that is kept of an annotation beside its answers.
+    """Everything that is stored of an annotation, apart from its answers.
 
     Attributes
     ----------
@@ -94,7 +94,7 @@ class State:
 
 
 def random_order(names: Iterable[str], seed: int, what: str) -> list[str]:
-    """Return names in an order that is random, and in which those that come later change no other's place.
+    """Return names in random order; names that are added later do not change the order of the others.
 
     Parameters
     ----------
@@ -175,12 +175,12 @@ def still_held_out(state: State, patients: Mapping[str, str], known: Collection[
 
 
 def write_state(path: Path, state: State) -> None:
-    """Write a state beside and rename it."""
+    """Write a state atomically."""
     write_file(path, (json.dumps({"format": FORMAT} | asdict(state), indent=1) + "\n").encode())
 
 
 def read_state(path: Path) -> State | None:
-    """Return the state of an annotation, or None if none is begun.
+    """Return the state of an annotation; None if none was begun.
 
     Raises
     ------
