@@ -31,6 +31,7 @@ from brats_al_utils.beyond.annotation.learning import Lesson
 from brats_al_utils.beyond.annotation.proposals import grey_levels, proposed
 from brats_al_utils.beyond.annotation.session import Session, open_session
 from brats_al_utils.progress import untracked
+from brats_al_utils.runs import engine
 from brats_al_utils.runs.shared import shared_workers
 from brats_al_utils.show import notebooks
 from brats_al_utils.show.text import as_said
@@ -62,6 +63,7 @@ def write_cohort(folder: Path) -> Path:
 @pytest.fixture(scope="module")
 def workers() -> Iterator[str]:
     """Have a worker that trains for all kernels: none has to start one."""
+    engine.close()  # workers of an earlier test have lost their credentials with its environment
     with shared_workers("1", "cpu") as address:
         yield address
 
