@@ -18,7 +18,7 @@ from brats_al_utils.findings.evidence import evaluate, loss_share, of_arms, scor
 from brats_al_utils.findings.outcomes import NOT_YET, outcomes
 from brats_al_utils.findings.sentences import gain, points, side
 from brats_al_utils.findings.sites import within_pairs, within_site
-from brats_al_utils.findings.statistics import LEARNED, units_of
+from brats_al_utils.findings.statistics import LEARNED, units_of, unlearned
 from brats_al_utils.networks.training import auc
 from brats_al_utils.study.arms import Arm, proposed, ranges
 from brats_al_utils.study.stages import Results, advance, results_of
@@ -148,11 +148,11 @@ def so_far(row: "pd.Series[Any]") -> str:
 
 def learned(study: Study, results: Results) -> str:
     """Say which runs have not learned, and the highest training loss relative to that of the best constant guess."""
-    shares = pd.DataFrame(
-        [(arm.name, loss_share(study, arm, result)) for (arm, _), result in results.items()], columns=["arm", "share"]
-    )
-    runs, late = shares["arm"].value_counts(), shares.loc[shares["share"] > LEARNED, "arm"].value_counts(sort=False)
-    blind, typical = unlearned_arms(study, results), shares.groupby("arm")["share"].median()
+    rows = [(arm.name, result.run.key, loss_share(study, arm, result)) for (arm, _), result in results.items()]
+    shares = pd.DataFrame(rows, columns=["arm", "key", "share"])
+    shares = shares.assign(learned=shares["share"] <= LEARNED)
+    blind, typical = unlearned(shares), shares.groupby("arm")["share"].median()
+    runs, late = shares["arm"].value_counts(), shares.loc[~shares["learned"], "arm"].value_counts(sort=False)
     some = ", ".join(f"{late[arm]} of {runs[arm]} runs of {arm}" for arm in late.index if arm not in blind)
     found = [f"Not these: {', '.join(sorted(blind))}"] if blind else []
     found += [f"All but {some}; these stay in its mean"] if some else []
