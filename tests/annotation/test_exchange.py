@@ -215,7 +215,7 @@ def write(path: Path, *answers: dict[str, str]) -> None:
         ({"image_sha256": "0" * 64}, "is not the one that was answered"),
         ({"reader": "x" * 101}, "expected 1 to 100 characters"),
         ({"time": "12:00"}, "expected ISO 8601"),
-        ({"time": "2999-01-01T00:00:00+00:00"}, "still to come"),
+        ({"time": "2999-01-01T00:00:00+00:00"}, "in the future"),
     ],
 )
 def test_all_or_nothing(changes: dict[str, str], said: str, session: Session, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from brats_al_utils.beyond.annotation.learning import Lesson, learn, sentences
 from brats_al_utils.beyond.annotation.query import query, read_query
 from brats_al_utils.beyond.annotation.session import Session, answers_file
 from brats_al_utils.beyond.annotation.state import Point
+from brats_al_utils.cohorts.split import PARTS
 from brats_al_utils.findings.comparison import Pairs, patient_pairs
 
 # Six patients of one slice; the second committee tells them all apart, the first all but one pair, the third too.
@@ -98,7 +99,7 @@ def test_the_whole_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     trained = made_up(monkeypatch)
     session = session_of(pictures(tmp_path / "data"))
     session, lesson = learn(session)
-    assert lesson.lacking == {"training": (5, 5), "validation": (5, 5), "test": (5, 5)}
+    assert lesson.needs == f"Needs {'; '.join(f'5 sick and 5 well more for {part}' for part in PARTS)}."
     assert lesson.changes == {"new": 0, "changed": 0, "taken back": 0}
     for size in (40, 14, 14, 14):
         session, _ = query(session, size, random_share=0.5)
@@ -177,18 +178,15 @@ def test_words_for_a_lesson() -> None:
     curve = pd.DataFrame([(50, 0.7, 0.5, 0.85), (90, 0.8, 0.6, 0.9)], columns=["labelled", "auc", "low", "high"])
     row = pd.Series({"auc_difference": 0.02, "both_low": -0.1, "both_high": 0.14, "n_runs": 3, "slices": 20})
     labelled = {"training": (40, 50), "validation": (5, 10), "test": (9, 12)}
-    enough = dict.fromkeys(labelled, (0, 0))
-    lesson = Lesson({"new": 4}, {"sick": 3}, 2, labelled, curve, Forecast(40, 0.011, -0.05, 0.07), row, enough)
+    lesson = Lesson({"new": 4}, {"sick": 3}, 2, labelled, curve, Forecast(40, 0.011, -0.05, 0.07), row, "")
     told = list(sentences(lesson, ("well", "sick")))
     assert told[0] == "Answers: 4 new; now 3 sick; 2 proposals of the last query have none."
     assert told[3] == "Labelled for test: 12 sick and 9 well patients."
     assert told[5] == "Trained on 90 slices: test AUC 0.800 (95 % confidence interval 0.600 to 0.900)."
     assert "Another 40 labels for training would change the AUC by +1.1 pp (95 % conf" in told[6]
     assert told[7].startswith("20 chosen slices against as many random ones: test AUC +2.0 pp")
-    few = replace(lesson, lacking=enough | {"training": (3, 2), "test": (0, 1)})
-    *_, last = sentences(few, ("meningioma", "glioma"))
-    assert last.startswith("Needs 2 glioma and 3 meningioma more for training; 1 glioma more for test.")
-    assert "test AUC" not in " ".join(sentences(few, ("meningioma", "glioma")))
+    *_, last = few = list(sentences(replace(lesson, needs="Needs 1 sick more for test."), ("well", "sick")))
+    assert last.startswith("Needs 1 sick more for test.") and "test AUC" not in " ".join(few)
 
 
 def test_a_later_committee_of_as_many_labels_counts(tmp_path: Path) -> None:

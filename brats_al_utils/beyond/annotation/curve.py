@@ -1,4 +1,4 @@
-"""The learning curve of an annotation, measured on the patients held out for testing, and how it would go on."""
+"""The learning curve of an annotation, measured on the patients held out for testing, and its extrapolation."""
 
 from dataclasses import dataclass
 
@@ -21,7 +21,7 @@ from brats_al_utils.findings.comparison import (
 from brats_al_utils.findings.statistics import NEGLIGIBLE
 
 FEWEST_POINTS = 3
-"""Smallest number of points of a learning curve for a line whose fit can be judged."""
+"""Smallest number of points of a learning curve through which a line is fitted: with two, it has no scatter."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,9 @@ class Forecast:
     Attributes
     ----------
     more : int
-        Further labels for training.
+        Number of further training labels.
     gain, low, high : float
-        AUC, and its 95 % limits; NaN where they cannot be told.
+        Gain of the AUC and its 95 % limits, NaN if unknown.
     """
 
     more: int
@@ -49,10 +49,9 @@ def test_labels(session: Session) -> pd.DataFrame:
 
 
 def curve_pairs(session: Session, tested: pd.DataFrame) -> Pairs | None:
-    """Return the pairs of the patients of the test set for each committee so far, the arms by numbers of labels.
+    """Return the pairs of test patients for each committee so far; an arm is named by its number of labels.
 
-    Of two committees with as many labels, the later one counts. None if no committee, or no patient of a class, is
-    there.
+    Of two committees with as many labels, the later one counts. None if there is no committee, or a class is missing.
     """
     points = {str(point.labelled): point for point in sorted(session.state.points, key=lambda point: point.labelled)}
     tested = tested[[all(name in point.probability for point in points.values()) for name in tested["slice_id"]]]
@@ -75,11 +74,11 @@ def learning_curve(pairs: Pairs) -> pd.DataFrame:
 
 
 def forecast(pairs: Pairs, more: int) -> Forecast | None:
-    """Return what further labels would add to the AUC, by a straight line in the logarithm of their number.
+    """Return the gain in AUC from further labels, along a straight line over the logarithm of their number.
 
-    A curve of fewer than ``FEWEST_POINTS`` gives none. The gain is a weighted sum of the AUCs so far, so its variance
-    across patients is that of the same sum of what each patient adds (see `comparison`); that of the trainings is the
-    scatter about the line. The line is a guess: curves flatten, and then it promises too much.
+    None with fewer than ``FEWEST_POINTS``. The gain is a weighted sum of the AUCs so far. So its variance across
+    patients comes from the same sum of each patient's contributions (see `comparison`), and its variance across
+    trainings from the scatter about the line. Learning curves flatten, so the line may promise too much.
     """
     labelled = np.array([int(arm) for arm in pairs.arms])
     if len(labelled) < FEWEST_POINTS:
@@ -94,7 +93,7 @@ def forecast(pairs: Pairs, more: int) -> Forecast | None:
 
 
 def scatter(centred: Array, values: Array) -> float:
-    """Return the variance of values about their line over steps whose mean is 0, with n - 2 degrees of freedom."""
+    """Return the variance of values about their regression line (steps of mean 0), with n - 2 degrees of freedom."""
     slope = centred @ values / (centred**2).sum()
     return float(((values - values.mean() - slope * centred) ** 2).sum() / (len(values) - 2))
 

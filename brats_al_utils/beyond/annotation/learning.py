@@ -1,6 +1,6 @@
-"""What was learned from the answers: what changed, the learning curve so far, and what another query would buy.
+"""What was learned from the answers: what changed, the learning curve so far, and the gain of another query.
 
-All of it is measured on the patients held out for testing, whom no strategy ever chose or kept away from.
+Everything is measured on the patients held out for testing, whom no strategy ever chose or avoided.
 """
 
 from collections import Counter
@@ -12,7 +12,7 @@ import pandas as pd
 
 from brats_al_utils.beyond.annotation.answers import SKIP
 from brats_al_utils.beyond.annotation.candidates import UNLABELLED
-from brats_al_utils.beyond.annotation.committee import FEWEST, computed, labels_of, lacking, needed, taught, trainable
+from brats_al_utils.beyond.annotation.committee import FEWEST, computed, labels_of, needed, taught, trainable
 from brats_al_utils.beyond.annotation.curve import (
     FEWEST_POINTS,
     Forecast,
@@ -35,25 +35,25 @@ CHOSEN, RANDOM = "chosen", "random"
 
 @dataclass(frozen=True)
 class Lesson:
-    """What `learn` tells.
+    """The result of `learn`.
 
     Attributes
     ----------
     changes : dict of str to int
-        How many answers are new, changed or taken back since it was told last.
+        Number of answers that are new, changed or taken back since the last time.
     answered : dict of str to int
-        How many slices have each answer now.
+        Number of slices with each answer.
     waiting : int
-        Proposals of the last query without an answer.
+        Number of proposals of the last query without an answer.
     labelled : dict of str to tuple of int
         See `committee.labels_of`.
     curve : pd.DataFrame
         labelled (slices trained on), auc, low, high: see `learning_curve`.
     forecast : Forecast, optional
     comparison : pd.Series, optional
-        Of `comparison.compare`: chosen slices against as many random ones; and ``slices``, how many these are.
-    lacking : dict of str to tuple of int
-        See `committee.lacking`.
+        Chosen slices against as many random ones: a row of `comparison.compare`, and ``slices``, their number.
+    needs : str
+        See `committee.needed`.
     """
 
     changes: dict[str, int]
@@ -63,11 +63,11 @@ class Lesson:
     curve: pd.DataFrame
     forecast: Forecast | None
     comparison: pd.Series | None
-    lacking: dict[str, tuple[int, int]]
+    needs: str
 
 
 def learn(session: Session) -> tuple[Session, Lesson]:
-    """Take the answers back, train on them where there are enough, and say what that gave.
+    """Count the answers, train on them if there are enough, and return what was learned.
 
     Raises
     ------
@@ -81,7 +81,7 @@ def learn(session: Session) -> tuple[Session, Lesson]:
         "changed": sum(now[name] != before[name] for name in now.keys() & before.keys()),
         "taken back": len(before.keys() - now.keys()),
     }
-    comparison, lacks = None, lacking(session)
+    comparison, needs = None, needed(session)
     if trainable(session):
         session, study, _ = taught(session)
         comparison = chosen_against_random(session, study)
@@ -98,22 +98,21 @@ def learn(session: Session) -> tuple[Session, Lesson]:
         learning_curve(pairs) if pairs else pd.DataFrame(columns=["labelled", "auc", "low", "high"]),
         forecast(pairs, more) if pairs and more else None,
         comparison,
-        lacks,
+        needs,
     )
     return session.keep(lambda state: replace(state, learned=now)), lesson
 
 
 def chosen_against_random(session: Session, study: Study) -> pd.Series | None:
-    """Train on chosen and on as many random slices, beside what the table has labelled, and compare them.
+    """Train on chosen and on as many random slices, each beside those that the table labels, and compare them.
 
     Returns
     -------
     pd.Series or None
-        Of `comparison.compare`, and slices: how many of either; None while there are fewer than ``FEWEST`` of either,
-        or the test set lacks a class.
+        See `Lesson`; None if there are fewer than ``FEWEST`` slices of either kind, or the test set has one class.
     """
     label, given = session.label, session.slices["known"]
-    answered = numbers((label != UNLABELLED) & (given == UNLABELLED) & (session.part == TRAINING))
+    answered = session.training[(given == UNLABELLED).to_numpy()[session.training]]
     asked = {name for query in session.state.queries for name, why in query.asked.items() if why.startswith(CHOSEN)}
     names = session.slices["slice_id"].to_numpy()
     by_strategy = answered[np.isin(names[answered], list(asked))]
@@ -145,13 +144,7 @@ def chosen_against_random(session: Session, study: Study) -> pd.Series | None:
 
 
 def sentences(lesson: Lesson, classes: tuple[str, str]) -> Iterator[str]:
-    """Yield what was learned, in words.
-
-    Parameters
-    ----------
-    classes : tuple of str
-        Negative, positive.
-    """
+    """Yield what was learned in words; ``classes`` are negative, positive."""
     changed = ", ".join(f"{count} {what}" for what, count in lesson.changes.items())
     answered = ", ".join(f"{count} {label}" for label, count in lesson.answered.items()) or "none"
     yield f"Answers: {changed}; now {answered}; {lesson.waiting} proposals of the last query have none."
@@ -159,22 +152,22 @@ def sentences(lesson: Lesson, classes: tuple[str, str]) -> Iterator[str]:
         what = "patients" if part == TEST else "slices"
         told = " and ".join(f"{count} {name}" for count, name in zip(counted[::-1], classes[::-1], strict=True))
         yield f"Labelled for {part}: {told} {what}."
-    if said := needed(lesson.lacking, classes):
-        yield f"{said} Until then no AUC is told; queries ask for them, as long as patients of that part are left."
+    if lesson.needs:
+        yield f"{lesson.needs} Until then no AUC is given. Queries ask for such labels while patients are left."
         return
     if lesson.curve.empty:
-        yield "Nothing can be told of the AUC: no network is trained yet."
+        yield "No AUC is given: no network is trained yet."
         return
     for _, point in lesson.curve.iterrows():
         told = limits(point["low"], point["high"], "{:.3f}".format)
         yield f"Trained on {point['labelled']:.0f} slices: test AUC {point['auc']:.3f} ({told})."
     if lesson.forecast is None:
-        yield f"What another query would buy cannot be told: expected {FEWEST_POINTS} points of a learning curve."
+        yield f"The gain of another query cannot be estimated yet: that needs {FEWEST_POINTS} points of the curve."
     else:
         told = limits(lesson.forecast.low, lesson.forecast.high, pp)
         yield (
             f"Another {lesson.forecast.more} labels for training would change the AUC by {pp(lesson.forecast.gain)} pp "
-            f"({told}), if it goes on along the logarithm of their number; curves flatten, so it may well be less."
+            f"({told}) if it continues along the logarithm of their number. Curves flatten, so expect less."
         )
     if lesson.comparison is not None:
         row = lesson.comparison
@@ -186,4 +179,4 @@ def sentences(lesson: Lesson, classes: tuple[str, str]) -> Iterator[str]:
 
 def limits(low: float, high: float, text: Callable[[float], str]) -> str:
     """Return 95 % limits in words."""
-    return "no interval can be told" if np.isnan(low) else f"95 % confidence interval {text(low)} to {text(high)}"
+    return "no interval can be given" if np.isnan(low) else f"95 % confidence interval {text(low)} to {text(high)}"

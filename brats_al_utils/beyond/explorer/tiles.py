@@ -1,4 +1,4 @@
-"""Slices of the ranking as a panel shows them: everything that is known of one in words, and small pictures of many."""
+"""Slices of the ranking as a panel shows them: every fact about one in words, and small pictures of many."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -15,16 +15,15 @@ from brats_al_utils.show.panel import Picture
 from brats_al_utils.study.study import Study
 
 SMALL = 160
-"""Pixels of a slice among many."""
+"""Pixels of a small picture."""
 
 Fact = tuple[str, str]
 
 
 class Shown:
-    """What is shown of a study's ranking, a run at a time; a panel's `change` and `view` come on top."""
+    """The parts that the panels share: a study's ranking, its slices, and the lists of runs and channels."""
 
     def __init__(self, study: Study, ranking: Ranking) -> None:
-        """Take what is shown."""
         self.ranking, self.slices = ranking, study.slice_set(ranking.dataset)
         self.of_run = lru_cache(maxsize=2)(lambda run: ranking.of_run(run + 1))
         self.runs = Choice("run", "run", tuple(str(run) for run in sorted(ranking.table["run"].unique())))
@@ -36,19 +35,19 @@ OUTLINE = Choice("outline", "tumour", ("outlined", "not outlined"))
 
 
 def person(slices: SliceSet) -> str:
-    """Return what the cohort calls one of its people."""
+    """Return the cohort's word for one of its people: patient or person."""
     return people(slices).removesuffix("s")
 
 
 def facts_of(row: pd.Series, ranking: Ranking, slices: SliceSet, count: int) -> tuple[Fact, ...]:
-    """Return everything that is known of a slice, in words.
+    """Return every fact about a slice, in words.
 
     Parameters
     ----------
     row : pd.Series
-        Of `Ranking.table`.
+        A row of `Ranking.table`.
     count : int
-        Training slices of its run.
+        Number of training slices in its run.
     """
     unit = "pixels" if "tumour areas in pixels" in slices.manifest["chosen_by"] else "mm²"
     area = f"{row['tumour_mm2']:,.0f} {unit}" if row["tumour_mm2"] > 0 else "no mask"
@@ -82,12 +81,12 @@ def facts_of(row: pd.Series, ranking: Ranking, slices: SliceSet, count: int) -> 
 
 
 def short(row: pd.Series) -> str:
-    """Return the most important of a slice in one line."""
+    """Return a slice's rank and probability in one line."""
     return f"rank {row['rank']}, P {row['probability']:.2f}"
 
 
 def tiles(rows: pd.DataFrame, slices: SliceSet, channel: int, outlined: bool, heads: Sequence[str]) -> list[Picture]:
-    """Return a small picture of each of some slices; none where the images are missing."""
+    """Return a small picture of each slice; none if the images are missing."""
     return [
         Picture(
             str(row["slice_id"]),
