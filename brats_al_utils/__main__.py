@@ -217,13 +217,13 @@ def query(
 ) -> None:
     """Propose images to annotate: train on those that have a label, and choose of the others."""
     from brats_al_utils.beyond.annotation.query import query as ask
-    from brats_al_utils.beyond.annotation.session import query_file
+    from brats_al_utils.beyond.annotation.session import QUERY
 
     session = annotation_in(data, out, settings, device, workers, skip_bad, follow_links)
     session, table = ask(session, budget, strategy, unit, random_share)
     for why, count in table["why"].value_counts().sort_index().items():
         print(f"{count:>5} {why}")
-    print(f"{len(table)} slices to annotate in {query_file(session.folder)}")
+    print(f"{len(table)} slices to annotate in {session.folder / QUERY}")
 
 
 @verb(MINE, "strategies")

@@ -24,10 +24,9 @@ from small_annotation import say
 from brats_al_utils.beyond.annotation import example as example_module
 from brats_al_utils.beyond.annotation import page as annotation
 from brats_al_utils.beyond.annotation.answers import Answer, current, read
-from brats_al_utils.beyond.annotation.curve import Forecast
 from brats_al_utils.beyond.annotation.desk import desk_of
 from brats_al_utils.beyond.annotation.example import COHORT, example
-from brats_al_utils.beyond.annotation.learning import Lesson
+from brats_al_utils.beyond.annotation.learning import Forecast, Lesson
 from brats_al_utils.beyond.annotation.proposals import grey_levels, proposed
 from brats_al_utils.beyond.annotation.session import Session, open_session
 from brats_al_utils.runs import engine

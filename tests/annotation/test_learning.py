@@ -12,14 +12,23 @@ from scipy.special import expit, logit
 from scipy.stats import t
 from small_annotation import answer, made_up, pictures, say, session_of
 
-from brats_al_utils.beyond.annotation import curve as curves
+from brats_al_utils.beyond.annotation import learning
 from brats_al_utils.beyond.annotation.answers import SKIP, UNDO, UNSURE, Answer, append, now
 from brats_al_utils.beyond.annotation.committee import lacking
-from brats_al_utils.beyond.annotation.curve import Forecast, curve_pairs, error_of, forecast, learning_curve, scatter
 from brats_al_utils.beyond.annotation.draws import WHY
-from brats_al_utils.beyond.annotation.learning import Lesson, learn, sentences
+from brats_al_utils.beyond.annotation.learning import (
+    Forecast,
+    Lesson,
+    curve_pairs,
+    error_of,
+    forecast,
+    learn,
+    learning_curve,
+    scatter,
+    sentences,
+)
 from brats_al_utils.beyond.annotation.query import query, read_query
-from brats_al_utils.beyond.annotation.session import Session, answers_file
+from brats_al_utils.beyond.annotation.session import ANSWERS, Session
 from brats_al_utils.beyond.annotation.state import Point
 from brats_al_utils.cohorts.split import PARTS
 from brats_al_utils.findings.comparison import Pairs, patient_pairs
@@ -146,7 +155,7 @@ def test_changes_are_told(tmp_path: Path) -> None:
     rows = table.to_dict(orient="records")
     other = {"sick": "well", "well": "sick"}
     for row, label in ((rows[0], other[session.answers[rows[0]["slice_id"]].label]), (rows[1], UNDO), (rows[2], SKIP)):
-        append(answers_file(session.folder), Answer(row["slice_id"], label, "ada", now(), row["image_sha256"]))
+        append(session.folder / ANSWERS, Answer(row["slice_id"], label, "ada", now(), row["image_sha256"]))
     session, lesson = learn(session_of(session.cohort.root))
     assert lesson.changes == {"new": 0, "changed": 2, "taken back": 1}
     assert lesson.waiting == 2
@@ -164,14 +173,14 @@ def test_a_patient_of_two_classes_is_tested_on_by_the_image(tmp_path: Path) -> N
         say(session, name, label)
     say(session, f"{session.state.test[2]}-0.png", UNSURE)
     session = session_of(session.cohort.root)
-    found = curves.test_labels(session).set_index("slice_id")["label"].to_dict()
+    found = learning.test_labels(session).set_index("slice_id")["label"].to_dict()
     assert found == {f"{first}-0.png": 1, f"{first}-1.png": 0, f"{second}-0.png": 1}
     assert lacking(session)["test"] == (4, 3)
 
 
 def test_no_curve_without_both_classes(tmp_path: Path) -> None:
     session = session_of(pictures(tmp_path / "data"))
-    assert curve_pairs(session, curves.test_labels(session)) is None
+    assert curve_pairs(session, learning.test_labels(session)) is None
 
 
 def test_words_for_a_lesson() -> None:
@@ -191,7 +200,7 @@ def test_words_for_a_lesson() -> None:
 
 def test_a_later_committee_of_as_many_labels_counts(tmp_path: Path) -> None:
     session = answer(query(session_of(pictures(tmp_path / "data")), 60, random_share=1)[0])
-    tested = curves.test_labels(session)
+    tested = learning.test_labels(session)
     assert tested["label"].nunique() == 2
     worse, better = (
         Point(

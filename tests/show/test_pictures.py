@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from brats_al_utils.beyond.explorer.pictures import class_colour, plane, slice_png
+from brats_al_utils.beyond.explorer.tiles import class_colour, plane, slice_png
 from brats_al_utils.cohorts.slices import SliceSet
 
 

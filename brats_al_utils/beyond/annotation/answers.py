@@ -17,6 +17,7 @@ import time
 import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -87,19 +88,16 @@ class Answer:
         for name, longest in LONGEST.items():
             value = getattr(self, name)
             least = name != "note"
-            if not isinstance(value, str) or not least <= len(value) <= longest or not printable(value):
-                what = f"expected {least:d} to {longest} characters that can be printed"
+            valid = isinstance(value, str) and least <= len(value) <= longest and printable(value)
+            if not valid or value != value.strip():
+                what = f"expected {least:d} to {longest} characters that can be printed, with no space at the ends"
                 raise InputError(f"{name} is {str(value)[:60]!a}, {what}: correct it")
-            if value != value.strip():
-                raise InputError(f"{name} is {value[:60]!a}, expected no space at its ends: correct it")
         if not fullmatch("[0-9a-f]{64}", self.image_sha256):
             raise InputError(f"image_sha256 is {self.image_sha256!a}, expected 64 hexadecimal digits in lower case")
-        try:
-            known = datetime.fromisoformat(self.time).utcoffset() is not None
-        except ValueError:
-            known = False
-        if not known:
-            raise InputError(f"time is {self.time!a}, expected ISO 8601 with a time zone: 2026-01-31T12:00:00+00:00")
+        with suppress(ValueError):
+            if datetime.fromisoformat(self.time).utcoffset() is not None:
+                return
+        raise InputError(f"time is {self.time!a}, expected ISO 8601 with a time zone: 2026-01-31T12:00:00+00:00")
 
 
 def now() -> str:

@@ -29,7 +29,7 @@ from brats_al_utils.beyond.annotation.answers import (
 from brats_al_utils.beyond.annotation.committee import needed
 from brats_al_utils.beyond.annotation.draws import UNITS
 from brats_al_utils.beyond.annotation.proposals import Proposal, grey_levels, proposals_of
-from brats_al_utils.beyond.annotation.session import Session, answers_file, reread
+from brats_al_utils.beyond.annotation.session import ANSWERS, Session, reread
 from brats_al_utils.cohorts.layout import shown
 from brats_al_utils.files import cause
 
@@ -140,10 +140,6 @@ class Desk:
         persons = list(dict.fromkeys(each.patient_id for each in self.proposals))
         return f"person {persons.index(proposal.patient_id) + 1}" if self.hidden else proposal.patient_id
 
-    def why(self, error: InputError) -> str:
-        """Return why an image cannot be shown."""
-        return "This image cannot be read: skip it." if self.hidden else str(error)
-
 
 def desk_of(
     session: Session,
@@ -158,7 +154,7 @@ def desk_of(
     pictures = {picture.slice_id: picture.file for each in proposals for picture in each.pictures}
     hashes = {name: digest(pictures[name]) for name in session.slices["slice_id"] if name in pictures}
     renew = None if proposed is None else lambda: desk_of(*proposed(), reader, hidden, proposed)
-    answers, classes = answers_file(session.folder), session.cohort.classes
+    answers, classes = session.folder / ANSWERS, session.cohort.classes
     return Desk(proposals, answers, reader, classes, hashes, hidden, lambda: needed(reread(session)), renew)
 
 
@@ -291,12 +287,20 @@ def look(desk: Desk, proposal: Proposal, place: int, channel: int) -> Reply:
             lines.append(f"{what} {number + 1} of {count}")
     image: Message = {"name": "\n".join(lines), "place": place, "channel": channel}
     message: Message = {"kind": "look", "slice_id": proposal.first.slice_id, "image": image}
+    plane, levels = drawn(desk, picture.channels[channel], picture.z)
+    return message | {"image": image | plane}, levels
+
+
+def drawn(desk: Desk, file: Path, z: int, size: int | None = None) -> Reply:
+    """Return a plane's grey levels with their size and scale, thinned to ``size`` pixels; or why it cannot be read."""
     try:
-        levels, scale = grey_levels(picture.channels[channel], picture.z)
+        levels, scale = grey_levels(file, z)
     except InputError as error:
-        return message | {"image": image | {"problem": desk.why(error)}}, []
+        return {"problem": "This image cannot be read: skip it." if desk.hidden else str(error)}, []
+    step = max(max(levels.shape) // size, 1) if size else 1
+    levels = levels[::step, ::step]
     height, width = levels.shape
-    return message | {"image": image | {"width": width, "height": height} | asdict(scale)}, [levels.tobytes()]
+    return {"width": width, "height": height} | asdict(scale), [levels.tobytes()]
 
 
 def grid(desk: Desk, which: str) -> Reply:
@@ -304,7 +308,7 @@ def grid(desk: Desk, which: str) -> Reply:
     answered, every = desk.answered(), desk.counted()
     readers = [desk.reader, *sorted({answer.reader for answer in every} - {desk.reader})]
     latest = {reader: current(every, reader) for reader in readers}
-    tiles, pictures = [], []
+    tiles, pictures = list[Message](), list[bytes]()
     for proposal, answer in answered.items():
         name = proposal.first.slice_id
         said = {reader: given[name].label for reader, given in latest.items() if name in given}
@@ -314,16 +318,9 @@ def grid(desk: Desk, which: str) -> Reply:
         others = "; ".join(f"{reader}: {WORDS.get(label, label)}" for reader, label in said.items())
         caption = others if which == DISAGREEMENTS else WORDS.get(answer.label, answer.label)
         tile: Message = {"slice_id": name, "caption": f"{desk.called(proposal)}\n{caption}", "note": answer.note}
-        try:
-            levels, scale = grey_levels(proposal.first.file, proposal.first.z)
-        except InputError as error:
-            levels, tile = None, tile | {"problem": desk.why(error)}
-        if levels is not None:
-            step = max(max(levels.shape) // THUMBNAIL, 1)
-            levels = levels[::step, ::step]
-            tile |= {"width": levels.shape[1], "height": levels.shape[0]} | asdict(scale)
-            pictures.append(levels.tobytes())
-        tiles.append(tile)
+        plane, levels = drawn(desk, proposal.first.file, proposal.first.z, THUMBNAIL)
+        tiles.append(tile | plane)
+        pictures += levels
         if len(tiles) == MOST:
             break
     options = [EVERY, *desk.labels, DISAGREEMENTS] if len(readers) > 1 else [EVERY, *desk.labels]

@@ -30,7 +30,7 @@ from brats_al_utils.beyond.annotation.answers import (
     standing,
 )
 from brats_al_utils.beyond.annotation.query import read_query
-from brats_al_utils.beyond.annotation.session import Session, answers_file, hashes_of, query_file
+from brats_al_utils.beyond.annotation.session import ANSWERS, QUERY, Session, hashes_of
 from brats_al_utils.beyond.releases.paths import plain
 from brats_al_utils.beyond.releases.table import csv_lines
 from brats_al_utils.files import write_new
@@ -70,7 +70,7 @@ def export_proposals(session: Session, path: Path) -> int:
         If there are no proposals, the file's name does not end in .json, or the file exists.
     """
     if is_csv(path):
-        raise InputError(f"{path}: expected a name that ends in .json: {query_file(session.folder)} is the CSV")
+        raise InputError(f"{path}: expected a name that ends in .json: {session.folder / QUERY} is the CSV")
     write_new(path, studio_of(session, ()).encode())
     return len(read_query(session))
 
@@ -102,7 +102,7 @@ def import_answers(session: Session, path: Path) -> dict[str, int]:
         for place, answer in placed
         if answer
     ]
-    file = answers_file(session.folder)
+    file = session.folder / ANSWERS
     every, told = read(file), Counter({"added": 0, "without a choice, skipped": len(placed) - len(found)})
     hashes = hashes_of(session.cohort, session.slices, [answer.slice_id for _, answer in found])
     new: list[Answer] = []
@@ -189,10 +189,7 @@ def of_file(path: Path) -> Iterator[Placed]:
     elif is_csv(path):
         yield from of_csv(path)
     else:
-        try:
-            yield from of_studio(path.read_text(encoding="utf-8-sig"), str(path))
-        except UnicodeDecodeError as error:
-            raise InputError(f"{path}: not UTF-8 ({error}): save it as UTF-8") from error
+        yield from of_studio(path)
 
 
 def of_csv(path: Path) -> Iterator[Placed]:
@@ -225,7 +222,7 @@ def answer_of(place: str, values: Mapping[str, Any]) -> Answer:
 def studio_of(session: Session, answers: Iterable[Answer]) -> str:
     """Return answers as Label Studio's tasks; proposals without an answer are tasks without annotations."""
     by_slice: dict[str, list[Answer]] = {}
-    if query_file(session.folder).exists():
+    if (session.folder / QUERY).exists():
         by_slice = {name: [] for name in read_query(session)["slice_id"]}
     for answer in answers:
         by_slice.setdefault(answer.slice_id, []).append(answer)
@@ -255,7 +252,7 @@ def annotation_of(answer: Answer) -> dict[str, Any]:
     return {"result": [choice], "was_cancelled": answer.label == SKIP, "created_at": answer.time}
 
 
-def of_studio(text: str, name: str) -> Iterator[Placed]:
+def of_studio(path: Path) -> Iterator[Placed]:
     """Yield the answers of Label Studio's tasks, each with its place; None for annotations without a choice.
 
     A cancelled annotation is a ``SKIP``, whatever was chosen. Its time is that of the last change. The reader is
@@ -267,14 +264,14 @@ def of_studio(text: str, name: str) -> Iterator[Placed]:
         Naming a task without our data, or an annotation with several choices.
     """
     try:
-        tasks = json.loads(text)
+        tasks = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{name}: cannot be read as JSON ({error}): export the project as JSON, one list") from error
+        raise InputError(f"{path}: cannot be read as JSON ({error}): export the project as JSON, one list") from error
     if not isinstance(tasks, list):
         mend = f"export the project as JSON; of another program, write CSV with the columns {', '.join(COLUMNS)}"
-        raise InputError(f"{name}: expected a list of Label Studio's tasks: {mend}")
+        raise InputError(f"{path}: expected a list of Label Studio's tasks: {mend}")
     for number, task in enumerate(tasks, 1):
-        place = f"{name}, task {number}"
+        place = f"{path}, task {number}"
         try:
             for given in task["annotations"]:
                 choices = [each for each in given["result"] if each["type"] == "choices"]

@@ -9,7 +9,7 @@ from brats_al_utils import InputError, nearest
 from brats_al_utils.beyond.annotation.answers import digest
 from brats_al_utils.beyond.annotation.committee import FEWEST, OF_PATIENTS, USABLE, chosen_by, taught, trainable
 from brats_al_utils.beyond.annotation.draws import UNITS, WHY, held_out, random_units
-from brats_al_utils.beyond.annotation.session import TEST, TRAINING, VALIDATION, Session, counts, numbers, query_file
+from brats_al_utils.beyond.annotation.session import QUERY, TEST, TRAINING, VALIDATION, Session, counts, numbers
 from brats_al_utils.beyond.annotation.state import Query, random_order
 from brats_al_utils.files import write_file
 from brats_al_utils.queries.pool import BudgetError, ranked
@@ -87,7 +87,7 @@ def query(
     done = Query(strategy, unit, budget, random_share, len(session.training), why_asked)
     # The state first: interrupted here, the annotation has a query without proposals, and makes another.
     session = session.keep(lambda state: replace(state, queries=(*state.queries, done)))
-    write_file(query_file(session.folder), table.to_csv(index=False, lineterminator="\n").encode())
+    write_file(session.folder / QUERY, table.to_csv(index=False, lineterminator="\n").encode())
     return session, table
 
 
@@ -156,7 +156,7 @@ def read_query(session: Session) -> pd.DataFrame:
     InputError
         If there are none, or ``query.csv`` holds something else.
     """
-    path = query_file(session.folder)
+    path = session.folder / QUERY
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
     except FileNotFoundError as error:

@@ -51,6 +51,9 @@ as in the paper; `state.hold_out` makes the split; three trainings compare chose
 
 TRAINING, VALIDATION, TEST = PARTS
 
+STATE, ANSWERS, REGISTER, QUERY = "state.json", "answers.jsonl", "images.csv", "query.csv"
+"""Files in an annotation's folder: see docs/annotation.md."""
+
 
 @dataclass(frozen=True)
 class Session:
@@ -128,7 +131,7 @@ class Session:
 
     def keep(self, change: Callable[[State], State]) -> "Session":
         """Change the state on the disk, with what another process has added to it, and return the session."""
-        file = state_file(self.folder)
+        file = self.folder / STATE
         with locked(file.with_name(f"{file.name}.lock"), WAIT, "writing the state"):
             state = change(read_state(file) or self.state)
             write_state(file, state)
@@ -146,26 +149,6 @@ class Session:
         slices = replace(slices, table=slices.table.assign(part=used))
         places = Places(self.folder, self.folder)
         return Study(self.profile, places, self.cohort, self.device, self.workers, opened={DATASETS[0]: slices})
-
-
-def state_file(folder: Path) -> Path:
-    """Return the file of an annotation's state."""
-    return folder / "state.json"
-
-
-def answers_file(folder: Path) -> Path:
-    """Return the file of an annotation's answers."""
-    return folder / "answers.jsonl"
-
-
-def register_file(folder: Path) -> Path:
-    """Return the register of the images that an annotation has seen."""
-    return folder / "images.csv"
-
-
-def query_file(folder: Path) -> Path:
-    """Return the file of an annotation's proposals."""
-    return folder / "query.csv"
 
 
 def open_session(
@@ -196,7 +179,7 @@ def open_session(
         If an argument cannot be used, or a file of the annotation is damaged.
     """
     folder = out or data / "annotation"
-    state = read_state(state_file(folder))
+    state = read_state(folder / STATE)
     profile = profile_of("open", (state.settings if state else SETTINGS) | dict(settings or {}))
     if state and profile.changes != state.settings:
         raise InputError(
@@ -230,9 +213,9 @@ def begun(
     negative, positive = cohort.classes
     profile = replace(profile, classes=(positive, negative))
     Places(folder, folder).make()
-    state, every = read_state(state_file(folder)), read(answers_file(folder))
+    state, every = read_state(folder / STATE), read(folder / ANSWERS)
     anew = state is None or not (state.queries or every)
-    names, known = register(register_file(folder), cohort, anew)
+    names, known = register(folder / REGISTER, cohort, anew)
     place = cut_candidates(cohort, profile.slice_rule(), sets, skip_bad, patients)
     cohort = replace(cohort, cases=cohort.cases.assign(known_as=cohort.cases["named"].map(names)))
     slices = read_slices(place, cohort)
@@ -247,11 +230,11 @@ def begun(
     else:
         state = still_held_out(state, parts, set(known["patient_id"]), profile.seed)
     if state != before:
-        write_state(state_file(folder), state)
-    given, notes = counted(every, answers_file(folder), cohort, slices)
-    hashes = read_register(register_file(folder))["image_sha256"]
+        write_state(folder / STATE, state)
+    given, notes = counted(every, folder / ANSWERS, cohort, slices)
+    hashes = read_register(folder / REGISTER)["image_sha256"]
     seen = dict(zip(map(str, hashes.index), hashes, strict=True))
-    others = sorted(set(folder.glob("answers*.jsonl")) - {answers_file(folder)})
+    others = sorted(set(folder.glob("answers*.jsonl")) - {folder / ANSWERS})
     copies = [f"{path}: another file of answers, not counted: brats-al answers --import takes it" for path in others]
     notes = [*cohort.notes, *notes, *copies]
     return Session(folder, sets, cohort, profile, place, slices, state, given, seen, tuple(notes), device, workers)
@@ -259,7 +242,7 @@ def begun(
 
 def reread(session: Session) -> Session:
     """Return a session with the current answers of its file."""
-    file = answers_file(session.folder)
+    file = session.folder / ANSWERS
     given, _ = counted(read(file), file, session.cohort, session.slices)
     return replace(session, given=given)
 

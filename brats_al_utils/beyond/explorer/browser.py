@@ -11,8 +11,7 @@ import pandas as pd
 
 from brats_al_utils.beyond.explorer.controls import Choice, Control, Plot, Slider, at, moved
 from brats_al_utils.beyond.explorer.explorer import DECILES, Ranking, filtered
-from brats_al_utils.beyond.explorer.pictures import plane
-from brats_al_utils.beyond.explorer.tiles import OUTLINE, Shown, facts_of, person
+from brats_al_utils.beyond.explorer.tiles import OUTLINE, Shown, facts_of, person, plane
 from brats_al_utils.show.panel import Asked, Panel, View
 from brats_al_utils.study.study import Study
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from brats_al_utils.beyond.explorer.explorer import DECILES, Ranking, along, by_decile
-from brats_al_utils.beyond.explorer.pictures import channels
+from brats_al_utils.beyond.explorer.tiles import channels
 from brats_al_utils.show.cohort_figures import CHANNEL_NAMES, draw_slice
 from brats_al_utils.show.style import CLASS_COLOURS, CLASS_MARKERS, PAGE, SMALL, STYLE, Drawing, legend_above
 from brats_al_utils.study.study import Study

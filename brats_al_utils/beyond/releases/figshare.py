@@ -6,7 +6,6 @@ Cheng 2017, figshare, doi 10.6084/m9.figshare.1512427 (CC BY 4.0), described in 
 
 import re
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,10 +17,11 @@ from brats_al_utils.beyond.releases.faults import Fault, collapsed, differing
 from brats_al_utils.beyond.releases.image_cuts import kind_of_images
 from brats_al_utils.beyond.releases.images import CHANNELS, IMAGE_FILES, MASK
 from brats_al_utils.beyond.releases.matlab import IMAGE, TUMOUR, read_facts, read_matlab
+from brats_al_utils.beyond.releases.paths import in_and_below
 from brats_al_utils.cohorts.brats import link_out, links_problem
 from brats_al_utils.cohorts.checks import alike
 from brats_al_utils.cohorts.cohort import Cohort, frozen, refuse_task
-from brats_al_utils.cohorts.layout import entries, folders_below, shown
+from brats_al_utils.cohorts.layout import shown
 from brats_al_utils.cohorts.volumes import Volume
 
 RELEASE = "open cohort of Cheng"
@@ -47,10 +47,8 @@ MAX_SLICES = 100_000
 
 def find_slices(folder: Path) -> list[Path]:
     """Return the numbered MATLAB files in a folder and in the folders below it, by number."""
-    found = []
-    for place in [folder, *folders_below([folder])]:
-        with suppress(InputError):
-            found += [path for path in entries(place) if SLICE.fullmatch(path.name) and path.is_file()]
+    files = [path for _, inside in in_and_below(folder) for path in inside]
+    found = [path for path in files if SLICE.fullmatch(path.name) and path.is_file()]
     return sorted(found, key=lambda path: (int(path.stem), path))
 
 
@@ -112,20 +110,10 @@ def read_figshare(
     ]
     problems = collapsed([*faults, *twice_faults(slices)])
     used = slices[slices["label"].isin(pair) & ~slices["patient_id"].isin(problems)]
-    used = used.sort_values("patient_id", kind="stable", ignore_index=True)
-    cases = pd.DataFrame(
-        {
-            "patient_id": used["patient_id"],
-            "class_name": used["label"],
-            "site": "unknown",
-            "release": RELEASE,
-            "named": used["named"],
-            "slices": 1,
-            **dict.fromkeys(IMAGE_FILES, ""),
-            "image": used["file"],
-            "mask": used["file"],
-        }
-    )
+    cases = used.sort_values("patient_id", kind="stable", ignore_index=True).rename(columns={"label": "class_name"})
+    facts = {"site": "unknown", "release": RELEASE, "slices": 1, "image2": "", "image3": ""}
+    cases = cases.assign(**facts, image=cases["file"], mask=cases["file"])
+    cases = cases[["patient_id", "class_name", "site", "release", "named", "slices", *IMAGE_FILES]]
     notes, kind = notes_of(folder, slices, pair), kind_of_images(read_slice)
     return Cohort(folder, cases, (), frozen(problems), notes, pair, IMAGE_FILES, CHANNELS[:1], kind)
 

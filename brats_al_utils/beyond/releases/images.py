@@ -455,11 +455,7 @@ def percentiles(values: Array, shares: tuple[float, ...]) -> Array:
     if counted is None:
         # numpy subtracts integers in their own type, which overflows over a wide range.
         return np.asarray(np.percentile(values.astype(np.float64) if values.dtype.kind in "iu" else values, shares))
-    return counted_percentiles(*counted, shares)
-
-
-def counted_percentiles(lowest: int, weight: Array, shares: tuple[float, ...]) -> Array:
-    """Return the percentiles of integers from the lowest one and the counts of it and each one above."""
+    lowest, weight = counted
     at_most = np.cumsum(weight)
     position = (at_most[-1] - 1) * (np.asarray(shares) / 100)
     before = np.floor(position)
@@ -534,8 +530,7 @@ def lifted(voxels: Array) -> Lifted:
     """Return an image [X, Y, Z] as `Lifted`."""
     ordered = voxels.ravel(order="K")
     weight = level_counts(ordered) if voxels.dtype == np.uint8 else None
-    shares = FOREGROUND_PERCENTILES
-    low, high = percentiles(ordered, shares) if weight is None else counted_percentiles(0, weight, shares)
+    low, high = percentiles(ordered, FOREGROUND_PERCENTILES)
     levels = voxels if weight is None else np.arange(256, dtype=np.uint8)
     inside = levels > low + FOREGROUND_SHARE * (high - low)
     raised = np.where(inside, levels.astype(np.float32) - np.float32(low), np.float32(0))

@@ -28,11 +28,12 @@ from brats_al_utils.beyond.releases.images import (
     read_mask,
     without_contrast,
 )
+from brats_al_utils.beyond.releases.paths import in_and_below
 from brats_al_utils.beyond.releases.table import csv_rows
 from brats_al_utils.beyond.releases.tcia import of_hospitals
 from brats_al_utils.cohorts.brats import link_out, links_problem
 from brats_al_utils.cohorts.cohort import Cohort, cores, frozen
-from brats_al_utils.cohorts.layout import entries, folders_below, shown
+from brats_al_utils.cohorts.layout import entries, shown
 from brats_al_utils.cohorts.naming import LGG as RELEASE
 
 CITATION = (
@@ -69,10 +70,9 @@ def find_patients(folder: Path) -> list[Path]:
         If several folders have some.
     """
     found = {}
-    for place in [folder, *folders_below([folder])]:
-        with suppress(InputError):
-            if inside := [path for path in entries(place) if PATIENT.fullmatch(path.name) and path.is_dir()]:
-                found[place] = inside
+    for place, inside in in_and_below(folder):
+        if patients := [path for path in inside if PATIENT.fullmatch(path.name) and path.is_dir()]:
+            found[place] = patients
         if folder in found:
             break
     if len(found) > 1:

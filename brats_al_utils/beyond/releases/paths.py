@@ -1,14 +1,23 @@
 """Find the files that a table names, however their paths are spelt."""
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path, PurePosixPath
 from unicodedata import category, normalize
 from urllib.parse import unquote
 
+from brats_al_utils import InputError
 from brats_al_utils.cohorts.checks import is_there
+from brats_al_utils.cohorts.layout import entries, folders_below
+
+
+def in_and_below(folder: Path) -> Iterator[tuple[Path, list[Path]]]:
+    """Yield a folder and each folder in it, with their entries; those that cannot be opened are skipped."""
+    for place in [folder, *folders_below([folder])]:
+        with suppress(InputError):
+            yield place, entries(place)
 
 
 def plain(text: str) -> str:

@@ -8,17 +8,17 @@ TCGA pre-operative: Bakas et al. 2017, Sci Data 4:170117, doi 10.7937/K9/TCIA.20
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
 
 from brats_al_utils import InputError
 from brats_al_utils.beyond.releases.faults import first_of
+from brats_al_utils.beyond.releases.paths import in_and_below
 from brats_al_utils.beyond.releases.table import chosen_classes, csv_rows
 from brats_al_utils.cohorts.brats import link_out, links_problem
 from brats_al_utils.cohorts.cohort import Cohort, frozen, refuse_classes, refuse_task
-from brats_al_utils.cohorts.layout import GRADES, entries, folders_below, is_nifti, named_volumes, shown, subfolders
+from brats_al_utils.cohorts.layout import GRADES, entries, is_nifti, named_volumes, shown, subfolders
 from brats_al_utils.cohorts.volumes import FILES, SEGMENTATION
 
 TCGA, UCSF = "TCGA pre-operative", "UCSF-PDGM"
@@ -81,11 +81,8 @@ def of_hospitals(cases: pd.DataFrame) -> list[str]:
 
 def holds(folder: Path, good: Callable[[str], object]) -> Path | None:
     """Return the folder, or the first in it, that holds a folder with a good name."""
-    for place in [folder, *folders_below([folder])]:
-        with suppress(InputError):
-            if any(good(child.name) for child in subfolders(place)):
-                return place
-    return None
+    places = in_and_below(folder)
+    return next((place for place, inside in places if any(good(path.name) and path.is_dir() for path in inside)), None)
 
 
 def find_collection(folder: Path) -> tuple[str, Path] | None:

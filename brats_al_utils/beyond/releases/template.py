@@ -45,15 +45,8 @@ NNUNET = re.compile(r"(.+)_(000\d)")
 FURTHER = re.compile(r".*_(e\d|ph|ADC|Eq_\d|Tilt_\d)[a-z]?")
 """Names that dcm2niix gives to further files of a series: echoes, phase, diffusion, interpolated volumes."""
 
-SPLITS = {
-    "train": "training",
-    "training": "training",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "test": "test",
-    "testing": "test",
-}
+SPLITS = dict.fromkeys(("train", "training"), "training") | dict.fromkeys(("test", "testing"), "test")
+SPLITS |= dict.fromkeys(("val", "valid", "validation"), "validation")
 """Parts of the split by the names of folders."""
 
 FOLDS = re.compile(r"(fold|split|batch)[-_ ]?\d+", re.IGNORECASE)

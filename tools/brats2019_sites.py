@@ -1,6 +1,6 @@
 """The sites of a BraTS release, from its mapping of names.
 
-``python -m brats_al_utils.beyond.releases.brats2019 name_mapping.csv FOLDER`` writes ``brats2019_sites.csv`` there.
+``python tools/brats2019_sites.py name_mapping.csv FOLDER`` writes ``brats2019_sites.csv`` there.
 It holds only counts, and `findings.sites` reads it.
 """
 

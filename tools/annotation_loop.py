@@ -1,6 +1,6 @@
 """The learning curve of an annotation with a simulated reader, compared with random sampling.
 
-``python -m brats_al_utils.beyond.annotation.loop DIR OUT`` writes ``annotation_loop.svg``, ``.png`` and ``.csv`` into
+``python tools/annotation_loop.py DIR OUT`` writes ``annotation_loop.svg``, ``.png`` and ``.csv`` into
 OUT for a folder of labelled images (``cohort.csv``) such as the open cohort. It keeps the trained networks in
 ``OUT/loop``; started again, it resumes. The reader knows the labels and errs at a fixed rate. The sizes below were set
 before any result, for about a quarter of an hour of two cores: see docs/annotation.md.
@@ -20,7 +20,7 @@ from brats_al_utils.beyond.annotation.answers import Answer, append, digest, now
 from brats_al_utils.beyond.annotation.candidates import read_candidates
 from brats_al_utils.beyond.annotation.committee import taught, trainable
 from brats_al_utils.beyond.annotation.query import query
-from brats_al_utils.beyond.annotation.session import SETTINGS, Session, answers_file, begun
+from brats_al_utils.beyond.annotation.session import ANSWERS, SETTINGS, Session, begun
 from brats_al_utils.cohorts.cohort import Cohort
 from brats_al_utils.cohorts.naming import cohort_name, remarks
 from brats_al_utils.cohorts.slices import SliceSet
@@ -137,7 +137,7 @@ def answer_all(
         session = opened()
         asked = [name for done in session.state.queries for name in done.asked]
         if new := [name for name in asked if name not in session.answers]:
-            append(answers_file(session.folder), *reader(session, new))
+            append(session.folder / ANSWERS, *reader(session, new))
             session = opened()
         if trainable(session):
             session, _, _ = taught(session)
