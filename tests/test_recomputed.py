@@ -111,6 +111,10 @@ READ = [
     ("open", "controls", ("all annotated slices", 0.3), [("random at 51%", 0.51)], {}),
     ("open", "teaches_worst", RANGES[0], RANGES[1:], {}),
     ("pituitary", "budget_gains", ("proposed", 0.3), [("random", 0.3)], {"dataset": "imbalanced", "share": 0.3}),
+    *(
+        ("lgg_curves", "competitors", (name, 0.3), [("random at 60%", 0.6)], {})
+        for name in ("entropy", "coreset", "badge", "typiclust")
+    ),
 ]
 """What README's sentences on real persons say: the file, the arm, and those whose mean it is compared with."""
 

@@ -132,20 +132,23 @@ def diagnosis() -> list[str]:
 
 def others() -> list[str]:
     """Say what other budgets and the strategies of others gave on the LGG set; nothing before it is published."""
-    if not (FIGURES / "lgg_curves" / "budget_gains.csv").exists():
-        return []
-    found = pd.read_csv(FIGURES / "lgg_curves" / "budget_gains.csv").query("other == 'random' and unit == 'slice'")
-    rivals = pd.read_csv(FIGURES / "lgg_curves" / "competitors.csv").query("unit == 'slice'")
-    budgets = ", ".join(
-        f"{100 * share:.0f} %: {side(size)}" for share, size in found[["share", "auc_difference"]].to_numpy()
-    )
-    names = ", ".join(f"{NAMES[arm]} {side(size)}" for arm, size in rivals[["arm", "auc_difference"]].to_numpy())
-    share = rivals["other"].iloc[0].removeprefix("random at ").replace("%", " %")
-    return [
-        f"* **At other budgets, against as many at random: {shown(found)}.** {found['n_runs'].iloc[0]} repetitions; points at {budgets}.",
-        f"* **Four strategies of others, with {share} annotated and trained on, against as many at random: {shown(rivals)}.** "
-        f"{rivals['n_runs'].iloc[0]} repetitions; points: {names}. [All of it](figures/published/lgg_curves/competitors.csv), as [planned](docs/lgg_study.md).",
-    ]
+    folder, said = FIGURES / "lgg_curves", []
+    planned = "as [planned](docs/lgg_study.md), without a verdict"
+    if (folder / "budget_gains.csv").exists():
+        rows = pd.read_csv(folder / "budget_gains.csv").query("other == 'random' and unit == 'slice'")
+        points = ", ".join(f"{side(of['auc_difference'])} at {100 * of['share']:.0f} %" for _, of in rows.iterrows())
+        said.append(
+            f"* **The committee's choice against as many at random, at other budgets: {shown(rows)}.** {rows['n_runs'].iloc[0]} repetitions: {points}."
+        )
+    if (folder / "competitors.csv").exists():
+        rows = pd.read_csv(folder / "competitors.csv").query("unit == 'slice'")
+        share = rows["other"].iloc[0].removeprefix("random at ").replace("%", " %")
+        points = ", ".join(f"{NAMES[of['arm']]} {side(of['auc_difference'])}" for _, of in rows.iterrows())
+        said.append(
+            f"* **Four strategies of others, {share} annotated and trained on, against as many at random: {shown(rows)}.** {rows['n_runs'].iloc[0]} repetitions: {points} "
+            f"([intervals](figures/published/lgg_curves/competitors.csv)), {planned}."
+        )
+    return said
 
 
 def shown(rows: pd.DataFrame) -> str:
@@ -153,7 +156,7 @@ def shown(rows: pd.DataFrame) -> str:
     sure = rows[rows["p_both_holm"] < 1 - CONFIDENCE]["auc_difference"]
     better, worse = (sure > 0).sum(), (sure < 0).sum()
     if not len(sure):
-        return f"no difference shown at any of the {len(rows)}"
+        return "no difference shown"
     return f"{better} of {len(rows)} shown to be better, {worse} worse"
 
 
