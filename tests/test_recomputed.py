@@ -56,17 +56,23 @@ def recomputed(study: Study, results: Results, arms: list[Arm], unit: str = "sli
         if len(arms) > 1:
             won = won - np.mean([pairs(study, results, other, number, unit)[0] for other in arms[1:]], axis=0)
         gains.append(won.mean())
+        moved: dict[tuple[int, str], float] = {}
         for axis, names in enumerate(persons):
-            moved = [
-                (won.take(np.flatnonzero(names == name), axis) - won.mean()).sum() / won.size for name in set(names)
-            ]
-            of_class.append((axis, len(moved) / (len(moved) - 1) * np.square(moved).sum(), len(moved) - 1))
+            unbiased = np.sqrt(len(set(names)) / (len(set(names)) - 1))
+            for name in set(names):
+                kind = 2 if name in set(persons[1 - axis]) else axis  # a person with slices of both classes counts once
+                rows = won.take(np.flatnonzero(names == name), axis)
+                moved[kind, name] = moved.get((kind, name), 0.0) + unbiased * (rows - won.mean()).sum() / won.size
+        for kind in {kind for kind, _ in moved}:
+            own = [value for (of, _), value in moved.items() if of == kind]
+            of_class.append((kind, np.square(own).sum(), len(own) - 1))
     runs, found = len(gains), {"mean": float(np.mean(gains))}
     # Five folds, one cycle: every person is in one run, so that what persons add is the sum of the folds' over runs^2.
-    parts = [sum(value for axis, value, _ in of_class if axis == kind) / runs**2 for kind in (0, 1)]
-    freedom = [sum(degrees for axis, _, degrees in of_class if axis == kind) for kind in (0, 1)]
-    own = sum(parts) ** 2 / sum(part**2 / degrees for part, degrees in zip(parts, freedom, strict=True))
-    half = t.ppf(0.975, own) * np.sqrt(sum(parts))
+    kinds = sorted({kind for kind, *_ in of_class})
+    parts = [sum(value for of, value, _ in of_class if of == kind) / runs**2 for kind in kinds]
+    freedom = [sum(degrees for of, _, degrees in of_class if of == kind) for kind in kinds]
+    welch = sum(parts) ** 2 / sum(part**2 / degrees for part, degrees in zip(parts, freedom, strict=True))
+    half = t.ppf(0.975, welch) * np.sqrt(sum(parts))
     found |= {"patients_low": found["mean"] - half, "patients_high": found["mean"] + half}
     # Across both: the spread of the runs, which holds that of their persons; never less than theirs; four degrees.
     half = t.ppf(0.975, runs - 1) * np.sqrt(max(np.var(gains, ddof=1) / runs, sum(parts)))
