@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -111,7 +112,7 @@ def read_figshare(
     problems = collapsed([*faults, *twice_faults(slices)])
     used = slices[slices["label"].isin(pair) & ~slices["patient_id"].isin(problems)]
     cases = used.sort_values("patient_id", kind="stable", ignore_index=True).rename(columns={"label": "class_name"})
-    facts = {"site": "unknown", "release": RELEASE, "slices": 1, "image2": "", "image3": ""}
+    facts: dict[str, Any] = {"site": "unknown", "release": RELEASE, "slices": 1, "image2": "", "image3": ""}
     cases = cases.assign(**facts, image=cases["file"], mask=cases["file"])
     cases = cases[["patient_id", "class_name", "site", "release", "named", "slices", *IMAGE_FILES]]
     notes, kind = notes_of(folder, slices, pair), kind_of_images(read_slice)
