@@ -7,7 +7,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -82,6 +82,8 @@ SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Skip patients with a 
 Out = Annotated[Path | None, path("The folder given to `run` as --out, if one was.")]
 Kept = Annotated[Path | None, path("Folder for proposals and answers; default: DATA/annotation.")]
 Set = Annotated[list[str] | None, typer.Option("--set", help="Change a setting: name=value. May be repeated.")]
+Only = Annotated[list[str] | None, typer.Option(help="Numbers of the notebooks it is about, as in --only 00 01.")]
+More = Annotated[list[str] | None, typer.Argument(hidden=True)]
 
 
 OTHER_DASHES = ("‐", "‑", "‒", "–", "—", "―", "−")  # noqa: RUF001 - they are what is meant
@@ -124,11 +126,28 @@ def phantom(
     print(f"{patients} synthetic patients in {folder}")
 
 
+def named(
+    settings: Sequence[str] | None, only: Sequence[str] | None, more: Sequence[str] | None
+) -> tuple[list[str], list[str]]:
+    """Return the settings and the notebooks of a command line, `--set a=1 b=2` and `--only 00 01`.
+
+    Parameters
+    ----------
+    more : sequence of str or None
+        The words after the first value of the one or the other.
+    """
+    pairs = [*(settings or []), *(word for word in more or [] if "=" in word)]
+    numbers = [*(only or []), *(word for word in more or [] if "=" not in word)]
+    if numbers and not only:
+        raise InputError(f"unexpected {' '.join(numbers)}: name notebooks with --only")
+    return pairs, numbers
+
+
 @verb(STUDY, "run --profile demo --only 00 01")
 def run(
     profile: ProfileName = "demo",
     data: Annotated[Path | None, path("Folder of a cohort; default: a synthetic one, for paper BRATS_ROOT.")] = None,
-    only: Annotated[list[str] | None, typer.Option(help="Numbers of the notebooks to run, as in --only 00 01.")] = None,
+    only: Only = None,
     out: Annotated[Path | None, path("Folder for everything; default: outputs/PROFILE of the checkout.")] = None,
     settings: Set = None,
     device: Device = "auto",
@@ -138,14 +157,10 @@ def run(
     bundle: Annotated[Path | None, path("A bundle of this study, whose runs are not repeated.", "--resume")] = None,
     skip_bad: SkipBad = False,
     follow_links: FollowLinks = False,
-    more: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
+    more: More = None,
 ) -> None:
     """Execute the notebooks in order: prepare, train what is missing, draw. Started again, it resumes."""
-    # Of `--only 00 01` and `--set a=1 b=2`, the words after the first value arrive in ``more``.
-    pairs = [*(settings or []), *(word for word in more or [] if "=" in word)]
-    numbers = [*(only or []), *(word for word in more or [] if "=" not in word)]
-    if numbers and not only:
-        raise InputError(f"unexpected {' '.join(numbers)}: name notebooks with --only")
+    pairs, numbers = named(settings, only, more)
     if sum(map(bool, (workers, per_gpu, scheduler))) > 1:
         raise InputError("--workers, --workers-per-gpu and --scheduler exclude each other: give one")
 
@@ -333,12 +348,16 @@ def export(
     profile: ProfileName = "demo",
     data: Annotated[Path | None, path("Folder of the cohort; default: the one given to `run`.")] = None,
     folder: Annotated[Path | None, path("The folder given to `run` as --out, if one was.", "--out-folder")] = None,
+    only: Only = None,
     settings: Set = None,
     with_ids: Annotated[bool, typer.Option("--with-ids", help="Keep the names of a table's patients.")] = False,
+    more: More = None,
 ) -> None:
     """Write a study's predictions, without its images, into one file: see docs/bundles.md."""
+    pairs, numbers = named(settings, only, more)
     from brats_al_utils.beyond.arms import NOTEBOOKS
     from brats_al_utils.beyond.bundles.published import export as write_bundle
+    from brats_al_utils.show.notebooks import find
     from brats_al_utils.study.opening import open_study
     from brats_al_utils.study.places import Places
     from brats_al_utils.study.profile import profile_of
@@ -347,12 +366,14 @@ def export(
     asked: dict[str, Any] = {
         "profile": profile,
         "data": str(data.resolve()) if data else "",
-        "settings": profile_of(profile, settings_of(settings)).changes,
+        "settings": profile_of(profile, settings_of(pairs)).changes,
     }
     before = started(Places.of(profile, folder or ""))
     names = list(NOTEBOOKS)
-    if before and data is None and not settings:
+    if before and data is None and not pairs:
         asked, names = before["parameters"], before["notebooks"]
+    if numbers:
+        names = [path.stem for path in find(NOTEBOOKS, numbers)]
     study = open_study(**asked | {"out": folder or "", "device": "cpu", "workers": "1"})
     if with_ids:
         print(f"warning: {out} names the patients of {study.cohort.root}", file=sys.stderr)

@@ -10,6 +10,7 @@ from brats_al_utils.findings import sites
 from brats_al_utils.findings.comparison import MARGIN
 from brats_al_utils.findings.outcomes import AS_GOOD, BETTER, NOT_JUDGED, NOT_YET, UNDECIDED, WORSE
 from brats_al_utils.findings.sentences import side
+from brats_al_utils.findings.statistics import CONFIDENCE
 from brats_al_utils.show.captions import ARMS_IN_WORDS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -23,6 +24,9 @@ SHORT = {
     NOT_JUDGED: "In short: this cannot be judged.",
 }
 """By the outcome of the first contrast that was planned: proposed against random sampling of as many annotated."""
+
+NAMES = {"entropy": "the largest entropy", "coreset": "core-set", "badge": "BADGE", "typiclust": "TypiClust"}
+"""The strategies of others in words."""
 
 BLOCK = re.compile(r"(?<=<!-- answers -->\n).*?(?=<!-- end -->)", re.DOTALL)
 
@@ -105,10 +109,52 @@ def planned() -> list[str]:
             f"* **{title(row)}: {row['outcome']}.** {'So far ' if row['outcome'] == NOT_YET else ''}{gain(row)}{within_margin(row)}."
             for _, row in (deciding if whole else deciding[:1]).iterrows()
         ),
+        *diagnosis(),
+        *others(),
         "",
         "What else could explain it (how many slices are trained on and of which class, for how long, the hospital, the slice's place in the head, chance): [attacks.csv](figures/published/lgg/attacks.csv). All contrasts that are trained: [outcomes.csv](figures/published/lgg/outcomes.csv).",
         "",
     ]
+
+
+def diagnosis() -> list[str]:
+    """Say whether the most uncertain slices teach badly because one class is rare among them; nothing unpublished."""
+    if not (FIGURES / "lgg" / "class_share.csv").exists():
+        return []
+    as_they_are, same_share = (
+        row("lgg", "class_share", arm=arm, other="random") for arm in ("0%-30%", "0%-30% of each class")
+    )
+    why = verdict(same_share, "Yes", "No more than a part of it", "It may be")
+    return [
+        f"* **Is it that fewer of them show tumour? {why}.** Drawn to the class share of all slices and against 30 % at random, {gain(same_share)}; as they are, {gain(as_they_are)}.",
+    ]
+
+
+def others() -> list[str]:
+    """Say what other budgets and the strategies of others gave on the LGG set; nothing before it is published."""
+    if not (FIGURES / "lgg_curves" / "budget_gains.csv").exists():
+        return []
+    found = pd.read_csv(FIGURES / "lgg_curves" / "budget_gains.csv").query("other == 'random' and unit == 'slice'")
+    rivals = pd.read_csv(FIGURES / "lgg_curves" / "competitors.csv").query("unit == 'slice'")
+    budgets = ", ".join(
+        f"{100 * share:.0f} %: {side(size)}" for share, size in found[["share", "auc_difference"]].to_numpy()
+    )
+    names = ", ".join(f"{NAMES[arm]} {side(size)}" for arm, size in rivals[["arm", "auc_difference"]].to_numpy())
+    share = rivals["other"].iloc[0].removeprefix("random at ").replace("%", " %")
+    return [
+        f"* **At other budgets, against as many at random: {shown(found)}.** {found['n_runs'].iloc[0]} repetitions; points at {budgets}.",
+        f"* **Four strategies of others, with {share} annotated and trained on, against as many at random: {shown(rivals)}.** "
+        f"{rivals['n_runs'].iloc[0]} repetitions; points: {names}. [All of it](figures/published/lgg_curves/competitors.csv), as [planned](docs/lgg_study.md).",
+    ]
+
+
+def shown(rows: pd.DataFrame) -> str:
+    """Say how many of some differences are shown to be better or worse, adjusted by Holm for their number."""
+    sure = rows[rows["p_both_holm"] < 1 - CONFIDENCE]["auc_difference"]
+    better, worse = (sure > 0).sum(), (sure < 0).sum()
+    if not len(sure):
+        return f"no difference shown at any of the {len(rows)}"
+    return f"{better} of {len(rows)} shown to be better, {worse} worse"
 
 
 def grades() -> list[str]:
