@@ -75,14 +75,14 @@ class Browser(Shown):
 
     def change(self, state: Browsing, asked: Asked) -> Browsing:
         """Return the next state after an event."""
+        kept = self.kept(state)
         if asked.name == "plot":
-            asked = Asked("place", int(self.kept(state).index.searchsorted(asked.value)))
+            asked = Asked("place", int(kept.index.searchsorted(asked.value)))
         restart = {} if asked.name in ("channel", "outline") else {"place": 0}
-        return moved(state, asked, self.controls(state), **restart)
+        return moved(state, asked, self.controls(state, len(kept)), **restart)
 
-    def controls(self, state: Browsing) -> tuple[Control, ...]:
-        """Return the lists and the slider."""
-        count = len(self.kept(state))
+    def controls(self, state: Browsing, count: int) -> tuple[Control, ...]:
+        """Return the lists, and the slider for the slices that pass the filters, whose number is ``count``."""
         slider = Slider("place", f"by falling uncertainty, 1 to {count}", max(count - 1, 0))
         pictured = (self.channels,) if self.slices.pictured else ()
         return at(state, self.runs, *self.filters, *pictured, OUTLINE, slider)
@@ -90,7 +90,7 @@ class Browser(Shown):
     def view(self, state: Browsing) -> View:
         """Return what a state shows."""
         kept = self.kept(state)
-        controls, plot = self.controls(state), self.plot(state, kept)
+        controls, plot = self.controls(state, len(kept)), self.plot(state, kept)
         if kept.empty:
             return View(controls, said="No slice is left: loosen a filter.", plot=plot)
         row, total = kept.iloc[state.place], len(self.of_run(state.run))

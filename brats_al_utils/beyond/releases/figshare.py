@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -112,8 +111,8 @@ def read_figshare(
     problems = collapsed([*faults, *twice_faults(slices)])
     used = slices[slices["label"].isin(pair) & ~slices["patient_id"].isin(problems)]
     cases = used.sort_values("patient_id", kind="stable", ignore_index=True).rename(columns={"label": "class_name"})
-    facts: dict[str, Any] = {"site": "unknown", "release": RELEASE, "slices": 1, "image2": "", "image3": ""}
-    cases = cases.assign(**facts, image=cases["file"], mask=cases["file"])
+    cases = cases.assign(site="unknown", release=RELEASE, slices=1, image2="", image3="")
+    cases = cases.assign(image=cases["file"], mask=cases["file"])
     cases = cases[["patient_id", "class_name", "site", "release", "named", "slices", *IMAGE_FILES]]
     notes, kind = notes_of(folder, slices, pair), kind_of_images(read_slice)
     return Cohort(folder, cases, (), frozen(problems), notes, pair, IMAGE_FILES, CHANNELS[:1], kind)
