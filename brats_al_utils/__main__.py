@@ -82,7 +82,7 @@ SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Skip patients with a 
 Out = Annotated[Path | None, path("The folder given to `run` as --out, if one was.")]
 Kept = Annotated[Path | None, path("Folder for proposals and answers; default: DATA/annotation.")]
 Set = Annotated[list[str] | None, typer.Option("--set", help="Change a setting: name=value. May be repeated.")]
-Only = Annotated[list[str] | None, typer.Option(help="Numbers of the notebooks it is about, as in --only 00 01.")]
+Only = Annotated[list[str] | None, typer.Option(help="Numbers of the notebooks, as in --only 00 01.")]
 More = Annotated[list[str] | None, typer.Argument(hidden=True)]
 
 

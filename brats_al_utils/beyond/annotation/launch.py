@@ -38,6 +38,9 @@ COPY = "annotate.ipynb"
 FIRST = ("parameters", "open", "desk")
 """Cells that are joined into the copy's first cell, so that the image is at the top of the page."""
 
+OUTPUTS = ("execute_result", "display_data", "stream", "error")
+"""Kinds of a kernel's messages that are outputs of a cell."""
+
 LOG = "jupyterlab.log"
 
 START = 60.0
@@ -202,14 +205,10 @@ def execute(notebook: Any, client: BlockingKernelClient) -> None:
         With the message of the first failing cell.
     """
     for number, cell in enumerate((each for each in notebook.cells if each.cell_type == "code"), 1):
-        outputs: list[Any] = []
-
-        def keep(message: Any, outputs: list[Any] = outputs) -> None:
-            if message["msg_type"] in ("execute_result", "display_data", "stream", "error"):
-                outputs.append(output_from_msg(message))
-
-        reply = client.execute_interactive(cell.source, allow_stdin=False, output_hook=keep)["content"]
+        messages: list[Any] = []
+        reply = client.execute_interactive(cell.source, allow_stdin=False, output_hook=messages.append)["content"]
         if reply["status"] == "error":
             raise InputError(f"notebook 10: {reply['evalue'] or reply['ename']}")
-        cell.outputs, cell.execution_count = outputs, number
+        cell.outputs = [output_from_msg(message) for message in messages if message["msg_type"] in OUTPUTS]
+        cell.execution_count = number
     client.stop_channels()

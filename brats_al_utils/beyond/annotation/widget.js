@@ -1,10 +1,10 @@
-// What a reader sees and presses; `stage.js` stands before it. The kernel decides what is shown and keeps every answer:
-// nothing is kept here, nothing is loaded from anywhere, and every name is set as text.
+// What a reader sees and presses; it follows `stage.js`. The kernel decides what is shown, and keeps every answer.
+// Nothing is kept here or loaded from elsewhere, and every name is set as text.
 
 const REPLY_MS = 10000; // a kernel that reads a large volume needs a while
 const NO_REPLY =
-  "No reply yet: the kernel is busy with another cell, or gone. If it is gone, Run All Cells: it goes on after the last saved answer.";
-const NEXT = "Proposing the next images: where there are labels enough, the committee is trained first, for a minute or more.";
+  "No reply yet: the kernel is busy with another cell, or has stopped. If it has stopped, Run All Cells: it resumes after the last saved answer.";
+const NEXT = "Proposing the next images. With enough labels, the committee is trained first, for a minute or more.";
 const KEYS = [
   ["1 2 U S Z", "the buttons below the image"],
   ["Shift + 1, 2, U", "the same for all images of the patient that you have not answered"],
@@ -28,7 +28,7 @@ function render({ model, el }) {
   root.tabIndex = 0;
   root.setAttribute("role", "application");
   root.setAttribute("aria-label", "Annotate images");
-  root.dataset.lmSuppressShortcuts = "true"; // JupyterLab's own keys, as D D, are not meant here
+  root.dataset.lmSuppressShortcuts = "true"; // keeps JupyterLab's own keys, as D D, from acting here
   const head = element(root, "div", "head");
   const bar = element(head, "progress", "progress");
   const counted = element(head, "span", "counted");
@@ -56,7 +56,7 @@ function render({ model, el }) {
   let now = null; // what the kernel sent last about the proposal
   let image = null; // what is on the canvas
   let armed = ""; // a label that was pressed while another image was shown
-  let timer = null; // runs while a reply is awaited; no key counts meanwhile
+  let timer = null; // runs while a reply is awaited; keys are ignored meanwhile
 
   function send(message) {
     if (timer) return;
@@ -91,7 +91,7 @@ function render({ model, el }) {
     made.append(` ${text}`);
     const done = (whole) => !made.disabled && act(whole);
     made.addEventListener("click", (event) => {
-      root.focus({ preventScroll: true }); // the keys go on working
+      root.focus({ preventScroll: true }); // so that the keys still work
       done(event.shiftKey);
     });
     actions.set(key.toLowerCase(), done);
@@ -177,7 +177,7 @@ function render({ model, el }) {
     }
     if (message.kind !== "look") {
       label(message.labels);
-      say(message.was ? `Answered: ${message.was}. A label changes it, Space goes on.` : message.said);
+      say(message.was ? `Answered: ${message.was}. A label changes it, Space continues.` : message.said);
       undo.disabled = !message.undo;
       bar.max = Math.max(message.total, 1);
       bar.value = message.answered;
@@ -225,7 +225,7 @@ function render({ model, el }) {
     "?": () => root.classList.toggle("brats-al-help"),
     n: () => note.focus(),
   };
-  const always = ["g", "f", "?"]; // without an image too
+  const always = ["g", "f", "?"]; // these work without an image too
   root.addEventListener("keydown", (event) => {
     if (event.target === note) {
       if (event.key === "Enter" || event.key === "Escape") root.focus({ preventScroll: true });
@@ -233,13 +233,13 @@ function render({ model, el }) {
       return;
     }
     if (event.metaKey || event.altKey || (event.ctrlKey && event.key !== "z")) return;
-    if (event.target !== root && (event.key === " " || event.key === "Enter")) return; // a button's own
-    const digit = /^(?:Digit|Numpad)([012])$/.exec(event.code); // with Shift, or on some keyboards always, another sign
+    if (event.target !== root && (event.key === " " || event.key === "Enter")) return; // these press a button
+    const digit = /^(?:Digit|Numpad)([012])$/.exec(event.code); // event.key differs with Shift, and on some keyboards always
     const key = digit ? digit[1] : event.key.toLowerCase();
     const act = actions.get(key);
     const move = moves[key];
     if (act || move) {
-      if (act && !move && !event.repeat) act(event.shiftKey && key !== "z" && key !== "s"); // held down, it answers one image
+      if (act && !move && !event.repeat) act(event.shiftKey && key !== "z" && key !== "s"); // a key held down answers one image
       else if (move && (image || always.includes(key))) move();
     } else if (!picture.press(key)) return;
     event.preventDefault();
