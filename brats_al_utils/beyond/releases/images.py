@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, reduce
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -391,11 +391,14 @@ class Lifted:
         Of uint8: what each level is lifted to. A picture has a thousand times as many pixels.
     weight : np.ndarray [256] of int or None
         Of uint8: how many voxels have each level.
+    spacing : tuple of float
+        As of `Volume`.
     """
 
     voxels: Array
     levels: Array | None = None
     weight: Array | None = None
+    spacing: tuple[float, float, float] = (1.0, 1.0, 1.0)
 
     @property
     def foreground(self) -> Array:
@@ -586,7 +589,7 @@ def each_image(row: Mapping[Any, Any], read: ReadFile, problems: list[str]) -> I
             yield from volumes
             continue
         problems += [f"{path}: {HOUNSFIELD}" for volume in volumes if in_hounsfield(volume.voxels)]
-        channels = [lifted(volume.voxels) for volume in volumes]
+        channels = [replace(lifted(volume.voxels), spacing=volume.spacing) for volume in volumes]
         problems += [f"{path}: {NO_CONTRAST}"] if any(map(without_contrast, channels)) else []
         yield from channels
 

@@ -22,9 +22,9 @@ def finder(folder: Path, endings: Sequence[str]) -> Callable[[str], str]:
     """Return a function that finds which file below a folder a path means, and returns it as the disk spells it.
 
     A path may have backslashes, begin with the folder itself, be in other capitals or with other letters of the same
-    look (`plain`), as in an address (``%20``) or as UTF-8 that was taken for Latin-1 (``KÃ¶ln``), or miss one of
-    ``endings``; and where a ZIP archive of Windows was unpacked, the file's name may hold the folders, with
-    backslashes. Where it means no file, or one of several, it is returned as it is.
+    look (`plain`), as in an address (``%20``, ``file://``), in single quotes or as UTF-8 that was taken for Latin-1
+    (``KÃ¶ln``), or miss one of ``endings``; and where a ZIP archive of Windows was unpacked, the file's name may hold
+    the folders, with backslashes. Where it means no file, or one of several, it is returned as it is.
     """
 
     @cache
@@ -54,7 +54,7 @@ def finder(folder: Path, endings: Sequence[str]) -> Callable[[str], str]:
             return place.relative_to(folder).as_posix()
         if is_there(folder / (whole_name := path.as_posix().replace("/", "\\"))):
             return whole_name
-        others = [unquote(text)]
+        others = [unquote(text).removeprefix("file://"), text.strip("'")]
         for codec in ("cp1252", "latin-1"):
             with suppress(UnicodeError):
                 others.append(text.encode(codec).decode("utf-8"))

@@ -197,6 +197,8 @@ def walked(folder: Path, follow_links: bool) -> tuple[list[PurePosixPath], list[
                 left_out["names that cannot be printed: rename them"].append(path)
             elif "\\" in path.name:
                 left_out[WITH_BACKSLASHES].append(path)
+            elif is_image(PurePath(path.name.rstrip(" ."))) and not is_image(path):
+                left_out["names that end in a space or a dot: rename them"].append(path)
             elif path.name in names:
                 files.append(path)
     lines = [f"{several(folder, paths)} left out: {why}" for why, paths in left_out.items()]
