@@ -1,4 +1,4 @@
-"""The command line; heavy modules are imported by the verb that needs them, so that help comes at once."""
+"""The command line. Each command imports the heavy modules that it needs itself, so that help appears at once."""
 
 import io
 import json
@@ -7,7 +7,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,7 +18,7 @@ from brats_al_utils import InputError, __version__, settings_of
 from brats_al_utils.files import cause
 
 STUDY, MINE, PUBLISHED, CLUSTER = "Study", "My images", "Published", "Cluster"
-"""Panels of the help."""
+"""Panels of the help, each with the commands for one purpose."""
 
 EXAMPLES = {
     STUDY: "run --profile demo",
@@ -26,10 +26,10 @@ EXAMPLES = {
     PUBLISHED: "figures published/open.bundle",
     CLUSTER: "cluster slurm --jobs 4 --dry-run -- run --profile paper --data DIR",
 }
-"""Examples of each panel of commands, shown below the general help."""
+"""An example for each panel, shown below the general help."""
 
 PROFILE_NAMES = ("smoke", "demo", "design", "open", "lgg", "paper")
-"""Names of the profiles, whose module imports torch."""
+"""Names of the profiles; their own module is slow to import."""
 
 TEXT_BROWSERS = {"w3m", "lynx", "links", "elinks", "www-browser"}
 """Browsers that run in the terminal: they show no image, and hide the address."""
@@ -44,14 +44,14 @@ app.add_typer(cluster, name="cluster", rich_help_panel=CLUSTER)
 
 
 def verb(panel: str, example: str, group: typer.Typer = app) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Return what makes a function a verb: its panel in the help, and an example."""
+    """Return the decorator that makes a function a command, with its panel of the help and an example."""
     return group.command(rich_help_panel=panel, epilog=f"Example: brats-al {example}")
 
 
 def home(text: str) -> Path:
-    """Return a path whose ``~`` is the home folder: within an option (``--out=~/x``) a shell leaves it as it is."""
+    """Return a path with ``~`` expanded, which no shell does within an option (``--out=~/x``)."""
     if re.match(r"[A-Za-z]:[\\/]|\\\\", text) and not os.path.lexists(text):
-        raise typer.BadParameter(f"{text}: a path of Windows: in WSL, wslpath '{text}' prints how it is called there")
+        raise typer.BadParameter(f"{text}: a Windows path: in WSL, wslpath '{text}' prints its name there")
     try:
         return Path(text).expanduser()
     except RuntimeError as error:
@@ -59,41 +59,41 @@ def home(text: str) -> Path:
 
 
 def path(said: str, *names: str) -> Any:
-    """Return an option that is a path, of what it says in the help."""
+    """Return an option that takes a path; ``said`` is its text in the help."""
     return typer.Option(*names, help=said, parser=home, metavar="PATH")
 
 
 def place(said: str, metavar: str = "PATH") -> Any:
-    """Return an argument that is a path, of what it says in the help."""
+    """Return an argument that takes a path; ``said`` is its text in the help."""
     return typer.Argument(help=said, parser=home, metavar=metavar)
 
 
-Images = Annotated[Path, path("Folder of a cohort.csv with labels missing.")]
+Images = Annotated[Path, path("Folder of a cohort.csv in which labels are missing.")]
 Asked = Annotated[Path, path("The folder given to `query` or `annotate`.")]
 Budget = Annotated[int, typer.Option(min=1, help="How many slices, or whole patients, to propose.")]
-Strategy = Annotated[str, typer.Option(help="One of `brats-al strategies`; random is one.")]
+Strategy = Annotated[str, typer.Option(help="One of `brats-al strategies`, which list random too.")]
 Unit = Annotated[str, typer.Option(help="slice or patient.")]
-RandomShare = Annotated[float, typer.Option(help="Of each query, drawn without regard to scores.")]
+RandomShare = Annotated[float, typer.Option(help="Share of each query that is drawn without regard to scores.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
-Workers = Annotated[int | None, typer.Option(min=1, help="Processes of this machine that train at a time.")]
-FollowLinks = Annotated[
-    bool, typer.Option("--follow-links", help="Read what symbolic links lead to, outside of the cohort's folder too.")
-]
+Workers = Annotated[int | None, typer.Option(min=1, help="Processes on this machine that train at the same time.")]
+FollowLinks = Annotated[bool, typer.Option("--follow-links", help="Follow symbolic links out of the cohort's folder.")]
 ProfileName = Annotated[
     str, typer.Option(help=f"One of {', '.join(PROFILE_NAMES)}.", autocompletion=lambda: list(PROFILE_NAMES))
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print facts as JSON.")]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Skip patients with a problem, and record them.")]
-Out = Annotated[Path | None, path("The folder given to `run`, if one was.")]
-Kept = Annotated[Path | None, path("Folder for the proposals and answers; default: annotation, in that of the data.")]
+Out = Annotated[Path | None, path("The folder given to `run` as --out, if one was.")]
+Kept = Annotated[Path | None, path("Folder for proposals and answers; default: DATA/annotation.")]
 Set = Annotated[list[str] | None, typer.Option("--set", help="Change a setting: name=value. May be repeated.")]
+Only = Annotated[list[str] | None, typer.Option(help="Numbers of the notebooks it is about, as in --only 00 01.")]
+More = Annotated[list[str] | None, typer.Argument(hidden=True)]
 
 
 OTHER_DASHES = ("‐", "‑", "‒", "–", "—", "―", "−")  # noqa: RUF001 - they are what is meant
-"""What web pages and text programs write for the dashes of an option."""
+"""Dashes that web pages and text programs put in place of an option's hyphens."""
 
 INTERRUPTED = 130
-"""Exit status after Ctrl-C, as shells have it."""
+"""Exit status after Ctrl-C, as in shells."""
 
 
 def print_notes(notes: Iterable[str]) -> None:
@@ -102,11 +102,22 @@ def print_notes(notes: Iterable[str]) -> None:
         print(f"note: {note}")
 
 
+def annotation_in(
+    data: Path, out: Path | None, settings: list[str] | None, device: str, workers: int | None, skip: bool, links: bool
+) -> Any:
+    """Open the annotation of some images, and print its notes."""
+    from brats_al_utils.beyond.annotation.session import open_session
+
+    session = open_session(data, out, settings_of(settings), device, str(workers or ""), skip, links)
+    print_notes(session.notes)
+    return session
+
+
 @verb(STUDY, "phantom DIR --patients 10")
 def phantom(
     folder: Annotated[Path, place("New folder for the synthetic cohort.")],
     patients: Annotated[int, typer.Option(help="Number of patients.")] = 60,
-    seed: Annotated[int, typer.Option(help="Seed of everything that is drawn.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of all random draws.")] = 0,
     spacing: Annotated[int, typer.Option(min=1, max=2, help="Voxel size in mm: 1 or 2.")] = 1,
     layout: Annotated[str, typer.Option(help="Folders and names as in the release of 2018, 2019 or 2020.")] = "2019",
 ) -> None:
@@ -118,34 +129,41 @@ def phantom(
     print(f"{patients} synthetic patients in {folder}")
 
 
-@verb(STUDY, "run --profile demo --only 00 01")
-def run(
-    profile: ProfileName = "demo",
-    data: Annotated[
-        Path | None, path("Folder of a cohort; default: the synthetic cohort, for paper BRATS_ROOT.")
-    ] = None,
-    only: Annotated[list[str] | None, typer.Option(help="Numbers of the notebooks to run, as in --only 00 01.")] = None,
-    out: Annotated[Path | None, path("Folder for everything; default: outputs/PROFILE of the checkout.")] = None,
-    settings: Set = None,
-    device: Device = "auto",
-    workers: Workers = None,
-    per_gpu: Annotated[
-        int | None, typer.Option("--workers-per-gpu", min=1, help="The same, as many for each GPU.")
-    ] = None,
-    scheduler: Annotated[str, typer.Option(help="Address of a Dask scheduler whose workers train.")] = "",
-    bundle: Annotated[
-        Path | None, path("A bundle of this study: what it holds is not trained again.", "--resume")
-    ] = None,
-    skip_bad: SkipBad = False,
-    follow_links: FollowLinks = False,
-    more: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
-) -> None:
-    """Execute the notebooks in order: prepare, train what is missing, draw. Started again, it resumes."""
-    # `--only 00 01` and `--set a=1 b=2`: what follows the first value arrives here.
+def named(
+    settings: Sequence[str] | None, only: Sequence[str] | None, more: Sequence[str] | None
+) -> tuple[list[str], list[str]]:
+    """Return the settings and the notebooks of a command line, `--set a=1 b=2` and `--only 00 01`.
+
+    Parameters
+    ----------
+    more : sequence of str or None
+        The words after the first value of the one or the other.
+    """
     pairs = [*(settings or []), *(word for word in more or [] if "=" in word)]
     numbers = [*(only or []), *(word for word in more or [] if "=" not in word)]
     if numbers and not only:
         raise InputError(f"unexpected {' '.join(numbers)}: name notebooks with --only")
+    return pairs, numbers
+
+
+@verb(STUDY, "run --profile demo --only 00 01")
+def run(
+    profile: ProfileName = "demo",
+    data: Annotated[Path | None, path("Folder of a cohort; default: a synthetic one, for paper BRATS_ROOT.")] = None,
+    only: Only = None,
+    out: Annotated[Path | None, path("Folder for everything; default: outputs/PROFILE of the checkout.")] = None,
+    settings: Set = None,
+    device: Device = "auto",
+    workers: Workers = None,
+    per_gpu: Annotated[int | None, typer.Option("--workers-per-gpu", min=1, help="Processes for each GPU.")] = None,
+    scheduler: Annotated[str, typer.Option(help="Address of a Dask scheduler whose workers train.")] = "",
+    bundle: Annotated[Path | None, path("A bundle of this study, whose runs are not repeated.", "--resume")] = None,
+    skip_bad: SkipBad = False,
+    follow_links: FollowLinks = False,
+    more: More = None,
+) -> None:
+    """Execute the notebooks in order: prepare, train what is missing, draw. Started again, it resumes."""
+    pairs, numbers = named(settings, only, more)
     if sum(map(bool, (workers, per_gpu, scheduler))) > 1:
         raise InputError("--workers, --workers-per-gpu and --scheduler exclude each other: give one")
 
@@ -168,22 +186,12 @@ def run(
 
 @verb(MINE, "cohort DIR")
 def cohort(
-    folder: Annotated[
-        Path, place("Folder of a BraTS release or of the open cohort, or the one above it, or of a cohort.csv.")
-    ],
+    folder: Annotated[Path, place("Folder of a cohort (docs/cohorts.md) or of a cohort.csv, or the one above it.")],
     follow_links: FollowLinks = False,
     settings: Set = None,
-    template: Annotated[
-        bool,
-        typer.Option("--template", help="Write a cohort.csv there, a row an image, from names of folders and files."),
-    ] = False,
-    person: Annotated[
-        str,
-        typer.Option(help="Of --template: a regular expression whose first group is the person in an image's path."),
-    ] = "",
-    colour: Annotated[
-        str, typer.Option(help="Of --template, for pictures in colour: channels (three sequences) or grey.")
-    ] = "",
+    template: Annotated[bool, typer.Option("--template", help="Write a cohort.csv from the names of files.")] = False,
+    person: Annotated[str, typer.Option(help="For --template: a regular expression that finds the person.")] = "",
+    colour: Annotated[str, typer.Option(help="For --template: read colours as channels or as grey.")] = "",
     as_json: Json = False,
 ) -> None:
     """List a cohort's patients, read every image, and say everything that is wrong; exits 1 if anything is."""
@@ -227,14 +235,13 @@ def query(
 ) -> None:
     """Propose images to annotate: train on those that have a label, and choose of the others."""
     from brats_al_utils.beyond.annotation.query import query as ask
-    from brats_al_utils.beyond.annotation.session import open_session, query_file
+    from brats_al_utils.beyond.annotation.session import QUERY
 
-    session = open_session(data, out, settings_of(settings), device, str(workers or ""), skip_bad, follow_links)
-    print_notes(session.notes)
+    session = annotation_in(data, out, settings, device, workers, skip_bad, follow_links)
     session, table = ask(session, budget, strategy, unit, random_share)
     for why, count in table["why"].value_counts().sort_index().items():
         print(f"{count:>5} {why}")
-    print(f"{len(table)} slices to annotate in {query_file(session.folder)}")
+    print(f"{len(table)} slices to annotate in {session.folder / QUERY}")
 
 
 @verb(MINE, "strategies")
@@ -254,22 +261,18 @@ def strategies() -> None:
 @verb(MINE, "annotate --data DIR --set classes=sick,healthy")
 def annotate(
     data: Images,
-    reader: Annotated[str, typer.Option(help="Who answers; a second reader takes another name.")] = "first reader",
+    reader: Annotated[str, typer.Option(help="Name of who answers; a second reader takes another.")] = "first reader",
     budget: Budget = 20,
     strategy: Strategy = "middle",
     unit: Unit = "slice",
     random_share: RandomShare = 0.2,
-    hide_names: Annotated[
-        bool, typer.Option("--hide-names", help="Show no patient_id and no file name: they may hold the label.")
-    ] = False,
+    hide_names: Annotated[bool, typer.Option("--hide-names", help="Hide names, which may hold the label.")] = False,
     out: Kept = None,
     settings: Set = None,
     device: Device = "auto",
     workers: Workers = None,
-    port: Annotated[
-        int | None, typer.Option(min=1, max=65535, help="Of JupyterLab; default: one that is free.")
-    ] = None,
-    no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the address alone.")] = False,
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help="JupyterLab's port; default: a free one.")] = None,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the address.")] = False,
     skip_bad: SkipBad = False,
     follow_links: FollowLinks = False,
 ) -> None:
@@ -278,10 +281,8 @@ def annotate(
 
     from brats_al_utils.beyond.annotation.launch import annotate as serve
     from brats_al_utils.beyond.annotation.proposals import proposed
-    from brats_al_utils.beyond.annotation.session import open_session
 
-    session = open_session(data, out, settings_of(settings), device, str(workers or ""), skip_bad, follow_links)
-    print_notes(session.notes)
+    session = annotation_in(data, out, settings, device, workers, skip_bad, follow_links)
     session, _ = proposed(session, reader, budget, strategy, unit, random_share)
     parameters = {
         "data": str(data.resolve()),
@@ -322,13 +323,9 @@ def learn(
     """Take the answers back: what changed, the learning curve so far, and what another query would buy."""
     from brats_al_utils.beyond.annotation.learning import learn as take_back
     from brats_al_utils.beyond.annotation.learning import sentences
-    from brats_al_utils.beyond.annotation.session import open_session
 
-    session = open_session(data, out, None, device, str(workers or ""), skip_bad, follow_links)
-    print_notes(session.notes)
-    session, lesson = take_back(session)
-    for line in sentences(lesson, session.cohort.classes):
-        print(line)
+    session, lesson = take_back(annotation_in(data, out, None, device, workers, skip_bad, follow_links))
+    print("\n".join(sentences(lesson, session.cohort.classes)))
 
 
 @verb(MINE, "answers --data DIR --export answers.csv")
@@ -337,24 +334,21 @@ def answers(
     out: Kept = None,
     take: Annotated[Path | None, path("Add the answers of a .csv, or of Label Studio's .json.", "--import")] = None,
     give: Annotated[Path | None, path("Write the answers as .csv, or as Label Studio's .json.", "--export")] = None,
-    tasks: Annotated[
-        Path | None, path("Write the proposals, without answers, as Label Studio's .json.", "--proposals")
-    ] = None,
+    tasks: Annotated[Path | None, path("Write the proposals as Label Studio's .json.", "--proposals")] = None,
     skip_bad: SkipBad = False,
     follow_links: FollowLinks = False,
 ) -> None:
     """Take answers from another program, or give answers or proposals to one."""
     from brats_al_utils.beyond.annotation.exchange import export_answers, export_proposals, import_answers
-    from brats_al_utils.beyond.annotation.session import open_session
+    from brats_al_utils.beyond.annotation.session import reread
 
     if not (take or give or tasks):
         raise InputError("nothing to do: name a file with --import, --export or --proposals")
-    session = open_session(data, out, skip_bad=skip_bad, follow_links=follow_links)
-    print_notes(session.notes)
+    session = annotation_in(data, out, None, "auto", None, skip_bad, follow_links)
     if take:
         for what, count in import_answers(session, take).items():
             print(f"{count} answers of {take}: {what}")
-        session = open_session(data, out, skip_bad=skip_bad, follow_links=follow_links)
+        session = reread(session)
     if give:
         print(f"{export_answers(session, give)} answers in {give}")
     if tasks:
@@ -365,16 +359,18 @@ def answers(
 def export(
     out: Annotated[Path, path("The file to write; its name ends in .bundle.")],
     profile: ProfileName = "demo",
-    data: Annotated[Path | None, path("Folder of the cohort; default: as for `run`, or what it was asked for.")] = None,
+    data: Annotated[Path | None, path("Folder of the cohort; default: the one given to `run`.")] = None,
     folder: Annotated[Path | None, path("The folder given to `run` as --out, if one was.", "--out-folder")] = None,
+    only: Only = None,
     settings: Set = None,
-    with_ids: Annotated[
-        bool, typer.Option("--with-ids", help="Keep the names of a table's patients; otherwise they are numbered.")
-    ] = False,
+    with_ids: Annotated[bool, typer.Option("--with-ids", help="Keep the names of a table's patients.")] = False,
+    more: More = None,
 ) -> None:
-    """Write what a study has predicted, without its images, into one file: see docs/bundles.md."""
+    """Write a study's predictions, without its images, into one file: see docs/bundles.md."""
+    pairs, numbers = named(settings, only, more)
     from brats_al_utils.beyond.arms import NOTEBOOKS
     from brats_al_utils.beyond.bundles.published import export as write_bundle
+    from brats_al_utils.show.notebooks import find
     from brats_al_utils.study.opening import open_study
     from brats_al_utils.study.places import Places
     from brats_al_utils.study.profile import profile_of
@@ -383,12 +379,14 @@ def export(
     asked: dict[str, Any] = {
         "profile": profile,
         "data": str(data.resolve()) if data else "",
-        "settings": profile_of(profile, settings_of(settings)).changes,
+        "settings": profile_of(profile, settings_of(pairs)).changes,
     }
     before = started(Places.of(profile, folder or ""))
     names = list(NOTEBOOKS)
-    if before and data is None and not settings:
+    if before and data is None and not pairs:
         asked, names = before["parameters"], before["notebooks"]
+    if numbers:
+        names = [path.stem for path in find(NOTEBOOKS, numbers)]
     study = open_study(**asked | {"out": folder or "", "device": "cpu", "workers": "1"})
     if with_ids:
         print(f"warning: {out} names the patients of {study.cohort.root}", file=sys.stderr)
@@ -399,9 +397,9 @@ def export(
 @verb(PUBLISHED, "figures published/open.bundle")
 def figures(
     bundles: Annotated[list[Path], place("Files that `export` wrote.", "BUNDLE...")],
-    out: Annotated[Path | None, path("Folder for everything of one bundle; default: outputs/published/NAME.")] = None,
+    out: Annotated[Path | None, path("Folder for the output of one bundle; default: outputs/published/NAME.")] = None,
 ) -> None:
-    """Draw every table and figure of published studies again, and their reports: without images or training."""
+    """Draw every table, figure and report of published studies again, without images or training."""
     from brats_al_utils.beyond.arms import NOTEBOOKS
     from brats_al_utils.beyond.bundles.published import missing, unpack_study
     from brats_al_utils.show import kernels, notebooks
@@ -410,14 +408,14 @@ def figures(
     from brats_al_utils.study.unpacked import open_unpacked
 
     if out and len(bundles) > 1:
-        raise InputError(f"--out {out} is for one bundle, not {len(bundles)}: leave it out, or draw one after another")
+        raise InputError(f"--out {out} is for one bundle, not {len(bundles)}: omit it, or draw one after another")
     kernels.prepare()
     studies, begun, failures = [], [], list[str]()
     for bundle in bundles:
         folder = Places.of_bundle(bundle, out or "").outputs
         unpack_study(bundle, folder)
         studies.append(open_unpacked(folder, out or ""))
-    shown = str(out.resolve()) if out else ""  # while a notebook is executed, its folder is this process's
+    shown = str(out.resolve()) if out else ""  # notebooks change the working directory
     with notebooks.together() as pool:
         for bundle, study in zip(bundles, studies, strict=True):
             paths, places = [], study.places
@@ -433,20 +431,20 @@ def figures(
             print(f"figures and tables in {places.figures}")
             print(write_report(places))
     if failures:
-        raise InputError(f"{', '.join(failures)} not finished: see what is said above")
+        raise InputError(f"{', '.join(failures)} not finished: see the messages above")
 
 
 @verb(PUBLISHED, "verify published/design.bundle --runs 2")
 def verify(
     bundle: Annotated[Path, place("A file that `export` wrote.")],
-    runs: Annotated[int, typer.Option(min=1, help="How many runs are trained again, drawn at random.")] = 5,
-    data: Annotated[Path | None, path("Folder of the cohort; default: phantoms are made again.")] = None,
+    runs: Annotated[int, typer.Option(min=1, help="How many runs, drawn at random, to train again.")] = 5,
+    data: Annotated[Path | None, path("Folder of the cohort; phantoms need none.")] = None,
     out: Annotated[Path | None, path("Folder for the slice sets; default: outputs/ of the checkout.")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Of the draw; default: another each time.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of the draw; default: a new one each time.")] = None,
     device: Device = "auto",
     workers: Workers = None,
 ) -> None:
-    """Train some runs of a published study again, and say whether they give the same here; exits 1 if any differs."""
+    """Train some runs of a published study again, and say whether the results agree; exits 1 if any differs."""
     import secrets
     import tempfile
 
@@ -461,10 +459,8 @@ def verify(
         published = open_unpacked(Path(folder) / "outputs", folder)
         chosen = published.profile
         if not data and not chosen.patients:
-            raise InputError(
-                f"{bundle} was made with the images of the {published.cohort_name}: name their folder with --data, as "
-                "docs/cohorts.md describes it"
-            )
+            needs = f"needs the images of the {published.cohort_name}"
+            raise InputError(f"{bundle} {needs}: name their folder with --data (docs/cohorts.md)")
         study = open_study(chosen.name, data or "", out or "", chosen.changes, device, str(workers or ""))
         seed = secrets.randbelow(2**31) if seed is None else seed
         found = verify_runs(published, study, runs, seed)
@@ -530,10 +526,8 @@ def slurm(
     gpus: Annotated[int, typer.Option(min=0, max=1, help="GPUs of each job; for more, ask for more jobs.")] = 1,
     cpus: Annotated[int, typer.Option(help="Cores of each job.")] = 4,
     workers: Annotated[int, typer.Option(help="Runs at a time in each job.")] = 4,
-    limit: Annotated[str, typer.Option("--time", help="Limit of each job, as in 04:00:00.")] = "04:00:00",
-    sbatch: Annotated[
-        list[str] | None, typer.Option(help="A further option of sbatch: --sbatch=--partition=gpu.")
-    ] = None,
+    limit: Annotated[str, typer.Option("--time", help="Time limit of each job.")] = "04:00:00",
+    sbatch: Annotated[list[str] | None, typer.Option(help="An sbatch option: --sbatch=--partition=gpu.")] = None,
     host: Annotated[str, typer.Option(help="This machine's address in the cluster, if it has several.")] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the sbatch script, and start nothing.")] = False,
 ) -> None:
@@ -562,7 +556,7 @@ def slurm(
 
 @verb(STUDY, "report --profile demo")
 def report(profile: ProfileName = "demo", out: Out = None) -> None:
-    """Turn a finished study into one static HTML site: the notebooks, the tables and the figures."""
+    """Write one static HTML site of a finished study: its notebooks, tables and figures."""
     from brats_al_utils.show.report import write_report
     from brats_al_utils.study.places import Places
 
@@ -572,15 +566,13 @@ def report(profile: ProfileName = "demo", out: Out = None) -> None:
 @verb(STUDY, "plan --profile paper --set n_runs=5")
 def plan(
     profile: ProfileName = "paper",
-    data: Annotated[
-        Path | None, path("Folder of a cohort; default: the synthetic cohort, for paper BraTS 2019's numbers.")
-    ] = None,
+    data: Annotated[Path | None, path("Folder of a cohort; default: a synthetic one, for paper BraTS 2019.")] = None,
     settings: Set = None,
     device: Device = "auto",
     follow_links: FollowLinks = False,
     as_json: Json = False,
 ) -> None:
-    """Say what a profile will cost: runs, image passes, and the time on this machine, from a short calibration."""
+    """Estimate a profile's cost: runs, image passes, and the time on this machine, from a short calibration."""
     from brats_al_utils.beyond.arms import NOTEBOOKS
     from brats_al_utils.beyond.cost import counted_study, forecast, said
     from brats_al_utils.cohorts.readers import read_cohort
@@ -629,7 +621,7 @@ def options(
 
 
 def start_in_utf8() -> None:
-    """Start again where the locale would take files' names for Latin-1 or ASCII: nearly everywhere they are UTF-8."""
+    """Restart in UTF-8 if the locale would read names of files as Latin-1 or ASCII: most file systems use UTF-8."""
     if sys.getfilesystemencoding() == "utf-8" or os.environ.get("PYTHONUTF8") == "1":
         return
     utf8 = {"PYTHONUTF8": "1", "PYTHONIOENCODING": f"{sys.stdout.encoding}:backslashreplace"}
@@ -637,22 +629,21 @@ def start_in_utf8() -> None:
 
 
 def check_words(words: Iterable[str]) -> None:
-    """Refuse words that came through a text program, which makes one long dash of --, or a script saved on Windows."""
+    """Refuse words with another dash in place of --, as text programs write it, or with a Windows line end."""
     for word in words:
         if word.startswith(OTHER_DASHES):
             option = f"--{word.lstrip(''.join(('-', *OTHER_DASHES)))}"
-            raise InputError(f"{word}: its first dash is not the keyboard's: type {option}")
+            raise InputError(f"{word}: begins with another character than the keyboard's hyphen: type {option}")
         if word.endswith("\r"):
-            mend = "save the script with Unix's line ends (dos2unix)"
-            raise InputError(f"{word!r} ends in a carriage return, as in a script saved on Windows: {mend}")
+            raise InputError(f"{word!r} ends in a carriage return: save the script with Unix line ends (dos2unix)")
 
 
 def check_place() -> None:
-    """Refuse to start in a folder that is gone, where libraries end with messages of their own."""
+    """Refuse to start in a deleted folder, where libraries would end with messages of their own."""
     try:
         Path.cwd()
     except FileNotFoundError as error:
-        raise InputError("the folder of work is gone: cd to another, or into the one that was made anew") from error
+        raise InputError("the working directory was deleted: cd to another, or again to the new one") from error
 
 
 def mend_of(error: ImportError) -> str:
@@ -665,20 +656,20 @@ def mend_of(error: ImportError) -> str:
 
 
 def main() -> None:
-    """Run the command line; what the user can mend ends in one message and exit status 1."""
+    """Run the command line. An error that the user can fix ends in one message and exit status 1."""
     start_in_utf8()
     if os.environ.pop("PYTHONOPTIMIZE", "") and sys.flags.optimize:  # notebooks assert, and docstrings are shown
         os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], os.environ)  # noqa: S606 - ourselves
-    os.environ.pop("MPLBACKEND", None)  # a desktop's or another notebook's: we draw into files
+    os.environ.pop("MPLBACKEND", None)  # a desktop's or another notebook's backend: we draw into files
     if not os.environ.get("SOURCE_DATE_EPOCH", "0").isdecimal():
-        del os.environ["SOURCE_DATE_EPOCH"]  # of a build: matplotlib and others read it as a number
-    os.environ["PYTHONSAFEPATH"] = "1"  # a random.py in the folder of work is no module of our workers
+        del os.environ["SOURCE_DATE_EPOCH"]  # a build's: numpy and matplotlib read it as a number
+    os.environ["PYTHONSAFEPATH"] = "1"  # workers must not import a random.py of the working directory
     for number, name in enumerate(("stdin", "stdout", "stderr")):
-        if getattr(sys, name) is None:  # closed by the shell (>&-): the next file would get its number, and our lines
+        if getattr(sys, name) is None:  # the shell closed it (>&-): the next file would get its number, and our lines
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), "w" if number else "r", encoding="utf-8"))
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a name that the terminal's encoding lacks is no error
+            stream.reconfigure(errors="backslashreplace")  # for names that the terminal's encoding cannot show
     try:
         check_words(sys.argv[1:])
         check_place()
@@ -695,7 +686,7 @@ def main() -> None:
     except SystemExit as end:
         if end.code == INTERRUPTED:
             print("interrupted: finished runs are kept, the same command resumes from them", file=sys.stderr)
-            logging.getLogger("asyncio").disabled = True  # the tasks that it has ended would all tell of it
+            logging.getLogger("asyncio").disabled = True  # else every cancelled task writes a line
         raise
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 from brats_al_utils.beyond.annotation import committee, learning
 from brats_al_utils.beyond.annotation.answers import Answer, append, digest, now
 from brats_al_utils.beyond.annotation.query import read_query
-from brats_al_utils.beyond.annotation.session import Session, answers_file, open_session
+from brats_al_utils.beyond.annotation.session import ANSWERS, Session, open_session
 from brats_al_utils.runs.run import PREDICTED, Result, Run
 from brats_al_utils.study.study import Study
 
@@ -80,7 +80,7 @@ def answer(session: Session, reader: str = "ada", **labels: str) -> Session:
         Answer(row["slice_id"], labels.get(row["patient_id"], truth(row["image"])), reader, now(), row["image_sha256"])
         for row in rows
     ]
-    append(answers_file(session.folder), *given)
+    append(session.folder / ANSWERS, *given)
     return session_of(session.cohort.root)
 
 
@@ -88,7 +88,7 @@ def say(session: Session, slice_id: str, label: str, reader: str = "ada", at: st
     """Add an answer on an image as it is now."""
     image = session.slices.set_index("slice_id").at[slice_id, "image"]
     append(
-        answers_file(session.folder),
+        session.folder / ANSWERS,
         Answer(slice_id, label, reader, at or now(), digest(session.cohort.root / str(image))),
     )
 

@@ -80,7 +80,7 @@ finally:
     gone.mkdir()
     script = 'rmdir "$PWD"; exec "$0" -m brats_al_utils strategies'
     done = subprocess.run(["bash", "-c", script, sys.executable], cwd=gone, capture_output=True, encoding="utf-8")
-    assert done.returncode == 1 and "the folder of work is gone" in done.stderr
+    assert done.returncode == 1 and "the working directory was deleted" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,13 @@ def bundle(smoke: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def test_the_runs_of_some_notebooks_alone(smoke: Path, tmp_path: Path) -> None:
+    path = tmp_path / "two.bundle"
+    asked = ("--profile", "smoke", "--out-folder", str(smoke), "--out", str(path))
+    assert "4 of 4 planned runs" in brats_al("export", *asked, "--only", "00", "01")
+    assert "name notebooks with --only" in brats_al("export", *asked, "00", expect=1)
+
+
 def test_every_table_is_drawn_again(smoke: Path, bundle: Path, checkout: Path) -> None:
     """By `make figures`, from what lies in `published/`."""
     (checkout / "published").mkdir(exist_ok=True)

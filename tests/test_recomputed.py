@@ -111,6 +111,10 @@ READ = [
     ("open", "controls", ("all annotated slices", 0.3), [("random at 51%", 0.51)], {}),
     ("open", "teaches_worst", RANGES[0], RANGES[1:], {}),
     ("pituitary", "budget_gains", ("proposed", 0.3), [("random", 0.3)], {"dataset": "imbalanced", "share": 0.3}),
+    *(
+        ("lgg_curves", "competitors", (name, 0.3), [("random at 60%", 0.6)], {})
+        for name in ("entropy", "coreset", "badge", "typiclust")
+    ),
 ]
 """What README's sentences on real persons say: the file, the arm, and those whose mean it is compared with."""
 
@@ -126,13 +130,23 @@ def test_what_readme_says_of_slices_and_of_persons(
 ) -> None:
     study, chosen, results = opened(name, tmp_path, [arm, *others])
     other = others[0][0] if len(others) == 1 else f"mean of {len(others)} others"
-    for unit in ("slice", "patient") if len(others) == 1 else ("slice",):
+    by_person = len(others) == 1 and not name.startswith("lgg")  # whose persons have slices of both classes
+    for unit in ("slice", "patient") if by_person else ("slice",):
         row = published(name, table, arm=arm[0], other=other, unit=unit, **where)
         found = recomputed(study, results, list(chosen.values()), unit)
         assert row["auc_difference"] == pytest.approx(found["mean"], abs=1e-6)
         assert row[["both_low", "both_high"]].tolist() == pytest.approx(
             [found["both_low"], found["both_high"]], abs=1e-6
         )
+
+
+def test_whether_the_most_uncertain_slices_fail_for_their_class_share(tmp_path: Path) -> None:
+    names = ["0%-30%", "0%-30% of each class", "random"]
+    study, chosen, results = opened("lgg", tmp_path, [(name, 0.3) for name in names])
+    aucs = np.array([[pairs(study, results, arm, run)[0].mean() for arm in chosen.values()] for run in range(20)])
+    for place, name in enumerate(names[:2]):
+        row = published("lgg", "class_share", arm=name, other="random")
+        assert row["auc_difference"] == pytest.approx((aucs[:, place] - aucs[:, 2]).mean(), abs=1e-6)
 
 
 SECONDARY = 6

@@ -10,6 +10,7 @@ from brats_al_utils.findings import sites
 from brats_al_utils.findings.comparison import MARGIN
 from brats_al_utils.findings.outcomes import AS_GOOD, BETTER, NOT_JUDGED, NOT_YET, UNDECIDED, WORSE
 from brats_al_utils.findings.sentences import side
+from brats_al_utils.findings.statistics import CONFIDENCE
 from brats_al_utils.show.captions import ARMS_IN_WORDS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -23,6 +24,9 @@ SHORT = {
     NOT_JUDGED: "In short: this cannot be judged.",
 }
 """By the outcome of the first contrast that was planned: proposed against random sampling of as many annotated."""
+
+NAMES = {"entropy": "the largest entropy", "coreset": "core-set", "badge": "BADGE", "typiclust": "TypiClust"}
+"""The strategies of others in words."""
 
 BLOCK = re.compile(r"(?<=<!-- answers -->\n).*?(?=<!-- end -->)", re.DOTALL)
 
@@ -105,10 +109,55 @@ def planned() -> list[str]:
             f"* **{title(row)}: {row['outcome']}.** {'So far ' if row['outcome'] == NOT_YET else ''}{gain(row)}{within_margin(row)}."
             for _, row in (deciding if whole else deciding[:1]).iterrows()
         ),
+        *diagnosis(),
+        *others(),
         "",
         "What else could explain it (how many slices are trained on and of which class, for how long, the hospital, the slice's place in the head, chance): [attacks.csv](figures/published/lgg/attacks.csv). All contrasts that are trained: [outcomes.csv](figures/published/lgg/outcomes.csv).",
         "",
     ]
+
+
+def diagnosis() -> list[str]:
+    """Say whether the most uncertain slices teach badly because one class is rare among them; nothing unpublished."""
+    if not (FIGURES / "lgg" / "class_share.csv").exists():
+        return []
+    as_they_are, same_share = (
+        row("lgg", "class_share", arm=arm, other="random") for arm in ("0%-30%", "0%-30% of each class")
+    )
+    why = verdict(same_share, "Yes", "No more than a part of it", "It may be")
+    return [
+        f"* **Is it that fewer of them show tumour? {why}.** Drawn to the class share of all slices and against 30 % at random, {gain(same_share)}; as they are, {gain(as_they_are)}.",
+    ]
+
+
+def others() -> list[str]:
+    """Say what other budgets and the strategies of others gave on the LGG set; nothing before it is published."""
+    folder, said = FIGURES / "lgg_curves", []
+    planned = "as [planned](docs/lgg_study.md), without a verdict"
+    if (folder / "budget_gains.csv").exists():
+        rows = pd.read_csv(folder / "budget_gains.csv").query("other == 'random' and unit == 'slice'")
+        points = ", ".join(f"{side(of['auc_difference'])} at {100 * of['share']:.0f} %" for _, of in rows.iterrows())
+        said.append(
+            f"* **The committee's choice against as many at random, at other budgets: {shown(rows)}.** {rows['n_runs'].iloc[0]} repetitions: {points}."
+        )
+    if (folder / "competitors.csv").exists():
+        rows = pd.read_csv(folder / "competitors.csv").query("unit == 'slice'")
+        share = rows["other"].iloc[0].removeprefix("random at ").replace("%", " %")
+        points = ", ".join(f"{NAMES[of['arm']]} {side(of['auc_difference'])}" for _, of in rows.iterrows())
+        said.append(
+            f"* **Four strategies of others, {share} annotated and trained on, against as many at random: {shown(rows)}.** {rows['n_runs'].iloc[0]} repetitions: {points} "
+            f"([intervals](figures/published/lgg_curves/competitors.csv)), {planned}."
+        )
+    return said
+
+
+def shown(rows: pd.DataFrame) -> str:
+    """Say how many of some differences are shown to be better or worse, adjusted by Holm for their number."""
+    sure = rows[rows["p_both_holm"] < 1 - CONFIDENCE]["auc_difference"]
+    better, worse = (sure > 0).sum(), (sure < 0).sum()
+    if not len(sure):
+        return "no difference shown"
+    return f"{better} of {len(rows)} shown to be better, {worse} worse"
 
 
 def grades() -> list[str]:

@@ -1,7 +1,6 @@
 """The answer to the paper's question, whether active learning saves annotations, from a study's tables."""
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -257,28 +256,6 @@ def claimed(card: pd.DataFrame) -> list[str]:
             f"(the paper: {saved['printed']} %; any two samples of 30 % leave 40 to 70 %)."
         )
     return lines
-
-
-def origin(captions: Iterable[str]) -> dict[str, str]:
-    """Return the facts in the captions of a study (`study.Study.caption`); of several values the first counts.
-
-    Parameters
-    ----------
-    captions : iterable of str
-        The caption with most facts first.
-    """
-    facts: dict[str, str] = {}
-    for caption in filter(None, captions):
-        parts = caption.split("; ")
-        starts = [place for place, part in enumerate(parts) if part.startswith("initialisation: ")]
-        # Parts before the initialisation describe the cohort; without one, only the first certainly does.
-        facts.setdefault("cohort", "; ".join(parts[: starts[0] if starts else 1]))
-        for part in parts:
-            if start := re.fullmatch(r"initialisation: (.+)", part):
-                facts.setdefault("initialisation", start[1])
-            if count := re.fullmatch(r"(\d+) (run|fold)s?", part):
-                facts.setdefault(f"{count[2]}s", count[1])
-    return facts
 
 
 def shares_between(low: float, high: float) -> str:

@@ -40,7 +40,7 @@ class Executed:
     body: Markup
     title: str
     caption: str
-    origin: str
+    settings: str
     found: Markup
     failed: bool
 
@@ -83,7 +83,7 @@ def convert(path: Path, links: dict[str, str]) -> Executed:
         page_body(notebook, links),
         title,
         caption,
-        "; ".join(filter(None, (caption, profile, changed))),
+        ", ".join(filter(None, (profile, changed))),
         markdown(said[-1]) if len(said) > 1 else Markup(),
         failed,
     )

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 from brats_al_utils import InputError, __version__
 from brats_al_utils.files import beside, new_folder
-from brats_al_utils.findings.answer import DESIGN_QUESTION, TABLES, answer, differences, origin
+from brats_al_utils.findings.answer import DESIGN_QUESTION, TABLES, answer, differences
 from brats_al_utils.findings.outcomes import OUTCOME_RULE
 from brats_al_utils.findings.paper import footnotes, is_its_task
 from brats_al_utils.findings.verdicts import HERE, HERE_RULE, RULES
@@ -149,12 +149,10 @@ def index_of(places: Places, site: Path, notebooks: list[Executed], study: str, 
                 keep(claims(scores, narrow), site / "figures" / f"claims_{width}.svg")
         exhibits = exhibits_of(files, site, "figures", found)
     images = exhibits_of(pictures, site, "images", {})
-    whence = origin(
-        [notebook.caption for notebook in notebooks if notebook.link.startswith("06")]
-        + [notebook.caption for notebook in notebooks]
-        + [exhibit.origin for exhibit in exhibits]
-    )
-    synthetic = "synthetic" in whence.get("cohort", "").lower()
+    fullest = max((notebook.caption for notebook in notebooks), key=len, default="")
+    whence = fullest or next((exhibit.origin for exhibit in exhibits if exhibit.origin), "")
+    cohort_name = whence.partition(";")[0]
+    synthetic = "synthetic" in cohort_name.lower()
     drawn = {exhibit.name for exhibit in exhibits if exhibit.figure}
     published = [path for path in sorted(PUBLISHED.glob("*.svg")) if synthetic and path.stem in drawn]
     order, planned = list(VIEWS), [exhibit for exhibit in exhibits if exhibit.name == "outcomes"]
@@ -183,8 +181,9 @@ def index_of(places: Places, site: Path, notebooks: list[Executed], study: str, 
         "classes": classes,
         "papers": is_its_task(classes),
         "drawn_sets": said.question == DESIGN_QUESTION,
+        "cohort_name": cohort_name,
         "origin": whence,
-        "settings": {"settings": notebooks[0].origin} if notebooks else {},
+        "settings": notebooks[0].settings if notebooks else "",
         "synthetic": synthetic,
         "others": others,
         "published": {exhibit.name: exhibit for exhibit in exhibits_of(published, site, "published", {})},

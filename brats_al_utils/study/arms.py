@@ -117,10 +117,11 @@ def curves(profile: Profile, dataset: str = DATASETS[0]) -> list[Arm]:
 
 
 def budgets(profile: Profile) -> list[Arm]:
-    """Return the arms of notebook 05: the curves and the baselines of both sets (section 3.5)."""
+    """Return the arms of notebook 05: the curves and the baselines of both sets, or of one (section 3.5)."""
+    datasets = DATASETS if profile.balanced else DATASETS[:1]
     return [
-        *(arm for dataset in DATASETS for arm in curves(profile, dataset)),
-        *(pretrained(profile, "baseline", dataset=dataset) for dataset in DATASETS),
+        *(arm for dataset in datasets for arm in curves(profile, dataset)),
+        *(pretrained(profile, "baseline", dataset=dataset) for dataset in datasets),
     ]
 
 

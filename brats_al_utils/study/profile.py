@@ -136,6 +136,8 @@ class Profile:
         Whether budgets are shares of the training slices or, as in Table 5, of all slices in the balanced set.
     budgets : tuple of float
         Shares of the training slices at which the curves of section 3.5 are drawn, ``BUDGET`` and others.
+    balanced : bool
+        Whether these curves are drawn on the balanced set as well (Figure 8).
     competitors : tuple of str
         The competitors to compare, of ``COMPETITORS``.
     iterative : bool
@@ -192,6 +194,7 @@ class Profile:
     budgets: Annotated[tuple[Annotated[Share, Field(lt=1)], ...], BeforeValidator(several), different(least=2)] = (
         0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8,
     )  # fmt: skip
+    balanced: bool = True
     competitors: Annotated[Names, different(COMPETITORS, least=1)] = COMPETITORS
     iterative: bool = True
     iteration_share: Share = 0.1

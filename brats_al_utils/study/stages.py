@@ -10,7 +10,7 @@ import csv
 import io
 import re
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -82,8 +82,21 @@ class Row:
         return f"{chooses}{self.arm.name}, run {self.number + 1}"
 
 
-def train(study: Study, arms: Iterable[Arm]) -> list[Row]:
+def at_once(study: Study, rows: Sequence[Row]) -> Iterator[list[Row]]:
+    """Yield the table after the next query of all arms."""
+    yield choose(study, rows, uncertainty(study, rows))
+
+
+def train(
+    study: Study, arms: Iterable[Arm], queried: Callable[[Study, Sequence[Row]], Iterator[list[Row]]] = at_once
+) -> list[Row]:
     """Go through all stages of some arms, and return their table; only missing results are trained.
+
+    Parameters
+    ----------
+    queried : callable
+        Yields the table after one or more queries, and at last after the next query of all arms: between them, the
+        networks are trained whose slices are known.
 
     Raises
     ------
@@ -93,8 +106,8 @@ def train(study: Study, arms: Iterable[Arm]) -> list[Row]:
     rows = plan(study, arms)
     compute(study, rows)
     while not all(row.known for row in rows):
-        rows = choose(study, rows, uncertainty(study, rows))
-        compute(study, rows)
+        for rows in queried(study, rows):  # noqa: B020  # the table grows
+            compute(study, rows)
     return rows
 
 

@@ -24,13 +24,11 @@ from small_annotation import say
 from brats_al_utils.beyond.annotation import example as example_module
 from brats_al_utils.beyond.annotation import page as annotation
 from brats_al_utils.beyond.annotation.answers import Answer, current, read
-from brats_al_utils.beyond.annotation.curve import Forecast
 from brats_al_utils.beyond.annotation.desk import desk_of
 from brats_al_utils.beyond.annotation.example import COHORT, example
-from brats_al_utils.beyond.annotation.learning import Lesson
+from brats_al_utils.beyond.annotation.learning import Forecast, Lesson
 from brats_al_utils.beyond.annotation.proposals import grey_levels, proposed
 from brats_al_utils.beyond.annotation.session import Session, open_session
-from brats_al_utils.progress import untracked
 from brats_al_utils.runs import engine
 from brats_al_utils.runs.shared import shared_workers
 from brats_al_utils.show import notebooks
@@ -292,7 +290,7 @@ def test_a_query_is_made_when_its_reader_has_answered_the_last(tmp_path: Path) -
 
 
 def begin(data: Path) -> Session:
-    return open_session(data, settings=SETTINGS, device="cpu", track=untracked)
+    return open_session(data, settings=SETTINGS, device="cpu")
 
 
 def test_the_table_of_readers_has_a_row_for_every_pair() -> None:
@@ -310,7 +308,7 @@ def test_the_table_of_readers_has_a_row_for_every_pair() -> None:
 def test_the_learning_curve_is_drawn_with_and_without_what_lies_ahead(ahead: Forecast | None) -> None:
     rows = [(30, 0.7, 0.6, 0.8), (50, 0.75, np.nan, np.nan)]
     curve = pd.DataFrame(rows, columns=["labelled", "auc", "low", "high"])
-    drawing = annotation.learned(Lesson({}, {}, 0, {}, curve, ahead, None, {}))
+    drawing = annotation.learned(Lesson({}, {}, 0, {}, curve, ahead, None, ""))
     (axes,) = drawing.figure.axes
     assert axes.get_xticks().tolist() == [30, 50] + [70] * (ahead is not None)
     pd.testing.assert_frame_equal(drawing.table, curve)

@@ -18,7 +18,7 @@ from brats_al_utils.beyond.annotation.answers import digest
 from brats_al_utils.beyond.annotation.candidates import UNLABELLED, read_candidates
 from brats_al_utils.beyond.annotation.proposals import proposals_of
 from brats_al_utils.beyond.annotation.query import query, read_query
-from brats_al_utils.beyond.annotation.session import open_session, state_file
+from brats_al_utils.beyond.annotation.session import STATE, open_session
 from brats_al_utils.beyond.annotation.state import hold_out, random_order, read_state
 from brats_al_utils.runs.computing import compute
 from brats_al_utils.study.arms import DATASETS
@@ -85,7 +85,7 @@ def test_a_hostile_row_is_refused(cells: dict[str, str], said: str, tmp_path: Pa
     with pytest.raises(InputError, match=said) as found:
         session_of(data)
     assert str(found.value).replace("\n", "").isprintable()
-    assert not state_file(data / "annotation").exists()
+    assert not (data / "annotation" / STATE).exists()
     session = open_session(data, settings=SMALL, skip_bad=True)
     assert len(session.slices) < 120
 
@@ -279,6 +279,6 @@ def test_a_damaged_state(what: str, tmp_path: Path) -> None:
 
 def test_a_state_is_read_as_it_was_written(tmp_path: Path) -> None:
     session = answer(query(session_of(pictures(tmp_path / "data")), 10)[0])
-    assert read_state(state_file(session.folder)) == session.state
+    assert read_state(session.folder / STATE) == session.state
     assert session.answers
     assert all(a.image_sha256 == digest(session.cohort.root / a.slice_id) for a in session.answers.values())

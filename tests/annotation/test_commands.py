@@ -15,7 +15,7 @@ from brats_al_utils import InputError
 from brats_al_utils.beyond.annotation import committee, launch
 from brats_al_utils.beyond.annotation.answers import read
 from brats_al_utils.beyond.annotation.query import query, read_query
-from brats_al_utils.beyond.annotation.session import answers_file, open_session
+from brats_al_utils.beyond.annotation.session import ANSWERS, open_session
 from brats_al_utils.runs.computing import compute
 from brats_al_utils.runs.run import Run
 from brats_al_utils.study.study import Study
@@ -73,7 +73,7 @@ def test_options(tmp_path: Path) -> None:
     assert "1 answers in " in brats_al("answers", *names, "--export", str(tmp_path / "a.json"))
     assert "1 new" in brats_al("learn", *names)
     assert "name a file with --import, --export or --proposals" in brats_al("answers", *names, expect=1)
-    assert len(read(answers_file(out))) == 1
+    assert len(read(out / ANSWERS)) == 1
     assert (out / ".gitignore").read_text(encoding="utf-8") == "*\n"
 
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-import threading
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -223,23 +222,6 @@ def test_an_image_that_cannot_be_read_is_told_of_and_can_be_skipped(desk: Desk, 
     assert not pictures
     assert answer(desk, "skip", message)["slice_id"] == "3.png"
     assert labels(desk) == {"1.png": "skip"}
-
-
-def test_two_windows_that_answer_at_once_lose_nothing(desk: Desk) -> None:
-    """Two kernels of two readers, each with its own desk on the same file."""
-    desks = [Desk(desk.proposals, desk.answers, reader, CLASSES) for reader in ("Anna", "Ben")]
-
-    def work(own: Desk) -> None:
-        while (shown := show(own))["kind"] == "proposal":
-            answer(own, "benign", shown)
-
-    threads = [threading.Thread(target=work, args=(own,)) for own in desks]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert [labels(own) for own in desks] == [dict.fromkeys(["1.png", "3.png", "4.png", "5.png"], "benign")] * 2
-    assert len(read(desk.answers)) == 8
 
 
 def test_other_images_of_the_patient_can_be_looked_at(desk: Desk) -> None:

@@ -14,7 +14,7 @@ from brats_al_utils.beyond.annotation.answers import COLUMNS, SKIP, UNDO, Answer
 from brats_al_utils.beyond.annotation.exchange import csv_of, export_answers, export_proposals, import_answers
 from brats_al_utils.beyond.annotation.learning import learn
 from brats_al_utils.beyond.annotation.query import query, read_query
-from brats_al_utils.beyond.annotation.session import Session, answers_file
+from brats_al_utils.beyond.annotation.session import ANSWERS, Session
 
 
 @pytest.fixture
@@ -30,13 +30,13 @@ def session(tmp_path: Path) -> Session:
         (2, UNDO, "ada"),
     ):
         row = rows[place]
-        append(answers_file(asked.folder), Answer(row["slice_id"], label, reader, now(), row["image_sha256"]))
+        append(asked.folder / ANSWERS, Answer(row["slice_id"], label, reader, now(), row["image_sha256"]))
     return session_of(asked.cohort.root)
 
 
 @pytest.mark.parametrize("name", ["answers.csv", "answers.json"])
 def test_there_and_back(name: str, session: Session, tmp_path: Path) -> None:
-    path, file = tmp_path / name, answers_file(session.folder)
+    path, file = tmp_path / name, session.folder / ANSWERS
     assert export_answers(session, path) == 3
     before = read(file)
     assert import_answers(session, path)["added"] == 0, "they are there already"
@@ -59,7 +59,7 @@ def test_a_file_that_is_there_is_not_overwritten(session: Session) -> None:
 
 @pytest.mark.parametrize("sign", [";", "\t", "mark"])
 def test_a_csv_as_spreadsheets_write_it(sign: str, session: Session, tmp_path: Path) -> None:
-    path, file = tmp_path / "answers.csv", answers_file(session.folder)
+    path, file = tmp_path / "answers.csv", session.folder / ANSWERS
     export_answers(session, path)
     file.unlink()
     text = path.read_text(encoding="utf-8")
@@ -69,7 +69,7 @@ def test_a_csv_as_spreadsheets_write_it(sign: str, session: Session, tmp_path: P
 
 def test_answers_that_another_machine_has_written_are_named_and_taken(session: Session) -> None:
     """As Dropbox calls its copies where two have written at one time; what was taken back stays so."""
-    file = answers_file(session.folder)
+    file = session.folder / ANSWERS
     copy = file.rename(file.with_name("answers (Anna's conflicted copy).jsonl"))
     after = session_of(session.cohort.root)
     assert not after.answers and any(str(copy) in note and "--import" in note for note in after.notes)
@@ -117,7 +117,7 @@ def test_a_user_of_label_studio(user: object, reader: str, session: Session, tmp
     path = tmp_path / "export.json"
     path.write_text(json.dumps(studio(session, completed_by=user)), encoding="utf-8")
     assert import_answers(session, path)["added"] == 1
-    last = read(answers_file(session.folder))[-1]
+    last = read(session.folder / ANSWERS)[-1]
     assert (last.reader, last.label, last.time) == (reader, "well", "2026-03-09T21:52:49.513742Z")
 
 
@@ -131,7 +131,7 @@ def test_a_choice_in_other_capitals_is_the_class(session: Session, tmp_path: Pat
     path = tmp_path / "export.json"
     path.write_text(json.dumps(studio(session, **with_choice("Well"))), encoding="utf-8")
     assert import_answers(session, path) == {"added": 1}
-    assert read(answers_file(session.folder))[-1].label == "well"
+    assert read(session.folder / ANSWERS)[-1].label == "well"
     path.write_text(
         json.dumps(studio(session, **with_choice("sick"), created_at="2026-03-10T21:52:49Z")), encoding="utf-8"
     )
@@ -147,7 +147,7 @@ def test_letters_that_a_mac_has_decomposed(tmp_path: Path) -> None:
     given = Answer("u\u0308.png", "sick", "ada", now(), digest(data / "\u00fc.png"))
     (tmp_path / "a.csv").write_text(csv_of([given]), encoding="utf-8")
     assert import_answers(session, tmp_path / "a.csv") == {"added": 1}
-    assert read(answers_file(session.folder))[-1].slice_id == "\u00fc.png"
+    assert read(session.folder / ANSWERS)[-1].slice_id == "\u00fc.png"
 
 
 def test_other_results_of_label_studio_are_skipped(session: Session, tmp_path: Path) -> None:
@@ -174,11 +174,11 @@ STUDIO = {
 
 @pytest.mark.parametrize("what", STUDIO)
 def test_json_that_is_none(what: str, session: Session, tmp_path: Path) -> None:
-    path, before = tmp_path / "export.json", read(answers_file(session.folder))
+    path, before = tmp_path / "export.json", read(session.folder / ANSWERS)
     path.write_text(STUDIO[what], encoding="utf-8")
     with pytest.raises(InputError, match=r"export\.json"):
         import_answers(session, path)
-    assert read(answers_file(session.folder)) == before
+    assert read(session.folder / ANSWERS) == before
 
 
 @pytest.mark.parametrize(
@@ -215,18 +215,18 @@ def write(path: Path, *answers: dict[str, str]) -> None:
         ({"image_sha256": "0" * 64}, "is not the one that was answered"),
         ({"reader": "x" * 101}, "expected 1 to 100 characters"),
         ({"time": "12:00"}, "expected ISO 8601"),
-        ({"time": "2999-01-01T00:00:00+00:00"}, "still to come"),
+        ({"time": "2999-01-01T00:00:00+00:00"}, "in the future"),
     ],
 )
 def test_all_or_nothing(changes: dict[str, str], said: str, session: Session, tmp_path: Path) -> None:
     """A good answer comes before the one that is refused."""
-    path, before = tmp_path / "answers.csv", read(answers_file(session.folder))
+    path, before = tmp_path / "answers.csv", read(session.folder / ANSWERS)
     good = asdict(replace(before[0], reader="eve"))
     write(path, good, good | changes)
     with pytest.raises(InputError, match=said) as found:
         import_answers(session, path)
     assert "answers.csv, line 3" in str(found.value)
-    assert read(answers_file(session.folder)) == before
+    assert read(session.folder / ANSWERS) == before
     write(path, good, good)
     assert import_answers(session, path)["added"] == 1, "twice in a file is once"
 
@@ -280,16 +280,16 @@ def test_an_old_export_overrides_nothing(session: Session, tmp_path: Path) -> No
     export_answers(session, tmp_path / "old.json")
     say(session, first, "well")
     assert import_answers(session_of(session.cohort.root), tmp_path / "old.json")["added"] == 0
-    assert current(read(answers_file(session.folder)), "ada")[first].label == "well"
+    assert current(read(session.folder / ANSWERS), "ada")[first].label == "well"
     for label in (UNDO, UNDO):
         say(session, first, label)
     assert import_answers(session_of(session.cohort.root), tmp_path / "old.json")["added"] == 0
-    assert first not in current(read(answers_file(session.folder)), "ada"), "what was taken back stays so"
+    assert first not in current(read(session.folder / ANSWERS), "ada"), "what was taken back stays so"
 
 
 def test_the_last_word_of_label_studio(session: Session, tmp_path: Path) -> None:
     """Who edits an annotation moves updated_at, not created_at; of one time, what is imported last counts."""
-    file, path = answers_file(session.folder), tmp_path / "export.json"
+    file, path = session.folder / ANSWERS, tmp_path / "export.json"
 
     def take(label: str, **changes: Any) -> str:
         path.write_text(json.dumps(studio(session, **with_choice(label), **changes)), encoding="utf-8")
@@ -310,11 +310,11 @@ def with_choice(label: str) -> dict[str, Any]:
 
 def test_a_blank_row_and_a_note(session: Session, tmp_path: Path) -> None:
     path = tmp_path / "answers.CSV"
-    good = asdict(replace(read(answers_file(session.folder))[0], reader="eve", note="faint, left"))
+    good = asdict(replace(read(session.folder / ANSWERS)[0], reader="eve", note="faint, left"))
     write(path, good)
     path.write_text(path.read_text(encoding="utf-8") + ",,,,,\n\n", encoding="utf-8")
     assert import_answers(session, path)["added"] == 1
-    assert read(answers_file(session.folder))[-1].note == "faint, left"
+    assert read(session.folder / ANSWERS)[-1].note == "faint, left"
 
 
 def test_proposals_as_tasks(session: Session, tmp_path: Path) -> None:

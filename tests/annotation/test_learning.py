@@ -12,15 +12,25 @@ from scipy.special import expit, logit
 from scipy.stats import t
 from small_annotation import answer, made_up, pictures, say, session_of
 
-from brats_al_utils.beyond.annotation import curve as curves
+from brats_al_utils.beyond.annotation import learning
 from brats_al_utils.beyond.annotation.answers import SKIP, UNDO, UNSURE, Answer, append, now
 from brats_al_utils.beyond.annotation.committee import lacking
-from brats_al_utils.beyond.annotation.curve import Forecast, curve_pairs, error_of, forecast, learning_curve, scatter
 from brats_al_utils.beyond.annotation.draws import WHY
-from brats_al_utils.beyond.annotation.learning import Lesson, learn, sentences
+from brats_al_utils.beyond.annotation.learning import (
+    Forecast,
+    Lesson,
+    curve_pairs,
+    error_of,
+    forecast,
+    learn,
+    learning_curve,
+    scatter,
+    sentences,
+)
 from brats_al_utils.beyond.annotation.query import query, read_query
-from brats_al_utils.beyond.annotation.session import Session, answers_file
+from brats_al_utils.beyond.annotation.session import ANSWERS, Session
 from brats_al_utils.beyond.annotation.state import Point
+from brats_al_utils.cohorts.split import PARTS
 from brats_al_utils.findings.comparison import Pairs, patient_pairs
 
 # Six patients of one slice; the second committee tells them all apart, the first all but one pair, the third too.
@@ -98,7 +108,7 @@ def test_the_whole_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     trained = made_up(monkeypatch)
     session = session_of(pictures(tmp_path / "data"))
     session, lesson = learn(session)
-    assert lesson.lacking == {"training": (5, 5), "validation": (5, 5), "test": (5, 5)}
+    assert lesson.needs == f"Needs {'; '.join(f'5 sick and 5 well more for {part}' for part in PARTS)}."
     assert lesson.changes == {"new": 0, "changed": 0, "taken back": 0}
     for size in (40, 14, 14, 14):
         session, _ = query(session, size, random_share=0.5)
@@ -145,7 +155,7 @@ def test_changes_are_told(tmp_path: Path) -> None:
     rows = table.to_dict(orient="records")
     other = {"sick": "well", "well": "sick"}
     for row, label in ((rows[0], other[session.answers[rows[0]["slice_id"]].label]), (rows[1], UNDO), (rows[2], SKIP)):
-        append(answers_file(session.folder), Answer(row["slice_id"], label, "ada", now(), row["image_sha256"]))
+        append(session.folder / ANSWERS, Answer(row["slice_id"], label, "ada", now(), row["image_sha256"]))
     session, lesson = learn(session_of(session.cohort.root))
     assert lesson.changes == {"new": 0, "changed": 2, "taken back": 1}
     assert lesson.waiting == 2
@@ -163,37 +173,34 @@ def test_a_patient_of_two_classes_is_tested_on_by_the_image(tmp_path: Path) -> N
         say(session, name, label)
     say(session, f"{session.state.test[2]}-0.png", UNSURE)
     session = session_of(session.cohort.root)
-    found = curves.test_labels(session).set_index("slice_id")["label"].to_dict()
+    found = learning.test_labels(session).set_index("slice_id")["label"].to_dict()
     assert found == {f"{first}-0.png": 1, f"{first}-1.png": 0, f"{second}-0.png": 1}
     assert lacking(session)["test"] == (4, 3)
 
 
 def test_no_curve_without_both_classes(tmp_path: Path) -> None:
     session = session_of(pictures(tmp_path / "data"))
-    assert curve_pairs(session, curves.test_labels(session)) is None
+    assert curve_pairs(session, learning.test_labels(session)) is None
 
 
 def test_words_for_a_lesson() -> None:
     curve = pd.DataFrame([(50, 0.7, 0.5, 0.85), (90, 0.8, 0.6, 0.9)], columns=["labelled", "auc", "low", "high"])
     row = pd.Series({"auc_difference": 0.02, "both_low": -0.1, "both_high": 0.14, "n_runs": 3, "slices": 20})
     labelled = {"training": (40, 50), "validation": (5, 10), "test": (9, 12)}
-    enough = dict.fromkeys(labelled, (0, 0))
-    lesson = Lesson({"new": 4}, {"sick": 3}, 2, labelled, curve, Forecast(40, 0.011, -0.05, 0.07), row, enough)
+    lesson = Lesson({"new": 4}, {"sick": 3}, 2, labelled, curve, Forecast(40, 0.011, -0.05, 0.07), row, "")
     told = list(sentences(lesson, ("well", "sick")))
     assert told[0] == "Answers: 4 new; now 3 sick; 2 proposals of the last query have none."
     assert told[3] == "Labelled for test: 12 sick and 9 well patients."
     assert told[5] == "Trained on 90 slices: test AUC 0.800 (95 % confidence interval 0.600 to 0.900)."
     assert "Another 40 labels for training would change the AUC by +1.1 pp (95 % conf" in told[6]
     assert told[7].startswith("20 chosen slices against as many random ones: test AUC +2.0 pp")
-    few = replace(lesson, lacking=enough | {"training": (3, 2), "test": (0, 1)})
-    *_, last = sentences(few, ("meningioma", "glioma"))
-    assert last.startswith("Needs 2 glioma and 3 meningioma more for training; 1 glioma more for test.")
-    assert "test AUC" not in " ".join(sentences(few, ("meningioma", "glioma")))
+    *_, last = few = list(sentences(replace(lesson, needs="Needs 1 sick more for test."), ("well", "sick")))
+    assert last.startswith("Needs 1 sick more for test.") and "test AUC" not in " ".join(few)
 
 
 def test_a_later_committee_of_as_many_labels_counts(tmp_path: Path) -> None:
     session = answer(query(session_of(pictures(tmp_path / "data")), 60, random_share=1)[0])
-    tested = curves.test_labels(session)
+    tested = learning.test_labels(session)
     assert tested["label"].nunique() == 2
     worse, better = (
         Point(

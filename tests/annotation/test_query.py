@@ -11,10 +11,10 @@ from brats_al_utils import InputError
 from brats_al_utils.beyond.annotation.answers import SKIP, UNDO, UNSURE, Answer, append, now
 from brats_al_utils.beyond.annotation.candidates import UNLABELLED
 from brats_al_utils.beyond.annotation.committee import OF_PATIENTS, USABLE, taught, trainable
-from brats_al_utils.beyond.annotation.curve import test_labels as labels_of_the_test_set
 from brats_al_utils.beyond.annotation.draws import WHY, drawn_at_random, held_out
+from brats_al_utils.beyond.annotation.learning import test_labels as labels_of_the_test_set
 from brats_al_utils.beyond.annotation.query import query, read_query
-from brats_al_utils.beyond.annotation.session import Session, answers_file, counts, open_session, query_file, state_file
+from brats_al_utils.beyond.annotation.session import ANSWERS, QUERY, STATE, Session, counts, open_session
 from brats_al_utils.beyond.competitors.competitors import STRATEGIES
 from brats_al_utils.queries.sampling import OF_CLASSES
 from brats_al_utils.runs.run import Run
@@ -51,7 +51,7 @@ def test_where_a_label_is_an_image_s_further_slices_of_the_held_out_are_asked(tm
     session, _ = query(session_of(pictures(tmp_path / "data", 40, 3)), 60, random_share=1.0)
     for row in read_query(session).to_dict(orient="records"):
         label = ("well", "sick", "well")[int(row["image"][5])]
-        append(answers_file(session.folder), Answer(row["slice_id"], label, "ada", now(), row["image_sha256"]))
+        append(session.folder / ANSWERS, Answer(row["slice_id"], label, "ada", now(), row["image_sha256"]))
     session = session_of(tmp_path / "data")
     units = [session.slices["patient_id"].iloc[int(slices[0])] for slices in held_out(session, "validation", "slice")]
     assert units == [*session.state.validation] * 2
@@ -176,7 +176,7 @@ def test_unsure_is_not_asked_again_but_skipped_is(tmp_path: Path) -> None:
     drawn = table[table["why"] == WHY["training"]].to_dict(orient="records")
     for place, label in enumerate((UNSURE, SKIP)):
         row = drawn[place]
-        append(answers_file(session.folder), Answer(row["slice_id"], label, "ada", now(), row["image_sha256"]))
+        append(session.folder / ANSWERS, Answer(row["slice_id"], label, "ada", now(), row["image_sha256"]))
     _, again = query(session_of(session.cohort.root), 30)
     assert drawn[0]["slice_id"] not in set(again["slice_id"])
     assert {row["slice_id"] for row in drawn[1:]} <= set(again["slice_id"]), "what was drawn at random stays drawn"
@@ -218,7 +218,7 @@ def test_nothing_is_left(tmp_path: Path) -> None:
     session = session_of(pictures(tmp_path / "data", labelled=60))
     with pytest.raises(InputError, match="nothing left to propose"):
         query(session, 5)
-    assert not query_file(session.folder).exists()
+    assert not (session.folder / QUERY).exists()
 
 
 @pytest.mark.parametrize(
@@ -262,7 +262,7 @@ def test_proposals_that_are_none(tmp_path: Path) -> None:
         read_query(session)
     session, table = query(session, 5)
     for content in (b"", b"a,b\n1,2\n", b"\xff\xfe", table.assign(slice_id="../x").to_csv(index=False).encode()):
-        query_file(session.folder).write_bytes(content)
+        (session.folder / QUERY).write_bytes(content)
         with pytest.raises(InputError, match=r"query\.csv: "):
             read_query(session)
 
@@ -278,7 +278,7 @@ def test_the_same_query_twice_is_the_same(tmp_path: Path, monkeypatch: pytest.Mo
     """From one state: a query that was interrupted after training asks for the same slices."""
     made_up(monkeypatch)
     session = begun(pictures(tmp_path / "data"), monkeypatch)
-    file, tables = state_file(session.folder), []
+    file, tables = session.folder / STATE, []
     state = file.read_bytes()
     for _ in range(2):
         file.write_bytes(state)

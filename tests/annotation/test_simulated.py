@@ -3,13 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+import annotation_loop as simulated
 import numpy as np
 import pandas as pd
 import pytest
+from annotation_loop import ARMS, loop, loop_curve, read_by, simulate, simulated_profile
 from small_annotation import SMALL, made_up, pictures, truth
 
-from brats_al_utils.beyond.annotation import loop as simulated
-from brats_al_utils.beyond.annotation.loop import ARMS, loop, loop_curve, read_by, simulate, simulated_profile
 from brats_al_utils.beyond.annotation.query import query
 from brats_al_utils.study.profile import profile_of
 

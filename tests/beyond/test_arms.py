@@ -1,4 +1,4 @@
-"""The arms of the notebooks beyond the paper: names tell them apart, and the settings name all competitors."""
+"""The arms of the notebooks: names tell them apart, the settings name all competitors, and leave some arms out."""
 
 import pytest
 from hypothesis import example, given
@@ -37,3 +37,9 @@ def test_equal_updates_lengthen_the_method_and_its_reference_alone() -> None:
     ]
     assert not equal_updates(profile_of("paper", {"equal_updates": False})), "off"
     assert not equal_updates(PROFILES["lgg"]), "every arm is trained so"
+
+
+def test_the_balanced_set_can_be_left_out_of_the_curves() -> None:
+    one_set = NOTEBOOKS["05_random_vs_uncertainty"](profile_of("lgg", {"balanced": False}))
+    assert {arm.dataset for arm in one_set} == {"imbalanced"}
+    assert 2 * len(one_set) == len(NOTEBOOKS["05_random_vs_uncertainty"](PROFILES["lgg"]))

@@ -13,7 +13,6 @@ from brats_al_utils.findings.answer import (
     YES,
     answer,
     differences,
-    origin,
 )
 from brats_al_utils.findings.outcomes import NOT_YET, WORSE, outcome
 
@@ -108,22 +107,6 @@ def test_what_was_not_run_is_not_said_and_named() -> None:
 def test_a_table_of_another_version_is_refused() -> None:
     with pytest.raises(KeyError):
         answer({"scorecard": pd.DataFrame({"id": ["abstract.gain"]})})
-
-
-def test_on_whom_a_study_is_stands_in_its_captions() -> None:
-    first = (
-        "Open cohort (147 persons); the hospital tells the class; initialisation: ImageNet, shuffled; 5 runs; 5 folds"
-    )
-    other = "Synthetic cohort (40 patients); initialisation: random; 1 run; balanced set"
-    assert origin(["", first, other]) == {
-        "cohort": "Open cohort (147 persons); the hospital tells the class",
-        "initialisation": "ImageNet, shuffled",
-        "runs": "5",
-        "folds": "5",
-    }
-    assert origin([other]) == {"cohort": "Synthetic cohort (40 patients)", "initialisation": "random", "runs": "1"}
-    assert origin(["BraTS 2019 (335 patients); tumour outlined", other])["cohort"] == "BraTS 2019 (335 patients)"
-    assert origin([]) == {}
 
 
 def budget_gains(low: float, high: float) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import brats2019_sites
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,7 +11,6 @@ import pytest
 from brats_al_utils.beyond.bundles.published import unpack_study
 from brats_al_utils.beyond.bundles.verification import arms_with_sets
 from brats_al_utils.beyond.comparison import further_tables
-from brats_al_utils.beyond.releases import brats2019
 from brats_al_utils.cohorts.mapping import read_mapping
 from brats_al_utils.findings import evidence, sentences, sites
 from brats_al_utils.findings.comparison import across_patients, intervals, patient_pairs
@@ -147,11 +147,11 @@ def test_brats_2019_by_site_and_by_hospital() -> None:
 @pytest.mark.skipif("BRATS_AL_REAL_CASES" not in os.environ, reason="no BRATS_AL_REAL_CASES")
 def test_the_counts_are_those_of_the_releases_own_mapping(tmp_path: Path) -> None:
     mapping = Path(os.environ["BRATS_AL_REAL_CASES"]) / "name_mapping_brats2019.csv"
-    brats2019.main(str(mapping), str(tmp_path))
+    brats2019_sites.main(str(mapping), str(tmp_path))
     assert (tmp_path / BRATS_2019.name).read_bytes() == BRATS_2019.read_bytes()
     found = read_mapping(mapping)
     assert found is not None
-    assert brats2019.of_release(found)["hospital"].nunique() == 10
+    assert brats2019_sites.of_release(found)["hospital"].nunique() == 10
 
 
 def opened(name: str, out: Path) -> Study:

@@ -88,6 +88,14 @@ def test_two_steps_by_hand(images: Images, monkeypatch: pytest.MonkeyPatch) -> N
     assert history.train_loss == pytest.approx(losses, rel=1e-6)
 
 
+def test_a_smaller_last_batch_counts_by_its_slices(images: Images) -> None:
+    network = nn.Sequential(nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(48, 2))
+    ids = torch.from_numpy(TRAINING)  # twelve, in batches of 5, 5 and 2; the rate is too small to move a weight
+    whole = cross_entropy(network(images.batch(ids)), images.labels[ids]).item()
+    history = finetune(network, images, TRAINING, VALIDATION, Settings(1, 5, 1e-12, 0.0, 0.0), seed=0)
+    assert history.train_loss[0] == pytest.approx(whole, rel=1e-6)
+
+
 def test_every_epoch_has_another_order(images: Images, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
     batch = Images.batch

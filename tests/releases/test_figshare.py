@@ -2,7 +2,6 @@
 
 import zlib
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -408,8 +407,3 @@ def test_links_are_followed_if_asked(published: Path) -> None:
 def test_facts_are_read_without_the_pixels(published: Path) -> None:
     bomb(path_of(published, 1))
     assert read_facts(path_of(published, 1)) == (MENINGIOMA, "100001")
-
-
-def test_the_smallest_tumour_is_the_setting_s(published: Path) -> None:
-    with pytest.raises(InputError, match="84 mm2, expected 85 or more"):
-        prepare(read_cohort(published), replace(RULE, min_tumour_mm2=85), published.parent / "set")

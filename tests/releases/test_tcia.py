@@ -86,7 +86,7 @@ def test_tcga(tmp_path: Path) -> None:
     assert cohort.name == "TCGA pre-operative" and cohort.cases["site"].tolist()[:3] == ["02", "02", "06"]
     told = "\n".join(cohort.notes)
     assert "scans of 1996.08.23 and 1999.01.01: the first is used" in told
-    assert "nobody has corrected (GlistrBoost) are used of 1 (TCGA-06-0001)" in told
+    assert "automatic segmentations (GlistrBoost), which nobody has corrected, are used of 1 (TCGA-06-0001)" in told
     assert "06 Henry Ford Hospital (1)" in told and "CC BY 3.0" in told
     assert cut(cohort, tmp_path / "set") == {"HGG": 4, "LGG": 3}
     assert read_cohort(tmp_path).root == root, "the folder above will do"

@@ -268,7 +268,7 @@ def test_names_with_other_spaces_are_kept(tmp_path: Path) -> None:
 def test_further_files_of_a_series_are_named(tmp_path: Path) -> None:
     _, said = table(put(tmp_path, *(f"P{n}/T1{further}.nii.gz" for n in "123" for further in ("", "_e2", "_ph", "a"))))
     assert "12 images of 3 people" in said
-    assert "6 (P1/T1_e2.nii.gz, P1/T1_ph.nii.gz, P2/T1_e2.nii.gz, ...) are named as dcm2niix names" in said
+    assert "6 (P1/T1_e2.nii.gz, P1/T1_ph.nii.gz, P2/T1_e2.nii.gz, ...) have dcm2niix's names" in said
 
 
 def test_what_is_left_out_is_said(tmp_path: Path) -> None:

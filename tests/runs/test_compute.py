@@ -15,6 +15,7 @@ from torch import nn
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.cohort import threads
 from brats_al_utils.cohorts.slices import SliceSet
+from brats_al_utils.networks.audit import hide
 from brats_al_utils.networks.network import normalisation
 from brats_al_utils.networks.training import Images, Settings, finetune, predict
 from brats_al_utils.runs import computing
@@ -112,3 +113,8 @@ def test_a_result_says_with_which_versions_it_was_made(slices: SliceSet) -> None
     }
     assert said["threads"] == str(RUN.settings.threads)
     assert said["python"] == sys.version.split()[0]
+
+
+def test_the_audit_s_images_are_those_of_the_run_s_own_slices(slices: SliceSet) -> None:
+    for ids in (np.array([12, 13]), np.array([14, 15])):
+        np.testing.assert_array_equal(computing.hidden(slices, ids).tumour_alone, hide(slices, ids).tumour_alone)

@@ -3,14 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+import annotation_loop as figure
 import numpy as np
 import pandas as pd
 import pytest
+from annotation_loop import ARMS, loop_curve, simulated_profile
 from small_annotation import pictures
-
-from brats_al_utils.beyond.annotation import loop as figure
-from brats_al_utils.beyond.annotation.loop import ARMS, loop_curve, simulated_profile
-from brats_al_utils.cohorts.cohort import Cohort
 
 
 def predictions() -> pd.DataFrame:
@@ -50,16 +48,3 @@ def test_it_is_drawn_and_kept(
     assert "Cohort data (6 persons); simulated reader who errs on 5 % of the slices; 64 pixels, 10 epochs" in svg
     assert (tmp_path / "out" / "loop" / ".gitignore").read_text(encoding="utf-8") == "*\n"
     assert "middle less random" in capsys.readouterr().out
-
-
-def test_the_open_cohort_is_named() -> None:
-    """By its persons and slices, as everywhere."""
-    rows = [
-        {"patient_id": f"{begins}{place % persons}", "class_name": name, "image": "a.jpg", "release": "unknown"}
-        for name, begins, persons, slices in (("glioma", "MR", 65, 1426), ("meningioma", "1", 82, 708))
-        for place in range(slices)
-    ]
-    said = figure.caption(Cohort(Path(), pd.DataFrame(rows), (), {}))
-    assert said.startswith(
-        "Open cohort (Cheng, 147 persons); 8-bit JPEG copy (lossy); the hospital can tell the class; "
-    )

@@ -1,39 +1,31 @@
-"""Slices as PNG: scaled, and outlined where the tumour ends."""
+"""Slices as PNG: enlarged, and outlined where the tumour ends."""
 
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
-from matplotlib.colors import to_rgb
+import pandas as pd
 from PIL import Image
 
-from brats_al_utils.beyond.explorer.pictures import picture, png, scaled, within
+from brats_al_utils.beyond.explorer.tiles import class_colour, plane, slice_png
+from brats_al_utils.cohorts.slices import SliceSet
 
 
-def test_what_lies_within_a_mask() -> None:
-    mask = np.zeros((5, 6), bool)
-    mask[0:4, 1:5] = True
-    expected = np.zeros((5, 6), bool)
-    expected[1:3, 2:4] = True  # the edge of the image is one of the mask too
-    assert np.array_equal(within(mask), expected)
-    assert not within(within(mask)).any()
-
-
-def test_the_longer_side_has_the_pixels_that_are_asked_for() -> None:
-    assert scaled(np.zeros((40, 20), np.uint8), 100).shape == (100, 50)
-    assert scaled(np.zeros((20, 40), np.uint8), 100).shape == (50, 100)
+def made() -> SliceSet:
+    """One slice of 20 pixels, with a tumour of 10 x 10 that reaches an edge of the image."""
+    pixels, tumour = np.full((1, 3, 20, 20), 77, np.uint8), np.zeros((1, 20, 20), np.uint8)
+    tumour[0, 5:15, 10:] = 4
+    table = pd.DataFrame({"class_name": ["HGG"]})
+    return SliceSet(Path(), {"classes": ["LGG", "HGG"], "channels": ["t1", "t1", "t1"]}, table, pixels, tumour)
 
 
 def test_the_two_outermost_pixels_of_a_tumour_have_its_colour() -> None:
-    pixels, tumour = np.full((20, 20), 77, np.uint8), np.zeros((20, 20), bool)
-    tumour[5:15, 6:16] = True
-    shown = picture(pixels, tumour, "C1", 20)
-    outline = (shown == np.round(255 * np.array(to_rgb("C1")))).all(axis=-1)
+    slices = made()
+    shown = np.asarray(Image.open(BytesIO(slice_png(slices, 0, 0, True, 20))))
+    outline = (shown == class_colour(slices, 0)).all(axis=-1)
     assert outline.sum() == 10 * 10 - 6 * 6
-    assert outline[5, 6] and outline[6, 7] and not outline[7, 8]
+    assert outline[5, 10] and outline[6, 11] and not outline[7, 12] and outline[9, 19]
     assert (shown[~outline] == 77).all()
-    assert (picture(pixels, None, "C1", 20) == 77).all()
-
-
-def test_a_png_holds_the_pixels() -> None:
-    shown = np.random.default_rng(0).integers(0, 255, (7, 9, 3), np.uint8)
-    assert np.array_equal(np.asarray(Image.open(BytesIO(png(shown)))), shown)
+    assert (np.asarray(Image.open(BytesIO(slice_png(slices, 0, 0, False, 20)))) == 77).all()
+    assert Image.open(BytesIO(slice_png(slices, 0, 0, True, 100))).size == (100, 100)
+    assert sum(plane(slices, 0, 0, True).mask) == 10 * 10 - 8 * 8, "one pixel wide, to be enlarged by the browser"

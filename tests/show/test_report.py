@@ -182,8 +182,8 @@ def test_the_first_section_answers_by_how_much_how_sure_and_on_whom(places: Plac
     places_of_parts = [text.index(part) for part in parts]
     assert places_of_parts == sorted(places_of_parts)
     (last,) = index.select("#origin")
-    assert "Cohort Synthetic cohort (3 patients) Initialisation random Runs 3" in last.get_text(" ", strip=True)
-    assert index.get_text().count("Synthetic cohort (3 patients)") == 3, "on the first screen, and with its settings"
+    assert "Study Synthetic cohort (3 patients); initialisation: random; 3 runs" in last.get_text(" ", strip=True)
+    assert index.get_text().count("Synthetic cohort (3 patients)") == 2, "on the first screen, and with its length"
     assert [li.get_text(" ", strip=True) for li in first.select(".counts li")] == [
         "✓ holds here : 2",
         "? cannot tell here : 1",

@@ -1,12 +1,12 @@
-"""What readers answer: a file to which one JSON object a line is added, each on the disk before its call returns.
+"""The readers' answers: a file with a JSON object on each line, which is on the disk before `append` returns.
 
 Which answer counts (`standing`, `current`):
 
-* Answers are taken in the order of their ``time``, those of one time in the order of the file: an old export that is
-  imported again overrides nothing.
+* Answers are ordered by ``time``, and those of the same time as in the file: importing an old export again changes
+  nothing.
 * ``UNDO`` takes back the reader's latest answer on that slice that still stands.
 * A reader's current answer on a slice is the latest that stands. A slice's is the latest of its readers' current
-  answers, of which a ``SKIP`` counts only where there is no other: who has not looked erases nothing.
+  answers. A ``SKIP`` counts only if there is no other: a reader who has not looked erases nothing.
 * It counts only as long as the image is the one that was answered: see `counting`.
 """
 
@@ -17,6 +17,7 @@ import time
 import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -32,7 +33,7 @@ from brats_al_utils.cohorts.layout import printable, shown
 from brats_al_utils.files import locked
 
 UNSURE, SKIP, UNDO = "unsure", "skip", "undo"
-"""Answers other than a class: the reader is unsure; skips the slice; withdraws the last answer on it."""
+"""Answers other than a class: the reader is unsure, skips the slice, or takes back the last answer on it."""
 
 LONGEST = {"slice_id": 500, "label": 100, "reader": 100, "time": 40, "image_sha256": 64, "note": 500}
 """Largest number of characters of a value."""
@@ -41,13 +42,13 @@ COLUMNS = tuple(LONGEST)
 """The fields of an answer; the last, ``note``, may be missing."""
 
 MAX_LINE = 2**13
-"""Largest size of a line in bytes, more than the longest values need."""
+"""Largest size of a line in bytes; the longest values need less."""
 
 MAX_BYTES = 2**26
 """Largest size of a file in bytes: more than 200,000 answers."""
 
 WAIT = 10.0
-"""Seconds to wait for another process that adds an answer; then the answer is added without the lock, in one write."""
+"""Seconds to wait for another process that adds an answer. Then the answer is added without the lock, in one write."""
 
 
 @dataclass(frozen=True)
@@ -57,22 +58,22 @@ class Answer:
     Attributes
     ----------
     slice_id : str
-        Of a slice that was proposed, as ``query.csv`` names it.
+        The slice's name in ``query.csv``.
     label : str
         The name of a class, or one of ``UNSURE``, ``SKIP`` and ``UNDO``.
     reader : str
         Who answered.
     time : str
-        When, in ISO 8601 with the distance from UTC: see `now`.
+        Time of the answer in ISO 8601 with the offset from UTC: see `now`.
     image_sha256 : str
-        Of the file of the image that was shown: see `digest`.
+        Hash of the image file that was shown: see `digest`.
     note : str
-        What the reader remarks, or nothing.
+        The reader's remark; may be empty.
 
     Raises
     ------
     InputError
-        If a value is no such thing.
+        If a value is invalid.
     """
 
     slice_id: str
@@ -87,19 +88,16 @@ class Answer:
         for name, longest in LONGEST.items():
             value = getattr(self, name)
             least = name != "note"
-            if not isinstance(value, str) or not least <= len(value) <= longest or not printable(value):
-                what = f"expected {least:d} to {longest} characters that can be printed"
+            valid = isinstance(value, str) and least <= len(value) <= longest and printable(value)
+            if not valid or value != value.strip():
+                what = f"expected {least:d} to {longest} characters that can be printed, with no space at the ends"
                 raise InputError(f"{name} is {str(value)[:60]!a}, {what}: correct it")
-            if value != value.strip():
-                raise InputError(f"{name} is {value[:60]!a}, expected no space at its ends: correct it")
         if not fullmatch("[0-9a-f]{64}", self.image_sha256):
             raise InputError(f"image_sha256 is {self.image_sha256!a}, expected 64 hexadecimal digits in lower case")
-        try:
-            known = datetime.fromisoformat(self.time).utcoffset() is not None
-        except ValueError:
-            known = False
-        if not known:
-            raise InputError(f"time is {self.time!a}, expected ISO 8601 with a time zone: 2026-01-31T12:00:00+00:00")
+        with suppress(ValueError):
+            if datetime.fromisoformat(self.time).utcoffset() is not None:
+                return
+        raise InputError(f"time is {self.time!a}, expected ISO 8601 with a time zone: 2026-01-31T12:00:00+00:00")
 
 
 def now() -> str:
@@ -115,22 +113,23 @@ def digest(image: Path) -> str:
 
 @lru_cache(maxsize=100_000)
 def digest_of(image: Path, _changed: int, _size: int) -> str:
-    """Return the SHA-256 of a file as it was at a time."""
+    """Return the SHA-256 of a file; its time and size only tell versions of it apart."""
     with image.open("rb") as file:
         return file_digest(file, "sha256").hexdigest()
 
 
 def append(file: Path, *answers: Answer) -> None:
-    """Add an answer, or several in one piece; they are on the disk when this returns.
+    """Add answers in one write; they are on the disk when this returns.
 
-    Several processes may add to one file. What a power cut left of a line is set aside beside the file, with a warning.
+    Several processes may add to one file. An incomplete last line, as a power cut leaves it, is moved to another file
+    with a warning.
 
     Raises
     ------
     InputError
-        If the file is no regular file.
+        If it is not a regular file.
     OSError
-        If it cannot be written; the answers before are kept.
+        If it cannot be written; the earlier answers are kept.
     """
     given = [{name: value for name, value in asdict(answer).items() if value} for answer in answers]
     lines = "".join(json.dumps(values, ensure_ascii=False) + "\n" for values in given).encode()
@@ -138,7 +137,7 @@ def append(file: Path, *answers: Answer) -> None:
     with locked(file.with_name(f"{file.name}.lock"), WAIT, "adding an answer"):
         new = not check_file(file)
         set_aside(file)
-        # Opened to append, and written at once: even without the lock no lines are mixed.
+        # One write in append mode: even without the lock, lines do not mix.
         with file.open("ab", buffering=0) as opened:
             written = opened.write(lines)
             os.fsync(opened.fileno())
@@ -149,12 +148,12 @@ def append(file: Path, *answers: Answer) -> None:
 
 
 def check_file(file: Path) -> bool:
-    """Return whether there are answers.
+    """Return whether the file exists.
 
     Raises
     ------
     InputError
-        If something else than a regular file has that name, or it is too large.
+        If it is not a regular file, or too large.
     """
     if not file.exists():
         return False
@@ -189,14 +188,14 @@ def sync_folder(folder: Path) -> None:
 
 
 def read(file: Path) -> list[Answer]:
-    """Return all answers in the order in which they were added; none if there is no file.
+    """Return all answers in the order in which they were added; none without a file.
 
-    What follows the last complete line is ignored, with a warning: its answer was never confirmed.
+    An incomplete last line is ignored, with a warning: its answer was never confirmed.
 
     Raises
     ------
     InputError
-        Naming the line that is no answer.
+        Naming the line that is not an answer.
     """
     if not check_file(file):
         return []
@@ -207,27 +206,27 @@ def read(file: Path) -> list[Answer]:
 
 
 def parsed(line: bytes, place: str) -> Answer:
-    """Return the answer of a line.
+    """Return the answer in a line.
 
     Raises
     ------
     InputError
-        If it holds none, naming the place.
+        If the line is not an answer, naming its place.
     """
     mend = "remove the line, or take the file from a copy"
     if len(line) > MAX_LINE:
         raise InputError(f"{place}: {len(line)} bytes, expected an answer of at most {MAX_LINE}: {mend}")
     try:
-        values = json.loads(line.decode("utf-8-sig"))  # an editor may have put a mark before the first
+        values = json.loads(line.decode("utf-8-sig"))  # editors may put a byte order mark before the first line
         if not isinstance(values, dict) or {*values, "note"} != {*COLUMNS}:
             raise ValueError("other values than " + ", ".join(COLUMNS))
         return Answer(**values)
-    except (ValueError, RecursionError) as error:  # of which InputError may be one
+    except (ValueError, RecursionError) as error:  # an InputError is a ValueError
         raise InputError(f"{place}: no answer ({shown(str(error))}): {mend}") from error
 
 
 def standing(answers: Iterable[Answer]) -> list[Answer]:
-    """Return the answers that were not withdrawn, by time; those of the same time in the order of the file."""
+    """Return the answers that were not taken back, by time; those of the same time in the order of the file."""
     kept: dict[int, Answer] = {}
     own: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
     for place, answer in enumerate(sorted(answers, key=moment)):
@@ -246,18 +245,18 @@ def moment(answer: Answer) -> datetime:
 
 
 def current(answers: Iterable[Answer], reader: str | None = None) -> dict[str, Answer]:
-    """Return the current answer on each slice, as this module says at its top.
+    """Return the current answer on each slice, as defined at the top of this module.
 
     Parameters
     ----------
     answers : iterable of Answer
         In the order of the file.
     reader : str, optional
-        Whose; otherwise that of all readers.
+        Only this reader's answers; by default those of all readers.
     """
     every = [answer for answer in standing(answers) if reader in (None, answer.reader)]
     latest = {(answer.slice_id, answer.reader): place for place, answer in enumerate(every)}
-    # What was skipped comes first, and so gives way to any other answer; then the latest comes last.
+    # Skips come first, so that any other answer replaces them; then the latest comes last.
     order = sorted(latest.values(), key=lambda place: (every[place].label != SKIP, place))
     return {every[place].slice_id: every[place] for place in order}
 
@@ -268,23 +267,23 @@ def counting(answers: Iterable[Answer], hashes: Mapping[str, str]) -> list[Answe
     Parameters
     ----------
     hashes : mapping of str to str
-        Of each slice, what its answers must have as ``image_sha256``; those on other slices do not count.
+        The ``image_sha256`` that an answer on each slice must have; answers on other slices do not count.
     """
     return [answer for answer in standing(answers) if hashes.get(answer.slice_id) == answer.image_sha256]
 
 
 def agreement(answers: Iterable[Answer], first: str, second: str) -> tuple[int, float, float]:
-    """Return how far two readers agree on the slices that both have answered, a skipped slice not being answered.
+    """Return how far two readers agree on the slices that both have answered; skipped slices are not answered.
 
     Returns
     -------
     slices : int
-        How many both have answered.
+        Number of slices that both have answered.
     share : float
-        Of them, how many have the same answer (``UNSURE`` counts as one); NaN without any.
+        Share of these with the same answer (``UNSURE`` is an answer); NaN without any.
     kappa : float
         Cohen's kappa (Cohen 1960, Educ Psychol Meas 20:37): agreement beyond chance. NaN without any slices, or if
-        both gave one and the same answer throughout, when chance alone would agree.
+        both readers always gave the same single answer, which chance explains too.
     """
     every = list(answers)
     own, other = (

@@ -11,7 +11,7 @@ import pandas as pd
 
 from brats_al_utils import InputError
 from brats_al_utils.beyond.annotation.answers import LONGEST, SKIP, UNDO, UNSURE
-from brats_al_utils.beyond.releases.faults import checked
+from brats_al_utils.beyond.releases.faults import first_of
 from brats_al_utils.beyond.releases.table import chosen_classes, cohort_of, find_table, misnamed_table, read_persons
 from brats_al_utils.cohorts.cohort import Cohort
 from brats_al_utils.cohorts.cutting import described, each_cut, write_pixels
@@ -19,32 +19,24 @@ from brats_al_utils.cohorts.layout import shown
 from brats_al_utils.cohorts.slices import FORMAT, TEXT_COLUMNS, SliceRule, SliceSet, open_slices
 from brats_al_utils.files import locked, new_folder
 from brats_al_utils.progress import Track, untracked
-from brats_al_utils.study.study import PREPARING
+from brats_al_utils.study.study import PREPARING, as_found
 
 UNLABELLED = 2
-"""Stands for a missing label: neither 0 nor 1, so that a training on it fails."""
+"""Number of a missing label: neither 0 nor 1, so that training on it fails."""
 
 
 def read_candidates(folder: Path, follow_links: bool = False, classes: tuple[str, ...] = ()) -> Cohort:
-    """Read a table of images of which some or all have no label.
-
-    Parameters
-    ----------
-    folder : Path
-        See `table.read_table`. A patient may have labels in some rows only.
-    follow_links : bool
-    classes : tuple of str
-        Positive and negative class; patients with other labels are skipped. If empty, the two labels of the table.
+    """Read a table of images in which some or all labels are missing; parameters as for `table.read_table`.
 
     Returns
     -------
     Cohort
-        As `table.read_table` gives it, but class_name is empty where there is no label.
+        Unlabelled images are part of it, with an empty class_name.
 
     Raises
     ------
     InputError
-        If there is no table, it cannot be read, or the classes are not known.
+        If there is no table, it cannot be read, or the classes are unknown.
     """
     path = find_table(folder)
     if not path.is_file():
@@ -55,36 +47,25 @@ def read_candidates(folder: Path, follow_links: bool = False, classes: tuple[str
         raise InputError(f"{path}: missing, expected a table of images: {mend}")
     rows, notes = read_persons(path, follow_links)
     labels = rows["label"]
-    if classes:
-        negative, positive = classes[1], classes[0]
-    elif labels[labels != ""].nunique() < 2:
+    if not classes and labels[labels != ""].nunique() < 2:
         raise InputError(
             f"{path}: fewer than two labels, expected two classes: name them when the annotation begins, with brats-al "
             "query or annotate and --set classes=POSITIVE,NEGATIVE"
         )
-    else:
-        negative, positive = chosen_classes(path, labels, ())
-    pair = (negative, positive)
+    negative, positive = pair = (classes[1], classes[0]) if classes else chosen_classes(path, labels, ())
     for name in pair:
         check_class(name)
     used = rows[labels.isin({*pair, ""})]
     if used.empty:
         found = ", ".join(f"{shown(str(name))} ({count})" for name, count in labels.value_counts().head(5).items())
         raise InputError(f"{path}: no label is {shown(positive)} or {shown(negative)}, found {found}: correct classes")
-    good, problems = checked(path, rows, used, pair, bool(classes), follow_links)
     if others := sorted(map(str, set(labels) - {*pair, ""})):
-        notes.append(f"{path}: rows of other classes, skipped: {shown(', '.join(others[:5]))}")
-    return cohort_of(folder, good, problems, notes, pair)
+        notes.append(f"{path}: rows of other classes, skipped: {first_of(others)}")
+    return cohort_of(path, rows, used, notes, pair, bool(classes), follow_links)
 
 
 def check_class(name: str) -> None:
-    """Refuse a class that no answer can name.
-
-    Raises
-    ------
-    InputError
-        Naming it.
-    """
+    """Raise an `InputError` for a class that no answer can name."""
     if name in (UNSURE, SKIP, UNDO) or not name.isprintable() or not 0 < len(name) <= LONGEST["label"]:
         what = f"expected 1 to {LONGEST['label']} characters that can be printed, and none of {UNSURE}, {SKIP}, {UNDO}"
         raise InputError(f"class {name[:60]!a}, {what}: call it otherwise")
@@ -93,22 +74,20 @@ def check_class(name: str) -> None:
 def cut_candidates(
     cohort: Cohort, rule: SliceRule, folder: Path, skip_bad: bool = False, track: Track = untracked
 ) -> Path:
-    """Cut every image of `read_candidates` that is not cut yet, and return where: labels change, pixels stay.
+    """Cut every image of `read_candidates` once, whatever its label, and return the folder of the pixels.
 
     Parameters
     ----------
     folder : Path
-        Of the sets.
+        Folder of the slice sets.
 
     Raises
     ------
     InputError
-        Naming everything that is wrong with the images, unless ``skip_bad``.
+        Naming every problem of the images, unless ``skip_bad``.
     """
-    states = [(path, Path(path).stat()) for path in cohort.paths]
-    files = [(path, state.st_size, state.st_mtime_ns) for path, state in states]
-    said = cohort.cases.drop(columns=[*cohort.files, "class_name"]).to_csv(index=False)
-    made_from = [FORMAT, files, said, asdict(rule), skip_bad]
+    whatever_label = replace(cohort, cases=cohort.cases.drop(columns="class_name"))
+    made_from = [FORMAT, *as_found(whatever_label), asdict(rule), skip_bad]
     place = folder / f"images-{sha256(json.dumps(made_from).encode()).hexdigest()[:12]}"
     left_out = {name: list(found) for name, found in cohort.problems.items()}
     if left_out and not skip_bad:
@@ -128,14 +107,14 @@ def cut_candidates(
 
 
 def read_slices(place: Path, cohort: Cohort) -> pd.DataFrame:
-    """Return what `cut_candidates` has cut.
+    """Return the slices that `cut_candidates` has cut.
 
     Returns
     -------
     pd.DataFrame
-        A row a slice, as in the slice set: slice_id (how answers name it: what its image is called, see
-        `register.register`, and of a volume # and the axial index), patient_id, image (its path as the table has it),
-        z (axial index in a volume, else -1), and known: the label that the table gives, 0, 1 or ``UNLABELLED``.
+        A row for each slice, as in the slice set: slice_id (its name in answers: that of its image, see
+        `register.register`, and for a volume # and the axial index), patient_id, image (its path in the table), z
+        (axial index in a volume, else -1), and known: the table's label, 0, 1 or ``UNLABELLED``.
     """
     table, cases = cut_table(place), cohort.cases.set_index("named")
     deep = table["image"].map(cases["slices"]) > 1
@@ -152,7 +131,7 @@ def read_slices(place: Path, cohort: Cohort) -> pd.DataFrame:
 
 
 def cut_table(place: Path) -> pd.DataFrame:
-    """Return the table that `cut_candidates` has written."""
+    """Return the table of slices that `cut_candidates` has written."""
     words = TEXT_COLUMNS | {"image": str}
     return pd.read_csv(place / "slices.csv", index_col="slice_id", dtype=words, keep_default_na=False)
 
@@ -160,18 +139,18 @@ def cut_table(place: Path) -> pd.DataFrame:
 def labelled_set(
     place: Path, cohort: Cohort, rule: SliceRule, label: pd.Series, held_out: pd.Series, folder: Path
 ) -> SliceSet:
-    """Return the slice set of all candidates with the labels known now, made beside them if it is not there yet.
+    """Return the slice set of all candidates with the labels known now; it is written if it is new.
 
     Parameters
     ----------
     place : Path
-        Of `cut_candidates`.
+        From `cut_candidates`.
     label : pd.Series of int
-        Of each slice: 0, 1 or ``UNLABELLED``; there must be patients of both classes.
+        Label of each slice, 0, 1 or ``UNLABELLED``; there must be patients of both classes.
     held_out : pd.Series of str
-        Of each slice, the part (`split.PARTS`) of its patient.
+        Part (`split.PARTS`) of each slice's patient.
     folder : Path
-        Of the sets.
+        Folder of the slice sets.
     """
     negative, positive = cohort.classes
     table = cut_table(place).assign(label=label, class_name=label.map({0: negative, 1: positive, UNLABELLED: ""}))
@@ -193,7 +172,7 @@ def labelled_set(
 
 
 def link(source: Path, target: Path) -> None:
-    """Give a file a second name, or copy it where the file system has no such thing."""
+    """Give a file a second name (a hard link), or copy it where the file system has no hard links."""
     try:
         os.link(source, target)
     except OSError:

@@ -1,15 +1,13 @@
 """The committee trained on the labels known so far, and the choice of a strategy by its uncertainty."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from brats_al_utils import InputError
-from brats_al_utils.beyond.annotation.candidates import UNLABELLED
 from brats_al_utils.beyond.annotation.draws import UNITS, held_out
-from brats_al_utils.beyond.annotation.session import TEST, TRAINING, VALIDATION, Session, counts, numbers
+from brats_al_utils.beyond.annotation.session import TEST, TRAINING, VALIDATION, Session, counts
 from brats_al_utils.beyond.annotation.state import Point
 from brats_al_utils.beyond.competitors.competitors import STRATEGIES
 from brats_al_utils.queries.pool import Pool, check_budget
@@ -22,21 +20,21 @@ from brats_al_utils.study.stages import chooser, have_computed, with_answers
 from brats_al_utils.study.study import Study
 
 USABLE = tuple(name for name, strategy in STRATEGIES.items() if not strategy.needs_every_label)
-"""Strategies that need no labels of the slices that they choose from."""
+"""Strategies that choose from slices without labels."""
 
 OF_PATIENTS = tuple(
     name
     for name in USABLE
     if (name == RANDOM.name or STRATEGIES[name].asks == COMMITTEE) and not name.endswith("patients")
 )
-"""Strategies that rank slices by one number, and can rank whole patients by its mean."""
+"""Strategies that rank slices by one number, so that its mean can rank whole patients."""
 
 FEWEST = 5
 """Labels of either class that the training and the validation set need before a network is trained, and the test set
-before an AUC is told."""
+before an AUC is reported."""
 
 FEWEST_IN_ALL = {VALIDATION: 1, TEST: 3}
-"""The same of a part of which nothing is left to ask for."""
+"""The same for a part in which every slice has been asked for."""
 
 
 def labels_of(session: Session) -> dict[str, tuple[int, int]]:
@@ -48,10 +46,10 @@ def labels_of(session: Session) -> dict[str, tuple[int, int]]:
 
 
 def lacking(session: Session) -> dict[str, tuple[int, int]]:
-    """Return how many labels of the negative and of the positive class are missing in each part.
+    """Return how many labels of the negative and of the positive class are missing in each part, for test patients.
 
-    The training and the validation set lack what a network and the choice of its epoch need, the test set patients
-    without whom no AUC is told. Of a part that is answered to its end, fewer must do: see ``FEWEST_IN_ALL``.
+    The training and the validation set need them for a network and the choice of its epoch, the test set for an AUC.
+    A part in which every slice has been asked for needs fewer: see ``FEWEST_IN_ALL``.
     """
     found = {}
     for name, (negative, positive) in labels_of(session).items():
@@ -67,26 +65,19 @@ def trainable(session: Session) -> bool:
     return not any(found[TRAINING] + found[VALIDATION])
 
 
-def needed(found: Mapping[str, tuple[int, int]], classes: tuple[str, str]) -> str:
-    """Return the missing labels in words; empty if none are missing.
-
-    Parameters
-    ----------
-    found : mapping of str to tuple of int
-        Of `lacking`.
-    classes : tuple of str
-        Negative, positive.
-    """
-    parts = {
-        name: " and ".join(f"{count} {label}" for count, label in zip(own[::-1], classes[::-1], strict=True) if count)
-        for name, own in found.items()
-    }
-    told = "; ".join(f"{what} more for {name}" for name, what in parts.items() if what)
-    return f"Needs {told}." if told else ""
+def needed(session: Session) -> str:
+    """Return the missing labels in words (see `lacking`); empty if none are missing."""
+    negative, positive = session.cohort.classes
+    told = []
+    for name, (negatives, positives) in lacking(session).items():
+        counts = ((positives, positive), (negatives, negative))
+        if missing := " and ".join(f"{count} {label}" for count, label in counts if count):
+            told.append(f"{missing} more for {name}")
+    return f"Needs {'; '.join(told)}." if told else ""
 
 
 def taught(session: Session) -> tuple[Session, Study, pd.Series]:
-    """Train the committee on the labels known so far; its predictions of the test set are added to the state.
+    """Train the committee on the labels known so far, and add its predictions of the test set to the state.
 
     Returns
     -------
@@ -95,11 +86,10 @@ def taught(session: Session) -> tuple[Session, Study, pd.Series]:
     pd.Series of float
         The uncertainty of each slice that is not held out: see `uncertainty.score`.
     """
-    study, profile = session.study(), session.profile
-    training = numbers((session.label != UNLABELLED) & (session.part == TRAINING))
+    study, profile, training = session.study(), session.profile, session.training
     asked = [study.ids(DATASETS[0], part, 0) for part in (TRAINING, TEST)]
     pool = np.union1d(*asked)
-    # As slices of the pool those of the test set are evaluated once, and without the shortcut audit.
+    # The test slices are part of the pool: so they are evaluated once, and without the shortcut audit.
     members = [
         replace(chooser(study, DATASETS[0], 0, training, MIDDLE, number), pool=tuple(pool.tolist()), test=())
         for number in range(1, 1 + len(profile.committee_rates))
@@ -122,7 +112,7 @@ def computed(study: Study, run: Run) -> Result:
     Raises
     ------
     InputError
-        If it has gone since it was computed.
+        If it is missing although it was computed.
     """
     result = study.store.load(run)
     if result is None:
@@ -138,11 +128,11 @@ def chosen_by(
     Parameters
     ----------
     uncertainty : pd.Series of float
-        Of each slice that is not held out.
+        Uncertainty of each slice that is not held out.
     labelled : np.ndarray of int
-        Those of them with a label.
+        The labelled ones among them.
     without : np.ndarray of int
-        Those of them that are not to be chosen.
+        The ones among them that must not be chosen.
     """
     rule = STRATEGIES[strategy]
     if unit == UNITS[0]:

@@ -1,4 +1,4 @@
-"""A reader's desk: what the browser asks for is done, and what has been answered is only ever read from the file."""
+"""A reader's desk: it does what the browser asks for, and always reads the answers given so far from their file."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -26,39 +26,39 @@ from brats_al_utils.beyond.annotation.answers import (
     read,
     standing,
 )
-from brats_al_utils.beyond.annotation.committee import lacking, needed
+from brats_al_utils.beyond.annotation.committee import needed
 from brats_al_utils.beyond.annotation.draws import UNITS
 from brats_al_utils.beyond.annotation.proposals import Proposal, grey_levels, proposals_of
-from brats_al_utils.beyond.annotation.session import Session, answers_file, reread
+from brats_al_utils.beyond.annotation.session import ANSWERS, Session, reread
 from brats_al_utils.cohorts.layout import shown
 from brats_al_utils.files import cause
 
 BREAK = 120.0
-"""Seconds without an answer that count as a break, when it is reckoned how long the rest will take."""
+"""Pauses of so many seconds are breaks, and do not count in the estimate of the time left."""
 
 ENOUGH = 3
-"""Pauses between answers, from which on the time left is told."""
+"""Number of pauses between answers from which the time left is estimated."""
 
 WORDS = {UNSURE: "unsure", SKIP: "skipped"}
-"""What has been answered by no class, in words."""
+"""Answers that are no class, in words."""
 
 EVERY, DISAGREEMENTS = "all", "disagreements"
-"""What the grid shows beside one label's images: all that are answered; those on which readers disagree."""
+"""Choices of the grid beside the labels: all answered images; those on which readers disagree."""
 
 THUMBNAIL = 96
-"""Pixels of an image in the grid, at most twice."""
+"""Pixels of an image in the grid; up to twice as many."""
 
 MOST = 200
-"""Images in the grid."""
+"""Largest number of images in the grid."""
 
 Message = dict[str, Any]
 Reply = tuple[Message, list[bytes]]
-"""What the browser is sent: a message, and the bytes of its pictures."""
+"""A message to the browser, and the bytes of its pictures."""
 
 
 @dataclass(frozen=True)
 class Desk:
-    """What a reader works on.
+    """The proposals that a reader answers, and where the answers go.
 
     Attributes
     ----------
@@ -70,11 +70,11 @@ class Desk:
     classes : tuple of str
         Negative, positive.
     hashes : mapping of str to str
-        Of each slice of these patients that can have an answer, that of its image: other answers do not count.
+        Hash of the image of each slice; an answer on another image does not count.
     hidden : bool
-        Show no name: it may hold the label.
+        Show no names: they may hold the label.
     needs : callable
-        Says what is lacking for training, by the answers there are.
+        Returns which labels are missing for training: see `committee.needed`.
     renew : callable, optional
         Makes the next query and returns its desk.
     """
@@ -90,7 +90,7 @@ class Desk:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """What a slice can be answered with: the classes as the setting ``classes`` names them, positive first."""
+        """The possible answers: the classes (positive first, as in the setting ``classes``), unsure and skip."""
         return (*self.classes[::-1], UNSURE, SKIP)
 
     def counted(self) -> list[Answer]:
@@ -102,12 +102,12 @@ class Desk:
         ]
 
     def given(self) -> list[Answer]:
-        """Return this reader's answers to these proposals that are not taken back, by time."""
+        """Return this reader's answers to these proposals that were not taken back, by time."""
         asked = {name for proposal in self.proposals for name in proposal.slice_ids}
         return [answer for answer in self.counted() if answer.reader == self.reader and answer.slice_id in asked]
 
     def answered(self) -> dict[Proposal, Answer]:
-        """Return the proposals to which this reader has said something, of whole patients to all slices."""
+        """Return the proposals that this reader has answered, for all of their slices."""
         given = current(self.given())
         return {
             proposal: given[proposal.first.slice_id]
@@ -116,7 +116,7 @@ class Desk:
         }
 
     def due(self) -> Proposal | None:
-        """Return the first proposal to which this reader has said nothing."""
+        """Return the first proposal that this reader has not answered."""
         answered = self.answered()
         return next((proposal for proposal in self.proposals if proposal not in answered), None)
 
@@ -136,13 +136,9 @@ class Desk:
         )
 
     def called(self, proposal: Proposal) -> str:
-        """Return how a proposal's patient is called on the screen."""
+        """Return the name of a proposal's patient on the screen."""
         persons = list(dict.fromkeys(each.patient_id for each in self.proposals))
         return f"person {persons.index(proposal.patient_id) + 1}" if self.hidden else proposal.patient_id
-
-    def why(self, error: InputError) -> str:
-        """Return why an image cannot be shown."""
-        return "This image cannot be read: skip it." if self.hidden else str(error)
 
 
 def desk_of(
@@ -152,31 +148,27 @@ def desk_of(
     hidden: bool = False,
     proposed: Callable[[], tuple[Session, pd.DataFrame]] | None = None,
 ) -> Desk:
-    """Return the desk of a reader with the proposals of a query; ``proposed`` gives the next one."""
+    """Return the desk of a reader with the proposals of a query; ``proposed`` makes the next query."""
     whole = session.state.queries[-1].unit == UNITS[1]
     proposals = proposals_of(query["slice_id"].tolist(), session.cohort, whole)
     pictures = {picture.slice_id: picture.file for each in proposals for picture in each.pictures}
     hashes = {name: digest(pictures[name]) for name in session.slices["slice_id"] if name in pictures}
-
-    def needs() -> str:
-        return needed(lacking(reread(session)), session.cohort.classes)
-
     renew = None if proposed is None else lambda: desk_of(*proposed(), reader, hidden, proposed)
-    answers, classes = answers_file(session.folder), session.cohort.classes
-    return Desk(proposals, answers, reader, classes, hashes, hidden, needs, renew)
+    answers, classes = session.folder / ANSWERS, session.cohort.classes
+    return Desk(proposals, answers, reader, classes, hashes, hidden, lambda: needed(reread(session)), renew)
 
 
 def respond(desk: Desk, message: Any) -> Reply:
-    """Do what the browser asks for, and return what it is to show.
+    """Do what the browser asks for, and return what it must show.
 
-    An answer is on the disk before the next picture is read. It is taken only for the proposal that is due, or to
-    change one that has an answer: what another window has answered meanwhile, and what a second stroke of a key would
-    answer unseen, is not.
+    An answer is on the disk before the next picture is read. It is accepted for the proposal that is due, or to change
+    an earlier answer. So nothing is saved for a proposal that another window has answered meanwhile, or that a key
+    pressed twice would answer unseen.
 
     Parameters
     ----------
     message
-        Whatever arrived.
+        Any object: the browser is not trusted.
     """
     try:
         match message:
@@ -202,10 +194,10 @@ def respond(desk: Desk, message: Any) -> Reply:
 
 
 def keep(desk: Desk, proposal: Proposal, asked: Mapping[str, Any]) -> str:
-    """Add an answer to the file if it is to the proposal that is due or changes one, and return what is to be said."""
+    """Add an answer to the file if it is for the due proposal or changes an earlier one, and return a line about it."""
     answered = desk.answered()
     if (proposal in answered) != bool(asked.get("change")) or (proposal not in answered and proposal != desk.due()):
-        return "Answered already, in another window or by a second stroke of the key: not changed."
+        return "Answered already, in another window or by a key pressed twice: not changed."
     if digest(proposal.first.file) != asked["sha256"]:
         return f"{desk.called(proposal)}: the image has changed since it was shown: look again. Not saved."
     pictures = list(proposal.proposed)
@@ -223,13 +215,13 @@ def keep(desk: Desk, proposal: Proposal, asked: Mapping[str, Any]) -> str:
 
 
 def later(desk: Desk) -> str:
-    """Return the time, or that of the reader's last answer if a clock was ahead then: what is said last must count."""
+    """Return the time, or the reader's last answer's if its clock was ahead: the answer given last must count."""
     own = [answer for answer in read(desk.answers) if answer.reader == desk.reader]
     return max([*(answer.time for answer in own), now()], key=datetime.fromisoformat)
 
 
 def take_back(desk: Desk) -> str:
-    """Take back the reader's last answer, with all images that it was given to, and return what is to be said."""
+    """Take back the reader's last answer, for all images that it was given to, and return a line about it."""
     given = desk.given()
     if not given:
         return "Nothing to undo."
@@ -246,7 +238,7 @@ def take_back(desk: Desk) -> str:
 
 
 def present(desk: Desk, said: str, opened: Proposal | None = None) -> Reply:
-    """Return the proposal that is opened or due with its picture, or that there is none, and how far the reader is."""
+    """Return the opened or due proposal with its picture, or the end, and the reader's progress."""
     answers, total = desk.answered(), len(desk.proposals)
     proposal = opened or desk.due()
     counts = Counter(answer.label for answer in answers.values())
@@ -285,7 +277,7 @@ def present(desk: Desk, said: str, opened: Proposal | None = None) -> Reply:
 
 
 def look(desk: Desk, proposal: Proposal, place: int, channel: int) -> Reply:
-    """Return one picture of a proposal's patient; of one that cannot be read, why, so that it can be skipped."""
+    """Return one picture of a proposal's patient, or why it cannot be read, so that the reader can skip it."""
     if not (0 <= place < len(proposal.pictures) and 0 <= channel < len(proposal.pictures[place].channels)):
         raise InputError("Unknown image: reload the page.")
     picture = proposal.pictures[place]
@@ -295,20 +287,28 @@ def look(desk: Desk, proposal: Proposal, place: int, channel: int) -> Reply:
             lines.append(f"{what} {number + 1} of {count}")
     image: Message = {"name": "\n".join(lines), "place": place, "channel": channel}
     message: Message = {"kind": "look", "slice_id": proposal.first.slice_id, "image": image}
+    plane, levels = drawn(desk, picture.channels[channel], picture.z)
+    return message | {"image": image | plane}, levels
+
+
+def drawn(desk: Desk, file: Path, z: int, size: int | None = None) -> Reply:
+    """Return a plane's grey levels with their size and scale, thinned to ``size`` pixels; or why it cannot be read."""
     try:
-        levels, scale = grey_levels(picture.channels[channel], picture.z)
+        levels, scale = grey_levels(file, z)
     except InputError as error:
-        return message | {"image": image | {"problem": desk.why(error)}}, []
+        return {"problem": "This image cannot be read: skip it." if desk.hidden else str(error)}, []
+    step = max(max(levels.shape) // size, 1) if size else 1
+    levels = levels[::step, ::step]
     height, width = levels.shape
-    return message | {"image": image | {"width": width, "height": height} | asdict(scale)}, [levels.tobytes()]
+    return {"width": width, "height": height} | asdict(scale), [levels.tobytes()]
 
 
 def grid(desk: Desk, which: str) -> Reply:
-    """Return small pictures of what this reader has answered, with what all readers say of each."""
+    """Return small pictures of the images that this reader has answered, with the answers of all readers."""
     answered, every = desk.answered(), desk.counted()
     readers = [desk.reader, *sorted({answer.reader for answer in every} - {desk.reader})]
     latest = {reader: current(every, reader) for reader in readers}
-    tiles, pictures = [], []
+    tiles, pictures = list[Message](), list[bytes]()
     for proposal, answer in answered.items():
         name = proposal.first.slice_id
         said = {reader: given[name].label for reader, given in latest.items() if name in given}
@@ -318,16 +318,9 @@ def grid(desk: Desk, which: str) -> Reply:
         others = "; ".join(f"{reader}: {WORDS.get(label, label)}" for reader, label in said.items())
         caption = others if which == DISAGREEMENTS else WORDS.get(answer.label, answer.label)
         tile: Message = {"slice_id": name, "caption": f"{desk.called(proposal)}\n{caption}", "note": answer.note}
-        try:
-            levels, scale = grey_levels(proposal.first.file, proposal.first.z)
-        except InputError as error:
-            levels, tile = None, tile | {"problem": desk.why(error)}
-        if levels is not None:
-            step = max(max(levels.shape) // THUMBNAIL, 1)
-            levels = levels[::step, ::step]
-            tile |= {"width": levels.shape[1], "height": levels.shape[0]} | asdict(scale)
-            pictures.append(levels.tobytes())
-        tiles.append(tile)
+        plane, levels = drawn(desk, proposal.first.file, proposal.first.z, THUMBNAIL)
+        tiles.append(tile | plane)
+        pictures += levels
         if len(tiles) == MOST:
             break
     options = [EVERY, *desk.labels, DISAGREEMENTS] if len(readers) > 1 else [EVERY, *desk.labels]
@@ -335,12 +328,12 @@ def grid(desk: Desk, which: str) -> Reply:
 
 
 def seconds_left(times: Sequence[str], remaining: int) -> float | None:
-    """Return how long the remaining proposals will take, by the median pause between answers, or None.
+    """Estimate the time for the remaining proposals from the median pause between answers; None with too few pauses.
 
     Parameters
     ----------
     times : sequence of str
-        Of the answers, in ISO 8601.
+        Times of the answers, in ISO 8601.
     """
     moments = sorted(map(datetime.fromisoformat, times))
     pauses = [(later - earlier).total_seconds() for earlier, later in pairwise(moments)]

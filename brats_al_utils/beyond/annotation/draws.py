@@ -1,4 +1,4 @@
-"""What is proposed without regard to scores: patients held out, and a random sample, in orders fixed beforehand."""
+"""Proposals without regard to scores: held-out patients and a random sample, in orders that are fixed beforehand."""
 
 import numpy as np
 import pandas as pd
@@ -16,17 +16,17 @@ WHY = {part: f"{part} set, drawn at random" for part in (VALIDATION, TEST)} | {T
 
 
 def units_of(session: Session, part: str, unit: str) -> dict[str, Ids]:
-    """Return the slices of each unit of a part that may be proposed, in the order in which patients are."""
+    """Return the slices that may be proposed of each unit of a part, in the order of the table."""
     rows = session.slices[session.askable & (session.part == part)]
     groups = rows.groupby("slice_id" if unit == UNITS[0] else "patient_id", sort=False).groups
     return {str(name): np.sort(np.asarray(numbers, np.int64)) for name, numbers in groups.items()}
 
 
 def held_out(session: Session, part: str, unit: str) -> list[Ids]:
-    """Return the slices of patients of the validation or test set who are still to be asked for, in their order.
+    """Return the slices of validation or test patients that are still to be proposed, in their order.
 
-    Patients count, and their slices are alike: of each one slice, drawn at random, or with whole patients all. Where a
-    patient has slices of both classes, they are not alike: then further slices of each follow, in turns.
+    A patient's slices are alike, so one slice of each patient is proposed, drawn at random; with whole patients, all
+    are. If patients have slices of both classes, these differ, and further slices of each patient follow in turn.
     """
     rows, whole, seed = session.slices, units_of(session, part, UNITS[1]), session.profile.seed
     labelled = rows.assign(label=session.label)[session.label != UNLABELLED]
@@ -46,7 +46,7 @@ def held_out(session: Session, part: str, unit: str) -> list[Ids]:
 
 
 def random_units(session: Session, unit: str) -> list[Ids]:
-    """Return the slices of each unit of the training set that may be proposed, in an order fixed before any score."""
+    """Return the slices that may be proposed of each unit of the training set, in an order fixed before any score."""
     units = units_of(session, TRAINING, unit)
     if unit == UNITS[1]:
         labelled = set(session.slices.loc[session.label != UNLABELLED, "patient_id"])
@@ -57,8 +57,8 @@ def random_units(session: Session, unit: str) -> list[Ids]:
 def drawn_at_random(session: Session) -> Ids:
     """Return the labelled slices of the training set that are a random sample of it.
 
-    They are all that come first in the random order, up to the last that was asked for: one that a strategy had chosen
-    before is among them, since without it they would be a sample of what no strategy wants.
+    They are the first slices in the random order, up to the last one that was proposed. Slices that a strategy had
+    chosen before are among them. Without those, the rest would be a sample of what no strategy wants.
     """
     rows = session.slices[session.part == TRAINING]
     member = pd.Series(False, session.slices.index)

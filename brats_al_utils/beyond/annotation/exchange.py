@@ -1,8 +1,8 @@
-"""Answers to and from other programs: as CSV, and as the JSON of Label Studio.
+"""Answers to and from other programs: as CSV, and as Label Studio's JSON.
 
-Label Studio's format is a list of tasks (https://labelstud.io/guide/task_format): ``data`` holds what is shown, here
-the path of the image below the data's folder, and what an answer needs besides; each of ``annotations`` has a
-``result`` with one choice. Its project needs an image called ``image`` and choices called ``label``.
+Label Studio's format is a list of tasks (https://labelstud.io/guide/task_format). ``data`` holds the path of the image
+below the data's folder, and the other values of an answer; each of ``annotations`` has a ``result`` with one choice.
+The project needs an image called ``image`` and choices called ``label``.
 """
 
 import json
@@ -30,20 +30,20 @@ from brats_al_utils.beyond.annotation.answers import (
     standing,
 )
 from brats_al_utils.beyond.annotation.query import read_query
-from brats_al_utils.beyond.annotation.session import Session, answers_file, hashes_of, query_file
+from brats_al_utils.beyond.annotation.session import ANSWERS, QUERY, Session, hashes_of
 from brats_al_utils.beyond.releases.paths import plain
 from brats_al_utils.beyond.releases.table import csv_lines
 from brats_al_utils.files import write_new
 
 Placed = tuple[str, Answer | None]
-"""An answer, and where it stands in a file; None of an annotation without a choice."""
+"""The place in a file, and the answer there; None for an annotation without a choice."""
 
 IMAGE, CHOICES = "image", "label"
-"""What the image and the choices are called in a Label Studio project."""
+"""Names of the image and the choices in a Label Studio project."""
 
 
 def export_answers(session: Session, path: Path) -> int:
-    """Write each reader's latest answers, and return how many.
+    """Write each reader's current answers, and return their number.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def export_answers(session: Session, path: Path) -> int:
     Raises
     ------
     InputError
-        If its name ends otherwise, or it exists.
+        If the name has another ending, or the file exists.
     """
     readers = dict.fromkeys(answer.reader for answer in session.given)
     given = [answer for reader in readers for answer in current(session.given, reader).values()]
@@ -62,47 +62,47 @@ def export_answers(session: Session, path: Path) -> int:
 
 
 def export_proposals(session: Session, path: Path) -> int:
-    """Write the proposals of the last query as Label Studio's tasks, without any answer, and return how many.
+    """Write the proposals of the last query as Label Studio's tasks, without answers, and return their number.
 
     Raises
     ------
     InputError
-        If there are none, the file's name does not end in .json, or it exists.
+        If there are no proposals, the file's name does not end in .json, or the file exists.
     """
     if is_csv(path):
-        raise InputError(f"{path}: expected a name that ends in .json: {query_file(session.folder)} is the CSV")
+        raise InputError(f"{path}: expected a name that ends in .json: {session.folder / QUERY} is the CSV")
     write_new(path, studio_of(session, ()).encode())
     return len(read_query(session))
 
 
 def import_answers(session: Session, path: Path) -> dict[str, int]:
-    """Add the answers of a file that are newer than what is there, and return how many, and how many were not and why.
+    """Add the answers of a file that are newer than ours, and return how many were added, and how many not and why.
 
     If one is refused, none is added.
 
     Parameters
     ----------
     path : Path
-        As `export_answers` writes it, as Label Studio exports its project as JSON, or ``answers.jsonl`` of another
-        folder or a copy of ours (what its readers took back is left out).
+        A file from `export_answers`; a Label Studio project exported as JSON; or another ``answers.jsonl``, without
+        what its readers took back.
 
     Raises
     ------
     InputError
-        If it cannot be read, or an answer is on another slice, with another label, or on an image that never was ours.
+        If the file cannot be read, or an answer has an unknown slice, label or image.
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file, expected answers as CSV, as Label Studio's JSON or as answers.jsonl")
     if path.stat().st_size > MAX_BYTES:
         raise InputError(f"{path}: {path.stat().st_size} bytes, expected at most {MAX_BYTES}: import it in parts")
-    ours = {plain(name): name for name in session.slices["slice_id"]}  # a Mac decomposes letters
+    ours = {plain(name): name for name in session.slices["slice_id"]}  # macOS decomposes letters
     placed = [*of_file(path)]
     found = [
         (place, replace(answer, slice_id=ours.get(plain(answer.slice_id), answer.slice_id)))
         for place, answer in placed
         if answer
     ]
-    file = answers_file(session.folder)
+    file = session.folder / ANSWERS
     every, told = read(file), Counter({"added": 0, "without a choice, skipped": len(placed) - len(found)})
     hashes = hashes_of(session.cohort, session.slices, [answer.slice_id for _, answer in found])
     new: list[Answer] = []
@@ -129,34 +129,28 @@ def import_answers(session: Session, path: Path) -> dict[str, int]:
 
 
 def check(session: Session, place: str, answer: Answer, hashes: Mapping[str, str], every: Sequence[Answer]) -> None:
-    """Refuse an answer that is on another slice, with another label, or on an image that never was ours.
-
-    Raises
-    ------
-    InputError
-        Naming it.
-    """
+    """Raise an `InputError` for an answer with an unknown slice, label or image, or with a time in the future."""
     labels, name = (*session.cohort.classes, UNSURE, SKIP), answer.slice_id
     if not session.knows(name):
         raise InputError(f"{place}: slice_id {name!a} is not in {session.cohort.root}: remove it")
     if answer.label not in labels:
         raise InputError(f"{place}: label {answer.label!a}, expected one of {', '.join(labels)}: correct it")
     if moment(answer) > datetime.now(UTC) + timedelta(days=1):
-        raise InputError(f"{place}: time {answer.time} is still to come, and no later answer would count: correct it")
+        raise InputError(f"{place}: time {answer.time} is in the future, and would outlast later answers: correct it")
     ours = {session.seen.get(name), session.seen.get(name.rpartition("#")[0]), hashes.get(name)}
     if answer.image_sha256 not in ours | {given.image_sha256 for given in every if given.slice_id == name}:
         raise InputError(
-            f"{place}: the image of {name!a} is not the one that was answered (image_sha256 differs): take the answers "
-            "back for the images that were shown, or answer again"
+            f"{place}: the image of {name!a} is not the one that was answered (image_sha256 differs): import the "
+            "answers where these images are, or answer again"
         )
 
 
 def is_newer(answer: Answer, every: Sequence[Answer]) -> bool:
-    """Whether an answer is later than all that its reader has said of its slice, or of the same time and another."""
+    """Whether an answer is later than its reader's others on its slice, or as late as the last and different."""
     own = [each for each in every if (each.reader, each.slice_id) == (answer.reader, answer.slice_id)]
-    last = max(own, key=moment, default=None)  # of one time, the first: only its time is of interest
-    if last is None or moment(answer) != moment(last):
-        return last is None or moment(answer) > moment(last)
+    last = max(map(moment, own), default=None)
+    if last is None or moment(answer) != last:
+        return last is None or moment(answer) > last
     stands = current(own).get(answer.slice_id)
     return stands is None or replace(stands, time=answer.time) != answer
 
@@ -167,7 +161,7 @@ def is_csv(path: Path) -> bool:
     Raises
     ------
     InputError
-        If its name is neither's.
+        If its name has another ending.
     """
     ending = path.suffix.casefold()
     if ending not in (".csv", ".json"):
@@ -195,19 +189,16 @@ def of_file(path: Path) -> Iterator[Placed]:
     elif is_csv(path):
         yield from of_csv(path)
     else:
-        try:
-            yield from of_studio(path.read_text(encoding="utf-8-sig"), str(path))
-        except UnicodeDecodeError as error:
-            raise InputError(f"{path}: not UTF-8 ({error}): save it as UTF-8") from error
+        yield from of_studio(path)
 
 
 def of_csv(path: Path) -> Iterator[Placed]:
-    """Yield the answers of a CSV file, each with its place; read as `table.csv_lines` says.
+    """Yield the answers of a CSV file (see `table.csv_lines`), each with its place.
 
     Raises
     ------
     InputError
-        Naming the line that holds none.
+        Naming the line that is not an answer.
     """
     (_, header), *lines = csv_lines(path) or [(0, [])]
     if {*header, "note"} != {*COLUMNS} or len(set(header)) < len(header):
@@ -221,7 +212,7 @@ def of_csv(path: Path) -> Iterator[Placed]:
 
 
 def answer_of(place: str, values: Mapping[str, Any]) -> Answer:
-    """Return an answer; of values that are none, the place is named too."""
+    """Return an answer; the error for invalid values names their place too."""
     try:
         return Answer(**values)
     except InputError as error:
@@ -229,9 +220,9 @@ def answer_of(place: str, values: Mapping[str, Any]) -> Answer:
 
 
 def studio_of(session: Session, answers: Iterable[Answer]) -> str:
-    """Return answers as Label Studio's tasks; proposals that have none are tasks without annotations."""
+    """Return answers as Label Studio's tasks; proposals without an answer are tasks without annotations."""
     by_slice: dict[str, list[Answer]] = {}
-    if query_file(session.folder).exists():
+    if (session.folder / QUERY).exists():
         by_slice = {name: [] for name in read_query(session)["slice_id"]}
     for answer in answers:
         by_slice.setdefault(answer.slice_id, []).append(answer)
@@ -250,7 +241,7 @@ def studio_of(session: Session, answers: Iterable[Answer]) -> str:
 
 
 def annotation_of(answer: Answer) -> dict[str, Any]:
-    """Return an answer as one of Label Studio's annotations; who gave it is kept in ``reader`` beside its own user."""
+    """Return an answer as one of Label Studio's annotations; ``meta`` keeps the reader beside Label Studio's user."""
     choice = {
         "from_name": CHOICES,
         "to_name": IMAGE,
@@ -261,26 +252,26 @@ def annotation_of(answer: Answer) -> dict[str, Any]:
     return {"result": [choice], "was_cancelled": answer.label == SKIP, "created_at": answer.time}
 
 
-def of_studio(text: str, name: str) -> Iterator[Placed]:
-    """Yield the answers of Label Studio's tasks, each with its place; annotations without a choice are skipped.
+def of_studio(path: Path) -> Iterator[Placed]:
+    """Yield the answers of Label Studio's tasks, each with its place; None for annotations without a choice.
 
-    One that was cancelled is a ``SKIP``, whatever was chosen before. An answer's time is when it was changed last. The
-    reader is the one that `annotation_of` has kept, else the user of Label Studio, by address or number.
+    A cancelled annotation is a ``SKIP``, whatever was chosen. Its time is that of the last change. The reader is
+    the one that `annotation_of` has kept, or else Label Studio's user, by address or number.
 
     Raises
     ------
     InputError
-        Naming the task that is none of ours, or has an annotation with several choices.
+        Naming a task without our data, or an annotation with several choices.
     """
     try:
-        tasks = json.loads(text)
+        tasks = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{name}: cannot be read as JSON ({error}): export the project as JSON, one list") from error
+        raise InputError(f"{path}: cannot be read as JSON ({error}): export the project as JSON, one list") from error
     if not isinstance(tasks, list):
         mend = f"export the project as JSON; of another program, write CSV with the columns {', '.join(COLUMNS)}"
-        raise InputError(f"{name}: expected a list of Label Studio's tasks: {mend}")
+        raise InputError(f"{path}: expected a list of Label Studio's tasks: {mend}")
     for number, task in enumerate(tasks, 1):
-        place = f"{name}, task {number}"
+        place = f"{path}, task {number}"
         try:
             for given in task["annotations"]:
                 choices = [each for each in given["result"] if each["type"] == "choices"]
@@ -311,7 +302,7 @@ def of_studio(text: str, name: str) -> Iterator[Placed]:
 
 
 def user(completed_by: object) -> str:
-    """Return how a user of Label Studio is called here: by the address, or by the number."""
+    """Return the name of a user of Label Studio: the address, or the number."""
     if isinstance(completed_by, dict):
         return str(completed_by.get("email") or f"user {completed_by.get('id')}")
     return f"user {completed_by}"

@@ -1,7 +1,7 @@
-"""From a command to the first image: JupyterLab on a copy of notebook 10 whose cells have run already.
+"""From a command to the first image: JupyterLab on a copy of notebook 10 whose cells have already run.
 
-The server listens on loopback alone, with a token of its own, and sees nothing but the annotation's folder. The copy
-lies there too: no file that git tracks is ever opened.
+The server listens only on loopback, with a token of its own, and serves only the annotation's folder. The copy is in
+that folder too, so no file that git tracks is ever opened.
 """
 
 import json
@@ -36,16 +36,16 @@ COPY = "annotate.ipynb"
 """Name of the notebook's copy in the annotation's folder."""
 
 FIRST = ("parameters", "open", "desk")
-"""Cells that become the first of the copy: the image then stands at the top of the page."""
+"""Cells that are joined into the copy's first cell, so that the image is at the top of the page."""
 
 LOG = "jupyterlab.log"
 
 START = 60.0
-"""Seconds in which the server must answer."""
+"""Seconds to wait for the server, and for the kernel."""
 
 
 def copied(parameters: Mapping[str, object]) -> Any:
-    """Return notebook 10 with other parameters: its code folded, the desk first."""
+    """Return notebook 10 with other parameters, its code folded and the desk first."""
     notebook = nbformat.read(FOLDER / NOTEBOOK, as_version=4)
     cells = {cell.id: cell for cell in notebook.cells}
     known, *rest = (cells.pop(name).source for name in FIRST)
@@ -65,18 +65,18 @@ def annotate(
     Parameters
     ----------
     folder : Path
-        Of the annotation.
+        The annotation's folder.
     parameters : mapping of str to object
-        Of the notebook.
+        The notebook's parameters.
     port : int, optional
-        Otherwise one that is free.
+        Port of the server; by default a free one.
     opened : callable, optional
-        Given the address, opens a browser.
+        Opens a browser at an address.
 
     Raises
     ------
     InputError
-        If the port is taken, JupyterLab does not start, or the first cell fails.
+        If the port is taken, JupyterLab does not start, or a cell fails.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # else the server would outlive this process
     path, token = folder / COPY, secrets.token_hex(16)
@@ -89,7 +89,7 @@ def annotate(
         except TimeoutError as error:
             raise InputError(f"the notebook's kernel does not reply (see {folder / LOG}): try again") from error
         write_file(path, nbformat.writes(notebook).encode())
-        NotebookNotary().sign(nbformat.read(path, as_version=4))  # JupyterLab shows the widgets of trusted outputs only
+        NotebookNotary().sign(nbformat.read(path, as_version=4))  # JupyterLab shows widgets only in trusted notebooks
         url = f"http://127.0.0.1:{port}/doc/tree/{COPY}?reset&token={token}"
         print(f"annotate at {url}\nEvery answer is saved at once; Ctrl-C here ends the server.", flush=True)
         if opened:
@@ -100,28 +100,26 @@ def annotate(
 
 
 def free_port(wanted: int | None) -> int:
-    """Return a port of loopback on which nothing listens.
+    """Return the wanted port of loopback, or else a free one.
 
     Raises
     ------
     InputError
-        If the one that is wanted is taken.
+        If the wanted port is taken.
     """
     with socket.socket() as server:
         try:
             server.bind(("127.0.0.1", wanted or 0))
         except OSError as error:
-            raise InputError(
-                f"port {wanted} cannot be used ({error.strerror}): leave --port out, or name another"
-            ) from error
+            raise InputError(f"port {wanted} cannot be used ({error.strerror}): name another --port") from error
         return int(server.getsockname()[1])
 
 
 @contextmanager
 def own_folders() -> Iterator[None]:
-    """Have what is started keep Jupyter's files in folders of its own: the user's may not be writable, or has settings.
+    """Give the processes started in the block their own folders for Jupyter's files.
 
-    A certificate, a password or another address among them would keep the desk from opening.
+    The user's may be read-only, or hold a certificate, a password or another address that keeps the desk from opening.
     """
     with tempfile.TemporaryDirectory(prefix="brats-al-", ignore_cleanup_errors=True) as place:
         own = {"JUPYTER_DATA_DIR": f"{place}/data", "JUPYTER_RUNTIME_DIR": f"{place}/runtime", "JUPYTER_NO_CONFIG": "1"}
@@ -131,7 +129,7 @@ def own_folders() -> Iterator[None]:
 
 @contextmanager
 def served(folder: Path, port: int, token: str) -> Iterator[None]:
-    """Have JupyterLab serve a folder; at the end it goes with all of its kernels."""
+    """Start JupyterLab on a folder, and end it with all of its kernels when the block ends."""
     options = [
         f"--port={port}",
         "--ip=127.0.0.1",
@@ -139,7 +137,7 @@ def served(folder: Path, port: int, token: str) -> Iterator[None]:
         "--ServerApp.port_retries=0",
         f"--ServerApp.root_dir={folder.resolve()}",
         f"--LabApp.app_settings_dir={FOLDER / '.lab'}",
-        *(["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []),  # in a container everyone is root
+        *(["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []),  # as users of a container are
     ]
     log = folder / LOG
     with log.open("wb") as said:
@@ -149,7 +147,7 @@ def served(folder: Path, port: int, token: str) -> Iterator[None]:
             stdin=subprocess.DEVNULL,
             stdout=said,
             stderr=said,
-            start_new_session=True,  # else Ctrl-C would reach it first, and it would ask whether that is meant
+            start_new_session=True,  # else Ctrl-C would reach it, and it would ask for confirmation
         )
     deadline = time.monotonic() + START
     try:
@@ -166,7 +164,7 @@ def served(folder: Path, port: int, token: str) -> Iterator[None]:
 
 
 def asked(port: int, path: str, token: str, body: Any = None) -> Any:
-    """Return what the server replies, None while it does not listen yet."""
+    """Return the server's reply; None while it does not listen yet."""
     connection = HTTPConnection("127.0.0.1", port, timeout=START)
     headers = {"Authorization": f"token {token}", "Content-Type": "application/json"}
     try:
@@ -184,10 +182,10 @@ def kernel(port: int, token: str) -> BlockingKernelClient:
     number = asked(port, "/api/sessions", token, session)["kernel"]["id"]
     client = BlockingKernelClient(connection_file=str(Path(jupyter_runtime_dir()) / f"kernel-{number}.json"))
     client.load_connection_file()
-    client.start_channels(hb=False)  # who waits by its heartbeat gives a kernel that starts slowly up for dead
+    client.start_channels(hb=False)  # the heartbeat would declare a slowly starting kernel dead
     client.kernel_info(reply=True, timeout=START)
     deadline = time.monotonic() + START
-    while time.monotonic() < deadline:  # what is published arrives a little later than what is replied
+    while time.monotonic() < deadline:  # the channel of outputs connects a little later than that of replies
         client.kernel_info()
         with suppress(Empty):
             client.get_iopub_msg(timeout=1)
@@ -196,12 +194,12 @@ def kernel(port: int, token: str) -> BlockingKernelClient:
 
 
 def execute(notebook: Any, client: BlockingKernelClient) -> None:
-    """Execute a notebook's cells in a kernel that stays, and keep what they give.
+    """Execute a notebook's cells in a kernel that keeps running, and store their outputs.
 
     Raises
     ------
     InputError
-        With what the first failing cell says.
+        With the message of the first failing cell.
     """
     for number, cell in enumerate((each for each in notebook.cells if each.cell_type == "code"), 1):
         outputs: list[Any] = []

@@ -1,4 +1,4 @@
-"""What notebook 10 shows beside the reader's desk: why what is proposed, how readers agree, what was learned so far."""
+"""What notebook 10 shows beside the reader's desk: the proposals' reasons, the readers' agreement, what was learned."""
 
 from collections.abc import Callable, Iterable
 from io import BytesIO
@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
 
 from brats_al_utils.beyond.annotation.answers import Answer, agreement
-from brats_al_utils.beyond.annotation.committee import lacking, needed, trainable
+from brats_al_utils.beyond.annotation.committee import needed, trainable
 from brats_al_utils.beyond.annotation.learning import Lesson, learn, sentences
 from brats_al_utils.beyond.annotation.session import Session
 from brats_al_utils.beyond.explorer.controls import Button
@@ -22,24 +22,19 @@ BUTTON = (Button("learn", "Train on the answers so far, and say what was learned
 
 
 def asked(session: Session, query: pd.DataFrame) -> str:
-    """Return in words, as Markdown, what is proposed and why, and whether there are too few labels to choose by."""
+    """Return as Markdown what is proposed and why, and whether there are too few labels for a committee."""
     counts = "; ".join(f"{count} {why}" for why, count in query["why"].value_counts().sort_index().items())
-    said = (
-        f"**{session.cohort.name.capitalize()}.** Of {session.askable.sum()} slices without a label, {len(query)} are "
-    )
-    said += f"proposed: {counts}."
+    said = f"Of {session.askable.sum()} slices without a label, {len(query)} are proposed: {counts}."
     if not trainable(session):
-        needs = needed(lacking(session), session.cohort.classes)
-        said += f" **{needs}** Until then no committee can choose, and all of these are drawn at random."
-    return said
+        said += f" **{needed(session)}** Until then no committee can choose, and all of these are drawn at random."
+    return f"**{session.cohort.name.capitalize()}.** {said}"
 
 
 def agreements(answers: Iterable[Answer]) -> pd.DataFrame:
-    """Return how far any two readers agree: a row a pair."""
+    """Return how far any two readers agree, a row for each pair."""
     every = list(answers)
-    rows = []
-    for first, second in combinations(sorted({answer.reader for answer in every}), 2):
-        rows.append((f"{first} and {second}", *agreement(every, first, second)))
+    pairs = combinations(sorted({answer.reader for answer in every}), 2)
+    rows = [(f"{first} and {second}", *agreement(every, first, second)) for first, second in pairs]
     table = pd.DataFrame(rows, columns=["readers", "slices", "share", "kappa"])
     columns: Columns = {
         "readers": ("readers", str),
@@ -51,18 +46,18 @@ def agreements(answers: Iterable[Answer]) -> pd.DataFrame:
 
 
 def lessons(opened: Callable[[], Session]) -> Panel[View]:
-    """Return a button that trains on the answers so far, and says and draws what was learned.
+    """Return a button that trains on the answers so far, and shows what was learned.
 
     Parameters
     ----------
     opened : callable
-        Opens the annotation as it is then.
+        Opens the annotation with the answers given by then.
     """
 
     def learn_now(_: View, __: Asked) -> View:
         session, lesson = learn(opened())
         told = tuple(("", line) for line in sentences(lesson, session.cohort.classes))
-        if lesson.curve.empty or any(map(any, lesson.lacking.values())):
+        if lesson.curve.empty or lesson.needs:
             return View(BUTTON, facts=told)
         curve = Picture(
             "curve", png(learned(lesson)), "95 % confidence intervals across patients", "learning curve", width=520
@@ -83,7 +78,7 @@ def png(drawing: Drawing) -> bytes:
 
 @plt.style.context(STYLE)
 def learned(lesson: Lesson) -> Drawing:
-    """Draw the test AUC against the number of labels trained on, and where another query would lead."""
+    """Draw the test AUC against the number of labels trained on, and the forecast for another query."""
     curve, ahead = lesson.curve, lesson.forecast
     figure, axes = plt.subplots(figsize=(PAGE * 0.6, 3))
     ends = distances(curve, "auc", "low", "high")

@@ -1,6 +1,6 @@
-"""What a reader is asked: the slices of a query, each with every picture that there is of its patient.
+"""What a reader is asked: the slices of a query, each with all pictures of its patient.
 
-A picture is sent with all the grey levels that its file has, and what they mean.
+A picture is sent with all grey levels of its file, and their intensities.
 """
 
 from collections.abc import Sequence
@@ -23,10 +23,10 @@ from brats_al_utils.cohorts.cohort import Cohort
 from brats_al_utils.cohorts.layout import shown
 
 WHITE_PERCENTILE = 99.5
-"""Percentile of the foreground's intensities that is shown as white at first."""
+"""Percentile of the foreground's intensities that is white at first."""
 
 MAX_LEVEL = 65535
-"""The last grey level, as which a picture's highest intensity travels."""
+"""Grey level of a picture's highest intensity."""
 
 
 @dataclass(frozen=True)
@@ -36,13 +36,13 @@ class Picture:
     Attributes
     ----------
     slice_id : str
-        As answers name it: see `candidates.read_slices`.
+        Its name in answers: see `candidates.read_slices`.
     channels : tuple of Path
-        The files, one a channel.
+        A file for each channel.
     z : int
-        The axial slice.
+        Axial index.
     planes : int
-        How many there are in the image.
+        Number of planes in the image.
     """
 
     slice_id: str
@@ -52,26 +52,26 @@ class Picture:
 
     @property
     def file(self) -> Path:
-        """The file whose hash an answer keeps."""
+        """The file whose hash is part of an answer."""
         return self.channels[0]
 
     @property
     def name(self) -> str:
-        """As a reader sees it: without its folder, which may be named after a class."""
+        """Its name on the screen, without the folder, which may be named after a class."""
         return f"{self.file.name}, slice {self.z + 1} of {self.planes}" if self.planes > 1 else self.file.name
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """What is annotated with one answer: a slice, or all slices of a patient that were proposed.
+    """What one answer annotates: a slice, or all proposed slices of a patient.
 
     Attributes
     ----------
     patient_id : str
     pictures : tuple of Picture
-        All of the patient's.
+        All pictures of the patient.
     places : tuple of int
-        Which of them are to be annotated; the first one is shown first.
+        Indices of the proposed ones; the first of them is shown first.
     """
 
     patient_id: str
@@ -80,27 +80,27 @@ class Proposal:
 
     @property
     def proposed(self) -> tuple[Picture, ...]:
-        """What is to be annotated."""
+        """The pictures that the answer annotates."""
         return tuple(self.pictures[place] for place in self.places)
 
     @property
     def slice_ids(self) -> tuple[str, ...]:
-        """Their ids."""
+        """The ids of the proposed pictures."""
         return tuple(picture.slice_id for picture in self.proposed)
 
     @property
     def first(self) -> Picture:
-        """What is shown first, which names the proposal."""
+        """The picture that is shown first; its slice_id identifies the proposal."""
         return self.proposed[0]
 
 
 def proposed(
     session: Session, reader: str, budget: int, strategy: str, unit: str, random_share: float
 ) -> tuple[Session, pd.DataFrame]:
-    """Return the last query, or a new one where there is none or this reader has answered all of the last.
+    """Return the last query, or a new one if there is none or this reader has answered it all.
 
-    So a reader goes on where the answers end, and a second reader is asked the same as the first. Parameters as of
-    `query.query`. Where nothing is left to be asked, the last query stays.
+    So a reader resumes where the answers end, and a second reader gets the same proposals as the first. If nothing is
+    left to propose, the last query stays. Parameters as for `query.query`.
     """
     last = read_query(session) if session.state.queries else None
     if last is not None:
@@ -118,14 +118,14 @@ def proposals_of(slice_ids: Sequence[str], cohort: Cohort, whole: bool = False) 
     ----------
     slice_ids : sequence of str
     cohort : Cohort
-        A table's, with the patients that have no label: its images lie where they may.
+        From `candidates.read_candidates`.
     whole : bool
         Annotate all proposed slices of a patient with one answer.
 
     Raises
     ------
     InputError
-        If the cohort does not have a slice.
+        If a slice is not in the cohort.
     """
     pictures = {str(name): pictures_of(rows) for name, rows in cohort.cases.groupby("patient_id")}
     found = {picture.slice_id: (name, place) for name, own in pictures.items() for place, picture in enumerate(own)}
@@ -142,7 +142,7 @@ def proposals_of(slice_ids: Sequence[str], cohort: Cohort, whole: bool = False) 
 
 
 def pictures_of(rows: pd.DataFrame) -> tuple[Picture, ...]:
-    """Return every plane of some rows of `Cohort.cases`, of a table."""
+    """Return every plane of the images in some rows of `Cohort.cases`."""
     return tuple(
         Picture(
             f"{row['known_as']}#{z}" if row["slices"] > 1 else row["known_as"],
@@ -157,16 +157,16 @@ def pictures_of(rows: pd.DataFrame) -> tuple[Picture, ...]:
 
 @dataclass(frozen=True)
 class Scale:
-    """What the grey levels of a file mean, the same in all of its planes.
+    """The intensities of a file's grey levels, the same in all of its planes.
 
     Attributes
     ----------
     low, high : float
-        The intensities of the first and the last grey level.
+        Intensities of the first and the last grey level.
     white : float
-        The intensity that is white at first; black is the lowest.
+        Intensity that is white at first; black is the lowest.
     aspect : float
-        How much wider than high a pixel is.
+        Width of a pixel, in heights.
     """
 
     low: float
@@ -176,7 +176,7 @@ class Scale:
 
 
 def grey_levels(file: Path, z: int) -> tuple[Array, Scale]:
-    """Return a plane of an image as a radiologist sees it.
+    """Return a plane of an image in a radiologist's orientation.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""What to annotate next: patients held out at random first, a random share, and what a strategy chooses of the rest."""
+"""What to annotate next: patients held out at random, a random share, and what a strategy chooses from the rest."""
 
 from dataclasses import replace
 
@@ -7,10 +7,9 @@ import pandas as pd
 
 from brats_al_utils import InputError, nearest
 from brats_al_utils.beyond.annotation.answers import digest
-from brats_al_utils.beyond.annotation.candidates import UNLABELLED
 from brats_al_utils.beyond.annotation.committee import FEWEST, OF_PATIENTS, USABLE, chosen_by, taught, trainable
 from brats_al_utils.beyond.annotation.draws import UNITS, WHY, held_out, random_units
-from brats_al_utils.beyond.annotation.session import TEST, TRAINING, VALIDATION, Session, counts, numbers, query_file
+from brats_al_utils.beyond.annotation.session import QUERY, TEST, TRAINING, VALIDATION, Session, counts, numbers
 from brats_al_utils.beyond.annotation.state import Query, random_order
 from brats_al_utils.files import write_file
 from brats_al_utils.queries.pool import BudgetError, ranked
@@ -36,28 +35,27 @@ def query(
     Parameters
     ----------
     budget : int
-        Slices or whole patients. Of a patient who is held out, one slice is a slice's budget.
+        Number of slices or whole patients. A held-out patient is asked about with one slice, which counts as one.
     strategy : str
-        One of ``USABLE``; where so few are left that it cannot choose so many, they are drawn at random.
+        One of ``USABLE``. If too few slices are left for it, they are drawn at random.
     unit : {"slice", "patient"}
     random_share : float
-        Of what the validation set does not need, the share drawn at random, half of it of the test set.
+        Share of the budget, after the validation set's part, that is drawn at random, half of it from the test set.
 
     Returns
     -------
     Session
-        With the query among its state's.
+        With the query in its state.
     pd.DataFrame
-        As docs/annotation.md describes ``query.csv``.
+        ``query.csv``: see docs/annotation.md.
 
     Raises
     ------
     InputError
-        If an option is none, or so many cannot be proposed.
+        If an option is invalid, or nothing is left to propose.
     """
     check_options(budget, strategy, unit, random_share)
-    askable, part, label = session.askable, session.part, session.label
-    fresh = numbers(askable & (part == TRAINING))
+    fresh = numbers(session.askable & (session.part == TRAINING))
     asked: dict[str, list[Ids]] = {}
     wanted = allotted(session, budget, random_share, unit)
     for name in (VALIDATION, TEST):
@@ -73,12 +71,11 @@ def query(
         free = np.setdiff1d(fresh, taken)
         left = min(left, session.slices.loc[free, "slice_id" if unit == UNITS[0] else "patient_id"].nunique())
         if left:
-            labelled = numbers((label != UNLABELLED) & (part == TRAINING))
             without = np.setdiff1d(uncertainty.index, free)
             try:
-                chosen = chosen_by(study, strategy, unit, uncertainty, labelled, without, left, seed)
+                chosen = chosen_by(study, strategy, unit, uncertainty, session.training, without, left, seed)
                 asked[f"chosen by {strategy}"] = [chosen]
-            except BudgetError:  # so few are left that the strategy, which drops some, has not enough to choose from
+            except BudgetError:  # the strategy drops some slices, and too few are left
                 asked[WHY[TRAINING]] = by_chance[: wanted[TRAINING] + left]
     else:
         asked[WHY[TRAINING]] = by_chance[: wanted[TRAINING] + left]
@@ -86,28 +83,16 @@ def query(
     if not why:
         raise InputError(f"{session.cohort.root}: nothing left to propose: every image has a label or an answer")
     table = proposals(session, why, ranking, fresh)
-    done = Query(
-        strategy,
-        unit,
-        budget,
-        random_share,
-        int(((label != UNLABELLED) & (part == TRAINING)).sum()),
-        dict(zip(table["slice_id"], table["why"], strict=True)),
-    )
-    # The state first: without the proposals that follow, it says no more than that they were to be made.
+    why_asked = dict(zip(table["slice_id"], table["why"], strict=True))
+    done = Query(strategy, unit, budget, random_share, len(session.training), why_asked)
+    # The state first: interrupted here, the annotation has a query without proposals, and makes another.
     session = session.keep(lambda state: replace(state, queries=(*state.queries, done)))
-    write_file(query_file(session.folder), table.to_csv(index=False, lineterminator="\n").encode())
+    write_file(session.folder / QUERY, table.to_csv(index=False, lineterminator="\n").encode())
     return session, table
 
 
 def check_options(budget: int, strategy: str, unit: str, random_share: float) -> None:
-    """Refuse invalid options.
-
-    Raises
-    ------
-    InputError
-        Naming it.
-    """
+    """Raise an `InputError` that names an invalid option."""
     if budget < 1:
         raise InputError(f"budget is {budget}, expected at least 1")
     if unit not in UNITS:
@@ -122,8 +107,8 @@ def check_options(budget: int, strategy: str, unit: str, random_share: float) ->
 def allotted(session: Session, budget: int, random_share: float, unit: str) -> dict[str, int]:
     """Return how many units of each part are proposed without regard to scores.
 
-    Of the validation set ``GENEROUS`` times as many as it lacks of a class; of the rest the random share, half of it of
-    the test set as long as there is one.
+    The validation set gets ``GENEROUS`` times the labels that it still needs of a class. The random share of the rest
+    comes half from the test set, as long as slices are left there, and half from the training set.
     """
     label, part = session.label, session.part
     missing = max(FEWEST - count for count in counts(label[part == VALIDATION]))
@@ -134,14 +119,14 @@ def allotted(session: Session, budget: int, random_share: float, unit: str) -> d
 
 
 def proposals(session: Session, why: dict[int, str], score: pd.Series, fresh: Ids) -> pd.DataFrame:
-    """Return the table of proposals, in an order that does not tell who proposed them.
+    """Return the table of proposals, in an order that does not reveal why they were proposed.
 
     Parameters
     ----------
     why : dict of int to str
-        By the number of the slice.
+        Reason for each slice, by its number.
     score : pd.Series of float
-        Uncertainty of each slice, NaN where no committee was asked.
+        Uncertainty of each slice, NaN without a committee.
     fresh : np.ndarray of int
         The slices that are ranked.
     """
@@ -164,16 +149,14 @@ def proposals(session: Session, why: dict[int, str], score: pd.Series, fresh: Id
 
 
 def read_query(session: Session) -> pd.DataFrame:
-    """Return the proposals of the last query, all values as text: see docs/annotation.md.
-
-    Those of images that are no longer in the table are left out.
+    """Return the proposals of the last query, all values as text, without images that are no longer in the table.
 
     Raises
     ------
     InputError
-        If there are none, or the file is no such table.
+        If there are none, or ``query.csv`` holds something else.
     """
-    path = query_file(session.folder)
+    path = session.folder / QUERY
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
     except FileNotFoundError as error:

@@ -1,6 +1,6 @@
-"""Every image that an annotation has seen: whose it was, and what was in it, so that nothing changes unnoticed.
+"""The register of every image that an annotation has seen, with its patient and hash, so that changes are noticed.
 
-An image is called by the path that it had first. One that has moved is known again by its content, and keeps its name.
+An image's name is the path that it had first. An image that has moved is recognised by its hash, and keeps its name.
 """
 
 from collections.abc import Mapping
@@ -19,12 +19,12 @@ COLUMNS = ("image", "patient_id", "image_sha256")
 
 
 def read_register(path: Path) -> pd.DataFrame:
-    """Return what is registered, all as text: ``COLUMNS``, of which ``image`` is the index; empty without a file.
+    """Return the register: ``COLUMNS``, all as text, with ``image`` as the index; empty without a file.
 
     Raises
     ------
     InputError
-        If the file is no such table.
+        If the file holds something else.
     """
     if not path.exists():
         return pd.DataFrame(columns=list(COLUMNS), dtype=str).set_index("image")
@@ -35,24 +35,24 @@ def read_register(path: Path) -> pd.DataFrame:
 
 
 def register(path: Path, cohort: Cohort, anew: bool) -> tuple[dict[str, str], pd.DataFrame]:
-    """Add the images that are new to the register.
+    """Add new images to the register.
 
     Parameters
     ----------
     anew : bool
-        Forget what was registered before.
+        Discard the former register.
 
     Returns
     -------
     names : dict of str to str
-        What each image of the table is called: the path that it had first.
+        The name of each image in the table: the path that it had first.
     before : pd.DataFrame
-        What was registered already: see `read_register`.
+        The former register: see `read_register`.
 
     Raises
     ------
     InputError
-        If the person of an image is another one than before: who was held out could then be trained on.
+        If an image belongs to another person than before: a held-out person's images could then be trained on.
     """
     before = read_register(path).iloc[: 0 if anew else None]
     table = cohort.cases.drop_duplicates("named").set_index("named")
@@ -70,13 +70,7 @@ def register(path: Path, cohort: Cohort, anew: bool) -> tuple[dict[str, str], pd
 
 
 def check_persons(cohort: Cohort, person: pd.Series, names: Mapping[str, str], before: pd.DataFrame) -> None:
-    """Refuse images whose person has changed.
-
-    Raises
-    ------
-    InputError
-        Naming the first, and what mends it.
-    """
+    """Raise an `InputError` if an image belongs to another person than before."""
     was = {name: str(before.at[first, "patient_id"]) for name, first in names.items() if first in before.index}
     if changed := [name for name, whose in was.items() if whose != person[name]]:
         name = changed[0]

@@ -37,7 +37,8 @@ from brats_al_utils.cohorts.split import PARTS
 from brats_al_utils.files import locked
 from brats_al_utils.networks.network import initial_state
 from brats_al_utils.networks.training import choose_device
-from brats_al_utils.progress import Track, patients
+from brats_al_utils.progress import patients
+from brats_al_utils.queries.selection import Ids
 from brats_al_utils.runs.scheduler import workers_of
 from brats_al_utils.study.arms import DATASETS
 from brats_al_utils.study.places import Places
@@ -45,38 +46,41 @@ from brats_al_utils.study.profile import Profile, profile_of
 from brats_al_utils.study.study import Study
 
 SETTINGS: dict[str, Any] = {"epochs": 30, "folds": 1, "n_runs": 3, "classes": ()}
-"""What is other than in the profile ``open``: with few labels an epoch is few steps, so there are as many epochs as in
-the paper; the split is by `state.hold_out`; three trainings tell chosen from random slices."""
+"""Settings that differ from the profile ``open``: with few labels an epoch has few steps, so there are as many epochs
+as in the paper; `state.hold_out` makes the split; three trainings compare chosen with random slices."""
 
 TRAINING, VALIDATION, TEST = PARTS
+
+STATE, ANSWERS, REGISTER, QUERY = "state.json", "answers.jsonl", "images.csv", "query.csv"
+"""Files in an annotation's folder: see docs/annotation.md."""
 
 
 @dataclass(frozen=True)
 class Session:
-    """The state of an annotation at one time; it is immutable.
+    """An annotation as it is at one moment.
 
     Attributes
     ----------
     folder : Path
-        Where ``query.csv``, the answers, the state and the trained runs are.
+        Folder of ``query.csv``, the answers, the state and the trained runs.
     sets : Path
-        Where its slice sets are.
+        Folder of its slice sets.
     cohort : Cohort
         See `candidates.read_candidates`.
     profile : Profile
     place : Path
-        Of the images as they are cut.
+        Folder of the cut images: see `candidates.cut_candidates`.
     slices : pd.DataFrame
         See `candidates.read_slices`.
     state : State
     given : tuple of Answer
-        Those that count, of all readers: see `answers.counting`.
+        The answers of all readers that count: see `answers.counting`.
     seen : dict of str to str
-        Hash of every image that is or was in the table, as it was first, by its name: see `register.register`.
+        First hash of every image that is or was in the table, by its name: see `register.register`.
     notes : tuple of str
-        What the user should know, but that stops nothing.
+        What the user should know.
     device, workers : str
-        Who trains: see `engine.compute`.
+        What trains the networks: see `engine.compute`.
     """
 
     folder: Path
@@ -111,6 +115,11 @@ class Session:
         return self.slices["patient_id"].map(held_out).fillna(TRAINING)
 
     @property
+    def training(self) -> Ids:
+        """The numbers of the labelled training slices."""
+        return numbers((self.label != UNLABELLED) & (self.part == TRAINING))
+
+    @property
     def askable(self) -> pd.Series:
         """Whether each slice may be proposed: it has no label, and no reader was unsure of it."""
         unsure = [name for name, answer in self.answers.items() if answer.label == UNSURE]
@@ -121,8 +130,8 @@ class Session:
         return slice_id in self.seen or slice_id.rpartition("#")[0] in self.seen
 
     def keep(self, change: Callable[[State], State]) -> "Session":
-        """Change the state on the disk, whatever another process has added to it meanwhile, and return the session."""
-        file = state_file(self.folder)
+        """Change the state on the disk, with what another process has added to it, and return the session."""
+        file = self.folder / STATE
         with locked(file.with_name(f"{file.name}.lock"), WAIT, "writing the state"):
             state = change(read_state(file) or self.state)
             write_state(file, state)
@@ -131,8 +140,8 @@ class Session:
     def study(self) -> Study:
         """Return a study of the labels known now.
 
-        Its training slices are all that are not held out, labelled or not; its validation slices those that are
-        labelled; its test slices all of the patients held out for testing.
+        Its training slices are all that are not held out, labelled or not. Its validation slices are the labelled ones
+        of that part, its test slices all slices of the test patients.
         """
         label, part = self.label, self.part
         slices = labelled_set(self.place, self.cohort, self.profile.slice_rule(), label, part, self.sets)
@@ -140,26 +149,6 @@ class Session:
         slices = replace(slices, table=slices.table.assign(part=used))
         places = Places(self.folder, self.folder)
         return Study(self.profile, places, self.cohort, self.device, self.workers, opened={DATASETS[0]: slices})
-
-
-def state_file(folder: Path) -> Path:
-    """Return the file of an annotation's state."""
-    return folder / "state.json"
-
-
-def answers_file(folder: Path) -> Path:
-    """Return the file of an annotation's answers."""
-    return folder / "answers.jsonl"
-
-
-def register_file(folder: Path) -> Path:
-    """Return the register of the images that an annotation has seen."""
-    return folder / "images.csv"
-
-
-def query_file(folder: Path) -> Path:
-    """Return the file of an annotation's proposals."""
-    return folder / "query.csv"
 
 
 def open_session(
@@ -170,7 +159,6 @@ def open_session(
     workers: str = "",
     skip_bad: bool = False,
     follow_links: bool = False,
-    track: Track = patients,
 ) -> Session:
     """Open an annotation, or begin one.
 
@@ -179,19 +167,19 @@ def open_session(
     data : Path
         Folder of a table of images.
     out : Path, optional
-        Where all is kept; otherwise the folder ``annotation`` in that of the data.
+        Folder for all files; by default ``annotation`` in the folder of the data.
     settings : mapping of str to object, optional
-        Of the profile ``open``, to change; only of an annotation that begins.
-    device, workers, skip_bad, follow_links, track
+        Settings of the profile ``open`` to change, when an annotation begins.
+    device, workers, skip_bad, follow_links
         As for `opening.open_study`.
 
     Raises
     ------
     InputError
-        If anything that was named cannot be used, or a file of the annotation is damaged.
+        If an argument cannot be used, or a file of the annotation is damaged.
     """
     folder = out or data / "annotation"
-    state = read_state(state_file(folder))
+    state = read_state(folder / STATE)
     profile = profile_of("open", (state.settings if state else SETTINGS) | dict(settings or {}))
     if state and profile.changes != state.settings:
         raise InputError(
@@ -201,9 +189,9 @@ def open_session(
     if "://" not in workers:
         workers_of(workers, device)
         choose_device(device)
-    initial_state(profile.start, profile.network)  # refused now rather than at the first training
+    initial_state(profile.start, profile.network)  # missing weights are reported now, not at the first training
     cohort = read_candidates(data, follow_links, profile.classes)
-    return begun(cohort, profile, folder, folder / "sets", device, workers, skip_bad, track)
+    return begun(cohort, profile, folder, folder / "sets", device, workers, skip_bad)
 
 
 def begun(
@@ -214,22 +202,21 @@ def begun(
     device: str = "auto",
     workers: str = "",
     skip_bad: bool = False,
-    track: Track = patients,
 ) -> Session:
-    """Return the session of a cohort, begun now if there is none in the folder; parameters as `open_session`.
+    """Return the session of a cohort, and begin it if the folder has none; parameters as `open_session`.
 
     Parameters
     ----------
     sets : Path
-        Of the slice sets: annotations of one cohort may share them.
+        Folder of the slice sets. Annotations of one cohort may share it.
     """
     negative, positive = cohort.classes
     profile = replace(profile, classes=(positive, negative))
     Places(folder, folder).make()
-    state, every = read_state(state_file(folder)), read(answers_file(folder))
+    state, every = read_state(folder / STATE), read(folder / ANSWERS)
     anew = state is None or not (state.queries or every)
-    names, known = register(register_file(folder), cohort, anew)
-    place = cut_candidates(cohort, profile.slice_rule(), sets, skip_bad, track)
+    names, known = register(folder / REGISTER, cohort, anew)
+    place = cut_candidates(cohort, profile.slice_rule(), sets, skip_bad, patients)
     cohort = replace(cohort, cases=cohort.cases.assign(known_as=cohort.cases["named"].map(names)))
     slices = read_slices(place, cohort)
     if (longest := slices["slice_id"].str.len().max()) > LONGEST["slice_id"]:
@@ -243,11 +230,11 @@ def begun(
     else:
         state = still_held_out(state, parts, set(known["patient_id"]), profile.seed)
     if state != before:
-        write_state(state_file(folder), state)
-    given, notes = counted(every, answers_file(folder), cohort, slices)
-    hashes = read_register(register_file(folder))["image_sha256"]
+        write_state(folder / STATE, state)
+    given, notes = counted(every, folder / ANSWERS, cohort, slices)
+    hashes = read_register(folder / REGISTER)["image_sha256"]
     seen = dict(zip(map(str, hashes.index), hashes, strict=True))
-    others = sorted(set(folder.glob("answers*.jsonl")) - {answers_file(folder)})
+    others = sorted(set(folder.glob("answers*.jsonl")) - {folder / ANSWERS})
     copies = [f"{path}: another file of answers, not counted: brats-al answers --import takes it" for path in others]
     notes = [*cohort.notes, *notes, *copies]
     return Session(folder, sets, cohort, profile, place, slices, state, given, seen, tuple(notes), device, workers)
@@ -255,7 +242,7 @@ def begun(
 
 def reread(session: Session) -> Session:
     """Return a session with the current answers of its file."""
-    file = answers_file(session.folder)
+    file = session.folder / ANSWERS
     given, _ = counted(read(file), file, session.cohort, session.slices)
     return replace(session, given=given)
 
@@ -263,12 +250,12 @@ def reread(session: Session) -> Session:
 def counted(
     answers: Sequence[Answer], file: Path, cohort: Cohort, slices: pd.DataFrame
 ) -> tuple[tuple[Answer, ...], list[str]]:
-    """Return the answers that count (see `answers.counting`), and a note on those that do not.
+    """Return the answers that count (see `answers.counting`), and notes on those that do not.
 
     Raises
     ------
     InputError
-        Naming the first slice whose label is unknown.
+        Naming the first answer with an unknown label.
     """
     labels, standing_now = (*cohort.classes, UNSURE, SKIP), standing(answers)
     hashes = hashes_of(cohort, slices, [answer.slice_id for answer in standing_now])
@@ -288,16 +275,16 @@ def counted(
 
 
 def hashes_of(cohort: Cohort, slices: pd.DataFrame, names: Collection[str]) -> dict[str, str]:
-    """Return the hash of the image of each of some slices that are in the table."""
+    """Return the hash of the image of each named slice that is in the table."""
     rows = slices[slices["slice_id"].isin(names)]
     return {name: digest(cohort.root / image) for name, image in zip(rows["slice_id"], rows["image"], strict=True)}
 
 
 def counts(label: pd.Series) -> tuple[int, int]:
-    """Return how many are of the negative and of the positive class."""
+    """Return the number of labels of the negative and of the positive class."""
     return int((label == 0).sum()), int((label == 1).sum())
 
 
-def numbers(mask: pd.Series) -> np.ndarray[Any, Any]:
-    """Return the numbers of the slices for which something holds, ascending."""
+def numbers(mask: pd.Series) -> Ids:
+    """Return the numbers of the slices in a mask, ascending."""
     return np.flatnonzero(mask.to_numpy())

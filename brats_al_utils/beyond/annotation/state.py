@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
@@ -14,17 +14,14 @@ from brats_al_utils.cohorts.layout import shown
 from brats_al_utils.cohorts.split import HELD_OUT_SHARE, PARTS
 from brats_al_utils.files import write_file
 
-FORMAT = 1
-"""Version of the file, increased when older ones can no longer be used."""
-
 FEWEST_HELD_OUT = 10
 """Smallest number of patients in the validation and in the test set."""
 
 FEWEST_PATIENTS = 3 * FEWEST_HELD_OUT
-"""With fewer, nothing would be left to choose from."""
+"""Smallest number of patients: with fewer, nothing would be left to choose from."""
 
 FEWEST_GIVEN = 2
-"""Patients of each part that a table gives: of one, a part would have one class."""
+"""Smallest number of patients in a part of the table's split: one patient may have one class only."""
 
 
 @dataclass(frozen=True)
@@ -37,9 +34,9 @@ class Query:
     budget : int
     random_share : float
     labelled : int
-        Slices for training that had a label before.
+        Number of labelled training slices before the query.
     asked : dict of str to str
-        Why each slice was proposed: one of `query.WHY`.
+        Why each slice was proposed: one of `draws.WHY`, or the strategy.
     """
 
     strategy: str
@@ -52,16 +49,16 @@ class Query:
 
 @dataclass(frozen=True)
 class Point:
-    """Predictions of a committee, trained on some labels, for the test set.
+    """A committee's predictions for the test set.
 
     Attributes
     ----------
     fingerprint : str
-        Of the slice set with these labels.
+        Fingerprint of the slice set with the labels that it was trained on.
     labelled : int
-        Slices that it was trained on.
+        Number of slices that it was trained on.
     probability : dict of str to float
-        Of the positive class, the mean over its members, by slice.
+        Probability of the positive class, mean over the members, by slice.
     """
 
     fingerprint: str
@@ -76,13 +73,15 @@ class State:
     Attributes
     ----------
     settings : dict
-        Of the profile ``open``, those that are others here; the classes are among them.
+        Settings that differ from the profile ``open``, among them the classes.
     validation, test : tuple of str
         Patients held out, in the order in which they are asked for.
     queries : tuple of Query
     points : tuple of Point
     learned : dict of str to str
-        The answers that `learning.learn` has told of, by slice.
+        The answers by slice when `learning.learn` was called last.
+    format : int
+        Version of the file, increased when older ones can no longer be used.
     """
 
     settings: dict[str, Any]
@@ -91,6 +90,7 @@ class State:
     queries: tuple[Query, ...] = ()
     points: tuple[Point, ...] = ()
     learned: dict[str, str] = field(default_factory=dict)
+    format: Literal[1] = 1
 
 
 def random_order(names: Iterable[str], seed: int, what: str) -> list[str]:
@@ -110,17 +110,17 @@ def hold_out(patients: Mapping[str, str], seed: int) -> tuple[tuple[str, ...], t
     Parameters
     ----------
     patients : mapping of str to str
-        The part that the table gives each, or nothing.
+        Part of each patient in the table's column split, or an empty text.
 
     Returns
     -------
     validation, test : tuple of str
-        Of either the paper's share (66 of 335 patients), but at least ``FEWEST_HELD_OUT``, in random order.
+        Each the paper's share of the patients (66 of 335), but at least ``FEWEST_HELD_OUT``, in random order.
 
     Raises
     ------
     InputError
-        If there are fewer than ``FEWEST_PATIENTS``, or too few in a part that the table gives.
+        If there are fewer than ``FEWEST_PATIENTS``, or fewer than ``FEWEST_GIVEN`` in a part of the table's split.
     """
     if len(patients) < FEWEST_PATIENTS:
         raise InputError(
@@ -143,24 +143,24 @@ def hold_out(patients: Mapping[str, str], seed: int) -> tuple[tuple[str, ...], t
 
 
 def given_to(part: str, patients: Mapping[str, str], order: Iterable[str]) -> tuple[str, ...]:
-    """Return the patients whom the table gives to a part, in an order."""
+    """Return the patients in a part of the table's split, in the given order."""
     return tuple(name for name in order if patients.get(name) == part)
 
 
 def still_held_out(state: State, patients: Mapping[str, str], known: Collection[str], seed: int) -> State:
-    """Return a state in which new patients are held out as the table says; without a word of it they are not.
+    """Return a state in which new patients are held out only if the table's column split says so.
 
     Parameters
     ----------
     patients : mapping of str to str
-        The part that the table gives each, or nothing.
+        Part of each patient in the table's column split, or an empty text.
     known : collection of str
-        Patients of before.
+        Earlier patients.
 
     Raises
     ------
     InputError
-        If the table gives a patient of before to another part.
+        If the table moves an earlier patient to another part.
     """
     part = dict.fromkeys(state.validation, PARTS[1]) | dict.fromkeys(state.test, PARTS[2])
     for name in known:
@@ -176,11 +176,11 @@ def still_held_out(state: State, patients: Mapping[str, str], known: Collection[
 
 def write_state(path: Path, state: State) -> None:
     """Write a state atomically."""
-    write_file(path, (json.dumps({"format": FORMAT} | asdict(state), indent=1) + "\n").encode())
+    write_file(path, (json.dumps(asdict(state), indent=1) + "\n").encode())
 
 
 def read_state(path: Path) -> State | None:
-    """Return the state of an annotation; None if none was begun.
+    """Return the state of an annotation; None if the folder has none.
 
     Raises
     ------
@@ -191,9 +191,6 @@ def read_state(path: Path) -> State | None:
         return None
     mend = "take it from a copy, or name another folder with --out"
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        if values.pop("format") != FORMAT:
-            raise ValueError(f"expected format {FORMAT}")
-        return TypeAdapter(State).validate_python(values)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        return TypeAdapter(State).validate_json(path.read_bytes())
+    except (OSError, ValueError) as error:
         raise InputError(f"{path}: not the state of an annotation ({shown(str(error)[:300])}): {mend}") from error

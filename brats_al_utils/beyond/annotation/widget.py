@@ -1,4 +1,4 @@
-"""The desk in a notebook: messages to and from the browser, and nothing that a saved notebook would keep."""
+"""The desk in a notebook. It only exchanges messages with the browser, which a saved notebook does not keep."""
 
 from pathlib import Path
 
@@ -14,8 +14,8 @@ HERE = Path(__file__).parent
 class Annotator(anywidget.AnyWidget):
     """Shows proposals one at a time and takes the answers of one reader.
 
-    Pictures and names travel only as messages of their own. A notebook's file may keep a widget's state, which is its
-    traits: this one has none but its code and style, so no picture can get there.
+    Pictures and names are only sent as messages. A notebook's file may keep a widget's state, that is its traits: this
+    widget's are its code and style, so no picture can get into a file.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ class Annotator(anywidget.AnyWidget):
         self.on_msg(self.receive)
 
     def receive(self, _widget: "Annotator", message: object, _buffers: list[bytes]) -> None:
-        """Do what the browser asks for and send what it is to show."""
+        """Do what the browser asks for, and send what it must show."""
         if message == {"ask": "next"} and self.desk.renew:
             try:
                 self.desk = self.desk.renew()

@@ -226,15 +226,18 @@ def by_patient(study: Study, results: Results) -> str:
 
 
 def trained(results: Results) -> str:
-    """Say the number of updates of each arm, mean across runs."""
+    """Say the number of updates of each arm, mean across runs; their range where all arms of a run have the same."""
     settings = [
         (arm.name, number, result.run.settings, result.run.training) for (arm, number), result in results.items()
     ]
     rows = [(arm, number, of.epochs * of.updates(len(slices))) for arm, number, of, slices in settings]
     table = pd.DataFrame(rows, columns=["arm", "number", "updates"])
-    means = table.groupby("arm", sort=False)["updates"].mean()
     if table.groupby("number")["updates"].nunique().max() == 1:
-        return f"No: {means.mean():.0f} updates in every arm."
+        fewest, most = table["updates"].min(), table["updates"].max()
+        if fewest == most:
+            return f"No: {most} updates in every arm."
+        return f"No: the same in every arm, {fewest} to {most} updates by fold."
+    means = table.groupby("arm", sort=False)["updates"].mean()
     return "Yes, in updates: " + ", ".join(f"{mean:.0f} ({arm})" for arm, mean in means.items()) + "."
 
 

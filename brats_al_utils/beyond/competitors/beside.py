@@ -1,24 +1,13 @@
-"""Train arms whose queries take long: while a query is computed, the network trains on what others have chosen."""
+"""Queries that take long: while one is computed, the network trains on what others have chosen (see `stages.train`)."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 
-from brats_al_utils.study.arms import Arm
-from brats_al_utils.study.stages import Row, choose, compute, plan, uncertainty
+from brats_al_utils.study.stages import Row, choose, uncertainty
 from brats_al_utils.study.study import Study
 
 QUICK = 2.0
 """Seconds to wait for queries before a training: quick ones are then trained together."""
-
-
-def train(study: Study, arms: Iterable[Arm]) -> list[Row]:
-    """Train some arms and return their table, as `stages.train`."""
-    rows = plan(study, arms)
-    compute(study, rows)
-    while not all(row.known for row in rows):
-        for rows in as_chosen(study, rows):  # noqa: B020  # the table grows
-            compute(study, rows)
-    return rows
 
 
 def as_chosen(study: Study, rows: Sequence[Row]) -> Iterator[list[Row]]:

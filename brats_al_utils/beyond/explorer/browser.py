@@ -1,7 +1,7 @@
-"""A browser of the ranking: one training slice at a time, with all that is known of it, and where it lies among all.
+"""A browser of the ranking: one training slice at a time, with every fact about it, and its place among all slices.
 
-A panel (`panel`) over a frozen state: one function says what follows when something is asked, another what a state
-shows. Only the images that are shown are read.
+It is a panel (`panel`) over a frozen state: `Browser.change` returns the next state, `Browser.view` what a state
+shows. Only the images on the screen are read.
 """
 
 from dataclasses import dataclass
@@ -11,18 +11,17 @@ import pandas as pd
 
 from brats_al_utils.beyond.explorer.controls import Choice, Control, Plot, Slider, at, moved
 from brats_al_utils.beyond.explorer.explorer import DECILES, Ranking, filtered
-from brats_al_utils.beyond.explorer.pictures import plane
-from brats_al_utils.beyond.explorer.tiles import OUTLINE, Shown, facts_of, person
+from brats_al_utils.beyond.explorer.tiles import OUTLINE, Shown, facts_of, person, plane
 from brats_al_utils.show.panel import Asked, Panel, View
 from brats_al_utils.study.study import Study
 
 GREYED = 2
-"""Group in the plot of the slices that a filter does not keep."""
+"""Group in the plot of the slices that the filters drop."""
 
 
 @dataclass(frozen=True)
 class Browsing:
-    """Which slice is shown: the one at a place among those of a run that the filters keep, of which 0 keep all."""
+    """Which slice is shown: its ``place`` among a run's slices that pass the filters; a filter of 0 passes all."""
 
     run: int = 0
     class_name: int = 0
@@ -37,10 +36,9 @@ class Browsing:
 
 
 class Browser(Shown):
-    """The browser of the ranking: what it can be asked, and what it shows."""
+    """The browser of the ranking: its controls, and what it shows."""
 
     def __init__(self, study: Study, ranking: Ranking) -> None:
-        """Take what is browsed."""
         super().__init__(study, ranking)
         table = ranking.table
         self.filters = [
@@ -56,12 +54,12 @@ class Browser(Shown):
         ]
 
     def kept(self, state: Browsing) -> pd.DataFrame:
-        """Return the slices that are looked through, by rank."""
+        """Return the slices that pass the filters, by rank."""
         wanted = {each.name: each.options[place] for each in self.filters if (place := getattr(state, each.name))}
         return filtered(self.of_run(state.run), wanted)
 
     def plot(self, state: Browsing, kept: pd.DataFrame) -> Plot:
-        """Return the uncertainty against the probability, those that are looked through in colour."""
+        """Return the plot of uncertainty against probability; slices that pass the filters are in colour."""
         table, (negative, positive) = self.of_run(state.run), self.slices.classes
         groups = np.full(len(table), GREYED, np.uint8)
         groups[kept.index] = kept["class_name"] == positive
@@ -76,23 +74,23 @@ class Browser(Shown):
         )
 
     def change(self, state: Browsing, asked: Asked) -> Browsing:
-        """Return the state that follows."""
+        """Return the next state after an event."""
+        kept = self.kept(state)
         if asked.name == "plot":
-            asked = Asked("place", int(self.kept(state).index.searchsorted(asked.value)))
+            asked = Asked("place", int(kept.index.searchsorted(asked.value)))
         restart = {} if asked.name in ("channel", "outline") else {"place": 0}
-        return moved(state, asked, self.controls(state), **restart)
+        return moved(state, asked, self.controls(state, len(kept)), **restart)
 
-    def controls(self, state: Browsing) -> tuple[Control, ...]:
-        """Return the filters and the slider."""
-        count = len(self.kept(state))
+    def controls(self, state: Browsing, count: int) -> tuple[Control, ...]:
+        """Return the lists, and the slider for the slices that pass the filters, whose number is ``count``."""
         slider = Slider("place", f"by falling uncertainty, 1 to {count}", max(count - 1, 0))
         pictured = (self.channels,) if self.slices.pictured else ()
         return at(state, self.runs, *self.filters, *pictured, OUTLINE, slider)
 
     def view(self, state: Browsing) -> View:
-        """Return what is shown."""
+        """Return what a state shows."""
         kept = self.kept(state)
-        controls, plot = self.controls(state), self.plot(state, kept)
+        controls, plot = self.controls(state, len(kept)), self.plot(state, kept)
         if kept.empty:
             return View(controls, said="No slice is left: loosen a filter.", plot=plot)
         row, total = kept.iloc[state.place], len(self.of_run(state.run))
@@ -102,6 +100,6 @@ class Browser(Shown):
 
 
 def browse(study: Study, ranking: Ranking) -> Panel[Browsing]:
-    """Return the browser of a study's ranking: a slider, filters, a slice with all that is known of it, and a plot."""
+    """Return the browser of a study's ranking: a slider, filters, a slice with every fact about it, and a plot."""
     browser = Browser(study, ranking)
     return Panel(Browsing(), browser.change, browser.view)

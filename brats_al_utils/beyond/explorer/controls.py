@@ -1,7 +1,7 @@
-"""What a `panel.View` may hold beside pictures: controls, an image with all its grey levels, and a plot.
+"""Parts of a `panel.View` beside pictures: controls, an image with all its grey levels, and a plot.
 
-A panel's state is a frozen dataclass with a field for each control, by its name: its value. A list and a slider may
-stand for one field; the list's name then ends in ``LIST``.
+A panel's state is a frozen dataclass with a field for the value of each control, named as the control. A list and a
+slider may share a field; the list's name then ends in ``LIST``.
 """
 
 from dataclasses import dataclass, field, replace
@@ -19,10 +19,10 @@ class Choice:
     Attributes
     ----------
     name, label : str
-        The name by which it is asked for; the text before it.
+        Its name in events; the text before it.
     options : tuple of str
     value : int
-        The place of the one that is chosen.
+        Index of the chosen option.
     """
 
     name: str
@@ -32,13 +32,13 @@ class Choice:
 
     @property
     def last(self) -> int:
-        """The place of the last option."""
+        """Index of the last option."""
         return len(self.options) - 1
 
 
 @dataclass(frozen=True)
 class Slider:
-    """A slider from 0 to ``last``, which the keys move wherever they are pressed in the panel."""
+    """A slider from 0 to ``last``. Arrow keys move it from anywhere in the panel."""
 
     name: str
     label: str
@@ -50,17 +50,17 @@ Control = Choice | Slider
 
 
 def at(state: object, *controls: Control) -> tuple[Control, ...]:
-    """Return controls with the values that a state gives them."""
+    """Return controls with their values in a state."""
     return tuple(replace(each, value=getattr(state, each.name.removesuffix(LIST))) for each in controls)
 
 
 def moved(state: State, asked: Asked, controls: tuple[Control, ...], **restart: int) -> State:
-    """Return the state that follows when a control was set to a value, or to the nearest that it has.
+    """Return the next state after an event: the control takes the value, or the nearest possible one.
 
     Parameters
     ----------
     restart
-        Values of fields that start again.
+        Other fields to set, with their values.
     """
     (control,) = (each for each in controls if each.name == asked.name)
     before: Any = state
@@ -71,7 +71,7 @@ def moved(state: State, asked: Asked, controls: tuple[Control, ...], **restart: 
 
 @dataclass(frozen=True)
 class Button:
-    """A button that asks by its name."""
+    """A button; its event has its name."""
 
     name: str
     label: str
@@ -84,18 +84,18 @@ class Plane:
     Attributes
     ----------
     levels : bytes
-        Row by row, of uint16, little-endian: 0 the intensity ``low``, 65535 ``high``.
+        Grey levels row by row, uint16, little-endian: 0 is the intensity ``low``, 65535 is ``high``.
     mask : bytes
-        As many values of uint8, painted in ``colour``; or empty.
+        As many values of uint8; where it is not 0, ``colour`` is painted. May be empty.
     width, height : int
     low, high, white : float
-        Intensities; ``white`` is white at first.
+        Intensities; ``white`` is shown as white at first.
     colour : tuple of int
         Red, green, blue.
     alt : str
-        What is read out in its place.
+        Alternative text.
     aspect : float
-        How much wider than high a pixel is.
+        Width of a pixel, in heights.
     """
 
     levels: bytes = field(repr=False)
@@ -112,22 +112,22 @@ class Plane:
 
 @dataclass(frozen=True)
 class Plot:
-    """Points of two groups, in the colours of the page's theme; a click tells the nearest point that is not greyed.
+    """Points of two groups. A click selects the nearest point that is not greyed.
 
     Attributes
     ----------
     name : str
-        Asked for, with the number of the point that was clicked.
+        Its name in events, whose value is the number of the clicked point.
     points : bytes
-        Of float32, little-endian: x (0 to 1) and y of one point after the other.
+        x (0 to 1) and y of one point after the other, float32, little-endian.
     groups : bytes
-        A byte a point: 0 or 1, or 2 for those that are greyed.
+        The group of each point, a byte: 0 or 1, or 2 if it is greyed.
     x, y : str
-        What the axes show.
+        Labels of the axes.
     names : tuple of str
         Names of the two groups.
     selected : int
-        The point that has a ring.
+        Number of the point with a ring; -1 for none.
     """
 
     name: str

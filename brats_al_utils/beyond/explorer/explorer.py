@@ -1,6 +1,6 @@
-"""The ranking of the training slices as a table to look through: what the committee says of each, who chose it.
+"""The ranking of the training slices as a table: what the committee says of each slice, and which arms choose it.
 
-Pure functions on tables; what they give is drawn by `explorer_figures` and shown in JupyterLab by `browser`.
+`explorer_figures` draws these tables, `browser` and `side_by_side` show them in JupyterLab.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,25 +23,25 @@ from brats_al_utils.study.study import Study
 DECILES = 10
 
 FACTS = ["patient_id", "class_name", "label", "site", "z", "tumour_mm2"]
-"""Columns of a slice set's table that are shown."""
+"""Columns of a slice set's table that the ranking repeats."""
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """The training slices of every run, by falling uncertainty, with what each committee and each arm makes of them.
+    """The training slices of every run, by falling uncertainty.
 
     Attributes
     ----------
     dataset : str
         The slice set.
     table : pd.DataFrame
-        One row a training slice and run: slice_id, run (from 1), rank (from 1: most uncertain), decile (from 1),
+        A row for each training slice and run: slice_id, run (from 1), rank (from 1: most uncertain), decile (from 1),
         uncertainty (nats), probability (of the positive class, mean across the committee), first (annotated before any
-        was chosen); of the slice set's table those of ``FACTS``; and the columns that the next three name.
+        slice was chosen); ``FACTS``; and the columns that the next three attributes name.
     members : tuple of str
-        Columns: the probability of the positive class that each member of the committee gives.
+        Columns with the probability of the positive class by each member of the committee.
     terms : tuple of str
-        Columns, in nats: what the uncertainty is the sum of.
+        Columns with the terms whose sum is the uncertainty (nats).
     arms : tuple of str
         Columns of bool: whether an arm trains on the slice.
     """
@@ -58,12 +58,12 @@ class Ranking:
 
 
 def filtered(table: pd.DataFrame, wanted: Mapping[str, str]) -> pd.DataFrame:
-    """Return the rows of a run that are looked through, in their order.
+    """Return the rows of a run that pass some filters, in their order.
 
     Parameters
     ----------
     wanted : mapping of str to str
-        By column, the value; and of ``chosen`` an arm that trains on the slices, of ``spared`` one that does not.
+        The value of a column; for ``chosen`` an arm that trains on the slices, for ``spared`` one that does not.
     """
     for name, value in wanted.items():
         if name in ("chosen", "spared"):
@@ -74,21 +74,21 @@ def filtered(table: pd.DataFrame, wanted: Mapping[str, str]) -> pd.DataFrame:
 
 
 def terms(probability: Array, names: Sequence[str], pairs: str, aggregate: str) -> dict[str, Array]:
-    """Return what the uncertainty of each slice is the sum of (section 2.2.3).
+    """Return the terms whose sum is the uncertainty of each slice (section 2.2.3).
 
     Parameters
     ----------
     probability : np.ndarray [members, slices, classes]
     names : sequence of str
-        Of the members.
+        Names of the members.
     pairs, aggregate : str
         See `uncertainty.score`.
 
     Returns
     -------
     dict of str to np.ndarray [slices]
-        An entropy for each member and a divergence for each two members, in nats, the latter in both directions where
-        both are summed; with ``aggregate="mean"`` each already divided, so that the sum is `uncertainty.score`.
+        An entropy for each member and a divergence for each two members, in nats. A divergence is the sum of both
+        directions if both count. With ``aggregate="mean"`` each is divided, so that the sum is `uncertainty.score`.
     """
     members, compared = len(probability), compared_pairs(len(probability), pairs)
     shares = (1 / members, 1 / max(len(compared), 1)) if aggregate == "mean" else (1, 1)
@@ -100,23 +100,23 @@ def terms(probability: Array, names: Sequence[str], pairs: str, aggregate: str) 
 
 
 def ranking(study: Study, rows: Sequence[Row], arms: Sequence[Arm], track: Track = untracked) -> Ranking:
-    """Return the ranking of a study's training slices, and which of some arms choose each.
+    """Return the ranking of a study's training slices, and which arms choose each slice.
 
     Parameters
     ----------
     study : Study
-        Whose committees are trained.
+        A study whose committees are trained.
     rows : sequence of Row
-        Its table, with the slices of the arms chosen.
+        Its table of runs, in which the arms have chosen their slices.
     arms : sequence of Arm
-        Of the same slice set; those whose budget cannot be drawn are skipped.
+        Arms on one slice set. Those whose budget cannot be drawn are skipped.
     track : Track
-        Sees the runs go by.
+        Shows how many runs are done.
 
     Raises
     ------
     InputError
-        If a committee is not trained yet, or the arms are of several slice sets or of the same name.
+        If a committee is not trained yet, or the arms are on several slice sets or share a name.
     """
     datasets, chosen = {arm.dataset for arm in arms}, [arm.name for arm in arms]
     if len(datasets) != 1 or len(set(chosen)) < len(chosen):
@@ -167,7 +167,7 @@ def grouped(table: pd.DataFrame, one: str, other: str) -> pd.Series:
 
 
 def compared(table: pd.DataFrame, one: str, other: str) -> pd.DataFrame:
-    """Return in what the choices of two arms differ: a row for each of ``GROUPS``, of one run.
+    """Return how the choices of two arms in one run differ, a row for each of ``GROUPS``.
 
     Returns
     -------
@@ -189,14 +189,14 @@ def compared(table: pd.DataFrame, one: str, other: str) -> pd.DataFrame:
 
 
 def overlap(ranking: Ranking) -> pd.DataFrame:
-    """Return of the slices that one arm (row) trains on the share that another (column) trains on, in the first run."""
+    """Return the share of one arm's slices (row) that another (column) trains on too, in the first run."""
     chosen = ranking.of_run(1)[list(ranking.arms)].to_numpy(float)
     both = chosen.T @ chosen
     return pd.DataFrame(both / np.diag(both)[:, None], list(ranking.arms), list(ranking.arms))
 
 
 def by_decile(ranking: Ranking) -> pd.DataFrame:
-    """Return how much of each decile an arm trains on: arm, decile, share; the mean across runs."""
+    """Return the share of each decile that an arm trains on, mean across runs: arm, decile, share."""
     shares = ranking.table.groupby(["run", "decile"])[list(ranking.arms)].mean().groupby("decile").mean()
     table = shares.reset_index().melt("decile", var_name="arm", value_name="share")
     order = table["arm"].map(ranking.arms.index)
@@ -204,13 +204,13 @@ def by_decile(ranking: Ranking) -> pd.DataFrame:
 
 
 def along(table: pd.DataFrame, count: int) -> pd.DataFrame:
-    """Return so many slices of a run, from the most to the least uncertain in equal steps; all if there are fewer."""
+    """Return ``count`` slices of a run in equal steps from the most to the least uncertain; all if there are fewer."""
     places = np.unique(np.linspace(0, len(table) - 1, count).round().astype(int))
     return table.iloc[places]
 
 
 def said(ranking: Ranking, cohort_name: str, positive: str) -> str:
-    """Say who is uncertain, whether the members agree, and how alike the first two arms choose, in the first run."""
+    """Say of the first run which class is uncertain, whether members agree, and how alike the first two arms choose."""
     table = ranking.of_run(1)
     top = table[table["decile"] <= 3]
     sides = table[list(ranking.members)] > 0.5

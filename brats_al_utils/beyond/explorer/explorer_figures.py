@@ -1,4 +1,4 @@
-"""The figures of notebook 09: slices along the ranking, uncertainty against probability, and who chooses what."""
+"""The figures of notebook 09: slices along the ranking, uncertainty against probability, and the arms' choices."""
 
 from typing import Any
 
@@ -7,21 +7,21 @@ import numpy as np
 import pandas as pd
 
 from brats_al_utils.beyond.explorer.explorer import DECILES, Ranking, along, by_decile
-from brats_al_utils.beyond.explorer.pictures import channels
+from brats_al_utils.beyond.explorer.tiles import channels
 from brats_al_utils.show.cohort_figures import CHANNEL_NAMES, draw_slice
 from brats_al_utils.show.style import CLASS_COLOURS, CLASS_MARKERS, PAGE, SMALL, STYLE, Drawing, legend_above
 from brats_al_utils.study.study import Study
 
 EXAMPLES = 8
-"""Slices in the figure along the ranking."""
+"""Number of slices in the figure along the ranking."""
 
 SHOWN = ["slice_id", "rank", "class_name", "uncertainty", "probability"]
-"""Columns of the ranking that figures keep: none names a patient."""
+"""Columns of the ranking that figures save: none names a patient."""
 
 
 @plt.style.context(STYLE)
 def uncertainty(ranking: Ranking, classes: tuple[str, str]) -> Drawing:
-    """Draw the first run's uncertainty against the probability of the positive class, a point a training slice."""
+    """Draw uncertainty against the probability of the positive class in the first run, a point for each slice."""
     table = ranking.of_run(1)
     figure, axes = plt.subplots(figsize=(PAGE, 4))
     for name, colour, marker in zip(classes[::-1], CLASS_COLOURS[::-1], CLASS_MARKERS[::-1], strict=True):
@@ -35,10 +35,10 @@ def uncertainty(ranking: Ranking, classes: tuple[str, str]) -> Drawing:
 
 @plt.style.context([*STYLE, {"axes.grid": False}])
 def along_the_ranking(ranking: Ranking, study: Study) -> Drawing:
-    """Draw slices of the first run from the most to the least uncertain: what each uncertainty is the sum of.
+    """Draw slices of the first run from the most to the least uncertain, with the terms of each uncertainty.
 
-    Of patients who are neither phantoms nor openly licensed, and of a study that was opened from its bundle, the
-    numbers alone: what is drawn here is saved with the notebook.
+    The notebook saves this figure. So it shows images only of phantoms and openly licensed patients, and numbers alone
+    otherwise, as for a study from a bundle.
     """
     slices = study.slice_set(ranking.dataset)
     pictured = slices.pictured and study.shareable
@@ -79,7 +79,7 @@ def along_the_ranking(ranking: Ranking, study: Study) -> Drawing:
 
 @plt.style.context([*STYLE, {"axes.grid": False}])
 def choices(ranking: Ranking) -> Drawing:
-    """Draw what share of each decile of the ranking each arm trains on, mean across runs."""
+    """Draw the share of each decile of the ranking that each arm trains on, mean across runs."""
     table = by_decile(ranking)
     shares = table.pivot_table(index="arm", columns="decile", values="share", sort=False)
     figure, axes = plt.subplots(figsize=(PAGE, 0.5 + 0.32 * len(shares)))
@@ -96,5 +96,5 @@ def choices(ranking: Ranking) -> Drawing:
 
 
 def overlap(table: pd.DataFrame) -> pd.DataFrame:
-    """Return `explorer.overlap` in percent: a row an arm, a column an arm."""
+    """Return `explorer.overlap` in percent, a row and a column for each arm."""
     return table.map("{:.0%}".format).rename_axis("of the slices of").rename_axis(columns="chosen by")

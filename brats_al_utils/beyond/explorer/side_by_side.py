@@ -1,6 +1,6 @@
-"""Training slices side by side: those of one patient, and those that two arms choose or spare.
+"""Training slices side by side: those of one patient, and those that two arms choose or do not choose.
 
-As `browser`, each is a panel over a frozen state, and only the images that are shown are read.
+As in `browser`, each is a panel over a frozen state, and only the images on the screen are read.
 """
 
 from dataclasses import dataclass, replace
@@ -15,12 +15,12 @@ from brats_al_utils.show.panel import Asked, Panel, View
 from brats_al_utils.study.study import Study
 
 PAGE = 12
-"""Slices of two arms' choices that are shown at a time."""
+"""Number of slices on a page of two arms' choices."""
 
 
 @dataclass(frozen=True)
 class Visit:
-    """Which patient is shown in which run, and which of the slices is told of in full."""
+    """Which patient is shown in which run, and which slice has all its facts listed."""
 
     run: int = 0
     patient: int = 0
@@ -33,24 +33,24 @@ class Patients(Shown):
     """All training slices of a patient side by side."""
 
     def names(self, run: int) -> list[str]:
-        """Return the patients of a run, those with the most uncertain slice first."""
+        """Return the patients of a run, the one with the most uncertain slice first."""
         return list(self.of_run(run)["patient_id"].unique())
 
     def change(self, state: Visit, asked: Asked) -> Visit:
-        """Return the state that follows."""
+        """Return the next state after an event."""
         if asked.at:
             return replace(state, slice_id=int(asked.name))
         restart = {} if asked.name in ("channel", "outline") else {"patient": 0, "slice_id": -1}
         return moved(state, asked, self.controls(state), **restart)
 
     def controls(self, state: Visit) -> tuple[Control, ...]:
-        """Return the patients' list and slider, and what is shown of them."""
+        """Return the list and the slider of patients, and the choices of what is shown."""
         one, names = person(self.slices), self.names(state.run)
         slider = Slider("patient", f"{one}s, the most uncertain first", len(names) - 1)
         return at(state, self.runs, Choice("patient" + LIST, one, tuple(names)), self.channels, OUTLINE, slider)
 
     def view(self, state: Visit) -> View:
-        """Return what is shown."""
+        """Return what a state shows."""
         table, name = self.of_run(state.run), self.names(state.run)[state.patient]
         rows = table[table["patient_id"] == name].sort_values(["z", "slice_id"])
         heads = [f"z {z}" for z in rows["z"]]
@@ -74,14 +74,14 @@ class Patients(Shown):
 
 
 def patients(study: Study, ranking: Ranking) -> Panel[Visit]:
-    """Return a panel of a study's patients, one at a time with all training slices."""
+    """Return a panel of a study's patients, one at a time, each with all training slices."""
     shown = Patients(study, ranking)
     return Panel(Visit(), shown.change, shown.view)
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Which two arms are compared in which run, and which of the slices are shown."""
+    """Which two arms are compared in which run, and which slices are shown."""
 
     run: int = 0
     one: int = 0
@@ -91,7 +91,7 @@ class Pair:
 
 
 class Choices(Shown):
-    """The slices that both of two arms train on, one of them, or neither."""
+    """The slices that two arms train on: both, only one of them, or neither."""
 
     def rows(self, state: Pair) -> pd.DataFrame:
         """Return the slices of the group, by rank."""
@@ -100,7 +100,7 @@ class Choices(Shown):
         return table[grouped(table, one, other) == GROUPS[state.group]]
 
     def change(self, state: Pair, asked: Asked) -> Pair:
-        """Return the state that follows."""
+        """Return the next state after an event."""
         return moved(state, asked, self.controls(state), page=0)
 
     def controls(self, state: Pair) -> tuple[Control, ...]:
@@ -111,7 +111,7 @@ class Choices(Shown):
         return at(state, self.runs, first, second, Choice("group", "chosen by", GROUPS), slider)
 
     def view(self, state: Pair) -> View:
-        """Return what is shown."""
+        """Return what a state shows."""
         one, other = (self.ranking.arms[place] for place in (state.one, state.other))
         shown = self.rows(state).iloc[PAGE * state.page : PAGE * (state.page + 1)]
         table = compared(self.of_run(state.run), one, other)

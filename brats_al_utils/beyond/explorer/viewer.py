@@ -1,7 +1,7 @@
-"""A patient's volumes in 3-D, where the extra ``viewer`` is installed: niivue, by ipyniivue.
+"""A patient's volumes in 3-D, if the extra ``viewer`` is installed (ipyniivue, which brings niivue).
 
-The voxels reach the browser as a message, and the viewer by an address within the page (``blob:``): the state of the
-viewer's widgets, which may be saved with the notebook, holds that address alone.
+The voxels reach the browser as a message, and the viewer as an address within the page (``blob:``). Only that address
+is in the state of the viewer's widgets, which may be saved with the notebook.
 """
 
 import gzip
@@ -22,10 +22,10 @@ from brats_al_utils.show.text import Markdown
 from brats_al_utils.study.study import Study
 
 MASKS = ("seg", "mask")
-"""Columns of files that are laid over the others."""
+"""Columns of masks, which are shown over the other volumes."""
 
 HEIGHT = 420
-"""Pixels of the viewer on the page."""
+"""Height of the viewer in pixels."""
 
 MISSING = "Volumes in 3-D need the extra `viewer`: install it with `make viewer`, then restart the kernel."
 NO_IMAGES = "Volumes in 3-D: images of patients are not part of a published study."
@@ -33,7 +33,7 @@ NO_VOLUMES = "Volumes in 3-D: this cohort has none, its images are of two dimens
 
 
 class Courier(anywidget.AnyWidget):
-    """Carries files into the page, and tells their addresses there."""
+    """Sends files into the page, and reports their addresses there."""
 
     _esm = STATIC / "courier.js"
 
@@ -43,7 +43,7 @@ class Courier(anywidget.AnyWidget):
 
 
 def volumes_of(cohort: Cohort) -> dict[str, dict[str, Path]]:
-    """Return the files of each patient that are volumes, by the name of the sequence or the column."""
+    """Return each patient's volumes, by sequence or column."""
     found: dict[str, dict[str, Path]] = {}
     for row in cohort.rows:
         files = {name: Path(row[name]) for name in cohort.files if str(row[name]).endswith(VOLUMES)}
@@ -53,7 +53,7 @@ def volumes_of(cohort: Cohort) -> dict[str, dict[str, Path]]:
 
 
 def packed(path: Path) -> bytes:
-    """Return the content of a NIfTI file, compressed whether the file is or not."""
+    """Return the content of a NIfTI file, compressed if it is not yet."""
     content = path.read_bytes()
     return content if path.suffix == ".gz" else gzip.compress(content, compresslevel=1)
 
@@ -69,7 +69,7 @@ class Seen:
 def viewer(study: Study) -> ipywidgets.Widget | Markdown:
     """Return a viewer of a study's volumes, or a line that says why there is none.
 
-    It takes its first volume when a browser asks for it: executed without one, a notebook loads nothing.
+    It reads a volume only when a browser asks for it, so a notebook executed without a browser reads none.
     """
     if not study.slices.pictured:
         return Markdown(NO_IMAGES)
@@ -85,7 +85,7 @@ def viewer(study: Study) -> ipywidgets.Widget | Markdown:
 
     def draw(urls: list[str]) -> None:
         if len(box.children) == 1:
-            # As the slices are: the patient's right on the left.
+            # As in the slices, the patient's right is on the left.
             looks = {"is_radiological_convention": True, "multiplanar_show_render": ShowRender.ALWAYS}
             box.children = [*box.children, NiiVue(height=HEIGHT, **looks)]
         layers: list[dict[str, Any]] = [{"colormap": "gray"}, {"colormap": "red", "opacity": 0.4}]

@@ -1,7 +1,7 @@
 """Cohorts as others released them, and the table of any folder of images.
 
-``READERS`` are asked in turn what lies in a folder: each returns the cohort, or None if it is of another kind. Where
-nobody finds a cohort, ``HINT`` returns what lies there instead and the mend, or nothing.
+Each of ``READERS`` in turn returns the cohort in a folder, or None if it is of another kind. If all return None,
+``HINT`` returns what the folder holds instead and how to convert it, or an empty text.
 """
 
 from brats_al_utils.beyond.releases.figshare import read_figshare

@@ -1,4 +1,4 @@
-"""Everything that can be wrong with a table of images, but for what is in the images."""
+"""Check a table of images: names, labels, parts and paths. The images themselves are checked in `images`."""
 
 import re
 from collections import defaultdict
@@ -7,59 +7,58 @@ from pathlib import Path
 
 import pandas as pd
 
-from brats_al_utils.beyond.releases.images import (
-    CHANNELS,
-    COLOURS,
-    IMAGE_FILES,
-    PICTURES,
-    VOLUMES,
-    is_picture,
-    is_volume,
-)
+from brats_al_utils.beyond.releases.images import CHANNELS, COLOURS, IMAGE_FILES, IMAGES, is_image, is_volume
 from brats_al_utils.cohorts.checks import alike, is_there
 from brats_al_utils.cohorts.layout import printable, shown
 from brats_al_utils.cohorts.split import PARTS
 from brats_al_utils.cohorts.volumes import TO_NIFTI, TO_PNG
 
-FREESURFER = "convert it with mri_convert of FreeSurfer"
-UNPACK = "unpack"
-OF_ARRAYS = "save their arrays as NIfTI, or each slice as PNG; of BraTS, download the release as NIfTI"
-FETCH = "a download that has not ended: download again"
-CONVERTED = {
-    **dict.fromkeys((".mha", ".mhd", ".nrrd", ".nhdr", ".hdr", ".img"), TO_NIFTI),
-    **dict.fromkeys((".mgz", ".mgh"), FREESURFER),
-    **dict.fromkeys((".bmp", ".gif", ".webp", ".jp2", ".heic", ".heif", ".avif", ".jxl", ".pgm", ".ppm"), TO_PNG),
-    **dict.fromkeys((".jfif", ".jpe"), "rename them: .jpg"),
-    ".nii.gzip": "rename them: .nii.gz",
-    **dict.fromkeys((".h5", ".hdf5", ".npy", ".npz"), OF_ARRAYS),
-    **dict.fromkeys((".zip", ".7z", ".rar", ".tar", ".tar.gz", ".tgz", ".gz", ".gzip", ".bz2", ".xz"), UNPACK),
-    **dict.fromkeys((".part", ".partial", ".crdownload", ".download"), FETCH),
+MENDS = {
+    TO_NIFTI: (".mha", ".mhd", ".nrrd", ".nhdr", ".hdr", ".img"),
+    "convert it with mri_convert of FreeSurfer": (".mgz", ".mgh"),
+    TO_PNG: (".bmp", ".gif", ".webp", ".jp2", ".heic", ".heif", ".avif", ".jxl", ".pgm", ".ppm"),
+    "rename them: .jpg": (".jfif", ".jpe"),
+    "rename them: .nii.gz": (".nii.gzip",),
+    "save the arrays as NIfTI, or each slice as PNG": (".h5", ".hdf5", ".npy", ".npz"),
+    "unpack": (".zip", ".7z", ".rar", ".tar", ".tar.gz", ".tgz", ".gz", ".gzip", ".bz2", ".xz"),
+    "an unfinished download: download again": (".part", ".partial", ".crdownload", ".download"),
 }
-"""What makes a file one that is read, by the ending of its name."""
+CONVERTED = {ending: mend for mend, endings in MENDS.items() for ending in endings}
+"""How to make a file readable, by the ending of its name."""
 
 Fault = tuple[str, str]
-"""The patient, and the message."""
+"""A patient, and a message."""
 
 NOTHING = {"NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "None", "NULL", "null", "?"}
 """What R, pandas, Excel and SQL write for an empty cell."""
 
 NO_NAME = re.compile(r"#[A-Z]+(/[0A-Z])?[!?]?|\d([.,]\d+)?E\+\d\d+")
-"""What a spreadsheet makes of a name: an error, or a long number cut to its first digits, so that people become one."""
+"""Names that a spreadsheet has replaced by an error, or by a long number's first digits: several people become one."""
+
+
+def first_of(names: Iterable[str]) -> str:
+    """Return the first five names, and dots if there are more."""
+    every = list(names)
+    return ", ".join(map(shown, every[:5])) + (", ..." if len(every) > 5 else "")
 
 
 def checked(
     path: Path, rows: pd.DataFrame, used: pd.DataFrame, classes: tuple[str, str], chosen: bool, follow_links: bool
 ) -> tuple[pd.DataFrame, dict[str, list[str]]]:
-    """Return those of the rows that are used of whose patients nothing is wrong, and the problems of the others.
+    """Return the used rows of the patients without a problem, and the problems of the others by patient.
 
     Parameters
     ----------
-    rows : pd.DataFrame
-        All rows.
+    path : Path
+        The table.
+    rows, used : pd.DataFrame
+        All rows, and those whose images are used.
     classes : tuple of str
         Negative, positive.
     chosen : bool
-        Whether somebody has chosen them: other labels are wrong otherwise.
+        Whether the user has chosen the classes. If not, other labels are a problem.
+    follow_links : bool
+        Follow symbolic links out of the folder.
     """
     faults = [*row_faults(path, rows), *label_faults(path, rows[rows["label"] != ""], classes, chosen)]
     problems = collapsed([*faults, *file_faults(path, used, follow_links), *twice_faults(path, used)])
@@ -67,11 +66,11 @@ def checked(
 
 
 def row_faults(path: Path, rows: pd.DataFrame) -> Iterator[Fault]:
-    """Yield what is wrong with names and given parts."""
+    """Yield the problems of names and of the column split."""
     for line, name in rows["patient_id"].items():
         what = f"{path}, line {line}: patient_id {name!a}"
         if NO_NAME.fullmatch(name):
-            yield name, f"{what}, as a spreadsheet shows a number or an error: enter it anew, as text"
+            yield name, f"{what}, as a spreadsheet shows a number or an error: enter it again, as text"
         elif name in NOTHING or not name or not printable(name):
             yield name, f"{what}, expected a name that can be printed: correct it"
     for line, row in rows[~rows["split"].isin(("", *PARTS))].iterrows():
@@ -82,14 +81,14 @@ def row_faults(path: Path, rows: pd.DataFrame) -> Iterator[Fault]:
 
 
 def differing(rows: pd.DataFrame, column: str) -> list[tuple[str, str]]:
-    """Return the patients whose rows differ in a column, with the values, joined."""
+    """Return each patient whose rows differ in a column, with the values in words."""
     several = rows.groupby("patient_id")[column].unique()
     several = several[several.map(len) > 1]
     return [(str(name), " and ".join(shown(value) or "none" for value in values)) for name, values in several.items()]
 
 
 def label_faults(path: Path, rows: pd.DataFrame, classes: tuple[str, str], chosen: bool) -> Iterator[Fault]:
-    """Yield what is wrong with labels: images of one patient may have different ones, but not its volumes."""
+    """Yield the problems of labels: a patient's pictures may have different labels, a patient's volumes may not."""
     volumes = rows[rows["image"].map(lambda image: is_volume(Path(image))).astype(bool)]
     for name, values in differing(volumes, "label"):
         what = f"has volumes with the labels {values}, expected one: correct its rows"
@@ -101,7 +100,7 @@ def label_faults(path: Path, rows: pd.DataFrame, classes: tuple[str, str], chose
 
 
 def file_faults(path: Path, rows: pd.DataFrame, follow_links: bool) -> Iterator[Fault]:
-    """Yield what is wrong with the paths: no file is opened."""
+    """Yield the problems of paths and colours; no file is opened."""
     root = path.parent.resolve()
     used = [name for name in CHANNELS if (rows[name] != "").any()]
     three = (rows["colours"] == COLOURS[0]).any()
@@ -121,25 +120,25 @@ def file_faults(path: Path, rows: pd.DataFrame, follow_links: bool) -> Iterator[
 
 
 def path_fault(folder: Path, root: Path, text: str, follow_links: bool) -> str:
-    """Return what a message says that is wrong with a path, or nothing."""
+    """Return the problem of a path, or an empty text."""
     place = Path(text)
     if not printable(text) or place.is_absolute() or ".." in place.parts:
         return "leaves the folder, expected a path below it: put the file there"
     if not is_there(folder / place):
         return f"is missing in {folder}: copy the file, or correct the path"
-    if not (is_picture(place) or is_volume(place)):
+    if not is_image(place):
         ending = next(filter(place.name.casefold().endswith, CONVERTED), "")
         mend = CONVERTED.get(ending, "convert it (DICOM with dcm2niix)")
-        return f"is no image, expected one of {', '.join((*PICTURES, *VOLUMES))}: {mend}"
+        return f"is no image, expected one of {', '.join(IMAGES)}: {mend}"
     if not follow_links and not (folder / place).resolve().is_relative_to(root):
         return "is a symbolic link out of the folder: allow it with --follow-links, or put a copy in its place"
     return ""
 
 
 def twice_faults(path: Path, rows: pd.DataFrame) -> Iterator[Fault]:
-    """Yield images that are there twice, by what is in the files: one person under two names is in two parts.
+    """Yield identical image files: they may be one person under two names, in two parts of the split.
 
-    Masks may be alike; one that is an image is none.
+    Masks may be identical to each other, but not to an image.
     """
     uses = [
         (line, row["patient_id"], path.parent / row[name], name)
@@ -162,7 +161,7 @@ def twice_faults(path: Path, rows: pd.DataFrame) -> Iterator[Fault]:
 
 
 def collapsed(faults: Iterable[Fault]) -> dict[str, list[str]]:
-    """Return the messages by patient, each once."""
+    """Return the messages of each patient, without repetitions."""
     problems: defaultdict[str, list[str]] = defaultdict(list)
     for patient, message in faults:
         if message not in problems[shown(patient)]:

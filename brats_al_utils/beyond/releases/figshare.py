@@ -1,4 +1,4 @@
-"""Read Cheng's open cohort of brain tumours as it was published: a MATLAB file a slice, in one or several folders.
+"""Read Cheng's open cohort of brain tumours as published: a MATLAB file for each slice, in one or several folders.
 
 Cheng 2017, figshare, doi 10.6084/m9.figshare.1512427 (CC BY 4.0), described in Cheng et al. 2015, PLoS ONE
 10(10):e0140381.
@@ -6,7 +6,6 @@ Cheng 2017, figshare, doi 10.6084/m9.figshare.1512427 (CC BY 4.0), described in 
 
 import re
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,10 +17,11 @@ from brats_al_utils.beyond.releases.faults import Fault, collapsed, differing
 from brats_al_utils.beyond.releases.image_cuts import kind_of_images
 from brats_al_utils.beyond.releases.images import CHANNELS, IMAGE_FILES, MASK
 from brats_al_utils.beyond.releases.matlab import IMAGE, TUMOUR, read_facts, read_matlab
+from brats_al_utils.beyond.releases.paths import in_and_below
 from brats_al_utils.cohorts.brats import link_out, links_problem
 from brats_al_utils.cohorts.checks import alike
 from brats_al_utils.cohorts.cohort import Cohort, frozen, refuse_task
-from brats_al_utils.cohorts.layout import entries, folders_below, shown
+from brats_al_utils.cohorts.layout import shown
 from brats_al_utils.cohorts.volumes import Volume
 
 RELEASE = "open cohort of Cheng"
@@ -30,32 +30,30 @@ SLICE = re.compile(r"\d{1,9}\.mat", re.IGNORECASE)
 """Slices are numbered; the file cvind.mat beside them holds the folds of the authors' cross-validation."""
 
 TUMOURS = {1: "meningioma", 2: "glioma", 3: "pituitary"}
-"""What the labels stand for."""
+"""Classes by label."""
 
 USUAL = ("glioma", "meningioma")
-"""Positive and negative class where none are chosen."""
+"""Default positive and negative class."""
 
 SCANNED_AGAIN = re.compile(r"(MR\d+)[A-Z]")
 """Ids that differ only in a last letter after an MR number are one person's, most likely scanned again."""
 
 WHOLE = 3064
-"""Slices of the whole set, which is published as four files."""
+"""Number of slices of the whole set, which is published as four files."""
 
 MAX_SLICES = 100_000
-"""More files are refused."""
+"""Largest number of files."""
 
 
 def find_slices(folder: Path) -> list[Path]:
-    """Return the numbered MATLAB files of a folder and of the folders in it, by number."""
-    found = []
-    for place in [folder, *folders_below([folder])]:
-        with suppress(InputError):
-            found += [path for path in entries(place) if SLICE.fullmatch(path.name) and path.is_file()]
+    """Return the numbered MATLAB files in a folder and in the folders below it, by number."""
+    files = [path for _, inside in in_and_below(folder) for path in inside]
+    found = [path for path in files if SLICE.fullmatch(path.name) and path.is_file()]
     return sorted(found, key=lambda path: (int(path.stem), path))
 
 
 def person_of(patient_id: str) -> str:
-    """Return the person that an id is: the id itself, or the MR number before its last letter."""
+    """Return the person of an id: the id itself, or the MR number before its last letter."""
     again = SCANNED_AGAIN.fullmatch(patient_id)
     return again[1] if again else patient_id
 
@@ -63,23 +61,23 @@ def person_of(patient_id: str) -> str:
 def read_figshare(
     folder: Path, follow_links: bool = False, classes: tuple[str, ...] = (), task: str = ""
 ) -> Cohort | None:
-    """Read whose slice each file is and with which tumour; no image is read.
+    """Read each slice's patient and tumour; no image is read.
 
     Parameters
     ----------
     folder : Path
-        It holds the numbered files, or the folders into which they were unpacked.
+        Folder of the numbered files, or of the folders into which they were unpacked.
     follow_links : bool
-        Read what symbolic links lead to, also outside of the folder.
+        Follow symbolic links out of the folder.
     classes : tuple of str
         Positive and negative class, two of ``TUMOURS``; if empty, ``USUAL``. Slices of the third are skipped.
     task : str
-        None: the classes say what is told apart.
+        Refused unless empty: the classes say what is told apart.
 
     Raises
     ------
     InputError
-        If there are too many files, if a task is named, or the classes are not two tumours of the set.
+        If there are too many files, a task is named, or the classes are not two tumours of the set.
     """
     paths = find_slices(folder)
     if not paths:
@@ -106,23 +104,16 @@ def read_figshare(
             faults.append((name, str(error)))
     slices = pd.DataFrame(rows, columns=["id", "label", "file", "named"], dtype=object)
     slices.insert(0, "patient_id", slices["id"].map(person_of))
-    faults += [*label_faults(slices), *twice_faults(slices)]
-    problems = collapsed(faults)
+    faults += [
+        (name, f"patient {name} has the labels {values}, expected one: download the files again")
+        for name, values in differing(slices, "label")
+    ]
+    problems = collapsed([*faults, *twice_faults(slices)])
     used = slices[slices["label"].isin(pair) & ~slices["patient_id"].isin(problems)]
-    used = used.sort_values("patient_id", kind="stable", ignore_index=True)
-    cases = pd.DataFrame(
-        {
-            "patient_id": used["patient_id"],
-            "class_name": used["label"],
-            "site": "unknown",
-            "release": RELEASE,
-            "named": used["named"],
-            "slices": 1,
-            **dict.fromkeys(IMAGE_FILES, ""),
-            "image": used["file"],
-            "mask": used["file"],
-        }
-    )
+    cases = used.sort_values("patient_id", kind="stable", ignore_index=True).rename(columns={"label": "class_name"})
+    cases = cases.assign(site="unknown", release=RELEASE, slices=1, image2="", image3="")
+    cases = cases.assign(image=cases["file"], mask=cases["file"])
+    cases = cases[["patient_id", "class_name", "site", "release", "named", "slices", *IMAGE_FILES]]
     notes, kind = notes_of(folder, slices, pair), kind_of_images(read_slice)
     return Cohort(folder, cases, (), frozen(problems), notes, pair, IMAGE_FILES, CHANNELS[:1], kind)
 
@@ -133,7 +124,7 @@ def described(path: Path) -> dict[str, str]:
     Raises
     ------
     InputError
-        If it cannot be read, or has no such label or id.
+        If it cannot be read, or its label or id is invalid.
     """
     label, patient_id = read_facts(path)
     if label not in TUMOURS:
@@ -145,23 +136,15 @@ def described(path: Path) -> dict[str, str]:
 
 
 def read_slice(path: Path, column: str, colours: str) -> list[Volume]:
-    """Return a slice's image, or the tumour in it, as `images.read_file` does."""
+    """Return a slice's image or its mask, as `images.read_file` does."""
     if column != MASK:
         return [read_matlab(path, IMAGE)]
     tumour = read_matlab(path, TUMOUR)
     return [replace(tumour, voxels=(tumour.voxels > 0).astype(np.uint8))]
 
 
-def label_faults(slices: pd.DataFrame) -> list[Fault]:
-    """Return persons of two tumours."""
-    return [
-        (name, f"patient {name} has the labels {values}, expected one: download the files again")
-        for name, values in differing(slices, "label")
-    ]
-
-
 def twice_faults(slices: pd.DataFrame) -> Iterator[Fault]:
-    """Yield slices that are there twice, by their number or by what is in the files."""
+    """Yield the problem of slices that occur twice, with the same number or in identical files."""
     files = [Path(path) for path in slices["file"]]
     numbers = pd.Series([int(path.stem) for path in files], dtype=int)
     numbered = [list(same) for same in numbers.groupby(numbers).groups.values() if len(same) > 1]
@@ -172,7 +155,7 @@ def twice_faults(slices: pd.DataFrame) -> Iterator[Fault]:
 
 
 def notes_of(folder: Path, slices: pd.DataFrame, pair: tuple[str, str]) -> tuple[str, ...]:
-    """Return how many persons there are, and what is left out."""
+    """Return notes: missing files, how many persons there are, the classes, and what is skipped."""
     ids, persons = slices["id"].nunique(), slices["patient_id"].nunique()
     others = slices.loc[~slices["label"].isin(pair), "patient_id"].nunique()
     notes = []

@@ -1,4 +1,4 @@
-"""Formats of images that are not read, and what converts them."""
+"""Image formats that are not read, and how to convert them."""
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -14,23 +14,20 @@ DICOM = (".dcm", ".dicom", ".ima")
 
 
 def is_dicom(path: Path) -> bool:
-    """Whether a file is DICOM, by its name or, where that has no ending that we know, by its first bytes."""
-    if path.suffix.casefold() in DICOM:
-        return True
+    """Whether a file is DICOM, by its ending, or by its first bytes if it has none or a number."""
     if path.suffix and not path.suffix[1:].isdigit():
-        return False
+        return path.suffix.casefold() in DICOM
     with suppress(OSError, ValueError), path.open("rb") as file:
         return file.read(132)[128:] == b"DICM"
     return False
 
 
 def other_formats(folder: Path, files: Sequence[Path]) -> list[str]:
-    """Return lines that say which files below a folder are images of other formats, and what converts them."""
+    """Return a line on each other format among the files below a folder, with how to convert them."""
     series = Counter(path.parent for path in files if is_dicom(path))
     by_ending: defaultdict[str, list[Path]] = defaultdict(list)
     for path in files:
-        if ending := next(filter(path.name.casefold().endswith, CONVERTED), ""):
-            by_ending[ending].append(path)
+        by_ending[next(filter(path.name.casefold().endswith, CONVERTED), "")].append(path)
     lines = []
     if series:
         first, count = next(iter(series.items()))
@@ -42,19 +39,17 @@ def other_formats(folder: Path, files: Sequence[Path]) -> list[str]:
     lines += [
         f"{len(paths)} {ending} files ({paths[0]}) are not read: {CONVERTED[ending]}"
         for ending, paths in by_ending.items()
+        if ending
     ]
     return lines
 
 
-def files_in(folder: Path) -> list[Path]:
-    """Return the files in a folder, none of one that cannot be opened."""
-    with suppress(InputError):
-        return [path for path in entries(folder) if path.is_file()]
-    return []
-
-
 def what_else(folder: Path) -> str:
-    """Return what lies in a folder without a cohort and what makes it one: a table under another name, or formats."""
+    """Return how a folder without a cohort becomes one, if it has a table under another name, or other formats."""
     if misnamed := misnamed_table(folder):
         return f"if {misnamed} is its table of images, save it as {TABLE} (CSV in UTF-8)"
-    return "; ".join(other_formats(folder, [path for place in near(folder) for path in files_in(place)]))
+    files: list[Path] = []
+    for place in near(folder):
+        with suppress(InputError):  # a folder that cannot be opened
+            files += [path for path in entries(place) if path.is_file()]
+    return "; ".join(other_formats(folder, files))

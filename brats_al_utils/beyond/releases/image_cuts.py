@@ -1,4 +1,4 @@
-"""Cut the images of a patient of a table: which are drawn, and their slices at the size that the network sees."""
+"""Cut the images of a table's patient: which images are drawn, and their slices at the size that the network sees."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -24,12 +24,12 @@ EVENLY = "slices evenly spaced in each volume"
 
 
 def kind_of_images(read: ReadFile = read_file) -> Kind:
-    """Return the kind of a cohort whose rows are images, read by a function (see `images.read_file`)."""
+    """Return the kind of a cohort whose rows are images; ``read`` reads a file (see `images.read_file`)."""
     return Kind(partial(image_faults, read), slices_asked, partial(cut_images, read), chosen_by)
 
 
 def chosen_by(cases: pd.DataFrame) -> list[str]:
-    """Return how slices are chosen, and what an image tells less of than a volume with a segmentation."""
+    """Return how the slices of a cohort are chosen, a line for each way, and whether tumour areas are in pixels."""
     volumes, masked = cases["slices"] > 1, cases["mask"] != ""
     pictured = ~cases["image"].str.casefold().str.endswith(VOLUMES)
     facts = {
@@ -46,10 +46,10 @@ def slices_asked(cases: pd.DataFrame, classes: tuple[str, str], rule: SliceRule)
 
     Notes
     -----
-    Of volumes ``per_patient``, of other images the one slice that each is, but where these are slices of one volume
-    ``per_patient`` of them, evenly spaced. In a balanced set the class with more slices gives as many as the other,
-    from all of its patients: those that have more than a common bound give as many as this bound, or one more, and
-    their images are drawn.
+    A volume gives ``per_patient`` slices, and an image of two dimensions is one slice. If a patient's images are the
+    slices of one volume, ``per_patient`` of them are used, evenly spaced. In a balanced set the larger class gives as
+    many slices as the other, from all of its patients: patients with more slices than a common bound give as many as
+    the bound, or one more, and these are drawn.
     """
     asked = cases["slices"].clip(upper=rule.per_patient)
     if "z" in cases:
@@ -69,14 +69,14 @@ def slices_asked(cases: pd.DataFrame, classes: tuple[str, str], rule: SliceRule)
 
 
 def evenly_spaced(place: Array, count: Array, wanted: int) -> Array:
-    """Return which slices are the middle ones of ``wanted`` equal parts of their volume; all where there are no more.
+    """Return which slices are the middle ones of ``wanted`` equal parts of their volume; all if it has no more slices.
 
     Parameters
     ----------
     place, count : np.ndarray [n] of int
-        The place of each slice in its volume, from 0, and how many slices the volume has.
+        Index of each slice in its volume, and the volume's number of slices.
     wanted : int
-        Of each volume.
+        Number of slices wanted of each volume.
 
     Returns
     -------
@@ -89,12 +89,12 @@ def evenly_spaced(place: Array, count: Array, wanted: int) -> Array:
 
 
 def bounded(room: pd.Series, total: int, seed: int) -> pd.Series:
-    """Return how many slices each patient gives, so that they are so many in all, at least one each.
+    """Return how many slices each patient gives: ``total`` together, and at least one each.
 
     Parameters
     ----------
     room : pd.Series of int
-        How many each patient has, by patient_id.
+        Number of slices that each patient has, by patient_id.
     """
     bound = 1
     while room.clip(upper=bound + 1).sum() <= total and bound < room.max():
@@ -107,7 +107,7 @@ def bounded(room: pd.Series, total: int, seed: int) -> pd.Series:
 
 
 def cut_images(read: ReadFile, rows: pd.DataFrame, asked: pd.Series, rule: SliceRule, classes: Sequence[str]) -> Cut:
-    """Cut all images of a patient; parameters as of `cuts.cut_case`, but for how a file is read."""
+    """Cut all images of a patient; ``read`` reads a file, other parameters as for `cuts.cut_case`."""
     problems: list[str] = []
     made, largest = [], 0.0
     for place, (count, row) in enumerate(zip(asked.tolist(), rows.to_dict("records"), strict=True)):
@@ -138,18 +138,18 @@ def cut_image(
     Parameters
     ----------
     place : int
-        Of the image among the patient's.
+        Index of the image among the patient's.
     count : int
-        Slices asked for; if none, or none can be had, nothing is cut.
+        Number of slices asked for; nothing is cut if it is 0, or no slice is eligible.
     problems : list of str
-        Takes what is wrong; then nothing is cut.
+        Receives the problems; then nothing is cut.
     """
     area, z, mask, channels = None, None, None, []
     for image in each_image(row, read, problems):
         if isinstance(image, Volume):
             area = tumour_areas(image)
         if problems:
-            continue  # what else is wrong is to be named as well
+            continue  # read the rest, so that all problems are reported together
         if z is None:
             z = chosen_of(image, area, count, rule, row["patient_id"])
             depth = image.voxels.shape[2]
@@ -170,31 +170,27 @@ def cut_image(
 
 
 def chosen_of(image: Volume | Lifted, area: Array | None, count: int, rule: SliceRule, patient_id: str) -> Array:
-    """Return which slices of an image are cut: of a volume without a mask those with the largest foreground."""
+    """Return the indices of the slices to cut; in a volume without a mask, those with the largest foreground."""
     if area is not None:
         return choose_slices(area, count, rule, patient_id)
     if isinstance(image, Volume) or image.voxels.shape[2] == 1:
         return np.arange(min(count, 1))
-    return most(np.count_nonzero(image.foreground, axis=(0, 1)), count)
-
-
-def most(foreground: Array, count: int) -> Array:
-    """Return the ascending indices of the slices [Z] with the largest foreground, of equals the lowest; no empty."""
-    largest = np.argsort(-foreground, kind="stable")[:count]
+    foreground = np.count_nonzero(image.foreground, axis=(0, 1))
+    largest = np.argsort(-foreground, kind="stable")[:count]  # of equals the lowest
     return np.sort(largest[foreground[largest] > 0])
 
 
 def described(row: Mapping[str, Any], z: Array, place: int, area: Array | None, depth: int) -> list[dict[str, Any]]:
-    """Return the rows of the table for the slices of an image: `cut_case`'s but for label, and which image it is.
+    """Return the rows of the table for an image's slices: `cut_case`'s columns without label, and the image's path.
 
     Parameters
     ----------
     place : int
-        Of the image among the patient's: what stands for the axial index of a single slice where that is not known.
+        Index of the image among the patient's, used as axial index of a single slice if that is unknown.
     area : np.ndarray [Z] of float, optional
-        Of the tumour, where there is a mask.
+        Area of the tumour, if there is a mask.
     depth : int
-        Slices of the image.
+        Number of slices in the image.
     """
     extent = np.flatnonzero(area) if area is not None else np.arange(depth)
     lowest, highest = int(extent[0]), int(extent[-1])
@@ -213,7 +209,7 @@ def described(row: Mapping[str, Any], z: Array, place: int, area: Array | None, 
 
 
 def squared(images: Array, spacing: tuple[float, float, float]) -> Array:
-    """Return images [n, h, w] padded with 0 on two sides until they are as high as wide, in mm."""
+    """Return images [n, h, w] padded with 0 on two sides to squares, in mm."""
     _, height, width = images.shape
     aspect = float(np.clip(spacing[0] / spacing[1], 1 / MAX_ASPECT, MAX_ASPECT)) if all(spacing[:2]) else 1.0
     missing = [max(round(width * aspect) - height, 0), max(round(height / aspect) - width, 0)]

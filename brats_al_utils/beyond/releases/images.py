@@ -1,6 +1,6 @@
-"""Read images (PNG, JPEG, TIFF, NIfTI), and say everything that is wrong with them.
+"""Read images (PNG, JPEG, TIFF, NIfTI), and check them.
 
-An image of two dimensions is a volume of one slice, so what follows knows only volumes.
+An image of two dimensions is read as a volume of one slice, so later steps only handle volumes.
 """
 
 import io
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cache, reduce
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -30,59 +30,62 @@ from brats_al_utils.cohorts.volumes import MAX_VOXELS, Grid, Volume, other_kind,
 CHANNELS = ("image", "image2", "image3")
 MASK = "mask"
 IMAGE_FILES = (*CHANNELS, MASK)
-"""Columns of a table that hold paths."""
+"""Columns of a table with paths."""
 
 PICTURES = (".png", *JPEG, ".tif", ".tiff")
 VOLUMES = (".nii", ".nii.gz")
+IMAGES = (*PICTURES, *VOLUMES)
+"""Endings of the names of images that are read."""
+
 GREY = {"1", "L", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"}
 IN_COLOURS = {"RGB", "RGBA", "LA", "P", "PA"}
-"""Pillow's modes of one number a pixel, and those that may be grey levels all the same."""
+"""Pillow's modes with one number for each pixel, and other modes of pictures that may still be grey."""
 
 COLOURS = ("channels", "grey")
-"""What a table may say of pictures in colour (column colours): each colour is a channel, or they are made grey."""
+"""Values of a table's column colours: each colour of a picture is a channel, or the picture is made grey."""
 
 NEARLY_GREY = 8
-"""Grey levels of 256 by which the colours of a grey picture may differ, as some encoders and copies leave it."""
+"""Largest difference (of 256 levels) between the colours of a grey picture, as some encoders leave it."""
 
 LUMINANCE = np.array([0.299, 0.587, 0.114])
-"""Weights of red, green and blue in grey (ITU-R BT.601), as JPEG has them."""
+"""Weights of red, green and blue in grey (ITU-R BT.601), as in JPEG."""
 
 SPARE_BYTES = 4
-"""A JPEG whose image ends so many bytes before its end marker is damaged; zeros do not count, they may be padding."""
+"""A JPEG is damaged if its image ends more bytes before the end marker; zeros may be padding, and do not count."""
 
 MAX_JPEG = 2**26
-"""Bytes: whether a longer JPEG is whole is not looked at."""
+"""Longer JPEG files (in bytes) are not checked for being whole."""
 
 JPEG_MASK = 127
-"""What exceeds it is the mask where it is a JPEG, whose edges are blurred; in other formats all that is not zero is."""
+"""Pixels above it are the mask in a JPEG, whose edges are blurred; in other formats all pixels above zero are."""
 
 ORIENTATION = 0x112
-"""EXIF's number of the mark that turns a picture."""
+"""EXIF's tag for the orientation of a picture."""
 
 UPRIGHT, TURNED = np.eye(4), np.diag((-1.0, -1.0, 1.0, 1.0))
-"""The affine of a picture, and of one that a mark has turned: its pixels lie elsewhere than in the file."""
+"""The affine of a picture, and of one that its EXIF orientation turns, so that its pixels lie elsewhere."""
 
 FOREGROUND_SHARE = 0.1
 FOREGROUND_PERCENTILES = (2.0, 98.0)
 """Foreground exceeds the 2nd percentile by a tenth of the way to the 98th (Smith 2002, Hum Brain Mapp 17:143)."""
 
 INEXACT = 0.05
-"""Values of a mask that lie no further from a whole number are labels, which scaling or rounding has changed."""
+"""Values of a mask at most so far from a whole number are labels that scaling or rounding has changed."""
 
 EMPTY = "an empty mask, expected a tumour: leave the cell empty, or skip the patient (--skip-bad)"
 
 NO_CONTRAST = "no contrast, expected an image: export it again, or skip the patient (--skip-bad)"
 
 AIR, SOFT = -900, 150
-"""Hounsfield units: of a CT, air lies below the one, and water and tissue between minus and plus the other."""
+"""Hounsfield units: in a CT, air is below the first, and water and tissue are between minus and plus the second."""
 
 HOUNSFIELD = (
-    "a CT in Hounsfield units, in which tissues would look alike: save the window that is meant, as 0 to 80 of a brain "
-    "(FSL: fslmaths IN -thr 0 -min 80 OUT)"
+    "a CT in Hounsfield units, in which tissues would look alike: save a window, as 0 to 80 for a brain (FSL: fslmaths "
+    "IN -thr 0 -min 80 OUT)"
 )
 
 ReadFile = Callable[[Path, str, str], list[Volume]]
-"""How a cohort's files are read: see `read_file`."""
+"""A function that reads a cohort's files: see `read_file`."""
 
 
 def is_picture(path: Path) -> bool:
@@ -95,6 +98,11 @@ def is_volume(path: Path) -> bool:
     return path.name.casefold().endswith(VOLUMES)
 
 
+def is_image(path: PurePath) -> bool:
+    """Whether a file has the name of a picture or a NIfTI file."""
+    return path.name.casefold().endswith(IMAGES)
+
+
 @contextmanager
 def picture(path: Path) -> Iterator[ImageFile]:
     """Open a picture, whose pixels are not read yet.
@@ -102,26 +110,26 @@ def picture(path: Path) -> Iterator[ImageFile]:
     Raises
     ------
     InputError
-        If it cannot be read, also later and within the block; if it has several frames; or if it is too large.
+        If it cannot be read, also within the block; if it has several frames; or if it is too large.
     """
     try:
-        # Of a file that it has opened itself Pillow maps pixels to memory, and a turned TIFF's in the wrong order.
+        # Pillow maps a file that it has opened itself to memory, and then a turned TIFF's pixels are in wrong order.
         with path.open("rb") as file, Image.open(whole(file), formats=("PNG", "JPEG", "TIFF")) as image:
             width, height = image.size
             if width * height > MAX_VOXELS:
                 raise InputError(f"{path}: {width} x {height} pixels, expected at most {MAX_VOXELS}: make it smaller")
-            # Phones keep a preview behind their picture (MPO), which comes first.
+            # Phones store a preview (MPO) after the picture, which is the first frame.
             if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
                 raise InputError(f"{path}: {image.n_frames} frames, expected one image: write each as a file")  # type: ignore[attr-defined]
             yield image
     except InputError:
         raise
-    except Exception as error:  # a damaged file can make its parser stumble over anything
+    except Exception as error:  # parsers raise all kinds of errors on damaged files
         raise InputError(f"{path}: {what_it_is(path, error)}") from error
 
 
 def what_it_is(path: Path, error: Exception) -> str:
-    """Return what a message says of a file that cannot be read as a picture."""
+    """Return the message on a file that cannot be read as a picture."""
     expected = "PNG, JPEG or TIFF"
     if found := other_kind(path, expected):
         return found
@@ -133,9 +141,9 @@ def what_it_is(path: Path, error: Exception) -> str:
 
 
 class WholeJpeg(io.BytesIO):
-    """A JPEG file without its end marker, whose reader therefore fails where the image needs more than there is.
+    """A JPEG file without its end marker, so that reading fails if data of the image are missing.
 
-    libjpeg fills up what is missing and skips what is too much, with a warning that Pillow drops.
+    With the marker, libjpeg fills missing data and skips superfluous ones, with a warning that Pillow drops.
     """
 
     def __init__(self, content: bytes, end: int) -> None:
@@ -143,7 +151,7 @@ class WholeJpeg(io.BytesIO):
         self.needed = len(content[:end].rstrip(b"\0\xff")) - SPARE_BYTES
 
     def read(self, size: int | None = -1) -> bytes:
-        """Read as any file, but for a stop shortly before the end."""
+        """Read as from any file, but stop once shortly before the end."""
         room = self.needed - self.tell()
         return super().read(min(size, room) if size and size > 0 and room > 0 else size)
 
@@ -154,7 +162,7 @@ class WholeJpeg(io.BytesIO):
 
 
 def whole(file: io.BufferedReader) -> BinaryIO:
-    """Return a file, or if it is a JPEG of one scan, its content as one that tells whether the image needed all."""
+    """Return a file, or for a JPEG with one scan a `WholeJpeg` with its content."""
     if file.peek(2)[:2] != b"\xff\xd8" or os.fstat(file.fileno()).st_size > MAX_JPEG:
         return file
     content = file.read()
@@ -166,20 +174,20 @@ def whole(file: io.BufferedReader) -> BinaryIO:
 
 
 def read_channels(path: Path, colours: str = "") -> list[Volume]:
-    """Read a picture as volumes of one slice [columns, rows, 1], of pixels that count as 1 mm: one, or three colours.
+    """Read a picture as a volume of one slice [columns, rows, 1], or three (colours); pixels count as 1 mm.
 
-    A camera's or scanner's mark that turns the picture (EXIF) is obeyed, as every viewer does.
+    The orientation that a camera or scanner has recorded (EXIF) is applied, as viewers do.
 
     Parameters
     ----------
     colours : {"", "channels", "grey"}
-        What is made of red, green and blue, see ``COLOURS``. If empty, a picture is grey, or nearly so.
+        How to read a picture in colour, see ``COLOURS``. If empty, it must be grey, or nearly so.
 
     Raises
     ------
     InputError
-        As `picture`, and if it is in colour and nothing says what to make of it, is partly transparent, or holds NaN
-        or infinite pixels.
+        As `picture`, and if it is in colour and ``colours`` is empty, is partly transparent, or holds NaN or infinite
+        pixels.
     """
     with picture(path) as image:
         affine = TURNED if is_turned(image) else UPRIGHT
@@ -199,12 +207,12 @@ def read_channels(path: Path, colours: str = "") -> list[Volume]:
 
 
 def black_is_zero(path: Path, image: ImageFile, pixels: Array) -> Array:
-    """Return grey levels as viewers show them, of a TIFF that calls white zero too: Pillow turns 8 bits round, no more.
+    """Return grey levels with black as zero, also for a TIFF whose zero is white: Pillow inverts only 8 bits.
 
     Raises
     ------
     InputError
-        If it does so with levels that have no largest one.
+        If white is zero and the levels have no largest value.
     """
     if pixels.dtype.itemsize == 1 or getattr(image, "tag_v2", {}).get(PHOTOMETRIC_INTERPRETATION) != 0:
         return pixels
@@ -214,24 +222,24 @@ def black_is_zero(path: Path, image: ImageFile, pixels: Array) -> Array:
 
 
 def with_pixels(image: ImageFile) -> ImageFile:
-    """Return a picture with its pixels, turned as it is to be seen.
+    """Load a picture's pixels, and turn it by its EXIF orientation.
 
     Raises
     ------
     OSError
-        If the data of a JPEG end before the image does, or go on after it; see `whole`.
+        If the data of a JPEG end before the image does, or continue after it; see `WholeJpeg`.
     """
     source = image.fp
     image.load()
     if isinstance(source, WholeJpeg) and not source.read_to_its_end:
-        raise OSError("its data go on after the image's end, as in a damaged file")
-    if image.format != "TIFF":  # Pillow turns these by itself
+        raise OSError("its data continue after the image's end, as in a damaged file")
+    if image.format != "TIFF":  # Pillow itself turns a TIFF
         ImageOps.exif_transpose(image, in_place=True)
     return image
 
 
 def colours_of(path: Path, image: ImageFile) -> Array:
-    """Return red, green and blue [3, rows, columns] of a picture, of 8 or of 16 bits.
+    """Return red, green and blue [3, rows, columns] of a picture, in 8 or 16 bits.
 
     Raises
     ------
@@ -252,7 +260,7 @@ def colours_of(path: Path, image: ImageFile) -> Array:
 
 
 def bands_of(image: ImageFile) -> Array:
-    """Return the bytes of a picture in colour [3 or, with alpha, 4, rows, columns]: Pillow parts them fastest."""
+    """Return a picture's colours of 8 bits [3, rows, columns], or [4, ...] with alpha; Pillow splits them fastest."""
     found = with_pixels(image)
     coloured = found if found.mode == "RGB" else found.convert("RGBA")
     planes = [coloured.tobytes("raw", band) for band in coloured.getbands()]
@@ -260,14 +268,17 @@ def bands_of(image: ImageFile) -> Array:
 
 
 def swapped(path: Path) -> Array:
-    """Return the lower bytes of a picture of 16 bits a colour: Pillow reads the higher, but for another byte order."""
+    """Return the lower bytes of a picture of 16 bits a colour, by reading it in the other byte order.
+
+    Pillow reads only the higher bytes.
+    """
     with picture(path) as image:
         image.tile = [tile._replace(args=swapped_order(tile.args)) for tile in image.tile]
         return bands_of(image)
 
 
 def swapped_order(kind: Any) -> Any:
-    """Return how Pillow is told of 16 bits, alone or first of several words, with the other byte order."""
+    """Return a decoder's arguments with the other byte order; the mode is the first of several, or alone."""
     if not isinstance(kind, str):
         return swapped_order(kind[0]), *kind[1:]
     little = kind.endswith("L") or (kind.endswith("N") and sys.byteorder == "little")
@@ -275,14 +286,14 @@ def swapped_order(kind: Any) -> Any:
 
 
 def in_colour(path: Path) -> bool:
-    """Whether a picture is in colour, and more than nearly grey; not if it cannot be read, which `each_image` tells."""
+    """Whether a picture is in colour (see `nearly_grey`); False if it is unreadable, which `each_image` reports."""
     with suppress(InputError), picture(path) as image:
         return image.mode in IN_COLOURS and not nearly_grey(colours_of(path, image))
     return False
 
 
 def nearly_grey(pixels: Array) -> bool:
-    """Whether red, green and blue [3, rows, columns] are nearly equal everywhere; of 16 bits a colour, equal."""
+    """Whether red, green and blue [3, rows, columns] differ by ``NEARLY_GREY`` at most; of 16 bits, not at all."""
     red, green, blue = pixels
     if (red == green).all() and (red == blue).all():
         return True
@@ -291,12 +302,12 @@ def nearly_grey(pixels: Array) -> bool:
 
 
 def grey_of(path: Path, pixels: Array, colours: str) -> Array:
-    """Return the grey levels [rows, columns] of red, green and blue [3, rows, columns] that are equal or nearly so.
+    """Return the grey levels [rows, columns] of red, green and blue [3, rows, columns].
 
     Raises
     ------
     InputError
-        If they differ and are not to be made grey.
+        If they are not nearly equal, and ``colours`` is not "grey".
     """
     if colours != COLOURS[1] and not nearly_grey(pixels):
         raise InputError(
@@ -312,7 +323,7 @@ def read_image(path: Path, colours: str = "") -> Volume:
 
 
 def read_images(path: Path, colours: str = "") -> list[Volume]:
-    """Read the channels of an image of two or three dimensions; one plane of any direction is in the first two axes.
+    """Read the channels of an image of two or three dimensions; a single plane of any direction becomes axial.
 
     Parameters
     ----------
@@ -330,7 +341,7 @@ def read_images(path: Path, colours: str = "") -> list[Volume]:
 
 
 def depth(path: Path) -> int:
-    """Return how many slices an image has; 1 of a file whose header cannot be read, which `each_image` tells."""
+    """Return an image's number of slices; 1 if its header is unreadable, which `each_image` reports."""
     if is_picture(path):
         return 1
     with suppress(InputError):
@@ -340,18 +351,18 @@ def depth(path: Path) -> int:
 
 
 def read_mask(path: Path) -> Volume:
-    """Read a mask, of whatever colour: 1 where the tumour is, 0 elsewhere.
+    """Read a mask, of any colour: 1 in the tumour, 0 elsewhere.
 
     Raises
     ------
     InputError
-        If it cannot be read, or was resampled so that its edge is none any more.
+        If it cannot be read, or resampling has left values between labels.
     """
     found = read_images(path, COLOURS[0])
     if (between := between_labels(found[0].voxels)) is not None:
         raise InputError(
             f"{path}: values between labels ({between:.3g}), expected whole numbers: resample it again with nearest "
-            "neighbours, or of probabilities save where they exceed one half"
+            "neighbours, or threshold probabilities at one half"
         )
     threshold = JPEG_MASK if path.name.casefold().endswith(JPEG) else 0
     inside = reduce(np.bitwise_or, (volume.voxels > threshold for volume in found))
@@ -359,20 +370,12 @@ def read_mask(path: Path) -> Volume:
 
 
 def read_file(path: Path, column: str, colours: str) -> list[Volume]:
-    """Return the channels of an image, or a mask, which is 1 where the tumour is.
-
-    Parameters
-    ----------
-    path : Path
-    column : str
-        Of ``IMAGE_FILES``, where the path stands.
-    colours : {"", "channels", "grey"}
-        As for `read_channels`.
+    """Return the channels of an image, or a mask, by the column (of ``IMAGE_FILES``) of its path.
 
     Raises
     ------
     InputError
-        If it cannot be read.
+        As `read_mask` and `read_images`.
     """
     return [read_mask(path)] if column == MASK else read_images(path, colours)
 
@@ -381,16 +384,17 @@ def read_file(path: Path, column: str, colours: str) -> list[Volume]:
 class Lifted:
     """An image whose background is 0 and whose foreground is positive.
 
-    A JPEG or a scan with its skull has noise where nothing is, which would move the mode of all that is not zero.
+    A JPEG, or a scan with the skull, has noise in the background, which would move the mode of the nonzero voxels. The
+    256 levels of uint8 are handled instead of the pixels, which are a thousand times as many.
 
     Attributes
     ----------
     voxels : np.ndarray [X, Y, Z]
-        Of uint8 as they are read, of any other type lifted, as float32.
+        The voxels as read if they are uint8, otherwise lifted, as float32.
     levels : np.ndarray [256] of float32 or None
-        Of uint8: what each level is lifted to. A picture has a thousand times as many pixels.
+        The lifted value of each level of uint8.
     weight : np.ndarray [256] of int or None
-        Of uint8: how many voxels have each level.
+        The number of voxels with each level of uint8.
     spacing : tuple of float
         As of `Volume`.
     """
@@ -402,28 +406,28 @@ class Lifted:
 
     @property
     def foreground(self) -> Array:
-        """Where it is positive [X, Y, Z]."""
+        """Mask of the foreground [X, Y, Z]."""
         return np.asarray((self.voxels if self.levels is None else self.levels[self.voxels]) > 0)
 
     def scaled(self, z: Array) -> Array:
-        """Return axial slices [n, rows, columns] of float32, as `intensity.scale_intensity` scales them."""
+        """Return axial slices [n, rows, columns] as float32, scaled by `intensity.scale_intensity`."""
         part = upright(self.voxels, z)
         if self.levels is None or self.weight is None:
             return scale_intensity(self.voxels, "image", part)
-        # torch looks levels up faster than numpy, which would make indices of 8 bytes of them.
+        # torch looks levels up faster than numpy, which converts them to indices of 8 bytes.
         curve = torch.from_numpy(tone_curve(self.levels, self.weight))
         return torch.index_select(curve, 0, torch.from_numpy(part).ravel().int()).numpy().reshape(part.shape)
 
 
 def tone_curve(levels: Array, weight: Array) -> Array:
-    """Return what `scale_intensity` makes of each level of an image, to the bit, from how many pixels have it.
+    """Return the value of each level after `scale_intensity`, to the bit, from the levels' counts.
 
     Parameters
     ----------
     levels : np.ndarray [N] of float32
-        Ascending, none negative; 0 is the background, and at least two others occur.
+        Ascending and not negative; 0 is the background, and at least two others occur.
     weight : np.ndarray [N] of int
-        How many pixels have each level.
+        The number of pixels with each level.
 
     Returns
     -------
@@ -438,7 +442,7 @@ def tone_curve(levels: Array, weight: Array) -> Array:
 
 
 def percentiles(values: Array, shares: tuple[float, ...]) -> Array:
-    """Return what ``np.percentile(values, shares)`` does, to the bit, for integers of a small range by counting them.
+    """Return ``np.percentile(values, shares)`` to the bit; integers of a small range are counted, which is faster.
 
     Parameters
     ----------
@@ -452,19 +456,15 @@ def percentiles(values: Array, shares: tuple[float, ...]) -> Array:
     """
     counted = integer_counts(values)
     if counted is None:
-        # Between integers numpy takes the difference in their own type, which a wide range overflows.
+        # numpy subtracts integers in their own type, which overflows over a wide range.
         return np.asarray(np.percentile(values.astype(np.float64) if values.dtype.kind in "iu" else values, shares))
-    return counted_percentiles(*counted, shares)
-
-
-def counted_percentiles(lowest: int, weight: Array, shares: tuple[float, ...]) -> Array:
-    """Return the percentiles of integers, of which the lowest and each one above it occur so often."""
+    lowest, weight = counted
     at_most = np.cumsum(weight)
     position = (at_most[-1] - 1) * (np.asarray(shares) / 100)
     before = np.floor(position)
     left, right = (lowest + np.searchsorted(at_most, place, side="right") for place in (before, before + 1))
     share = position - before
-    # As numpy does, from the nearer of the two.
+    # As in numpy, from the nearer of the two.
     return np.asarray(np.where(share < 0.5, left + (right - left) * share, right - (right - left) * (1 - share)))
 
 
@@ -475,7 +475,10 @@ def without_contrast(image: Lifted) -> bool:
 
 
 def between_labels(voxels: Array) -> float | None:
-    """Return a value of a mask that no label has, as interpolation and probabilities do, or None; two values may be."""
+    """Return a value of a mask between labels, as in interpolated masks and probabilities, or None.
+
+    A mask of only two values is valid whatever they are.
+    """
     if voxels.dtype.kind != "f":
         return None
     inside = voxels[voxels > 0]
@@ -484,14 +487,14 @@ def between_labels(voxels: Array) -> float | None:
 
 
 def is_turned(image: ImageFile) -> bool:
-    """Whether a picture, not read yet, has a mark that turns it (EXIF)."""
-    if image.format == "PNG" and "exif" not in image.info:  # it would be read to its end
+    """Whether the EXIF orientation turns a picture whose pixels are not read yet."""
+    if image.format == "PNG" and "exif" not in image.info:  # getexif would read the whole picture
         return False
     return bool(image.getexif().get(ORIENTATION, 1) != 1)
 
 
 def turned_problem(paths: Mapping[str, Path], read: Mapping[str, list[Volume]]) -> list[str]:
-    """Return a problem if a mark turns a picture or its mask, and not both: programs differ in whether they obey.
+    """Return a problem if the EXIF orientation turns only a picture or only its mask: some programs ignore it.
 
     Parameters
     ----------
@@ -503,14 +506,13 @@ def turned_problem(paths: Mapping[str, Path], read: Mapping[str, list[Volume]]) 
     if image is None or mask is None or np.array_equal(image, mask):
         return []
     return [
-        f"{paths[CHANNELS[0]]}: a mark (EXIF) turns it or its mask {paths[MASK]}, not both, so that the mask may lie "
-        "elsewhere: save both upright without marks (mogrify -auto-orient of ImageMagick), and see that the mask lies "
-        "on the tumour"
+        f"{paths[CHANNELS[0]]}: its EXIF orientation and that of its mask {paths[MASK]} differ, so that the mask may "
+        "lie elsewhere: save both upright (ImageMagick: mogrify -auto-orient), and check that the mask is on the tumour"
     ]
 
 
 def mask_problem(voxels: Array) -> str | None:
-    """Return what is wrong with a mask, or None."""
+    """Return the problem of a mask, or None."""
     share = np.count_nonzero(voxels) / voxels.size
     if not share:
         return EMPTY
@@ -520,7 +522,7 @@ def mask_problem(voxels: Array) -> str | None:
 
 
 def in_hounsfield(voxels: Array) -> bool:
-    """Whether an image is a CT as scanners give it: its air, or what pads it, would leave tissues without contrast."""
+    """Whether an image is a CT in Hounsfield units: with its air or padding, tissues would have no contrast."""
     if voxels.dtype.kind == "u" or voxels.min() > AIR:
         return False
     air, soft = (np.count_nonzero(inside) / voxels.size for inside in (voxels < AIR, np.abs(voxels) < SOFT))
@@ -528,11 +530,10 @@ def in_hounsfield(voxels: Array) -> bool:
 
 
 def lifted(voxels: Array) -> Lifted:
-    """Lift an image [X, Y, Z]."""
+    """Return an image [X, Y, Z] as `Lifted`."""
     ordered = voxels.ravel(order="K")
     weight = level_counts(ordered) if voxels.dtype == np.uint8 else None
-    shares = FOREGROUND_PERCENTILES
-    low, high = percentiles(ordered, shares) if weight is None else counted_percentiles(0, weight, shares)
+    low, high = percentiles(ordered, FOREGROUND_PERCENTILES)
     levels = voxels if weight is None else np.arange(256, dtype=np.uint8)
     inside = levels > low + FOREGROUND_SHARE * (high - low)
     raised = np.where(inside, levels.astype(np.float32) - np.float32(low), np.float32(0))
@@ -541,21 +542,21 @@ def lifted(voxels: Array) -> Lifted:
 
 @cache
 def flat(shape: tuple[int, ...]) -> Grid:
-    """Return where the pixels of a picture stand."""
+    """Return the grid of a picture."""
     return Grid(shape, np.eye(4), np.array([[0, 1], [1, 1], [2, 1]]))
 
 
 def each_image(row: Mapping[Any, Any], read: ReadFile, problems: list[str]) -> Iterator[Volume | Lifted]:
-    """Read the mask and the channels of a row one after the other: all checks of its files are made here.
+    """Read the mask and the channels of a row one after the other, and check them: all checks are made here.
 
     Parameters
     ----------
     row : mapping of str to object
-        Of `Cohort.cases`. Where its colours are channels, one file gives all of them.
+        A row of `Cohort.cases`. If its colours are channels, one file gives all channels.
     read : callable
         Reads a file; see `read_file`.
     problems : list of str
-        Takes everything that is wrong; what is wrong with the sizes stands in it before the first image comes.
+        Receives the problems; those of the sizes before the first image is yielded.
 
     Yields
     ------
@@ -566,10 +567,10 @@ def each_image(row: Mapping[Any, Any], read: ReadFile, problems: list[str]) -> I
     small: dict[str, list[Volume]] = {}
     grids: dict[str, Grid] = {}
     for name, path in paths.items():
-        with suppress(InputError):  # told below
+        with suppress(InputError):  # reported below
             if is_volume(path):
                 grids[name] = read_header(path)[1]
-            else:  # of few pixels: read once for their number and for themselves
+            else:  # a picture is small, and is kept until it is used below
                 small[name] = read(path, name, row.get("colours", ""))
                 grids[name] = flat(small[name][0].voxels.shape)
     problems += (elsewhere := grid_problems(paths, grids))
@@ -584,7 +585,7 @@ def each_image(row: Mapping[Any, Any], read: ReadFile, problems: list[str]) -> I
             cropped = any(text.startswith(str(path)) for text in elsewhere)
             found = None if cropped else mask_problem(volumes[0].voxels)
             if found and path.name.casefold().endswith(JPEG):
-                found += f" (of a JPEG what exceeds {JPEG_MASK}: save a mask of other values as PNG)"
+                found += f" (of a JPEG what exceeds {JPEG_MASK} counts: save a mask of other values as PNG)"
             problems += [f"{path}: {found}"] if found else []
             yield from volumes
             continue
@@ -595,7 +596,7 @@ def each_image(row: Mapping[Any, Any], read: ReadFile, problems: list[str]) -> I
 
 
 def image_faults(read: ReadFile, rows: pd.DataFrame, min_tumour_mm2: float) -> tuple[list[str], list[bytes]]:
-    """Return everything that is wrong with the images of a patient, and what each is known by (see `same_pixels`).
+    """Return the problems of a patient's images, and the hash of each image: see `cohort.Kind`.
 
     Parameters
     ----------
@@ -604,7 +605,7 @@ def image_faults(read: ReadFile, rows: pd.DataFrame, min_tumour_mm2: float) -> t
     rows : pd.DataFrame
         The patient's rows of `Cohort.cases`.
     min_tumour_mm2 : float
-        Some slice must have no mask or a tumour of this area.
+        At least one slice must have a tumour of this area, or no mask.
     """
     problems: list[str] = []
     marks: list[bytes] = []

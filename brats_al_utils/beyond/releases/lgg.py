@@ -1,4 +1,4 @@
-"""Read the LGG set as it was published: a folder a patient, the three sequences of a slice as the colours of one file.
+"""Read the LGG set as published: a folder for each patient, the three sequences of a slice as one file's colours.
 
 Buda et al. 2019, Comput Biol Med 109:218, doi 10.1016/j.compbiomed.2019.05.002; from TCGA-LGG, TCIA, doi
 10.7937/K9/TCIA.2016.L4LTD3TK. On Kaggle as LGG Segmentation Dataset (CC BY-NC-SA 4.0).
@@ -28,11 +28,12 @@ from brats_al_utils.beyond.releases.images import (
     read_mask,
     without_contrast,
 )
+from brats_al_utils.beyond.releases.paths import in_and_below
 from brats_al_utils.beyond.releases.table import csv_rows
 from brats_al_utils.beyond.releases.tcia import of_hospitals
 from brats_al_utils.cohorts.brats import link_out, links_problem
 from brats_al_utils.cohorts.cohort import Cohort, cores, frozen
-from brats_al_utils.cohorts.layout import entries, folders_below, shown
+from brats_al_utils.cohorts.layout import entries, shown
 from brats_al_utils.cohorts.naming import LGG as RELEASE
 
 CITATION = (
@@ -41,38 +42,37 @@ CITATION = (
 )
 
 SEQUENCES = ("pre-contrast", "FLAIR", "post-contrast")
-"""What the red, green and blue of a file are."""
+"""Sequences in the red, green and blue of a file."""
 
 PATIENT = re.compile(r"(TCGA_([A-Z0-9]{2})_[A-Z0-9]{4})_\d{8}")
-"""A patient's folder: id, in it the code of the hospital, and the date of the scan."""
+"""A patient's folder: the id, which holds the hospital's code, and the date of the scan."""
 
 SLICE = re.compile(r"_(\d{1,4})(_mask)?")
-"""What follows the folder's name in that of a file."""
+"""End of a file's name, after the folder's name."""
 
 TASKS = {"tumour": ("no tumour", "tumour"), "grade": ("grade II", "grade III")}
 """Negative and positive class of each task."""
 
 GRADES_FILE = "data.csv"
 GRADES = {"1": "grade II", "2": "grade III"}
-"""What stands in its column neoplasm_histologic_grade."""
+"""Classes by the values of its column neoplasm_histologic_grade."""
 
 REPLACED = 2.0
-"""Two channels are one sequence if their grey levels differ by less than this on average: a JPEG blurs them apart."""
+"""Two channels are the same sequence if their grey levels differ by less on average: in a JPEG they are not equal."""
 
 
 def find_patients(folder: Path) -> list[Path]:
-    """Return the patients' folders in a folder, or in the only folder in it that has some.
+    """Return the patients' folders in a folder, or in the only folder below it that has some.
 
     Raises
     ------
     InputError
-        If several have.
+        If several folders have some.
     """
     found = {}
-    for place in [folder, *folders_below([folder])]:
-        with suppress(InputError):
-            if inside := [path for path in entries(place) if PATIENT.fullmatch(path.name) and path.is_dir()]:
-                found[place] = inside
+    for place, inside in in_and_below(folder):
+        if patients := [path for path in inside if PATIENT.fullmatch(path.name) and path.is_dir()]:
+            found[place] = patients
         if folder in found:
             break
     if len(found) > 1:
@@ -82,24 +82,24 @@ def find_patients(folder: Path) -> list[Path]:
 
 
 def read_lgg(folder: Path, follow_links: bool = False, classes: tuple[str, ...] = (), task: str = "") -> Cohort | None:
-    """Read which slices there are and which of them have a tumour; of the images one a patient is read.
+    """Read the list of slices, their masks, and one image of each patient.
 
     Parameters
     ----------
     folder : Path
-        It holds the patients' folders, or the folder that does.
+        Folder of the patients' folders, or the one above it.
     follow_links : bool
-        Read what symbolic links lead to, also outside of the folder.
+        Follow symbolic links out of the folder.
     classes : tuple of str
-        None: they follow from the task.
+        Refused unless empty: they follow from the task.
     task : {"", "tumour", "grade"}
-        tumour (also if empty): each slice with a tumour is positive, each without negative. grade: of the patients of
-        grade III (positive) and II the slices with tumour.
+        tumour (also if empty): slices with tumour are positive, slices without are negative. grade: the slices with
+        tumour of patients of grade III (positive) and II.
 
     Raises
     ------
     InputError
-        If classes are named, if there is no such task, or the grades cannot be read.
+        If classes are named, the task is unknown, or the grades cannot be read.
     """
     places = find_patients(folder)
     if not places:
@@ -123,7 +123,7 @@ def read_lgg(folder: Path, follow_links: bool = False, classes: tuple[str, ...] 
     counts = f"{root}: {with_tumour} slices with tumour, {len(slices) - with_tumour} without"
     whole = slices[~slices.index.isin(empty_ends(slices))].reset_index(drop=True)
     if skipped := len(slices) - len(whole):
-        counts += f"; {skipped} of them at the ends of a volume show nothing and are skipped"
+        counts += f"; {skipped} of them at the ends of a volume show nothing, and are skipped"
     cases, notes = (with_grades if task == "grade" else with_tumours)(whole, root)
     notes = [f"{root}: {RELEASE}; cite {CITATION}", counts, *notes, *of_sequences(cases), *of_hospitals(cases)]
     cases = cases.drop(columns="tumour").assign(release=RELEASE, slices=1, colours=COLOURS[0])
@@ -139,9 +139,9 @@ def slices_of(place: Path, root: Path, follow_links: bool, faults: list[Fault]) 
     place : Path
         The patient's folder.
     root : Path
-        What links must not lead out of.
+        Folder out of which links must not lead, unless ``follow_links``.
     faults : list
-        Takes what is wrong.
+        Receives the problems.
     """
     patient_id, code = PATIENT.fullmatch(place.name).groups()  # type: ignore[union-attr]
     found: defaultdict[tuple[int, bool], list[Path]] = defaultdict(list)
@@ -173,7 +173,7 @@ def tumour_pixels(mask: str) -> int | str:
 
 
 def empty_ends(slices: pd.DataFrame) -> list[int]:
-    """Return the rows of slices without tumour in which a sequence shows nothing, from either end of a volume on."""
+    """Return the rows of the slices at either end of a volume that have no tumour and a sequence that shows nothing."""
     found: list[int] = []
     for _, rows in slices.groupby("patient_id"):
         for ends in (rows, rows[::-1]):
@@ -183,7 +183,7 @@ def empty_ends(slices: pd.DataFrame) -> list[int]:
 
 
 def is_empty(path: Path) -> bool:
-    """Whether a sequence of a slice shows nothing; not if it cannot be read, which is told when it is."""
+    """Whether a sequence of a slice shows nothing; False if the file is unreadable, which is reported later."""
     with suppress(InputError):
         return any(without_contrast(lifted(channel.voxels)) for channel in read_images(path, COLOURS[0]))
     return False
@@ -194,7 +194,7 @@ def with_tumours(slices: pd.DataFrame, root: Path) -> tuple[pd.DataFrame, list[s
     there = slices["tumour"] > 0
     classes = pd.Series(np.array(TASKS["tumour"], object)[there.astype(int)], slices.index)
     note = f"{root}: a slice without tumour has nothing that the shortcut audit could hide: the audit is left out"
-    # No mask is named where there is no tumour: an empty one is a fault elsewhere.
+    # Slices without tumour get no mask: in other tables an empty mask is a problem.
     cases = slices.assign(class_name=classes, mask=slices[MASK].where(there, ""), position=positions(slices))
     return cases, [note]
 
@@ -207,7 +207,7 @@ def with_grades(slices: pd.DataFrame, root: Path) -> tuple[pd.DataFrame, list[st
     slices : pd.DataFrame
         Columns patient_id, z, tumour (pixels) and mask, by patient_id and z.
     root : Path
-        It holds the grades.
+        Folder of ``GRADES_FILE``.
     """
     grade = slices["patient_id"].map(read_grades(root / GRADES_FILE))
     cases = slices.assign(class_name=grade, position=positions(slices))[(slices["tumour"] > 0) & grade.notna()]
@@ -217,14 +217,14 @@ def with_grades(slices: pd.DataFrame, root: Path) -> tuple[pd.DataFrame, list[st
 
 
 def positions(slices: pd.DataFrame) -> pd.Series:
-    """Return where each slice lies: 0 at its patient's lowest slice with tumour, 1 at the highest; 0 without any."""
+    """Return each slice's position: 0 at the patient's lowest slice with tumour, 1 at the highest; 0 without any."""
     extent = slices["z"].where(slices["tumour"] > 0).groupby(slices["patient_id"]).agg(["min", "max"])
     low, high = (slices["patient_id"].map(extent[end]) for end in ("min", "max"))
     return ((slices["z"] - low) / (high - low).clip(lower=1)).round(4).fillna(0.0)
 
 
 def read_grades(path: Path) -> dict[str, str]:
-    """Return the grades by patient; those that are not known are missing.
+    """Return the known grades by patient.
 
     Raises
     ------
@@ -242,11 +242,11 @@ def read_grades(path: Path) -> dict[str, str]:
 
 
 def of_sequences(cases: pd.DataFrame) -> list[str]:
-    """Return a note on the patients one of whose sequences is missing, in whose place the set has FLAIR again."""
+    """Return a note on the patients for whom the set has FLAIR in place of a missing sequence."""
     middle = cases.groupby("patient_id")["image"].agg(lambda images: images.iloc[len(images) // 2])
     counts = dict.fromkeys((SEQUENCES[0], SEQUENCES[2]), 0)
     for path in middle:
-        with suppress(InputError):  # told when the image is read
+        with suppress(InputError):  # reported when the image is read
             for name, again in zip(counts, flair_again(Path(path)), strict=True):
                 counts[name] += again
     told = ", ".join(f"{name} of {count} patients" for name, count in counts.items() if count)
@@ -254,6 +254,6 @@ def of_sequences(cases: pd.DataFrame) -> list[str]:
 
 
 def flair_again(path: Path) -> list[bool]:
-    """Return whether the pre-contrast and the post-contrast channel of a file show what its FLAIR does."""
+    """Return whether the pre-contrast and the post-contrast channel of a file repeat its FLAIR."""
     pre, flair, post = (channel.voxels.astype(float) for channel in read_images(path, COLOURS[0]))
     return [bool(np.abs(other - flair).mean() < REPLACED) for other in (pre, post)]

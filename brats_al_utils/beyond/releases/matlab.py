@@ -1,8 +1,8 @@
-"""Read one slice of the open cohort as it was published: a MATLAB 7.3 file, which is HDF5, with a struct ``cjdata``.
+"""Read a slice of the open cohort as published: a MATLAB 7.3 file, which is HDF5, with a struct ``cjdata``.
 
-Nothing in a file leads out of it or decides how much memory is taken: links, references, virtual and external storage
-are refused, sizes are bounded before anything is read, and chunks are inflated here rather than by HDF5, which has no
-bound for it and loads plug-ins for filters that it does not know.
+A hostile file cannot make us read other files or take much memory. Links, references, virtual and external storage
+are refused, and sizes are checked before anything is read. Chunks are inflated here, because HDF5 has no bound for that
+and loads plug-ins for filters that it does not know.
 """
 
 import zlib
@@ -24,7 +24,7 @@ STRUCT = "cjdata"
 IMAGE, TUMOUR, PERSON, LABEL = "image", "tumorMask", "PID", "label"
 
 MOST = {IMAGE: MAX_VOXELS, TUMOUR: MAX_VOXELS, PERSON: 64, LABEL: 1}
-"""Numbers that each field may hold (an image has 512 x 512)."""
+"""Largest number of values in each field (an image has 512 x 512)."""
 
 MAX_BYTES = 2**26
 """Largest size in bytes of a file, of a stored chunk, and of an inflated one (the open cohort's files: below 1 MB)."""
@@ -40,7 +40,7 @@ def opened(path: Path) -> Iterator[dict[str, h5py.Dataset]]:
     Raises
     ------
     InputError
-        If it cannot be read, also within the block, or if a field is not what it is in the open cohort.
+        If it cannot be read, also within the block, or if a field has another form than in the open cohort.
     """
     try:
         if path.stat().st_size > MAX_BYTES:
@@ -64,7 +64,7 @@ def opened(path: Path) -> Iterator[dict[str, h5py.Dataset]]:
 
 
 def linked(group: h5py.Group, name: str, kind: type) -> Any:
-    """Return what a group holds under a name, if it lies in the same file."""
+    """Return the member of a group with a name, which must lie in the same file."""
     link = group.get(name, getlink=True)
     if link is None:
         raise ValueError(f"no {name} in it")
@@ -77,7 +77,7 @@ def linked(group: h5py.Group, name: str, kind: type) -> Any:
 
 
 def check(name: str, found: h5py.Dataset) -> None:
-    """Refuse a field of which no few numbers can be read, before any is."""
+    """Refuse a field that does not hold a few numbers, before it is read."""
     shape = found.shape or ()
     if len(shape) != 2 or not 0 < prod(shape) <= MOST[name]:
         raise ValueError(f"{name} of shape {shape}, expected two dimensions and at most {MOST[name]} numbers")
@@ -88,7 +88,7 @@ def check(name: str, found: h5py.Dataset) -> None:
 
 
 def read(found: h5py.Dataset) -> Array:
-    """Return a field's numbers, as MATLAB has them but with the axes reversed, as it stores them."""
+    """Return a field's numbers with MATLAB's axes reversed, as the file stores them."""
     if found.chunks is None:
         if found.id.get_storage_size() != found.nbytes:
             raise ValueError(f"{found.id.get_storage_size()} bytes stored, expected {found.nbytes}")
@@ -97,7 +97,7 @@ def read(found: h5py.Dataset) -> Array:
 
 
 def unpacked(found: h5py.Dataset) -> Array:
-    """Return a chunked field's numbers; MATLAB deflates them, and uses no other filter."""
+    """Return a chunked field's numbers; MATLAB uses no filter but deflate."""
     plan = found.id.get_create_plist()
     filters = [plan.get_filter(place)[0] for place in range(plan.get_nfilters())]
     size = prod(found.chunks) * found.dtype.itemsize
@@ -138,7 +138,7 @@ def read_facts(path: Path) -> tuple[float, str]:
 
 
 def read_matlab(path: Path, field: str) -> Volume:
-    """Read ``IMAGE`` or ``TUMOUR`` as a volume of one slice [columns, rows, 1] of pixels that count as 1 mm.
+    """Read ``IMAGE`` or ``TUMOUR`` as a volume of one slice [columns, rows, 1]; pixels count as 1 mm.
 
     Raises
     ------

@@ -1,30 +1,39 @@
-"""Find the files that somebody has named, however their paths are written."""
+"""Find the files that a table names, however their paths are spelt."""
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path, PurePosixPath
 from unicodedata import category, normalize
 from urllib.parse import unquote
 
+from brats_al_utils import InputError
 from brats_al_utils.cohorts.checks import is_there
+from brats_al_utils.cohorts.layout import entries, folders_below
+
+
+def in_and_below(folder: Path) -> Iterator[tuple[Path, list[Path]]]:
+    """Yield a folder and each folder in it, with their entries; those that cannot be opened are skipped."""
+    for place in [folder, *folders_below([folder])]:
+        with suppress(InputError):
+            yield place, entries(place)
 
 
 def plain(text: str) -> str:
-    """Return a text with composed letters and ordinary spaces, as programs and systems write it in several ways."""
+    """Return a text with composed letters (NFC) and ordinary spaces, which systems and programs write differently."""
     if text.isascii():
         return text.strip()
     return "".join(" " if category(letter) == "Zs" else letter for letter in normalize("NFC", text)).strip()
 
 
 def finder(folder: Path, endings: Sequence[str]) -> Callable[[str], str]:
-    """Return a function that finds which file below a folder a path means, and returns it as the disk spells it.
+    """Return a function that finds the file below a folder that a path means, and returns its path on the disk.
 
-    A path may have backslashes, begin with the folder itself, be in other capitals or with other letters of the same
-    look (`plain`), as in an address (``%20``, ``file://``), in single quotes or as UTF-8 that was taken for Latin-1
-    (``KÃ¶ln``), or miss one of ``endings``; and where a ZIP archive of Windows was unpacked, the file's name may hold
-    the folders, with backslashes. Where it means no file, or one of several, it is returned as it is.
+    A path may have backslashes, begin with the folder itself, be in other capitals or in other letters of the same
+    look (`plain`), be encoded as in an address (``%20``, ``file://``), be in single quotes, be UTF-8 that was read as
+    Latin-1 (``KÃ¶ln``), or end without one of ``endings``. A ZIP archive of Windows may have left the folders in the
+    file's name, with backslashes. A path that means no file, or several, is returned unchanged.
     """
 
     @cache

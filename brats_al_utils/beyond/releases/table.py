@@ -1,4 +1,4 @@
-"""Read a table of images of one's own, ``cohort.csv``: a row an image, the paths relative to the table's folder."""
+"""Read a user's table of images, ``cohort.csv``: a row for each image, with paths relative to the table's folder."""
 
 import csv
 import io
@@ -11,7 +11,7 @@ from zipfile import ZipFile
 import pandas as pd
 
 from brats_al_utils import InputError
-from brats_al_utils.beyond.releases.faults import NOTHING, checked, differing
+from brats_al_utils.beyond.releases.faults import NOTHING, checked, differing, first_of
 from brats_al_utils.beyond.releases.image_cuts import kind_of_images
 from brats_al_utils.beyond.releases.images import CHANNELS, COLOURS, IMAGE_FILES, PICTURES, VOLUMES, depth
 from brats_al_utils.beyond.releases.paths import finder, plain
@@ -28,41 +28,41 @@ COLUMNS = (*REQUIRED, "image2", "image3", "mask", "site", "group", "split", "col
 
 MAX_BYTES = 2**25
 MAX_ROWS = 100_000
-"""A larger table is refused."""
+"""Largest size of a table."""
 
 SERIES = {"image": "t1", "image2": "t1ce", "image3": "t2", "mask": SEGMENTATION}
-"""Which volumes of the releases of 2021 and of 2023 are the columns of a table."""
+"""Volumes of BraTS 2021 and 2023 that fill the columns of a table."""
 
 AFTER_TREATMENT = re.compile(r"brats-gli-\d+-[1-9]\d\d", re.IGNORECASE)
-"""How BraTS names a glioma patient's scans after treatment, from 2024 on."""
+"""Name of a glioma patient's scans after treatment, in BraTS from 2024 on."""
 
 DATE = re.compile(r"\d{1,2}-[A-Z][a-z]{2}(-\d\d)?|[A-Z][a-z]{2}-\d\d|\d{4}-\d\d-\d\d 00:00:00")
-"""What a spreadsheet makes of ids such as 1-2 and 2-1, or MAR1."""
+"""Dates into which spreadsheets turn ids such as 1-2 and 2-1, or MAR1."""
 
 AS_TEXT = re.compile('=?["\u201c\u201d\u201e]([^"\u201c\u201d]*)["\u201c\u201d]')
-"""A cell in typographic quotes, or as a formula (``="007"``), so that a spreadsheet keeps its zeros."""
+"""A cell in typographic quotes, or written as a formula (``="007"``) so that a spreadsheet keeps its zeros."""
 
 COPY = re.compile(
     r" \(\d+\)$| -? ?copy( \(?\d+\)?)?$| \([^()]*conflicted copy[^()]*\)$|-(DESKTOP|LAPTOP)-\w+$"
     r"|[._](jpe?g|png)\.rf\.\w+$",
     re.IGNORECASE,
 )
-"""What names a copy of a file (``x (1)``, ``x - Copy``, ``x copy 2``), by Dropbox, by OneDrive, or by Roboflow."""
+"""Ending of a copy's name (``x (1)``, ``x - Copy``, ``x copy 2``), also by Dropbox, OneDrive and Roboflow."""
 
 ZEROS = re.compile(r"(?<![\d.,])0+(?=\d)")
-"""Before a number: a spreadsheet drops them."""
+"""Zeros before a number, which spreadsheets drop."""
 
 SEPARATORS = ",;\t|"
-"""Possible separators of columns; the one most frequent in the header is taken."""
+"""Possible separators of columns. The most frequent one in the header is used."""
 
 
 def find_table(folder: Path) -> Path:
-    """Return a folder's table: ``cohort.csv``, in any capitals, or else ``cohort.xlsx``; the first if there is none.
+    """Return a folder's table: ``cohort.csv``, in any capitals, or else ``cohort.xlsx``; if missing, ``cohort.csv``.
 
     Raises
     ------
     InputError
-        If a file is named in the folder's place.
+        If ``folder`` is a file.
     """
     if folder.is_file():
         raise InputError(f"{folder}: a file, expected a folder: name {folder.parent}")
@@ -73,7 +73,7 @@ def find_table(folder: Path) -> Path:
 
 
 def misnamed_table(folder: Path) -> Path | None:
-    """Return a file of a folder that is most likely a table under another name."""
+    """Return a file that is most likely the folder's table under another name."""
     for path in sorted(folder.glob("*")):
         if path.suffix.casefold() in (".csv", ".txt", ".tsv", ".xls", ".xlsx", ".ods", ".numbers") and path.is_file():
             if path.name.casefold().startswith("cohort."):
@@ -87,29 +87,34 @@ def misnamed_table(folder: Path) -> Path | None:
 def read_table(
     folder: Path, follow_links: bool = False, classes: tuple[str, ...] = (), task: str = ""
 ) -> Cohort | None:
-    """Read a table of images; no image is opened, but for the headers of NIfTI files.
+    """Read a table of images. No image is opened, but the headers of NIfTI files are read.
 
     Parameters
     ----------
     folder : Path
-        It holds ``cohort.csv`` in UTF-8 with a header, or ``cohort.xlsx``. Columns patient_id, label and image; as one
-        likes image2 and image3 (further channels; the last one is repeated up to three), mask (of the tumour), site,
-        group (one name for all ids of a person, who counts as one patient), split (training, validation or test; those
-        without are dealt to the parts that no row names) and colours (channels or grey, of pictures in colour). An
-        image with an empty label is not annotated yet and skipped. Where there is no column image, each patient_id
-        is a folder of BraTS 2021 or 2023, of which T1, T1ce, T2 and the segmentation are taken.
+        It holds ``cohort.csv`` in UTF-8 with a header, or ``cohort.xlsx``. Required columns: patient_id, label and
+        image. Optional ones: image2 and image3 (further channels; the last one is repeated up to three), mask (of the
+        tumour), site, group (one name for all ids of a person, who counts as one patient), split (training, validation
+        or test; patients without one are dealt to the parts that no row names) and colours (channels or grey, for
+        pictures in colour). Images with an empty label are not annotated yet, and skipped. Without a column image,
+        each patient_id is a folder of BraTS 2021 or 2023, whose T1, T1ce, T2 and segmentation are used.
     follow_links : bool
-        Read what symbolic links lead to, also outside of the folder.
+        Follow symbolic links out of the folder.
     classes : tuple of str
-        Positive and negative class; images with other labels are skipped. If empty, the two most frequent labels,
-        the first by alphabet negative (but HGG positive), and another label is a problem.
+        Positive and negative class; images with other labels are skipped. If empty, the two most frequent labels are
+        the classes, the first by alphabet negative (but HGG positive), and another label is a problem.
     task : str
-        None: the labels say what is told apart. Without any label the cohort's classes are empty.
+        Refused unless empty: the labels say what is told apart.
+
+    Returns
+    -------
+    Cohort or None
+        None without a table. If no image has a label, the cohort's classes are empty.
 
     Raises
     ------
     InputError
-        If the table cannot be read, lacks a column, or does not have the two classes.
+        If the table cannot be read, a column is missing, or there are not two classes.
     """
     path = find_table(folder)
     if not path.is_file():
@@ -118,29 +123,34 @@ def read_table(
     rows, notes = read_persons(path, follow_links)
     unlabelled = rows["label"] == ""
     if unlabelled.all():
-        good, problems = checked(path, rows, rows, ("", ""), bool(classes), follow_links)
-        return cohort_of(folder, good, problems, notes, ("", ""))
+        return cohort_of(path, rows, rows, notes, ("", ""), bool(classes), follow_links)
     pair = chosen_classes(path, rows["label"], classes)
     if not classes:
         what = f"{pair[1]} is the positive class, {pair[0]} the negative"
         notes.append(f"{path}: {what}: choose otherwise with classes=POSITIVE,NEGATIVE")
     others = ~rows["label"].isin({*pair, ""}) & bool(classes)
-    of_others = "of other classes (" + ", ".join(map(shown, rows.loc[others, "label"].unique()[:5])) + ")"
+    of_others = f"of other classes ({first_of(rows.loc[others, 'label'].unique())})"
     for which, what in ((unlabelled, "without a label"), (others, of_others)):
         if len(names := rows.loc[which, "patient_id"].unique()):
-            first = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
-            notes.append(f"{path}: images {what}, skipped: {which.sum()} of {len(names)} patients ({first})")
-    good, problems = checked(path, rows, rows[~unlabelled & ~others], pair, bool(classes), follow_links)
-    if both := len(differing(good, "label")):
-        notes.append(f"{path}: {both} patients have images of both classes: a label is an image's, no patient has one")
-    return cohort_of(folder, good, problems, notes, pair)
+            notes.append(f"{path}: images {what}, skipped: {which.sum()} of {len(names)} patients ({first_of(names)})")
+    return cohort_of(path, rows, rows[~unlabelled & ~others], notes, pair, bool(classes), follow_links)
 
 
 def cohort_of(
-    folder: Path, rows: pd.DataFrame, problems: dict[str, list[str]], notes: list[str], classes: tuple[str, str]
+    path: Path,
+    rows: pd.DataFrame,
+    used: pd.DataFrame,
+    notes: list[str],
+    classes: tuple[str, str],
+    chosen: bool,
+    follow_links: bool,
 ) -> Cohort:
-    """Return the cohort of a table's good rows; of volumes the headers are read."""
-    good = rows.sort_values("patient_id", kind="stable", ignore_index=True)
+    """Return the cohort of a table, without the patients who have a problem; parameters as `faults.checked`."""
+    good, problems = checked(path, rows, used, classes, chosen, follow_links)
+    if both := len(differing(good[good["label"] != ""], "label")):
+        notes.append(f"{path}: {both} patients have images of both classes: a label is an image's, no patient has one")
+    good = good.sort_values("patient_id", kind="stable", ignore_index=True)
+    folder = path.parent
     files = {name: [str(folder / text) if text else "" for text in good[name]] for name in IMAGE_FILES}
     cases = pd.DataFrame(
         {
@@ -161,30 +171,30 @@ def cohort_of(
 
 
 def read_persons(path: Path, follow_links: bool) -> tuple[pd.DataFrame, list[str]]:
-    """Return what `read_rows` does, all ids of a person being one patient.
+    """Return the rows and notes of `read_rows`, with one patient_id for all ids of a person.
 
     Raises
     ------
     InputError
-        As `read_rows`, and if the table is a link out of its folder that is not to be followed.
+        As `read_rows`, and if the table is a link out of its folder, unless ``follow_links``.
     """
     if not follow_links and not path.resolve().is_relative_to(path.parent.resolve()):
         raise InputError(f"{path}: a symbolic link out of the folder: allow it with --follow-links, or copy it there")
     rows, notes = read_rows(path)
     if path.name == TABLE and path.with_name(EXCEL).exists():
-        notes.append(f"{path}: read, and not {EXCEL} beside it: delete the one that is out of date")
+        notes.append(f"{path}: used, and not {EXCEL} beside it: delete the one that is out of date")
     ids = rows["patient_id"].nunique()
     rows["patient_id"] = rows["group"].where(rows["group"] != "", rows["patient_id"])
     if (persons := rows["patient_id"].nunique()) < ids:
-        notes.append(f"{path}: {ids} patient_ids are {persons} persons (column group), each of them one patient here")
+        notes.append(f"{path}: {ids} patient_ids are {persons} persons (column group), who count as one patient each")
     return rows, [*notes, *people_notes(path, rows["patient_id"])]
 
 
 def people_notes(path: Path, people: pd.Series) -> list[str]:
-    """Return how many images there are of how many people, and which ids look like one person's.
+    """Return notes: how many images there are of how many people, and which ids may be the same person's.
 
-    These are equal but for a last number after a sign (x_1, x_2; 5807_100007919) or a last letter after a number (7a,
-    7b), or for capitals or for zeros before a number (007, 7), and not all of them: else the number is the patient's.
+    Such ids differ only in a last number after a sign (x_1, x_2; 5807_100007919), in a last letter after a number (7a,
+    7b), in capitals, or in zeros before a number (007, 7). Where this is so of all ids, they are different people.
     """
     counts = people.value_counts()
     fewest, most = int(counts.min()), int(counts.max())
@@ -194,8 +204,8 @@ def people_notes(path: Path, people: pd.Series) -> list[str]:
     if len(dates := names[names.map(lambda name: bool(DATE.fullmatch(name))).astype(bool)]):
         some = ", ".join(dates[:3])
         notes.append(
-            f"{path}: {len(dates)} ids that a spreadsheet makes of others ({some}), of two perhaps one: look whether "
-            "they are yours, and enter them as text"
+            f"{path}: {len(dates)} ids that a spreadsheet makes of others ({some}), perhaps the same of two: check "
+            "them, and enter them as text"
         )
     for stems in (names.map(stem_of), names.str.casefold(), names.str.replace(ZEROS, "", regex=True)):
         alike = names.groupby(stems).agg(list)
@@ -211,17 +221,14 @@ def people_notes(path: Path, people: pd.Series) -> list[str]:
 
 
 def stem_of(name: str) -> str:
-    """Return an id without its last number after a sign, or its last letter after a number.
-
-    What names a copy goes first: see ``COPY``.
-    """
+    """Return an id without a copy's ending (``COPY``), a last number after a sign, or a last letter after a number."""
     name = COPY.sub("", name)
     found = re.fullmatch(r"(.*\w)[-_. ]+\d{1,3}|(.*\d)[-_. ]?[A-Za-z]|(.*\d{3})[-_. ]+\d{6,}", name)
     return (found[1] or found[2] or found[3]) if found else name
 
 
 def read_rows(path: Path) -> tuple[pd.DataFrame, list[str]]:
-    """Return the cells of a table by the number of their line, and notes on what is ignored or read otherwise.
+    """Return the cells of a table, indexed by line number, and notes on what is ignored or read otherwise.
 
     Raises
     ------
@@ -229,7 +236,7 @@ def read_rows(path: Path) -> tuple[pd.DataFrame, list[str]]:
         As `read_table`.
     """
     if path.stat().st_size > MAX_BYTES:
-        raise InputError(f"{path}: {path.stat().st_size} bytes, expected at most {MAX_BYTES}: a row an image, no more")
+        raise InputError(f"{path}: {path.stat().st_size} bytes, expected at most {MAX_BYTES}: one row for each image")
     (_, header), *lines = (sheet_lines if path.suffix.casefold() == ".xlsx" else csv_lines)(path) or [(0, [])]
     header = [bare(name).casefold() for name in header]
     known = [name for name in header if name in COLUMNS]
@@ -242,7 +249,7 @@ def read_rows(path: Path) -> tuple[pd.DataFrame, list[str]]:
         where = " in its first sheet, which is read" if path.suffix.casefold() == ".xlsx" else ""
         raise InputError(
             f"{path}: no column {' and '.join(missing)}{where}, found {shown(', '.join(header))}; expected "
-            f"{', '.join(REQUIRED)} and as one likes {', '.join(COLUMNS[len(REQUIRED) :])}: rename the columns"
+            f"{', '.join(REQUIRED)} and optionally {', '.join(COLUMNS[len(REQUIRED) :])}: rename the columns"
         )
     if len(set(known)) < len(known):
         raise InputError(f"{path}: a column twice among {', '.join(known)}, expected each once: rename one")
@@ -251,7 +258,7 @@ def read_rows(path: Path) -> tuple[pd.DataFrame, list[str]]:
         if close := get_close_matches(name, COLUMNS, 1, 0.8):
             raise InputError(f"{path}: column {shown(name)}, expected {close[0]}: rename or remove it")
     if not 0 < len(lines) <= MAX_ROWS:
-        raise InputError(f"{path}: {len(lines)} rows, expected 1 to {MAX_ROWS}: a row an image")
+        raise InputError(f"{path}: {len(lines)} rows, expected 1 to {MAX_ROWS}: one row for each image")
     if wrong := next(((line, row) for line, row in lines if any(row[len(header) :])), None):
         raise InputError(
             f"{path}, line {wrong[0]}: {len(wrong[1])} cells, expected {len(header)}: put cells with a comma in quotes"
@@ -262,39 +269,34 @@ def read_rows(path: Path) -> tuple[pd.DataFrame, list[str]]:
     table = pd.DataFrame(cells, index=[line for line, _ in lines])[list(COLUMNS)]
     notes = [f"{path}: columns ignored: {shown(', '.join(filter(None, others)))}"] if any(others) else []
     if unnamed and (after := [row["patient_id"] for row in cells if AFTER_TREATMENT.fullmatch(row["patient_id"])]):
-        what = "label 4 of their masks is the cavity of the resection, and counts as tumour: set it to 0 if it is none"
+        what = "label 4 of their masks is the resection cavity, and counts as tumour: set it to 0 to leave it out"
         notes.append(f"{path}: {len(after)} patients after treatment ({after[0]}, ...): {what}")
     table = table.astype(object)
     return table, [*notes, *plain_cells(path, table), *found_files(path, table)]
 
 
 def bare(cell: str) -> str:
-    """Return a cell without what says that it is text."""
+    """Return a cell without the quotes or formula that mark it as text (``AS_TEXT``)."""
     found = AS_TEXT.fullmatch(cell)
     return found[1] if found else cell
 
 
 def series(folder: Path, patient_id: str) -> dict[str, str]:
-    """Return the files of a patient of BraTS 2021 or 2023, by the column of a table, relative to a folder.
+    """Return the files of a patient of BraTS 2021 or 2023 by column, relative to the folder above the patient's.
 
-    Parameters
-    ----------
-    folder : Path
-        It holds the patient's folder. Of files that are missing, the names that 2021 gives them.
+    Missing files get the names that the release of 2021 gives them.
     """
     home = folder / patient_id
-    here = (
-        [path for path in entries(home) if is_nifti(path)] if UNGRADED.fullmatch(patient_id) and home.is_dir() else []
-    )
-    found, _ = named_volumes(here, patient_id)
+    there = UNGRADED.fullmatch(patient_id) and home.is_dir()
+    found, _ = named_volumes([path for path in entries(home) if is_nifti(path)] if there else [], patient_id)
     names = {name: path.name for name, path in found.items()}
     return {column: f"{patient_id}/{names.get(name, f'{patient_id}_{name}.nii.gz')}" for column, name in SERIES.items()}
 
 
 def csv_lines(path: Path) -> list[tuple[int, list[str]]]:
-    """Return the rows of a CSV file that are not empty, each with its number, cells stripped.
+    """Return the rows of a CSV file that are not empty, each with its line number and stripped cells.
 
-    The separator is what the header has, or a first line ``sep=`` says, as Excel writes it.
+    The separator is taken from a first line ``sep=``, as Excel writes it, or from the header.
 
     Raises
     ------
@@ -316,7 +318,7 @@ def csv_lines(path: Path) -> list[tuple[int, list[str]]]:
 
 
 def csv_rows(path: Path) -> list[dict[str, str]]:
-    """Return the rows of a CSV file by the names in its header, cells that a row lacks empty; see `csv_lines`."""
+    """Return the rows of a CSV file by column; missing cells are empty. See `csv_lines`."""
     (_, header), *lines = csv_lines(path) or [(0, [])]
     return [dict.fromkeys(header, "") | dict(zip(header, row, strict=False)) for _, row in lines]
 
@@ -336,8 +338,7 @@ def sheet_lines(path: Path) -> list[tuple[int, list[str]]]:
         sheet = pd.read_excel(path, header=None, dtype=str, na_filter=False)
     except ImportError as error:
         raise InputError(
-            f"{path}: Excel files are read with openpyxl, which is missing: pip install openpyxl, or save it as "
-            f"{TABLE} (CSV in UTF-8)"
+            f"{path}: needs openpyxl, which is missing: pip install openpyxl, or save it as {TABLE} (CSV in UTF-8)"
         ) from error
     except InputError:
         raise
@@ -348,10 +349,10 @@ def sheet_lines(path: Path) -> list[tuple[int, list[str]]]:
 
 
 def plain_cells(path: Path, table: pd.DataFrame) -> list[str]:
-    """Change what is said of the images to one way of writing, in place, and return notes.
+    """Unify the spelling of the cells that hold no path, in place, and return notes.
 
-    Letters and spaces are those of `plain`; cells that mean nothing (``NOTHING``) are emptied; labels that differ in
-    capitals alone become the most frequent; 1,0 becomes 1, and 1.0 if 1 is one too.
+    Letters and spaces become those of `plain`. Cells that mean nothing (``NOTHING``) are emptied. Labels that differ
+    only in capitals become the most frequent of them. 1,0 becomes 1, as does 1.0 if 1 is a label too.
     """
     notes = []
     for name in set(COLUMNS) - {*IMAGE_FILES}:
@@ -364,7 +365,7 @@ def plain_cells(path: Path, table: pd.DataFrame) -> list[str]:
             table.loc[empty, name] = ""
     labels = table["label"]
     whole = labels.str.replace(r"^(\d+)[.,]0+$", r"\1", regex=True)
-    # With a comma, as a spreadsheet writes them in many languages, it could not be chosen (classes=1,0).
+    # A label with a decimal comma, as spreadsheets write it in many languages, could not be chosen (classes=1,0).
     if (floats := (whole != labels) & (whole.isin(set(labels)) | labels.str.contains(",", regex=False))).any():
         notes.append(f"{path}: {int(floats.sum())} labels are read as whole numbers ({labels[floats].iloc[0]})")
         table["label"] = labels = labels.mask(floats, whole)
@@ -379,7 +380,7 @@ def plain_cells(path: Path, table: pd.DataFrame) -> list[str]:
 
 
 def found_files(path: Path, table: pd.DataFrame) -> list[str]:
-    """Write the paths of a table as the disk spells them, in place, and return a note on those that were changed."""
+    """Spell the paths of a table as the disk does, in place, and return a note on those that were changed."""
     find, changed = finder(path.parent, (*PICTURES, *VOLUMES)), []
     for name in IMAGE_FILES:
         found = [find(text) if text else "" for text in table[name]]
@@ -392,12 +393,12 @@ def found_files(path: Path, table: pd.DataFrame) -> list[str]:
 
 
 def chosen_classes(path: Path, labels: pd.Series, classes: tuple[str, ...]) -> tuple[str, str]:
-    """Return the negative and the positive class; parameters as of `read_table`.
+    """Return the negative and the positive class; parameters as for `read_table`.
 
     Raises
     ------
     InputError
-        If there are not two.
+        Unless there are exactly two.
     """
     counts = labels[labels != ""].value_counts()
     found = ", ".join(f"{shown(str(name))} ({count})" for name, count in counts.head(10).items()) or "none"

@@ -1,4 +1,4 @@
-"""Read the open collections of TCIA that hold HGG and LGG, as they were unpacked; no volume is opened.
+"""Read TCIA's open collections of HGG and LGG as they were unpacked; no volume is opened.
 
 TCGA pre-operative: Bakas et al. 2017, Sci Data 4:170117, doi 10.7937/K9/TCIA.2017.KLXWJJ1Q (GBM) and
 10.7937/K9/TCIA.2017.GJQ7R0EF (LGG), CC BY 3.0. UCSF-PDGM: Calabrese et al. 2022, Radiol Artif Intell 4:e220058, doi
@@ -8,16 +8,17 @@ TCGA pre-operative: Bakas et al. 2017, Sci Data 4:170117, doi 10.7937/K9/TCIA.20
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
 
 from brats_al_utils import InputError
+from brats_al_utils.beyond.releases.faults import first_of
+from brats_al_utils.beyond.releases.paths import in_and_below
 from brats_al_utils.beyond.releases.table import chosen_classes, csv_rows
 from brats_al_utils.cohorts.brats import link_out, links_problem
 from brats_al_utils.cohorts.cohort import Cohort, frozen, refuse_classes, refuse_task
-from brats_al_utils.cohorts.layout import GRADES, entries, folders_below, is_nifti, named_volumes, shown, subfolders
+from brats_al_utils.cohorts.layout import GRADES, entries, is_nifti, named_volumes, shown, subfolders
 from brats_al_utils.cohorts.volumes import FILES, SEGMENTATION
 
 TCGA, UCSF = "TCGA pre-operative", "UCSF-PDGM"
@@ -35,10 +36,10 @@ TCGA_FOLDERS = {
 TCGA_PATIENT = re.compile(r"TCGA-([A-Z0-9]{2})-[A-Z0-9]{4}")
 DATE = re.compile(r"_(\d{4}\.\d\d\.\d\d)_")
 CORRECTED, AUTOMATIC = "_GlistrBoost_ManuallyCorrected", "_GlistrBoost"
-"""How TCGA's segmentations end: those that somebody has corrected, and those that nobody has."""
+"""Endings of TCGA's segmentations: corrected by hand, and automatic."""
 
 UCSF_PATIENT = re.compile(r"UCSF-PDGM-(\d{3,4})(_FU\w+?)?(_nifti)?", re.IGNORECASE)
-"""A folder has four digits and the metadata three; FU is a follow-up scan."""
+"""A patient's id: folders have four digits, the metadata three; FU is a follow-up scan."""
 
 METADATA = "UCSF-PDGM-metadata*.csv"
 GRADE = "WHO CNS Grade"
@@ -63,37 +64,34 @@ HOSPITALS = {
 
 Row = dict[str, str]
 Found = tuple[dict[str, Path], list[str], list[str]]
-"""A patient's files by sequence, what is wrong, and notes."""
+"""A patient's files by sequence, problems, and notes."""
 
 
 def hospital(code: str) -> str:
-    """Return the hospital of a code, or the code where it is not known."""
+    """Return the hospital of a code, or the code if it is unknown."""
     return HOSPITALS.get(code, code)
 
 
 def of_hospitals(cases: pd.DataFrame) -> list[str]:
-    """Return a note on which hospital is behind each site of some cases (columns site and patient_id)."""
+    """Return a note that names the hospital of each site of some cases (columns site and patient_id)."""
     known = cases.groupby("site")["patient_id"].nunique()
     told = ", ".join(f"{code} {hospital(str(code))} ({count})" for code, count in known.items())
     return [f"sites are the hospitals' codes in the ids: {told}"] if told else []
 
 
 def holds(folder: Path, good: Callable[[str], object]) -> Path | None:
-    """Return the folder, or the first in it, in which some folder's name is good."""
-    for place in [folder, *folders_below([folder])]:
-        with suppress(InputError):
-            if any(good(child.name) for child in subfolders(place)):
-                return place
-    return None
+    """Return the folder, or the first in it, that holds a folder with a good name."""
+    places = in_and_below(folder)
+    return next((place for place, inside in places if any(good(path.name) and path.is_dir() for path in inside)), None)
 
 
 def find_collection(folder: Path) -> tuple[str, Path] | None:
-    """Return which collection a folder or one in it holds, and where; None if none.
+    """Return the collection in a folder or in one below it, and that folder; None without a collection.
 
     Raises
     ------
     InputError
-        If it is one of TCGA's two folders.
+        If the folder is one of TCGA's two.
     """
     if folder.resolve().name.casefold() in TCGA_FOLDERS:
         above = folder.resolve().parent
@@ -126,11 +124,8 @@ def read_tcga(root: Path, follow_links: bool = False) -> Cohort:
     InputError
         If one of the two folders is missing.
     """
-    places = {
-        child: TCGA_FOLDERS[child.name.casefold()]
-        for child in subfolders(root)
-        if child.name.casefold() in TCGA_FOLDERS
-    }
+    grades = {child: TCGA_FOLDERS.get(child.name.casefold()) for child in subfolders(root)}
+    places = {place: grade for place, grade in grades.items() if grade}
     if len(set(places.values())) < len(GRADES):
         (one,) = places
         raise InputError(f"{root}: holds {one.name} alone, expected the GBM and the LGG folder: put both there")
@@ -138,9 +133,8 @@ def read_tcga(root: Path, follow_links: bool = False) -> Cohort:
     for place, grade in places.items():
         for home in subfolders(place):
             if name := TCGA_PATIENT.fullmatch(home.name):
-                patients.append(
-                    (home, {"patient_id": home.name, "class_name": grade, "site": name[1]}, tcga_volumes(home))
-                )
+                row = {"patient_id": home.name, "class_name": grade, "site": name[1]}
+                patients.append((home, row, tcga_volumes(home)))
     return cohort_of(root, TCGA, patients, [], follow_links)
 
 
@@ -159,19 +153,19 @@ def tcga_volumes(home: Path) -> Found:
 
 
 def read_ucsf(root: Path, follow_links: bool = False, classes: tuple[str, ...] = (), task: str = "") -> Cohort:
-    """Read UCSF's patients: grade 4 is HGG, 2 and 3 are LGG; or the classes are those of another column.
+    """Read UCSF's patients. Grade 4 is HGG, 2 and 3 are LGG, or another column gives the classes.
 
     Parameters
     ----------
     classes : tuple of str
-        Positive and negative class of another column; the two most frequent ones if empty.
+        Positive and negative class of that column; if empty, the two most frequent ones.
     task : str
-        A column of the metadata; empty for the grade. Of IDH every mutation is ``mutated``.
+        A column of the metadata; if empty, the grade. In column IDH every mutation is ``mutated``.
 
     Raises
     ------
     InputError
-        If the metadata is missing, or has no such column.
+        If the metadata or the column is missing.
     """
     path, labels = metadata_of(root, task)
     pair = chosen_classes(path, pd.Series(list(labels.values()), dtype=object), classes)
@@ -189,8 +183,8 @@ def read_ucsf(root: Path, follow_links: bool = False, classes: tuple[str, ...] =
             patients.append((home, row, (files, problems, [])))
         else:
             without.append(patient_id)
-    notes = [f"{root}: follow-up scans, skipped: {some(follow_ups)}"] if follow_ups else []
-    notes += [f"{path}: patients without {' or '.join(pair)}, skipped: {some(without)}"] if without else []
+    skipped = {f"{root}: follow-up scans": follow_ups, f"{path}: patients without {' or '.join(pair)}": without}
+    notes = [f"{what}, skipped: {len(names)} ({first_of(names)})" for what, names in skipped.items() if names]
     here = {row["patient_id"] for _, row, _ in patients} | {*without}
     absent = [each for number in sorted(labels) if (each := f"UCSF-PDGM-{number:04}") not in here]
     return cohort_of(root, UCSF, patients, notes, follow_links, pair, absent)
@@ -202,7 +196,7 @@ def metadata_of(root: Path, task: str) -> tuple[Path, dict[int, str]]:
     Raises
     ------
     InputError
-        If it is missing, cannot be read, or has no such column.
+        If it or the column is missing, or it cannot be read.
     """
     found = sorted(path for place in (root, root.resolve().parent) for path in place.glob(METADATA))
     if not found:
@@ -226,11 +220,6 @@ def metadata_of(root: Path, task: str) -> tuple[Path, dict[int, str]]:
     return path, labels
 
 
-def some(names: list[str]) -> str:
-    """Return how many there are, and the first."""
-    return f"{len(names)} ({', '.join(names[:5])}{', ...' if len(names) > 5 else ''})"
-
-
 def cohort_of(
     root: Path,
     release: str,
@@ -240,7 +229,7 @@ def cohort_of(
     classes: tuple[str, str] = GRADES,
     absent: Iterable[str] = (),
 ) -> Cohort:
-    """Return the cohort of some patients, each with its folder, its row but for the files, and these."""
+    """Return the cohort of some patients, each given by its folder, the row of `Cohort.cases`, and its files."""
     rows, automatic = [], []
     problems: defaultdict[str, list[str]] = defaultdict(list)
     for home, row, (files, wrong, said) in patients:
@@ -255,7 +244,8 @@ def cohort_of(
         notes += said
         rows.append(row | {"release": release} | {name: str(path) for name, path in files.items()})
     if automatic:
-        notes.append(f"{root}: segmentations that nobody has corrected (GlistrBoost) are used of {some(automatic)}")
+        names = f"{len(automatic)} ({first_of(automatic)})"
+        notes.append(f"{root}: automatic segmentations (GlistrBoost), which nobody has corrected, are used of {names}")
     found = {name: wrong for name, wrong in problems.items() if wrong}
     cases = pd.DataFrame(rows, columns=["patient_id", "class_name", "site", "release", *FILES])
     cases = cases[~cases["patient_id"].isin(found)].sort_values("patient_id", ignore_index=True)

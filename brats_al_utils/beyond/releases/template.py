@@ -1,18 +1,18 @@
-"""Write the table of a folder of images, from what its folders and names say; the user corrects it."""
+"""Write the table of a folder of images from the names of its folders and files. The user then corrects it."""
 
 import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePath, PurePosixPath
+from pathlib import Path, PurePosixPath
 from statistics import mean
 
 import pandas as pd
 
 from brats_al_utils import InputError
 from brats_al_utils.beyond.releases.formats import other_formats
-from brats_al_utils.beyond.releases.images import CHANNELS, COLOURS, PICTURES, VOLUMES, in_colour, is_picture
+from brats_al_utils.beyond.releases.images import CHANNELS, COLOURS, IMAGES, in_colour, is_image, is_picture
 from brats_al_utils.beyond.releases.paths import plain
 from brats_al_utils.beyond.releases.table import COLUMNS, MAX_ROWS, REQUIRED, find_table
 from brats_al_utils.cohorts.layout import LEFT_BEHIND, UNGRADED, printable, shown, subfolders
@@ -32,61 +32,50 @@ READER = r"manual|(?:reader|rater)[-_]?\d*"
 MASK_ENDINGS = r"[-_. ]?(?:mask|seg|segm|segmentation|tumou?r[-_]segmentation)|[-_. ](?:roi|gt|labels?)"
 MASK_NAME = re.compile(rf"(.+?)(?:{MASK_ENDINGS})(?:[-_ ](?:\d+|{READER}))*", re.IGNORECASE)
 DRAWN = re.compile(rf"(.+?)(?:[-_. ](?:tumou?r|lesions?|anatomy|{READER}))+", re.IGNORECASE)
-"""A mask's name too, if there is an image of the name before it: t2_tumor_reader1.nii.gz beside t2.nii.gz."""
+"""Name of a mask beside an image with the first part of the name: t2_tumor_reader1.nii.gz beside t2.nii.gz."""
 
 MASK_ALONE = re.compile(
     r"masks?|segm?|segmentation|labels?|(tumou?r|lesion|segmentation)[-_ ](mask|seg|label)", re.IGNORECASE
 )
-"""The whole name of a mask that lies beside its image, in a folder of theirs."""
+"""Whole name of a mask in a folder that holds only it and its image."""
 
 NNUNET = re.compile(r"(.+)_(000\d)")
-"""A case's name and the number of a channel, in nnU-Net's folders imagesTr and imagesTs."""
+"""Name of a case and number of a channel, in nnU-Net's folders imagesTr and imagesTs."""
 
 FURTHER = re.compile(r".*_(e\d|ph|ADC|Eq_\d|Tilt_\d)[a-z]?")
-"""What dcm2niix calls further files of a series: echoes, phase, diffusion, what it has interpolated."""
+"""Names that dcm2niix gives to further files of a series: echoes, phase, diffusion, interpolated volumes."""
 
-SPLITS = {
-    "train": "training",
-    "training": "training",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "test": "test",
-    "testing": "test",
-}
-"""Folders that are a part of the split."""
+SPLITS = dict.fromkeys(("train", "training"), "training") | dict.fromkeys(("test", "testing"), "test")
+SPLITS |= dict.fromkeys(("val", "valid", "validation"), "validation")
+"""Parts of the split by the names of folders."""
 
 FOLDS = re.compile(r"(fold|split|batch)[-_ ]?\d+", re.IGNORECASE)
-"""Folders into which images are dealt, that are neither classes nor people."""
+"""Folders of folds, which are neither classes nor people."""
 
 ANNOTATION = {"state.json", "images.csv", "sets"}
-"""What a folder of an annotation holds, whatever its name."""
-
-WITH_BACKSLASHES = (
-    "names with backslashes: unpack the ZIP archive again with a program that makes folders of them, as 7-Zip or unzip"
-)
+"""Entries of an annotation's folder, by which it is recognised."""
 
 MAX_CLASSES = 10
-"""Folders beside each other are classes if they are no more, or else people."""
+"""Up to so many folders beside each other are classes, more are people."""
 
 SAMPLED = 50
-"""Pictures, evenly among all, that are opened to see whether the images are in colour."""
+"""Number of pictures, evenly among all, that are opened to see whether the images are in colour."""
 
 
 @dataclass(frozen=True)
 class Found:
-    """An image, and what its path says of it.
+    """An image, and the cells of the table that follow from its path.
 
     Attributes
     ----------
     path : PurePosixPath
-        Below the folder.
+        Path below the folder.
     folders : tuple of str
-        Those on the way to it that are no class, split, or folder of images.
+        Folders of the path, without those of a class, a part of the split, or all images.
     stem : str
-        Its name without its ending.
+        The file's name without its ending.
     more : tuple of str
-        Further channels.
+        Files of further channels.
     """
 
     path: PurePosixPath
@@ -102,31 +91,31 @@ class Found:
 def write_template(
     folder: Path, person: str = "", colours: str = "", follow_links: bool = False
 ) -> tuple[Path, list[str]]:
-    """Write a table with a row for each image in and below a folder, or with two example rows where there is none.
+    """Write a table with a row for each image in and below a folder, or with two example rows if there is none.
 
-    Folders give labels (``yes``, ``no``), the split (``Training``, ``Testing``) or the person; a file of the same name
-    in a folder of masks, or with _mask or _seg after its name, is the mask.
+    Folders give labels (``yes``, ``no``), the split (``Training``, ``Testing``) or the person. The mask is a file of
+    the same name in a folder of masks, or one with _mask or _seg after the name.
 
     Parameters
     ----------
     person : str
-        A regular expression, searched in an image's path: its first group, or all of it, is the person.
+        A regular expression, searched in each image's path: its first group, or else the whole match, is the person.
     colours : str
         One of ``COLOURS``, for pictures in colour.
     follow_links : bool
-        Look into what symbolic links lead to.
+        Follow symbolic links out of the folder.
 
     Returns
     -------
     path : Path
     said : list of str
-        What was understood, and what was left out.
+        What was understood, and what was skipped.
 
     Raises
     ------
     InputError
-        If the folder is missing, has a table or too many images, or if there are pictures in colour and ``colours`` is
-        not given.
+        If the folder is missing, already has a table or has too many images, or if it has pictures in colour and
+        ``colours`` is empty.
     """
     path = find_table(folder)
     if not folder.is_dir():
@@ -135,7 +124,7 @@ def write_template(
     images = [file for file in files if is_image(file)]
     if patients := sorted({name for file in files for name in file.parts if UNGRADED.fullmatch(name)}):
         text = pd.DataFrame({"patient_id": patients, "label": ""}).to_csv(index=False, lineterminator="\n")
-        said = [f"{len(patients)} patients of BraTS 2021 or 2023, whose files are known by their names"]
+        said = [f"{len(patients)} patients of BraTS 2021 or 2023, whose files have known names"]
         empty = [place for place in subfolders(folder) if UNGRADED.fullmatch(place.name) and place.name not in patients]
         if empty:
             said.append(f"{several(folder, empty)} left out: folders without a file: unpack them again")
@@ -154,7 +143,7 @@ def write_template(
 
 
 def table_of(found: Sequence[Found], colours: str) -> str:
-    """Return as CSV a row for each image, without the columns that are empty throughout and need not be there."""
+    """Return the table as CSV, a row for each image, without optional columns that are empty."""
     table = pd.DataFrame(
         {
             "patient_id": image.person,
@@ -171,13 +160,8 @@ def table_of(found: Sequence[Found], colours: str) -> str:
     return str(table.to_csv(columns=used, index=False, lineterminator="\n"))
 
 
-def is_image(file: PurePath) -> bool:
-    """Whether a file has the name of an image."""
-    return file.name.casefold().endswith((*PICTURES, *VOLUMES))
-
-
 def walked(folder: Path, follow_links: bool) -> tuple[list[PurePosixPath], list[str]]:
-    """Return the files in and below a folder, in order, and lines on what was left out."""
+    """Return the files in and below a folder, sorted, and lines on what was skipped."""
     files: list[Path] = []
     left_out: defaultdict[str, list[Path]] = defaultdict(list)
     seen: set[str] = set()
@@ -185,7 +169,7 @@ def walked(folder: Path, follow_links: bool) -> tuple[list[PurePosixPath], list[
         here = Path(place)
         real = str(here.resolve())
         ours = here != folder and (STAMPS in folders or {*folders, *names} >= ANNOTATION)
-        if real in seen or ours:  # of ours, a study's figures and its outputs below, or an annotation
+        if real in seen or ours:  # ours: a study's figures and outputs, or an annotation
             folders.clear()
             continue
         seen.add(real)
@@ -196,8 +180,8 @@ def walked(folder: Path, follow_links: bool) -> tuple[list[PurePosixPath], list[
             elif not printable(path.name):
                 left_out["names that cannot be printed: rename them"].append(path)
             elif "\\" in path.name:
-                left_out[WITH_BACKSLASHES].append(path)
-            elif is_image(PurePath(path.name.rstrip(" ."))) and not is_image(path):
+                left_out["names with backslashes: unpack the ZIP archive again with 7-Zip or unzip"].append(path)
+            elif is_image(here / path.name.rstrip(" .")) and not is_image(path):
                 left_out["names that end in a space or a dot: rename them"].append(path)
             elif path.name in names:
                 files.append(path)
@@ -213,13 +197,13 @@ def several(folder: Path, paths: Sequence[Path]) -> str:
 
 
 def stem_of(file: PurePosixPath) -> str:
-    """Return a file's name without the ending of an image, and no more: dots are part of many names."""
-    ending = next((ending for ending in (*VOLUMES, *PICTURES) if file.name.casefold().endswith(ending)), "")
+    """Return a file's name without the ending of an image; other dots are part of the name."""
+    ending = next(filter(file.name.casefold().endswith, IMAGES), "")
     return file.name[: len(file.name) - len(ending)]
 
 
 def understood(images: Sequence[PurePosixPath], person: str) -> tuple[list[Found], list[str]]:
-    """Return each image with what its path says, and a line on masks that have no image."""
+    """Return each image with what its path says, and lines on the masks that were not used."""
     masks: dict[tuple[str, ...], PurePosixPath] = {}
     every_mask: set[PurePosixPath] = set()
     found: list[Found] = []
@@ -241,11 +225,11 @@ def understood(images: Sequence[PurePosixPath], person: str) -> tuple[list[Found
             every_mask.add(file)
     channels = {file: channel for file in images if file not in every_mask and (channel := channel_of(file))}
     alike = Counter(key[-1] for file, key in keys.items() if file not in every_mask)
-    elsewhere: dict[str, PurePosixPath] = {}  # in other folders than its image, which alone has this name
+    elsewhere: dict[str, PurePosixPath] = {}  # masks in other folders than the only image of their name
     for (*_, stem), file in masks.items():
-        if alike[stem] == 1 and "original" not in file.parts:  # where MONAI Label keeps what a network has drawn
+        if alike[stem] == 1 and "original" not in file.parts:  # MONAI Label's folder of a network's masks
             elsewhere.setdefault(stem, file)
-    beside = {file.parent: file for file in reversed(images) if MASK_ALONE.fullmatch(stem_of(file))}  # the first
+    beside = {file.parent: file for file in reversed(images) if MASK_ALONE.fullmatch(stem_of(file))}  # keeps the first
     images_in = Counter(file.parent for file in images if file not in every_mask)
     of_case: defaultdict[tuple[PurePosixPath, str], list[str]] = defaultdict(list)
     for file, (case, _) in channels.items():
@@ -257,20 +241,20 @@ def understood(images: Sequence[PurePosixPath], person: str) -> tuple[list[Found
             continue
         kept = [name for name in file.parent.parts if name.casefold() not in IMAGE_FOLDERS | {*SPLITS}]
         kept = [name for name in kept if not FOLDS.fullmatch(name)]
-        if len(kept) > 1 and kept[1] in tops:  # a copy of the whole, in a folder of its own
+        if len(kept) > 1 and kept[1] in tops:  # a copy of the whole data set in a folder
             kept = kept[1:]
         split = next((SPLITS[name.casefold()] for name in file.parent.parts if name.casefold() in SPLITS), "")
         mask = masks.get((*keys[file][:-1], case.casefold())) or elsewhere.get(case.casefold())
         mask = mask or (beside.get(file.parent) if images_in[file.parent] == 1 else None)
         more = tuple(of_case[file.parent, case][1 : len(CHANNELS)])
         found.append(Found(file, tuple(kept), case, split=split, mask=str(mask or ""), more=more))
-    if not found:  # all are named as masks
+    if not found:  # all files have names of masks
         found = [Found(file, file.parent.parts, stem_of(file)) for file in images]
         every_mask = set()
     splits = {image.split for image in found}
     if not {"training", "test"} <= splits or "" in splits:
         found = [replace(image, split="") for image in found]
-    elif "validation" not in splits:  # some of the others will be
+    elif "validation" not in splits:  # some training patients will be dealt to it
         found = [replace(image, split=image.split.replace("training", "")) for image in found]
     found = labelled(found)
     used = {image.mask for image in found}
@@ -287,18 +271,18 @@ def understood(images: Sequence[PurePosixPath], person: str) -> tuple[list[Found
 
 
 def of_masks(folder: str) -> bool:
-    """Whether a folder is one of masks by its name, or by the last word of that (lung masks)."""
+    """Whether a folder holds masks, by its name or the last word of its name (lung masks)."""
     return folder in MASK_FOLDERS or re.split("[-_ ]", folder)[-1] in ("mask", "masks", "segmentation", "segmentations")
 
 
 def channel_of(file: PurePosixPath) -> tuple[str, int] | None:
-    """Return the case and the number of the channel that a file of nnU-Net's is."""
+    """Return the case and the channel's number of a file in nnU-Net's layout; None for any other."""
     named = NNUNET.fullmatch(stem_of(file))
     return (named[1], int(named[2])) if named and file.parent.name in ("imagesTr", "imagesTs") else None
 
 
 def labelled(found: list[Found]) -> list[Found]:
-    """Return the images with the folder that is their class, if folders are: few, of several images, no people."""
+    """Return the images with their first folder as the label, if all have one, and these are few and not people."""
     names = [image.folders[0] if image.folders else "" for image in found]
     count = Counter(names)
     if "" in count or not 2 <= len(count) <= MAX_CLASSES or people_folders(found, 0):
@@ -307,10 +291,10 @@ def labelled(found: list[Found]) -> list[Found]:
 
 
 def people_folders(found: Sequence[Found], level: int) -> bool:
-    """Whether the folders of a level are people: images begin with their name, or more than two differ in numbers.
+    """Whether the folders of a level are people: their images' names begin with the folder's, or only numbers differ.
 
-    Images begin with their class's name too (benign/benign (1).png): few folders that have neither numbers nor a
-    beginning in common are no people.
+    Images may begin with their class's name too (benign/benign (1).png). So a few folders with neither numbers nor a
+    common beginning are not people.
     """
     names = {image.folders[level] for image in found}
     begin = mean(image.stem.casefold().startswith(image.folders[level].casefold()) for image in found)
@@ -320,9 +304,9 @@ def people_folders(found: Sequence[Found], level: int) -> bool:
 
 
 def people_level(found: Sequence[Found]) -> int | None:
-    """Return which level of folders are people, if one is: what is below may be days, series or sequences.
+    """Return the level of folders that are people; None without one. Below it may be days, series or sequences.
 
-    The first that looks like people, or has more folders than there are classes, or else the last of several folders.
+    It is the first level that looks like people or has over ``MAX_CLASSES`` folders, or else the last with several.
     """
     names = [{image.folders[level] for image in found} for level in range(min(len(image.folders) for image in found))]
     several = [level for level, folders in enumerate(names) if len(folders) > 1]
@@ -331,12 +315,12 @@ def people_level(found: Sequence[Found]) -> int | None:
 
 
 def named_people(found: list[Found], person: str) -> list[Found]:
-    """Return the images with the person: what the expression finds, the folder, or the image's own name.
+    """Return the images with their person: what the expression finds, the folder, or the image's own name.
 
     Raises
     ------
     InputError
-        If the expression is none, or does not fit an image.
+        If the expression is invalid, or does not match an image.
     """
     if person:
         try:
@@ -359,12 +343,12 @@ def named_people(found: list[Found], person: str) -> list[Found]:
 
 
 def colours_of(folder: Path, found: Sequence[Found], colours: str) -> str:
-    """Return what the table says of pictures in colour: nothing if there are none.
+    """Return the table's cells of column colours: ``colours`` if there are pictures in colour, or else empty.
 
     Raises
     ------
     InputError
-        If it is not said.
+        If there are, and ``colours`` is empty; or if it is unknown.
     """
     if colours not in ("", *COLOURS):
         raise InputError(f"--colour {colours}: expected {' or '.join(COLOURS)}")
@@ -374,13 +358,13 @@ def colours_of(folder: Path, found: Sequence[Found], colours: str) -> str:
     if coloured and not colours:
         raise InputError(
             f"{folder}: {len(coloured)} of {len(some)} pictures looked at are in colour ({coloured[0].name}): add "
-            f"--colour {COLOURS[0]} if the colours are three sequences, --colour {COLOURS[1]} if they mean nothing"
+            f"--colour {COLOURS[0]} if each colour is a sequence, --colour {COLOURS[1]} if colours mean nothing"
         )
     return colours if coloured else ""
 
 
 def sentences(found: Sequence[Found], colours: str) -> Iterator[str]:
-    """Yield what was understood."""
+    """Yield lines on what was understood."""
     people = Counter(image.person for image in found)
     masks, labels = sum(bool(image.mask) for image in found), Counter(image.label for image in found if image.label)
     splits = Counter(image.split for image in found if image.split)
@@ -399,15 +383,15 @@ def sentences(found: Sequence[Found], colours: str) -> Iterator[str]:
     if len(people) == len(found) and len(found) > 1:
         yield (
             "each image counts as a person of its own: give all of a person one patient_id, or add --person REGEX, as "
-            "--person '([^/_-]+)[^/]*$' (what stands before the first _ or - of a file's name)"
+            "--person '([^/_-]+)[^/]*$' (the part of a file's name before the first _ or -)"
         )
     if further := [image for image in found if FURTHER.fullmatch(image.stem)]:
         names = several(Path(), [Path(image.path) for image in further])
-        yield f"{names} are named as dcm2niix names echoes, phases and the like: delete the rows that are not meant"
+        yield f"{names} have dcm2niix's names of echoes, phases and the like: delete the rows that you do not want"
     if mixed := [name for name, found_labels in several_of.items() if len(found_labels) > 1]:
         yield f"{len(mixed)} people have images of several labels ({', '.join(map(shown, mixed[:3]))})"
 
 
 def counted(counts: Counter[str]) -> str:
-    """Return names with how often they are found."""
+    """Return names with their counts."""
     return ", ".join(f"{shown(name)} {count}" for name, count in sorted(counts.items()))

@@ -1,7 +1,7 @@
 """The sites of a BraTS release, from its mapping of names.
 
-``python -m brats_al_utils.beyond.releases.brats2019 name_mapping.csv FOLDER`` writes ``brats2019_sites.csv`` there:
-counts alone, which `findings.sites` reads.
+``python tools/brats2019_sites.py name_mapping.csv FOLDER`` writes ``brats2019_sites.csv`` there.
+It holds only counts, and `findings.sites` reads it.
 """
 
 import re
@@ -28,7 +28,7 @@ def of_release(mapping: pd.DataFrame, year: int = 2019) -> pd.DataFrame:
     Raises
     ------
     InputError
-        If a name tells no site.
+        If a name holds no site.
     """
     rows = []
     for row in mapping.to_dict("records"):
@@ -42,7 +42,7 @@ def of_release(mapping: pd.DataFrame, year: int = 2019) -> pd.DataFrame:
 
 
 def release_counts(patients: pd.DataFrame) -> pd.DataFrame:
-    """Return `site_table` of a release by site and by hospital, patients alone: by, site, HGG, LGG."""
+    """Return the patients of a release by site and by hospital (see `site_table`): by, site, HGG, LGG."""
     frames = [
         site_table(patients.assign(site=patients[by]))
         .rename(columns={"positive_patients": "HGG", "negative_patients": "LGG"})[["site", "HGG", "LGG"]]

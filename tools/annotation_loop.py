@@ -1,8 +1,8 @@
-"""The learning curve of an annotation with a simulated reader in place of a person, against random sampling.
+"""The learning curve of an annotation with a simulated reader, compared with random sampling.
 
-``python -m brats_al_utils.beyond.annotation.loop DIR OUT`` writes ``annotation_loop.svg``, ``.png`` and ``.csv`` of a
-folder of images with labels (``cohort.csv``) such as the open cohort's into OUT, and keeps what it trains in
-``OUT/loop``; started again, it resumes. The reader knows the labels and errs at a rate. The sizes are fixed here,
+``python tools/annotation_loop.py DIR OUT`` writes ``annotation_loop.svg``, ``.png`` and ``.csv`` into
+OUT for a folder of labelled images (``cohort.csv``) such as the open cohort. It keeps the trained networks in
+``OUT/loop``; started again, it resumes. The reader knows the labels and errs at a fixed rate. The sizes below were set
 before any result, for about a quarter of an hour of two cores: see docs/annotation.md.
 """
 
@@ -20,7 +20,7 @@ from brats_al_utils.beyond.annotation.answers import Answer, append, digest, now
 from brats_al_utils.beyond.annotation.candidates import read_candidates
 from brats_al_utils.beyond.annotation.committee import taught, trainable
 from brats_al_utils.beyond.annotation.query import query
-from brats_al_utils.beyond.annotation.session import SETTINGS, Session, answers_file, begun
+from brats_al_utils.beyond.annotation.session import ANSWERS, SETTINGS, Session, begun
 from brats_al_utils.cohorts.cohort import Cohort
 from brats_al_utils.cohorts.naming import cohort_name, remarks
 from brats_al_utils.cohorts.slices import SliceSet
@@ -35,16 +35,16 @@ ERROR_RATE = 0.05
 """Share of the slices on which the reader errs."""
 
 BUDGETS = (60, 40, 40, 40, 40)
-"""Slices of each query; the first, drawn at random, is the same for both strategies."""
+"""Number of slices of each query; the first, drawn at random, is the same for both strategies."""
 
 REPEATS = 3
-"""Each with other patients held out, other draws and other networks; no fewer have an interval."""
+"""Repeats with other held-out patients, draws and networks; with fewer there is no interval."""
 
 SIZES = {"image_size": 64, "epochs": 10}
-"""Settings beside `session.SETTINGS`."""
+"""Settings that differ from `session.SETTINGS`."""
 
 ARMS = ("middle", "random")
-"""Strategies that are compared."""
+"""The compared strategies."""
 
 READER = "simulated reader"
 
@@ -52,16 +52,16 @@ READER = "simulated reader"
 def read_by(
     names: Iterable[str], images: Mapping[str, Path], truth: Mapping[str, str], error_rate: float, seed: int
 ) -> list[Answer]:
-    """Return the answers of a reader who knows the truth and errs on a share of the slices, always on the same.
+    """Return the answers of a reader who knows the truth and errs on a fixed share of the slices, always the same.
 
     Parameters
     ----------
     names : iterable of str
-        Slices, by slice_id.
+        The slice_id of each slice.
     images : mapping of str to Path
-        The file of each.
+        The file of each slice.
     truth : mapping of str to str
-        The class of each; there are two.
+        The class of each slice, one of two.
     """
     classes = sorted(set(truth.values()))
     given = []
@@ -73,15 +73,7 @@ def read_by(
 
 
 def simulated_profile(classes: tuple[str, ...], sizes: Mapping[str, object] | None = None) -> Profile:
-    """Return the profile of a loop.
-
-    Parameters
-    ----------
-    classes : tuple of str
-        Positive, negative.
-    sizes : mapping of str to object, optional
-        In place of ``SIZES``.
-    """
+    """Return the profile of a loop; ``classes`` are positive, negative, and ``sizes`` replaces ``SIZES``."""
     return profile_of("open", SETTINGS | dict(sizes or SIZES) | {"classes": classes})
 
 
@@ -93,20 +85,20 @@ def simulate(
     repeats: int = REPEATS,
     error_rate: float = ERROR_RATE,
 ) -> pd.DataFrame:
-    """Have a simulated reader answer query after query, and return what each committee says of the test set.
+    """Let a simulated reader answer one query after the other, and return each committee's predictions of the test set.
 
     Parameters
     ----------
     data : Path
-        Folder of a table of images with all labels, which the queries are not shown.
+        Folder of a table of images with all labels, which are hidden from the queries.
     out : Path
-        Keeps all of it; started again, it resumes.
+        Folder for all files; started again, it resumes.
 
     Returns
     -------
     pd.DataFrame
-        A row for every committee and slice of its test set: arm (of ``ARMS``), seed and fold (the repeat), query (how
-        many were answered), annotated (slices answered so far), patient_id, label (the true one), score, key.
+        A row for every committee and slice of its test set: arm (of ``ARMS``), seed and fold (the repeat), query
+        (number of answered queries), annotated (slices answered so far), patient_id, label (the true one), score, key.
     """
     cohort = read_candidates(data, classes=profile.classes)
     hidden = replace(cohort, cases=cohort.cases.assign(class_name=""))
@@ -140,12 +132,12 @@ def answer_all(
     strategy: str,
     budgets: Sequence[int],
 ) -> Session:
-    """Make and answer queries until there are as many as budgets, training after each, and return the session."""
+    """Make and answer a query for each budget, train after each, and return the session."""
     while True:
         session = opened()
         asked = [name for done in session.state.queries for name in done.asked]
         if new := [name for name in asked if name not in session.answers]:
-            append(answers_file(session.folder), *reader(session, new))
+            append(session.folder / ANSWERS, *reader(session, new))
             session = opened()
         if trainable(session):
             session, _, _ = taught(session)
@@ -155,17 +147,11 @@ def answer_all(
 
 
 def tested(session: Session, label: pd.Series) -> pd.DataFrame:
-    """Return what the committees of a loop say of its test set: see `simulate`.
-
-    Parameters
-    ----------
-    label : pd.Series of str
-        The true class of each image.
-    """
+    """Return the predictions of a loop's committees for its test set, as `simulate`; ``label``: each image's class."""
     queries = session.state.queries
     counts = np.cumsum([len(done.asked) for done in queries])
     final = max(point.labelled for point in session.state.points)
-    # A query says how many training labels there were before it; so many had the committee of the query before.
+    # A query's number of training labels before it is that of the committee trained after the previous query.
     after = {done.labelled: number for number, done in enumerate(queries)} | {final: len(queries)}
     rows = session.slices.set_index("slice_id")
     frames = []
@@ -187,18 +173,13 @@ def tested(session: Session, label: pd.Series) -> pd.DataFrame:
 
 
 def loop_curve(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Return the learning curve of each strategy, and by how much the one exceeds the other.
-
-    Parameters
-    ----------
-    predictions : pd.DataFrame
-        See `simulate`.
+    """Return the learning curve of each strategy, and the difference of the two, from the predictions of `simulate`.
 
     Returns
     -------
     pd.DataFrame
         annotated, arm (or ``middle less random``), auc (slice-level; or the difference), low, high (95 % limits across
-        repeats and patients), repeats; only after queries after which every committee was trained.
+        repeats and patients), repeats; a row for each query after which all committees were trained.
     """
     rows = []
     for _, of_query in predictions.groupby("query"):
@@ -215,13 +196,7 @@ def loop_curve(predictions: pd.DataFrame) -> pd.DataFrame:
 
 @plt.style.context(STYLE)
 def loop(curve: pd.DataFrame) -> Drawing:
-    """Draw the test AUC over all annotated slices, and by how much the strategy exceeds random sampling.
-
-    Parameters
-    ----------
-    curve : pd.DataFrame
-        From `loop_curve`.
-    """
+    """Draw `loop_curve`: the test AUC over all annotated slices, and the strategy's difference from random sampling."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(PAGE, 3.4))
     styles = dict(zip(ARMS, (arm_style("proposed"), arm_style("random")), strict=True))
     for arm, rows in curve.groupby("arm", sort=False):
@@ -240,7 +215,7 @@ def loop(curve: pd.DataFrame) -> Drawing:
 
 
 def caption(cohort: Cohort) -> str:
-    """Return what the figure says of its origin."""
+    """Return the figure's caption."""
     manifest = {"name": cohort.name, "channels": ["image"]}
     slices = SliceSet(Path(), manifest, cohort.cases, np.empty(0), np.empty(0))
     name = cohort_name(slices)
@@ -256,10 +231,10 @@ def caption(cohort: Cohort) -> str:
 
 
 def main(data: str, out: str) -> None:
-    """Simulate, draw, and write."""
+    """Simulate, draw, and write the figure and its numbers."""
     profile = simulated_profile(PROFILES["open"].classes)
     places = Places(Path(out), Path(out) / "loop")
-    places.make()  # git sees nothing of the images
+    places.make()  # with a file that hides the images from git
     curve = loop_curve(simulate(Path(data), places.outputs, profile))
     cohort = read_candidates(Path(data), classes=profile.classes)
     save(loop(curve), places.figures, caption(cohort))
