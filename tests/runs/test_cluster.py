@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -113,7 +113,9 @@ def test_the_number_of_a_job_is_found_among_what_a_site_prints(
     monkeypatch.setattr("brats_al_utils.runs.cluster.call", call)
     monkeypatch.setattr("brats_al_utils.runs.cluster.CHECK", 0.01)
     ended = threading.Event()
-    refused = nullcontext() if asked else pytest.raises(InputError, match="'Submitted', expected a job's number")
+    refused: AbstractContextManager[Any] = (
+        nullcontext() if asked else pytest.raises(InputError, match="'Submitted', expected a job's number")
+    )
     with refused, job_array("", tmp_path, ended.set):
         assert not ended.wait(0.1), "the array has jobs"
     if asked:
