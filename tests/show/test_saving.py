@@ -53,6 +53,7 @@ def test_git_takes_no_outputs_whatever_editor_saved_them(tmp_path: Path) -> None
     copy(ROOT / "brats_al_utils/show/saving.py", tmp_path / "brats_al_utils/show")
     copytree(ROOT / "notebooks", tmp_path / "notebooks", ignore=ignore_patterns(".*"))
     copy(ROOT / ".gitattributes", tmp_path)
+    assert git("check-attr", "eol", "Makefile") == "Makefile: eol: lf\n"  # also for Windows' git
     git("add", ".")
     for path in sorted((tmp_path / "notebooks").glob("*.ipynb")):
         assert git("show", f":notebooks/{path.name}") == path.read_text(encoding="utf-8"), "sources stay as they are"
