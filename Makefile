@@ -27,7 +27,7 @@ $(READY): requirements.lock weights.lock pyproject.toml
 	$(INSTALL) --no-deps --no-build-isolation --editable .
 	$(BIN)/python -m compileall -q brats_al_utils
 	$(BIN)/python -c "import matplotlib.font_manager"
-	test ! -e .git || { git config filter.without-outputs.clean "$(BIN)/python -m brats_al_utils.show.saving" && \
+	test ! -e .git || { git config filter.without-outputs.clean "$(PYTHON) brats_al_utils/show/saving.py" && \
 		git config filter.without-outputs.smudge cat && git config filter.without-outputs.required true; }
 	touch $@
 

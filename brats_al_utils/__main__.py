@@ -31,6 +31,9 @@ EXAMPLES = {
 PROFILE_NAMES = ("smoke", "demo", "design", "open", "lgg", "paper")
 """Names of the profiles; their own module is slow to import."""
 
+TEXT_BROWSERS = {"w3m", "lynx", "links", "elinks", "www-browser"}
+"""Browsers that run in the terminal: they show no image, and hide the address."""
+
 cluster = typer.Typer(no_args_is_help=True, help="Spread a study over a cluster.")
 app = typer.Typer(
     no_args_is_help=True,
@@ -295,7 +298,17 @@ def annotate(
         "skip_bad": skip_bad,
         "follow_links": follow_links,
     }
-    serve(session.folder, parameters, port, None if no_browser else webbrowser.open)
+    serve(session.folder, parameters, port, None if no_browser or in_the_terminal() else webbrowser.open)
+
+
+def in_the_terminal() -> bool:
+    """Whether there is no browser but one of text, as over ssh."""
+    import webbrowser
+
+    try:
+        return Path(webbrowser.get().name).name in TEXT_BROWSERS
+    except webbrowser.Error:
+        return True
 
 
 @verb(MINE, "learn --data DIR")
@@ -633,13 +646,27 @@ def check_place() -> None:
         raise InputError("the working directory was deleted: cd to another, or again to the new one") from error
 
 
+def mend_of(error: ImportError) -> str:
+    """Return what to do about a package that cannot be loaded."""
+    if "failed to map" in str(error):
+        return "allow more memory (ulimit -v, or the limit of the job)"
+    if os.environ.get("PYTHONPATH"):  # as modules of a cluster set it
+        return "packages of PYTHONPATH come before ours: unset PYTHONPATH"
+    return "install the environment again (make setup)"
+
+
 def main() -> None:
     """Run the command line. An error that the user can fix ends in one message and exit status 1."""
     start_in_utf8()
     if os.environ.pop("PYTHONOPTIMIZE", "") and sys.flags.optimize:  # notebooks assert, and docstrings are shown
         os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], os.environ)  # noqa: S606 - ourselves
     os.environ.pop("MPLBACKEND", None)  # a desktop's or another notebook's backend: we draw into files
+    if not os.environ.get("SOURCE_DATE_EPOCH", "0").isdecimal():
+        del os.environ["SOURCE_DATE_EPOCH"]  # a build's: numpy and matplotlib read it as a number
     os.environ["PYTHONSAFEPATH"] = "1"  # workers must not import a random.py of the working directory
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:  # the shell closed it (>&-): the next file would get its number, and our lines
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), "w" if number else "r", encoding="utf-8"))
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # for names that the terminal's encoding cannot show
@@ -652,6 +679,9 @@ def main() -> None:
         sys.exit(1)
     except OSError as error:
         print(f"error: {cause(error)}", file=sys.stderr)
+        sys.exit(1)
+    except ImportError as error:
+        print(f"error: {error}: {mend_of(error)}", file=sys.stderr)
         sys.exit(1)
     except SystemExit as end:
         if end.code == INTERRUPTED:

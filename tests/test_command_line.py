@@ -4,11 +4,12 @@ import os
 import re
 import subprocess
 import sys
+import webbrowser
 from pathlib import Path
 
 import pytest
 import small_annotation
-from conftest import brats_al, write_case
+from conftest import ROOT, brats_al, program, write_case
 
 from brats_al_utils import InputError
 from brats_al_utils import __main__ as command_line
@@ -80,6 +81,33 @@ finally:
     script = 'rmdir "$PWD"; exec "$0" -m brats_al_utils strategies'
     done = subprocess.run(["bash", "-c", script, sys.executable], cwd=gone, capture_output=True, encoding="utf-8")
     assert done.returncode == 1 and "the working directory was deleted" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("script", "variables", "status", "told"),
+    [
+        ('exec "$0" "$@"', {"PYTHONPATH": f"modules:{ROOT}"}, 1, "of another Python: .* unset PYTHONPATH"),
+        ('ulimit -v 1000000; exec "$0" "$@"', {}, 1, "allow more memory"),
+        ('exec "$0" "$@" <&- >&-', {"SOURCE_DATE_EPOCH": ""}, 0, ""),
+    ],
+)
+def test_packages_that_cannot_be_loaded_and_streams_that_are_closed(
+    tmp_path: Path, script: str, variables: dict[str, str], status: int, told: str
+) -> None:
+    """A cluster's modules set PYTHONPATH, its jobs may have little memory, daemons close their streams."""
+    (tmp_path / "modules").mkdir()
+    (tmp_path / "modules" / "torch.py").write_text("raise ImportError('of another Python')", encoding="utf-8")
+    small_annotation.pictures(tmp_path / "images", patients=30, each=1)
+    command = [program("bash"), "-c", script, sys.executable, "-m", "brats_al_utils", "cohort", "images"]
+    done = subprocess.run(command, cwd=tmp_path, env=os.environ | variables, stderr=subprocess.PIPE, encoding="utf-8")
+    assert done.returncode == status and re.search(told, done.stderr) and "Traceback" not in done.stderr
+
+
+def test_a_browser_of_text_is_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("w3m", "firefox"):
+        (tmp_path / name).touch(mode=0o755)
+        monkeypatch.setattr("webbrowser.get", lambda name=name: webbrowser.GenericBrowser(str(tmp_path / name)))
+        assert command_line.in_the_terminal() == (name == "w3m")
 
 
 def test_a_tilde_of_nobody(tmp_path: Path) -> None:

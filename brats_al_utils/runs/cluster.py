@@ -26,6 +26,9 @@ TIME = re.compile(r"\d+(:\d\d?){0,2}|\d+-\d\d?(:\d\d?){0,2}")
 DEATH_TIMEOUT = 60
 """Seconds after which a worker without a scheduler ends."""
 
+JOB = re.compile(r"^(\d+)(?:;(\S+))?$", re.MULTILINE)
+"""What ``sbatch --parsable`` prints, between whatever a site adds: the number of the job, and its cluster if named."""
+
 CHECK = 30.0
 """Seconds between two checks whether the array still has jobs."""
 
@@ -117,18 +120,22 @@ def job_array(text: str, folder: Path, none_left: Callable[[], object]) -> Itera
     Raises
     ------
     InputError
-        If Slurm refuses it.
+        If Slurm refuses it, or does not say its number.
     """
     write_file(folder / "workers.sbatch", text.encode())
     submitted = call("sbatch", "--parsable", str(folder / "workers.sbatch"))
     if submitted.returncode:
         raise InputError(f"sbatch says: {submitted.stderr.strip()}")
-    number = submitted.stdout.strip().split(";")[0]
+    jobs = JOB.findall(submitted.stdout)
+    if not jobs:
+        raise InputError(f"sbatch says {submitted.stdout.strip()!r}, expected a job's number: end the job with scancel")
+    number, cluster = jobs[-1]
+    where = [f"--clusters={cluster}"] if cluster else []
     done = threading.Event()
 
     def watch() -> None:
         while not done.wait(CHECK):
-            if not any_left(number):
+            if not any_left(number, *where):
                 print(f"no job of the array {number} is left, see its logs in {folder}", file=sys.stderr)
                 none_left()
                 return
@@ -139,7 +146,9 @@ def job_array(text: str, folder: Path, none_left: Callable[[], object]) -> Itera
         yield number
     finally:
         done.set()
-        call("scancel", number)
+        cancelled = call("scancel", *where, number)
+        if cancelled.returncode:
+            print(f"cancel the array {number} yourself: scancel says: {cancelled.stderr.strip()}", file=sys.stderr)
 
 
 def call(*command: str) -> "subprocess.CompletedProcess[str]":
@@ -150,7 +159,7 @@ def call(*command: str) -> "subprocess.CompletedProcess[str]":
         raise InputError(f"{command[0]} is not on this machine: start this where jobs are submitted") from error
 
 
-def any_left(number: str) -> bool:
+def any_left(number: str, *where: str) -> bool:
     """Whether a job array has waiting or running jobs; True if Slurm does not answer."""
-    asked = call("squeue", "--noheader", "--jobs", number)
-    return bool(asked.stdout.strip()) or (asked.returncode != 0 and "Invalid job id" not in asked.stderr)
+    asked = call("squeue", "--noheader", *where, "--jobs", number)
+    return number in asked.stdout or (asked.returncode != 0 and "Invalid job id" not in asked.stderr)

@@ -1,15 +1,13 @@
 """Save notebooks without outputs: in JupyterLab started by `make lab`, and as git's filter.
 
 Thus git sees no change after Run All, and what outputs say of patients (in an error, for instance) is not saved. Other
-editors save outputs: `python -m brats_al_utils.show.saving` is git's filter against these (``.gitattributes``;
-`make setup` tells git the command).
+editors save outputs: this file is git's filter against these (``.gitattributes``; `make setup` tells git the command).
+Any Python runs it, without packages: git refuses to work where a filter cannot run, as when .venv is deleted or moved.
 """
 
 import json
 import sys
 from typing import Any
-
-from brats_al_utils.study.places import NUMBERED
 
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
@@ -31,19 +29,25 @@ def without_outputs(path: str, model: dict[str, Any], **_: object) -> None:
     model : dict
         Jupyter's model of the file; changed in place.
     """
-    if model["type"] != "notebook" or not NUMBERED.fullmatch(path.rpartition("/")[2]):
-        return
-    model["content"]["metadata"] = METADATA
-    for cell in model["content"]["cells"]:
+    from brats_al_utils.study.places import NUMBERED  # git's filter has no packages
+
+    if model["type"] == "notebook" and NUMBERED.fullmatch(path.rpartition("/")[2]):
+        strip(model["content"])
+
+
+def strip(notebook: dict[str, Any]) -> None:
+    """Remove the outputs of a notebook, and what else running it leaves."""
+    notebook["metadata"] = METADATA
+    for cell in notebook["cells"]:
         cell["metadata"] = {name: value for name, value in cell["metadata"].items() if name not in LEFT_BY_RUNNING}
         if cell["cell_type"] == "code":
-            cell |= {"outputs": [], "execution_count": None}
+            cell.update(outputs=[], execution_count=None)
 
 
 def as_git_keeps_it(content: str) -> str:
     """Return the content of a notebook's file without outputs; the order of keys does not change."""
     notebook = json.loads(content)
-    without_outputs("00_any.ipynb", {"type": "notebook", "content": notebook})
+    strip(notebook)
     return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
 
 

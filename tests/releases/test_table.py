@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
@@ -19,7 +20,7 @@ from typer.testing import CliRunner
 
 from brats_al_utils import InputError
 from brats_al_utils.__main__ import app
-from brats_al_utils.beyond.releases import image_cuts
+from brats_al_utils.beyond.releases import image_cuts, images
 from brats_al_utils.beyond.releases.table import EXCEL, MAX_ROWS, TABLE, people_notes
 from brats_al_utils.cohorts.checks import marks_of
 from brats_al_utils.cohorts.cohort import LISTED
@@ -117,6 +118,19 @@ def test_an_image_that_is_not_square_is_padded(flat: Path) -> None:
     found = cut(flat).pixels[1, 0]
     assert not found[:15].any() and not found[49:].any()
     assert found[16:48].any(axis=1).sum() > 25
+
+
+def test_pixels_that_are_not_square_keep_their_proportions(tmp_path: Path) -> None:
+    """A square of 24 mm in slices of 48 mm, of pixels of 0.5 x 1 mm."""
+    voxels = np.random.default_rng(0).integers(1, 5, (96, 48, 3)).astype(np.int16)
+    voxels[24:72, 12:36] += 300
+    nib.Nifti1Image(voxels, np.diag([0.5, 1.0, 1.0, 1.0])).to_filename(tmp_path / "a.nii")
+    row = dict.fromkeys(images.IMAGE_FILES, "") | {"image": str(tmp_path / "a.nii"), "named": "a.nii"}
+    row |= {"patient_id": "a", "class_name": "b", "site": ""}
+    made, _ = image_cuts.cut_image(row, 0, 1, RULE, images.read_file, [])
+    assert made is not None
+    inside = made[1][0, 0] > 40
+    assert inside.any(axis=0).sum() == inside.any(axis=1).sum() == 32
 
 
 def test_a_balanced_set_has_all_patients_and_as_many_slices_of_either_class(flat: Path) -> None:
@@ -543,6 +557,8 @@ def test_tables_that_cannot_be_read(tmp_path: Path, content: bytes, words: str) 
         (".png", "", "paths are spelt otherwise"),
         ("images/", "HERE/images/", "paths are spelt otherwise"),
         ("images/", "image%73/", "24 paths are spelt otherwise"),
+        ("images/", "file://HERE/image%73/", "24 paths are spelt otherwise"),
+        (r"(images/\d+.png)", r"'\1'", "16 paths are spelt otherwise"),
         (r"(images/\d+.png)", "\u201c\\1\u201d", ""),
         (r"(images/\d+.png)", r'"=""\1"""', ""),
         ("benign,images/2.png", "Benign,images/2.png", "Benign as benign"),

@@ -288,6 +288,8 @@ def test_what_is_left_out_is_said(tmp_path: Path) -> None:
     put(tmp_path / "scratch", "c.png")
     (root / "linked").symlink_to(tmp_path / "scratch")
     (root / "x\n.png").write_bytes(b"")
+    (root / "y.png ").write_bytes(b"")
+    (root / "z.nii.gz.").write_bytes(b"")
     rows, said = table(root)
     assert [row["image"] for row in rows] == ["a.png"]
     for words in (
@@ -302,6 +304,7 @@ def test_what_is_left_out_is_said(tmp_path: Path) -> None:
         "1 .nii.gzip",
         "1 .jfif",
         "windows.png) left out: names with backslashes: unpack",
+        "2 (y.png , z.nii.gz.) left out: names that end in a space or a dot",
     ):
         assert words in said
     assert f"dcm2niix -z y -o {root} {root / 's'}" in said

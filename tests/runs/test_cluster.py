@@ -6,9 +6,10 @@ import shutil
 import stat
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,7 +20,7 @@ from conftest import brats_al, program
 
 from brats_al_utils import InputError
 from brats_al_utils.__main__ import main
-from brats_al_utils.runs.cluster import Slurm, any_left, script
+from brats_al_utils.runs.cluster import Slurm, any_left, job_array, script
 from brats_al_utils.runs.engine import connected
 from brats_al_utils.runs.scheduler import scheduler
 
@@ -89,6 +90,37 @@ def test_a_controller_that_does_not_answer_ends_no_study(
     answer = subprocess.CompletedProcess(["squeue"], code, printed, said)
     monkeypatch.setattr("brats_al_utils.runs.cluster.call", lambda *command: answer)
     assert any_left("1") == left
+
+
+@pytest.mark.parametrize(
+    ("printed", "asked"),
+    [
+        ("--> Welcome to Stampede3\n519605\n", "squeue --noheader --jobs 519605"),
+        ("519605;nautilus\n", "squeue --noheader --clusters=nautilus --jobs 519605"),
+        ("Submitted\n", ""),
+    ],
+)
+def test_the_number_of_a_job_is_found_among_what_a_site_prints(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, printed: str, asked: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said: list[str] = []
+
+    def call(*command: str) -> "subprocess.CompletedProcess[str]":
+        said.append(" ".join(command))
+        cancels = command[0] == "scancel"
+        return subprocess.CompletedProcess(command, int(cancels), printed, "no controller" if cancels else "")
+
+    monkeypatch.setattr("brats_al_utils.runs.cluster.call", call)
+    monkeypatch.setattr("brats_al_utils.runs.cluster.CHECK", 0.01)
+    ended = threading.Event()
+    refused: AbstractContextManager[Any] = (
+        nullcontext() if asked else pytest.raises(InputError, match="'Submitted', expected a job's number")
+    )
+    with refused, job_array("", tmp_path, ended.set):
+        assert not ended.wait(0.1), "the array has jobs"
+    if asked:
+        assert asked in said and said[-1] == asked.replace("squeue --noheader", "scancel").replace("--jobs ", "")
+        assert "cancel the array 519605 yourself: scancel says: no controller" in capsys.readouterr().err
 
 
 def test_ctrl_c_ends_a_study_on_a_cluster_as_it_ends_others(

@@ -48,9 +48,12 @@ def test_git_takes_no_outputs_whatever_editor_saved_them(tmp_path: Path) -> None
     git("init", "--quiet")
     told = re.findall(r"git config (filter\.without-outputs\.\w+) (\".*?\"|\w+)", MAKEFILE.read_text(encoding="utf-8"))
     for name, value in told:
-        git("config", name, value.strip('"').replace("$(BIN)/python", f"PYTHONPATH={ROOT} {sys.executable}"))
+        git("config", name, value.strip('"').replace("$(PYTHON)", f"{sys.executable} -I -S"))  # without packages
+    (tmp_path / "brats_al_utils/show").mkdir(parents=True)
+    copy(ROOT / "brats_al_utils/show/saving.py", tmp_path / "brats_al_utils/show")
     copytree(ROOT / "notebooks", tmp_path / "notebooks", ignore=ignore_patterns(".*"))
     copy(ROOT / ".gitattributes", tmp_path)
+    assert git("check-attr", "eol", "Makefile") == "Makefile: eol: lf\n"  # also for Windows' git
     git("add", ".")
     for path in sorted((tmp_path / "notebooks").glob("*.ipynb")):
         assert git("show", f":notebooks/{path.name}") == path.read_text(encoding="utf-8"), "sources stay as they are"

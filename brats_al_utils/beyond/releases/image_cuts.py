@@ -17,6 +17,9 @@ from brats_al_utils.cohorts.slices import SliceRule
 from brats_al_utils.cohorts.volumes import Volume, upright
 from brats_al_utils.seeds import generator
 
+MAX_ASPECT = 10.0
+"""How many times as long as wide a pixel may be: a header that says more is wrong, and would take memory."""
+
 EVENLY = "slices evenly spaced in each volume"
 
 
@@ -153,9 +156,9 @@ def cut_image(
         if not len(z):
             continue
         if isinstance(image, Volume):
-            mask = resize_labels(squared(upright(image.voxels, z)), rule.image_size)
+            mask = resize_labels(squared(upright(image.voxels, z), image.spacing), rule.image_size)
         else:
-            channels.append(squared(image.scaled(z)))
+            channels.append(squared(image.scaled(z), image.spacing))
     largest = np.inf if area is None else float(area.max())
     if problems or z is None or not channels:
         return None, largest
@@ -205,10 +208,11 @@ def described(row: Mapping[str, Any], z: Array, place: int, area: Array | None, 
     ]
 
 
-def squared(images: Array) -> Array:
-    """Return images [n, h, w] padded with 0 on two sides to squares."""
+def squared(images: Array, spacing: tuple[float, float, float]) -> Array:
+    """Return images [n, h, w] padded with 0 on two sides to squares, in mm."""
     _, height, width = images.shape
-    if height == width:
+    aspect = float(np.clip(spacing[0] / spacing[1], 1 / MAX_ASPECT, MAX_ASPECT)) if all(spacing[:2]) else 1.0
+    missing = [max(round(width * aspect) - height, 0), max(round(height / aspect) - width, 0)]
+    if not any(missing):
         return images
-    missing = [max(height, width) - size for size in (height, width)]
     return np.pad(images, ((0, 0), *((gap // 2, gap - gap // 2) for gap in missing)))

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, reduce
 from pathlib import Path, PurePath
 from typing import Any, BinaryIO
@@ -395,11 +395,14 @@ class Lifted:
         The lifted value of each level of uint8.
     weight : np.ndarray [256] of int or None
         The number of voxels with each level of uint8.
+    spacing : tuple of float
+        As of `Volume`.
     """
 
     voxels: Array
     levels: Array | None = None
     weight: Array | None = None
+    spacing: tuple[float, float, float] = (1.0, 1.0, 1.0)
 
     @property
     def foreground(self) -> Array:
@@ -587,7 +590,7 @@ def each_image(row: Mapping[Any, Any], read: ReadFile, problems: list[str]) -> I
             yield from volumes
             continue
         problems += [f"{path}: {HOUNSFIELD}" for volume in volumes if in_hounsfield(volume.voxels)]
-        channels = [lifted(volume.voxels) for volume in volumes]
+        channels = [replace(lifted(volume.voxels), spacing=volume.spacing) for volume in volumes]
         problems += [f"{path}: {NO_CONTRAST}"] if any(map(without_contrast, channels)) else []
         yield from channels
 

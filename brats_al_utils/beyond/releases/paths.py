@@ -31,9 +31,9 @@ def finder(folder: Path, endings: Sequence[str]) -> Callable[[str], str]:
     """Return a function that finds the file below a folder that a path means, and returns its path on the disk.
 
     A path may have backslashes, begin with the folder itself, be in other capitals or in other letters of the same
-    look (`plain`), be encoded as in an address (``%20``) or be UTF-8 that was read as Latin-1 (``KÃ¶ln``), or end
-    without one of ``endings``. A ZIP archive of Windows may have left the folders in the file's name, with
-    backslashes. A path that means no file, or several, is returned unchanged.
+    look (`plain`), be encoded as in an address (``%20``, ``file://``), be in single quotes, be UTF-8 that was read as
+    Latin-1 (``KÃ¶ln``), or end without one of ``endings``. A ZIP archive of Windows may have left the folders in the
+    file's name, with backslashes. A path that means no file, or several, is returned unchanged.
     """
 
     @cache
@@ -63,7 +63,7 @@ def finder(folder: Path, endings: Sequence[str]) -> Callable[[str], str]:
             return place.relative_to(folder).as_posix()
         if is_there(folder / (whole_name := path.as_posix().replace("/", "\\"))):
             return whole_name
-        others = [unquote(text)]
+        others = [unquote(text).removeprefix("file://"), text.strip("'")]
         for codec in ("cp1252", "latin-1"):
             with suppress(UnicodeError):
                 others.append(text.encode(codec).decode("utf-8"))

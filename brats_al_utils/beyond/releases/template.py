@@ -181,6 +181,8 @@ def walked(folder: Path, follow_links: bool) -> tuple[list[PurePosixPath], list[
                 left_out["names that cannot be printed: rename them"].append(path)
             elif "\\" in path.name:
                 left_out["names with backslashes: unpack the ZIP archive again with 7-Zip or unzip"].append(path)
+            elif is_image(here / path.name.rstrip(" .")) and not is_image(path):
+                left_out["names that end in a space or a dot: rename them"].append(path)
             elif path.name in names:
                 files.append(path)
     lines = [f"{several(folder, paths)} left out: {why}" for why, paths in left_out.items()]
