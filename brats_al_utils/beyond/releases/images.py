@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache, reduce
 from pathlib import Path, PurePath
 from typing import Any, BinaryIO
@@ -441,7 +441,7 @@ def tone_curve(levels: Array, weight: Array) -> Array:
     return np.asarray(np.clip(levels / high, 0, 1))
 
 
-def percentiles(values: Array, shares: tuple[float, ...]) -> Array:
+def percentiles(values: Array, shares: tuple[float, ...], counted: tuple[int, Array] | None = None) -> Array:
     """Return ``np.percentile(values, shares)`` to the bit; integers of a small range are counted, which is faster.
 
     Parameters
@@ -449,12 +449,14 @@ def percentiles(values: Array, shares: tuple[float, ...]) -> Array:
     values : np.ndarray [N]
     shares : tuple of float
         In percent.
+    counted : tuple of int and np.ndarray, optional
+        The values counted, as `intensity.integer_counts`, where they are already.
 
     Returns
     -------
     np.ndarray of float64, one for each share
     """
-    counted = integer_counts(values)
+    counted = counted or integer_counts(values)
     if counted is None:
         # numpy subtracts integers in their own type, which overflows over a wide range.
         return np.asarray(np.percentile(values.astype(np.float64) if values.dtype.kind in "iu" else values, shares))
@@ -529,15 +531,15 @@ def in_hounsfield(voxels: Array) -> bool:
     return bool(air > 0.01 and soft > 0.05)
 
 
-def lifted(voxels: Array) -> Lifted:
+def lifted(voxels: Array, spacing: tuple[float, float, float] = (1.0, 1.0, 1.0)) -> Lifted:
     """Return an image [X, Y, Z] as `Lifted`."""
     ordered = voxels.ravel(order="K")
     weight = level_counts(ordered) if voxels.dtype == np.uint8 else None
-    low, high = percentiles(ordered, FOREGROUND_PERCENTILES)
+    low, high = percentiles(ordered, FOREGROUND_PERCENTILES, None if weight is None else (0, weight))
     levels = voxels if weight is None else np.arange(256, dtype=np.uint8)
     inside = levels > low + FOREGROUND_SHARE * (high - low)
     raised = np.where(inside, levels.astype(np.float32) - np.float32(low), np.float32(0))
-    return Lifted(raised) if weight is None else Lifted(voxels, raised, weight)
+    return Lifted(raised, spacing=spacing) if weight is None else Lifted(voxels, raised, weight, spacing)
 
 
 @cache
@@ -590,7 +592,7 @@ def each_image(row: Mapping[Any, Any], read: ReadFile, problems: list[str]) -> I
             yield from volumes
             continue
         problems += [f"{path}: {HOUNSFIELD}" for volume in volumes if in_hounsfield(volume.voxels)]
-        channels = [replace(lifted(volume.voxels), spacing=volume.spacing) for volume in volumes]
+        channels = [lifted(volume.voxels, volume.spacing) for volume in volumes]
         problems += [f"{path}: {NO_CONTRAST}"] if any(map(without_contrast, channels)) else []
         yield from channels
 
