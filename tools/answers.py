@@ -25,7 +25,7 @@ SHORT = {
 }
 """By the outcome of the first contrast that was planned: proposed against random sampling of as many annotated."""
 
-NAMES = {"entropy": "the largest entropy", "coreset": "core-set", "badge": "BADGE", "typiclust": "TypiClust"}
+NAMES = {"entropy": "Largest entropy", "coreset": "core-set", "badge": "BADGE", "typiclust": "TypiClust"}
 """The strategies of others in words."""
 
 BLOCK = re.compile(r"(?<=<!-- answers -->\n).*?(?=<!-- end -->)", re.DOTALL)
@@ -133,22 +133,25 @@ def diagnosis() -> list[str]:
 def others() -> list[str]:
     """Say what other budgets and the strategies of others gave on the LGG set; nothing before it is published."""
     folder, said = FIGURES / "lgg_curves", []
-    planned = "as [planned](docs/lgg_study.md), without a verdict"
     if (folder / "budget_gains.csv").exists():
-        rows = pd.read_csv(folder / "budget_gains.csv").query("other == 'random' and unit == 'slice'")
-        points = ", ".join(f"{side(of['auc_difference'])} at {100 * of['share']:.0f} %" for _, of in rows.iterrows())
+        rows = pd.read_csv(folder / "budget_gains.csv").query("other == 'random' and unit == 'slice' and share != 0.3")
+        each = ", ".join(f"at {100 * of['share']:.0f} % {side(of['auc_difference'])}" for _, of in rows.iterrows())
         said.append(
-            f"* **The committee's choice against as many at random, at other budgets: {shown(rows)}.** {rows['n_runs'].iloc[0]} repetitions: {points}."
+            f"* **At other budgets, the committee's choice against as many at random: {shown(rows)}.** {each} ({power(rows)}; [intervals](figures/published/lgg_curves/budget_gains.csv))."
         )
     if (folder / "competitors.csv").exists():
         rows = pd.read_csv(folder / "competitors.csv").query("unit == 'slice'")
         share = rows["other"].iloc[0].removeprefix("random at ").replace("%", " %")
-        points = ", ".join(f"{NAMES[of['arm']]} {side(of['auc_difference'])}" for _, of in rows.iterrows())
+        each = ", ".join(f"{NAMES[of['arm']]} {side(of['auc_difference'])}" for _, of in rows.iterrows())
         said.append(
-            f"* **Four strategies of others, {share} annotated and trained on, against as many at random: {shown(rows)}.** {rows['n_runs'].iloc[0]} repetitions: {points} "
-            f"([intervals](figures/published/lgg_curves/competitors.csv)), {planned}."
+            f"* **Strategies of others, which annotate and train on {share}, against {share} at random: {shown(rows)}.** {each} ({power(rows)}; [intervals](figures/published/lgg_curves/competitors.csv))."
         )
     return said
+
+
+def power(rows: pd.DataFrame) -> str:
+    """Say how many repetitions some differences rest on, and what these would find at least."""
+    return f"{rows['n_runs'].iloc[0]} repetitions, which find a difference of {100 * rows['detectable'].max():.1f} points in four of five cases"
 
 
 def shown(rows: pd.DataFrame) -> str:
