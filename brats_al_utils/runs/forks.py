@@ -10,7 +10,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from multiprocessing import forkserver
+from multiprocessing import forkserver, resource_tracker
 
 ARENA = {"MALLOC_ARENA_MAX": "1"}
 """Environment of a worker: it trains in a thread, whose memory glibc would otherwise return to the system and request
@@ -39,7 +39,9 @@ def start(imported: Sequence[str] = ()) -> None:
     multiprocessing.get_context("forkserver").set_forkserver_preload([*IMPORTED, *imported])
     if len(os.fsencode(tempfile.gettempdir())) > LONGEST:  # schedulers of clusters set such paths
         tempfile.tempdir = os.environ["TMPDIR"] = "/tmp"  # noqa: S108 - private folders are made in it
-    # Ctrl-C goes to every process of a terminal, and would end the imports with a traceback.
+    # Ctrl-C goes to every process of a terminal, and would end the imports with a traceback. The tracker is started
+    # first: it takes Ctrl-C from the blocked signals.
+    resource_tracker.ensure_running()
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         with environment(ARENA):

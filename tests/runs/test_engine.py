@@ -2,7 +2,9 @@
 
 import errno
 import os
+import re
 import signal
+import subprocess
 import sys
 import tempfile
 import threading
@@ -438,3 +440,13 @@ def test_a_folder_too_long_for_a_socket_s_name_is_not_used(monkeypatch: pytest.M
         monkeypatch.setattr(tempfile, "tempdir", folder)
         forks.start()
         assert tempfile.gettempdir() == (folder if used else "/tmp")
+
+
+@pytest.mark.skipif(not forks.FORKS, reason="no forks here")
+def test_ctrl_c_does_not_end_the_imports_of_the_fork_server() -> None:
+    """It is the first to be started, as in `cluster slurm`; multiprocessing's resource tracker takes Ctrl-C back."""
+    code = "from multiprocessing import forkserver as server; from brats_al_utils.runs import forks; forks.start()\n"
+    code += "print(open(f'/proc/{server._forkserver._forkserver_pid}/status').read())"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True).stdout
+    (blocked,) = re.findall(r"^SigBlk:\s*(\w+)$", said, re.MULTILINE)
+    assert int(blocked, 16) & 1 << signal.SIGINT - 1
