@@ -404,6 +404,10 @@ def a_device(root: Path) -> None:
     (root / "images/3.png").symlink_to("/dev/zero")
 
 
+def an_address(root: Path) -> None:
+    change(root, 3, image="https://example.org/3.png")
+
+
 def without_ending(root: Path) -> None:
     change(root, 3, image="03")  # a spreadsheet's, of images called 003.png
 
@@ -474,6 +478,7 @@ BAD: dict[Callable[[Path], None], list[str]] = {
     huge: ["3.png: 8000 x 8000 pixels, expected at most 33554432: make it smaller"],
     a_device: ["line 5: image 'images/3.png' is missing in"],
     a_name_too_long: ["line 5: image 'images/xxx", "is missing in", "correct the path"],
+    an_address: ["line 5: image 'https://example.org/3.png' is an address", "download the image"],
     without_ending: ["line 5: image '03' is missing in"],
     dicom: ["image 'images/3.dcm' is no image, expected one of .png", "dcm2niix"],
     nameless: ["line 5: patient_id '', expected a name"],

@@ -122,6 +122,8 @@ def file_faults(path: Path, rows: pd.DataFrame, follow_links: bool) -> Iterator[
 def path_fault(folder: Path, root: Path, text: str, follow_links: bool) -> str:
     """Return the problem of a path, or an empty text."""
     place = Path(text)
+    if "://" in text:
+        return "is an address, expected a path: download the image, and name its file"
     if not printable(text) or place.is_absolute() or ".." in place.parts:
         return "leaves the folder, expected a path below it: put the file there"
     if not is_there(folder / place):
