@@ -276,7 +276,8 @@ def test_gains_stand_beside_each_other_budget_by_budget() -> None:
 
 
 def test_the_docs_have_a_line_for_every_file_and_every_file_has_its_line() -> None:
-    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "brats_al_utils").rglob("*.py")]
+    modules = [*(ROOT / "brats_al_utils").rglob("*.py"), *(ROOT / "tools").glob("*.py")]
+    sources = [path.read_text(encoding="utf-8") for path in modules]
     cells = [cell.source for path in (ROOT / "notebooks").glob("*.ipynb") for cell in nbformat.read(path, 4).cells]
     named = re.findall(r'Drawing\("(\w+)"', "\n".join(sources))
     named += re.findall(r'(?:auc_and_gain|budget_curves)\(.*?"(table2|figure\d)"', "\n".join(sources))
