@@ -137,7 +137,7 @@ def others() -> list[str]:
         rows = pd.read_csv(folder / "budget_gains.csv").query("other == 'random' and unit == 'slice' and share != 0.3")
         each = ", ".join(f"at {100 * of['share']:.0f} % {side(of['auc_difference'])}" for _, of in rows.iterrows())
         said.append(
-            f"* **At other budgets, the committee's choice against as many at random: {shown(rows)}.** {each} ({power(rows)}; [intervals](figures/published/lgg_curves/budget_gains.csv))."
+            f"* **At other budgets, the committee's choice against as many at random: {shown(rows)}.** {each.capitalize()} ({power(rows)}; [intervals](figures/published/lgg_curves/budget_gains.csv))."
         )
     if (folder / "competitors.csv").exists():
         rows = pd.read_csv(folder / "competitors.csv").query("unit == 'slice'")
