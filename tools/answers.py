@@ -114,7 +114,16 @@ def planned() -> list[str]:
         "",
         "What else could explain it (how many slices are trained on and of which class, for how long, the hospital, the slice's place in the head, chance): [attacks.csv](figures/published/lgg/attacks.csv). All contrasts that are trained: [outcomes.csv](figures/published/lgg/outcomes.csv).",
         "",
+        *figure7(),
     ]
+
+
+def figure7() -> list[str]:
+    """Return the paper's Figure 7 on the LGG set as a picture; nothing before it is published."""
+    if not (FIGURES / "lgg_curves" / "figure7.svg").exists():
+        return []
+    what = "Test AUC on the LGG set by the number of slices trained on: the committee's choice, random sampling and the placebo, and below it their differences with 95 % intervals"
+    return [f"![{what}](figures/published/lgg_curves/figure7.svg)", ""]
 
 
 def diagnosis() -> list[str]:
