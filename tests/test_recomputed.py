@@ -119,7 +119,7 @@ READ = [
     ("pituitary", "budget_gains", ("proposed", 0.3), [("random", 0.3)], {"dataset": "imbalanced", "share": 0.3}),
     *(
         ("lgg_curves", "budget_gains", ("proposed", share), [("random", share)], {"share": share})
-        for share in (0.1, 0.2, 0.4)
+        for share in (0.1, 0.2, 0.4, 0.6, 0.8)
     ),
     *(
         ("lgg_curves", "competitors", (name, 0.3), [("random at 60%", 0.6)], {})
