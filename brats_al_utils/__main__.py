@@ -129,7 +129,7 @@ def phantom(
     print(f"{patients} synthetic patients in {folder}")
 
 
-def named(
+def settings_and_notebooks(
     settings: Sequence[str] | None, only: Sequence[str] | None, more: Sequence[str] | None
 ) -> tuple[list[str], list[str]]:
     """Return the settings and the notebooks of a command line, `--set a=1 b=2` and `--only 00 01`.
@@ -163,7 +163,7 @@ def run(
     more: More = None,
 ) -> None:
     """Execute the notebooks in order: prepare, train what is missing, draw. Started again, it resumes."""
-    pairs, numbers = named(settings, only, more)
+    pairs, numbers = settings_and_notebooks(settings, only, more)
     if sum(map(bool, (workers, per_gpu, scheduler))) > 1:
         raise InputError("--workers, --workers-per-gpu and --scheduler exclude each other: give one")
 
@@ -367,7 +367,7 @@ def export(
     more: More = None,
 ) -> None:
     """Write a study's predictions, without its images, into one file: see docs/bundles.md."""
-    pairs, numbers = named(settings, only, more)
+    pairs, numbers = settings_and_notebooks(settings, only, more)
     from brats_al_utils.beyond.arms import NOTEBOOKS
     from brats_al_utils.beyond.bundles.published import export as write_bundle
     from brats_al_utils.show.notebooks import find

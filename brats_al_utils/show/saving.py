@@ -32,10 +32,10 @@ def without_outputs(path: str, model: dict[str, Any], **_: object) -> None:
     from brats_al_utils.study.places import NUMBERED  # git's filter has no packages
 
     if model["type"] == "notebook" and NUMBERED.fullmatch(path.rpartition("/")[2]):
-        strip(model["content"])
+        remove_outputs(model["content"])
 
 
-def strip(notebook: dict[str, Any]) -> None:
+def remove_outputs(notebook: dict[str, Any]) -> None:
     """Remove the outputs of a notebook, and what else running it leaves."""
     notebook["metadata"] = METADATA
     for cell in notebook["cells"]:
@@ -47,7 +47,7 @@ def strip(notebook: dict[str, Any]) -> None:
 def as_git_keeps_it(content: str) -> str:
     """Return the content of a notebook's file without outputs; the order of keys does not change."""
     notebook = json.loads(content)
-    strip(notebook)
+    remove_outputs(notebook)
     return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
 
 
