@@ -1,7 +1,7 @@
 """Copy a published study's executed notebooks, light enough for GitHub to show: `make published`.
 
 ``python tools/copies.py NOTEBOOKS FOLDER`` leaves out what only the execution said (parameters, progress, widgets) and
-the link to the copy, and keeps pictures in 64 colours, no wider than GitHub shows them.
+the link to the copy, says what was executed, and keeps pictures in 64 colours, no wider than GitHub shows them.
 """
 
 import base64
@@ -18,6 +18,12 @@ from brats_al_utils.show.pages import COPY
 COLOURS, WIDTH = 64, 864
 
 SHOWN = ("image/png", "text/html", "text/markdown")
+
+
+EXECUTED = (
+    "\n\n*Executed on the open cohort (`brats-al figures published/open.bundle`); the next cell shows the defaults.*"
+)
+"""What stands in a copy where the notebook links to it."""
 
 
 def light(picture: str) -> str:
@@ -47,7 +53,7 @@ def copy(path: Path, folder: Path) -> None:
     notebook = nbformat.read(path, 4)
     notebook.cells = [cell for cell in notebook.cells if "injected-parameters" not in cell.metadata.get("tags", [])]
     for cell in notebook.cells:
-        cell.source = COPY.sub("", cell.source)
+        cell.source = COPY.sub(EXECUTED, cell.source)
         cell.metadata = {"tags": cell.metadata.get("tags", [])}
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = outputs(cell), None

@@ -234,6 +234,10 @@ def auc_and_gain(
     return Drawing(name, figure, summary)
 
 
+WIDE = 10
+"""The axis of the budgets is logarithmic if the largest exceeds so many of the smallest."""
+
+
 @plt.style.context(style.STYLE)
 def budget_curves(summary: pd.DataFrame, gains: pd.DataFrame, dataset: str, name: str) -> Drawing:
     """Draw slice-level test AUC against the number of training slices, and below it the differences between arms.
@@ -259,8 +263,12 @@ def budget_curves(summary: pd.DataFrame, gains: pd.DataFrame, dataset: str, name
     upper.margins(y=0.12)
     upper.set_ylabel("slice-level test AUC\n(mean across runs)")
     counts = rows.drop_duplicates("share").set_index("share")["examples"]
-    apart = 0.16 * counts.min() * (pd.factorize(gains["other"])[0] - 0.5)
-    style.difference_panel(lower, gains, counts.loc[gains["share"]].to_numpy() + apart, by="other", upright=True)
+    places, wide = counts.loc[gains["share"]].to_numpy(), counts.max() > WIDE * counts.min()
+    apart = 0.16 * (places if wide else counts.min()) * (pd.factorize(gains["other"])[0] - 0.5)
+    style.difference_panel(lower, gains, places + apart, by="other", upright=True)
+    if wide:
+        lower.set_xscale("log")
+        lower.minorticks_off()
     lower.set_xticks(counts, [f"{count}\n{share:.0%}" for share, count in counts.items()])
     lower.set(xlabel=TRAINED_ON, ylabel="difference (pp)\n95 % CI across\nruns and patients")
     style.legend_above(figure, 3)

@@ -127,7 +127,7 @@ def arms(table: pd.DataFrame, positive: str, people: str) -> pd.DataFrame:
         f"{name}mean": (words, str)
         for name, words in (
             ("auc_", "test AUC (95 % CI)"),
-            ("patient_", f"{people[:-1]}-level"),
+            ("patient_", "patient-level"),
             ("within_", "within a site"),
             ("hidden_", "tumour hidden"),
         )

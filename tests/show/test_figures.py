@@ -248,7 +248,7 @@ def test_figure4_shows_where_the_deciles_lie_and_what_they_hold() -> None:
         "between": [6.25, 50, 50, 0],
         "least uncertain": [0, 0, 0, 50],
     }
-    facts = ["LGG\nslices", "smaller\nhalf of tumours", "outer\nhalf of the tumour", "atypical\npatients"]
+    facts = ["LGG\nslices", "tumour\narea below the median", "outer\nhalf of the tumour", "atypical\npatients"]
     assert ticks(right.yaxis) == facts
     # Only the first run is counted on the left; its bars stand one on the other.
     assert [sum(bar.get_height() for bar in group) for group in left.containers] == [1, 8, 1]
@@ -319,6 +319,16 @@ def test_figures_7_and_8_show_curves_and_below_them_the_differences_of_their_set
     assert (drawing.name, len(drawing.table)) == (draw.__name__, 7)
     assert drawing.table["dataset"].unique().tolist() == [dataset]
     assert legend(drawing)[-2:] == ["proposed less random", "proposed less placebo"]
+
+
+def test_budgets_far_apart_stand_on_a_logarithmic_axis() -> None:
+    summary, gains = curves(), budget_gains()
+    few = {"share": {0.2: 0.01}, "examples": {200: 10, 100: 105}}
+    drawing = paper_figures.figure7(summary.replace(few), gains.replace({"share": {0.2: 0.01}}))
+    lower = drawing.figure.axes[1]
+    assert lower.get_xscale() == "log" and ticks(lower.xaxis) == ["10\n1%", "105\n10%"]
+    assert [bar[0] for _, bar, _ in error_bars(lower)] == pytest.approx([96.6, 113.4, 9.2, 10.8])
+    assert paper_figures.figure7(summary, gains).figure.axes[1].get_xscale() == "linear"
 
 
 def test_table5_has_ours_beside_the_printed_counts() -> None:
