@@ -166,7 +166,7 @@ def is_csv(path: Path) -> bool:
     ending = path.suffix.casefold()
     if ending not in (".csv", ".json"):
         raise InputError(
-            f"{path}: expected a name that ends in .csv, or in .json for Label Studio: name it so, or convert it"
+            f"{path}: expected a name that ends in .csv, or in .json for Label Studio: unpack or convert it"
         )
     return ending == ".csv"
 
