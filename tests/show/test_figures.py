@@ -236,7 +236,7 @@ def test_figure4_shows_where_the_deciles_lie_and_what_they_hold() -> None:
         {
             "decile": ["most uncertain", "between", "least uncertain"],
             "LGG slices": [0.5, 1 / 16, 0],
-            "smaller half of tumours": [1, 0.5, 0],
+            "tumour area below the median": [1, 0.5, 0],
             "outer half of the tumour": [1, 0.5, 0],
             "atypical patients": [1, 0, 0.5],
         }
