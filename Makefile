@@ -125,12 +125,12 @@ coverage: setup
 	$(BIN)/python tests/known_truth.py docs
 
 # JupyterLab on loopback, with the token that it prints; its settings are those of notebooks/.lab.
-# It refuses root unless it is told: in a container, everyone is root.
+# It refuses root unless it is told: in a container, everyone is root. With a proxy of SOCKS it would not start.
 LAB = --LabApp.default_url /lab/tree/README.md --LabApp.app_settings_dir "$(CURDIR)/notebooks/.lab" \
 	--ContentsManager.pre_save_hook brats_al_utils.show.saving.without_outputs \
 	$(if $(filter 0,$(shell id -u)),--allow-root)
 lab: setup
-	$(BIN)/jupyter lab --ip 127.0.0.1 --notebook-dir notebooks $(LAB)
+	env -u ALL_PROXY -u all_proxy $(BIN)/jupyter lab --ip 127.0.0.1 --notebook-dir notebooks $(LAB)
 
 # Volumes in 3-D in notebook 09.
 viewer: setup

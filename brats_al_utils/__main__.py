@@ -458,7 +458,7 @@ def verify(
         held = len(unpack_study(bundle, Path(folder) / "outputs").results)
         published = open_unpacked(Path(folder) / "outputs", folder)
         chosen = published.profile
-        if not data and not chosen.patients:
+        if not data and not published.synthetic:
             needs = f"needs the images of the {published.cohort_name}"
             raise InputError(f"{bundle} {needs}: name their folder with --data (docs/cohorts.md)")
         study = open_study(chosen.name, data or "", out or "", chosen.changes, device, str(workers or ""))

@@ -22,6 +22,7 @@ from brats_al_utils import InputError
 
 MENDS = {
     errno.ENOSPC: "free some disk space, or delete some files if their number is used up (df -i)",
+    errno.EFBIG: "raise the limit on the size of a file (ulimit -f), or name a folder on another disk",
     errno.EDQUOT: "free some disk space: your share of it, or of the number of files, is used up",
     errno.EACCES: "fix its permissions",
     errno.EPERM: "fix its permissions",

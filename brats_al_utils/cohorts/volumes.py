@@ -31,6 +31,7 @@ KINDS = (
     (b"PK\3\4", "a ZIP archive", "unpack it"),
     (b"<!DOCTYPE", "a web page", "download the file itself"),
     (b"<html", "a web page", "download the file itself"),
+    (b"/annex/objects/", "a pointer of git-annex", "fetch the file with git annex get"),
     (b"version https://git-lfs", "a Git LFS pointer", "fetch the file with git lfs pull"),
 )
 """First bytes of files that cannot be read (HEIC: from byte 4, DICOM: from byte 128), their kind, and what to do."""

@@ -1,5 +1,6 @@
 """Fine-tune a network on some slices, and predict others."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -136,7 +137,9 @@ def choose_device(name: str) -> torch.device:
     if name not in ("auto", "cpu", "cuda"):
         raise InputError(f"device is {name!r}, expected auto, cpu or cuda")
     if name == "cuda" and not torch.cuda.is_available():
-        raise InputError("device is 'cuda' and torch finds no GPU: use device=cpu, or install its driver")
+        hidden = "CUDA_VISIBLE_DEVICES" in os.environ
+        mend = "unset CUDA_VISIBLE_DEVICES, which may hide it" if hidden else "install its driver"
+        raise InputError(f"device is 'cuda' and torch finds no GPU: use device=cpu, or {mend}")
     return torch.device("cuda" if name == "cuda" or (name == "auto" and torch.cuda.is_available()) else "cpu")
 
 

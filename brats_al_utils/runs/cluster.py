@@ -23,6 +23,9 @@ MAX_ARRAY = 1000
 TIME = re.compile(r"\d+(:\d\d?){0,2}|\d+-\d\d?(:\d\d?){0,2}")
 """Slurm's format of a time limit."""
 
+OPTION = re.compile(r"(-\w\S*|--[\w-]+(=((?! --?\w).)+)?)")
+"""One option of sbatch."""
+
 DEATH_TIMEOUT = 60
 """Seconds after which a worker without a scheduler ends."""
 
@@ -69,6 +72,9 @@ class Slurm:
         for name, least in (("jobs", 1), ("gpus", 0), ("cpus", 1), ("workers", 1)):
             if getattr(self, name) < least:
                 raise InputError(f"--{name} {getattr(self, name)}, expected {least} or more")
+        for option in self.options:
+            if not OPTION.fullmatch(option):
+                raise InputError(f"--sbatch {option!r}, expected one option of sbatch, as in --sbatch=--partition=gpu")
         if not TIME.fullmatch(self.time):
             raise InputError(
                 f"--time {self.time!r}, expected minutes, hours:minutes:seconds or days-hours, as in 04:00:00 or 1-12"
@@ -91,7 +97,7 @@ def script(slurm: Slurm, address: str, folder: Path) -> str:
         f"--cpus-per-task={slurm.cpus}",
         *([f"--gres=gpu:{slurm.gpus}"] if slurm.gpus else []),
         f"--time={slurm.time}",
-        f"--output={folder}/%A_%a.log",
+        f"--output={str(folder).replace('%', '%%')}/%A_%a.log",
         *slurm.options,
     ]
     worker = [

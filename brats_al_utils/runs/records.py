@@ -20,7 +20,7 @@ def records(store: RunStore) -> Iterator[dict[str, Any]]:
     Each has key, state (done, failed or damaged) and run, in which ids are counted: see `with_counted_ids`. A finished
     run also has best_epoch, seconds and facts; a failed one has name and why.
     """
-    for path in sorted(store.folder.glob("*.safetensors")):
+    for path in sorted(store.folder.glob(f"{'[0-9a-f]' * 64}.safetensors")):  # no copies, as Dropbox makes them
         try:
             metadata = header(path)
             facts = {"state": "done", "run": with_counted_ids(metadata["run"])} | json.loads(metadata["record"])

@@ -1,6 +1,7 @@
 """Figures of the cohort and of its slices: those of notebook 00, and slices in the others."""
 
 from collections.abc import Sequence
+from textwrap import fill
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -21,6 +22,9 @@ CHANNEL_NAMES = {"t1": "T1", "t1ce": "T1ce", "t2": "T2", "flair": "FLAIR"}
 
 OF_EACH_CLASS = 3
 """Number of slices of each class in the montage."""
+
+WIDTH = 26
+"""Letters in a line of a legend: a longer name of a class would leave the page."""
 
 SHOWN_COLUMNS = ["slice_id", "class_name", "z", "tumour_mm2", "part"]
 """Columns of the table of the slices that are shown."""
@@ -69,7 +73,7 @@ def stacked_bars(axes: Axes, table: pd.DataFrame, colours: list[Any]) -> None:
     bottom = np.zeros(len(table))
     for (name, values), colour in zip(table.items(), colours, strict=True):
         rows = [str(row) for row in table.index]
-        bars = axes.bar(rows, values, bottom=bottom, color=colour, label=str(name), width=0.7)
+        bars = axes.bar(rows, values, bottom=bottom, color=colour, label=fill(str(name), WIDTH), width=0.7)
         room = table.sum(axis=1).max() / 14  # of a label's height
         axes.bar_label(
             bars, [str(n) if n > room else "" for n in values], label_type="center", fontsize=SMALL, color="white"
@@ -162,7 +166,7 @@ def intensities(slices: SliceSet) -> Drawing:
     for axes, channel in zip(grid[0], channels, strict=True):
         for name, colour in zip(classes, CLASS_COLOURS[::-1], strict=True):
             rows = table[(table["channel"] == channel) & (table["class_name"] == name)]
-            axes.plot(rows["intensity"], 100 * rows["share"], color=colour, label=name, lw=1.2)
+            axes.plot(rows["intensity"], 100 * rows["share"], color=colour, label=fill(name, WIDTH), lw=1.2)
         axes.set(title=CHANNEL_NAMES.get(channel, channel))
     grid[0, 0].set_ylabel("share of the foreground (%)")
     grid[0, len(channels) // 2].set_xlabel("intensity after scaling (0 to 1)")

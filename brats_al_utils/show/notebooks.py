@@ -56,7 +56,11 @@ def literal(path: Path) -> str:
 
 def check_parameters(path: Path, parameters: Mapping[str, object]) -> None:
     """Refuse parameters that the notebook does not have: papermill would only log them."""
-    known = papermill.inspect_notebook(literal(path))
+    try:
+        known = papermill.inspect_notebook(literal(path))
+    except nbformat.reader.NotJSONError as error:
+        what = "no notebook, perhaps by a merge of git's (<<<<<<<)"
+        raise InputError(f"{path}: {what}: resolve it, or restore the file with git checkout") from error
     unknown = sorted(set(parameters) - set(known))
     if unknown:
         raise InputError(f"{path}: no parameter {', '.join(unknown)}, expected {', '.join(known)}")

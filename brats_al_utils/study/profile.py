@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Annotated, Any
+from unicodedata import normalize
 
 import yaml
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -37,7 +38,7 @@ def several(value: object) -> object:
     """
     if not isinstance(value, str):
         return value
-    text = value.strip()
+    text = normalize("NFC", value).strip()  # as labels of a table
     if text[:1] == "(" and closes(text) == len(text) - 1:
         text = text[1:-1]
     try:

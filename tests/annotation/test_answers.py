@@ -177,6 +177,12 @@ def test_a_damaged_line_is_named(what: str, tmp_path: Path) -> None:
     assert len(str(found.value)) < 600
 
 
+def test_a_merge_conflict_of_git_s_is_called_so(tmp_path: Path) -> None:
+    (tmp_path / "answers.jsonl").write_bytes(GOOD + b"\n<<<<<<< HEAD\n")
+    with pytest.raises(InputError, match="line 2: a mark of git's merge conflict"):
+        read(tmp_path / "answers.jsonl")
+
+
 def test_answers_that_an_editor_has_saved(tmp_path: Path) -> None:
     """With a mark before the first and another end of lines."""
     file = tmp_path / "answers.jsonl"

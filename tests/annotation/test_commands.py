@@ -130,5 +130,8 @@ def test_the_user_s_settings_of_jupyter_do_not_reach_the_desk(tmp_path: Path, mo
         launch.served(tmp_path, launch.free_port(None), "t"),
     ):
         pass
+    given = {"HTTP_PROXY": "a:1", "https_proxy": "http://b:2", "all_proxy": "socks5://c:3", "NO_PROXY": "d", "x": "y"}
+    kept = {"HTTP_PROXY": "http://a:1", "https_proxy": "http://b:2", "NO_PROXY": "d", "x": "y"}
+    assert launch.proxied(given) == kept  # with others JupyterLab does not start
     assert asked["JUPYTER_NO_CONFIG"] and asked["JUPYTER_TOKEN"] == "t"
     assert asked["JUPYTER_RUNTIME_DIR"].startswith(tempfile.gettempdir())

@@ -348,6 +348,11 @@ def test_a_clock_that_was_ahead_does_not_win(desk: Desk) -> None:
     append(desk.answers, Answer(name, "benign", "Anna", "2999-01-01T00:00:00+00:00", sha))
     answer(desk, "malignant", respond(desk, {"ask": "open", "slice_id": name})[0])
     assert labels(desk)[name] == "malignant"
+    answer(desk, "malignant")
+    respond(desk, {"ask": "undo"})  # the last answer alone, which was given to another image
+    assert labels(desk) == {name: "malignant"}
+    respond(desk, {"ask": "undo"})
+    assert labels(desk) == {name: "benign"}
 
 
 def test_the_next_query_comes_to_the_same_desk(desk: Desk) -> None:

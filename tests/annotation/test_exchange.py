@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from small_annotation import pictures, say, session_of
 
@@ -324,6 +325,17 @@ def test_proposals_as_tasks(session: Session, tmp_path: Path) -> None:
     assert not any(task["annotations"] for task in tasks)
     with pytest.raises(InputError, match=r"ends in \.json"):
         export_proposals(session, tmp_path / "tasks.csv")
+
+
+def test_proposals_that_label_studio_does_not_show(
+    session: Session, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    export_proposals(session, tmp_path / "pictures.json")
+    assert not capsys.readouterr().out
+    query = session.folder / "query.csv"
+    pd.read_csv(query, dtype=str).assign(z="7").to_csv(query, index=False)
+    export_proposals(session, tmp_path / "slices.json")
+    assert "5 are slices of volumes" in capsys.readouterr().out
 
 
 def test_a_person_who_withdraws(session: Session, tmp_path: Path) -> None:

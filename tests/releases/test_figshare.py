@@ -362,7 +362,7 @@ BAD: dict[Callable[[Path], None], str] = {
     a_path_for_a_person: "1.mat: PID '../../x', expected letters and digits",
     no_letters: CANNOT,
     two_tumours: "patient 100001 has the labels glioma and meningioma, expected one",
-    empty_mask: "1.mat: an empty mask, expected a tumour",
+    empty_mask: "1.mat: an empty mask, expected",
     black: "1.mat: no contrast, expected an image",
     same_number: "again/1.mat and",
     same_content: "77.mat: the same slice, expected once: keep one of the files",

@@ -191,6 +191,17 @@ def test_of_a_phone_s_jpeg_the_picture_is_read_and_not_its_preview(tmp_path: Pat
     assert np.abs(read_image(path).voxels[:, :, 0].T.astype(int) - SMOOTH).max() <= 20
 
 
+def test_of_a_tiff_with_smaller_copies_the_picture_is_read(tmp_path: Path) -> None:
+    picture = Image.fromarray(SMOOTH)
+    copy = picture.resize((16, 12))
+    for reduced in (1, 0):
+        copy.encoderinfo = {"tiffinfo": {254: reduced}}
+        picture.save(tmp_path / f"{reduced}.tif", save_all=True, append_images=[copy])
+    assert (read_image(tmp_path / "1.tif").voxels[:, :, 0].T == SMOOTH).all()
+    with pytest.raises(InputError, match="2 frames, expected one image"):
+        read_image(tmp_path / "0.tif")
+
+
 def test_every_jpeg_of_the_open_sets_is_whole() -> None:
     for name in ("BRATS_AL_OPEN_COHORT", "BRATS_AL_LGG_COHORT"):
         if not (place := os.environ.get(name)):
@@ -203,6 +214,7 @@ def test_every_jpeg_of_the_open_sets_is_whole() -> None:
     ("content", "words"),
     [
         (b"version https://git-lfs.github.com/spec/v1", "git lfs pull"),
+        (b"/annex/objects/MD5E-s9--0.nii.gz", "git annex get"),
         (b"<html>", "a web page, expected NIfTI: download the file itself"),
         (b"", "cannot be read as NIfTI .*: copy or download the file again"),
     ],

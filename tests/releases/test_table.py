@@ -467,7 +467,7 @@ BAD: dict[Callable[[Path], None], list[str]] = {
     absolute: ["leaves the folder, expected a path below it"],
     link_out: ["line 5: image 'images/3.png' is a symbolic link out of the folder: allow it with --follow-links"],
     mask_of_another_size: ["mask2.png: shape (48, 40, 1), expected (48, 48, 1) as in image"],
-    empty_mask: ["mask2.png: an empty mask, expected a tumour: leave the cell empty"],
+    empty_mask: ["mask2.png: an empty mask, expected labels above 0"],
     a_mask_of_ones_as_jpeg: ["mask2.jpg: an empty mask", "of a JPEG what exceeds 127", "as PNG"],
     transparent: ["3.png: partly transparent (alpha), expected grey levels"],
     colour: ["3.png: in colour, expected grey levels", "column colours", "save it as grey"],
@@ -579,6 +579,25 @@ def test_tables_as_other_systems_write_them(flat: Path, old: str, new: str, said
     assert not cohort.problems
     pd.testing.assert_frame_equal(cohort.cases.assign(site="A"), before)
     assert said in "\n".join(cohort.notes)
+
+
+def test_a_group_that_stands_in_some_rows_of_an_id_holds_for_all(flat: Path) -> None:
+    """Else one person would be two, and might be in training and in test."""
+    rows = [row | {"group": "G" if number == 0 else ""} for number, row in enumerate(rows_of(flat))]
+    write(flat, rows)
+    assert read_cohort(flat).cases["patient_id"].value_counts()["G"] == 2
+    write(flat, [rows[0], rows[1] | {"group": "H"}, *rows[2:]])
+    with pytest.raises(InputError, match="'00' in the groups 'G' and 'H', expected one"):
+        read_cohort(flat)
+
+
+def test_a_long_cell_is_read_and_a_folder_is_no_image(flat: Path) -> None:
+    write(flat, [row | {"report": "x" * 140_000} for row in rows_of(flat)])
+    assert not read_cohort(flat).problems
+    write(
+        flat, [row | {"image": "images" if row["image"] == "images/0.png" else row["image"]} for row in rows_of(flat)]
+    )
+    assert "'images' is a folder" in str(read_cohort(flat).problems)
 
 
 @pytest.mark.parametrize("written", ["NA", "NaN", "None", "null", "?", "n/a"])

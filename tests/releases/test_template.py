@@ -283,6 +283,10 @@ def test_what_is_left_out_is_said(tmp_path: Path) -> None:
         "e.h5",
         "f.nii.gzip",
         "g.jfif",
+        "h.png.dvc",
+        ".i.png.icloud",
+        "j.nii",
+        "j.nii.gz",
     )
     (root / "of\\windows.png").write_bytes(b"")
     put(tmp_path / "scratch", "c.png")
@@ -291,8 +295,11 @@ def test_what_is_left_out_is_said(tmp_path: Path) -> None:
     (root / "y.png ").write_bytes(b"")
     (root / "z.nii.gz.").write_bytes(b"")
     rows, said = table(root)
-    assert [row["image"] for row in rows] == ["a.png"]
+    assert [row["image"] for row in rows] == ["a.png", "j.nii.gz"]
     for words in (
+        "dvc pull",
+        "1 .icloud",
+        "1 (j.nii) left out: volumes that are there compressed too",
         "1 (linked) left out",
         "--follow-links",
         r"x\n.png",
@@ -311,7 +318,7 @@ def test_what_is_left_out_is_said(tmp_path: Path) -> None:
     (root / "cohort.csv").unlink()
     (tmp_path / "scratch/round").symlink_to(tmp_path / "scratch")
     _, lines = write_template(root, follow_links=True)
-    assert "2 images of 2 people" in lines[0]
+    assert "3 images of 3 people" in lines[0]
 
 
 def test_a_folder_that_is_missing_or_empty_of_images(tmp_path: Path) -> None:

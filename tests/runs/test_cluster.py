@@ -60,6 +60,17 @@ def test_what_sbatch_would_refuse_or_take_for_something_else_is_refused(words: s
     assert words.split()[0] in said and "expected" in said
 
 
+@pytest.mark.parametrize(
+    "option", ["--partition=gpu --mem=8G", "partition=gpu", "-p gpu", "--mem=8G\n--qos=x", "--x -y"]
+)
+def test_two_options_in_one_are_refused(option: str) -> None:
+    with pytest.raises(InputError, match="expected one option"):
+        Slurm(1, 0, 1, 1, "10", (option,))
+    slurm = Slurm(1, 0, 1, 1, "10", ("--comment=two words", "-pgpu", "--exclusive"))
+    said = script(slurm, "tls://host:1", Path("/50%all"))
+    assert "#SBATCH '--comment=two words'\n" in said and "--output=/50%%all/%A_%a.log\n" in said
+
+
 @pytest.mark.parametrize("time", ["90", "90:30", "04:00:00", "1-12", "1-12:30", "1-12:30:00"])
 def test_times_as_slurm_writes_them(time: str) -> None:
     assert f"#SBATCH --time={time}\n" in script(Slurm(1, 0, 1, 1, time), "tls://host:1", Path("/shared"))

@@ -180,12 +180,16 @@ def test_what_is_known_of_runs_without_their_numbers(tmp_path: Path) -> None:
     store, failed = RunStore(tmp_path), replace(RUN, order_seed=9)
     store.save(RESULT)
     store.save_failure(failed, "planned", "ValueError: as planned")
-    (tmp_path / "broken.safetensors").write_bytes(b"")
+    broken = "0" * 64
+    (tmp_path / f"{broken}.safetensors").write_bytes(b"")
+    (tmp_path / f"{RUN.key} (conflicted copy).safetensors").write_bytes(
+        (tmp_path / f"{RUN.key}.safetensors").read_bytes()
+    )
     known = {record["key"]: record for record in records(store)}
     assert {key: record["state"] for key, record in known.items()} == {
         RUN.key: "done",
         failed.key: "failed",
-        "broken": "damaged",
+        broken: "damaged",
     }
     assert known[RUN.key]["seconds"] == 1.5
     digest = sha256(np.array([0, 1, 2], np.int64).tobytes()).hexdigest()[:16]

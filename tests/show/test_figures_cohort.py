@@ -104,3 +104,14 @@ def test_slices_are_shown_as_a_network_sees_them() -> None:
     assert (len(drawing.figure.axes), drawing.table["slice_id"].tolist()) == (16, ids)
     hidden = cohort_figures.as_seen(replace(slices, pixels=slices.pixels[:0]), ids, "nine")
     assert not [axes for axes in hidden.figure.axes if axes.images], "a bundle holds no images"
+
+
+def test_a_long_name_of_a_class_stays_on_the_page() -> None:
+    slices, long = slice_set(), "Infiltrating ductal carcinoma not otherwise specified grade three (WHO)"
+    table = slices.table.replace({"class_name": {"HGG": long, "LGG": f"no {long}"}})
+    manifest = slices.manifest | {"classes": [f"no {long}", long]}
+    figure = cohort_figures.cohort(replace(slices, table=table, manifest=manifest)).figure
+    figure.draw_without_rendering()
+    legend = figure.axes[0].get_legend()
+    assert legend is not None
+    assert legend.get_window_extent().width < figure.bbox.width

@@ -244,6 +244,12 @@ def test_what_the_user_can_mend_is_said_without_the_error_s_name(tmp_path: Path,
         notebooks.execute(write(tmp_path / "00_fails.ipynb", failing), {}, places)
 
 
+def test_a_notebook_in_which_git_has_left_a_conflict(tmp_path: Path) -> None:
+    (tmp_path / "a.ipynb").write_text('{\n<<<<<<< HEAD\n "cells": [],', encoding="utf-8")
+    with pytest.raises(InputError, match="a.ipynb: .* git checkout"):
+        notebooks.check_parameters(tmp_path / "a.ipynb", {})
+
+
 def test_copies_are_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(notebooks, "FOLDER", tmp_path)
     names = ["00_cohort", "01_transfer_vs_scratch", "07_worth_the_annotations"]

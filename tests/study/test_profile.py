@@ -45,6 +45,7 @@ def test_the_paper_s_values() -> None:
         ({"classes": "tumour (grade II), none"}, "classes", ("tumour (grade II)", "none")),
         ({"classes": "(a), (b)"}, "classes", ("(a)", "(b)")),
         ({"classes": "'a, b', yes"}, "classes", ("a, b", "yes")),
+        ({"classes": "O\u0308dem, no"}, "classes", ("\u00d6dem", "no")),
         ({"classes": "()"}, "classes", ()),
         ({"epochs": " 6 "}, "epochs", 6),
         ({"start": "scratch"}, "start", "scratch"),

@@ -214,6 +214,8 @@ def parsed(line: bytes, place: str) -> Answer:
         If the line is not an answer, naming its place.
     """
     mend = "remove the line, or take the file from a copy"
+    if line.startswith((b"<<<<<<<", b"=======", b">>>>>>>")):
+        raise InputError(f"{place}: a mark of git's merge conflict: remove the lines of marks, and keep both sides")
     if len(line) > MAX_LINE:
         raise InputError(f"{place}: {len(line)} bytes, expected an answer of at most {MAX_LINE}: {mend}")
     try:

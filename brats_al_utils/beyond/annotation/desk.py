@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
@@ -215,9 +215,9 @@ def keep(desk: Desk, proposal: Proposal, asked: Mapping[str, Any]) -> str:
 
 
 def later(desk: Desk) -> str:
-    """Return the time, or the reader's last answer's if its clock was ahead: the answer given last must count."""
-    own = [answer for answer in read(desk.answers) if answer.reader == desk.reader]
-    return max([*(answer.time for answer in own), now()], key=datetime.fromisoformat)
+    """Return the time, or one after the reader's last answer if its clock was ahead: the answer given last counts."""
+    own = [moment(answer) + timedelta(microseconds=1) for answer in read(desk.answers) if answer.reader == desk.reader]
+    return max([*own, datetime.fromisoformat(now())]).isoformat()
 
 
 def take_back(desk: Desk) -> str:

@@ -34,6 +34,7 @@ from brats_al_utils.beyond.annotation.session import ANSWERS, QUERY, Session, ha
 from brats_al_utils.beyond.releases.paths import plain
 from brats_al_utils.beyond.releases.table import csv_lines
 from brats_al_utils.files import write_new
+from brats_al_utils.progress import say
 
 Placed = tuple[str, Answer | None]
 """The place in a file, and the answer there; None for an annotation without a choice."""
@@ -72,7 +73,10 @@ def export_proposals(session: Session, path: Path) -> int:
     if is_csv(path):
         raise InputError(f"{path}: expected a name that ends in .json: {session.folder / QUERY} is the CSV")
     write_new(path, studio_of(session, ()).encode())
-    return len(read_query(session))
+    proposed = read_query(session)
+    if slices := int((proposed["z"] != "").sum()):
+        say(f"{slices} are slices of volumes, which Label Studio does not show: answer them with brats-al annotate")
+    return len(proposed)
 
 
 def import_answers(session: Session, path: Path) -> dict[str, int]:
@@ -166,7 +170,7 @@ def is_csv(path: Path) -> bool:
     ending = path.suffix.casefold()
     if ending not in (".csv", ".json"):
         raise InputError(
-            f"{path}: expected a name that ends in .csv, or in .json for Label Studio: name it so, or convert it"
+            f"{path}: expected a name that ends in .csv, or in .json for Label Studio: unpack or convert it"
         )
     return ending == ".csv"
 

@@ -130,6 +130,19 @@ def own_folders() -> Iterator[None]:
             yield
 
 
+def proxied(variables: Mapping[str, str]) -> dict[str, str]:
+    """Return environment variables without proxies with which JupyterLab does not start: of SOCKS, or without http://.
+
+    The latter get it; the desk itself needs no proxy, but a committee's weights may.
+    """
+    proxies = {
+        name: variables[name] for name in variables if name.lower() in ("http_proxy", "https_proxy", "all_proxy")
+    }
+    kept = {name: value if "://" in value else f"http://{value}" for name, value in proxies.items() if value}
+    others = {name: value for name, value in variables.items() if name not in proxies}
+    return others | {name: value for name, value in kept.items() if value.startswith("http")}
+
+
 @contextmanager
 def served(folder: Path, port: int, token: str) -> Iterator[None]:
     """Start JupyterLab on a folder, and end it with all of its kernels when the block ends."""
@@ -146,7 +159,7 @@ def served(folder: Path, port: int, token: str) -> Iterator[None]:
     with log.open("wb") as said:
         process = subprocess.Popen(  # noqa: S603 - this Python
             [sys.executable, "-m", "jupyterlab", *options],
-            env=os.environ | {"JUPYTER_TOKEN": token, "TQDM_DISABLE": "1"},  # a bar would stay in the copy
+            env=proxied(os.environ) | {"JUPYTER_TOKEN": token, "TQDM_DISABLE": "1"},  # a bar would stay in the copy
             stdin=subprocess.DEVNULL,
             stdout=said,
             stderr=said,

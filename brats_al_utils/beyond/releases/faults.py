@@ -3,6 +3,7 @@
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from os.path import isdir
 from pathlib import Path
 
 import pandas as pd
@@ -21,6 +22,8 @@ MENDS = {
     "rename them: .nii.gz": (".nii.gzip",),
     "save the arrays as NIfTI, or each slice as PNG": (".h5", ".hdf5", ".npy", ".npz"),
     "unpack": (".zip", ".7z", ".rar", ".tar", ".tar.gz", ".tgz", ".gz", ".gzip", ".bz2", ".xz"),
+    "pointers of DVC: dvc pull": (".dvc",),
+    "not downloaded yet: open the folder in Finder and choose Download Now": (".icloud",),
     "an unfinished download: download again": (".part", ".partial", ".crdownload", ".download"),
 }
 CONVERTED = {ending: mend for mend, endings in MENDS.items() for ending in endings}
@@ -127,6 +130,8 @@ def path_fault(folder: Path, root: Path, text: str, follow_links: bool) -> str:
     if not printable(text) or place.is_absolute() or ".." in place.parts:
         return "leaves the folder, expected a path below it: put the file there"
     if not is_there(folder / place):
+        if isdir(folder / place):  # noqa: PTH112 - Path raises where a name is too long
+            return "is a folder, expected an image's file: a row an image, or one volume (DICOM series with dcm2niix)"
         return f"is missing in {folder}: copy the file, or correct the path"
     if not is_image(place):
         ending = next(filter(place.name.casefold().endswith, CONVERTED), "")

@@ -72,7 +72,7 @@ FOREGROUND_PERCENTILES = (2.0, 98.0)
 INEXACT = 0.05
 """Values of a mask at most so far from a whole number are labels that scaling or rounding has changed."""
 
-EMPTY = "an empty mask, expected a tumour: leave the cell empty, or skip the patient (--skip-bad)"
+EMPTY = "an empty mask, expected labels above 0: correct it, leave the cell empty, or skip the patient (--skip-bad)"
 
 NO_CONTRAST = "no contrast, expected an image: export it again, or skip the patient (--skip-bad)"
 
@@ -119,13 +119,27 @@ def picture(path: Path) -> Iterator[ImageFile]:
             if width * height > MAX_VOXELS:
                 raise InputError(f"{path}: {width} x {height} pixels, expected at most {MAX_VOXELS}: make it smaller")
             # Phones store a preview (MPO) after the picture, which is the first frame.
-            if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
+            if getattr(image, "n_frames", 1) > 1 and image.format != "MPO" and not smaller_copies(image):
                 raise InputError(f"{path}: {image.n_frames} frames, expected one image: write each as a file")  # type: ignore[attr-defined]
             yield image
     except InputError:
         raise
     except Exception as error:  # parsers raise all kinds of errors on damaged files
         raise InputError(f"{path}: {what_it_is(path, error)}") from error
+
+
+REDUCED = 254
+"""Tag of a TIFF's frame (NewSubfileType); its first bit is set in a copy at a lower resolution."""
+
+
+def smaller_copies(image: ImageFile) -> bool:
+    """Whether all frames of a TIFF but the first are the picture at a lower resolution, as slide scanners add them."""
+    kinds = []
+    for frame in range(1, image.n_frames):  # type: ignore[attr-defined]
+        image.seek(frame)
+        kinds.append(image.tag_v2.get(REDUCED, 0) & 1)  # type: ignore[attr-defined]
+    image.seek(0)
+    return all(kinds)
 
 
 def what_it_is(path: Path, error: Exception) -> str:

@@ -184,7 +184,12 @@ def read_persons(path: Path, follow_links: bool) -> tuple[pd.DataFrame, list[str
     if path.name == TABLE and path.with_name(EXCEL).exists():
         notes.append(f"{path}: used, and not {EXCEL} beside it: delete the one that is out of date")
     ids = rows["patient_id"].nunique()
-    rows["patient_id"] = rows["group"].where(rows["group"] != "", rows["patient_id"])
+    groups = rows[rows["group"] != ""].groupby("patient_id")["group"].unique()
+    if len(several := groups[groups.map(len) > 1]):
+        name, (first, second, *_) = next(iter(several.items()))
+        raise InputError(f"{path}: {name!a} in the groups {first!a} and {second!a}, expected one: correct its rows")
+    group = {name: names[0] for name, names in groups.items()}
+    rows["patient_id"] = [group.get(name, name) for name in rows["patient_id"]]
     if (persons := rows["patient_id"].nunique()) < ids:
         notes.append(f"{path}: {ids} patient_ids are {persons} persons (column group), who count as one patient each")
     return rows, [*notes, *people_notes(path, rows["patient_id"])]
@@ -308,6 +313,7 @@ def csv_lines(path: Path) -> list[tuple[int, list[str]]]:
         told = re.match(r'"?sep=(.)"?\r?\n', text, re.IGNORECASE)
         header = text.lstrip().partition("\n")[0]
         sign = told[1] if told else max(SEPARATORS, key=header.count)
+        csv.field_size_limit(len(text) + 1)  # else a report of 131,072 letters is an error
         reader = csv.reader(io.StringIO(text[told.end() :] if told else text, newline=""), delimiter=sign, strict=True)
         rows = [(reader.line_num + bool(told), [cell.strip() for cell in row]) for row in reader]
     except UnicodeDecodeError as error:

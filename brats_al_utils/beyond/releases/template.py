@@ -174,7 +174,8 @@ def walked(folder: Path, follow_links: bool) -> tuple[list[PurePosixPath], list[
             continue
         seen.add(real)
         folders[:] = sorted(name for name in folders if not name.startswith(LEFT_BEHIND))
-        for path in [here / name for name in (*folders, *sorted(names)) if not name.startswith(LEFT_BEHIND)]:
+        visible = [name for name in sorted(names) if not name.startswith(LEFT_BEHIND) or name.endswith(".icloud")]
+        for path in [here / name for name in (*folders, *visible)]:
             if path.is_symlink() and not follow_links and not path.resolve().is_relative_to(folder.resolve()):
                 left_out["symbolic links out of the folder: add --follow-links"].append(path)
             elif not printable(path.name):
@@ -183,6 +184,8 @@ def walked(folder: Path, follow_links: bool) -> tuple[list[PurePosixPath], list[
                 left_out["names with backslashes: unpack the ZIP archive again with 7-Zip or unzip"].append(path)
             elif is_image(here / path.name.rstrip(" .")) and not is_image(path):
                 left_out["names that end in a space or a dot: rename them"].append(path)
+            elif path.name.endswith(".nii") and f"{path.name}.gz" in names:
+                left_out["volumes that are there compressed too: delete one of each"].append(path)
             elif path.name in names:
                 files.append(path)
     lines = [f"{several(folder, paths)} left out: {why}" for why, paths in left_out.items()]
