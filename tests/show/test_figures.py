@@ -323,7 +323,7 @@ def test_figures_7_and_8_show_curves_and_below_them_the_differences_of_their_set
 
 def test_budgets_far_apart_stand_on_a_logarithmic_axis() -> None:
     summary, gains = curves(), budget_gains()
-    few = {"share": {0.2: 0.01}, "examples": {200: 10, 100: 105}}
+    few: Any = {"share": {0.2: 0.01}, "examples": {200: 10, 100: 105}}
     drawing = paper_figures.figure7(summary.replace(few), gains.replace({"share": {0.2: 0.01}}))
     lower = drawing.figure.axes[1]
     assert lower.get_xscale() == "log" and ticks(lower.xaxis) == ["10\n1%", "105\n10%"]
