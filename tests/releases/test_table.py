@@ -394,7 +394,7 @@ BAD: list[tuple[Callable[[Path], object], list[str]]] = [
     (lambda root: (root / "images/3.png").unlink(), ["cohort.csv, line 5: image 'images/3.png' is missing in"]),
     (lambda root: write(root, rows_of(root)[4:]), ["2 usable benign patients, expected at least 3"]),
 ]
-CELLS: list[tuple[int, dict[str, str], list[str]]] = [
+CELLS: list[tuple[int, dict[str, Any], list[str]]] = [
     (2, {"label": "benin"}, ["line 4: label 'benin' is neither benign nor malignant: correct it, or choose"]),
     (3, {"image": "images/2.png"}, ["the same image twice", "2.png (line 4)", "2.png (line 5)"]),
     (3, {"split": "train"}, ["line 5: split 'train', expected one of training, validation, test, or nothing"]),
