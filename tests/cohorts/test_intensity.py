@@ -13,12 +13,7 @@ from brats_al_utils import InputError
 from brats_al_utils.beyond.phantoms.phantom import draw_patient, render
 from brats_al_utils.beyond.releases.images import lifted, without_contrast
 from brats_al_utils.cohorts.checks import case_files
-from brats_al_utils.cohorts.intensity import (
-    MODES_SHOWN,
-    mode,
-    nonzero,
-    scale_intensity,
-)
+from brats_al_utils.cohorts.intensity import MODES_SHOWN, mode, nonzero, scale_intensity
 from brats_al_utils.cohorts.readers import read_cohort
 from brats_al_utils.cohorts.volumes import SEQUENCES, read_volume
 
