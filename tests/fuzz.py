@@ -105,8 +105,7 @@ class TooLong(BaseException):
 def volume_bytes(dtype: str, order: str = "<") -> bytes:
     """Return a valid NIfTI file."""
     header = nib.Nifti1Header(endianness=order)
-    image = nib.Nifti1Image(VOXELS.astype(dtype), np.eye(4), header)
-    return bytes(image.to_bytes())
+    return bytes(nib.Nifti1Image(VOXELS.astype(dtype), np.eye(4), header).to_bytes())
 
 
 VALID = [volume_bytes(dtype, order) for dtype in ("u1", "i2", "f4", "f8") for order in "<>"]

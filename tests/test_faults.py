@@ -323,8 +323,7 @@ def test_a_full_disk(data: Path, undisturbed: Path, small_disk: Path) -> None:
 def test_a_read_only_disk(data: Path, undisturbed: Path, small_disk: Path) -> None:
     out = small_disk / "out"
     shutil.copytree(undisturbed, out)
-    victim = next((out / "outputs" / "runs").glob("*.safetensors"))
-    victim.unlink()
+    next((out / "outputs" / "runs").glob("*.safetensors")).unlink()
     before = finished(out)
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     with driver(data, out, "1") as process:

@@ -231,8 +231,7 @@ def test_help_shows_every_verb_in_a_panel_and_with_an_example() -> None:
     commands: Any = typer.main.get_command(command_line.app)
     for name, verb in [*commands.commands.items(), *commands.commands["cluster"].commands.items()]:
         if name != "cluster":
-            words = shlex.split(verb.epilog.removeprefix("Example: brats-al "))
-            assert parsed(words).info_name == name
+            assert parsed(shlex.split(verb.epilog.removeprefix("Example: brats-al "))).info_name == name
     assert tuple(PROFILES) == PROFILE_NAMES
 
 

@@ -40,8 +40,7 @@ def test_what_bfloat16_changes() -> None:
     )
     assert f"{(speed['bfloat16'] / speed['float32']).median():.2f} times as fast at 96 pixels" in text
     runs = pd.read_csv(results / "arithmetic.csv")
-    test = stats.ttest_rel(runs["bfloat16"], runs["float32"])
-    low, high = test.confidence_interval(0.95)
+    low, high = stats.ttest_rel(runs["bfloat16"], runs["float32"]).confidence_interval(0.95)
     mean = (runs["bfloat16"] - runs["float32"]).mean()
     assert f"by {100 * mean:+.1f} pp ({100 * low:+.1f} to {100 * high:+.1f})" in text
 

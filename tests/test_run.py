@@ -201,8 +201,7 @@ def test_a_killed_kernel_is_replaced(smoke: Path, tmp_path: Path) -> None:
         wait_for_two_runs(out, driver)
         finished = stored(out)
         children = psutil.Process(driver.pid).children(recursive=True)
-        kernel = next(child for child in children if child.name() == kernels.NAME)
-        kernel.kill()
+        next(child for child in children if child.name() == kernels.NAME).kill()
         _, errors = driver.communicate()
     assert driver.returncode == 0, errors
     assert "01_transfer_vs_scratch: its kernel died, a new one resumes from the finished runs" in errors
@@ -312,10 +311,7 @@ def test_real_cases(real_cases: Path, tmp_path: Path) -> None:
     ],
 )
 def test_refused_before_anything_starts(
-    arguments: list[str],
-    words: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("BRATS_ROOT", raising=False)
     out = tmp_path / "out"

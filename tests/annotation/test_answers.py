@@ -202,8 +202,7 @@ def test_files_that_are_none(tmp_path: Path) -> None:
 def test_a_line_cut_off_is_set_aside(cut: int, tmp_path: Path) -> None:
     file = tmp_path / "answers.jsonl"
     append(file, said("1", "sick"))
-    whole = file.read_bytes()
-    file.write_bytes(whole + GOOD[:cut])
+    file.write_bytes(file.read_bytes() + GOOD[:cut])
     with pytest.warns(UserWarning, match="cut off"):
         assert read(file) == [said("1", "sick")]
     with pytest.warns(UserWarning, match="set aside"):
@@ -223,8 +222,7 @@ def test_a_killed_process_loses_nothing_that_it_has_told(tmp_path: Path) -> None
     told = max([told, *map(int, process.stdout.read().split())])
     process.wait()
     append(file, said("last", "well"))
-    found = read(file)
-    names = [answer.slice_id for answer in found]
+    names = [answer.slice_id for answer in read(file)]
     assert names[: told + 1] == [f"ada-{number}" for number in range(told + 1)]
     assert len(names) <= told + 3, "one more may have been added and not told"
     assert names[-1] == "last"

@@ -332,8 +332,7 @@ def test_names_that_are_hidden_are_sent_nowhere(desk: Desk) -> None:
     hidden = replace(desk, hidden=True)
     message = show(hidden)
     assert (message["patient_id"], message["image"]["name"]) == ("person 1", "image 2 of 3")
-    said = answer(hidden, "benign", message)["said"]
-    assert said == "Saved: person 1, benign."
+    assert answer(hidden, "benign", message)["said"] == "Saved: person 1, benign."
     assert HOSTILE not in json.dumps([message, respond(hidden, {"ask": "grid", "which": "all"})[0]])
 
 

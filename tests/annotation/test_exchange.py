@@ -310,8 +310,7 @@ def with_choice(label: str) -> dict[str, Any]:
 
 def test_a_blank_row_and_a_note(session: Session, tmp_path: Path) -> None:
     path = tmp_path / "answers.CSV"
-    good = asdict(replace(read(session.folder / ANSWERS)[0], reader="eve", note="faint, left"))
-    write(path, good)
+    write(path, asdict(replace(read(session.folder / ANSWERS)[0], reader="eve", note="faint, left")))
     path.write_text(path.read_text(encoding="utf-8") + ",,,,,\n\n", encoding="utf-8")
     assert import_answers(session, path)["added"] == 1
     assert read(session.folder / ANSWERS)[-1].note == "faint, left"

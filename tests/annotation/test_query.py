@@ -76,8 +76,7 @@ def test_a_strategy_chooses_of_what_is_left(tmp_path: Path, monkeypatch: pytest.
     before = begun(pictures(tmp_path / "data"), monkeypatch)
     session, table = query(before, 10)
     assert table["why"].value_counts().to_dict() == {"chosen by middle": 8, WHY["training"]: 1, WHY["test"]: 1}
-    labelled = set(before.slices.loc[before.label != UNLABELLED, "slice_id"])
-    assert not labelled & set(table["slice_id"])
+    assert not set(before.slices.loc[before.label != UNLABELLED, "slice_id"]) & set(table["slice_id"])
     assert len(trained) == 3
     left = before.askable & (before.part == "training")
     chosen = table[table["why"] == "chosen by middle"]
@@ -163,8 +162,7 @@ def test_whole_patients(strategy: str, tmp_path: Path, monkeypatch: pytest.Monke
 @pytest.mark.parametrize("strategy", ["spread", "random patients", "middle patients", "drop top"])
 def test_other_strategies_of_the_package(strategy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made_up(monkeypatch)
-    session = begun(pictures(tmp_path / "data"), monkeypatch)
-    _, table = query(session, 5, strategy, random_share=0)
+    _, table = query(begun(pictures(tmp_path / "data"), monkeypatch), 5, strategy, random_share=0)
     assert set(table["why"]) == {f"chosen by {strategy}"}
     assert set(USABLE) == set(STRATEGIES) - {OF_CLASSES.name}
     assert "middle" in OF_PATIENTS
@@ -197,8 +195,7 @@ def test_an_answer_stands_above_the_table_and_an_undo_gives_it_back(tmp_path: Pa
 def test_labels_of_the_table_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All 60 patients labelled but 8: nothing is asked for validation, and the strategy chooses at once."""
     made_up(monkeypatch)
-    data = pictures(tmp_path / "data", labelled=52)
-    _, table = query(session_of(data), 5, random_share=0)
+    _, table = query(session_of(pictures(tmp_path / "data", labelled=52)), 5, random_share=0)
     assert all(why.startswith("chosen") or why == WHY["validation"] for why in table["why"])
     assert set(table["patient_id"]) <= {f"p{number:03}" for number in range(52, 60)}
 

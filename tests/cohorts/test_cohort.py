@@ -92,17 +92,11 @@ BAD: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     "not square": (not_square, ["axial slices of (32, 30) voxels, expected as many rows as columns: pad"]),
     "black sequence": (
         lambda root: write_volume(root / f"{FIRST}_t1ce.nii.gz", np.zeros(SHAPE, np.int16)),
-        [
-            "Brats18_SITE0_0_1_t1ce.nii.gz: no contrast (all voxels are 0), expected a brain",
-            "skip the patient",
-        ],
+        ["Brats18_SITE0_0_1_t1ce.nii.gz: no contrast (all voxels are 0), expected a brain", "skip the patient"],
     ),
     "flat sequence": (
         flat_sequence,
-        [
-            "Brats18_SITE0_0_1_t1ce.nii.gz: no contrast (all voxels are 0 or 9), expected a brain",
-            "skip the patient",
-        ],
+        ["Brats18_SITE0_0_1_t1ce.nii.gz: no contrast (all voxels are 0 or 9), expected a brain", "skip the patient"],
     ),
     "empty segmentation": (
         lambda root: write_volume(root / f"{FIRST}_seg.nii.gz", np.zeros(SHAPE, np.uint8)),
@@ -112,10 +106,7 @@ BAD: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     "strange labels": (strange_labels, ["Brats18_SITE0_0_1_seg.nii.gz: labels [7] found, expected 0, 1, 2 and 4"]),
     "two time points": (
         lambda root: write_case(root / "LGG" / "Brats18_SITE0_0_2", 9),
-        [
-            "Brats18_SITE0_0_1 and ",
-            "Brats18_SITE0_0_2: the same patient, expected once: keep one of the two",
-        ],
+        ["Brats18_SITE0_0_1 and ", "Brats18_SITE0_0_2: the same patient, expected once: keep one of the two"],
     ),
     "two grades": (
         lambda root: (root / "name_mapping.csv").write_text(
@@ -154,8 +145,7 @@ def test_what_prepare_refuses_is_listed(
 ) -> None:
     """Each of the other kind's problems as well: all lines of the refusal are among those of the list."""
     damage(tiny_cohort)
-    found = check_cohort(read_cohort(tiny_cohort))
-    listed = "\n".join(found.messages)
+    listed = "\n".join(check_cohort(read_cohort(tiny_cohort)).messages)
     assert all(each in listed for each in words), listed
     refused = refusal(tiny_cohort, tmp_path / "set")
     assert refused

@@ -31,8 +31,7 @@ def opened(*classes: str, ending: str = "jpg", glioma: str = "MR") -> list[dict[
 
 
 @pytest.mark.parametrize(
-    ("classes", "persons", "told"),
-    [(("glioma", "meningioma"), 147, True), (("meningioma", "pituitary"), 144, False)],
+    ("classes", "persons", "told"), [(("glioma", "meningioma"), 147, True), (("meningioma", "pituitary"), 144, False)]
 )
 def test_the_open_cohort(classes: tuple[str, ...], persons: int, told: bool) -> None:
     slices = slices_of(opened(*classes))
@@ -40,8 +39,7 @@ def test_the_open_cohort(classes: tuple[str, ...], persons: int, told: bool) -> 
     assert cohort_name(slices) == f"open cohort (Cheng, {persons} persons)"
     hospital = ["the hospital can tell the class"] * told
     assert remarks(slices) == ["8-bit JPEG copy (lossy)", *hospital]
-    as_published = slices_of(opened(*classes, ending="mat"))
-    assert remarks(as_published) == hospital
+    assert remarks(slices_of(opened(*classes, ending="mat"))) == hospital
     assert remarks(slices_of(opened(*classes, glioma="2"))) == ["8-bit JPEG copy (lossy)"]
 
 

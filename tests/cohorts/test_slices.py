@@ -172,8 +172,7 @@ def flip_a_pixel(folder: Path) -> None:
 
 
 def flip_a_mask(folder: Path) -> None:
-    masks = np.load(folder / "segmentation.npy")
-    np.save(folder / "segmentation.npy", masks[:, :, ::-1])
+    np.save(folder / "segmentation.npy", np.load(folder / "segmentation.npy")[:, :, ::-1])
 
 
 def leak_a_patient(folder: Path) -> None:

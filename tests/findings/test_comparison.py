@@ -244,8 +244,7 @@ def test_the_detectable_difference_by_known_values() -> None:
 @pytest.mark.parametrize("unit", UNITS)
 def test_table_of_comparisons(unit: str) -> None:
     frame = predictions(11, (4,) * 30, high=20, decimals=3)
-    pairs = patient_pairs(frame, unit)
-    table = compare(pairs, [("b", "a"), ("a", "b"), ("a", "a")])
+    table = compare(patient_pairs(frame, unit), [("b", "a"), ("a", "b"), ("a", "a")])
     scored = {key: by_unit(run, unit) for key, run in frame.groupby(["arm", "seed"])}
     aucs = {key: auc(run["label"].to_numpy(), run["score"].to_numpy()) for key, run in scored.items()}
     b, a = ([aucs[arm, seed] for seed in range(3)] for arm in "ba")
@@ -310,8 +309,7 @@ def test_across_both_a_difference_counts_nothing_twice() -> None:
     own = 2 * 0.02**2 + 2 * 0.03**2
     assert across_both(alike, "a", "b").error == pytest.approx(np.sqrt(own + 0.04 / 3 / 4))
     # Other patients in each second run, as in two folds: what these explain of the runs' variance is known.
-    halves = [share * [1, 0, 1, 0] * np.sqrt(2), share * [0, 1, 0, 1] * np.sqrt(2)]
-    other = np.stack([halves * 2, none])
+    other = np.stack([[share * [1, 0, 1, 0] * np.sqrt(2), share * [0, 1, 0, 1] * np.sqrt(2)] * 2, none])
     folds = Pairs(("a", "b"), keys, aucs, other, positive)
     known = 4 / 3 * (own - own / 2)
     assert across_patients(folds, "a", "b").error == pytest.approx(np.sqrt(own / 2))
@@ -328,8 +326,7 @@ def test_across_both_a_difference_counts_nothing_twice() -> None:
 
 
 def test_one_cycle_of_folds_that_came_out_alike_has_the_runs_degrees_of_freedom() -> None:
-    frame = in_folds(5, 1)
-    pairs = patient_pairs(frame, "slice")
+    pairs = patient_pairs(in_folds(5, 1), "slice")
     level = replace(pairs, aucs=0.7 + 0.01 * (pairs.aucs - pairs.aucs.mean()))
     assert across_both(level, "a", "b").freedom == pytest.approx(4)
     row = compare(level, [("a", "b")]).iloc[0]
@@ -454,8 +451,7 @@ def both_in_a_person(persons: int, seed: int = 0) -> pd.DataFrame:
 def test_slices_of_both_classes_in_a_person_are_one_persons() -> None:
     """The error is the spread of drawing whole persons; without what the classes have in common it would not be."""
     frame = both_in_a_person(60)
-    pairs = patient_pairs(frame, "slice")
-    assert pairs.freedom.tolist() == [59]
+    assert patient_pairs(frame, "slice").freedom.tolist() == [59]
     one = frame.query("arm == 'a' and seed == 0")
     wins = {
         (first, second): (high[:, None] > low).sum()

@@ -95,7 +95,4 @@ def test_other_patients(release: str, patients: dict[str, int], text: str) -> No
 def test_a_table_of_images_is_named_and_departs_in_nothing_that_it_has_no_use_for() -> None:
     slices = slices_of({"bad": 3, "good": 4}, "unknown", channels=["image"], name="cohort lung")
     found = departures(PAPER.with_settings({"per_patient": 6, "channels": "t1,t1ce,flair", "epochs": 2}), slices)
-    assert found.of() == (
-        "cohort: cohort lung (7 persons), 3 bad + 4 good persons",
-        "epochs: 2, the paper's 30",
-    )
+    assert found.of() == ("cohort: cohort lung (7 persons), 3 bad + 4 good persons", "epochs: 2, the paper's 30")

@@ -57,7 +57,6 @@ def test_the_interval_is_across_runs_and_patients_and_across_patients_of_a_singl
 
 
 def test_constant_predictions_are_no_shortcut() -> None:
-    frame = predictions(dict.fromkeys(SHOWN, 0.0)).assign(score=0.7)
-    table = shortcut_table(frame)
+    table = shortcut_table(predictions(dict.fromkeys(SHOWN, 0.0)).assign(score=0.7))
     assert set(table["auc_mean"]) == {0.5}
     assert "shortcut" not in set(table["verdict"])

@@ -113,8 +113,7 @@ def test_within_sites_the_error_is_the_spread_of_drawing_patients() -> None:
 
 
 def test_without_a_partner_there_is_nothing_within() -> None:
-    frame = scores().assign(site=lambda rows: rows["label"].astype(str))
-    row = sites.within_site(frame).iloc[0]
+    row = sites.within_site(scores().assign(site=lambda rows: rows["label"].astype(str))).iloc[0]
     assert np.isnan(row[["within", "low", "high"]].astype(float)).all()
     assert (row["pairs_share"], row["positives"]) == (0, 0)
 

@@ -38,8 +38,7 @@ def test_each_slice_is_asked_about_with_the_tumour_and_with_all_else_hidden(
     batch: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(audit, "EVALUATION_BATCH", batch)
-    rng = np.random.default_rng(0)
-    pixels = rng.integers(1, 255, (6, 3, 64, 64)).astype(np.uint8)
+    pixels = np.random.default_rng(0).integers(1, 255, (6, 3, 64, 64)).astype(np.uint8)
     segmentation = np.zeros((6, 64, 64), np.uint8)
     for number in range(6):
         segmentation[number, 10 : 12 + 5 * number, 10:20] = 1 + number % 4
@@ -88,14 +87,12 @@ def test_a_mask_is_grown_by_three_pixels() -> None:
 
 def test_the_mirrored_side_stands_in_the_tumour_s_place() -> None:
     pixels, mask = head()
-    hidden = without_tumour(pixels, mask, mirrored=True)
-    assert (hidden[0][:, grow(mask)[0]] == 60).all()
+    assert (without_tumour(pixels, mask, mirrored=True)[0][:, grow(mask)[0]] == 60).all()
 
 
 def test_without_an_axis_the_rim_is_continued() -> None:
     pixels, mask = head()
-    hidden = without_tumour(pixels, mask, mirrored=False)
-    filled = hidden[0][:, grow(mask)[0]]
+    filled = without_tumour(pixels, mask, mirrored=False)[0][:, grow(mask)[0]]
     # The left half is 40 all around the tumour; on the other side of the midline it is 60.
     assert filled.min() >= 40
     assert filled.max() < 50
@@ -122,8 +119,7 @@ def test_the_dark_edge_of_the_other_side_is_not_mirrored_into_the_brain() -> Non
     pixels[..., 8, 7:28] = pixels[..., 23, 7:28] = 5
     pixels[..., 14:18, 23:28] = 0  # a notch on the other side, whose edge is opposite the grown mask's
     pixels[..., 14:18, 22] = 5
-    hidden = without_tumour(pixels, mask, mirrored=True)
-    assert hidden[0, 0, 14:18, 9:16].min() > 20
+    assert without_tumour(pixels, mask, mirrored=True)[0, 0, 14:18, 9:16].min() > 20
 
 
 @pytest.mark.parametrize("mirrored", [True, False])

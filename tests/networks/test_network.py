@@ -117,11 +117,7 @@ def test_weights_of_another_network_are_refused(monkeypatch: pytest.MonkeyPatch)
 def test_shuffled_weights_have_the_same_values_in_another_order() -> None:
     pretrained, shuffled, other = (
         build(start, seed).state_dict()
-        for start, seed in [
-            ("imagenet-trunk", 3),
-            ("imagenet-trunk-shuffled", 3),
-            ("imagenet-trunk-shuffled", 4),
-        ]
+        for start, seed in [("imagenet-trunk", 3), ("imagenet-trunk-shuffled", 3), ("imagenet-trunk-shuffled", 4)]
     )
     for name, tensor in pretrained.items():
         if name.startswith("features."):

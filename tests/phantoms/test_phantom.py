@@ -114,8 +114,7 @@ def test_every_patient_reaches_over_enough_slices() -> None:
     """The core alone, before its edge is made ragged, spans more slices than the study draws from a patient."""
     drawn = [phantom.draw_patient(0, index) for index in range(335)]
     for grade, slices in (("HGG", 20), ("LGG", 30)):
-        heights = np.array([2 * p.reach * p.core for p in drawn if p.grade == grade])
-        assert heights.min() > slices
+        assert np.array([2 * p.reach * p.core for p in drawn if p.grade == grade]).min() > slices
 
 
 def test_a_patient_is_the_same_byte_for_byte_in_a_larger_cohort(cohort: Path, tmp_path: Path) -> None:
@@ -341,8 +340,7 @@ def test_an_interrupted_run_leaves_nothing(tmp_path: Path) -> None:
 def test_what_is_drawn_and_rendered_is_that_of_this_version() -> None:
     """If this fails you have changed the phantoms: raise `VERSION`, so that no study goes on with old patients."""
     assert phantom.VERSION == 1
-    patient = phantom.draw_patient(0, 0)
-    volumes, labels = phantom.render(patient, 2)
+    volumes, labels = phantom.render(phantom.draw_patient(0, 0), 2)
     means = {sequence: float(volume[volume > 0].mean()) for sequence, volume in volumes.items()}
     expected = {"t1": 1559.516, "t1ce": 821.129, "t2": 1438.77, "flair": 1112.808}
     assert means == pytest.approx(expected, rel=1e-4)

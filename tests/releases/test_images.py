@@ -91,8 +91,7 @@ def test_a_header_s_unit_of_length_is_obeyed(tmp_path: Path, unit: str, length: 
     image = nib.Nifti1Image(VOXELS, np.diag([-2 * length, -3 * length, 4 * length, 1]))
     image.header.set_xyzt_units(unit)
     nib.save(image, tmp_path / "a.nii")
-    volume = read_image(tmp_path / "a.nii")
-    np.testing.assert_allclose(volume.spacing, (2, 3, 4), rtol=1e-6)
+    np.testing.assert_allclose(read_image(tmp_path / "a.nii").spacing, (2, 3, 4), rtol=1e-6)
     np.testing.assert_allclose(np.abs(np.diag(read_header(tmp_path / "a.nii")[1].lps_affine)), (2, 3, 4, 1), rtol=1e-6)
 
 
@@ -118,8 +117,7 @@ def test_colours_are_channels_or_grey_where_the_table_says_so(tmp_path: Path) ->
 
 
 def test_a_nearly_grey_jpeg_is_grey(tmp_path: Path) -> None:
-    tinted = np.stack([SMOOTH + 2, SMOOTH, SMOOTH - 2], axis=2)
-    (tmp_path / "tinted.jpg").write_bytes(jpeg(tinted))
+    (tmp_path / "tinted.jpg").write_bytes(jpeg(np.stack([SMOOTH + 2, SMOOTH, SMOOTH - 2], axis=2)))
     found = read_channels(tmp_path / "tinted.jpg")
     assert len(found) == 1
     assert np.abs(found[0].voxels[:, :, 0].T.astype(int) - SMOOTH).max() <= 6

@@ -118,8 +118,7 @@ def test_images_are_cut_as_they_are(flat: Path) -> None:
 
 
 def test_an_image_that_is_not_square_is_padded(flat: Path) -> None:
-    wide = np.concatenate([pixels(99), pixels(98)], axis=1)
-    Image.fromarray(wide).save(flat / "images" / "1.png")
+    Image.fromarray(np.concatenate([pixels(99), pixels(98)], axis=1)).save(flat / "images" / "1.png")
     found = cut(flat).pixels[1, 0]
     assert not found[:15].any() and not found[49:].any()
     assert found[16:48].any(axis=1).sum() > 25
@@ -149,8 +148,7 @@ def test_a_balanced_set_has_all_patients_and_as_many_slices_of_either_class(flat
     assert slices.table["patient_id"].nunique() == 8
     assert slices.table.groupby("patient_id").size().max() == 2
     assert len(cut(flat).table) == 24
-    again = cut(flat, replace(RULE, balanced=True))
-    assert again.fingerprint == slices.fingerprint
+    assert cut(flat, replace(RULE, balanced=True)).fingerprint == slices.fingerprint
     room = pd.Series({"a": 1, "b": 9, "c": 9})
     assert image_cuts.bounded(room, 8, 0).sum() == 8
     assert sorted(image_cuts.bounded(room, 8, 0)) == [1, 3, 4]

@@ -38,8 +38,7 @@ RUN = Run(
 
 @pytest.fixture
 def slices() -> SliceSet:
-    rng = np.random.default_rng(0)
-    pixels = rng.integers(0, 256, (16, 3, 8, 8), dtype=np.uint8)
+    pixels = np.random.default_rng(0).integers(0, 256, (16, 3, 8, 8), dtype=np.uint8)
     patients = [f"p{number}" for number in range(16)]
     table = pd.DataFrame({"patient_id": patients, "label": np.arange(16) % 2, "tumour_mm2": 4.0})
     segmentation = np.zeros((16, 8, 8), np.uint8)

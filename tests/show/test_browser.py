@@ -184,8 +184,7 @@ def test_only_the_slice_that_is_shown_is_read() -> None:
 def test_the_plot_has_every_slice_and_greys_what_is_filtered() -> None:
     study, ranking, _ = small()
     browser = Browser(study, ranking)
-    view = browser.view(Browsing(place=1, class_name=1, site=1))
-    plot, rows = view.plot, ranking.of_run(1)
+    plot, rows = browser.view(Browsing(place=1, class_name=1, site=1)).plot, ranking.of_run(1)
     assert plot and plot.names == ("LGG", "HGG")
     points = np.frombuffer(plot.points, "<f4").reshape(-1, 2)
     assert points == pytest.approx(rows[["probability", "uncertainty"]].to_numpy(float), abs=1e-6)

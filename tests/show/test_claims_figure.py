@@ -60,10 +60,7 @@ def names(axes: Axes) -> list[str]:
 def test_each_claim_has_its_row_its_interval_and_the_sign_of_its_verdict(stacked: bool) -> None:
     aucs, gains, rest = panels(claims(CARD, stacked))
     assert names(aucs) == ["Table 2, pretrained, validation", "Table 2, random initialisation, test"]
-    assert intervals(aucs) == [
-        (68.9, 0, [47.6, 84.4], UNKNOWN),
-        (70, 1, [69, 71], AGREES),
-    ]
+    assert intervals(aucs) == [(68.9, 0, [47.6, 84.4], UNKNOWN), (70, 1, [69, 71], AGREES)]
     assert np.asarray(aucs.lines[0].get_xdata()).tolist() == pytest.approx([87.46, 71.93])
     assert signs(aucs) == [("?", 0, UNKNOWN), ("✓", 1, AGREES)]
     assert names(gains) == ["Abstract: proposed over baseline, test", "Figure 3: 10-40 % over 0-30 %, validation"]
@@ -85,8 +82,7 @@ def test_a_claim_about_an_arm_that_has_not_learned_is_hollow() -> None:
     figure = claims(CARD)
     aucs, gains, _ = panels(figure)
     bars: list[Any] = [*aucs.containers, *gains.containers]
-    faces = [bar.lines[0].get_markerfacecolor() for bar in bars]
-    assert faces == ["white", AGREES, DISAGREES]
+    assert [bar.lines[0].get_markerfacecolor() for bar in bars] == ["white", AGREES, DISAGREES]
     assert "hollow: have not learned" in [text.get_text() for text in figure.legends[0].get_texts()]
 
 

@@ -146,8 +146,7 @@ def test_an_arm_has_one_colour_in_every_figure_and_looks_of_its_own_in_grey() ->
     colours, markers, lines = zip(*(look for arm, look in ARM_LOOKS.items() if arm != "pretrained"), strict=True)
     assert len(set(map(to_rgb, colours))) == len(set(markers)) == len(markers)
     assert len({*zip(colours, lines, strict=True)}) == len(lines)
-    classes = {to_rgb(colour) for colour in style.CLASS_COLOURS}
-    assert classes.isdisjoint(map(to_rgb, colours))
+    assert {to_rgb(colour) for colour in style.CLASS_COLOURS}.isdisjoint(map(to_rgb, colours))
     assert len(set(style.CLASS_MARKERS)) == 2
     coloured = [rgb_to_hsv(to_rgb(colour))[1] > 0 for colour in colours]
     assert sum(coloured) == 3, "the placebo and the baseline are greys"
@@ -217,11 +216,7 @@ def test_figure4_shows_where_the_deciles_lie_and_what_they_hold() -> None:
     drawing = paper_figures.figure4(ranking(), "LGG")
     left, right = drawing.figure.axes
     facts = ["LGG slices", "smaller half of tumours", "outer half of the tumour", "atypical patients"]
-    shares = {
-        "most uncertain": [0.5, 1, 1, 1],
-        "between": [1 / 16, 0.5, 0.5, 0],
-        "least uncertain": [0, 0, 0, 0.5],
-    }
+    shares = {"most uncertain": [0.5, 1, 1, 1], "between": [1 / 16, 0.5, 0.5, 0], "least uncertain": [0, 0, 0, 0.5]}
     assert {row["decile"]: [row[fact] for fact in facts] for row in drawing.table.to_dict("records")} == shares
     drawn = {str(line.get_label()): xy(line)[0] for line in right.lines}
     assert drawn == {decile: [100 * share for share in of] for decile, of in shares.items()}
@@ -266,8 +261,7 @@ def budget_gains() -> pd.DataFrame:
 
 
 @pytest.mark.parametrize(
-    ("draw", "dataset", "less"),
-    [(paper_figures.figure7, "imbalanced", 0), (paper_figures.figure8, "balanced", 0.1)],
+    ("draw", "dataset", "less"), [(paper_figures.figure7, "imbalanced", 0), (paper_figures.figure8, "balanced", 0.1)]
 )
 def test_figures_7_and_8_show_curves_and_below_them_the_differences_of_their_set(
     draw: Any, dataset: str, less: float

@@ -46,8 +46,7 @@ def test_counts_are_of_patients_and_slices() -> None:
 
 
 def test_the_split_is_drawn_by_class_and_by_site() -> None:
-    drawing = cohort_figures.cohort(slice_set())
-    by_grade, by_site = drawing.figure.axes
+    by_grade, by_site = cohort_figures.cohort(slice_set()).figure.axes
     heights = {
         axes: {str(group.get_label()): [(bar.get_y(), bar.get_height()) for bar in group] for group in axes.containers}
         for axes in (by_grade, by_site)

@@ -62,8 +62,7 @@ def test_notebook_runs(lab: Lab, browser: WebDriver) -> None:
     assert prompts[:3] == ["", "", ""], "parameters, imports and what was found are folded"
     assert prompts[3:] == [f"[{number}]:" for number in range(4, len(cells) + 1)]
 
-    tables = text_of(all_of(browser, ".jp-OutputArea-output table"))
-    assert "pretrained" in tables
+    assert "pretrained" in text_of(all_of(browser, ".jp-OutputArea-output table"))
     written = [path.name for path in (lab.folder / "out").glob("*.png")]
     images = all_of(browser, ".jp-OutputArea-output img")
     assert "table2.png" in written

@@ -76,10 +76,7 @@ def prepared(path: Path) -> Profile:
 )
 def test_every_setting_reaches_a_notebook(name: str, tmp_path: Path) -> None:
     """As `run --set` passes it on, as `papermill -p settings` does and as `papermill -y`: by the cells it writes."""
-    with_it: dict[str, dict[str, Any]] = {
-        "network": {"start": "scratch"},
-        "folds": {"n_runs": 3},
-    }
+    with_it: dict[str, dict[str, Any]] = {"network": {"start": "scratch"}, "folds": {"n_runs": 3}}
     changed = {name: OTHER[name]} | with_it.get(name, {})
     texts = {key: ",".join(map(str, value)) if isinstance(value, tuple) else value for key, value in changed.items()}
     expected = replace(PROFILES["smoke"], **changed)

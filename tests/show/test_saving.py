@@ -34,8 +34,7 @@ def executed() -> nbformat.NotebookNode:
 def test_the_project_s_notebooks_are_saved_as_git_has_them_and_copies_as_they_are(name: str) -> None:
     content = executed()
     without_outputs(path=f"notebooks/{name}", model={"type": "notebook", "content": content}, contents_manager=None)
-    kept = nbformat.read(ROOT / "notebooks" / NOTEBOOK, as_version=4)
-    assert (content == kept) is (name == NOTEBOOK)
+    assert (content == nbformat.read(ROOT / "notebooks" / NOTEBOOK, as_version=4)) is (name == NOTEBOOK)
     assert (NAME in str(content)) is (name != NOTEBOOK)
 
 

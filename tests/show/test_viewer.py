@@ -85,8 +85,7 @@ def test_the_viewer_s_state_holds_addresses_and_no_voxel(study: Study, couriers:
     assert [content for _, content in couriers] == [
         [packed(files[which]), packed(files["seg"])] for which in ("t1", "t1ce")
     ]
-    courier = couriers[0][0]
-    courier._handle_custom_msg({"urls": ["blob:http://here/1", "blob:http://here/2"]}, [])
+    couriers[0][0]._handle_custom_msg({"urls": ["blob:http://here/1", "blob:http://here/2"]}, [])
     _, shown = box.children
     assert [each.url for each in shown.volumes] == ["blob:http://here/1", "blob:http://here/2"]
     for volume in shown.volumes:

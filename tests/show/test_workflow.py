@@ -41,8 +41,7 @@ def steps(tiny_cohort: Path, tmp_path: Path) -> pd.DataFrame:
     """Four HGG and three LGG patients of four slices each: two and one of them for training."""
     study = small_study(tiny_cohort, tmp_path / "out")
     (row,) = [row for row in plan(study, [PROPOSED], runs=1) if not row.member]
-    pool = study.pool("imbalanced", 0)
-    chosen = replace(row.selection, chosen=MIDDLE.choose(pool, 4, 0))
+    chosen = replace(row.selection, chosen=MIDDLE.choose(study.pool("imbalanced", 0), 4, 0))
     return workflow(study, [replace(row, selection=chosen)], PROPOSED, SUMMARY)
 
 
