@@ -58,11 +58,13 @@ def test_a_small_study_by_hand(tmp_path: Path) -> None:
     store.lock(runs[4]).parent.mkdir()
     store.lock(runs[4]).write_text("left by a dead machine", encoding="utf-8")
     with lock(store.lock(runs[3])):
-        found = status(places)
+        found, said = status(places), brats_al("status", "--out", str(tmp_path))
     assert (found.done, found.running, found.failed, found.waiting) == (2, 1, 1, 1 + 2)
     assert (found.images_done, found.images_left) == (2 * 20, 3 * 20 + 2 * 20)
     assert found.seconds_left == pytest.approx(4.0 / 40 * 100)
     assert found.failures == {str(store.failure(runs[2])): "Traceback\nValueError: as planned"}
+    assert "2 runs done, 1 running, 1 failed, 3 waiting" in said and "about 10 s left" in said
+    assert f"failed: ValueError: as planned (see {store.failure(runs[2])})" in said
 
 
 def test_what_is_asked_again_replaces_what_was(tmp_path: Path) -> None:
