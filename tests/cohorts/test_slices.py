@@ -1,6 +1,7 @@
 """Which slices are cut, what they hold, and what an interrupted or damaged slice set does."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -187,35 +188,20 @@ def exchange_two_patients(folder: Path) -> None:
     split.to_csv(folder / "split.csv", index=False, lineterminator="\n")
 
 
-def correct_a_label(folder: Path) -> None:
-    text = (folder / "slices.csv").read_text(encoding="utf-8")
-    (folder / "slices.csv").write_text(text.replace("HGG,1", "LGG,0", 1), encoding="utf-8")
+def replaced(name: str, old: bytes, new: bytes) -> Callable[[Path], object]:
+    return lambda folder: (folder / name).write_bytes((folder / name).read_bytes().replace(old, new, 1))
 
 
-def drop_a_row(folder: Path) -> None:
-    lines = (folder / "slices.csv").read_text(encoding="utf-8").splitlines(keepends=True)
-    (folder / "slices.csv").write_text("".join(lines[:-1]), encoding="utf-8")
-
-
-def truncate_pixels(folder: Path) -> None:
-    (folder / "pixels.npy").write_bytes((folder / "pixels.npy").read_bytes()[:-1000])
-
-
-def break_manifest(folder: Path) -> None:
-    (folder / "manifest.json").write_text("{", encoding="utf-8")
+def shortened(name: str, count: int) -> Callable[[Path], object]:
+    return lambda folder: (folder / name).write_bytes((folder / name).read_bytes()[:-count])
 
 
 @pytest.mark.parametrize(
     "damage",
     [
-        flip_a_pixel,
-        flip_a_mask,
-        leak_a_patient,
-        exchange_two_patients,
-        correct_a_label,
-        drop_a_row,
-        truncate_pixels,
-        break_manifest,
+        *(flip_a_pixel, flip_a_mask, leak_a_patient, exchange_two_patients),
+        replaced("slices.csv", b"HGG,1", b"LGG,0"),
+        *(shortened(name, count) for name, count in (("slices.csv", 40), ("pixels.npy", 1000), ("manifest.json", 9))),
     ],
 )
 def test_a_damaged_slice_set_is_refused(slice_set: SliceSet, damage: Any) -> None:
