@@ -44,12 +44,10 @@ def test_the_script_asks_for_what_was_asked() -> None:
     assert subprocess.run(["bash", "-n"], input=text, encoding="utf-8").returncode == 0
 
 
-def test_an_array_is_no_longer_than_slurm_takes() -> None:
-    assert "#SBATCH --array=1-1000%200\n" in script(Slurm(200, 0, 1, 1, "10"), "tls://host:1", Path("/shared"))
-
-
-def test_a_job_without_a_gpu_asks_for_none() -> None:
-    assert "gres" not in script(Slurm(1, 0, 1, 1, "10"), "tls://host:1", Path("/shared"))
+@pytest.mark.parametrize("time", ["90", "90:30", "04:00:00", "1-12", "1-12:30", "1-12:30:00"])
+def test_times_as_slurm_writes_them_an_array_no_longer_than_it_takes_and_no_gpu_where_none_is_asked(time: str) -> None:
+    text = script(Slurm(200, 0, 1, 1, time), "tls://host:1", Path("/shared"))
+    assert f"#SBATCH --time={time}\n" in text and "#SBATCH --array=1-1000%200\n" in text and "gres" not in text
 
 
 @pytest.mark.parametrize(
@@ -60,19 +58,16 @@ def test_what_sbatch_would_refuse_or_take_for_something_else_is_refused(words: s
     assert words.split()[0] in said and "expected" in said
 
 
-@pytest.mark.parametrize("time", ["90", "90:30", "04:00:00", "1-12", "1-12:30", "1-12:30:00"])
-def test_times_as_slurm_writes_them(time: str) -> None:
-    assert f"#SBATCH --time={time}\n" in script(Slurm(1, 0, 1, 1, time), "tls://host:1", Path("/shared"))
-
-
-def test_only_a_run_is_run_on_a_cluster() -> None:
-    assert "'report' cannot be run on a cluster, expected run" in brats_al("cluster", "slurm", "report", expect=1)
-
-
-def test_more_gpus_are_more_jobs() -> None:
-    assert "'--gpus': Input should be less than or equal to 1" in brats_al(
-        "cluster", "slurm", "--gpus", "2", "--dry-run", "--", "run", expect=2
-    )
+@pytest.mark.parametrize(
+    ("words", "said", "status"),
+    [
+        ("cluster slurm report", "'report' cannot be run on a cluster, expected run", 1),
+        ("cluster slurm --gpus 2 --dry-run -- run", "'--gpus': Input should be less than or equal to 1", 2),
+        ("run --profile smoke --workers 2 --scheduler tcp://host:1", "--scheduler exclude each other", 1),
+    ],
+)
+def test_what_cannot_be_asked_of_a_cluster_is_refused(words: str, said: str, status: int) -> None:
+    assert said in brats_al(*words.split(), expect=status)
 
 
 @pytest.mark.parametrize(
@@ -138,11 +133,6 @@ def test_ctrl_c_ends_a_study_on_a_cluster_as_it_ends_others(
         main()
     assert ended.value.code == 130
     assert "interrupted: finished runs are kept" in capsys.readouterr().err
-
-
-def test_one_place_to_compute_at_a_time() -> None:
-    printed = brats_al("run", "--profile", "smoke", "--workers", "2", "--scheduler", "tcp://host:1", expect=1)
-    assert "--workers, --workers-per-gpu and --scheduler exclude each other" in printed
 
 
 def test_a_scheduler_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
