@@ -1,7 +1,6 @@
 """A reader who knows the truth, and the loop with one: no errors give the truth, and a loop that stopped resumes."""
 
 from pathlib import Path
-from typing import Any
 
 import annotation_loop as simulated
 import numpy as np
@@ -88,16 +87,9 @@ def test_a_curve_by_hand() -> None:
     frames = []
     for seed, scores in enumerate(([4, 3, 2, 1], [4, 2, 3, 1], [4, 1, 3, 2])):
         for arm, score in (("middle", scores), ("random", [2, 3, 3, 2])):
-            for number in (1, 2):
-                frame = pd.DataFrame({"label": [1, 1, 0, 0], "score": score, "patient_id": list("abcd")})
-                place: dict[str, Any] = {
-                    "arm": arm,
-                    "seed": seed,
-                    "fold": seed,
-                    "query": number,
-                    "annotated": 50 * number,
-                }
-                frames.append(frame.assign(**place, key=f"{arm} {seed}"))
+            frame = pd.DataFrame({"label": [1, 1, 0, 0], "score": score, "patient_id": list("abcd")})
+            frame = frame.assign(arm=arm, seed=seed, fold=seed, key=f"{arm} {seed}")
+            frames += [frame.assign(query=number, annotated=50 * number) for number in (1, 2)]
     every = pd.concat(frames, ignore_index=True)
     curve = loop_curve(every)
     of = curve.set_index(["annotated", "arm"])["auc"].to_dict()

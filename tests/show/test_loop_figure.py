@@ -1,7 +1,6 @@
 """The figure of the simulated loop: its files, and what it says of its origin."""
 
 from pathlib import Path
-from typing import Any
 
 import annotation_loop as figure
 import numpy as np
@@ -13,22 +12,13 @@ from small_annotation import pictures
 
 def predictions() -> pd.DataFrame:
     """Return made-up predictions: after each query the strategy tells the classes apart a little better."""
-    frames = []
-    for seed in range(3):
-        for number in range(1, 4):
-            for place, arm in enumerate(ARMS):
-                label = np.arange(20) % 2
-                noise = np.random.default_rng([seed, number, place]).normal(size=20)
-                frame = pd.DataFrame({"label": label, "score": noise + label * (0.4 * number + 0.3 - 0.3 * place)})
-                at: dict[str, Any] = {
-                    "arm": arm,
-                    "seed": seed,
-                    "fold": seed,
-                    "query": number,
-                    "annotated": 60 + 40 * (number - 1),
-                }
-                names = [f"p{each % 10}{each % 2}" for each in range(20)]
-                frames.append(frame.assign(**at, patient_id=names, key=f"{arm} {seed} {number}"))
+    frames, label = [], np.arange(20) % 2
+    for seed, number, place in np.ndindex(3, 3, len(ARMS)):
+        noise = np.random.default_rng([seed, number, place]).normal(size=20)
+        frame = pd.DataFrame({"label": label, "score": noise + label * (0.4 * number + 0.7 - 0.3 * place)})
+        frame = frame.assign(seed=seed, fold=seed, query=number + 1, annotated=60 + 40 * number, arm=ARMS[place])
+        names = [f"p{each % 10}{each % 2}" for each in range(20)]
+        frames.append(frame.assign(patient_id=names, key=f"{ARMS[place]} {seed} {number}"))
     return pd.concat(frames, ignore_index=True)
 
 
