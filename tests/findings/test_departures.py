@@ -31,11 +31,6 @@ def of(**settings: Any) -> Departures:
     return departures(PAPER.with_settings(settings), slices_of(PATIENTS))
 
 
-def test_the_papers_profile_on_its_cohort_departs_in_nothing() -> None:
-    assert of() == Departures()
-    assert of().of() == ()
-
-
 @pytest.mark.parametrize(
     ("settings", "text"),
     [

@@ -117,23 +117,6 @@ def test_optimism_by_hand() -> None:
     assert means["validation_last"] == pytest.approx(0.76)
 
 
-def runs() -> pd.DataFrame:
-    rows = [
-        (arm, seed, part, "slice", 0.7 + 0.1 * (arm == "b") + 0.01 * seed)
-        for arm in ("b", "a")
-        for seed in (0, 1, 2)
-        for part in ("validation", "test")
-    ]
-    return pd.DataFrame(rows, columns=["arm", "seed", "part", "unit", "auc"])
-
-
-def test_summary() -> None:
-    summary = summarise(runs())
-    assert summary["arm"].tolist() == ["b", "b", "a", "a"]
-    assert summary["n_runs"].tolist() == [3] * 4
-    assert summary["auc_mean"].tolist() == pytest.approx([0.81, 0.81, 0.71, 0.71])
-
-
 def test_identical_runs_are_one_run() -> None:
     rows = pd.DataFrame(
         {"arm": "a", "seed": [0, 1, 2], "part": "test", "unit": "slice", "auc": [0.8, 0.8, 0.9], "key": ["k", "k", "l"]}

@@ -37,25 +37,14 @@ from brats_al_utils.study.study import Study
 def table() -> pd.DataFrame:
     """Return ten slices of one run, by rank; A chooses the first four, B those of even rank, C none but the last."""
     rank = np.arange(1, 11)
-    return pd.DataFrame(
-        {
-            "slice_id": 100 + rank,
-            "run": 1,
-            "rank": rank,
-            "decile": rank,
-            "uncertainty": 2.0 - rank / 10,
-            "probability": rank / 10,
-            "patient_id": [f"p{number // 2}" for number in range(10)],
-            "class_name": ["HGG", "HGG", "LGG", "HGG", "HGG", "LGG", "LGG", "HGG", "HGG", "HGG"],
-            "label": [1, 1, 0, 1, 1, 0, 0, 1, 1, 1],
-            "site": ["S1"] * 5 + ["S2"] * 5,
-            "low": [0.4] * 3 + [0.6] * 7,
-            "high": [0.9] * 10,
-            "A": rank <= 4,
-            "B": rank % 2 == 0,
-            "C": rank == 10,
-        }
-    )
+    found = pd.DataFrame({"slice_id": 100 + rank, "run": 1, "rank": rank, "decile": rank, "probability": rank / 10})
+    found["uncertainty"] = 2.0 - rank / 10
+    found["patient_id"] = [f"p{number // 2}" for number in range(10)]
+    found["label"] = [1, 1, 0, 1, 1, 0, 0, 1, 1, 1]
+    found["class_name"] = np.where(found["label"], "HGG", "LGG")
+    found["site"] = ["S1"] * 5 + ["S2"] * 5
+    found["low"], found["high"] = [0.4] * 3 + [0.6] * 7, 0.9
+    return found.assign(A=rank <= 4, B=rank % 2 == 0, C=rank == 10)
 
 
 def of_table(rows: pd.DataFrame) -> Ranking:
