@@ -243,6 +243,15 @@ def program(*names: str) -> str:
     return found
 
 
+def without_locks(folder: Path, number: int) -> Path:
+    """Return a library which, loaded before others, has a file system answer an error where a lock is asked for."""
+    source = f"#include <errno.h>\nint flock(int file, int operation) {{ errno = {number}; return -1; }}\n"
+    library = folder / "without_locks.so"
+    compiler = [program("gcc", "cc"), "-shared", "-fPIC", "-x", "c", "-", "-o", str(library)]
+    subprocess.run(compiler, input=source, encoding="utf-8", check=True)
+    return library
+
+
 @pytest.fixture
 def browser(tmp_path: Path) -> Iterator[webdriver.Chrome]:
     """Start a browser without a window that keeps its console's log."""

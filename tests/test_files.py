@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import program
+from conftest import without_locks
 
 from brats_al_utils import files
 from brats_al_utils.files import beside, cause, held, lock, locked, named, new_folder, sweep
@@ -102,11 +102,7 @@ def test_a_lock_is_had_as_soon_as_it_is_free(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP], ids=errno.errorcode.get)
 def test_a_file_system_without_locks_is_told_at_once(tmp_path: Path, number: int) -> None:
-    library = tmp_path / "without.so"
-    source = f"#include <errno.h>\nint flock(int file, int operation) {{ errno = {number}; return -1; }}\n"
-    compiler = [program("gcc", "cc"), "-shared", "-fPIC", "-x", "c", "-", "-o", str(library)]
-    subprocess.run(compiler, input=source, encoding="utf-8", check=True)
-    process = holder(tmp_path / "a.lock", LD_PRELOAD=str(library))
+    process = holder(tmp_path / "a.lock", LD_PRELOAD=str(without_locks(tmp_path, number)))
     assert answer(process) == "absent"
     process.communicate("\n")
     assert not (tmp_path / "a.lock").exists()
