@@ -67,9 +67,7 @@ def test_a_file_left_by_a_dead_machine_is_no_lock(tmp_path: Path) -> None:
         assert had == "had"
 
 
-def test_a_lock_that_cannot_be_had_is_waited_for_aloud_and_not_for_ever(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_lock_is_waited_for_aloud_and_not_for_ever(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """As a file server holds that of a machine that died."""
     path = tmp_path / "a.lock"
     with lock(path):

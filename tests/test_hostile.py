@@ -181,9 +181,7 @@ def test_a_pickle_in_place_of_the_trunk(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("as_archive", [True, False], ids=["torch's archive", "plain pickle"])
-def test_a_pickle_in_place_of_torchvision_s_weights(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, as_archive: bool
-) -> None:
+def test_a_pickle_as_torchvision_s_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, as_archive: bool) -> None:
     """In torchvision's cache, under the right name: torchvision itself would read it, whatever its hash."""
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     path, planted = imagenet_weights().path, tmp_path / "planted"

@@ -41,9 +41,7 @@ PICTURES = [
     *("competitors", "iterative", "transfer", "selection_for_others"),
     *("along_the_ranking", "uncertainty", "choices"),
 ]
-LISTED = re.findall(
-    r"^\| (`.*?) \| [\d, ]+ \|", (ROOT / "docs" / "tables.md").read_text(encoding="utf-8"), re.MULTILINE
-)
+LISTED = re.findall(r"^\| (`.*?) \| [\d, ]+ \|", (ROOT / "docs/tables.md").read_text(encoding="utf-8"), re.MULTILINE)
 TABLES = re.findall(r"`(\w+)`", "\n".join(LISTED))
 """Every file that the page of tables lists: those of the pictures' numbers are among them."""
 
@@ -270,9 +268,7 @@ def test_real_cases(real_cases: Path, tmp_path: Path) -> None:
         ),
     ],
 )
-def test_refused_before_anything_starts(
-    arguments: list[str], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_refused_at_once(arguments: list[str], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("BRATS_ROOT", raising=False)
     profile = [] if "--profile" in arguments else ["--profile", "smoke"]
     assert f"error: {words}" in brats_al("run", *profile, *arguments, "--out", str(tmp_path / "out"), expect=1)

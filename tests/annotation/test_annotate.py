@@ -246,9 +246,7 @@ def picture(browser: Chrome, path: Path) -> None:
     assert len(set(browser.execute_script(painted, canvas)[::4])) > 20
 
 
-def test_without_a_browser_and_data_it_shows_synthetic_images(
-    tmp_path: Path, workers: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_data_it_shows_synthetic_images(tmp_path: Path, workers: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(example_module, "render", small_render)
     folder = example(tmp_path / COHORT)
     parameters = {"out": str(tmp_path), "budget": 6, "settings": SETTINGS, "workers": workers}

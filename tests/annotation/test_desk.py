@@ -184,9 +184,7 @@ def test_a_hostile_message_is_refused_and_nothing_is_written(desk: Desk, message
 
 
 @pytest.mark.parametrize("failing", [OSError(28, "No space left on device"), InputError("answers: no regular file")])
-def test_what_cannot_be_saved_stays_on_the_screen(
-    desk: Desk, failing: Exception, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_not_saved_stays_on_the_screen(desk: Desk, failing: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise failing
 
@@ -365,9 +363,7 @@ def test_the_time_left_is_that_of_the_median_pause_without_breaks() -> None:
 
 @settings(max_examples=40)
 @given(st.lists(st.sampled_from(["benign", "malignant", "unsure", "skip", "undo", "again"]), max_size=12))
-def test_whatever_is_pressed_the_file_and_the_screen_agree(
-    tmp_path_factory: pytest.TempPathFactory, keys: list[str]
-) -> None:
+def test_whatever_is_pressed_file_and_screen_agree(tmp_path_factory: pytest.TempPathFactory, keys: list[str]) -> None:
     folder = tmp_path_factory.mktemp("desk")
     names = [f"{number}.png" for number in range(3)]
     pictures = [Picture(name, (write_png(folder / name, [[number]]),)) for number, name in enumerate(names)]

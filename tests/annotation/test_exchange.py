@@ -115,9 +115,7 @@ def test_a_user_of_label_studio(user: object, reader: str, session: Session, tmp
     assert (last.reader, last.label, last.time) == (reader, "well", "2026-03-09T21:52:49.513742Z")
 
 
-def test_annotations_without_a_choice_are_skipped_and_one_in_other_capitals_is_the_class(
-    session: Session, tmp_path: Path
-) -> None:
+def test_no_choice_is_skipped_and_other_capitals_are_the_class(session: Session, tmp_path: Path) -> None:
     path = tmp_path / "export.json"
     assert imported(session, path, studio(session, result=[])) == {"added": 0, "without a choice, skipped": 1}
     box = {"type": "rectanglelabels", "value": {"rectanglelabels": ["sick"]}}

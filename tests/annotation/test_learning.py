@@ -57,9 +57,7 @@ def test_a_curve_by_hand() -> None:
     squares = 2 * ((1 - 8 / 9) ** 2 * 2 + (2 / 3 - 8 / 9) ** 2)  # of either class, over n (n - 1)
     error = math.sqrt(squares / 6)
     half = t.ppf(0.975, 4) * error / (8 / 9 * 1 / 9)  # alike in both classes: 2 + 2 degrees of freedom
-    assert [curve["low"][0], curve["high"][0]] == pytest.approx(
-        [expit(logit(8 / 9) - half), expit(logit(8 / 9) + half)]
-    )
+    assert [curve["low"][0], curve["high"][0]] == pytest.approx(expit(logit(8 / 9) + half * np.array([-1, 1])))
     assert curve.loc[1, ["low", "high"]].isna().all(), "no variance is no certainty"
 
 

@@ -107,9 +107,7 @@ def test_what_is_drawn_at_random_does_not_depend_on_scores(tmp_path: Path, monke
     assert chosen[2] != chosen[3]
 
 
-def test_the_random_sample_has_what_a_strategy_had_chosen_before(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_random_sample_has_what_a_strategy_chose_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of the random order, everything up to the last slice asked for: so it is a sample of all, not of what is left."""
     made_up(monkeypatch)
     session = begun(pictures(tmp_path / "data"))
@@ -143,10 +141,8 @@ def test_whole_patients(strategy: str, tmp_path: Path, monkeypatch: pytest.Monke
     if strategy == "top":
         _, _, uncertainty = taught(session)
         drawn = table.loc[table["why"] == WHY["training"], "patient_id"]
-        left = session.slices[
-            session.askable & (session.part == "training") & ~session.slices["patient_id"].isin(drawn)
-        ]
-        mean = uncertainty[left.index].groupby(left["patient_id"]).mean()
+        own = session.slices[session.askable & (session.part == "training") & ~session.slices["patient_id"].isin(drawn)]
+        mean = uncertainty[own.index].groupby(own["patient_id"]).mean()
         assert {*table.loc[table["why"] == "chosen by top", "patient_id"]} == {*mean.nlargest(6).index}
 
 

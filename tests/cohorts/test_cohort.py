@@ -63,9 +63,7 @@ def link_out(root: Path) -> None:
 
 
 NOISE = np.random.default_rng(0).normal(100, 10, SHAPE).astype(np.float32)
-NOT_A_NUMBER = np.where(
-    filled(1, place=np.s_[3, 4, 5]), np.nan, np.where(filled(1, place=np.s_[0, 0, 0]), np.inf, NOISE)
-)
+NO_NUMBER = np.where(filled(1, place=np.s_[3, 4, 5]), np.nan, np.where(filled(1, place=np.s_[0, 0, 0]), np.inf, NOISE))
 BETWEEN = filled(1, np.float32, np.s_[10:12]) + filled(0.4, np.float32, np.s_[12])
 MAPPING = "Grade,BraTS_2018_subject_ID\nLGG,Brats18_SITE0_0_1\n"
 
@@ -80,7 +78,7 @@ BAD: dict[str, tuple[Callable[[Path], object], list[str]]] = {
         lambda root: (root / f"{FIRST}_t1.nii.gz").write_bytes(gzip.compress(b"hello" * 1000)),
         ["Brats18_SITE0_0_1_t1.nii.gz: cannot be read as NIfTI", "copy or download"],
     ),
-    "not a number": (put("t1", NOT_A_NUMBER), ["_t1.nii.gz: 2 voxels are NaN or infinite", "skip the patient"]),
+    "not a number": (put("t1", NO_NUMBER), ["_t1.nii.gz: 2 voxels are NaN or infinite", "skip the patient"]),
     "other shape": (
         put("t2", np.ones((32, 32, 23), np.int16)),
         ["_t2.nii.gz: shape (32, 32, 23), expected (32, 32, 24) as in", "register"],

@@ -157,9 +157,7 @@ def test_every_cohort_is_one_table(tmp_path: Path, write: Callable[[Path], tuple
 
 
 @pytest.mark.parametrize("write", READERS, ids=lambda write: write.__name__)
-def test_other_classes_and_another_task_than_a_cohort_has_are_refused(
-    tmp_path: Path, write: Callable[[Path], tuple[str, str]]
-) -> None:
+def test_other_classes_and_tasks_are_refused(tmp_path: Path, write: Callable[[Path], tuple[str, str]]) -> None:
     classes = write(tmp_path)
     assert read_cohort(tmp_path, classes=classes[::-1]).classes == classes
     (tmp_path / "empty").mkdir()

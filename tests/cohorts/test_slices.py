@@ -20,7 +20,7 @@ from brats_al_utils.cohorts.cuts import choose_slices, cut_case
 from brats_al_utils.cohorts.cutting import prepare
 from brats_al_utils.cohorts.readers import read_cohort
 from brats_al_utils.cohorts.slices import SliceRule, SliceSet, open_slices
-from brats_al_utils.cohorts.split import check_split
+from brats_al_utils.cohorts.split import PARTS, check_split
 
 RULE = SliceRule(per_patient=6, image_size=64)
 
@@ -39,9 +39,7 @@ def test_a_slice_set(slice_set: SliceSet) -> None:
     assert set(slice_set.table.loc[slice_set.table["class_name"] == "HGG", "label"]) == {1}
     assert set(slice_set.table.loc[slice_set.table["class_name"] == "LGG", "label"]) == {0}
     check_split(slice_set.table)
-    assert sorted(np.concatenate([slice_set.ids(part) for part in ("training", "validation", "test")])) == list(
-        range(42)
-    )
+    assert sorted(np.concatenate([slice_set.ids(part) for part in PARTS])) == list(range(42))
     assert slice_set.manifest["release"] == "2018"
     assert not slice_set.synthetic
 
@@ -143,9 +141,7 @@ def test_skip_bad_records_the_patient(tiny_cohort: Path, tmp_path: Path) -> None
     assert slices.table["patient_id"].nunique() == 7
 
 
-def test_an_interrupt_leaves_nothing_half_made(
-    tiny_cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_interrupt_leaves_no_half_set(tiny_cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
 
     def interrupted(rows: pd.DataFrame, *arguments: Any) -> Any:

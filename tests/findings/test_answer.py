@@ -121,9 +121,7 @@ def budget_gains(low: float, high: float) -> pd.DataFrame:
     ("low", "high", "said"),
     [(-0.2, -0.001, NO), (-0.019, 0.019, NO), (0.001, 0.2, CANNOT_TELL), (-0.021, 0.2, CANNOT_TELL)],
 )
-def test_without_notebook_07_random_sampling_has_fewer_annotated_and_can_only_win(
-    low: float, high: float, said: str
-) -> None:
+def test_without_notebook_07_random_has_fewer_annotated_and_can_only_win(low: float, high: float, said: str) -> None:
     tables = {"budget_gains": budget_gains(low, high)}
     assert answer(tables).said == said
     weak = pd.DataFrame([{"arm": "proposed", "auc_mean": 0.6, "low": 0.45, "high": 0.7}])

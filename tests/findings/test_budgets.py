@@ -74,9 +74,7 @@ def test_label_efficiency_by_hand() -> None:
     assert table[["annotated", "auc"]].to_numpy().tolist() == [[0.4, 0.75], [0.8, 0.85]]
     assert table["censored"].tolist() == ["", ""]
     # One run says nothing of how far others would lie.
-    assert (
-        table[["random_low", "random_high", "saved_low", "saved_high"]].to_numpy().tolist() == [[0, inf, -inf, 1]] * 2
-    )
+    assert (table[["random_low", "random_high", "saved_low", "saved_high"]] == [0, inf, -inf, 1]).all(axis=None)
 
 
 def test_where_the_curves_share_no_auc_the_bound_is_marked() -> None:

@@ -136,9 +136,7 @@ def test_the_papers_own_arithmetic_holds_on_any_cohort(departures: Departures) -
         "table5.balanced": "295 590 885 1180 1475 1770 2065 2360 of 2950 training slices (4870 in all); ",
     }
     assert all(card["recomputed"][id_].startswith(text) for id_, text in begins.items())
-    assert re.findall(r": (\d)", card["recomputed"]["table5.balanced"]) == ["4", "2"], (
-        "beyond the middle and beyond all"
-    )
+    assert re.findall(r": (\d)", card["recomputed"]["table5.balanced"]) == ["4", "2"], "beyond the middle, and all"
     told = card["verdict"][card["verdict"].isin([REPRODUCED, NOT_REPRODUCED])]
     reproduced = {"table2.test_gain.arithmetic", "table5.imbalanced", "saving.average.arithmetic"}
     assert set(told[told == REPRODUCED].index) == reproduced
@@ -374,9 +372,8 @@ def test_folds_are_judged_too() -> None:
     tested = scores[scores["patient_id"] % 5 == fold].assign(fold=fold)
     whole, folds = (row_of("table3.baseline.test", (runs, of)) for of in (scores, tested))
     assert folds["ours"] == pytest.approx(whole["ours"], abs=0.03)
-    assert folds["patients_high"] - folds["patients_low"] == pytest.approx(
-        whole["patients_high"] - whole["patients_low"], rel=0.2
-    )
+    few, many = (row["patients_high"] - row["patients_low"] for row in (folds, whole))
+    assert few == pytest.approx(many, rel=0.2)
 
 
 def test_where_all_start_from_random_weights_no_arm_is_taken_for_another() -> None:

@@ -173,9 +173,7 @@ def intervals(*rows: tuple[str, float, float, float, float]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["unit", "runs_low", "runs_high", "both_low", "both_high"])
 
 
-INTERVALS = intervals(
-    ("slice", 0.60, 0.70, 0.50, 0.80), ("slice", 0.60, 0.80, 0.40, 0.90), ("patient", 0.5, 0.7, 0.4, 0.7)
-)
+INTERVALS = intervals(("slice", 0.6, 0.7, 0.5, 0.8), ("slice", 0.6, 0.8, 0.4, 0.9), ("patient", 0.5, 0.7, 0.4, 0.7))
 
 
 def test_widths_compare_the_mean_intervals_of_each_unit() -> None:
@@ -204,9 +202,7 @@ EFFICIENCY = pd.DataFrame(
     ],
     columns=["strategy", "budget", "annotated", "random_annotated", "random_low", "random_high", "censored"],
 )
-AREAS = pd.DataFrame(
-    {"strategy": ["random", "proposed"], "mean": [0.7109, 0.6], "best_rank": [1, 1], "worst_rank": [2, 2]}
-)
+AREAS = pd.DataFrame({"strategy": ["random", "proposed"], "mean": [0.7109, 0.6], "best_rank": 1, "worst_rank": 2})
 
 
 @pytest.mark.parametrize(

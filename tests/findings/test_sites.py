@@ -67,9 +67,7 @@ def test_a_site_that_tells_the_class_is_named_and_another_is_not() -> None:
 
 def scores(seed: int = 0, runs: int = 3) -> pd.DataFrame:
     random, patient = np.random.default_rng(seed), np.repeat(np.arange(40), 2)
-    base = pd.DataFrame(
-        {"patient_id": patient, "label": (patient < 22).astype(int), "site": [*"xxyy"] * 20, "arm": "a"}
-    )
+    base = pd.DataFrame({"patient_id": patient, "label": 1 * (patient < 22), "site": [*"xxyy"] * 20, "arm": "a"})
     made = [base.assign(seed=run, score=np.round(random.normal(size=80) + base["label"], 1)) for run in range(runs)]
     return pd.concat(made, ignore_index=True)
 

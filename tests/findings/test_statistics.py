@@ -138,10 +138,8 @@ def test_values_that_do_not_vary_are_no_certainty() -> None:
 
 def test_the_base_rate_loss_is_that_of_the_best_constant_guess() -> None:
     labels = np.array([1, 1, 1, 0])
-    guesses = np.linspace(0.01, 0.99, 99)
-    assert base_rate_loss(labels) == pytest.approx(
-        (-0.75 * np.log(guesses) - 0.25 * np.log(1 - guesses)).min(), abs=1e-4
-    )
+    guess = np.linspace(0.01, 0.99, 99)
+    assert base_rate_loss(labels) == pytest.approx((-0.75 * np.log(guess) - 0.25 * np.log(1 - guess)).min(), abs=1e-4)
     assert base_rate_loss(np.array([1, 0])) == pytest.approx(np.log(2))
     assert base_rate_loss(np.array([1, 1])) == 0
 

@@ -34,9 +34,7 @@ class Brightness(nn.Module):
 
 
 @pytest.mark.parametrize("batch", [2, 128])
-def test_each_slice_is_asked_about_with_the_tumour_and_with_all_else_hidden(
-    batch: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_each_slice_is_asked_about_with_tumour_and_all_else_hidden(batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(audit, "EVALUATION_BATCH", batch)
     pixels = np.random.default_rng(0).integers(1, 255, (6, 3, 64, 64)).astype(np.uint8)
     segmentation = np.zeros((6, 64, 64), np.uint8)
@@ -172,9 +170,7 @@ def slices(draw: st.DrawFn) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]
 
 
 @given(slices(), st.booleans())
-def test_nothing_else_is_touched_and_nothing_of_the_tumour_is_left(
-    case: tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]], mirrored: bool
-) -> None:
+def test_only_the_tumour_is_hidden(case: tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]], mirrored: bool) -> None:
     pixels, mask = case
     before, grown = pixels.copy(), np.repeat(grow(mask)[:, None], 3, axis=1)
     hidden, alone = without_tumour(pixels, mask, mirrored), tumour_alone(pixels, mask)

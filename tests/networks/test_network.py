@@ -168,9 +168,7 @@ def test_every_network_and_start_is_listed() -> None:
 def test_an_unknown_start_is_refused() -> None:
     with pytest.raises(InputError, match="start is 'vgg', expected one of imagenet, imagenet-trunk, scratch"):
         build("vgg", 0)
-    with pytest.raises(
-        InputError, match="'imagenet-trunk', expected one of imagenet, scratch, imagenet-shuffled for resnet18"
-    ):
+    with pytest.raises(InputError, match="'imagenet-trunk', expected one of imagenet, scratch, .* for resnet18"):
         build("imagenet-trunk", 0, network="resnet18")
     with pytest.raises(InputError, match="network is 'vgg', expected one of alexnet, googlenet, vgg16, resnet18"):
         build("scratch", 0, network="vgg")

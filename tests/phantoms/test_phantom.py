@@ -189,9 +189,7 @@ def test_files_of_a_release_are_complete(cohort: Path) -> None:
         types.add(images["seg"].get_data_dtype())
         for sequence, image in images.items():
             assert image.shape == (120, 120, 155)
-            np.testing.assert_array_equal(
-                image.affine, [[-2, 0, 0, -0.5], [0, -2, 0, 238.5], [0, 0, 1, 0], [0, 0, 0, 1]]
-            )
+            assert image.affine.tolist() == [[-2, 0, 0, -0.5], [0, -2, 0, 238.5], [0, 0, 1, 0], [0, 0, 0, 1]]
             assert sequence == "seg" or image.get_data_dtype() == np.int16
     assert types == {np.dtype(np.uint8), np.dtype(np.int16)}
 
@@ -307,7 +305,7 @@ def test_wrong_arguments_are_refused(tmp_path: Path, wrong: dict[str, int | str]
 
 
 @pytest.mark.usefixtures("blank")
-def test_an_empty_folder_is_used_one_that_holds_something_is_kept_and_an_interrupt_leaves_nothing(
+def test_what_is_in_a_folder_is_kept_and_an_interrupt_leaves_nothing(
     tmp_path: Path,
 ) -> None:
     def interrupted(patients: Iterable[Patient]) -> Iterator[Patient]:

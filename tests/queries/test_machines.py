@@ -18,9 +18,7 @@ SEEDS = range(2)
 def pool() -> Pool:
     """Return 140 slices and 60 labelled ones: clusters of two and equal scores, which rounding could decide."""
     rng = np.random.default_rng(0)
-    signal = (
-        rng.integers(-9, 10, (200, 12)) @ rng.integers(-9, 10, (12, 1024)) / 100
-    )  # whole numbers: the same anywhere
+    signal = rng.integers(-9, 10, (200, 12)) @ rng.integers(-9, 10, (12, 1024)) / 100  # whole numbers
     features = np.maximum(signal + rng.standard_normal(signal.shape), 0).astype(np.float16).astype(np.float32)
     single = rng.random(140, np.float32)
     single[50:80] = 1 - single[20:50]  # as uncertain

@@ -61,9 +61,7 @@ def test_the_order_of_members_does_not_matter_for_ordered(probability: np.ndarra
 
 
 @given(probabilities, st.randoms(), st.sampled_from(PAIRS), st.sampled_from(AGGREGATES))
-def test_slices_are_scored_one_by_one(
-    probability: np.ndarray[Any, Any], random: Any, pairs: str, aggregate: str
-) -> None:
+def test_slices_are_scored_singly(probability: np.ndarray[Any, Any], random: Any, pairs: str, aggregate: str) -> None:
     order = list(range(probability.shape[1]))
     random.shuffle(order)
     scores = score(probability, pairs, aggregate)

@@ -118,9 +118,7 @@ def test_the_number_of_a_job_is_found_among_what_a_site_prints(
         assert "cancel the array 519605 yourself: scancel says: no controller" in capsys.readouterr().err
 
 
-def test_ctrl_c_ends_a_study_on_a_cluster_as_it_ends_others(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_ctrl_c_ends_a_study_on_a_cluster(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     def interrupted(*_: Any) -> None:
         raise KeyboardInterrupt
 
@@ -168,9 +166,7 @@ def slurm_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path
     if os.geteuid():
         pytest.skip("only root can start a Slurm")
     folder = tmp_path / "slurm"
-    started = subprocess.run(
-        ["bash", str(HERE / "slurm" / "up.sh"), str(folder)], capture_output=True, encoding="utf-8"
-    )
+    started = subprocess.run(["bash", f"{HERE}/slurm/up.sh", str(folder)], capture_output=True, encoding="utf-8")
     try:
         assert started.returncode == 0, started.stdout + started.stderr
         monkeypatch.setenv("SLURM_CONF", started.stdout.splitlines()[-1])
@@ -181,10 +177,8 @@ def slurm_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path
 
 def queue() -> list[list[str]]:
     """Return the running elements of job arrays: job and its state."""
-    printed = subprocess.run(
-        ["squeue", "--noheader", "--format=%i %t"], capture_output=True, encoding="utf-8", check=True
-    )
-    return [line.split() for line in printed.stdout.splitlines()]
+    printed = subprocess.check_output(["squeue", "--noheader", "--format=%i %t"], encoding="utf-8")
+    return [line.split() for line in printed.splitlines()]
 
 
 @pytest.mark.long
@@ -229,9 +223,7 @@ def test_a_study_over_a_job_array_whose_running_element_is_cancelled(
     tables = sorted(path.name for path in out.glob("*.csv"))
     assert {"table2.csv", "table2_training.csv"} <= set(tables)
     for name in tables:
-        found, expected = (
-            pd.read_csv(folder / name).drop(columns="seconds", errors="ignore") for folder in (out, smoke)
-        )
+        found, expected = (pd.read_csv(of / name).drop(columns="seconds", errors="ignore") for of in (out, smoke))
         pd.testing.assert_frame_equal(found, expected)
     with capsys.disabled():
         print(

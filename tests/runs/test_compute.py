@@ -22,18 +22,9 @@ from brats_al_utils.runs import computing
 from brats_al_utils.runs.computing import compute
 from brats_al_utils.runs.run import PREDICTED, Run
 
-RUN = Run(
-    "f" * 64,
-    tuple(range(8)),
-    tuple(range(8, 12)),
-    tuple(range(12, 16)),
-    (),
-    "imagenet-trunk",
-    False,
-    Settings(epochs=2, batch_size=4, learning_rate=0.01, momentum=0.8, weight_decay=0.0),
-    weights_seed=1,
-    order_seed=2,
-)
+SETTINGS = Settings(epochs=2, batch_size=4, learning_rate=0.01, momentum=0.8, weight_decay=0.0)
+PARTS = (tuple(range(start, start + count)) for start, count in ((0, 8), (8, 4), (12, 4)))
+RUN = Run("f" * 64, *PARTS, (), "imagenet-trunk", False, SETTINGS, weights_seed=1, order_seed=2)
 
 
 @pytest.fixture

@@ -129,9 +129,7 @@ def test_as_many_workers_as_cores_if_memory_allows(monkeypatch: pytest.MonkeyPat
     ("cards", "visible", "seen"),
     [(1, "", ["0"] * 3), (1, "3", ["3"] * 3), (2, "", ["0", "1", "0"]), (2, "4,7", ["4", "7", "4"])],
 )
-def test_a_worker_for_each_gpu_or_as_many_as_asked_for_on_them(
-    monkeypatch: pytest.MonkeyPatch, cards: int, visible: str, seen: list[str]
-) -> None:
+def test_a_worker_for_each_gpu(monkeypatch: pytest.MonkeyPatch, cards: int, visible: str, seen: list[str]) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: cards)
     for set_to in [visible] if visible else ["", None]:
         monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
@@ -163,9 +161,7 @@ def test_a_worker_that_lacks_the_gpu_of_its_machine_says_so(tasks: list[Task], m
     assert "torch finds no GPU: use device=cpu, or install its driver" in outcome.why
 
 
-def test_a_lost_run_is_tried_three_times_in_all_and_the_others_go_on(
-    tasks: list[Task], client: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_lost_run_is_tried_three_times(tasks: list[Task], client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "work", scripted)
     told: list[str] = []
     poison, failing, *good = tasks

@@ -93,9 +93,7 @@ BASELINE = [(0.61, 0.58, 0.65), (0.64, 0.60, 0.70), (0.52, 0.51, 0.53), (0.54, 0
         (paper_figures.figure6, ("proposed", "baseline"), [(0.8520, 0.8200), (0.8717, 0.7848)]),
     ],
 )
-def test_two_arms_are_points_beside_their_paired_difference_and_the_paper_s_are_open(
-    draw: Any, names: tuple[str, str], printed: Any
-) -> None:
+def test_two_arms_are_points_beside_their_paired_difference(draw: Any, names: tuple[str, str], printed: Any) -> None:
     table = summary(**dict(zip(names, (PROPOSED, BASELINE), strict=True)))
     drawing = draw(table, gains(*names, 0.2, 0.2, 0.19, 0.2), ("LGG", "HGG"))
     assert (drawing.name, drawing.table is table) == (draw.__name__, True)
@@ -236,9 +234,7 @@ def curves() -> pd.DataFrame:
     points = [(arm, share, value + share / 10) for arm, value in ARMS.items() for share in (0.2, 0.1)]
     points.append(("baseline", 1.0, 0.75))
     test = pd.DataFrame(points, columns=["arm", "share", "auc_mean"])
-    test = test.assign(
-        examples=(1000 * test["share"]).round().astype(int), dataset="imbalanced", part="test", unit="slice"
-    )
+    test = test.assign(examples=(1000 * test["share"]).astype(int), dataset="imbalanced", part="test", unit="slice")
     test = pd.concat([test, test.assign(dataset="balanced", auc_mean=test["auc_mean"] - 0.1)])
     test = test.assign(runs_low=test["auc_mean"] - 0.02, runs_high=test["auc_mean"] + 0.03)
     test = test.assign(n_runs=3, learned=test["arm"] != "placebo")
@@ -263,9 +259,7 @@ def budget_gains() -> pd.DataFrame:
 @pytest.mark.parametrize(
     ("draw", "dataset", "less"), [(paper_figures.figure7, "imbalanced", 0), (paper_figures.figure8, "balanced", 0.1)]
 )
-def test_figures_7_and_8_show_curves_and_below_them_the_differences_of_their_set(
-    draw: Any, dataset: str, less: float
-) -> None:
+def test_figures_7_and_8_show_curves_and_below_them_the_differences(draw: Any, dataset: str, less: float) -> None:
     drawing = draw(curves(), budget_gains())
     upper, lower = drawing.figure.axes
     lines = {str(line.get_label()): line for line in upper.lines}
@@ -449,9 +443,7 @@ def test_saving_writes_the_picture_the_numbers_and_the_origin(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("notebook", [True, False])
-def test_a_saved_figure_is_shown_in_a_notebook_alone(
-    notebook: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_figure_is_shown_in_a_notebook_alone(notebook: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[Any] = []
     monkeypatch.setattr(style, "get_ipython", lambda: object() if notebook else None)
     monkeypatch.setattr(style, "display", shown.append)

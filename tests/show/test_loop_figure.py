@@ -22,9 +22,7 @@ def predictions() -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-def test_it_is_drawn_and_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_drawn_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     curve = loop_curve(predictions())
     data = pictures(tmp_path / "data", patients=6, labelled=6)
     monkeypatch.setattr(figure, "simulate", lambda *arguments: predictions())

@@ -110,9 +110,7 @@ def test_where_all_is_trained_notebooks_are_executed_together(tmp_path: Path, pl
 
 
 @pytest.mark.parametrize("forked", FORKED)
-def test_the_kernel_is_this_python(
-    tmp_path: Path, places: Places, monkeypatch: pytest.MonkeyPatch, forked: bool
-) -> None:
+def test_kernels_are_this_python(tmp_path: Path, places: Places, monkeypatch: pytest.MonkeyPatch, forked: bool) -> None:
     """Jupyter finds a kernel of another Python first, and another checkout is installed there; neither is used."""
     for name, content in {
         "jupyter/kernels/python3/kernel.json": '{"argv": ["/bin/false", "{connection_file}"], "display_name": "other"}',
@@ -168,9 +166,7 @@ def test_a_kernel_that_does_not_start_is_one_message(
     monkeypatch.setattr(kernels, "be_kernel", fork)
     monkeypatch.setattr(notebooks, "START_TIMEOUT", patience)
     source = write(tmp_path / "00_prints.ipynb", PRINTS)
-    with pytest.raises(
-        InputError, match=f"00_prints: its kernel, {python}, did not start.*{words}.*make setup"
-    ) as caught:
+    with pytest.raises(InputError, match=f"00_prints: its kernel, {python}, .*{words}.*make setup") as caught:
         notebooks.execute(source, {}, places)
     assert "\n" not in str(caught.value)
     assert capfd.readouterr().err == ""

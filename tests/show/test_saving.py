@@ -70,9 +70,7 @@ def test_git_takes_no_outputs_whatever_editor_saved_them(tmp_path: Path) -> None
 
 
 @pytest.mark.long
-def test_run_all_changes_no_file_that_git_tracks_and_an_error_s_words_stay_on_the_screen(
-    tmp_path: Path, browser: WebDriver
-) -> None:
+def test_run_all_changes_no_tracked_file_and_errors_stay_on_the_screen(tmp_path: Path, browser: WebDriver) -> None:
     """A table with a problem, whose message names a patient's file."""
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "cohort.csv").write_text(f"patient_id,label,image\n{NAME},sick,{NAME}.png\n", encoding="utf-8")

@@ -25,9 +25,7 @@ NAN = float("nan")
         ((0.5, NAN, NAN), "50.00%"),
     ],
 )
-def test_an_auc_is_written_as_in_the_paper_and_never_beyond_what_it_can_be(
-    numbers: tuple[float, ...], text: str
-) -> None:
+def test_an_auc_is_written_as_in_the_paper_never_beyond_what_it_can_be(numbers: tuple[float, ...], text: str) -> None:
     assert tables.percent(*numbers) == text
 
 

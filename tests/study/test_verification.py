@@ -14,9 +14,7 @@ from brats_al_utils.runs.store import checksum
 
 @pytest.mark.parametrize(("test", "parts"), [((), ["validation"]), ((4, 5), ["validation", "test"])])
 @pytest.mark.parametrize(("moved", "verdict"), [(0.0, 0), (1e-4, 1), (0.1, 2)])
-def test_a_run_without_test_slices_is_compared_too(
-    test: tuple[int, ...], parts: list[str], moved: float, verdict: int
-) -> None:
+def test_runs_without_test_are_compared(test: tuple[int, ...], parts: list[str], moved: float, verdict: int) -> None:
     ids = {"validation": np.arange(4), "test": np.array(test, np.int64)}
     run: Any = SimpleNamespace(key="k", data="f", test=test, ids=ids.__getitem__)
     arrays = {"probability/validation": np.array([0.1, 0.9, 0.8, 0.7]), "probability/test": np.array([0.2, 0.6])}
