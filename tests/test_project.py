@@ -96,16 +96,13 @@ def test_every_text_has_its_encoding_named() -> None:
     assert not [place for path in files for place in unnamed_encodings(path)]
 
 
-def test_every_locked_package_has_hashes() -> None:
+def test_locks_have_hashes_and_the_viewer_the_version_of_its_extra() -> None:
     blocks = re.split(r"\n(?=[a-z0-9])", (ROOT / "requirements.lock").read_text(encoding="utf-8"))
     blocks = [block for block in blocks if re.match(r"[a-z0-9_.-]+==", block)]
     assert len(blocks) == len(locked()) > 100
     assert all("--hash=sha256:" in block for block in blocks)
     for name in ("weights.lock", "viewer.lock"):
         assert "--hash=sha256:" in (ROOT / name).read_text(encoding="utf-8")
-
-
-def test_the_viewer_is_locked_at_the_version_of_its_extra() -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
     (name, version) = re.findall(r"^(\w+)==(\S+)", (ROOT / "viewer.lock").read_text(encoding="utf-8"), re.MULTILINE)[0]
     assert extras["viewer"] == [f"{name}=={'.'.join(version.split('.')[:2])}.*"]

@@ -36,13 +36,10 @@ def rewrite(data: Path, **cells: str) -> None:
         writer.writerows(rows)
 
 
-def test_images_with_and_without_a_label(tmp_path: Path) -> None:
+def test_labels_may_be_missing_in_some_rows(tmp_path: Path) -> None:
     cohort = read_candidates(pictures(tmp_path / "data", labelled=4))
     assert cohort.classes == ("sick", "well"), "by alphabet, as in a study"
     assert cohort.cases["class_name"].value_counts().to_dict() == {"": 112, "well": 4, "sick": 4}
-
-
-def test_a_patient_may_have_labels_in_some_rows(tmp_path: Path) -> None:
     data = pictures(tmp_path / "data", labelled=4)
     rewrite(data, label="")
     session = session_of(data)

@@ -234,7 +234,7 @@ def test_other_settings_are_refused(tmp_path: Path) -> None:
         open_session(data, settings={"image_size": 96})
 
 
-def test_proposals_that_are_none(tmp_path: Path) -> None:
+def test_proposals_and_answers_that_are_none(tmp_path: Path) -> None:
     session = session_of(pictures(tmp_path / "data"))
     with pytest.raises(InputError, match=r"query\.csv: missing"):
         read_query(session)
@@ -243,9 +243,6 @@ def test_proposals_that_are_none(tmp_path: Path) -> None:
         (session.folder / QUERY).write_bytes(content)
         with pytest.raises(InputError, match=r"query\.csv: "):
             read_query(session)
-
-
-def test_an_answer_of_no_class_is_refused(tmp_path: Path) -> None:
     session = session_of(pictures(tmp_path / "data"))
     say(session, "p001-0.png", "ill")
     with pytest.raises(InputError, match="expected one of well, sick"):

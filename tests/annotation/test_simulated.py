@@ -28,13 +28,10 @@ def wrong(image: Path, error_rate: float, seed: int = 0) -> list[str]:
     return [answer.slice_id for answer in given if answer.label != TRUTH[answer.slice_id]]
 
 
-def test_a_reader_without_errors_tells_the_truth(image: Path) -> None:
+def test_errors_are_as_frequent_as_they_should_be(image: Path) -> None:
     assert wrong(image, 0) == []
     assert wrong(image, 1) == NAMES
-
-
-def test_errors_are_as_frequent_as_they_should_be(image: Path) -> None:
-    """Of 400 at 0.2, 80, with a standard deviation of 8; the same each time, other ones with another seed."""
+    # Of 400 at 0.2, 80, with a standard deviation of 8; the same each time, other ones with another seed.
     found = wrong(image, 0.2)
     assert 56 < len(found) < 104
     assert found == wrong(image, 0.2)
@@ -105,3 +102,31 @@ def test_its_settings_are_those_of_the_docs() -> None:
     profile = simulated_profile(("a", "b"))
     assert (profile.image_size, profile.epochs) == (64, 10)
     assert profile.start == profile_of("open").start
+
+
+def predictions() -> pd.DataFrame:
+    """Return made-up predictions: after each query the strategy tells the classes apart a little better."""
+    frames, label = [], np.arange(20) % 2
+    for seed, number, place in np.ndindex(3, 3, len(ARMS)):
+        noise = np.random.default_rng([seed, number, place]).normal(size=20)
+        frame = pd.DataFrame({"label": label, "score": noise + label * (0.4 * number + 0.7 - 0.3 * place)})
+        frame = frame.assign(seed=seed, fold=seed, query=number + 1, annotated=60 + 40 * number, arm=ARMS[place])
+        names = [f"p{each % 10}{each % 2}" for each in range(20)]
+        frames.append(frame.assign(patient_id=names, key=f"{ARMS[place]} {seed} {number}"))
+    return pd.concat(frames, ignore_index=True)
+
+
+def test_drawn_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    curve = loop_curve(predictions())
+    data = pictures(tmp_path / "data", patients=6, labelled=6)
+    monkeypatch.setattr(simulated, "simulate", lambda *arguments: predictions())
+    monkeypatch.setattr(simulated, "simulated_profile", lambda classes: simulated_profile(("sick", "well")))
+    simulated.main(str(data), str(tmp_path / "out"))
+    kept = pd.read_csv(tmp_path / "out" / "annotation_loop.csv")
+    assert kept["arm"].tolist() == curve["arm"].tolist()
+    assert kept["auc"].to_numpy() == pytest.approx(curve["auc"].to_numpy(), rel=1e-5)
+    assert (kept["low"] <= kept["high"]).all()
+    svg = (tmp_path / "out" / "annotation_loop.svg").read_text(encoding="utf-8")
+    assert "Cohort data (6 persons); simulated reader who errs on 5 % of the slices; 64 pixels, 10 epochs" in svg
+    assert (tmp_path / "out" / "loop" / ".gitignore").read_text(encoding="utf-8") == "*\n"
+    assert "middle less random" in capsys.readouterr().out

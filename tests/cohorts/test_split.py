@@ -128,16 +128,13 @@ def test_each_patient_is_tested_once_a_cycle(folds: int, high: int, low: int, cy
     assert sorted(tested) == patients["patient_id"].tolist()
 
 
-def test_validation_is_the_fold_that_is_tested_next() -> None:
+def test_validation_is_the_fold_tested_next_and_cycles_deal_anew() -> None:
     patients = cases(20, 10)
     for number in range(4):
         now, then = (
             fold_split(patients, GRADES, 5, each, 0).set_index("patient_id")["part"] for each in (number, number + 1)
         )
         assert set(now.index[now == "validation"]) == set(then.index[then == "test"])
-
-
-def test_the_next_cycle_deals_anew_and_another_seed_otherwise() -> None:
     patients = cases(40, 20)
 
     def tested(number: int, seed: int = 0) -> set[str]:

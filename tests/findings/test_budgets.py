@@ -39,24 +39,18 @@ def test_area_by_hand() -> None:
     assert areas[["low", "high"]].to_numpy() == pytest.approx(np.array([[0.4, 0.5]] * 2))
     alone = curve_areas(RANDOM)["area"]
     assert alone.tolist() == pytest.approx([(0.2 * 0.65 + 0.2 * 0.7 + 0.4 * 0.8) / 0.8])
-
-
-def test_curves_without_a_common_share_have_no_area() -> None:
     areas = curve_areas(pd.concat([RANDOM, curve("late", 0, {0.1: (1.0, 0.9), 0.2: (1.1, 0.9)})]))
     assert areas[["area", "low", "high"]].isna().all(axis=None)
     ranked = rank_stability(areas.pivot(index="seed", columns="strategy", values="area"))
     assert ranked["mean"].isna().all()
 
 
-def test_a_curve_is_read_at_an_auc_by_hand() -> None:
-    curve = np.array([0.2, 0.4, 0.6, 1.0]), np.array([0.6, 0.7, 0.7, 0.9])
-    found = [share_at(auc, curve) for auc in (0.6, 0.65, 0.7, 0.75, 0.9, 0.59, 0.91)]
+def test_curves_are_read_by_hand_and_dips_levelled() -> None:
+    points = np.array([0.2, 0.4, 0.6, 1.0]), np.array([0.6, 0.7, 0.7, 0.9])
+    found = [share_at(auc, points) for auc in (0.6, 0.65, 0.7, 0.75, 0.9, 0.59, 0.91)]
     assert found == pytest.approx([0.2, 0.3, 0.5, 0.7, 1.0, np.nan, np.nan], nan_ok=True)
     assert share_at(0.8, (np.array([0.3]), np.array([0.8]))) == 0.3
-
-
-def test_a_dip_is_levelled() -> None:
-    """0.6, 0.8, 0.7: the last two are taken as 0.75. Means over the two seeds, by rising annotated share."""
+    # 0.6, 0.8, 0.7: the last two are taken as 0.75. Means over the two seeds, by rising annotated share.
     seeds = [curve("random", seed, {0.1: (0.1, 0.6), 0.3: (0.3, 0.7 + seed / 50), 0.2: (0.2, 0.8)}) for seed in (-1, 1)]
     share, level = mean_curve(pd.concat(seeds))
     assert share.tolist() == [0.1, 0.2, 0.3]

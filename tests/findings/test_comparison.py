@@ -186,7 +186,7 @@ def test_runs_that_cannot_be_paired_are_refused() -> None:
         patient_pairs(folds.drop(index=folds.index[-1]), "slice")
 
 
-def test_limits_by_hand() -> None:
+def test_limits_and_degrees_of_freedom_by_hand() -> None:
     # t(0.975, 4) = 2.7764; logit(0.8) = 1.3863, error 0.05 / 0.16 = 0.3125.
     assert difference_limits(0.1, Error(0.05, 4)) == pytest.approx((0.1 - 0.13882, 0.1 + 0.13882), abs=1e-5)
     low, high = (1 / (1 + np.exp(-(1.3863 + sign * 2.7764 * 0.3125))) for sign in (-1, 1))
@@ -194,9 +194,6 @@ def test_limits_by_hand() -> None:
     assert np.isnan(auc_limits(1.0, Error(0.1, 4))).all()
     assert difference_limits(0.5, Error(0.1, 1)) == pytest.approx((0.5 - 1.27062, 1.0), abs=1e-5)  # no gain exceeds 1
     assert np.isnan(difference_limits(0.1, Error())).all()
-
-
-def test_degrees_of_freedom_by_hand() -> None:
     assert freedom(np.array([3.0, 1.0]), np.array([9, 4])) == pytest.approx(16 / (9 / 9 + 1 / 4))
     assert freedom(np.array([2.0, 0.0]), np.array([9, 4])) == pytest.approx(9)
     assert freedom(np.array([3.0, -1.0]), np.array([9, 4])) == pytest.approx(4)  # 3.2, but never below the fewest
@@ -360,17 +357,14 @@ def test_identical_runs_are_one_run() -> None:
     assert lacking(patient_pairs(held, "slice"), "a", "b") == "one distinct run of b"
 
 
-def test_constant_predictions_are_no_certainty() -> None:
+def test_predictions_without_spread_are_no_certainty() -> None:
     frame = predictions(3, (2,) * 12, high=7)
     constant = frame.assign(score=0.5 + 0.01 * frame["seed"])
     assert_nothing_told(patient_pairs(constant, "slice"), "no estimated variance across patients")
     assert intervals(patient_pairs(constant, "slice"))["auc_mean"].tolist() == [0.5, 0.5]
     perfect = frame.assign(score=frame["label"] + 0.01 * frame["seed"])
     assert_nothing_told(patient_pairs(perfect, "slice"), "no estimated variance across patients")
-
-
-def test_two_patients_without_spread_are_no_certainty() -> None:
-    """Both LGG patients are beaten by the same HGG slices in either arm: their part of the variance comes out as 0."""
+    # Both LGG patients are beaten by the same HGG slices in either arm: their part of the variance comes out as 0.
     random, label = np.random.default_rng(0), np.repeat([1, 0], [10, 2])
     base = pd.DataFrame({"patient_id": range(12), "label": label})
     scores = {(arm, seed): np.where(label == 1, random.normal(size=12), 0.0) for arm in "ab" for seed in range(3)}

@@ -75,14 +75,11 @@ def test_numbers_have_units_and_gains_have_signs() -> None:
     assert ends_of("abstract.gain", NAN, NAN) == ""
 
 
-def test_footnotes_stand_once_in_the_order_of_their_use() -> None:
+def test_footnotes_stand_once_and_their_letters_go_on_after_z() -> None:
     found = footnotes(["A", "B", "A"], ["x; y", "", "y; z; y"])
     assert found.rules == {"1": "A", "2": "B"}
     assert found.notes == {"a": "x", "b": "y", "c": "z"}
     assert found.marks == [("1", ["a", "b"]), ("2", []), ("1", ["b", "c"])]
-
-
-def test_letters_go_on_after_z() -> None:
     assert [letter(place) for place in (0, 25, 26, 27, 51, 52, 701, 702)] == [
         *"az",
         "aa",

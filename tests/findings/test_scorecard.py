@@ -51,7 +51,7 @@ def made_up(
 ) -> Study:
     """Return an arm's runs, whose AUCs lie about a goal, in both parts."""
     random = np.random.default_rng(sum(map(ord, f"{strategy} {share} {dataset} {start}")))
-    facts = {"arm": "scratch" if start == "scratch" else strategy, "dataset": dataset, "start": start}
+    facts: dict[str, Any] = {"arm": "scratch" if start == "scratch" else strategy, "dataset": dataset, "start": start}
     facts |= {"strategy": strategy, "share": share, "examples": 0}
     rows, frames, label = [], [], np.repeat([1, 0], PATIENTS)
     for seed in range(n_runs):

@@ -159,7 +159,7 @@ def test_budgets_count_where_the_proposed_method_is_ahead() -> None:
 
 def test_the_scorecard_counts_verdicts_and_what_could_be_told() -> None:
     card = pd.DataFrame({"verdict": ["reproduced", "cannot tell", "reproduced", "not reproduced"]})
-    card["could_tell"] = ["yes, from 2.0 points on", "no, from 9.0 points on", "", NAN]
+    card = card.assign(could_tell=["yes, from 2.0 points on", "no, from 9.0 points on", "", NAN])
     first, _, *counts = sentences.scorecard(ON, card, COST, "patients").splitlines()
     assert numbers(first) == ["40", "4"] and counts[:3] == [
         "- reproduced: 2.",

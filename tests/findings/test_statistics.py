@@ -43,15 +43,12 @@ def test_by_patient_is_the_mean_over_slices() -> None:
     assert by_unit(frame, "slice")["score"].tolist() == [0.2, 0.6, 0.5]
 
 
-def test_interval_by_hand() -> None:
+def test_intervals_by_hand() -> None:
     # Mean 3, standard deviation sqrt(2.5), t(0.975, 4) = 2.7764.
     mean, low, high = mean_interval(np.array([1.0, 2, 3, 4, 5]))
     half = 2.776445 * np.sqrt(2.5 / 5)
     assert (mean, low, high) == pytest.approx((3, 3 - half, 3 + half), abs=1e-5)
     assert np.isnan(mean_interval(np.array([0.7]))[1:]).all()
-
-
-def test_interval_over_redrawn_splits_by_hand() -> None:
     # Nadeau and Bengio: variance 2.5 times (1/5 + a quarter), not 2.5 / 5.
     mean, low, high = mean_interval(np.array([1.0, 2, 3, 4, 5]), redrawn=0.25)
     half = 2.776445 * np.sqrt(2.5 * 0.45)

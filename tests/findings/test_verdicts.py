@@ -74,12 +74,9 @@ def test_gain_and_loss(ours: Estimate, verdict: str) -> None:
     assert gain_verdict(Estimate(-ours.mean, -ours.high, -ours.low), -5) == verdict
 
 
-def test_a_gain_smaller_than_the_margin_still_needs_its_side() -> None:
+def test_a_gain_needs_its_side_and_its_size() -> None:
     assert gain_verdict(Estimate(1, -0.5, 2.5), 2) == CANNOT_TELL  # within the margin, on either side of 0
     assert gain_verdict(Estimate(1, 0.5, 2.5), 2) == REPRODUCED
-
-
-def test_a_gain_nearer_to_none_than_to_the_papers_is_not_its_gain() -> None:
     assert gain_verdict(Estimate(0, -0.4, 0.4), 2.98) == NOT_REPRODUCED  # none, and well known to be none
     assert gain_verdict(Estimate(1, 0.6, 1.4), 2.98) == NOT_REPRODUCED  # less than half of it
     assert gain_verdict(Estimate(1, 0.5, 1.5), 2.98) == REPRODUCED
@@ -87,19 +84,13 @@ def test_a_gain_nearer_to_none_than_to_the_papers_is_not_its_gain() -> None:
     assert gain_verdict(Estimate(-0.5, -0.9, -0.1), 2) == NOT_REPRODUCED  # within the margin, on the other side
 
 
-def test_the_side_alone() -> None:
+def test_the_side_alone_what_is_similar_and_ranges() -> None:
     assert sign_verdict(Estimate(20, 1, 39)) == sign_verdict(Estimate(-20, -39, -1), -2.0) == REPRODUCED
     assert sign_verdict(Estimate(-20, -39, -1)) == NOT_REPRODUCED
     assert sign_verdict(Estimate(1, -1, 3)) == sign_verdict(Estimate(1)) == CANNOT_TELL
-
-
-def test_similar() -> None:
     assert similar_verdict(Estimate(-0.6, -2.9, 1.7)) == REPRODUCED
     assert similar_verdict(Estimate(-0.6, -3.1, 1.9)) == similar_verdict(Estimate(0)) == CANNOT_TELL
     assert similar_verdict(Estimate(-5, -6.9, -3.1)) == NOT_REPRODUCED
-
-
-def test_range() -> None:
     assert range_verdict(Estimate(49), 40, 70) == range_verdict(Estimate(40), 40, 70) == REPRODUCED
     assert range_verdict(Estimate(39), 40, 70) == range_verdict(Estimate(71), 40, 70) == NOT_REPRODUCED
     assert range_verdict(Estimate(), 40, 70) == CANNOT_TELL

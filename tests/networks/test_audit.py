@@ -83,12 +83,9 @@ def test_a_mask_is_grown_by_three_pixels() -> None:
     assert not grown[1].any()
 
 
-def test_the_mirrored_side_stands_in_the_tumour_s_place() -> None:
+def test_the_mirrored_side_stands_in_the_tumour_s_place_or_the_rim_is_continued() -> None:
     pixels, mask = head()
     assert (without_tumour(pixels, mask, mirrored=True)[0][:, grow(mask)[0]] == 60).all()
-
-
-def test_without_an_axis_the_rim_is_continued() -> None:
     pixels, mask = head()
     filled = without_tumour(pixels, mask, mirrored=False)[0][:, grow(mask)[0]]
     # The left half is 40 all around the tumour; on the other side of the midline it is 60.

@@ -99,7 +99,12 @@ def test_a_smaller_last_batch_counts_by_its_slices(images: Images) -> None:
 def test_every_epoch_has_another_order(images: Images, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
     batch = Images.batch
-    monkeypatch.setattr(Images, "batch", lambda self, ids: seen.extend(ids.tolist()) or batch(self, ids))
+
+    def record(self: Images, ids: torch.Tensor) -> torch.Tensor:
+        seen.extend(ids.tolist())
+        return batch(self, ids)
+
+    monkeypatch.setattr(Images, "batch", record)
     monkeypatch.setattr(training_module, "predict", lambda *_: np.linspace(0, 1, len(VALIDATION)))
     for seed in (0, 1):
         finetune(small(), images, TRAINING, VALIDATION, SETTINGS, seed)
@@ -255,7 +260,7 @@ def test_every_arithmetic_trains_as_float32_to_its_rounding(arithmetic: str, tol
                 module.p = 0.0
         settings = replace(SETTINGS, arithmetic=one)
         losses.append(finetune(network, images, TRAINING, VALIDATION, settings, 0).train_loss)
-    np.testing.assert_allclose(*losses, rtol=0, atol=tolerance)
+    np.testing.assert_allclose(losses[0], losses[1], rtol=0, atol=tolerance)
     assert (losses[0] != losses[1]).any() == bool(tolerance), "it had no effect"
     assert not torch.backends.cuda.matmul.allow_tf32, "the process's flags are put back"
 

@@ -176,10 +176,7 @@ def test_the_middle_patients_are_those_of_middle_mean_uncertainty() -> None:
     mean = np.repeat(np.arange(10.0), 4)
     pool = Pool(np.arange(40), mean + np.tile([-5.0, -1.0, 1.0, 5.0], 10), np.repeat(list("abcdefghij"), 4))
     assert select("middle patients", pool, 32, 0).tolist() == list(range(4, 36))
-
-
-def test_a_tenth_of_the_patients_is_rounded() -> None:
-    """Of sixteen patients it is two at either end, whose slices can never be drawn."""
+    # Of sixteen patients it is two at either end, whose slices can never be drawn.
     pool = Pool(np.arange(32), np.repeat(np.arange(16.0), 2), np.repeat(list("abcdefghijklmnop"), 2))
     assert select("middle patients", pool, 24, 0).tolist() == list(range(4, 28))
     with pytest.raises(InputError):

@@ -12,10 +12,13 @@ import nibabel as nib
 import numpy as np
 import pytest
 from conftest import AFFINE
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from brats_al_utils import InputError
-from brats_al_utils.beyond.releases.images import each_image, read_channels, read_file, read_image
+from brats_al_utils.beyond.releases.images import each_image, percentiles, read_channels, read_file, read_image
 from brats_al_utils.cohorts.volumes import read_header
 
 Array = np.ndarray[Any, Any]
@@ -280,3 +283,11 @@ def test_a_ct_in_hounsfield_units_is_to_be_windowed(tmp_path: Path, voxels: Arra
     """Its air and what pads it leave tissues two levels apart; an MRI that was shifted is no CT."""
     nib.save(nib.Nifti1Image(voxels.astype(np.int16), AFFINE), tmp_path / "a.nii")
     assert ("Hounsfield" in problems_of(tmp_path, "a.nii")) is told
+
+
+@given(
+    arrays(st.sampled_from([np.int16, np.uint8, np.uint16, np.int32, np.uint32]), st.integers(2, 200)),
+    st.tuples(st.floats(0, 100), st.floats(0, 100)),
+)
+def test_counted_percentiles_are_numpy_s_to_the_bit(values: np.ndarray[Any, Any], shares: tuple[float, ...]) -> None:
+    np.testing.assert_array_equal(percentiles(values, shares), np.percentile(values.astype(np.int64), shares))

@@ -23,8 +23,8 @@ from brats_al_utils.runs.computing import compute
 from brats_al_utils.runs.run import PREDICTED, Run
 
 SETTINGS = Settings(epochs=2, batch_size=4, learning_rate=0.01, momentum=0.8, weight_decay=0.0)
-PARTS = (tuple(range(start, start + count)) for start, count in ((0, 8), (8, 4), (12, 4)))
-RUN = Run("f" * 64, *PARTS, (), "imagenet-trunk", False, SETTINGS, weights_seed=1, order_seed=2)
+TRAINING, VALIDATION, TEST = tuple(range(8)), (8, 9, 10, 11), (12, 13, 14, 15)
+RUN = Run("f" * 64, TRAINING, VALIDATION, TEST, (), "imagenet-trunk", False, SETTINGS, weights_seed=1, order_seed=2)
 
 
 @pytest.fixture

@@ -2,20 +2,27 @@
 
 import time
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
+from selenium.webdriver import Chrome
+from widget_page import WidgetPage
 
 from brats_al_utils.beyond.explorer.browser import Browser, Browsing, browse
 from brats_al_utils.beyond.explorer.controls import Choice, Slider
 from brats_al_utils.beyond.explorer.explorer import Ranking, filtered
 from brats_al_utils.beyond.explorer.explorer_figures import along_the_ranking
 from brats_al_utils.beyond.explorer.side_by_side import PAGE, Choices, Pair, Patients, Visit, compare, patients
+from brats_al_utils.beyond.explorer.tiles import class_colour, plane, slice_png
 from brats_al_utils.cohorts.cohort import Cohort
 from brats_al_utils.cohorts.slices import SliceSet
+from brats_al_utils.show.notebooks import FOLDER
 from brats_al_utils.show.panel import Asked, View
 from brats_al_utils.study.places import Places
 from brats_al_utils.study.profile import PROFILES
@@ -279,3 +286,71 @@ def test_a_step_among_4060_slices(side: int, tmp_path: Path) -> None:
     assert panel.shown == Browsing(place=4059 - 203 * 19)
     filters = [spent("decile", decile) for decile in range(11)]
     assert max(np.median(steps), np.median(filters)) < 0.1, (steps, filters)
+
+
+def one_slice() -> SliceSet:
+    """One slice of 20 pixels, with a tumour of 10 x 10 that reaches an edge of the image."""
+    pixels, tumour = np.full((1, 3, 20, 20), 77, np.uint8), np.zeros((1, 20, 20), np.uint8)
+    tumour[0, 5:15, 10:] = 4
+    table = pd.DataFrame({"class_name": ["HGG"]})
+    return SliceSet(Path(), {"classes": ["LGG", "HGG"], "channels": ["t1", "t1", "t1"]}, table, pixels, tumour)
+
+
+def test_the_two_outermost_pixels_of_a_tumour_have_its_colour() -> None:
+    slices = one_slice()
+    shown = np.asarray(Image.open(BytesIO(slice_png(slices, 0, 0, True, 20))))
+    outline = (shown == class_colour(slices, 0)).all(axis=-1)
+    assert outline.sum() == 10 * 10 - 6 * 6
+    assert outline[5, 10] and outline[6, 11] and not outline[7, 12] and outline[9, 19]
+    assert (shown[~outline] == 77).all()
+    assert (np.asarray(Image.open(BytesIO(slice_png(slices, 0, 0, False, 20)))) == 77).all()
+    assert Image.open(BytesIO(slice_png(slices, 0, 0, True, 100))).size == (100, 100)
+    assert sum(plane(slices, 0, 0, True).mask) == 10 * 10 - 8 * 8, "one pixel wide, to be enlarged by the browser"
+
+
+@pytest.fixture
+def page(browser: Chrome) -> WidgetPage:
+    panel: Any = browse(*small()[:2])
+    sent: list[tuple[Any, list[bytes]]] = []
+    panel.send = lambda content, buffers=(): sent.append((content, list(buffers)))
+
+    def reply(message: Any) -> tuple[Any, list[bytes]]:
+        panel.answer(panel, message, [])
+        return sent.pop()
+
+    browser.set_window_size(1280, 800)
+    return WidgetPage(browser, panel, reply)
+
+
+def test_picture_facts_and_plot_stand_side_by_side_on_one_screen(page: WidgetPage) -> None:
+    box = "return document.querySelector(arguments[0]).getBoundingClientRect().toJSON()"
+    stage, facts, plot = (page.browser.execute_script(box, each) for each in (".brats-al-stage", ".facts", "svg.plot"))
+    assert stage["right"] <= facts["left"] and facts["right"] <= plot["left"] and plot["right"] <= 1280
+    assert page.browser.execute_script(box, ".brats-al-panel")["bottom"] < 640, "JupyterLab needs 160 pixels"
+    assert "members\nA" in page.seen(".facts").replace(" A", "\nA") and "learning rates" in page.seen(".facts")
+
+
+def test_zoom_and_window_by_the_keys_of_the_desk(page: WidgetPage) -> None:
+    first = page.seen(".brats-al-shown")
+    assert "100 %" in first
+    assert page.press("+") == [] and "125 %" in page.seen(".brats-al-shown")
+    page.press("d")
+    assert page.seen(".brats-al-shown").split(",")[1] != first.split(",")[1], "less width, more contrast"
+    page.press("0")
+    assert page.seen(".brats-al-shown") == first
+
+
+def test_the_plot_follows_the_theme(page: WidgetPage) -> None:
+    look = "return getComputedStyle(document.querySelector(arguments[0])).getPropertyValue(arguments[1])"
+    assert page.browser.execute_script(look, "svg.plot text", "fill") == "rgb(34, 34, 34)"
+    dark = "document.body.style.setProperty('--jp-ui-font-color1', '#fff')"
+    page.browser.execute_script(dark)
+    for element, what in (("svg.plot text", "fill"), ("svg.plot .ring", "stroke"), (".brats-al-panel", "color")):
+        assert page.browser.execute_script(look, element, what) == "rgb(255, 255, 255)"
+
+
+def test_a_line_comes_before_the_first_picture_and_before_what_takes_long() -> None:
+    notebook = nbformat.read(FOLDER / "09_explore.ipynb", as_version=4)
+    code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    assert code[1].startswith("print(") and "flush=True" in code[1].splitlines()[0], "before the packages are loaded"
+    assert "explorer.ranking(study, rows, compared, runs)" in code[2], "a bar of runs"

@@ -72,13 +72,10 @@ def test_each_claim_has_its_row_its_interval_and_the_sign_of_its_verdict(stacked
     assert all(axes.yaxis_inverted() for axes in (aucs, gains, rest))
 
 
-def test_the_legend_names_the_marks_and_the_verdicts_that_were_given() -> None:
+def test_the_legend_names_marks_and_verdicts_and_who_has_not_learned_is_hollow() -> None:
     (legend,) = claims(CARD.iloc[1:3]).legends
     texts = [text.get_text() for text in legend.get_texts()]
     assert texts == ["the paper", "here, 95 % CI across runs and patients", "reproduced", "does not hold here"]
-
-
-def test_a_claim_about_an_arm_that_has_not_learned_is_hollow() -> None:
     figure = claims(CARD)
     aucs, gains, _ = panels(figure)
     bars: list[Any] = [*aucs.containers, *gains.containers]
@@ -86,15 +83,12 @@ def test_a_claim_about_an_arm_that_has_not_learned_is_hollow() -> None:
     assert "hollow: have not learned" in [text.get_text() for text in figure.legends[0].get_texts()]
 
 
-def test_every_verdict_has_a_sign_and_a_colour_that_go_together() -> None:
+def test_every_verdict_has_a_sign_and_a_legible_colour() -> None:
     assert set(LOOKS) == set(VERDICTS)
     assert {LOOKS[REPRODUCED], LOOKS[HERE[REPRODUCED]]} == {("✓", AGREES)}
     assert {LOOKS[NOT_REPRODUCED], LOOKS[HERE[NOT_REPRODUCED]]} == {("✗", DISAGREES)}
     assert len(dict.fromkeys(LOOKS.values())) == len({sign for sign, _ in LOOKS.values()}) == 3
-
-
-def test_the_colours_are_legible_on_white() -> None:
-    """Contrast of 4.5 at least: WCAG 2.1, success criterion 1.4.3."""
+    # Contrast of 4.5 at least: WCAG 2.1, success criterion 1.4.3.
     for colour in (AGREES, DISAGREES, UNKNOWN):
         channels = np.array([int(colour[place : place + 2], 16) for place in (1, 3, 5)]) / 255
         linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)

@@ -80,31 +80,22 @@ def test_two_arms_by_hand() -> None:
     assert found["patients"].tolist() == [2, 2, 3, 3]  # 2 and 4; 1 and 3; 6, 8 and 10; 5, 7 and 9
     assert found["positive_share"].tolist() == pytest.approx([1, 1 / 2, 2 / 3, 2 / 3])
     assert found["uncertainty"].tolist() == pytest.approx([1.7, 1.8, 1.2, 1.3])
-
-
-def test_two_arms_that_share_nothing() -> None:
     found = compared(table(), "A", "C")
     assert found["slices"].tolist() == [0, 4, 1, 5]
     assert found["expected"].tolist() == pytest.approx([0.4, 3.6, 0.6, 5.4])
     assert math.isnan(found["positive_share"]["both"])
 
 
-def test_the_overlap_is_a_share_of_the_row_s_slices() -> None:
+def test_overlap_shares_of_deciles_and_examples() -> None:
     found = overlap(of_table(table()))
     assert list(found.loc["A"]) == pytest.approx([1, 0.5, 0])
     assert list(found.loc["B"]) == pytest.approx([0.4, 1, 0.2])
     assert list(found.loc["C"]) == pytest.approx([0, 1, 1])
-
-
-def test_shares_of_deciles_are_means_across_runs() -> None:
     other = table().assign(run=2, A=False)
     found = by_decile(of_table(pd.concat([table(), other])))
     assert found["arm"].unique().tolist() == ["A", "B", "C"]
     assert found.query("arm == 'A'")["share"].tolist() == [0.5] * 4 + [0] * 6
     assert found.query("arm == 'C'")["share"].tolist() == [0] * 9 + [1]
-
-
-def test_examples_lie_evenly_along_the_ranking() -> None:
     assert along(table(), 4)["rank"].tolist() == [1, 4, 7, 10]
     assert along(table().head(3), 8)["rank"].tolist() == [1, 2, 3]
 

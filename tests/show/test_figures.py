@@ -281,15 +281,12 @@ def test_figures_7_and_8_show_curves_and_below_them_the_differences(draw: Any, d
     assert legend(drawing)[-2:] == [random[0], placebo[0]] == ["proposed less random", "proposed less placebo"]
 
 
-def test_table5_has_ours_beside_the_printed_counts() -> None:
+def test_tables_1_and_5_have_ours_beside_the_printed() -> None:
     ours = pd.DataFrame(
         [("proposed", "imbalanced", 0.1, 14, True), ("proposed", "balanced", 0.8, 99, False)],
         columns=["arm", "dataset", "share", "examples", "can_be_drawn"],
     )
     assert paper_figures.table5(ours)["printed"].tolist() == [406, 3896]
-
-
-def test_table1_shows_the_layers_as_they_are_and_as_printed() -> None:
     table = paper_figures.table1().set_index("layer")
     columns = ["stride", "stride_printed", "output", "output_printed"]
     assert list(table.loc["Conv2", columns]) == [1, 2, "192x27x27", "192x27x27"]

@@ -47,7 +47,7 @@ def test_patients_and_slices_are_summed_over_the_sites() -> None:
     counts = pd.DataFrame(rows, columns=["part", "class_name", "site", "patients", "slices"])
     table = tables.patients_and_slices(counts, "patients")
     assert list(table.index) == ["training", "validation", "test", "all"]
-    assert table.loc["training"].to_list() == [4, 2, 6, 80, 40, 120]
+    assert list(table.loc["training"]) == [4, 2, 6, 80, 40, 120]
     assert table.loc["all", ("slices", "all")] == 190
     assert tables.patients_and_slices(counts, "persons").loc["all", ("persons", "all")] == 10
 
@@ -119,7 +119,7 @@ def test_arms_are_told_with_the_auc_without_a_tumour_and_whom_they_were_trained_
     table = tables.arms(pd.DataFrame(rows), "glioma", "persons")
     assert list(table.index) == ["proposed, 10%", "proposed, 20%", "baseline (has not learned)"]
     aucs = ["0.812 (0.750 to 0.900)", "0.570 (none)", "0.610 (0.500 to 0.700)"]
-    assert table.loc["proposed, 10%"].to_list() == [*aucs, "86", "15%", "41"]
+    assert list(table.loc["proposed, 10%"]) == [*aucs, "86", "15%", "41"]
     assert table.loc["baseline (has not learned)", "tumour hidden"] == ""
 
 
@@ -134,16 +134,13 @@ def test_annotation_costs_are_counts_and_shares_by_run_or_by_arm() -> None:
     assert list(some) == ["chosen", "annotated slices", "of the training slices", "of the training patients"]
 
 
-def test_optimism_separates_aucs_and_percentage_points() -> None:
+def test_optimism_and_quality() -> None:
     names = ["validation_best", "validation_last", "test_best", "test_last", "gap", "gain", "optimism"]
     values = [0.8, 0.7, 0.6, 0.55, 0.2, 0.05, -0.05]
     table = pd.DataFrame({"arm": "b", "quantity": names, "auc_mean": values})
     shown = further_tables.optimism(pd.concat([table, table.assign(arm="a")]))
     assert list(shown.index) == ["b", "a"]
     assert list(shown.loc["b"]) == ["0.800", "0.700", "0.600", "0.550", "+20.0", "+5.0", "-5.0"]
-
-
-def test_quality_is_the_mean_over_the_runs() -> None:
     measures = ["auc", "average_precision", "brier", "calibration_error", "sensitivity", "specificity", "threshold"]
     rows = [("proposed", seed, "slice", *[value] * 7) for seed, value in ((0, 0.2), (1, 0.4))]
     table = further_tables.quality(pd.DataFrame(rows, columns=["arm", "seed", "unit", *measures]), "LGG")
@@ -169,7 +166,7 @@ def test_small_tables_have_words() -> None:
     deciles = pd.DataFrame({"decile": ["between"], "LGG slices": [0.2014]})
     assert tables.deciles(deciles).loc["between", "LGG slices"] == "20.1%"
     layers = pd.DataFrame({"layer": ["Conv2", "ReLU", "Conv1"], "output": ["27", "27", "55"]})
-    layers["stride"], layers["stride_printed"] = (pd.array([first, None, 4], "Int64") for first in (1, 2))
+    layers["stride"], layers["stride_printed"] = (pd.array([first, pd.NA, 4], "Int64") for first in (1, 2))
     table = tables.layers(layers.assign(output_printed=["27", None, "14"]))
     assert table["stride"].tolist() == ["1 (printed: 2)", "", "4"]
     assert table["output"].tolist() == ["27", "27", "55 (printed: 14)"]

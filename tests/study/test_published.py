@@ -5,8 +5,10 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from conftest import write_case
@@ -19,12 +21,14 @@ from brats_al_utils.beyond.bundles import container, published
 from brats_al_utils.beyond.bundles.bundle import ARRAYS, unpack
 from brats_al_utils.beyond.bundles.container import further, packed, read_parts
 from brats_al_utils.beyond.bundles.published import export, missing, of_main_arms, read_bundle, resume, unpack_study
+from brats_al_utils.beyond.bundles.verification import VERDICTS, repeated
 from brats_al_utils.beyond.comparison import further_evidence
 from brats_al_utils.beyond.driver import drive
 from brats_al_utils.cohorts import naming
 from brats_al_utils.findings import evidence
 from brats_al_utils.findings.shortcut import shortcut_table
 from brats_al_utils.runs.run import Result, Run
+from brats_al_utils.runs.store import checksum
 from brats_al_utils.seeds import generator
 from brats_al_utils.study.arms import proposed
 from brats_al_utils.study.opening import open_study
@@ -372,3 +376,26 @@ def test_slices_beyond_the_set(bundle: Path, tmp_path: Path) -> None:
     (tmp_path / "other.bundle").write_bytes(packed(parts))
     with pytest.raises(InputError, match=r"expected less than"):
         read_bundle(tmp_path / "other.bundle")
+
+
+@pytest.mark.parametrize(("test", "parts"), [((), ["validation"]), ((4, 5), ["validation", "test"])])
+@pytest.mark.parametrize(("moved", "verdict"), [(0.0, 0), (1e-4, 1), (0.1, 2)])
+def test_runs_without_test_are_compared(test: tuple[int, ...], parts: list[str], moved: float, verdict: int) -> None:
+    ids = {"validation": np.arange(4), "test": np.array(test, np.int64)}
+    run: Any = SimpleNamespace(key="k", data="f", test=test, ids=ids.__getitem__)
+    arrays = {"probability/validation": np.array([0.1, 0.9, 0.8, 0.7]), "probability/test": np.array([0.2, 0.6])}
+    arrays["probability/test"] = arrays["probability/test"][: len(test)]
+    again = arrays | {"probability/validation": arrays["probability/validation"] + moved}
+    there, here = (
+        {"device": "a GPU", "torch": "2.11", "numpy": "2.4"},
+        {"device": "cpu", "torch": "2.14", "numpy": "2.4"},
+    )
+    stored = Result(run, arrays, 1, 0.0, there | {"sha256": checksum(arrays, {})})
+    slices = SimpleNamespace(fingerprint="f", table=pd.DataFrame({"label": [0, 1, 0, 1, 0, 1]}))
+    study: Any = SimpleNamespace(opened={"imbalanced": slices}, store=SimpleNamespace(load=lambda _: stored))
+    found = repeated(study, "a network", run, Result(run, again, 1, 0.0, here), (0, 0))
+    assert found.others == {"device": ("a GPU", "cpu"), "torch": ("2.11", "2.14")}
+    assert list(found.aucs) == parts
+    assert found.aucs["validation"] == (0.75, 0.75)
+    assert found.verdict == VERDICTS[verdict]
+    assert found.largest == pytest.approx(moved)

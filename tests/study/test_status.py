@@ -67,15 +67,12 @@ def test_a_small_study_by_hand(tmp_path: Path) -> None:
     assert f"failed: ValueError: as planned (see {store.failure(runs[2])})" in said
 
 
-def test_what_is_asked_again_replaces_what_was(tmp_path: Path) -> None:
+def test_what_is_asked_again_or_chosen_elsewhere_is_counted_once(tmp_path: Path) -> None:
     places = places_of(tmp_path)
     write_rows(places, "01_transfer", rows_of(waiting=7))
     assert status(places).waiting == 7
     write_rows(places, "01_transfer", rows_of(run_of(0)))
     assert status(places).waiting == 1
-
-
-def test_what_one_notebook_has_chosen_is_not_planned_in_another(tmp_path: Path) -> None:
     places = places_of(tmp_path)
     write_rows(places, "03", [rows_of(run_of(0))[0] | {"of": "proposed, run 1", "stage": 1, "trains": "arm"}])
     planned = rows_of(waiting=2)
