@@ -113,9 +113,6 @@ def test_agreement_by_hand() -> None:
     slices, share, kappa = agreement(every, "ada", "bob")
     assert (slices, share) == (10, 0.7)
     assert kappa == pytest.approx(0.4)
-
-
-def test_agreement_that_is_not_defined() -> None:
     slices, share, kappa = agreement([said("1", "sick")], "ada", "bob")
     assert slices == 0
     assert math.isnan(share)

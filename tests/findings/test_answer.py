@@ -93,7 +93,7 @@ def test_the_sentences_say_by_how_much_and_how_sure() -> None:
         assert all(each in line for each in words), line
 
 
-def test_what_was_not_run_is_not_said_and_named() -> None:
+def test_what_was_not_run_is_named_and_another_version_refused() -> None:
     assert answer({}).said == NOT_COMPUTED
     assert answer({}).lines == ["More would be told by notebooks 06, 07, 13."]
     assert answer({"scorecard": card(NAN, NAN)}).lines[-1] == "More would be told by notebooks 07, 13."
@@ -102,9 +102,6 @@ def test_what_was_not_run_is_not_said_and_named() -> None:
     assert len(answer({"outcomes": contrasts_table(0.0, 0.1, NAN), "intervals": intervals_table()}).lines) == 2, (
         "no detectable difference, no sentence"
     )
-
-
-def test_a_table_of_another_version_is_refused() -> None:
     with pytest.raises(KeyError):
         answer({"scorecard": pd.DataFrame({"id": ["abstract.gain"]})})
 

@@ -5,18 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from brats_al_utils.findings import outcomes
 from brats_al_utils.findings.comparison import Pairs, compare, holm
-from brats_al_utils.findings.outcomes import (
-    AS_GOOD,
-    BETTER,
-    NOT_JUDGED,
-    NOT_YET,
-    UNDECIDED,
-    WORSE,
-    holm_levels,
-    outcome,
-    outcomes,
-)
 from brats_al_utils.findings.verdicts import (
     CANNOT_TELL,
     NOT_REPRODUCED,
@@ -154,20 +144,20 @@ def test_values_that_vary_only_together_say_nothing_of_their_spreads() -> None:
 @pytest.mark.parametrize(
     ("low", "high", "expected"),
     [
-        (0.001, 0.09, BETTER),
-        (0.001, 0.012, BETTER),  # and by less than 2 pp: the side is said first
-        (0.0, 0.012, AS_GOOD),
-        (-0.09, -0.001, WORSE),
-        (-0.012, 0.0, AS_GOOD),
-        (-0.0199, 0.0199, AS_GOOD),
-        (-0.02, 0.0199, UNDECIDED),
-        (-0.0199, 0.02, UNDECIDED),
-        (-0.05, 0.05, UNDECIDED),
-        (np.nan, np.nan, NOT_JUDGED),
+        (0.001, 0.09, outcomes.BETTER),
+        (0.001, 0.012, outcomes.BETTER),  # and by less than 2 pp: the side is said first
+        (0.0, 0.012, outcomes.AS_GOOD),
+        (-0.09, -0.001, outcomes.WORSE),
+        (-0.012, 0.0, outcomes.AS_GOOD),
+        (-0.0199, 0.0199, outcomes.AS_GOOD),
+        (-0.02, 0.0199, outcomes.UNDECIDED),
+        (-0.0199, 0.02, outcomes.UNDECIDED),
+        (-0.05, 0.05, outcomes.UNDECIDED),
+        (np.nan, np.nan, outcomes.NOT_JUDGED),
     ],
 )
 def test_the_four_outcomes_at_their_boundaries(low: float, high: float, expected: str) -> None:
-    assert outcome(low, high) == expected
+    assert outcomes.outcome(low, high) == expected
 
 
 def arms_with_gains(*gains: float, spread: float = 0.004) -> Pairs:
@@ -183,8 +173,8 @@ def arms_with_gains(*gains: float, spread: float = 0.004) -> Pairs:
 def test_outcomes_of_a_primary_and_secondary_contrasts() -> None:
     pairs = arms_with_gains(0.05, 0.03, -0.05, 0.0)
     contrasts = [(pairs, arm, "none") for arm in ("+0.05", "+0.03", "+-0.05", "+0")]
-    table = outcomes(contrasts, unlearned=["+0.03"])
-    assert table["outcome"].tolist() == [BETTER, NOT_JUDGED, WORSE, AS_GOOD]
+    table = outcomes.outcomes(contrasts, unlearned=["+0.03"])
+    assert table["outcome"].tolist() == [outcomes.BETTER, outcomes.NOT_JUDGED, outcomes.WORSE, outcomes.AS_GOOD]
     assert table["family"].tolist() == ["primary"] + ["secondary"] * 3
     # Two of the family are judged: the smaller p at 2.5 %, the other at 5 %.
     assert table["level"].tolist() == pytest.approx([0.05, np.nan, 0.025, 0.05], nan_ok=True)
@@ -193,19 +183,24 @@ def test_outcomes_of_a_primary_and_secondary_contrasts() -> None:
     first = table.iloc[0]
     assert (first.decided_low, first.decided_high) == pytest.approx((first.both_low, first.both_high))
     assert table["decided_high"][2] - table["decided_low"][2] > table["both_high"][2] - table["both_low"][2]
-    assert outcomes(contrasts, planned=10)["outcome"].tolist() == [BETTER, BETTER, WORSE, AS_GOOD]
-    assert set(outcomes(contrasts, planned=11)["outcome"]) == {NOT_YET}, "ten runs of eleven"
+    assert outcomes.outcomes(contrasts, planned=10)["outcome"].tolist() == [
+        outcomes.BETTER,
+        outcomes.BETTER,
+        outcomes.WORSE,
+        outcomes.AS_GOOD,
+    ]
+    assert set(outcomes.outcomes(contrasts, planned=11)["outcome"]) == {outcomes.NOT_YET}, "ten runs of eleven"
 
 
 @given(st.lists(st.integers(1, 200), min_size=1, max_size=6))
 def test_an_interval_at_holms_level_excludes_what_holms_procedure_rejects(p: list[int]) -> None:
     values = np.array(p) / 1009
-    assert ((values < holm_levels(values)) == (holm(values) < 0.05)).all()
+    assert ((values < outcomes.holm_levels(values)) == (holm(values) < 0.05)).all()
 
 
 def test_holms_levels_by_hand() -> None:
     # 0.01 < 0.05 / 3; 0.03 is not below 0.05 / 2, which ends it: the last one has the same level.
-    assert holm_levels(np.array([0.03, 0.01, np.nan, 0.04])) == pytest.approx(
+    assert outcomes.holm_levels(np.array([0.03, 0.01, np.nan, 0.04])) == pytest.approx(
         [0.025, 0.05 / 3, np.nan, 0.025], nan_ok=True
     )
 

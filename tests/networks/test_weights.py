@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from http.client import IncompleteRead
 from pathlib import Path
+from unittest.mock import Mock
 from urllib.error import URLError
 
 import pytest
 import torch
-from torchvision.models import AlexNet_Weights, get_model_weights
+from torchvision.models import get_model_weights
 
 from brats_al_utils import InputError
 from brats_al_utils.networks import sources
@@ -67,19 +68,19 @@ def test_a_proxy_that_is_dead(
 
 
 @pytest.mark.parametrize("error", [URLError("offline"), TimeoutError(), IncompleteRead(b""), ValueError("no address")])
-def test_failures_name_both_ways(error: Exception, nothing_downloaded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def offline(*_: object, **__: object) -> None:
-        raise error
-
-    monkeypatch.setattr(AlexNet_Weights, "get_state_dict", offline)
-    with pytest.raises(InputError, match=BOTH_WAYS):
-        imagenet_state()
-    monkeypatch.setattr(get_model_weights("vgg16"), "get_state_dict", offline)
-    with pytest.raises(InputError, match="vgg16-397923af.pth .*connect this machine once, .*start=imagenet-trunk"):
-        imagenet_state("vgg16")
-    monkeypatch.setattr(get_model_weights("resnet18"), "get_state_dict", offline)
-    with pytest.raises(InputError, match="resnet18-f37072fd.pth .*connect this machine once, or copy .*start=scratch"):
-        imagenet_state("resnet18")
+@pytest.mark.parametrize(
+    ("name", "ways"),
+    [
+        ("alexnet", BOTH_WAYS),
+        ("vgg16", "vgg16-397923af.pth .*connect this machine once, .*start=imagenet-trunk"),
+        ("resnet18", "resnet18-f37072fd.pth .*connect this machine once, or copy .*start=scratch"),
+    ],
+)
+@pytest.mark.usefixtures("nothing_downloaded")
+def test_failures_name_both_ways(error: Exception, name: str, ways: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(get_model_weights(name), "get_state_dict", Mock(side_effect=error))
+    with pytest.raises(InputError, match=ways):
+        imagenet_state(name)
 
 
 @pytest.mark.parametrize("name", TRUNKS)

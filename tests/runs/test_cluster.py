@@ -183,52 +183,42 @@ def queue() -> list[list[str]]:
 
 @pytest.mark.long
 def test_a_study_over_a_job_array_whose_running_element_is_cancelled(
-    slurm_node: Path, smoke: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    slurm_node: Path, smoke: Path, tmp_path: Path
 ) -> None:
     """Slurm replaces the lost job, and the tables of a notebook are those of the study without it."""
     out, study_of = tmp_path / "out", ["run", "--profile", "smoke", "--only", "01"]
     phantoms = next((smoke / "outputs").glob("phantom*-*"))
     shutil.copytree(phantoms, out / "outputs" / phantoms.name)
-    started = time.monotonic()
     arguments = ["cluster", "slurm", "--jobs", "1", "--gpus", "0", "--cpus", "1", "--workers", "1", "--time", "30"]
-    command = ["--host", "127.0.0.1", "--", *study_of, "--out", str(out)]
-    runs = out / "outputs" / "runs"
-    with subprocess.Popen(
-        [sys.executable, "-m", "brats_al_utils", *arguments, *command],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-    ) as study:
-        deadline = time.monotonic() + 900
-        while not list(runs.glob("*.safetensors")):
+    command = [sys.executable, "-m", "brats_al_utils", *arguments, "--host", "127.0.0.1", "--", *study_of]
+    deadline, pipe = time.monotonic() + 900, subprocess.PIPE
+
+    def stored() -> dict[str, int]:
+        runs = (out / "outputs" / "runs").glob("*.safetensors")
+        return {path.name: path.stat().st_mtime_ns for path in runs}
+
+    def wait_for_another(before: dict[str, int]) -> None:
+        while not stored().keys() - before.keys():
             assert study.poll() is None, study.communicate()
             assert time.monotonic() < deadline
             time.sleep(0.1)
+
+    with subprocess.Popen(
+        [*command, "--out", str(out)], stdout=pipe, stderr=subprocess.STDOUT, encoding="utf-8"
+    ) as study:
+        wait_for_another({})
         running = [job for job, state in queue() if state == "R"]
         assert running
         subprocess.run(["scancel", running[0]], check=True)
-        cancelled = time.monotonic()
-        before = {path.name: path.stat().st_mtime_ns for path in runs.glob("*.safetensors")}
-        while not [path for path in runs.glob("*.safetensors") if path.name not in before]:
-            assert study.poll() is None, study.communicate()
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
-        next_after = time.monotonic() - cancelled
+        before = stored()
+        wait_for_another(before)
         printed = study.communicate()[0]
     assert study.returncode == 0, printed
     assert not queue(), "what is left of the array is cancelled"
-    now = {path.name: path.stat().st_mtime_ns for path in runs.glob("*.safetensors")}
-    assert before.items() <= now.items(), "a finished run was repeated"
-    assert len(now) == 4
+    assert before.items() <= stored().items(), "a finished run was repeated"
+    assert len(stored()) == 4
     tables = sorted(path.name for path in out.glob("*.csv"))
     assert {"table2.csv", "table2_training.csv"} <= set(tables)
     for name in tables:
         found, expected = (pd.read_csv(of / name).drop(columns="seconds", errors="ignore") for of in (out, smoke))
         pd.testing.assert_frame_equal(found, expected)
-    with capsys.disabled():
-        print(
-            f"\nSlurm {subprocess.check_output(['slurmctld', '-V'], encoding='utf-8').split()[-1]}: a notebook of "
-            f"the smoke study on a job array in {time.monotonic() - started:.0f} s; element {running[0]} cancelled "
-            f"after {len(before)} of {len(now)} runs, the next was done {next_after:.0f} s later; no run repeated, "
-            f"{len(tables)} tables equal"
-        )

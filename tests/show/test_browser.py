@@ -55,7 +55,11 @@ def made(pixels: Any, segmentation: Any, count: int, per_patient: int = 4, **mor
     rows["class_name"] = np.where(rows["label"], "HGG", "LGG")
     rows["site"] = np.where(number < count // 2, "S1", "S2")
     rows["z"], rows["tumour_mm2"] = 50 + number % per_patient, 100.0 * (number % 3)
-    manifest = {"classes": ["LGG", "HGG"], "channels": ["t1", "t1ce", "t2"], "chosen_by": ["slices with tumour"]}
+    manifest: dict[str, Any] = {
+        "classes": ["LGG", "HGG"],
+        "channels": ["t1", "t1ce", "t2"],
+        "chosen_by": ["slices with tumour"],
+    }
     manifest |= {"synthetic": False, "name": "cohort lung", "fingerprint": "0"} | more
     slices = SliceSet(Path(), manifest, rows.assign(part="training"), pixels, segmentation)
     places = Places(Path("nowhere"), Path("nowhere"))

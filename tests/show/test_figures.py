@@ -265,7 +265,8 @@ def test_figures_7_and_8_show_curves_and_below_them_the_differences(draw: Any, d
     lines = {str(line.get_label()): line for line in upper.lines}
     for arm, value in ARMS.items():
         line = lines[arm + " (has not learned)" * (arm == "placebo")]
-        assert xy(line) == ([100, 200], pytest.approx([value + 0.01 - less, value + 0.02 - less]))
+        examples, aucs = xy(line)
+        assert examples == [100, 200] and aucs == pytest.approx([value + 0.01 - less, value + 0.02 - less])
         assert line.get_color() == ARM_LOOKS[arm][0]
     assert lines["baseline: all 1000"].get_ydata() == pytest.approx([0.75 - less] * 2)
     open_marks = [xy(line)[0] for line in upper.lines if line.get_markerfacecolor() == "white"]

@@ -5,6 +5,7 @@ import re
 import time
 from base64 import b64decode
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -153,12 +154,15 @@ def test_explored_by_keys_and_nothing_of_a_patient_is_saved(lab: Lab, browser: W
         return len(images) > 6 and min(widths(images)) > 100
 
     wait(browser, 60, shown, "a picture is missing")
+
+    def at_rank(rank: str) -> bool:
+        return facts(browse)["rank"].startswith(f"{rank} of")
+
     total = facts(browse)["rank"].split()[2].strip(",")
     browser.execute_script("arguments[0].focus()", browse)
     for key, rank in ((Keys.ARROW_RIGHT, "2"), (Keys.END, total), (Keys.HOME, "1"), (Keys.PAGE_DOWN, "11")):
         browser.switch_to.active_element.send_keys(key)
-        there = f"{rank} of"
-        wait(browser, 10, lambda there=there: facts(browse)["rank"].startswith(there), f"not at rank {rank}")
+        wait(browser, 10, partial(at_rank, rank), f"not at rank {rank}")
 
     # What a person is called is text.
     people = all_of(browse, "select[name=patient_id] option")

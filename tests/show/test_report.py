@@ -96,8 +96,8 @@ def write_study(folder: Path) -> Places:
     tables = {"table3_gains": pd.DataFrame([paired]), "scorecard": CARD}
     tables["table2"] = summary.assign(unit="slice", runs_low=0.125, runs_high=0.95)
     tables["runs"] = pd.DataFrame({"arm": ["pretrained"], "key": ["abc"]})
-    for name, content in tables.items():
-        content.to_csv(places.figures / f"{name}.csv", index=False)
+    for name, frame in tables.items():
+        frame.to_csv(places.figures / f"{name}.csv", index=False)
     return places
 
 

@@ -167,7 +167,7 @@ def test_small_tables_have_words() -> None:
     assert tables.deciles(deciles).loc["between", "LGG slices"] == "20.1%"
     layers = pd.DataFrame({"layer": ["Conv2", "ReLU", "Conv1"], "output": ["27", "27", "55"]})
     layers["stride"], layers["stride_printed"] = (pd.array([first, pd.NA, 4], "Int64") for first in (1, 2))
-    table = tables.layers(layers.assign(output_printed=["27", None, "14"]))
+    table = tables.layers(layers.assign(output_printed=pd.Series(["27", None, "14"])))
     assert table["stride"].tolist() == ["1 (printed: 2)", "", "4"]
     assert table["output"].tolist() == ["27", "27", "55 (printed: 14)"]
 

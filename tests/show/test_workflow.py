@@ -33,7 +33,7 @@ SUMMARY = pd.DataFrame([ROW | {"part": "validation", "auc_mean": 0.9}, ROW | {"a
 
 
 def counts(steps: pd.DataFrame) -> dict[str, dict[str, Any]]:
-    return {step: dict(zip(rows["quantity"], rows["value"], strict=True)) for step, rows in steps.groupby("step")}
+    return {str(step): dict(zip(rows["quantity"], rows["value"], strict=True)) for step, rows in steps.groupby("step")}
 
 
 @pytest.fixture
@@ -91,8 +91,9 @@ def test_the_boxes_show_the_counts(steps: pd.DataFrame) -> None:
 
 
 def test_where_every_arm_makes_as_many_updates_these_are_said_and_no_epochs(steps: pd.DataFrame) -> None:
-    steps.loc[steps["quantity"] == "epochs", ["quantity", "value"]] = ["updates", 1560]
-    (axes,) = figure1(steps).figure.axes
+    length = {"quantity": "updates", "value": 1560}
+    equal = steps.assign(**{name: steps[name].mask(steps["quantity"] == "epochs", of) for name, of in length.items()})
+    (axes,) = figure1(equal).figure.axes
     (box,) = [text.get_text() for text in axes.texts if "kept" in text.get_text()]
     assert "1,560 updates" in box and "epochs" not in box
 

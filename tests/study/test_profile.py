@@ -141,15 +141,12 @@ def test_settings_of_earlier_versions_are_left_out_where_they_change_nothing() -
         profile_of("open", current(former | {"hold": ["weights"]}))
 
 
-def test_a_share_of_the_training_slices_that_is_none_is_refused() -> None:
+def test_a_share_that_selects_nothing_and_an_unknown_profile_are_refused() -> None:
     profile = profile_of("smoke", {"labelled_share": 0.01})
     assert PROFILES["paper"].labelled_slices(4060) == 1218
     assert profile.labelled_slices(60) == 1
     with pytest.raises(InputError, match="labelled_share=0.01 selects 0 of 28 .*, expected at least 0.036"):
         profile.labelled_slices(28)
-
-
-def test_an_unknown_profile_is_refused() -> None:
     with pytest.raises(InputError, match="profile is 'full', expected one of smoke, demo, design, open, lgg, paper"):
         profile_of("full")
 
