@@ -40,7 +40,7 @@ def test_labels_may_be_missing_in_some_rows(tmp_path: Path) -> None:
     cohort = read_candidates(pictures(tmp_path / "data", labelled=4))
     assert cohort.classes == ("sick", "well"), "by alphabet, as in a study"
     assert cohort.cases["class_name"].value_counts().to_dict() == {"": 112, "well": 4, "sick": 4}
-    data = pictures(tmp_path / "data", labelled=4)
+    data = pictures(tmp_path / "unlabelled", labelled=4)
     rewrite(data, label="")
     session = session_of(data)
     assert session.label[session.slices["patient_id"] == "p000"].tolist() == [UNLABELLED, 0]

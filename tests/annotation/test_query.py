@@ -243,7 +243,7 @@ def test_proposals_and_answers_that_are_none(tmp_path: Path) -> None:
         (session.folder / QUERY).write_bytes(content)
         with pytest.raises(InputError, match=r"query\.csv: "):
             read_query(session)
-    session = session_of(pictures(tmp_path / "data"))
+    session = session_of(pictures(tmp_path / "answered"))
     say(session, "p001-0.png", "ill")
     with pytest.raises(InputError, match="expected one of well, sick"):
         session_of(session.cohort.root)
