@@ -18,6 +18,7 @@ setup: $(READY)
 # uv itself comes from the lock file, by pip. At the end what the first study would compile and look for is prepared.
 # The stamp is written last: an interrupted installation is started again.
 $(READY): requirements.lock weights.lock pyproject.toml
+	@$(PYTHON) -c "import sys; v = sys.version_info[:2]; (3, 11) <= v <= (3, 13) or sys.exit('python is %d.%d, expected 3.11 to 3.13: name one, as in make setup PYTHON=python3.12' % v)"
 	@echo "Installing into .venv. On Linux: 3 GB to download, 6 GB of disk, most of it CUDA, which torch comes with."
 	$(PYTHON) -m venv --clear .venv
 	sed -n '/^uv==/,/[^\\]$$/p' requirements.lock > .venv/uv.lock

@@ -3,7 +3,7 @@
 All methods cut the same slices of the same files at 224 pixels, each brain scaled (ours by its mode, the others by its
 percentiles), to uint8 on the disk:
 
-* ours: `cutting.prepare`, with its checks, table, split, fingerprint and flush to the disk;
+* ours: `preparation.prepare`, with its checks, table, split, fingerprint and flush to the disk;
 * the usual loop: nibabel's ``get_fdata``, numpy, Pillow's resize, a .npy file for each slice and its segmentation. It
   works on one case at a time, as it is usually written; the variant "in threads" on as many as there are cores;
 * MONAI: its transforms in a PersistentDataset, read once by a DataLoader with a worker for each core. Slices are cut
@@ -49,7 +49,7 @@ from brats_al_utils.beyond.releases.table import TABLE
 from brats_al_utils.cohorts.checks import case_files
 from brats_al_utils.cohorts.cohort import Cohort
 from brats_al_utils.cohorts.cuts import choose_slices
-from brats_al_utils.cohorts.cutting import prepare
+from brats_al_utils.cohorts.preparation import prepare
 from brats_al_utils.cohorts.readers import read_cohort
 from brats_al_utils.cohorts.slices import SliceRule
 from brats_al_utils.cohorts.volumes import SEGMENTATION, SEQUENCES

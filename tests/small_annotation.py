@@ -69,7 +69,7 @@ def made_up(monkeypatch: pytest.MonkeyPatch, score: Score = clever) -> list[Run]
             asked.append(run)
 
     for module in (committee, learning):
-        monkeypatch.setattr(module, "have_computed", compute)
+        monkeypatch.setattr(module, "compute_missing", compute)
     return asked
 
 

@@ -4,6 +4,8 @@ import os
 import re
 import runpy
 import shutil
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -30,6 +32,21 @@ def test_pip_s_user_option_does_not_stop_the_set_up(checkout: Path, monkeypatch:
     for name in ("PIP_USER", "PIP_TARGET", "PIP_PREFIX"):
         monkeypatch.setenv(name, "1")
     assert make("asked", checkout, "--eval=asked:; @echo $$PIP_USER $$PIP_TARGET $$PIP_PREFIX") == "0\n"
+
+
+def test_a_python_that_is_too_old_is_refused_before_anything_is_installed(checkout: Path) -> None:
+    old = checkout / "python3.8"
+    old.write_text(
+        f'#!/bin/sh\nexec {sys.executable} -c "import sys; sys.version_info = (3, 8, 1); exec(sys.argv[1])" "$2"\n'
+    )
+    old.chmod(0o755)
+    (checkout / ".venv").unlink()
+    found = subprocess.run(
+        ["make", "setup", "PYTHON=./python3.8"], cwd=checkout, capture_output=True, encoding="utf-8", check=False
+    )
+    assert found.returncode
+    assert re.search(r"3\.8.*3\.11 to 3\.13.*PYTHON=", found.stderr)
+    assert not (checkout / ".venv").exists()
 
 
 def test_tests_are_all_but_the_campaigns_or_all(checkout: Path) -> None:

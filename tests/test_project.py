@@ -287,3 +287,13 @@ def test_the_page_of_faults_names_the_tests_that_exist() -> None:
     faults = (ROOT / "tests" / "test_faults.py").read_text(encoding="utf-8")
     made = set(re.findall(r"^def (test_\w+)\(", faults, re.MULTILINE))
     assert made == {test for module, test in named if module == "test_faults"}
+
+
+def test_the_way_to_figure_7_names_functions_where_they_are() -> None:
+    text = (ROOT / "docs" / "code.md").read_text(encoding="utf-8").replace("**", "")
+    named = re.findall(r"`(\w+/\w+\.py)`: ((?:`\w+`(?:, )?)+)", text)
+    assert len(named) > 15
+    for path, functions in named:
+        defined = (ROOT / "brats_al_utils" / path).read_text(encoding="utf-8")
+        for name in re.findall(r"\w+", functions):
+            assert re.search(rf"def {name}\(", defined), f"{path}: {name}"

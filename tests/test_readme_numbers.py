@@ -46,7 +46,14 @@ def test_what_bfloat16_changes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("table", "arm"), [("lgg_pilot", "baseline"), ("grade_pilot", "baseline"), ("grade_pilot", "random")]
+    ("table", "arm"),
+    [
+        ("lgg_pilot", "baseline"),
+        ("grade_pilot", "baseline"),
+        ("grade_pilot", "random"),
+        ("few_pilot", "baseline"),
+        ("few_pilot", "random"),
+    ],
 )
 def test_what_the_pilots_say(table: str, arm: str) -> None:
     text = (ROOT / "docs" / "lgg_study.md").read_text(encoding="utf-8")

@@ -25,6 +25,8 @@ SHORT = {
 }
 """By the outcome of the first contrast that was planned: proposed against random sampling of as many annotated."""
 
+FIGURE_7 = "Test AUC on the LGG set by the number of slices trained on: the committee's choice, random sampling and the placebo, and below it their differences with 95 % intervals"
+
 NAMES = {"entropy": "Largest entropy", "coreset": "core-set", "badge": "BADGE", "typiclust": "TypiClust"}
 """The strategies of others in words."""
 
@@ -92,9 +94,7 @@ def within_margin(found: pd.Series) -> str:
 
 
 def planned() -> list[str]:
-    """Return what the study on the LGG set has decided so far; nothing before it is published."""
-    if not (FIGURES / "lgg" / "outcomes.csv").exists():
-        return []
+    """Return what the study on the LGG set has decided so far."""
     outcomes = pd.read_csv(FIGURES / "lgg" / "outcomes.csv")
     deciding = outcomes.assign(both_low=outcomes["decided_low"], both_high=outcomes["decided_high"])
     first = deciding.iloc[0]
@@ -116,71 +116,58 @@ def planned() -> list[str]:
             for _, row in (deciding if whole else deciding[:1]).iterrows()
         ),
         "",
-        *beside([*diagnosis(), *others()]),
+        "Beside these contrasts, planned too but without a verdict, with intervals that are not adjusted:",
+        "",
+        diagnosis(),
+        *others(),
+        "",
         "What else could explain it (how many slices are trained on and of which class, for how long, the hospital, the slice's place in the head, chance): [attacks.csv](figures/published/lgg/attacks.csv). All contrasts that are trained: [outcomes.csv](figures/published/lgg/outcomes.csv).",
         "",
-        *figure7(),
+        f"![{FIGURE_7}](figures/published/lgg_curves/figure7.svg)",
+        "",
     ]
 
 
-def figure7() -> list[str]:
-    """Return the paper's Figure 7 on the LGG set as a picture; nothing before it is published."""
-    if not (FIGURES / "lgg_curves" / "figure7.svg").exists():
-        return []
-    what = "Test AUC on the LGG set by the number of slices trained on: the committee's choice, random sampling and the placebo, and below it their differences with 95 % intervals"
-    return [f"![{what}](figures/published/lgg_curves/figure7.svg)", ""]
-
-
-def beside(said: list[str]) -> list[str]:
-    """Return what was looked at beside the planned contrasts, with a line that says so."""
-    return (
-        [
-            "Beside these contrasts, planned too but without a verdict, with intervals that are not adjusted:",
-            "",
-            *said,
-            "",
-        ]
-        if said
-        else []
-    )
-
-
-def diagnosis() -> list[str]:
-    """Say whether the most uncertain slices teach badly because one class is rare among them; nothing unpublished."""
-    if not (FIGURES / "lgg" / "class_share.csv").exists():
-        return []
+def diagnosis() -> str:
+    """Say whether the most uncertain slices teach badly because one class is rare among them."""
     as_they_are, same_share = (
         row("lgg", "class_share", arm=arm, other="random") for arm in ("0%-30%", "0%-30% of each class")
     )
     gained = row("lgg", "class_share", arm="0%-30% of each class", other="0%-30%")
     why = verdict(same_share, "Yes", "No more than a part of it", "It may be")
-    return [
+    return (
         f"* **Is it that fewer of the most uncertain slices show tumour? {why}.** Drawn to the class share of all slices they are, against 30 % at random, {gain(same_share)}; "
-        f"as they are, {gain(as_they_are)}. So the class share is worth {points(gained)}.",
-    ]
+        f"as they are, {gain(as_they_are)}. So the class share is worth {points(gained)}."
+    )
 
 
 def others() -> list[str]:
-    """Say what other budgets and the strategies of others gave on the LGG set; nothing before it is published."""
-    folder, said = FIGURES / "lgg_curves", []
-    if (folder / "budget_gains.csv").exists():
-        rows = pd.read_csv(folder / "budget_gains.csv").query("other == 'random' and unit == 'slice' and share != 0.3")
-        each = ", ".join(f"at {100 * of['share']:.0f} % {side(of['auc_difference'])}" for _, of in rows.iterrows())
-        said.append(
-            f"* **At other budgets, the committee's choice against as many trained on at random, the committee's own 30 % not counted: {shown(rows)}.** {each.capitalize()} ({power(rows)}; [intervals](figures/published/lgg_curves/budget_gains.csv))."
-        )
-    if (folder / "competitors.csv").exists():
-        rows = pd.read_csv(folder / "competitors.csv").query("unit == 'slice'")
-        arm = rows["other"].iloc[0]
-        share = arm.removeprefix("random at ").replace("%", " %")
-        each = ", ".join(f"{NAMES[of['arm']]} {side(of['auc_difference'])}" for _, of in rows.iterrows())
-        runs = pd.read_csv(folder / "runs_competitors.csv").query("part == 'test' and unit == 'slice' and arm == @arm")
-        room = row("lgg_curves", "figure7", arm="baseline")["auc_mean"] - runs["auc"].mean()
-        said.append(
-            f"* **Strategies of others, which annotate and train on {share}, against {share} at random: {shown(rows)}.** {each} ({power(rows)}; [intervals](figures/published/lgg_curves/competitors.csv)). "
-            f"There is hardly room for a gain: all slices train to {100 * room:.1f} points more than {share} at random."
-        )
-    return said
+    """Say what other budgets and the strategies of others gave on the LGG set."""
+    rows = of_slices("lgg_curves", "competitors")
+    arm = rows["other"].iloc[0]
+    share = arm.removeprefix("random at ").replace("%", " %")
+    each = ", ".join(f"{NAMES[of['arm']]} {side(of['auc_difference'])}" for _, of in rows.iterrows())
+    runs = of_slices("lgg_curves", "runs_competitors").query("part == 'test' and arm == @arm")
+    room = row("lgg_curves", "figure7", arm="baseline")["auc_mean"] - runs["auc"].mean()
+    return [
+        f"* **At other budgets, the committee's choice against as many trained on at random, the committee's own 30 % not counted: {budgets('lgg_curves')}.",
+        f"* **Strategies of others, which annotate and train on {share}, against {share} at random: {shown(rows)}.** {each} ({power(rows)}; [intervals](figures/published/lgg_curves/competitors.csv)). "
+        f"There is hardly room for a gain: all slices train to {100 * room:.1f} points more than {share} at random.",
+    ]
+
+
+def of_slices(study: str, table: str) -> pd.DataFrame:
+    """Return the slice-level rows of a study's table."""
+    return pd.read_csv(FIGURES / study / f"{table}.csv").query("unit == 'slice'")
+
+
+def budgets(study: str) -> str:
+    """Return what the committee's choice gains over random sampling at every budget but 30 %."""
+    rows = of_slices(study, "budget_gains").query("other == 'random' and share != 0.3")
+    each = ", ".join(f"at {100 * of['share']:.0f} % {side(of['auc_difference'])}" for _, of in rows.iterrows())
+    return (
+        f"{shown(rows)}.** {each.capitalize()} ({power(rows)}; [intervals](figures/published/{study}/budget_gains.csv))"
+    )
 
 
 def power(rows: pd.DataFrame) -> str:
@@ -198,9 +185,7 @@ def shown(rows: pd.DataFrame) -> str:
 
 
 def grades() -> list[str]:
-    """Return what came of the second task on the LGG set; nothing before it is published."""
-    if not (FIGURES / "grade" / "outcomes.csv").exists():
-        return []
+    """Return what came of the second task on the LGG set."""
     first = pd.read_csv(FIGURES / "grade" / "outcomes.csv").iloc[0]
     whole = row("grade", "table3_arms", arm="baseline")
     reached = f"all slices train to an AUC of {whole['auc_mean']:.2f} ({whole['low']:.2f} to {whole['high']:.2f})"

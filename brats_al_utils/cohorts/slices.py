@@ -68,7 +68,7 @@ class SliceRule:
 
 @dataclass(frozen=True)
 class SliceSet:
-    """A folder that `cutting.prepare` wrote.
+    """A folder that `preparation.prepare` wrote.
 
     Attributes
     ----------

@@ -144,7 +144,7 @@ def with_fewer(row: "pd.Series[float]") -> tuple[str, list[str]]:
     no = outcome(row["both_low"], row["both_high"]) in (WORSE, AS_GOOD)
     return NO if no else CANNOT_TELL, [
         f"Slice-level test AUC of the proposed method less that of random sampling of {BUDGET:.0%} of the training "
-        f"slices: {gain(row, 'both')}. The proposed method also needs the slices that its committee learns from, "
+        f"slices: {gain(row)}. The proposed method also needs the slices that its committee learns from, "
         "random sampling does not."
     ]
 
@@ -219,7 +219,7 @@ def tells_nothing(arms: pd.DataFrame) -> str:
     ends = f"{row['low']:.3f} to {row['high']:.3f}" if pd.notna(row["low"]) else "not known"
     return (
         "The networks are not shown to tell the classes apart: slice-level test AUC of the proposed method "
-        f"{row['auc_mean']:.3f} (95 % confidence interval across both: {ends})."
+        f"{row['auc_mean']:.3f} (95 % confidence interval across runs and patients: {ends})."
     )
 
 
@@ -228,7 +228,7 @@ def against_random(row: "pd.Series[float]") -> list[str]:
     share = str(row["other"]).removeprefix("random at ")
     said = [
         f"Against random sampling of as many annotated slices ({share} of the training slices), slice-level test AUC "
-        f"of the proposed method: {gain(row, 'both')}."
+        f"of the proposed method: {gain(row)}."
     ]
     if pd.notna(row["detectable"]):
         least = min(100 * float(row["detectable"]), 100)
@@ -244,7 +244,7 @@ def claimed(card: pd.DataFrame) -> list[str]:
         row = rows[claim.id]
         if pd.notna(row["ours"]):
             ends = ends_of(claim.id, row["both_low"], row["both_high"])
-            interval = f" (95 % confidence interval across both: {ends})" if ends else ""
+            interval = f" (95 % confidence interval across runs and patients: {ends})" if ends else ""
             lines.append(
                 f"Slice-level test AUC {claim.headline}: {written(row['ours'], claim.unit, OURS)}{interval}; the "
                 f"paper's tables give {written(row['recomputed'], claim.unit, PRINTED)}: {row['verdict']}."

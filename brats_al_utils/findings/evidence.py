@@ -29,7 +29,7 @@ ENDS = ["mean", "low", "high"]
 
 
 def predictions(study: Study, arm: Arm, result: Result, part: str, last_epoch: bool = False) -> pd.DataFrame:
-    """Return patient_id, label and score (P(HGG), at the kept or the last epoch) of a part's slices, by slice id."""
+    """Return patient_id, label and score (P(positive), kept or last epoch) of a part's slices, by slice id."""
     table = study.slice_set(arm.dataset).table[["patient_id", "label"]].iloc[result.run.ids(part)]
     name = f"{part}_last" if last_epoch else part
     return table.assign(score=result.arrays[f"probability/{name}"])

@@ -97,6 +97,6 @@ def different(table: pd.DataFrame) -> str:
     rows = table[table["unit"] == "slice"]
     by_test = ((rows["p_both_holm"] < 1 - CONFIDENCE) & rows.get("learned", True)).sum()
     return (
-        f"Different from the reference: {apart(rows)} of {len(rows)} by the interval across both, {by_test} by "
-        "Holm-adjusted tests across both"
+        f"Different from the reference: {apart(rows)} of {len(rows)} by the interval across runs and patients, "
+        f"{by_test} by Holm-adjusted tests"
     )

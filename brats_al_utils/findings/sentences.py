@@ -8,8 +8,10 @@ import pandas as pd
 
 from brats_al_utils.cohorts.split import PARTS, one_class_each
 from brats_al_utils.findings.paper import claims, footnotes, printed_aucs
+from brats_al_utils.findings.shortcut import CHANCE
 from brats_al_utils.findings.statistics import CONFIDENCE
 from brats_al_utils.findings.verdicts import HERE, HERE_RULE
+from brats_al_utils.queries.sampling import WINDOWS
 from brats_al_utils.study.profile import BUDGET
 
 TAILS = tuple(
@@ -30,23 +32,21 @@ def pp(share: float) -> str:
     return f"{np.clip(100 * share, -100, 100):+.1f}"
 
 
-def gain(row: pd.Series, across: str) -> str:
-    """Return a difference of AUCs with its interval in words, or with the reason why it has none.
+def gain(row: pd.Series) -> str:
+    """Return a difference of AUCs with its interval across runs and patients in words, or why it has none.
 
     Parameters
     ----------
     row : pd.Series
-        A row of `comparison.compare`: auc_difference, n_runs, and the limits (runs_low and runs_high, or both_low and
-        both_high); learned, if it is known.
-    across : {"runs", "both"}
+        A row of `comparison.compare`: auc_difference, n_runs, both_low, both_high; learned, if it is known.
     """
-    value, low, high = row["auc_difference"], row[f"{across}_low"], row[f"{across}_high"]
+    value, low, high = row["auc_difference"], row["both_low"], row["both_high"]
     if not row.get("learned", True):
         return f"not judged, as most runs of one of the two have not learned ({points(value)})"
     if np.isnan(low):
         why = "a single run" if row["n_runs"] == 1 else "too few patients or no variance to estimate it from"
         return f"{points(value)} (no interval: {why})"
-    about = f"95 % CI across {across}"
+    about = "95 % CI across runs and patients"
     if low > 0 or high < 0:
         nearer, further = sorted((abs(low), abs(high)))
         return f"{points(value)} ({about}: {100 * nearer:.1f} to {100 * min(further, 1):.1f})"
@@ -148,11 +148,11 @@ def paired_gains(gains: pd.DataFrame, table: str) -> list[str]:
     for _, row in gains.iterrows():
         paper = 100 * (printed.loc[row["part"], row["arm"]] - printed.loc[row["part"], row["other"]])
         beside = f"; the paper's table gives {paper:+.2f} pp" if row["unit"] == "slice" else ""
-        lines.append(f"{row['part']}, {row['unit']}-level: {gain(row, 'runs')}{beside}.")
+        lines.append(f"{row['part']}, {row['unit']}-level: {gain(row)}{beside}.")
     return lines
 
 
-def transfer(cohort_name: str, gains: pd.DataFrame, initialisation: str) -> str:
+def transfer(cohort_name: str, gains: pd.DataFrame, initialisation: str, more: Iterable[str]) -> str:
     """Say the gain of the pretrained network (section 3.1).
 
     Parameters
@@ -161,9 +161,11 @@ def transfer(cohort_name: str, gains: pd.DataFrame, initialisation: str) -> str:
         From `evidence.on_both_sets` of pretrained and scratch.
     initialisation : str
         The initialisation of the pretrained network, in words.
+    more : iterable of str
+        Further lines, from `without_the_tumour`.
     """
     about = f", AUC of the pretrained network ({initialisation}) less that of random initialisation, paired by run"
-    return listed(cohort_name, paired_gains(gains, "table2"), about)
+    return listed(cohort_name, [*paired_gains(gains, "table2"), *more], about)
 
 
 def ranges(cohort_name: str, gains: pd.DataFrame, deciles: pd.DataFrame, more: Iterable[str] = ()) -> str:
@@ -178,12 +180,12 @@ def ranges(cohort_name: str, gains: pd.DataFrame, deciles: pd.DataFrame, more: I
     more : iterable of str
         Further lines, from `class_share`.
     """
-    lines = [
-        f"{better} less {worse}, {row['part']}, slice-level: {gain(row, 'runs')}; the paper says "
-        f"{claims()[claim].number:+.2f} pp."
-        for better, worse, claim in TAILS
-        for _, row in gains[(gains["arm"] == better) & (gains["unit"] == "slice")].iterrows()
-    ]
+    lines = []
+    for better, worse, claim in TAILS:
+        for _, row in gains[(gains["arm"] == better) & (gains["unit"] == "slice")].iterrows():
+            paper = claims()[claim]
+            beside = f"; the paper says {paper.number:+.2f} pp" if row["part"] == paper.part else ""
+            lines.append(f"{better} less {worse}, {row['part']}, slice-level: {gain(row)}{beside}.")
     if "atypical patients" in deciles:
         share = deciles.set_index("decile")["atypical patients"]
         lines.append(
@@ -198,12 +200,12 @@ def teaches_worst(row: "pd.Series[float]") -> str:
     worse = row["learned"] and row["both_high"] < 0
     return (
         f"Do the most uncertain slices teach worst? {'Yes' if worse else 'Not shown'}: against the mean of the other "
-        f"ranges of the ranking, test, slice-level: {gain(row, 'both')}."
+        f"ranges of the ranking, test, slice-level: {gain(row)}."
     )
 
 
 def class_share(tests: pd.DataFrame) -> list[str]:
-    """Say whether the most uncertain range fails because of its class share (section 3.2: because of outliers).
+    """Say whether the most uncertain range fails because of its class share, by Holm's p (3.2: because of outliers).
 
     Parameters
     ----------
@@ -212,14 +214,14 @@ def class_share(tests: pd.DataFrame) -> list[str]:
         sampling, and the range of each class less the range.
     """
     rows = tests[tests["unit"] == "slice"]
-    said = [f"{row['arm']} less {row['other']}, test, slice-level: {gain(row, 'both')}." for _, row in rows.iterrows()]
-    sides = zip(rows["both_low"] > 0, rows["both_high"] < 0, strict=True)
-    fails, left, explained = (int(above) - int(below) for above, below in sides)
+    said = [f"{row['arm']} less {row['other']}, test, slice-level: {gain(row)}." for _, row in rows.iterrows()]
+    shown = np.sign(rows["auc_difference"]).where(rows["p_both_holm"] < 1 - CONFIDENCE, 0)
+    fails, left, explained = shown.astype(int)
     if fails >= 0:
         return [*said, "The most uncertain range is not shown to be worse than random sampling: nothing to explain."]
     share = "explains at least part of it" if explained > 0 else "is not shown to explain it"
     rest = {
-        -1: "it is still worse than random sampling, as outliers would be",
+        -1: "it is still worse than random sampling",
         0: "it is not shown to differ from random sampling",
         1: "it is better than random sampling",
     }
@@ -228,6 +230,46 @@ def class_share(tests: pd.DataFrame) -> list[str]:
         f"The most uncertain range is worse than random sampling. Its class share {share}; drawn to the class share of "
         f"all training slices, {rest[left]}.",
     ]
+
+
+def of_all_ranges(table: pd.DataFrame) -> str:
+    """Say between which test AUCs the ranges lie, and that of random sampling.
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        From `evidence.arm_table`: the ranges and random.
+    """
+    aucs = dict(zip(table["arm"], table["auc_mean"], strict=True))
+    ranges = sorted((name.removeprefix("window ") for name in WINDOWS), key=aucs.__getitem__)
+    ends = " to ".join(f"{aucs[name]:.3f} ({name})" for name in (ranges[0], ranges[-1]))
+    above = sum(aucs[name] > aucs["random"] for name in ranges)
+    return (
+        f"Mean test AUC of the ranges, slice-level: {ends}; of as many slices drawn at random: {aucs['random']:.3f}. "
+        f"{above} of {len(ranges)} ranges lie above random sampling."
+    )
+
+
+def without_the_tumour(table: pd.DataFrame) -> list[str]:
+    """Say what AUC is left with the tumour hidden and within a site, of arms that have learned, as far as it is known.
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        Rows of `evidence.arm_table`.
+    """
+    lines = []
+    for _, row in table[table["learned"]].iterrows():
+        said = [
+            f"{row[f'{name}_mean']:.3f} ({row[f'{name}_low']:.3f} to {row[f'{name}_high']:.3f}) {words}"
+            for name, words in (("hidden", "with the tumour hidden"), ("within", "within a site"))
+            if not np.isnan(row[f"{name}_mean"])
+        ]
+        if said:
+            if row["hidden_low"] > CHANCE:
+                said.append("so that something else, or the size of what is hidden, tells the class")
+            lines.append(f"{row['arm']}, test, slice-level: AUC {row['auc_mean']:.3f}, {', '.join(said)}.")
+    return lines
 
 
 def annotation(cost: pd.DataFrame, people: str) -> str:
@@ -246,7 +288,13 @@ def annotation(cost: pd.DataFrame, people: str) -> str:
 
 
 def proposed(
-    cohort_name: str, gains: pd.DataFrame, cost: pd.DataFrame, initialisation: str, table: str, people: str
+    cohort_name: str,
+    gains: pd.DataFrame,
+    cost: pd.DataFrame,
+    initialisation: str,
+    table: str,
+    people: str,
+    more: Iterable[str],
 ) -> str:
     """Say the gain of the proposed method over the baseline (sections 3.3 and 3.4), and its annotation cost.
 
@@ -260,9 +308,11 @@ def proposed(
         The initialisation of both, in words.
     table : {"table3", "table4"}
     people : {"patients", "persons"}
+    more : iterable of str
+        Further lines, from `without_the_tumour`.
     """
     about = f", AUC of the proposed method less that of the baseline ({initialisation}), paired by run"
-    return listed(cohort_name, [*paired_gains(gains, table), annotation(cost, people)], about)
+    return listed(cohort_name, [*paired_gains(gains, table), annotation(cost, people), *more], about)
 
 
 def budgets(cohort_name: str, summary: pd.DataFrame, gains: pd.DataFrame) -> str:
@@ -291,7 +341,7 @@ def budgets(cohort_name: str, summary: pd.DataFrame, gains: pd.DataFrame) -> str
         of_set = gains[gains["dataset"] == dataset]
         lines += [
             f"{dataset} set, {row['share']:.0%} of the slices: the proposed method less random sampling: "
-            f"{gain(row, 'both')}; at {apart(of_set)} of {len(of_set)} budgets that interval excludes 0."
+            f"{gain(row)}; at {apart(of_set)} of {len(of_set)} budgets that interval excludes 0."
             for _, row in of_set[of_set["share"] == BUDGET].iterrows()
         ]
     return listed(cohort_name, lines)

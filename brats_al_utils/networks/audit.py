@@ -127,7 +127,7 @@ def hide(slices: SliceSet, ids: Array) -> Hidden:
 
 
 def audit_predictions(network: nn.Module, images: Images, hidden: Hidden) -> dict[str, Array]:
-    """Return P(HGG) of some slices with the tumour hidden, and with everything else hidden.
+    """Return P(positive) of some slices with the tumour hidden, and with everything else hidden.
 
     Parameters
     ----------

@@ -30,7 +30,7 @@ class Images:
     ----------
     pixels : torch.Tensor [N, 3, H, W] of uint8
     labels : torch.Tensor [N] of int64
-        LGG 0, HGG 1.
+        Negative 0 (LGG), positive 1 (HGG).
     mean, std : torch.Tensor [3, 1, 1] of float32
         Mean and standard deviation of pixels in 0..255.
     """
@@ -94,7 +94,7 @@ class History:
     best_epoch : int
         Counted from 1: the one with the highest validation AUC, the earliest of equals; its weights are kept.
     validation : np.ndarray [n] of float64
-        P(HGG) of the validation slices, by the kept weights.
+        P(positive) of the validation slices, by the kept weights.
     """
 
     train_loss: np.ndarray[Any, Any]
@@ -104,14 +104,14 @@ class History:
 
 
 def auc(label: np.ndarray[Any, Any], score: np.ndarray[Any, Any]) -> float:
-    """Return the area under the ROC curve: the share of (HGG, LGG) pairs in the right order, ties counting half.
+    """Return the area under the ROC curve: the share of (positive, negative) pairs in order, ties counting half.
 
     Parameters
     ----------
     label : np.ndarray [n] of int
-        LGG 0, HGG 1.
+        Negative 0 (LGG), positive 1 (HGG).
     score : np.ndarray [n] of float
-        P(HGG).
+        P(positive).
 
     Raises
     ------
@@ -119,7 +119,7 @@ def auc(label: np.ndarray[Any, Any], score: np.ndarray[Any, Any]) -> float:
         If there is only one class.
     """
     if len(np.unique(label)) != 2:
-        raise InputError(f"labels {np.unique(label).tolist()}, expected both 0 and 1: an AUC compares two grades")
+        raise InputError(f"labels {np.unique(label).tolist()}, expected both 0 and 1: an AUC compares two classes")
     positive, ranks = label == 1, rankdata(score)
     wins = ranks[positive].sum() - positive.sum() * (positive.sum() + 1) / 2
     return float(wins / (positive.sum() * (~positive).sum()))
@@ -167,7 +167,7 @@ def outputs(forward: Callable[[torch.Tensor], torch.Tensor], images: Images, ids
 
 
 def predict(network: nn.Module, images: Images, ids: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Return P(HGG) of some slices, computed in float32.
+    """Return P(positive) of some slices, computed in float32.
 
     Parameters
     ----------

@@ -25,7 +25,7 @@ class Views:
     Attributes
     ----------
     probability : np.ndarray [n] of float
-        P(HGG).
+        P(positive).
     features : np.ndarray [n, D] of float
         Features of the penultimate layer.
     """

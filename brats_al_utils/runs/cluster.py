@@ -147,7 +147,7 @@ def job_array(text: str, folder: Path, none_left: Callable[[], object]) -> Itera
     finally:
         done.set()
         cancelled = call("scancel", *where, number)
-        if cancelled.returncode:
+        if cancelled.returncode and any_left(number, *where):
             print(f"cancel the array {number} yourself: scancel says: {cancelled.stderr.strip()}", file=sys.stderr)
 
 

@@ -28,7 +28,7 @@ from brats_al_utils.networks.training import (
 from brats_al_utils.runs.run import PREDICTED, Result, Run
 
 
-def compute(
+def compute_run(
     run: Run, slices: SliceSet, device: torch.device, after_epoch: Callable[[int], None] = lambda epoch: None
 ) -> Result:
     """Compute a run, on as many threads as its settings say.

@@ -115,7 +115,7 @@ def work(task: Task) -> Outcome:
                 return Outcome("held")
             if store.load(task.run) is None:
                 device = choose_device(task.device)
-                store.save(computing.compute(task.run, checked_slices(task.slices), device, partial(tell, task)))
+                store.save(computing.compute_run(task.run, checked_slices(task.slices), device, partial(tell, task)))
             store.failure(task.run).unlink(missing_ok=True)
             return Outcome("done", locks=had != "absent")
     except OSError as error:
@@ -147,7 +147,7 @@ def tell(task: Task, epoch: int) -> None:
         get_worker().log_event(TOPIC, {"run": task.run.key, "images": task.run.epoch_images, "text": text})
 
 
-def compute(
+def distribute(
     named: Sequence[tuple[str, Run]],
     store: RunStore,
     folders: Mapping[str, Path],

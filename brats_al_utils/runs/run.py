@@ -107,7 +107,7 @@ class Result:
     run : Run
     arrays : dict of str to np.ndarray
         ``train_loss`` and ``validation_auc`` [epochs]: see `training.History`; ``probability/validation``,
-        ``probability/test`` and ``probability/pool`` [slices]: P(HGG) at the kept epoch; ``probability/test_last``
+        ``probability/test`` and ``probability/pool`` [slices]: P(positive) at the kept epoch; ``probability/test_last``
         [slices]: after the last epoch; ``audit/tumour_hidden`` and ``audit/tumour_alone`` [slices]: of the test slices
         at the kept epoch, where every slice has a mask, see `audit.audit_predictions`. All float64. With views, of the
         pool's n slices then ``views/features`` [n, D] as float16: see `training.features`.

@@ -53,7 +53,7 @@ def gpus(device: str) -> int:
 
 
 def workers_of(workers: str, device: str) -> int:
-    """Return the number of processes of this machine that ``workers`` means; see `engine.compute`.
+    """Return the number of processes of this machine that ``workers`` means; see `engine.distribute`.
 
     Raises
     ------

@@ -19,7 +19,7 @@ def shared_workers(workers: str, device: str) -> Iterator[str]:
     Parameters
     ----------
     workers, device : str
-        As for `compute`.
+        As for `distribute`.
 
     Yields
     ------

@@ -54,7 +54,7 @@ def of_pair(name: str) -> Callable[[Tables], str]:
 
     def said(tables: Tables) -> str:
         row = tables[name].query("part == 'test' and unit == 'slice'").iloc[0]
-        return f"Slice-level on the test set, {row['arm']} less {row['other']}: {gain(row, 'both')}."
+        return f"Slice-level on the test set, {row['arm']} less {row['other']}: {gain(row)}."
 
     return said
 
@@ -64,7 +64,7 @@ def of_budgets(tables: Tables, dataset: str) -> str:
     rows = tables["budget_gains"].query("unit == 'slice' and other == 'random' and dataset == @dataset")
     (row,) = [row for _, row in rows.iterrows() if np.isclose(row["share"], BUDGET)]
     return (
-        f"At {BUDGET:.0%} the proposed method is {gain(row, 'both')} from random sampling; at {apart(rows)} of "
+        f"At {BUDGET:.0%} the proposed method is {gain(row)} from random sampling; at {apart(rows)} of "
         f"{len(rows)} budgets the interval excludes 0."
     )
 

@@ -136,7 +136,7 @@ def figure4(ranking: pd.DataFrame, negative: str) -> Drawing:
     with_tumour = ranking["tumour_mm2"] > (0 if ranking["tumour_mm2"].any() else -1)
     area, position = ranking["tumour_mm2"].where(with_tumour), ranking["position"].where(with_tumour)
     if area.any():
-        facts["smaller half of tumours"] = (area < area.median()).where(with_tumour)
+        facts["tumour area below the median"] = (area < area.median()).where(with_tumour)
     if position.nunique() > 1:
         facts["outer half of the tumour"] = ((position - 0.5).abs() > 0.25).where(with_tumour)
     if "atypical" in ranking:

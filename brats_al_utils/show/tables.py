@@ -15,7 +15,9 @@ from brats_al_utils.findings.paper import OURS, PRINTED, ends_of, footnotes, nam
 from brats_al_utils.findings.sentences import p_said, pp
 
 COUNT, SHARE, AUC = "{:.0f}".format, "{:.0%}".format, "{:.3f}".format
-ACROSS_RUNS, ACROSS_PATIENTS, ACROSS_BOTH = (f"95 % CI, across {what}" for what in ("runs", "patients", "both"))
+ACROSS_RUNS, ACROSS_PATIENTS, ACROSS_BOTH = (
+    f"95 % CI, across {what}" for what in ("runs", "patients", "runs and patients")
+)
 
 Columns = Mapping[str, tuple[str, Callable[[Any], str]]]
 """The words for a column and the format of its values, by its machine name."""
@@ -172,7 +174,7 @@ def annotation(cost: pd.DataFrame, by: str, people: str) -> pd.DataFrame:
     """
     columns: Columns = {
         by: ({"seed": "run (seed)", "dataset": "set"}.get(by, by), str),
-        "labelled": ("annotated before choosing", COUNT),
+        "labelled": ("labelled subset", COUNT),
         "chosen": ("chosen", COUNT),
         "annotated": ("annotated slices", COUNT),
         "share": ("of the training slices", SHARE),
@@ -244,13 +246,13 @@ def contrasts(tests: pd.DataFrame) -> pd.DataFrame:
         **intervals,
     )
     columns: Columns = {
-        "against": ("against", str),
+        "against": ("contrast", str),
         "auc_difference": ("difference (pp)", pp),
         "runs_ends": (ACROSS_RUNS, str),
         "patients_ends": (ACROSS_PATIENTS, str),
         "both_ends": (ACROSS_BOTH, str),
         "p_patients_holm": ("p across patients (Holm)", p_said),
-        "p_both_holm": ("p across both (Holm)", p_said),
+        "p_both_holm": ("p across runs and patients (Holm)", p_said),
         "noninferior": (f"not inferior by {100 * MARGIN:.0f} pp", str),
         "detectable": ("detectable (pp)", "{:.1f}".format),
         "run_sd": ("SD of the runs' own (pp)", "{:.1f}".format),

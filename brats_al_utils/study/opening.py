@@ -41,7 +41,7 @@ def open_study(
         Settings that differ from the profile's.
     device : {"auto", "cpu", "cuda"}
     workers : str or int
-        Who computes its runs: see `engine.compute`.
+        Who computes its runs: see `engine.distribute`.
     skip_bad : bool
         Whether slice sets are cut without the patients that have a problem; an existing set is used unchanged.
     follow_links : bool

@@ -3,7 +3,15 @@
 `plan` makes the table. Stage 0 holds the networks that choose slices, and the trainings on slices that no network
 chooses; stage 1 holds the trainings on their choice. Iterative querying has one stage for each query. `compute` trains
 the rows whose slices are known, `uncertainty` returns the scores of the networks of a stage, and `choose` fills in the
-slices of the next stage. `train` goes through all stages.
+slices of the next stage. `train` goes through all stages. Of one run, the baseline and the proposed method are:
+
+========  =====  ======  ================  ====================
+arm       stage  member  slices            known
+========  =====  ======  ================  ====================
+baseline  0      0       all               from the beginning
+proposed  0      1 to 3  labelled subset   from the beginning
+proposed  1      0       30 %, chosen      as soon as `choose` has the members' scores
+========  =====  ======  ================  ====================
 """
 
 import csv
@@ -36,7 +44,7 @@ from brats_al_utils.study.study import Study
 Results = dict[tuple[Arm, int], Result]
 """Results by arm and run number."""
 
-Scores = Mapping[tuple[str, ...], Pool]
+Pools = Mapping[tuple[str, ...], Pool]
 """The training slices with the networks' outputs for each, by the keys of the networks' runs."""
 
 
@@ -194,7 +202,7 @@ def compute(study: Study, rows: Sequence[Row]) -> None:
     if study.slices.pictured:
         write_rows(study.places, title_of(rows), [record(row) for row in each_once(rows)])
     runs = study.profile.n_runs
-    have_computed(study, [(f"{row.name} of {runs}", row.run) for row in rows if row.known], "runs")
+    compute_missing(study, [(f"{row.name} of {runs}", row.run) for row in rows if row.known], "runs")
 
 
 def choosing(rows: Iterable[Row]) -> dict[tuple[Arm, int], list[Row]]:
@@ -206,7 +214,7 @@ def choosing(rows: Iterable[Row]) -> dict[tuple[Arm, int], list[Row]]:
     return found
 
 
-def uncertainty(study: Study, rows: Iterable[Row]) -> Scores:
+def uncertainty(study: Study, rows: Iterable[Row]) -> Pools:
     """Return the outputs of the networks that choose next for each training slice, by the keys of their runs.
 
     Those of a committee are uncertainties (section 2.2.3), those of a query network its predictions and features.
@@ -224,21 +232,23 @@ def uncertainty(study: Study, rows: Iterable[Row]) -> Scores:
     }
 
 
-def choose(study: Study, rows: Sequence[Row], scores: Scores) -> list[Row]:
+def choose(study: Study, rows: Sequence[Row], scores: Pools) -> list[Row]:
     """Return the table after the next query of each arm whose networks have scores."""
     selections = {
         place: query(place[0].strategy, scores[keys(members)], members[0].selection, partial(study.seed, place[1]))
         for place, members in choosing(rows).items()
         if keys(members) in scores
     }
-    return [
-        row
-        if (selection := selections.get((row.arm, row.number))) is None
-        else replace(row, selection=selection)
-        if row.known
-        else row_at(study, row.arm, row.number, row.stage, row.member, selection)
-        for row in rows
-    ]
+
+    def after(row: Row) -> Row:
+        selection = selections.get((row.arm, row.number))
+        if selection is None:
+            return row
+        if row.known:
+            return replace(row, selection=selection)
+        return row_at(study, row.arm, row.number, row.stage, row.member, selection)
+
+    return list(map(after, rows))
 
 
 def keys(rows: Iterable[Row]) -> tuple[str, ...]:
@@ -411,7 +421,7 @@ def run_of(
     )
 
 
-def have_computed(study: Study, named: Sequence[tuple[str, Run]], what: str) -> None:
+def compute_missing(study: Study, named: Sequence[tuple[str, Run]], what: str) -> None:
     """Have the runs computed that are missing in the store, and show their progress.
 
     Raises
@@ -433,7 +443,7 @@ def have_computed(study: Study, named: Sequence[tuple[str, Run]], what: str) -> 
             line.set_postfix_str(text, refresh=False)
             line.update(images)
 
-        failures = engine.compute(list(missing.values()), study.store, folders, study.device, study.workers, report)
+        failures = engine.distribute(list(missing.values()), study.store, folders, study.device, study.workers, report)
     if failures:
         lines = [
             f"{name}: {failures[key]} ({study.store.failure(run)})"

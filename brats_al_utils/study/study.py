@@ -10,8 +10,8 @@ import numpy as np
 
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.cohort import Cohort
-from brats_al_utils.cohorts.cutting import prepare
 from brats_al_utils.cohorts.naming import CREDIT, cohort_name, is_open, people, remarks
+from brats_al_utils.cohorts.preparation import prepare
 from brats_al_utils.cohorts.slices import FORMAT, SliceSet, open_slices
 from brats_al_utils.cohorts.split import fold_split, redrawn
 from brats_al_utils.files import locked
@@ -78,7 +78,7 @@ class Study:
     device : str
         ``auto``, ``cpu`` or ``cuda``.
     workers : str
-        Who computes its runs: see `engine.compute`.
+        Who computes its runs: see `engine.distribute`.
     skip_bad : bool
         Whether slice sets are cut without the patients that have a problem.
     track : callable

@@ -20,7 +20,7 @@ from brats_al_utils.beyond.annotation.proposals import proposals_of
 from brats_al_utils.beyond.annotation.query import query, read_query
 from brats_al_utils.beyond.annotation.session import STATE, open_session
 from brats_al_utils.beyond.annotation.state import hold_out, random_order, read_state
-from brats_al_utils.runs.computing import compute
+from brats_al_utils.runs.computing import compute_run
 from brats_al_utils.study.arms import DATASETS
 from brats_al_utils.study.stages import run_of
 
@@ -140,7 +140,7 @@ def test_no_network_can_be_trained_on_a_slice_without_label(tmp_path: Path) -> N
     training = np.flatnonzero((session.part == "training") & ((label == UNLABELLED) | (label == 1)))
     run = run_of(study, DATASETS[0], 0, training, "scratch", study.profile.training_settings(1), tested=False)
     with pytest.raises((IndexError, RuntimeError)):
-        compute(run, study.slices, torch.device("cpu"))
+        compute_run(run, study.slices, torch.device("cpu"))
 
 
 def test_who_is_held_out(tmp_path: Path) -> None:

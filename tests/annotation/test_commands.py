@@ -16,7 +16,7 @@ from brats_al_utils.beyond.annotation import committee, launch
 from brats_al_utils.beyond.annotation.answers import read
 from brats_al_utils.beyond.annotation.query import query, read_query
 from brats_al_utils.beyond.annotation.session import ANSWERS, open_session
-from brats_al_utils.runs.computing import compute
+from brats_al_utils.runs.computing import compute_run
 from brats_al_utils.runs.run import Run
 from brats_al_utils.study.study import Study
 
@@ -83,9 +83,9 @@ def test_a_real_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     def here(study: Study, named: Sequence[tuple[str, Run]], what: str) -> None:
         for _, run in named:
             if not study.store.holds(run):
-                study.store.save(compute(run, study.slices, torch.device("cpu")))
+                study.store.save(compute_run(run, study.slices, torch.device("cpu")))
 
-    monkeypatch.setattr(committee, "have_computed", here)
+    monkeypatch.setattr(committee, "compute_missing", here)
     session = answer(query(session_of(pictures(tmp_path / "data", each=1)), 30, "random")[0])
     session, table = query(session, 10)
     assert (table["why"] == "chosen by middle").sum() == 8

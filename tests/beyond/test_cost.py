@@ -11,7 +11,7 @@ from brats_al_utils import InputError
 from brats_al_utils.__main__ import app
 from brats_al_utils.beyond import cost as cost_of
 from brats_al_utils.beyond.cost import cost, counted_study, slices_by_part
-from brats_al_utils.cohorts.cutting import prepare
+from brats_al_utils.cohorts.preparation import prepare
 from brats_al_utils.cohorts.readers import read_cohort
 from brats_al_utils.cohorts.split import PARTS
 from brats_al_utils.study.arms import DATASETS, transfer

@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 
 from brats_al_utils import InputError
 from brats_al_utils.__main__ import app
-from brats_al_utils.cohorts.cutting import prepare
 from brats_al_utils.cohorts.inspection import check_cohort
+from brats_al_utils.cohorts.preparation import prepare
 from brats_al_utils.cohorts.readers import read_cohort
 from brats_al_utils.cohorts.slices import SliceRule
 

@@ -10,8 +10,8 @@ from matlab_files import write_slice
 from PIL import Image
 
 from brats_al_utils import InputError
-from brats_al_utils.cohorts.cutting import prepare
 from brats_al_utils.cohorts.inspection import check_cohort
+from brats_al_utils.cohorts.preparation import prepare
 from brats_al_utils.cohorts.readers import RELEASES, Reader, plugged_in, read_cohort
 from brats_al_utils.cohorts.slices import SliceRule, open_slices
 from brats_al_utils.cohorts.split import PARTS, check_split

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.cohort import BRATS
 from brats_al_utils.cohorts.cuts import choose_slices, cut_case
-from brats_al_utils.cohorts.cutting import prepare
+from brats_al_utils.cohorts.preparation import prepare
 from brats_al_utils.cohorts.readers import read_cohort
 from brats_al_utils.cohorts.slices import SliceRule, SliceSet, open_slices
 from brats_al_utils.cohorts.split import PARTS, check_split

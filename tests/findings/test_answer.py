@@ -69,7 +69,7 @@ def test_networks_that_do_not_tell_the_classes_apart_answer_nothing(low: float, 
     assert found.said == CANNOT_TELL
     assert found.lines[0] == (
         "The networks are not shown to tell the classes apart: slice-level test AUC of the proposed method 0.712 "
-        f"(95 % confidence interval across both: {ends})."
+        f"(95 % confidence interval across runs and patients: {ends})."
     )
 
 
@@ -82,7 +82,7 @@ def test_the_sentences_say_by_how_much_and_how_sure() -> None:
     tables = {"outcomes": contrasts_table(-0.02, 0.1), "intervals": intervals_table(), "scorecard": card()}
     found = answer(tables | {"label_efficiency": efficiency, "areas": areas})
     parts = [
-        ["(51% of the training", ": 4.0 points better (95 % CI across both: 2.0 worse to 10.0 better)"],
+        ["(51% of the training", ": 4.0 points better (95 % CI across runs and patients: 2.0 worse to 10.0 better)"],
         ["80 %", "12.5 pp"],
         ["30%", "52%"],
         ["baseline", "-4.3 pp", "-17.8 to +9.1 pp", "+2.98 pp: cannot tell here"],

@@ -19,8 +19,8 @@ from brats_al_utils.__main__ import app
 from brats_al_utils.beyond.releases import matlab
 from brats_al_utils.beyond.releases.figshare import person_of
 from brats_al_utils.beyond.releases.matlab import read_facts, read_matlab
-from brats_al_utils.cohorts.cutting import prepare
 from brats_al_utils.cohorts.inspection import check_cohort
+from brats_al_utils.cohorts.preparation import prepare
 from brats_al_utils.cohorts.readers import read_cohort
 from brats_al_utils.cohorts.slices import SliceRule
 

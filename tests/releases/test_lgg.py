@@ -11,9 +11,9 @@ from PIL import Image
 from brats_al_utils import InputError
 from brats_al_utils.beyond.releases.image_cuts import evenly_spaced
 from brats_al_utils.beyond.releases.lgg import flair_again
-from brats_al_utils.cohorts.cutting import prepare
 from brats_al_utils.cohorts.inspection import check_cohort
 from brats_al_utils.cohorts.naming import LGG_LOSSY, remarks
+from brats_al_utils.cohorts.preparation import prepare
 from brats_al_utils.cohorts.readers import read_cohort
 from brats_al_utils.cohorts.slices import SliceRule
 from brats_al_utils.findings.evidence import audited, evaluate

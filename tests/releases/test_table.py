@@ -25,8 +25,8 @@ from brats_al_utils.beyond.releases import image_cuts, images
 from brats_al_utils.beyond.releases.table import EXCEL, MAX_ROWS, TABLE, people_notes
 from brats_al_utils.cohorts.checks import marks_of
 from brats_al_utils.cohorts.cohort import LISTED
-from brats_al_utils.cohorts.cutting import prepare
 from brats_al_utils.cohorts.inspection import check_cohort
+from brats_al_utils.cohorts.preparation import prepare
 from brats_al_utils.cohorts.readers import read_cohort
 from brats_al_utils.cohorts.slices import SliceRule, SliceSet
 from brats_al_utils.progress import untracked

@@ -11,8 +11,8 @@ from conftest import SHAPE, folder_named, write_volume
 from brats_al_utils import InputError
 from brats_al_utils.beyond.releases.tcia import metadata_of
 from brats_al_utils.cohorts.cohort import Cohort
-from brats_al_utils.cohorts.cutting import prepare
 from brats_al_utils.cohorts.inspection import check_cohort
+from brats_al_utils.cohorts.preparation import prepare
 from brats_al_utils.cohorts.readers import read_cohort
 from brats_al_utils.cohorts.slices import SliceRule
 from brats_al_utils.findings.departures import other_cohort

@@ -114,8 +114,22 @@ def test_the_number_of_a_job_is_found_among_what_a_site_prints(
     with refused, job_array("", tmp_path, ended.set):
         assert not ended.wait(0.1), "the array has jobs"
     if asked:
-        assert asked in said and said[-1] == asked.replace("squeue --noheader", "scancel").replace("--jobs ", "")
+        assert asked in said and asked.replace("squeue --noheader", "scancel").replace("--jobs ", "") in said
         assert "cancel the array 519605 yourself: scancel says: no controller" in capsys.readouterr().err
+
+
+def test_an_array_that_has_ended_needs_no_cancelling(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def call(*command: str) -> "subprocess.CompletedProcess[str]":
+        failed = command[0] != "sbatch"
+        return subprocess.CompletedProcess(command, int(failed), "7\n", "Invalid job id specified" * failed)
+
+    monkeypatch.setattr("brats_al_utils.runs.cluster.call", call)
+    monkeypatch.setattr("brats_al_utils.runs.cluster.any_left", lambda *of: False)
+    with job_array("", tmp_path, lambda: None):
+        pass
+    assert not capsys.readouterr().err
 
 
 def test_ctrl_c_ends_a_study_on_a_cluster(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,7 +19,7 @@ from brats_al_utils.networks.audit import hide
 from brats_al_utils.networks.network import normalisation
 from brats_al_utils.networks.training import Images, Settings, finetune, predict
 from brats_al_utils.runs import computing
-from brats_al_utils.runs.computing import compute
+from brats_al_utils.runs.computing import compute_run
 from brats_al_utils.runs.run import PREDICTED, Run
 
 SETTINGS = Settings(epochs=2, batch_size=4, learning_rate=0.01, momentum=0.8, weight_decay=0.0)
@@ -67,7 +67,7 @@ def by_hand(run: Run, slices: SliceSet) -> tuple[np.ndarray[Any, Any], nn.Module
 def test_a_run_is_computed_as_it_says(change: dict[str, Any], slices: SliceSet) -> None:
     """To the bit as by hand, and otherwise than the run without the change."""
     run = replace(RUN, **change)
-    found = compute(run, slices, torch.device("cpu")).arrays["train_loss"]
+    found = compute_run(run, slices, torch.device("cpu")).arrays["train_loss"]
     np.testing.assert_array_equal(found, by_hand(run, slices)[0])
     if change:
         assert (found != by_hand(RUN, slices)[0]).all()
@@ -78,7 +78,7 @@ def test_stored_probabilities_are_those_of_the_kept_weights(weights_seed: int, l
     """Whether the last epoch is kept, of which some are known, or one before."""
     settings = replace(RUN.settings, epochs=3, learning_rate=0.3)
     run = replace(RUN, weights_seed=weights_seed, settings=settings, pool=tuple(range(6)))
-    result = compute(run, slices, torch.device("cpu"))
+    result = compute_run(run, slices, torch.device("cpu"))
     assert (result.best_epoch == run.settings.epochs) == last
     images = Images.load(slices.pixels, slices.table["label"].to_numpy(), normalisation(run.start), torch.device("cpu"))
     with threads(run.settings.threads):
@@ -92,11 +92,11 @@ def test_stored_probabilities_are_those_of_the_kept_weights(weights_seed: int, l
 
 def test_a_run_of_another_set_is_refused(slices: SliceSet) -> None:
     with pytest.raises(InputError, match=f"fingerprint {RUN.data}, expected {'a' * 64}: open the run's set"):
-        compute(replace(RUN, data="a" * 64), slices, torch.device("cpu"))
+        compute_run(replace(RUN, data="a" * 64), slices, torch.device("cpu"))
 
 
 def test_a_result_says_with_which_versions_it_was_made(slices: SliceSet) -> None:
-    said = compute(RUN, slices, torch.device("cpu")).facts
+    said = compute_run(RUN, slices, torch.device("cpu")).facts
     installed = {name: distribution(name).version for name in ("numpy", "torch", "torchvision")}
     assert {name: said[name].split("+")[0] for name in installed} == {
         name: number.split("+")[0] for name, number in installed.items()

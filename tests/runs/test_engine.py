@@ -29,7 +29,7 @@ from brats_al_utils import InputError
 from brats_al_utils.files import lock
 from brats_al_utils.networks.training import Settings, choose_device
 from brats_al_utils.runs import computing, engine, forks, scheduler
-from brats_al_utils.runs.computing import compute
+from brats_al_utils.runs.computing import compute_run
 from brats_al_utils.runs.engine import Outcome, Task, carry_out
 from brats_al_utils.runs.records import records
 from brats_al_utils.runs.run import Run
@@ -106,7 +106,7 @@ def lose_the_gpu(task: Task) -> Outcome:
         raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
 
     if task.name.startswith("all"):
-        computing.compute = broken  # type: ignore[assignment]
+        computing.compute_run = broken  # type: ignore[assignment]
     return engine.work(task)
 
 
@@ -158,7 +158,9 @@ def test_a_worker_that_lacks_the_gpu_of_its_machine_says_so(tasks: list[Task], m
     monkeypatch.setattr(engine, "carry_out", noted_down)
     task = tasks[0]
     for device in ("auto", "cpu"):
-        engine.compute([(task.name, task.run)], RunStore(task.store), {task.run.data: task.slices}, device, "1", quiet)
+        engine.distribute(
+            [(task.name, task.run)], RunStore(task.store), {task.run.data: task.slices}, device, "1", quiet
+        )
     assert [each.device for each in asked] == ["cuda", "cpu"]
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     outcome = engine.work(asked[0])
@@ -257,7 +259,7 @@ def test_a_run_that_fails_says_why(tasks: list[Task], study: Study, monkeypatch:
         raise ValueError("as planned")
 
     with monkeypatch.context() as patch:
-        patch.setattr(computing, "compute", fail)
+        patch.setattr(computing, "compute_run", fail)
         assert engine.work(tasks[0]) == Outcome("failed", "ValueError: as planned")
     (record,) = records(study.store)
     assert record["run"]["training"]["slices"] == len(tasks[0].run.training)
@@ -271,7 +273,7 @@ def test_what_another_process_computes_is_left_to_it(tasks: list[Task], study: S
     task, store = tasks[0], study.store
     with lock(store.lock(task.run)):
         assert engine.work(task) == Outcome("held")
-        store.save(compute(task.run, study.slices, choose_device("cpu")))
+        store.save(compute_run(task.run, study.slices, choose_device("cpu")))
     modified = store.path(task.run).stat().st_mtime_ns
     assert engine.work(task) == Outcome("done")
     assert store.path(task.run).stat().st_mtime_ns == modified
@@ -284,7 +286,7 @@ def test_what_another_process_computes_is_waited_for(tasks: list[Task], study: S
         with lock(study.store.lock(task.run)):
             taken.set()
             waited.wait(60)
-            study.store.save(compute(task.run, study.slices, choose_device("cpu")))
+            study.store.save(compute_run(task.run, study.slices, choose_device("cpu")))
 
     def report(images: int, text: str) -> None:
         told.append(text)
@@ -323,7 +325,7 @@ def test_a_process_computes_one_run_at_a_time(tasks: list[Task], monkeypatch: py
         at_work.remove(run.key)
         raise ValueError("as planned")
 
-    monkeypatch.setattr(computing, "compute", watched)
+    monkeypatch.setattr(computing, "compute_run", watched)
     with ThreadPoolExecutor(4) as pool:
         assert {outcome.state for outcome in pool.map(engine.work, tasks)} == {"failed"}
     assert most == [1] * 4
@@ -385,15 +387,15 @@ def test_a_scheduler_that_dask_s_settings_do_not_let_start_says_so(tmp_path: Pat
 def test_only_what_is_missing_is_computed_once(study: Study, tasks: list[Task]) -> None:
     """Two names of one run are one run; what is there is not touched; without anything missing no worker starts."""
     store, (first, second, *_) = study.store, tasks
-    store.save(compute(first.run, study.slices, choose_device("cpu")))
+    store.save(compute_run(first.run, study.slices, choose_device("cpu")))
     before = store.path(first.run).stat().st_mtime_ns
     named = [("a", first.run), ("b", second.run), ("c", second.run)]
     folders, told = {study.slices.fingerprint: study.slices.folder}, []
-    failures = engine.compute(named, store, folders, "cpu", "1", lambda images, text: told.append(images))
+    failures = engine.distribute(named, store, folders, "cpu", "1", lambda images, text: told.append(images))
     assert failures == {}
     assert sum(told) == second.run.images
     assert store.path(first.run).stat().st_mtime_ns == before
-    assert engine.compute(named, store, folders, "cpu", "tcp://nobody.is.asked:1", quiet) == {}
+    assert engine.distribute(named, store, folders, "cpu", "tcp://nobody.is.asked:1", quiet) == {}
 
 
 def test_a_worker_that_cannot_be_replaced_is_not_waited_for(tasks: list[Task]) -> None:

@@ -18,12 +18,12 @@ import torch
 from conftest import write_case
 
 from brats_al_utils import InputError
-from brats_al_utils.cohorts.cutting import prepare
+from brats_al_utils.cohorts.preparation import prepare
 from brats_al_utils.cohorts.readers import read_cohort
 from brats_al_utils.cohorts.slices import SliceRule, SliceSet
 from brats_al_utils.cohorts.split import PARTS
 from brats_al_utils.networks.training import Settings
-from brats_al_utils.runs.computing import compute
+from brats_al_utils.runs.computing import compute_run
 from brats_al_utils.runs.records import records
 from brats_al_utils.runs.run import Result, Run
 from brats_al_utils.runs.store import RunStore
@@ -158,9 +158,9 @@ def test_a_run_obeys_its_number_of_threads(slice_set: SliceSet) -> None:
     try:
         for threads in (1, 2):
             torch.set_num_threads(threads)
-            found.append(compute(run, slice_set, torch.device("cpu")))
+            found.append(compute_run(run, slice_set, torch.device("cpu")))
             assert torch.get_num_threads() == threads
-        two = compute(replace(run, settings=replace(SETTINGS, threads=2)), slice_set, torch.device("cpu"))
+        two = compute_run(replace(run, settings=replace(SETTINGS, threads=2)), slice_set, torch.device("cpu"))
     finally:
         torch.set_num_threads(before)
     assert [result.facts["threads"] for result in (*found, two)] == ["1", "1", "2"]
@@ -191,10 +191,10 @@ def test_a_run_with_views(slice_set: SliceSet, tmp_path: Path) -> None:
     """The views change nothing else, and are kept."""
     plain = replace(run_on(slice_set), network="googlenet", pool=run_on(slice_set).training)
     run = replace(plain, views=("features",))
-    arrays = compute(run, slice_set, torch.device("cpu")).arrays
+    arrays = compute_run(run, slice_set, torch.device("cpu")).arrays
     shapes = {name: (values.shape, values.dtype.name) for name, values in arrays.items() if name.startswith("views/")}
     assert shapes == {"views/features": ((len(run.pool), 1024), "float16")}
-    without = compute(plain, slice_set, torch.device("cpu")).arrays
+    without = compute_run(plain, slice_set, torch.device("cpu")).arrays
     assert set(without) == set(arrays) - set(shapes)
     for name, values in without.items():
         np.testing.assert_array_equal(values, arrays[name])
@@ -220,4 +220,4 @@ def test_image_passes_by_hand() -> None:
 def test_a_run_with_a_patient_in_two_parts_is_refused(slice_set: SliceSet) -> None:
     run = run_on(slice_set)
     with pytest.raises(InputError, match="patients in more than one part: Brats18_SITE0_"):
-        compute(replace(run, training=(*run.training, run.test[0])), slice_set, torch.device("cpu"))
+        compute_run(replace(run, training=(*run.training, run.test[0])), slice_set, torch.device("cpu"))

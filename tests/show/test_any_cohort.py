@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from IPython.display import Markdown
-from made_up import compute, write_cohort
+from made_up import distribute, write_cohort
 from matplotlib.text import Text
 
 from brats_al_utils.beyond.arms import NOTEBOOKS
@@ -129,7 +129,7 @@ def functions_of(module: ModuleType) -> dict[str, Callable[..., Any]]:
 
 @pytest.fixture
 def reader(monkeypatch: pytest.MonkeyPatch) -> Reader:
-    monkeypatch.setattr(engine, "compute", compute)
+    monkeypatch.setattr(engine, "distribute", distribute)
     return Reader(monkeypatch)
 
 

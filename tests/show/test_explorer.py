@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from made_up import compute, write_cohort
+from made_up import distribute, write_cohort
 
 from brats_al_utils import InputError
 from brats_al_utils.beyond.arms import NOTEBOOKS, explored
@@ -126,7 +126,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     """Open a study of made-up pictures whose runs are made up too."""
     folder = tmp_path_factory.mktemp("explored")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(engine, "compute", compute)
+        patch.setattr(engine, "distribute", distribute)
         found = open_study("smoke", write_cohort(folder / "lung", masked=True), folder / "out", device="cpu")
         train(found, explored(found.profile))
     return found

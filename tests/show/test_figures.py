@@ -213,7 +213,7 @@ def test_figure3_shades_the_ends_and_shows_what_they_lose_beside_what_the_paper_
 def test_figure4_shows_where_the_deciles_lie_and_what_they_hold() -> None:
     drawing = paper_figures.figure4(ranking(), "LGG")
     left, right = drawing.figure.axes
-    facts = ["LGG slices", "smaller half of tumours", "outer half of the tumour", "atypical patients"]
+    facts = ["LGG slices", "tumour area below the median", "outer half of the tumour", "atypical patients"]
     shares = {"most uncertain": [0.5, 1, 1, 1], "between": [1 / 16, 0.5, 0.5, 0], "least uncertain": [0, 0, 0, 0.5]}
     assert {row["decile"]: [row[fact] for fact in facts] for row in drawing.table.to_dict("records")} == shares
     drawn = {str(line.get_label()): xy(line)[0] for line in right.lines}

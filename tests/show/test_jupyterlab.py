@@ -12,7 +12,7 @@ from typing import Any
 import nbformat
 import pytest
 from lab import Lab, all_of, run_all_cells, started_lab, text_of, wait
-from made_up import compute, write_cohort
+from made_up import distribute, write_cohort
 from selenium.webdriver import ActionChains
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webdriver import WebDriver
@@ -32,7 +32,7 @@ def explored_study(folder: Path) -> Path:
     """Write a study of real patients, as far as anybody can tell, whose runs are made up; return its cohort."""
     data = write_cohort(folder / "clinic", masked=True, person=HOSTILE)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(engine, "compute", compute)
+        patch.setattr(engine, "distribute", distribute)
         study = open_study("smoke", data, folder / "explored", device="cpu")
         train(study, explored(study.profile))
     return data

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from made_up import compute, write_cohort
+from made_up import distribute, write_cohort
 
 from brats_al_utils.beyond.arms import NOTEBOOKS, explored
 from brats_al_utils.beyond.bundles.published import export, unpack_study
@@ -21,7 +21,7 @@ from brats_al_utils.study.stages import train
 def test_nothing_of_a_patient_is_in_the_executed_notebook(published: bool, tmp_path: Path) -> None:
     data, out = write_cohort(tmp_path / "clinic", masked=True, person="nobody-"), tmp_path / "out"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(engine, "compute", compute)
+        patch.setattr(engine, "distribute", distribute)
         study = open_study("smoke", data, out, device="cpu")
         train(study, explored(study.profile))
     if published:

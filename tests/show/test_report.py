@@ -13,7 +13,7 @@ import nbformat.v4 as nb
 import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
-from made_up import compute, write_cohort
+from made_up import distribute, write_cohort
 from markupsafe import escape as markup_escape
 from nbformat import NotebookNode, write
 from selenium import webdriver
@@ -392,7 +392,7 @@ def named(folder: Path) -> Path:
 def test_no_person_s_name_is_in_a_report(tmp_path: Path) -> None:
     """Of a study that was executed, one of its notebooks failing with a message that names all of them."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(engine, "compute", compute)
+        patch.setattr(engine, "distribute", distribute)
         study = open_study("smoke", named(tmp_path), tmp_path / "out", device="cpu")
         train(study, explored(study.profile))
     ids = {*study.slices.table["patient_id"]}

@@ -14,8 +14,8 @@ from brats_al_utils.beyond.annotation.answers import LONGEST, SKIP, UNDO, UNSURE
 from brats_al_utils.beyond.releases.faults import first_of
 from brats_al_utils.beyond.releases.table import chosen_classes, cohort_of, find_table, misnamed_table, read_persons
 from brats_al_utils.cohorts.cohort import Cohort
-from brats_al_utils.cohorts.cutting import described, each_cut, write_pixels
 from brats_al_utils.cohorts.layout import shown
+from brats_al_utils.cohorts.preparation import described, each_cut, write_pixels
 from brats_al_utils.cohorts.slices import FORMAT, TEXT_COLUMNS, SliceRule, SliceSet, open_slices
 from brats_al_utils.files import locked, new_folder
 from brats_al_utils.progress import Track, untracked

@@ -16,7 +16,7 @@ from brats_al_utils.queries.selection import Ids
 from brats_al_utils.queries.uncertainty import score
 from brats_al_utils.runs.run import Result, Run
 from brats_al_utils.study.arms import DATASETS
-from brats_al_utils.study.stages import chooser, have_computed, with_answers
+from brats_al_utils.study.stages import chooser, compute_missing, with_answers
 from brats_al_utils.study.study import Study
 
 USABLE = tuple(name for name, strategy in STRATEGIES.items() if not strategy.needs_every_label)
@@ -94,7 +94,7 @@ def taught(session: Session) -> tuple[Session, Study, pd.Series]:
         replace(chooser(study, DATASETS[0], 0, training, MIDDLE, number), pool=tuple(pool.tolist()), test=())
         for number in range(1, 1 + len(profile.committee_rates))
     ]
-    have_computed(study, [(f"committee member {number}", run) for number, run in enumerate(members, 1)], "members")
+    compute_missing(study, [(f"committee member {number}", run) for number, run in enumerate(members, 1)], "members")
     high = np.stack([computed(study, run).arrays["probability/pool"] for run in members])
     fingerprint, rows = study.slices.fingerprint, np.isin(pool, asked[1])
     if fingerprint not in [point.fingerprint for point in session.state.points]:
@@ -141,7 +141,7 @@ def chosen_by(
             pool = replace(pool, score=uncertainty.to_numpy())
         if rule.asks == QUERY_NETWORK:
             network = chooser(study, DATASETS[0], 0, labelled, rule, 1)
-            have_computed(study, [("query network", network)], "query networks")
+            compute_missing(study, [("query network", network)], "query networks")
             pool = with_answers(study, DATASETS[0], 0, [network], rule)
         source = pool.without(without)
         check_budget(source.ids, budget)

@@ -31,7 +31,7 @@ from brats_al_utils.findings.sentences import pp
 from brats_al_utils.findings.statistics import NEGLIGIBLE
 from brats_al_utils.seeds import generator
 from brats_al_utils.study.arms import DATASETS
-from brats_al_utils.study.stages import have_computed, run_of
+from brats_al_utils.study.stages import compute_missing, run_of
 from brats_al_utils.study.study import Study
 
 CHOSEN, RANDOM = "chosen", "random"
@@ -159,7 +159,7 @@ def chosen_against_random(session: Session, study: Study) -> pd.Series | None:
                 study, DATASETS[0], number, training, profile.start, settings, pool=test, tested=False
             )
     named = [(f"{arm} slices, run {number + 1} of {profile.n_runs}", run) for (arm, number), run in runs.items()]
-    have_computed(study, named, "networks that compare chosen with random slices")
+    compute_missing(study, named, "networks that compare chosen with random slices")
     frames = []
     for (arm, number), run in runs.items():
         said = pd.Series(computed(study, run).arrays["probability/pool"], names[test])

@@ -80,7 +80,7 @@ class Session:
     notes : tuple of str
         What the user should know.
     device, workers : str
-        What trains the networks: see `engine.compute`.
+        What trains the networks: see `engine.distribute`.
     """
 
     folder: Path

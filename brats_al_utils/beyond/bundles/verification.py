@@ -18,7 +18,7 @@ from brats_al_utils.runs.store import RunStore, checksum
 from brats_al_utils.seeds import generator
 from brats_al_utils.study.arms import Arm
 from brats_al_utils.study.places import Places
-from brats_al_utils.study.stages import advance, have_computed, plan, selections_of
+from brats_al_utils.study.stages import advance, compute_missing, plan, selections_of
 from brats_al_utils.study.study import Study
 
 TOLERANCE = 1e-3
@@ -96,7 +96,7 @@ def verify(published: Study, study: Study, runs: int, seed: int) -> list[Repeate
         here |= {key: (name, replace(run, data=fingerprint)) for key, (name, run) in of_set.items()}
     with tempfile.TemporaryDirectory(prefix="brats-al-") as folder:
         elsewhere = replace(study, places=Places(study.places.figures, Path(folder)))
-        have_computed(elsewhere, list(here.values()), "runs")
+        compute_missing(elsewhere, list(here.values()), "runs")
         again = {key: result for key, (_, run) in here.items() if (result := elsewhere.store.load(run))}
         chosen = chosen_again(published, {key: replace(again[key], run=run) for key, (_, run) in drawn.items()})
     return [repeated(published, name, run, again[key], chosen.get(key, (0, 0))) for key, (name, run) in drawn.items()]

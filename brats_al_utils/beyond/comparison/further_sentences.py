@@ -38,13 +38,13 @@ def widths(table: pd.DataFrame) -> list[str]:
 def contrast(row: pd.Series) -> str:
     """Return a row of `comparison.compare` in words: difference, noninferiority, p and detectable difference."""
     if np.isnan(row["p_both_holm"]):
-        told = "no test across both"
+        told = "no test across runs and patients"
     else:
         least = min(100 * row["detectable"], 100)
-        told = f"Holm-adjusted p across both {row['p_both_holm']:.2f}; this design detects {least:.1f} pp or more"
+        told = f"Holm-adjusted p {row['p_both_holm']:.2f}; this design detects {least:.1f} pp or more"
     inferior = "not inferior" if row["noninferior"] else "non-inferiority not shown"
     return (
-        f"{row['arm']} less {row['other']}, {row['unit']}-level: {gain(row, 'both')}; {inferior} at a margin of "
+        f"{row['arm']} less {row['other']}, {row['unit']}-level: {gain(row)}; {inferior} at a margin of "
         f"{100 * MARGIN:.0f} pp; {told}."
     )
 
@@ -59,7 +59,7 @@ def gains(table: pd.DataFrame) -> list[str]:
     rows = table[table["unit"] == "slice"]
     several = rows["other"].nunique() > 1
     names = rows["arm"] + ", against " + rows["other"] if several else rows["arm"]
-    said = [f"{name}: {gain(row, 'both')}." for name, (_, row) in zip(names, rows.iterrows(), strict=True)]
+    said = [f"{name}: {gain(row)}." for name, (_, row) in zip(names, rows.iterrows(), strict=True)]
     return [*said, f"{different(table)}."]
 
 

@@ -15,7 +15,7 @@ from brats_al_utils import settings_of
 from brats_al_utils.queries.sampling import RANDOM
 from brats_al_utils.study.arms import DATASETS, Arm, pretrained
 from brats_al_utils.study.opening import open_study
-from brats_al_utils.study.stages import have_computed, plan, run_of
+from brats_al_utils.study.stages import compute_missing, plan, run_of
 
 SEED = 1000
 """Seed of the first pilot run; those of studies begin at 0."""
@@ -87,7 +87,7 @@ def pilot(profile: str, data: Path, out: Path, scratch: bool, settings: Mapping[
         for row in plan(study, arms)
         for rate in rates
     }
-    have_computed(study, [(f"{name}, seed {seed}", run) for (name, _, seed), run in runs.items()], "runs")
+    compute_missing(study, [(f"{name}, seed {seed}", run) for (name, _, seed), run in runs.items()], "runs")
     frames = []
     for (name, rate, seed), run in runs.items():
         if result := study.store.load(run):

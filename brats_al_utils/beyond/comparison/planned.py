@@ -114,8 +114,7 @@ def attacks(study: Study, results: Results, table: pd.DataFrame) -> pd.DataFrame
         f"Do {study.people} say the same as slices?": by_patient(study, own),
         "Did one train longer?": trained(with_baseline),
         "Is there room below the ceiling?": ceiling(study, of_arms(with_baseline, [baseline])),
-        "Could it be chance?": f"{gain(first, 'both')}{tested(first)}; {first['n_runs']} of {first['planned']} planned "
-        "runs.",
+        "Could it be chance?": f"{gain(first)}{tested(first)}; {first['n_runs']} of {first['planned']} planned runs.",
     }
     return pd.DataFrame(answers.items(), columns=["attack", "found"])
 
@@ -135,7 +134,7 @@ def said(table: pd.DataFrame) -> list[str]:
     """Return the table of `decided` in words, one line for each contrast."""
     deciding = table.assign(both_low=table["decided_low"], both_high=table["decided_high"])
     return [
-        f"{row['arm']} less {row['other']}: {row['outcome']}. {so_far(row)}{gain(row, 'both')}"
+        f"{row['arm']} less {row['other']}: {row['outcome']}. {so_far(row)}{gain(row)}"
         f"{', adjusted by Holm' if row['family'] == 'secondary' else ''}."
         for _, row in deciding.iterrows()
     ]
@@ -170,7 +169,7 @@ def fewer(study: Study, results: Results) -> str:
         return "Not known: their arms are not trained yet."
     pairs = patient_pairs(scores(study, own, "test"), "slice")
     table = compare(pairs, [(as_few.name, other.name), (every.name, other.name), (method.name, as_few.name)])
-    few, annotated, chosen = (gain(row, "both") for _, row in table.iterrows())
+    few, annotated, chosen = (gain(row) for _, row in table.iterrows())
     size = {arm: len(result.run.training) for (arm, _), result in own.items()}
     return (
         f"{method.name} trains on {size[method]} slices, {other.name} on {size[other]}. {as_few.name} against "
@@ -222,7 +221,7 @@ def by_patient(study: Study, results: Results) -> str:
     if "patient" not in units_of(study.slices.table):
         return "They cannot be asked: a person has slices of both classes."
     pairs = patient_pairs(scores(study, results, "test"), "patient")
-    return f"{gain(compare(pairs, [(pairs.arms[0], pairs.arms[1])]).iloc[0], 'both')}."
+    return f"{gain(compare(pairs, [(pairs.arms[0], pairs.arms[1])]).iloc[0])}."
 
 
 def trained(results: Results) -> str:

@@ -14,7 +14,7 @@ BINS = 15
 
 
 def expected_calibration_error(label: np.ndarray[Any, Any], score: np.ndarray[Any, Any]) -> float:
-    """Return the mean distance between P(HGG) and the share of HGG, over ``BINS`` bins of equal mass.
+    """Return the mean distance between P(positive) and the share of the positive, over ``BINS`` bins of equal mass.
 
     Equal mass, as Nguyen and O'Connor 2015 (EMNLP, p. 1587), has less bias than equal width (Roelofs et al. 2022,
     AISTATS, p. 4036). With few scores a bin, as patient-level, chance alone lifts it: compare arms, not with 0.
@@ -22,9 +22,9 @@ def expected_calibration_error(label: np.ndarray[Any, Any], score: np.ndarray[An
     Parameters
     ----------
     label : np.ndarray [n] of int
-        LGG 0, HGG 1.
+        Negative 0 (LGG), positive 1 (HGG).
     score : np.ndarray [n] of float
-        P(HGG); equal scores are in one bin.
+        P(positive); equal scores are in one bin.
     """
     edges = np.quantile(score, np.arange(1, BINS) / BINS)
     excess = np.bincount(np.searchsorted(edges, score, side="right"), score - label)

@@ -10,7 +10,7 @@ def entropy(pool: Pool, budget: int, seed: int) -> Array:
     """Take the slices of the highest entropy (Settles 2009, Active Learning Literature Survey, section 3.1).
 
     With two classes this is margin sampling as well (the least difference between the two probabilities, same section):
-    both rank by how close P(HGG) is to 1/2.
+    both rank by how close P(positive) is to 1/2.
     """
     from skactiveml.pool import uncertainty_scores
 
