@@ -1,6 +1,7 @@
 """The numbers in README and docs are those of the files that they name."""
 
 import runpy
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -46,14 +47,7 @@ def test_what_bfloat16_changes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("table", "arm"),
-    [
-        ("lgg_pilot", "baseline"),
-        ("grade_pilot", "baseline"),
-        ("grade_pilot", "random"),
-        ("few_pilot", "baseline"),
-        ("few_pilot", "random"),
-    ],
+    ("table", "arm"), [("lgg_pilot", "baseline"), *product(("grade_pilot", "few_pilot"), ("baseline", "random"))]
 )
 def test_what_the_pilots_say(table: str, arm: str) -> None:
     text = (ROOT / "docs" / "lgg_study.md").read_text(encoding="utf-8")

@@ -233,15 +233,8 @@ def test_who_comes_later_changes_no_order(names: set[str], more: str, seed: int)
     assert len(orders) == 4, "another seed, or for another end, is another order"
 
 
-STATE_OF_NOTHING = {
-    "format": 1,
-    "settings": {},
-    "validation": [],
-    "test": [],
-    "queries": [],
-    "points": [],
-    "learned": {},
-}
+STATE_OF_NOTHING = {"format": 1, "settings": {}, "learned": {}}
+STATE_OF_NOTHING |= {"validation": [], "test": [], "queries": [], "points": []}
 DAMAGED = {
     "empty": "",
     "cut off": '{"format": 1, "settings"',

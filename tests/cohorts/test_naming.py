@@ -76,13 +76,8 @@ def test_people_are_patients_in_brats_and_persons_in_a_table() -> None:
 
 
 PUBLIC = ["Brats18_CBICA_AAP_1", "BraTS19_TCIA10_449_1", "Brats17_2013_10_1", "BraTS20_Training_001"]
-PUBLIC += [
-    "BraTS19_TMC_06643_1",
-    "BraTS2021_00000",
-    "BraTS-GLI-00000-000",
-    "TCGA_CS_4941_19960909",
-    "Brats18_SYN1_0007_1",
-]
+PUBLIC += ["BraTS19_TMC_06643_1", "BraTS2021_00000", "BraTS-GLI-00000-000"]
+PUBLIC += ["TCGA_CS_4941_19960909", "Brats18_SYN1_0007_1"]
 
 
 @pytest.mark.parametrize("own", ["Meier_Hans", "Brats18_SITE0_4711308_1", "1", "Brats18_CBICA_AAP_1_Meier", "MR0471_1"])

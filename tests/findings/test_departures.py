@@ -18,12 +18,8 @@ PAPER = PROFILES["paper"]
 def slices_of(patients: dict[str, int], release: str = "2019", synthetic: bool = False, **facts: Any) -> SliceSet:
     names = [name for name, count in patients.items() for _ in range(count)]
     table = pd.DataFrame({"patient_id": [f"p{number}" for number in range(len(names))], "class_name": names})
-    manifest = {
-        "release": release,
-        "name": f"BraTS {release}",
-        "synthetic": synthetic,
-        "channels": ["t1", "t1ce", "t2"],
-    } | facts
+    manifest = {"release": release, "name": f"BraTS {release}", "synthetic": synthetic}
+    manifest |= {"channels": ["t1", "t1ce", "t2"], **facts}
     return SliceSet(Path(), manifest, table, np.empty(0), np.empty(0))
 
 

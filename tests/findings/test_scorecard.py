@@ -111,20 +111,12 @@ def test_every_number_and_claim_has_one_row(departures: Departures) -> None:
 @pytest.mark.parametrize("departures", [PAPER, OTHER, SYNTHETIC])
 def test_the_papers_own_arithmetic_holds_on_any_cohort(departures: Departures) -> None:
     card = card_of(departures=departures)
-    recomputed = {
-        "abstract.gain": 2.98,
-        "table2.val_gain": 1.32,
-        "table4.test_gain": 3.52,
-        "table4.val_gain": -1.97,
-        "table3.val_gain": -0.60,
-        "optimum.balanced": -0.11,
-        "table1.conv2": "192x14x14",
-        "table1.maxpool2": "192x13x13",
-    }
+    gains = {"abstract.gain": 2.98, "optimum.balanced": -0.11, "table2.val_gain": 1.32}
+    gains |= {"table3.val_gain": -0.60, "table4.val_gain": -1.97, "table4.test_gain": 3.52}
+    recomputed = gains | {"table1.conv2": "192x14x14", "table1.maxpool2": "192x13x13"}
     assert {id_: card["recomputed"][id_] for id_ in recomputed} == recomputed
-    assert {"abstract.gain": 2.92, "table2.val_gain": 1.51, "saving.average": 55}.items() <= dict(
-        card["printed"]
-    ).items()
+    printed = {"abstract.gain": 2.92, "table2.val_gain": 1.51, "saving.average": 55}
+    assert printed.items() <= dict(card["printed"]).items()
     assert math.isnan(card["printed"]["table4.test_gain"])
     begins = {
         "abstract.gain.arithmetic": "2.98 (",

@@ -96,15 +96,8 @@ def test_measures_by_hand() -> None:
 
 
 def test_optimism_by_hand() -> None:
-    frame = pd.DataFrame(
-        {
-            "arm": "a",
-            "validation_best": [0.80, 0.84],
-            "validation_last": [0.75, 0.77],
-            "test_best": [0.73, 0.75],
-            "test_last": [0.72, 0.72],
-        }
-    )
+    validation = {"validation_best": [0.80, 0.84], "validation_last": [0.75, 0.77]}
+    frame = pd.DataFrame({"arm": "a", **validation, "test_best": [0.73, 0.75], "test_last": [0.72, 0.72]})
     means = quality.optimism(frame).set_index("quantity")["auc_mean"]
     assert means[["gap", "gain", "optimism"]].tolist() == pytest.approx([0.08, 0.02, 0.04])
     assert means["validation_last"] == pytest.approx(0.76)

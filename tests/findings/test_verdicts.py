@@ -183,12 +183,8 @@ def test_outcomes_of_a_primary_and_secondary_contrasts() -> None:
     first = table.iloc[0]
     assert (first.decided_low, first.decided_high) == pytest.approx((first.both_low, first.both_high))
     assert table["decided_high"][2] - table["decided_low"][2] > table["both_high"][2] - table["both_low"][2]
-    assert outcomes.outcomes(contrasts, planned=10)["outcome"].tolist() == [
-        outcomes.BETTER,
-        outcomes.BETTER,
-        outcomes.WORSE,
-        outcomes.AS_GOOD,
-    ]
+    expected = [outcomes.BETTER, outcomes.BETTER, outcomes.WORSE, outcomes.AS_GOOD]
+    assert outcomes.outcomes(contrasts, planned=10)["outcome"].tolist() == expected
     assert set(outcomes.outcomes(contrasts, planned=11)["outcome"]) == {outcomes.NOT_YET}, "ten runs of eleven"
 
 

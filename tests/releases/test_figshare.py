@@ -29,16 +29,9 @@ ROWS, COLUMNS = 48, 40
 MENINGIOMA, GLIOMA, PITUITARY = 1, 2, 3
 
 PEOPLE = {
-    "100001": MENINGIOMA,
-    "100002": MENINGIOMA,
-    "100003": MENINGIOMA,
-    "MR017260": GLIOMA,
-    "MR017260F": GLIOMA,
-    "MR017260G": GLIOMA,
-    "MR020001": GLIOMA,
-    "110005": GLIOMA,
-    "108003B": PITUITARY,
-    "108003C": PITUITARY,
+    **dict.fromkeys(["100001", "100002", "100003"], MENINGIOMA),
+    **dict.fromkeys(["MR017260", "MR017260F", "MR017260G", "MR020001", "110005"], GLIOMA),
+    **dict.fromkeys(["108003B", "108003C"], PITUITARY),
 }
 """Two slices each; three ids are one person, two that only look so are not."""
 

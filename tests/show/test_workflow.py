@@ -20,15 +20,8 @@ from brats_al_utils.study.stages import plan
 
 NAN = float("nan")
 PROPOSED = Arm("proposed", "scratch", 2, MIDDLE, 0.3)
-ROW = {
-    "arm": "proposed",
-    "part": "test",
-    "unit": "slice",
-    "auc_mean": 0.75,
-    "runs_low": 0.5,
-    "runs_high": 1.0,
-    "n_runs": 2,
-}
+ROW = {"arm": "proposed", "part": "test", "unit": "slice", "n_runs": 2}
+ROW |= {"auc_mean": 0.75, "runs_low": 0.5, "runs_high": 1.0}
 SUMMARY = pd.DataFrame([ROW | {"part": "validation", "auc_mean": 0.9}, ROW | {"arm": "baseline", "auc_mean": 0.8}, ROW])
 
 

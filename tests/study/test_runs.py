@@ -58,10 +58,7 @@ def test_what_is_frozen(of_the_profile: bool, of_the_arm: bool) -> None:
 
 def test_another_network_starts_as_the_profile_does_where_it_can() -> None:
     """VGG-16 chooses and AlexNet trains from its own trunk; the others have none."""
-    starts = {
-        arm.network: arm.start
-        for pair in others(profile_of("smoke", {"network": "vgg16", "other_networks": "alexnet,googlenet,resnet18"}))
-        for arm in pair
-    }
+    profile = profile_of("smoke", {"network": "vgg16", "other_networks": "alexnet,googlenet,resnet18"})
+    starts = {arm.network: arm.start for pair in others(profile) for arm in pair}
     assert starts == {"alexnet": "imagenet-trunk", "googlenet": "scratch", "resnet18": "scratch"}
     assert {arm.start for pair in others(profile_of("smoke", {"start": "imagenet"})) for arm in pair} == {"imagenet"}
