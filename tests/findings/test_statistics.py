@@ -104,14 +104,13 @@ def test_optimism_by_hand() -> None:
 
 
 def test_identical_runs_are_one_run_and_values_that_do_not_vary_no_certainty() -> None:
-    rows = pd.DataFrame(
-        {"arm": "a", "seed": [0, 1, 2], "part": "test", "unit": "slice", "auc": [0.8, 0.8, 0.9], "key": ["k", "k", "l"]}
-    )
+    rows = pd.DataFrame({"arm": "a", "seed": [0, 1, 2], "auc": [0.8, 0.8, 0.9], "key": ["k", "k", "l"]})
+    rows = rows.assign(part="test", unit="slice")
     of_two = summarise(rows).iloc[0]
     assert of_two[["n_runs", "auc_mean"]].tolist() == pytest.approx([2, 0.85])
-    assert (of_two["runs_low"], of_two["runs_high"]) == pytest.approx(
-        (0.85 - 12.7062 * 0.05, 1.0), abs=1e-5
-    )  # no AUC exceeds 1
+    limits = [0.85 - 12.7062 * 0.05, 1.0]  # no AUC exceeds 1
+    assert of_two[["runs_low", "runs_high"]].tolist() == pytest.approx(limits, abs=1e-5)
+    assert summarise(pd.concat([rows.assign(arm="b"), rows]))["arm"].tolist() == ["b", "a"], "in the order of the rows"
     same = summarise(rows.assign(key="k", auc=0.8)).iloc[0]
     assert same["n_runs"] == 1
     assert np.isnan(same["runs_low"])
