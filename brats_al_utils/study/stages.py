@@ -132,7 +132,7 @@ def plan(study: Study, arms: Iterable[Arm], runs: int = 0) -> list[Row]:
 
     Arms whose budget exceeds the slices to choose from are skipped.
     """
-    every, rows = list(arms), []
+    every, rows = list(dict.fromkeys(arms)), []  # named twice, an arm would be asked by each member twice
     for number in range(runs or study.profile.n_runs):
         for arm in every:
             with suppress(BudgetError):

@@ -119,6 +119,11 @@ def test_others_are_trained_during_a_slow_query(study: Study, rows: list[Row], m
     assert [row.run.key for row in next(tables)] == [row.run.key for row in rows if row.arm == arm("proposed")]
 
 
+def test_an_arm_that_is_named_twice_has_one_committee(study: Study) -> None:
+    once, twice = (plan(study, [arm("proposed")] * times) for times in (1, 2))
+    assert [row.same for row in once] == [row.same for row in twice]
+
+
 def test_networks_that_are_not_trained_choose_nothing(study: Study) -> None:
     nowhere = elsewhere(study)
     planned = plan(nowhere, [arm("proposed")])
