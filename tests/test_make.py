@@ -36,9 +36,8 @@ def test_pip_s_user_option_does_not_stop_the_set_up(checkout: Path, monkeypatch:
 
 def test_a_python_that_is_too_old_is_refused_before_anything_is_installed(checkout: Path) -> None:
     old = checkout / "python3.8"
-    old.write_text(
-        f'#!/bin/sh\nexec {sys.executable} -c "import sys; sys.version_info = (3, 8, 1); exec(sys.argv[1])" "$2"\n'
-    )
+    version = "import sys; sys.version_info = (3, 8, 1); exec(sys.argv[1])"
+    old.write_text(f'#!/bin/sh\nexec {sys.executable} -c "{version}" "$2"\n', encoding="utf-8")
     old.chmod(0o755)
     (checkout / ".venv").unlink()
     found = subprocess.run(

@@ -176,8 +176,8 @@ def test_a_given_split_is_kept_and_what_it_lacks_is_dealt(flat: Path) -> None:
     assert "no usable benign patient in validation and test of the split that the table gives" in benign
     assert "no usable malignant" in malignant
     write(flat, [row | {"split": "test" if row["patient_id"] in ("00", "05") else ""} for row in rows_of(flat)])
-    parts = cut(flat).table.groupby("part")["patient_id"].unique().map(list).to_dict()
-    assert parts["test"] == ["00", "05"] and set(parts) == {"training", "validation", "test"}
+    dealt = cut(flat).table.groupby("part")["patient_id"].unique().map(list).to_dict()
+    assert dealt["test"] == ["00", "05"] and set(dealt) == {"training", "validation", "test"}
 
 
 def test_labels_may_be_empty_and_classes_chosen(flat: Path) -> None:
