@@ -115,8 +115,8 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def pictures(root: Path, labels: tuple[str, str]) -> Path:
     """Write pictures of two classes, and their table."""
     small_annotation.pictures(root, patients=24, each=1, labelled=24)
-    table, (well, sick) = root / "cohort.csv", labels
-    text = table.read_text(encoding="utf-8").replace(",well,", f",{well},").replace(",sick,", f",{sick},")
+    table, named = root / "cohort.csv", dict(zip(("sick", "well"), labels, strict=True))
+    text = re.sub(",(sick|well),", lambda found: f",{named[found[1]]},", table.read_text(encoding="utf-8"))
     table.write_text(text, encoding="utf-8")
     return root
 

@@ -7,6 +7,7 @@ import pytest
 
 from brats_al_utils.beyond.comparison import further_sentences
 from brats_al_utils.findings import answer, sentences
+from brats_al_utils.findings.verdicts import HERE_RULE
 
 NAN = float("nan")
 ON = "synthetic cohort (40 patients)"
@@ -183,6 +184,13 @@ def test_budgets_count_where_the_proposed_method_is_ahead() -> None:
     gains = pd.DataFrame(gained, columns=["unit", "other", "share", "auc_difference", "both_low", "both_high"])
     lines = sentences.budgets(ON, summary, gains.assign(dataset="balanced", n_runs=3)).splitlines()[2:]
     assert list(map(numbers, lines)) == [[*"32218"], ["30", "1.0", "4.0", "2.0", *"120"]]
+
+
+def test_rules_stand_once_and_those_of_another_cohort_have_one_more() -> None:
+    card = pd.DataFrame({"rule": ["One.", "Two.", "One."], "why": ["", "few; one run", "one run"]})
+    marked = "- **1** One.\n- **2** Two.\n- **a** few\n- **b** one run"
+    assert sentences.rules(card.assign(verdict="reproduced")) == marked
+    assert sentences.rules(card.assign(verdict="holds here")) == f"{HERE_RULE}\n\n{marked}"
 
 
 def test_the_scorecard_counts_verdicts_and_what_could_be_told() -> None:
