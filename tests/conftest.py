@@ -29,15 +29,8 @@ from brats_al_utils.cohorts.volumes import FILES, SEQUENCES
 
 SHAPE = (32, 32, 24)
 CHROMIUM_OPTIONS = [
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-dev-shm-usage",
+    *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage"),
     "--window-size=1400,1000",
 ]
 AFFINE = np.array([[-1.0, 0, 0, 0], [0, -1, 0, 31], [0, 0, 1, 0], [0, 0, 0, 1]])
@@ -230,9 +223,8 @@ def read_alone(reads: Callable[[Path], object], path: Path, room: int) -> tuple[
 def checkout(tmp_path: Path) -> Path:
     """Copy what git keeps, beside this Python's environment."""
     folder = tmp_path / "checkout"
-    listed = subprocess.run(
-        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, encoding="utf-8", check=True
-    ).stdout
+    git = ["git", "ls-files", "-z"]
+    listed = subprocess.run(git, cwd=ROOT, capture_output=True, encoding="utf-8", check=True).stdout
     for name in listed.strip("\0").split("\0"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, folder / name)
@@ -249,6 +241,15 @@ def program(*names: str) -> str:
             pytest.fail(reason)
         pytest.skip(reason)
     return found
+
+
+def without_locks(folder: Path, number: int) -> Path:
+    """Return a library which, loaded before others, has a file system answer an error where a lock is asked for."""
+    source = f"#include <errno.h>\nint flock(int file, int operation) {{ errno = {number}; return -1; }}\n"
+    library = folder / "without_locks.so"
+    compiler = [program("gcc", "cc"), "-shared", "-fPIC", "-x", "c", "-", "-o", str(library)]
+    subprocess.run(compiler, input=source, encoding="utf-8", check=True)
+    return library
 
 
 @pytest.fixture

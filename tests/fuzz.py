@@ -102,14 +102,14 @@ class TooLong(BaseException):
     """Not an `Exception`: no reader takes it for a fault of the file."""
 
 
-def volume_bytes(dtype: str, order: str = "<") -> bytes:
-    """Return a valid NIfTI file."""
-    header = nib.Nifti1Header(endianness=order)
-    image = nib.Nifti1Image(VOXELS.astype(dtype), np.eye(4), header)
-    return bytes(image.to_bytes())
+VALID = [
+    bytes(nib.Nifti1Image(VOXELS.astype(kind), np.eye(4), nib.Nifti1Header(endianness=order)).to_bytes())
+    for kind in ("u1", "i2", "f4", "f8")
+    for order in "<>"
+]
+"""NIfTI files."""
 
 
-VALID = [volume_bytes(dtype, order) for dtype in ("u1", "i2", "f4", "f8") for order in "<>"]
 COMPRESSED = [gzip.compress(content, mtime=0) for content in VALID]
 
 

@@ -37,20 +37,13 @@ def both_classes(random: np.random.Generator) -> Array:
     return np.asarray(label)
 
 
-def positives_in_ten(random: np.random.Generator) -> Array:
-    """Ten persons have slices of both classes, the others of the negative one alone."""
-    return np.arange(SLICES) < np.where(np.arange(PERSONS) < 10, SLICES // 2, 0)[:, None]
-
-
-def minority_of_ten(random: np.random.Generator) -> Array:
-    """Ten persons of one class, the others of the other."""
-    return np.repeat(np.arange(PERSONS) < 10, SLICES).reshape(PERSONS, SLICES)
+TEN = np.arange(PERSONS)[:, None] < 10
 
 
 LAYOUTS: dict[str, Callable[[np.random.Generator], Array]] = {
     "both classes in each person": both_classes,
-    "both classes in 10 persons": positives_in_ten,
-    "10 persons of one class": minority_of_ten,
+    "both classes in 10 persons": lambda _: TEN & (np.arange(SLICES) < SLICES // 2),
+    "10 persons of one class": lambda _: np.repeat(TEN, SLICES, axis=1),
 }
 
 
@@ -193,22 +186,11 @@ def coverage(studies: int = STUDIES, seed: int = 0, layouts: tuple[str, ...] = t
                 away = abs(gain - any_cohort)
                 found.append((abs(gain - here) <= half, 100 * half, own == 0, away <= half, away <= wide, 100 * wide))
             held, halves, zero, elsewhere, with_term, wides = np.array(found, float).T
-            rows.append(
-                {
-                    "persons": layout,
-                    "runs": FOLDS * cycles,
-                    "run_sd": sd,
-                    "cohort_effect": pp,
-                    "held": held.mean(),
-                    "half_width": halves.mean(),
-                    "zero": zero.mean(),
-                    "held_if_zero": held[zero > 0].mean() if zero.any() else np.nan,
-                    "another_cohort": elsewhere.mean(),
-                    "nadeau_bengio": with_term.mean(),
-                    "nadeau_bengio_half_width": wides.mean(),
-                    "studies": studies,
-                }
-            )
+            row = {"persons": layout, "runs": FOLDS * cycles, "run_sd": sd, "cohort_effect": pp}
+            row |= {"held": held.mean(), "half_width": halves.mean(), "zero": zero.mean()}
+            row |= {"held_if_zero": held[zero > 0].mean() if zero.any() else np.nan}
+            row |= {"another_cohort": elsewhere.mean(), "nadeau_bengio": with_term.mean()}
+            rows.append(row | {"nadeau_bengio_half_width": wides.mean(), "studies": studies})
     return pd.DataFrame(rows)
 
 

@@ -115,18 +115,11 @@ def free_port() -> int:
 
 def environment(folder: Path) -> dict[str, str]:
     """Return an environment in which Jupyter neither reads the user's files nor writes to them."""
-    inherited = {
-        name: value for name, value in os.environ.items() if not name.startswith(("JUPYTER", "IPYTHON", "MPL", "XDG_"))
-    }
-    folders = {
-        "HOME": folder / "home",
-        "JUPYTER_CONFIG_DIR": folder / "config",
-        "JUPYTER_DATA_DIR": folder / "data",
-        "JUPYTER_RUNTIME_DIR": folder / "runtime",
-        "JUPYTERLAB_SETTINGS_DIR": folder / "settings",
-        "JUPYTERLAB_WORKSPACES_DIR": folder / "workspaces",
-    }
-    return inherited | {name: str(path) for name, path in folders.items()}
+    ours = ("JUPYTER", "IPYTHON", "MPL", "XDG_")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    jupyter = {f"JUPYTER_{name}_DIR": name.lower() for name in ("CONFIG", "DATA", "RUNTIME")}
+    jupyter |= {f"JUPYTERLAB_{name}_DIR": name.lower() for name in ("SETTINGS", "WORKSPACES")}
+    return inherited | {name: str(folder / path) for name, path in {"HOME": "home", **jupyter}.items()}
 
 
 def write_settings(folder: Path) -> None:

@@ -88,8 +88,7 @@ def say(session: Session, slice_id: str, label: str, reader: str = "ada", at: st
     """Add an answer on an image as it is now."""
     image = session.slices.set_index("slice_id").at[slice_id, "image"]
     append(
-        session.folder / ANSWERS,
-        Answer(slice_id, label, reader, at or now(), digest(session.cohort.root / str(image))),
+        session.folder / ANSWERS, Answer(slice_id, label, reader, at or now(), digest(session.cohort.root / str(image)))
     )
 
 

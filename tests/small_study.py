@@ -33,8 +33,7 @@ def small_study(data: Path, out: Path, workers: str = "") -> Study:
 def main(data: str, out: str, workers: str = "") -> None:
     study = small_study(Path(data), Path(out), workers)
     print(f"opened {study.slices.folder}", flush=True)
-    runs = evaluate(study, results_of(study, train(study, ARMS)))
-    runs.to_csv(Path(out) / "table.csv", index=False)
+    evaluate(study, results_of(study, train(study, ARMS))).to_csv(Path(out) / "table.csv", index=False)
     print("done", flush=True)
 
 

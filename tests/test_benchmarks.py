@@ -69,11 +69,9 @@ def test_the_usual_loop_cuts_our_slices(tiny_cohort: Path, tmp_path: Path) -> No
     preparation.ours(cohort, tmp_path / "ours")
     preparation.usual(cohort, tmp_path / "usual", 2)
     ours = open_slices(tmp_path / "ours")
-    rows = zip(ours.table["patient_id"], ours.table["z"], strict=True)
-    names = [f"{patient_id}_{z:03d}" for patient_id, z in rows]
-    assert sorted(path.stem for path in (tmp_path / "usual").iterdir()) == sorted(
-        names + [f"{name}_seg" for name in names]
-    )
+    names = [f"{patient}_{z:03d}" for patient, z in zip(ours.table["patient_id"], ours.table["z"], strict=True)]
+    written = [path.stem for path in (tmp_path / "usual").iterdir()]
+    assert sorted(written) == sorted(names + [f"{name}_seg" for name in names])
     for number, name in enumerate(names):
         usual = np.load(tmp_path / "usual" / f"{name}.npy").astype(int)
         assert np.abs(usual - ours.pixels[number]).max() <= 1  # grey levels
@@ -94,9 +92,12 @@ def test_monai_cuts_our_slices(tiny_cohort: Path, tmp_path: Path) -> None:
     assert np.array_equal(segmentation, ours.segmentation)
 
 
-def test_decompression_inflates_every_byte(tiny_cohort: Path) -> None:
+def test_decompression_inflates_every_byte_and_memory_is_that_of_the_process(tiny_cohort: Path) -> None:
     path = case_files(read_cohort(tiny_cohort).cases.iloc[0])["t1"]
     assert preparation.decompress(path) == len(gzip.decompress(path.read_bytes()))
+    found = preparation.memory("ours", tiny_cohort)
+    assert found["seconds"] > 0
+    assert 50 < found["private"] <= found["resident"] < 16 * 1024  # MiB: torch alone takes more than 50
 
 
 def test_a_cohort_is_enlarged_with_both_grades(tiny_cohort: Path, tmp_path: Path) -> None:
@@ -109,12 +110,6 @@ def test_a_cohort_is_enlarged_with_both_grades(tiny_cohort: Path, tmp_path: Path
     first, again = (next((tmp_path / "large").glob(f"*/BraTS19_COPY_{number:04d}_1/*_t2.nii.gz")) for number in (0, 7))
     assert first.samefile(again)
     assert first.read_bytes() == case_files(cohort.cases.iloc[0])["t2"].read_bytes()
-
-
-def test_memory_is_that_of_the_process(tiny_cohort: Path) -> None:
-    found = preparation.memory("ours", tiny_cohort)
-    assert found["seconds"] > 0
-    assert 50 < found["private"] <= found["resident"] < 16 * 1024  # MiB: torch alone takes more than 50
 
 
 @pytest.fixture
@@ -174,15 +169,19 @@ def test_the_exponent_is_that_of_the_time(power: float) -> None:
     assert preparation.exponent(table.assign(seconds=3 * table["cases"] ** power)) == pytest.approx(power)
 
 
-def test_overhead_is_what_no_run_took() -> None:
+@pytest.mark.parametrize(
+    ("workers", "overhead_of"),
+    [
+        (1, {"00": 10, "01": 10, "before and between": 10, "all": 30}),
+        (2, {"00": 10, "01": 20, "before and between": 10, "all": 40}),  # both busy, two take 10 seconds for it
+    ],
+)
+def test_overhead_is_what_no_run_took(workers: int, overhead_of: dict[str, float]) -> None:
     executed = pd.DataFrame([("00", 100.0, 110.0), ("01", 111.0, 141.0)], columns=["part", "started", "ended"])
     runs = pd.DataFrame([(120.0, 6.0), (140.0, 14.0)], columns=["ended", "seconds"])
-    found = overhead.parts(50.0, executed, runs, 1).set_index("part")
-    assert found["overhead"].to_dict() == {"00": 10, "01": 10, "before and between": 10, "all": 30}
-    assert found["share"].to_dict() == {"00": 0.2, "01": 0.2, "before and between": 0.2, "all": 0.6}
-    # Two workers, busy all the time, take 10 seconds for it.
-    found = overhead.parts(50.0, executed, runs, 2).set_index("part")
-    assert found["overhead"].to_dict() == {"00": 10, "01": 20, "before and between": 10, "all": 40}
+    found = overhead.parts(50.0, executed, runs, workers).set_index("part")
+    assert found["overhead"].to_dict() == overhead_of
+    assert found["share"].to_dict() == pytest.approx({part: seconds / 50 for part, seconds in overhead_of.items()})
 
 
 @given(st.floats(0.01, 100), st.sampled_from([">=", "<="]), st.floats(0.01, 100))
@@ -201,13 +200,10 @@ def test_the_summary_kept_is_that_of_the_measurements_kept() -> None:
 
 
 def test_what_the_benchmarks_need_is_pinned() -> None:
-    wanted = [
-        line
-        for line in (FOLDER / "requirements.in").read_text(encoding="utf-8").splitlines()
-        if not line.startswith("#")
-    ]
+    asked = (FOLDER / "requirements.in").read_text(encoding="utf-8").splitlines()
     pinned = (FOLDER / "requirements.txt").read_text(encoding="utf-8")
-    assert re.findall(r"^(\S+)==\S+ \\\n    --hash=sha256:", pinned, re.MULTILINE) == wanted
+    names = re.findall(r"^(\S+)==\S+ \\\n    --hash=sha256:", pinned, re.MULTILINE)
+    assert names == [line for line in asked if not line.startswith("#")]
 
 
 @pytest.mark.long

@@ -39,9 +39,7 @@ def test_a_tilde_within_an_option_is_the_home_folder(at_home: Path, tiny_cohort:
     ):
         place = re.search("~/([^ ]+)$|--data=~/(none)", " ".join(words))
         assert place
-        with pytest.raises(
-            (InputError, NotADirectoryError, FileExistsError), match=f"{at_home}/{place[1] or place[2]}"
-        ):
+        with pytest.raises((InputError, OSError), match=f"{at_home}/{place[1] or place[2]}"):
             command_line.app(words, standalone_mode=False)
     assert not (at_home / "~").exists()
 
@@ -130,9 +128,7 @@ def test_docstrings_and_assertions_are_there_whatever_is_set() -> None:
     ],
     ids=["ascii", "the locale C"],
 )
-def test_what_a_terminal_cannot_show_is_written_as_its_code(
-    letters: dict[str, str], shown: bytes, tmp_path: Path
-) -> None:
+def test_what_a_terminal_cannot_show_is_written_as_code(letters: dict[str, str], shown: bytes, tmp_path: Path) -> None:
     folder = tmp_path / "Jürgen 脳"
     for number in range(6):
         write_case(folder / ("HGG", "LGG")[number % 2] / f"Brats18_SITE0_{number}_1", number)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import program, write_case
+from conftest import program, without_locks, write_case
 from safetensors.numpy import load_file
 from small_study import RUNS
 
@@ -42,9 +42,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def undisturbed(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("undisturbed") / "out"
-    with driver(data, out, "2") as process:
-        printed = process.communicate()
-        assert process.returncode == 0, printed
+    finish(data, out, "2")
     return out
 
 
@@ -73,11 +71,12 @@ def driver(
         process.communicate()
 
 
-def finish(data: Path, out: Path, workers: str = "") -> None:
-    """Run the study to its end."""
-    with driver(data, out, workers) as process:
-        _, errors = process.communicate()
-        assert process.returncode == 0, errors
+def finish(data: Path, out: Path, workers: str = "", code: str = "", status: int = 0, **environment: str) -> str:
+    """Run the study to its end, and return what it said of errors."""
+    with driver(data, out, workers, code, **environment) as process:
+        _, errors = process.communicate(timeout=300)
+        assert process.returncode == status, errors
+    return errors
 
 
 def finished(out: Path) -> dict[str, int]:
@@ -92,9 +91,8 @@ def assert_same_study(out: Path, expected: Path) -> None:
     assert len(finished(out)) == RUNS
     for name in finished(expected):
         found, wanted = (load_file(folder / "outputs" / "runs" / name) for folder in (out, expected))
-        assert {key: values.tobytes() for key, values in found.items()} == {
-            key: values.tobytes() for key, values in wanted.items()
-        }
+        assert found.keys() == wanted.keys()
+        assert all(found[key].tobytes() == wanted[key].tobytes() for key in wanted)
 
 
 def family(process: subprocess.Popen[str]) -> list[psutil.Process]:
@@ -204,9 +202,7 @@ def test_killed_between_writing_a_result_and_naming_it(data: Path, undisturbed: 
     # Python runs this at every start, of workers too.
     (tmp_path / "sitecustomize.py").write_text(DEATH.format(who=who, dead=str(dead)), encoding="utf-8")
     path = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")]))
-    with driver(data, out, "1", PYTHONPATH=path) as process:
-        _, errors = process.communicate()
-        assert process.returncode == (-signal.SIGKILL if who == "driver" else 0), errors
+    errors = finish(data, out, "1", status=-signal.SIGKILL if who == "driver" else 0, PYTHONPATH=path)
     assert dead.exists()
     if who == "driver":
         # Python warns of what a library parses ("1e2b" is no decimal); all else would be the study's own.
@@ -245,18 +241,17 @@ def wait_for_runs(out: Path, count: int, process: subprocess.Popen[str]) -> None
         time.sleep(0.02)
 
 
-def counting(path: Path) -> str:
-    """Return the code that has a worker write down each result that it names."""
-    return f"""
+COUNTING = """
 import pathlib
 rename = pathlib.Path.replace
 def replace(self, target):
     if str(target).endswith(".safetensors"):
-        with open({str(path)!r}, "a") as file:
+        with open({!r}, "a") as file:
             file.write(target.stem + "\\n")
     return rename(self, target)
 pathlib.Path.replace = replace
 """
+"""A worker writes down each result that it names."""
 
 
 BACKWARDS = """
@@ -276,10 +271,9 @@ def test_two_drivers_on_one_store(data: Path, undisturbed: Path, tmp_path: Path)
     Each file takes a second to be written, and is an hour older than the one before.
     """
     out, computed = tmp_path / "out", tmp_path / "computed"
-    code = BACKWARDS + counting(computed)
-    with driver(data, out, "1", code) as first, driver(data, out, "1", code) as second:
-        printed = [process.communicate(timeout=300) for process in (first, second)]
-        assert (first.returncode, second.returncode) == (0, 0), printed
+    code = BACKWARDS + COUNTING.format(str(computed))
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda _: finish(data, out, "1", code), range(2)))
     assert_same_study(out, undisturbed)
     stamps = finished(out).values()
     assert max(stamps) - min(stamps) > 3500e9, "the clock did go"
@@ -308,10 +302,7 @@ def test_a_full_disk(data: Path, undisturbed: Path, small_disk: Path) -> None:
     with (small_disk / "full").open("wb", buffering=0) as file, contextlib.suppress(OSError):
         while True:
             file.write(b"0" * 4096)
-    with driver(data, out, "2") as process:
-        _, errors = process.communicate(timeout=300)
-    assert process.returncode == 1
-    last = errors.splitlines()[-1]
+    last = finish(data, out, "2", status=1).splitlines()[-1]
     assert "No space left on device: free some disk space" in last and "finished runs are kept" in last
     assert finished(out) == before
     (small_disk / "full").unlink()
@@ -323,21 +314,11 @@ def test_a_full_disk(data: Path, undisturbed: Path, small_disk: Path) -> None:
 def test_a_read_only_disk(data: Path, undisturbed: Path, small_disk: Path) -> None:
     out = small_disk / "out"
     shutil.copytree(undisturbed, out)
-    victim = next((out / "outputs" / "runs").glob("*.safetensors"))
-    victim.unlink()
+    next((out / "outputs" / "runs").glob("*.safetensors")).unlink()
     before = finished(out)
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
-    with driver(data, out, "1") as process:
-        _, errors = process.communicate(timeout=300)
-    assert process.returncode == 1
-    assert "Read-only file system" in errors.splitlines()[-1]
+    assert "Read-only file system" in finish(data, out, "1", status=1).splitlines()[-1]
     assert finished(out) == before
-
-
-WITHOUT_LOCKS = """
-#include <errno.h>
-int flock(int file, int operation) { errno = %d; return -1; }
-"""
 
 
 def test_a_file_system_without_locks(data: Path, undisturbed: Path, tmp_path: Path) -> None:
@@ -345,24 +326,16 @@ def test_a_file_system_without_locks(data: Path, undisturbed: Path, tmp_path: Pa
     out = tmp_path / "out"
     copy_unfinished(undisturbed, out)
     shutil.rmtree(out / "outputs" / "slices")  # they are cut under a lock
-    library = tmp_path / "without_locks.so"
-    compiler = [program("gcc", "cc"), "-shared", "-fPIC", "-x", "c", "-", "-o", str(library)]
-    subprocess.run(compiler, input=WITHOUT_LOCKS % errno.ENOSYS, encoding="utf-8", check=True)
-    with driver(data, out, "2", LD_PRELOAD=str(library)) as process:
-        _, errors = process.communicate(timeout=300)
-        assert process.returncode == 0, errors
-    assert errors.count("has no locks") == 1
+    library = without_locks(tmp_path, errno.ENOSYS)
+    assert finish(data, out, "2", LD_PRELOAD=str(library)).count("has no locks") == 1
     assert_same_study(out, undisturbed)
 
 
 def test_threads_and_workers_do_not_change_a_result(data: Path, undisturbed: Path, tmp_path: Path) -> None:
     """To the bit: the undisturbed study had two workers, and as many threads as the machine has cores to offer."""
-    out = tmp_path / "out"
-    copy_slices(undisturbed, out)
-    with driver(data, out, "1", OMP_NUM_THREADS="3") as process:
-        _, errors = process.communicate()
-        assert process.returncode == 0, errors
-    assert_same_study(out, undisturbed)
+    copy_slices(undisturbed, tmp_path / "out")
+    finish(data, tmp_path / "out", "1", OMP_NUM_THREADS="3")
+    assert_same_study(tmp_path / "out", undisturbed)
 
 
 def test_damaged_results_are_computed_again(data: Path, undisturbed: Path, tmp_path: Path) -> None:
@@ -375,10 +348,7 @@ def test_damaged_results_are_computed_again(data: Path, undisturbed: Path, tmp_p
     content[-30] ^= 1
     flipped.write_bytes(content)
     before = finished(out)
-    with driver(data, out, "1") as process:
-        _, errors = process.communicate()
-    assert process.returncode == 0, errors
-    assert errors.count("damaged (") == 2
+    assert finish(data, out, "1").count("damaged (") == 2
     now = finished(out)
     assert {path.name for path in (cut, flipped)} == {name for name in now if now[name] != before[name]}
     assert_same_study(out, undisturbed)

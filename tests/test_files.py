@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import program
+from conftest import without_locks
 
 from brats_al_utils import files
 from brats_al_utils.files import beside, cause, held, lock, locked, named, new_folder, sweep
@@ -67,9 +67,7 @@ def test_a_file_left_by_a_dead_machine_is_no_lock(tmp_path: Path) -> None:
         assert had == "had"
 
 
-def test_a_lock_that_cannot_be_had_is_waited_for_aloud_and_not_for_ever(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_lock_is_waited_for_aloud_and_not_for_ever(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """As a file server holds that of a machine that died."""
     path = tmp_path / "a.lock"
     with lock(path):
@@ -102,11 +100,7 @@ def test_a_lock_is_had_as_soon_as_it_is_free(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP], ids=errno.errorcode.get)
 def test_a_file_system_without_locks_is_told_at_once(tmp_path: Path, number: int) -> None:
-    library = tmp_path / "without.so"
-    source = f"#include <errno.h>\nint flock(int file, int operation) {{ errno = {number}; return -1; }}\n"
-    compiler = [program("gcc", "cc"), "-shared", "-fPIC", "-x", "c", "-", "-o", str(library)]
-    subprocess.run(compiler, input=source, encoding="utf-8", check=True)
-    process = holder(tmp_path / "a.lock", LD_PRELOAD=str(library))
+    process = holder(tmp_path / "a.lock", LD_PRELOAD=str(without_locks(tmp_path, number)))
     assert answer(process) == "absent"
     process.communicate("\n")
     assert not (tmp_path / "a.lock").exists()

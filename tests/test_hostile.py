@@ -11,6 +11,7 @@ import warnings
 import zlib
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 import torch
@@ -111,8 +112,6 @@ def test_what_a_header_claims(tmp_path: Path, claim: str, suffix: str, pair: boo
 
 def test_a_header_of_another_format_claims_10_5_by_10_5(tmp_path: Path) -> None:
     """NIfTI-1 counts to 32767; the header of NIfTI-2 can claim it in earnest."""
-    import nibabel as nib
-
     header = nib.Nifti2Header()
     header.set_data_shape((10**5, 10**5, 1))
     path = tmp_path / "huge.nii.gz"
@@ -182,9 +181,7 @@ def test_a_pickle_in_place_of_the_trunk(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("as_archive", [True, False], ids=["torch's archive", "plain pickle"])
-def test_a_pickle_in_place_of_torchvision_s_weights(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, as_archive: bool
-) -> None:
+def test_a_pickle_as_torchvision_s_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, as_archive: bool) -> None:
     """In torchvision's cache, under the right name: torchvision itself would read it, whatever its hash."""
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     path, planted = imagenet_weights().path, tmp_path / "planted"
@@ -283,11 +280,8 @@ def test_a_device_in_place_of_a_volume(tiny_cohort: Path) -> None:
 
 def test_fuzz_for_some_seconds() -> None:
     """`python tests/fuzz.py --minutes 10` does the same for longer."""
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", str(HERE / "fuzz.py"), "--minutes", "0.01"],
-        capture_output=True,
-        encoding="utf-8",
-    )
+    command = [sys.executable, "-W", "ignore", str(HERE / "fuzz.py"), "--minutes", "0.01"]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stderr
     tried = re.findall(r"(\d+) tried +(\d+) accepted +(\d+) refused", done.stdout)
     assert len(tried) == 9

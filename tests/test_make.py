@@ -16,25 +16,15 @@ from conftest import ROOT, make
 
 def test_uv_looks_where_pip_is_configured_to() -> None:
     """What the environment says comes before the file; every place of several is kept."""
-    listed = "\n".join(
-        [
-            ":env:.index-url='https://mirror/simple'",
-            "global.index-url='https://other/simple'",
-            "global.extra-index-url='file:///a file:///b'",
-            "install.find-links='\\n/wheels\\n/more'",
-            "global.cert='/ca.pem'",
-            "global.timeout='60'",
-        ]
+    listed = ":env:.index-url='https://mirror/simple'\nglobal.index-url='https://other/simple'\nglobal.timeout='60'\n"
+    listed += (
+        "global.extra-index-url='file:///a file:///b'\ninstall.find-links='\\n/wheels\\n/more'\nglobal.cert='/ca.pem'"
     )
     found = runpy.run_path(str(ROOT / "tools" / "install.py"))["settings"](listed)
-    assert {
-        name: value for name, value in found.items() if name not in ("UV_INDEX_STRATEGY", "UV_COMPILE_BYTECODE")
-    } == {
-        "UV_DEFAULT_INDEX": "https://mirror/simple",
-        "UV_INDEX": "file:///a file:///b",
-        "UV_FIND_LINKS": "/wheels,/more",
-        "SSL_CERT_FILE": "/ca.pem",
-    }
+    expected = {"UV_DEFAULT_INDEX": "https://mirror/simple", "UV_INDEX": "file:///a file:///b"}
+    expected |= {"UV_FIND_LINKS": "/wheels,/more", "SSL_CERT_FILE": "/ca.pem"}
+    ours = ("UV_INDEX_STRATEGY", "UV_COMPILE_BYTECODE")
+    assert {name: value for name, value in found.items() if name not in ours} == expected
 
 
 def test_pip_s_user_option_does_not_stop_the_set_up(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,8 +36,8 @@ def test_pip_s_user_option_does_not_stop_the_set_up(checkout: Path, monkeypatch:
 
 def test_a_python_that_is_too_old_is_refused_before_anything_is_installed(checkout: Path) -> None:
     old = checkout / "python3.8"
-    pretend = "import sys; sys.version_info = (3, 8, 1); exec(sys.argv[1])"
-    old.write_text(f'#!/bin/sh\nexec {sys.executable} -c "{pretend}" "$2"\n', encoding="utf-8")
+    version = "import sys; sys.version_info = (3, 8, 1); exec(sys.argv[1])"
+    old.write_text(f'#!/bin/sh\nexec {sys.executable} -c "{version}" "$2"\n', encoding="utf-8")
     old.chmod(0o755)
     (checkout / ".venv").unlink()
     found = subprocess.run(
@@ -114,13 +104,11 @@ def test_the_characteristics(checkout: Path) -> None:
 def test_the_lock(checkout: Path) -> None:
     """Resolved anew from the registry: all that is asked for, each with hashes."""
     lock = checkout / "requirements.lock"
+    before = set(re.findall(r"^([a-z0-9_.-]+)==", lock.read_text(encoding="utf-8"), re.MULTILINE))
     lock.unlink()
     make("lock", checkout)
     text = lock.read_text(encoding="utf-8")
     names = re.findall(r"^([a-z0-9_.-]+)==", text, re.MULTILINE)
-    before = set(
-        re.findall(r"^([a-z0-9_.-]+)==", (ROOT / "requirements.lock").read_text(encoding="utf-8"), re.MULTILINE)
-    )
     asked = re.findall(r'^    "([a-z0-9-]+)', (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE)
     assert set(asked) <= set(names)
     assert len(before & set(names)) > 0.9 * len(before)

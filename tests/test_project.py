@@ -58,9 +58,7 @@ def test_environment_yml_has_the_pins_of_the_lock() -> None:
     pins = dict(entry.split("==") for entry in pip if "==" in entry)
     assert pins == {name: version for name, version in locked().items() if name in direct_dependencies()}
     assert set(pins) == direct_dependencies()
-    assert all("  # " in line or " # " in line for line in text.splitlines() if "==" in line), (
-        "a pin without its reason"
-    )
+    assert all("  # " in line or " # " in line for line in text.splitlines() if "==" in line), "a pin without reason"
 
 
 def test_what_other_machines_start_with() -> None:
@@ -87,11 +85,8 @@ def unnamed_encodings(path: Path) -> list[str]:
         words = [*call.args, *(word.value for word in call.keywords)]
         binary = any(isinstance(word, ast.Constant) and "b" in str(word.value) for word in words)
         text = name == "open" and not binary and owner not in ("Image", "gzip", "os", "webbrowser", "archive")
-        if (
-            text
-            or name in ("read_text", "write_text")
-            or any(word.arg == "text" and ast.unparse(word.value) == "True" for word in call.keywords)
-        ):
+        process = any(word.arg == "text" and ast.unparse(word.value) == "True" for word in call.keywords)
+        if text or process or name in ("read_text", "write_text"):
             found.append(f"{path.relative_to(ROOT)}:{call.lineno}")
     return found
 
@@ -102,16 +97,13 @@ def test_every_text_has_its_encoding_named() -> None:
     assert not [place for path in files for place in unnamed_encodings(path)]
 
 
-def test_every_locked_package_has_hashes() -> None:
+def test_locks_have_hashes_and_the_viewer_the_version_of_its_extra() -> None:
     blocks = re.split(r"\n(?=[a-z0-9])", (ROOT / "requirements.lock").read_text(encoding="utf-8"))
     blocks = [block for block in blocks if re.match(r"[a-z0-9_.-]+==", block)]
     assert len(blocks) == len(locked()) > 100
     assert all("--hash=sha256:" in block for block in blocks)
     for name in ("weights.lock", "viewer.lock"):
         assert "--hash=sha256:" in (ROOT / name).read_text(encoding="utf-8")
-
-
-def test_the_viewer_is_locked_at_the_version_of_its_extra() -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
     (name, version) = re.findall(r"^(\w+)==(\S+)", (ROOT / "viewer.lock").read_text(encoding="utf-8"), re.MULTILINE)[0]
     assert extras["viewer"] == [f"{name}=={'.'.join(version.split('.')[:2])}.*"]
@@ -177,17 +169,13 @@ def test_every_room_is_known() -> None:
     assert {room for room in rooms if not room.startswith("beyond.")} == set(ROOMS)
 
 
-def public(module: Any) -> list[Any]:
-    members = inspect.getmembers(module, lambda member: inspect.isfunction(member) or inspect.isclass(member))
-    return [member for name, member in members if member.__module__ == module.__name__ and not name.startswith("_")]
-
-
 @pytest.mark.parametrize("path", [path for path in PACKAGE if path.stem != "__main__"], ids=name_of)
 def test_everything_public_is_documented(path: Path) -> None:
     module = importlib.import_module(name_of(path))
     assert module.__doc__
-    for member in public(module):
-        assert (member.__doc__ or "").strip(), f"{member} has no docstring"
+    for name, member in inspect.getmembers(module, lambda each: inspect.isfunction(each) or inspect.isclass(each)):
+        own = member.__module__ == module.__name__ and not name.startswith("_")
+        assert not own or (member.__doc__ or "").strip(), f"{member} has no docstring"
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -232,8 +220,7 @@ def test_help_shows_every_verb_in_a_panel_and_with_an_example() -> None:
     commands: Any = typer.main.get_command(command_line.app)
     for name, verb in [*commands.commands.items(), *commands.commands["cluster"].commands.items()]:
         if name != "cluster":
-            words = shlex.split(verb.epilog.removeprefix("Example: brats-al "))
-            assert parsed(words).info_name == name
+            assert parsed(shlex.split(verb.epilog.removeprefix("Example: brats-al "))).info_name == name
     assert tuple(PROFILES) == PROFILE_NAMES
 
 
@@ -243,24 +230,20 @@ def test_help_the_store_and_status_need_no_torch() -> None:
 
 
 def test_nothing_that_must_not_be_here() -> None:
-    files = subprocess.run(
-        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, encoding="utf-8", check=True
-    ).stdout.split("\0")
+    git = ["git", "ls-files", "-z"]
+    files = subprocess.run(git, cwd=ROOT, capture_output=True, encoding="utf-8", check=True).stdout.split("\0")
     for name in filter(None, files):
         path = ROOT / name
         assert not name.endswith((".nii", ".nii.gz", ".dcm")), f"{name} is an image volume"
         assert not path.exists() or path.stat().st_size < 2**21, f"{name} is larger than 2 MB"
-        assert not name.startswith("figures/") or path.suffix in (".svg", ".csv"), (
-            f"{name}: `make published` copies none"
-        )
+        drawn = path.suffix in (".svg", ".csv")
+        assert not name.startswith("figures/") or drawn, f"{name}: `make published` copies none"
 
 
 def test_every_setting_is_in_the_protocol() -> None:
     """The page lists each setting with the default that the paper profile has, and no setting that there is not."""
-    rows = re.findall(
-        r"^\| `(\w+)` \|[^|]*\| ([^|]*) \|", (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8"), re.MULTILINE
-    )
-    documented = dict(rows)
+    page = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
+    documented = dict(re.findall(r"^\| `(\w+)` \|[^|]*\| ([^|]*) \|", page, re.MULTILINE))
     settings = asdict(PROFILES["paper"])
     assert set(documented) == set(settings) - {"name"}
     for name, default in documented.items():
@@ -269,16 +252,13 @@ def test_every_setting_is_in_the_protocol() -> None:
         assert default.strip("`").split(":")[0] == (written.lower() if isinstance(value, bool) else written), name
 
 
-@pytest.mark.parametrize(
-    "path", sorted((ROOT / "published" / "notebooks").rglob("*.ipynb")), ids=lambda path: path.stem
-)
+@pytest.mark.parametrize("path", sorted((ROOT / "published/notebooks").rglob("*.ipynb")), ids=lambda path: path.stem)
 def test_a_copy_that_is_shown_is_of_the_notebook_as_it_is(path: Path) -> None:
     """`make published` writes the copies: light enough to be shown, and without what names this machine."""
     copy, notebook = (nbformat.read(each, 4) for each in (path, ROOT / "notebooks" / path.name))
     said = runpy.run_path(str(ROOT / "tools" / "copies.py"))["EXECUTED"]
-    assert [(cell.id, cell.source) for cell in copy.cells] == [
-        (cell.id, COPY.sub(said, cell.source)) for cell in notebook.cells
-    ]
+    sources = [(cell.id, COPY.sub(said, cell.source)) for cell in notebook.cells]
+    assert [(cell.id, cell.source) for cell in copy.cells] == sources
     assert f"](../{path.relative_to(ROOT).as_posix()})" in notebook.cells[0].source
     assert sum(bool(cell.get("outputs")) for cell in copy.cells) > 3
     assert path.stat().st_size < 300_000
@@ -286,32 +266,26 @@ def test_a_copy_that_is_shown_is_of_the_notebook_as_it_is(path: Path) -> None:
 
 
 def test_the_readme_counts_the_demo_s_runs() -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    study = counted_study(PROFILES["demo"])
+    readme, demo = (ROOT / "README.md").read_text(encoding="utf-8"), PROFILES["demo"]
+    study = counted_study(demo)
     tables = {name: plan(study, arms(study.profile)) for name, arms in COMPARED.items()}
-    written = dict(re.findall(r"^\| \[?`(\d\d_\w+)`.*\| (\d+) \|$", text, re.MULTILINE))
-    assert {name: int(count) for name, count in written.items()} == {
-        name: cost(rows).asked for name, rows in tables.items()
-    }
-    total = cost(*tables.values())
-    assert f"of {total.asked} asked for, {total.distinct} are distinct" in " ".join(text.split())
-    demo = PROFILES["demo"]
-    assert f"{demo.patients} patients of {demo.per_patient} slices at {demo.image_size} pixels" in " ".join(
-        text.split()
-    )
-    assert f"{demo.epochs} epochs ({demo.scratch_epochs} from scratch) and {demo.n_runs} runs" in " ".join(text.split())
+    written = dict(re.findall(r"^\| \[?`(\d\d_\w+)`.*\| (\d+) \|$", readme, re.MULTILINE))
+    assert written == {name: str(cost(rows).asked) for name, rows in tables.items()}
+    total, text = cost(*tables.values()), " ".join(readme.split())
+    assert f"of {total.asked} asked for, {total.distinct} are distinct" in text
+    assert f"{demo.patients} patients of {demo.per_patient} slices at {demo.image_size} pixels" in text
+    assert f"{demo.epochs} epochs ({demo.scratch_epochs} from scratch) and {demo.n_runs} runs" in text
 
 
 def test_the_page_of_faults_names_the_tests_that_exist() -> None:
     """Each test that it names is where it says, and each of `test_faults` is on it."""
-    page, module = (ROOT / "docs" / "faults.md").read_text(encoding="utf-8"), ""
-    named = [
-        (module := path or module, test) for path, test in re.findall(r"`(?:(?:\w+/)?(\w+)\.py)?::(test_\w+)`", page)
-    ]
+    page, module, named = (ROOT / "docs" / "faults.md").read_text(encoding="utf-8"), "", []
+    for path, test in re.findall(r"`(?:(?:\w+/)?(\w+)\.py)?::(test_\w+)`", page):
+        module = path or module
+        named.append((module, test))
+        (file,) = (ROOT / "tests").rglob(f"{module}.py")
+        assert re.search(rf"^def {test}\(", file.read_text(encoding="utf-8"), re.MULTILINE), (module, test)
     assert len(named) > 60
-    for module, test in named:
-        (path,) = (ROOT / "tests").rglob(f"{module}.py")
-        assert re.search(rf"^def {test}\(", path.read_text(encoding="utf-8"), re.MULTILINE), (module, test)
     faults = (ROOT / "tests" / "test_faults.py").read_text(encoding="utf-8")
     made = set(re.findall(r"^def (test_\w+)\(", faults, re.MULTILINE))
     assert made == {test for module, test in named if module == "test_faults"}

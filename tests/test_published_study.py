@@ -40,8 +40,7 @@ def test_every_table_is_drawn_again(smoke: Path, bundle: Path, checkout: Path) -
     for path in (checkout / "published").glob("*.bundle"):
         if path.stem != "small":
             path.unlink()  # all of them: tests/test_make.py
-    said = make("published", checkout)
-    assert "are missing in published/small.bundle" not in said
+    assert "are missing in published/small.bundle" not in make("published", checkout)
     figures, outputs = checkout / "figures" / "published" / "small", checkout / "outputs" / "published" / "small"
     assert (outputs / "report" / "index.html").is_file()
     assert not list(outputs.rglob("pixels.npy"))

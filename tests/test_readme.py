@@ -5,7 +5,6 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import small_annotation
 import torch
@@ -13,7 +12,6 @@ import typer.main
 from conftest import brats_al, brats_al_process, parsed, small_render, write_case
 from distributed import LocalCluster
 from papermill.cli import papermill as papermill_command
-from PIL import Image
 from typer.core import TyperGroup
 
 from brats_al_utils import __main__ as command_line
@@ -65,9 +63,7 @@ def test_a_command_is_parsed(command: str) -> None:
         assert parsed(context.params["command"]).info_name == "run"
 
 
-def test_a_shell_completes_commands_and_profiles(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_shell_completes_what_is_typed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """What `--install-completion` has a shell ask, after what is typed so far."""
     assert "--install-completion" in options_of(typer.main.get_command(command_line.app))
     monkeypatch.setenv("_BRATS_AL_COMPLETE", "complete_bash")
@@ -85,30 +81,26 @@ def test_a_setting_changes_the_study(setting: str) -> None:
     assert name in profile_of("paper", {name: value}).changes
 
 
+SOURCES = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("*.py"))
+
+
 @pytest.mark.parametrize("option", OPTIONS)
 def test_an_option_is_typed_in_a_test(option: str) -> None:
     if option not in options_of(typer.main.get_command(command_line.app)):
         assert option in ("--disable-pip", "--help"), "of pip-audit, and of every command"
-        return
-    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("*.py")]
-    assert any(re.search(rf"""["']{option}["'=]""", source) for source in sources), f"no test types {option}"
-
-
-def rules() -> dict[str, list[str]]:
-    """Return what each target of the Makefile makes first."""
-    found = re.findall(r"^([a-z-]+):(.*)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
-    return {target: first.split() for target, first in found}
+    else:
+        assert re.search(rf"""["']{option}["'=]""", SOURCES), f"no test types {option}"
 
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_a_target_of_make_is_run(target: str) -> None:
     """By .ci/run, with what it makes first, or by a test."""
-    calls = re.findall(r"^ *make (.*)", (ROOT / ".ci" / "run").read_text(encoding="utf-8"), re.MULTILINE)
-    made = {word for call in calls for word in call.split()}
-    for path in (ROOT / "tests").rglob("*.py"):
-        made |= set(re.findall(r'make\("([a-z-]+)"', path.read_text(encoding="utf-8")))
-    assert target in rules()
-    assert target in made.union(*(rules().get(name, []) for name in made)), f"nothing runs make {target}"
+    makefile, ci = ((ROOT / name).read_text(encoding="utf-8") for name in ("Makefile", ".ci/run"))
+    first = {name: needed.split() for name, needed in re.findall(r"^([a-z-]+):(.*)$", makefile, re.MULTILINE)}
+    made = {word for call in re.findall(r"^ *make (.*)", ci, re.MULTILINE) for word in call.split()}
+    made |= set(re.findall(r'make\("([a-z-]+)"', SOURCES))
+    assert target in first
+    assert target in made.union(*(first.get(name, []) for name in made)), f"nothing runs make {target}"
 
 
 @pytest.fixture(scope="module")
@@ -122,13 +114,10 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def pictures(root: Path, labels: tuple[str, str]) -> Path:
     """Write pictures of two classes, and their table."""
-    root.mkdir()
-    rows = ["patient_id,label,image"]
-    for number in range(24):
-        grey = np.random.default_rng(number).integers(80, 120, (48, 48), np.uint8)
-        Image.fromarray(np.pad(grey, 8)).save(root / f"{number}.png")
-        rows.append(f"{number},{labels[number % 2]},{number}.png")
-    (root / "cohort.csv").write_text("\n".join(rows), encoding="utf-8")
+    small_annotation.pictures(root, patients=24, each=1, labelled=24)
+    table, named = root / "cohort.csv", dict(zip(("sick", "well"), labels, strict=True))
+    text = re.sub(",(sick|well),", lambda found: f",{named[found[1]]},", table.read_text(encoding="utf-8"))
+    table.write_text(text, encoding="utf-8")
     return root
 
 
@@ -209,11 +198,10 @@ def test_a_command_runs(
 @pytest.mark.parametrize("command", PAPERMILL)
 def test_a_notebook_runs_by_itself(command: str, smoke: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    words = shlex.split(command.replace("out.ipynb", str(tmp_path / "out.ipynb")))[1:]
+    out = tmp_path / "out.ipynb"
+    words = shlex.split(command.replace("out.ipynb", str(out)))[1:]
     papermill_command([*words, "-p", "out", str(smoke), "--no-progress-bar"], standalone_mode=False)
-    assert "4 runs needed, 4 distinct, 4 already there, 0 trained" in (tmp_path / "out.ipynb").read_text(
-        encoding="utf-8"
-    )
+    assert "4 runs needed, 4 distinct, 4 already there, 0 trained" in out.read_text(encoding="utf-8")
 
 
 def test_the_command_of_a_cluster_prints_its_script() -> None:
@@ -233,20 +221,16 @@ def test_workers_of_gpus_that_are_not_there() -> None:
     assert "torch finds no GPU here, expected one for --workers-per-gpu: use --workers" in said
 
 
-def test_bad_patients_are_skipped_and_links_followed(
-    tiny_cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_skip_bad_and_follow_links(tiny_cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`run --skip-bad --follow-links --only 00`: a patient without T2 is left out, one that lies elsewhere is read."""
-    for number in (7, 8):
-        write_case(tiny_cohort / "HGG" / f"Brats18_SITE0_{number}_1", number)
-    (tiny_cohort / "HGG" / "Brats18_SITE0_8_1" / "Brats18_SITE0_8_1_t2.nii.gz").unlink()
-    elsewhere = tmp_path / "elsewhere"
-    (tiny_cohort / "HGG" / "Brats18_SITE0_7_1").rename(elsewhere)
-    (tiny_cohort / "HGG" / "Brats18_SITE0_7_1").symlink_to(elsewhere)
-    out = tmp_path / "out"
+    linked, bad = (tiny_cohort / "HGG" / f"Brats18_SITE0_{number}_1" for number in (7, 8))
+    write_case(linked, 7)
+    write_case(bad, 8)
+    (bad / f"{bad.name}_t2.nii.gz").unlink()
+    linked.rename(tmp_path / "elsewhere")
+    linked.symlink_to(tmp_path / "elsewhere")
     monkeypatch.setattr("brats_al_utils.show.notebooks.execute_all", lambda *_: [])
     asked = ("--profile", "smoke", "--data", str(tiny_cohort), "--only", "00", "--set", "per_patient=4")
-    brats_al("run", *asked, "--out", str(out), "--skip-bad", "--follow-links")
-    split = next((out / "outputs" / "slices").glob("imbalanced-*/split.csv")).read_text(encoding="utf-8")
-    assert "SITE0_7_1" in split
-    assert "SITE0_8_1" not in split
+    brats_al("run", *asked, "--out", str(tmp_path / "out"), "--skip-bad", "--follow-links")
+    (split,) = tmp_path.glob("out/outputs/slices/imbalanced-*/split.csv")
+    assert "SITE0_7_1" in split.read_text(encoding="utf-8") and "SITE0_8_1" not in split.read_text(encoding="utf-8")

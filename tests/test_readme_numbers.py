@@ -1,6 +1,7 @@
 """The numbers in README and docs are those of the files that they name."""
 
 import runpy
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -40,21 +41,13 @@ def test_what_bfloat16_changes() -> None:
     )
     assert f"{(speed['bfloat16'] / speed['float32']).median():.2f} times as fast at 96 pixels" in text
     runs = pd.read_csv(results / "arithmetic.csv")
-    test = stats.ttest_rel(runs["bfloat16"], runs["float32"])
-    low, high = test.confidence_interval(0.95)
+    low, high = stats.ttest_rel(runs["bfloat16"], runs["float32"]).confidence_interval(0.95)
     mean = (runs["bfloat16"] - runs["float32"]).mean()
     assert f"by {100 * mean:+.1f} pp ({100 * low:+.1f} to {100 * high:+.1f})" in text
 
 
 @pytest.mark.parametrize(
-    ("table", "arm"),
-    [
-        ("lgg_pilot", "baseline"),
-        ("grade_pilot", "baseline"),
-        ("grade_pilot", "random"),
-        ("few_pilot", "baseline"),
-        ("few_pilot", "random"),
-    ],
+    ("table", "arm"), [("lgg_pilot", "baseline"), *product(("grade_pilot", "few_pilot"), ("baseline", "random"))]
 )
 def test_what_the_pilots_say(table: str, arm: str) -> None:
     text = (ROOT / "docs" / "lgg_study.md").read_text(encoding="utf-8")

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote, urlparse
 
 import nbformat
@@ -42,12 +41,8 @@ PICTURES = [
     *("competitors", "iterative", "transfer", "selection_for_others"),
     *("along_the_ranking", "uncertainty", "choices"),
 ]
-TABLES = re.findall(
-    r"`(\w+)`",
-    "\n".join(
-        re.findall(r"^\| (`.*?) \| [\d, ]+ \|", (ROOT / "docs" / "tables.md").read_text(encoding="utf-8"), re.MULTILINE)
-    ),
-)
+LISTED = re.findall(r"^\| (`.*?) \| [\d, ]+ \|", (ROOT / "docs/tables.md").read_text(encoding="utf-8"), re.MULTILINE)
+TABLES = re.findall(r"`(\w+)`", "\n".join(LISTED))
 """Every file that the page of tables lists: those of the pictures' numbers are among them."""
 
 
@@ -92,12 +87,10 @@ def test_smoke(smoke: Path) -> None:
     assert all(path.stat().st_size > 100 for name in PICTURES for path in smoke.glob(f"{name}.*"))
     for name in TABLES:
         assert len(pd.read_csv(smoke / f"{name}.csv"))
-    assert "Synthetic cohort (12 patients)" in (
-        smoke / "outputs" / "notebooks" / "01_transfer_vs_scratch.ipynb"
-    ).read_text(encoding="utf-8")
-    manifest = json.loads(
-        next((smoke / "outputs" / "slices").glob("imbalanced-*/manifest.json")).read_text(encoding="utf-8")
-    )
+    executed = smoke / "outputs" / "notebooks" / "01_transfer_vs_scratch.ipynb"
+    assert "Synthetic cohort (12 patients)" in executed.read_text(encoding="utf-8")
+    (path,) = (smoke / "outputs" / "slices").glob("imbalanced-*/manifest.json")
+    manifest = json.loads(path.read_text(encoding="utf-8"))
     assert manifest["synthetic"]
     assert manifest["slices"] == SMOKE.patients * SMOKE.per_patient
     card = pd.read_csv(smoke / "scorecard.csv").set_index("id")
@@ -153,12 +146,14 @@ def stored(out: Path) -> dict[str, int]:
     return {path.name: path.stat().st_mtime_ns for path in (out / "outputs" / "runs").glob("*.safetensors")}
 
 
-def wait_for_two_runs(out: Path, driver: subprocess.Popen[str]) -> None:
+def wait_for_two_runs(out: Path, driver: subprocess.Popen[str]) -> tuple[dict[str, int], list[psutil.Process]]:
+    """Return the runs that are then stored, and the driver's processes."""
     deadline = time.monotonic() + 240
     while len(stored(out)) < 2:
         assert driver.poll() is None, driver.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.02)
+    return stored(out), psutil.Process(driver.pid).children(recursive=True)
 
 
 @pytest.mark.long
@@ -168,8 +163,7 @@ def test_stopped_in_mid_run_it_goes_on_where_it_was(smoke: Path, tmp_path: Path,
     out = tmp_path / "out"
     command = transfer_of(smoke, out)
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, encoding="utf-8") as driver:
-        wait_for_two_runs(out, driver)
-        children = psutil.Process(driver.pid).children(recursive=True)
+        _, children = wait_for_two_runs(out, driver)
         os.kill(driver.pid, signal.Signals[by])
         said = driver.communicate()[1]
     assert children
@@ -198,11 +192,8 @@ def test_a_killed_kernel_is_replaced(smoke: Path, tmp_path: Path) -> None:
     """SIGKILL of the kernel alone: the driver starts another, which goes on from the finished runs."""
     out, pipe = tmp_path / "out", subprocess.PIPE
     with subprocess.Popen(transfer_of(smoke, out), stdout=pipe, stderr=pipe, encoding="utf-8") as driver:
-        wait_for_two_runs(out, driver)
-        finished = stored(out)
-        children = psutil.Process(driver.pid).children(recursive=True)
-        kernel = next(child for child in children if child.name() == kernels.NAME)
-        kernel.kill()
+        finished, children = wait_for_two_runs(out, driver)
+        next(child for child in children if child.name() == kernels.NAME).kill()
         _, errors = driver.communicate()
     assert driver.returncode == 0, errors
     assert "01_transfer_vs_scratch: its kernel died, a new one resumes from the finished runs" in errors
@@ -229,46 +220,12 @@ def test_axe_finds_no_serious_fault_in_the_report(smoke: Path, browser: webdrive
             assert not [each for each in found if each[0] in ("serious", "critical")], page.name
 
 
-def test_status_and_runs_of_a_study(smoke: Path, tmp_path: Path) -> None:
-    places = ("--profile", "smoke", "--out")
-    found = json.loads(brats_al("status", *places, str(smoke), "--json"))
-    records = [json.loads(line) for line in brats_al("runs", *places, str(smoke), "--json").splitlines()]
-    assert found["done"] == len(records) == len(list((smoke / "outputs" / "runs").glob("*.safetensors")))
-    assert (found["running"], found["failed"], found["waiting"], found["images_left"]) == (0, 0, 0, 0)
-    assert all(
-        record["state"] == "done" and record["seconds"] > 0 and record["run"]["training"]["slices"]
-        for record in records
-    )
-    assert len(brats_al("runs", *places, str(smoke)).splitlines()) == len(records)
-    # The same study with a run taken away, and another that failed instead; it trains where there is a GPU.
-    other = tmp_path / "out"
-    shutil.copytree(smoke / "outputs", other / "outputs")
-    asked = json.loads((other / "outputs" / "study.json").read_text(encoding="utf-8"))
-    asked["parameters"] |= {"out": str(other), "device": "cuda", "workers": "tcp://elsewhere:8786"}
-    (other / "outputs" / "study.json").write_text(json.dumps(asked), encoding="utf-8")
-    committee = {record["run"]["training"]["sha256"] for record in records if record["run"]["pool"]["slices"]}
-    missing, failed = [record for record in records if record["run"]["training"]["sha256"] not in committee][:2]
-    for record in (missing, failed):
-        (other / "outputs" / "runs" / f"{record['key']}.safetensors").unlink()
-    (other / "outputs" / "runs" / "failed").mkdir(exist_ok=True)
-    (other / "outputs" / "runs" / "failed" / f"{failed['key']}.json").write_text(
-        json.dumps({"name": "planned", "why": "Traceback\nValueError: as planned", "run": failed["run"]}),
-        encoding="utf-8",
-    )
-    printed = brats_al("status", *places, str(other))
-    assert f"{len(records) - 2} runs done, 0 running, 1 failed, 1 waiting" in printed
-    assert re.search(r"about \d+ (s|min) left\nnot running$", printed, re.MULTILINE)
-    assert "failed: ValueError: as planned (see " in printed
-
-
 def test_a_parameter_with_code_in_it_is_only_text(tmp_path: Path) -> None:
     """Papermill writes parameters into a cell; what they hold must not run."""
-    notebook = nbformat.v4.new_notebook(
-        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-    )
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     cell = nbformat.v4.new_code_cell('data: str = ""', metadata={"tags": ["parameters"]})
-    notebook.cells = [cell, nbformat.v4.new_code_cell("print(data)")]
-    nbformat.write(notebook, tmp_path / "00_prints.ipynb")
+    cells = [cell, nbformat.v4.new_code_cell("print(data)")]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), tmp_path / "00_prints.ipynb")
     places = Places.of("smoke", tmp_path / "out")
     places.make()
     planted = tmp_path / "planted"
@@ -299,29 +256,23 @@ def test_real_cases(real_cases: Path, tmp_path: Path) -> None:
     ("arguments", "words"),
     [
         (["--profile", "full"], f"profile is 'full', expected one of {', '.join(PROFILES)}"),
-        (["--profile", "smoke", "--set", "epochs=3", "n_runs=x"], "n_runs is 'x', expected a valid integer"),
-        (["--profile", "smoke", "--set", "epochs"], "'epochs' is not a setting, expected name=value"),
-        (["--profile", "smoke", "--only", "99"], "no notebook '99', expected one of 00_cohort"),
-        (["--profile", "smoke", "01"], "unexpected 01: name notebooks with --only"),
-        (["--profile", "smoke", "--device", "tpu"], "device is 'tpu', expected auto, cpu or cuda"),
-        (["--profile", "smoke", "--data", "/no/such/folder"], "/no/such/folder: no such folder"),
+        (["--set", "epochs=3", "n_runs=x"], "n_runs is 'x', expected a valid integer"),
+        (["--set", "epochs"], "'epochs' is not a setting, expected name=value"),
+        (["--only", "99"], "no notebook '99', expected one of 00_cohort"),
+        (["01"], "unexpected 01: name notebooks with --only"),
+        (["--device", "tpu"], "device is 'tpu', expected auto, cpu or cuda"),
+        (["--data", "/no/such/folder"], "/no/such/folder: no such folder"),
         (
             ["--profile", "paper", "--set", "start=scratch"],
             "profile paper has no data: name the folder of a BraTS release",
         ),
     ],
 )
-def test_refused_before_anything_starts(
-    arguments: list[str],
-    words: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_refused_at_once(arguments: list[str], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("BRATS_ROOT", raising=False)
-    out = tmp_path / "out"
-    assert f"error: {words}" in brats_al("run", *arguments, "--out", str(out), expect=1)
-    assert not list(out.rglob("*.csv"))
-    assert not (out / "outputs" / "notebooks").exists()
+    profile = [] if "--profile" in arguments else ["--profile", "smoke"]
+    assert f"error: {words}" in brats_al("run", *profile, *arguments, "--out", str(tmp_path / "out"), expect=1)
+    assert not list(tmp_path.rglob("*.csv")) and not list(tmp_path.rglob("notebooks"))
 
 
 def test_a_parameter_that_a_notebook_lacks_is_refused() -> None:
@@ -336,38 +287,13 @@ def test_where_data_comes_from(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     assert find_data(PROFILES["demo"], tmp_path / "named") == tmp_path / "named"
 
 
-def test_outputs_are_hidden_from_git_wherever_they_lie(tmp_path: Path) -> None:
-    subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
-    places = Places.of("smoke", tmp_path / "results")
-    places.make()
-    (places.outputs / "images").mkdir()
-    (places.outputs / "images" / "slices.png").write_bytes(b"a patient")
-    status = subprocess.run(
-        ["git", "-C", str(tmp_path), "status", "--porcelain", "-uall"], capture_output=True, check=True
-    )
-    assert status.stdout == b""
-
-
-def test_a_study_reuses_its_slice_set_and_notices_other_data(tiny_cohort: Path, tmp_path: Path) -> None:
-    settings = {"image_size": 64, "per_patient": 4, "start": "scratch"}
-    first, second = (open_study("smoke", tiny_cohort, tmp_path / "out", settings) for _ in range(2))
-    assert first.slices.folder == second.slices.folder
-    for path in (tiny_cohort / "HGG" / "Brats18_SITE0_0_1").glob("*_t1.nii.gz"):
-        os.utime(path, ns=(0, 0))
-    third = open_study("smoke", tiny_cohort, tmp_path / "out", settings)
-    assert third.slices.folder != first.slices.folder
-    assert third.slices.fingerprint == first.slices.fingerprint
-
-
-def test_a_bad_patient_stops_a_study_unless_it_is_skipped(tiny_cohort: Path, tmp_path: Path) -> None:
+def test_a_set_that_was_cut_without_bad_patients_is_found_again(tiny_cohort: Path, tmp_path: Path) -> None:
+    """By the notebooks of the same study; `test_slices` cuts it."""
     write_case(tiny_cohort / "HGG" / "Brats18_SITE0_8_1", 8)
     (tiny_cohort / "HGG" / "Brats18_SITE0_8_1" / "Brats18_SITE0_8_1_t2.nii.gz").unlink()
     settings = {"image_size": 64, "per_patient": 4, "start": "scratch"}
-    with pytest.raises(ValueError, match="Brats18_SITE0_8_1_t2.nii.gz .* is missing"):
-        _ = open_study("smoke", tiny_cohort, tmp_path / "out", settings).slices
     study = open_study("smoke", tiny_cohort, tmp_path / "out", settings, skip_bad=True)
     assert list(study.slices.manifest["left_out"]) == ["Brats18_SITE0_8_1"]
-    # The notebooks of the same study then find the set that was cut.
     assert open_study("smoke", tiny_cohort, tmp_path / "out", settings).slices.fingerprint == study.slices.fingerprint
 
 
@@ -401,33 +327,22 @@ def test_plan_counts_what_the_paper_needs() -> None:
     assert facts["hours"] > 0
 
 
-def test_budgets_that_cannot_be_drawn() -> None:
+@pytest.mark.parametrize(
+    ("base", "dataset", "arm", "tenth", "can_be_drawn"),
+    [
+        ("paper", "balanced", "proposed", 487, 4),
+        ("paper", "balanced", "random", 487, 6),
+        ("paper", "imbalanced", "proposed", 406, 8),
+        ("training", "balanced", "proposed", 295, 8),
+    ],
+)
+def test_budgets_that_cannot_be_drawn(base: str, dataset: str, arm: str, tenth: int, can_be_drawn: int) -> None:
     """Table 5's balanced row, 487 x k, from a training set of 2,950 whose middle has 2,360."""
-    study = counted_study(PROFILES["paper"].with_settings({"budget_base": "paper"}))
-    arms = NOTEBOOKS["05_random_vs_uncertainty"](study.profile)
-    table = budgets(study, arms)
-
-    def row(dataset: str, arm: str, column: str, of: pd.DataFrame = table) -> list[Any]:
-        return list(of.loc[(of["dataset"] == dataset) & (of["arm"] == arm), column])
-
-    assert row("balanced", "proposed", "examples") == [487 * k for k in range(1, 9)]
-    assert row("balanced", "proposed", "can_be_drawn") == [True] * 4 + [False] * 4
-    assert row("balanced", "random", "can_be_drawn") == [True] * 6 + [False] * 2
-    assert row("imbalanced", "proposed", "examples") == [406 * k for k in range(1, 9)]
-    assert row("imbalanced", "proposed", "can_be_drawn") == [True] * 8
-    default = budgets(counted_study(PROFILES["paper"]), arms)
-    assert row("balanced", "proposed", "examples", default) == [295 * k for k in range(1, 9)]
-    assert row("balanced", "proposed", "can_be_drawn", default) == [True] * 8
-
-
-def test_the_other_verbs(tmp_path: Path) -> None:
-    starts = json.loads(brats_al("weights", "--json"))
-    assert [start["start"] for start in starts[:3]] == ["imagenet", "imagenet-trunk", "scratch"]
-    assert starts[1]["available"], "make setup installs the trunk"
-    brats_al("phantom", str(tmp_path / "phantom"), "--patients", "12", "--spacing", "2", "--layout", "2020")
-    facts = json.loads(brats_al("cohort", str(tmp_path / "phantom"), "--json"))
-    assert facts["synthetic"]
-    assert len(facts["cases"]) == 12
+    study = counted_study(PROFILES["paper"].with_settings({"budget_base": base}))
+    table = budgets(study, NOTEBOOKS["05_random_vs_uncertainty"](study.profile))
+    rows = table[(table["dataset"] == dataset) & (table["arm"] == arm)]
+    assert list(rows["examples"]) == [tenth * k for k in range(1, 9)]
+    assert list(rows["can_be_drawn"]) == [k < can_be_drawn for k in range(8)]
 
 
 @pytest.mark.long

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -38,6 +39,7 @@ def said(slice_id: str, label: str, reader: str = "ada", minute: int = 0) -> Ans
 ADDER = """
 import sys
 from pathlib import Path
+from typing import Any
 from brats_al_utils.beyond.annotation.answers import Answer, append, now
 for number in range(int(sys.argv[3])):
     append(Path(sys.argv[1]), Answer(f"{sys.argv[2]}-{number}", "sick", sys.argv[2], now(), "0" * 64))
@@ -52,9 +54,7 @@ def adder(file: Path, reader: str, count: int) -> subprocess.Popen[str]:
 
 
 texts = st.text(st.characters(categories=["L", "N", "P", "S"]), min_size=1, max_size=100)
-answers = st.builds(
-    Answer, texts, texts, texts, st.just("2026-01-31T12:00:00+00:00"), st.just(SHA), st.just("") | texts
-)
+answers = st.builds(Answer, texts, texts, texts, st.just("2026-01-31T12:00+00:00"), st.just(SHA), st.just("") | texts)
 
 
 @given(st.lists(answers, max_size=5))
@@ -113,9 +113,6 @@ def test_agreement_by_hand() -> None:
     slices, share, kappa = agreement(every, "ada", "bob")
     assert (slices, share) == (10, 0.7)
     assert kappa == pytest.approx(0.4)
-
-
-def test_agreement_that_is_not_defined() -> None:
     slices, share, kappa = agreement([said("1", "sick")], "ada", "bob")
     assert slices == 0
     assert math.isnan(share)
@@ -125,25 +122,17 @@ def test_agreement_that_is_not_defined() -> None:
     assert math.isnan(kappa)
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("slice_id", ""),
-        ("slice_id", "x" * (LONGEST["slice_id"] + 1)),
-        ("slice_id", "a\nb"),
-        ("label", " sick"),
-        ("reader", "\x1b[31mada"),
-        ("reader", "a\u202eb"),
-        ("label", None),
-        ("label", 1),
-        ("time", "yesterday"),
-        ("time", "2026-01-31T12:00:00"),
-        ("image_sha256", SHA.upper()[:-1] + "G"),
-        ("image_sha256", SHA[:-1]),
-        ("note", "a\nb"),
-        ("note", "x" * 501),
-    ],
-)
+REFUSED: dict[str, list[Any]] = {
+    "slice_id": ["", "x" * (LONGEST["slice_id"] + 1), "a\nb"],
+    "label": [" sick", None, 1],
+    "reader": ["\x1b[31mada", "a\u202eb"],
+    "time": ["yesterday", "2026-01-31T12:00:00"],
+    "image_sha256": [SHA.upper()[:-1] + "G", SHA[:-1]],
+    "note": ["a\nb", "x" * 501],
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, each) for name, values in REFUSED.items() for each in values])
 def test_values_that_are_refused(name: str, value: str) -> None:
     with pytest.raises(InputError, match=f"^{name} is "):
         replace(said("1", "sick"), **{name: value})
@@ -208,8 +197,7 @@ def test_files_that_are_none(tmp_path: Path) -> None:
 def test_a_line_cut_off_is_set_aside(cut: int, tmp_path: Path) -> None:
     file = tmp_path / "answers.jsonl"
     append(file, said("1", "sick"))
-    whole = file.read_bytes()
-    file.write_bytes(whole + GOOD[:cut])
+    file.write_bytes(file.read_bytes() + GOOD[:cut])
     with pytest.warns(UserWarning, match="cut off"):
         assert read(file) == [said("1", "sick")]
     with pytest.warns(UserWarning, match="set aside"):
@@ -229,8 +217,7 @@ def test_a_killed_process_loses_nothing_that_it_has_told(tmp_path: Path) -> None
     told = max([told, *map(int, process.stdout.read().split())])
     process.wait()
     append(file, said("last", "well"))
-    found = read(file)
-    names = [answer.slice_id for answer in found]
+    names = [answer.slice_id for answer in read(file)]
     assert names[: told + 1] == [f"ada-{number}" for number in range(told + 1)]
     assert len(names) <= told + 3, "one more may have been added and not told"
     assert names[-1] == "last"

@@ -95,24 +95,6 @@ def test_a_real_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert all(0 < value < 1 for value in point.probability.values())
 
 
-def test_a_template_of_images(tmp_path: Path) -> None:
-    """Below the folder too; a name with a comma is quoted, one that cannot be printed is left out.
-
-    An image is a person of its own name, and of its path where names are the same.
-    """
-    for name in ("b.png", "a, b.PNG", "below/b.nii.gz", "below/c.nii.gz", "bad\x07.png", "text.txt"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_bytes(b"")
-    assert "4 images" in brats_al("cohort", "--template", str(tmp_path))
-    assert (tmp_path / "cohort.csv").read_text(encoding="utf-8").splitlines() == [
-        "patient_id,label,image",
-        '"a, b",,"a, b.PNG"',
-        "b,,b.png",
-        "below/b,,below/b.nii.gz",
-        "c,,below/c.nii.gz",
-    ]
-
-
 def test_the_user_s_settings_of_jupyter_do_not_reach_the_desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A certificate, a password or another address would keep it from opening."""
     asked = {}

@@ -11,7 +11,7 @@ import pytest
 from small_annotation import pictures, say, session_of
 
 from brats_al_utils import InputError
-from brats_al_utils.beyond.annotation.answers import COLUMNS, SKIP, UNDO, Answer, append, current, digest, now, read
+from brats_al_utils.beyond.annotation.answers import COLUMNS, SKIP, UNDO, Answer, current, digest, now, read
 from brats_al_utils.beyond.annotation.exchange import csv_of, export_answers, export_proposals, import_answers
 from brats_al_utils.beyond.annotation.learning import learn
 from brats_al_utils.beyond.annotation.query import query, read_query
@@ -22,16 +22,9 @@ from brats_al_utils.beyond.annotation.session import ANSWERS, Session
 def session(tmp_path: Path) -> Session:
     """Return an annotation with five proposals, three answered: by ada, of whom one is undone, and two by bob."""
     asked, table = query(session_of(pictures(tmp_path / "data")), 5)
-    rows = table.to_dict(orient="records")
-    for place, label, reader in (
-        (0, "sick", "ada"),
-        (0, "well", "bob"),
-        (1, SKIP, "bob"),
-        (2, "sick", "ada"),
-        (2, UNDO, "ada"),
-    ):
-        row = rows[place]
-        append(asked.folder / ANSWERS, Answer(row["slice_id"], label, reader, now(), row["image_sha256"]))
+    given = [(0, "sick", "ada"), (0, "well", "bob"), (1, SKIP, "bob"), (2, "sick", "ada"), (2, UNDO, "ada")]
+    for place, label, reader in given:
+        say(asked, table["slice_id"][place], label, reader)
     return session_of(asked.cohort.root)
 
 
@@ -96,18 +89,21 @@ def test_tasks_of_label_studio(session: Session, tmp_path: Path) -> None:
 def studio(session: Session, **changes: Any) -> list[dict[str, Any]]:
     """Return what Label Studio exports of one task that a user of its own has answered."""
     row = read_query(session).iloc[0]
-    given = {
-        "id": 7,
-        "completed_by": 3,
-        "created_at": "2026-03-09T21:52:49.513742Z",
-        "was_cancelled": False,
-        "lead_time": 4.2,
-        "result": [
-            {"id": "x", "from_name": "label", "to_name": "image", "type": "choices", "value": {"choices": ["well"]}}
-        ],
-    }
+    given = {"id": 7, "completed_by": 3, "created_at": "2026-03-09T21:52:49.513742Z", "was_cancelled": False}
     data = {"image": row["image"], "slice_id": row["slice_id"], "image_sha256": row["image_sha256"]}
-    return [{"id": 1, "project": 83, "data": data, "annotations": [given | changes], "predictions": []}]
+    given |= {"lead_time": 4.2, **with_choice("well"), **changes}
+    return [{"id": 1, "project": 83, "data": data, "annotations": [given], "predictions": []}]
+
+
+def with_choice(label: str) -> dict[str, Any]:
+    choice = {"id": "x", "from_name": "label", "to_name": "image", "type": "choices", "value": {"choices": [label]}}
+    return {"result": [choice]}
+
+
+def imported(session: Session, path: Path, tasks: object) -> dict[str, int]:
+    """Write a file of tasks and import it; return what is told."""
+    path.write_text(json.dumps(tasks), encoding="utf-8")
+    return import_answers(session, path)
 
 
 @pytest.mark.parametrize(
@@ -115,28 +111,20 @@ def studio(session: Session, **changes: Any) -> list[dict[str, Any]]:
     [(3, "user 3"), ({"id": 3, "email": "eve@example.org"}, "eve@example.org"), ({"id": 3}, "user 3")],
 )
 def test_a_user_of_label_studio(user: object, reader: str, session: Session, tmp_path: Path) -> None:
-    path = tmp_path / "export.json"
-    path.write_text(json.dumps(studio(session, completed_by=user)), encoding="utf-8")
-    assert import_answers(session, path)["added"] == 1
+    assert imported(session, tmp_path / "export.json", studio(session, completed_by=user))["added"] == 1
     last = read(session.folder / ANSWERS)[-1]
     assert (last.reader, last.label, last.time) == (reader, "well", "2026-03-09T21:52:49.513742Z")
 
 
-def test_annotations_that_were_sent_empty_are_counted(session: Session, tmp_path: Path) -> None:
+def test_no_choice_is_skipped_and_other_capitals_are_the_class(session: Session, tmp_path: Path) -> None:
     path = tmp_path / "export.json"
-    path.write_text(json.dumps(studio(session, result=[])), encoding="utf-8")
-    assert import_answers(session, path) == {"added": 0, "without a choice, skipped": 1}
-
-
-def test_a_choice_in_other_capitals_is_the_class(session: Session, tmp_path: Path) -> None:
-    path = tmp_path / "export.json"
-    path.write_text(json.dumps(studio(session, **with_choice("Well"))), encoding="utf-8")
-    assert import_answers(session, path) == {"added": 1}
+    assert imported(session, path, studio(session, result=[])) == {"added": 0, "without a choice, skipped": 1}
+    box = {"type": "rectanglelabels", "value": {"rectanglelabels": ["sick"]}}
+    assert imported(session, path, studio(session, result=[box]))["added"] == 0
+    assert imported(session, path, studio(session, **with_choice("Well"))) == {"added": 1}
     assert read(session.folder / ANSWERS)[-1].label == "well"
-    path.write_text(
-        json.dumps(studio(session, **with_choice("sick"), created_at="2026-03-10T21:52:49Z")), encoding="utf-8"
-    )
-    assert import_answers(session, path)["added in place of an earlier answer of the same reader"] == 1
+    later = studio(session, **with_choice("sick"), created_at="2026-03-10T21:52:49Z")
+    assert imported(session, path, later)["added in place of an earlier answer of the same reader"] == 1
 
 
 def test_letters_that_a_mac_has_decomposed(tmp_path: Path) -> None:
@@ -149,13 +137,6 @@ def test_letters_that_a_mac_has_decomposed(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text(csv_of([given]), encoding="utf-8")
     assert import_answers(session, tmp_path / "a.csv") == {"added": 1}
     assert read(session.folder / ANSWERS)[-1].slice_id == "\u00fc.png"
-
-
-def test_other_results_of_label_studio_are_skipped(session: Session, tmp_path: Path) -> None:
-    path = tmp_path / "export.json"
-    box = {"type": "rectanglelabels", "value": {"rectanglelabels": ["sick"]}}
-    path.write_text(json.dumps([*studio(session, result=[box]), *studio(session, result=[])]), encoding="utf-8")
-    assert import_answers(session, path)["added"] == 0
 
 
 CHOICES = [{"type": "choices", "value": {"choices": ["sick", "well"]}}]
@@ -193,10 +174,8 @@ def test_json_that_is_none(what: str, session: Session, tmp_path: Path) -> None:
     ],
 )
 def test_an_annotation_that_is_none(changes: dict[str, Any], said: str, session: Session, tmp_path: Path) -> None:
-    path = tmp_path / "export.json"
-    path.write_text(json.dumps(studio(session, **changes)), encoding="utf-8")
     with pytest.raises(InputError, match=f"task 1: {said}"):
-        import_answers(session, path)
+        imported(session, tmp_path / "export.json", studio(session, **changes))
 
 
 def write(path: Path, *answers: dict[str, str]) -> None:
@@ -290,12 +269,10 @@ def test_an_old_export_overrides_nothing(session: Session, tmp_path: Path) -> No
 
 def test_the_last_word_of_label_studio(session: Session, tmp_path: Path) -> None:
     """Who edits an annotation moves updated_at, not created_at; of one time, what is imported last counts."""
-    file, path = session.folder / ANSWERS, tmp_path / "export.json"
 
     def take(label: str, **changes: Any) -> str:
-        path.write_text(json.dumps(studio(session, **with_choice(label), **changes)), encoding="utf-8")
-        import_answers(session, path)
-        return current(read(file), "user 3")[read_query(session)["slice_id"][0]].label
+        imported(session, tmp_path / "export.json", studio(session, **with_choice(label), **changes))
+        return current(read(session.folder / ANSWERS), "user 3")[read_query(session)["slice_id"][0]].label
 
     for moved in (True, False):
         for minute, label in enumerate(("sick", "well", "sick")):
@@ -305,14 +282,9 @@ def test_the_last_word_of_label_studio(session: Session, tmp_path: Path) -> None
     assert take("well", updated_at="2026-03-11T20:00:00Z", was_cancelled=True) == SKIP
 
 
-def with_choice(label: str) -> dict[str, Any]:
-    return {"result": [{"type": "choices", "value": {"choices": [label]}}]}
-
-
 def test_a_blank_row_and_a_note(session: Session, tmp_path: Path) -> None:
     path = tmp_path / "answers.CSV"
-    good = asdict(replace(read(session.folder / ANSWERS)[0], reader="eve", note="faint, left"))
-    write(path, good)
+    write(path, asdict(replace(read(session.folder / ANSWERS)[0], reader="eve", note="faint, left")))
     path.write_text(path.read_text(encoding="utf-8") + ",,,,,\n\n", encoding="utf-8")
     assert import_answers(session, path)["added"] == 1
     assert read(session.folder / ANSWERS)[-1].note == "faint, left"
@@ -342,12 +314,9 @@ def test_a_person_who_withdraws(session: Session, tmp_path: Path) -> None:
     """Rows and files go: the others' answers stay, what was asked of the person is asked no more."""
     root, person = session.cohort.root, read_query(session)["patient_id"][0]
     export_answers(session, tmp_path / "all.csv")
-    lines = [
-        line
-        for line in (root / "cohort.csv").read_text(encoding="utf-8").splitlines()
-        if not line.startswith(f"{person},")
-    ]
-    (root / "cohort.csv").write_text("\n".join(lines), encoding="utf-8")
+    lines = (root / "cohort.csv").read_text(encoding="utf-8").splitlines()
+    left = [line for line in lines if not line.startswith(f"{person},")]
+    (root / "cohort.csv").write_text("\n".join(left), encoding="utf-8")
     for image in root.glob(f"{person}-*.png"):
         image.unlink()
     after = session_of(root)
@@ -356,6 +325,5 @@ def test_a_person_who_withdraws(session: Session, tmp_path: Path) -> None:
     assert import_answers(after, tmp_path / "all.csv")["on images that are no longer in the table"] == 2
     export_answers(after, tmp_path / "left.csv")
     assert person not in (tmp_path / "left.csv").read_text(encoding="utf-8")
-    _, table = query(after, 5)
-    assert person not in set(table["patient_id"])
+    assert person not in set(query(after, 5)[1]["patient_id"])
     learn(after)

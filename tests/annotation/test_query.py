@@ -20,12 +20,11 @@ from brats_al_utils.queries.sampling import OF_CLASSES
 from brats_al_utils.runs.run import Run
 
 
-def begun(data: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
+def begun(data: Path) -> Session:
     """Return an annotation with labels enough for a strategy: two queries are answered."""
     session = session_of(data)
     for _ in range(2):
-        session, _ = query(session, 30, "random")
-        session = answer(session)
+        session = answer(query(session, 30, "random")[0])
     assert trainable(session)
     return session
 
@@ -37,13 +36,9 @@ def test_the_first_query_is_drawn_at_random(tmp_path: Path, monkeypatch: pytest.
     assert table["why"].value_counts().to_dict() == {WHY["training"]: 16, WHY["validation"]: 12, WHY["test"]: 2}
     assert not trained
     assert table["rank"].isna().all()
-    held_out = table[table["why"] == WHY["validation"]]
-    assert set(held_out["patient_id"]) == set(session.state.validation)
-    assert held_out["patient_id"].is_unique, "of whom is held out, one slice"
-    assert not set(table.loc[table["why"] == WHY["training"], "patient_id"]) & {
-        *session.state.validation,
-        *session.state.test,
-    }
+    asked = {part: table.loc[table["why"] == WHY[part], "patient_id"].tolist() for part in ("training", "validation")}
+    assert sorted(asked["validation"]) == sorted(session.state.validation), "of whom is held out, one slice"
+    assert not {*asked["training"]} & {*session.state.validation, *session.state.test}
 
 
 def test_where_a_label_is_an_image_s_further_slices_of_the_held_out_are_asked(tmp_path: Path) -> None:
@@ -73,11 +68,10 @@ def test_what_is_written_is_what_docs_describe(tmp_path: Path) -> None:
 
 def test_a_strategy_chooses_of_what_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trained = made_up(monkeypatch)
-    before = begun(pictures(tmp_path / "data"), monkeypatch)
+    before = begun(pictures(tmp_path / "data"))
     session, table = query(before, 10)
     assert table["why"].value_counts().to_dict() == {"chosen by middle": 8, WHY["training"]: 1, WHY["test"]: 1}
-    labelled = set(before.slices.loc[before.label != UNLABELLED, "slice_id"])
-    assert not labelled & set(table["slice_id"])
+    assert not set(before.slices.loc[before.label != UNLABELLED, "slice_id"]) & set(table["slice_id"])
     assert len(trained) == 3
     left = before.askable & (before.part == "training")
     chosen = table[table["why"] == "chosen by middle"]
@@ -92,13 +86,13 @@ def test_what_is_drawn_at_random_does_not_depend_on_scores(tmp_path: Path, monke
     """Nor on the strategy; its other proposals do."""
     made_up(monkeypatch)
     data = pictures(tmp_path / "data")
-    begun(data, monkeypatch)
-    drawn, chosen = [], []
+    begun(data)
     kept = {path: path.read_bytes() for path in (data / "annotation").glob("*.json*")}
 
     def contrary(name: str, run: Run) -> float:
         return 1 - clever(name, run) / 2 if name < "p020" else clever(name, run)
 
+    drawn, chosen = [], []
     for score, strategy in ((clever, "middle"), (contrary, "middle"), (clever, "top"), (contrary, "top")):
         for path in (data / "annotation" / "runs").glob("*.safetensors"):
             path.unlink()
@@ -109,17 +103,14 @@ def test_what_is_drawn_at_random_does_not_depend_on_scores(tmp_path: Path, monke
         by_chance = table["why"].isin(WHY.values())
         drawn.append(set(table.loc[by_chance, "slice_id"]))
         chosen.append(set(table.loc[~by_chance, "slice_id"]))
-    assert drawn[0] == drawn[1] == drawn[2] == drawn[3]
-    assert len(drawn[0]) == 4
+    assert drawn == drawn[:1] * 4 and len(drawn[0]) == 4
     assert chosen[2] != chosen[3]
 
 
-def test_the_random_sample_has_what_a_strategy_had_chosen_before(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_random_sample_has_what_a_strategy_chose_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of the random order, everything up to the last slice asked for: so it is a sample of all, not of what is left."""
     made_up(monkeypatch)
-    session = begun(pictures(tmp_path / "data"), monkeypatch)
+    session = begun(pictures(tmp_path / "data"))
     for strategy in ("top", "middle"):
         session, _ = query(session, 16, strategy, random_share=0.5)
         session = answer(session)
@@ -144,42 +135,34 @@ def test_whole_patients(strategy: str, tmp_path: Path, monkeypatch: pytest.Monke
         assert table["patient_id"].nunique() == 20
         session = answer(session)
     _, table = query(session, 8, strategy, unit="patient")
-    assert table["patient_id"].nunique() == 8
     assert (table.groupby("patient_id").size() == 3).all()
     runs = (table["patient_id"] != table["patient_id"].shift()).sum()
-    assert runs == 8, "a patient's slices follow each other"
+    assert runs == table["patient_id"].nunique() == 8, "a patient's slices follow each other"
     if strategy == "top":
-        chosen = table[table["why"] == "chosen by top"]
         _, _, uncertainty = taught(session)
-        drawn = set(table.loc[table["why"] == WHY["training"], "patient_id"])
-        left = session.slices[
-            session.askable & (session.part == "training") & ~session.slices["patient_id"].isin(drawn)
-        ]
-        mean = uncertainty[left.index].groupby(left["patient_id"]).mean()
-        assert set(chosen["patient_id"]) == set(mean.nlargest(6).index)
-        assert len(chosen) == 3 * 6
+        drawn = table.loc[table["why"] == WHY["training"], "patient_id"]
+        own = session.slices[session.askable & (session.part == "training") & ~session.slices["patient_id"].isin(drawn)]
+        mean = uncertainty[own.index].groupby(own["patient_id"]).mean()
+        assert {*table.loc[table["why"] == "chosen by top", "patient_id"]} == {*mean.nlargest(6).index}
 
 
 @pytest.mark.parametrize("strategy", ["spread", "random patients", "middle patients", "drop top"])
 def test_other_strategies_of_the_package(strategy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made_up(monkeypatch)
-    session = begun(pictures(tmp_path / "data"), monkeypatch)
-    _, table = query(session, 5, strategy, random_share=0)
+    _, table = query(begun(pictures(tmp_path / "data")), 5, strategy, random_share=0)
     assert set(table["why"]) == {f"chosen by {strategy}"}
     assert set(USABLE) == set(STRATEGIES) - {OF_CLASSES.name}
     assert "middle" in OF_PATIENTS
 
 
 def test_unsure_is_not_asked_again_but_skipped_is(tmp_path: Path) -> None:
-    session = session_of(pictures(tmp_path / "data"))
-    session, table = query(session, 30)
-    drawn = table[table["why"] == WHY["training"]].to_dict(orient="records")
-    for place, label in enumerate((UNSURE, SKIP)):
-        row = drawn[place]
-        append(session.folder / ANSWERS, Answer(row["slice_id"], label, "ada", now(), row["image_sha256"]))
-    _, again = query(session_of(session.cohort.root), 30)
-    assert drawn[0]["slice_id"] not in set(again["slice_id"])
-    assert {row["slice_id"] for row in drawn[1:]} <= set(again["slice_id"]), "what was drawn at random stays drawn"
+    session, table = query(session_of(pictures(tmp_path / "data")), 30)
+    unsure, *drawn = table.loc[table["why"] == WHY["training"], "slice_id"]
+    say(session, unsure, UNSURE)
+    say(session, drawn[0], SKIP)
+    again = set(query(session_of(session.cohort.root), 30)[1]["slice_id"])
+    assert unsure not in again
+    assert set(drawn) <= again, "what was drawn at random stays drawn"
 
 
 def test_an_answer_stands_above_the_table_and_an_undo_gives_it_back(tmp_path: Path) -> None:
@@ -194,24 +177,19 @@ def test_an_answer_stands_above_the_table_and_an_undo_gives_it_back(tmp_path: Pa
     assert counts(session.label) == (6, 6)
 
 
-def test_labels_of_the_table_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All 60 patients labelled but 8: nothing is asked for validation, and the strategy chooses at once."""
+@pytest.mark.parametrize(("labelled", "budget", "chosen"), [(52, 5, True), (44, 16, False)])
+def test_more_than_a_strategy_can_choose_is_drawn_at_random(
+    labelled: int, budget: int, chosen: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 8 patients without label a strategy chooses; of 16 slices left the middle is 13: who asks for all gets all."""
     made_up(monkeypatch)
-    data = pictures(tmp_path / "data", labelled=52)
-    _, table = query(session_of(data), 5, random_share=0)
-    assert all(why.startswith("chosen") or why == WHY["validation"] for why in table["why"])
-    assert set(table["patient_id"]) <= {f"p{number:03}" for number in range(52, 60)}
-
-
-def test_more_than_a_strategy_can_choose_is_drawn_at_random(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of 16 slices left the middle is 13: whoever asks for all gets all."""
-    made_up(monkeypatch)
-    session = session_of(pictures(tmp_path / "data", labelled=44))
-    left = set(session.slices.loc[session.askable & (session.part == "training"), "slice_id"])
-    _, table = query(session, len(left), random_share=0)
-    assert set(table.loc[table["why"] == WHY["training"], "slice_id"]) <= left
-    assert not table["why"].str.startswith("chosen").any()
-    assert len(table) == len(left)
+    session = session_of(pictures(tmp_path / "data", labelled=labelled))
+    left = session.slices.loc[session.askable, ["slice_id", "patient_id"]]
+    _, table = query(session, budget, random_share=0)
+    assert len(table) == budget and set(table["slice_id"]) <= set(left["slice_id"])
+    assert set(table["patient_id"]) <= {f"p{number:03}" for number in range(labelled, 60)}, "labels of the table count"
+    assert table["why"].str.startswith("chosen").any() == chosen
+    assert chosen or set(table["why"]) <= {WHY["training"], WHY["validation"], WHY["test"]}
 
 
 def test_nothing_is_left(tmp_path: Path) -> None:
@@ -256,7 +234,7 @@ def test_other_settings_are_refused(tmp_path: Path) -> None:
         open_session(data, settings={"image_size": 96})
 
 
-def test_proposals_that_are_none(tmp_path: Path) -> None:
+def test_proposals_and_answers_that_are_none(tmp_path: Path) -> None:
     session = session_of(pictures(tmp_path / "data"))
     with pytest.raises(InputError, match=r"query\.csv: missing"):
         read_query(session)
@@ -265,10 +243,7 @@ def test_proposals_that_are_none(tmp_path: Path) -> None:
         (session.folder / QUERY).write_bytes(content)
         with pytest.raises(InputError, match=r"query\.csv: "):
             read_query(session)
-
-
-def test_an_answer_of_no_class_is_refused(tmp_path: Path) -> None:
-    session = session_of(pictures(tmp_path / "data"))
+    session = session_of(pictures(tmp_path / "answered"))
     say(session, "p001-0.png", "ill")
     with pytest.raises(InputError, match="expected one of well, sick"):
         session_of(session.cohort.root)
@@ -277,7 +252,7 @@ def test_an_answer_of_no_class_is_refused(tmp_path: Path) -> None:
 def test_the_same_query_twice_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """From one state: a query that was interrupted after training asks for the same slices."""
     made_up(monkeypatch)
-    session = begun(pictures(tmp_path / "data"), monkeypatch)
+    session = begun(pictures(tmp_path / "data"))
     file, tables = session.folder / STATE, []
     state = file.read_bytes()
     for _ in range(2):

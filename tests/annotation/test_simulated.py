@@ -1,7 +1,6 @@
 """A reader who knows the truth, and the loop with one: no errors give the truth, and a loop that stopped resumes."""
 
 from pathlib import Path
-from typing import Any
 
 import annotation_loop as simulated
 import numpy as np
@@ -29,13 +28,10 @@ def wrong(image: Path, error_rate: float, seed: int = 0) -> list[str]:
     return [answer.slice_id for answer in given if answer.label != TRUTH[answer.slice_id]]
 
 
-def test_a_reader_without_errors_tells_the_truth(image: Path) -> None:
+def test_errors_are_as_frequent_as_they_should_be(image: Path) -> None:
     assert wrong(image, 0) == []
     assert wrong(image, 1) == NAMES
-
-
-def test_errors_are_as_frequent_as_they_should_be(image: Path) -> None:
-    """Of 400 at 0.2, 80, with a standard deviation of 8; the same each time, other ones with another seed."""
+    # Of 400 at 0.2, 80, with a standard deviation of 8; the same each time, other ones with another seed.
     found = wrong(image, 0.2)
     assert 56 < len(found) < 104
     assert found == wrong(image, 0.2)
@@ -88,16 +84,9 @@ def test_a_curve_by_hand() -> None:
     frames = []
     for seed, scores in enumerate(([4, 3, 2, 1], [4, 2, 3, 1], [4, 1, 3, 2])):
         for arm, score in (("middle", scores), ("random", [2, 3, 3, 2])):
-            for number in (1, 2):
-                frame = pd.DataFrame({"label": [1, 1, 0, 0], "score": score, "patient_id": list("abcd")})
-                place: dict[str, Any] = {
-                    "arm": arm,
-                    "seed": seed,
-                    "fold": seed,
-                    "query": number,
-                    "annotated": 50 * number,
-                }
-                frames.append(frame.assign(**place, key=f"{arm} {seed}"))
+            frame = pd.DataFrame({"label": [1, 1, 0, 0], "score": score, "patient_id": list("abcd")})
+            frame = frame.assign(arm=arm, seed=seed, fold=seed, key=f"{arm} {seed}")
+            frames += [frame.assign(query=number, annotated=50 * number) for number in (1, 2)]
     every = pd.concat(frames, ignore_index=True)
     curve = loop_curve(every)
     of = curve.set_index(["annotated", "arm"])["auc"].to_dict()
@@ -113,3 +102,31 @@ def test_its_settings_are_those_of_the_docs() -> None:
     profile = simulated_profile(("a", "b"))
     assert (profile.image_size, profile.epochs) == (64, 10)
     assert profile.start == profile_of("open").start
+
+
+def predictions() -> pd.DataFrame:
+    """Return made-up predictions: after each query the strategy tells the classes apart a little better."""
+    frames, label = [], np.arange(20) % 2
+    for seed, number, place in np.ndindex(3, 3, len(ARMS)):
+        noise = np.random.default_rng([seed, number, place]).normal(size=20)
+        frame = pd.DataFrame({"label": label, "score": noise + label * (0.4 * number + 0.7 - 0.3 * place)})
+        frame = frame.assign(seed=seed, fold=seed, query=number + 1, annotated=60 + 40 * number, arm=ARMS[place])
+        names = [f"p{each % 10}{each % 2}" for each in range(20)]
+        frames.append(frame.assign(patient_id=names, key=f"{ARMS[place]} {seed} {number}"))
+    return pd.concat(frames, ignore_index=True)
+
+
+def test_drawn_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    curve = loop_curve(predictions())
+    data = pictures(tmp_path / "data", patients=6, labelled=6)
+    monkeypatch.setattr(simulated, "simulate", lambda *arguments: predictions())
+    monkeypatch.setattr(simulated, "simulated_profile", lambda classes: simulated_profile(("sick", "well")))
+    simulated.main(str(data), str(tmp_path / "out"))
+    kept = pd.read_csv(tmp_path / "out" / "annotation_loop.csv")
+    assert kept["arm"].tolist() == curve["arm"].tolist()
+    assert kept["auc"].to_numpy() == pytest.approx(curve["auc"].to_numpy(), rel=1e-5)
+    assert (kept["low"] <= kept["high"]).all()
+    svg = (tmp_path / "out" / "annotation_loop.svg").read_text(encoding="utf-8")
+    assert "Cohort data (6 persons); simulated reader who errs on 5 % of the slices; 64 pixels, 10 epochs" in svg
+    assert (tmp_path / "out" / "loop" / ".gitignore").read_text(encoding="utf-8") == "*\n"
+    assert "middle less random" in capsys.readouterr().out

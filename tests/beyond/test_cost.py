@@ -51,8 +51,7 @@ def test_a_cohort_of_one_s_own_is_counted(tmp_path: Path) -> None:
 def test_a_profile_of_an_unknown_cohort_asks_for_data() -> None:
     with pytest.raises(InputError, match=r"profile open .* not known: name the cohort's folder \(--data DIR\)"):
         counted_study(profile_of("open"))
-    told = CliRunner().invoke(app, ["plan", "--profile", "open"])
-    assert isinstance(told.exception, InputError)
+    assert isinstance(CliRunner().invoke(app, ["plan", "--profile", "open"]).exception, InputError)
 
 
 @pytest.mark.parametrize(

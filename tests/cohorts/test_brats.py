@@ -5,7 +5,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,7 +19,11 @@ from brats_al_utils.cohorts.preparation import prepare
 from brats_al_utils.cohorts.readers import read_cohort
 from brats_al_utils.cohorts.slices import SliceRule
 
-COLUMNS_2019 = "Grade,BraTS_2017_subject_ID,BraTS_2018_subject_ID,TCGA_TCIA_subject_ID,BraTS_2019_subject_ID"
+MAPPING = "Grade,BraTS_2017_subject_ID,BraTS_2018_subject_ID,TCGA_TCIA_subject_ID,BraTS_2019_subject_ID"
+
+
+def write_mapping(root: Path, *rows: str, columns: str = "Grade,BraTS_2020_subject_ID") -> None:
+    (root / "name_mapping.csv").write_text("\n".join([columns, *rows]), encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -46,13 +50,9 @@ def test_folder_layouts(tmp_path: Path, name: str, year: str, site: str, suffix:
 def test_flat_layout_of_2020(tmp_path: Path) -> None:
     for number in (1, 2):
         write_case(tmp_path / f"BraTS20_Training_00{number}", number, ".nii")
-    (tmp_path / "name_mapping.csv").write_text(
-        f"{COLUMNS_2019},BraTS_2020_subject_ID\n"
-        "HGG,Brats17_CBICA_AAB_1,Brats18_CBICA_AAB_1,NA,BraTS19_CBICA_AAB_1,BraTS20_Training_001\n"
-        "LGG,NA,NA,NA,NA,BraTS20_Training_002\n"
-        "LGG,NA,NA,NA,NA,BraTS20_Training_003\n",
-        encoding="utf-8",
-    )
+    rows = ["HGG,Brats17_CBICA_AAB_1,Brats18_CBICA_AAB_1,NA,BraTS19_CBICA_AAB_1,BraTS20_Training_001"]
+    rows += [f"LGG,NA,NA,NA,NA,BraTS20_Training_00{number}" for number in (2, 3)]
+    write_mapping(tmp_path, *rows, columns=f"{MAPPING},BraTS_2020_subject_ID")
     cohort = read_cohort(tmp_path)
     assert cohort.cases[["patient_id", "class_name", "site"]].values.tolist() == [
         ["BraTS20_Training_001", "HGG", "CBICA"],
@@ -69,20 +69,11 @@ def test_real_cases(real_cases: Path) -> None:
     assert set(cohort.cases["site"]) == {"2013", "CBICA", "TCIA02", "TCIA03", "TCIA10", "TCIA13"}
 
 
-def test_a_patient_without_grade(tmp_path: Path) -> None:
-    write_case(tmp_path / "BraTS20_Training_001", 0)
-    cohort = read_cohort(tmp_path)
-    assert "no grade for this patient: add a row with Grade HGG or LGG" in cohort.problems["BraTS20_Training_001"][0]
-
-
 def test_no_patient_found_says_what_was_looked_for(tmp_path: Path) -> None:
-    for folder in (tmp_path, tmp_path / "missing"):
-        with pytest.raises(InputError, match="HGG and LGG|no such folder"):
-            read_cohort(folder)
+    with pytest.raises(InputError, match="no such folder"):
+        read_cohort(tmp_path / "missing")
     (tmp_path / "HGG").mkdir()
-    with pytest.raises(
-        InputError, match="no patient found; looked here and 4 levels below for the folders HGG and LGG"
-    ):
+    with pytest.raises(InputError, match="no patient found; looked here and 4 levels below for .* HGG and LGG"):
         read_cohort(tmp_path)
 
 
@@ -99,15 +90,12 @@ def test_the_segmentation_of_patient_355(tmp_path: Path) -> None:
     write_case(case, 0, ".nii")
     (case / "BraTS20_Training_355_seg.nii").rename(case / "W39_1998.09.19_Segm.nii")
     shutil.copy(case / "BraTS20_Training_355_t1.nii", case / "another.nii")
-    (tmp_path / "name_mapping.csv").write_text(
-        "Grade,BraTS_2020_subject_ID\nLGG,BraTS20_Training_355\n", encoding="utf-8"
-    )
+    write_mapping(tmp_path, "LGG,BraTS20_Training_355")
     cohort = check_cohort(read_cohort(tmp_path))
     assert cohort.cases["seg"].tolist() == [str(case / "W39_1998.09.19_Segm.nii")]
-    assert cohort.notes == (
-        f"{case}/W39_1998.09.19_Segm.nii: taken for BraTS20_Training_355_seg.nii (as the release calls it)",
-    )
-    assert f"note: {cohort.notes[0]}" in CliRunner().invoke(app, ["cohort", str(tmp_path)]).stdout
+    (note,) = cohort.notes
+    assert note.startswith(f"{case}/W39_1998.09.19_Segm.nii: taken for BraTS20_Training_355_seg.nii")
+    assert f"note: {note}" in CliRunner().invoke(app, ["cohort", str(tmp_path)]).stdout
 
 
 CASE = "HGG/Brats18_SITE0_0_1"
@@ -119,16 +107,12 @@ def test_the_only_spare_volume_is_the_segmentation(tiny_cohort: Path) -> None:
     (case / "._mask.nii.gz").write_bytes(b"")  # macOS's own
     cohort = check_cohort(read_cohort(tiny_cohort))
     assert not cohort.problems
-    assert cohort.notes == (
-        f"{case}/mask.nii.gz: taken for {case.name}_seg.nii (the only other volume of this patient)",
-    )
+    assert cohort.notes[0].startswith(f"{case}/mask.nii.gz: taken for {case.name}_seg.nii") and len(cohort.notes) == 1
     shutil.copy(case / "mask.nii.gz", case / "mask2.nii.gz")
     assert "_seg.nii.gz (or .nii) is missing; the folder holds" in read_cohort(tiny_cohort).messages[0]
-
-
-def test_a_spare_volume_is_never_a_sequence(tiny_cohort: Path) -> None:
-    """Which sequence it is cannot be told from its voxels."""
-    case = tiny_cohort / CASE
+    (case / "mask2.nii.gz").unlink()
+    (case / "mask.nii.gz").rename(case / f"{case.name}_seg.nii.gz")
+    # Which sequence it is cannot be told from its voxels.
     (case / f"{case.name}_t2.nii.gz").rename(case / "spare.nii.gz")
     cohort = read_cohort(tiny_cohort)
     assert f"{case.name}_t2.nii.gz (or .nii) is missing; the folder holds " in cohort.messages[0]
@@ -187,19 +171,11 @@ def other_capitals(root: Path) -> None:
         path.rename(path.with_name(path.name.replace("Brats18", "BraTS18").replace("t1ce", "T1CE")))
 
 
-@pytest.mark.parametrize(
-    "unpack",
-    [
-        each_volume_a_folder,
-        each_volume_a_folder_without_suffix,
-        patient_in_patient,
-        copy_in_patient,
-        macosx,
-        grades_in_small_letters,
-        other_capitals,
-    ],
-    ids=lambda unpack: unpack.__name__,
-)
+UNPACKED = [each_volume_a_folder, each_volume_a_folder_without_suffix, patient_in_patient, copy_in_patient, macosx]
+UNPACKED += [grades_in_small_letters, other_capitals]
+
+
+@pytest.mark.parametrize("unpack", UNPACKED, ids=lambda unpack: unpack.__name__)
 @pytest.mark.parametrize("above", [False, True], ids=["the release", "the folder above"])
 def test_as_unpacked(tiny_cohort: Path, tmp_path: Path, unpack: Callable[[Path], None], above: bool) -> None:
     """It has the same patients, and the same slices are cut."""
@@ -212,17 +188,14 @@ def test_as_unpacked(tiny_cohort: Path, tmp_path: Path, unpack: Callable[[Path],
     assert prepare(cohort, rule, tmp_path / "after" / "set").fingerprint == expected
 
 
-def test_a_file_without_a_volume_s_suffix_is_none(tiny_cohort: Path) -> None:
+def test_a_file_without_suffix_and_one_of_two_in_a_volume_s_folder_are_none(tiny_cohort: Path) -> None:
     path = tiny_cohort / CASE / "Brats18_SITE0_0_1_t1.nii.gz"
     path.rename(path.with_name("Brats18_SITE0_0_1_t1"))
-    assert "Brats18_SITE0_0_1_t1.nii.gz (or .nii) is missing" in read_cohort(tiny_cohort).messages[0]
-
-
-def test_two_files_in_a_volume_s_folder(tiny_cohort: Path) -> None:
+    assert f"{path.name} (or .nii) is missing" in read_cohort(tiny_cohort).messages[0]
+    path.with_name("Brats18_SITE0_0_1_t1").rename(path)
     each_volume_a_folder(tiny_cohort)
-    inside = tiny_cohort / CASE / "Brats18_SITE0_0_1_t1.nii"
-    (inside / "another.nii").write_bytes(b"")
-    assert "Brats18_SITE0_0_1_t1.nii.gz (or .nii) is missing" in read_cohort(tiny_cohort).messages[0]
+    (path.with_suffix("") / "another.nii").write_bytes(b"")
+    assert f"{path.name} (or .nii) is missing" in read_cohort(tiny_cohort).messages[0]
 
 
 def test_a_folder_in_whose_name_a_patient_s_stands_is_no_patient(tiny_cohort: Path) -> None:
@@ -243,9 +216,7 @@ def test_an_empty_grade_s_folder_beside_the_release(tiny_cohort: Path) -> None:
 def test_an_empty_grade_s_folder_beside_the_patients_of_2020(tmp_path: Path) -> None:
     (tmp_path / "HGG").mkdir()
     write_case(tmp_path / "BraTS20_Training_001", 0)
-    (tmp_path / "name_mapping.csv").write_text(
-        "Grade,BraTS_2020_subject_ID\nHGG,BraTS20_Training_001\n", encoding="utf-8"
-    )
+    write_mapping(tmp_path, "HGG,BraTS20_Training_001")
     assert read_cohort(tmp_path).cases["patient_id"].tolist() == ["BraTS20_Training_001"]
 
 
@@ -268,11 +239,9 @@ def test_no_patient_is_lost_in_silence(tiny_cohort: Path) -> None:
 
 
 def test_a_mapping_one_level_above_the_patients(tmp_path: Path) -> None:
-    rows = ["Grade,BraTS_2020_subject_ID"]
     for number in range(8):
         write_case(tmp_path / "data" / f"BraTS20_Training_{number:03}", number)
-        rows.append(f"{'HGG' if number % 2 else 'LGG'},BraTS20_Training_{number:03}")
-    (tmp_path / "name_mapping.csv").write_text("\n".join(rows), encoding="utf-8")
+    write_mapping(tmp_path, *(f"{'HGG' if n % 2 else 'LGG'},BraTS20_Training_{n:03}" for n in range(8)))
     assert len(read_cohort(tmp_path).cases) == 8
     (line,) = read_cohort(tmp_path / "data").messages
     assert "no grade for this patient" in line and "(8 like this:" in line and f"or name {tmp_path}, where" in line
@@ -283,42 +252,42 @@ def test_a_patient_beside_the_grades_folders_is_a_problem(tiny_cohort: Path) -> 
     assert "Brats18_SITE0_9_1: no grade for this patient" in read_cohort(tiny_cohort).messages[0]
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="no owners of files here")
-def test_folders_that_cannot_be_opened() -> None:
-    """A disk's lost+found is skipped; a patient's is a problem; a grade's is the end."""
+@pytest.fixture
+def as_nobody() -> Iterator[Path]:
+    """Return a folder that everybody may enter, and let go of what root may do: nothing is closed to it."""
     with tempfile.TemporaryDirectory() as scratch:
         root = Path(scratch)
         root.chmod(0o755)
-        for number in range(3):
-            write_case(root / "HGG" / f"Brats18_A_{number}_1", number)
-            write_case(root / "LGG" / f"Brats18_B_{number}_1", 3 + number)
-        (root / "lost+found").mkdir(mode=0)
-        (root / "HGG" / "lost+found").mkdir(mode=0)
-        (root / "LGG" / "Brats18_B_2_1").chmod(0)
+        for number in range(6):
+            write_case(root / ("HGG" if number < 3 else "LGG") / f"Brats18_A_{number}_1", number)
+        closed = [root / "lost+found", root / "HGG/lost+found", root / "LGG/Brats18_A_5_1"]
+        for folder in closed:
+            folder.mkdir(exist_ok=True)
+            folder.chmod(0)
         owner = os.geteuid()
-        if owner == 0:
-            os.seteuid(65534)  # nothing is closed to root
+        os.seteuid(owner or 65534)
         try:
-            cohort = check_cohort(read_cohort(root))
-            (note,) = cohort.notes
-            assert note == (
-                f"{root}/HGG/lost+found: skipped, not a patient's folder ({root}/HGG/lost+found: cannot be opened "
-                "(Permission denied): fix its permissions)"
-            )
-            assert cohort.problems["Brats18_B_2_1"] == (
-                f"{root}/LGG/Brats18_B_2_1: cannot be opened (Permission denied): fix its permissions",
-            )
-            assert len(cohort.cases) == 5
-            os.seteuid(owner)
-            (root / "LGG").chmod(0)
-            if owner == 0:
-                os.seteuid(65534)
-            with pytest.raises(InputError, match="LGG: cannot be opened \\(Permission denied\\): fix its permissions"):
-                read_cohort(root)
+            yield root
         finally:
             os.seteuid(owner)
-            for folder in (root / "LGG", root / "LGG" / "Brats18_B_2_1", root / "HGG" / "lost+found"):
+            for folder in (root / "LGG", *closed):
                 folder.chmod(0o755)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="no owners of files here")
+def test_folders_that_cannot_be_opened(as_nobody: Path) -> None:
+    """A disk's lost+found is skipped; a patient's is a problem; a grade's is the end."""
+    cohort, said = check_cohort(read_cohort(as_nobody)), "cannot be opened (Permission denied): fix its permissions"
+    (note,) = cohort.notes
+    assert note.startswith(f"{as_nobody}/HGG/lost+found: skipped, not a patient's folder") and said in note
+    assert cohort.problems["Brats18_A_5_1"] == (f"{as_nobody}/LGG/Brats18_A_5_1: {said}",)
+    assert len(cohort.cases) == 5
+    nobody = os.geteuid()
+    os.seteuid(os.getuid())
+    (as_nobody / "LGG").chmod(0)
+    os.seteuid(nobody)
+    with pytest.raises(InputError, match="LGG: " + re.escape(said)):
+        read_cohort(as_nobody)
 
 
 def test_a_grade_s_folder_alone(tiny_cohort: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -335,9 +304,7 @@ def test_a_release_that_lies_too_deep(tiny_cohort: Path, tmp_path: Path) -> None
     deep.parent.mkdir(parents=True)
     tiny_cohort.rename(deep)
     for folder, levels in ((tmp_path, 4), (tmp_path / "a", 3), (tmp_path / "a" / "b", 2)):
-        with pytest.raises(
-            InputError, match=f"holds a release {levels} levels below, expected at most one: name {deep}$"
-        ):
+        with pytest.raises(InputError, match=f"release {levels} levels below, expected at most one: name {deep}$"):
             read_cohort(folder)
     assert read_cohort(deep.parent).root == deep
 
@@ -397,24 +364,15 @@ def test_a_subset_of_links(tiny_cohort: Path, tmp_path: Path, depth: int) -> Non
     assert prepare(read_cohort(subset, follow_links=True), rule, tmp_path / "linked").fingerprint == expected
 
 
-def test_the_option_that_follows_links(tiny_cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of both verbs; to links of links as well."""
-    subset = tmp_path / "subset"
-    linked_subset(tiny_cohort, subset, 3)
+def test_the_option_that_follows_links(tiny_cohort: Path, tmp_path: Path) -> None:
+    """To links of links as well; `test_readme` runs a study with it."""
+    linked_subset(tiny_cohort, tmp_path / "subset", 3)
     shutil.move(tiny_cohort / "HGG", tmp_path / "HGG elsewhere")
     (tiny_cohort / "HGG").symlink_to(tmp_path / "HGG elsewhere")
-    run = CliRunner().invoke
-    told = run(app, ["cohort", str(subset)])
+    told = CliRunner().invoke(app, ["cohort", str(tmp_path / "subset")])
     assert (told.exit_code, told.stdout.count("--follow-links"), told.stdout.count("problem: ")) == (1, 1, 3)
-    assert "7 usable patients" in run(app, ["cohort", str(subset), "--follow-links"]).stdout
-    monkeypatch.setattr("brats_al_utils.show.notebooks.execute_all", lambda *_: [])
-    common = ["--profile", "smoke", "--set", "start=scratch", "--only", "00", "--out", str(tmp_path / "out")]
-    command = ["run", "--data", str(subset), *common]
-    refused = str(run(app, command).exception)
-    assert (refused.count("--follow-links"), len(refused.splitlines())) == (1, 3)
-    assert not list(tmp_path.rglob("manifest.json"))
-    assert re.search(r"profile smoke: .*, \d+ slices", run(app, [*command, "--follow-links"]).stdout)
-    assert list(tmp_path.rglob("manifest.json"))
+    followed = CliRunner().invoke(app, ["cohort", str(tmp_path / "subset"), "--follow-links"])
+    assert "7 usable patients" in followed.stdout
 
 
 def test_a_link_to_what_git_annex_has_not_fetched(tiny_cohort: Path) -> None:
@@ -424,9 +382,6 @@ def test_a_link_to_what_git_annex_has_not_fetched(tiny_cohort: Path) -> None:
     (problem,) = read_cohort(tiny_cohort, follow_links=True).messages
     assert "Brats18_SITE0_0_1_t1.nii.gz (or .nii) is missing" in problem
     assert "Brats18_SITE0_0_1_t1.nii.gz (a link to a file that is missing)" in problem
-
-
-MAPPING = "Grade,BraTS_2017_subject_ID,BraTS_2018_subject_ID,TCGA_TCIA_subject_ID,BraTS_2019_subject_ID\n"
 
 
 @pytest.mark.parametrize(
@@ -447,7 +402,7 @@ def test_a_patient_found_twice_is_not_used(tiny_cohort: Path, one: str, other: s
     for number, place in enumerate((one, other)):
         write_case(tiny_cohort / place, 7 + number)
     if mapping:
-        (tiny_cohort / "name_mapping.csv").write_text(MAPPING + mapping, encoding="utf-8")
+        write_mapping(tiny_cohort, mapping, columns=MAPPING)
     cohort = check_cohort(read_cohort(tiny_cohort))
     assert len(cohort.cases) == 7
     assert set(cohort.problems) == {Path(one).name, Path(other).name}

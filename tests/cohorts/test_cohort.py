@@ -26,6 +26,18 @@ RULE = SliceRule(per_patient=2, image_size=64)
 FIRST = "HGG/Brats18_SITE0_0_1/Brats18_SITE0_0_1"
 
 
+def put(name: str, voxels: np.ndarray[Any, Any]) -> Callable[[Path], object]:
+    """Return what replaces a volume of the first patient."""
+    return lambda root: write_volume(root / f"{FIRST}_{name}.nii.gz", voxels)
+
+
+def filled(value: float, kind: Any = np.int16, place: Any = np.s_[5:20, 5:20, 5:20]) -> np.ndarray[Any, Any]:
+    """Return a volume that is 0 but for a part."""
+    voxels = np.zeros(SHAPE, kind)
+    voxels[place] = value
+    return voxels
+
+
 def remove_sequence(root: Path) -> None:
     (root / f"{FIRST}_t2.nii.gz").unlink()
 
@@ -35,34 +47,10 @@ def truncated(root: Path) -> None:
     path.write_bytes(path.read_bytes()[:-200])
 
 
-def not_a_number(root: Path) -> None:
-    voxels = np.random.default_rng(0).normal(100, 10, SHAPE).astype(np.float32)
-    voxels[3, 4, 5], voxels[0, 0, 0] = np.nan, np.inf
-    write_volume(root / f"{FIRST}_t1.nii.gz", voxels)
-
-
 def not_square(root: Path) -> None:
     for path in (root / FIRST).parent.iterdir():
         image: Any = nib.load(path)
         write_volume(path, np.asarray(image.dataobj)[:, :30])
-
-
-def flat_sequence(root: Path) -> None:
-    voxels = np.zeros(SHAPE, np.int16)
-    voxels[5:20, 5:20, 5:20] = 9
-    write_volume(root / f"{FIRST}_t1ce.nii.gz", voxels)
-
-
-def strange_labels(root: Path) -> None:
-    voxels = np.zeros(SHAPE, np.int16)
-    voxels[10:12] = 7
-    write_volume(root / f"{FIRST}_seg.nii.gz", voxels)
-
-
-def interpolated_labels(root: Path) -> None:
-    voxels = np.zeros(SHAPE, np.float32)
-    voxels[10:12], voxels[12] = 1, 0.4
-    write_volume(root / f"{FIRST}_seg.nii.gz", voxels)
 
 
 def one_of_three_unreadable(root: Path) -> None:
@@ -72,6 +60,12 @@ def one_of_three_unreadable(root: Path) -> None:
 def link_out(root: Path) -> None:
     shutil.move(root / "LGG", root.parent / "elsewhere")
     (root / "LGG").symlink_to(root.parent / "elsewhere")
+
+
+NOISE = np.random.default_rng(0).normal(100, 10, SHAPE).astype(np.float32)
+NO_NUMBER = np.where(filled(1, place=np.s_[3, 4, 5]), np.nan, np.where(filled(1, place=np.s_[0, 0, 0]), np.inf, NOISE))
+BETWEEN = filled(1, np.float32, np.s_[10:12]) + filled(0.4, np.float32, np.s_[12])
+MAPPING = "Grade,BraTS_2018_subject_ID\nLGG,Brats18_SITE0_0_1\n"
 
 
 BAD: dict[str, tuple[Callable[[Path], object], list[str]]] = {
@@ -84,43 +78,23 @@ BAD: dict[str, tuple[Callable[[Path], object], list[str]]] = {
         lambda root: (root / f"{FIRST}_t1.nii.gz").write_bytes(gzip.compress(b"hello" * 1000)),
         ["Brats18_SITE0_0_1_t1.nii.gz: cannot be read as NIfTI", "copy or download"],
     ),
-    "not a number": (not_a_number, ["Brats18_SITE0_0_1_t1.nii.gz: 2 voxels are NaN or infinite", "skip the patient"]),
+    "not a number": (put("t1", NO_NUMBER), ["_t1.nii.gz: 2 voxels are NaN or infinite", "skip the patient"]),
     "other shape": (
-        lambda root: write_volume(root / f"{FIRST}_t2.nii.gz", np.ones((32, 32, 23), np.int16)),
-        ["Brats18_SITE0_0_1_t2.nii.gz: shape (32, 32, 23), expected (32, 32, 24) as in", "register"],
+        put("t2", np.ones((32, 32, 23), np.int16)),
+        ["_t2.nii.gz: shape (32, 32, 23), expected (32, 32, 24) as in", "register"],
     ),
     "not square": (not_square, ["axial slices of (32, 30) voxels, expected as many rows as columns: pad"]),
-    "black sequence": (
-        lambda root: write_volume(root / f"{FIRST}_t1ce.nii.gz", np.zeros(SHAPE, np.int16)),
-        [
-            "Brats18_SITE0_0_1_t1ce.nii.gz: no contrast (all voxels are 0), expected a brain",
-            "skip the patient",
-        ],
-    ),
-    "flat sequence": (
-        flat_sequence,
-        [
-            "Brats18_SITE0_0_1_t1ce.nii.gz: no contrast (all voxels are 0 or 9), expected a brain",
-            "skip the patient",
-        ],
-    ),
-    "empty segmentation": (
-        lambda root: write_volume(root / f"{FIRST}_seg.nii.gz", np.zeros(SHAPE, np.uint8)),
-        ["Brats18_SITE0_0_1_seg.nii.gz: the segmentation is empty", "skip the patient"],
-    ),
-    "interpolated labels": (interpolated_labels, ["seg.nii.gz: labels [0.4", "nearest neighbours"]),
-    "strange labels": (strange_labels, ["Brats18_SITE0_0_1_seg.nii.gz: labels [7] found, expected 0, 1, 2 and 4"]),
+    "black sequence": (put("t1ce", filled(0)), ["_t1ce.nii.gz: no contrast (all voxels are 0), expected a brain"]),
+    "flat sequence": (put("t1ce", filled(9)), ["_t1ce.nii.gz: no contrast (all voxels are 0 or 9), expected a brain"]),
+    "empty segmentation": (put("seg", filled(0)), ["_seg.nii.gz: the segmentation is empty", "skip the patient"]),
+    "interpolated labels": (put("seg", BETWEEN), ["seg.nii.gz: labels [0.4", "nearest neighbours"]),
+    "strange labels": (put("seg", filled(7)), ["_seg.nii.gz: labels [7] found, expected 0, 1, 2 and 4"]),
     "two time points": (
         lambda root: write_case(root / "LGG" / "Brats18_SITE0_0_2", 9),
-        [
-            "Brats18_SITE0_0_1 and ",
-            "Brats18_SITE0_0_2: the same patient, expected once: keep one of the two",
-        ],
+        ["Brats18_SITE0_0_1 and ", "Brats18_SITE0_0_2: the same patient, expected once: keep one of the two"],
     ),
     "two grades": (
-        lambda root: (root / "name_mapping.csv").write_text(
-            "Grade,BraTS_2018_subject_ID\nLGG,Brats18_SITE0_0_1\n", encoding="utf-8"
-        ),
+        lambda root: (root / "name_mapping.csv").write_text(MAPPING, encoding="utf-8"),
         ["Brats18_SITE0_0_1: HGG by its folder but LGG in name_mapping.csv, expected one grade: correct"],
     ),
     "two lgg": (
@@ -154,8 +128,7 @@ def test_what_prepare_refuses_is_listed(
 ) -> None:
     """Each of the other kind's problems as well: all lines of the refusal are among those of the list."""
     damage(tiny_cohort)
-    found = check_cohort(read_cohort(tiny_cohort))
-    listed = "\n".join(found.messages)
+    listed = "\n".join(check_cohort(read_cohort(tiny_cohort)).messages)
     assert all(each in listed for each in words), listed
     refused = refusal(tiny_cohort, tmp_path / "set")
     assert refused
@@ -230,7 +203,7 @@ def test_a_file_that_is_stored_the_other_way_round_has_the_same_grid(tiny_cohort
     assert prepare(read_cohort(tiny_cohort), RULE, tmp_path / "after").fingerprint == before
 
 
-def test_volumes_of_a_fourth_dimension_of_one(tiny_cohort: Path, tmp_path: Path) -> None:
+def test_volumes_of_a_fourth_dimension_are_read_if_it_is_one(tiny_cohort: Path, tmp_path: Path) -> None:
     before = prepare(read_cohort(tiny_cohort), RULE, tmp_path / "before").fingerprint
     for path in (tiny_cohort / FIRST).parent.iterdir():
         image: Any = nib.load(path)
@@ -238,13 +211,9 @@ def test_volumes_of_a_fourth_dimension_of_one(tiny_cohort: Path, tmp_path: Path)
         assert nib.load(path).shape == (*SHAPE, 1)  # type: ignore[attr-defined]
     assert not check_cohort(read_cohort(tiny_cohort)).problems
     assert prepare(read_cohort(tiny_cohort), RULE, tmp_path / "after").fingerprint == before
-
-
-def test_volumes_of_two_times_are_refused(tiny_cohort: Path) -> None:
-    write_volume(tiny_cohort / f"{FIRST}_t1.nii.gz", np.ones((*SHAPE, 2), np.int16))
+    put("t1", np.ones((*SHAPE, 2), np.int16))(tiny_cohort)
     (problem,) = check_cohort(read_cohort(tiny_cohort)).messages
-    assert "expected a three-dimensional volume" in problem
-    assert "found shape (32, 32, 24, 2)" in problem
+    assert "expected a three-dimensional volume" in problem and "found shape (32, 32, 24, 2)" in problem
 
 
 def test_nibabel_says_nothing_between_our_lines(tiny_cohort: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -13,12 +13,7 @@ from brats_al_utils import InputError
 from brats_al_utils.beyond.phantoms.phantom import draw_patient, render
 from brats_al_utils.beyond.releases.images import lifted, without_contrast
 from brats_al_utils.cohorts.checks import case_files
-from brats_al_utils.cohorts.intensity import (
-    MODES_SHOWN,
-    mode,
-    nonzero,
-    scale_intensity,
-)
+from brats_al_utils.cohorts.intensity import MODES_SHOWN, mode, nonzero, scale_intensity
 from brats_al_utils.cohorts.readers import read_cohort
 from brats_al_utils.cohorts.volumes import SEQUENCES, read_volume
 
@@ -72,13 +67,10 @@ def test_the_mode_is_relative_and_knows_no_order(seed: int, factor: float, dtype
 )
 def test_values_that_are_not_zero_are_found_by_the_word(values: np.ndarray[Any, Any]) -> None:
     np.testing.assert_array_equal(nonzero(values), values[values != 0])
-    signed_zero = np.copysign(np.zeros(9, np.float32), -1)
-    assert nonzero(signed_zero).size == 0
+    assert nonzero(np.copysign(np.zeros(9, np.float32), -1)).size == 0
 
 
-@given(
-    arrays(st.sampled_from([np.uint8, np.int16, np.int32, np.float32, np.float64]), st.integers(2, 60)),
-)
+@given(arrays(st.sampled_from([np.uint8, np.int16, np.int32, np.float32, np.float64]), st.integers(2, 60)))
 def test_whatever_has_contrast_is_scaled_to_0_to_1(values: np.ndarray[Any, Any]) -> None:
     if values.dtype.kind == "f":
         values = np.clip(np.nan_to_num(values), -1e30, 1e30)
@@ -97,8 +89,7 @@ def test_a_part_is_scaled_as_the_whole_is() -> None:
 
 
 def test_negative_intensities_have_the_modal_value_as_background() -> None:
-    voxels = np.concatenate([np.full(500, -1.5), np.linspace(-1, 3, 200)])
-    scaled = scale_intensity(voxels, "t1")
+    scaled = scale_intensity(np.concatenate([np.full(500, -1.5), np.linspace(-1, 3, 200)]), "t1")
     assert (scaled[:500] == 0).all()
     assert (scaled[500:] > 0).all() and (np.diff(scaled[500:]) >= 0).all()
 

@@ -34,9 +34,7 @@ def test_grades_of_a_mapping(tmp_path: Path, text: str) -> None:
 
 
 def test_a_grade_that_is_none_leaves_the_folder_s(tiny_cohort: Path) -> None:
-    (tiny_cohort / "name_mapping.csv").write_text(
-        "Grade,BraTS_2018_subject_ID\nNA,Brats18_SITE0_0_1\n", encoding="utf-8"
-    )
+    (tiny_cohort / "name_mapping.csv").write_text("Grade,BraTS_2018_subject_ID\nNA,Brats18_SITE0_0_1", encoding="utf-8")
     assert not read_cohort(tiny_cohort).problems
 
 

@@ -1,5 +1,6 @@
 """A cohort is called by what is in it: no other cohort is taken for the open one, whose images alone may be shown."""
 
+import csv
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from brats_al_utils.beyond.bundles.published import public_names, without_reasons
 from brats_al_utils.cohorts.naming import OPEN_COHORT, cohort_name, is_open, people, remarks
 from brats_al_utils.cohorts.slices import SliceSet
 
@@ -31,8 +33,7 @@ def opened(*classes: str, ending: str = "jpg", glioma: str = "MR") -> list[dict[
 
 
 @pytest.mark.parametrize(
-    ("classes", "persons", "told"),
-    [(("glioma", "meningioma"), 147, True), (("meningioma", "pituitary"), 144, False)],
+    ("classes", "persons", "told"), [(("glioma", "meningioma"), 147, True), (("meningioma", "pituitary"), 144, False)]
 )
 def test_the_open_cohort(classes: tuple[str, ...], persons: int, told: bool) -> None:
     slices = slices_of(opened(*classes))
@@ -40,8 +41,7 @@ def test_the_open_cohort(classes: tuple[str, ...], persons: int, told: bool) -> 
     assert cohort_name(slices) == f"open cohort (Cheng, {persons} persons)"
     hospital = ["the hospital can tell the class"] * told
     assert remarks(slices) == ["8-bit JPEG copy (lossy)", *hospital]
-    as_published = slices_of(opened(*classes, ending="mat"))
-    assert remarks(as_published) == hospital
+    assert remarks(slices_of(opened(*classes, ending="mat"))) == hospital
     assert remarks(slices_of(opened(*classes, glioma="2"))) == ["8-bit JPEG copy (lossy)"]
 
 
@@ -73,3 +73,26 @@ def test_people_are_patients_in_brats_and_persons_in_a_table() -> None:
     assert people(brats) == "patients"
     assert cohort_name(brats) == "cohort lung (1 patients)"
     assert remarks(brats) == []
+
+
+PUBLIC = ["Brats18_CBICA_AAP_1", "BraTS19_TCIA10_449_1", "Brats17_2013_10_1", "BraTS20_Training_001"]
+PUBLIC += ["BraTS19_TMC_06643_1", "BraTS2021_00000", "BraTS-GLI-00000-000"]
+PUBLIC += ["TCGA_CS_4941_19960909", "Brats18_SYN1_0007_1"]
+
+
+@pytest.mark.parametrize("own", ["Meier_Hans", "Brats18_SITE0_4711308_1", "1", "Brats18_CBICA_AAP_1_Meier", "MR0471_1"])
+def test_only_names_that_a_release_gave_are_public(own: str) -> None:
+    assert public_names(PUBLIC)
+    assert not public_names([*PUBLIC, own])
+
+
+def test_every_name_of_the_real_mapping_is_public(real_cases: Path) -> None:
+    with (real_cases / "name_mapping_brats2019.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    names = [value for row in rows for column, value in row.items() if "BraTS" in column and value not in ("", "NA")]
+    assert len(names) > 800 and public_names(names)
+
+
+def test_reasons_that_name_files_do_not_leave_the_machine() -> None:
+    manifest = {"name": "clinic", "left_out": {"a": ["/home/me/scans/a_t1.nii.gz: cannot be read"], "b": []}}
+    assert without_reasons(manifest) == {"name": "clinic", "left_out": {"a": [], "b": []}}

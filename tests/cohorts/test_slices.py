@@ -1,6 +1,7 @@
 """Which slices are cut, what they hold, and what an interrupted or damaged slice set does."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from brats_al_utils.cohorts.cuts import choose_slices, cut_case
 from brats_al_utils.cohorts.preparation import prepare
 from brats_al_utils.cohorts.readers import read_cohort
 from brats_al_utils.cohorts.slices import SliceRule, SliceSet, open_slices
-from brats_al_utils.cohorts.split import check_split
+from brats_al_utils.cohorts.split import PARTS, check_split
 
 RULE = SliceRule(per_patient=6, image_size=64)
 
@@ -38,9 +39,7 @@ def test_a_slice_set(slice_set: SliceSet) -> None:
     assert set(slice_set.table.loc[slice_set.table["class_name"] == "HGG", "label"]) == {1}
     assert set(slice_set.table.loc[slice_set.table["class_name"] == "LGG", "label"]) == {0}
     check_split(slice_set.table)
-    assert sorted(np.concatenate([slice_set.ids(part) for part in ("training", "validation", "test")])) == list(
-        range(42)
-    )
+    assert sorted(np.concatenate([slice_set.ids(part) for part in PARTS])) == list(range(42))
     assert slice_set.manifest["release"] == "2018"
     assert not slice_set.synthetic
 
@@ -142,9 +141,7 @@ def test_skip_bad_records_the_patient(tiny_cohort: Path, tmp_path: Path) -> None
     assert slices.table["patient_id"].nunique() == 7
 
 
-def test_an_interrupt_leaves_nothing_half_made(
-    tiny_cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_interrupt_leaves_no_half_set(tiny_cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
 
     def interrupted(rows: pd.DataFrame, *arguments: Any) -> Any:
@@ -172,8 +169,7 @@ def flip_a_pixel(folder: Path) -> None:
 
 
 def flip_a_mask(folder: Path) -> None:
-    masks = np.load(folder / "segmentation.npy")
-    np.save(folder / "segmentation.npy", masks[:, :, ::-1])
+    np.save(folder / "segmentation.npy", np.load(folder / "segmentation.npy")[:, :, ::-1])
 
 
 def leak_a_patient(folder: Path) -> None:
@@ -188,35 +184,20 @@ def exchange_two_patients(folder: Path) -> None:
     split.to_csv(folder / "split.csv", index=False, lineterminator="\n")
 
 
-def correct_a_label(folder: Path) -> None:
-    text = (folder / "slices.csv").read_text(encoding="utf-8")
-    (folder / "slices.csv").write_text(text.replace("HGG,1", "LGG,0", 1), encoding="utf-8")
+def replaced(name: str, old: bytes, new: bytes) -> Callable[[Path], object]:
+    return lambda folder: (folder / name).write_bytes((folder / name).read_bytes().replace(old, new, 1))
 
 
-def drop_a_row(folder: Path) -> None:
-    lines = (folder / "slices.csv").read_text(encoding="utf-8").splitlines(keepends=True)
-    (folder / "slices.csv").write_text("".join(lines[:-1]), encoding="utf-8")
-
-
-def truncate_pixels(folder: Path) -> None:
-    (folder / "pixels.npy").write_bytes((folder / "pixels.npy").read_bytes()[:-1000])
-
-
-def break_manifest(folder: Path) -> None:
-    (folder / "manifest.json").write_text("{", encoding="utf-8")
+def shortened(name: str, count: int) -> Callable[[Path], object]:
+    return lambda folder: (folder / name).write_bytes((folder / name).read_bytes()[:-count])
 
 
 @pytest.mark.parametrize(
     "damage",
     [
-        flip_a_pixel,
-        flip_a_mask,
-        leak_a_patient,
-        exchange_two_patients,
-        correct_a_label,
-        drop_a_row,
-        truncate_pixels,
-        break_manifest,
+        *(flip_a_pixel, flip_a_mask, leak_a_patient, exchange_two_patients),
+        replaced("slices.csv", b"HGG,1", b"LGG,0"),
+        *(shortened(name, count) for name, count in (("slices.csv", 40), ("pixels.npy", 1000), ("manifest.json", 9))),
     ],
 )
 def test_a_damaged_slice_set_is_refused(slice_set: SliceSet, damage: Any) -> None:

@@ -93,7 +93,7 @@ def test_the_sentences_say_by_how_much_and_how_sure() -> None:
         assert all(each in line for each in words), line
 
 
-def test_what_was_not_run_is_not_said_and_named() -> None:
+def test_what_was_not_run_is_named_and_another_version_refused() -> None:
     assert answer({}).said == NOT_COMPUTED
     assert answer({}).lines == ["More would be told by notebooks 06, 07, 13."]
     assert answer({"scorecard": card(NAN, NAN)}).lines[-1] == "More would be told by notebooks 07, 13."
@@ -102,9 +102,6 @@ def test_what_was_not_run_is_not_said_and_named() -> None:
     assert len(answer({"outcomes": contrasts_table(0.0, 0.1, NAN), "intervals": intervals_table()}).lines) == 2, (
         "no detectable difference, no sentence"
     )
-
-
-def test_a_table_of_another_version_is_refused() -> None:
     with pytest.raises(KeyError):
         answer({"scorecard": pd.DataFrame({"id": ["abstract.gain"]})})
 
@@ -121,9 +118,7 @@ def budget_gains(low: float, high: float) -> pd.DataFrame:
     ("low", "high", "said"),
     [(-0.2, -0.001, NO), (-0.019, 0.019, NO), (0.001, 0.2, CANNOT_TELL), (-0.021, 0.2, CANNOT_TELL)],
 )
-def test_without_notebook_07_random_sampling_has_fewer_annotated_and_can_only_win(
-    low: float, high: float, said: str
-) -> None:
+def test_without_notebook_07_random_has_fewer_annotated_and_can_only_win(low: float, high: float, said: str) -> None:
     tables = {"budget_gains": budget_gains(low, high)}
     assert answer(tables).said == said
     weak = pd.DataFrame([{"arm": "proposed", "auc_mean": 0.6, "low": 0.45, "high": 0.7}])

@@ -42,16 +42,13 @@ HGG, LGG = 52, 15
 
 def predictions(seed: int, sizes: tuple[int, ...] = (3, 1, 2, 4, 2), high: int = 3, decimals: int = 1) -> pd.DataFrame:
     """Scores of two arms with three seeds each; rounded, so that there are ties. The first patients are HGG."""
-    random = np.random.default_rng(seed)
-    patient = np.repeat(np.arange(len(sizes)), sizes)
+    random, patient = np.random.default_rng(seed), np.repeat(np.arange(len(sizes)), sizes)
     rows = pd.DataFrame({"patient_id": [f"p{number}" for number in patient], "label": (patient < high).astype(int)})
-    return pd.concat(
-        rows.assign(
-            arm=arm, seed=number, score=np.round(random.random(len(rows)) * 0.7 + rows["label"] * 0.3, decimals)
-        )
-        for arm in ("b", "a")
-        for number in range(3)
-    )
+    frames = []
+    for arm, number in ((arm, number) for arm in ("b", "a") for number in range(3)):
+        score = np.round(random.random(len(rows)) * 0.7 + rows["label"] * 0.3, decimals)
+        frames.append(rows.assign(arm=arm, seed=number, score=score))
+    return pd.concat(frames)
 
 
 def placements(frame: pd.DataFrame) -> tuple[dict[int, dict[str, float]], float]:
@@ -60,11 +57,9 @@ def placements(frame: pd.DataFrame) -> tuple[dict[int, dict[str, float]], float]
     rows = list(zip(frame["patient_id"].tolist(), frame["label"].tolist(), frame["score"].tolist(), strict=True))
     counts = {grade: sum(label == grade for _, label, _ in rows) for grade in (0, 1)}
     for patient, label, score in rows:
-        for _, other_label, other_score in rows:
-            if label != other_label:
-                margin = (score - other_score) * (1 if label else -1)
-                win = 1.0 if margin > 0 else 0.5 if margin == 0 else 0.0
-                sums[label][patient] = sums[label].get(patient, 0.0) + win / counts[1 - label]
+        others = [other for _, of, other in rows if of != label]
+        won = sum((np.sign(score - other) * (1 if label else -1) + 1) / 2 for other in others)
+        sums[label][patient] = sums[label].get(patient, 0.0) + won / counts[1 - label]
     return sums, sum(sums[1].values()) / counts[1]
 
 
@@ -191,7 +186,7 @@ def test_runs_that_cannot_be_paired_are_refused() -> None:
         patient_pairs(folds.drop(index=folds.index[-1]), "slice")
 
 
-def test_limits_by_hand() -> None:
+def test_limits_and_degrees_of_freedom_by_hand() -> None:
     # t(0.975, 4) = 2.7764; logit(0.8) = 1.3863, error 0.05 / 0.16 = 0.3125.
     assert difference_limits(0.1, Error(0.05, 4)) == pytest.approx((0.1 - 0.13882, 0.1 + 0.13882), abs=1e-5)
     low, high = (1 / (1 + np.exp(-(1.3863 + sign * 2.7764 * 0.3125))) for sign in (-1, 1))
@@ -199,9 +194,6 @@ def test_limits_by_hand() -> None:
     assert np.isnan(auc_limits(1.0, Error(0.1, 4))).all()
     assert difference_limits(0.5, Error(0.1, 1)) == pytest.approx((0.5 - 1.27062, 1.0), abs=1e-5)  # no gain exceeds 1
     assert np.isnan(difference_limits(0.1, Error())).all()
-
-
-def test_degrees_of_freedom_by_hand() -> None:
     assert freedom(np.array([3.0, 1.0]), np.array([9, 4])) == pytest.approx(16 / (9 / 9 + 1 / 4))
     assert freedom(np.array([2.0, 0.0]), np.array([9, 4])) == pytest.approx(9)
     assert freedom(np.array([3.0, -1.0]), np.array([9, 4])) == pytest.approx(4)  # 3.2, but never below the fewest
@@ -216,12 +208,9 @@ def adjusted_by_closure(p: list[float]) -> list[float]:
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=6))
-def test_holm_is_the_closure_of_bonferroni(p: list[float]) -> None:
-    assert holm(np.array(p)) == pytest.approx(adjusted_by_closure(p))
-
-
-def test_holm_counts_only_what_was_tested() -> None:
-    assert holm(np.array([0.01, np.nan, 0.04])) == pytest.approx([0.02, np.nan, 0.04], nan_ok=True)
+def test_holm_is_the_closure_of_bonferroni_and_counts_only_what_was_tested(p: list[float]) -> None:
+    expected = [*adjusted_by_closure(p), np.nan]
+    assert holm(np.array([*p, np.nan])) == pytest.approx(expected, nan_ok=True)
 
 
 def test_a_family_is_what_the_caller_shows_together() -> None:
@@ -244,8 +233,7 @@ def test_the_detectable_difference_by_known_values() -> None:
 @pytest.mark.parametrize("unit", UNITS)
 def test_table_of_comparisons(unit: str) -> None:
     frame = predictions(11, (4,) * 30, high=20, decimals=3)
-    pairs = patient_pairs(frame, unit)
-    table = compare(pairs, [("b", "a"), ("a", "b"), ("a", "a")])
+    table = compare(patient_pairs(frame, unit), [("b", "a"), ("a", "b"), ("a", "a")])
     scored = {key: by_unit(run, unit) for key, run in frame.groupby(["arm", "seed"])}
     aucs = {key: auc(run["label"].to_numpy(), run["score"].to_numpy()) for key, run in scored.items()}
     b, a = ([aucs[arm, seed] for seed in range(3)] for arm in "ba")
@@ -253,9 +241,7 @@ def test_table_of_comparisons(unit: str) -> None:
     assert forward.auc_difference == pytest.approx(np.mean(b) - np.mean(a))
     assert backward.auc_difference == pytest.approx(-forward.auc_difference)
     assert (backward.both_low, backward.p_patients) == pytest.approx((-forward.both_high, forward.p_patients))
-    assert table["p_patients_holm"].tolist() == pytest.approx(
-        holm(table["p_patients"].to_numpy()).tolist(), nan_ok=True
-    )
+    assert table["p_patients_holm"].tolist() == pytest.approx(holm(table["p_patients"].to_numpy()), nan_ok=True)
     assert same.auc_difference == 0
     assert same[["runs_low", "patients_low", "both_low", "p_patients", "p_both", "detectable"]].isna().all()
     assert not table.filter(like="seeds").columns.tolist()
@@ -310,8 +296,7 @@ def test_across_both_a_difference_counts_nothing_twice() -> None:
     own = 2 * 0.02**2 + 2 * 0.03**2
     assert across_both(alike, "a", "b").error == pytest.approx(np.sqrt(own + 0.04 / 3 / 4))
     # Other patients in each second run, as in two folds: what these explain of the runs' variance is known.
-    halves = [share * [1, 0, 1, 0] * np.sqrt(2), share * [0, 1, 0, 1] * np.sqrt(2)]
-    other = np.stack([halves * 2, none])
+    other = np.stack([[share * [1, 0, 1, 0] * np.sqrt(2), share * [0, 1, 0, 1] * np.sqrt(2)] * 2, none])
     folds = Pairs(("a", "b"), keys, aucs, other, positive)
     known = 4 / 3 * (own - own / 2)
     assert across_patients(folds, "a", "b").error == pytest.approx(np.sqrt(own / 2))
@@ -328,8 +313,7 @@ def test_across_both_a_difference_counts_nothing_twice() -> None:
 
 
 def test_one_cycle_of_folds_that_came_out_alike_has_the_runs_degrees_of_freedom() -> None:
-    frame = in_folds(5, 1)
-    pairs = patient_pairs(frame, "slice")
+    pairs = patient_pairs(in_folds(5, 1), "slice")
     level = replace(pairs, aucs=0.7 + 0.01 * (pairs.aucs - pairs.aucs.mean()))
     assert across_both(level, "a", "b").freedom == pytest.approx(4)
     row = compare(level, [("a", "b")]).iloc[0]
@@ -373,37 +357,19 @@ def test_identical_runs_are_one_run() -> None:
     assert lacking(patient_pairs(held, "slice"), "a", "b") == "one distinct run of b"
 
 
-def test_constant_predictions_are_no_certainty() -> None:
+def test_predictions_without_spread_are_no_certainty() -> None:
     frame = predictions(3, (2,) * 12, high=7)
     constant = frame.assign(score=0.5 + 0.01 * frame["seed"])
     assert_nothing_told(patient_pairs(constant, "slice"), "no estimated variance across patients")
     assert intervals(patient_pairs(constant, "slice"))["auc_mean"].tolist() == [0.5, 0.5]
     perfect = frame.assign(score=frame["label"] + 0.01 * frame["seed"])
     assert_nothing_told(patient_pairs(perfect, "slice"), "no estimated variance across patients")
-
-
-def test_two_patients_without_spread_are_no_certainty() -> None:
-    """Both LGG patients are beaten by the same HGG slices in either arm: their part of the variance comes out as 0."""
-    random = np.random.default_rng(0)
-    label = np.repeat([1, 0], [10, 2])
-    frame = pd.concat(
-        pd.DataFrame(
-            {
-                "arm": arm,
-                "seed": seed,
-                "patient_id": range(12),
-                "label": label,
-                "score": np.where(label == 1, random.normal(size=12), 0.0),
-            }
-        )
-        for arm in "ab"
-        for seed in range(3)
-    )
+    # Both LGG patients are beaten by the same HGG slices in either arm: their part of the variance comes out as 0.
+    random, label = np.random.default_rng(0), np.repeat([1, 0], [10, 2])
+    base = pd.DataFrame({"patient_id": range(12), "label": label})
+    scores = {(arm, seed): np.where(label == 1, random.normal(size=12), 0.0) for arm in "ab" for seed in range(3)}
+    frame = pd.concat(base.assign(arm=arm, seed=seed, score=score) for (arm, seed), score in scores.items())
     assert_nothing_told(patient_pairs(frame, "slice"), "no estimated variance across patients")
-
-
-def covers(low: float, high: float, truth: float) -> bool:
-    return bool(low <= truth <= high)
 
 
 @pytest.mark.long
@@ -413,27 +379,25 @@ def test_coverage_where_runs_and_patients_vary(runs: int) -> None:
     random, spread = np.random.default_rng(21), 0.4
     # Between two patients: variances 1 (patient) and 0.25 (patient and run) each, twice; and the run's gain.
     truth = norm.cdf(1.4 / np.sqrt(2 * 1.25 + spread**2))
-    held: dict[str, list[bool]] = {"runs": [], "patients": [], "both": []}
-    gained: dict[str, list[bool]] = {"runs": [], "patients": [], "both": []}
+    found: dict[tuple[str, str], list[bool]] = {}
     positive = np.repeat([True, False], [HGG, LGG])
     for _ in range(500):
         gain = 1.4 + spread * random.normal(size=(2, runs, 1))
         noise = random.normal(size=(1, 1, HGG + LGG)) + 0.5 * random.normal(size=(2, runs, HGG + LGG))
         scores = noise + gain * positive
-        found = [[run_shares(run, positive, np.arange(HGG + LGG), HGG + LGG) for run in arm] for arm in scores]
-        aucs, shares = (np.array([[run[part] for run in arm] for arm in found]) for part in (0, 1))
+        shared = [[run_shares(run, positive, np.arange(HGG + LGG), HGG + LGG) for run in arm] for arm in scores]
+        aucs, shares = (np.array([[run[part] for run in arm] for arm in shared]) for part in (0, 1))
         pairs = Pairs(("a", "b"), np.arange(2 * runs).reshape(2, -1).astype(str), aucs, shares, positive)
-        for table, into, true in ((intervals(pairs), held, truth), (compare(pairs, [("a", "b")]), gained, 0)):
-            row = table.iloc[0]
-            for over, values in into.items():
-                values.append(covers(row[f"{over}_low"], row[f"{over}_high"], true))
-    coverage, gains = ({over: float(np.mean(values)) for over, values in each.items()} for each in (held, gained))
-    print(coverage, gains)
-    assert gains["patients"] < 0.85
-    assert coverage["runs"] < 0.8 or runs == FEWEST_RUNS
+        for what, table, true in (("auc", intervals(pairs), truth), ("gain", compare(pairs, [("a", "b")]), 0)):
+            for over in ("runs", "patients", "both"):
+                holds = table[f"{over}_low"][0] <= true <= table[f"{over}_high"][0]
+                found.setdefault((what, over), []).append(bool(holds))
+    coverage = {place: float(np.mean(held)) for place, held in found.items()}
+    print(coverage)
+    assert coverage["gain", "patients"] < 0.85
+    assert coverage["auc", "runs"] < 0.8 or runs == FEWEST_RUNS
     least, most = (0.92, 0.99) if runs == FEWEST_RUNS else (0.93, 0.97)
-    assert least <= coverage["both"] <= most
-    assert least <= gains["both"] <= most
+    assert all(least <= coverage[what, "both"] <= most for what in ("auc", "gain"))
 
 
 def both_in_a_person(persons: int, seed: int = 0) -> pd.DataFrame:
@@ -454,8 +418,7 @@ def both_in_a_person(persons: int, seed: int = 0) -> pd.DataFrame:
 def test_slices_of_both_classes_in_a_person_are_one_persons() -> None:
     """The error is the spread of drawing whole persons; without what the classes have in common it would not be."""
     frame = both_in_a_person(60)
-    pairs = patient_pairs(frame, "slice")
-    assert pairs.freedom.tolist() == [59]
+    assert patient_pairs(frame, "slice").freedom.tolist() == [59]
     one = frame.query("arm == 'a' and seed == 0")
     wins = {
         (first, second): (high[:, None] > low).sum()
@@ -477,10 +440,6 @@ def test_a_few_persons_of_one_class_have_no_degrees_of_freedom_of_their_own() ->
     assert patient_pairs(some, "slice").freedom.tolist() == [10]
     half = frame[(frame["patient_id"] > 5) | (frame["label"] == 0)]
     assert patient_pairs(half, "slice").freedom.tolist() == [5, 5]  # six with negative slices alone, six with both
-
-
-def test_a_person_with_both_classes_has_none() -> None:
-    frame = both_in_a_person(5)
     with pytest.raises(InputError, match="0 has slices of both classes"):
         patient_pairs(frame, "patient")
     assert units_of(frame) == ("slice",)

@@ -60,10 +60,7 @@ def test_no_fewer_patients_than_needed_are_enough(gain: float, runs: int) -> Non
     assert patients == 4 or not detectable(small.error(runs, *of_classes(patients - 1, 3.4))) <= gain
 
 
-def test_no_number_of_patients_makes_up_for_runs_that_differ() -> None:
+def test_classes_keep_their_ratio_and_no_number_makes_up_for_runs_that_differ() -> None:
     assert Components(0.01, 0.1, 0.1, 0, 0, 0, 0).needed(0.03, 10, 3.4) is None
-
-
-def test_classes_keep_their_ratio() -> None:
     assert of_classes(66, 51 / 15) == (51, 15)
     assert of_classes(4, 51 / 15) == (2, 2)

@@ -26,18 +26,9 @@ def simulated(seed: int, patients: int, runs: int, better: float = 0.0, folds: b
             typical = of_arm + 0.2 * random.normal(size=2 * patients)
             distance = 1.2 + better * (arm == "proposed") + 0.05 * random.normal()
             score = np.repeat(typical + distance * positive, 2) + 0.4 * random.normal(size=4 * patients)
-            frames.append(
-                pd.DataFrame(
-                    {
-                        "arm": arm,
-                        "seed": run,
-                        "patient_id": np.repeat([f"{run * folds}p{i:04}" for i in range(2 * patients)], 2),
-                        "label": np.repeat(positive, 2),
-                        "score": score,
-                        **({"fold": run} if folds else {}),
-                    }
-                )
-            )
+            names = np.repeat([f"{run * folds}p{i:04}" for i in range(2 * patients)], 2)
+            rows = pd.DataFrame({"patient_id": names, "label": np.repeat(positive, 2), "score": score})
+            frames.append(rows.assign(arm=arm, seed=run, **({"fold": run} if folds else {})))
     return populations(pd.concat(frames, ignore_index=True))
 
 
@@ -69,8 +60,7 @@ def test_two_equal_arms_are_told_apart_by_runs_alone_and_not_by_patients_too(mon
     """Size of the test that the power is of: without a gain it says "better" in 2.5 % of studies at most."""
     monkeypatch.setattr(design, "GAIN", 0.0)
     (population,) = simulated(1, 150, 10)
-    share = design.power(population, ("placebo", "random"), 66, 300, np.random.default_rng(0))
-    assert share < 0.045
+    assert design.power(population, ("placebo", "random"), 66, 300, np.random.default_rng(0)) < 0.045
 
 
 def test_studies_of_the_needed_size_tell_the_gain_as_often_as_is_asked() -> None:
@@ -99,20 +89,10 @@ def test_what_is_said_of_populations_that_are_too_small_or_have_one_run() -> Non
 
 
 def test_of_patients_with_slices_of_both_classes_a_test_set_is_as_many_patients_drawn_whole() -> None:
-    random, patients = np.random.default_rng(5), 12
-    frames = [
-        pd.DataFrame(
-            {
-                "arm": arm,
-                "seed": run,
-                "patient_id": np.repeat(np.arange(patients), 2),
-                "label": np.tile([0, 1], patients),
-                "score": random.normal(size=2 * patients) + np.tile([0, 1], patients),
-            }
-        )
-        for arm in ARMS
-        for run in range(2)
-    ]
+    random, label = np.random.default_rng(5), np.tile([0, 1], 12)
+    base = pd.DataFrame({"patient_id": np.repeat(np.arange(12), 2), "label": label})
+    runs = [(arm, run) for arm in ARMS for run in range(2)]
+    frames = [base.assign(arm=arm, seed=run, score=random.normal(size=24) + label) for arm, run in runs]
     found = worth(populations(pd.concat(frames, ignore_index=True)), draws=200)
     assert found is not None and found.both
     assert (found.table["spread"] > 0).all() and found.table[["needed", "power", "p_20"]].isna().all(axis=None)

@@ -6,15 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from brats_al_utils.beyond.population.operating import (
-    BASELINE,
-    CELLS,
-    PROPOSED,
-    STUDIES,
-    characteristics,
-    markdown,
-    study,
-)
+from brats_al_utils.beyond.population import operating
 from brats_al_utils.findings.verdicts import CANNOT_TELL, NOT_REPRODUCED, REPRODUCED
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -24,36 +16,36 @@ RATES = [REPRODUCED, NOT_REPRODUCED, CANNOT_TELL]
 def test_the_page_in_docs_is_that_of_its_table() -> None:
     """`test_make` simulates the table anew."""
     committed = pd.read_csv(DOCS / "operating_characteristics.csv")
-    assert (DOCS / "operating_characteristics.md").read_text(encoding="utf-8") == markdown(committed)
-    assert committed["studies"].tolist() == [STUDIES] * len(committed)
+    assert (DOCS / "operating_characteristics.md").read_text(encoding="utf-8") == operating.markdown(committed)
+    assert committed["studies"].tolist() == [operating.STUDIES] * len(committed)
     assert committed[RATES].sum(axis=1).to_numpy() == pytest.approx(1)
 
 
 def test_what_is_counted() -> None:
     """Of 8 studies of each cell: each has one verdict, at the places of the table in docs."""
-    found = characteristics(studies=8, seed=1)
+    found = operating.characteristics(studies=8, seed=1)
     assert (8 * found[RATES]).round(9).isin(range(9)).all(axis=None)
     assert found[RATES].sum(axis=1).to_numpy() == pytest.approx(1)
     committed = pd.read_csv(DOCS / "operating_characteristics.csv")
     assert found[["truth", "quantity"]].equals(committed[["truth", "quantity"]])
 
 
-@pytest.mark.parametrize("truth", CELLS)
+@pytest.mark.parametrize("truth", operating.CELLS)
 def test_what_is_simulated(truth: str) -> None:
     """The mean AUCs are the true ones; on the paper's split every study has them, on another they vary by 5 pp."""
     random = np.random.default_rng(0)
-    aucs = np.array([study(random, *CELLS[truth]).aucs.mean(1) for _ in range(20)])
-    proposed, papers_split, folds, *_ = CELLS[truth]
-    assert proposed in (BASELINE, PROPOSED)
+    aucs = np.array([operating.study(random, *operating.CELLS[truth]).aucs.mean(1) for _ in range(20)])
+    proposed, papers_split, folds, *_ = operating.CELLS[truth]
+    assert proposed in (operating.BASELINE, operating.PROPOSED)
     spread = aucs.std(0, ddof=1)
     assert ((spread < 0.015) if papers_split else (spread > 0.015)).all()
-    assert aucs.mean(0) == pytest.approx([proposed, BASELINE], abs=5 * spread.max() / np.sqrt(20))
+    assert aucs.mean(0) == pytest.approx([proposed, operating.BASELINE], abs=5 * spread.max() / np.sqrt(20))
     if folds == 1 and not papers_split:
         assert spread == pytest.approx([0.05, 0.05], abs=0.025)
 
 
 def test_every_patient_is_tested_once_a_cycle() -> None:
-    pairs = study(np.random.default_rng(0), *CELLS["no gain, all patients in folds"])
+    pairs = operating.study(np.random.default_rng(0), *operating.CELLS["no gain, all patients in folds"])
     tested = (pairs.shares[0] != 0).astype(int)
     assert (tested[:5].sum(0) == 1).all()
     assert (tested[5:].sum(0) == 1).all()

@@ -2,65 +2,24 @@
 
 import re
 
-import numpy as np
 import pandas as pd
 import pytest
 from made_up import of_a_study
 
 from brats_al_utils.findings import paper
 from brats_al_utils.findings.departures import Departures
-from brats_al_utils.findings.paper import (
-    OURS,
-    PRINTED,
-    claims,
-    ends_of,
-    footnotes,
-    letter,
-    name_of,
-    output_width,
-    published_budgets,
-    slice_counts,
-    unit_of,
-    written,
-)
-from brats_al_utils.findings.scorecard import first_of_same_runs, scorecard, table_gain
-from brats_al_utils.study.profile import BUDGET
-
-
-def test_output_width() -> None:
-    assert output_width(224, 11, 4, 2) == 55
-    assert [output_width(27, 5, stride, 2) for stride in (1, 2)] == [27, 14]
-    assert output_width(27, 3, 2, 0) == 13
-
-
-def test_slices_of_brats_2019() -> None:
-    # 335 patients of 20; 203 of them for training. Balanced: 259 of 10 and 76 of 30; 157 of 10 and 46 of 30.
-    assert slice_counts("imbalanced") == (6700, 4060)
-    assert slice_counts("balanced") == (4870, 2950)
+from brats_al_utils.findings.scorecard import first_of_same_runs, scorecard
 
 
 def test_two_aucs_are_printed_twice() -> None:
     numbers = {
         claim.id: (claim.dataset, claim.part, claim.printed, claim.low, claim.high)
-        for claim in claims().values()
+        for claim in paper.claims().values()
         if claim.rule == "number"
     }
     same = {(one, two) for one in numbers for two in numbers if two < one and numbers[one] == numbers[two]}
-    runs = {id_: first_of_same_runs(claims()[id_]).id for id_ in numbers}
+    runs = {id_: first_of_same_runs(paper.claims()[id_]).id for id_ in numbers}
     assert same == {(id_, first) for id_, first in runs.items() if id_ != first}
-
-
-def test_table_5_as_printed() -> None:
-    table = published_budgets().set_index(["dataset", "share"])["printed"]
-    assert table["imbalanced", BUDGET] == 1218
-    assert table["balanced", 0.8] == 3896
-
-
-def test_gains_that_only_the_tables_give() -> None:
-    gains = {"table3.val_gain": -0.60, "table4.test_gain": 3.52, "table4.val_gain": -1.97, "optimum.balanced": -0.11}
-    assert {id_: table_gain(claims()[id_]) for id_ in gains} == pytest.approx(gains)
-    assert all(np.isnan(claims()[id_].number) for id_ in gains)
-    assert np.isnan(table_gain(claims()["figure3.low_tail"]))
 
 
 NAN = float("nan")
@@ -69,7 +28,7 @@ EMPTY = pd.DataFrame()
 
 def test_every_row_of_a_scorecard_has_a_name_of_its_own_in_words() -> None:
     card = scorecard(*of_a_study(EMPTY, EMPTY, EMPTY), Departures())
-    names = [name_of(id_) for id_ in card["id"]]
+    names = [paper.name_of(id_) for id_ in card["id"]]
     assert len(set(names)) == len(names) == len(card)
     for name in names:
         assert re.match(r"(Table|Tables|Figure|Figures|Section|Abstract)[ :]", name)
@@ -89,36 +48,26 @@ def test_every_row_of_a_scorecard_has_a_name_of_its_own_in_words() -> None:
     ],
 )
 def test_names_and_units(id_: str, name: str, unit: str) -> None:
-    assert (name_of(id_), unit_of(id_)) == (name, unit)
+    assert (paper.name_of(id_), paper.unit_of(id_)) == (name, unit)
 
 
 def test_numbers_have_units_and_gains_have_signs() -> None:
-    assert [written(value, paper.AUC, OURS) for value in (0.68904, "0.5", NAN)] == ["68.9 %", "50.0 %", ""]
-    assert [written(value, paper.GAIN, OURS) for value in (-4.32, 0.0)] == ["-4.3 pp", "+0.0 pp"]
-    assert written("2.98", paper.GAIN, PRINTED) == "+2.98 pp"
-    assert written(0.8746, paper.AUC, PRINTED) == "87.46 %"
-    assert written("yes", paper.GAIN, PRINTED) == "yes"
-    assert written("406 812", "of the counts", PRINTED) == "406 812"
-    assert written(0.5625, "of the budgets", OURS) == "56% of the budgets"
-    assert ends_of("abstract.gain", -17.748, 9.106) == "-17.7 to +9.1 pp"
-    assert ends_of("table2.pretrained.val", 0.4761, 0.8438) == "47.6 to 84.4 %"
-    assert ends_of("abstract.gain", NAN, NAN) == ""
+    assert [paper.written(value, paper.AUC, paper.OURS) for value in (0.68904, "0.5", NAN)] == ["68.9 %", "50.0 %", ""]
+    assert [paper.written(value, paper.GAIN, paper.OURS) for value in (-4.32, 0.0)] == ["-4.3 pp", "+0.0 pp"]
+    assert paper.written("2.98", paper.GAIN, paper.PRINTED) == "+2.98 pp"
+    assert paper.written(0.8746, paper.AUC, paper.PRINTED) == "87.46 %"
+    assert paper.written("yes", paper.GAIN, paper.PRINTED) == "yes"
+    assert paper.written("406 812", "of the counts", paper.PRINTED) == "406 812"
+    assert paper.written(0.5625, "of the budgets", paper.OURS) == "56% of the budgets"
+    assert paper.ends_of("abstract.gain", -17.748, 9.106) == "-17.7 to +9.1 pp"
+    assert paper.ends_of("table2.pretrained.val", 0.4761, 0.8438) == "47.6 to 84.4 %"
+    assert paper.ends_of("abstract.gain", NAN, NAN) == ""
 
 
-def test_footnotes_stand_once_in_the_order_of_their_use() -> None:
-    found = footnotes(["A", "B", "A"], ["x; y", "", "y; z; y"])
+def test_footnotes_stand_once_and_their_letters_go_on_after_z() -> None:
+    found = paper.footnotes(["A", "B", "A"], ["x; y", "", "y; z; y"])
     assert found.rules == {"1": "A", "2": "B"}
     assert found.notes == {"a": "x", "b": "y", "c": "z"}
     assert found.marks == [("1", ["a", "b"]), ("2", []), ("1", ["b", "c"])]
-
-
-def test_letters_go_on_after_z() -> None:
-    assert [letter(place) for place in (0, 25, 26, 27, 51, 52, 701, 702)] == [
-        *"az",
-        "aa",
-        "ab",
-        "az",
-        "ba",
-        "zz",
-        "aaa",
-    ]
+    letters = [paper.letter(place) for place in (0, 25, 26, 27, 51, 52, 701, 702)]
+    assert letters == ["a", "z", "aa", "ab", "az", "ba", "zz", "aaa"]

@@ -7,7 +7,6 @@ import pytest
 
 from brats_al_utils.beyond.comparison import further_sentences
 from brats_al_utils.findings import answer, sentences
-from brats_al_utils.findings.paper import printed_aucs
 from brats_al_utils.findings.verdicts import HERE_RULE
 
 NAN = float("nan")
@@ -57,55 +56,30 @@ def test_where_there_is_no_interval_the_reason_is_given(n_runs: int, why: str) -
     assert sentences.gain(row) == f"20.0 points worse (no interval: {why})"
 
 
-def test_printed_aucs_are_those_of_one_table_named_as_our_arms() -> None:
-    table = printed_aucs("table3").set_index(["arm", "part"])["auc_mean"]
-    assert table.to_dict() == {
-        ("proposed", "validation"): 0.8686,
-        ("proposed", "test"): 0.8289,
-        ("baseline", "validation"): 0.8746,
-        ("baseline", "test"): 0.7991,
-    }
-
-
 def test_the_cohort_is_told_by_numbers_and_no_name() -> None:
     rows = [("training", "HGG", "a"), ("training", "HGG", "a"), ("training", "HGG", "b"), ("training", "LGG", "c")]
     rows += [(part, grade, f"{part}{grade}") for part in ("validation", "test") for grade in ("HGG", "LGG")]
     table = pd.DataFrame(rows, columns=["part", "class_name", "patient_id"])
-    manifest = {
-        "classes": ["LGG", "HGG"],
-        "fewer_slices": {"MRN1": 2},
-        "left_out": {"MRN2": [], "MRN3": []},
-        "absent": [],
-        "fingerprint": "f00",
-    }
+    manifest = {"classes": ["LGG", "HGG"], "fewer_slices": {"MRN1": 2}, "left_out": {"MRN2": [], "MRN3": []}}
+    manifest |= {"absent": [], "fingerprint": "f00"}
     text = sentences.cohort(table, manifest, "patients")
     assert list(map(numbers, text.splitlines())) == [[*"211111"], ["8", "1"], ["2", "0"], []]
-    assert text.startswith("- HGG/LGG patients: training 2/1") and "`f00`" in text and "MRN" not in text
+    assert "MRN" not in text
     persons = sentences.cohort(table, manifest, "persons")
     assert numbers(persons) == numbers(text)[:-1], "of a mapping nothing is said"
-    assert "no person is in two parts" in persons and "patient" not in persons.lower()
+    assert "patient" not in persons.lower()
 
 
 def test_transfer_has_the_gain_of_each_set_and_the_paper_s_beside_the_slice_level_ones() -> None:
-    found = gains(
-        "pretrained",
-        "scratch",
+    rows = [
         ("validation", "slice", 0.02, -0.01, 0.05),
         ("test", "slice", -0.03, NAN, NAN),
         ("test", "patient", 0.5, 0, 1),
-    )
-    about, _, *lines = sentences.transfer(ON, found, "ImageNet", ["more"]).splitlines()[:-1]
-    assert about.startswith(f"On the {ON}, AUC of the pretrained network (ImageNet) less that of random")
-    assert [line.split(":")[0] for line in lines] == [
-        "- validation, slice-level",
-        "- test, slice-level",
-        "- test, patient-level",
     ]
-    assert list(map(numbers, lines)) == [
-        ["2.0", "1.0", "5.0", "+1.32"],
-        ["3.0", "+7.98"],
-        ["50.0", "0.0", "100.0"],
-    ]
+    found = gains("pretrained", "scratch", *rows)
+    _, _, *lines, more = sentences.transfer(ON, found, "ImageNet", ["more"]).splitlines()
+    assert more == "- more"
+    assert list(map(numbers, lines)) == [["2.0", "1.0", "5.0", "+1.32"], ["3.0", "+7.98"], ["50.0", "0.0", "100.0"]]
 
 
 def test_ranges_compare_the_tails_and_tell_who_is_atypical() -> None:
@@ -115,10 +89,8 @@ def test_ranges_compare_the_tails_and_tell_who_is_atypical() -> None:
         {"decile": ["most uncertain", "between", "least uncertain"], "atypical patients": [0.33, 0.2, 0.1]}
     )
     *_, first, second, atypical = sentences.ranges(ON, both, deciles).splitlines()
-    assert first.startswith("- 10%-40% less 0%-30%, validation, slice-level: 10.0 points better (")
-    assert numbers(first)[-3:] == ["5.0", "15.0", "+12.51"]
-    assert second.startswith("- 60%-90% less 70%-100%, test, slice-level: 1.0 points worse (")
-    assert "+7.72" not in second, "the paper's number is of the validation set"
+    assert numbers(first)[-4:] == ["10.0", "5.0", "15.0", "+12.51"]
+    assert numbers(second)[-1:] == ["1.0"], "the paper's number is of the validation set"
     assert numbers(atypical) == ["33", "10", "20"]
     assert sentences.ranges(ON, both, deciles[["decile"]]).splitlines()[-1] == second
 
@@ -163,16 +135,8 @@ def test_the_ranges_stand_beside_random_sampling() -> None:
 
 
 def test_what_is_left_without_the_tumour() -> None:
-    columns = [
-        "arm",
-        "auc_mean",
-        "hidden_mean",
-        "hidden_low",
-        "hidden_high",
-        "within_mean",
-        "within_low",
-        "within_high",
-    ]
+    columns = ["arm", "auc_mean"]
+    columns += [f"{where}_{value}" for where in ("hidden", "within") for value in ("mean", "low", "high")]
     rows = [
         ("seen", 0.9, 0.8, 0.7, 0.9, 0.55, 0.4, 0.7, True),
         ("not", 0.8, 0.55, 0.45, 0.65, NAN, NAN, NAN, True),
@@ -192,15 +156,8 @@ COST = pd.DataFrame(
 
 
 def test_the_proposed_method_has_its_gain_and_the_cost_of_its_annotation() -> None:
-    text = sentences.proposed(
-        ON,
-        gains("proposed", "baseline", ("test", "slice", 0.04, 0.01, 0.07)),
-        COST,
-        "random initialisation",
-        "table4",
-        "patients",
-        ["more"],
-    )
+    found = gains("proposed", "baseline", ("test", "slice", 0.04, 0.01, 0.07))
+    text = sentences.proposed(ON, found, COST, "random initialisation", "table4", "patients", ["more"])
     _, _, gain, cost, more = text.splitlines()
     assert more == "- more"
     assert numbers(gain) == ["4.0", "1.0", "7.0", "+3.52"]
@@ -211,22 +168,17 @@ def test_budgets_count_where_the_proposed_method_is_ahead() -> None:
     means = {
         "proposed": (0.80, 0.70, 0.60),
         "random": (0.79, 0.71, 0.59),
-        "placebo": (0.79, 0.69, 0.60),  # equal is not above
-    }
-    shares = (0.1, 0.2, 0.3)
+        "placebo": (0.79, 0.69, 0.60),
+    }  # one is equal
     rows = [
-        (arm, "test", "slice", "balanced", share, value)
+        (arm, "test", "slice", share, value)
         for arm, values in means.items()
-        for share, value in zip(shares, values, strict=True)
+        for share, value in zip((0.1, 0.2, 0.3), values, strict=True)
     ]
-    rows.append(("random", "test", "slice", "balanced", 0.8, 0.9))  # the proposed method cannot draw so many
-    rows.append(("baseline", "test", "slice", "balanced", 1.0, 0.75))
-    rows += [
-        (arm, part, unit, "balanced", 0.1, 0.99)
-        for arm in means
-        for part, unit in (("validation", "slice"), ("test", "patient"))
-    ]
-    summary = pd.DataFrame(rows, columns=["arm", "part", "unit", "dataset", "share", "auc_mean"])
+    rows.append(("random", "test", "slice", 0.8, 0.9))  # the proposed method cannot draw so many
+    rows.append(("baseline", "test", "slice", 1.0, 0.75))
+    rows += [(arm, *place, 0.1, 0.99) for arm in means for place in (("validation", "slice"), ("test", "patient"))]
+    summary = pd.DataFrame(rows, columns=["arm", "part", "unit", "share", "auc_mean"]).assign(dataset="balanced")
     gained = [("slice", "random", 0.1, 0.02, 0.01, 0.03), ("slice", "random", 0.3, -0.01, -0.04, 0.02)]
     gained += [("patient", "random", 0.3, 9.0, 9.0, 9.0), ("slice", "placebo", 0.3, 9.0, 9.0, 9.0)]
     gains = pd.DataFrame(gained, columns=["unit", "other", "share", "auc_difference", "both_low", "both_high"])
@@ -234,36 +186,30 @@ def test_budgets_count_where_the_proposed_method_is_ahead() -> None:
     assert list(map(numbers, lines)) == [[*"32218"], ["30", "1.0", "4.0", "2.0", *"120"]]
 
 
-def test_rules_and_notes_stand_once_under_the_marks_of_their_rows() -> None:
-    card = pd.DataFrame({"rule": ["Rule one.", "Rule two.", "Rule one."], "why": ["", "3 epochs; one run", "one run"]})
-    marked = "- **1** Rule one.\n- **2** Rule two.\n- **a** 3 epochs\n- **b** one run"
+def test_rules_stand_once_and_those_of_another_cohort_have_one_more() -> None:
+    card = pd.DataFrame({"rule": ["One.", "Two.", "One."], "why": ["", "few; one run", "one run"]})
+    marked = "- **1** One.\n- **2** Two.\n- **a** few\n- **b** one run"
     assert sentences.rules(card.assign(verdict="reproduced")) == marked
     assert sentences.rules(card.assign(verdict="holds here")) == f"{HERE_RULE}\n\n{marked}"
 
 
 def test_the_scorecard_counts_verdicts_and_what_could_be_told() -> None:
-    card = pd.DataFrame(
-        {
-            "verdict": ["reproduced", "cannot tell", "reproduced", "not reproduced"],
-            "could_tell": ["yes, from 2.0 points on", "no, from 9.0 points on", "", NAN],
-        }
-    )
-    lines = sentences.scorecard(ON, card, COST, "patients").splitlines()
-    assert lines[0] == "On the synthetic cohort (40 patients), 4 numbers and claims:"
-    assert lines[2:5] == ["- reproduced: 2.", "- cannot tell: 1.", "- not reproduced: 1."]
-    assert lines[-2:] == [
-        "- With a budget of 30 slices, 52 are annotated. " + sentences.annotation(COST, "patients"),
-        "- Gains of the printed size that this study would find with a probability of 80 %: 1 of 2.",
+    card = pd.DataFrame({"verdict": ["reproduced", "cannot tell", "reproduced", "not reproduced"]})
+    card = card.assign(could_tell=["yes, from 2.0 points on", "no, from 9.0 points on", "", NAN])
+    first, _, *counts = sentences.scorecard(ON, card, COST, "patients").splitlines()
+    assert numbers(first) == ["40", "4"] and counts[:3] == [
+        "- reproduced: 2.",
+        "- cannot tell: 1.",
+        "- not reproduced: 1.",
     ]
+    assert numbers(counts[-2])[:2] == ["30", "52"] and numbers(counts[-1]) == ["80", "1", "2"]
 
 
 def intervals(*rows: tuple[str, float, float, float, float]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["unit", "runs_low", "runs_high", "both_low", "both_high"])
 
 
-INTERVALS = intervals(
-    ("slice", 0.60, 0.70, 0.50, 0.80), ("slice", 0.60, 0.80, 0.40, 0.90), ("patient", 0.5, 0.7, 0.4, 0.7)
-)
+INTERVALS = intervals(("slice", 0.6, 0.7, 0.5, 0.8), ("slice", 0.6, 0.8, 0.4, 0.9), ("patient", 0.5, 0.7, 0.4, 0.7))
 
 
 def test_widths_compare_the_mean_intervals_of_each_unit() -> None:
@@ -292,9 +238,7 @@ EFFICIENCY = pd.DataFrame(
     ],
     columns=["strategy", "budget", "annotated", "random_annotated", "random_low", "random_high", "censored"],
 )
-AREAS = pd.DataFrame(
-    {"strategy": ["random", "proposed"], "mean": [0.7109, 0.6], "best_rank": [1, 1], "worst_rank": [2, 2]}
-)
+AREAS = pd.DataFrame({"strategy": ["random", "proposed"], "mean": [0.7109, 0.6], "best_rank": 1, "worst_rank": 2})
 
 
 @pytest.mark.parametrize(
@@ -308,14 +252,9 @@ AREAS = pd.DataFrame(
 def test_annotation_is_worth_what_random_needs_for_as_much(budget: float, said: list[str]) -> None:
     worth, area = answer.annotation_worth(EFFICIENCY, AREAS, budget)
     assert numbers(worth) == said and ("more than 80%" in worth) == (budget == 0.1)
-    assert "random (0.711" in area and numbers(area) == ["0.711", "1", "2"]
-
-
-def test_areas_that_cannot_be_compared_are_said() -> None:
+    assert numbers(area) == ["0.711", "1", "2"]
     alone = AREAS.assign(mean=NAN, best_rank=NAN, worst_rank=NAN)
-    assert answer.annotation_worth(EFFICIENCY, alone, 0.3)[1] == (
-        "No share of annotated slices is covered by all curves, so that their areas cannot be compared."
-    )
+    assert "cannot be compared" in answer.annotation_worth(EFFICIENCY, alone, budget)[1]
 
 
 def test_gains_of_a_family_are_slice_level_and_count_the_arms_that_differ() -> None:
@@ -331,32 +270,21 @@ def test_gains_of_a_family_are_slice_level_and_count_the_arms_that_differ() -> N
 
 
 def test_the_choice_of_the_epoch_is_told_with_the_calibration() -> None:
-    optimism = pd.DataFrame(
-        {"arm": ["b", "a", "a"], "quantity": ["optimism", "optimism", "gap"], "auc_mean": [0.031, -0.002, 0.9]}
+    optimism = pd.DataFrame([("b", "optimism", 0.031), ("a", "optimism", -0.002), ("a", "gap", 0.9)])
+    quality = pd.DataFrame([("b", "slice", 0.1), ("b", "slice", 0.2), ("a", "slice", 0.3), ("a", "patient", 9)])
+    choice, error = further_sentences.epoch_choice(
+        optimism.set_axis(["arm", "quantity", "auc_mean"], axis=1),
+        quality.set_axis(["arm", "unit", "calibration_error"], axis=1),
     )
-    quality = pd.DataFrame(
-        {
-            "arm": ["b", "b", "a", "a"],
-            "unit": ["slice", "slice", "slice", "patient"],
-            "calibration_error": [0.1, 0.2, 0.3, 9],
-        }
-    )
-    choice, error = further_sentences.epoch_choice(optimism, quality)
     assert choice.endswith(": +3.1 pp (b), -0.2 pp (a).") and error.endswith(": 0.15 (b), 0.30 (a).")
 
 
-def test_notebook_07_answers_what_it_asks() -> None:
-    worth = answer.annotation_worth(EFFICIENCY, AREAS, 0.3)
-    text = further_sentences.worth(ON, INTERVALS, TESTS, worth, {"Controls": TESTS})
+def test_notebook_07_tells_of_slices_and_counts_the_contrasts_that_differ() -> None:
+    text = further_sentences.worth(ON, INTERVALS, TESTS, ("costs", ""), {"Controls": TESTS})
+    _, first, second, *_, controls = text.splitlines()[2:]
     told = further_sentences.contrasts(TESTS)
-    assert text.splitlines()[2:] == [
-        f"- Would it hold for other patients? {further_sentences.widths(INTERVALS)[0]}",
-        f"- Could this design tell? {told[0]}",
-        f"- Could this design tell? {told[2]}",
-        f"- What does annotation cost? {worth[0]}",
-        "- Controls. Different from the reference: 1 of 2 by the interval across runs and patients, 1 by "
-        "Holm-adjusted tests.",
-    ]
+    assert first.endswith(told[0]) and second.endswith(told[2])
+    assert numbers(controls) == ["1", "2", "1"]
 
 
 def test_a_difference_to_an_arm_that_has_not_learned_is_not_judged() -> None:
@@ -366,8 +294,8 @@ def test_a_difference_to_an_arm_that_has_not_learned_is_not_judged() -> None:
     assert sentences.apart(row.to_frame().T.assign(learned=True)) == 1
     assert "Not shown" in sentences.teaches_worst(row)
     worse = pd.Series({**row, "learned": True, "both_low": -0.4, "both_high": -0.2, "auc_difference": -0.3})
-    assert "Yes: against the mean of the other ranges" in sentences.teaches_worst(worse)
-    assert "30.0 points worse (95 % CI across runs and patients: 20.0 to 40.0)" in sentences.teaches_worst(worse)
+    said = sentences.teaches_worst(worse)
+    assert "Yes: " in said and numbers(said)[-3:] == ["30.0", "20.0", "40.0"]
 
 
 @pytest.mark.parametrize(("p", "said"), [(1, "1.000"), (0.0342, "0.034"), (0.0005, "0.001"), (0.00004, "< 0.001")])

@@ -51,13 +51,11 @@ def test_the_interval_is_across_runs_and_patients_and_across_patients_of_a_singl
         frame = predictions(gain, runs)
         (row,) = shortcut_table(frame).query("shown == 'tumour alone' and unit == 'slice'").to_dict("records")
         (expected,) = intervals(patient_pairs(frame[frame["shown"] == "tumour alone"], "slice")).to_dict("records")
-        assert (row["auc_mean"], row["low"], row["high"], row["n_runs"]) == (
-            expected["auc_mean"], expected[f"{over}_low"], expected[f"{over}_high"], runs,
-        )  # fmt: skip
+        wanted = (expected["auc_mean"], expected[f"{over}_low"], expected[f"{over}_high"], runs)
+        assert (row["auc_mean"], row["low"], row["high"], row["n_runs"]) == wanted
 
 
 def test_constant_predictions_are_no_shortcut() -> None:
-    frame = predictions(dict.fromkeys(SHOWN, 0.0)).assign(score=0.7)
-    table = shortcut_table(frame)
+    table = shortcut_table(predictions(dict.fromkeys(SHOWN, 0.0)).assign(score=0.7))
     assert set(table["auc_mean"]) == {0.5}
     assert "shortcut" not in set(table["verdict"])

@@ -35,10 +35,13 @@ def test_the_audit_by_hand() -> None:
     assert (found["positives"], found["with_partner_positives"], found["with_partner_negatives"]) == (3, 1, 1)
 
 
-def test_a_single_site_says_nothing() -> None:
+def test_a_single_site_says_nothing_and_without_a_partner_there_is_nothing_within() -> None:
     found = sites.audit(FOUR.assign(site="one"))
     assert (found["auc"], found["auc_validated"], found["p"]) == (0.5, 0.5, 1)
     assert "one" in sentences.sites(found, ("LGG", "HGG"), "patients")
+    row = sites.within_site(scores().assign(site=lambda rows: rows["label"].astype(str))).iloc[0]
+    assert np.isnan(row[["within", "low", "high"]].astype(float)).all()
+    assert (row["pairs_share"], row["positives"]) == (0, 0)
 
 
 def cohort_with_sites(told: float, seed: int = 0) -> pd.DataFrame:
@@ -63,14 +66,10 @@ def test_a_site_that_tells_the_class_is_named_and_another_is_not() -> None:
 
 
 def scores(seed: int = 0, runs: int = 3) -> pd.DataFrame:
-    random = np.random.default_rng(seed)
-    patient = np.repeat(np.arange(40), 2)
-    base = pd.DataFrame(
-        {"patient_id": patient, "label": (patient < 22).astype(int), "site": np.array(list("xy"))[patient % 2]}
-    )
-    return pd.concat(
-        base.assign(arm="a", seed=run, score=np.round(random.normal(size=80) + base["label"], 1)) for run in range(runs)
-    ).reset_index(drop=True)
+    random, patient = np.random.default_rng(seed), np.repeat(np.arange(40), 2)
+    base = pd.DataFrame({"patient_id": patient, "label": 1 * (patient < 22), "site": [*"xxyy"] * 20, "arm": "a"})
+    made = [base.assign(seed=run, score=np.round(random.normal(size=80) + base["label"], 1)) for run in range(runs)]
+    return pd.concat(made, ignore_index=True)
 
 
 def test_within_one_site_it_is_the_auc_and_its_interval() -> None:
@@ -99,24 +98,12 @@ def test_within_sites_the_error_is_the_spread_of_drawing_patients() -> None:
     frame = scores(runs=1)
     random, drawn, score = np.random.default_rng(1), [], frame["score"].to_numpy().reshape(40, 2)
     site = frame["site"].to_numpy().reshape(40, 2)[:, 0]
-    won = (score[:22, None, :, None] > score[None, 22:, None]) + 0.5 * (
-        score[:22, None, :, None] == score[None, 22:, None]
-    )
-    same = site[:22, None] == site[22:]
+    high, low = score[:22, None, :, None], score[None, 22:, None]
+    won, same = ((high > low) + 0.5 * (high == low)).mean((2, 3)), site[:22, None] == site[22:]
     for _ in range(2000):
-        times = (
-            np.bincount(random.integers(0, 22, 22), minlength=22),
-            np.bincount(random.integers(0, 18, 18), minlength=18),
-        )
-        drawn.append(times[0] @ (won.mean((2, 3)) * same) @ times[1] / (times[0] @ same @ times[1]))
+        first, second = (np.bincount(random.integers(0, count, count), minlength=count) for count in (22, 18))
+        drawn.append(first @ (won * same) @ second / (first @ same @ second))
     assert across_patients(sites.within_pairs(frame)[0], "a").error == pytest.approx(np.std(drawn), rel=0.12)
-
-
-def test_without_a_partner_there_is_nothing_within() -> None:
-    frame = scores().assign(site=lambda rows: rows["label"].astype(str))
-    row = sites.within_site(frame).iloc[0]
-    assert np.isnan(row[["within", "low", "high"]].astype(float)).all()
-    assert (row["pairs_share"], row["positives"]) == (0, 0)
 
 
 def test_brats_2019_by_site_and_by_hospital() -> None:

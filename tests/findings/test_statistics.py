@@ -11,13 +11,7 @@ from sklearn.calibration import calibration_curve
 from sklearn.metrics import roc_auc_score
 
 from brats_al_utils import InputError
-from brats_al_utils.beyond.comparison.quality import (
-    BINS,
-    expected_calibration_error,
-    measures,
-    optimism,
-    youden_threshold,
-)
+from brats_al_utils.beyond.comparison import quality
 from brats_al_utils.findings.statistics import base_rate_loss, by_unit, mean_interval, summarise, unlearned
 from brats_al_utils.networks.training import auc
 
@@ -43,15 +37,12 @@ def test_by_patient_is_the_mean_over_slices() -> None:
     assert by_unit(frame, "slice")["score"].tolist() == [0.2, 0.6, 0.5]
 
 
-def test_interval_by_hand() -> None:
+def test_intervals_by_hand() -> None:
     # Mean 3, standard deviation sqrt(2.5), t(0.975, 4) = 2.7764.
     mean, low, high = mean_interval(np.array([1.0, 2, 3, 4, 5]))
     half = 2.776445 * np.sqrt(2.5 / 5)
     assert (mean, low, high) == pytest.approx((3, 3 - half, 3 + half), abs=1e-5)
     assert np.isnan(mean_interval(np.array([0.7]))[1:]).all()
-
-
-def test_interval_over_redrawn_splits_by_hand() -> None:
     # Nadeau and Bengio: variance 2.5 times (1/5 + a quarter), not 2.5 / 5.
     mean, low, high = mean_interval(np.array([1.0, 2, 3, 4, 5]), redrawn=0.25)
     half = 2.776445 * np.sqrt(2.5 * 0.45)
@@ -60,17 +51,17 @@ def test_interval_over_redrawn_splits_by_hand() -> None:
 
 def test_calibration_error_is_that_of_scikit_learns_curve() -> None:
     random = np.random.default_rng(1)
-    score = random.random(40 * BINS) ** 3  # bins of equal width would have other numbers of them
+    score = random.random(40 * quality.BINS) ** 3  # bins of equal width would have other numbers of them
     label = (random.random(len(score)) < score).astype(int)
-    share, mean = calibration_curve(label, score, n_bins=BINS, strategy="quantile")
-    assert expected_calibration_error(label, score) == pytest.approx(np.abs(share - mean).mean())
+    share, mean = calibration_curve(label, score, n_bins=quality.BINS, strategy="quantile")
+    assert quality.expected_calibration_error(label, score) == pytest.approx(np.abs(share - mean).mean())
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 3)), min_size=2, max_size=30), st.randoms())
 def test_calibration_error_does_not_depend_on_the_order(rows: list[tuple[bool, int]], random: Any) -> None:
     def error(of: list[tuple[bool, int]]) -> float:
         label, score = (np.array(column) for column in zip(*of, strict=True))
-        return expected_calibration_error(label.astype(int), score / 3)
+        return quality.expected_calibration_error(label.astype(int), score / 3)
 
     assert error(random.sample(rows, len(rows))) == pytest.approx(error(rows))
 
@@ -85,13 +76,15 @@ def test_no_threshold_beats_youdens(rows: list[tuple[bool, int]]) -> None:
         called = score >= threshold
         return float(called[high].mean() - called[~high].mean())
 
-    assert j(youden_threshold(high.astype(int), score)) == pytest.approx(max(map(j, [*np.unique(score), np.inf])))
+    assert j(quality.youden_threshold(high.astype(int), score)) == pytest.approx(
+        max(map(j, [*np.unique(score), np.inf]))
+    )
 
 
 def test_measures_by_hand() -> None:
     validation = pd.DataFrame({"label": [0, 0, 1, 1], "score": [0.2, 0.6, 0.5, 0.7]})
     test = pd.DataFrame({"label": [0, 0, 1, 1, 1], "score": [0.1, 0.8, 0.7, 0.9, 0.3]})
-    values = measures(validation, test)
+    values = quality.measures(validation, test)
     # Both 0.7 and 0.5 reach J = 0.5 on validation: the higher.
     assert values["threshold"] == 0.7
     assert values["sensitivity"] == pytest.approx(2 / 3)
@@ -103,62 +96,32 @@ def test_measures_by_hand() -> None:
 
 
 def test_optimism_by_hand() -> None:
-    frame = pd.DataFrame(
-        {
-            "arm": "a",
-            "validation_best": [0.80, 0.84],
-            "validation_last": [0.75, 0.77],
-            "test_best": [0.73, 0.75],
-            "test_last": [0.72, 0.72],
-        }
-    )
-    means = optimism(frame).set_index("quantity")["auc_mean"]
+    validation = {"validation_best": [0.80, 0.84], "validation_last": [0.75, 0.77]}
+    frame = pd.DataFrame({"arm": "a", **validation, "test_best": [0.73, 0.75], "test_last": [0.72, 0.72]})
+    means = quality.optimism(frame).set_index("quantity")["auc_mean"]
     assert means[["gap", "gain", "optimism"]].tolist() == pytest.approx([0.08, 0.02, 0.04])
     assert means["validation_last"] == pytest.approx(0.76)
 
 
-def runs() -> pd.DataFrame:
-    rows = [
-        (arm, seed, part, "slice", 0.7 + 0.1 * (arm == "b") + 0.01 * seed)
-        for arm in ("b", "a")
-        for seed in (0, 1, 2)
-        for part in ("validation", "test")
-    ]
-    return pd.DataFrame(rows, columns=["arm", "seed", "part", "unit", "auc"])
-
-
-def test_summary() -> None:
-    summary = summarise(runs())
-    assert summary["arm"].tolist() == ["b", "b", "a", "a"]
-    assert summary["n_runs"].tolist() == [3] * 4
-    assert summary["auc_mean"].tolist() == pytest.approx([0.81, 0.81, 0.71, 0.71])
-
-
-def test_identical_runs_are_one_run() -> None:
-    rows = pd.DataFrame(
-        {"arm": "a", "seed": [0, 1, 2], "part": "test", "unit": "slice", "auc": [0.8, 0.8, 0.9], "key": ["k", "k", "l"]}
-    )
+def test_identical_runs_are_one_run_and_values_that_do_not_vary_no_certainty() -> None:
+    rows = pd.DataFrame({"arm": "a", "seed": [0, 1, 2], "auc": [0.8, 0.8, 0.9], "key": ["k", "k", "l"]})
+    rows = rows.assign(part="test", unit="slice")
     of_two = summarise(rows).iloc[0]
     assert of_two[["n_runs", "auc_mean"]].tolist() == pytest.approx([2, 0.85])
-    assert (of_two["runs_low"], of_two["runs_high"]) == pytest.approx(
-        (0.85 - 12.7062 * 0.05, 1.0), abs=1e-5
-    )  # no AUC exceeds 1
+    limits = [0.85 - 12.7062 * 0.05, 1.0]  # no AUC exceeds 1
+    assert of_two[["runs_low", "runs_high"]].tolist() == pytest.approx(limits, abs=1e-5)
+    assert summarise(pd.concat([rows.assign(arm="b"), rows]))["arm"].tolist() == ["b", "a"], "in the order of the rows"
     same = summarise(rows.assign(key="k", auc=0.8)).iloc[0]
     assert same["n_runs"] == 1
     assert np.isnan(same["runs_low"])
-
-
-def test_values_that_do_not_vary_are_no_certainty() -> None:
     for values in ([0.7, 0.7, 0.7], [0.1 + 0.2, 0.3, 0.3]):
         assert np.isnan(mean_interval(np.array(values))[1:]).all()
 
 
 def test_the_base_rate_loss_is_that_of_the_best_constant_guess() -> None:
     labels = np.array([1, 1, 1, 0])
-    guesses = np.linspace(0.01, 0.99, 99)
-    assert base_rate_loss(labels) == pytest.approx(
-        (-0.75 * np.log(guesses) - 0.25 * np.log(1 - guesses)).min(), abs=1e-4
-    )
+    guess = np.linspace(0.01, 0.99, 99)
+    assert base_rate_loss(labels) == pytest.approx((-0.75 * np.log(guess) - 0.25 * np.log(1 - guess)).min(), abs=1e-4)
     assert base_rate_loss(np.array([1, 0])) == pytest.approx(np.log(2))
     assert base_rate_loss(np.array([1, 1])) == 0
 

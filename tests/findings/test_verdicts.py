@@ -5,21 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from brats_al_utils.findings import outcomes
 from brats_al_utils.findings.comparison import Pairs, compare, holm
-from brats_al_utils.findings.outcomes import (
-    AS_GOOD,
-    BETTER,
-    NOT_JUDGED,
-    NOT_YET,
-    UNDECIDED,
-    WORSE,
-    holm_levels,
-    outcome,
-    outcomes,
-)
 from brats_al_utils.findings.verdicts import (
     CANNOT_TELL,
-    EQUIVALENCE,
     NOT_REPRODUCED,
     REPRODUCED,
     Estimate,
@@ -37,10 +26,6 @@ from brats_al_utils.findings.verdicts import (
 
 POINT = Estimate(0.83)
 """Without an interval: a single run, or no variance."""
-
-
-def test_the_margin_is_that_of_the_protocol() -> None:
-    assert EQUIVALENCE == 3
 
 
 @pytest.mark.parametrize(
@@ -79,12 +64,9 @@ def test_gain_and_loss(ours: Estimate, verdict: str) -> None:
     assert gain_verdict(Estimate(-ours.mean, -ours.high, -ours.low), -5) == verdict
 
 
-def test_a_gain_smaller_than_the_margin_still_needs_its_side() -> None:
+def test_a_gain_needs_its_side_and_its_size() -> None:
     assert gain_verdict(Estimate(1, -0.5, 2.5), 2) == CANNOT_TELL  # within the margin, on either side of 0
     assert gain_verdict(Estimate(1, 0.5, 2.5), 2) == REPRODUCED
-
-
-def test_a_gain_nearer_to_none_than_to_the_papers_is_not_its_gain() -> None:
     assert gain_verdict(Estimate(0, -0.4, 0.4), 2.98) == NOT_REPRODUCED  # none, and well known to be none
     assert gain_verdict(Estimate(1, 0.6, 1.4), 2.98) == NOT_REPRODUCED  # less than half of it
     assert gain_verdict(Estimate(1, 0.5, 1.5), 2.98) == REPRODUCED
@@ -92,19 +74,13 @@ def test_a_gain_nearer_to_none_than_to_the_papers_is_not_its_gain() -> None:
     assert gain_verdict(Estimate(-0.5, -0.9, -0.1), 2) == NOT_REPRODUCED  # within the margin, on the other side
 
 
-def test_the_side_alone() -> None:
+def test_the_side_alone_what_is_similar_and_ranges() -> None:
     assert sign_verdict(Estimate(20, 1, 39)) == sign_verdict(Estimate(-20, -39, -1), -2.0) == REPRODUCED
     assert sign_verdict(Estimate(-20, -39, -1)) == NOT_REPRODUCED
     assert sign_verdict(Estimate(1, -1, 3)) == sign_verdict(Estimate(1)) == CANNOT_TELL
-
-
-def test_similar() -> None:
     assert similar_verdict(Estimate(-0.6, -2.9, 1.7)) == REPRODUCED
     assert similar_verdict(Estimate(-0.6, -3.1, 1.9)) == similar_verdict(Estimate(0)) == CANNOT_TELL
     assert similar_verdict(Estimate(-5, -6.9, -3.1)) == NOT_REPRODUCED
-
-
-def test_range() -> None:
     assert range_verdict(Estimate(49), 40, 70) == range_verdict(Estimate(40), 40, 70) == REPRODUCED
     assert range_verdict(Estimate(39), 40, 70) == range_verdict(Estimate(71), 40, 70) == NOT_REPRODUCED
     assert range_verdict(Estimate(), 40, 70) == CANNOT_TELL
@@ -145,9 +121,7 @@ def test_spread_ratio_by_hand() -> None:
     found = spread_ratio(np.array([2, 2, -2, -2]), np.array([1, -1, 1, -1]))
     half = np.sqrt(19.5129**2 - 1)
     assert found.mean == pytest.approx(2)
-    assert (found.low, found.high) == pytest.approx(
-        (2 * np.sqrt(19.5129 - half), 2 * np.sqrt(19.5129 + half)), rel=1e-3
-    )
+    assert (found.low, found.high) == pytest.approx(2 * np.sqrt([19.5129 - half, 19.5129 + half]), rel=1e-3)
     assert spread_verdict(found) == CANNOT_TELL
     assert spread_verdict(Estimate(2, 1.1, 4)) == REPRODUCED
     assert spread_verdict(Estimate(0.5, 0.3, 0.9)) == NOT_REPRODUCED
@@ -170,20 +144,20 @@ def test_values_that_vary_only_together_say_nothing_of_their_spreads() -> None:
 @pytest.mark.parametrize(
     ("low", "high", "expected"),
     [
-        (0.001, 0.09, BETTER),
-        (0.001, 0.012, BETTER),  # and by less than 2 pp: the side is said first
-        (0.0, 0.012, AS_GOOD),
-        (-0.09, -0.001, WORSE),
-        (-0.012, 0.0, AS_GOOD),
-        (-0.0199, 0.0199, AS_GOOD),
-        (-0.02, 0.0199, UNDECIDED),
-        (-0.0199, 0.02, UNDECIDED),
-        (-0.05, 0.05, UNDECIDED),
-        (np.nan, np.nan, NOT_JUDGED),
+        (0.001, 0.09, outcomes.BETTER),
+        (0.001, 0.012, outcomes.BETTER),  # and by less than 2 pp: the side is said first
+        (0.0, 0.012, outcomes.AS_GOOD),
+        (-0.09, -0.001, outcomes.WORSE),
+        (-0.012, 0.0, outcomes.AS_GOOD),
+        (-0.0199, 0.0199, outcomes.AS_GOOD),
+        (-0.02, 0.0199, outcomes.UNDECIDED),
+        (-0.0199, 0.02, outcomes.UNDECIDED),
+        (-0.05, 0.05, outcomes.UNDECIDED),
+        (np.nan, np.nan, outcomes.NOT_JUDGED),
     ],
 )
 def test_the_four_outcomes_at_their_boundaries(low: float, high: float, expected: str) -> None:
-    assert outcome(low, high) == expected
+    assert outcomes.outcome(low, high) == expected
 
 
 def arms_with_gains(*gains: float, spread: float = 0.004) -> Pairs:
@@ -199,8 +173,8 @@ def arms_with_gains(*gains: float, spread: float = 0.004) -> Pairs:
 def test_outcomes_of_a_primary_and_secondary_contrasts() -> None:
     pairs = arms_with_gains(0.05, 0.03, -0.05, 0.0)
     contrasts = [(pairs, arm, "none") for arm in ("+0.05", "+0.03", "+-0.05", "+0")]
-    table = outcomes(contrasts, unlearned=["+0.03"])
-    assert table["outcome"].tolist() == [BETTER, NOT_JUDGED, WORSE, AS_GOOD]
+    table = outcomes.outcomes(contrasts, unlearned=["+0.03"])
+    assert table["outcome"].tolist() == [outcomes.BETTER, outcomes.NOT_JUDGED, outcomes.WORSE, outcomes.AS_GOOD]
     assert table["family"].tolist() == ["primary"] + ["secondary"] * 3
     # Two of the family are judged: the smaller p at 2.5 %, the other at 5 %.
     assert table["level"].tolist() == pytest.approx([0.05, np.nan, 0.025, 0.05], nan_ok=True)
@@ -209,19 +183,20 @@ def test_outcomes_of_a_primary_and_secondary_contrasts() -> None:
     first = table.iloc[0]
     assert (first.decided_low, first.decided_high) == pytest.approx((first.both_low, first.both_high))
     assert table["decided_high"][2] - table["decided_low"][2] > table["both_high"][2] - table["both_low"][2]
-    assert outcomes(contrasts, planned=10)["outcome"].tolist() == [BETTER, BETTER, WORSE, AS_GOOD]
-    assert set(outcomes(contrasts, planned=11)["outcome"]) == {NOT_YET}, "ten runs of eleven"
+    expected = [outcomes.BETTER, outcomes.BETTER, outcomes.WORSE, outcomes.AS_GOOD]
+    assert outcomes.outcomes(contrasts, planned=10)["outcome"].tolist() == expected
+    assert set(outcomes.outcomes(contrasts, planned=11)["outcome"]) == {outcomes.NOT_YET}, "ten runs of eleven"
 
 
 @given(st.lists(st.integers(1, 200), min_size=1, max_size=6))
 def test_an_interval_at_holms_level_excludes_what_holms_procedure_rejects(p: list[int]) -> None:
     values = np.array(p) / 1009
-    assert ((values < holm_levels(values)) == (holm(values) < 0.05)).all()
+    assert ((values < outcomes.holm_levels(values)) == (holm(values) < 0.05)).all()
 
 
 def test_holms_levels_by_hand() -> None:
     # 0.01 < 0.05 / 3; 0.03 is not below 0.05 / 2, which ends it: the last one has the same level.
-    assert holm_levels(np.array([0.03, 0.01, np.nan, 0.04])) == pytest.approx(
+    assert outcomes.holm_levels(np.array([0.03, 0.01, np.nan, 0.04])) == pytest.approx(
         [0.025, 0.05 / 3, np.nan, 0.025], nan_ok=True
     )
 

@@ -13,15 +13,6 @@ from torch import nn
 
 from brats_al_utils.cohorts.slices import SliceSet
 from brats_al_utils.networks import audit
-from brats_al_utils.networks.audit import (
-    GROWN,
-    audit_predictions,
-    continue_rim,
-    grow,
-    hide,
-    tumour_alone,
-    without_tumour,
-)
 from brats_al_utils.networks.training import Images
 
 
@@ -34,12 +25,9 @@ class Brightness(nn.Module):
 
 
 @pytest.mark.parametrize("batch", [2, 128])
-def test_each_slice_is_asked_about_with_the_tumour_and_with_all_else_hidden(
-    batch: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_each_slice_is_asked_about_with_tumour_and_all_else_hidden(batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(audit, "EVALUATION_BATCH", batch)
-    rng = np.random.default_rng(0)
-    pixels = rng.integers(1, 255, (6, 3, 64, 64)).astype(np.uint8)
+    pixels = np.random.default_rng(0).integers(1, 255, (6, 3, 64, 64)).astype(np.uint8)
     segmentation = np.zeros((6, 64, 64), np.uint8)
     for number in range(6):
         segmentation[number, 10 : 12 + 5 * number, 10:20] = 1 + number % 4
@@ -47,17 +35,17 @@ def test_each_slice_is_asked_about_with_the_tumour_and_with_all_else_hidden(
     ids = np.array([5, 1, 3])
     table = pd.DataFrame({"part": ["test"] * 6})
     slices = SliceSet(Path(), {"mirrored": True}, table, pixels, segmentation)
-    found = audit_predictions(Brightness(), images, hide(slices, ids))
+    found = audit.audit_predictions(Brightness(), images, audit.hide(slices, ids))
     expected = {
-        "tumour_hidden": without_tumour(pixels[ids], segmentation[ids] > 0, True),
-        "tumour_alone": tumour_alone(pixels[ids], segmentation[ids] > 0),
+        "tumour_hidden": audit.without_tumour(pixels[ids], segmentation[ids] > 0, True),
+        "tumour_alone": audit.tumour_alone(pixels[ids], segmentation[ids] > 0),
     }
     assert set(found) == set(expected)
     for name, hidden in expected.items():
         means = hidden.mean((1, 2, 3), dtype=np.float64) / 255
         np.testing.assert_allclose(found[name], 1 / (1 + np.exp(-means)), rtol=1e-5)
         assert found[name].dtype == np.float64
-    assert audit_predictions(Brightness(), images, hide(slices, ids[:0]))["tumour_alone"].shape == (0,)
+    assert audit.audit_predictions(Brightness(), images, audit.hide(slices, ids[:0]))["tumour_alone"].shape == (0,)
 
 
 SIZE = 32
@@ -78,24 +66,19 @@ def head(mirrored_value: int = 60) -> tuple[np.ndarray[Any, Any], np.ndarray[Any
 def test_a_mask_is_grown_by_three_pixels() -> None:
     mask = np.zeros((2, 9, 9), bool)
     mask[0, 4, 4] = True
-    grown = grow(mask)
+    grown = audit.grow(mask)
     y, x = np.nonzero(grown[0])
-    assert GROWN == 3
+    assert audit.GROWN == 3
     assert len(y) == 29  # the places with integer coordinates within 3 of the origin
     assert ((y - 4) ** 2 + (x - 4) ** 2 <= 9).all()
     assert not grown[1].any()
 
 
-def test_the_mirrored_side_stands_in_the_tumour_s_place() -> None:
+def test_the_mirrored_side_stands_in_the_tumour_s_place_or_the_rim_is_continued() -> None:
     pixels, mask = head()
-    hidden = without_tumour(pixels, mask, mirrored=True)
-    assert (hidden[0][:, grow(mask)[0]] == 60).all()
-
-
-def test_without_an_axis_the_rim_is_continued() -> None:
+    assert (audit.without_tumour(pixels, mask, mirrored=True)[0][:, audit.grow(mask)[0]] == 60).all()
     pixels, mask = head()
-    hidden = without_tumour(pixels, mask, mirrored=False)
-    filled = hidden[0][:, grow(mask)[0]]
+    filled = audit.without_tumour(pixels, mask, mirrored=False)[0][:, audit.grow(mask)[0]]
     # The left half is 40 all around the tumour; on the other side of the midline it is 60.
     assert filled.min() >= 40
     assert filled.max() < 50
@@ -105,13 +88,13 @@ def test_a_tumour_on_both_sides_and_one_at_the_edge_fall_back_to_the_rim() -> No
     pixels, mask = head()
     mask |= mask[:, :, ::-1]  # the brain lies in the middle of the image
     pixels[np.repeat(mask[:, None], 3, axis=1)] = TUMOUR
-    hidden = without_tumour(pixels, mask, mirrored=True)
+    hidden = audit.without_tumour(pixels, mask, mirrored=True)
     assert hidden.max() <= 60
     # A brain of which nothing is left on the other side.
     pixels, mask = head()
     pixels[..., 18:27] = 0  # its last column stays, so the midline does
-    hidden = without_tumour(pixels, mask, mirrored=True)
-    assert 0 < hidden[0][:, grow(mask)[0]].min() <= hidden.max() <= 60
+    hidden = audit.without_tumour(pixels, mask, mirrored=True)
+    assert 0 < hidden[0][:, audit.grow(mask)[0]].min() <= hidden.max() <= 60
 
 
 def test_the_dark_edge_of_the_other_side_is_not_mirrored_into_the_brain() -> None:
@@ -122,40 +105,39 @@ def test_the_dark_edge_of_the_other_side_is_not_mirrored_into_the_brain() -> Non
     pixels[..., 8, 7:28] = pixels[..., 23, 7:28] = 5
     pixels[..., 14:18, 23:28] = 0  # a notch on the other side, whose edge is opposite the grown mask's
     pixels[..., 14:18, 22] = 5
-    hidden = without_tumour(pixels, mask, mirrored=True)
-    assert hidden[0, 0, 14:18, 9:16].min() > 20
+    assert audit.without_tumour(pixels, mask, mirrored=True)[0, 0, 14:18, 9:16].min() > 20
 
 
 @pytest.mark.parametrize("mirrored", [True, False])
 def test_what_the_tumour_does_to_the_pixels_around_it_is_hidden_too(mirrored: bool) -> None:
     pixels, mask = head()
     mask |= mask[:, :, ::-1]
-    pixels[np.repeat(grow(mask)[:, None], 3, axis=1)] = TUMOUR
-    assert without_tumour(pixels, mask, mirrored).max() <= 60
+    pixels[np.repeat(audit.grow(mask)[:, None], 3, axis=1)] = TUMOUR
+    assert audit.without_tumour(pixels, mask, mirrored).max() <= 60
 
 
 def test_tumour_pixels_without_signal_are_filled_as_well() -> None:
     pixels, mask = head()
     pixels[np.repeat(mask[:, None], 3, axis=1)] = 0  # a hole would show where the tumour was
-    assert (without_tumour(pixels, mask, mirrored=True)[0][:, mask[0]] == 60).all()
+    assert (audit.without_tumour(pixels, mask, mirrored=True)[0][:, mask[0]] == 60).all()
 
 
 @pytest.mark.parametrize("mirrored", [True, False])
 def test_a_notch_of_the_brain_beside_the_tumour_stays_empty(mirrored: bool) -> None:
     pixels, mask = head()
     pixels[..., 14:18, 4:7] = 0  # columns 5 and 6 are in the grown mask, and the other side has brain there
-    hidden = without_tumour(pixels, mask, mirrored)
-    assert grow(mask)[0, 15, 5]
+    hidden = audit.without_tumour(pixels, mask, mirrored)
+    assert audit.grow(mask)[0, 15, 5]
     assert not hidden[..., 14:18, 4:7].any()
 
 
 def test_a_rim_of_one_value_is_continued_exactly_and_a_ramp_nearly() -> None:
     weight = torch.ones(1, 1, 40, 40)
     weight[..., 10:30, 12:28] = 0
-    flat = continue_rim(torch.full((1, 1, 40, 40), 7.0) * weight, weight)
+    flat = audit.continue_rim(torch.full((1, 1, 40, 40), 7.0) * weight, weight)
     np.testing.assert_allclose(flat, 7, rtol=1e-5)
     ramp = torch.arange(40.0).expand(1, 1, 40, 40)
-    assert (continue_rim(ramp * weight, weight) - ramp).abs().max() < 6  # the mean of the rim would be 8 off
+    assert (audit.continue_rim(ramp * weight, weight) - ramp).abs().max() < 6  # the mean of the rim would be 8 off
 
 
 @st.composite
@@ -176,25 +158,23 @@ def slices(draw: st.DrawFn) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]
 
 
 @given(slices(), st.booleans())
-def test_nothing_else_is_touched_and_nothing_of_the_tumour_is_left(
-    case: tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]], mirrored: bool
-) -> None:
+def test_only_the_tumour_is_hidden(case: tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]], mirrored: bool) -> None:
     pixels, mask = case
-    before, grown = pixels.copy(), np.repeat(grow(mask)[:, None], 3, axis=1)
-    hidden, alone = without_tumour(pixels, mask, mirrored), tumour_alone(pixels, mask)
+    before, grown = pixels.copy(), np.repeat(audit.grow(mask)[:, None], 3, axis=1)
+    hidden, alone = audit.without_tumour(pixels, mask, mirrored), audit.tumour_alone(pixels, mask)
     np.testing.assert_array_equal(pixels, before)
     np.testing.assert_array_equal(hidden[~grown], pixels[~grown])
     np.testing.assert_array_equal(alone[grown], pixels[grown])
     assert not alone[~grown].any()
     assert hidden.max(initial=0) < 200
-    np.testing.assert_array_equal(without_tumour(hidden, mask & False, mirrored), hidden)
+    np.testing.assert_array_equal(audit.without_tumour(hidden, mask & False, mirrored), hidden)
     # A slice's image does not depend on what lies beside it.
-    np.testing.assert_array_equal(without_tumour(pixels[-1:], mask[-1:], mirrored), hidden[-1:])
+    np.testing.assert_array_equal(audit.without_tumour(pixels[-1:], mask[-1:], mirrored), hidden[-1:])
 
 
 def test_a_slice_that_is_all_tumour_becomes_background() -> None:
     pixels, mask = np.full((1, 3, 16, 16), 9, np.uint8), np.ones((1, 16, 16), bool)
-    assert not without_tumour(pixels, mask, mirrored=True).any()
+    assert not audit.without_tumour(pixels, mask, mirrored=True).any()
 
 
 @pytest.mark.parametrize("size", [33, 64, 96])
@@ -204,5 +184,5 @@ def test_the_place_of_a_pixel_and_its_mirror_image_is_the_same_distance_from_the
     pixels[..., 2 : size - 11] = np.arange(1, size - 12)
     mask = np.zeros((1, size, size), bool)
     mask[:, size // 2, 6] = True
-    hidden = without_tumour(pixels, mask, mirrored=True)
+    hidden = audit.without_tumour(pixels, mask, mirrored=True)
     assert hidden[0, 0, size // 2, 6] == pixels[0, 0, size // 2, size - 12 - 4]

@@ -105,18 +105,14 @@ def test_badge_takes_one_of_each_group_of_gradients_and_none_twice() -> None:
     for seed in range(5):
         rows = np.array(chosen("badge", pool_of(features, probability), 3, seed)) - 10
         assert sorted(rows // 5) == [0, 1, 2]
-    everything = chosen("badge", pool_of(features, probability), 15)
-    assert sorted(everything) == list(range(10, 25))
+    assert sorted(chosen("badge", pool_of(features, probability), 15)) == list(range(10, 25))
 
 
-def test_badge_starts_at_the_largest_gradient() -> None:
+def test_badge_starts_at_the_largest_gradient_and_draws_by_squared_distance() -> None:
     """0.4 * 3 = 1.2 against 0.5 * 2 = 1.0 and 0.1 * 9 = 0.9."""
     pool = pool_of(np.array([[2.0], [3.0], [9.0]]), np.array([0.5, 0.4, 0.9]))
     assert chosen("badge", pool, 1) == [11]
-
-
-def test_badge_draws_by_squared_distance() -> None:
-    """From the slice at 3 (the largest gradient), 0 and 2 lie 3 and 1 away: nine draws of ten are 0. Binomial, 4 SD."""
+    # From the slice at 3 (the largest gradient), 0 and 2 lie 3 and 1 away: nine draws of ten are 0. Binomial, 4 SD.
     pool = pool_of(np.array([[0.0], [2.0], [3.0]]), np.full(3, 0.5))
     second = [chosen("badge", pool, 2, seed)[1] for seed in range(1000)]
     assert second.count(10) == pytest.approx(900, abs=4 * np.sqrt(1000 * 0.9 * 0.1))
@@ -159,33 +155,26 @@ def test_typiclust_is_that_of_its_authors(size: int, labelled: int, budget: int,
     """By k-means of all slices (45 and 12 clusters) and of batches (70); clusters of equal order may change places."""
     features = like_a_network(size, seed)
     expected = plain_typiclust(features.astype(float), labelled, budget, integer(seed, "query"))
-    pool = pool_of(features[labelled:], known=features[:labelled])
-    found = chosen("typiclust", pool, budget, seed)
+    found = chosen("typiclust", pool_of(features[labelled:], known=features[:labelled]), budget, seed)
     assert len(set(expected)) == len(set(found)) == budget
     assert len({row + 10 for row in expected} & set(found)) >= budget - 1
 
 
-def test_typiclust_takes_the_middle_of_each_cluster_from_the_largest() -> None:
+def test_typiclust_takes_the_middle_of_the_largest_clusters_without_labels() -> None:
     assert chosen("typiclust", pool_of(blobs(7, 8, 9)), 3) == [25, 17, 10]
-
-
-def test_typiclust_leaves_clusters_with_labels_for_last() -> None:
-    """Three clusters of 9, 8 and 7 slices, one of the largest labelled: its eight come last."""
+    # Three clusters of 9, 8 and 7 slices, one of the largest labelled: its eight come last.
     features = blobs(9, 8, 7)
-    pool = pool_of(features[1:], known=features[:1])
-    assert chosen("typiclust", pool, 2) == [18, 26]
+    assert chosen("typiclust", pool_of(features[1:], known=features[:1]), 2) == [18, 26]
 
 
 def test_typiclust_goes_round_the_large_clusters_and_leaves_the_small_ones_for_last() -> None:
     """Nine clusters for a budget of nine: one of 9 and one of 6 slices, and seven slices on their own."""
     single = np.eye(15)[8:] * 1.0
-    two = np.pad(blobs(9, 6), ((0, 0), (0, 9)))
-    pool = pool_of(np.concatenate([single, two]))
+    pool = pool_of(np.concatenate([single, np.pad(blobs(9, 6), ((0, 0), (0, 9)))]))
     turns = [row - 10 for row in chosen("typiclust", pool, 9)]
     assert [row >= 7 for row in turns] == [True] * 9
     assert [row < 16 for row in turns] == [True, False] * 4 + [True]
-    everything = [row - 10 for row in chosen("typiclust", pool, 22)]
-    assert sorted(everything) == list(range(22))
+    assert sorted([row - 10 for row in chosen("typiclust", pool, 22)]) == list(range(22))
 
 
 def test_typiclust_looks_at_half_of_a_small_cluster_and_at_twenty_of_a_large_one() -> None:

@@ -64,8 +64,7 @@ def chosen(pool: Pool, budget: int) -> list[int]:
 
 def test_equals_are_taken_by_rising_id_whatever_their_last_digits() -> None:
     """0.3 and 0.7 are as uncertain, though 1 - 0.7 is not 0.3 in binary; so are all the slices of a sure network."""
-    pool = pool_of(np.array([0.7, 0.3, 0.7, 0.3, 1 - 0.7, 0.5]))
-    assert chosen(pool, 4) == [15, 10, 11, 12]
+    assert chosen(pool_of(np.array([0.7, 0.3, 0.7, 0.3, 1 - 0.7, 0.5])), 4) == [15, 10, 11, 12]
     assert chosen(pool_of(np.array([1.0, 0.0, 1e-15, 0.0])), 3) == [10, 11, 12]
 
 

@@ -18,9 +18,7 @@ SEEDS = range(2)
 def pool() -> Pool:
     """Return 140 slices and 60 labelled ones: clusters of two and equal scores, which rounding could decide."""
     rng = np.random.default_rng(0)
-    signal = (
-        rng.integers(-9, 10, (200, 12)) @ rng.integers(-9, 10, (12, 1024)) / 100
-    )  # whole numbers: the same anywhere
+    signal = rng.integers(-9, 10, (200, 12)) @ rng.integers(-9, 10, (12, 1024)) / 100  # whole numbers
     features = np.maximum(signal + rng.standard_normal(signal.shape), 0).astype(np.float16).astype(np.float32)
     single = rng.random(140, np.float32)
     single[50:80] = 1 - single[20:50]  # as uncertain
@@ -40,8 +38,6 @@ def test_two_threads_and_another_processor_choose_the_same() -> None:
     env = os.environ | {"OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "2", "OPENBLAS_CORETYPE": "Haswell"}
     code = "import json; from test_machines import choices; print(json.dumps(choices()))"
     here = Path(__file__).parent
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=here, capture_output=True, encoding="utf-8", env=env, check=True
-    )
+    said = subprocess.check_output([sys.executable, "-c", code], cwd=here, encoding="utf-8", env=env)
     with threadpool_limits(1):
-        assert json.loads(done.stdout.splitlines()[-1]) == choices()
+        assert json.loads(said.splitlines()[-1]) == choices()

@@ -63,8 +63,7 @@ def contract(strategy: str, pool: Pool, budget: int, seed: int) -> None:
     )
     np.testing.assert_array_equal(chosen, select(strategy, permuted, budget, seed))
     if STRATEGIES[strategy].nested:
-        smaller = select(strategy, pool, max(budget // 2, 1), seed)
-        assert set(smaller.tolist()) <= set(chosen.tolist())
+        assert set(select(strategy, pool, max(budget // 2, 1), seed).tolist()) <= set(chosen.tolist())
 
 
 @pytest.mark.parametrize("strategy", [name for name in STRATEGIES if name not in WITH_VIEWS])
@@ -122,8 +121,7 @@ def test_windows_are_those_of_figure_3() -> None:
     pool = Pool(np.arange(4060), -np.arange(4060.0))
     assert [list(WINDOWS)[place] for place in (0, -1)] == ["window 0%-30%", "window 70%-100%"]
     for number, name in enumerate(WINDOWS):
-        chosen = select(name, pool, 1218, 0)
-        assert chosen.tolist() == list(range(406 * number, 406 * number + 1218))
+        assert select(name, pool, 1218, 0).tolist() == list(range(406 * number, 406 * number + 1218))
 
 
 def test_the_most_uncertain_range_at_the_class_share_of_the_pool() -> None:
@@ -178,10 +176,7 @@ def test_the_middle_patients_are_those_of_middle_mean_uncertainty() -> None:
     mean = np.repeat(np.arange(10.0), 4)
     pool = Pool(np.arange(40), mean + np.tile([-5.0, -1.0, 1.0, 5.0], 10), np.repeat(list("abcdefghij"), 4))
     assert select("middle patients", pool, 32, 0).tolist() == list(range(4, 36))
-
-
-def test_a_tenth_of_the_patients_is_rounded() -> None:
-    """Of sixteen patients it is two at either end, whose slices can never be drawn."""
+    # Of sixteen patients it is two at either end, whose slices can never be drawn.
     pool = Pool(np.arange(32), np.repeat(np.arange(16.0), 2), np.repeat(list("abcdefghijklmnop"), 2))
     assert select("middle patients", pool, 24, 0).tolist() == list(range(4, 28))
     with pytest.raises(InputError):

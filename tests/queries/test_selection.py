@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from brats_al_utils import InputError
 from brats_al_utils.beyond.competitors.competitors import STRATEGIES
-from brats_al_utils.queries.pool import Pool, Views
+from brats_al_utils.queries.pool import Pool, Views, drawn
 from brats_al_utils.queries.sampling import COMMITTEE, OF_CLASSES, QUERY_NETWORK
 from brats_al_utils.queries.selection import Ids, Selection, begin, query
 from brats_al_utils.seeds import integer
@@ -57,14 +57,11 @@ def test_one_shot(strategy: str) -> None:
     assert len(selected.annotated) == len(set(selected.labelled) | set(selected.chosen))
 
 
-def test_a_range_of_each_class_knows_the_labels_and_the_answer() -> None:
+def test_one_shot_goes_by_the_answer() -> None:
     """Of the 150 negative and 50 positive slices, the 45 and 15 of which the committee is least sure."""
     label = np.arange(SIZE) % 4 // 3
     expected = [*IDS[label == 0][:45], *IDS[label == 1][:15]]
     assert chosen(OF_CLASSES.name, budget=60).tolist() == sorted(expected)
-
-
-def test_one_shot_goes_by_the_answer() -> None:
     np.testing.assert_array_equal(chosen("top"), IDS[:40])
     np.testing.assert_array_equal(chosen("middle", budget=160), IDS[20:180], "all that is left without the tails")
 
@@ -96,14 +93,54 @@ def test_a_budget_that_cannot_be_drawn_is_refused_before_any_network_is_trained(
                 first(strategy, labelled, budget)
 
 
-def test_a_query_that_adds_nothing_is_refused() -> None:
+def test_queries_that_cannot_be_drawn_are_refused() -> None:
     for counts in ([0, 1, 1], [1, 0, 1], [1, 1, 0]):
         with pytest.raises(InputError, match="a budget of 0 slices"):
             begin(STRATEGIES["entropy"], POOL, counts, seeds, iterative=True)
-
-
-def test_more_queries_than_there_are_slices_are_refused() -> None:
     for name in ("random", "middle", "entropy"):
         with pytest.raises(InputError, match="a budget of 201 slices from 199"):
             begin(STRATEGIES[name], POOL, [1, 100, 101], seeds, iterative=True)
     assert {STRATEGIES[name].asks for name in ("middle", "entropy")} == {COMMITTEE, QUERY_NETWORK}
+
+
+def views_of(size: int) -> Views:
+    rng = np.random.default_rng(0)
+    return Views(rng.random(size), rng.random((size, 3)))
+
+
+def test_ranking_by_hand() -> None:
+    pool = Pool(np.array([5, 3, 8, 1]), np.array([0.2, 0.9, 0.2, 0.5]))
+    assert pool.ranking.tolist() == [3, 1, 5, 8]
+    assert pool.between(0.25, 0.75).tolist() == [1, 5]
+    pool = Pool(np.array([5, 3, 8, 1]), np.array([0.1 + 0.2, 0.3, 0.3 + 1e-15, 0.3 + 1e-11]))
+    assert pool.ranking.tolist() == [1, 3, 5, 8]
+
+
+def test_by_id_moves_everything_along() -> None:
+    views = views_of(3)
+    pool = Pool(np.array([5, 3, 8]), np.array([0.5, 0.3, 0.8]), np.array(["e", "c", "h"]), views, np.zeros((2, 3)))
+    ordered = pool.by_id()
+    assert ordered.ids.tolist() == [3, 5, 8]
+    assert ordered.score.tolist() == [0.3, 0.5, 0.8]
+    assert ordered.patient is not None
+    assert ordered.patient.tolist() == ["c", "e", "h"]
+    assert ordered.views is not None
+    for name in ("probability", "features"):
+        np.testing.assert_array_equal(getattr(ordered.views, name), getattr(views, name)[[1, 0, 2]])
+    assert ordered.known is pool.known
+    assert Pool(pool.ids, pool.score).by_id().views is None
+
+
+def test_a_draw_does_not_depend_on_the_order_but_on_seed_and_name() -> None:
+    source = np.arange(50)
+    assert drawn(source, 20, 0).tolist() == drawn(source[::-1], 20, 0).tolist()
+    assert drawn(source, 20, 0).tolist() != drawn(source, 20, 1).tolist()
+    assert drawn(source, 20, 0).tolist() != drawn(source, 20, 0, "placebo draw").tolist()
+
+
+def test_refusals() -> None:
+    with pytest.raises(InputError, match="a budget of 4 slices from 3, expected 1 to 3: lower the budget"):
+        drawn(np.arange(3), 4, 0)
+    good = views_of(3)
+    with pytest.raises(InputError, match="a view is not finite"):
+        Views(good.probability * np.nan, good.features)

@@ -22,20 +22,17 @@ def committee(high: Any) -> np.ndarray[Any, Any]:
 probabilities = arrays(float, st.tuples(st.integers(2, 4), st.integers(1, 12)), elements=st.floats(0, 1)).map(committee)
 
 
-def test_entropy_by_hand() -> None:
+def test_entropy_and_divergence_by_hand() -> None:
     assert entropy(np.array([0.5, 0.5])) == pytest.approx(LN2)
     assert entropy(np.array([1.0, 0.0])) == pytest.approx(0)
     assert entropy(np.array([0.25, 0.75])) == pytest.approx(0.25 * np.log(4) + 0.75 * np.log(4 / 3))
-
-
-def test_divergence_by_hand() -> None:
     p, q = np.array([0.5, 0.5]), np.array([0.25, 0.75])
     assert divergence(p, q) == pytest.approx(0.5 * np.log(2) + 0.5 * np.log(2 / 3))
     assert divergence(q, p) == pytest.approx(0.25 * np.log(0.5) + 0.75 * np.log(1.5))
     assert divergence(p, p) == 0
 
 
-def test_score_of_one_certain_and_one_uniform_member() -> None:
+def test_scores_by_hand() -> None:
     """Entropies 0 and ln 2; certain from uniform ln 2; uniform from certain (ln 0.5 - ln 1 + ln 0.5 - ln 1e-7) / 2."""
     probability = committee([[1.0], [0.5]])
     certain, uniform = LN2, 0.5 * (np.log(0.5) + np.log(0.5) - np.log(SMALLEST))
@@ -43,9 +40,6 @@ def test_score_of_one_certain_and_one_uniform_member() -> None:
     assert score(probability, "forward") == pytest.approx(LN2 + certain)
     assert score(probability, "aift") == pytest.approx(LN2 + 2 * (certain + uniform))
     assert score(probability, "ordered", "mean") == pytest.approx((LN2 + certain + uniform) / 2)
-
-
-def test_a_committee_of_three_has_six_ordered_divergences() -> None:
     high = np.array([[0.9], [0.6], [0.2]])
     values = committee(high)[:, 0]
     pairs = [(m, n) for m in range(3) for n in range(3) if m != n]
@@ -61,9 +55,7 @@ def test_the_order_of_members_does_not_matter_for_ordered(probability: np.ndarra
 
 
 @given(probabilities, st.randoms(), st.sampled_from(PAIRS), st.sampled_from(AGGREGATES))
-def test_slices_are_scored_one_by_one(
-    probability: np.ndarray[Any, Any], random: Any, pairs: str, aggregate: str
-) -> None:
+def test_slices_are_scored_singly(probability: np.ndarray[Any, Any], random: Any, pairs: str, aggregate: str) -> None:
     order = list(range(probability.shape[1]))
     random.shuffle(order)
     scores = score(probability, pairs, aggregate)

@@ -12,10 +12,13 @@ import nibabel as nib
 import numpy as np
 import pytest
 from conftest import AFFINE
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from brats_al_utils import InputError
-from brats_al_utils.beyond.releases.images import each_image, read_channels, read_file, read_image
+from brats_al_utils.beyond.releases.images import each_image, percentiles, read_channels, read_file, read_image
 from brats_al_utils.cohorts.volumes import read_header
 
 Array = np.ndarray[Any, Any]
@@ -91,8 +94,7 @@ def test_a_header_s_unit_of_length_is_obeyed(tmp_path: Path, unit: str, length: 
     image = nib.Nifti1Image(VOXELS, np.diag([-2 * length, -3 * length, 4 * length, 1]))
     image.header.set_xyzt_units(unit)
     nib.save(image, tmp_path / "a.nii")
-    volume = read_image(tmp_path / "a.nii")
-    np.testing.assert_allclose(volume.spacing, (2, 3, 4), rtol=1e-6)
+    np.testing.assert_allclose(read_image(tmp_path / "a.nii").spacing, (2, 3, 4), rtol=1e-6)
     np.testing.assert_allclose(np.abs(np.diag(read_header(tmp_path / "a.nii")[1].lps_affine)), (2, 3, 4, 1), rtol=1e-6)
 
 
@@ -118,8 +120,7 @@ def test_colours_are_channels_or_grey_where_the_table_says_so(tmp_path: Path) ->
 
 
 def test_a_nearly_grey_jpeg_is_grey(tmp_path: Path) -> None:
-    tinted = np.stack([SMOOTH + 2, SMOOTH, SMOOTH - 2], axis=2)
-    (tmp_path / "tinted.jpg").write_bytes(jpeg(tinted))
+    (tmp_path / "tinted.jpg").write_bytes(jpeg(np.stack([SMOOTH + 2, SMOOTH, SMOOTH - 2], axis=2)))
     found = read_channels(tmp_path / "tinted.jpg")
     assert len(found) == 1
     assert np.abs(found[0].voxels[:, :, 0].T.astype(int) - SMOOTH).max() <= 6
@@ -159,23 +160,27 @@ def test_a_damaged_jpeg_is_refused(tmp_path: Path, content: bytes, good: bool) -
 
 
 @pytest.mark.parametrize(
-    ("content", "words"),
+    ("name", "content", "words"),
     [
-        (b"", "an empty file"),
-        (b"GIF89a...", "a GIF, .* save it as PNG"),
-        (b"RIFF....WEBP", "a WebP"),
-        (b"\0\0\0\x18ftypheic", "a HEIC or AVIF picture, .* save it as PNG"),
-        (b"NRRD0004\n", "an NRRD file, .* convert it to NIfTI"),
-        (b"\n<!doctype html>", "a web page, .* download the file itself"),
-        (b"version https://git-lfs.github.com/spec/v1", "git lfs pull"),
-        (bytes(128) + b"DICM", "dcm2niix"),
-        (b"hello", "cannot be read as PNG, JPEG or TIFF .unknown kind of file."),
+        ("some.jpg", b"", "an empty file"),
+        ("some.jpg", b"GIF89a...", "a GIF, .* save it as PNG"),
+        ("some.jpg", b"RIFF....WEBP", "a WebP"),
+        ("some.jpg", b"\0\0\0\x18ftypheic", "a HEIC or AVIF picture, .* save it as PNG"),
+        ("some.jpg", b"NRRD0004\n", "an NRRD file, .* convert it to NIfTI"),
+        ("some.jpg", b"\n<!doctype html>", "a web page, .* download the file itself"),
+        ("some.jpg", b"version https://git-lfs.github.com/spec/v1", "git lfs pull"),
+        ("some.jpg", bytes(128) + b"DICM", "dcm2niix"),
+        ("some.jpg", b"hello", "cannot be read as PNG, JPEG or TIFF .unknown kind of file."),
+        ("some.nii.gz", b"version https://git-lfs.github.com/spec/v1", "git lfs pull"),
+        ("some.nii.gz", b"/annex/objects/MD5E-s9--0.nii.gz", "git annex get"),
+        ("some.nii.gz", b"<html>", "a web page, expected NIfTI: download the file itself"),
+        ("some.nii.gz", b"", "cannot be read as NIfTI .*: copy or download the file again"),
     ],
 )
-def test_another_kind_of_file_under_a_picture_s_name(tmp_path: Path, content: bytes, words: str) -> None:
-    (tmp_path / "some.jpg").write_bytes(content)
-    with pytest.raises(InputError, match=f"some.jpg: .*{words}"):
-        read_image(tmp_path / "some.jpg")
+def test_another_kind_of_file_under_its_name(tmp_path: Path, name: str, content: bytes, words: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=f"{name}: .*{words}"):
+        read_image(tmp_path / name)
 
 
 @pytest.mark.parametrize("stripped", [False, True])
@@ -208,21 +213,6 @@ def test_every_jpeg_of_the_open_sets_is_whole() -> None:
             pytest.skip(f"{name} names no folder")
         for path in sorted(Path(place, "images").glob("*.jpg"))[::40]:
             assert read_channels(path, "channels")[0].voxels.any()
-
-
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        (b"version https://git-lfs.github.com/spec/v1", "git lfs pull"),
-        (b"/annex/objects/MD5E-s9--0.nii.gz", "git annex get"),
-        (b"<html>", "a web page, expected NIfTI: download the file itself"),
-        (b"", "cannot be read as NIfTI .*: copy or download the file again"),
-    ],
-)
-def test_another_kind_of_file_under_a_volume_s_name(tmp_path: Path, content: bytes, words: str) -> None:
-    (tmp_path / "some.nii.gz").write_bytes(content)
-    with pytest.raises(InputError, match=f"some.nii.gz: .*{words}"):
-        read_image(tmp_path / "some.nii.gz")
 
 
 VOXELS = np.random.default_rng(0).integers(1, 90, (6, 5, 4)).astype(np.int16)
@@ -267,6 +257,14 @@ def test_a_mask_of_values_between_labels_is_refused(tmp_path: Path, values: list
         assert read_file(tmp_path / "m.nii", "mask", "")[0].voxels.sum() == 16
 
 
+def problems_of(folder: Path, image: str, mask: str = "") -> str:
+    """Return what is wrong with an image and its mask."""
+    problems: list[str] = []
+    row = {"image": str(folder / image), "image2": "", "image3": "", "mask": str(folder / mask) if mask else ""}
+    assert len(list(each_image(row, read_file, problems))) == 1 + bool(mask)
+    return "\n".join(problems)
+
+
 @pytest.mark.parametrize(("image", "mask", "told"), [(6, 1, True), (1, 3, True), (6, 6, False), (1, 1, False)])
 def test_a_mark_that_turns_an_image_and_not_its_mask(tmp_path: Path, image: int, mask: int, told: bool) -> None:
     """As annotation programs leave them that do not obey it."""
@@ -274,37 +272,34 @@ def test_a_mark_that_turns_an_image_and_not_its_mask(tmp_path: Path, image: int,
         exif = Image.Exif()
         exif[0x112] = mark
         Image.fromarray(GREY * (np.arange(48) < 9) if name == "m.png" else GREY).save(tmp_path / name, exif=exif)
-    problems: list[str] = []
-    row = {"image": str(tmp_path / "a.jpg"), "image2": "", "image3": "", "mask": str(tmp_path / "m.png")}
-    list(each_image(row, read_file, problems))
-    assert ("mogrify -auto-orient" in "".join(problems)) is told
+    assert ("mogrify -auto-orient" in problems_of(tmp_path, "a.jpg", "m.png")) is told
 
 
 def test_a_mask_on_another_grid_is_to_be_exported_again(tmp_path: Path) -> None:
     nib.save(nib.Nifti1Image(VOXELS, AFFINE), tmp_path / "a.nii")
     nib.save(nib.Nifti1Image((VOXELS > 50).astype(np.uint8), AFFINE @ np.diag([1, 1, 2, 1])), tmp_path / "m.nii")
-    problems: list[str] = []
-    row = {"image": str(tmp_path / "a.nii"), "image2": "", "image3": "", "mask": str(tmp_path / "m.nii")}
-    assert len(list(each_image(row, read_file, problems))) == 2
-    assert "export it on the grid of the images" in "".join(problems)
+    assert "export it on the grid of the images" in problems_of(tmp_path, "a.nii", "m.nii")
     nib.save(nib.Nifti1Image(np.ones((2, 2, 2), np.uint8), AFFINE), tmp_path / "m.nii")  # cropped to the tumour
-    problems = []
-    list(each_image(row, read_file, problems))
-    assert len(problems) == 1 and "invert" not in problems[0]
+    (problem,) = problems_of(tmp_path, "a.nii", "m.nii").splitlines()
+    assert "invert" not in problem
 
 
-def test_a_ct_in_hounsfield_units_is_to_be_windowed(tmp_path: Path) -> None:
+HEAD = np.pad(np.random.default_rng(0).integers(20, 60, (12, 12, 12)), 4, constant_values=-1000)
+
+
+@pytest.mark.parametrize(
+    ("voxels", "told"),
+    [(HEAD, True), (np.where(HEAD < 0, -3024, HEAD), True), (HEAD.clip(0, 80), False), (HEAD - 3000, False)],
+)
+def test_a_ct_in_hounsfield_units_is_to_be_windowed(tmp_path: Path, voxels: Array, told: bool) -> None:
     """Its air and what pads it leave tissues two levels apart; an MRI that was shifted is no CT."""
-    head = np.full((20, 20, 20), -1000, np.int16)
-    head[4:16, 4:16, 4:16] = np.random.default_rng(0).integers(20, 60, (12, 12, 12))
-    row = {"image": str(tmp_path / "a.nii"), "image2": "", "image3": "", "mask": ""}
-    for voxels, told in (
-        (head, True),
-        (np.where(head < 0, -3024, head), True),
-        (head.clip(0, 80), False),
-        (head - 3000, False),
-    ):
-        nib.save(nib.Nifti1Image(voxels.astype(np.int16), AFFINE), tmp_path / "a.nii")
-        problems: list[str] = []
-        list(each_image(row, read_file, problems))
-        assert ("Hounsfield" in "".join(problems)) is told
+    nib.save(nib.Nifti1Image(voxels.astype(np.int16), AFFINE), tmp_path / "a.nii")
+    assert ("Hounsfield" in problems_of(tmp_path, "a.nii")) is told
+
+
+@given(
+    arrays(st.sampled_from([np.int16, np.uint8, np.uint16, np.int32, np.uint32]), st.integers(2, 200)),
+    st.tuples(st.floats(0, 100), st.floats(0, 100)),
+)
+def test_counted_percentiles_are_numpy_s_to_the_bit(values: np.ndarray[Any, Any], shares: tuple[float, ...]) -> None:
+    np.testing.assert_array_equal(percentiles(values, shares), np.percentile(values.astype(np.int64), shares))

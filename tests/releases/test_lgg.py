@@ -142,13 +142,9 @@ def lgg_copy() -> Path:
 def test_the_published_tiff(lgg_copy: Path) -> None:
     cohort = check_cohort(read_cohort(lgg_copy / "as-published"))
     assert not cohort.problems and cohort.cases["patient_id"].nunique() == 4
-    grades = read_cohort(lgg_copy / "as-published", task="grade").cases
-    assert grades.drop_duplicates("patient_id").set_index("patient_id")["class_name"].to_dict() == {
-        "TCGA_CS_6290": "grade III",
-        "TCGA_HT_7686": "grade III",
-        "TCGA_HT_7692": "grade II",
-        "TCGA_HT_8018": "grade II",
-    }
+    cases = read_cohort(lgg_copy / "as-published", task="grade").cases
+    grades = cases.groupby("class_name")["patient_id"].unique().map(list).to_dict()
+    assert grades == {"grade III": ["TCGA_CS_6290", "TCGA_HT_7686"], "grade II": ["TCGA_HT_7692", "TCGA_HT_8018"]}
 
 
 @pytest.mark.long

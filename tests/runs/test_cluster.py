@@ -44,12 +44,10 @@ def test_the_script_asks_for_what_was_asked() -> None:
     assert subprocess.run(["bash", "-n"], input=text, encoding="utf-8").returncode == 0
 
 
-def test_an_array_is_no_longer_than_slurm_takes() -> None:
-    assert "#SBATCH --array=1-1000%200\n" in script(Slurm(200, 0, 1, 1, "10"), "tls://host:1", Path("/shared"))
-
-
-def test_a_job_without_a_gpu_asks_for_none() -> None:
-    assert "gres" not in script(Slurm(1, 0, 1, 1, "10"), "tls://host:1", Path("/shared"))
+@pytest.mark.parametrize("time", ["90", "90:30", "04:00:00", "1-12", "1-12:30", "1-12:30:00"])
+def test_times_as_slurm_writes_them_an_array_no_longer_than_it_takes_and_no_gpu_where_none_is_asked(time: str) -> None:
+    text = script(Slurm(200, 0, 1, 1, time), "tls://host:1", Path("/shared"))
+    assert f"#SBATCH --time={time}\n" in text and "#SBATCH --array=1-1000%200\n" in text and "gres" not in text
 
 
 @pytest.mark.parametrize(
@@ -71,19 +69,16 @@ def test_two_options_in_one_are_refused(option: str) -> None:
     assert "#SBATCH '--comment=two words'\n" in said and "--output=/50%%all/%A_%a.log\n" in said
 
 
-@pytest.mark.parametrize("time", ["90", "90:30", "04:00:00", "1-12", "1-12:30", "1-12:30:00"])
-def test_times_as_slurm_writes_them(time: str) -> None:
-    assert f"#SBATCH --time={time}\n" in script(Slurm(1, 0, 1, 1, time), "tls://host:1", Path("/shared"))
-
-
-def test_only_a_run_is_run_on_a_cluster() -> None:
-    assert "'report' cannot be run on a cluster, expected run" in brats_al("cluster", "slurm", "report", expect=1)
-
-
-def test_more_gpus_are_more_jobs() -> None:
-    assert "'--gpus': Input should be less than or equal to 1" in brats_al(
-        "cluster", "slurm", "--gpus", "2", "--dry-run", "--", "run", expect=2
-    )
+@pytest.mark.parametrize(
+    ("words", "said", "status"),
+    [
+        ("cluster slurm report", "'report' cannot be run on a cluster, expected run", 1),
+        ("cluster slurm --gpus 2 --dry-run -- run", "'--gpus': Input should be less than or equal to 1", 2),
+        ("run --profile smoke --workers 2 --scheduler tcp://host:1", "--scheduler exclude each other", 1),
+    ],
+)
+def test_what_cannot_be_asked_of_a_cluster_is_refused(words: str, said: str, status: int) -> None:
+    assert said in brats_al(*words.split(), expect=status)
 
 
 @pytest.mark.parametrize(
@@ -148,9 +143,7 @@ def test_an_array_that_has_ended_needs_no_cancelling(
     assert not capsys.readouterr().err
 
 
-def test_ctrl_c_ends_a_study_on_a_cluster_as_it_ends_others(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_ctrl_c_ends_a_study_on_a_cluster(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     def interrupted(*_: Any) -> None:
         raise KeyboardInterrupt
 
@@ -163,11 +156,6 @@ def test_ctrl_c_ends_a_study_on_a_cluster_as_it_ends_others(
         main()
     assert ended.value.code == 130
     assert "interrupted: finished runs are kept" in capsys.readouterr().err
-
-
-def test_one_place_to_compute_at_a_time() -> None:
-    printed = brats_al("run", "--profile", "smoke", "--workers", "2", "--scheduler", "tcp://host:1", expect=1)
-    assert "--workers, --workers-per-gpu and --scheduler exclude each other" in printed
 
 
 def test_a_scheduler_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,9 +191,7 @@ def slurm_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path
     if os.geteuid():
         pytest.skip("only root can start a Slurm")
     folder = tmp_path / "slurm"
-    started = subprocess.run(
-        ["bash", str(HERE / "slurm" / "up.sh"), str(folder)], capture_output=True, encoding="utf-8"
-    )
+    started = subprocess.run(["bash", f"{HERE}/slurm/up.sh", str(folder)], capture_output=True, encoding="utf-8")
     try:
         assert started.returncode == 0, started.stdout + started.stderr
         monkeypatch.setenv("SLURM_CONF", started.stdout.splitlines()[-1])
@@ -216,62 +202,48 @@ def slurm_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path
 
 def queue() -> list[list[str]]:
     """Return the running elements of job arrays: job and its state."""
-    printed = subprocess.run(
-        ["squeue", "--noheader", "--format=%i %t"], capture_output=True, encoding="utf-8", check=True
-    )
-    return [line.split() for line in printed.stdout.splitlines()]
+    printed = subprocess.check_output(["squeue", "--noheader", "--format=%i %t"], encoding="utf-8")
+    return [line.split() for line in printed.splitlines()]
 
 
 @pytest.mark.long
 def test_a_study_over_a_job_array_whose_running_element_is_cancelled(
-    slurm_node: Path, smoke: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    slurm_node: Path, smoke: Path, tmp_path: Path
 ) -> None:
     """Slurm replaces the lost job, and the tables of a notebook are those of the study without it."""
     out, study_of = tmp_path / "out", ["run", "--profile", "smoke", "--only", "01"]
     phantoms = next((smoke / "outputs").glob("phantom*-*"))
     shutil.copytree(phantoms, out / "outputs" / phantoms.name)
-    started = time.monotonic()
     arguments = ["cluster", "slurm", "--jobs", "1", "--gpus", "0", "--cpus", "1", "--workers", "1", "--time", "30"]
-    command = ["--host", "127.0.0.1", "--", *study_of, "--out", str(out)]
-    runs = out / "outputs" / "runs"
-    with subprocess.Popen(
-        [sys.executable, "-m", "brats_al_utils", *arguments, *command],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-    ) as study:
-        deadline = time.monotonic() + 900
-        while not list(runs.glob("*.safetensors")):
+    command = [sys.executable, "-m", "brats_al_utils", *arguments, "--host", "127.0.0.1", "--", *study_of]
+    deadline, pipe = time.monotonic() + 900, subprocess.PIPE
+
+    def stored() -> dict[str, int]:
+        runs = (out / "outputs" / "runs").glob("*.safetensors")
+        return {path.name: path.stat().st_mtime_ns for path in runs}
+
+    def wait_for_another(before: dict[str, int]) -> None:
+        while not stored().keys() - before.keys():
             assert study.poll() is None, study.communicate()
             assert time.monotonic() < deadline
             time.sleep(0.1)
+
+    with subprocess.Popen(
+        [*command, "--out", str(out)], stdout=pipe, stderr=subprocess.STDOUT, encoding="utf-8"
+    ) as study:
+        wait_for_another({})
         running = [job for job, state in queue() if state == "R"]
         assert running
         subprocess.run(["scancel", running[0]], check=True)
-        cancelled = time.monotonic()
-        before = {path.name: path.stat().st_mtime_ns for path in runs.glob("*.safetensors")}
-        while not [path for path in runs.glob("*.safetensors") if path.name not in before]:
-            assert study.poll() is None, study.communicate()
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
-        next_after = time.monotonic() - cancelled
+        before = stored()
+        wait_for_another(before)
         printed = study.communicate()[0]
     assert study.returncode == 0, printed
     assert not queue(), "what is left of the array is cancelled"
-    now = {path.name: path.stat().st_mtime_ns for path in runs.glob("*.safetensors")}
-    assert before.items() <= now.items(), "a finished run was repeated"
-    assert len(now) == 4
+    assert before.items() <= stored().items(), "a finished run was repeated"
+    assert len(stored()) == 4
     tables = sorted(path.name for path in out.glob("*.csv"))
     assert {"table2.csv", "table2_training.csv"} <= set(tables)
     for name in tables:
-        found, expected = (
-            pd.read_csv(folder / name).drop(columns="seconds", errors="ignore") for folder in (out, smoke)
-        )
+        found, expected = (pd.read_csv(of / name).drop(columns="seconds", errors="ignore") for of in (out, smoke))
         pd.testing.assert_frame_equal(found, expected)
-    with capsys.disabled():
-        print(
-            f"\nSlurm {subprocess.check_output(['slurmctld', '-V'], encoding='utf-8').split()[-1]}: a notebook of "
-            f"the smoke study on a job array in {time.monotonic() - started:.0f} s; element {running[0]} cancelled "
-            f"after {len(before)} of {len(now)} runs, the next was done {next_after:.0f} s later; no run repeated, "
-            f"{len(tables)} tables equal"
-        )

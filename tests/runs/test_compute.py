@@ -22,24 +22,14 @@ from brats_al_utils.runs import computing
 from brats_al_utils.runs.computing import compute_run
 from brats_al_utils.runs.run import PREDICTED, Run
 
-RUN = Run(
-    "f" * 64,
-    tuple(range(8)),
-    tuple(range(8, 12)),
-    tuple(range(12, 16)),
-    (),
-    "imagenet-trunk",
-    False,
-    Settings(epochs=2, batch_size=4, learning_rate=0.01, momentum=0.8, weight_decay=0.0),
-    weights_seed=1,
-    order_seed=2,
-)
+SETTINGS = Settings(epochs=2, batch_size=4, learning_rate=0.01, momentum=0.8, weight_decay=0.0)
+TRAINING, VALIDATION, TEST = tuple(range(8)), (8, 9, 10, 11), (12, 13, 14, 15)
+RUN = Run("f" * 64, TRAINING, VALIDATION, TEST, (), "imagenet-trunk", False, SETTINGS, weights_seed=1, order_seed=2)
 
 
 @pytest.fixture
 def slices() -> SliceSet:
-    rng = np.random.default_rng(0)
-    pixels = rng.integers(0, 256, (16, 3, 8, 8), dtype=np.uint8)
+    pixels = np.random.default_rng(0).integers(0, 256, (16, 3, 8, 8), dtype=np.uint8)
     patients = [f"p{number}" for number in range(16)]
     table = pd.DataFrame({"patient_id": patients, "label": np.arange(16) % 2, "tumour_mm2": 4.0})
     segmentation = np.zeros((16, 8, 8), np.uint8)

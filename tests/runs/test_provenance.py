@@ -40,15 +40,10 @@ def said_by(checkout: Path) -> str:
     """Return the commit that the package of a checkout says, to a user without settings of git."""
     variables = os.environ | {"PYTHONPATH": str(checkout), "HOME": str(checkout.parent), "GIT_CONFIG_NOSYSTEM": "1"}
     code = "from brats_al_utils.runs.computing import commit; print(commit())"
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd="/", env=variables, capture_output=True, encoding="utf-8", check=True
-    )
-    return done.stdout.strip()
+    return subprocess.check_output([sys.executable, "-c", code], cwd="/", env=variables, encoding="utf-8").strip()
 
 
-def test_a_checkout_says_its_commit_whoever_owns_it_and_whether_it_has_changes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_checkout_says_its_commit_and_whether_it_has_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     checkout = copy_of_the_package(tmp_path / "checkout")
     commit = committed(checkout)
     if os.geteuid() == 0:

@@ -1,15 +1,16 @@
 """A run's key, and a store that gives back what was put in or nothing."""
 
-import os
 import signal
 import subprocess
 import sys
+import time
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -57,25 +58,14 @@ def test_the_key_is_stable() -> None:
     assert RUN.key == "8fc5527a2648878770ffe366cdef1b61c00a2235bf4690b471d084721b2a2961"
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"data": "0" * 64},
-        {"training": (0, 1, 3)},
-        {"pool": (0, 1)},
-        {"start": "imagenet"},
-        {"freeze": True},
-        {"settings": replace(SETTINGS, learning_rate=0.0005)},
-        {"settings": replace(SETTINGS, threads=2)},
-        {"weights_seed": 5},
-        {"order_seed": 5},
-        {"network": "resnet18"},
-        {"views": ("features",)},
-        {"protocol": 1},
-    ],
-)
-def test_whatever_decides_the_result_is_in_the_key(change: dict[str, Any]) -> None:
-    assert replace(RUN, **change).key != RUN.key
+CHANGES: dict[str, Any] = {"data": "0" * 64, "training": (0, 1, 3), "pool": (0, 1), "start": "imagenet", "freeze": True}
+CHANGES |= {"weights_seed": 5, "order_seed": 5, "network": "resnet18", "views": ("features",), "protocol": 1}
+CHANGED = [replace(RUN, **{name: value}) for name, value in CHANGES.items()]
+CHANGED += [replace(RUN, settings=replace(SETTINGS, **more)) for more in ({"learning_rate": 0.0005}, {"threads": 2})]
+
+
+def test_whatever_decides_the_result_is_in_the_key() -> None:
+    assert len({RUN.key, *(run.key for run in CHANGED)}) == 1 + len(CHANGED)
 
 
 def test_a_result_comes_back_as_it_was(tmp_path: Path) -> None:
@@ -118,12 +108,8 @@ def test_a_damaged_file_is_reported_and_set_aside(tmp_path: Path, damage: Callab
 def test_a_disk_that_fails_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = RunStore(tmp_path)
     store.save(RESULT)
-
-    def fails(*_: object) -> None:
-        raise PermissionError("as planned")
-
     with monkeypatch.context() as patch:
-        patch.setattr("brats_al_utils.runs.store.read_result", fails)
+        patch.setattr("brats_al_utils.runs.store.read_result", Mock(side_effect=PermissionError("as planned")))
         with pytest.raises(PermissionError):
             store.load(RUN)
     assert store.load(RUN), "still there"
@@ -137,6 +123,16 @@ def test_another_run_s_result_under_this_name_is_refused(tmp_path: Path) -> None
         assert store.load(RUN) is None
 
 
+def test_a_result_is_held_as_long_as_its_file_is_whole(tmp_path: Path) -> None:
+    store = RunStore(tmp_path)
+    assert not store.holds(RUN)
+    store.save(RESULT)
+    assert [store.holds(RUN) for _ in range(2)] == [True, True]
+    store.path(RUN).write_bytes(store.path(RUN).read_bytes()[:-7])
+    with pytest.warns(UserWarning, match="damaged"):
+        assert not store.holds(RUN)
+
+
 @pytest.mark.parametrize("milliseconds", [1, 20])
 def test_killed_while_writing_leaves_no_half_file(tmp_path: Path, milliseconds: int) -> None:
     """A process that saves over and over is killed; whatever is then found under the run's name is whole."""
@@ -144,15 +140,12 @@ def test_killed_while_writing_leaves_no_half_file(tmp_path: Path, milliseconds: 
         "import sys; sys.path[:0] = ['tests', 'tests/runs']; from test_run_store import RESULT, RunStore, Path\n"
         f"store = RunStore(Path({str(tmp_path)!r})); print('go', flush=True)\nwhile True: store.save(RESULT)"
     )
-    with subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]
-    ) as process:
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        try:
-            process.wait(milliseconds / 1000)
-        except subprocess.TimeoutExpired:
-            os.kill(process.pid, signal.SIGKILL)
+        time.sleep(milliseconds / 1000)
+        process.kill()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         RunStore(tmp_path).load(RUN)  # would warn of a damaged file
@@ -196,17 +189,6 @@ def test_what_is_known_of_runs_without_their_numbers(tmp_path: Path) -> None:
     assert known[RUN.key]["run"]["training"] == {"slices": 3, "sha256": digest}
     assert known[RUN.key]["run"]["pool"]["slices"] == 0
     assert known[failed.key]["why"] == "ValueError: as planned"
-
-
-def test_a_result_is_held_as_long_as_its_file_is_whole(tmp_path: Path) -> None:
-    store = RunStore(tmp_path)
-    assert not store.holds(RUN)
-    store.save(RESULT)
-    assert store.holds(RUN)
-    assert store.holds(RUN)
-    store.path(RUN).write_bytes(store.path(RUN).read_bytes()[:-7])
-    with pytest.warns(UserWarning, match="damaged"):
-        assert not store.holds(RUN)
 
 
 def test_a_run_with_views(slice_set: SliceSet, tmp_path: Path) -> None:

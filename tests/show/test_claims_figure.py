@@ -60,10 +60,7 @@ def names(axes: Axes) -> list[str]:
 def test_each_claim_has_its_row_its_interval_and_the_sign_of_its_verdict(stacked: bool) -> None:
     aucs, gains, rest = panels(claims(CARD, stacked))
     assert names(aucs) == ["Table 2, pretrained, validation", "Table 2, random initialisation, test"]
-    assert intervals(aucs) == [
-        (68.9, 0, [47.6, 84.4], UNKNOWN),
-        (70, 1, [69, 71], AGREES),
-    ]
+    assert intervals(aucs) == [(68.9, 0, [47.6, 84.4], UNKNOWN), (70, 1, [69, 71], AGREES)]
     assert np.asarray(aucs.lines[0].get_xdata()).tolist() == pytest.approx([87.46, 71.93])
     assert signs(aucs) == [("?", 0, UNKNOWN), ("✓", 1, AGREES)]
     assert names(gains) == ["Abstract: proposed over baseline, test", "Figure 3: 10-40 % over 0-30 %, validation"]
@@ -75,30 +72,23 @@ def test_each_claim_has_its_row_its_interval_and_the_sign_of_its_verdict(stacked
     assert all(axes.yaxis_inverted() for axes in (aucs, gains, rest))
 
 
-def test_the_legend_names_the_marks_and_the_verdicts_that_were_given() -> None:
+def test_the_legend_names_marks_and_verdicts_and_who_has_not_learned_is_hollow() -> None:
     (legend,) = claims(CARD.iloc[1:3]).legends
     texts = [text.get_text() for text in legend.get_texts()]
     assert texts == ["the paper", "here, 95 % CI across runs and patients", "reproduced", "does not hold here"]
-
-
-def test_a_claim_about_an_arm_that_has_not_learned_is_hollow() -> None:
     figure = claims(CARD)
     aucs, gains, _ = panels(figure)
     bars: list[Any] = [*aucs.containers, *gains.containers]
-    faces = [bar.lines[0].get_markerfacecolor() for bar in bars]
-    assert faces == ["white", AGREES, DISAGREES]
+    assert [bar.lines[0].get_markerfacecolor() for bar in bars] == ["white", AGREES, DISAGREES]
     assert "hollow: have not learned" in [text.get_text() for text in figure.legends[0].get_texts()]
 
 
-def test_every_verdict_has_a_sign_and_a_colour_that_go_together() -> None:
+def test_every_verdict_has_a_sign_and_a_legible_colour() -> None:
     assert set(LOOKS) == set(VERDICTS)
     assert {LOOKS[REPRODUCED], LOOKS[HERE[REPRODUCED]]} == {("✓", AGREES)}
     assert {LOOKS[NOT_REPRODUCED], LOOKS[HERE[NOT_REPRODUCED]]} == {("✗", DISAGREES)}
     assert len(dict.fromkeys(LOOKS.values())) == len({sign for sign, _ in LOOKS.values()}) == 3
-
-
-def test_the_colours_are_legible_on_white() -> None:
-    """Contrast of 4.5 at least: WCAG 2.1, success criterion 1.4.3."""
+    # Contrast of 4.5 at least: WCAG 2.1, success criterion 1.4.3.
     for colour in (AGREES, DISAGREES, UNKNOWN):
         channels = np.array([int(colour[place : place + 2], 16) for place in (1, 3, 5)]) / 255
         linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)

@@ -15,20 +15,12 @@ VARIES = Components(1e-4, 0.05, 0.05, 0.05, 0.01, 0.01, 0.05)
 def found(varies: Components | None) -> Worth:
     """Return made-up draws of two comparisons: a quarter of the first is above 2.98 pp, none of the second."""
     drawn = np.array([[-0.02, 0.0, 0.01, 0.05] * 100, [-0.01, 0.0, 0.01, 0.02] * 100])
-    rows = {
-        "arm": ["proposed", "placebo"],
-        "other": ["baseline", "random"],
-        "learned": [True, True],
-        "gain": [0.0104, -0.001],
-        "drawn_low": [-0.02, -0.01],
-        "drawn_high": [0.05, 0.02],
-        "printed": [0.25, 0.0],
-        "excludes_zero": [0.417, np.nan],
-        "p": [0.32, 0.0001],
-        "needed": [1905.0, np.nan],
-        "needed_many": [480.0, np.nan],
-    }
-    return Worth(pd.DataFrame(rows), drawn, (varies, varies))
+    rows = [
+        ("proposed", "baseline", True, 0.0104, -0.02, 0.05, 0.25, 0.417, 0.32, 1905.0, 480.0),
+        ("placebo", "random", True, -0.001, -0.01, 0.02, 0.0, np.nan, 0.0001, np.nan, np.nan),
+    ]
+    names = "arm other learned gain drawn_low drawn_high printed excludes_zero p needed needed_many"
+    return Worth(pd.DataFrame(rows, columns=names.split()), drawn, (varies, varies))
 
 
 def test_the_table_has_words_and_signs() -> None:

@@ -12,18 +12,7 @@ from made_up import distribute, write_cohort
 
 from brats_al_utils import InputError
 from brats_al_utils.beyond.arms import NOTEBOOKS, explored
-from brats_al_utils.beyond.explorer.explorer import (
-    GROUPS,
-    Ranking,
-    along,
-    by_decile,
-    compared,
-    filtered,
-    overlap,
-    ranking,
-    said,
-    terms,
-)
+from brats_al_utils.beyond.explorer import explorer
 from brats_al_utils.findings import evidence
 from brats_al_utils.queries.uncertainty import AGGREGATES, PAIRS, score
 from brats_al_utils.runs import engine
@@ -37,29 +26,18 @@ from brats_al_utils.study.study import Study
 def table() -> pd.DataFrame:
     """Return ten slices of one run, by rank; A chooses the first four, B those of even rank, C none but the last."""
     rank = np.arange(1, 11)
-    return pd.DataFrame(
-        {
-            "slice_id": 100 + rank,
-            "run": 1,
-            "rank": rank,
-            "decile": rank,
-            "uncertainty": 2.0 - rank / 10,
-            "probability": rank / 10,
-            "patient_id": [f"p{number // 2}" for number in range(10)],
-            "class_name": ["HGG", "HGG", "LGG", "HGG", "HGG", "LGG", "LGG", "HGG", "HGG", "HGG"],
-            "label": [1, 1, 0, 1, 1, 0, 0, 1, 1, 1],
-            "site": ["S1"] * 5 + ["S2"] * 5,
-            "low": [0.4] * 3 + [0.6] * 7,
-            "high": [0.9] * 10,
-            "A": rank <= 4,
-            "B": rank % 2 == 0,
-            "C": rank == 10,
-        }
-    )
+    found = pd.DataFrame({"slice_id": 100 + rank, "run": 1, "rank": rank, "decile": rank, "probability": rank / 10})
+    found["uncertainty"] = 2.0 - rank / 10
+    found["patient_id"] = [f"p{number // 2}" for number in range(10)]
+    found["label"] = [1, 1, 0, 1, 1, 0, 0, 1, 1, 1]
+    found["class_name"] = np.where(found["label"], "HGG", "LGG")
+    found["site"] = ["S1"] * 5 + ["S2"] * 5
+    found["low"], found["high"] = [0.4] * 3 + [0.6] * 7, 0.9
+    return found.assign(A=rank <= 4, B=rank % 2 == 0, C=rank == 10)
 
 
-def of_table(rows: pd.DataFrame) -> Ranking:
-    return Ranking("imbalanced", rows, ("low", "high"), (), ("A", "B", "C"))
+def of_table(rows: pd.DataFrame) -> explorer.Ranking:
+    return explorer.Ranking("imbalanced", rows, ("low", "high"), (), ("A", "B", "C"))
 
 
 @pytest.mark.parametrize(
@@ -79,50 +57,41 @@ def of_table(rows: pd.DataFrame) -> Ranking:
     ],
 )
 def test_a_filter_keeps_what_it_names(wanted: dict[str, str], ranks: list[int]) -> None:
-    assert filtered(table(), wanted)["rank"].tolist() == ranks
+    assert explorer.filtered(table(), wanted)["rank"].tolist() == ranks
 
 
 def test_two_arms_by_hand() -> None:
     """A has 4 and B 5 of 10 slices: at random both would choose 2, only A 2, only B 3, neither 3."""
-    found = compared(table(), "A", "B")
-    assert list(found.index) == list(GROUPS)
+    found = explorer.compared(table(), "A", "B")
+    assert list(found.index) == list(explorer.GROUPS)
     assert found["slices"].tolist() == [2, 2, 3, 3]
     assert found["expected"].tolist() == pytest.approx([2, 2, 3, 3])
     assert found["patients"].tolist() == [2, 2, 3, 3]  # 2 and 4; 1 and 3; 6, 8 and 10; 5, 7 and 9
     assert found["positive_share"].tolist() == pytest.approx([1, 1 / 2, 2 / 3, 2 / 3])
     assert found["uncertainty"].tolist() == pytest.approx([1.7, 1.8, 1.2, 1.3])
-
-
-def test_two_arms_that_share_nothing() -> None:
-    found = compared(table(), "A", "C")
+    found = explorer.compared(table(), "A", "C")
     assert found["slices"].tolist() == [0, 4, 1, 5]
     assert found["expected"].tolist() == pytest.approx([0.4, 3.6, 0.6, 5.4])
     assert math.isnan(found["positive_share"]["both"])
 
 
-def test_the_overlap_is_a_share_of_the_row_s_slices() -> None:
-    found = overlap(of_table(table()))
+def test_overlap_shares_of_deciles_and_examples() -> None:
+    found = explorer.overlap(of_table(table()))
     assert list(found.loc["A"]) == pytest.approx([1, 0.5, 0])
     assert list(found.loc["B"]) == pytest.approx([0.4, 1, 0.2])
     assert list(found.loc["C"]) == pytest.approx([0, 1, 1])
-
-
-def test_shares_of_deciles_are_means_across_runs() -> None:
     other = table().assign(run=2, A=False)
-    found = by_decile(of_table(pd.concat([table(), other])))
+    found = explorer.by_decile(of_table(pd.concat([table(), other])))
     assert found["arm"].unique().tolist() == ["A", "B", "C"]
     assert found.query("arm == 'A'")["share"].tolist() == [0.5] * 4 + [0] * 6
     assert found.query("arm == 'C'")["share"].tolist() == [0] * 9 + [1]
-
-
-def test_examples_lie_evenly_along_the_ranking() -> None:
-    assert along(table(), 4)["rank"].tolist() == [1, 4, 7, 10]
-    assert along(table().head(3), 8)["rank"].tolist() == [1, 2, 3]
+    assert explorer.along(table(), 4)["rank"].tolist() == [1, 4, 7, 10]
+    assert explorer.along(table().head(3), 8)["rank"].tolist() == [1, 2, 3]
 
 
 def test_what_was_found_is_computed() -> None:
     """Two of the first three slices are HGG, 7 of 10 in all; on three, the members are on different sides."""
-    text = said(of_table(table()), "synthetic cohort (5 patients)", "HGG")
+    text = explorer.said(of_table(table()), "synthetic cohort (5 patients)", "HGG")
     assert "67% of the three most uncertain deciles are HGG, of all training slices 70%" in text
     assert "On 30% of the training slices the members" in text
     assert "A and B choose 2 of the same slices; had both drawn as many at random, 2.0 would be expected." in text
@@ -131,14 +100,14 @@ def test_what_was_found_is_computed() -> None:
 def test_terms_by_hand() -> None:
     """Of a member that says 1/2 and 1/2, and one that says 1/4 and 3/4."""
     both = np.array([[[0.5, 0.5]], [[0.25, 0.75]]])
-    found = terms(both, ["one", "two"], "ordered", "sum")
+    found = explorer.terms(both, ["one", "two"], "ordered", "sum")
     assert list(found) == ["entropy of one", "entropy of two", "divergence of one, two"]
     there = 0.5 * math.log(0.5 / 0.25) + 0.5 * math.log(0.5 / 0.75)
     back = 0.25 * math.log(0.25 / 0.5) + 0.75 * math.log(0.75 / 0.5)
     assert found["entropy of one"] == pytest.approx(math.log(2))
     assert found["entropy of two"] == pytest.approx(-0.25 * math.log(0.25) - 0.75 * math.log(0.75))
     assert found["divergence of one, two"] == pytest.approx(there + back)
-    assert terms(both, ["one", "two"], "forward", "sum")["divergence of one, two"] == pytest.approx(there)
+    assert explorer.terms(both, ["one", "two"], "forward", "sum")["divergence of one, two"] == pytest.approx(there)
 
 
 @given(
@@ -148,7 +117,7 @@ def test_terms_by_hand() -> None:
 )
 def test_the_terms_add_up_to_the_uncertainty(high: np.ndarray, pairs: str, aggregate: str) -> None:
     both = np.stack([1 - high, high], axis=-1)
-    found = terms(both, [str(member) for member in range(len(high))], pairs, aggregate)
+    found = explorer.terms(both, [str(member) for member in range(len(high))], pairs, aggregate)
     np.testing.assert_allclose(sum(found.values()), score(both, pairs, aggregate), atol=1e-12)
 
 
@@ -165,7 +134,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
 
 def test_the_ranking_is_the_one_that_selects(study: Study) -> None:
     arms = explored(study.profile)
-    found = ranking(study, advance(study, arms), arms)
+    found = explorer.ranking(study, advance(study, arms), arms)
     assert found.arms == ("proposed", "random", "placebo", "0%-30%", "70%-100%")
     expected = evidence.ranking(study)
     training = len(study.ids(DATASETS[0], "training", 0))
@@ -190,7 +159,7 @@ def test_arms_of_two_sets_or_of_one_name_are_refused(study: Study) -> None:
     one = explored(study.profile)[0]
     for others in ([Arm("other", one.start, 1, dataset="balanced")], [one]):
         with pytest.raises(InputError, match="expected different ones of one set"):
-            ranking(study, [], [one, *others])
+            explorer.ranking(study, [], [one, *others])
 
 
 @pytest.mark.parametrize("name", PROFILES)

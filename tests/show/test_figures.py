@@ -58,21 +58,24 @@ def ticks(axis: Any) -> list[str]:
     return [label.get_text() for label in axis.get_ticklabels()]
 
 
+def hollow(axes: Axes) -> list[bool]:
+    """Return whether the mark of each error bar is hollow: of an arm that has not learned."""
+    return [line.get_markerfacecolor() == "white" for _, _, line in error_bars(axes)]
+
+
+PLACES = [(part, unit) for part in ("validation", "test") for unit in ("slice", "patient")]
+
+
 def summary(**arms: list[tuple[float, float, float]]) -> pd.DataFrame:
     """Return a summary: of each arm validation and test, each slice-level and patient-level, as mean, low, high."""
-    places = [(part, unit) for part in ("validation", "test") for unit in ("slice", "patient")]
-    rows = [
-        (arm, part, unit, *numbers, 3, True)
-        for arm, values in arms.items()
-        for (part, unit), numbers in zip(places, values, strict=True)
-    ]
-    return pd.DataFrame(rows, columns=["arm", "part", "unit", "auc_mean", "runs_low", "runs_high", "n_runs", "learned"])
+    rows = [(arm, *place, *of) for arm, values in arms.items() for place, of in zip(PLACES, values, strict=True)]
+    table = pd.DataFrame(rows, columns=["arm", "part", "unit", "auc_mean", "runs_low", "runs_high"])
+    return table.assign(n_runs=3, learned=True)
 
 
 def gains(arm: str, other: str, *values: float, **more: Any) -> pd.DataFrame:
     """Return differences on validation and test, each slice-level and patient-level, 2 pp to either side."""
-    places = [(part, unit) for part in ("validation", "test") for unit in ("slice", "patient")]
-    table = pd.DataFrame(places, columns=["part", "unit"]).assign(arm=arm, other=other, auc_difference=values)
+    table = pd.DataFrame(PLACES, columns=["part", "unit"]).assign(arm=arm, other=other, auc_difference=values)
     ends = {f"both_{end}": table["auc_difference"] + way for end, way in (("low", -0.02), ("high", 0.02))}
     return table.assign(learned=True, **ends).assign(**more)
 
@@ -90,9 +93,7 @@ BASELINE = [(0.61, 0.58, 0.65), (0.64, 0.60, 0.70), (0.52, 0.51, 0.53), (0.54, 0
         (paper_figures.figure6, ("proposed", "baseline"), [(0.8520, 0.8200), (0.8717, 0.7848)]),
     ],
 )
-def test_two_arms_are_points_beside_their_paired_difference_and_the_paper_s_are_open(
-    draw: Any, names: tuple[str, str], printed: Any
-) -> None:
+def test_two_arms_are_points_beside_their_paired_difference(draw: Any, names: tuple[str, str], printed: Any) -> None:
     table = summary(**dict(zip(names, (PROPOSED, BASELINE), strict=True)))
     drawing = draw(table, gains(*names, 0.2, 0.2, 0.19, 0.2), ("LGG", "HGG"))
     assert (drawing.name, drawing.table is table) == (draw.__name__, True)
@@ -106,21 +107,12 @@ def test_two_arms_are_points_beside_their_paired_difference_and_the_paper_s_are_
     assert [(label, bar) for label, bar, _ in error_bars(left)] == expected
     assert [line.get_color() for _, _, line in error_bars(left)[::4]] == [ARM_LOOKS[name][0] for name in names]
     assert left.get_xlim() == (0.5, 1)
-    assert papers(left) == [
-        (value, place + offset)
-        for values, offset in zip(printed, (-0.18, 0.18), strict=True)
-        for value, place in zip(values, (0, 2), strict=True)
-    ]
-    assert [bar for _, bar, _ in error_bars(right)] == [
-        (20, 0, 18, 22),
-        (20, 1, 18, 22),
-        (19, 2, 17, 21),
-        (20, 3, 18, 22),
-    ]
     (ours, theirs) = printed
+    assert papers(left) == [(of[n], 2 * n + offset) for of, offset in ((ours, -0.18), (theirs, 0.18)) for n in (0, 1)]
+    bars = [bar for _, bar, _ in error_bars(right)]
+    assert bars == [(20, 0, 18, 22), (20, 1, 18, 22), (19, 2, 17, 21), (20, 3, 18, 22)]
     assert papers(right) == [(round(100 * (ours[n] - theirs[n]), 6), 2 * n) for n in (0, 1)]
     assert ticks(left.yaxis)[::3] == ["validation,\nslice-level", "test,\npatient-level"]
-    assert right.get_xlabel() == f"{names[0]} less {names[1]} (pp)\n95 % CI across runs and patients"
     assert legend(drawing) == [*names, "the paper"]
     other = draw(table, gains(*names, 0.2, 0.2, 0.19, 0.2), ("no tumour", "tumour"))
     assert not papers(other.figure.axes[0]) + papers(other.figure.axes[1]) and legend(other) == [*names], "another task"
@@ -141,12 +133,9 @@ def test_an_arm_that_has_not_learned_is_hollow_and_so_are_its_differences() -> N
     drawing = paper_figures.table2(table, unlearned, ("LGG", "HGG"))
     left, right = drawing.figure.axes
     assert legend(drawing) == ["pretrained", "scratch (has not learned)", "the paper"]
-    hollow = [line.get_markerfacecolor() == "white" for _, _, line in error_bars(left)]
-    assert hollow == [False] * 4 + [True] * 4
-    assert all(line.get_markerfacecolor() == "white" for _, _, line in error_bars(right))
+    assert hollow(left) == [False] * 4 + [True] * 4 and hollow(right) == [True] * 4
     containers: list[Any] = right.containers
-    dotted = [container.lines[2][0].get_linestyle()[0][1] is not None for container in containers]
-    assert dotted == [True] * 4
+    assert all(container.lines[2][0].get_linestyle()[0][1] is not None for container in containers), "dotted"
 
 
 def test_an_arm_has_one_colour_in_every_figure_and_looks_of_its_own_in_grey() -> None:
@@ -155,8 +144,7 @@ def test_an_arm_has_one_colour_in_every_figure_and_looks_of_its_own_in_grey() ->
     colours, markers, lines = zip(*(look for arm, look in ARM_LOOKS.items() if arm != "pretrained"), strict=True)
     assert len(set(map(to_rgb, colours))) == len(set(markers)) == len(markers)
     assert len({*zip(colours, lines, strict=True)}) == len(lines)
-    classes = {to_rgb(colour) for colour in style.CLASS_COLOURS}
-    assert classes.isdisjoint(map(to_rgb, colours))
+    assert {to_rgb(colour) for colour in style.CLASS_COLOURS}.isdisjoint(map(to_rgb, colours))
     assert len(set(style.CLASS_MARKERS)) == 2
     coloured = [rgb_to_hsv(to_rgb(colour))[1] > 0 for colour in colours]
     assert sum(coloured) == 3, "the placebo and the baseline are greys"
@@ -174,21 +162,14 @@ def test_a_difference_shows_the_interval_that_decides_and_no_more_than_an_auc_ca
 
 def ranking() -> pd.DataFrame:
     """Return two runs of ten slices; the first run's most uncertain is slice 7, its least uncertain slice 2."""
-    ids = [7, 0, 1, 3, 4, 5, 6, 8, 9, 2]
-    first = pd.DataFrame(
-        {
-            "slice_id": ids,
-            "seed": 0,
-            "uncertainty": np.linspace(1, 0.1, 10).round(1),
-            "rank_share": (np.arange(10) + 0.5) / 10,
-            "decile": ["most uncertain", *["between"] * 8, "least uncertain"],
-            "patient_id": "secret",
-            "class_name": ["LGG", *["HGG"] * 7, "LGG", "HGG"],
-            "tumour_mm2": [10, 20, 30, 40, 50, 60, 70, 80, 90, 100],
-            "position": [0.1, 0.5, 0.5, 0.5, 0.5, 0.9, 0.9, 0.9, 0.9, 0.5],
-            "atypical": [True, *[False] * 9],
-        }
-    )
+    first = pd.DataFrame({"slice_id": [7, 0, 1, 3, 4, 5, 6, 8, 9, 2], "seed": 0, "patient_id": "secret"})
+    first["uncertainty"] = np.linspace(1, 0.1, 10).round(1)
+    first["rank_share"] = (np.arange(10) + 0.5) / 10
+    first["decile"] = ["most uncertain", *["between"] * 8, "least uncertain"]
+    first["class_name"] = ["LGG", *["HGG"] * 7, "LGG", "HGG"]
+    first["tumour_mm2"] = 10 * np.arange(1, 11)
+    first["position"] = [0.1, 0.5, 0.5, 0.5, 0.5, 0.9, 0.9, 0.9, 0.9, 0.5]
+    first["atypical"] = [True, *[False] * 9]
     second = first.assign(seed=1, uncertainty=9.0, class_name="HGG", atypical=[True, *[False] * 8, True])
     return pd.concat([first, second], ignore_index=True)
 
@@ -232,28 +213,15 @@ def test_figure3_shades_the_ends_and_shows_what_they_lose_beside_what_the_paper_
 def test_figure4_shows_where_the_deciles_lie_and_what_they_hold() -> None:
     drawing = paper_figures.figure4(ranking(), "LGG")
     left, right = drawing.figure.axes
-    expected = pd.DataFrame(
-        {
-            "decile": ["most uncertain", "between", "least uncertain"],
-            "LGG slices": [0.5, 1 / 16, 0],
-            "tumour area below the median": [1, 0.5, 0],
-            "outer half of the tumour": [1, 0.5, 0],
-            "atypical patients": [1, 0, 0.5],
-        }
-    )
-    pd.testing.assert_frame_equal(drawing.table, expected, check_dtype=False)
-    shares = {line.get_label(): xy(line)[0] for line in right.lines}
-    assert shares == {
-        "most uncertain": [50, 100, 100, 100],
-        "between": [6.25, 50, 50, 0],
-        "least uncertain": [0, 0, 0, 50],
-    }
-    facts = ["LGG\nslices", "tumour\narea below the median", "outer\nhalf of the tumour", "atypical\npatients"]
-    assert ticks(right.yaxis) == facts
+    facts = ["LGG slices", "tumour area below the median", "outer half of the tumour", "atypical patients"]
+    shares = {"most uncertain": [0.5, 1, 1, 1], "between": [1 / 16, 0.5, 0.5, 0], "least uncertain": [0, 0, 0, 0.5]}
+    assert {row["decile"]: [row[fact] for fact in facts] for row in drawing.table.to_dict("records")} == shares
+    drawn = {str(line.get_label()): xy(line)[0] for line in right.lines}
+    assert drawn == {decile: [100 * share for share in of] for decile, of in shares.items()}
+    assert [label.replace("\n", " ") for label in ticks(right.yaxis)] == facts
     # Only the first run is counted on the left; its bars stand one on the other.
     assert [sum(bar.get_height() for bar in group) for group in left.containers] == [1, 8, 1]
-    assert [axes.get_title()[:3] for axes in (left, right)] == ["(a)", "(b)"]
-    assert legend(drawing) == ["most uncertain", "between", "least uncertain"]
+    assert legend(drawing) == list(shares)
     assert "atypical patients" not in paper_figures.figure4(ranking().drop(columns="atypical"), "LGG").table
 
 
@@ -263,17 +231,13 @@ ARMS = {"proposed": 0.8, "random": 0.7, "placebo": 0.6}
 
 def curves() -> pd.DataFrame:
     """Return both sets' summaries by budget; the balanced set's AUCs are lower by 0.1. The placebo has not learned."""
-    rows = [
-        (arm, dataset, share, round(1000 * share), round(value - below, 3))
-        for dataset, below in (("imbalanced", 0.0), ("balanced", 0.1))
-        for arm, share, value in (
-            *((arm, share, value + share / 10) for arm, value in ARMS.items() for share in (0.2, 0.1)),
-            ("baseline", 1.0, 0.75),
-        )
-    ]
-    test = pd.DataFrame(rows, columns=["arm", "dataset", "share", "examples", "auc_mean"])
-    test = test.assign(part="test", unit="slice", n_runs=3, learned=test["arm"] != "placebo")
+    points = [(arm, share, value + share / 10) for arm, value in ARMS.items() for share in (0.2, 0.1)]
+    points.append(("baseline", 1.0, 0.75))
+    test = pd.DataFrame(points, columns=["arm", "share", "auc_mean"])
+    test = test.assign(examples=(1000 * test["share"]).astype(int), dataset="imbalanced", part="test", unit="slice")
+    test = pd.concat([test, test.assign(dataset="balanced", auc_mean=test["auc_mean"] - 0.1)])
     test = test.assign(runs_low=test["auc_mean"] - 0.02, runs_high=test["auc_mean"] + 0.03)
+    test = test.assign(n_runs=3, learned=test["arm"] != "placebo")
     others = test.assign(unit="patient", auc_mean=0.1), test.assign(part="validation", auc_mean=0.2)
     return pd.concat([test, *others], ignore_index=True)
 
@@ -281,44 +245,41 @@ def curves() -> pd.DataFrame:
 def budget_gains() -> pd.DataFrame:
     """Return the differences of both sets at every budget, those of the balanced set lower."""
     rows = [
-        ("proposed", other, unit, dataset, share, value - below)
-        for dataset, below in (("imbalanced", 0.0), ("balanced", 0.1))
+        ("proposed", other, unit, share, value)
         for share in (0.1, 0.2)
         for other, value in (("random", 0.1 * share), ("placebo", 0.2))
         for unit in ("slice", "patient")
     ]
-    table = pd.DataFrame(rows, columns=["arm", "other", "unit", "dataset", "share", "auc_difference"])
+    table = pd.DataFrame(rows, columns=["arm", "other", "unit", "share", "auc_difference"]).assign(dataset="imbalanced")
+    table = pd.concat([table, table.assign(dataset="balanced", auc_difference=table["auc_difference"] - 0.1)])
     ends = {"both_low": table["auc_difference"] - 0.02, "both_high": table["auc_difference"] + 0.03}
     return table.assign(**ends, learned=table["other"] != "placebo")
 
 
-@pytest.mark.parametrize(("draw", "less"), [(paper_figures.figure7, 0), (paper_figures.figure8, 0.1)])
-def test_figures_7_and_8_show_curves_and_below_them_the_differences_of_their_set(draw: Any, less: float) -> None:
-    dataset = "imbalanced" if draw is paper_figures.figure7 else "balanced"
+@pytest.mark.parametrize(
+    ("draw", "dataset", "less"), [(paper_figures.figure7, "imbalanced", 0), (paper_figures.figure8, "balanced", 0.1)]
+)
+def test_figures_7_and_8_show_curves_and_below_them_the_differences(draw: Any, dataset: str, less: float) -> None:
     drawing = draw(curves(), budget_gains())
     upper, lower = drawing.figure.axes
     lines = {str(line.get_label()): line for line in upper.lines}
     for arm, value in ARMS.items():
         line = lines[arm + " (has not learned)" * (arm == "placebo")]
         examples, aucs = xy(line)
-        assert examples == [100, 200]
-        assert aucs == pytest.approx([value + 0.01 - less, value + 0.02 - less])
+        assert examples == [100, 200] and aucs == pytest.approx([value + 0.01 - less, value + 0.02 - less])
         assert line.get_color() == ARM_LOOKS[arm][0]
     assert lines["baseline: all 1000"].get_ydata() == pytest.approx([0.75 - less] * 2)
-    hollow = [xy(line)[0] for line in upper.lines if line.get_markerfacecolor() == "white"]
-    assert hollow == [[], [], [100, 200]], "the placebo's points alone"
-    found = error_bars(lower)
-    assert [bar for _, bar, _ in found[:2]] == [
-        pytest.approx((92, 1 - 100 * less, -1 - 100 * less, 4 - 100 * less)),
-        pytest.approx((108, 20 - 100 * less, 18 - 100 * less, 23 - 100 * less)),
-    ]
-    assert [label for label, _, _ in found[:2]] == ["proposed less random", "proposed less placebo"]
-    assert [line.get_markerfacecolor() == "white" for _, _, line in found] == [False, True] * 2
-    assert [line.get_color() for _, _, line in found[:2]] == [ARM_LOOKS["random"][0], ARM_LOOKS["placebo"][0]]
+    open_marks = [xy(line)[0] for line in upper.lines if line.get_markerfacecolor() == "white"]
+    assert open_marks == [[], [], [100, 200]], "the placebo's points alone"
+    random, placebo, *_ = error_bars(lower)
+    assert random[1] == pytest.approx((92, 1 - 100 * less, -1 - 100 * less, 4 - 100 * less))
+    assert placebo[1] == pytest.approx((108, 20 - 100 * less, 18 - 100 * less, 23 - 100 * less))
+    assert hollow(lower) == [False, True] * 2
+    assert [line.get_color() for *_, line in (random, placebo)] == [ARM_LOOKS[arm][0] for arm in ("random", "placebo")]
     assert ticks(lower.xaxis) == ["200\n20%", "100\n10%"]
     assert (drawing.name, len(drawing.table)) == (draw.__name__, 7)
     assert drawing.table["dataset"].unique().tolist() == [dataset]
-    assert legend(drawing)[-2:] == ["proposed less random", "proposed less placebo"]
+    assert legend(drawing)[-2:] == [random[0], placebo[0]] == ["proposed less random", "proposed less placebo"]
 
 
 def test_budgets_far_apart_stand_on_a_logarithmic_axis() -> None:
@@ -331,55 +292,36 @@ def test_budgets_far_apart_stand_on_a_logarithmic_axis() -> None:
     assert paper_figures.figure7(summary, gains).figure.axes[1].get_xscale() == "linear"
 
 
-def test_table5_has_ours_beside_the_printed_counts() -> None:
+def test_tables_1_and_5_have_ours_beside_the_printed() -> None:
     ours = pd.DataFrame(
         [("proposed", "imbalanced", 0.1, 14, True), ("proposed", "balanced", 0.8, 99, False)],
         columns=["arm", "dataset", "share", "examples", "can_be_drawn"],
     )
     assert paper_figures.table5(ours)["printed"].tolist() == [406, 3896]
-
-
-def test_table1_shows_the_layers_as_they_are_and_as_printed() -> None:
     table = paper_figures.table1().set_index("layer")
-    assert list(table.loc["Conv2", ["stride", "stride_printed", "output", "output_printed"]]) == [
-        1,
-        2,
-        "192x27x27",
-        "192x27x27",
-    ]
+    columns = ["stride", "stride_printed", "output", "output_printed"]
+    assert list(table.loc["Conv2", columns]) == [1, 2, "192x27x27", "192x27x27"]
 
 
 def test_training_curves_mark_the_epoch_that_was_kept() -> None:
-    history = pd.DataFrame(
-        {
-            "arm": ["pretrained"] * 6 + ["scratch"] * 3,
-            "seed": [0, 0, 0, 1, 1, 1, 0, 0, 0],
-            "epoch": [1, 2, 3] * 3,
-            "train_loss": [0.9, 0.5, 0.1, 0.8, 0.4, 0.2, 0.7, 0.6, 0.6],
-            "validation_auc": [0.5, 0.8, 0.7, 0.9, 0.6, 0.5, 0.4, 0.5, 0.6],
-            "kept": [False, True, False, True, False, False, False, False, True],
-            "learned": [True] * 6 + [False] * 3,
-        }
-    )
+    losses, aucs = [0.9, 0.5, 0.1, 0.8, 0.4, 0.2, 0.7, 0.6, 0.6], [0.5, 0.8, 0.7, 0.9, 0.6, 0.5, 0.4, 0.5, 0.6]
+    history = pd.DataFrame({"epoch": [1, 2, 3] * 3, "train_loss": losses, "validation_auc": aucs})
+    history["arm"], history["seed"] = ["pretrained"] * 6 + ["scratch"] * 3, [0, 0, 0, 1, 1, 1, 0, 0, 0]
+    history["kept"], history["learned"] = history.index.isin([1, 3, 8]), history["arm"] == "pretrained"
     drawing = paper_figures.training_curves(history, "table2_training")
-    for axes, column in zip(drawing.figure.axes, ("train_loss", "validation_auc"), strict=True):
-        lines = [(*xy(line), line.get_color()) for line in axes.lines]
-        ours, other = ARM_LOOKS["pretrained"][0], ARM_LOOKS["scratch"][0]
-        values = history[column].tolist()
-        assert lines == [
-            ([1, 2, 3], values[:3], ours),
-            ([2], [values[1]], ours),
-            ([1, 2, 3], values[3:6], ours),
-            ([1], [values[3]], ours),
-            ([1, 2, 3], values[6:], other),
-            ([3], [values[8]], other),
+    for axes, values in zip(drawing.figure.axes, (losses, aucs), strict=True):
+        expected = [
+            part
+            for start, kept in ((0, 1), (3, 3), (6, 8))
+            for part in (([1, 2, 3], values[start : start + 3]), ([kept - start + 1], [values[kept]]))
         ]
+        assert [xy(line) for line in axes.lines] == expected
+        looks = [ARM_LOOKS[arm][0] for arm in ("pretrained", "pretrained", "scratch")]
+        assert (
+            [line.get_color() for line in axes.lines[::2]] == [line.get_color() for line in axes.lines[1::2]] == looks
+        )
         assert axes.lines[-1].get_markerfacecolor() == "white"
     assert legend(drawing) == ["pretrained", "scratch (has not learned)"]
-    assert [axes.get_ylabel() for axes in drawing.figure.axes] == [
-        "training loss (nats)",
-        "slice-level\nvalidation AUC",
-    ]
 
 
 def intervals(value: str) -> pd.DataFrame:
@@ -423,17 +365,14 @@ def test_a_forest_of_gains_shows_the_interval_that_decides_alone() -> None:
 
 
 def test_annotated_curves_have_an_arrow_from_what_is_annotated_to_what_random_sampling_needs() -> None:
-    runs = pd.DataFrame(
-        [
-            ("proposed", 0.3, 0, 0.4, 0.74, True),
-            ("proposed", 0.3, 1, 0.5, 0.76, True),
-            ("random", 0.3, 0, 0.3, 0.60, True),
-            ("random", 0.3, 1, 0.3, 0.60, True),
-            ("proposed", 0.1, 0, 0.3, 0.50, False),
-            ("proposed", 0.1, 1, 0.3, 0.50, False),
-        ],
-        columns=["strategy", "budget", "seed", "annotated", "auc", "learned"],
-    )
+    rows = [("proposed", 0.3, 0, 0.4, 0.74), ("proposed", 0.3, 1, 0.5, 0.76)]
+    rows += [
+        (arm, budget, seed, 0.3, auc)
+        for arm, budget, auc in (("random", 0.3, 0.6), ("proposed", 0.1, 0.5))
+        for seed in (0, 1)
+    ]
+    runs = pd.DataFrame(rows, columns=["strategy", "budget", "seed", "annotated", "auc"])
+    runs["learned"] = runs["budget"] == 0.3
     row = {"strategy": "proposed", "budget": 0.3, "annotated": 0.45, "auc": 0.75, "random_annotated": 0.262}
     worth = pd.DataFrame([row | {"random_low": 0.0, "random_high": 0.56, "censored": "at most"}])
     drawing = further_figures.annotated_curves(runs, worth, 0.0)
@@ -448,7 +387,6 @@ def test_annotated_curves_have_an_arrow_from_what_is_annotated_to_what_random_sa
     assert all(words in text.get_text() for words in said)
     half = 12.7062047 * 0.01  # t of one degree of freedom, times the standard error of 0.74 and 0.76
     assert drawing.table["runs_low"].tolist()[0] == pytest.approx(0.75 - half, abs=1e-6)
-    assert drawing.name == "annotated_slices"
 
 
 DRAW = """
@@ -513,9 +451,7 @@ def test_saving_writes_the_picture_the_numbers_and_the_origin(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("notebook", [True, False])
-def test_a_saved_figure_is_shown_in_a_notebook_alone(
-    notebook: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_figure_is_shown_in_a_notebook_alone(notebook: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[Any] = []
     monkeypatch.setattr(style, "get_ipython", lambda: object() if notebook else None)
     monkeypatch.setattr(style, "display", shown.append)

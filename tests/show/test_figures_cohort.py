@@ -16,19 +16,13 @@ from brats_al_utils.show.style import CLASS_COLOURS
 def slice_set() -> SliceSet:
     """Return six patients, one of each class a part, at two sites, with two slices each; HGG is bright, LGG dark."""
     rows = [
-        {
-            "patient_id": f"{part}-{grade}",
-            "class_name": grade,
-            "site": site,
-            "z": z,
-            "tumour_mm2": 10.0 * z,
-            "part": part,
-        }
+        (f"{part}-{grade}", grade, site, z, 10.0 * z, part)
         for part, site in (("training", "A"), ("validation", "A"), ("test", "B"))
         for grade in ("HGG", "LGG")
         for z in (1, 2)
     ]
-    table = pd.DataFrame(rows).rename_axis("slice_id")
+    columns = ["patient_id", "class_name", "site", "z", "tumour_mm2", "part"]
+    table = pd.DataFrame(rows, columns=columns).rename_axis("slice_id")
     pixels = np.zeros((len(table), 2, 8, 8), np.uint8)
     segmentation = np.zeros((len(table), 8, 8), np.uint8)
     segmentation[:, 2:5, 2:5] = 1
@@ -40,14 +34,13 @@ def slice_set() -> SliceSet:
 
 def test_counts_are_of_patients_and_slices() -> None:
     table = cohort_figures.counts(slice_set())
-    assert table["part"].tolist() == ["training"] * 2 + ["validation"] * 2 + ["test"] * 2
-    assert table["patients"].tolist() == [1] * 6
-    assert table["slices"].tolist() == [2] * 6
+    assert table[["part", "patients", "slices"]].to_numpy().tolist() == [
+        [part, 1, 2] for part in ("training", "validation", "test") for _ in range(2)
+    ]
 
 
 def test_the_split_is_drawn_by_class_and_by_site() -> None:
-    drawing = cohort_figures.cohort(slice_set())
-    by_grade, by_site = drawing.figure.axes
+    by_grade, by_site = cohort_figures.cohort(slice_set()).figure.axes
     heights = {
         axes: {str(group.get_label()): [(bar.get_y(), bar.get_height()) for bar in group] for group in axes.containers}
         for axes in (by_grade, by_site)

@@ -4,7 +4,8 @@ import json
 import re
 import time
 from base64 import b64decode
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -53,35 +54,28 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 def test_notebook_runs(lab: Lab, browser: WebDriver) -> None:
     browser.get(lab.url(NOTEBOOK))
     cells = run_all_cells(browser)
-
-    # JupyterLab 4.6 marks a traceback as stderr too.
-    kinds = [f"[data-mime-type='application/vnd.jupyter.{kind}']" for kind in ("error", "stderr")]
-    complaints = all_of(browser, ", ".join(kinds))
-    assert not complaints, text_of(complaints)
+    assert not complaints(browser)
     prompts = [text_of(all_of(cell, ".jp-InputPrompt")) for cell in cells]
     assert prompts[:3] == ["", "", ""], "parameters, imports and what was found are folded"
     assert prompts[3:] == [f"[{number}]:" for number in range(4, len(cells) + 1)]
 
-    tables = text_of(all_of(browser, ".jp-OutputArea-output table"))
-    assert "pretrained" in tables
+    assert "pretrained" in text_of(all_of(browser, ".jp-OutputArea-output table"))
     written = [path.name for path in (lab.folder / "out").glob("*.png")]
     images = all_of(browser, ".jp-OutputArea-output img")
     assert "table2.png" in written
     assert len(images) == len(written), f"{len(images)} images are shown of {', '.join(written)}"
-    assert all(image.is_displayed() for image in images)
-    assert all(int(str(image.get_property("naturalWidth"))) > 300 for image in images)
+    assert all(image.is_displayed() for image in images) and min(widths(images)) > 300
 
     (found,) = all_of(cells[-1], ".jp-OutputArea-output")
     assert found.is_displayed()
-    assert re.search(r"validation, slice-level: .*\d+\.\d points (better|worse)", found.text)
-    assert re.search(r"test, patient-level: .*\d+\.\d points (better|worse)", found.text)
+    for row in ("validation, slice-level", "test, patient-level"):
+        assert re.search(rf"{row}: .*\d+\.\d points (better|worse)", found.text)
     assert lab.addresses() == {"127.0.0.1"}
 
 
 def test_server_needs_its_token_and_listens_on_loopback_only(lab: Lab) -> None:
-    assert lab.status("/api/contents", lab.token) == 200
-    assert lab.status("/api/contents") == 403
-    assert lab.status("/api/contents", "guess") == 403
+    tokens = {lab.token: 200, "": 403, "guess": 403}
+    assert {token: lab.status("/api/contents", token) for token in tokens} == tokens
     assert lab.addresses() == {"127.0.0.1"}
 
 
@@ -124,7 +118,7 @@ def test_pictures_of_patients_are_shown_and_not_saved(lab: Lab, browser: WebDriv
 
     def shown() -> bool:
         images = [image for panel in panels for image in all_of(panel, "img")]
-        return len(images) == 2 and all(int(str(each.get_property("naturalWidth"))) > 300 for each in images)
+        return len(images) == 2 and min(widths(images)) > 300
 
     wait(browser, 60, shown, "a picture is missing")
     assert "slices.png shows patients" in panels[0].text
@@ -137,31 +131,38 @@ def facts(panel: WebElement) -> dict[str, str]:
     return dict(zip(rows[::2], rows[1::2], strict=True))
 
 
-def at_rank(panel: WebElement, rank: str) -> Callable[[], bool]:
-    """Return what says whether a panel shows the slice of a rank."""
-    return lambda: facts(panel)["rank"].startswith(f"{rank} of")
+def complaints(browser: WebDriver) -> str:
+    """Return what JupyterLab 4.6 shows of errors, and what it marks as such."""
+    kinds = [f"[data-mime-type='application/vnd.jupyter.{kind}']" for kind in ("error", "stderr")]
+    return text_of(all_of(browser, ", ".join(kinds)))
+
+
+def widths(elements: list[WebElement]) -> list[int]:
+    return [int(str(image.get_property("naturalWidth"))) for image in elements]
 
 
 def test_explored_by_keys_and_nothing_of_a_patient_is_saved(lab: Lab, browser: WebDriver) -> None:
     browser.get(lab.url(EXPLORE))
     run_all_cells(browser)
-    kinds = [f"[data-mime-type='application/vnd.jupyter.{kind}']" for kind in ("error", "stderr")]
-    complaints = all_of(browser, ", ".join(kinds))
-    assert not complaints, text_of(complaints)
+    assert not complaints(browser)
     panels = all_of(browser, ".brats-al-panel")
     assert len(panels) == 3
     browse, patients, compare = panels
 
     def shown() -> bool:
         images = all_of(browser, ".brats-al-panel img")
-        return len(images) > 6 and all(int(str(each.get_property("naturalWidth"))) > 100 for each in images)
+        return len(images) > 6 and min(widths(images)) > 100
 
     wait(browser, 60, shown, "a picture is missing")
+
+    def at_rank(rank: str) -> bool:
+        return facts(browse)["rank"].startswith(f"{rank} of")
+
     total = facts(browse)["rank"].split()[2].strip(",")
     browser.execute_script("arguments[0].focus()", browse)
     for key, rank in ((Keys.ARROW_RIGHT, "2"), (Keys.END, total), (Keys.HOME, "1"), (Keys.PAGE_DOWN, "11")):
         browser.switch_to.active_element.send_keys(key)
-        wait(browser, 10, at_rank(browse, rank), f"not at rank {rank}")
+        wait(browser, 10, partial(at_rank, rank), f"not at rank {rank}")
 
     # What a person is called is text.
     people = all_of(browse, "select[name=patient_id] option")
@@ -174,7 +175,4 @@ def test_explored_by_keys_and_nothing_of_a_patient_is_saved(lab: Lab, browser: W
     assert "only proposed" in facts(compare)
     for each in browser.execute_script("return performance.getEntriesByType('resource').map(entry => entry.name)"):
         assert each.startswith((f"http://127.0.0.1:{lab.port}/", "blob:", "data:")), each
-
-    check_saved(
-        saved_notebook(lab.folder / "notebooks" / EXPLORE, browser, browse), lab.folder / "explored", len(panels)
-    )
+    check_saved(saved_notebook(lab.folder / "notebooks" / EXPLORE, browser, browse), lab.folder / "explored", 3)

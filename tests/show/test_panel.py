@@ -47,11 +47,8 @@ class Sent(Panel[Place]):
         return self.messages[-1]
 
 
-def test_nothing_is_sent_before_a_page_asks() -> None:
+def test_a_page_that_asks_gets_everything() -> None:
     assert Sent().messages == []
-
-
-def test_a_page_that_has_nothing_gets_everything() -> None:
     panel = Sent()
     for _ in range(2):
         content, buffers = panel.ask(event="ready")

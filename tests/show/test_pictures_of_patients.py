@@ -46,17 +46,3 @@ def test_nothing_of_a_patient_is_in_the_executed_notebook(published: bool, tmp_p
     assert said in rest
     assert "choose " in rest and "of the same slices" in rest
     assert not list((out / "outputs").rglob("images"))
-
-
-def test_no_picture_of_a_patient_is_in_the_executed_notebook_of_the_cohort(tmp_path: Path) -> None:
-    data, out = write_cohort(tmp_path / "clinic", masked=True), tmp_path / "out"
-    parameters = {"profile": "smoke", "data": str(data), "out": str(out), "device": "cpu"}
-    executed = notebooks.execute(notebooks.find(NOTEBOOKS, ["00"])[0], parameters, Places.of("smoke", out))
-    saved = nbformat.read(executed, as_version=4)
-    outputs = [output.data for cell in saved.cells for output in cell.get("outputs", []) if "data" in output]
-    images = [b64decode(data["image/png"]) for data in outputs if "image/png" in data]
-    assert sorted(images) == sorted(path.read_bytes() for path in out.glob("*.png"))
-    shown = {path.stem for path in (out / "outputs" / "images").glob("*.png")}
-    assert shown == {"slices", "hidden_tumours"}
-    assert sum("application/vnd.jupyter.widget-view+json" in data for data in outputs) == len(shown)
-    assert not any("buffers" in each for each in saved.metadata["widgets"].popitem()[1]["state"].values())

@@ -34,8 +34,7 @@ def executed() -> nbformat.NotebookNode:
 def test_the_project_s_notebooks_are_saved_as_git_has_them_and_copies_as_they_are(name: str) -> None:
     content = executed()
     without_outputs(path=f"notebooks/{name}", model={"type": "notebook", "content": content}, contents_manager=None)
-    kept = nbformat.read(ROOT / "notebooks" / NOTEBOOK, as_version=4)
-    assert (content == kept) is (name == NOTEBOOK)
+    assert (content == nbformat.read(ROOT / "notebooks" / NOTEBOOK, as_version=4)) is (name == NOTEBOOK)
     assert (NAME in str(content)) is (name != NOTEBOOK)
 
 
@@ -71,9 +70,7 @@ def test_git_takes_no_outputs_whatever_editor_saved_them(tmp_path: Path) -> None
 
 
 @pytest.mark.long
-def test_run_all_changes_no_file_that_git_tracks_and_an_error_s_words_stay_on_the_screen(
-    tmp_path: Path, browser: WebDriver
-) -> None:
+def test_run_all_changes_no_tracked_file_and_errors_stay_on_the_screen(tmp_path: Path, browser: WebDriver) -> None:
     """A table with a problem, whose message names a patient's file."""
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "cohort.csv").write_text(f"patient_id,label,image\n{NAME},sick,{NAME}.png\n", encoding="utf-8")

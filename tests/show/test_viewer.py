@@ -82,11 +82,8 @@ def test_the_viewer_s_state_holds_addresses_and_no_voxel(study: Study, couriers:
     panel.answer(panel, {"event": "ready"}, [])
     panel.answer(panel, {"event": "asked", "name": "sequence", "value": 1}, [])
     name, files = next(iter(volumes_of(study.cohort).items()))
-    assert [content for _, content in couriers] == [
-        [packed(files[which]), packed(files["seg"])] for which in ("t1", "t1ce")
-    ]
-    courier = couriers[0][0]
-    courier._handle_custom_msg({"urls": ["blob:http://here/1", "blob:http://here/2"]}, [])
+    assert [content for _, content in couriers] == [[packed(files[of]), packed(files["seg"])] for of in ("t1", "t1ce")]
+    couriers[0][0]._handle_custom_msg({"urls": ["blob:http://here/1", "blob:http://here/2"]}, [])
     _, shown = box.children
     assert [each.url for each in shown.volumes] == ["blob:http://here/1", "blob:http://here/2"]
     for volume in shown.volumes:

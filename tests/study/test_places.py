@@ -29,14 +29,10 @@ def test_no_study_of_a_user_s_writes_where_git_looks() -> None:
     hidden = subprocess.run(asked, capture_output=True, encoding="utf-8").stdout.splitlines()
     assert hidden == list(map(str, written))
     kept = ROOT / "figures" / "published" / "open" / "table2.svg"
-    assert (
-        subprocess.run(["git", "-C", str(ROOT), "check-ignore", str(kept)], stdout=subprocess.DEVNULL).returncode == 1
-    )
+    assert subprocess.run(["git", "-C", str(ROOT), "check-ignore", kept], stdout=subprocess.DEVNULL).returncode == 1
 
 
-def test_synthetic_patients_of_another_version_are_not_used_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_phantoms_of_another_version_are_not_used_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[Path] = []
 
     def write(folder: Path, *_: object, **__: object) -> None:

@@ -5,8 +5,10 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from conftest import write_case
@@ -19,13 +21,14 @@ from brats_al_utils.beyond.bundles import container, published
 from brats_al_utils.beyond.bundles.bundle import ARRAYS, unpack
 from brats_al_utils.beyond.bundles.container import further, packed, read_parts
 from brats_al_utils.beyond.bundles.published import export, missing, of_main_arms, read_bundle, resume, unpack_study
+from brats_al_utils.beyond.bundles.verification import VERDICTS, repeated
 from brats_al_utils.beyond.comparison import further_evidence
 from brats_al_utils.beyond.driver import drive
 from brats_al_utils.cohorts import naming
 from brats_al_utils.findings import evidence
 from brats_al_utils.findings.shortcut import shortcut_table
 from brats_al_utils.runs.run import Result, Run
-from brats_al_utils.runs.store import RunStore
+from brats_al_utils.runs.store import checksum
 from brats_al_utils.seeds import generator
 from brats_al_utils.study.arms import proposed
 from brats_al_utils.study.opening import open_study
@@ -101,6 +104,11 @@ def tables(study: Study) -> dict[str, pd.DataFrame]:
     }
 
 
+def emptied(study: Study, out: Path) -> Study:
+    """Return the study in another place, where nothing is stored."""
+    return replace(study, places=Places.of("smoke", out), selections={})
+
+
 def test_every_table_is_the_same(study: Study, bundle: Path, tmp_path: Path) -> None:
     """With a study's images gone, by its folder alone; but for what float32 rounds."""
     again = reopened(bundle, tmp_path / "again")
@@ -132,50 +140,43 @@ def test_the_same_store_gives_the_same_file(study: Study, bundle: Path, tmp_path
 
 def test_a_bundle_of_a_part_of_a_study(study: Study, tmp_path: Path) -> None:
     """What is stored goes in; a notebook that misses runs is named, and nothing is trained."""
-    store = RunStore(Places.of("smoke", tmp_path / "part").runs)
+    part = emptied(study, tmp_path / "part")
     for row in advance(study, proposed(study.profile)):
         result = study.store.load(row.run)
         assert result
-        store.save(result)
-    part = replace(study, places=Places.of("smoke", tmp_path / "part"), selections={})
+        part.store.save(result)
     stored, planned = export(part, tmp_path / "part.bundle", NAMES)
     assert stored == 2 + 2 < planned, "a committee of two, and two arms"
     again = reopened(tmp_path / "part.bundle", tmp_path / "again")
-    assert [missing(again, name) for name in NAMES[:2]] == ["", ""]
-    assert missing(again, NAMES[2]) == "some of its runs"
-    assert missing(again, "04_balanced_set") == "slice sets balanced"
+    names = [*NAMES[:3], "04_balanced_set"]
+    assert [missing(again, name) for name in names] == ["", "", "some of its runs", "slice sets balanced"]
     with pytest.raises(InputError, match=r"runs .*are missing, and this study has no images"):
         train(again, NOTEBOOKS[NAMES[2]](again.profile))
     with pytest.raises(InputError, match="slice set 'balanced' is missing, and this study has no images"):
         again.slice_set("balanced")
-    nothing = replace(study, places=Places.of("smoke", tmp_path / "nothing"), selections={})
     with pytest.raises(InputError, match="no run of this study is stored, nothing to export"):
-        export(nothing, tmp_path / "nothing.bundle", NAMES)
+        export(emptied(study, tmp_path / "nothing"), tmp_path / "nothing.bundle", NAMES)
 
 
-def test_patients_of_a_table_are_numbered(study: Study, tmp_path: Path) -> None:
+def test_patients_of_a_table_are_numbered(study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Their names are in no part, unless they are asked for; what is sorted by them is sorted as before."""
     tabled = replace(study, cohort=replace(study.cohort, files=("image",)))
-    before = dict(study.slices.manifest)
-    study.slices.manifest.update(left_out={"Brats18_secret": ["why"]}, absent=["Brats18_secret"])
-    study.slices.manifest.update(fewer_slices={study.slices.table["patient_id"][0]: 3})
-    try:
-        for with_ids in (False, True):
-            path = tmp_path / f"{with_ids}.bundle"
-            export(tabled, path, NAMES, with_ids)
-            named = [name for name, content in read_parts(path)[0].items() if b"Brats18" in content]
-            assert named == (["slices/0.csv", "study.json"] if with_ids else [])
-    finally:
-        study.slices.manifest.update(before)
+    first = study.slices.table["patient_id"][0]
+    kept = {"left_out": {"Brats18_secret": ["why"]}, "absent": ["Brats18_secret"], "fewer_slices": {first: 3}}
+    for name, value in kept.items():
+        monkeypatch.setitem(study.slices.manifest, name, value)
+    for with_ids in (False, True):
+        path = tmp_path / f"{with_ids}.bundle"
+        export(tabled, path, NAMES, with_ids)
+        named = [name for name, content in read_parts(path)[0].items() if b"Brats18" in content]
+        assert named == (["slices/0.csv", "study.json"] if with_ids else [])
     again = reopened(tmp_path / "False.bundle", tmp_path / "again")
     assert sorted(set(again.slices.table["patient_id"])) == [f"{number:02}" for number in range(1, 17)]
     assert again.slices.table["patient_id"].argsort().tolist() == study.slices.table["patient_id"].argsort().tolist()
     assert again.slices.manifest["fewer_slices"] == {"01": 3}
-    names = sorted(set(study.slices.table["patient_id"]))
     method = proposed(study.profile)[0]
-    cost = [selections_of(advance(each, [method]))[method, 0].chosen.tolist() for each in (again, study)]
-    assert cost[0] == cost[1]
-    assert len(names) == 16
+    chosen, before = (selections_of(advance(each, [method]))[method, 0].chosen.tolist() for each in (again, study))
+    assert chosen == before
 
 
 def test_a_bundle_of_slices_without_tumour(tmp_path: Path) -> None:
@@ -229,11 +230,8 @@ def replaced(place: str, old: bytes, new: bytes) -> Callable[[dict[str, bytes]],
     return change
 
 
-def without(place: str) -> Callable[[dict[str, bytes]], None]:
-    def change(parts: dict[str, bytes]) -> None:
-        del parts[place]
-
-    return change
+def without(place: str) -> Callable[[dict[str, bytes]], object]:
+    return lambda parts: parts.pop(place)
 
 
 @pytest.mark.parametrize(
@@ -270,7 +268,7 @@ def without(place: str) -> Callable[[dict[str, bytes]], None]:
         (changed("selections.json", 0, "chosen", to=10**6), "list 1000000 is missing"),
     ],
 )
-def test_what_is_refused(change: Callable[[dict[str, bytes]], None], words: str, bundle: Path, tmp_path: Path) -> None:
+def test_refusals(change: Callable[[dict[str, bytes]], object], words: str, bundle: Path, tmp_path: Path) -> None:
     parts, _ = read_parts(bundle)
     change(parts)
     (tmp_path / "other.bundle").write_bytes(packed(parts))
@@ -305,20 +303,7 @@ def test_a_folder_of_a_version_with_other_settings_is_unpacked_anew(bundle: Path
     assert not (tmp_path / "folder" / "mine").exists()
 
 
-def test_slices_beyond_the_set(bundle: Path, tmp_path: Path) -> None:
-    """A run, or a selection, whose ids are those of a larger set than its own."""
-    parts, _ = read_parts(bundle)
-    table = parts["slices/0.csv"].decode().splitlines(keepends=True)
-    parts["slices/0.csv"] = "".join(table[:-1]).encode()
-    changed("study.json", "sets", 0, "manifest", "slices", to=len(table) - 2)(parts)
-    (tmp_path / "other.bundle").write_bytes(packed(parts))
-    with pytest.raises(InputError, match=r"expected less than"):
-        read_bundle(tmp_path / "other.bundle")
-
-
-def test_a_large_bundle_is_several_files(
-    study: Study, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_large_bundle_is_split(study: Study, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(container, "MAX_WRITTEN", bundle.stat().st_size // 2)
     path = tmp_path / "large.bundle"
     export(study, path, NAMES)  # laid out as BraTS, with names that no release gave: numbered
@@ -340,16 +325,17 @@ def test_a_large_bundle_is_several_files(
 @pytest.mark.parametrize("share", [0.3, 0.7, 1])
 def test_a_study_resumes_from_a_bundle(share: float, study: Study, tmp_path: Path) -> None:
     """Whatever part of it was done, the rest alone is trained, and the same slices are chosen."""
-    half, resumed = (
-        replace(study, places=Places.of("smoke", tmp_path / name), selections={}) for name in ("half", "resumed")
-    )
-    stored = sorted(study.store.folder.glob("*.safetensors"))
+    half, resumed = (emptied(study, tmp_path / name) for name in ("half", "resumed"))
+
+    def stored(of: Study) -> list[Path]:
+        return sorted(of.store.folder.glob("*.safetensors"))
+
     half.store.folder.mkdir(parents=True)
-    for path in stored[: round(share * len(stored))]:
+    for path in stored(study)[: round(share * len(stored(study)))]:
         shutil.copy2(path, half.store.folder)
     held, planned = export(half, tmp_path / "half.bundle", NAMES)
     assert resume(tmp_path / "half.bundle", resumed) == (held, held)
-    assert held == len(list(resumed.store.folder.glob("*.safetensors")))
+    assert held == len(stored(resumed))
     resumed.selections.update(chosen_before(resumed.places, resumed.profile))
     fill(resumed, NAMES)
     assert resume(tmp_path / "half.bundle", resumed) == (0, held)
@@ -358,8 +344,7 @@ def test_a_study_resumes_from_a_bundle(share: float, study: Study, tmp_path: Pat
     for place, selected in selections_of(advance(study, arms)).items():
         assert chosen[place].annotated.tolist() == selected.annotated.tolist()
     if share == 1:
-        asked = len(list(resumed.store.folder.glob("*.safetensors")))
-        assert asked == held == planned, "no network is asked whose choice is known"
+        assert len(stored(resumed)) == held == planned, "no network is asked whose choice is known"
 
 
 def test_what_a_bundle_holds_is_not_ahead(
@@ -375,9 +360,42 @@ def test_what_a_bundle_holds_is_not_ahead(
 
 
 def test_no_other_study_resumes_from_it(study: Study, bundle: Path) -> None:
-    other = replace(study, profile=replace(study.profile, epochs=1))
     with pytest.raises(InputError, match="of other settings"):
-        resume(bundle, other)
+        resume(bundle, replace(study, profile=replace(study.profile, epochs=1)))
     set_ = replace(study.slices, manifest=study.slices.manifest | {"fingerprint": "0" * 64})
     with pytest.raises(InputError, match="imbalanced slice set has fingerprint .*, expected 000000000000"):
         resume(bundle, replace(study, opened=study.opened | {"imbalanced": set_}))
+
+
+def test_slices_beyond_the_set(bundle: Path, tmp_path: Path) -> None:
+    """A run, or a selection, whose ids are those of a larger set than its own."""
+    parts, _ = read_parts(bundle)
+    table = parts["slices/0.csv"].splitlines(keepends=True)
+    parts["slices/0.csv"] = b"".join(table[:-1])
+    changed("study.json", "sets", 0, "manifest", "slices", to=len(table) - 2)(parts)
+    (tmp_path / "other.bundle").write_bytes(packed(parts))
+    with pytest.raises(InputError, match=r"expected less than"):
+        read_bundle(tmp_path / "other.bundle")
+
+
+@pytest.mark.parametrize(("test", "parts"), [((), ["validation"]), ((4, 5), ["validation", "test"])])
+@pytest.mark.parametrize(("moved", "verdict"), [(0.0, 0), (1e-4, 1), (0.1, 2)])
+def test_runs_without_test_are_compared(test: tuple[int, ...], parts: list[str], moved: float, verdict: int) -> None:
+    ids = {"validation": np.arange(4), "test": np.array(test, np.int64)}
+    run: Any = SimpleNamespace(key="k", data="f", test=test, ids=ids.__getitem__)
+    arrays = {"probability/validation": np.array([0.1, 0.9, 0.8, 0.7]), "probability/test": np.array([0.2, 0.6])}
+    arrays["probability/test"] = arrays["probability/test"][: len(test)]
+    again = arrays | {"probability/validation": arrays["probability/validation"] + moved}
+    there, here = (
+        {"device": "a GPU", "torch": "2.11", "numpy": "2.4"},
+        {"device": "cpu", "torch": "2.14", "numpy": "2.4"},
+    )
+    stored = Result(run, arrays, 1, 0.0, there | {"sha256": checksum(arrays, {})})
+    slices = SimpleNamespace(fingerprint="f", table=pd.DataFrame({"label": [0, 1, 0, 1, 0, 1]}))
+    study: Any = SimpleNamespace(opened={"imbalanced": slices}, store=SimpleNamespace(load=lambda _: stored))
+    found = repeated(study, "a network", run, Result(run, again, 1, 0.0, here), (0, 0))
+    assert found.others == {"device": ("a GPU", "cpu"), "torch": ("2.11", "2.14")}
+    assert list(found.aucs) == parts
+    assert found.aucs["validation"] == (0.75, 0.75)
+    assert found.verdict == VERDICTS[verdict]
+    assert found.largest == pytest.approx(moved)

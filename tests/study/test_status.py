@@ -58,22 +58,21 @@ def test_a_small_study_by_hand(tmp_path: Path) -> None:
     store.lock(runs[4]).parent.mkdir()
     store.lock(runs[4]).write_text("left by a dead machine", encoding="utf-8")
     with lock(store.lock(runs[3])):
-        found = status(places)
+        found, said = status(places), brats_al("status", "--out", str(tmp_path))
     assert (found.done, found.running, found.failed, found.waiting) == (2, 1, 1, 1 + 2)
     assert (found.images_done, found.images_left) == (2 * 20, 3 * 20 + 2 * 20)
     assert found.seconds_left == pytest.approx(4.0 / 40 * 100)
     assert found.failures == {str(store.failure(runs[2])): "Traceback\nValueError: as planned"}
+    assert "2 runs done, 1 running, 1 failed, 3 waiting" in said and "about 10 s left" in said
+    assert f"failed: ValueError: as planned (see {store.failure(runs[2])})" in said
 
 
-def test_what_is_asked_again_replaces_what_was(tmp_path: Path) -> None:
+def test_what_is_asked_again_or_chosen_elsewhere_is_counted_once(tmp_path: Path) -> None:
     places = places_of(tmp_path)
     write_rows(places, "01_transfer", rows_of(waiting=7))
     assert status(places).waiting == 7
     write_rows(places, "01_transfer", rows_of(run_of(0)))
     assert status(places).waiting == 1
-
-
-def test_what_one_notebook_has_chosen_is_not_planned_in_another(tmp_path: Path) -> None:
     places = places_of(tmp_path)
     write_rows(places, "03", [rows_of(run_of(0))[0] | {"of": "proposed, run 1", "stage": 1, "trains": "arm"}])
     planned = rows_of(waiting=2)

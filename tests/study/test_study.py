@@ -4,6 +4,7 @@ import threading
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import write_case
 from small_study import small_study
@@ -77,6 +78,11 @@ def chosen(rows: list[Row], name: str, number: int = 0) -> Selection:
     return selections_of(rows)[arm(name), number]
 
 
+def elsewhere(study: Study) -> Study:
+    """Return the study in another place, where nothing is stored."""
+    return replace(study, places=study.places.of("smoke", study.places.outputs / "nowhere"))
+
+
 def test_stages_in_the_open(study: Study, rows: list[Row]) -> None:
     """A committee is known at once, what is trained on its choice when it has said what it makes of the slices."""
     planned = plan(study, [arm("proposed"), arm("random")], runs=1)
@@ -96,9 +102,7 @@ def test_stages_in_the_open(study: Study, rows: list[Row]) -> None:
     assert not all(row.known for row in choose(study, planned, {})), "nobody has said anything"
 
 
-def test_a_slow_query_goes_on_while_others_choice_is_trained(
-    study: Study, rows: list[Row], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_others_are_trained_during_a_slow_query(study: Study, rows: list[Row], monkeypatch: pytest.MonkeyPatch) -> None:
     """The second run's query ends only after the first run's choice was handed on, and the table is the same."""
     handed_on = threading.Event()
 
@@ -121,7 +125,7 @@ def test_an_arm_that_is_named_twice_has_one_committee(study: Study) -> None:
 
 
 def test_networks_that_are_not_trained_choose_nothing(study: Study) -> None:
-    nowhere = replace(study, places=study.places.of("smoke", study.places.outputs / "nowhere"))
+    nowhere = elsewhere(study)
     planned = plan(nowhere, [arm("proposed")])
     with pytest.raises(InputError, match="compute their runs first"):
         uncertainty(nowhere, planned)
@@ -165,20 +169,19 @@ def test_what_arms_are_trained_on_and_what_they_have_annotated(study: Study, row
     assert results[arm("all annotated slices"), 1].run.training == tuple(np.union1d(committee, ids))
     other = results[arm("another network"), 1].run
     assert (other.network, other.training) == ("resnet18", tuple(ids)), "AlexNet chose for it"
-    costs = evidence.annotation_cost(study, rows, ARMS).query("seed == 1").set_index("arm")
-    cost = {name: costs.loc[name] for name in costs.index}
-    assert cost["random"]["annotated"] == cost["random"]["chosen"] == round(0.3 * len(pool))
-    both = len(set(committee) | set(ids))
-    assert cost["proposed"]["annotated"] == cost["all annotated slices"]["annotated"] == both
-    assert cost["coreset"]["annotated"] == len(set(committee) | set(chosen(rows, "coreset", 1).chosen))
-    assert cost["entropy, iterative"]["annotated"] == cost["entropy, iterative"]["chosen"]
+    cost = evidence.annotation_cost(study, rows, ARMS).query("seed == 1").set_index("arm")
+    paid = cost["annotated"]
+    assert paid["random"] == cost["chosen"]["random"] == round(0.3 * len(pool))
+    assert paid["proposed"] == paid["all annotated slices"] == len(set(committee) | set(ids))
+    assert paid["coreset"] == len(set(committee) | set(chosen(rows, "coreset", 1).chosen))
+    assert paid["entropy, iterative"] == cost["chosen"]["entropy, iterative"]
 
 
 def test_a_plan_counts_the_runs_that_are_made(study: Study, rows: list[Row]) -> None:
     """With everything stored, all slices are known; with nothing stored, as many runs are counted."""
     made = {path.stem for path in study.store.folder.glob("*.safetensors")}
     assert {row.run.key for row in advance(study, ARMS)} == {row.run.key for row in rows} == made
-    asked = plan(replace(study, places=study.places.of("smoke", study.places.outputs / "nowhere")), ARMS)
+    asked = plan(elsewhere(study), ARMS)
     assert len(asked) == len(rows)
     assert len({row.same for row in asked}) == len(made)
     # How many chosen slices were labelled before is not known beforehand.
@@ -234,12 +237,13 @@ def test_data_frames_of_the_evidence(study: Study, rows: list[Row], results: Res
 
 def test_two_studies_with_other_settings_share_a_folder_unharmed(study: Study, results: Results) -> None:
     """Each finds its own results in the store, whatever the other has trained there."""
-    some = [arm("random")]
-    mine = evidence.evaluate(study, results_of(study, train(study, some)))
+
+    def evaluated(of: Study) -> pd.DataFrame:
+        return evidence.evaluate(of, results_of(of, train(of, [arm("random")])))
+
     other = replace(study, profile=replace(study.profile, momentum=0.5))
-    theirs = evidence.evaluate(other, results_of(other, train(other, some)))
+    mine, theirs = evaluated(study), evaluated(other)
     assert set(theirs["key"]).isdisjoint(mine["key"])
     before = {path: path.stat().st_mtime_ns for path in study.store.folder.glob("*.safetensors")}
-    assert evidence.evaluate(study, results_of(study, train(study, some))).equals(mine)
-    assert evidence.evaluate(other, results_of(other, train(other, some))).equals(theirs)
+    assert evaluated(study).equals(mine) and evaluated(other).equals(theirs)
     assert before == {path: path.stat().st_mtime_ns for path in study.store.folder.glob("*.safetensors")}

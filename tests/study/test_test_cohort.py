@@ -13,14 +13,8 @@ from brats_al_utils.study.stages import each_once, plan
 def test_the_design_study_has_the_paper_s_patients_and_a_population_to_test() -> None:
     study = counted_study(PROFILES["design"])
     table = study.slices.table.drop_duplicates("patient_id")
-    assert table.groupby(["part", "class_name"]).size().to_dict() == {
-        ("training", "HGG"): 157,
-        ("training", "LGG"): 46,
-        ("validation", "HGG"): 51,
-        ("validation", "LGG"): 15,
-        ("test", "HGG"): 500,
-        ("test", "LGG"): 500,
-    }
+    counts = {"training": [157, 46], "validation": [51, 15], "test": [500, 500]}  # HGG, LGG
+    assert table.groupby("part")["class_name"].apply(lambda of: [*of.value_counts().sort_index()]).to_dict() == counts
     assert slices_by_part(study)["imbalanced"] == {"training": 5 * 203, "validation": 5 * 66, "test": 2000}
     assert slices_by_part(study)["balanced"]["test"] == 2000
 
@@ -49,12 +43,8 @@ def test_curves_and_competitors_are_those_that_are_named() -> None:
     profile = profile_of("smoke", {"budgets": "0.3,0.5", "competitors": "coreset,badge"})
     assert {arm.share for arm in curves(profile)} == {0.3, 0.5}
     assert [arm.name for arm in one_shot(profile)] == ["coreset", "badge"]
-    assert [arm.name for arm in iterative(profile)] == [
-        "proposed, iterative",
-        "random, iterative",
-        "coreset, iterative",
-        "badge, iterative",
-    ]
+    rivals = ["proposed", "random", "coreset", "badge"]
+    assert [arm.name for arm in iterative(profile)] == [f"{rival}, iterative" for rival in rivals]
 
 
 @pytest.mark.parametrize(("named", "trained"), [("", []), ("vgg16,alexnet", ["vgg16"])])
