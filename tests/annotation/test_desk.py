@@ -125,6 +125,13 @@ def test_undo_takes_back_one_answer_after_the_other_and_says_which(desk: Desk) -
     assert len(read(desk.answers)) == 8
 
 
+def test_undo_leaves_what_another_reader_said_in_the_same_second(desk: Desk) -> None:
+    answer(desk, "benign")
+    append(desk.answers, replace(read(desk.answers)[-1], reader="Ben"))
+    undone(desk)
+    assert (labels(desk), labels(replace(desk, reader="Ben"))) == ({}, {"1.png": "benign"})
+
+
 def test_a_new_kernel_goes_on_and_a_second_reader_starts_at_the_beginning(desk: Desk) -> None:
     """Who takes back own answers alone, and none to slices of another query."""
     append(desk.answers, Answer("old.png", "benign", "Ben", "2026-01-31T12:00:00+00:00", "0" * 64))

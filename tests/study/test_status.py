@@ -59,6 +59,8 @@ def test_a_small_study_by_hand(tmp_path: Path) -> None:
     store.lock(runs[4]).write_text("left by a dead machine", encoding="utf-8")
     with lock(store.lock(runs[3])):
         found, said = status(places), brats_al("status", "--out", str(tmp_path))
+        with lock(store.lock(runs[4])):
+            assert status(places).seconds_left == pytest.approx(4.0 / 40 * 100 / 2), "two at work"
     assert (found.done, found.running, found.failed, found.waiting) == (2, 1, 1, 1 + 2)
     assert (found.images_done, found.images_left) == (2 * 20, 3 * 20 + 2 * 20)
     assert found.seconds_left == pytest.approx(4.0 / 40 * 100)
