@@ -118,12 +118,16 @@ READ = [
     ),
     ("open", "controls", ("all annotated slices", 0.3), [("random at 51%", 0.51)], {}),
     ("open", "teaches_worst", RANGES[0], RANGES[1:], {}),
-    ("open", "equal_updates", ("proposed, equal updates", 0.3), [("baseline", 1.0)], {}),
+    *(
+        ("open", "equal_updates", ("proposed, equal updates", 0.3), [other], {})
+        for other in (("baseline", 1.0), ("random at 51%, equal updates", 0.51))
+    ),
     ("pituitary", "budget_gains", REAL_ARM, [("random", 0.3)], {"dataset": "imbalanced", "share": 0.3}),
     *(
         ("pituitary_few", "budget_gains", ("proposed", share), [("random", share)], {"share": share})
-        for share in (0.01, 0.02, 0.05, 0.1)
+        for share in (0.01, 0.02, 0.05, 0.1, 0.3)
     ),
+    ("pituitary_few", "budget_gains", ("proposed", 0.01), [("placebo", 0.01)], {"share": 0.01}),
     *(
         ("lgg_curves", "budget_gains", ("proposed", share), [("random", share)], {"share": share})
         for share in (0.1, 0.2, 0.4, 0.6, 0.8)
