@@ -227,8 +227,8 @@ def class_share(tests: pd.DataFrame) -> list[str]:
     }
     return [
         *said,
-        f"Adjusted for these three tests (Holm), the most uncertain range is worse than random sampling. Its class share "
-        f"{share}; drawn to the class share of all training slices, {rest[left]}.",
+        f"Adjusted for these three tests (Holm), the most uncertain range is worse than random sampling. Its class "
+        f"share {share}; drawn to the class share of all training slices, {rest[left]}.",
     ]
 
 
