@@ -99,11 +99,13 @@ HOOK = "--ContentsManager.pre_save_hook"
 def lab_command(saves_outputs: bool) -> list[str]:
     """Return the command of `make lab`, with this Python's jupyter; or with outputs saved, as other programs do."""
     (command,) = make("lab", ROOT, "--dry-run").splitlines()
-    name, *arguments = shlex.split(command)
-    place = arguments.index(HOOK)
+    words = shlex.split(command)
+    program = words.index(".venv/bin/jupyter")
+    words[program] = str(Path(sys.executable).with_name("jupyter"))
+    place = words.index(HOOK)
     if saves_outputs:
-        del arguments[place : place + 2]
-    return [str(Path(sys.executable).with_name(Path(name).name)), *arguments]
+        del words[place : place + 2]
+    return words
 
 
 def free_port() -> int:
