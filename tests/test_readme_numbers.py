@@ -47,7 +47,12 @@ def test_what_bfloat16_changes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("table", "arm"), [("lgg_pilot", "baseline"), *product(("grade_pilot", "few_pilot"), ("baseline", "random"))]
+    ("table", "arm"),
+    [
+        ("lgg_pilot", "baseline"),
+        ("few_pilot", "random, own epochs"),
+        *product(("grade_pilot", "few_pilot"), ("baseline", "random")),
+    ],
 )
 def test_what_the_pilots_say(table: str, arm: str) -> None:
     text = (ROOT / "docs" / "lgg_study.md").read_text(encoding="utf-8")
