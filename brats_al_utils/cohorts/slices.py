@@ -186,7 +186,7 @@ def open_slices(folder: Path) -> SliceSet:
         # Copy on write: the files never change, and torch shares the memory without a warning.
         pixels = np.load(folder / "pixels.npy", mmap_mode="c", allow_pickle=False)
         segmentation = np.load(folder / "segmentation.npy", mmap_mode="c", allow_pickle=False)
-        expected, _, _, _ = (manifest[name] for name in ("slices", "classes", "images", "fingerprint"))
+        expected, classes, _, _ = (manifest[name] for name in ("slices", "classes", "images", "fingerprint"))
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"{folder}: not a slice set ({error}): {mend}") from error
     if not len(table) == len(pixels) == len(segmentation) == expected:
@@ -194,5 +194,7 @@ def open_slices(folder: Path) -> SliceSet:
     if digests(folder) != (manifest["images"], manifest["fingerprint"]):
         raise InputError(f"{folder}: its pixels, masks or tables are not those of its fingerprint: {mend}")
     check_split(split)
+    if not set(classes) <= set(table["class_name"]) or set(split["patient_id"]) != set(table["patient_id"]):
+        raise InputError(f"{folder}: split.csv is not the split of slices.csv: {mend}")
     table["part"] = table["patient_id"].map(split.set_index("patient_id")["part"])
     return SliceSet(folder, manifest, table, pixels, segmentation)
