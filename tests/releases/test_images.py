@@ -205,6 +205,9 @@ def test_of_a_tiff_with_smaller_copies_the_picture_is_read(tmp_path: Path) -> No
     assert (read_image(tmp_path / "1.tif").voxels[:, :, 0].T == SMOOTH).all()
     with pytest.raises(InputError, match="2 frames, expected one image"):
         read_image(tmp_path / "0.tif")
+    picture.save(tmp_path / "moving.png", save_all=True, append_images=[copy.resize(picture.size).rotate(90)])
+    with pytest.raises(InputError, match="2 frames, expected one image"):
+        read_image(tmp_path / "moving.png")
 
 
 def test_every_jpeg_of_the_open_sets_is_whole() -> None:

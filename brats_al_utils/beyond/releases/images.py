@@ -137,7 +137,7 @@ def smaller_copies(image: ImageFile) -> bool:
     kinds = []
     for frame in range(1, image.n_frames):  # type: ignore[attr-defined]
         image.seek(frame)
-        kinds.append(image.tag_v2.get(REDUCED, 0) & 1)  # type: ignore[attr-defined]
+        kinds.append(getattr(image, "tag_v2", {}).get(REDUCED, 0) & 1)  # an animated PNG has frames, and no tags
     image.seek(0)
     return all(kinds)
 

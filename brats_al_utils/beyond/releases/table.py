@@ -313,7 +313,7 @@ def csv_lines(path: Path) -> list[tuple[int, list[str]]]:
         told = re.match(r'"?sep=(.)"?\r?\n', text, re.IGNORECASE)
         header = text.lstrip().partition("\n")[0]
         sign = told[1] if told else max(SEPARATORS, key=header.count)
-        csv.field_size_limit(len(text) + 1)  # else a report of 131,072 letters is an error
+        csv.field_size_limit(max(csv.field_size_limit(), len(text)))  # else a report of 131,072 letters is an error
         reader = csv.reader(io.StringIO(text[told.end() :] if told else text, newline=""), delimiter=sign, strict=True)
         rows = [(reader.line_num + bool(told), [cell.strip() for cell in row]) for row in reader]
     except UnicodeDecodeError as error:
