@@ -143,6 +143,8 @@ def diagnosis() -> str:
 
 def others() -> list[str]:
     """Say what other budgets and the strategies of others gave on the LGG set."""
+    gains = of_slices("lgg_curves", "budget_gains").query("other == 'random' and share != 0.3")
+    at = ", ".join(f"at {100 * of['share']:.0f} % {side(of['auc_difference'])}" for _, of in gains.iterrows())
     rows = of_slices("lgg_curves", "competitors")
     arm = rows["other"].iloc[0]
     share = arm.removeprefix("random at ").replace("%", " %")
@@ -150,7 +152,7 @@ def others() -> list[str]:
     runs = of_slices("lgg_curves", "runs_competitors").query("part == 'test' and arm == @arm")
     room = row("lgg_curves", "figure7", arm="baseline")["auc_mean"] - runs["auc"].mean()
     return [
-        f"* **At other budgets, the committee's choice against as many trained on at random, the committee's own 30 % not counted: {budgets('lgg_curves')}.",
+        f"* **At other budgets, the committee's choice against as many trained on at random, the committee's own 30 % not counted: {shown(gains)}.** {at.capitalize()} ({power(gains)}; [intervals](figures/published/lgg_curves/budget_gains.csv)).",
         f"* **Strategies of others, which annotate and train on {share}, against {share} at random: {shown(rows)}.** {each} ({power(rows)}; [intervals](figures/published/lgg_curves/competitors.csv)). "
         f"There is hardly room for a gain: all slices train to {100 * room:.1f} points more than {share} at random.",
     ]
@@ -159,15 +161,6 @@ def others() -> list[str]:
 def of_slices(study: str, table: str) -> pd.DataFrame:
     """Return the slice-level rows of a study's table."""
     return pd.read_csv(FIGURES / study / f"{table}.csv").query("unit == 'slice'")
-
-
-def budgets(study: str) -> str:
-    """Return what the committee's choice gains over random sampling at every budget but 30 %."""
-    rows = of_slices(study, "budget_gains").query("other == 'random' and share != 0.3")
-    each = ", ".join(f"at {100 * of['share']:.0f} % {side(of['auc_difference'])}" for _, of in rows.iterrows())
-    return (
-        f"{shown(rows)}.** {each.capitalize()} ({power(rows)}; [intervals](figures/published/{study}/budget_gains.csv))"
-    )
 
 
 def power(rows: pd.DataFrame) -> str:
@@ -251,7 +244,7 @@ def few() -> str:
     again = side(reached("placebo", 0.01) - reached("random", 0.01))
     return (
         f"* **With few slices of that task ([planned too](docs/lgg_study.md)), and as many updates in every arm: {shown(rows)}** between a draw after the committee has set aside its most and its least uncertain tenth, "
-        f"and as many drawn from all; the committee's own 30 % are not counted. {', '.join(at).capitalize()} (5 repetitions; [all](figures/published/pituitary_few/budget_gains.csv)). "
+        f"and as many drawn from all; the committee's own 30 % are not counted. {', '.join(at).capitalize()} ({rows['n_runs'].iloc[0]} repetitions; [all](figures/published/pituitary_few/budget_gains.csv)). "
         f"At 1 %, ten slices, a second draw from the same place is {again}: there, it is chance. There is room at 1 and 2 % alone: at random they reach an AUC of {reached('random', 0.01):.2f} and {reached('random', 0.02):.2f}, everything {reached('baseline', 1.0):.2f}."
     )
 
