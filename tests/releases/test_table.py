@@ -506,6 +506,8 @@ def test_a_long_cell_is_read_and_a_folder_is_no_image(flat: Path) -> None:
         flat, [row | {"image": "images" if row["image"] == "images/0.png" else row["image"]} for row in rows_of(flat)]
     )
     assert "'images' is a folder" in str(read_cohort(flat).problems)
+    write(flat, [{name: cell for name, cell in row.items() if name != "report"} for row in rows_of(flat)])
+    read_cohort(flat)
     assert csv.field_size_limit() >= 140_000, "a short table leaves room for what is read after it"
 
 
