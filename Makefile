@@ -129,8 +129,9 @@ coverage: setup
 LAB = --LabApp.default_url /lab/tree/README.md --LabApp.app_settings_dir "$(CURDIR)/notebooks/.lab" \
 	--ContentsManager.pre_save_hook brats_al_utils.show.saving.without_outputs \
 	$(if $(filter 0,$(shell id -u)),--allow-root)
+PROXIES = http_proxy https_proxy all_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY
 lab: setup
-	env -u ALL_PROXY -u all_proxy $(BIN)/jupyter lab --ip 127.0.0.1 --notebook-dir notebooks $(LAB)
+	env $(foreach name,$(PROXIES),$(if $(filter socks%,$($(name))),-u $(name))) $(BIN)/jupyter lab --ip 127.0.0.1 --notebook-dir notebooks $(LAB)
 
 # Volumes in 3-D in notebook 09.
 viewer: setup

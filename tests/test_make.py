@@ -3,6 +3,7 @@
 import os
 import re
 import runpy
+import shlex
 import shutil
 import subprocess
 import sys
@@ -32,6 +33,12 @@ def test_pip_s_user_option_does_not_stop_the_set_up(checkout: Path, monkeypatch:
     for name in ("PIP_USER", "PIP_TARGET", "PIP_PREFIX"):
         monkeypatch.setenv(name, "1")
     assert make("asked", checkout, "--eval=asked:; @echo $$PIP_USER $$PIP_TARGET $$PIP_PREFIX") == "0\n"
+
+
+def test_jupyterlab_starts_without_proxies_of_socks(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"HTTP_PROXY": "socks5://a:1", "all_proxy": "socks://b:2", "ALL_PROXY": "http://c:3"}.items():
+        monkeypatch.setenv(name, value)
+    assert shlex.split(make("lab", ROOT, "--dry-run"))[:6] == "env -u all_proxy -u HTTP_PROXY .venv/bin/jupyter".split()
 
 
 def test_a_python_that_is_too_old_is_refused_before_anything_is_installed(checkout: Path) -> None:
