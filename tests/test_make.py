@@ -3,7 +3,6 @@
 import os
 import re
 import runpy
-import shlex
 import shutil
 import subprocess
 import sys
@@ -38,7 +37,8 @@ def test_pip_s_user_option_does_not_stop_the_set_up(checkout: Path, monkeypatch:
 def test_jupyterlab_starts_without_proxies_of_socks(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"HTTP_PROXY": "socks5://a:1", "all_proxy": "socks://b:2", "ALL_PROXY": "http://c:3"}.items():
         monkeypatch.setenv(name, value)
-    assert shlex.split(make("lab", ROOT, "--dry-run"))[:6] == "env -u all_proxy -u HTTP_PROXY .venv/bin/jupyter".split()
+    command = " ".join(make("lab", ROOT, "--dry-run").split())
+    assert command.startswith("env -u all_proxy -u HTTP_PROXY .venv/bin/jupyter")
 
 
 def test_a_python_that_is_too_old_is_refused_before_anything_is_installed(checkout: Path) -> None:
