@@ -9,6 +9,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from brats_al_utils.beyond.bundles.published import read_bundle
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -59,3 +61,16 @@ def test_what_the_pilots_say(table: str, arm: str) -> None:
     means = pd.read_csv(ROOT / "docs" / f"{table}.csv").query("arm == @arm").groupby("epoch")["validation_auc"].mean()
     *most, last = (f"{value:.3f}" for value in np.asarray(means))
     assert f"{', '.join(most)} and {last}" in text
+
+
+def test_the_rate_and_the_length_from_scratch_are_the_pilot_s() -> None:
+    """The rule by other code: of each rate the first epoch that no later one exceeds by 0.2 pp; the best of these."""
+    pilot = pd.read_csv(ROOT / "docs" / "scratch_pilot.csv").pivot_table("validation_auc", "epoch", "rate")
+    later = pilot[::-1].cummax()[::-1]
+    first = {rate: pilot.index[(later[rate] - pilot[rate] <= 0.002)][0] for rate in pilot}
+    rate = max(first, key=lambda rate: pilot[rate][first[rate]])
+    settings = read_bundle(ROOT / "published" / "lgg_curves.bundle").profile
+    assert (settings.scratch_learning_rate, settings.scratch_epochs) == (rate, first[rate])
+    text = (ROOT / "docs" / "lgg_study.md").read_text(encoding="utf-8")
+    at = ", ".join(f"{of:g}: {pilot[of][epoch]:.3f} after {epoch}" for of, epoch in first.items())
+    assert at in text

@@ -136,6 +136,7 @@ READ = [
         ("lgg_curves", "competitors", (name, 0.3), [("random at 60%", 0.6)], {})
         for name in ("entropy", "coreset", "badge", "typiclust")
     ),
+    ("lgg_curves", "table2_gains", ("pretrained", 1.0), [("scratch", 1.0)], {"part": "test"}),
 ]
 """What README's sentences on real persons say: the file, the arm, and those whose mean it is compared with."""
 

@@ -142,6 +142,7 @@ def planned() -> list[str]:
         "",
         diagnosis(),
         *others(),
+        pretraining(),
         "",
         "What else could explain it (how many slices are trained on and of which class, for how long, the hospital, the slice's place in the head, chance): [attacks.csv](figures/published/lgg/attacks.csv). All contrasts that are trained: [outcomes.csv](figures/published/lgg/outcomes.csv).",
         "",
@@ -178,6 +179,16 @@ def others() -> list[str]:
         f"* **Strategies of others, which annotate and train on {share}, against {share} at random: {shown(rows)}.** {each} ({power(rows)}; [intervals](figures/published/lgg_curves/competitors.csv)). "
         f"There is hardly room for a gain: all slices train to {100 * room:.1f} points more than {share} at random.",
     ]
+
+
+def pretraining() -> str:
+    """Say what ImageNet's weights are worth on the LGG set."""
+    found = row("lgg_curves", "table2_gains", part="test", unit="slice")
+    scratch = row("lgg_curves", "table2_arms", arm="scratch")
+    tried = "From random weights, at the rate and the length that [validation chose](docs/scratch_pilot.csv)"
+    if not found["learned"]:
+        return f"* **Does pretraining help? Not judged.** {tried}, the network learned nothing (AUC {scratch['auc_mean']:.2f}; its loss stayed at that of guessing)."
+    return f"* **Does pretraining help? {verdict(found, 'Yes', 'No, it harms', 'Not shown')}.** {tried}, all slices train to an AUC of {scratch['auc_mean']:.2f}; from ImageNet's convolutional layers {gain(found)} ({found['n_runs']} repetitions)."
 
 
 def of_slices(study: str, table: str) -> pd.DataFrame:

@@ -15,7 +15,7 @@ from brats_al_utils.beyond.comparison.pilot import lengths, plateau
 from brats_al_utils.findings.outcomes import NOT_JUDGED, NOT_YET
 from brats_al_utils.study.arms import proposed, ranges
 from brats_al_utils.study.opening import open_study
-from brats_al_utils.study.stages import Results, advance, plan
+from brats_al_utils.study.stages import Results, advance, committee, plan
 from brats_al_utils.study.study import Study
 
 FOLDS = 3
@@ -91,6 +91,16 @@ def test_runs_that_have_not_learned_among_others_are_counted(study: Study, resul
     guess = replace(results[place], arrays=arrays | {"train_loss": np.full_like(arrays["train_loss"], 9.0)})
     found = planned.learned(study, results | {place: guess})
     assert found.startswith(f"Not these: placebo. All but 1 of {FOLDS + 1} runs of proposed")
+
+
+def test_a_committee_that_has_learned_nothing_is_said(study: Study) -> None:
+    members = [member for number in range(FOLDS + 1) for member in committee(study, "imbalanced", number)]
+    for loss, learned in ((9.0, 1), (0.1, len(members))):
+        for member in members[1:]:
+            result = study.store.load(member)
+            assert result
+            study.store.save(replace(result, arrays=result.arrays | {"train_loss": np.full(4, loss)}))
+        assert planned.of_committee(study).endswith(f"committee, {learned} of {len(members)} have.")
 
 
 def test_the_hospital_is_asked_within_sites(study: Study, results: Results) -> None:

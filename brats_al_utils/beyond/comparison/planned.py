@@ -21,7 +21,7 @@ from brats_al_utils.findings.sites import within_pairs, within_site
 from brats_al_utils.findings.statistics import LEARNED, units_of, unlearned
 from brats_al_utils.networks.training import auc
 from brats_al_utils.study.arms import Arm, proposed, ranges
-from brats_al_utils.study.stages import Results, advance, results_of
+from brats_al_utils.study.stages import Results, advance, committee, results_of
 from brats_al_utils.study.study import Study
 
 AUC = "{:.3f}".format
@@ -157,8 +157,16 @@ def learned(study: Study, results: Results) -> str:
     found += [f"All but {some}; these stay in its mean"] if some else []
     return (
         f"{'. '.join(found) or 'Yes'}. The highest training loss, median of an arm's runs, is {typical.max():.2f} of "
-        f"that of the best constant guess ({typical.idxmax()}); above {LEARNED} nothing is judged."
+        f"that of the best constant guess ({typical.idxmax()}); above {LEARNED} nothing is judged. {of_committee(study)}"
     )
+
+
+def of_committee(study: Study) -> str:
+    """Say how many of the committee's members, of all runs, have learned: others would rank no slice."""
+    method, runs = proposed(study.profile)[0], range(study.profile.n_runs)
+    found = [study.store.load(member) for number in runs for member in committee(study, method.dataset, number)]
+    shares = [loss_share(study, method, member) for member in found if member]
+    return f"Of the networks of the committee, {sum(share <= LEARNED for share in shares)} of {len(shares)} have."
 
 
 def fewer(study: Study, results: Results) -> str:
