@@ -184,6 +184,8 @@ def test_words_for_a_lesson() -> None:
 def test_a_later_committee_of_as_many_labels_counts(tmp_path: Path) -> None:
     session = answer(query(session_of(pictures(tmp_path / "data")), 60, random_share=1)[0])
     tested = learning.test_labels(session)
+    before = replace(session, state=replace(session.state, points=(Point("one", 10, {"p000-0.png": 0.5}),)))
+    assert learning.curve_pairs(before, tested[:0]) is None, "a committee, and no answer of the test set yet"
     labels = dict(zip(tested["slice_id"], tested["label"].astype(float), strict=True))
     assert len({*labels.values()}) == 2
     worse, better = Point("one", 10, {name: 1 - of for name, of in labels.items()}), Point("two", 10, labels)

@@ -180,7 +180,8 @@ def curve_pairs(session: Session, tested: pd.DataFrame) -> Pairs | None:
     Of two committees with as many labels, the later one counts. None if there is no committee, or a class is missing.
     """
     points = {str(point.labelled): point for point in sorted(session.state.points, key=lambda point: point.labelled)}
-    tested = tested[[all(name in point.probability for point in points.values()) for name in tested["slice_id"]]]
+    for point in points.values():
+        tested = tested[tested["slice_id"].isin(point.probability)]
     if not points or tested["label"].nunique() < 2:
         return None
     frames = [
