@@ -63,7 +63,7 @@ def write_ucsf(root: Path) -> Path:
         idh = "wildtype" if number < 8 else ("IDH1 p.R132H", "mutated (NOS)", "IDH2 p.R172K")[number - 8]
         lines.append(f"UCSF-PDGM-{number:03},{grade},{idh},")
     write_volumes(place / "UCSF-PDGM-0004_FU016d_nifti", ["UCSF-PDGM-0004_FU016d_T1"], "UCSF-PDGM-0004_FU016d_x", 0)
-    lines.append("UCSF-PDGM-541,4,wildtype,BraTS2021_00001")
+    lines += ["UCSF-PDGM-541,4,wildtype,BraTS2021_00001", "UCSF-PDGM-009_FU016d,4,wildtype,"]
     (root / "UCSF-PDGM-metadata_v2.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return root
 
@@ -121,7 +121,11 @@ def test_two_volumes_for_a_sequence_and_none(tmp_path: Path) -> None:
     home = root / "UCSF-PDGM-v3" / "UCSF-PDGM-0004_nifti"
     shutil.copy(home / "UCSF-PDGM-0004_T1c.nii.gz", home / "UCSF-PDGM-0004_t1Gd.nii.gz")
     (root / "UCSF-PDGM-v3" / "UCSF-PDGM-0005_nifti" / "UCSF-PDGM-0005_T2.nii.gz").unlink()
-    problems = read_cohort(root).problems
+    shutil.copytree(home.with_name("UCSF-PDGM-0009_nifti"), home.with_name("UCSF-PDGM-0009"))
+    cohort = read_cohort(root)
+    problems = cohort.problems
+    assert "0009_nifti: the same patient, expected once" in problems["UCSF-PDGM-0009"][0]
+    assert "UCSF-PDGM-0009" not in set(cohort.cases["patient_id"]), "which of the two is his, nobody can tell"
     (twice,) = problems["UCSF-PDGM-0004"]
     assert all(words in twice for words in ("0004_T1c.nii.gz", "0004_t1Gd.nii.gz", "two volumes for t1ce"))
     assert "no t2 found" in problems["UCSF-PDGM-0005"][0]

@@ -215,7 +215,7 @@ def metadata_of(root: Path, task: str) -> tuple[Path, dict[int, str]]:
             label = GRADE_OF.get(label, "")
         elif name == "IDH" and label not in ("", WILDTYPE):
             label = "mutated"
-        if patient := UCSF_PATIENT.fullmatch(row[columns["id"]]):
+        if (patient := UCSF_PATIENT.fullmatch(row[columns["id"]])) and not patient[2]:
             labels[int(patient[1])] = label
     return path, labels
 
@@ -232,7 +232,10 @@ def cohort_of(
     """Return the cohort of some patients, each given by its folder, the row of `Cohort.cases`, and its files."""
     rows, automatic = [], []
     problems: defaultdict[str, list[str]] = defaultdict(list)
+    first: dict[str, Path] = {}
     for home, row, (files, wrong, said) in patients:
+        if (other := first.setdefault(row["patient_id"], home)) != home:
+            wrong = [*wrong, f"{other} and {home}: the same patient, expected once: keep one of the two folders"]
         missing = [name for name in FILES if name not in files]
         if missing and not wrong:
             wrong = [f"{home}: no {' and '.join(missing)} found, expected one volume each: copy the folder again"]
