@@ -19,6 +19,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from brats_al_utils import InputError
+from brats_al_utils.files import write_file
 from brats_al_utils.show.panel import Panel, Picture, View
 from brats_al_utils.study.places import stamp
 
@@ -127,10 +128,9 @@ def save_table(table: pd.DataFrame, name: str, folder: Path) -> None:
     """
     if "patient_id" in table:
         raise InputError(f"{name}: rows of single patients, expected none in a published table: drop patient_id")
-    folder.mkdir(parents=True, exist_ok=True)
     # Six digits: the last bits of a sum differ between machines. pandas has no format for columns of text and numbers.
     table = table.map(lambda value: f"{value:.6g}" if isinstance(value, float) and np.isfinite(value) else value)
-    table.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
+    write_file(folder / f"{name}.csv", table.to_csv(index=False, lineterminator="\n").encode())
     stamp(folder / f"{name}.csv")
 
 

@@ -201,6 +201,13 @@ def test_the_docs_have_a_line_for_every_file_and_every_file_has_its_line() -> No
     assert sorted(listed) == sorted(set(named))
 
 
+class FullDisk:
+    """A value that fails as it is written."""
+
+    def __str__(self) -> str:
+        raise OSError("full")
+
+
 def test_numbers_are_written_to_six_digits_also_beside_text(tmp_path: Path) -> None:
     """So that the last bits of a sum, which differ from machine to machine, are in no file."""
     table = pd.DataFrame({"mixed": ["ImageNet", 1 / 3, 55.0, 1234567], "pure": [2 / 3, NAN, 1e-9, 3.0]})
@@ -209,3 +216,6 @@ def test_numbers_are_written_to_six_digits_also_beside_text(tmp_path: Path) -> N
     assert lines == ["mixed,pure", "ImageNet,0.666667", "0.333333,", "55,1e-09", "1234567,3"]
     with pytest.raises(InputError, match="drop patient_id"):
         save_table(pd.DataFrame({"patient_id": ["a"]}), "t", tmp_path)
+    with pytest.raises(OSError, match="full"):
+        save_table(pd.DataFrame({"mixed": ["some", FullDisk()]}), "t", tmp_path)
+    assert (tmp_path / "t.csv").read_text(encoding="utf-8").splitlines() == lines, "the earlier one stays whole"
