@@ -28,8 +28,8 @@ FOUND = "## What was found"
 COPY = re.compile(r"\n\n\[As it came out .*?\]\(\.\./published/.*?\)")
 """The link of a notebook to its executed copy on GitHub, which is removed from the page."""
 
-SETTINGS = ("parameters", "injected-parameters")
-"""Tags of the cells of parameters, which the page states without folders."""
+LEFT_OUT = {"parameters", "injected-parameters", "papermill-error-cell-tag"}
+"""Tags of the cells of parameters, which the page states without folders, and of papermill's lines on an error."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,7 @@ def convert(path: Path, links: dict[str, str]) -> Executed:
         notebook = nbformat.read(path, as_version=4)
     except ValueError as error:
         raise InputError(f"{path}: not a whole notebook: execute it (again) with `brats-al run`") from error
+    notebook.cells = [cell for cell in notebook.cells if not LEFT_OUT & set(cell.metadata.get("tags", []))]
     title = heading = path.stem
     for cell in notebook.cells[:1]:
         cell.source = COPY.sub("", cell.source)
@@ -100,9 +101,8 @@ def without_words(output: nbformat.NotebookNode, name: str) -> nbformat.Notebook
 
 def in_order(cells: Sequence[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
     """Return the cells of a page: the title, the findings, the set-up as one cell, and all others."""
-    kept = [cell for cell in cells if not set(SETTINGS) & set(cell.metadata.get("tags", []))]
-    ends = [number for number, cell in enumerate(kept) if cell.source.startswith(FOUND)]
-    body, found = (kept[1 : ends[-1]], kept[ends[-1] :]) if ends else (kept[1:], [])
+    ends = [number for number, cell in enumerate(cells) if cell.source.startswith(FOUND)]
+    body, found = (cells[1 : ends[-1]], cells[ends[-1] :]) if ends else (cells[1:], [])
     count = next((number for number, cell in enumerate(body) if cell.cell_type != "code"), len(body))
     setup = body[:count]
     if setup:
@@ -112,7 +112,7 @@ def in_order(cells: Sequence[nbformat.NotebookNode]) -> list[nbformat.NotebookNo
     for cell in found:
         if cell.cell_type == "code":
             cell.source = ""  # the findings without their code
-    return [*kept[:1], *found, *setup, *body[count:]]
+    return [*cells[:1], *found, *setup, *body[count:]]
 
 
 def markdown(text: str) -> Markup:

@@ -82,6 +82,8 @@ def write_study(folder: Path) -> Places:
     error = nb.new_output("error", ename="ValueError", evalue="no", traceback=["\x1b[31mValueError\x1b[0m: <no>"])
     failed = nb.new_code_cell("raise ValueError", execution_count=2, outputs=[error])
     second = notebook("Second", nb.new_markdown_cell("## Far\n\n![a picture](https://example.org/far.png)"), failed)
+    banner = nb.new_markdown_cell("<span>An Exception</span>", metadata={"tags": ["papermill-error-cell-tag"]})
+    second.cells.insert(0, banner)  # as papermill does
     images = places.outputs / "images"
     for place in (places.notebooks, images):
         place.mkdir(exist_ok=True)
