@@ -240,7 +240,7 @@ def contrasts(tests: pd.DataFrame) -> pd.DataFrame:
     table = tests.assign(
         level=tests["unit"] + "-level",
         against=compared,
-        noninferior=np.where(tests["noninferior"], "yes", "not shown"),
+        noninferior=np.where(tests["noninferior"] & tests.get("learned", True), "yes", "not shown"),
         detectable=100 * tests["detectable"],
         run_sd=100 * tests["run_sd"],
         **intervals,

@@ -293,6 +293,8 @@ def test_a_difference_to_an_arm_that_has_not_learned_is_not_judged() -> None:
     assert sentences.apart(row.to_frame().T) == 0
     assert sentences.apart(row.to_frame().T.assign(learned=True)) == 1
     assert "Not shown" in sentences.teaches_worst(row)
+    told = further_sentences.contrasts(TESTS.assign(learned=False))[0]
+    assert "not judged" in told and "inferior" not in told and "p " not in told
     worse = pd.Series({**row, "learned": True, "both_low": -0.4, "both_high": -0.2, "auc_difference": -0.3})
     said = sentences.teaches_worst(worse)
     assert "Yes: " in said and numbers(said)[-3:] == ["30.0", "20.0", "40.0"]

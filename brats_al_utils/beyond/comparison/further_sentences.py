@@ -37,16 +37,16 @@ def widths(table: pd.DataFrame) -> list[str]:
 
 def contrast(row: pd.Series) -> str:
     """Return a row of `comparison.compare` in words: difference, noninferiority, p and detectable difference."""
+    what = f"{row['arm']} less {row['other']}, {row['unit']}-level: {gain(row)}"
+    if not row.get("learned", True):
+        return f"{what}."
     if np.isnan(row["p_both_holm"]):
         told = "no test across runs and patients"
     else:
         least = min(100 * row["detectable"], 100)
         told = f"Holm-adjusted p {row['p_both_holm']:.2f}; this design detects {least:.1f} pp or more"
     inferior = "not inferior" if row["noninferior"] else "non-inferiority not shown"
-    return (
-        f"{row['arm']} less {row['other']}, {row['unit']}-level: {gain(row)}; {inferior} at a margin of "
-        f"{100 * MARGIN:.0f} pp; {told}."
-    )
+    return f"{what}; {inferior} at a margin of {100 * MARGIN:.0f} pp; {told}."
 
 
 def contrasts(tests: pd.DataFrame) -> list[str]:
