@@ -22,11 +22,11 @@ from brats_al_utils.study.stages import advance, compute_missing, plan, selectio
 from brats_al_utils.study.study import Study
 
 TOLERANCE = 1e-3
-"""Largest difference of a probability that counts as rounding.
+"""Largest difference of a probability, and of an AUC, that counts as rounding.
 
 Another processor, library or number of threads adds numbers in another order, which changes the seventh digit of a sum;
-this difference grows with every step of a training. Below a thousandth it cannot change a mean AUC by as much as the
-tables print.
+this difference grows with every step of a training. An AUC goes by ranks, and where a network says nearly the same of
+all slices, less may turn it round.
 """
 
 VERDICTS = ("same to the bit", "same to rounding", "differs")
@@ -143,10 +143,11 @@ def repeated(published: Study, name: str, run: Run, again: Result, chosen: tuple
         one, two = (auc(label[run.ids(part)], values) for values in pairs[f"probability/{part}"])
         aucs[part] = (one, two)
     same_choice = chosen[0] == chosen[1]
+    furthest = max([largest, *(abs(one - two) for one, two in aucs.values())])
     if checksum(again.arrays, {}) == before.facts.get("sha256") and largest <= ROUNDING and same_choice:
         verdict = VERDICTS[0]
     else:
-        verdict = VERDICTS[1] if largest <= TOLERANCE and same_choice else VERDICTS[2]
+        verdict = VERDICTS[1] if furthest <= TOLERANCE and same_choice else VERDICTS[2]
     facts = {each: tuple(one.facts.get(each, "unknown") for one in (before, again)) for each in EXPLAINS}
     others = {each: (there, here) for each, (there, here) in facts.items() if there != here}
     return Repeated(run.key, name, verdict, largest, aucs, chosen, others)
