@@ -390,8 +390,9 @@ def export(
     study = open_study(**asked | {"out": folder or "", "device": "cpu", "workers": "1"})
     if with_ids:
         print(f"warning: {out} names the patients of {study.cohort.root}", file=sys.stderr)
-    stored, planned = write_bundle(study, out, names, with_ids)
-    print(f"{stored} of {planned} planned runs in {out}, {out.stat().st_size:,} bytes")
+    stored, planned, files = write_bundle(study, out, names, with_ids)
+    size = sum(file.stat().st_size for file in files)
+    print(f"{stored} of {planned} planned runs in {' and '.join(map(str, files))}, {size:,} bytes")
 
 
 @verb(PUBLISHED, "figures published/open.bundle")

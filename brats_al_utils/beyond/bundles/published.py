@@ -116,7 +116,7 @@ def missing(study: Study, notebook: str) -> str:
     return "" if whole else "some of its runs"
 
 
-def export(study: Study, path: Path, names: Sequence[str], with_ids: bool = False) -> tuple[int, int]:
+def export(study: Study, path: Path, names: Sequence[str], with_ids: bool = False) -> tuple[int, int, list[Path]]:
     """Write the results of a study that are stored so far as a bundle.
 
     If a file would be larger than ``container.MAX_WRITTEN``, the runs are divided among several files: ``x.bundle``,
@@ -138,6 +138,8 @@ def export(study: Study, path: Path, names: Sequence[str], with_ids: bool = Fals
         Number of runs in the bundle.
     int
         Number of runs that the notebooks need, without those of query networks with views, which are never published.
+    list of Path
+        The files.
 
     Raises
     ------
@@ -176,8 +178,8 @@ def export(study: Study, path: Path, names: Sequence[str], with_ids: bool = Fals
     if study.synthetic:
         truth = pd.read_csv(study.cohort.root / TRUTH_FILE)[["patient_id", "atypical"]]
         parts["truth.csv"] = truth.to_csv(index=False, lineterminator="\n").encode()
-    write_bundle(path, facts, parts, results, records_of(not_asked_again(rows)))
-    return len(results), len(planned)
+    files = write_bundle(path, facts, parts, results, records_of(not_asked_again(rows)))
+    return len(results), len(planned), files
 
 
 def write_bundle(
@@ -185,9 +187,9 @@ def write_bundle(
     facts: Mapping[str, Any],
     parts: Mapping[str, bytes],
     results: Sequence[Result],
-    chosen: Iterable[Mapping[str, Any]],
-) -> None:
-    """Write a bundle into as few files of at most ``container.MAX_WRITTEN`` bytes as possible.
+    chosen: Sequence[Mapping[str, Any]],
+) -> list[Path]:
+    """Write a bundle into as few files of at most ``container.MAX_WRITTEN`` bytes as possible, and return them.
 
     Parameters
     ----------
@@ -196,7 +198,7 @@ def write_bundle(
     parts : mapping of str to bytes
         Other parts, by name.
     results : sequence of Result
-    chosen : iterable of mapping
+    chosen : sequence of mapping
         See `unpacked.records_of`.
     """
     for count in range(1, MAX_FILES + 1):
@@ -215,8 +217,10 @@ def write_bundle(
         raise InputError(
             f"{path}: larger than {MAX_FILES} files of {container.MAX_WRITTEN} bytes: export fewer notebooks"
         )
+    paths = [further(path, number) for number in range(count)]
     for number in reversed(range(count)):  # the first file, which names the others, is written last
-        write_file(further(path, number), contents[number])
+        write_file(paths[number], contents[number])
+    return paths
 
 
 def of_main_arms(study: Study) -> set[str]:
