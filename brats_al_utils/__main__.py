@@ -117,7 +117,7 @@ def annotation_in(
 def phantom(
     folder: Annotated[Path, place("New folder for the synthetic cohort.")],
     patients: Annotated[int, typer.Option(help="Number of patients.")] = 60,
-    seed: Annotated[int, typer.Option(help="Seed of all random draws.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of all random draws.")] = 0,
     spacing: Annotated[int, typer.Option(min=1, max=2, help="Voxel size in mm: 1 or 2.")] = 1,
     layout: Annotated[str, typer.Option(help="Folders and names as in the release of 2018, 2019 or 2020.")] = "2019",
 ) -> None:
@@ -364,6 +364,8 @@ def export(
     only: Only = None,
     settings: Set = None,
     with_ids: Annotated[bool, typer.Option("--with-ids", help="Keep the names of a table's patients.")] = False,
+    skip_bad: SkipBad = False,
+    follow_links: FollowLinks = False,
     more: More = None,
 ) -> None:
     """Write a study's predictions, without its images, into one file: see docs/bundles.md."""
@@ -380,6 +382,8 @@ def export(
         "profile": profile,
         "data": str(data.resolve()) if data else "",
         "settings": profile_of(profile, settings_of(pairs)).changes,
+        "skip_bad": skip_bad,
+        "follow_links": follow_links,
     }
     before = started(Places.of(profile, folder or ""))
     names = list(NOTEBOOKS)
@@ -444,6 +448,8 @@ def verify(
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of the draw; default: a new one each time.")] = None,
     device: Device = "auto",
     workers: Workers = None,
+    skip_bad: SkipBad = False,
+    follow_links: FollowLinks = False,
 ) -> None:
     """Train some runs of a published study again, and say whether the results agree; exits 1 if any differs."""
     import secrets
@@ -462,7 +468,8 @@ def verify(
         if not data and not published.synthetic:
             needs = f"needs the images of the {published.cohort_name}"
             raise InputError(f"{bundle} {needs}: name their folder with --data (docs/cohorts.md)")
-        study = open_study(chosen.name, data or "", out or "", chosen.changes, device, str(workers or ""))
+        asked = (chosen.name, data or "", out or "", chosen.changes, device, str(workers or ""))
+        study = open_study(*asked, skip_bad, follow_links)
         seed = secrets.randbelow(2**31) if seed is None else seed
         found = verify_runs(published, study, runs, seed)
     for run in found:

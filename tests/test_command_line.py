@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import small_annotation
+import typer
 from conftest import ROOT, brats_al, program, write_case
 
 from brats_al_utils import InputError
@@ -52,10 +53,11 @@ def test_a_tilde_within_an_option_is_the_home_folder(at_home: Path, tiny_cohort:
         (["cohort", "x\r"], "carriage return.*dos2unix"),
         (["cohort", r"C:\Users\me"], "wslpath"),
         (["query", "--budget=4", "--data=x", r"--out=\\wsl$\home"], "wslpath"),
+        (["phantom", "x", "--seed=-1"], "equal to 0"),
     ],
 )
 def test_words_that_other_programs_have_changed(at_home: Path, words: list[str], told: str) -> None:
-    printed = brats_al(*words, expect=2 if told == "wslpath" else 1)
+    printed = brats_al(*words, expect=2 if told in ("wslpath", "equal to 0") else 1)
     assert re.search(told, printed, re.DOTALL) and not list(at_home.iterdir())
 
 
@@ -99,6 +101,12 @@ def test_packages_that_cannot_be_loaded_and_streams_that_are_closed(
     command = [program("bash"), "-c", script, sys.executable, "-m", "brats_al_utils", "cohort", "images"]
     done = subprocess.run(command, cwd=tmp_path, env=os.environ | variables, stderr=subprocess.PIPE, encoding="utf-8")
     assert done.returncode == status and re.search(told, done.stderr) and "Traceback" not in done.stderr
+
+
+def test_who_cuts_images_has_the_options_that_errors_name() -> None:
+    for name, verb in typer.main.get_command(command_line.app).commands.items():  # type: ignore[attr-defined]
+        options = {option for each in verb.params for option in each.opts}
+        assert name == "plan" or "--data" not in options or {"--skip-bad", "--follow-links"} <= options, name
 
 
 def test_a_browser_of_text_is_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
