@@ -141,7 +141,7 @@ def at_the_budget(gains: pd.DataFrame, other: str = "random") -> "pd.Series[floa
 
 def with_fewer(row: "pd.Series[float]") -> tuple[str, list[str]]:
     """Answer by random sampling of as many slices as were chosen, for which fewer are annotated: `RULE`."""
-    no = outcome(row["both_low"], row["both_high"]) in (WORSE, AS_GOOD)
+    no = row["learned"] and outcome(row["both_low"], row["both_high"]) in (WORSE, AS_GOOD)
     return NO if no else CANNOT_TELL, [
         f"Slice-level test AUC of the proposed method less that of random sampling of {BUDGET:.0%} of the training "
         f"slices: {gain(row)}. The proposed method also needs the slices that its committee learns from, "

@@ -215,7 +215,7 @@ def class_share(tests: pd.DataFrame) -> list[str]:
     """
     rows = tests[tests["unit"] == "slice"]
     said = [f"{row['arm']} less {row['other']}, test, slice-level: {gain(row)}." for _, row in rows.iterrows()]
-    shown = np.sign(rows["auc_difference"]).where(rows["p_both_holm"] < 1 - CONFIDENCE, 0)
+    shown = np.sign(rows["auc_difference"]).where((rows["p_both_holm"] < 1 - CONFIDENCE) & rows["learned"], 0)
     fails, left, explained = shown.astype(int)
     if fails >= 0:
         return [*said, "The most uncertain range is not shown to be worse than random sampling: nothing to explain."]

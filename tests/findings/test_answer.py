@@ -108,7 +108,7 @@ def test_what_was_not_run_is_named_and_another_version_refused() -> None:
 
 def budget_gains(low: float, high: float) -> pd.DataFrame:
     row = {"arm": "proposed", "other": "random", "unit": "slice", "dataset": "imbalanced", "share": 0.3, "n_runs": 5}
-    row |= {"auc_difference": (low + high) / 2, "both_low": low, "both_high": high}
+    row |= {"auc_difference": (low + high) / 2, "both_low": low, "both_high": high, "learned": True}
     return pd.DataFrame(
         [row | {"share": 0.1, "both_low": 0.5}, row | {"dataset": "balanced"}, row, row | {"other": "placebo"}]
     )
@@ -123,6 +123,7 @@ def test_without_notebook_07_random_has_fewer_annotated_and_can_only_win(low: fl
     assert answer(tables).said == said
     weak = pd.DataFrame([{"arm": "proposed", "auc_mean": 0.6, "low": 0.45, "high": 0.7}])
     assert answer(tables | {"table3_arms": weak}).said == CANNOT_TELL
+    assert answer({"budget_gains": tables["budget_gains"].assign(learned=False)}).said == CANNOT_TELL
     found = differences(tables)
     assert found[["arm", "other"]].to_numpy().tolist() == [["proposed", "random"], ["proposed", "placebo"]]
     assert found[["both_low", "both_high"]].to_numpy()[0].tolist() == [low, high]

@@ -117,8 +117,10 @@ def test_whether_the_most_uncertain_range_fails_for_its_class_share(
     p = {WORSE: 0.01, BETTER: 0.01, EITHER: 0.1, BY_ITSELF: 0.1}
     rows = [(arm, other, "slice", sum(ends) / 2, *ends, p.get(ends, NAN), False, 0.1) for arm, other, ends in pairs]
     upset = [(arm, other, "patient", 0.5, 0.4, 0.6, 0.01, True, 0.1) for arm, other, _ in pairs]
-    lines = sentences.class_share(compared(*upset, *rows))
+    tests = compared(*upset, *rows).assign(learned=True)
+    lines = sentences.class_share(tests)
     assert len(lines) == 4
+    assert "nothing to explain" in sentences.class_share(tests.assign(learned=False))[3]
     assert re.search(said, lines[3])
     if fails == WORSE:
         assert numbers(lines[0])[-3:] == ["15.0", "10.0", "20.0"]
