@@ -81,21 +81,21 @@ def in_sample(site: Array, high: Array, low: Array) -> float:
     """
     positive, negative = np.bincount(site, high), np.bincount(site, low)
     share = positive / np.maximum(positive + negative, 1)
-    return auc_of_pairs(share, positive, negative, np.eye(len(share), dtype=bool))
+    return auc_of_pairs(share[:, None] - share, positive, negative, np.eye(len(share), dtype=bool))
 
 
 def left_out(site: Array, high: Array, low: Array) -> float:
-    """Return the same AUC with each patient scored by the others of its site, or by all others if there are none."""
-    positive, every = (np.bincount(site, of)[site] for of in (high, high + 1.0 * low))
+    """Return the same AUC with each of a pair scored by the others of its site, or if there are none by all others."""
     own = high + 1.0 * low
-    rest = (high.sum() - high) / (own.sum() - own)
-    share = np.where(every > own, (positive - high) / np.maximum(every - own, 1), rest)
-    return auc_of_pairs(share, high, low, site[:, None] == site)
+    positive, others = (np.bincount(site, of)[site] - of for of in (high, own))
+    rest, of_rest = (of.sum() - of[:, None] - of for of in (high, own))  # without both: one's class must not score it
+    share = np.where(others > 0, positive / np.maximum(others, 1), rest / np.maximum(of_rest, 1))  # of the column's
+    return auc_of_pairs(share.T - share, high, low, site[:, None] == site)
 
 
-def auc_of_pairs(share: Array, high: Array, low: Array, tied: Array) -> float:
-    """Return the AUC over pairs of patients, weighted by their units; equal scores and ``tied`` pairs count half."""
-    wins = np.where(tied, 0.5, np.sign(share[:, None] - share) / 2 + 0.5)
+def auc_of_pairs(ahead: Array, high: Array, low: Array, tied: Array) -> float:
+    """Return the AUC over pairs of patients, weighted by units, by which is ``ahead``; 0 and ``tied`` count half."""
+    wins = np.where(tied, 0.5, np.sign(ahead) / 2 + 0.5)
     return float(high @ wins @ low / (high.sum() * low.sum()))
 
 
