@@ -17,8 +17,10 @@ STATED = {
     "freeze": "frozen convolutional layers",
     "epochs": "epochs",
     "scratch_epochs": "epochs from random initialisation",
+    "length": "length of a training in",
     "batch_size": "batch size",
     "learning_rate": "learning rate",
+    "scratch_learning_rate": "learning rate from random initialisation (0: as any other)",
     "momentum": "momentum",
     "weight_decay": "weight decay",
     "committee_rates": "learning rates of the committee",
@@ -34,7 +36,7 @@ intensities, seeds, pairs of the uncertainty or what varies from run to run, are
 BRATS_ONLY = ("per_patient", "channels")
 """Settings that a table of images does not use."""
 
-OTHERS_ONLY = ("start", "freeze", "epochs", "committee_rates", "labelled_share")
+OTHERS_ONLY = ("start", "freeze", "epochs", "length", "committee_rates", "labelled_share")
 """Settings that do not affect the network from random initialisation: it trains on all slices."""
 
 

@@ -34,6 +34,11 @@ def of(**settings: Any) -> Departures:
         ({"start": "imagenet-trunk"}, "initialisation: imagenet-trunk, the paper's imagenet"),
         ({"freeze": True}, "frozen convolutional layers: yes, the paper's no"),
         ({"epochs": 1}, "epochs: 1, the paper's 30"),
+        ({"length": "updates"}, "length of a training in: updates, the paper's epochs"),
+        (
+            {"scratch_learning_rate": 0.003},
+            "learning rate from random initialisation (0: as any other): 0.003, the paper's 0.0",
+        ),
         ({"image_size": 96}, "image size: 96, the paper's 224"),
         ({"per_patient": 6}, "slices a patient: 6, the paper's 20"),
         ({"channels": "t1,t1ce,flair"}, "channels: t1, t1ce, flair, the paper's t1, t1ce, t2"),
