@@ -91,7 +91,7 @@ def too_few(cases: pd.DataFrame, classes: tuple[str, str]) -> dict[str, str]:
     classes : tuple of str
         Negative, positive.
     """
-    problems = {}
+    problems, named = {}, set(cases.get("part", ()))
     for name in reversed(classes):
         own = cases[cases["class_name"] == name].drop_duplicates("patient_id")
         given = own["part"] if "part" in own else pd.Series("", own.index)
@@ -101,7 +101,7 @@ def too_few(cases: pd.DataFrame, classes: tuple[str, str]) -> dict[str, str]:
                 f"{len(own)} usable {name} patients, expected at least {len(PARTS)}, one for each of "
                 f"{', '.join(PARTS)}: add patients"
             )
-        elif (given == "").sum() < len(missing):
+        elif (given == "").sum() < len(missing) or named & set(missing):
             problems[name] = (
                 f"no usable {name} patient in {' and '.join(missing)} of the split that the table gives, expected at "
                 "least one in each part: change it, or leave the column empty"
@@ -116,7 +116,7 @@ def split_patients(cases: pd.DataFrame, classes: tuple[str, str], seed: int, bal
     ----------
     cases : pd.DataFrame
         Columns patient_id and class_name, one row an image or a patient. A column part gives the split; patients whose
-        part is empty are dealt to the parts that are not given.
+        part is empty are dealt to the parts that no patient has, or are for training if there is none.
     classes : tuple of str
         Negative, positive.
     seed : int
@@ -144,19 +144,20 @@ def split_patients(cases: pd.DataFrame, classes: tuple[str, str], seed: int, bal
     given, others = table[table["part"] != ""], table[table["part"] == ""]
     held_out = [part for part in PARTS[1:] if not (given["part"] == part).any()]
     share = HELD_OUT_SHARE / (1 - HELD_OUT_SHARE * (len(PARTS[1:]) - len(held_out)))
+    rest = held_out[0] if held_out and (given["part"] == PARTS[0]).any() else PARTS[0]
 
     def deal(again: tuple[int, ...]) -> dict[str, str]:
         found = dict(zip(given["patient_id"], given["part"], strict=True))
         for name, own in others.groupby("stratum"):
             patients = sorted(own["patient_id"])
             size = max(1, round(len(patients) * share)) if len(patients) > len(held_out) else 0
+            size = size if rest == PARTS[0] else len(patients) // len(held_out)
             order = generator(seed, "split", str(name), *again).permutation(len(patients))
             if balanced:
                 # In rounds, one of each value: any consecutive patients have all values about equally often.
                 values = own.set_index("patient_id")[balanced][[patients[i] for i in order]]
                 order = order[np.argsort(values.groupby(values).cumcount().to_numpy(), kind="stable")]
-            training = [PARTS[0]] * (len(patients) - size * len(held_out))
-            parts = training + [part for part in held_out for _ in range(size)]
+            parts = [rest] * (len(patients) - size * len(held_out)) + [part for part in held_out for _ in range(size)]
             found |= {patients[place]: part for place, part in zip(order, parts, strict=True)}
         return found
 

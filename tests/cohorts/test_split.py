@@ -54,9 +54,21 @@ def test_a_given_test_cohort_leaves_the_paper_s_training_and_validation(seed: in
     assert counts(split) == {"training": (157, 46), "validation": (51, 15), "test": (5, 5)}
     assert split["patient_id"].tolist() == table["patient_id"].tolist()
     assert (split["part"] == "test").tolist() == (table["part"] == "test").tolist()
-    few = cases(4, 3).assign(part=["test", "", "", "", "test", "test", ""])
-    with pytest.raises(InputError, match="no usable LGG patient in training and validation"):
-        split_patients(few, GRADES, 0)
+    for parts, lacks in (
+        (["test", "", "", "", "test", "test", ""], "training and validation"),
+        (["test", "validation", "training", "training", "test", "training", ""], "validation"),
+    ):
+        with pytest.raises(InputError, match=f"no usable LGG patient in {lacks} of the split"):
+            split_patients(cases(4, 3).assign(part=parts), GRADES, 0)
+
+
+@pytest.mark.parametrize("named", [["training", "test"], ["training"], list(PARTS)])
+def test_patients_without_a_part_are_for_those_that_nobody_has(named: list[str]) -> None:
+    given = [cases(4, 4).assign(part=part) for part in named]
+    table = pd.concat([*given, cases(3, 2).assign(part="")])
+    table["patient_id"] = [f"p{number:04}" for number in range(len(table))]
+    dealt = split_patients(table, GRADES, 0)["part"][-5:]
+    assert set(dealt) == (set(PARTS) - set(named) or {"training"})
 
 
 def test_a_patient_in_two_parts_is_refused() -> None:
