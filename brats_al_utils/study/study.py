@@ -86,8 +86,8 @@ class Study:
     opened : dict of str to SliceSet
         The slice sets used so far.
     selections : dict
-        Selections of networks whose outputs are not stored, by data set, strategy, share, iterative and run number:
-        see `stages.first_rows`.
+        Selections of networks whose outputs are not stored, by fingerprint of the slice set, strategy, share, iterative
+        and run number: see `stages.first_rows`.
     dealt : dict of (str, int) to SliceSet
         Slice sets with folds that `of_run` has returned.
     """
@@ -196,8 +196,9 @@ class Study:
 
     def length(self, arms: Sequence[Arm]) -> str:
         """Return the length of some arms' trainings: epochs, and their number of updates on all training slices."""
-        lengths = {arm.epochs: self.updates(arm) for arm in sorted(arms, key=lambda arm: arm.epochs)}
-        epochs, updates = list(lengths), " or ".join(f"{count:,}" for count in lengths.values())
+        lengths = [(arm.epochs, self.updates(arm)) for arm in sorted(arms, key=lambda arm: arm.epochs)]
+        epochs = list(dict.fromkeys(count for count, _ in lengths))
+        updates = " or ".join(dict.fromkeys(f"{count:,}" for _, count in lengths))
         passes = f"{' or '.join(map(str, epochs))} {'epochs' if epochs[-1] > 1 else 'epoch'}"
         if self.profile.length == "updates":
             return f"updates in every arm: {updates} ({passes} of all slices)"

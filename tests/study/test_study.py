@@ -83,6 +83,14 @@ def elsewhere(study: Study) -> Study:
     return replace(study, places=study.places.of("smoke", study.places.outputs / "nowhere"))
 
 
+def test_the_length_of_arms_on_two_sets_is_that_of_each(study: Study) -> None:
+    table = study.slices.table
+    fewer = replace(study.slices, table=table.assign(part=["training"] * 7 + ["test"] * (len(table) - 7)))
+    opened, profile = study.opened | {"balanced": fewer}, replace(study.profile, batch_size=1)
+    both = replace(study, opened=opened, profile=profile).caption([replace(ARMS[0], dataset="balanced"), ARMS[0]])
+    assert f"1 epoch (updates on all slices: 7 or {(table['part'] == 'training').sum()})" in both
+
+
 def test_stages_in_the_open(study: Study, rows: list[Row]) -> None:
     """A committee is known at once, what is trained on its choice when it has said what it makes of the slices."""
     planned = plan(study, [arm("proposed"), arm("random")], runs=1)
