@@ -148,7 +148,8 @@ def first_rows(study: Study, arm: Arm, number: int) -> list[Row]:
     BudgetError
         If its budget exceeds the slices to choose from.
     """
-    selection = study.selections.get((arm.dataset, arm.strategy.name, arm.share, arm.iterative, number))
+    images = study.slice_set(arm.dataset).fingerprint  # ids of other images are other slices
+    selection = study.selections.get((images, arm.strategy.name, arm.share, arm.iterative, number))
     if selection is None:
         pool, seeds = study.pool(arm.dataset, number), partial(study.seed, number)
         selection = begin(arm.strategy, pool, query_sizes(study, arm, number), seeds, arm.iterative)

@@ -21,7 +21,7 @@ from brats_al_utils.study.study import Study
 FACTS = "bundle.json"
 """File of an unpacked bundle: the study's settings, and the manifest of each slice set."""
 
-CHOSEN = "chosen.json"
+CHOSEN = "selections.json"
 """File of a study with the selections of networks whose outputs are not stored."""
 
 

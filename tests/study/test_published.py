@@ -27,13 +27,14 @@ from brats_al_utils.beyond.driver import drive
 from brats_al_utils.cohorts import naming
 from brats_al_utils.findings import evidence
 from brats_al_utils.findings.shortcut import shortcut_table
+from brats_al_utils.queries.selection import Selection
 from brats_al_utils.runs.run import Result, Run
 from brats_al_utils.runs.store import checksum
 from brats_al_utils.seeds import generator
-from brats_al_utils.study.arms import proposed
+from brats_al_utils.study.arms import Arm, proposed
 from brats_al_utils.study.opening import open_study
 from brats_al_utils.study.places import Places
-from brats_al_utils.study.stages import advance, results_of, selections_of, train
+from brats_al_utils.study.stages import advance, plan, results_of, selections_of, train
 from brats_al_utils.study.status import status
 from brats_al_utils.study.study import Study
 from brats_al_utils.study.unpacked import FACTS, chosen_before
@@ -345,6 +346,13 @@ def test_a_study_resumes_from_a_bundle(share: float, study: Study, tmp_path: Pat
         assert chosen[place].annotated.tolist() == selected.annotated.tolist()
     if share == 1:
         assert len(stored(resumed)) == held == planned, "no network is asked whose choice is known"
+    others = {name: replace(of, manifest=of.manifest | {"fingerprint": "0" * 64}) for name, of in study.opened.items()}
+    assert all(selected.left for selected in asked(replace(resumed, opened=others), arms)), "other images, other slices"
+
+
+def asked(study: Study, arms: list[Arm]) -> list[Selection]:
+    """Return the selections, before any network is asked, of arms for which networks choose."""
+    return [row.selection for row in plan(study, arms) if row.arm.strategy.asks]
 
 
 def test_what_a_bundle_holds_is_not_ahead(

@@ -417,7 +417,8 @@ def unpack_study(path: Path, folder: Path) -> Bundle:
     bundle = read_bundle(path)
     kept, profile = folder / FACTS, json.loads(json.dumps(asdict(bundle.profile)))
     read_as = {"digest": bundle.digest, "profile_now": profile, "settings": current(bundle.facts["settings"])}
-    if kept.exists() and read_as.items() <= json.loads(kept.read_text(encoding="utf-8")).items():
+    whole = kept.exists() and (folder / CHOSEN).exists()
+    if whole and read_as.items() <= json.loads(kept.read_text(encoding="utf-8")).items():
         return bundle
     if kept.exists():  # another bundle of the same name, or unpacked by a version with other settings
         shutil.rmtree(folder)
@@ -439,7 +440,8 @@ def fill(bundle: Bundle, store: RunStore, folder: Path) -> int:
     missing = [result for result in bundle.results if not store.path(result.run).exists()]
     for result in missing:
         store.save(result)
-    record = {"settings": asdict(bundle.profile), "chosen": bundle.chosen}
+    chosen = [each | {"arm": [bundle.sets[each["arm"][0]].fingerprint, *each["arm"][1:]]} for each in bundle.chosen]
+    record = {"settings": asdict(bundle.profile), "chosen": chosen}
     write_file(folder / CHOSEN, json.dumps(record).encode())
     return len(missing)
 
