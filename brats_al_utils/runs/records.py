@@ -25,7 +25,7 @@ def records(store: RunStore) -> Iterator[dict[str, Any]]:
             metadata = header(path)
             facts = {"state": "done", "run": with_counted_ids(metadata["run"])} | json.loads(metadata["record"])
             facts |= {"validation_auc": kept_auc(path, facts["best_epoch"])}
-        except (SafetensorError, OSError, ValueError, KeyError):
+        except (SafetensorError, OSError, ValueError, LookupError):
             facts = {"state": "damaged"}
         yield {"key": path.stem} | facts
     for path in sorted((store.folder / "failed").glob("*.json")):

@@ -173,8 +173,10 @@ def test_what_is_known_of_runs_without_their_numbers(tmp_path: Path) -> None:
     store, failed = RunStore(tmp_path), replace(RUN, order_seed=9)
     store.save(RESULT)
     store.save_failure(failed, "planned", "ValueError: as planned")
-    broken = "0" * 64
+    broken, no_epoch = "0" * 64, "1" * 64
     (tmp_path / f"{broken}.safetensors").write_bytes(b"")
+    content = store.path(RUN).read_bytes().replace(b'best_epoch\\": 2', b'best_epoch\\": 9')
+    (tmp_path / f"{no_epoch}.safetensors").write_bytes(content)
     (tmp_path / f"{RUN.key} (conflicted copy).safetensors").write_bytes(
         (tmp_path / f"{RUN.key}.safetensors").read_bytes()
     )
@@ -183,6 +185,7 @@ def test_what_is_known_of_runs_without_their_numbers(tmp_path: Path) -> None:
         RUN.key: "done",
         failed.key: "failed",
         broken: "damaged",
+        no_epoch: "damaged",
     }
     assert known[RUN.key]["seconds"] == 1.5
     digest = sha256(np.array([0, 1, 2], np.int64).tobytes()).hexdigest()[:16]
