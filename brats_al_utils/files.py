@@ -28,6 +28,7 @@ MENDS = {
     errno.EPERM: "fix its permissions",
     errno.EROFS: "name a folder on a disk that can be written (--out)",
     errno.ENOENT: "check its name",
+    **dict.fromkeys((errno.EEXIST, errno.ENOTDIR, errno.EISDIR), "a file is in a folder's place, or the reverse"),
 }
 """What to do about an error of the operating system, by its number."""
 
@@ -108,11 +109,12 @@ def write_file(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = beside(path)
     try:
-        with named(path), partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
+        with named(path):
+            with partial.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
 

@@ -13,7 +13,7 @@ import pytest
 from conftest import without_locks
 
 from brats_al_utils import files
-from brats_al_utils.files import beside, cause, held, lock, locked, named, new_folder, sweep
+from brats_al_utils.files import beside, cause, held, lock, locked, named, new_folder, sweep, write_file
 
 HOLD = "import sys; from pathlib import Path; from brats_al_utils.files import lock\n"
 HOLD += "with lock(Path(sys.argv[1])) as had: print(had, flush=True); sys.stdin.readline()"
@@ -167,6 +167,9 @@ def test_an_error_of_writing_names_what_was_written(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError) as missing, named(tmp_path / "a.csv"):
         beside(tmp_path / "gone" / "a.csv").write_bytes(b"")
     assert missing.value.filename == str(tmp_path / "a.csv")
+    with pytest.raises(IsADirectoryError) as missing:
+        write_file(tmp_path, b"")
+    assert missing.value.filename == str(tmp_path)
     with pytest.raises(OSError, match="set") as found, new_folder(tmp_path / "set"):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     assert found.value.filename == str(tmp_path / "set")
@@ -184,6 +187,7 @@ def test_an_error_of_writing_names_what_was_written(tmp_path: Path) -> None:
         (errno.EPERM, "fix its permissions"),
         (errno.EROFS, "(--out)"),
         (errno.ENOENT, "check its name"),
+        (errno.EEXIST, "a file is in a folder's place"),
     ],
 )
 def test_each_cause_has_its_own_mend(number: int, mend: str) -> None:
