@@ -12,11 +12,7 @@ import torch
 from torch import nn
 
 from brats_al_utils import InputError
-from brats_al_utils.networks.weights import (
-    TRUNKS,
-    imagenet_state,
-    trunk_state,
-)
+from brats_al_utils.networks.weights import TRUNKS, imagenet_state, trunk_state
 from brats_al_utils.seeds import generator
 
 NETWORK_NAMES = {"alexnet": "AlexNet", "googlenet": "GoogLeNet", "vgg16": "VGG-16", "resnet18": "ResNet-18"}

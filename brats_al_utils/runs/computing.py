@@ -19,12 +19,7 @@ from brats_al_utils.cohorts.slices import SliceSet
 from brats_al_utils.cohorts.split import PARTS, check_split
 from brats_al_utils.networks.audit import Hidden, audit_predictions, hide
 from brats_al_utils.networks.network import build, normalisation
-from brats_al_utils.networks.training import (
-    Images,
-    features,
-    finetune,
-    predict,
-)
+from brats_al_utils.networks.training import Images, features, finetune, predict
 from brats_al_utils.runs.run import PREDICTED, Result, Run
 
 
