@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from brats_al_utils.beyond.comparison.pilot import lengths
 from brats_al_utils.findings import sites
 from brats_al_utils.findings.comparison import MARGIN
 from brats_al_utils.findings.outcomes import AS_GOOD, BETTER, NOT_JUDGED, NOT_YET, UNDECIDED, WORSE
@@ -185,7 +186,10 @@ def pretraining() -> str:
     """Say what ImageNet's weights are worth on the LGG set."""
     found = row("lgg_curves", "table2_gains", part="test", unit="slice")
     scratch = row("lgg_curves", "table2_arms", arm="scratch")
-    tried = "From random weights, at the rate and the length that [validation chose](docs/scratch_pilot.csv)"
+    pilot = pd.read_csv(ROOT / "docs" / "scratch_pilot.csv")
+    epochs, longest = lengths(pilot).nlargest(1, "validation_auc")["epochs"].item(), pilot["epoch"].max()
+    going_on = f" ({epochs} epochs, the longest that was tried: they were still gaining)" if epochs == longest else ""
+    tried = f"From random weights, at the rate and the length that [validation chose](docs/scratch_pilot.csv){going_on}"
     if not found["learned"]:
         return f"* **Does pretraining help? Not judged.** {tried}, the network learned nothing (AUC {scratch['auc_mean']:.2f}; its loss stayed at that of guessing)."
     return f"* **Does pretraining help? {verdict(found, 'Yes', 'No, it harms', 'Not shown')}.** {tried}, all slices train to an AUC of {scratch['auc_mean']:.2f}; from ImageNet's convolutional layers {gain(found)} ({found['n_runs']} repetitions)."
