@@ -365,7 +365,7 @@ BAD: list[tuple[Callable[[Path], object], list[str]]] = [
 ]
 CELLS: list[tuple[int, dict[str, Any], list[str]]] = [
     (2, {"label": "benin"}, ["line 4: label 'benin' is neither benign nor malignant: correct it, or choose"]),
-    (3, {"image": "images/2.png"}, ["the same image twice", "2.png (line 4)", "2.png (line 5)"]),
+    (3, {"image": "images/2.png"}, ["the same image more than once", "2.png (line 5)", "once: keep one of these rows"]),
     (3, {"split": "train"}, ["line 5: split 'train', expected one of training, validation, test, or nothing"]),
     (3, {"image": "/elsewhere/3.png"}, ["leaves the folder, expected a path below it"]),
     (3, {"image": "../3.png"}, ["line 5: image '../3.png' leaves the folder"]),
@@ -380,7 +380,7 @@ CELLS: list[tuple[int, dict[str, Any], list[str]]] = [
     (2, {"mask": "images/2.png"}, ["line 4: the mask", "2.png is an image of the table too"]),
 ]
 PICTURES: list[tuple[str, np.ndarray[Any, Any], list[str]]] = [
-    ("9.png", pixels(2), ["the same image under the patients 01 and 04", "2.png (line 4)", "9.png (line 11)"]),
+    ("9.png", pixels(2), ["under the patients 01 and 04", "2.png (line 4)", "9.png (line 11)", "rows, and if they"]),
     ("mask2.png", mask()[:40], ["mask2.png: shape (48, 40, 1), expected (48, 48, 1) as in image"]),
     ("mask2.png", mask() * 0, ["mask2.png: an empty mask, expected labels above 0"]),
     ("mask2.png", 255 - mask(), ["mask2.png: a mask of 97% of the image", "invert it"]),

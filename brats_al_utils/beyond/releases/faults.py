@@ -160,9 +160,11 @@ def twice_faults(path: Path, rows: pd.DataFrame) -> Iterator[Fault]:
                 what = f"the mask {place} is an image of the table too, expected a mask: correct one of the cells"
                 yield patient, f"{path}, line {line}: {what}"
         patients = list(dict.fromkeys(patient for _, patient, _, _ in images))
-        under = f"under the patients {' and '.join(map(shown, patients))}" if len(patients) > 1 else "twice"
+        under, mend = "more than once", "keep one of these rows"
+        if len(patients) > 1:
+            under = f"under the patients {' and '.join(map(shown, patients))}"
+            mend = "keep one of these rows, and if they are one person, give both the same group"
         where = " and ".join(f"{place} (line {line})" for line, _, place, _ in images[:3])
-        mend = "remove one, or give both the same group"
         for patient in patients if len(images) > 1 else []:
             yield patient, f"{path}: the same image {under}: {where}, expected once: {mend}"
 
