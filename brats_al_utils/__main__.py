@@ -595,7 +595,8 @@ def plan(
         print(json.dumps(facts, indent=1))
         return
     print_notes(found.notes if found else ())
-    print("\n".join(said(facts)))
+    problems = [f"problem: {each}" for each in (found.messages if found else ())]  # for which `run` refuses the cohort
+    print("\n".join([*problems, *said(facts)]))
 
 
 @verb(STUDY, "weights")

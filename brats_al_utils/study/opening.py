@@ -73,9 +73,5 @@ def open_study(
     folder = named or plugged_in("phantoms")[0].cohort_of(chosen, places, track)
     cohort = cohort or read(folder)
     places.claim(profile, str(named or folder.name), chosen.changes, *as_found(cohort))
-    if "part" in cohort.cases and chosen.folds > 1:
-        raise InputError(
-            f"folds is {chosen.folds}, but {cohort.root} gives the split: set folds=1, or leave the column split empty"
-        )
     kept = chosen_before(places, chosen)
     return Study(chosen, places, cohort, device, str(workers), skip_bad, track, selections=kept)

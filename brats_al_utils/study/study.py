@@ -103,6 +103,12 @@ class Study:
     selections: dict[tuple[object, ...], Selection] = field(default_factory=dict, repr=False, compare=False)
     dealt: dict[tuple[str, int], SliceSet] = field(default_factory=dict, repr=False, compare=False)
 
+    def __post_init__(self) -> None:
+        """Refuse folds of a cohort that gives its split."""
+        if "part" in self.cohort.cases and self.profile.folds > 1:
+            split = f"{self.cohort.root} gives the split: set folds=1, or leave the column split empty"
+            raise InputError(f"folds is {self.profile.folds}, but {split}")
+
     def slice_set(self, dataset: str) -> SliceSet:
         """Return a slice set by name, see `open_set`."""
         if dataset not in self.opened and not self.cohort.files:

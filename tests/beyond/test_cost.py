@@ -48,6 +48,23 @@ def test_a_cohort_of_one_s_own_is_counted(tmp_path: Path) -> None:
     assert slices_by_part(counted_study(profile, read_cohort(root))) == slices_by_part(study)
 
 
+def test_what_run_refuses_of_a_table_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A patient in two parts is named, and folds are refused where the table gives the split."""
+    monkeypatch.setattr(cost_of, "calibrate", lambda profile, device: (1.0, 1.0))
+    lines = ["patient_id,label,image,split"]
+    for number in range(13):
+        part = PARTS[number // 2 % 3] if number < 12 else PARTS[1]  # the last row is the first patient's too
+        lines.append(f"p{number % 12:02},{'ab'[number % 2]},{number}.png,{part}")
+        Image.fromarray(np.random.default_rng(number).integers(80, 120, (48, 48), np.uint8)).save(
+            tmp_path / f"{number}.png"
+        )
+    (tmp_path / "cohort.csv").write_text("\n".join(lines), encoding="utf-8")
+    words = ["plan", "--profile", "open", "--data", str(tmp_path), "--set", "classes=a,b"]
+    told = CliRunner().invoke(app, [*words, "--set", "folds=1"])
+    assert "problem: " in told.stdout and "p00 in the parts training and validation" in told.stdout
+    assert "gives the split: set folds=1" in str(CliRunner().invoke(app, words).exception)
+
+
 def test_a_profile_of_an_unknown_cohort_asks_for_data() -> None:
     with pytest.raises(InputError, match=r"profile open .* not known: name the cohort's folder \(--data DIR\)"):
         counted_study(profile_of("open"))
