@@ -199,6 +199,18 @@ def test_nothing_is_left(tmp_path: Path) -> None:
     assert not (session.folder / QUERY).exists()
 
 
+def test_what_the_training_set_has_too_few_slices_for_goes_to_those_held_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All 16 patients without a label are proposed, those of the test set too, and that there are no more is said."""
+    session = session_of(pictures(tmp_path / "data", labelled=44))
+    _, table = query(session, 1000, "random", random_share=0)
+    assert set(table["patient_id"]) == {f"p{number:03}" for number in range(44, 60)}
+    assert "fewer than 1000: no more are left to propose" in capsys.readouterr().out
+    with pytest.raises(InputError, match="every training image and every patient held out has a label or an answer"):
+        query(answer(session_of(session.cohort.root)), 5)
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

@@ -8,10 +8,11 @@ import pandas as pd
 from brats_al_utils import InputError, nearest
 from brats_al_utils.beyond.annotation.answers import digest
 from brats_al_utils.beyond.annotation.committee import FEWEST, OF_PATIENTS, USABLE, chosen_by, taught, trainable
-from brats_al_utils.beyond.annotation.draws import UNITS, WHY, held_out, random_units
+from brats_al_utils.beyond.annotation.draws import UNITS, WHY, held_out, random_units, units_of
 from brats_al_utils.beyond.annotation.session import QUERY, TEST, TRAINING, VALIDATION, Session, counts, numbers
 from brats_al_utils.beyond.annotation.state import Query, random_order
 from brats_al_utils.files import write_file
+from brats_al_utils.progress import say
 from brats_al_utils.queries.pool import BudgetError, ranked
 from brats_al_utils.queries.selection import Ids
 from brats_al_utils.seeds import integer
@@ -81,13 +82,16 @@ def query(
         asked[WHY[TRAINING]] = by_chance[: wanted[TRAINING] + left]
     why = {number: reason for reason, units in asked.items() for of_unit in units for number in of_unit.tolist()}
     if not why:
-        raise InputError(f"{session.cohort.root}: nothing left to propose: every image has a label or an answer")
+        every = "every training image and every patient held out has a label or an answer"
+        raise InputError(f"{session.cohort.root}: nothing left to propose: {every}")
     table = proposals(session, why, ranking, fresh)
     why_asked = dict(zip(table["slice_id"], table["why"], strict=True))
     done = Query(strategy, unit, budget, random_share, len(session.training), why_asked)
     # The state first: interrupted here, the annotation has a query without proposals, and makes another.
     session = session.keep(lambda state: replace(state, queries=(*state.queries, done)))
     write_file(session.folder / QUERY, table.to_csv(index=False, lineterminator="\n").encode())
+    if table["slice_id" if unit == UNITS[0] else "patient_id"].nunique() < budget:
+        say(f"fewer than {budget}: no more are left to propose")
     return session, table
 
 
@@ -108,14 +112,21 @@ def allotted(session: Session, budget: int, random_share: float, unit: str) -> d
     """Return how many units of each part are proposed without regard to scores.
 
     The validation set gets ``GENEROUS`` times the labels that it still needs of a class. The random share of the rest
-    comes half from the test set, as long as slices are left there, and half from the training set.
+    comes half from the test set, as long as slices are left there, and half from the training set. What the training
+    set has too few slices for goes to the test set, and then to the validation set.
     """
     label, part = session.label, session.part
     missing = max(FEWEST - count for count in counts(label[part == VALIDATION]))
-    validation = min(GENEROUS * max(missing, 0), len(held_out(session, VALIDATION, unit)), budget)
-    drawn = round(random_share * (budget - validation))
-    test = min((drawn + 1) // 2, len(held_out(session, TEST, unit)))
-    return {VALIDATION: validation, TEST: test, TRAINING: drawn - test}
+    left = {name: len(held_out(session, name, unit)) for name in (TEST, VALIDATION)}
+    wanted = {VALIDATION: min(GENEROUS * max(missing, 0), left[VALIDATION], budget)}
+    drawn = round(random_share * (budget - wanted[VALIDATION]))
+    wanted[TEST] = min((drawn + 1) // 2, left[TEST])
+    training = drawn - wanted[TEST]
+    spare = budget - sum(wanted.values()) - len(units_of(session, TRAINING, unit))
+    for name in left:
+        more = min(max(spare, 0), left[name] - wanted[name])
+        wanted[name], spare = wanted[name] + more, spare - more
+    return wanted | {TRAINING: training}
 
 
 def proposals(session: Session, why: dict[int, str], score: pd.Series, fresh: Ids) -> pd.DataFrame:
