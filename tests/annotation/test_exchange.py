@@ -11,7 +11,7 @@ import pytest
 from small_annotation import pictures, say, session_of
 
 from brats_al_utils import InputError
-from brats_al_utils.beyond.annotation.answers import COLUMNS, SKIP, UNDO, Answer, current, digest, now, read
+from brats_al_utils.beyond.annotation.answers import COLUMNS, SKIP, UNDO, Answer, append, current, digest, now, read
 from brats_al_utils.beyond.annotation.exchange import csv_of, export_answers, export_proposals, import_answers
 from brats_al_utils.beyond.annotation.learning import learn
 from brats_al_utils.beyond.annotation.query import query, read_query
@@ -67,8 +67,14 @@ def test_answers_that_another_machine_has_written_are_named_and_taken(session: S
     copy = file.rename(file.with_name("answers (Anna's conflicted copy).jsonl"))
     after = session_of(session.cohort.root)
     assert not after.answers and any(str(copy) in note and "--import" in note for note in after.notes)
-    assert import_answers(after, copy)["added"] == 3
+    told = {"added": 5, "added to take one back": 1}
+    assert import_answers(after, copy) == told
     assert current(read(file)) == current(read(copy))
+    first = read(copy)[0]
+    append(copy, replace(first, label=UNDO, time=now()))
+    assert import_answers(after, copy)["added to take one back"] == 1
+    assert first.slice_id not in current(read(file), first.reader), "taken back on the other machine, so here too"
+    assert import_answers(after, copy)["added"] == 0
 
 
 def test_tasks_of_label_studio(session: Session, tmp_path: Path) -> None:
@@ -92,7 +98,7 @@ def studio(session: Session, **changes: Any) -> list[dict[str, Any]]:
     given = {"id": 7, "completed_by": 3, "created_at": "2026-03-09T21:52:49.513742Z", "was_cancelled": False}
     data = {"image": row["image"], "slice_id": row["slice_id"], "image_sha256": row["image_sha256"]}
     given |= {"lead_time": 4.2, **with_choice("well"), **changes}
-    return [{"id": 1, "project": 83, "data": data, "annotations": [given], "predictions": []}]
+    return [{"id": 501, "project": 83, "data": data, "annotations": [given], "predictions": []}]
 
 
 def with_choice(label: str) -> dict[str, Any]:
@@ -125,6 +131,14 @@ def test_no_choice_is_skipped_and_other_capitals_are_the_class(session: Session,
     assert read(session.folder / ANSWERS)[-1].label == "well"
     later = studio(session, **with_choice("sick"), created_at="2026-03-10T21:52:49Z")
     assert imported(session, path, later)["added in place of an earlier answer of the same reader"] == 1
+
+
+def test_of_several_fields_of_a_form_that_of_the_label_counts(session: Session, tmp_path: Path) -> None:
+    """As the maintainers of Label Studio suggest for reviews."""
+    (label,) = with_choice("well")["result"]
+    review = label | {"from_name": "review", "value": {"choices": ["good"]}}
+    assert imported(session, tmp_path / "export.json", studio(session, result=[review, label])) == {"added": 1}
+    assert read(session.folder / ANSWERS)[-1].label == "well"
 
 
 def test_letters_that_a_mac_has_decomposed(tmp_path: Path) -> None:
@@ -174,7 +188,7 @@ def test_json_that_is_none(what: str, session: Session, tmp_path: Path) -> None:
     ],
 )
 def test_an_annotation_that_is_none(changes: dict[str, Any], said: str, session: Session, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=f"task 1: {said}"):
+    with pytest.raises(InputError, match=f"task 501: {said}"):
         imported(session, tmp_path / "export.json", studio(session, **changes))
 
 
@@ -191,7 +205,6 @@ def write(path: Path, *answers: dict[str, str]) -> None:
         ({"slice_id": "../../etc/passwd"}, "is not in"),
         ({"slice_id": ""}, "slice_id is ''"),
         ({"label": "ill"}, "expected one of well, sick, unsure, skip"),
-        ({"label": UNDO}, "expected one of well, sick, unsure, skip"),
         ({"image_sha256": "0" * 64}, "is not the one that was answered"),
         ({"reader": "x" * 101}, "expected 1 to 100 characters"),
         ({"time": "12:00"}, "expected ISO 8601"),

@@ -20,6 +20,7 @@ from brats_al_utils.beyond.annotation.answers import (
     COLUMNS,
     MAX_BYTES,
     SKIP,
+    UNDO,
     UNSURE,
     Answer,
     append,
@@ -27,7 +28,6 @@ from brats_al_utils.beyond.annotation.answers import (
     digest,
     moment,
     read,
-    standing,
 )
 from brats_al_utils.beyond.annotation.query import read_query
 from brats_al_utils.beyond.annotation.session import ANSWERS, QUERY, Session, hashes_of
@@ -87,8 +87,8 @@ def import_answers(session: Session, path: Path) -> dict[str, int]:
     Parameters
     ----------
     path : Path
-        A file from `export_answers`; a Label Studio project exported as JSON; or another ``answers.jsonl``, without
-        what its readers took back.
+        A file from `export_answers`; a Label Studio project exported as JSON; or another ``answers.jsonl``, whose
+        readers' ``UNDO`` is taken too.
 
     Raises
     ------
@@ -123,7 +123,8 @@ def import_answers(session: Session, path: Path) -> dict[str, int]:
         elif is_newer(answer, kept):
             told["added"] += 1
             earlier = current(kept, answer.reader).get(answer.slice_id)
-            told["added in place of an earlier answer of the same reader"] += earlier is not None
+            done = "to take one back" if answer.label == UNDO else "in place of an earlier answer of the same reader"
+            told[f"added {done}"] += earlier is not None
             new.append(answer)
         else:
             told["there already, or older than what their reader has said since"] += 1
@@ -134,7 +135,7 @@ def import_answers(session: Session, path: Path) -> dict[str, int]:
 
 def check(session: Session, place: str, answer: Answer, hashes: Mapping[str, str], every: Sequence[Answer]) -> None:
     """Raise an `InputError` for an answer with an unknown slice, label or image, or with a time in the future."""
-    labels, name = (*session.cohort.classes, UNSURE, SKIP), answer.slice_id
+    labels, name = (*session.cohort.classes, UNSURE, SKIP, UNDO), answer.slice_id
     if not session.knows(name):
         raise InputError(f"{place}: slice_id {name!a} is not in {session.cohort.root}: remove it")
     if answer.label not in labels:
@@ -152,11 +153,10 @@ def check(session: Session, place: str, answer: Answer, hashes: Mapping[str, str
 def is_newer(answer: Answer, every: Sequence[Answer]) -> bool:
     """Whether an answer is later than its reader's others on its slice, or as late as the last and different."""
     own = [each for each in every if (each.reader, each.slice_id) == (answer.reader, answer.slice_id)]
-    last = max(map(moment, own), default=None)
-    if last is None or moment(answer) != last:
-        return last is None or moment(answer) > last
-    stands = current(own).get(answer.slice_id)
-    return stands is None or replace(stands, time=answer.time) != answer
+    last = max(reversed(own), key=moment, default=None)  # of the same time, the last
+    if last is None or moment(answer) != moment(last):
+        return last is None or moment(answer) > moment(last)
+    return replace(last, time=answer.time) != answer
 
 
 def is_csv(path: Path) -> bool:
@@ -189,7 +189,7 @@ def of_file(path: Path) -> Iterator[Placed]:
         If it cannot be read.
     """
     if path.suffix.casefold() == ".jsonl":
-        yield from ((str(path), answer) for answer in standing(read(path)))
+        yield from ((str(path), answer) for answer in read(path))
     elif is_csv(path):
         yield from of_csv(path)
     else:
@@ -265,7 +265,7 @@ def of_studio(path: Path) -> Iterator[Placed]:
     Raises
     ------
     InputError
-        Naming a task without our data, or an annotation with several choices.
+        Naming a task, by its number in Label Studio, without our data, or with several choices in an annotation.
     """
     try:
         tasks = json.loads(path.read_bytes())
@@ -275,13 +275,16 @@ def of_studio(path: Path) -> Iterator[Placed]:
         mend = f"export the project as JSON; of another program, write CSV with the columns {', '.join(COLUMNS)}"
         raise InputError(f"{path}: expected a list of Label Studio's tasks: {mend}")
     for number, task in enumerate(tasks, 1):
-        place = f"{path}, task {number}"
+        known_as = task.get("id", number) if isinstance(task, dict) else number
+        place = f"{path}, task {known_as!a:.40}"
         try:
             for given in task["annotations"]:
                 choices = [each for each in given["result"] if each["type"] == "choices"]
+                choices = [each for each in choices if each.get("from_name") == CHOICES] or choices
                 labels = [label for each in choices for label in each["value"]["choices"]]
                 if len(labels) > 1:
-                    raise InputError(f"{place}: {len(labels)} choices in one annotation, expected one: correct it")
+                    mend = f"leave one, or call the field that counts {CHOICES!r}"
+                    raise InputError(f"{place}: {len(labels)} choices in one annotation, expected one: {mend}")
                 if given.get("was_cancelled"):
                     labels = [SKIP]
                 if not labels:
