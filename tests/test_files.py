@@ -167,9 +167,9 @@ def test_an_error_of_writing_names_what_was_written(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError) as missing, named(tmp_path / "a.csv"):
         beside(tmp_path / "gone" / "a.csv").write_bytes(b"")
     assert missing.value.filename == str(tmp_path / "a.csv")
-    with pytest.raises(IsADirectoryError) as missing:
+    with pytest.raises(IsADirectoryError) as folder:
         write_file(tmp_path, b"")
-    assert missing.value.filename == str(tmp_path)
+    assert folder.value.filename == str(tmp_path)
     with pytest.raises(OSError, match="set") as found, new_folder(tmp_path / "set"):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     assert found.value.filename == str(tmp_path / "set")
