@@ -24,8 +24,7 @@ MENDS = {
     errno.ENOSPC: "free some disk space, or delete some files if their number is used up (df -i)",
     errno.EFBIG: "raise the limit on the size of a file (ulimit -f), or name a folder on another disk",
     errno.EDQUOT: "free some disk space: your share of it, or of the number of files, is used up",
-    errno.EACCES: "fix its permissions",
-    errno.EPERM: "fix its permissions",
+    **dict.fromkeys((errno.EACCES, errno.EPERM), "fix its permissions or its folder's, or write elsewhere (--out)"),
     errno.EROFS: "name a folder on a disk that can be written (--out)",
     errno.ENOENT: "check its name",
     **dict.fromkeys((errno.EEXIST, errno.ENOTDIR, errno.EISDIR), "a file is in a folder's place, or the reverse"),
@@ -39,6 +38,11 @@ def cause(error: OSError) -> str:
         return str(error) or type(error).__name__
     parts = [error.filename, error.strerror, MENDS.get(error.errno or 0)]
     return ": ".join(str(part) for part in parts if part)
+
+
+def mend_for(error: Exception, otherwise: str) -> str:
+    """Return what to do about a file that cannot be read: what the system's error asks for, or else ``otherwise``."""
+    return MENDS.get(getattr(error, "errno", None) or 0, otherwise)
 
 
 def machine() -> str:

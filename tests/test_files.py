@@ -7,12 +7,19 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from conftest import without_locks
 
-from brats_al_utils import files
+from brats_al_utils import InputError, files
+from brats_al_utils.beyond.annotation.state import read_state
+from brats_al_utils.beyond.releases.images import what_it_is
+from brats_al_utils.beyond.releases.table import csv_rows
+from brats_al_utils.cohorts.mapping import read_mapping
+from brats_al_utils.cohorts.slices import open_slices
+from brats_al_utils.cohorts.volumes import read_header
 from brats_al_utils.files import beside, cause, held, lock, locked, named, new_folder, sweep, write_file
 
 HOLD = "import sys; from pathlib import Path; from brats_al_utils.files import lock\n"
@@ -193,6 +200,23 @@ def test_an_error_of_writing_names_what_was_written(tmp_path: Path) -> None:
 def test_each_cause_has_its_own_mend(number: int, mend: str) -> None:
     said = cause(OSError(number, os.strerror(number), "/a/file"))
     assert said.startswith(f"/a/file: {os.strerror(number)}: ") and mend in said
+
+
+@pytest.mark.parametrize("read", [read_header, read_mapping, csv_rows, read_state, open_slices])
+def test_a_file_that_may_not_be_read_is_not_called_damaged(
+    read: Callable[[Path], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"x" * 400)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    for name in ("open", "read_bytes", "read_text"):
+        monkeypatch.setattr(Path, name, refuse)
+    with pytest.raises(InputError, match="fix its permissions"):
+        read(path)
+    assert "fix its permissions" in what_it_is(path, PermissionError(errno.EACCES, "Permission denied", str(path)))
 
 
 def test_what_is_not_known_is_said_in_the_system_s_words() -> None:

@@ -25,6 +25,7 @@ from brats_al_utils.cohorts.layout import (
 from brats_al_utils.cohorts.mapping import CASE_ID, MAPPING_FILE, NO_NAME, identities, names_of, read_mapping, rows_of
 from brats_al_utils.cohorts.split import PARTS
 from brats_al_utils.cohorts.volumes import FILES, SEGMENTATION
+from brats_al_utils.files import mend_for
 
 MAX_TRUTH = 2**24
 """Largest size in bytes of the table of synthetic patients."""
@@ -133,7 +134,7 @@ def given_parts(root: Path, follow_links: bool) -> dict[str, str]:
         with path.open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file, strict=True))
     except (OSError, ValueError, csv.Error) as error:
-        raise InputError(f"{path}: cannot be read as CSV ({error}): {mend}") from error
+        raise InputError(f"{path}: cannot be read as CSV ({error}): {mend_for(error, mend)}") from error
     parts = {row["patient_id"]: row["part"] for row in rows if row.get("patient_id") and row.get("part")}
     if wrong := set(parts.values()) - {PARTS[2]}:
         raise InputError(f"{path}: part {min(wrong)!a}, expected {PARTS[2]} or nothing: {mend}")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from brats_al_utils import InputError
+from brats_al_utils.files import mend_for
 
 MAPPING_FILE = "name_mapping.csv"
 
@@ -46,7 +47,7 @@ def read_mapping(path: Path) -> pd.DataFrame | None:
         with path.open(encoding="utf-8-sig", newline="") as file:
             header, *rows = [row for row in csv.reader(file, strict=True) if row] or [[]]
     except (OSError, ValueError, csv.Error) as error:
-        raise InputError(f"{path}: cannot be read as CSV ({error}): {MEND}") from error
+        raise InputError(f"{path}: cannot be read as CSV ({error}): {mend_for(error, MEND)}") from error
     columns = ["Grade" if name.strip().casefold() == "grade" else name.strip() for name in header]
     if len(set(columns)) < len(columns) or len(columns) > MAX_COLUMNS or any(len(row) > len(columns) for row in rows):
         raise InputError(

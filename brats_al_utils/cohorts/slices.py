@@ -13,6 +13,7 @@ from numpy.lib.format import read_array_header_1_0, read_magic
 
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.split import PARTS, check_split, one_class_each
+from brats_al_utils.files import mend_for
 
 FORMAT = 4
 """Version of slice sets, increased when the same cohort and rule no longer give the same slice set."""
@@ -188,7 +189,7 @@ def open_slices(folder: Path) -> SliceSet:
         segmentation = np.load(folder / "segmentation.npy", mmap_mode="c", allow_pickle=False)
         expected, classes, _, _ = (manifest[name] for name in ("slices", "classes", "images", "fingerprint"))
     except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{folder}: not a slice set ({error}): {mend}") from error
+        raise InputError(f"{folder}: not a slice set ({error}): {mend_for(error, mend)}") from error
     if not len(table) == len(pixels) == len(segmentation) == expected:
         raise InputError(f"{folder}: {len(pixels)} images and {len(table)} rows, expected {expected}: {mend}")
     if digests(folder) != (manifest["images"], manifest["fingerprint"]):

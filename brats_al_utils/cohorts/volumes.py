@@ -17,6 +17,7 @@ from nibabel.spatialimages import HeaderDataError
 from nibabel.volumeutils import apply_read_scaling
 
 from brats_al_utils import InputError
+from brats_al_utils.files import mend_for
 
 TO_NIFTI = "convert it to NIfTI, for instance with SimpleITK (SimpleITK.WriteImage(SimpleITK.ReadImage(A), 'B.nii.gz'))"
 TO_PNG = "save it as PNG"
@@ -108,7 +109,8 @@ def readable(path: Path) -> Iterator[None]:
     except InputError:
         raise
     except UNREADABLE as error:
-        what = f"cannot be read as NIfTI ({error or type(error).__name__}): copy or download the file again"
+        mend = mend_for(error, "copy or download the file again")
+        what = f"cannot be read as NIfTI ({error or type(error).__name__}): {mend}"
         raise InputError(f"{path}: {other_kind(path, 'NIfTI') or what}") from error
 
 

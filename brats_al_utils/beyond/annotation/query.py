@@ -11,7 +11,7 @@ from brats_al_utils.beyond.annotation.committee import FEWEST, OF_PATIENTS, USAB
 from brats_al_utils.beyond.annotation.draws import UNITS, WHY, held_out, random_units, units_of
 from brats_al_utils.beyond.annotation.session import QUERY, TEST, TRAINING, VALIDATION, Session, counts, numbers
 from brats_al_utils.beyond.annotation.state import Query, random_order
-from brats_al_utils.files import write_file
+from brats_al_utils.files import mend_for, write_file
 from brats_al_utils.progress import say
 from brats_al_utils.queries.pool import BudgetError, ranked
 from brats_al_utils.queries.selection import Ids
@@ -173,7 +173,9 @@ def read_query(session: Session) -> pd.DataFrame:
     except FileNotFoundError as error:
         raise InputError(f"{path}: missing, expected proposals: make some with brats-al query") from error
     except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as proposals ({error}): make a new query") from error
+        raise InputError(
+            f"{path}: cannot be read as proposals ({error}): {mend_for(error, 'make a new query')}"
+        ) from error
     if tuple(table.columns) != COLUMNS or not table["slice_id"].map(session.knows).all():
         raise InputError(f"{path}: not the proposals of {session.cohort.root}: make a new query")
     return table[table["slice_id"].isin(session.slices["slice_id"])].reset_index(drop=True)

@@ -13,7 +13,7 @@ from brats_al_utils.beyond.annotation.answers import digest
 from brats_al_utils.beyond.releases.table import TABLE
 from brats_al_utils.cohorts.cohort import Cohort
 from brats_al_utils.cohorts.layout import shown
-from brats_al_utils.files import write_file
+from brats_al_utils.files import mend_for, write_file
 
 COLUMNS = ("image", "patient_id", "image_sha256")
 
@@ -31,7 +31,9 @@ def read_register(path: Path) -> pd.DataFrame:
     try:
         return pd.read_csv(path, dtype=str, keep_default_na=False, usecols=list(COLUMNS)).set_index("image")
     except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read ({error}): take it from a copy, or delete it") from error
+        raise InputError(
+            f"{path}: cannot be read ({error}): {mend_for(error, 'take it from a copy, or delete it')}"
+        ) from error
 
 
 def register(path: Path, cohort: Cohort, anew: bool) -> tuple[dict[str, str], pd.DataFrame]:

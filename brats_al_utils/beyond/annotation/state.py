@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.layout import shown
 from brats_al_utils.cohorts.split import HELD_OUT_SHARE, PARTS
-from brats_al_utils.files import write_file
+from brats_al_utils.files import mend_for, write_file
 
 FEWEST_HELD_OUT = 10
 """Smallest number of patients in the validation and in the test set."""
@@ -189,8 +189,8 @@ def read_state(path: Path) -> State | None:
     """
     if not path.exists():
         return None
-    mend = "take it from a copy, or name another folder with --out"
     try:
         return TypeAdapter(State).validate_json(path.read_bytes())
     except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not the state of an annotation ({shown(str(error)[:300])}): {mend}") from error
+        why, mend = shown(str(error)[:300]), mend_for(error, "take it from a copy, or name another folder with --out")
+        raise InputError(f"{path}: not the state of an annotation ({why}): {mend}") from error

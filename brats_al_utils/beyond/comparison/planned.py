@@ -157,7 +157,8 @@ def learned(study: Study, results: Results) -> str:
     found += [f"All but {some}; these stay in its mean"] if some else []
     return (
         f"{'. '.join(found) or 'Yes'}. The highest training loss, median of an arm's runs, is {typical.max():.2f} of "
-        f"that of the best constant guess ({typical.idxmax()}); above {LEARNED} nothing is judged. {of_committee(study)}"
+        f"that of the best constant guess ({typical.idxmax()}); above {LEARNED} nothing is judged. "
+        f"{of_committee(study)}"
     )
 
 

@@ -26,6 +26,7 @@ from brats_al_utils.cohorts.checks import grid_problems, marks_of, too_small, tu
 from brats_al_utils.cohorts.intensity import MODES_SHOWN, integer_counts, level_counts, peak, scale_intensity
 from brats_al_utils.cohorts.naming import JPEG
 from brats_al_utils.cohorts.volumes import MAX_VOXELS, Grid, Volume, other_kind, read_header, read_volume, upright
+from brats_al_utils.files import mend_for
 
 CHANNELS = ("image", "image2", "image3")
 MASK = "mask"
@@ -151,7 +152,7 @@ def what_it_is(path: Path, error: Exception) -> str:
         if not path.stat().st_size:
             return f"an empty file, expected {expected}: copy or export it again"
     why = "unknown kind of file" if isinstance(error, UnidentifiedImageError) else str(error) or type(error).__name__
-    return f"cannot be read as {expected} ({why}): copy or export it again"
+    return f"cannot be read as {expected} ({why}): {mend_for(error, 'copy or export it again')}"
 
 
 class WholeJpeg(io.BytesIO):

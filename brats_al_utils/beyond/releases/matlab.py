@@ -19,6 +19,7 @@ import numpy as np
 from brats_al_utils import InputError
 from brats_al_utils.arrays import Array
 from brats_al_utils.cohorts.volumes import MAX_VOXELS, Volume
+from brats_al_utils.files import mend_for
 
 STRUCT = "cjdata"
 IMAGE, TUMOUR, PERSON, LABEL = "image", "tumorMask", "PID", "label"
@@ -57,9 +58,9 @@ def opened(path: Path) -> Iterator[dict[str, h5py.Dataset]]:
         raise
     except Exception as error:  # a damaged file can make HDF5 stumble over anything
         why = " ".join(str(error).split()) or type(error).__name__
+        otherwise = "download it again, or convert your own images (PNG or NIfTI) and name them in a table"
         raise InputError(
-            f"{path}: cannot be read as a MATLAB 7.3 file of the open cohort ({why}): download it again, or convert "
-            "your own images (PNG or NIfTI) and name them in a table"
+            f"{path}: cannot be read as a MATLAB 7.3 file of the open cohort ({why}): {mend_for(error, otherwise)}"
         ) from error
 
 

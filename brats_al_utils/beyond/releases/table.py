@@ -18,6 +18,7 @@ from brats_al_utils.beyond.releases.paths import finder, plain
 from brats_al_utils.cohorts.cohort import Cohort, frozen, refuse_task
 from brats_al_utils.cohorts.layout import GRADES, UNGRADED, entries, is_nifti, named_volumes, shown, subfolders
 from brats_al_utils.cohorts.volumes import SEGMENTATION
+from brats_al_utils.files import mend_for
 
 TABLE, EXCEL = "cohort.csv", "cohort.xlsx"
 
@@ -319,7 +320,8 @@ def csv_lines(path: Path) -> list[tuple[int, list[str]]]:
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8 ({error}): save it as CSV in UTF-8") from error
     except (OSError, csv.Error) as error:
-        raise InputError(f"{path}: cannot be read as CSV ({error}): save it as CSV with commas") from error
+        mend = mend_for(error, "save it as CSV with commas")
+        raise InputError(f"{path}: cannot be read as CSV ({error}): {mend}") from error
     return [(line, row) for line, row in rows if any(row)]
 
 
@@ -349,7 +351,8 @@ def sheet_lines(path: Path) -> list[tuple[int, list[str]]]:
     except InputError:
         raise
     except Exception as error:  # a damaged file can make its parsers stumble over anything
-        raise InputError(f"{path}: cannot be read as Excel ({error}): save it as {TABLE} (CSV in UTF-8)") from error
+        mend = mend_for(error, f"save it as {TABLE} (CSV in UTF-8)")
+        raise InputError(f"{path}: cannot be read as Excel ({error}): {mend}") from error
     rows = [(line, [str(cell).strip() for cell in row]) for line, row in enumerate(sheet.to_numpy().tolist(), start=1)]
     return [(line, row) for line, row in rows if any(row)]
 
