@@ -6,7 +6,7 @@ The project needs an image called ``image`` and choices called ``label``.
 """
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
@@ -107,15 +107,18 @@ def import_answers(session: Session, path: Path) -> dict[str, int]:
         if answer
     ]
     file = session.folder / ANSWERS
-    every, told = read(file), Counter({"added": 0, "without a choice, skipped": len(placed) - len(found)})
+    told = Counter({"added": 0, "without a choice, skipped": len(placed) - len(found)})
+    of_slice: defaultdict[str, list[Answer]] = defaultdict(list)
+    for answer in read(file):
+        of_slice[answer.slice_id].append(answer)
     hashes = hashes_of(session.cohort, session.slices, [answer.slice_id for _, answer in found])
     new: list[Answer] = []
     spelt = {label.casefold(): label for label in session.cohort.classes}
     for place, given in sorted(found, key=lambda each: moment(each[1])):
         label = given.label if given.label in session.cohort.classes else spelt.get(given.label.casefold(), given.label)
         answer = replace(given, label=label)
-        check(session, place, answer, hashes, every)
-        kept = [*every, *new]
+        kept = of_slice[answer.slice_id]
+        check(session, place, answer, hashes, kept)
         if answer.slice_id not in hashes:
             told["on images that are no longer in the table"] += 1
         elif answer.image_sha256 != hashes[answer.slice_id]:
@@ -126,6 +129,7 @@ def import_answers(session: Session, path: Path) -> dict[str, int]:
             done = "to take one back" if answer.label == UNDO else "in place of an earlier answer of the same reader"
             told[f"added {done}"] += earlier is not None
             new.append(answer)
+            kept.append(answer)
         else:
             told["there already, or older than what their reader has said since"] += 1
     if new:
@@ -133,8 +137,14 @@ def import_answers(session: Session, path: Path) -> dict[str, int]:
     return {what: count for what, count in told.items() if count or what == "added"}
 
 
-def check(session: Session, place: str, answer: Answer, hashes: Mapping[str, str], every: Sequence[Answer]) -> None:
-    """Raise an `InputError` for an answer with an unknown slice, label or image, or with a time in the future."""
+def check(session: Session, place: str, answer: Answer, hashes: Mapping[str, str], others: Sequence[Answer]) -> None:
+    """Raise an `InputError` for an answer with an unknown slice, label or image, or with a time in the future.
+
+    Parameters
+    ----------
+    others : sequence of Answer
+        Answers on the same slice.
+    """
     labels, name = (*session.cohort.classes, UNSURE, SKIP, UNDO), answer.slice_id
     if not session.knows(name):
         raise InputError(f"{place}: slice_id {name!a} is not in {session.cohort.root}: remove it")
@@ -143,7 +153,7 @@ def check(session: Session, place: str, answer: Answer, hashes: Mapping[str, str
     if moment(answer) > datetime.now(UTC) + timedelta(days=1):
         raise InputError(f"{place}: time {answer.time} is in the future, and would outlast later answers: correct it")
     ours = {session.seen.get(name), session.seen.get(name.rpartition("#")[0]), hashes.get(name)}
-    if answer.image_sha256 not in ours | {given.image_sha256 for given in every if given.slice_id == name}:
+    if answer.image_sha256 not in ours | {given.image_sha256 for given in others}:
         raise InputError(
             f"{place}: the image of {name!a} is not the one that was answered (image_sha256 differs): import the "
             "answers where these images are, or answer again"
