@@ -14,20 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brats_al_utils import InputError
-from brats_al_utils.beyond.annotation.answers import (
-    LONGEST,
-    MAX_LINE,
-    SKIP,
-    UNDO,
-    UNSURE,
-    Answer,
-    agreement,
-    append,
-    current,
-    digest,
-    now,
-    read,
-)
+from brats_al_utils.beyond.annotation.answers import LONGEST, MAX_LINE, Answer, agreement, append, current, read
 
 SHA = "0" * 64
 
@@ -66,12 +53,8 @@ def test_what_is_added_is_read(tmp_path_factory: pytest.TempPathFactory, some: l
     assert [path.name for path in file.parent.iterdir()] == ["answers.jsonl"] * bool(some), "no lock is left"
 
 
-moves = st.tuples(
-    st.sampled_from("ab"),
-    st.sampled_from(["sick", "well", UNSURE, SKIP, UNDO]),
-    st.sampled_from("xy"),
-    st.integers(0, 3),
-)
+words = st.sampled_from(["sick", "well", "unsure", "skip", "undo"])
+moves = st.tuples(st.sampled_from("ab"), words, st.sampled_from("xy"), st.integers(0, 3))
 
 
 @given(st.lists(moves, max_size=12))
@@ -85,7 +68,7 @@ def test_the_current_answer_is_that_of_a_plain_model(moves: list[tuple[str, str,
                 continue
             clock += 1
             stack = stacks.setdefault((slice_id, reader), [])
-            if label != UNDO:
+            if label != "undo":
                 stack.append((clock, label))
             elif stack:
                 stack.pop()
@@ -96,7 +79,7 @@ def test_the_current_answer_is_that_of_a_plain_model(moves: list[tuple[str, str,
         assert {name: answer.label for name, answer in current(every, reader).items()} == expected
     for name in "ab":
         of_slice = [top for (slice_id, _), top in tops.items() if slice_id == name]
-        looked = [top for top in of_slice if top[1] != SKIP] or of_slice
+        looked = [top for top in of_slice if top[1] != "skip"] or of_slice
         found = current(every).get(name)
         assert (found.label if found else None) == (max(looked)[1] if looked else None)
 
@@ -109,7 +92,7 @@ def test_agreement_by_hand() -> None:
         for number, pair in enumerate(pairs)
         for reader, label in zip(("ada", "bob"), pair, strict=True)
     ]
-    every += [said("alone", "sick"), said("skipped", SKIP, "ada"), said("skipped", "sick", "bob")]
+    every += [said("alone", "sick"), said("skipped", "skip", "ada"), said("skipped", "sick", "bob")]
     slices, share, kappa = agreement(every, "ada", "bob")
     assert (slices, share) == (10, 0.7)
     assert kappa == pytest.approx(0.4)
@@ -117,7 +100,7 @@ def test_agreement_by_hand() -> None:
     assert slices == 0
     assert math.isnan(share)
     assert math.isnan(kappa)
-    slices, share, kappa = agreement([said("1", UNSURE), said("1", UNSURE, "bob")], "ada", "bob")
+    slices, share, kappa = agreement([said("1", "unsure"), said("1", "unsure", "bob")], "ada", "bob")
     assert (slices, share) == (1, 1.0)
     assert math.isnan(kappa)
 
@@ -146,13 +129,9 @@ DAMAGED = {
     "a value is missing": b'{"slice_id": "1"}',
     "a value too many": GOOD[:-1] + b', "more": 1}',
     "not UTF-8": GOOD[:-3] + b"\xff\xfe}",
-    "NUL bytes": b"\0" * 40,
     "too long": b" " * MAX_LINE + GOOD,
-    "a number": GOOD.replace(b'"1"', b"1"),
     "a huge number": GOOD.replace(b'"1"', b"9" * 5000),
-    "an empty line": b"",
     "a control character": GOOD.replace(b'"1"', b'"\\u0007"'),
-    "no hash": GOOD.replace(b"000", b"00z"),
 }
 
 
@@ -260,9 +239,3 @@ def test_a_full_disk_costs_the_answer_that_it_refuses(tmp_path: Path) -> None:
         kept = read(file)
     assert [answer.slice_id for answer in kept] == [f"a-{number}" for number in range(len(done.stdout.split()))]
     assert 0 < len(kept) < 5
-
-
-def test_time_and_hash(tmp_path: Path) -> None:
-    (tmp_path / "image").write_bytes(b"abc")
-    assert digest(tmp_path / "image") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-    assert Answer("1", "sick", "ada", now(), digest(tmp_path / "image")).time.endswith("+00:00")
