@@ -1,6 +1,5 @@
 """A table with labels missing, its images cut once, the state beside it, and what is refused of either."""
 
-import csv
 import json
 import shutil
 from pathlib import Path
@@ -8,32 +7,22 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from small_annotation import SMALL, answer, pictures, session_of
 
 from brats_al_utils import InputError
-from brats_al_utils.beyond.annotation.answers import digest
 from brats_al_utils.beyond.annotation.candidates import UNLABELLED, read_candidates
 from brats_al_utils.beyond.annotation.proposals import proposals_of
 from brats_al_utils.beyond.annotation.query import query, read_query
 from brats_al_utils.beyond.annotation.session import STATE, open_session
 from brats_al_utils.beyond.annotation.state import hold_out, random_order, read_state
-from brats_al_utils.runs.computing import compute_run
-from brats_al_utils.study.arms import DATASETS
-from brats_al_utils.study.stages import run_of
 
 
-def rewrite(data: Path, **cells: str) -> None:
-    """Change cells of the table's first row."""
-    with (data / "cohort.csv").open(encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    rows[0] |= cells
-    with (data / "cohort.csv").open("w", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
+def edit(data: Path, old: str, new: str) -> None:
+    """Replace a text wherever it stands in the table."""
+    table = data / "cohort.csv"
+    table.write_text(table.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
 
 
 def test_labels_may_be_missing_in_some_rows(tmp_path: Path) -> None:
@@ -41,7 +30,7 @@ def test_labels_may_be_missing_in_some_rows(tmp_path: Path) -> None:
     assert cohort.classes == ("sick", "well"), "by alphabet, as in a study"
     assert cohort.cases["class_name"].value_counts().to_dict() == {"": 112, "well": 4, "sick": 4}
     data = pictures(tmp_path / "unlabelled", labelled=4)
-    rewrite(data, label="")
+    edit(data, "p000,well,p000-0", "p000,,p000-0")
     session = session_of(data)
     assert session.label[session.slices["patient_id"] == "p000"].tolist() == [UNLABELLED, 0]
 
@@ -62,21 +51,14 @@ def test_classes_that_no_answer_can_name(name: str, tmp_path: Path) -> None:
         read_candidates(pictures(tmp_path / "data", patients=3), classes=(name, "well"))
 
 
-@pytest.mark.parametrize(
-    ("cells", "said"),
-    [
-        ({"image": "../p000-0.png"}, "leaves the folder"),
-        ({"image": "/etc/passwd"}, "leaves the folder"),
-        ({"image": "p000-0.png\x07"}, "leaves the folder"),
-        ({"image": "none.png"}, "is missing"),
-        ({"image": "cohort.csv"}, "is no image"),
-        ({"image": "p001-0.png"}, "the same image"),
-        ({"patient_id": "a\u202eb"}, "a name that can be printed"),
-    ],
-)
-def test_a_hostile_row_is_refused(cells: dict[str, str], said: str, tmp_path: Path) -> None:
+HOSTILE = [("p000,,p000-0.png\x07", "leaves the folder"), ("a\u202eb,,p000-0.png", "a name that can be printed")]
+
+
+@pytest.mark.parametrize(("row", "said"), HOSTILE)
+def test_a_hostile_row_is_refused(row: str, said: str, tmp_path: Path) -> None:
+    """Paths and names are those of any table: tests/releases/test_table.py."""
     data = pictures(tmp_path / "data")
-    rewrite(data, **cells)
+    edit(data, "p000,,p000-0.png", row)
     with pytest.raises(InputError, match=said) as found:
         session_of(data)
     assert str(found.value).replace("\n", "").isprintable()
@@ -89,7 +71,7 @@ def test_a_name_too_long_for_an_answer(tmp_path: Path) -> None:
     folder = data / ("x" * 200) / ("y" * 200) / ("z" * 150)
     folder.mkdir(parents=True)
     (data / "p000-0.png").rename(folder / "a.png")
-    rewrite(data, image=str((folder / "a.png").relative_to(data)))
+    edit(data, "p000-0.png", str((folder / "a.png").relative_to(data)))
     with pytest.raises(InputError, match="expected fewer: shorten it"):
         session_of(data)
 
@@ -109,7 +91,7 @@ def test_slices_of_a_volume_have_a_name_each(tmp_path: Path) -> None:
     data = pictures(tmp_path / "data", each=1)
     voxels = np.random.default_rng(0).integers(1, 100, (48, 48, 5)).astype(np.int16)
     nib.save(nib.Nifti1Image(voxels, np.eye(4)), data / "v.nii.gz")
-    rewrite(data, image="v.nii.gz")
+    edit(data, "p000-0.png", "v.nii.gz")
     session = session_of(data, per_patient=3)
     rows = session.slices[session.slices["image"] == "v.nii.gz"]
     assert len(rows) == 3
@@ -134,15 +116,6 @@ def test_labels_change_and_pixels_stay(tmp_path: Path) -> None:
     assert session.study().slices.fingerprint == second.fingerprint
 
 
-def test_no_network_can_be_trained_on_a_slice_without_label(tmp_path: Path) -> None:
-    session = session_of(pictures(tmp_path / "data", labelled=30))
-    study, label = session.study(), session.label
-    training = np.flatnonzero((session.part == "training") & ((label == UNLABELLED) | (label == 1)))
-    run = run_of(study, DATASETS[0], 0, training, "scratch", study.profile.training_settings(1), tested=False)
-    with pytest.raises((IndexError, RuntimeError)):
-        compute_run(run, study.slices, torch.device("cpu"))
-
-
 def test_who_is_held_out(tmp_path: Path) -> None:
     """The paper's share of the patients, whether they have a label or not, and the same whatever labels there are."""
     none, some = (session_of(pictures(tmp_path / str(count), labelled=count)).state for count in (0, 30))
@@ -160,11 +133,6 @@ def test_a_split_that_the_table_gives() -> None:
     for parts in (("training",), ("training", "validation"), ("validation", "test")):
         with pytest.raises(InputError, match="column split.*expected at least 2 in each.*leave it empty"):
             hold_out(given(*parts), 0)
-
-
-def edit(data: Path, old: str, new: str) -> None:
-    table = data / "cohort.csv"
-    table.write_text(table.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
 
 
 def test_ids_that_change_after_the_first_query_are_refused(tmp_path: Path) -> None:
@@ -235,29 +203,12 @@ def test_who_comes_later_changes_no_order(names: set[str], more: str, seed: int)
 
 STATE_OF_NOTHING = {"format": 1, "settings": {}, "learned": {}}
 STATE_OF_NOTHING |= {"validation": [], "test": [], "queries": [], "points": []}
-DAMAGED = {
-    "empty": "",
-    "cut off": '{"format": 1, "settings"',
-    "a list": "[]",
-    "nested": "[" * 100_000,
-    "another version": '{"format": 99}',
-    "no settings": '{"format": 1}',
-    "queries are none": json.dumps(STATE_OF_NOTHING | {"queries": [{"x": 1}]}),
-    "learned is none": json.dumps(STATE_OF_NOTHING | {"learned": []}),
-    "more": json.dumps(STATE_OF_NOTHING | {"settings": [], "validation": 3}),
-}
 
 
-@pytest.mark.parametrize("what", DAMAGED)
-def test_a_damaged_state(what: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("damage", [{"queries": [{"x": 1}]}, {"format": 99}, None])
+def test_a_damaged_state(damage: dict[str, object] | None, tmp_path: Path) -> None:
+    """Of other values, of another version, or cut off."""
     path = tmp_path / "state.json"
-    path.write_text(DAMAGED[what], encoding="utf-8")
+    path.write_text(json.dumps(STATE_OF_NOTHING | damage) if damage else "{", encoding="utf-8")
     with pytest.raises(InputError, match=r"state\.json: not the state of an annotation"):
         read_state(path)
-
-
-def test_a_state_is_read_as_it_was_written(tmp_path: Path) -> None:
-    session = answer(query(session_of(pictures(tmp_path / "data")), 10)[0])
-    assert read_state(session.folder / STATE) == session.state
-    assert session.answers
-    assert all(a.image_sha256 == digest(session.cohort.root / a.slice_id) for a in session.answers.values())
