@@ -10,7 +10,6 @@ from annotation_loop import ARMS, loop, loop_curve, read_by, simulate, simulated
 from small_annotation import SMALL, made_up, pictures, truth
 
 from brats_al_utils.beyond.annotation.query import query
-from brats_al_utils.study.profile import profile_of
 
 NAMES = [f"p{number:03}-0.png" for number in range(400)]
 TRUTH = {name: truth(name) for name in NAMES}
@@ -96,12 +95,6 @@ def test_a_curve_by_hand() -> None:
     unfinished = every[(every["query"] == 1) | (every["arm"] == "middle")]
     assert set(loop_curve(unfinished)["annotated"]) == {50}, "only where every committee is trained"
     assert np.isfinite(curve["auc"]).all()
-
-
-def test_its_settings_are_those_of_the_docs() -> None:
-    profile = simulated_profile(("a", "b"))
-    assert (profile.image_size, profile.epochs) == (64, 10)
-    assert profile.start == profile_of("open").start
 
 
 def predictions() -> pd.DataFrame:
