@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -34,12 +33,16 @@ def write_png(path: Path, grey: Any) -> Path:
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Desk:
-    """Four patients, of whom the first has three images."""
-    files = [write_png(tmp_path / f"{number}.png", [[0, 10 * number], [50, 100]]) for number in range(6)]
+    return four_patients(tmp_path)
+
+
+def four_patients(folder: Path) -> Desk:
+    """Return a desk of four patients, of whom the first has three images."""
+    files = [write_png(folder / f"{number}.png", [[0, 10 * number], [50, 100]]) for number in range(6)]
     pictures = [Picture(f"{number}.png", (file,)) for number, file in enumerate(files)]
     first = Proposal(HOSTILE, tuple(pictures[:3]), (1,))
     others = [Proposal(f"p{number}", (pictures[number],)) for number in (3, 4, 5)]
-    return Desk((first, *others), tmp_path / "answers.jsonl", "Anna", CLASSES)
+    return Desk((first, *others), folder / "answers.jsonl", "Anna", CLASSES)
 
 
 def show(desk: Desk) -> dict[str, Any]:
@@ -307,16 +310,6 @@ def test_one_answer_for_all_images_of_a_person_is_one_step(desk: Desk) -> None:
     assert answer(desk, "malignant", whole=True)["said"] == f"Saved: {HOSTILE}, malignant.", "of slices that are cut"
 
 
-def test_disagreements_side_by_side(desk: Desk) -> None:
-    other = replace(desk, reader="Ben")
-    for label in ("benign", "malignant", "benign"):
-        answer(desk, label)
-    for label in ("malignant", "malignant", "skip"):
-        answer(other, label)
-    message = respond(desk, {"ask": "grid", "which": "disagreements"})[0]
-    assert [tile["caption"] for tile in message["tiles"]] == [f"{HOSTILE}\nAnna: benign; Ben: malignant"]
-
-
 def test_names_that_are_hidden_are_sent_nowhere(desk: Desk) -> None:
     hidden = replace(desk, hidden=True)
     message = show(hidden)
@@ -408,9 +401,3 @@ def test_a_saved_notebook_holds_no_image_and_no_name(desk: Desk) -> None:
     assert own == set()
     kept = json.dumps({name: str(value) for name, value in state.items()}) + str(widget._repr_mimebundle_())
     assert HOSTILE not in kept and "1.png" not in kept and "Anna" not in kept
-
-
-def test_the_browser_s_side_sets_names_as_text_and_loads_nothing() -> None:
-    sets, loads = r"(inner|outer)HTML|insertAdjacent|document\.write|eval\(", r"import[ (]|fetch|XMLHttp|https?:"
-    assert not re.search(f"{sets}|{loads}|localStorage|model\\.set\\(|save_changes", Annotator._esm)
-    assert "url(" not in Annotator._css and "@import" not in Annotator._css

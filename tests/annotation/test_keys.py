@@ -7,27 +7,21 @@ from pathlib import Path
 
 import pytest
 from selenium.webdriver import Chrome, Keys
-from test_desk import HOSTILE, answer, labels, write_png
+from test_desk import HOSTILE, answer, four_patients, labels
 from widget_page import WidgetPage
 
 from brats_al_utils.beyond.annotation.answers import current, digest, read
 from brats_al_utils.beyond.annotation.desk import Desk, respond
-from brats_al_utils.beyond.annotation.proposals import Picture, Proposal
 from brats_al_utils.beyond.annotation.widget import Annotator
 
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Desk:
     """Three images of one person, of which the second is proposed, and one of another."""
-    pictures = [
-        Picture(f"{number}.png", (write_png(tmp_path / f"{number}.png", [[0, 9 * number], [50, 99]]),))
-        for number in range(4)
-    ]
-    hashes = {picture.slice_id: digest(picture.file) for picture in pictures}
-    first, second = Proposal(HOSTILE, tuple(pictures[:3]), (1,)), Proposal("other", (pictures[3],))
+    four = four_patients(tmp_path)
+    hashes = {path.name: digest(path) for path in tmp_path.glob("*.png")}
     needs = "Needs 2 malignant and 3 benign more for training."
-    classes, answers = ("benign", "malignant"), tmp_path / "answers.jsonl"
-    return Desk((first, second), answers, "Anna", classes, hashes, needs=lambda: needs)
+    return replace(four, proposals=four.proposals[:2], hashes=hashes, needs=lambda: needs)
 
 
 @pytest.fixture
@@ -50,7 +44,7 @@ def test_keys_are_in_the_order_of_classes_and_shift_answers_for_the_person(page:
     assert page.seen(".brats-al-first") == "1 malignant" and page.seen(".brats-al-second") == "2 benign"
     page.press("1", shift=True)
     assert labels(desk) == dict.fromkeys(["0.png", "1.png", "2.png"], "malignant")
-    assert page.seen(".brats-al-named").splitlines()[0] == "other"
+    assert page.seen(".brats-al-named").splitlines()[0] == "p3"
 
 
 def test_help_full_screen_note_and_the_grid(page: WidgetPage, desk: Desk) -> None:
@@ -86,8 +80,9 @@ def test_the_note_s_field_can_be_read_whatever_the_theme(page: WidgetPage) -> No
 
 
 def test_disagreements_of_two_readers_stand_side_by_side(page: WidgetPage, desk: Desk) -> None:
-    page.press("1")
-    answer(replace(desk, reader="Ben"), "benign")
+    page.press("1", "1")
+    for label in ("benign", "skip"):
+        answer(replace(desk, reader="Ben"), label)
     page.press("g")
     page.click(".brats-al-which button", "disagreements")
     assert page.seen(".brats-al-tile") == f"{HOSTILE}\nAnna: malignant; Ben: benign"
