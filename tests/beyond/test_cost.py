@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
+from made_up import write_cohort
 from typer.testing import CliRunner
 
 from brats_al_utils import InputError
@@ -20,17 +19,8 @@ from brats_al_utils.study.stages import plan
 
 
 def test_a_cohort_of_one_s_own_is_counted(tmp_path: Path) -> None:
-    """Twenty persons of 1, 2 and 3 images: the plan has the slices that are cut then, and reads no image for it."""
-    root = tmp_path / "mine"
-    root.mkdir()
-    lines = ["patient_id,label,image"]
-    for person in range(20):
-        for number in range(1 + person % 3):
-            name = f"{person}_{number}.png"
-            picture = np.random.default_rng(person * 3 + number).integers(80, 120, (32, 32), np.uint8)
-            Image.fromarray(np.pad(picture, 8)).save(root / name)
-            lines.append(f"{person:02},{'ab'[person > 11]},{name}")
-    (root / "cohort.csv").write_text("\n".join(lines), encoding="utf-8")
+    """The plan has the slices that are cut then, and reads no image for it."""
+    root = write_cohort(tmp_path / "mine", masked=False, both=True)
     profile = profile_of("open", {"classes": "", "folds": 1, "image_size": 64})
     study = counted_study(profile, read_cohort(root))
     expected = {}
@@ -43,7 +33,7 @@ def test_a_cohort_of_one_s_own_is_counted(tmp_path: Path) -> None:
     total = cost(plan(study, transfer(profile)))
     training = slices_by_part(study)["imbalanced"]["training"]
     assert (total.distinct, total.training_images) == (10, 5 * training * (profile.epochs + profile.scratch_epochs))
-    for path in root.glob("*.png"):
+    for path in root.glob("images/*.png"):
         path.write_bytes(path.name.encode())
     assert slices_by_part(counted_study(profile, read_cohort(root))) == slices_by_part(study)
 
