@@ -243,14 +243,20 @@ def test_one_millimetre_has_the_shape_and_place_of_brats_and_the_anatomy_of_two(
 @pytest.mark.usefixtures("blank")
 @pytest.mark.parametrize(("layout", "name"), [("2018", "Brats18_SYN"), ("2019", "BraTS19_SYN"), ("2020", "BraTS20_T")])
 def test_layouts(tmp_path: Path, layout: str, name: str) -> None:
-    """Its reader finds every patient's class, site and files; of 2020 by the mapping."""
-    writing.write_cohort(tmp_path / "cohort", 10, seed=0, layout=layout)
-    cohort = read_release(tmp_path / "cohort")
+    """Its reader finds every patient's class, site and files; of 2020, without folders of grades, by the mapping."""
+    root = tmp_path / "cohort"
+    writing.write_cohort(root, 10, seed=0, layout=layout)
+    mapping = pd.read_csv(root / "name_mapping.csv", keep_default_na=False)
+    names = [f"BraTS_{year}_subject_ID" for year in ("2017", "2018", "2019", "2020")[: 3 + (layout == "2020")]]
+    assert list(mapping) == ["Grade", *names[:2], "TCGA_TCIA_subject_ID", *names[2:]]
+    assert mapping["BraTS_2019_subject_ID"].str.contains("_SYN").all() and mapping[names[0]].eq("NA").all()
+    assert {path.parents[1] == root for path in root.rglob("*_seg.nii.gz")} == {layout == "2020"}
+    cohort = read_release(root)
     assert not cohort.problems and cohort.cases["release"].eq(layout).all()
     assert cohort.cases["patient_id"].str.startswith(name).all()
     assert cohort.cases["class_name"].value_counts().to_dict() == {"HGG": 7, "LGG": 3}
     assert set(cohort.cases["site"]) == {f"SYN{number}" for number in range(1, 5)}
-    assert set(pd.read_csv(tmp_path / "cohort" / TRUTH_FILE)["patient_id"]) == set(cohort.cases["patient_id"])
+    assert set(pd.read_csv(root / TRUTH_FILE)["patient_id"]) == set(cohort.cases["patient_id"])
 
 
 def test_truth_table_holds_every_drawn_number(cohort: Path) -> None:
