@@ -5,10 +5,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
 from PIL import Image
 
+from brats_al_utils.beyond.arms import explored
+from brats_al_utils.runs import engine
 from brats_al_utils.runs.run import Result, Run
 from brats_al_utils.runs.store import RunStore
+from brats_al_utils.study.opening import open_study
+from brats_al_utils.study.stages import train
+from brats_al_utils.study.study import Study
 
 PERSONS, IMAGES, SIZE = 18, 4, 40
 
@@ -54,6 +60,15 @@ def distribute(named: list[tuple[str, Run]], store: RunStore, *more: Any) -> dic
     for _, run in named:
         store.save(made_up(run))
     return {}
+
+
+def explored_study(data: Path, out: Path) -> Study:
+    """Open a study of a cohort in which every run that notebook 09 shows is there, made up."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine, "distribute", distribute)
+        study = open_study("smoke", data, out, device="cpu")
+        train(study, explored(study.profile))
+    return study
 
 
 DEFAULTS = {"freeze": False, "learned": True, "network": "", "with_labelled": False, "iterative": False}
