@@ -8,18 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from made_up import distribute, write_cohort
+from made_up import explored_study, write_cohort
 
 from brats_al_utils import InputError
-from brats_al_utils.beyond.arms import NOTEBOOKS, explored
+from brats_al_utils.beyond.arms import explored
 from brats_al_utils.beyond.explorer import explorer
 from brats_al_utils.findings import evidence
 from brats_al_utils.queries.uncertainty import AGGREGATES, PAIRS, score
-from brats_al_utils.runs import engine
 from brats_al_utils.study.arms import DATASETS, Arm
-from brats_al_utils.study.opening import open_study
-from brats_al_utils.study.profile import PROFILES
-from brats_al_utils.study.stages import advance, train
+from brats_al_utils.study.stages import advance
 from brats_al_utils.study.study import Study
 
 
@@ -40,22 +37,22 @@ def of_table(rows: pd.DataFrame) -> explorer.Ranking:
     return explorer.Ranking("imbalanced", rows, ("low", "high"), (), ("A", "B", "C"))
 
 
-@pytest.mark.parametrize(
-    ("wanted", "ranks"),
-    [
-        ({}, list(range(1, 11))),
-        ({"class_name": "LGG"}, [3, 6, 7]),
-        ({"site": "S2"}, [6, 7, 8, 9, 10]),
-        ({"site": "S2", "class_name": "HGG"}, [8, 9, 10]),
-        ({"patient_id": "p1"}, [3, 4]),
-        ({"decile": "7"}, [7]),
-        ({"chosen": "A"}, [1, 2, 3, 4]),
-        ({"spared": "B"}, [1, 3, 5, 7, 9]),
-        ({"chosen": "A", "spared": "B"}, [1, 3]),
-        ({"chosen": "B", "spared": "B"}, []),
-        ({"patient_id": "<p1>"}, []),
-    ],
-)
+FILTERS = [
+    ({}, list(range(1, 11))),
+    ({"class_name": "LGG"}, [3, 6, 7]),
+    ({"site": "S2"}, [6, 7, 8, 9, 10]),
+    ({"site": "S2", "class_name": "HGG"}, [8, 9, 10]),
+    ({"patient_id": "p1"}, [3, 4]),
+    ({"decile": "7"}, [7]),
+    ({"chosen": "A"}, [1, 2, 3, 4]),
+    ({"spared": "B"}, [1, 3, 5, 7, 9]),
+    ({"chosen": "A", "spared": "B"}, [1, 3]),
+    ({"chosen": "B", "spared": "B"}, []),
+    ({"patient_id": "<p1>"}, []),
+]
+
+
+@pytest.mark.parametrize(("wanted", "ranks"), FILTERS)
 def test_a_filter_keeps_what_it_names(wanted: dict[str, str], ranks: list[int]) -> None:
     assert explorer.filtered(table(), wanted)["rank"].tolist() == ranks
 
@@ -125,11 +122,7 @@ def test_the_terms_add_up_to_the_uncertainty(high: np.ndarray, pairs: str, aggre
 def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     """Open a study of made-up pictures whose runs are made up too."""
     folder = tmp_path_factory.mktemp("explored")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(engine, "distribute", distribute)
-        found = open_study("smoke", write_cohort(folder / "lung", masked=True), folder / "out", device="cpu")
-        train(found, explored(found.profile))
-    return found
+    return explored_study(write_cohort(folder / "lung", masked=True), folder / "out")
 
 
 def test_the_ranking_is_the_one_that_selects(study: Study) -> None:
@@ -160,15 +153,3 @@ def test_arms_of_two_sets_or_of_one_name_are_refused(study: Study) -> None:
     for others in ([Arm("other", one.start, 1, dataset="balanced")], [one]):
         with pytest.raises(InputError, match="expected different ones of one set"):
             explorer.ranking(study, [], [one, *others])
-
-
-@pytest.mark.parametrize("name", PROFILES)
-def test_exploring_trains_nothing_of_its_own(name: str) -> None:
-    """Every arm is another notebook's, under whatever name."""
-
-    def trained(arm: Arm) -> tuple[object, ...]:
-        return (arm.start, arm.epochs, arm.strategy, arm.share, arm.dataset, arm.network, arm.freeze)
-
-    profile = PROFILES[name]
-    others = [arm for other, of in NOTEBOOKS.items() if other != "09_explore" for arm in of(profile)]
-    assert {trained(arm) for arm in NOTEBOOKS["09_explore"](profile)} <= {trained(arm) for arm in others}
