@@ -6,10 +6,10 @@ import re
 import secrets
 import shlex
 import shutil
-import socket
 import subprocess
 import sys
 import time
+from base64 import b64decode
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -25,6 +25,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
+
+from brats_al_utils.beyond.annotation.launch import free_port
 
 ROOT = Path(__file__).resolve().parents[1]
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -108,13 +110,6 @@ def lab_command(saves_outputs: bool) -> list[str]:
     return words
 
 
-def free_port() -> int:
-    """Return a port on which nothing listens."""
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        return int(server.getsockname()[1])
-
-
 def environment(folder: Path) -> dict[str, str]:
     """Return an environment in which Jupyter neither reads the user's files nor writes to them."""
     ours = ("JUPYTER", "IPYTHON", "MPL", "XDG_")
@@ -153,7 +148,7 @@ def started_lab(
         edit_parameters(folder / "notebooks" / notebook, values)
     write_settings(folder)
     (folder / "home").mkdir()
-    port, token = free_port(), secrets.token_hex()
+    port, token = free_port(None), secrets.token_hex()
     address = ["--port", str(port), "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}"]
     with (folder / "server.log").open("w", encoding="utf-8") as log:
         process = psutil.Popen(
@@ -232,3 +227,17 @@ def run_all_cells(browser: WebDriver) -> list[WebElement]:
     choose(browser, "Run", "Run All Cells")
     wait(browser, 300, is_done, "the notebook is not done")
     return all_of(browser, ".jp-CodeCell")
+
+
+def check_saved(saved: Any, figures: Path, panels: int) -> None:
+    """Nothing that a panel shows is in a saved notebook: the figures of its folder are."""
+    outputs = [output.data for cell in saved.cells for output in cell.get("outputs", []) if "data" in output]
+    images = [b64decode(data.pop("image/png")) for data in outputs if "image/png" in data]
+    assert len(outputs) >= sum(cell.cell_type == "code" for cell in saved.cells) - 3
+    assert sorted(images) == sorted(path.read_bytes() for path in figures.glob("*.png"))
+    states = saved.metadata["widgets"]["application/vnd.jupyter.widget-state+json"]["state"].values()
+    assert sum(each["model_name"] == "AnyModel" for each in states) == panels
+    assert not any("buffers" in each for each in states)
+    rest = json.dumps(saved)
+    for kept in ("iVBOR", "image/jpeg", "image/svg", "blob:", "nobody-"):
+        assert kept not in rest
