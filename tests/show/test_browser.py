@@ -183,15 +183,8 @@ def test_the_plot_has_every_slice_and_greys_what_is_filtered() -> None:
     assert list(plot.groups) == [0 if each else 2 for each in kept]
     assert plot.selected == rows.index[kept][1]
     assert set(browser.view(Browsing()).plot.groups) == {0, 1}
-
-
-def test_a_click_shows_the_slice_behind_the_point() -> None:
-    study, ranking, _ = small()
-    browser = Browser(study, ranking)
-    state = Browsing(place=3, class_name=1)
-    for place in (0, 7, 11):
-        plot = browser.view(replace(state, place=place)).plot
-        assert plot and browser.change(state, Asked("plot", plot.selected)) == replace(state, place=place)
+    clicked = browser.change(Browsing(class_name=1, site=1), Asked("plot", plot.selected))
+    assert clicked == Browsing(place=1, class_name=1, site=1), "a click shows the slice behind the point"
 
 
 def test_a_patient_with_all_training_slices() -> None:
