@@ -25,7 +25,6 @@ FORKED = [pytest.param(True, marks=pytest.mark.skipif(not forks.FORKS, reason="n
 FORKED += [pytest.param(False, id="started")]
 OTHER: dict[str, Any] = {"epochs": 3, "learning_rate": 1e-05, "freeze": True, "network": "resnet18", "start": "scratch"}
 OTHER |= {"channels": ("flair", "t1ce", "t2"), "committee_rates": (0.002, 1e-05), "n_runs": 6, "folds": 3}
-OTHER |= {"classes": ("HGG", "LGG")}
 """Other values than smoke's, of every type of setting."""
 
 PRINTS = "from brats_al_utils.study.profile import profile_of\nprint(repr(profile_of(profile, settings)))"
@@ -33,7 +32,7 @@ PRINTS = "from brats_al_utils.study.profile import profile_of\nprint(repr(profil
 
 @pytest.fixture
 def places(tmp_path: Path) -> Places:
-    found = Places.of("smoke", tmp_path / "out {of} brats")
+    found = Places.of("smoke", tmp_path / "out {of} brats")  # papermill takes braces for fields to fill in
     found.make()
     return found
 
@@ -62,10 +61,10 @@ def prepared(path: Path) -> Profile:
     return profile_of(found["profile"], found["settings"])
 
 
-@pytest.mark.parametrize(
-    "names",
-    ["epochs", "learning_rate", "freeze", "network start", "channels", "committee_rates", "folds n_runs"],
-)
+TOGETHER = ["epochs", "learning_rate", "freeze", "network start", "channels", "committee_rates", "folds n_runs"]
+
+
+@pytest.mark.parametrize("names", TOGETHER)
 def test_every_setting_reaches_a_notebook(names: str, tmp_path: Path) -> None:
     """As `run --set` passes it on, as `papermill -p settings` does and as `papermill -y`: by the cells it writes."""
     changed = {name: OTHER[name] for name in names.split()}
@@ -83,14 +82,6 @@ def test_every_setting_reaches_a_notebook(names: str, tmp_path: Path) -> None:
         command = [str(source), str(target), "-p", "profile", "smoke", "--prepare-only", *options]
         papermill_command(command, standalone_mode=False)
         assert prepared(target) == expected, options
-
-
-def test_every_setting_at_once_in_a_kernel(tmp_path: Path, places: Places) -> None:
-    """In a folder with braces, which papermill takes for fields to fill in."""
-    chosen = profile_of("smoke", OTHER)
-    parameters = {"profile": "smoke", "settings": chosen.changes}
-    executed = notebooks.execute(write(tmp_path / "00_prints.ipynb", PRINTS), parameters, places)
-    assert printed(executed) == repr(chosen)
 
 
 def test_where_all_is_trained_notebooks_are_executed_together(tmp_path: Path, places: Places) -> None:
@@ -138,15 +129,14 @@ def starts_late(*_: Any) -> None:
     time.sleep(60)
 
 
+NOT_STARTING = [
+    ("echo 'No module named ipykernel' >&2; exit 1", cannot_start, 60, r"\(No module named ipykernel\)"),
+    ("exec sleep 60", starts_late, 1, "within 1 s"),
+]
+
+
 @pytest.mark.parametrize("forked", FORKED)
-@pytest.mark.parametrize(
-    ("script", "fork", "patience", "words"),
-    [
-        ("echo 'No module named ipykernel' >&2; exit 1", cannot_start, 60, r"\(No module named ipykernel\)"),
-        ("exec sleep 60", starts_late, 1, "within 1 s"),
-    ],
-    ids=["cannot", "late"],
-)
+@pytest.mark.parametrize(("script", "fork", "patience", "words"), NOT_STARTING, ids=["cannot", "late"])
 def test_a_kernel_that_does_not_start_is_one_message(
     script: str,
     fork: Any,
@@ -201,19 +191,19 @@ def test_a_forked_kernel_is_as_one_that_was_started(tmp_path: Path, places: Plac
     assert "image/png" in outputs[3]["data"]
 
 
-@pytest.mark.parametrize(
-    ("cells", "said"),
-    [
-        (
-            ("# Title\n\n## Figure 3", "def twice(x):\n    return 2 * x\n\nlimit = twice(some)", "## Later"),
-            "00_fails, cell 2 below 'Figure 3', line 4 (limit = twice(some)): NameError: name 'some' is not defined",
-        ),
-        (
-            ("from brats_al_utils import InputError\nraise InputError('2 runs are missing:\\none')",),
-            "00_fails, cell 2, line 2 (raise InputError('2 runs are missing:\\none')): 2 runs are missing:\none",
-        ),
-    ],
-)
+FAILING = [
+    (
+        ("# Title\n\n## Figure 3", "def twice(x):\n    return 2 * x\n\nlimit = twice(some)", "## Later"),
+        "00_fails, cell 2 below 'Figure 3', line 4 (limit = twice(some)): NameError: name 'some' is not defined",
+    ),
+    (
+        ("from brats_al_utils import InputError\nraise InputError('2 runs are missing:\\none')",),
+        "00_fails, cell 2, line 2 (raise InputError('2 runs are missing:\\none')): 2 runs are missing:\none",
+    ),
+]
+
+
+@pytest.mark.parametrize(("cells", "said"), FAILING)
 def test_an_error_in_a_cell_says_where(cells: tuple[str, ...], said: str, tmp_path: Path, places: Places) -> None:
     """What the user can mend is said without the error's name."""
     with pytest.raises(InputError) as caught:
