@@ -12,10 +12,8 @@ import numpy as np
 import pytest
 from matlab_files import write_slice
 from PIL import Image
-from typer.testing import CliRunner
 
 from brats_al_utils import InputError
-from brats_al_utils.__main__ import app
 from brats_al_utils.beyond.releases import matlab
 from brats_al_utils.beyond.releases.figshare import person_of
 from brats_al_utils.beyond.releases.matlab import read_facts, read_matlab
@@ -127,14 +125,6 @@ def test_every_way_to_store_numbers(published: Path, kind: str, layout: dict[str
     assert found.dtype.isnative
 
 
-def test_flat_folder_and_command(published: Path) -> None:
-    for path in list(published.glob("*/*.mat")):
-        path.rename(published / path.name)
-    said = CliRunner().invoke(app, ["cohort", str(published), "--set", "classes=glioma,meningioma"]).stdout
-    assert "6 usable patients with 16 images" in said
-    assert "10 ids are 8 persons" in said
-
-
 def replace_field(path: Path, name: str, values: Any, **layout: Any) -> None:
     """Store other numbers in a field, a field that is no plain array by what writes it, or none."""
     with h5py.File(path, "r+") as file:
@@ -156,19 +146,10 @@ def no_struct(path: Path) -> None:
         file.move("cjdata", "other")
 
 
-def struct_is_numbers(path: Path) -> None:
-    with h5py.File(path, "w") as file:
-        file["cjdata"] = np.zeros((3, 3))
-
-
 def external_link(path: Path) -> None:
     write_slice(path.parents[1] / "elsewhere" / "x.h5", 1, "1", pixels(0), mask())
     link = h5py.ExternalLink("../elsewhere/x.h5", "cjdata/image")
     replace_field(path, "image", lambda struct: struct.__setitem__("image", link))
-
-
-def soft_link(struct: Any) -> None:
-    struct["image"] = h5py.SoftLink("/cjdata/image")
 
 
 def references(struct: Any) -> None:
@@ -229,7 +210,6 @@ BAD: list[tuple[Callable[[Path], object], str]] = [
     (lambda path: path.write_bytes(OLDER), CANNOT),
     (huge_file, f"{CANNOT} (67108865 bytes, expected at most 67108864)"),
     (no_struct, f"{CANNOT} (no cjdata in it): download it again"),
-    (struct_is_numbers, f"{CANNOT} (cjdata is a Dataset, expected a Group)"),
     (field("tumorMask", None), f"{CANNOT} (no tumorMask in it)"),
     (field("image", lambda struct: struct.create_group("image")), f"{CANNOT} (image is a Group, expected a Dataset)"),
     (
@@ -243,7 +223,6 @@ BAD: list[tuple[Callable[[Path], object], str]] = [
     (field("image", pixels(0).T.astype(complex)), f"{CANNOT} (image of type complex128, expected numbers)"),
     (field("image", np.where(mask().T, np.nan, 1.0)), f"{CANNOT} (image holds NaN or infinite pixels)"),
     (external_link, f"{CANNOT} (image is a link to something else)"),
-    (field("image", soft_link), f"{CANNOT} (image is a link to something else)"),
     (image_of(external=OUTSIDE), f"{CANNOT} (image lies in other files)"),
     (field("image", virtual), f"{CANNOT} (image lies in other files)"),
     (
@@ -256,12 +235,10 @@ BAD: list[tuple[Callable[[Path], object], str]] = [
     (image_of(), "0 bytes stored, expected 3840"),
     (countless_chunks, "4000000 chunks of 2 bytes"),
     (field("label", np.array([[4.0]])), "label 4, expected one of 1 (meningioma), 2 (glioma), 3 (pituitary)"),
-    (field("label", np.array([[np.nan]])), "1.mat: label nan, expected one of"),
     (field("PID", PATH), "1.mat: PID '../../x', expected letters and digits"),
     (field("PID", np.array([[-1.0]])), CANNOT),
     (field("label", np.array([[2.0]])), "patient 100001 has the labels glioma and meningioma, expected one"),
     (field("tumorMask", mask().T * 0), "1.mat: an empty mask, expected"),
-    (field("image", pixels(0).T * 0), "1.mat: no contrast, expected an image"),
     (same_number, "again/1.mat and"),
     (lambda path: shutil.copy(path, path.with_name("77.mat")), "77.mat: the same slice, expected once: keep one"),
     (link_out, "symbolic links that lead out of the release are not followed"),
