@@ -3,7 +3,6 @@
 import gzip
 import json
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,6 @@ from conftest import write_volume
 from IPython.display import Markdown
 from made_up import write_cohort
 
-from brats_al_utils.beyond.explorer import viewer as viewers
 from brats_al_utils.beyond.explorer.viewer import Courier, packed, viewer, volumes_of
 from brats_al_utils.cohorts.readers import read_cohort
 from brats_al_utils.study.opening import open_study
@@ -60,21 +58,10 @@ def test_what_is_said_where_there_is_no_viewer(study: Study, tmp_path: Path, mon
         assert words in shown.data
 
 
-@pytest.fixture
-def couriers(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
-    """Keep the couriers that are made, and what each is given to carry."""
-    made: list[Any] = []
-
-    class Kept(Courier):
-        def send(self, content: Any, buffers: Any = None) -> None:
-            made.append((self, buffers))
-
-    monkeypatch.setattr(viewers, "Courier", Kept)
-    yield made
-
-
-def test_the_viewer_s_state_holds_addresses_and_no_voxel(study: Study, couriers: list[Any]) -> None:
+def test_the_viewer_s_state_holds_addresses_and_no_voxel(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("ipyniivue", reason="the extra viewer is not installed")
+    couriers: list[Any] = []
+    monkeypatch.setattr(Courier, "send", lambda courier, _, buffers: couriers.append((courier, buffers)))
     box = viewer(study)
     assert not isinstance(box, Markdown)
     assert len(box.children) == 1 and not couriers, "nothing is read before a browser asks"
