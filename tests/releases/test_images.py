@@ -131,24 +131,24 @@ HALF = len(WHOLE) // 2
 FLAT = jpeg(np.pad(SMOOTH[:100, :100], 60))
 
 
-@pytest.mark.parametrize(
-    ("content", "good"),
-    [
-        (WHOLE, True),
-        (WHOLE + bytes(300), True),
-        (WHOLE[:-2] + bytes(20) + b"\xff\xd9", True),
-        (jpeg(SMOOTH, progressive=True), True),
-        (jpeg(SMOOTH, restart_marker_rows=1), True),
-        (jpeg(np.stack([SMOOTH] * 3, axis=2), subsampling=2), True),
-        (jpeg(SMOOTH[:17, :9]), True),
-        (WHOLE[:HALF], False),
-        (WHOLE[:HALF] + b"\xff\xd9", False),
-        (WHOLE[:-40] + b"\xff\xd9", False),
-        (WHOLE[:HALF] + bytes(245) + WHOLE[HALF:], False),
-        (FLAT, True),
-        (FLAT[: len(FLAT) // 2] + bytes(245) + FLAT[len(FLAT) // 2 :], False),
-    ],
-)
+JPEGS = [
+    (WHOLE, True),
+    (WHOLE + bytes(300), True),
+    (WHOLE[:-2] + bytes(20) + b"\xff\xd9", True),
+    (jpeg(SMOOTH, progressive=True), True),
+    (jpeg(SMOOTH, restart_marker_rows=1), True),
+    (jpeg(np.stack([SMOOTH] * 3, axis=2), subsampling=2), True),
+    (jpeg(SMOOTH[:17, :9]), True),
+    (WHOLE[:HALF], False),
+    (WHOLE[:HALF] + b"\xff\xd9", False),
+    (WHOLE[:-40] + b"\xff\xd9", False),
+    (WHOLE[:HALF] + bytes(245) + WHOLE[HALF:], False),
+    (FLAT, True),
+    (FLAT[: len(FLAT) // 2] + bytes(245) + FLAT[len(FLAT) // 2 :], False),
+]
+
+
+@pytest.mark.parametrize(("content", "good"), JPEGS)
 def test_a_damaged_jpeg_is_refused(tmp_path: Path, content: bytes, good: bool) -> None:
     path = tmp_path / "some.jpg"
     path.write_bytes(content)
@@ -159,24 +159,24 @@ def test_a_damaged_jpeg_is_refused(tmp_path: Path, content: bytes, good: bool) -
             read_image(path)
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "words"),
-    [
-        ("some.jpg", b"", "an empty file"),
-        ("some.jpg", b"GIF89a...", "a GIF, .* save it as PNG"),
-        ("some.jpg", b"RIFF....WEBP", "a WebP"),
-        ("some.jpg", b"\0\0\0\x18ftypheic", "a HEIC or AVIF picture, .* save it as PNG"),
-        ("some.jpg", b"NRRD0004\n", "an NRRD file, .* convert it to NIfTI"),
-        ("some.jpg", b"\n<!doctype html>", "a web page, .* download the file itself"),
-        ("some.jpg", b"version https://git-lfs.github.com/spec/v1", "git lfs pull"),
-        ("some.jpg", bytes(128) + b"DICM", "dcm2niix"),
-        ("some.jpg", b"hello", "cannot be read as PNG, JPEG or TIFF .unknown kind of file."),
-        ("some.nii.gz", b"version https://git-lfs.github.com/spec/v1", "git lfs pull"),
-        ("some.nii.gz", b"/annex/objects/MD5E-s9--0.nii.gz", "git annex get"),
-        ("some.nii.gz", b"<html>", "a web page, expected NIfTI: download the file itself"),
-        ("some.nii.gz", b"", "cannot be read as NIfTI .*: copy or download the file again"),
-    ],
-)
+OTHER_KINDS = [
+    ("some.jpg", b"", "an empty file"),
+    ("some.jpg", b"GIF89a...", "a GIF, .* save it as PNG"),
+    ("some.jpg", b"RIFF....WEBP", "a WebP"),
+    ("some.jpg", b"\0\0\0\x18ftypheic", "a HEIC or AVIF picture, .* save it as PNG"),
+    ("some.jpg", b"NRRD0004\n", "an NRRD file, .* convert it to NIfTI"),
+    ("some.jpg", b"\n<!doctype html>", "a web page, .* download the file itself"),
+    ("some.jpg", b"version https://git-lfs.github.com/spec/v1", "git lfs pull"),
+    ("some.jpg", bytes(128) + b"DICM", "dcm2niix"),
+    ("some.jpg", b"hello", "cannot be read as PNG, JPEG or TIFF .unknown kind of file."),
+    ("some.nii.gz", b"version https://git-lfs.github.com/spec/v1", "git lfs pull"),
+    ("some.nii.gz", b"/annex/objects/MD5E-s9--0.nii.gz", "git annex get"),
+    ("some.nii.gz", b"<html>", "a web page, expected NIfTI: download the file itself"),
+    ("some.nii.gz", b"", "cannot be read as NIfTI .*: copy or download the file again"),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "words"), OTHER_KINDS)
 def test_another_kind_of_file_under_its_name(tmp_path: Path, name: str, content: bytes, words: str) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError, match=f"{name}: .*{words}"):
@@ -231,24 +231,30 @@ def test_a_compressed_volume_is_inflated_whatever_its_name(tmp_path: Path, name:
     np.testing.assert_array_equal(read_image(tmp_path / name).voxels, VOXELS)
 
 
-@pytest.mark.parametrize(
-    ("voxels", "mend"),
-    [
-        (RGB, "these are colours"),
-        (np.stack([VOXELS] * 3, axis=3), "save the one that is meant as a file of its own"),
-        (VOXELS.astype(np.complex64), "save their magnitude"),
-    ],
-)
+NO_VOLUMES = [
+    (RGB, "these are colours"),
+    (np.stack([VOXELS] * 3, axis=3), "save the one that is meant as a file of its own"),
+    (VOXELS.astype(np.complex64), "save their magnitude"),
+]
+
+
+@pytest.mark.parametrize(("voxels", "mend"), NO_VOLUMES)
 def test_the_mend_of_a_volume_that_is_none(tmp_path: Path, voxels: Array, mend: str) -> None:
     nib.save(nib.Nifti1Image(voxels, AFFINE), tmp_path / "a.nii.gz")
     with pytest.raises(InputError, match=f"a.nii.gz: expected a three-dimensional volume.*{mend}"):
         read_image(tmp_path / "a.nii.gz")
 
 
-@pytest.mark.parametrize(
-    ("values", "refused"),
-    [([0, 1, 1], ""), ([0, 0.9882, 2.0235], ""), ([0, 0.5, 0.5], ""), ([0, 0.3, 1], "0.3"), ([-0.1, 1e-3, 0.6], "0.6")],
-)
+MASKS = [
+    ([0, 1, 1], ""),
+    ([0, 0.9882, 2.0235], ""),
+    ([0, 0.5, 0.5], ""),
+    ([0, 0.3, 1], "0.3"),
+    ([-0.1, 1e-3, 0.6], "0.6"),
+]
+
+
+@pytest.mark.parametrize(("values", "refused"), MASKS)
 def test_a_mask_of_values_between_labels_is_refused(tmp_path: Path, values: list[float], refused: str) -> None:
     """Linear interpolation, splines and probabilities leave them; scaling and two levels of any height are labels."""
     voxels = np.array(values, np.float32).repeat(8).reshape(6, 4, 1)
@@ -290,10 +296,10 @@ def test_a_mask_on_another_grid_is_to_be_exported_again(tmp_path: Path) -> None:
 HEAD = np.pad(np.random.default_rng(0).integers(20, 60, (12, 12, 12)), 4, constant_values=-1000)
 
 
-@pytest.mark.parametrize(
-    ("voxels", "told"),
-    [(HEAD, True), (np.where(HEAD < 0, -3024, HEAD), True), (HEAD.clip(0, 80), False), (HEAD - 3000, False)],
-)
+HEADS = [(HEAD, True), (np.where(HEAD < 0, -3024, HEAD), True), (HEAD.clip(0, 80), False), (HEAD - 3000, False)]
+
+
+@pytest.mark.parametrize(("voxels", "told"), HEADS)
 def test_a_ct_in_hounsfield_units_is_to_be_windowed(tmp_path: Path, voxels: Array, told: bool) -> None:
     """Its air and what pads it leave tissues two levels apart; an MRI that was shifted is no CT."""
     nib.save(nib.Nifti1Image(voxels.astype(np.int16), AFFINE), tmp_path / "a.nii")

@@ -54,29 +54,29 @@ def test_folders_are_classes_and_the_split(tmp_path: Path) -> None:
     assert len({row["patient_id"] for row in rows}) == 8
 
 
-@pytest.mark.parametrize(
-    ("image", "mask"),
-    [
-        ("images/p{}.png", "masks/p{}.png"),
-        ("images/p{}.jpg", "masks/p{}_mask.png"),
-        ("p{}.png", "p{}_mask.png"),
-        ("p{}.nii.gz", "p{}_seg.nii.gz"),
-        ("yes/p{}.png", "yes/masks/p{}.png"),
-        ("p{}/scan{}.nii", "p{}/scan{}-Segmentation.nii"),
-        ("images/p{}.png", "labels/p{}.png"),
-        ("images/p{}.png", "GT/p{}.png"),
-        ("p{}.png", "p{}_roi.png"),
-        ("p{}.nii.gz", "labels/final/p{}.nii.gz"),  # MONAI Label
-        ("p{}/anat/p{}_T1w.nii.gz", "derivatives/me/p{}/anat/p{}_T1w_mask.nii.gz"),  # BIDS
-        ("p{}/anat/p{}_T1w.nii.gz", "derivatives/labels/p{}/anat/p{}_T1w_seg-manual.nii.gz"),
-        ("p{}/anat/p{}_T1w.nii.gz", "derivatives/labels/p{}/anat/p{}_T1w_lesion-manual.nii.gz"),
-        ("p{}/image.nii.gz", "p{}/label.nii.gz"),
-        ("p{}/MRBrain.nii.gz", "p{}/Segmentation-label.nii.gz"),  # 3D Slicer
-        ("p{}/scan.png", "p{}/mask.png"),
-        ("p{}.nii.gz", "p{}-labels.nii.gz"),
-        ("images/p{}.png", "lung masks/p{}.png"),
-    ],
-)
+IMAGE_AND_MASK = [
+    ("images/p{}.png", "masks/p{}.png"),
+    ("images/p{}.jpg", "masks/p{}_mask.png"),
+    ("p{}.png", "p{}_mask.png"),
+    ("p{}.nii.gz", "p{}_seg.nii.gz"),
+    ("yes/p{}.png", "yes/masks/p{}.png"),
+    ("p{}/scan{}.nii", "p{}/scan{}-Segmentation.nii"),
+    ("images/p{}.png", "labels/p{}.png"),
+    ("images/p{}.png", "GT/p{}.png"),
+    ("p{}.png", "p{}_roi.png"),
+    ("p{}.nii.gz", "labels/final/p{}.nii.gz"),  # MONAI Label
+    ("p{}/anat/p{}_T1w.nii.gz", "derivatives/me/p{}/anat/p{}_T1w_mask.nii.gz"),  # BIDS
+    ("p{}/anat/p{}_T1w.nii.gz", "derivatives/labels/p{}/anat/p{}_T1w_seg-manual.nii.gz"),
+    ("p{}/anat/p{}_T1w.nii.gz", "derivatives/labels/p{}/anat/p{}_T1w_lesion-manual.nii.gz"),
+    ("p{}/image.nii.gz", "p{}/label.nii.gz"),
+    ("p{}/MRBrain.nii.gz", "p{}/Segmentation-label.nii.gz"),  # 3D Slicer
+    ("p{}/scan.png", "p{}/mask.png"),
+    ("p{}.nii.gz", "p{}-labels.nii.gz"),
+    ("images/p{}.png", "lung masks/p{}.png"),
+]
+
+
+@pytest.mark.parametrize(("image", "mask"), IMAGE_AND_MASK)
 def test_masks_are_no_patients(tmp_path: Path, image: str, mask: str) -> None:
     names = [text.replace("{}", str(n)) for n in (1, 2, 3) for text in (image, mask)]
     rows, said = table(put(tmp_path, *names, "masks/spare.png"))
@@ -105,17 +105,17 @@ def test_a_folder_a_person_or_what_an_expression_finds(tmp_path: Path) -> None:
             table(tmp_path / "flat", person=wrong)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "sub-{}/anat/sub-{}_T1w.nii.gz",  # BIDS
-        "sub-{}/ses-1/anat/sub-{}_ses-1_T1w.nii.gz",
-        "PAT{}/20260101/SE1/1.png",
-        "PAT{}/T1/1.png",
-        "Oslo/P{}/1.png",
-        "P{}/x{}.png",
-    ],
-)
+OF_PEOPLE = [
+    "sub-{}/anat/sub-{}_T1w.nii.gz",  # BIDS
+    "sub-{}/ses-1/anat/sub-{}_ses-1_T1w.nii.gz",
+    "PAT{}/20260101/SE1/1.png",
+    "PAT{}/T1/1.png",
+    "Oslo/P{}/1.png",
+    "P{}/x{}.png",
+]
+
+
+@pytest.mark.parametrize("name", OF_PEOPLE)
 def test_the_folder_of_people_is_not_that_of_days_or_series(tmp_path: Path, name: str) -> None:
     names = [name.replace("{}", number) for number in ("01", "02", "03")]
     more = [one.replace("ses-1", "ses-2").replace("0101", "0102").replace("T1/", "T2/") for one in names]

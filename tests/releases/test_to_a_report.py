@@ -54,10 +54,10 @@ def test_the_lgg_set_to_a_report_for_both_tasks(tmp_path: Path) -> None:
         assert not re.search(r"\bnan\b", report)
 
 
-@pytest.mark.parametrize(
-    ("write", "heading", "name"),
-    [(write_tcga, "TCGA, pre-operative", "TCGA pre-operative"), (write_ucsf, "UCSF-PDGM", "UCSF-PDGM")],
-)
+COLLECTIONS = [(write_tcga, "TCGA, pre-operative", "TCGA pre-operative"), (write_ucsf, "UCSF-PDGM", "UCSF-PDGM")]
+
+
+@pytest.mark.parametrize(("write", "heading", "name"), COLLECTIONS)
 def test_collections_to_a_report(tmp_path: Path, write: Callable[[Path], Path], heading: str, name: str) -> None:
     data, out = write(tmp_path / "data"), tmp_path / "out"
     check, run, *_ = commands(heading)

@@ -16,15 +16,15 @@ ROOT = Path(__file__).parents[2]
 NAN = float("nan")
 
 
-@pytest.mark.parametrize(
-    ("numbers", "text"),
-    [
-        ((0.79914, 0.7895, 0.8087), "79.91% (78.95, 80.87)"),
-        ((0.9, 0.5, 1.29), "90.00% (50.00, 100.00)"),
-        ((0.1, -0.5, 0.2), "10.00% (0.00, 20.00)"),
-        ((0.5, NAN, NAN), "50.00%"),
-    ],
-)
+PERCENTS = [
+    ((0.79914, 0.7895, 0.8087), "79.91% (78.95, 80.87)"),
+    ((0.9, 0.5, 1.29), "90.00% (50.00, 100.00)"),
+    ((0.1, -0.5, 0.2), "10.00% (0.00, 20.00)"),
+    ((0.5, NAN, NAN), "50.00%"),
+]
+
+
+@pytest.mark.parametrize(("numbers", "text"), PERCENTS)
 def test_an_auc_is_written_as_in_the_paper_never_beyond_what_it_can_be(numbers: tuple[float, ...], text: str) -> None:
     assert tables.percent(*numbers) == text
 
