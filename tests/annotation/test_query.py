@@ -3,9 +3,8 @@
 from hashlib import sha256
 from pathlib import Path
 
-import pandas as pd
 import pytest
-from small_annotation import SMALL, answer, clever, made_up, pictures, say, session_of, truth
+from small_annotation import SMALL, answer, clever, made_up, pictures, say, session_of
 
 from brats_al_utils import InputError
 from brats_al_utils.beyond.annotation.answers import SKIP, UNDO, UNSURE, Answer, append, now
@@ -14,7 +13,7 @@ from brats_al_utils.beyond.annotation.committee import OF_PATIENTS, USABLE, taug
 from brats_al_utils.beyond.annotation.draws import WHY, drawn_at_random, held_out
 from brats_al_utils.beyond.annotation.learning import test_labels as labels_of_the_test_set
 from brats_al_utils.beyond.annotation.query import query, read_query
-from brats_al_utils.beyond.annotation.session import ANSWERS, QUERY, STATE, Session, counts, open_session
+from brats_al_utils.beyond.annotation.session import ANSWERS, QUERY, Session, counts, open_session
 from brats_al_utils.beyond.competitors.competitors import STRATEGIES
 from brats_al_utils.queries.sampling import OF_CLASSES
 from brats_al_utils.runs.run import Run
@@ -211,18 +210,18 @@ def test_what_the_training_set_has_too_few_slices_for_goes_to_those_held_out(
         query(answer(session_of(session.cohort.root)), 5)
 
 
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        ({"budget": 0}, "budget is 0"),
-        ({"strategy": "midle"}, "strategy is 'midle'"),
-        ({"strategy": "bald"}, "strategy is 'bald'"),
-        ({"strategy": "coreset", "unit": "patient"}, "for the unit patient expected one of"),
-        ({"unit": "volume"}, "unit is 'volume'"),
-        ({"random_share": 1.5}, "random_share is 1.5"),
-        ({"random_share": float("nan")}, "random_share is nan"),
-    ],
-)
+NO_OPTIONS = [
+    ({"budget": 0}, "budget is 0"),
+    ({"strategy": "midle"}, "strategy is 'midle'"),
+    ({"strategy": "bald"}, "strategy is 'bald'"),
+    ({"strategy": "coreset", "unit": "patient"}, "for the unit patient expected one of"),
+    ({"unit": "volume"}, "unit is 'volume'"),
+    ({"random_share": 1.5}, "random_share is 1.5"),
+    ({"random_share": float("nan")}, "random_share is nan"),
+]
+
+
+@pytest.mark.parametrize(("options", "said"), NO_OPTIONS)
 def test_options_that_are_none(options: dict[str, object], said: str, tmp_path: Path) -> None:
     session = session_of(pictures(tmp_path / "data"))
     with pytest.raises(InputError, match=said):
@@ -259,17 +258,3 @@ def test_proposals_and_answers_that_are_none(tmp_path: Path) -> None:
     say(session, "p001-0.png", "ill")
     with pytest.raises(InputError, match="expected one of well, sick"):
         session_of(session.cohort.root)
-
-
-def test_the_same_query_twice_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """From one state: a query that was interrupted after training asks for the same slices."""
-    made_up(monkeypatch)
-    session = begun(pictures(tmp_path / "data"))
-    file, tables = session.folder / STATE, []
-    state = file.read_bytes()
-    for _ in range(2):
-        file.write_bytes(state)
-        tables.append(query(session_of(session.cohort.root), 10)[1])
-    once, twice = tables
-    pd.testing.assert_frame_equal(once, twice)
-    assert truth(once["image"].iloc[0]) in ("sick", "well")
