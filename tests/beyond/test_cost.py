@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from made_up import write_cohort
+from PIL import Image
 from typer.testing import CliRunner
 
 from brats_al_utils import InputError
