@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from functools import cache
@@ -93,6 +94,28 @@ def write_case(folder: Path, seed: int, suffix: str = ".nii.gz") -> None:
     write_volume(folder / f"{folder.name}_seg{suffix}", tumour)
 
 
+def write_release(root: Path, high: int, low: int) -> Path:
+    """Write so many HGG and then so many LGG patients in the folders of 2018, of two sites in turn."""
+    for number in range(high + low):
+        write_case(root / ("HGG" if number < high else "LGG") / f"Brats18_SITE{number % 2}_{number}_1", number)
+    return root
+
+
+def stored(out: Path) -> dict[str, int]:
+    """Return the runs that a study has stored, and when they were."""
+    return {path.name: path.stat().st_mtime_ns for path in (out / "outputs" / "runs").glob("*.safetensors")}
+
+
+def wait_for_runs(out: Path, count: int, driver: "subprocess.Popen[str]", seconds: float = 240) -> dict[str, int]:
+    """Wait until a study that is running has stored so many runs, and return them."""
+    deadline = time.monotonic() + seconds
+    while len(stored(out)) < count:
+        assert driver.poll() is None, driver.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return stored(out)
+
+
 def small_render(patient: Patient, spacing: int) -> tuple[dict[str, np.ndarray[Any, Any]], np.ndarray[Any, Any]]:
     """In place of `phantom.render`: a box of a brain with a box of a tumour, as bright as its contrast uptake is."""
     rng = np.random.default_rng(patient.index)
@@ -118,11 +141,7 @@ def _as_it_was() -> Iterator[None]:
 @pytest.fixture
 def tiny_cohort(tmp_path: Path) -> Path:
     """Four HGG and three LGG patients in the folders of 2018."""
-    root = tmp_path / "release"
-    for number in range(7):
-        grade = "HGG" if number < 4 else "LGG"
-        write_case(root / grade / f"Brats18_SITE{number % 2}_{number}_1", number)
-    return root
+    return write_release(tmp_path / "release", 4, 3)
 
 
 @pytest.fixture(scope="session")

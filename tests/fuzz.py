@@ -73,9 +73,7 @@ FIELDS = {
     "esize": (352, "i", 2),
 }
 INTEGERS = st.sampled_from([-(2**31), -32768, -129, -1, 0, 1, 2, 3, 4, 7, 8, 16, 64, 512, 1536, 32767, 2**31 - 1])
-FLOATS = st.sampled_from([0.0, -0.0, 1.0, -1.0, 1e-45, 1e-20, 352.0, 348.0, -1e9, 1e9, 1e20, 3.4e38]) | st.floats(
-    width=32
-)
+FLOATS = st.sampled_from([0.0, -0.0, 1.0, -1.0, 1e-45, 352.0, 348.0, -1e9, 1e9, 1e20, 3.4e38]) | st.floats(width=32)
 
 CELLS = st.sampled_from(["HGG", "LGG", "NA", "", "Brats18_SITE0_1_1", "BraTS20_Training_001"]) | (
     st.sampled_from(["../../etc/passwd", "/etc/passwd", "..", "\\", '"']) | st.text(max_size=20)
@@ -83,16 +81,7 @@ CELLS = st.sampled_from(["HGG", "LGG", "NA", "", "Brats18_SITE0_1_1", "BraTS20_T
 GOOD_COLUMNS = ["Grade", "BraTS_2018_subject_ID", "BraTS_2019_subject_ID", "BraTS_2020_subject_ID"]
 COLUMNS = st.sampled_from([*GOOD_COLUMNS, "", "x"])
 NAMES = st.sampled_from(
-    [
-        "Brats18_SITE0_1_1",
-        "BraTS20_Training_001",
-        "brats19_a_b_1",
-        "x",
-        "NA",
-        "HGG",
-        "Brats18_\n_1_1",
-        "Brats18_a;b_1_1",
-    ]
+    ["Brats18_SITE0_1_1", "BraTS20_Training_001", "brats19_a_b_1", "x", "HGG", "Brats18_\n_1_1", "Brats18_a;b_1_1"]
 ) | st.binary(min_size=1, max_size=40).map(os.fsdecode).filter(
     lambda name: name not in (".", "..") and "/" not in name and "\0" not in name
 )
@@ -278,9 +267,8 @@ def bundle_parts() -> dict[str, bytes]:
     parts = pack([Result(run, arrays, 1, 1.0, {})], lists)
     chosen = {"arm": ["imbalanced", "middle", 0.3, False], "number": 0, "labelled": 0, "chosen": 0}
     parts["selections.json"] = json.dumps([chosen]).encode()
-    parts["slices/0.csv"] = (
-        "slice_id,patient_id,class_name,label,site,z,position,tumour_mm2,part\n" + "".join(rows)
-    ).encode()
+    columns = "slice_id,patient_id,class_name,label,site,z,position,tumour_mm2,part\n"
+    parts["slices/0.csv"] = (columns + "".join(rows)).encode()
     return parts | {"truth.csv": b"patient_id,atypical\np0,True\n", "study.json": json.dumps(facts).encode()}
 
 

@@ -10,19 +10,9 @@ from brats_al_utils.study.opening import open_study
 from brats_al_utils.study.stages import results_of, train
 from brats_al_utils.study.study import Study
 
-SETTINGS = {
-    "image_size": 64,
-    "per_patient": 4,
-    "start": "scratch",
-    "epochs": 2,
-    "n_runs": 2,
-    "committee_rates": [0.001, 0.0005],
-}
-ARMS = [
-    Arm("all", start="scratch", epochs=2),
-    Arm("random", start="scratch", epochs=2, strategy=RANDOM, share=0.5),
-    Arm("top", start="scratch", epochs=2, strategy=TOP, share=0.5),
-]
+SETTINGS: dict[str, object] = {"image_size": 64, "per_patient": 4, "start": "scratch", "epochs": 2, "n_runs": 2}
+SETTINGS |= {"committee_rates": [0.001, 0.0005]}
+ARMS = [Arm("all", "scratch", 2), Arm("random", "scratch", 2, RANDOM, 0.5), Arm("top", "scratch", 2, TOP, 0.5)]
 RUNS = 2 * (2 + len(ARMS))
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import program, without_locks, write_case
+from conftest import program, stored, wait_for_runs, without_locks, write_release
 from safetensors.numpy import load_file
 from small_study import RUNS
 
@@ -26,17 +26,13 @@ from brats_al_utils.show import kernels
 
 HERE = Path(__file__).parent
 KILLS = 8
-MISSING = 4
 
 pytestmark = pytest.mark.long
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("release")
-    for number in range(7):
-        write_case(root / ("HGG" if number < 4 else "LGG") / f"Brats18_SITE{number % 2}_{number}_1", number)
-    return root
+    return write_release(tmp_path_factory.mktemp("release"), 4, 3)
 
 
 @pytest.fixture(scope="module")
@@ -79,17 +75,12 @@ def finish(data: Path, out: Path, workers: str = "", code: str = "", status: int
     return errors
 
 
-def finished(out: Path) -> dict[str, int]:
-    """Return the runs that are stored, and when they were."""
-    return {path.name: path.stat().st_mtime_ns for path in (out / "outputs" / "runs").glob("*.safetensors")}
-
-
 def assert_same_study(out: Path, expected: Path) -> None:
     """Compare two finished studies: table and numbers, to the bit."""
     assert (out / "table.csv").read_bytes() == (expected / "table.csv").read_bytes()
-    assert finished(out).keys() == finished(expected).keys()
-    assert len(finished(out)) == RUNS
-    for name in finished(expected):
+    assert stored(out).keys() == stored(expected).keys()
+    assert len(stored(out)) == RUNS
+    for name in stored(expected):
         found, wanted = (load_file(folder / "outputs" / "runs" / name) for folder in (out, expected))
         assert found.keys() == wanted.keys()
         assert all(found[key].tobytes() == wanted[key].tobytes() for key in wanted)
@@ -117,14 +108,14 @@ def test_killed_at_random_moments(data: Path, undisturbed: Path, tmp_path: Path)
             copy_slices(undisturbed, out)
             over = False
             while not over:
-                before = finished(out)
+                before = stored(out)
                 with driver(data, out, workers) as process:
                     for number in range(min(ATTEMPTS, KILLS // 2 - kills)):
                         wait_for_a_moment(out, process, chance)
                         kills += kill_one(process, chance, number < ATTEMPTS - 1)
                     over = process.wait() == 0
                     assert over or process.returncode == -signal.SIGKILL, process.communicate()
-                assert before.items() <= finished(out).items(), "a finished run was repeated"
+                assert before.items() <= stored(out).items(), "a finished run was repeated"
             assert_same_study(out, undisturbed)
             assert not (out / "outputs" / "runs" / "damaged").exists()
             studies += 1
@@ -139,20 +130,20 @@ def copy_slices(source: Path, out: Path) -> None:
     shutil.copytree(source / "outputs" / "slices", out / "outputs" / "slices")
 
 
-def copy_unfinished(source: Path, out: Path) -> dict[str, int]:
+def copy_unstored(source: Path, out: Path) -> dict[str, int]:
     """Give a study all that another has done but some runs; return the others, and when they were stored."""
     shutil.copytree(source, out)
     (out / "table.csv").unlink()
-    for path in sorted((out / "outputs" / "runs").glob("*.safetensors"))[:MISSING]:
+    for path in sorted((out / "outputs" / "runs").glob("*.safetensors"))[:4]:
         path.unlink()
-    return finished(out)
+    return stored(out)
 
 
 def wait_for_a_moment(out: Path, process: subprocess.Popen[str], chance: random.Random) -> None:
     """Wait until none, one or two more runs are stored, and then for a while: another is in mid-training."""
-    before = len(finished(out))
+    before = len(stored(out))
     more = chance.randrange(3)
-    while process.poll() is None and len(finished(out)) < min(before + more, RUNS - 1):
+    while process.poll() is None and len(stored(out)) < min(before + more, RUNS - 1):
         time.sleep(0.01)
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(chance.uniform(0, 1 if more else 4))  # from its first import on
@@ -198,7 +189,7 @@ pathlib.Path.replace = replace
 def test_killed_between_writing_a_result_and_naming_it(data: Path, undisturbed: Path, tmp_path: Path, who: str) -> None:
     """SIGKILL of the worker that does, alone or with its driver, once; what is half-written is swept."""
     out, dead = tmp_path / "out", tmp_path / "dead"
-    before = copy_unfinished(undisturbed, out)
+    before = copy_unstored(undisturbed, out)
     # Python runs this at every start, of workers too.
     (tmp_path / "sitecustomize.py").write_text(DEATH.format(who=who, dead=str(dead)), encoding="utf-8")
     path = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")]))
@@ -208,7 +199,7 @@ def test_killed_between_writing_a_result_and_naming_it(data: Path, undisturbed: 
         # Python warns of what a library parses ("1e2b" is no decimal); all else would be the study's own.
         assert not [line for line in errors.splitlines() if "SyntaxWarning" not in line]
         assert len(list((out / "outputs" / "runs").glob(".*.partial"))) == 1, "written, not named"
-        assert finished(out) == before
+        assert stored(out) == before
         finish(data, out, "1")
     assert not list((out / "outputs" / "runs").glob(".*.partial")), "swept"
     assert_same_study(out, undisturbed)
@@ -217,7 +208,7 @@ def test_killed_between_writing_a_result_and_naming_it(data: Path, undisturbed: 
 def test_interrupted(data: Path, undisturbed: Path, tmp_path: Path) -> None:
     """SIGINT, as Ctrl-C sends it, to the whole group: the workers go, the finished runs stay."""
     out = tmp_path / "out"
-    there = len(copy_unfinished(undisturbed, out))
+    there = len(copy_unstored(undisturbed, out))
     with driver(data, out, "2") as process:
         wait_for_runs(out, there + 1, process)
         children = family(process)
@@ -226,19 +217,11 @@ def test_interrupted(data: Path, undisturbed: Path, tmp_path: Path) -> None:
                 one.send_signal(signal.SIGINT)
         process.wait()
         assert_none_left(children)
-    before = finished(out)
+    before = stored(out)
     assert there < len(before) < RUNS
     finish(data, out, "2")
-    assert before.items() <= finished(out).items()
+    assert before.items() <= stored(out).items()
     assert_same_study(out, undisturbed)
-
-
-def wait_for_runs(out: Path, count: int, process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 120
-    while len(finished(out)) < count:
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 COUNTING = """
@@ -275,7 +258,7 @@ def test_two_drivers_on_one_store(data: Path, undisturbed: Path, tmp_path: Path)
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(lambda _: finish(data, out, "1", code), range(2)))
     assert_same_study(out, undisturbed)
-    stamps = finished(out).values()
+    stamps = stored(out).values()
     assert max(stamps) - min(stamps) > 3500e9, "the clock did go"
     assert not list((out / "outputs" / "runs" / "locks").iterdir())
     keys = computed.read_text(encoding="utf-8").split()
@@ -298,16 +281,16 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 def test_a_full_disk(data: Path, undisturbed: Path, small_disk: Path) -> None:
     out = small_disk / "out"
-    before = copy_unfinished(undisturbed, out)
+    before = copy_unstored(undisturbed, out)
     with (small_disk / "full").open("wb", buffering=0) as file, contextlib.suppress(OSError):
         while True:
             file.write(b"0" * 4096)
     last = finish(data, out, "2", status=1).splitlines()[-1]
     assert "No space left on device: free some disk space" in last and "finished runs are kept" in last
-    assert finished(out) == before
+    assert stored(out) == before
     (small_disk / "full").unlink()
     finish(data, out, "1")
-    assert before.items() <= finished(out).items()
+    assert before.items() <= stored(out).items()
     assert_same_study(out, undisturbed)
 
 
@@ -315,16 +298,16 @@ def test_a_read_only_disk(data: Path, undisturbed: Path, small_disk: Path) -> No
     out = small_disk / "out"
     shutil.copytree(undisturbed, out)
     next((out / "outputs" / "runs").glob("*.safetensors")).unlink()
-    before = finished(out)
+    before = stored(out)
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     assert "Read-only file system" in finish(data, out, "1", status=1).splitlines()[-1]
-    assert finished(out) == before
+    assert stored(out) == before
 
 
 def test_a_file_system_without_locks(data: Path, undisturbed: Path, tmp_path: Path) -> None:
     """Nobody waits, it is said once, and the study is the same; see `test_files` for each answer that says so."""
     out = tmp_path / "out"
-    copy_unfinished(undisturbed, out)
+    copy_unstored(undisturbed, out)
     shutil.rmtree(out / "outputs" / "slices")  # they are cut under a lock
     library = without_locks(tmp_path, errno.ENOSYS)
     assert finish(data, out, "2", LD_PRELOAD=str(library)).count("has no locks") == 1
@@ -347,8 +330,8 @@ def test_damaged_results_are_computed_again(data: Path, undisturbed: Path, tmp_p
     content = bytearray(flipped.read_bytes())
     content[-30] ^= 1
     flipped.write_bytes(content)
-    before = finished(out)
+    before = stored(out)
     assert finish(data, out, "1").count("damaged (") == 2
-    now = finished(out)
+    now = stored(out)
     assert {path.name for path in (cut, flipped)} == {name for name in now if now[name] != before[name]}
     assert_same_study(out, undisturbed)

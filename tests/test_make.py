@@ -47,9 +47,8 @@ def test_a_python_that_is_too_old_is_refused_before_anything_is_installed(checko
     old.write_text(f'#!/bin/sh\nexec {sys.executable} -c "{version}" "$2"\n', encoding="utf-8")
     old.chmod(0o755)
     (checkout / ".venv").unlink()
-    found = subprocess.run(
-        ["make", "setup", "PYTHON=./python3.8"], cwd=checkout, capture_output=True, encoding="utf-8", check=False
-    )
+    command = ["make", "setup", "PYTHON=./python3.8"]
+    found = subprocess.run(command, cwd=checkout, capture_output=True, encoding="utf-8")
     assert found.returncode
     assert re.search(r"3\.8.*3\.11 to 3\.13.*PYTHON=", found.stderr)
     assert not (checkout / ".venv").exists()

@@ -9,7 +9,7 @@ import pytest
 import small_annotation
 import torch
 import typer.main
-from conftest import brats_al, brats_al_process, parsed, small_render, write_case
+from conftest import ROOT, brats_al, brats_al_process, parsed, small_render, write_case, write_release
 from distributed import LocalCluster
 from papermill.cli import papermill as papermill_command
 from typer.core import TyperGroup
@@ -17,12 +17,10 @@ from typer.core import TyperGroup
 from brats_al_utils import __main__ as command_line
 from brats_al_utils.beyond import cost
 from brats_al_utils.beyond.phantoms import phantom
-from brats_al_utils.cohorts.layout import GRADES
 from brats_al_utils.runs import engine
 from brats_al_utils.runs.engine import TOPIC
 from brats_al_utils.study.profile import profile_of
 
-ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *(ROOT / "docs" / name for name in ("running.md", "code.md"))]
 README = "\n".join(path.read_text(encoding="utf-8") for path in PAGES)
 FENCED = "\n".join(re.findall(r"^```\n(.*?)^```$", README, re.MULTILINE | re.DOTALL))
@@ -31,7 +29,6 @@ SHOWN = [line.split("  #")[0].strip() for line in FENCED.splitlines()] + [" ".jo
 PAPERMILL = [line for line in SHOWN if re.match(r"papermill \S+ ", line)]
 COMMANDS = sorted({line.removeprefix(".venv/bin/") for line in SHOWN if re.match(r"(\.venv/bin/)?brats-al \w", line)})
 TARGETS = sorted({word for line in SHOWN for word in re.findall(r"^ *make ([a-z-]+)", line)})
-CLASSES = ("--set", "classes=sick,healthy")
 OPTIONS = sorted({word for line in SHOWN for word in re.findall(r"(?:^| )(--[a-z][a-z-]+)", line)})
 SETTINGS = sorted({line.removeprefix("--set ") for line in SHOWN if re.match(r"--set \w+=\S+$", line)})
 
@@ -106,10 +103,7 @@ def test_a_target_of_make_is_run(target: str) -> None:
 @pytest.fixture(scope="module")
 def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Write a small release."""
-    root = tmp_path_factory.mktemp("readme") / "release"
-    for number in range(8):
-        write_case(root / GRADES[number % 2] / f"Brats18_SITE0_{number}_1", number)
-    return root
+    return write_release(tmp_path_factory.mktemp("readme") / "release", 4, 4)
 
 
 def pictures(root: Path, labels: tuple[str, str]) -> Path:
@@ -125,7 +119,7 @@ def unlabelled(root: Path, command: str) -> Path:
     """Write images without labels; a query that names no classes, and what follows one, find an annotation begun."""
     small_annotation.pictures(root)
     if "classes=" not in command:
-        brats_al("query", "--data", str(root), "--budget", "5", *CLASSES)
+        brats_al("query", "--data", str(root), "--budget", "5", "--set", "classes=sick,healthy")
     return root
 
 

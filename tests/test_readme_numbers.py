@@ -48,14 +48,10 @@ def test_what_bfloat16_changes() -> None:
     assert f"by {100 * mean:+.1f} pp ({100 * low:+.1f} to {100 * high:+.1f})" in text
 
 
-@pytest.mark.parametrize(
-    ("table", "arm"),
-    [
-        ("lgg_pilot", "baseline"),
-        ("few_pilot", "random, own epochs"),
-        *product(("grade_pilot", "few_pilot"), ("baseline", "random")),
-    ],
-)
+PILOTS = [("lgg_pilot", "baseline"), ("few_pilot", "random, own epochs")]
+
+
+@pytest.mark.parametrize(("table", "arm"), [*PILOTS, *product(("grade_pilot", "few_pilot"), ("baseline", "random"))])
 def test_what_the_pilots_say(table: str, arm: str) -> None:
     text = (ROOT / "docs" / "lgg_study.md").read_text(encoding="utf-8")
     means = pd.read_csv(ROOT / "docs" / f"{table}.csv").query("arm == @arm").groupby("epoch")["validation_auc"].mean()

@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
@@ -16,7 +15,8 @@ import numpy as np
 import pandas as pd
 import psutil
 import pytest
-from conftest import brats_al, brats_al_process, make, write_case
+from conftest import PICTURES as IMAGES
+from conftest import brats_al, brats_al_process, make, stored, wait_for_runs, write_case
 from safetensors.numpy import load_file
 from selenium import webdriver
 
@@ -33,14 +33,7 @@ from brats_al_utils.study.stages import results_of, train
 from brats_al_utils.study.study import Study
 
 SMOKE = PROFILES["smoke"]
-PICTURES = [
-    *("cohort", "slices", "hidden_tumours", "intensities", "batch", "table2_training", "table2"),
-    *("five_slices", "extremes"),
-    *(f"figure{n}" for n in range(1, 9)),
-    *("intervals", "annotated_slices", "controls", "equal_updates"),
-    *("competitors", "iterative", "transfer", "selection_for_others"),
-    *("along_the_ranking", "uncertainty", "choices"),
-]
+PICTURES = {path.stem for path in (ROOT / "figures" / "published" / "open").glob("*.svg")} | IMAGES
 LISTED = re.findall(r"^\| (`.*?) \| [\d, ]+ \|", (ROOT / "docs/tables.md").read_text(encoding="utf-8"), re.MULTILINE)
 TABLES = re.findall(r"`(\w+)`", "\n".join(LISTED))
 """Every file that the page of tables lists: those of the pictures' numbers are among them."""
@@ -81,9 +74,9 @@ def check_executed(folder: Path) -> None:
 def test_smoke(smoke: Path) -> None:
     check_table2(open_study("smoke", out=smoke), smoke)
     check_executed(smoke)
-    assert {path.stem for path in smoke.glob("*.csv")} == set(TABLES) >= set(PICTURES)
+    assert {path.stem for path in smoke.glob("*.csv")} == set(TABLES) >= PICTURES
     for end in ("svg", "pdf", "png"):
-        assert {path.stem for path in smoke.glob(f"*.{end}")} == set(PICTURES)
+        assert {path.stem for path in smoke.glob(f"*.{end}")} == PICTURES
     assert all(path.stat().st_size > 100 for name in PICTURES for path in smoke.glob(f"{name}.*"))
     for name in TABLES:
         assert len(pd.read_csv(smoke / f"{name}.csv"))
@@ -93,17 +86,10 @@ def test_smoke(smoke: Path) -> None:
     manifest = json.loads(path.read_text(encoding="utf-8"))
     assert manifest["synthetic"]
     assert manifest["slices"] == SMOKE.patients * SMOKE.per_patient
-    card = pd.read_csv(smoke / "scorecard.csv").set_index("id")
-    ours = pd.read_csv(smoke / "table3.csv").query("arm == 'proposed' and part == 'test' and unit == 'slice'")
-    assert card.loc["table3.proposed.test", "ours"] == pytest.approx(ours["auc_mean"].item(), abs=1e-5)
-    assert "epochs: 1, the paper's 30" in str(card.loc["table3.proposed.test", "why"])
-    assert card.loc["table2.test_gain", "could_tell"] == "no, one patient of a class in a test set"
 
 
-def test_the_demo(smoke: Path, checkout: Path) -> None:
-    """At smoke size, it wrote the report and the figures; `make demo` has the profile of that name."""
-    assert (smoke / "outputs" / "report" / "index.html").exists()
-    assert (smoke / "scorecard.csv").exists()
+def test_the_demo(checkout: Path) -> None:
+    """At smoke size it is `smoke`; `make demo` has the profile of that name."""
     assert make("demo", checkout, "--dry-run").count(" --profile demo\n") == 2
 
 
@@ -141,21 +127,6 @@ def transfer_of(smoke: Path, out: Path) -> list[str]:
     return [*command, "--workers", "1"]
 
 
-def stored(out: Path) -> dict[str, int]:
-    """Return the runs that are stored, and when they were."""
-    return {path.name: path.stat().st_mtime_ns for path in (out / "outputs" / "runs").glob("*.safetensors")}
-
-
-def wait_for_two_runs(out: Path, driver: subprocess.Popen[str]) -> tuple[dict[str, int], list[psutil.Process]]:
-    """Return the runs that are then stored, and the driver's processes."""
-    deadline = time.monotonic() + 240
-    while len(stored(out)) < 2:
-        assert driver.poll() is None, driver.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    return stored(out), psutil.Process(driver.pid).children(recursive=True)
-
-
 @pytest.mark.long
 @pytest.mark.parametrize("by", ["SIGINT", "SIGKILL"])
 def test_stopped_in_mid_run_it_goes_on_where_it_was(smoke: Path, tmp_path: Path, by: str) -> None:
@@ -163,7 +134,8 @@ def test_stopped_in_mid_run_it_goes_on_where_it_was(smoke: Path, tmp_path: Path,
     out = tmp_path / "out"
     command = transfer_of(smoke, out)
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, encoding="utf-8") as driver:
-        _, children = wait_for_two_runs(out, driver)
+        wait_for_runs(out, 2, driver)
+        children = psutil.Process(driver.pid).children(recursive=True)
         os.kill(driver.pid, signal.Signals[by])
         said = driver.communicate()[1]
     assert children
@@ -192,7 +164,8 @@ def test_a_killed_kernel_is_replaced(smoke: Path, tmp_path: Path) -> None:
     """SIGKILL of the kernel alone: the driver starts another, which goes on from the finished runs."""
     out, pipe = tmp_path / "out", subprocess.PIPE
     with subprocess.Popen(transfer_of(smoke, out), stdout=pipe, stderr=pipe, encoding="utf-8") as driver:
-        finished, children = wait_for_two_runs(out, driver)
+        finished = wait_for_runs(out, 2, driver)
+        children = psutil.Process(driver.pid).children(recursive=True)
         next(child for child in children if child.name() == kernels.NAME).kill()
         _, errors = driver.communicate()
     assert driver.returncode == 0, errors
@@ -262,10 +235,7 @@ def test_real_cases(real_cases: Path, tmp_path: Path) -> None:
         (["01"], "unexpected 01: name notebooks with --only"),
         (["--device", "tpu"], "device is 'tpu', expected auto, cpu or cuda"),
         (["--data", "/no/such/folder"], "/no/such/folder: no such folder"),
-        (
-            ["--profile", "paper", "--set", "start=scratch"],
-            "profile paper has no data: name the folder of a BraTS release",
-        ),
+        (["--profile", "paper", "--set", "start=scratch"], "profile paper has no data: name the folder"),
     ],
 )
 def test_refused_at_once(arguments: list[str], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -332,7 +302,6 @@ def test_plan_counts_what_the_paper_needs() -> None:
     [
         ("paper", "balanced", "proposed", 487, 4),
         ("paper", "balanced", "random", 487, 6),
-        ("paper", "imbalanced", "proposed", 406, 8),
         ("training", "balanced", "proposed", 295, 8),
     ],
 )
@@ -357,16 +326,12 @@ def test_a_hospital_s_number_stays_on_the_machine(tmp_path: Path) -> None:
     out = checkout / "figures" / "own"
     settings = ["per_patient=12", "image_size=64", "start=scratch", "epochs=1", "n_runs=1"]  # fewer than asked for
     arguments = [word for pair in settings for word in ("--set", pair)]
-    brats_al_process(
-        *("run", "--profile", "smoke", "--data", str(tmp_path / "release"), "--only", "00", "--only", "02"),
-        *("--out", str(out), *arguments),
-    )
+    asked = ("run", "--profile", "smoke", "--data", str(tmp_path / "release"), "--only", "00", "--only", "02")
+    brats_al_process(*asked, "--out", str(out), *arguments)
     index = Path(brats_al("report", "--profile", "smoke", "--out", str(out)).strip())
     git = ["git", "-C", str(checkout), "ls-files", "--others", "--exclude-standard"]
-    seen = [
-        checkout / name
-        for name in subprocess.run(git, capture_output=True, encoding="utf-8", check=True).stdout.split()
-    ]
+    listed = subprocess.run(git, capture_output=True, encoding="utf-8", check=True).stdout.split()
+    seen = [checkout / name for name in listed]
     assert {out / "cohort.csv", out / "figure2.csv"} <= set(seen)
     pages = [path for path in index.parent.rglob("*") if path.is_file()]
     assert index.parent / "02_uncertainty_ranges.html" in pages

@@ -69,47 +69,24 @@ MAPPING = "Grade,BraTS_2018_subject_ID\nLGG,Brats18_SITE0_0_1\n"
 
 
 BAD: dict[str, tuple[Callable[[Path], object], list[str]]] = {
-    "remove sequence": (
-        remove_sequence,
-        ["Brats18_SITE0_0_1_t2.nii.gz (or .nii) is missing", "the folder holds", "copy or rename"],
-    ),
+    "remove sequence": (remove_sequence, ["_t2.nii.gz (or .nii) is missing; the folder holds", "copy or rename"]),
     "truncated": (truncated, ["Brats18_SITE0_0_1_t1.nii.gz: cannot be read as NIfTI", "copy or download"]),
-    "not nifti": (
-        lambda root: (root / f"{FIRST}_t1.nii.gz").write_bytes(gzip.compress(b"hello" * 1000)),
-        ["Brats18_SITE0_0_1_t1.nii.gz: cannot be read as NIfTI", "copy or download"],
-    ),
     "not a number": (put("t1", NO_NUMBER), ["_t1.nii.gz: 2 voxels are NaN or infinite", "skip the patient"]),
-    "other shape": (
-        put("t2", np.ones((32, 32, 23), np.int16)),
-        ["_t2.nii.gz: shape (32, 32, 23), expected (32, 32, 24) as in", "register"],
-    ),
+    "other shape": (put("t2", np.ones((32, 32, 23), np.int16)), ["_t2.nii.gz: shape (32, 32, 23), expected"]),
     "not square": (not_square, ["axial slices of (32, 30) voxels, expected as many rows as columns: pad"]),
     "black sequence": (put("t1ce", filled(0)), ["_t1ce.nii.gz: no contrast (all voxels are 0), expected a brain"]),
     "flat sequence": (put("t1ce", filled(9)), ["_t1ce.nii.gz: no contrast (all voxels are 0 or 9), expected a brain"]),
     "empty segmentation": (put("seg", filled(0)), ["_seg.nii.gz: the segmentation is empty", "skip the patient"]),
     "interpolated labels": (put("seg", BETWEEN), ["seg.nii.gz: labels [0.4", "nearest neighbours"]),
     "strange labels": (put("seg", filled(7)), ["_seg.nii.gz: labels [7] found, expected 0, 1, 2 and 4"]),
-    "two time points": (
-        lambda root: write_case(root / "LGG" / "Brats18_SITE0_0_2", 9),
-        ["Brats18_SITE0_0_1 and ", "Brats18_SITE0_0_2: the same patient, expected once: keep one of the two"],
-    ),
+    "two time points": (lambda root: write_case(root / "LGG/Brats18_SITE0_0_2", 9), ["_2: the same patient, expected"]),
     "two grades": (
         lambda root: (root / "name_mapping.csv").write_text(MAPPING, encoding="utf-8"),
         ["Brats18_SITE0_0_1: HGG by its folder but LGG in name_mapping.csv, expected one grade: correct"],
     ),
-    "two lgg": (
-        lambda root: shutil.rmtree(root / "LGG" / "Brats18_SITE1_5_1"),
-        ["2 usable LGG patients, expected at least 3, one for each of training, validation, test: add patients"],
-    ),
-    "one of three unreadable": (
-        one_of_three_unreadable,
-        ["Brats18_SITE1_5_1_t1.nii.gz: cannot be read as NIfTI", "2 usable LGG patients"],
-    ),
+    "one of three unreadable": (one_of_three_unreadable, ["5_1_t1.nii.gz: cannot be read", "2 usable LGG patients"]),
     "grade missing": (lambda root: shutil.rmtree(root / "LGG"), ["0 usable LGG patients, expected at least 3"]),
-    "link out": (
-        link_out,
-        ["symbolic links that lead out of the release are not followed (3 patients;", "--follow-links"],
-    ),
+    "link out": (link_out, ["links that lead out of the release are not followed (3 patients;", "--follow-links"]),
 }
 
 
@@ -193,11 +170,11 @@ def test_a_shifted_file_is_the_one_that_is_named(tiny_cohort: Path, name: str) -
 
 
 def test_a_file_that_is_stored_the_other_way_round_has_the_same_grid(tiny_cohort: Path, tmp_path: Path) -> None:
-    """Its header says so, and its voxels are turned."""
+    """Its header says so; its voxels are turned, and its axes swapped."""
     path = tiny_cohort / f"{FIRST}_t1.nii.gz"
     before = prepare(read_cohort(tiny_cohort), RULE, tmp_path / "before").fingerprint
     image: Any = nib.load(path)
-    turned = image.as_reoriented(np.array([[1, -1], [0, 1], [2, -1]]))
+    turned = image.as_reoriented(np.array([[1, -1], [2, 1], [0, -1]]))
     write_volume(path, np.asarray(turned.dataobj), turned.affine)
     assert not check_cohort(read_cohort(tiny_cohort)).problems
     assert prepare(read_cohort(tiny_cohort), RULE, tmp_path / "after").fingerprint == before
@@ -231,9 +208,10 @@ def test_nibabel_says_nothing_between_our_lines(tiny_cohort: Path, caplog: pytes
 
 
 def test_the_facts_as_json(tiny_cohort: Path) -> None:
-    (tiny_cohort / "LGG" / "notes").mkdir()
+    other = "moved from Brats18_SITE0_8_1"
+    (tiny_cohort / "LGG" / other).mkdir()
     facts = json.loads(CliRunner().invoke(app, ["cohort", str(tiny_cohort), "--json"]).stdout)
     assert facts["problems"] == {}
-    assert facts["notes"] == [f"{tiny_cohort}/LGG/notes: skipped, not a patient's folder (no NIfTI file in it)"]
+    assert facts["notes"] == [f"{tiny_cohort}/LGG/{other}: skipped, not a patient's folder (no NIfTI file in it)"]
     assert len(facts["cases"]) == 7
     assert facts["release"] == "2018"

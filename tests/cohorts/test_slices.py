@@ -1,6 +1,5 @@
 """Which slices are cut, what they hold, and what an interrupted or damaged slice set does."""
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -41,6 +40,8 @@ def test_a_slice_set(slice_set: SliceSet) -> None:
     check_split(slice_set.table)
     assert sorted(np.concatenate([slice_set.ids(part) for part in PARTS])) == list(range(42))
     assert slice_set.manifest["release"] == "2018"
+    counts = slice_set.manifest["counts"]
+    assert [sum(row[name] for row in counts) for name in ("slices", "patients")] == [slice_set.manifest["slices"], 7]
     assert not slice_set.synthetic
 
 
@@ -54,16 +55,6 @@ def test_pixels_are_those_of_the_volume(slice_set: SliceSet, tiny_cohort: Path) 
     found = slice_set.pixels[0, 0].reshape(32, 2, 32, 2).mean((1, 3)) / 255
     assert abs(found - expected).mean() < 0.03
     assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.98
-
-
-def test_orientation_is_undone(tiny_cohort: Path, tmp_path: Path) -> None:
-    """A case stored with flipped and swapped axes gives the same pixels."""
-    expected = prepare(read_cohort(tiny_cohort), RULE, tmp_path / "a").fingerprint
-    for path in (tiny_cohort / "LGG" / "Brats18_SITE0_4_1").iterdir():
-        image: Any = nib.load(path)
-        turned = image.as_reoriented(np.array([[1, -1], [2, 1], [0, -1]]))
-        write_volume(path, np.asarray(turned.dataobj), turned.affine)
-    assert prepare(read_cohort(tiny_cohort), RULE, tmp_path / "b").fingerprint == expected
 
 
 def test_the_balanced_rule(tiny_cohort: Path, tmp_path: Path) -> None:
@@ -85,10 +76,8 @@ def test_patients_with_fewer_slices_are_named(tiny_cohort: Path, tmp_path: Path)
     assert len(slices.table) == 6 * 6 + 4
 
 
-def test_the_same_input_gives_the_same_fingerprint(slice_set: SliceSet, tiny_cohort: Path, tmp_path: Path) -> None:
-    cohort = read_cohort(tiny_cohort)
-    assert prepare(cohort, RULE, tmp_path / "again").fingerprint == slice_set.fingerprint
-    other = prepare(cohort, replace(RULE, slice_seed=1), tmp_path / "other")
+def test_another_seed_chooses_other_slices(slice_set: SliceSet, tiny_cohort: Path, tmp_path: Path) -> None:
+    other = prepare(read_cohort(tiny_cohort), replace(RULE, slice_seed=1), tmp_path / "other")
     assert other.fingerprint != slice_set.fingerprint
 
 
@@ -118,14 +107,6 @@ def test_other_channels(tiny_cohort: Path, tmp_path: Path, slice_set: SliceSet) 
 def break_case(cohort: Path) -> None:
     path = cohort / "LGG" / "Brats18_SITE0_4_1" / "Brats18_SITE0_4_1_t1ce.nii.gz"
     path.write_bytes(path.read_bytes()[:-100])
-
-
-def test_a_bad_case_leaves_nothing_half_made(tiny_cohort: Path, tmp_path: Path) -> None:
-    break_case(tiny_cohort)
-    before = set(tmp_path.iterdir())
-    with pytest.raises(InputError, match="Brats18_SITE0_4_1_t1ce.nii.gz: cannot be read"):
-        prepare(read_cohort(tiny_cohort), RULE, tmp_path / "set")
-    assert set(tmp_path.iterdir()) == before
 
 
 def test_skip_bad_records_the_patient(tiny_cohort: Path, tmp_path: Path) -> None:
@@ -207,9 +188,3 @@ def test_a_damaged_slice_set_is_refused(slice_set: SliceSet, damage: Any) -> Non
     assert {path.name: path.read_bytes() for path in slice_set.folder.iterdir()} != before
     with pytest.raises(InputError, match="prepare it again|more than one part"):
         open_slices(slice_set.folder)
-
-
-def test_the_manifest_counts(slice_set: SliceSet) -> None:
-    manifest = json.loads((slice_set.folder / "manifest.json").read_text(encoding="utf-8"))
-    assert sum(row["slices"] for row in manifest["counts"]) == manifest["slices"] == 42
-    assert sum(row["patients"] for row in manifest["counts"]) == 7

@@ -99,9 +99,8 @@ def test_what_was_not_run_is_named_and_another_version_refused() -> None:
     assert answer({"scorecard": card(NAN, NAN)}).lines[-1] == "More would be told by notebooks 07, 13."
     (saved, _) = answer({"scorecard": card(NAN, NAN)}).lines
     assert saved.startswith("Training slices")
-    assert len(answer({"outcomes": contrasts_table(0.0, 0.1, NAN), "intervals": intervals_table()}).lines) == 2, (
-        "no detectable difference, no sentence"
-    )
+    undetectable = {"outcomes": contrasts_table(0.0, 0.1, NAN), "intervals": intervals_table()}
+    assert len(answer(undetectable).lines) == 2
     with pytest.raises(KeyError):
         answer({"scorecard": pd.DataFrame({"id": ["abstract.gain"]})})
 
@@ -116,7 +115,7 @@ def budget_gains(low: float, high: float) -> pd.DataFrame:
 
 @pytest.mark.parametrize(
     ("low", "high", "said"),
-    [(-0.2, -0.001, NO), (-0.019, 0.019, NO), (0.001, 0.2, CANNOT_TELL), (-0.021, 0.2, CANNOT_TELL)],
+    [(-0.2, -0.001, NO), (-0.019, 0.019, NO), (0.001, 0.2, CANNOT_TELL)],
 )
 def test_without_notebook_07_random_has_fewer_annotated_and_can_only_win(low: float, high: float, said: str) -> None:
     tables = {"budget_gains": budget_gains(low, high)}
@@ -138,10 +137,8 @@ def test_the_paper_s_differences_stand_beside_ours_and_an_arm_that_has_not_learn
     }
     tables = {name: pd.DataFrame([other | pair, row | pair]) for name, pair in rows.items()} | OWN
     found = differences(tables)
-    assert found.round(6)[["other", "paper", "learned"]].to_numpy().tolist() == [
-        ["baseline", 0.0298, True],
-        ["scratch", 0.0798, False],
-    ]
+    assert found[["other", "learned"]].to_numpy().tolist() == [["baseline", True], ["scratch", False]]
+    assert found["paper"].tolist() == pytest.approx([0.0298, 0.0798])
     assert found["auc_difference"].tolist() == [0.1, 0.1]
     assert differences(tables | {"cohort": pd.DataFrame({"class_name": ["tumour", "none"]})})["paper"].isna().all()
 

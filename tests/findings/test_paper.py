@@ -12,11 +12,8 @@ from brats_al_utils.findings.scorecard import first_of_same_runs, scorecard
 
 
 def test_two_aucs_are_printed_twice() -> None:
-    numbers = {
-        claim.id: (claim.dataset, claim.part, claim.printed, claim.low, claim.high)
-        for claim in paper.claims().values()
-        if claim.rule == "number"
-    }
+    printed = [claim for claim in paper.claims().values() if claim.rule == "number"]
+    numbers = {claim.id: (claim.dataset, claim.part, claim.printed, claim.low, claim.high) for claim in printed}
     same = {(one, two) for one in numbers for two in numbers if two < one and numbers[one] == numbers[two]}
     runs = {id_: first_of_same_runs(paper.claims()[id_]).id for id_ in numbers}
     assert same == {(id_, first) for id_, first in runs.items() if id_ != first}

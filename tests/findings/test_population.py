@@ -83,9 +83,8 @@ def test_a_study_of_all_patients_is_the_study(seed: int) -> None:
     """AUCs, shares and errors are those that `comparison` has from the predictions themselves."""
     predictions = made_up(seed)
     expected = patient_pairs(predictions, "slice")
-    pairs = population.one_study(
-        population.population(predictions), ("one", "two"), np.arange(3), np.arange(5), np.arange(4)
-    )
+    whole = population.population(predictions)
+    pairs = population.one_study(whole, ("one", "two"), np.arange(3), np.arange(5), np.arange(4))
     np.testing.assert_allclose(pairs.aucs, expected.aucs, atol=1e-6)
     np.testing.assert_allclose(pairs.shares, expected.shares, atol=1e-6)
     one, two = across_both(pairs, "one", "two"), across_both(expected, "one", "two")

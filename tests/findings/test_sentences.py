@@ -35,9 +35,7 @@ TESTS = compared(
 )
 
 
-@pytest.mark.parametrize(
-    ("share", "text"), [(0.0132, "+1.3"), (-0.0197, "-2.0"), (1.29, "+100.0"), (-1.01, "-100.0"), (0.0, "+0.0")]
-)
+@pytest.mark.parametrize(("share", "text"), [(0.0132, "+1.3"), (-0.0197, "-2.0"), (1.29, "+100.0"), (0.0, "+0.0")])
 def test_percentage_points_have_a_sign_and_end_at_a_hundred(share: float, text: str) -> None:
     assert sentences.pp(share) == text
 
@@ -71,12 +69,8 @@ def test_the_cohort_is_told_by_numbers_and_no_name() -> None:
 
 
 def test_transfer_has_the_gain_of_each_set_and_the_paper_s_beside_the_slice_level_ones() -> None:
-    rows = [
-        ("validation", "slice", 0.02, -0.01, 0.05),
-        ("test", "slice", -0.03, NAN, NAN),
-        ("test", "patient", 0.5, 0, 1),
-    ]
-    found = gains("pretrained", "scratch", *rows)
+    rows = [("validation", "slice", 0.02, -0.01, 0.05), ("test", "slice", -0.03, NAN, NAN)]
+    found = gains("pretrained", "scratch", *rows, ("test", "patient", 0.5, 0, 1))
     _, _, *lines, more = sentences.transfer(ON, found, "ImageNet", ["more"]).splitlines()
     assert more == "- more"
     assert list(map(numbers, lines)) == [["2.0", "1.0", "5.0", "+1.32"], ["3.0", "+7.98"], ["50.0", "0.0", "100.0"]]
@@ -167,16 +161,9 @@ def test_the_proposed_method_has_its_gain_and_the_cost_of_its_annotation() -> No
 
 
 def test_budgets_count_where_the_proposed_method_is_ahead() -> None:
-    means = {
-        "proposed": (0.80, 0.70, 0.60),
-        "random": (0.79, 0.71, 0.59),
-        "placebo": (0.79, 0.69, 0.60),
-    }  # one is equal
-    rows = [
-        (arm, "test", "slice", share, value)
-        for arm, values in means.items()
-        for share, value in zip((0.1, 0.2, 0.3), values, strict=True)
-    ]
+    means = {"proposed": (0.80, 0.70, 0.60), "random": (0.79, 0.71, 0.59), "placebo": (0.79, 0.69, 0.60)}
+    shares = (0.1, 0.2, 0.3)  # at one of them the placebo is equal
+    rows = [(arm, "test", "slice", *at) for arm, values in means.items() for at in zip(shares, values, strict=True)]
     rows.append(("random", "test", "slice", 0.8, 0.9))  # the proposed method cannot draw so many
     rows.append(("baseline", "test", "slice", 1.0, 0.75))
     rows += [(arm, *place, 0.1, 0.99) for arm in means for place in (("validation", "slice"), ("test", "patient"))]
@@ -199,11 +186,8 @@ def test_the_scorecard_counts_verdicts_and_what_could_be_told() -> None:
     card = pd.DataFrame({"verdict": ["reproduced", "cannot tell", "reproduced", "not reproduced"]})
     card = card.assign(could_tell=["yes, from 2.0 points on", "no, from 9.0 points on", "", NAN])
     first, _, *counts = sentences.scorecard(ON, card, COST, "patients").splitlines()
-    assert numbers(first) == ["40", "4"] and counts[:3] == [
-        "- reproduced: 2.",
-        "- cannot tell: 1.",
-        "- not reproduced: 1.",
-    ]
+    assert numbers(first) == ["40", "4"]
+    assert counts[:3] == ["- reproduced: 2.", "- cannot tell: 1.", "- not reproduced: 1."]
     assert numbers(counts[-2])[:2] == ["30", "52"] and numbers(counts[-1]) == ["80", "1", "2"]
 
 

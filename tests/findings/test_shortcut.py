@@ -23,9 +23,7 @@ def predictions(gain: dict[str, float], runs: int = 4, arm: str = "random 30 %")
     return pd.concat(frames, ignore_index=True)
 
 
-@pytest.mark.parametrize(
-    ("low", "said"), [(0.51, "shortcut"), (0.5, "none found"), (0.3, "none found"), (np.nan, "cannot tell")]
-)
+@pytest.mark.parametrize(("low", "said"), [(0.51, "shortcut"), (0.5, "none found"), (np.nan, "cannot tell")])
 def test_a_shortcut_is_an_interval_wholly_above_one_half(low: float, said: str) -> None:
     assert shortcut_verdict(low) == said
 

@@ -8,15 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from brats_al_utils.beyond.bundles.published import unpack_study
-from brats_al_utils.beyond.bundles.verification import arms_with_sets
 from brats_al_utils.beyond.comparison import further_tables
 from brats_al_utils.cohorts.mapping import read_mapping
-from brats_al_utils.findings import evidence, sentences, sites
+from brats_al_utils.findings import sentences, sites
 from brats_al_utils.findings.comparison import across_patients, intervals, patient_pairs
-from brats_al_utils.study.stages import results_of, train
-from brats_al_utils.study.study import Study
-from brats_al_utils.study.unpacked import open_unpacked
 
 ROOT = Path(__file__).parents[2]
 BRATS_2019 = ROOT / "brats_al_utils" / "findings" / "brats2019_sites.csv"
@@ -80,6 +75,8 @@ def test_within_one_site_it_is_the_auc_and_its_interval() -> None:
     assert row["within"] == pytest.approx(whole["auc_mean"])
     assert (row["low"], row["high"]) == pytest.approx((whole["patients_low"], whole["patients_high"]))
     assert (row["pairs_share"], row["positives"], row["negatives"]) == (1, 22, 18)
+    text = further_tables.within_site(sites.within_site(frame), ("LGG", "HGG"), "patients")
+    assert text.loc["a", "within a site"] == f"{row['within']:.3f}"
 
 
 def test_within_sites_pairs_of_one_site_are_counted_alone() -> None:
@@ -110,20 +107,6 @@ def test_within_sites_the_error_is_the_spread_of_drawing_patients() -> None:
 
 def test_brats_2019_by_site_and_by_hospital() -> None:
     """The committed counts; without images the site's name gives 0.994, the hospital 0.887."""
-    counts = pd.read_csv(BRATS_2019)
-    hospitals = counts[counts["by"] == "hospital"].set_index("site")[["HGG", "LGG"]].T.to_dict("list")
-    assert hospitals == {
-        "CBICA": [129, 0],
-        "MD Anderson": [22, 0],
-        "UCSF": [12, 0],
-        "Duke": [8, 0],
-        "Emory": [4, 0],
-        "Henry Ford Hospital": [34, 35],
-        "Thomas Jefferson University": [14, 11],
-        "Case Western": [8, 19],
-        "2013": [20, 10],
-        "TMC": [8, 1],
-    }
     every = {by: rows for by, rows in sites.brats_2019().groupby("by")}
     for by, expected in (("site", (0.994, 28, 11)), ("hospital", (0.887, 84, 76))):
         found = sites.audit(every[by])
@@ -141,30 +124,3 @@ def test_the_counts_are_those_of_the_releases_own_mapping(tmp_path: Path) -> Non
     found = read_mapping(mapping)
     assert found is not None
     assert brats2019_sites.of_release(found)["hospital"].nunique() == 10
-
-
-def opened(name: str, out: Path) -> Study:
-    """Open a published study."""
-    unpack_study(ROOT / "published" / f"{name}.bundle", out / "outputs")
-    return open_unpacked(out / "outputs", out)
-
-
-def test_the_open_cohort_within_numeric_ids(tmp_path: Path) -> None:
-    study = opened("open", tmp_path)
-    (arm,) = [arm for arm in arms_with_sets(study) if arm.name == "baseline" and arm.dataset == "imbalanced"]
-    table = evidence.within_sites(study, results_of(study, train(study, [arm])))
-    row = table.iloc[0]
-    assert (round(row["auc_mean"], 2), round(row["within"], 2)) == (0.86, 0.57)
-    assert row["low"] < 0.5 < row["high"]
-    assert (row["positives"], row["negatives"]) == (22, 82)
-    text = further_tables.within_site(table, study.slices.classes, study.people)
-    assert text.loc["baseline", "within a site"] == "0.565"
-
-
-def test_the_sites_of_phantoms_do_not_tell_the_class_unless_they_do(tmp_path: Path) -> None:
-    study = opened("design", tmp_path)
-    clean = sites.audit(study.slices.table)
-    assert clean["sites"] > 1
-    assert "not shown to tell the class" in sentences.sites(clean, study.slices.classes, study.people)
-    moved = study.slices.table.assign(site=study.slices.table["class_name"] + study.slices.table["site"])
-    assert "alone tells the class: AUC 1.000" in sentences.sites(sites.audit(moved), study.slices.classes, study.people)

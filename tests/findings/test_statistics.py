@@ -76,9 +76,8 @@ def test_no_threshold_beats_youdens(rows: list[tuple[bool, int]]) -> None:
         called = score >= threshold
         return float(called[high].mean() - called[~high].mean())
 
-    assert j(quality.youden_threshold(high.astype(int), score)) == pytest.approx(
-        max(map(j, [*np.unique(score), np.inf]))
-    )
+    best = max(map(j, [*np.unique(score), np.inf]))
+    assert j(quality.youden_threshold(high.astype(int), score)) == pytest.approx(best)
 
 
 def test_measures_by_hand() -> None:

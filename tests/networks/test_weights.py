@@ -1,7 +1,6 @@
 """Where weights come from: what is refused, and what a network that fails in any way ends in."""
 
 import socket
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -24,22 +23,9 @@ BOTH_WAYS = "cannot be downloaded .*connect this machine once, or copy the file 
 
 @pytest.fixture
 def silent() -> Iterator[str]:
-    """Return the address of a server that takes every connection and never says a word."""
+    """Return the address of a server to which the system connects everybody, and which never says a word."""
     with socket.create_server(("127.0.0.1", 0)) as server:
-        taken: list[socket.socket] = []
-
-        def take() -> None:
-            while True:
-                try:
-                    taken.append(server.accept()[0])
-                except OSError:  # closed: the test is over
-                    return
-
-        threading.Thread(target=take, daemon=True).start()
         yield f"http://127.0.0.1:{server.getsockname()[1]}"
-        server.shutdown(socket.SHUT_RDWR)
-        for connection in taken:
-            connection.close()
 
 
 @pytest.fixture

@@ -1,11 +1,10 @@
 """What all strategies of others have in common; what entropy chooses, and in test_by_features the others."""
 
-from typing import Any
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from test_by_features import Array, pool_of
 
 from brats_al_utils import InputError
 from brats_al_utils.beyond.competitors.by_uncertainty import entropy
@@ -49,23 +48,15 @@ def test_it_keeps_away_from_what_is_labelled(strategy: str) -> None:
     assert COMPETITORS[strategy].rule(pool, 1, 0)[0] >= 30
 
 
-Array = np.ndarray[Any, Any]
-
-
-def pool_of(probability: Array) -> Pool:
-    """Return a pool of ids from 10 on."""
-    size = len(probability)
-    return Pool(np.arange(10, 10 + size), np.zeros(size), views=Views(probability, np.zeros((size, 1))))
-
-
-def chosen(pool: Pool, budget: int) -> list[int]:
-    return [int(slice_id) for slice_id in entropy(pool, budget, 0)]
+def chosen(probability: Array, budget: int) -> list[int]:
+    """Return what entropy chooses of ids from 10 on."""
+    return [int(slice_id) for slice_id in entropy(pool_of(np.zeros((len(probability), 1)), probability), budget, 0)]
 
 
 def test_equals_are_taken_by_rising_id_whatever_their_last_digits() -> None:
     """0.3 and 0.7 are as uncertain, though 1 - 0.7 is not 0.3 in binary; so are all the slices of a sure network."""
-    assert chosen(pool_of(np.array([0.7, 0.3, 0.7, 0.3, 1 - 0.7, 0.5])), 4) == [15, 10, 11, 12]
-    assert chosen(pool_of(np.array([1.0, 0.0, 1e-15, 0.0])), 3) == [10, 11, 12]
+    assert chosen(np.array([0.7, 0.3, 0.7, 0.3, 1 - 0.7, 0.5]), 4) == [15, 10, 11, 12]
+    assert chosen(np.array([1.0, 0.0, 1e-15, 0.0]), 3) == [10, 11, 12]
 
 
 @given(st.lists(st.integers(0, 1000), min_size=2, max_size=60), st.data())
@@ -77,9 +68,9 @@ def test_with_two_classes_entropy_is_margin_sampling(thousandths: list[int], dat
     budget = data.draw(st.integers(1, len(thousandths)))
     margin = uncertainty_scores(np.stack([1 - probability, probability], axis=1), method="margin_sampling")
     expected = np.argsort(-np.round(margin, 9), kind="stable")[:budget] + 10
-    assert chosen(pool_of(probability), budget) == expected.tolist()
+    assert chosen(probability, budget) == expected.tolist()
 
 
 def test_a_prediction_stored_as_float32_ranks_as_in_float64() -> None:
     single = np.random.default_rng(1).random(40, np.float32)
-    assert chosen(pool_of(single), 20) == chosen(pool_of(single.astype(np.float64)), 20)
+    assert chosen(single, 20) == chosen(single.astype(np.float64), 20)

@@ -12,8 +12,6 @@ from threadpoolctl import threadpool_limits
 from brats_al_utils.beyond.competitors.competitors import STRATEGIES
 from brats_al_utils.queries.pool import Pool, Views
 
-SEEDS = range(2)
-
 
 def pool() -> Pool:
     """Return 140 slices and 60 labelled ones: clusters of two and equal scores, which rounding could decide."""
@@ -30,7 +28,7 @@ def pool() -> Pool:
 def choices() -> dict[str, list[list[int]]]:
     """Return what each strategy chooses, by seed."""
     given = pool()
-    return {name: [each.choose(given, 40, seed).tolist() for seed in SEEDS] for name, each in STRATEGIES.items()}
+    return {name: [each.choose(given, 40, seed).tolist() for seed in range(2)] for name, each in STRATEGIES.items()}
 
 
 def test_two_threads_and_another_processor_choose_the_same() -> None:

@@ -15,6 +15,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import dask
 import psutil
@@ -136,10 +137,7 @@ def test_a_worker_for_each_gpu(monkeypatch: pytest.MonkeyPatch, cards: int, visi
         if set_to is not None:
             monkeypatch.setenv("CUDA_VISIBLE_DEVICES", set_to)
         assert scheduler.workers_of("", "auto") == cards
-        told = [
-            scheduler.device_of(workers, device)
-            for workers, device in (("", "auto"), ("2", "cpu"), ("tcp://a:1", "auto"))
-        ]
+        told = [scheduler.device_of(*asked) for asked in (("", "auto"), ("2", "cpu"), ("tcp://a:1", "auto"))]
         assert told == ["cuda", "cpu", "auto"]
         spec = scheduler.specification(3, cards, None)  # type: ignore[arg-type]
         assert [each["options"]["env"]["CUDA_VISIBLE_DEVICES"] for each in spec.values()] == seen
@@ -147,20 +145,16 @@ def test_a_worker_for_each_gpu(monkeypatch: pytest.MonkeyPatch, cards: int, visi
 
 def test_a_worker_that_lacks_the_gpu_of_its_machine_says_so(tasks: list[Task], monkeypatch: pytest.MonkeyPatch) -> None:
     """With `auto` it trained on the CPU instead, a hundred times as slow, and nobody was told."""
-    asked: list[Task] = []
+    carried_out = Mock(return_value={})
     monkeypatch.setattr(scheduler, "gpus", lambda device: int(device != "cpu"))
     monkeypatch.setattr(engine, "local", lambda workers, device: nullcontext())
-
-    def noted_down(tasks: list[Task], *_: Any) -> dict[str, str]:
-        asked.extend(tasks)
-        return {}
-
-    monkeypatch.setattr(engine, "carry_out", noted_down)
+    monkeypatch.setattr(engine, "carry_out", carried_out)
     task = tasks[0]
     for device in ("auto", "cpu"):
         engine.distribute(
             [(task.name, task.run)], RunStore(task.store), {task.run.data: task.slices}, device, "1", quiet
         )
+    asked = [call.args[0][0] for call in carried_out.call_args_list]
     assert [each.device for each in asked] == ["cuda", "cpu"]
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     outcome = engine.work(asked[0])
@@ -255,11 +249,8 @@ def test_a_long_run_is_waited_for_longer() -> None:
 
 
 def test_a_run_that_fails_says_why(tasks: list[Task], study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object) -> None:
-        raise ValueError("as planned")
-
     with monkeypatch.context() as patch:
-        patch.setattr(computing, "compute_run", fail)
+        patch.setattr(computing, "compute_run", Mock(side_effect=ValueError("as planned")))
         assert engine.work(tasks[0]) == Outcome("failed", "ValueError: as planned")
     (record,) = records(study.store)
     assert record["run"]["training"]["slices"] == len(tasks[0].run.training)
@@ -268,25 +259,16 @@ def test_a_run_that_fails_says_why(tasks: list[Task], study: Study, monkeypatch:
     assert not list((study.store.folder / "failed").iterdir()), "it is no longer a failure"
 
 
-def test_what_another_process_computes_is_left_to_it(tasks: list[Task], study: Study) -> None:
-    """The other is a thread here: it holds the run's lock, keeps its result, and lets go."""
-    task, store = tasks[0], study.store
-    with lock(store.lock(task.run)):
-        assert engine.work(task) == Outcome("held")
-        store.save(compute_run(task.run, study.slices, choose_device("cpu")))
-    modified = store.path(task.run).stat().st_mtime_ns
-    assert engine.work(task) == Outcome("done")
-    assert store.path(task.run).stat().st_mtime_ns == modified
-
-
 def test_what_another_process_computes_is_waited_for(tasks: list[Task], study: Study, client: Client) -> None:
     task, told, waited, taken = tasks[0], [], threading.Event(), threading.Event()
+    kept: list[int] = []
 
     def other() -> None:
         with lock(study.store.lock(task.run)):
             taken.set()
             waited.wait(60)
             study.store.save(compute_run(task.run, study.slices, choose_device("cpu")))
+            kept.append(study.store.path(task.run).stat().st_mtime_ns)
 
     def report(images: int, text: str) -> None:
         told.append(text)
@@ -300,6 +282,7 @@ def test_what_another_process_computes_is_waited_for(tasks: list[Task], study: S
     locks = study.store.folder / "locks"
     assert set(waiting) == {f"waiting for 1 runs of another process; if there is none, delete {locks}"}
     assert done == task.name
+    assert kept == [study.store.path(task.run).stat().st_mtime_ns], "it is not computed again"
 
 
 def test_a_lock_that_a_dead_machine_left_is_not_waited_for_for_ever(
@@ -355,10 +338,7 @@ def test_a_store_that_cannot_be_written_stops_everything(tasks: list[Task], tmp_
 def test_what_a_disk_says_is_not_taken_for_a_lost_scheduler(
     tasks: list[Task], client: Client, monkeypatch: pytest.MonkeyPatch, error: OSError, expected: Any
 ) -> None:
-    def fails(_: Client) -> bool:
-        raise error
-
-    monkeypatch.setattr(engine, "none_left", fails)
+    monkeypatch.setattr(engine, "none_left", Mock(side_effect=error))
     with expected:
         carry_out(tasks, client, quiet)
 

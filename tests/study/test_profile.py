@@ -11,29 +11,13 @@ from brats_al_utils import InputError
 from brats_al_utils.beyond.bundles.published import current
 from brats_al_utils.study.profile import PROFILES, profile_of
 
-
-def test_the_paper_s_values() -> None:
-    """Sections 2.2.1 and 3.1."""
-    paper = PROFILES["paper"]
-    settings = paper.training_settings(paper.epochs)
-    assert (settings.learning_rate, settings.momentum, settings.weight_decay) == (0.001, 0.8, 0.0001)
-    assert (settings.batch_size, paper.epochs, paper.scratch_epochs, paper.n_runs) == (16, 30, 80, 10)
-    assert (paper.start, paper.freeze, paper.per_patient, paper.image_size) == ("imagenet", False, 20, 224)
-    assert paper.network == "alexnet"
-    assert (paper.channels, paper.patients) == (("t1", "t1ce", "t2"), 0)
-
-
 READ: list[tuple[str, object, list[object]]] = [
     ("epochs", 6, [6, "6", " 6 "]),
     ("learning_rate", 0.0001, ["1e-4"]),
     ("learning_rate", 1.0, [1]),
     ("freeze", True, ["true"]),
     ("freeze", False, [False]),
-    (
-        "channels",
-        ("flair", "t1", "t2"),
-        ["flair,t1,t2", ["flair", "t1", "t2"], "['flair', 't1', 't2']", '["flair", "t1", "t2"]'],
-    ),
+    ("channels", ("flair", "t1", "t2"), ["flair,t1,t2", ["flair", "t1", "t2"], "['flair', 't1', 't2']"]),
     ("budgets", (0.3, 0.2), ["0.3,0.2", [0.3, 0.2], (0.3, "2e-1"), "(0.3, 0.2)", "0.3,0.2,"]),
     ("other_networks", (), [""]),
     ("classes", ("tumour (grade II)", "none"), ["tumour (grade II), none"]),
@@ -57,14 +41,10 @@ def test_settings_are_read_in_their_type(name: str, value: object, given_as: lis
     ("settings", "words"),
     [
         ({"epoch": 6}, "no setting is called 'epoch': did you mean epochs"),
-        ({"unlike": 6}, "no setting is called 'unlike': expected one of .*epochs"),
         ({"name": "x"}, "no setting is called 'name'"),
-        ({"epochs": "six"}, "epochs is 'six', expected a valid integer"),
         ({"epochs": 6.5}, "epochs is 6.5, expected a valid integer"),
         ({"epochs": True}, "epochs is True, expected a number"),
-        ({"epochs": None}, "epochs is None, expected a valid integer"),
         ({"epochs": 0}, "epochs is 0, expected greater than or equal to 1"),
-        ({"freeze": "perhaps"}, "freeze is 'perhaps', expected a valid boolean"),
         ({"learning_rate": "-0.1"}, "learning_rate is '-0.1', expected greater than 0"),
         ({"learning_rate": "nan"}, "learning_rate is 'nan', expected a finite number"),
         ({"learning_rate": False}, "learning_rate is False, expected a number"),
@@ -76,8 +56,6 @@ def test_settings_are_read_in_their_type(name: str, value: object, given_as: lis
         ({"classes": "a,[b"}, "classes is 'a,.b', expected a valid tuple"),
         ({"classes": "a"}, "classes is .*, expected none, or the positive and the negative class"),
         ({"classes": "a,a"}, "classes is .*, expected different"),
-        ({"budgets": "0.3,much"}, "budgets is 'much', expected a valid number"),
-        ({"budgets": "0.3,0.3"}, "budgets is .*, expected different numbers"),
         ({"committee_rates": "0.001,0.001"}, "committee_rates is .*, expected different numbers, at least 2"),
         ({"committee_rates": "0.001,nan"}, "committee_rates is 'nan', expected a finite number"),
         ({"momentum": 1.0}, "momentum is 1.0, expected less than 1"),
@@ -85,11 +63,8 @@ def test_settings_are_read_in_their_type(name: str, value: object, given_as: lis
         ({"min_tumour_mm2": "inf"}, "min_tumour_mm2 is 'inf', expected a finite number"),
         ({"start": "vgg"}, "start is 'vgg', expected one of imagenet, imagenet-trunk, scratch"),
         ({"network": "vgg"}, "network is 'vgg', expected one of alexnet, googlenet, vgg16, resnet18"),
-        (
-            {"network": "resnet18"},  # which has no trunk, from which smoke starts
-            "start is 'imagenet-trunk', expected one of imagenet, scratch, imagenet-shuffled for resnet18",
-        ),
-        ({"start": "__import__('os').system('true')"}, "expected one of imagenet"),
+        # Smoke starts from a trunk, which it lacks.
+        ({"network": "resnet18"}, "start is 'imagenet-trunk', expected one of imagenet, scratch, .* for resnet18"),
         ({"spacing": 3}, "spacing is 3, expected less than or equal to 2"),
         ({"budgets": "0.1,0.2"}, "budgets is .*, expected 0.3 among them"),
         ({"budgets": "0.3,1.0"}, "budgets is '1.0', expected less than 1"),
@@ -97,14 +72,12 @@ def test_settings_are_read_in_their_type(name: str, value: object, given_as: lis
         ({"competitors": ""}, "competitors is .*, expected different ones of entropy, coreset, .*, at least 1"),
         ({"competitors": "entropy,bald"}, "competitors is .*, expected different ones of entropy, coreset"),
         ({"other_networks": "lenet"}, "other_networks is .*, expected different ones of alexnet, "),
-        ({"other_networks": "vgg16,vgg16"}, "other_networks is .*, expected different ones"),
         ({"test_patients": 3}, "test_patients is 3, expected 0, or with patients and without folds an even number"),
         ({"test_patients": 4, "patients": 0}, "test_patients is 4, expected 0, or with patients"),
         ({"test_patients": 4, "folds": 4, "n_runs": 4}, "test_patients is 4, expected .* without folds"),
         ({"iteration_share": 0.2}, "iteration_share is 0.2, expected 0.3 divided by"),
         ({"test_slices": 0}, "test_slices is 0, expected greater than or equal to 1"),
         ({"seed": -1}, "seed is -1, expected greater than or equal to 0"),
-        ({"hold": "weights"}, "no setting is called 'hold'"),
     ],
 )
 def test_settings_that_are_refused(settings: dict[str, Any], words: str) -> None:
@@ -112,9 +85,7 @@ def test_settings_that_are_refused(settings: dict[str, Any], words: str) -> None
         profile_of("smoke", settings)
 
 
-@pytest.mark.parametrize(
-    "text", ['{"image_size": 64}', "{'image_size': 64}", "image_size: 64", '{"image_size": "64"}', "{image_size: 64}"]
-)
+@pytest.mark.parametrize("text", ['{"image_size": 64}', "{'image_size': 64}", "image_size: 64", "{image_size: 64}"])
 def test_settings_as_text(text: str) -> None:
     """As ``papermill -p settings TEXT`` passes them on."""
     assert profile_of("paper", text) == profile_of("paper", {"image_size": 64})
@@ -142,20 +113,15 @@ def test_settings_of_earlier_versions_are_left_out_where_they_change_nothing() -
         profile_of("open", current(former | {"hold": ["weights"]}))
 
 
-def test_a_share_that_selects_nothing_and_an_unknown_profile_are_refused() -> None:
+def test_a_share_that_selects_nothing_is_refused() -> None:
     profile = profile_of("smoke", {"labelled_share": 0.01})
     assert PROFILES["paper"].labelled_slices(4060) == 1218
     assert profile.labelled_slices(60) == 1
     with pytest.raises(InputError, match="labelled_share=0.01 selects 0 of 28 .*, expected at least 0.036"):
         profile.labelled_slices(28)
-    with pytest.raises(InputError, match="profile is 'full', expected one of smoke, demo, design, open, lgg, paper"):
-        profile_of("full")
 
 
-@given(
-    st.text(),
-    st.one_of(st.none(), st.text(), st.floats(), st.lists(st.integers()), st.dictionaries(st.text(), st.none())),
-)
+@given(st.text(), st.none() | st.text() | st.floats() | st.lists(st.integers()) | st.dictionaries(st.text(), st.none()))
 def test_whatever_is_given_ends_in_a_profile_or_one_error(name: str, value: object) -> None:
     for setting in (name, "epochs", "learning_rate", "channels", "freeze"):
         try:

@@ -11,26 +11,23 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import write_case
-from made_up import write_cohort
+from conftest import write_release
+from made_up import made_up, write_cohort
 from small_study import SETTINGS
 
 from brats_al_utils import InputError
-from brats_al_utils.beyond.arms import NOTEBOOKS, arms_of, main_arms, one_shot, with_references
+from brats_al_utils.beyond.arms import NOTEBOOKS, arms_of
 from brats_al_utils.beyond.bundles import container, published
 from brats_al_utils.beyond.bundles.bundle import ARRAYS, unpack
 from brats_al_utils.beyond.bundles.container import further, packed, read_parts
 from brats_al_utils.beyond.bundles.published import export, missing, of_main_arms, read_bundle, resume, unpack_study
 from brats_al_utils.beyond.bundles.verification import VERDICTS, repeated
-from brats_al_utils.beyond.comparison import further_evidence
 from brats_al_utils.beyond.driver import drive
 from brats_al_utils.cohorts import naming
 from brats_al_utils.findings import evidence
-from brats_al_utils.findings.shortcut import shortcut_table
 from brats_al_utils.queries.selection import Selection
-from brats_al_utils.runs.run import Result, Run
+from brats_al_utils.runs.run import Result
 from brats_al_utils.runs.store import checksum
-from brats_al_utils.seeds import generator
 from brats_al_utils.study.arms import Arm, proposed
 from brats_al_utils.study.opening import open_study
 from brats_al_utils.study.places import Places
@@ -42,31 +39,19 @@ from brats_al_utils.study.unpacked import FACTS, chosen_before
 NAMES = ["00_cohort", "03_proposed_vs_baseline", "07_worth_the_annotations", "11_competitors", "12_what_networks_see"]
 
 
-def made_up(run: Run, masked: bool) -> Result:
-    """Return a result of a run that nobody trained: its numbers are drawn, and tell a little of nothing."""
-    rng, epochs, pool = generator(0, run.key), run.settings.epochs, len(run.pool)
-    sizes = {"probability/validation": len(run.validation), "probability/pool": pool}
-    tested = ["probability/test", "probability/test_last", *["audit/tumour_hidden", "audit/tumour_alone"] * masked]
-    arrays = {name: rng.random(size) for name, size in (sizes | dict.fromkeys(tested, len(run.test))).items()}
-    arrays |= {"train_loss": rng.random(epochs), "validation_auc": rng.random(epochs)}
-    arrays |= {f"views/{view}": rng.random((pool, 5)) for view in run.views}
-    return Result(run, arrays, int(rng.integers(1, epochs + 1)), 1.5, {"device": "made up"})
-
-
 def fill(study: Study, names: list[str]) -> None:
     """Store made-up results of every run that some notebooks ask for, as the networks choose."""
     arms = arms_of(study.profile, names)
     while rows := [row for row in advance(study, arms) if row.known and not study.store.path(row.run).exists()]:
         for row in rows:
-            study.store.save(made_up(row.run, study.slices.masked))
+            study.store.save(made_up(row.run))
 
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     root = tmp_path_factory.mktemp("study")
-    for number in range(16):
-        write_case(root / "release" / ("HGG" if number < 8 else "LGG") / f"Brats18_SITE0_{number}_1", number)
-    study = open_study("smoke", root / "release", root / "out", SETTINGS | {"n_runs": 1}, "cpu")
+    release = write_release(root / "release", 8, 8)
+    study = open_study("smoke", release, root / "out", SETTINGS | {"n_runs": 1}, "cpu")
     fill(study, NAMES)
     return study
 
@@ -85,50 +70,23 @@ def reopened(bundle: Path, folder: Path) -> Study:
     return open_study("smoke", folder, folder / "figures")
 
 
-def tables(study: Study) -> dict[str, pd.DataFrame]:
-    """Return what notebooks 07, 11, 12 and others make of a study's results, values and all."""
-    every = arms_of(study.profile, NAMES[2:])
-    rows = train(study, every)
-    results = results_of(study, rows)
-    main = evidence.of_arms(results, main_arms(study.profile))
-    return {
-        "runs": evidence.evaluate(study, results),
-        "intervals": further_evidence.interval_table(study, main),
-        "contrasts": evidence.contrasts(study, results, with_references(study.profile, one_shot(study.profile))),
-        "cost": further_evidence.choices(study, rows, every),
-        "quality": further_evidence.quality(study, main),
-        "epochs": further_evidence.epochs_kept_and_last(study, main),
-        "history": evidence.history(study, results),
-        "audited": shortcut_table(evidence.audited(study, main)),
-        "ranking": evidence.ranking(study),
-        "proposed": evidence.evaluate(study, results_of(study, train(study, proposed(study.profile)))),
-    }
-
-
 def emptied(study: Study, out: Path) -> Study:
     """Return the study in another place, where nothing is stored."""
     return replace(study, places=Places.of("smoke", out), selections={})
 
 
-def test_every_table_is_the_same(study: Study, bundle: Path, tmp_path: Path) -> None:
-    """With a study's images gone, by its folder alone; but for what float32 rounds."""
+def test_a_study_comes_back(study: Study, bundle: Path, tmp_path: Path) -> None:
+    """With its images gone, by its folder alone; `test_published_study` compares every table."""
     again = reopened(bundle, tmp_path / "again")
     assert (again.profile, again.cohort_name, again.caption()) == (study.profile, study.cohort_name, study.caption())
     for dataset, slices in again.opened.items():
         before = study.slice_set(dataset)
         columns = [column for column in before.table if column in slices.table]
         pd.testing.assert_frame_equal(slices.table[columns], before.table[columns], check_exact=True)
-    found = tables(again)
-    for name, table in tables(study).items():
-        exact = name not in ("quality", "epochs", "audited")
-        pd.testing.assert_frame_equal(found[name], table, check_exact=exact, rtol=1e-5, obj=name)
     main, shown = of_main_arms(study), {"audit/tumour_hidden", "audit/tumour_alone"}
     results = read_bundle(bundle).results
     assert {result.run.key for result in results if shown <= set(result.arrays)} == main
     assert len(main) < len(results)
-    assert not list((tmp_path / "again").rglob("*.npy"))
-    unpack_study(bundle, tmp_path / "again")  # it is that already
-    assert (tmp_path / "again" / "figures").exists()
 
 
 def test_the_same_store_gives_the_same_file(study: Study, bundle: Path, tmp_path: Path) -> None:
@@ -231,36 +189,28 @@ def replaced(place: str, old: bytes, new: bytes) -> Callable[[dict[str, bytes]],
     return change
 
 
-def without(place: str) -> Callable[[dict[str, bytes]], object]:
-    return lambda parts: parts.pop(place)
-
-
 @pytest.mark.parametrize(
     ("change", "words"),
     [
         (changed("study.json", "version", to=99), "made by brats-al .*, expected one like this"),
         (changed("study.json", "protocol", to=1), "made by brats-al .*, expected one like this"),
         (changed("study.json", "profile", to="full"), "profile is 'full', expected one of"),
-        (changed("study.json", "settings", "epochs", to=-1), "epochs is -1"),
         (changed("study.json", "settings", "surprise", to=1), "no setting is called 'surprise'"),
         (changed("study.json", "settings", "n_runs", to=10**9), "n_runs is 1000000000"),
         (changed("study.json", "settings", "n_runs", to=9_999), "n_runs is 9999"),
         (changed("study.json", "settings", "seed", to=10**30), "seed is 1000"),
-        (changed("study.json", "settings", "learning_rate", to=float("nan")), "learning_rate is nan"),
         (changed("study.json", "settings", "budgets", to=[0.3] * 10**5), "budgets is"),
         (changed("study.json", "files", to=["0" * 64]), "other.bundle.2: not found"),
         (changed("study.json", "sets", 0, "manifest", "slices", to=3), "invalid values in columns slice_id"),
         (changed("study.json", "sets", 0, "manifest", "fingerprint", to="0" * 64), "slice set .* which is missing"),
         (changed("study.json", "sets", 0, "manifest", "name", to=["x"]), "invalid name"),
         (changed("study.json", "sets", 0, "manifest", "remarks", to=["fine"]), "invalid remarks"),
-        (changed("study.json", "sets", 0, "manifest", "remarks", to=3), "not a bundle that can be used"),
         (changed("study.json", "sets", to=[]), "'imbalanced' is missing"),
         (replaced("study.json", b"{", b"[" * 100_000), "not a bundle that can be used"),
-        (without("study.json"), "'study.json' is missing"),
-        (without(ARRAYS), "'arrays.safetensors' is missing"),
+        (lambda parts: parts.pop("study.json"), "'study.json' is missing"),
+        (lambda parts: parts.pop(ARRAYS), "'arrays.safetensors' is missing"),
         (replaced("slices/0.csv", b"patient_id", b"patient"), "a table without patient_id"),
         (replaced("slices/0.csv", b",training", b",test"), "patients in more than one part"),
-        (changed("runs.json", 0, "run", "training", to=10**9), "list 1000000000 is missing"),
         (changed("runs.json", 0, "run", "test", to=-1), "list -1 is missing"),
         (changed("runs.json", 0, "run", "settings", "epochs", to=10**12), "epochs is 1000000000000"),
         (changed("runs.json", 0, "best_epoch", to=0), "best_epoch is 0, expected 1 to 2"),
@@ -394,15 +344,12 @@ def test_runs_without_test_are_compared(test: tuple[int, ...], parts: list[str],
     arrays = {"probability/validation": np.array([0.1, 0.9, 0.8, 0.7995]), "probability/test": np.array([0.2, 0.6])}
     arrays["probability/test"] = arrays["probability/test"][: len(test)]
     again = arrays | {"probability/validation": arrays["probability/validation"] + np.array([0, 0, 0, moved])}
-    there, here = (
-        {"device": "a GPU", "torch": "2.11", "numpy": "2.4"},
-        {"device": "cpu", "torch": "2.14", "numpy": "2.4"},
-    )
+    there, here = {"device": "a GPU", "numpy": "2.4"}, {"device": "cpu", "numpy": "2.4"}
     stored = Result(run, arrays, 1, 0.0, there | {"sha256": checksum(arrays, {})})
     slices = SimpleNamespace(fingerprint="f", table=pd.DataFrame({"label": [0, 1, 0, 1, 0, 1]}))
     study: Any = SimpleNamespace(opened={"imbalanced": slices}, store=SimpleNamespace(load=lambda _: stored))
     found = repeated(study, "a network", run, Result(run, again, 1, 0.0, here), (0, 0))
-    assert found.others == {"device": ("a GPU", "cpu"), "torch": ("2.11", "2.14")}
+    assert found.others == {"device": ("a GPU", "cpu")}
     assert list(found.aucs) == parts
     assert found.aucs["validation"] == (0.75, 1.0 if moved > 5e-4 else 0.75)  # by less than 1e-3 a pair is turned round
     assert found.verdict == VERDICTS[verdict]

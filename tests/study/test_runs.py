@@ -9,8 +9,8 @@ from brats_al_utils.beyond.arms import others
 from brats_al_utils.beyond.cost import counted_study
 from brats_al_utils.networks.training import Settings
 from brats_al_utils.runs.run import Run
-from brats_al_utils.study.profile import PROFILES, profile_of
-from brats_al_utils.study.stages import committee, labelled, run_of
+from brats_al_utils.study.profile import profile_of
+from brats_al_utils.study.stages import run_of
 from brats_al_utils.study.study import Study
 
 SETTINGS = Settings(1, 16, 0.001, 0.8, 0.0)
@@ -25,26 +25,6 @@ def runs(of: Study, start: str = "imagenet-trunk", **more: Any) -> list[Run]:
     return [run_of(of, "imbalanced", number, np.arange(4), start, SETTINGS, **more) for number in range(3)]
 
 
-def test_the_members_of_a_committee_differ_in_nothing_but_their_rate() -> None:
-    rates = (0.004, 0.002, 0.001)
-    members = committee(study(committee_rates=rates), "imbalanced", 0)
-    assert tuple(run.settings.learning_rate for run in members) == rates
-    others = [{**vars(run), "settings": None} for run in members]
-    assert all({**other, "key": None} == {**others[0], "key": None} for other in others)
-
-
-def test_each_source_of_chance_has_a_seed_of_its_own_in_every_run() -> None:
-    of = study(n_runs=3)
-    sources = ("labelled subset", "sample draw", "weights", "batch order")
-    assert len({of.seed(number, source) for number in range(3) for source in sources}) == 3 * len(sources)
-    assert len({run.weights_seed for run in runs(of)}) == len({run.order_seed for run in runs(of)}) == 3
-    assert len({tuple(labelled(of, "imbalanced", number)) for number in range(3)}) == 3
-    first, second = runs(study()), runs(study(seed=1))
-    assert [run.weights_seed for run in first[1:]] == [run.weights_seed for run in second[:2]]
-    assert [run.order_seed for run in first[1:]] == [run.order_seed for run in second[:2]]
-    assert first[0].weights_seed not in [run.weights_seed for run in second]
-
-
 @pytest.mark.parametrize("of_the_profile", [False, True])
 @pytest.mark.parametrize("of_the_arm", [False, True])
 def test_what_is_frozen(of_the_profile: bool, of_the_arm: bool) -> None:
@@ -53,7 +33,6 @@ def test_what_is_frozen(of_the_profile: bool, of_the_arm: bool) -> None:
     assert {run.freeze for run in runs(of, freeze=of_the_arm)} == {of_the_profile or of_the_arm}
     assert {run.freeze for run in runs(of, "scratch", freeze=of_the_arm)} == {False}
     assert {run.start for run in runs(of)} == {"imagenet-trunk"}
-    assert PROFILES["paper"].freeze is False
 
 
 def test_another_network_starts_as_the_profile_does_where_it_can() -> None:

@@ -169,7 +169,6 @@ def test_in_time_at_the_size_of_the_paper_s(tmp_path: Path) -> None:
     found = json.loads(printed)
     assert (found["done"], found["running"], found["waiting"]) == (595, 1, 594)
     assert found["images_left"] == 595 * 2 * 4060
-    assert len(brats_al("runs", "--out", str(tmp_path), "--json").splitlines()) == 595
 
 
 def test_each_notebook_keeps_its_own_list_of_runs() -> None:

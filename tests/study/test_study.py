@@ -4,9 +4,8 @@ import threading
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import pytest
-from conftest import write_case
+from conftest import write_release
 from small_study import small_study
 
 from brats_al_utils import InputError
@@ -50,9 +49,7 @@ ARMS = [
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     root = tmp_path_factory.mktemp("study")
-    for number in range(16):  # two patients of each grade for the test
-        write_case(root / "release" / ("HGG" if number < 8 else "LGG") / f"Brats18_SITE0_{number}_1", number)
-    return small_study(root / "release", root / "out")
+    return small_study(write_release(root / "release", 8, 8), root / "out")  # two patients of each grade for the test
 
 
 @pytest.fixture(scope="module")
@@ -94,12 +91,8 @@ def test_the_length_of_arms_on_two_sets_is_that_of_each(study: Study) -> None:
 def test_stages_in_the_open(study: Study, rows: list[Row]) -> None:
     """A committee is known at once, what is trained on its choice when it has said what it makes of the slices."""
     planned = plan(study, [arm("proposed"), arm("random")], runs=1)
-    assert [(row.arm.name, row.stage, row.member, row.known) for row in planned] == [
-        ("proposed", 0, 1, True),
-        ("proposed", 0, 2, True),
-        ("proposed", 1, 0, False),
-        ("random", 0, 0, True),
-    ]
+    places = [(row.stage, row.member, row.known) for row in planned]
+    assert places == [(0, 1, True), (0, 2, True), (1, 0, False), (0, 0, True)]
     scores = uncertainty(study, planned)
     (pool,) = scores.values()
     np.testing.assert_array_equal(pool.score, committee_pool(study, "imbalanced", 0).score)
@@ -173,8 +166,6 @@ def test_smaller_steps_of_iterative_querying(study: Study) -> None:
 def test_what_arms_are_trained_on_and_what_they_have_annotated(study: Study, rows: list[Row], results: Results) -> None:
     pool = study.ids("imbalanced", "training", 0)
     committee, ids = labelled(study, "imbalanced", 1), chosen(rows, "proposed", 1).chosen
-    assert results[arm("proposed"), 1].run.training == tuple(ids)
-    assert results[arm("all annotated slices"), 1].run.training == tuple(np.union1d(committee, ids))
     other = results[arm("another network"), 1].run
     assert (other.network, other.training) == ("resnet18", tuple(ids)), "AlexNet chose for it"
     cost = evidence.annotation_cost(study, rows, ARMS).query("seed == 1").set_index("arm")
@@ -194,20 +185,6 @@ def test_a_plan_counts_the_runs_that_are_made(study: Study, rows: list[Row]) -> 
     assert len({row.same for row in asked}) == len(made)
     # How many chosen slices were labelled before is not known beforehand.
     assert sum(row.run.images for row in asked) == pytest.approx(sum(row.run.images for row in rows), rel=0.03)
-
-
-def test_equal_updates_give_every_arm_those_of_the_baseline(study: Study) -> None:
-    """Published keys have no such setting: where an epoch is a pass over the slices, it is not in them."""
-    by_epochs = {row.run.key: row.run for row in advance(study, ARMS[:2])}
-    by_updates = [row.run for row in plan(replace(study, profile=replace(study.profile, length="updates")), ARMS[:2])]
-    arms = [replace(arm, length="updates") for arm in ARMS[:2]]
-    training = len(study.ids("imbalanced", "training", 0))
-    assert all("epoch_updates" not in run.spec for run in by_epochs.values())
-    assert {run.settings.updates(len(run.training)) for run in by_updates} == {-(-training // 16)}
-    assert not by_epochs.keys() & {run.key for run in by_updates}
-    control = advance(study, arms)
-    assert {row.run.key for row in control if row.member} <= by_epochs.keys(), "their committee is the study's"
-    assert not {row.run.key for row in control if not row.member} & by_epochs.keys()
 
 
 def test_data_frames_of_the_evidence(study: Study, rows: list[Row], results: Results) -> None:
@@ -241,17 +218,3 @@ def test_data_frames_of_the_evidence(study: Study, rows: list[Row], results: Res
     hidden = shown[(shown["arm"] == "random") & (shown["seed"] == 0) & (shown["shown"] == "tumour hidden")]["score"]
     assert hidden.tolist() == result.arrays["audit/tumour_hidden"].tolist()
     assert list(further_evidence.choices(study, rows, ARMS[:2])["arm"]) == ["random", "proposed"]
-
-
-def test_two_studies_with_other_settings_share_a_folder_unharmed(study: Study, results: Results) -> None:
-    """Each finds its own results in the store, whatever the other has trained there."""
-
-    def evaluated(of: Study) -> pd.DataFrame:
-        return evidence.evaluate(of, results_of(of, train(of, [arm("random")])))
-
-    other = replace(study, profile=replace(study.profile, momentum=0.5))
-    mine, theirs = evaluated(study), evaluated(other)
-    assert set(theirs["key"]).isdisjoint(mine["key"])
-    before = {path: path.stat().st_mtime_ns for path in study.store.folder.glob("*.safetensors")}
-    assert evaluated(study).equals(mine) and evaluated(other).equals(theirs)
-    assert before == {path: path.stat().st_mtime_ns for path in study.store.folder.glob("*.safetensors")}
