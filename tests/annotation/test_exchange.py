@@ -1,6 +1,5 @@
 """Answers to and from CSV and Label Studio, and what is refused of a file that somebody else wrote."""
 
-import csv
 import json
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -112,10 +111,10 @@ def imported(session: Session, path: Path, tasks: object) -> dict[str, int]:
     return import_answers(session, path)
 
 
-@pytest.mark.parametrize(
-    ("user", "reader"),
-    [(3, "user 3"), ({"id": 3, "email": "eve@example.org"}, "eve@example.org"), ({"id": 3}, "user 3")],
-)
+USERS = [(3, "user 3"), ({"id": 3, "email": "eve@example.org"}, "eve@example.org"), ({"id": 3}, "user 3")]
+
+
+@pytest.mark.parametrize(("user", "reader"), USERS)
 def test_a_user_of_label_studio(user: object, reader: str, session: Session, tmp_path: Path) -> None:
     assert imported(session, tmp_path / "export.json", studio(session, completed_by=user))["added"] == 1
     last = read(session.folder / ANSWERS)[-1]
@@ -155,7 +154,6 @@ def test_letters_that_a_mac_has_decomposed(tmp_path: Path) -> None:
 
 CHOICES = [{"type": "choices", "value": {"choices": ["sick", "well"]}}]
 STUDIO = {
-    "not JSON": "{",
     "nested": "[" * 100_000,
     "no list": "{}",
     "a list in lines": '{"id": 1}\n{"id": 2}',
@@ -177,40 +175,37 @@ def test_json_that_is_none(what: str, session: Session, tmp_path: Path) -> None:
     assert read(session.folder / ANSWERS) == before
 
 
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
-        ({"result": CHOICES}, "2 choices in one annotation"),
-        ({"created_at": "yesterday"}, "time is 'yesterday'"),
-        ({"created_at": ""}, "time is ''"),
-        ({"created_at": 5}, "time is '5'"),
-        ({"completed_by": {"email": "a\x1b[2J"}}, "reader is "),
-    ],
-)
+NO_ANNOTATION = [
+    ({"result": CHOICES}, "2 choices in one annotation"),
+    ({"created_at": "yesterday"}, "time is 'yesterday'"),
+    ({"created_at": ""}, "time is ''"),
+    ({"created_at": 5}, "time is '5'"),
+    ({"completed_by": {"email": "a\x1b[2J"}}, "reader is "),
+]
+
+
+@pytest.mark.parametrize(("changes", "said"), NO_ANNOTATION)
 def test_an_annotation_that_is_none(changes: dict[str, Any], said: str, session: Session, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=f"task 501: {said}"):
         imported(session, tmp_path / "export.json", studio(session, **changes))
 
 
 def write(path: Path, *answers: dict[str, str]) -> None:
-    with path.open("w", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS)
-        writer.writeheader()
-        writer.writerows(answers)
+    pd.DataFrame(answers, columns=COLUMNS).to_csv(path, index=False)
 
 
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
-        ({"slice_id": "../../etc/passwd"}, "is not in"),
-        ({"slice_id": ""}, "slice_id is ''"),
-        ({"label": "ill"}, "expected one of well, sick, unsure, skip"),
-        ({"image_sha256": "0" * 64}, "is not the one that was answered"),
-        ({"reader": "x" * 101}, "expected 1 to 100 characters"),
-        ({"time": "12:00"}, "expected ISO 8601"),
-        ({"time": "2999-01-01T00:00:00+00:00"}, "in the future"),
-    ],
-)
+NO_ANSWER = [
+    ({"slice_id": "../../etc/passwd"}, "is not in"),
+    ({"slice_id": ""}, "slice_id is ''"),
+    ({"label": "ill"}, "expected one of well, sick, unsure, skip"),
+    ({"image_sha256": "0" * 64}, "is not the one that was answered"),
+    ({"reader": "x" * 101}, "expected 1 to 100 characters"),
+    ({"time": "12:00"}, "expected ISO 8601"),
+    ({"time": "2999-01-01T00:00:00+00:00"}, "in the future"),
+]
+
+
+@pytest.mark.parametrize(("changes", "said"), NO_ANSWER)
 def test_all_or_nothing(changes: dict[str, str], said: str, session: Session, tmp_path: Path) -> None:
     """A good answer comes before the one that is refused."""
     path, before = tmp_path / "answers.csv", read(session.folder / ANSWERS)
@@ -224,16 +219,16 @@ def test_all_or_nothing(changes: dict[str, str], said: str, session: Session, tm
     assert import_answers(session, path)["added"] == 1, "twice in a file is once"
 
 
-@pytest.mark.parametrize(
-    ("content", "said"),
-    [
-        (b"a,b\n1,2\n", "expected slice_id, label, reader, time, image_sha256, note"),
-        (b"", "expected slice_id"),
-        (",".join(COLUMNS).encode() + b"\n1,2\n", "2 cells, expected 6"),
-        (",".join(COLUMNS).encode() + b'\n"1', "cannot be read as CSV"),
-        (b"\xff\xfe\x00", "not UTF-8"),
-    ],
-)
+NO_CSV = [
+    (b"a,b\n1,2\n", "expected slice_id, label, reader, time, image_sha256, note"),
+    (b"", "expected slice_id"),
+    (",".join(COLUMNS).encode() + b"\n1,2\n", "2 cells, expected 6"),
+    (",".join(COLUMNS).encode() + b'\n"1', "cannot be read as CSV"),
+    (b"\xff\xfe\x00", "not UTF-8"),
+]
+
+
+@pytest.mark.parametrize(("content", "said"), NO_CSV)
 def test_csv_that_is_none(content: bytes, said: str, session: Session, tmp_path: Path) -> None:
     path = tmp_path / "answers.csv"
     path.write_bytes(content)
@@ -303,20 +298,15 @@ def test_a_blank_row_and_a_note(session: Session, tmp_path: Path) -> None:
     assert read(session.folder / ANSWERS)[-1].note == "faint, left"
 
 
-def test_proposals_as_tasks(session: Session, tmp_path: Path) -> None:
+def test_proposals_as_tasks(session: Session, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of slices of volumes, which Label Studio does not show, a line tells."""
     assert export_proposals(session, tmp_path / "tasks.json") == 5
+    assert not capsys.readouterr().out
     tasks = json.loads((tmp_path / "tasks.json").read_text(encoding="utf-8"))
     assert [task["data"]["slice_id"] for task in tasks] == read_query(session)["slice_id"].tolist()
     assert not any(task["annotations"] for task in tasks)
     with pytest.raises(InputError, match=r"ends in \.json"):
         export_proposals(session, tmp_path / "tasks.csv")
-
-
-def test_proposals_that_label_studio_does_not_show(
-    session: Session, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    export_proposals(session, tmp_path / "pictures.json")
-    assert not capsys.readouterr().out
     query = session.folder / "query.csv"
     pd.read_csv(query, dtype=str).assign(z="7").to_csv(query, index=False)
     export_proposals(session, tmp_path / "slices.json")
