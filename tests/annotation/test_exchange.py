@@ -177,7 +177,6 @@ def test_json_that_is_none(what: str, session: Session, tmp_path: Path) -> None:
 
 NO_ANNOTATION = [
     ({"result": CHOICES}, "2 choices in one annotation"),
-    ({"created_at": "yesterday"}, "time is 'yesterday'"),
     ({"created_at": ""}, "time is ''"),
     ({"created_at": 5}, "time is '5'"),
     ({"completed_by": {"email": "a\x1b[2J"}}, "reader is "),
@@ -199,7 +198,6 @@ NO_ANSWER = [
     ({"slice_id": ""}, "slice_id is ''"),
     ({"label": "ill"}, "expected one of well, sick, unsure, skip"),
     ({"image_sha256": "0" * 64}, "is not the one that was answered"),
-    ({"reader": "x" * 101}, "expected 1 to 100 characters"),
     ({"time": "12:00"}, "expected ISO 8601"),
     ({"time": "2999-01-01T00:00:00+00:00"}, "in the future"),
 ]
@@ -221,7 +219,6 @@ def test_all_or_nothing(changes: dict[str, str], said: str, session: Session, tm
 
 NO_CSV = [
     (b"a,b\n1,2\n", "expected slice_id, label, reader, time, image_sha256, note"),
-    (b"", "expected slice_id"),
     (",".join(COLUMNS).encode() + b"\n1,2\n", "2 cells, expected 6"),
     (",".join(COLUMNS).encode() + b'\n"1', "cannot be read as CSV"),
     (b"\xff\xfe\x00", "not UTF-8"),
