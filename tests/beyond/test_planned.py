@@ -15,7 +15,7 @@ from brats_al_utils.beyond.comparison.pilot import lengths, plateau
 from brats_al_utils.findings.outcomes import NOT_JUDGED, NOT_YET
 from brats_al_utils.study.arms import proposed, ranges
 from brats_al_utils.study.opening import open_study
-from brats_al_utils.study.stages import Results, advance, committee
+from brats_al_utils.study.stages import Results, advance, committee, plan
 from brats_al_utils.study.study import Study
 
 FOLDS = 3
@@ -153,6 +153,13 @@ def test_what_each_range_has_taught(study: Study, results: Results) -> None:
     assert table["test_auc"].tolist() == pytest.approx([np.mean(by_hand)] * 9)
     facts = uncertain.in_ranges(study, range(FOLDS)).merge(table.reset_index(), how="left")
     assert f"on all {np.mean(by_hand):.2f} (3 runs)" in uncertain.said(facts)[-1]
+
+
+def test_contrasts_are_those_of_the_protocol(study: Study) -> None:
+    arms = contrasts(study.profile)
+    assert len(arms) == 7 and len(arms[5][1]) == 7
+    assert planned.RUNS == {("lgg", "tumour"): 20, ("lgg", "grade"): 10}
+    assert all(row.arm.iterative for row in plan(study, [arms[6][0]]))
 
 
 CURVES = [([0.8, 0.9, 0.9015, 0.89], 2), ([0.8, 0.9, 0.903, 0.9], 3), ([0.9, 0.8], 1), ([0.7, 0.8, 0.9], 3)]
