@@ -78,7 +78,7 @@ def points(found: pd.Series) -> str:
     return f"{value:.1f} points ({low:.1f} to {high:.1f})"
 
 
-def size(found: pd.Series) -> str:
+def in_short(found: pd.Series) -> str:
     """Return a difference in points with the ends of its interval, short."""
     value, low, high = (side(found[name]) for name in ("auc_difference", "both_low", "both_high"))
     return f"{value} ({low} to {high})"
@@ -98,7 +98,7 @@ def both(study: str, table: str, **where: object) -> tuple[pd.Series, pd.Series]
 def in_numbers(compared: tuple[str, str, str, str, str]) -> str:
     """Return a row of the table of the open cohort's contrasts."""
     table, arm, other, what, against = compared
-    return f"| {what} | {against} | {' | '.join(map(size, both('open', table, arm=arm, other=other)))} |"
+    return f"| {what} | {against} | {' | '.join(map(in_short, both('open', table, arm=arm, other=other)))} |"
 
 
 def title(found: pd.Series) -> str:
@@ -261,7 +261,7 @@ def answers() -> str:
         f"* **Do the most uncertain slices teach worst? {'Yes' if worst['both_high'] < 0 else 'Not shown'}.** Against the mean of the other ranges of the ranking: {gain(worst)}.",
         f"* **Does pretraining help? {'Not judged' if not scratch['learned'] else card['table2.test_gain']}.** From random weights the network learned nothing (AUC {scratch['auc_mean']:.2f}; its loss stayed at that of guessing), so there is nothing to compare with.",
         "* **A second task, meningioma or pituitary tumour, is nearly solved without any choice:** 30 % chosen by the committee less 30 % at random: "
-        f"{gain(of_second)}; by person {size(by_person)}.",
+        f"{gain(of_second)}; by person {in_short(by_person)}.",
         few(),
         f"* **A study of the paper's size cannot tell.** On a *synthetic* population where choosing costs {abs(100 * design['gain']):.1f} points, test sets of the paper's 66 patients print between "
         f"{side(design['drawn_low'])} and {side(design['drawn_high'])}.",
@@ -279,10 +279,7 @@ def answers() -> str:
 def few() -> str:
     """Say what the committee's choice is worth where few slices are trained on."""
     rows = of_slices("pituitary_few", "budget_gains").query("other == 'random'")
-    at = (
-        f"at {100 * of['share']:.0f} % {side(of['auc_difference'])} ({side(of['both_low'])} to {side(of['both_high'])})"
-        for _, of in rows.iterrows()
-    )
+    at = (f"at {100 * of['share']:.0f} % {in_short(of)}" for _, of in rows.iterrows())
     fewest = rows.iloc[0]
     again, whole = reached("placebo", fewest["share"]) - reached("random", fewest["share"]), reached("baseline", 1.0)
     chance = ": there, it is chance" if abs(again) >= abs(fewest["auc_difference"]) else ""
