@@ -63,9 +63,10 @@ def test_a_profile_of_an_unknown_cohort_asks_for_data() -> None:
     assert isinstance(CliRunner().invoke(app, ["plan", "--profile", "open"]).exception, InputError)
 
 
-@pytest.mark.parametrize(
-    ("able", "arithmetic", "named"), [(True, "float32", True), (True, "bfloat16", False), (False, "float32", False)]
-)
+PROCESSORS = [(True, "float32", True), (True, "bfloat16", False), (False, "float32", False)]
+
+
+@pytest.mark.parametrize(("able", "arithmetic", "named"), PROCESSORS)
 def test_bfloat16_is_named_where_the_processor_has_it_and_the_study_does_not(
     able: bool, arithmetic: str, named: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
