@@ -26,15 +26,15 @@ def write_mapping(root: Path, *rows: str, columns: str = "Grade,BraTS_2020_subje
     (root / "name_mapping.csv").write_text("\n".join([columns, *rows]), encoding="utf-8")
 
 
-@pytest.mark.parametrize(
-    ("name", "year", "site"),
-    [
-        ("Brats17_TCIA_425_1", "2017", "TCIA"),
-        ("Brats18_2013_2_1", "2018", "2013"),
-        ("BraTS19_CBICA_AAB_1", "2019", "CBICA"),
-        ("somebody_007", "unknown", "unknown"),
-    ],
-)
+FOLDERS = [
+    ("Brats17_TCIA_425_1", "2017", "TCIA"),
+    ("Brats18_2013_2_1", "2018", "2013"),
+    ("BraTS19_CBICA_AAB_1", "2019", "CBICA"),
+    ("somebody_007", "unknown", "unknown"),
+]
+
+
+@pytest.mark.parametrize(("name", "year", "site"), FOLDERS)
 @pytest.mark.parametrize(("suffix", "level"), [(".nii", ""), (".nii.gz", "MICCAI_BraTS_Data_Training")])
 def test_folder_layouts(tmp_path: Path, name: str, year: str, site: str, suffix: str, level: str) -> None:
     write_case(tmp_path / level / "LGG" / name, 0, suffix)
@@ -345,19 +345,26 @@ def test_a_link_to_what_git_annex_has_not_fetched(tiny_cohort: Path) -> None:
     assert "Brats18_SITE0_0_1_t1.nii.gz (a link to a file that is missing)" in problem
 
 
-@pytest.mark.parametrize(
-    ("one", "other", "mapping"),
-    [
-        ("HGG/Brats18_CBICA_AAB_1", "HGG/Brats18_CBICA_AAB_2", ""),
-        ("HGG/Brats18_CBICA_AAB_1", "LGG/BraTS19_CBICA_AAB_1", ""),
-        ("HGG/Brats17_TCIA_425_1", "HGG/Brats18_TCIA01_425_1", ""),
-        ("HGG/Brats18_CBICA_AAB_1", "hgg/Brats18_CBICA_AAB_1", ""),
-        ("HGG/Brats17_X_1_1", "HGG/BraTS19_Y_9_1", "HGG,Brats17_X_1_1,NA,NA,BraTS19_Y_9_1\n"),
-        ("HGG/BraTS20_Training_001", "HGG/Brats18_X_1_3", "HGG,Brats17_X_1_1,NA,BraTS20_Training_001,NA\n"),
-        ("HGG/Brats17_X_1_1", "HGG/Brats18_Y_1_1", "HGG,Brats17_X_1_1,NA,TCGA-1,NA\nHGG,NA,Brats18_Y_1_1,TCGA-1,NA\n"),
-    ],
-    ids=["time points", "releases", "TCIA divided", "twice", "mapping", "mapping and time point", "TCGA"],
-)
+TWICE = {
+    "time points": ("HGG/Brats18_CBICA_AAB_1", "HGG/Brats18_CBICA_AAB_2", ""),
+    "releases": ("HGG/Brats18_CBICA_AAB_1", "LGG/BraTS19_CBICA_AAB_1", ""),
+    "TCIA divided": ("HGG/Brats17_TCIA_425_1", "HGG/Brats18_TCIA01_425_1", ""),
+    "twice": ("HGG/Brats18_CBICA_AAB_1", "hgg/Brats18_CBICA_AAB_1", ""),
+    "mapping": ("HGG/Brats17_X_1_1", "HGG/BraTS19_Y_9_1", "HGG,Brats17_X_1_1,NA,NA,BraTS19_Y_9_1\n"),
+    "mapping and time point": (
+        "HGG/BraTS20_Training_001",
+        "HGG/Brats18_X_1_3",
+        "HGG,Brats17_X_1_1,NA,BraTS20_Training_001,NA\n",
+    ),
+    "TCGA": (
+        "HGG/Brats17_X_1_1",
+        "HGG/Brats18_Y_1_1",
+        "HGG,Brats17_X_1_1,NA,TCGA-1,NA\nHGG,NA,Brats18_Y_1_1,TCGA-1,NA\n",
+    ),
+}
+
+
+@pytest.mark.parametrize(("one", "other", "mapping"), TWICE.values(), ids=TWICE)
 def test_a_patient_found_twice_is_not_used(tiny_cohort: Path, one: str, other: str, mapping: str) -> None:
     """Nor is it counted as two, and the others are used; with a mapping or without."""
     for number, place in enumerate((one, other)):
