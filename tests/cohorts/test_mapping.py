@@ -10,19 +10,17 @@ from brats_al_utils import InputError
 from brats_al_utils.cohorts.mapping import identities, read_mapping, rows_of
 from brats_al_utils.cohorts.readers import read_cohort
 
+MAPPINGS = {
+    "as released": "Grade,BraTS_2020_subject_ID\nHGG,BraTS20_Training_001\nLGG,BraTS20_Training_002\n",
+    "small letters": "Grade,BraTS_2020_subject_ID\nhgg,BraTS20_Training_001\nLgg,BraTS20_Training_002\n",
+    "spaces": "Grade , BraTS_2020_subject_ID\n HGG , BraTS20_Training_001\nLGG\t,BraTS20_Training_002 \n",
+    "capitals": "grade,BraTS_2020_subject_ID\r\nHGG,BRATS20_TRAINING_001\r\n\r\nLGG,brats20_training_002\r\n",
+    "byte order mark": "\ufeffGrade,BraTS_2020_subject_ID\nHGG,BraTS20_Training_001\nLGG,BraTS20_Training_002",
+    "other columns": "Age,Grade,BraTS_2020_subject_ID\n,HGG,BraTS20_Training_001\n9,LGG,BraTS20_Training_002\n",
+}
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "Grade,BraTS_2020_subject_ID\nHGG,BraTS20_Training_001\nLGG,BraTS20_Training_002\n",
-        "Grade,BraTS_2020_subject_ID\nhgg,BraTS20_Training_001\nLgg,BraTS20_Training_002\n",
-        "Grade , BraTS_2020_subject_ID\n HGG , BraTS20_Training_001\nLGG\t,BraTS20_Training_002 \n",
-        "grade,BraTS_2020_subject_ID\r\nHGG,BRATS20_TRAINING_001\r\n\r\nLGG,brats20_training_002\r\n",
-        "\ufeffGrade,BraTS_2020_subject_ID\nHGG,BraTS20_Training_001\nLGG,BraTS20_Training_002",
-        "Age,Grade,BraTS_2020_subject_ID\n,HGG,BraTS20_Training_001\n9,LGG,BraTS20_Training_002\n",
-    ],
-    ids=["as released", "small letters", "spaces", "capitals", "byte order mark", "other columns"],
-)
+
+@pytest.mark.parametrize("text", MAPPINGS.values(), ids=MAPPINGS)
 def test_grades_of_a_mapping(tmp_path: Path, text: str) -> None:
     for number in (1, 2):
         write_case(tmp_path / f"BraTS20_Training_00{number}", number)
