@@ -173,15 +173,15 @@ def shortened(name: str, count: int) -> Callable[[Path], object]:
     return lambda folder: (folder / name).write_bytes((folder / name).read_bytes()[:-count])
 
 
-@pytest.mark.parametrize(
-    "damage",
-    [
-        *(flip_a_pixel, flip_a_mask, leak_a_patient, exchange_two_patients),
-        replaced("slices.csv", b"HGG,1", b"LGG,0"),
-        replaced("manifest.json", b'"HGG"', b'"other"'),
-        *(shortened(name, count) for name, count in (("slices.csv", 40), ("pixels.npy", 1000), ("manifest.json", 9))),
-    ],
-)
+DAMAGES = [
+    *(flip_a_pixel, flip_a_mask, leak_a_patient, exchange_two_patients),
+    replaced("slices.csv", b"HGG,1", b"LGG,0"),
+    replaced("manifest.json", b'"HGG"', b'"other"'),
+    *(shortened(name, count) for name, count in (("slices.csv", 40), ("pixels.npy", 1000), ("manifest.json", 9))),
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_slice_set_is_refused(slice_set: SliceSet, damage: Any) -> None:
     before = {path.name: path.read_bytes() for path in slice_set.folder.iterdir()}
     damage(slice_set.folder)
