@@ -40,19 +40,19 @@ def card(ours: float = -4.32, low: float = -17.75) -> pd.DataFrame:
     return pd.DataFrame([gain | {"both_low": low, "both_high": low + 26.86}, transfer, saved])
 
 
-@pytest.mark.parametrize(
-    ("low", "high", "said"),
-    [
-        (0.001, 0.2, YES),
-        (0.001, 0.019, YES),  # small, but a gain
-        (-0.001, 0.2, CANNOT_TELL),
-        (-0.2, 0.001, CANNOT_TELL),
-        (-0.019, 0.019, NO),  # as good as random
-        (-0.021, 0.019, CANNOT_TELL),
-        (-0.2, -0.001, NO),
-        (NAN, NAN, CANNOT_TELL),
-    ],
-)
+ANSWERS = [
+    (0.001, 0.2, YES),
+    (0.001, 0.019, YES),  # small, but a gain
+    (-0.001, 0.2, CANNOT_TELL),
+    (-0.2, 0.001, CANNOT_TELL),
+    (-0.019, 0.019, NO),  # as good as random
+    (-0.021, 0.019, CANNOT_TELL),
+    (-0.2, -0.001, NO),
+    (NAN, NAN, CANNOT_TELL),
+]
+
+
+@pytest.mark.parametrize(("low", "high", "said"), ANSWERS)
 def test_the_answer_is_by_the_interval_against_as_many_random_slices(low: float, high: float, said: str) -> None:
     assert answer({"outcomes": contrasts_table(low, high), "intervals": intervals_table()}).said == said
 
@@ -113,10 +113,10 @@ def budget_gains(low: float, high: float) -> pd.DataFrame:
     )
 
 
-@pytest.mark.parametrize(
-    ("low", "high", "said"),
-    [(-0.2, -0.001, NO), (-0.019, 0.019, NO), (0.001, 0.2, CANNOT_TELL)],
-)
+FEWER = [(-0.2, -0.001, NO), (-0.019, 0.019, NO), (0.001, 0.2, CANNOT_TELL)]
+
+
+@pytest.mark.parametrize(("low", "high", "said"), FEWER)
 def test_without_notebook_07_random_has_fewer_annotated_and_can_only_win(low: float, high: float, said: str) -> None:
     tables = {"budget_gains": budget_gains(low, high)}
     assert answer(tables).said == said
@@ -149,9 +149,10 @@ def test_beside_a_decided_contrast_those_that_are_not_are_left_to_their_table(fi
     assert len(differences({"outcomes": table})) == shown
 
 
-@pytest.mark.parametrize(
-    ("needed", "many", "said"), [(NAN, 223, NO), (300, 90, NO), (66, 40, YES), (NAN, NAN, CANNOT_TELL)]
-)
+NEEDED = [(NAN, 223, NO), (300, 90, NO), (66, 40, YES), (NAN, NAN, CANNOT_TELL)]
+
+
+@pytest.mark.parametrize(("needed", "many", "said"), NEEDED)
 def test_a_study_of_drawn_test_sets_answers_whether_the_paper_could_tell(needed: float, many: float, said: str) -> None:
     row = {"arm": "proposed", "other": "baseline", "positives": 500, "negatives": 500, "gain": -0.054, "p": 0.16}
     table = pd.DataFrame([row | {"drawn_low": -0.098, "drawn_high": -0.012, "needed": needed, "needed_many": many}])
