@@ -46,9 +46,10 @@ def test_a_gain_has_its_interval_clipped_to_what_an_auc_can_gain() -> None:
     assert sentences.gain(row) == said
 
 
-@pytest.mark.parametrize(
-    ("n_runs", "why"), [(1, "a single run"), (3, "too few patients or no variance to estimate it from")]
-)
+REASONS = [(1, "a single run"), (3, "too few patients or no variance to estimate it from")]
+
+
+@pytest.mark.parametrize(("n_runs", "why"), REASONS)
 def test_where_there_is_no_interval_the_reason_is_given(n_runs: int, why: str) -> None:
     row = pd.Series({"auc_difference": -0.2, "n_runs": n_runs, "both_low": NAN, "both_high": NAN})
     assert sentences.gain(row) == f"20.0 points worse (no interval: {why})"
@@ -93,17 +94,17 @@ WORSE, BETTER, EITHER = (-0.2, -0.1), (0.1, 0.2), (-0.1, 0.2)
 BY_ITSELF = (-0.3, -0.01)  # not for one of three
 
 
-@pytest.mark.parametrize(
-    ("fails", "left", "explained", "said"),
-    [
-        (WORSE, EITHER, BETTER, r"explains at least part of it; .* not shown to differ from random"),
-        (WORSE, BY_ITSELF, EITHER, r"is not shown to explain it; .* not shown to differ from random"),
-        (WORSE, WORSE, EITHER, r"is not shown to explain it; .* still worse than random sampling"),
-        (WORSE, BETTER, BETTER, r"explains at least part of it; .* is better than random sampling"),
-        (EITHER, WORSE, BETTER, r"is not shown to be worse .*: nothing to explain"),
-        ((NAN, NAN), WORSE, WORSE, r"is not shown to be worse .*: nothing to explain"),
-    ],
-)
+FAILS = [
+    (WORSE, EITHER, BETTER, r"explains at least part of it; .* not shown to differ from random"),
+    (WORSE, BY_ITSELF, EITHER, r"is not shown to explain it; .* not shown to differ from random"),
+    (WORSE, WORSE, EITHER, r"is not shown to explain it; .* still worse than random sampling"),
+    (WORSE, BETTER, BETTER, r"explains at least part of it; .* is better than random sampling"),
+    (EITHER, WORSE, BETTER, r"is not shown to be worse .*: nothing to explain"),
+    ((NAN, NAN), WORSE, WORSE, r"is not shown to be worse .*: nothing to explain"),
+]
+
+
+@pytest.mark.parametrize(("fails", "left", "explained", "said"), FAILS)
 def test_whether_the_most_uncertain_range_fails_for_its_class_share(
     fails: tuple[float, float], left: tuple[float, float], explained: tuple[float, float], said: str
 ) -> None:
@@ -227,14 +228,14 @@ EFFICIENCY = pd.DataFrame(
 AREAS = pd.DataFrame({"strategy": ["random", "proposed"], "mean": [0.7109, 0.6], "best_rank": 1, "worst_rank": 2})
 
 
-@pytest.mark.parametrize(
-    ("budget", "said"),
-    [
-        (0.3, ["30", "51", "18", "95", "12", "35"]),
-        (0.1, ["10", "37", "80", "95", "70"]),  # more than 80 %, and nothing bounds it
-        (0.2, ["20", "44"]),
-    ],
-)
+WORTH = [
+    (0.3, ["30", "51", "18", "95", "12", "35"]),
+    (0.1, ["10", "37", "80", "95", "70"]),  # more than 80 %, and nothing bounds it
+    (0.2, ["20", "44"]),
+]
+
+
+@pytest.mark.parametrize(("budget", "said"), WORTH)
 def test_annotation_is_worth_what_random_needs_for_as_much(budget: float, said: list[str]) -> None:
     worth, area = answer.annotation_worth(EFFICIENCY, AREAS, budget)
     assert numbers(worth) == said and ("more than 80%" in worth) == (budget == 0.1)
