@@ -42,9 +42,10 @@ def test_times_as_slurm_writes_them_an_array_no_longer_than_it_takes_and_no_gpu_
     assert f"#SBATCH --time={time}\n" in text and "#SBATCH --array=1-1000%200\n" in text and "gres" not in text
 
 
-@pytest.mark.parametrize(
-    "words", ["--jobs 0", "--cpus 0", "--workers 0", "--time 4h", "--time 04.30", "--time 1:2:3:4"]
-)
+NO_OPTIONS = ["--jobs 0", "--cpus 0", "--workers 0", "--time 4h", "--time 04.30", "--time 1:2:3:4"]
+
+
+@pytest.mark.parametrize("words", NO_OPTIONS)
 def test_what_sbatch_would_refuse_or_take_for_something_else_is_refused(words: str) -> None:
     said = brats_al("cluster", "slurm", "--dry-run", *words.split(), "--", "run", "--profile", "smoke", expect=1)
     assert words.split()[0] in said and "expected" in said
@@ -59,27 +60,27 @@ def test_two_options_in_one_are_refused(option: str) -> None:
     assert "#SBATCH '--comment=two words'\n" in said and "--output=/50%%all/%A_%a.log\n" in said
 
 
-@pytest.mark.parametrize(
-    ("words", "said", "status"),
-    [
-        ("cluster slurm report", "'report' cannot be run on a cluster, expected run", 1),
-        ("cluster slurm --gpus 2 --dry-run -- run", "'--gpus': Input should be less than or equal to 1", 2),
-        ("run --profile smoke --workers 2 --scheduler tcp://host:1", "--scheduler exclude each other", 1),
-    ],
-)
+REFUSED = [
+    ("cluster slurm report", "'report' cannot be run on a cluster, expected run", 1),
+    ("cluster slurm --gpus 2 --dry-run -- run", "'--gpus': Input should be less than or equal to 1", 2),
+    ("run --profile smoke --workers 2 --scheduler tcp://host:1", "--scheduler exclude each other", 1),
+]
+
+
+@pytest.mark.parametrize(("words", "said", "status"), REFUSED)
 def test_what_cannot_be_asked_of_a_cluster_is_refused(words: str, said: str, status: int) -> None:
     assert said in brats_al(*words.split(), expect=status)
 
 
-@pytest.mark.parametrize(
-    ("code", "printed", "said", "left"),
-    [
-        (0, "1_1 R\n", "", True),
-        (0, "", "", False),
-        (1, "", "slurm_load_jobs error: Invalid job id specified", False),
-        (1, "", "slurm_load_jobs error: Unable to contact slurm controller", True),
-    ],
-)
+SQUEUE = [
+    (0, "1_1 R\n", "", True),
+    (0, "", "", False),
+    (1, "", "slurm_load_jobs error: Invalid job id specified", False),
+    (1, "", "slurm_load_jobs error: Unable to contact slurm controller", True),
+]
+
+
+@pytest.mark.parametrize(("code", "printed", "said", "left"), SQUEUE)
 def test_a_controller_that_does_not_answer_ends_no_study(
     monkeypatch: pytest.MonkeyPatch, code: int, printed: str, said: str, left: bool
 ) -> None:
@@ -88,14 +89,14 @@ def test_a_controller_that_does_not_answer_ends_no_study(
     assert any_left("1") == left
 
 
-@pytest.mark.parametrize(
-    ("printed", "asked"),
-    [
-        ("--> Welcome to Stampede3\n519605\n", "squeue --noheader --jobs 519605"),
-        ("519605;nautilus\n", "squeue --noheader --clusters=nautilus --jobs 519605"),
-        ("Submitted\n", ""),
-    ],
-)
+SBATCH = [
+    ("--> Welcome to Stampede3\n519605\n", "squeue --noheader --jobs 519605"),
+    ("519605;nautilus\n", "squeue --noheader --clusters=nautilus --jobs 519605"),
+    ("Submitted\n", ""),
+]
+
+
+@pytest.mark.parametrize(("printed", "asked"), SBATCH)
 def test_the_number_of_a_job_is_found_among_what_a_site_prints(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, printed: str, asked: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
