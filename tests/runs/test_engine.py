@@ -126,10 +126,10 @@ def test_as_many_workers_as_cores_if_memory_allows(monkeypatch: pytest.MonkeyPat
     assert scheduler.workers_of("5", "cpu") == 5
 
 
-@pytest.mark.parametrize(
-    ("cards", "visible", "seen"),
-    [(1, "", ["0"] * 3), (1, "3", ["3"] * 3), (2, "", ["0", "1", "0"]), (2, "4,7", ["4", "7", "4"])],
-)
+GPUS = [(1, "", ["0"] * 3), (1, "3", ["3"] * 3), (2, "", ["0", "1", "0"]), (2, "4,7", ["4", "7", "4"])]
+
+
+@pytest.mark.parametrize(("cards", "visible", "seen"), GPUS)
 def test_a_worker_for_each_gpu(monkeypatch: pytest.MonkeyPatch, cards: int, visible: str, seen: list[str]) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: cards)
     for set_to in [visible] if visible else ["", None]:
@@ -229,16 +229,16 @@ def test_a_gpu_that_is_lost_takes_its_worker_along_and_no_other_run(
     assert study.store.holds(tasks[1].run)
 
 
-@pytest.mark.parametrize(
-    ("error", "lost"),
-    [
-        (torch.AcceleratorError("CUDA error: device-side assert triggered"), True),
-        (RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"), True),
-        (torch.OutOfMemoryError("CUDA out of memory"), False),
-        (RuntimeError("shapes do not fit"), False),
-        (ValueError("CUDA error"), False),
-    ],
-)
+ERRORS = [
+    (torch.AcceleratorError("CUDA error: device-side assert triggered"), True),
+    (RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"), True),
+    (torch.OutOfMemoryError("CUDA out of memory"), False),
+    (RuntimeError("shapes do not fit"), False),
+    (ValueError("CUDA error"), False),
+]
+
+
+@pytest.mark.parametrize(("error", "lost"), ERRORS)
 def test_which_errors_cost_a_process_its_gpu(error: Exception, lost: bool) -> None:
     assert engine.broken(error) == lost
 
@@ -325,16 +325,15 @@ def test_a_store_that_cannot_be_written_stops_everything(tasks: list[Task], tmp_
         engine.work(replace(tasks[0], store=tmp_path / "file"))
 
 
-@pytest.mark.parametrize(
-    ("error", "expected"),
-    [
-        (OSError(errno.ENOSPC, "No space left on device"), pytest.raises(OSError, match="No space left")),
-        (PermissionError(errno.EACCES, "Permission denied", "a.lock"), pytest.raises(OSError, match=r"a\.lock")),
-        (OSError("Timed out trying to connect"), pytest.raises(InputError, match="scheduler at .* is lost")),
-        (ConnectionResetError(errno.ECONNRESET, "reset by peer"), pytest.raises(InputError, match="is lost")),
-    ],
-    ids=lambda each: getattr(each, "strerror", "") or "",
-)
+LOST = [
+    (OSError(errno.ENOSPC, "No space left on device"), pytest.raises(OSError, match="No space left")),
+    (PermissionError(errno.EACCES, "Permission denied", "a.lock"), pytest.raises(OSError, match=r"a\.lock")),
+    (OSError("Timed out trying to connect"), pytest.raises(InputError, match="scheduler at .* is lost")),
+    (ConnectionResetError(errno.ECONNRESET, "reset by peer"), pytest.raises(InputError, match="is lost")),
+]
+
+
+@pytest.mark.parametrize(("error", "expected"), LOST, ids=lambda each: getattr(each, "strerror", "") or "")
 def test_what_a_disk_says_is_not_taken_for_a_lost_scheduler(
     tasks: list[Task], client: Client, monkeypatch: pytest.MonkeyPatch, error: OSError, expected: Any
 ) -> None:
