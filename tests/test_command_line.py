@@ -46,17 +46,17 @@ def test_a_tilde_within_an_option_is_the_home_folder(at_home: Path, tiny_cohort:
     assert not (at_home / "~").exists()
 
 
-@pytest.mark.parametrize(
-    ("words", "told"),
-    [
-        (["\u2013data", "x"], "type --data"),
-        (["\u2014data=x"], "type --data=x"),
-        (["cohort", "x\r"], "carriage return.*dos2unix"),
-        (["cohort", r"C:\Users\me"], "wslpath"),
-        (["query", "--budget=4", "--data=x", r"--out=\\wsl$\home"], "wslpath"),
-        (["phantom", "x", "--seed=-1"], "equal to 0"),
-    ],
-)
+WORDS = [
+    (["\u2013data", "x"], "type --data"),
+    (["\u2014data=x"], "type --data=x"),
+    (["cohort", "x\r"], "carriage return.*dos2unix"),
+    (["cohort", r"C:\Users\me"], "wslpath"),
+    (["query", "--budget=4", "--data=x", r"--out=\\wsl$\home"], "wslpath"),
+    (["phantom", "x", "--seed=-1"], "equal to 0"),
+]
+
+
+@pytest.mark.parametrize(("words", "told"), WORDS)
 def test_words_that_other_programs_have_changed(at_home: Path, words: list[str], told: str) -> None:
     printed = brats_al(*words, expect=2 if told in ("wslpath", "equal to 0") else 1)
     assert re.search(told, printed, re.DOTALL) and not list(at_home.iterdir())
@@ -84,14 +84,14 @@ finally:
     assert done.returncode == 1 and "the working directory was deleted" in done.stderr
 
 
-@pytest.mark.parametrize(
-    ("script", "variables", "status", "told"),
-    [
-        ('exec "$0" "$@"', {"PYTHONPATH": f"modules:{ROOT}"}, 1, "of another Python: .* unset PYTHONPATH"),
-        ('ulimit -v 1000000; exec "$0" "$@"', {}, 1, "allow more memory"),
-        ('exec "$0" "$@" <&- >&-', {"SOURCE_DATE_EPOCH": ""}, 0, ""),
-    ],
-)
+SURROUNDINGS = [
+    ('exec "$0" "$@"', {"PYTHONPATH": f"modules:{ROOT}"}, 1, "of another Python: .* unset PYTHONPATH"),
+    ('ulimit -v 1000000; exec "$0" "$@"', {}, 1, "allow more memory"),
+    ('exec "$0" "$@" <&- >&-', {"SOURCE_DATE_EPOCH": ""}, 0, ""),
+]
+
+
+@pytest.mark.parametrize(("script", "variables", "status", "told"), SURROUNDINGS)
 def test_packages_that_cannot_be_loaded_and_streams_that_are_closed(
     tmp_path: Path, script: str, variables: dict[str, str], status: int, told: str
 ) -> None:
@@ -129,14 +129,16 @@ def test_docstrings_and_assertions_are_there_whatever_is_set() -> None:
     assert said.returncode == 0 and all(len(line.partition(": ")[2]) > 20 for line in said.stdout.splitlines()[:-1])
 
 
-@pytest.mark.parametrize(
-    ("letters", "shown"),
-    [
-        ({"PYTHONIOENCODING": "ascii"}, rb"J\xfcrgen \u8133"),
-        ({"LC_ALL": "C", "PYTHONUTF8": "0"}, rb"J\xfcrgen \u8133"),  # whose names of files are UTF-8 all the same
-    ],
-    ids=["ascii", "the locale C"],
-)
+TERMINALS = {
+    "ascii": ({"PYTHONIOENCODING": "ascii"}, rb"J\xfcrgen \u8133"),
+    "the locale C": (
+        {"LC_ALL": "C", "PYTHONUTF8": "0"},
+        rb"J\xfcrgen \u8133",
+    ),  # whose names of files are UTF-8 all the same
+}
+
+
+@pytest.mark.parametrize(("letters", "shown"), TERMINALS.values(), ids=TERMINALS)
 def test_what_a_terminal_cannot_show_is_written_as_code(letters: dict[str, str], shown: bytes, tmp_path: Path) -> None:
     folder = tmp_path / "Jürgen 脳"
     write_release(folder, 3, 3)
