@@ -184,19 +184,19 @@ def test_an_error_of_writing_names_what_was_written(tmp_path: Path) -> None:
         raise OSError(errno.ENOSPC, "full", "/dev/full")
 
 
-@pytest.mark.parametrize(
-    ("number", "mend"),
-    [
-        (errno.ENOSPC, "free some disk space"),
-        (errno.ENOSPC, "their number is used up (df -i)"),
-        (errno.EDQUOT, "your share of it"),
-        (errno.EACCES, "fix its permissions"),
-        (errno.EPERM, "fix its permissions"),
-        (errno.EROFS, "(--out)"),
-        (errno.ENOENT, "check its name"),
-        (errno.EEXIST, "a file is in a folder's place"),
-    ],
-)
+MENDS = [
+    (errno.ENOSPC, "free some disk space"),
+    (errno.ENOSPC, "their number is used up (df -i)"),
+    (errno.EDQUOT, "your share of it"),
+    (errno.EACCES, "fix its permissions"),
+    (errno.EPERM, "fix its permissions"),
+    (errno.EROFS, "(--out)"),
+    (errno.ENOENT, "check its name"),
+    (errno.EEXIST, "a file is in a folder's place"),
+]
+
+
+@pytest.mark.parametrize(("number", "mend"), MENDS)
 def test_each_cause_has_its_own_mend(number: int, mend: str) -> None:
     said = cause(OSError(number, os.strerror(number), "/a/file"))
     assert said.startswith(f"/a/file: {os.strerror(number)}: ") and mend in said
