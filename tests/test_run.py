@@ -226,19 +226,19 @@ def test_real_cases(real_cases: Path, tmp_path: Path) -> None:
     assert (out / "outputs" / ".gitignore").read_text(encoding="utf-8") == "*\n"
 
 
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (["--profile", "full"], f"profile is 'full', expected one of {', '.join(PROFILES)}"),
-        (["--set", "epochs=3", "n_runs=x"], "n_runs is 'x', expected a valid integer"),
-        (["--set", "epochs"], "'epochs' is not a setting, expected name=value"),
-        (["--only", "99"], "no notebook '99', expected one of 00_cohort"),
-        (["01"], "unexpected 01: name notebooks with --only"),
-        (["--device", "tpu"], "device is 'tpu', expected auto, cpu or cuda"),
-        (["--data", "/no/such/folder"], "/no/such/folder: no such folder"),
-        (["--profile", "paper", "--set", "start=scratch"], "profile paper has no data: name the folder"),
-    ],
-)
+REFUSED = [
+    (["--profile", "full"], f"profile is 'full', expected one of {', '.join(PROFILES)}"),
+    (["--set", "epochs=3", "n_runs=x"], "n_runs is 'x', expected a valid integer"),
+    (["--set", "epochs"], "'epochs' is not a setting, expected name=value"),
+    (["--only", "99"], "no notebook '99', expected one of 00_cohort"),
+    (["01"], "unexpected 01: name notebooks with --only"),
+    (["--device", "tpu"], "device is 'tpu', expected auto, cpu or cuda"),
+    (["--data", "/no/such/folder"], "/no/such/folder: no such folder"),
+    (["--profile", "paper", "--set", "start=scratch"], "profile paper has no data: name the folder"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "words"), REFUSED)
 def test_refused_at_once(arguments: list[str], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("BRATS_ROOT", raising=False)
     profile = [] if "--profile" in arguments else ["--profile", "smoke"]
@@ -298,14 +298,14 @@ def test_plan_counts_what_the_paper_needs() -> None:
     assert facts["hours"] > 0
 
 
-@pytest.mark.parametrize(
-    ("base", "dataset", "arm", "tenth", "can_be_drawn"),
-    [
-        ("paper", "balanced", "proposed", 487, 4),
-        ("paper", "balanced", "random", 487, 6),
-        ("training", "balanced", "proposed", 295, 8),
-    ],
-)
+TENTHS = [
+    ("paper", "balanced", "proposed", 487, 4),
+    ("paper", "balanced", "random", 487, 6),
+    ("training", "balanced", "proposed", 295, 8),
+]
+
+
+@pytest.mark.parametrize(("base", "dataset", "arm", "tenth", "can_be_drawn"), TENTHS)
 def test_budgets_that_cannot_be_drawn(base: str, dataset: str, arm: str, tenth: int, can_be_drawn: int) -> None:
     """Table 5's balanced row, 487 x k, from a training set of 2,950 whose middle has 2,360."""
     study = counted_study(PROFILES["paper"].with_settings({"budget_base": base}))
