@@ -79,14 +79,14 @@ def recomputed(study: Study, results: Results, arms: list[Arm], unit: str = "sli
     return found | {"both_low": found["mean"] - half, "both_high": found["mean"] + half}
 
 
-@pytest.mark.parametrize(
-    ("name", "arms"),
-    [
-        ("open", [("proposed", 0.3), ("baseline", 1.0), ("random", 0.3), ("random at 51%", 0.51), ("0%-30%", 0.3)]),
-        ("pituitary", [("proposed", 0.3), ("baseline", 1.0), ("random", 0.3)]),
-        ("lgg_curves", [("proposed", 0.4), ("random", 0.4)]),  # persons with slices of both classes
-    ],
-)
+STUDIES = [
+    ("open", [("proposed", 0.3), ("baseline", 1.0), ("random", 0.3), ("random at 51%", 0.51), ("0%-30%", 0.3)]),
+    ("pituitary", [("proposed", 0.3), ("baseline", 1.0), ("random", 0.3)]),
+    ("lgg_curves", [("proposed", 0.4), ("random", 0.4)]),  # persons with slices of both classes
+]
+
+
+@pytest.mark.parametrize(("name", "arms"), STUDIES)
 def test_gains_of_the_published_studies(name: str, arms: list[tuple[str, float]], tmp_path: Path) -> None:
     study, chosen, results = opened(name, tmp_path, arms)
     first, *others = chosen.values()
@@ -112,31 +112,28 @@ def published(study: str, table: str, **where: object) -> "pd.Series[Any]":
 
 RANGES = [(f"{low}%-{low + 30}%", 0.3) for low in range(0, 80, 10)]
 REAL_ARM = ("proposed", 0.3)
-READ = [
-    *(
-        ("open", "tests", REAL_ARM, [other], {})
-        for other in (("random", 0.3), ("random at 51%", 0.51), ("baseline", 1.0))
-    ),
-    ("open", "controls", ("all annotated slices", 0.3), [("random at 51%", 0.51)], {}),
+AT_51, UPDATES = ("random at 51%", 0.51), ("proposed, equal updates", 0.3)
+OTHERS = ("random", 0.3), AT_51, ("baseline", 1.0)
+EQUAL = ("baseline", 1.0), ("random at 51%, equal updates", 0.51)
+RIVALS = [(name, 0.3) for name in ("entropy", "coreset", "badge", "typiclust")]
+
+
+def at_budgets(name: str, *shares: float) -> list[Any]:
+    """Of one study: the method and random sampling at some budgets."""
+    pairs = [(("proposed", share), [("random", share)], {"share": share}) for share in shares]
+    return [(name, "budget_gains", *pair) for pair in pairs]
+
+
+READ: list[Any] = [
+    *(("open", "tests", REAL_ARM, [other], {}) for other in OTHERS),
+    ("open", "controls", ("all annotated slices", 0.3), [AT_51], {}),
     ("open", "teaches_worst", RANGES[0], RANGES[1:], {}),
-    *(
-        ("open", "equal_updates", ("proposed, equal updates", 0.3), [other], {})
-        for other in (("baseline", 1.0), ("random at 51%, equal updates", 0.51))
-    ),
+    *(("open", "equal_updates", UPDATES, [other], {}) for other in EQUAL),
     ("pituitary", "budget_gains", REAL_ARM, [("random", 0.3)], {"dataset": "imbalanced", "share": 0.3}),
-    *(
-        ("pituitary_few", "budget_gains", ("proposed", share), [("random", share)], {"share": share})
-        for share in (0.01, 0.02, 0.05, 0.1, 0.3)
-    ),
+    *at_budgets("pituitary_few", 0.01, 0.02, 0.05, 0.1, 0.3),
     ("pituitary_few", "budget_gains", ("proposed", 0.01), [("placebo", 0.01)], {"share": 0.01}),
-    *(
-        ("lgg_curves", "budget_gains", ("proposed", share), [("random", share)], {"share": share})
-        for share in (0.1, 0.2, 0.4, 0.6, 0.8)
-    ),
-    *(
-        ("lgg_curves", "competitors", (name, 0.3), [("random at 60%", 0.6)], {})
-        for name in ("entropy", "coreset", "badge", "typiclust")
-    ),
+    *at_budgets("lgg_curves", 0.1, 0.2, 0.4, 0.6, 0.8),
+    *(("lgg_curves", "competitors", rival, [("random at 60%", 0.6)], {}) for rival in RIVALS),
     ("lgg_curves", "table2_gains", ("pretrained", 1.0), [("scratch", 1.0)], {"part": "test"}),
 ]
 """What README's sentences on real persons say: the file, the arm, and those whose mean it is compared with."""
