@@ -78,20 +78,6 @@ def test_the_usual_loop_cuts_our_slices(tiny_cohort: Path, tmp_path: Path) -> No
         assert np.array_equal(np.load(tmp_path / "usual" / f"{name}_seg.npy"), ours.segmentation[number])
 
 
-@pytest.mark.usefixtures("by_percentiles")
-def test_monai_cuts_our_slices(tiny_cohort: Path, tmp_path: Path) -> None:
-    pytest.importorskip("monai")
-    cohort = read_cohort(tiny_cohort)
-    preparation.ours(cohort, tmp_path / "ours")
-    items = list(preparation.monai_dataset(cohort, tmp_path / "monai"))
-    assert len(list((tmp_path / "monai").iterdir())) == len(cohort.cases)
-    ours = open_slices(tmp_path / "ours")
-    pixels, segmentation = (np.concatenate([np.asarray(item[name]) for item in items]) for name in ("image", "seg"))
-    assert pixels.shape == ours.pixels.shape
-    assert np.abs(pixels.astype(int) - ours.pixels).max() <= 1  # nothing is made smaller, so filters do not differ
-    assert np.array_equal(segmentation, ours.segmentation)
-
-
 def test_decompression_inflates_every_byte_and_memory_is_that_of_the_process(tiny_cohort: Path) -> None:
     path = case_files(read_cohort(tiny_cohort).cases.iloc[0])["t1"]
     assert preparation.decompress(path) == len(gzip.decompress(path.read_bytes()))
@@ -169,13 +155,13 @@ def test_the_exponent_is_that_of_the_time(power: float) -> None:
     assert preparation.exponent(table.assign(seconds=3 * table["cases"] ** power)) == pytest.approx(power)
 
 
-@pytest.mark.parametrize(
-    ("workers", "overhead_of"),
-    [
-        (1, {"00": 10, "01": 10, "before and between": 10, "all": 30}),
-        (2, {"00": 10, "01": 20, "before and between": 10, "all": 40}),  # both busy, two take 10 seconds for it
-    ],
-)
+OVERHEAD = [
+    (1, {"00": 10, "01": 10, "before and between": 10, "all": 30}),
+    (2, {"00": 10, "01": 20, "before and between": 10, "all": 40}),  # both busy, two take 10 seconds for it
+]
+
+
+@pytest.mark.parametrize(("workers", "overhead_of"), OVERHEAD)
 def test_overhead_is_what_no_run_took(workers: int, overhead_of: dict[str, float]) -> None:
     executed = pd.DataFrame([("00", 100.0, 110.0), ("01", 111.0, 141.0)], columns=["part", "started", "ended"])
     runs = pd.DataFrame([(120.0, 6.0), (140.0, 14.0)], columns=["ended", "seconds"])
