@@ -10,7 +10,6 @@ import gzip
 import json
 import os
 import signal
-import struct
 import tempfile
 import time
 from collections import Counter
@@ -53,25 +52,11 @@ EXAMPLES = 100
 
 VOXELS = np.arange(60).reshape(5, 4, 3)
 
-# The fields of a NIfTI-1 header that a reader uses: where they stand, and the format of each value.
-FIELDS = {
-    "sizeof_hdr": (0, "i", 1),
-    "dim": (40, "h", 8),
-    "datatype": (70, "h", 1),
-    "bitpix": (72, "h", 1),
-    "pixdim": (76, "f", 8),
-    "vox_offset": (108, "f", 1),
-    "scl_slope": (112, "f", 1),
-    "scl_inter": (116, "f", 1),
-    "xyzt_units": (123, "b", 1),
-    "qform_code": (252, "h", 1),
-    "sform_code": (254, "h", 1),
-    "quatern": (256, "f", 6),
-    "srow": (280, "f", 12),
-    "magic": (344, "b", 4),
-    "extension": (348, "b", 4),
-    "esize": (352, "i", 2),
-}
+HEADER = np.dtype([*nib.nifti1.header_dtype.descr, ("extension", "i1", 4), ("esize", "i4", 2)])
+# The fields that a reader uses.
+FIELDS = ["sizeof_hdr", "dim", "datatype", "bitpix", "pixdim", "vox_offset", "scl_slope", "scl_inter", "xyzt_units"]
+FIELDS += ["qform_code", "sform_code", "quatern_b", "quatern_c", "quatern_d", "qoffset_x", "qoffset_y", "qoffset_z"]
+FIELDS += ["srow_x", "srow_y", "srow_z", "magic", "extension", "esize"]
 INTEGERS = st.sampled_from([-(2**31), -32768, -129, -1, 0, 1, 2, 3, 4, 7, 8, 16, 64, 512, 1536, 32767, 2**31 - 1])
 FLOATS = st.sampled_from([0.0, -0.0, 1.0, -1.0, 1e-45, 352.0, 348.0, -1e9, 1e9, 1e20, 3.4e38]) | st.floats(width=32)
 
@@ -114,15 +99,13 @@ def headers(draw: st.DrawFn) -> bytes:
     """Return a file some of whose header's fields hold something else."""
     content = bytearray(draw(st.sampled_from(VALID)))
     order = "<" if content[0] else ">"
-    for name in draw(st.lists(st.sampled_from(sorted(FIELDS)), min_size=1, max_size=4)):
-        place, kind, count = FIELDS[name]
-        position = place + draw(st.integers(0, count - 1)) * struct.calcsize(kind)
-        value = draw(FLOATS if kind == "f" else INTEGERS)
-        bits = 8 * struct.calcsize(kind)
-        if kind != "f":
-            value = (int(value) + 2 ** (bits - 1)) % 2**bits - 2 ** (bits - 1)
-        with contextlib.suppress(OverflowError):
-            struct.pack_into(order + kind, content, position, value)
+    for name in draw(st.lists(st.sampled_from(FIELDS), min_size=1, max_size=4)):
+        kind, place, *_ = (HEADER.fields or {})[name]
+        one = np.dtype("i1") if kind.kind == "S" else kind.base.newbyteorder(order)
+        place += one.itemsize * draw(st.integers(0, kind.itemsize // one.itemsize - 1))
+        value = np.array(draw(FLOATS if one.kind == "f" else INTEGERS))
+        with np.errstate(over="ignore"):
+            content[place : place + one.itemsize] = value.astype(one).tobytes()
     return bytes(content)
 
 
