@@ -223,21 +223,12 @@ def markdown(table: pd.DataFrame) -> str:
     def share(value: float) -> str:
         return "" if np.isnan(value) else f"{100 * value:.1f} %"
 
-    for row in table.to_dict("records"):
-        cells = [
-            row["persons"],
-            row["runs"],
-            f"{row['run_sd']:g}",
-            f"{row['cohort_effect']:g}",
-            share(row["held"]),
-            f"{row['half_width']:.1f}",
-            share(row["zero"]),
-            share(row["held_if_zero"]),
-            share(row["another_cohort"]),
-            share(row["nadeau_bengio"]),
-            f"{row['nadeau_bengio_half_width']:.1f}",
-        ]
-        lines.append("| " + " | ".join(map(str, cells)) + " |")
+    shown: dict[str, Callable[[float], str]] = dict.fromkeys(("run_sd", "cohort_effect"), "{:g}".format)
+    shown |= dict.fromkeys(("half_width", "nadeau_bengio_half_width"), "{:.1f}".format)
+    shown |= dict.fromkeys(("held", "zero", "held_if_zero", "another_cohort", "nadeau_bengio"), share)
+    for row in table.drop(columns="studies").to_dict("records"):
+        cells = [shown[name](value) if name in shown else str(value) for name, value in row.items()]
+        lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
 
