@@ -256,18 +256,6 @@ def test_what_is_wrong_is_listed_and_refused(published: Path, damage: Callable[[
     assert not (published.parent / "refused").exists()
 
 
-def test_everything_in_one_go_and_skipped(published: Path) -> None:
-    path_of(published, 5).write_bytes(b"")
-    replace_field(path_of(published, 6), "tumorMask", mask().T * 0)
-    no_struct(path_of(published, 17))
-    for place, person in enumerate(("100004", "110006")):
-        write_slice(published / f"{21 + place}.mat", 1 + place, person, pixels(60 + place), mask())
-    assert len(check_cohort(read_cohort(published)).messages) == 3
-    slices = prepare(read_cohort(published), RULE, published.parent / "skipped", skip_bad=True)
-    assert len(slices.manifest["left_out"]) == 3
-    assert "MR017260" not in set(slices.table["patient_id"])
-
-
 def test_a_folder_without_readable_files_says_so(tmp_path: Path) -> None:
     (tmp_path / "1.mat").write_bytes(b"")
     listed = check_cohort(read_cohort(tmp_path)).messages
