@@ -13,15 +13,7 @@ from torch.nn.functional import cross_entropy
 from brats_al_utils import InputError
 from brats_al_utils.networks import training as training_module
 from brats_al_utils.networks.network import build
-from brats_al_utils.networks.training import (
-    Images,
-    Settings,
-    choose_device,
-    features,
-    finetune,
-    predict,
-    shuffled_batches,
-)
+from brats_al_utils.networks.training import Images, Settings, finetune, predict
 
 SETTINGS = Settings(epochs=3, batch_size=4, learning_rate=0.001, momentum=0.8, weight_decay=0.0001)
 TRAINING, VALIDATION = np.arange(12), np.arange(12, 20)
@@ -82,23 +74,6 @@ def test_a_smaller_last_batch_counts_by_its_slices(images: Images) -> None:
     whole = cross_entropy(network(images.batch(ids)), images.labels[ids]).item()
     history = finetune(network, images, TRAINING, VALIDATION, Settings(1, 5, 1e-12, 0.0, 0.0), seed=0)
     assert history.train_loss[0] == pytest.approx(whole, rel=1e-6)
-
-
-def test_every_epoch_has_another_order(images: Images, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[int] = []
-    batch = Images.batch
-
-    def record(self: Images, ids: torch.Tensor) -> torch.Tensor:
-        seen.extend(ids.tolist())
-        return batch(self, ids)
-
-    monkeypatch.setattr(Images, "batch", record)
-    monkeypatch.setattr(training_module, "predict", lambda *_: np.linspace(0, 1, len(VALIDATION)))
-    for seed in (0, 1):
-        finetune(small(), images, TRAINING, VALIDATION, SETTINGS, seed)
-    orders = [tuple(seen[start : start + 12]) for start in range(0, len(seen), 12)]
-    assert len(set(orders)) == len(orders) == 6
-    assert all(sorted(order) == TRAINING.tolist() != list(order) for order in orders)
 
 
 @pytest.mark.parametrize("epochs", [1, 3])
@@ -190,19 +165,19 @@ def test_frozen_layers_and_their_statistics_stay(name: str, trained: str, images
 @pytest.mark.parametrize(("name", "size"), [("alexnet", 4096), ("googlenet", 1024), ("resnet18", 512)])
 def test_features_are_what_the_last_layer_is_given(name: str, size: int, images: Images) -> None:
     network, ids = settled(build("scratch", 0, network=name), images), np.arange(20)
-    found = features(network, images, ids)
+    found = training_module.features(network, images, ids)
     assert (found.shape, found.dtype) == ((20, size), np.float32)
     assert len(np.unique(found, axis=0)) == 20
     *_, last = (module for module in network.modules() if isinstance(module, nn.Linear))
     with torch.inference_mode():
         again = last(torch.from_numpy(found)).double().softmax(1)[:, 1].numpy()
     np.testing.assert_allclose(again, predict(network, images, ids), rtol=1e-5)
-    np.testing.assert_array_equal(features(network, images, ids), found)
+    np.testing.assert_array_equal(training_module.features(network, images, ids), found)
 
 
 def test_features_by_hand(images: Images, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training_module, "EVALUATION_BATCH", 3)
-    found = features(small(), images, np.array([7, 2, 9, 4]))
+    found = training_module.features(small(), images, np.array([7, 2, 9, 4]))
     blocks = ((images.pixels.double() / 255 - 0.5) / 0.25).reshape(20, 3, 4, 16, 4, 16).mean((3, 5))
     np.testing.assert_allclose(found, blocks.reshape(20, 48)[[7, 2, 9, 4]], atol=1e-5)
 
@@ -220,11 +195,11 @@ def test_prediction_does_not_depend_on_batches(images: Images, monkeypatch: pyte
 @pytest.mark.parametrize("found", [False, True])
 def test_devices(found: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: found)
-    assert choose_device("auto").type == ("cuda" if found else "cpu")
-    assert choose_device("cpu").type == "cpu"
+    assert training_module.choose_device("auto").type == ("cuda" if found else "cpu")
+    assert training_module.choose_device("cpu").type == "cpu"
     for asked, words in (("gpu", "expected auto, cpu or cuda"), *[("cuda", "finds no GPU")] * (not found)):
         with pytest.raises(InputError, match=words):
-            choose_device(asked)
+            training_module.choose_device(asked)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
@@ -256,7 +231,7 @@ def test_every_arithmetic_trains_as_float32_to_its_rounding(arithmetic: str, tol
 @pytest.mark.parametrize("slices", [3, 4, 8, 11])
 def test_every_slice_comes_once_before_any_comes_again(slices: int) -> None:
     places, order = torch.arange(slices), torch.Generator().manual_seed(3)
-    drawn = shuffled_batches(places, 4, order, torch.device("cpu"))
+    drawn = training_module.shuffled_batches(places, 4, order, torch.device("cpu"))
     passes = [torch.cat(list(islice(drawn, -(-slices // 4)))) for _ in range(3)]
     assert all(sorted(one.tolist()) == places.tolist() for one in passes)
     assert slices < 4 or len({tuple(one.tolist()) for one in passes}) > 1
