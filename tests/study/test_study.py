@@ -1,4 +1,4 @@
-"""One-shot and iterative selections, what they cost, and what is made of their results."""
+"""One-shot and iterative selections, what they cost, what is made of their results, and a study with folds."""
 
 import threading
 from dataclasses import replace
@@ -14,24 +14,14 @@ from brats_al_utils.beyond.comparison import further_evidence
 from brats_al_utils.beyond.competitors import beside
 from brats_al_utils.beyond.competitors.competitors import COMPETITORS
 from brats_al_utils.findings import evidence
+from brats_al_utils.findings.statistics import summarise
 from brats_al_utils.networks.training import auc
 from brats_al_utils.queries.pool import Pool
 from brats_al_utils.queries.sampling import MIDDLE, RANDOM
 from brats_al_utils.queries.selection import Selection
+from brats_al_utils.study import stages
 from brats_al_utils.study.arms import Arm
-from brats_al_utils.study.stages import (
-    Results,
-    Row,
-    advance,
-    choose,
-    committee_pool,
-    labelled,
-    plan,
-    results_of,
-    selections_of,
-    train,
-    uncertainty,
-)
+from brats_al_utils.study.stages import Results, Row, advance, plan, results_of, selections_of, train
 from brats_al_utils.study.study import Study
 
 EPOCHS = 1
@@ -93,14 +83,14 @@ def test_stages_in_the_open(study: Study, rows: list[Row]) -> None:
     planned = plan(study, [arm("proposed"), arm("random")], runs=1)
     places = [(row.stage, row.member, row.known) for row in planned]
     assert places == [(0, 1, True), (0, 2, True), (1, 0, False), (0, 0, True)]
-    scores = uncertainty(study, planned)
+    scores = stages.uncertainty(study, planned)
     (pool,) = scores.values()
-    np.testing.assert_array_equal(pool.score, committee_pool(study, "imbalanced", 0).score)
-    chosen_now = choose(study, planned, scores)
+    np.testing.assert_array_equal(pool.score, stages.committee_pool(study, "imbalanced", 0).score)
+    chosen_now = stages.choose(study, planned, scores)
     assert all(row.known for row in chosen_now)
     ids = MIDDLE.choose(pool, round(0.3 * len(pool.ids)), study.seed(0, "sample draw"))
     assert chosen_now[2].run.training == tuple(ids) == of(rows, "proposed")[-1].run.training
-    assert not all(row.known for row in choose(study, planned, {})), "nobody has said anything"
+    assert not all(row.known for row in stages.choose(study, planned, {})), "nobody has said anything"
 
 
 def test_others_are_trained_during_a_slow_query(study: Study, rows: list[Row], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,9 +119,9 @@ def test_networks_that_are_not_trained_choose_nothing(study: Study) -> None:
     nowhere = elsewhere(study)
     planned = plan(nowhere, [arm("proposed")])
     with pytest.raises(InputError, match="compute their runs first"):
-        uncertainty(nowhere, planned)
+        stages.uncertainty(nowhere, planned)
     with pytest.raises(InputError, match="not trained yet"):
-        committee_pool(nowhere, "imbalanced", 0)
+        stages.committee_pool(nowhere, "imbalanced", 0)
     assert [row.known for row in advance(nowhere, [arm("proposed")])] == [row.known for row in planned]
 
 
@@ -145,7 +135,7 @@ def test_each_query_adds_a_tenth_to_a_random_tenth(study: Study, rows: list[Row]
         assert [len(first), len(second), len(last)] == size
         assert first < second < last < set(pool)
         assert last == set(chosen(rows, name).chosen)
-        assert first <= set(labelled(study, "imbalanced", 0)), "random budgets of one seed are nested"
+        assert first <= set(stages.labelled(study, "imbalanced", 0)), "random budgets of one seed are nested"
     # What entropy adds is what the network trained on the first tenth is least sure of, among the others.
     first_row, second_row, _ = of(rows, "entropy, iterative")
     found = study.store.load(first_row.run)
@@ -165,7 +155,7 @@ def test_smaller_steps_of_iterative_querying(study: Study) -> None:
 
 def test_what_arms_are_trained_on_and_what_they_have_annotated(study: Study, rows: list[Row], results: Results) -> None:
     pool = study.ids("imbalanced", "training", 0)
-    committee, ids = labelled(study, "imbalanced", 1), chosen(rows, "proposed", 1).chosen
+    committee, ids = stages.labelled(study, "imbalanced", 1), chosen(rows, "proposed", 1).chosen
     other = results[arm("another network"), 1].run
     assert (other.network, other.training) == ("resnet18", tuple(ids)), "AlexNet chose for it"
     cost = evidence.annotation_cost(study, rows, ARMS).query("seed == 1").set_index("arm")
@@ -218,3 +208,40 @@ def test_data_frames_of_the_evidence(study: Study, rows: list[Row], results: Res
     hidden = shown[(shown["arm"] == "random") & (shown["seed"] == 0) & (shown["shown"] == "tumour hidden")]["score"]
     assert hidden.tolist() == result.arrays["audit/tumour_hidden"].tolist()
     assert list(further_evidence.choices(study, rows, ARMS[:2])["arm"]) == ["random", "proposed"]
+
+
+FOLDS = 3
+FOLDED = [Arm("all", "scratch", 1), Arm("random", "scratch", 1, RANDOM, 0.5)]
+
+
+@pytest.fixture(scope="module")
+def folded(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    root = tmp_path_factory.mktemp("folds")
+    release = write_release(root / "release", 7, 7)  # folds of 2 and 3 patients of each class
+    folded = small_study(release, root / "out", "2")
+    return replace(folded, profile=replace(folded.profile, folds=FOLDS, n_runs=FOLDS))
+
+
+def test_tables_know_the_folds(folded: Study) -> None:
+    results = results_of(folded, train(folded, FOLDED))
+    scores = evidence.scores(folded, results, "test")
+    assert scores.groupby("seed")["fold"].unique().map(list).tolist() == [[0], [1], [2]]
+    assert len(scores[scores["arm"] == "all"]) == len(folded.slices.table), "a cycle tests every slice once"
+    # The interval across runs is wider than that of independent test sets: 1/3 + 1/1 for 1/3 (test over training).
+    assert folded.redrawn == 1.0
+    runs = evidence.evaluate(folded, results).query("part == 'test' and unit == 'slice'")
+    runs = runs.assign(auc=0.5 + runs["auc"] / 100)  # no limit then meets 0 or 1
+    widths = []
+    for redrawn in (0.0, folded.redrawn):
+        row = summarise(runs, redrawn=redrawn).set_index("arm").loc["all"]
+        widths.append(row["runs_high"] - row["runs_low"])
+    assert widths[1] == pytest.approx(2 * widths[0])
+    assert "3 folds; 1 epoch (updates on all slices: 1)" in folded.caption(FOLDED)
+    by_updates = replace(folded, profile=replace(folded.profile, length="updates"))
+    assert "updates in every arm: 1 (1 epoch of all slices)" in by_updates.caption(FOLDED)
+    # Training sets of unequal size are one point of a curve.
+    everything = evidence.evaluate(folded, results)
+    assert everything.loc[everything["arm"] == "all", "examples"].nunique() > 1
+    points = summarise(evidence.with_mean_examples(everything), ("dataset", "share", "examples"), folded.redrawn)
+    assert (points["n_runs"] == FOLDS).all()
+    assert evidence.contrasts(folded, results, [(FOLDED[1], FOLDED[0])])["auc_difference"].notna().all()
