@@ -151,15 +151,9 @@ def started_lab(
     port, token = free_port(None), secrets.token_hex()
     address = ["--port", str(port), "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}"]
     with (folder / "server.log").open("w", encoding="utf-8") as log:
-        process = psutil.Popen(
-            [*lab_command(saves_outputs), *address, "--no-browser"],
-            cwd=folder,
-            env=environment(folder),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        streams: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": subprocess.STDOUT}
+        command = [*lab_command(saves_outputs), *address, "--no-browser"]
+        process = psutil.Popen(command, cwd=folder, env=environment(folder), start_new_session=True, **streams)
     lab = Lab(folder, port, token, process)
     try:
         deadline = time.monotonic() + 60
