@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import numpy as np
@@ -171,13 +172,9 @@ def test_one_command_and_no_click_to_the_first_label(browser: Chrome, tmp_path: 
     home.mkdir()
     options = ["--data", str(data), "--no-browser", "--budget", "4", "--reader", "Anna", "--strategy", "random"]
     settings = [f"--set={name}={SETTINGS[name]}" for name in ("image_size", "epochs", "start")]
-    process = psutil.Popen(
-        [sys.executable, "-m", "brats_al_utils", "annotate", *options, *settings],
-        env=environment(tmp_path),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-    )
+    command = [sys.executable, "-m", "brats_al_utils", "annotate", *options, *settings]
+    streams: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "encoding": "utf-8"}
+    process = psutil.Popen(command, env=environment(tmp_path), **streams)
     said: list[str] = []
     try:
         while not (found := re.search(r"http://127\.0\.0\.1:\S+", "".join(said))):
