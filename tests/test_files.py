@@ -28,13 +28,8 @@ HOLD += "with lock(Path(sys.argv[1])) as had: print(had, flush=True); sys.stdin.
 
 def holder(path: Path, **environment: str) -> subprocess.Popen[str]:
     """Start a process that asks for a lock, says what came of it, and keeps it until it is told a line."""
-    return subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(path)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        encoding="utf-8",
-        env=os.environ | environment,
-    )
+    command, pipe = [sys.executable, "-c", HOLD, str(path)], subprocess.PIPE
+    return subprocess.Popen(command, stdin=pipe, stdout=pipe, encoding="utf-8", env=os.environ | environment)
 
 
 def answer(process: subprocess.Popen[str]) -> str:
