@@ -53,13 +53,8 @@ def driver(
         "if __name__ == '__main__':\n    from small_study import main\n    main(*sys.argv[1:])\n",
         encoding="utf-8",
     )
-    process = subprocess.Popen(
-        [sys.executable, str(script), str(data), str(out), workers],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-        env=os.environ | environment,
-    )
+    command, pipe = [sys.executable, str(script), str(data), str(out), workers], subprocess.PIPE
+    process = subprocess.Popen(command, stdout=pipe, stderr=pipe, encoding="utf-8", env=os.environ | environment)
     try:
         yield process
     finally:
