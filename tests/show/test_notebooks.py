@@ -136,18 +136,11 @@ NOT_STARTING = [
 
 
 @pytest.mark.parametrize("forked", FORKED)
-@pytest.mark.parametrize(("script", "fork", "patience", "words"), NOT_STARTING, ids=["cannot", "late"])
+@pytest.mark.parametrize("case", NOT_STARTING, ids=["cannot", "late"])
 def test_a_kernel_that_does_not_start_is_one_message(
-    script: str,
-    fork: Any,
-    patience: int,
-    words: str,
-    forked: bool,
-    tmp_path: Path,
-    places: Places,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
+    case: Any, forked: bool, tmp_path: Path, places: Places, monkeypatch: pytest.MonkeyPatch, capfd: Any
 ) -> None:
+    script, fork, patience, words = case
     python = tmp_path / "python"
     python.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
     python.chmod(0o755)
@@ -176,13 +169,8 @@ def test_a_forked_kernel_is_as_one_that_was_started(tmp_path: Path, places: Plac
         "import sys, pathlib\nfrom brats_al_utils.show import notebooks\nfrom brats_al_utils.study.places import Places"
     )
     code += "\nprint(notebooks.execute(pathlib.Path(sys.argv[1]), {}, Places.of('smoke', sys.argv[2])))"
-    executed = subprocess.run(
-        [sys.executable, "-c", code, str(source), str(tmp_path / "out")],
-        env=os.environ | {"DASK_OF__A_TEST": "here"},
-        capture_output=True,
-        encoding="utf-8",
-        check=True,
-    )
+    command, env = [sys.executable, "-c", code, str(source), str(tmp_path / "out")], {"DASK_OF__A_TEST": "here"}
+    executed = subprocess.run(command, env=os.environ | env, capture_output=True, encoding="utf-8", check=True)
     assert executed.stderr == ""
     cells = nbformat.read(executed.stdout.strip(), as_version=4).cells
     outputs = [output for cell in cells for output in cell.get("outputs", [])]
