@@ -126,14 +126,6 @@ def test_the_base_rate_loss_is_that_of_the_best_constant_guess() -> None:
 
 
 def test_an_arm_has_not_learned_if_half_of_its_runs_have_not() -> None:
-    runs = pd.DataFrame(
-        [
-            *(("scratch", f"s{run}", False) for run in range(2)),
-            *(("half", f"h{run}", run > 0) for run in range(2)),
-            *(("most", f"m{run}", run > 0) for run in range(3)),
-            ("once", "o", True),
-            ("once", "o", True),
-        ],
-        columns=["arm", "key", "learned"],
-    )
+    runs = pd.DataFrame({"arm": ["scratch"] * 2 + ["half"] * 2 + ["most"] * 3 + ["once"] * 2, "key": [*"012345677"]})
+    runs["learned"] = ~runs["key"].isin([*"0124"])
     assert unlearned(runs) == {"scratch", "half"}
