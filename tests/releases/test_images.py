@@ -245,13 +245,8 @@ def test_the_mend_of_a_volume_that_is_none(tmp_path: Path, voxels: Array, mend: 
         read_image(tmp_path / "a.nii.gz")
 
 
-MASKS = [
-    ([0, 1, 1], ""),
-    ([0, 0.9882, 2.0235], ""),
-    ([0, 0.5, 0.5], ""),
-    ([0, 0.3, 1], "0.3"),
-    ([-0.1, 1e-3, 0.6], "0.6"),
-]
+MASKS = [([0, 1, 1], ""), ([0, 0.9882, 2.0235], ""), ([0, 0.5, 0.5], ""), ([0, 0.3, 1], "0.3")]
+MASKS += [([-0.1, 1e-3, 0.6], "0.6")]
 
 
 @pytest.mark.parametrize(("values", "refused"), MASKS)
