@@ -408,11 +408,7 @@ UNREADABLE = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("content", "words"),
-    UNREADABLE,
-    ids=lambda value: value[:12].decode("latin-1") if isinstance(value, bytes) else value[:20],
-)
+@pytest.mark.parametrize(("content", "words"), UNREADABLE, ids=[words[:20] for _, words in UNREADABLE])
 def test_tables_that_cannot_be_read(tmp_path: Path, content: bytes, words: str) -> None:
     (tmp_path / TABLE).write_bytes(content)
     with pytest.raises(InputError, match=words):
