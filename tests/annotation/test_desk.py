@@ -37,16 +37,12 @@ def write_png(path: Path, grey: Any) -> Path:
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Desk:
-    return four_patients(tmp_path)
-
-
-def four_patients(folder: Path) -> Desk:
     """Return a desk of four patients, of whom the first has three images."""
-    files = [write_png(folder / f"{number}.png", [[0, 10 * number], [50, 100]]) for number in range(6)]
+    files = [write_png(tmp_path / f"{number}.png", [[0, 10 * number], [50, 100]]) for number in range(6)]
     pictures = [Picture(f"{number}.png", (file,)) for number, file in enumerate(files)]
     first = Proposal(HOSTILE, tuple(pictures[:3]), (1,))
     others = [Proposal(f"p{number}", (pictures[number],)) for number in (3, 4, 5)]
-    return Desk((first, *others), folder / "answers.jsonl", "Anna", CLASSES)
+    return Desk((first, *others), tmp_path / "answers.jsonl", "Anna", CLASSES)
 
 
 def show(desk: Desk) -> dict[str, Any]:
@@ -400,12 +396,11 @@ def test_a_saved_notebook_holds_no_image_and_no_name(desk: Desk) -> None:
 
 
 @pytest.fixture
-def own(tmp_path: Path) -> Desk:
+def own(desk: Desk, tmp_path: Path) -> Desk:
     """Three images of one person, of which the second is proposed, and one of another."""
-    four = four_patients(tmp_path)
     hashes = {path.name: digest(path) for path in tmp_path.glob("*.png")}
     needs = "Needs 2 malignant and 3 benign more for training."
-    return replace(four, proposals=four.proposals[:2], hashes=hashes, needs=lambda: needs)
+    return replace(desk, proposals=desk.proposals[:2], hashes=hashes, needs=lambda: needs)
 
 
 @pytest.fixture
