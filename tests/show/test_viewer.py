@@ -46,14 +46,10 @@ def test_volumes_go_compressed(tmp_path: Path) -> None:
 def test_what_is_said_where_there_is_no_viewer(study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pictures = open_study("smoke", write_cohort(tmp_path / "lung", masked=False), tmp_path / "other", device="cpu")
     monkeypatch.setitem(sys.modules, "ipyniivue", None)
-    for shown, words in (
-        (
-            viewer(replace(study, opened={"imbalanced": replace(study.slices, pixels=study.slices.pixels[:0])})),
-            "not part of a published study",
-        ),
-        (viewer(pictures), "this cohort has none"),
-        (viewer(study), "install it with `make viewer`"),
-    ):
+    bundled = replace(study, opened={"imbalanced": replace(study.slices, pixels=study.slices.pixels[:0])})
+    said = ("not part of a published study", "this cohort has none", "install it with `make viewer`")
+    for of, words in zip((bundled, pictures, study), said, strict=True):
+        shown = viewer(of)
         assert isinstance(shown, Markdown)
         assert words in shown.data
 
