@@ -192,6 +192,7 @@ def test_what_the_planned_contrasts_have_decided(name: str, tmp_path: Path) -> N
         assert row["outcome"] == (ends if row["n_runs"] == row["planned"] else "not decided yet")
     family = table[table["family"].eq("secondary") & table["learned"]].dropna(subset="p_both").sort_values("p_both")
     tested = SECONDARY - (table["family"].eq("secondary").sum() - len(family))
+    family = family[family["outcome"] != "not decided yet"]  # these count as the least sure
     largest = 0.0  # by Holm: the smallest times how many are planned, the next times one less, never falling
     for place, (_, row) in enumerate(family.iterrows()):
         largest = max(largest, row["p_both"] * (tested - place))

@@ -116,6 +116,13 @@ def within_margin(found: pd.Series) -> str:
     return little if found["outcome"] in (BETTER, WORSE) and small else ""
 
 
+def so_far(found: pd.Series) -> str:
+    """Say how many of the planned repetitions of a contrast exist; empty if all do."""
+    return (
+        f"{found['n_runs']} of {found['planned']} planned repetitions so far: " if found["outcome"] == NOT_YET else ""
+    )
+
+
 def planned() -> list[str]:
     """Return what the study on the LGG set has decided so far."""
     outcomes = pd.read_csv(FIGURES / "lgg" / "outcomes.csv")
@@ -126,16 +133,16 @@ def planned() -> list[str]:
         f'"as good" is what differs by less than {100 * MARGIN:g} points at 95 %, and all but the first are adjusted for being several. '
         "It holds of networks that learn from these persons; how far others would move it, one cohort cannot show."
     )
-    so_far = f"{first['n_runs']} of {first['planned']} planned repetitions are done: nothing is decided yet."
+    none = f"{first['n_runs']} of {first['planned']} planned repetitions are done: nothing is decided yet."
     return [
         f"**{SHORT[first['outcome']]}**",
         "",
         "*Does this slice show tumour?* 110 persons of the LGG set (Buda 2019), five hospitals, and slices of either kind in every person, so that no hospital tells the answer. "
         "Differences are of the area under the ROC curve (AUC: 0.5 is guessing, 1 without an error) on slices of persons who were not trained on, in points of a hundredth. "
-        f"What is compared, and how it is decided, was [written down before](docs/lgg_study.md): {rule if whole else so_far}",
+        f"What is compared, and how it is decided, was [written down before](docs/lgg_study.md): {rule if whole else none}",
         "",
         *(
-            f"* **{title(row)}: {row['outcome']}.** {'So far ' if row['outcome'] == NOT_YET else ''}{gain(row)}{within_margin(row)}."
+            f"* **{title(row)}: {row['outcome']}.** {so_far(row)}{gain(row)}{within_margin(row)}."
             for _, row in (deciding if whole else deciding[:1]).iterrows()
         ),
         "",

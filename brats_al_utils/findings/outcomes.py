@@ -44,20 +44,22 @@ def outcomes(
     unlearned : collection of str
         Arms of which most runs have not learned; their contrasts are not judged, and do not count in the family.
     planned : int
-        Planned number of runs: with fewer, nothing is decided.
+        Planned number of runs: with fewer, a contrast is not decided.
     family : int
-        Planned number of secondary contrasts: missing ones count as if their p were 1.
+        Planned number of secondary contrasts. Those that are missing or not decided count as if their p were 1, so that
+        what they show so far decides no other.
 
     Returns
     -------
     pd.DataFrame
-        As `comparison.compare`, without its adjusted p; family (primary, secondary), p_holm, level (1 - confidence of
-        the deciding interval; 0.05 for the primary one), decided_low, decided_high, outcome.
+        As `comparison.compare`, without its adjusted p; family (primary, secondary), p_holm (NaN if not decided), level
+        (1 - confidence of the deciding interval; 0.05 for the primary one), decided_low, decided_high, outcome.
     """
     table = pd.concat([compare(pairs, [(arm, other)]) for pairs, arm, other in contrasts], ignore_index=True)
     table = table.drop(columns=["p_patients_holm", "p_both_holm"])
     judged = ~(table["arm"].isin(unlearned) | table["other"].isin(unlearned))
-    p = table["p_both"].where(judged).to_numpy(float)
+    whole = table["n_runs"] >= planned
+    p = table["p_both"].where(whole, 1.0).where(judged).to_numpy(float)
     secondary = np.append(p[1:], np.ones(max(family - len(p) + 1, 0)))
     level, p_holm = (np.append(of(p[:1]), of(secondary)[: len(p) - 1]) for of in (holm_levels, holm))
     limits = [
@@ -66,9 +68,9 @@ def outcomes(
     ]
     low, high = np.array(limits).T
     families = ["primary"] + ["secondary"] * (len(contrasts) - 1)
-    table = table.assign(family=families, p_holm=p_holm, level=level, decided_low=low, decided_high=high)
-    found = pd.Series([outcome(*ends) for ends in limits])
-    return table.assign(outcome=found.where(table["n_runs"] >= planned, NOT_YET))
+    table = table.assign(family=families, level=level, decided_low=low, decided_high=high)
+    found = pd.Series([outcome(*ends) for ends in limits]).where(whole, NOT_YET)
+    return table.assign(p_holm=pd.Series(p_holm).where(whole), outcome=found)
 
 
 def holm_levels(p: Array) -> Array:

@@ -95,7 +95,12 @@ def test_a_committee_that_has_learned_nothing_is_said(study: Study) -> None:
             result = study.store.load(member)
             assert result
             study.store.save(replace(result, arrays=result.arrays | {"train_loss": np.full(4, loss)}))
-        assert planned.of_committee(study).endswith(f"committee, {learned} of {len(members)} have.")
+        assert planned.of_committees(study) == f"Of the networks of the committee, {learned} of {len(members)} have."
+    for row in advance(study, [contrasts(study.profile)[-1][0]], runs=1):
+        if row.known:
+            result = made_up(row.run)
+            study.store.save(replace(result, arrays=result.arrays | {"train_loss": np.full(4, 9.0)}))
+    assert planned.of_committees(study).endswith("; of the networks of the committees of several queries, 0 of 3 have.")
 
 
 def test_the_hospital_is_asked_within_sites(study: Study, results: Results) -> None:

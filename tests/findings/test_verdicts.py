@@ -173,6 +173,19 @@ def test_outcomes_of_a_primary_and_secondary_contrasts() -> None:
     assert set(outcomes.outcomes(contrasts, planned=11)["outcome"]) == {outcomes.NOT_YET}, "ten runs of eleven"
 
 
+def test_what_is_not_decided_yet_decides_no_other_contrast() -> None:
+    """Five of ten runs of one: however small its p, the other is tested as if it were 1."""
+    pairs = arms_with_gains(0.05, 0.03, 0.0)
+    few = Pairs(pairs.arms, pairs.keys[:, :5], pairs.aucs[:, :5], pairs.shares[:, :5], pairs.classes)
+    table = outcomes.outcomes([(pairs, "+0.05", "none"), (pairs, "+0", "none"), (few, "+0.03", "none")], planned=10)
+    assert table["p_both"][2] < 0.01 < 0.05 < table["p_both"][1]
+    assert table["outcome"].tolist() == [outcomes.BETTER, outcomes.AS_GOOD, outcomes.NOT_YET]
+    assert table["level"].tolist() == pytest.approx([0.05, 0.025, 0.025])
+    assert table["p_holm"].tolist() == pytest.approx(
+        [table["p_both"][0], min(1, 2 * table["p_both"][1]), np.nan], nan_ok=True
+    )
+
+
 @given(st.lists(st.integers(1, 200), min_size=1, max_size=6))
 def test_an_interval_at_holms_level_excludes_what_holms_procedure_rejects(p: list[int]) -> None:
     values = np.array(p) / 1009

@@ -21,7 +21,7 @@ from brats_al_utils.findings.sites import within_pairs, within_site
 from brats_al_utils.findings.statistics import LEARNED, units_of, unlearned
 from brats_al_utils.networks.training import auc
 from brats_al_utils.study.arms import Arm, proposed, ranges
-from brats_al_utils.study.stages import Results, advance, committee, results_of
+from brats_al_utils.study.stages import Results, advance, results_of
 from brats_al_utils.study.study import Study
 
 AUC = "{:.3f}".format
@@ -158,16 +158,20 @@ def learned(study: Study, results: Results) -> str:
     return (
         f"{'. '.join(found) or 'Yes'}. The highest training loss, median of an arm's runs, is {typical.max():.2f} of "
         f"that of the best constant guess ({typical.idxmax()}); above {LEARNED} nothing is judged. "
-        f"{of_committee(study)}"
+        f"{of_committees(study)}"
     )
 
 
-def of_committee(study: Study) -> str:
-    """Say how many of the committee's members, of all runs, have learned: others would rank no slice."""
-    method, runs = proposed(study.profile)[0], range(study.profile.n_runs)
-    found = [study.store.load(member) for number in runs for member in committee(study, method.dataset, number)]
-    shares = [loss_share(study, method, member) for member in found if member]
-    return f"Of the networks of the committee, {sum(share <= LEARNED for share in shares)} of {len(shares)} have."
+def of_committees(study: Study) -> str:
+    """Say how many of the networks that choose slices, of all runs, have learned: others would rank no slice."""
+    (once, _), *_, (often, _) = planned(study.profile)
+    said = []
+    for arm, which in ((once, "the committee"), (often, "the committees of several queries")):
+        members = [study.store.load(row.run) for row in advance(study, [arm]) if row.member and row.known]
+        shares = [loss_share(study, arm, member) for member in members if member]
+        if shares:
+            said.append(f"of the networks of {which}, {sum(share <= LEARNED for share in shares)} of {len(shares)}")
+    return f"{'; '.join(said).capitalize()} have." if said else ""
 
 
 def fewer(study: Study, results: Results) -> str:
