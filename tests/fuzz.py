@@ -53,6 +53,7 @@ EXAMPLES = 100
 VOXELS = np.arange(60).reshape(5, 4, 3)
 
 HEADER = np.dtype([*nib.nifti1.header_dtype.descr, ("extension", "i1", 4), ("esize", "i4", 2)])
+PLACES: Any = HEADER.fields
 # The fields that a reader uses.
 FIELDS = ["sizeof_hdr", "dim", "datatype", "bitpix", "pixdim", "vox_offset", "scl_slope", "scl_inter", "xyzt_units"]
 FIELDS += ["qform_code", "sform_code", "quatern_b", "quatern_c", "quatern_d", "qoffset_x", "qoffset_y", "qoffset_z"]
@@ -100,8 +101,8 @@ def headers(draw: st.DrawFn) -> bytes:
     content = bytearray(draw(st.sampled_from(VALID)))
     order = "<" if content[0] else ">"
     for name in draw(st.lists(st.sampled_from(FIELDS), min_size=1, max_size=4)):
-        kind, place, *_ = (HEADER.fields or {})[name]
-        one = np.dtype("i1") if kind.kind == "S" else kind.base.newbyteorder(order)
+        kind, place, *_ = PLACES[name]
+        one = np.dtype("i1" if kind.kind == "S" else order + kind.base.str[1:])
         place += one.itemsize * draw(st.integers(0, kind.itemsize // one.itemsize - 1))
         value = np.array(draw(FLOATS if one.kind == "f" else INTEGERS))
         with np.errstate(over="ignore"):
