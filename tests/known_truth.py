@@ -223,7 +223,7 @@ def markdown(table: pd.DataFrame) -> str:
     def share(value: float) -> str:
         return "" if np.isnan(value) else f"{100 * value:.1f} %"
 
-    shown: dict[str, Callable[[float], str]] = dict.fromkeys(("run_sd", "cohort_effect"), "{:g}".format)
+    shown: dict[Any, Callable[[float], str]] = dict.fromkeys(("run_sd", "cohort_effect"), "{:g}".format)
     shown |= dict.fromkeys(("half_width", "nadeau_bengio_half_width"), "{:.1f}".format)
     shown |= dict.fromkeys(("held", "zero", "held_if_zero", "another_cohort", "nadeau_bengio"), share)
     for row in table.drop(columns="studies").to_dict("records"):
