@@ -2,13 +2,18 @@
 
 import re
 import shlex
+import subprocess
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from queue import Empty
+from unittest.mock import Mock
 
 import pytest
 import torch
 from conftest import brats_al
+from nbformat.v4 import new_code_cell, new_notebook
 from small_annotation import answer, made_up, pictures, session_of, truth
 
 from brats_al_utils import InputError
@@ -117,3 +122,12 @@ def test_the_user_s_settings_of_jupyter_do_not_reach_the_desk(tmp_path: Path, mo
     assert launch.proxied(given) == kept  # with others JupyterLab does not start
     assert asked["JUPYTER_NO_CONFIG"] and asked["JUPYTER_TOKEN"] == "t"
     assert asked["JUPYTER_RUNTIME_DIR"].startswith(tempfile.gettempdir())
+
+
+def test_a_kernel_that_dies_in_a_cell_is_not_waited_for() -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
+        pass
+    pid = {"content": {"user_expressions": {"pid": {"data": {"text/plain": str(gone.pid)}}}}}
+    client = Mock(execute_interactive=Mock(side_effect=[pid]), get_iopub_msg=Mock(side_effect=Empty))
+    with pytest.raises(InputError, match="kernel died: is memory short"):
+        launch.execute(new_notebook(cells=[new_code_cell("1")]), client)

@@ -27,7 +27,7 @@ from nbformat.sign import NotebookNotary
 from nbformat.v4 import new_code_cell, output_from_msg
 
 from brats_al_utils import InputError
-from brats_al_utils.files import write_file
+from brats_al_utils.files import alive, write_file
 from brats_al_utils.runs.forks import environment
 from brats_al_utils.show.notebooks import FOLDER
 
@@ -215,13 +215,30 @@ def execute(notebook: Any, client: BlockingKernelClient) -> None:
     Raises
     ------
     InputError
-        With the message of the first failing cell.
+        With the message of the first failing cell, or if the kernel dies.
     """
+    pid = {"pid": "__import__('os').getpid()"}
+    told = client.execute_interactive("", store_history=False, user_expressions=pid, timeout=START)["content"]
+    process = int(told["user_expressions"]["pid"]["data"]["text/plain"])
     for number, cell in enumerate((each for each in notebook.cells if each.cell_type == "code"), 1):
-        messages: list[Any] = []
-        reply = client.execute_interactive(cell.source, allow_stdin=False, output_hook=messages.append)["content"]
-        if reply["status"] == "error":
-            raise InputError(f"notebook 10: {reply['evalue'] or reply['ename']}")
-        cell.outputs = [output_from_msg(message) for message in messages if message["msg_type"] in OUTPUTS]
-        cell.execution_count = number
+        messages = [each for each in said(client, cell.source, process) if each["msg_type"] in OUTPUTS]
+        if failed := next((each["content"] for each in messages if each["msg_type"] == "error"), None):
+            raise InputError(f"notebook 10: {failed['evalue'] or failed['ename']}")
+        cell.outputs, cell.execution_count = [output_from_msg(message) for message in messages], number
     client.stop_channels()
+
+
+def said(client: BlockingKernelClient, source: str, process: int) -> Iterator[Any]:
+    """Execute a cell, and yield what the kernel, whose process has a number, says of it until it is done."""
+    cell = client.execute(source, allow_stdin=False)
+    while True:
+        try:
+            message = client.get_iopub_msg(timeout=1)
+        except Empty as error:
+            if not alive(process):  # JupyterLab starts another, which knows nothing of this cell
+                raise InputError("the notebook's kernel died: is memory short? What is trained is kept") from error
+            continue
+        if message["parent_header"].get("msg_id") == cell:
+            yield message
+            if message["content"].get("execution_state") == "idle":
+                return
