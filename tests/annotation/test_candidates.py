@@ -161,6 +161,10 @@ def test_a_part_that_changes_is_refused_and_a_new_patient_gets_the_tables(tmp_pa
     (data / "cohort.csv").write_text("\n".join(rows[:-2]), encoding="utf-8")
     session = query(session_of(data), 5)[0]
     (data / "cohort.csv").write_text("\n".join(rows), encoding="utf-8")
+    kept = (data / "p060-0.png").rename(tmp_path / "p060-0.png")
+    with pytest.raises(InputError, match="p060"):  # an image that is missing changes nothing
+        session_of(data)
+    kept.rename(data / "p060-0.png")
     after = session_of(data)
     assert after.state.validation == (*session.state.validation, "p060")
     assert after.state.test == (*session.state.test, "p061")

@@ -1,6 +1,7 @@
 """An annotation session: a cohort, the labels known so far, and its files."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -131,10 +132,9 @@ class Session:
 
     def keep(self, change: Callable[[State], State]) -> "Session":
         """Change the state on the disk, with what another process has added to it, and return the session."""
-        file = self.folder / STATE
-        with locked(file.with_name(f"{file.name}.lock"), WAIT, "writing the state"):
-            state = change(read_state(file) or self.state)
-            write_state(file, state)
+        with state_locked(self.folder):
+            state = change(read_state(self.folder / STATE) or self.state)
+            write_state(self.folder / STATE, state)
         return replace(self, state=state)
 
     def study(self) -> Study:
@@ -213,24 +213,24 @@ def begun(
     negative, positive = cohort.classes
     profile = replace(profile, classes=(positive, negative))
     Places(folder, folder).make()
-    state, every = read_state(folder / STATE), read(folder / ANSWERS)
-    anew = state is None or not (state.queries or every)
-    names, known = register(folder / REGISTER, cohort, anew)
     place = cut_candidates(cohort, profile.slice_rule(), sets, skip_bad, patients)
-    cohort = replace(cohort, cases=cohort.cases.assign(known_as=cohort.cases["named"].map(names)))
-    slices = read_slices(place, cohort)
-    if (longest := slices["slice_id"].str.len().max()) > LONGEST["slice_id"]:
-        raise InputError(f"{cohort.root}: an image's path has {longest} characters, expected fewer: shorten it")
     part = cohort.cases.get("part", pd.Series("", cohort.cases.index))
     parts = dict(zip(cohort.cases["patient_id"], part, strict=True))
-    before = state
-    if state is None or anew:
-        validation, test = hold_out({name: parts[name] for name in slices["patient_id"]}, profile.seed)
-        state = State(profile.changes, validation, test)
-    else:
-        state = still_held_out(state, parts, set(known["patient_id"]), profile.seed)
-    if state != before:
-        write_state(folder / STATE, state)
+    with state_locked(folder):  # state and register change together, and only if every image can be used
+        before, every = read_state(folder / STATE), read(folder / ANSWERS)
+        anew = before is None or not (before.queries or every)
+        names, known = register(folder / REGISTER, cohort, anew)
+        cohort = replace(cohort, cases=cohort.cases.assign(known_as=cohort.cases["named"].map(names)))
+        slices = read_slices(place, cohort)
+        if (longest := slices["slice_id"].str.len().max()) > LONGEST["slice_id"]:
+            raise InputError(f"{cohort.root}: an image's path has {longest} characters, expected fewer: shorten it")
+        if before is None or anew:
+            validation, test = hold_out({name: parts[name] for name in slices["patient_id"]}, profile.seed)
+            state = State(profile.changes, validation, test)
+        else:
+            state = still_held_out(before, parts, set(known["patient_id"]), profile.seed)
+        if state != before:
+            write_state(folder / STATE, state)
     given, notes = counted(every, folder / ANSWERS, cohort, slices)
     hashes = read_register(folder / REGISTER)["image_sha256"]
     seen = dict(zip(map(str, hashes.index), hashes, strict=True))
@@ -238,6 +238,11 @@ def begun(
     copies = [f"{path}: another file of answers, not counted: brats-al answers --import takes it" for path in others]
     notes = [*cohort.notes, *notes, *copies]
     return Session(folder, sets, cohort, profile, place, slices, state, given, seen, tuple(notes), device, workers)
+
+
+def state_locked(folder: Path) -> AbstractContextManager[None]:
+    """Wait for other processes that change the state of an annotation, and keep them from it until the block ends."""
+    return locked(folder / f"{STATE}.lock", WAIT, "writing the state")
 
 
 def reread(session: Session) -> Session:
