@@ -233,7 +233,8 @@ REFUSED = [
     (["--only", "99"], "no notebook '99', expected one of 00_cohort"),
     (["01"], "unexpected 01: name notebooks with --only"),
     (["--device", "tpu"], "device is 'tpu', expected auto, cpu or cuda"),
-    (["--data", "/no/such/folder"], "/no/such/folder: no such folder"),
+    (["--data", "/no/such/folder"], "/no/such/folder: no such folder: name that of a cohort"),
+    (["--resume", "README.md"], "README.md: not a zip archive"),
     (["--profile", "paper", "--set", "start=scratch"], "profile paper has no data: name the folder"),
 ]
 

@@ -7,9 +7,10 @@ from typing import Any
 
 from brats_al_utils import InputError
 from brats_al_utils.beyond.arms import NOTEBOOKS, arms_of
-from brats_al_utils.beyond.bundles.published import resume
+from brats_al_utils.beyond.bundles.published import read_bundle, resume
 from brats_al_utils.beyond.cost import Cost, calibrate, left, saved_by_sharing, seconds
 from brats_al_utils.files import lock
+from brats_al_utils.networks.network import initial_state
 from brats_al_utils.networks.training import choose_device
 from brats_al_utils.runs.scheduler import device_of, workers_of
 from brats_al_utils.runs.shared import shared_workers
@@ -40,13 +41,18 @@ def drive(parameters: Mapping[str, Any], only: Sequence[str], bundle: Path | Non
     """
     paths = notebooks.find(NOTEBOOKS, only)
     names = [path.stem for path in paths]
+    if bundle:
+        read_bundle(bundle)  # a wrong one is refused before anything is prepared
     study = open_study(**parameters)
+    arms = arms_of(study.profile, names)
+    for start, network in dict.fromkeys((arm.start, arm.network or study.profile.network) for arm in arms):
+        initial_state(start, network)  # as `open_study` does for the study's own network
     places = study.places
     kernels.prepare()
     with lock(places.driver):
         for note in study.cohort.notes:
             print(f"note: {note}")
-        cut_sets(study, arms_of(study.profile, names))
+        cut_sets(study, arms)
         if bundle:
             new, held = resume(bundle, study)
             print(f"{new} of the {held} runs of {bundle} are new here")

@@ -90,7 +90,7 @@ def find_root(folder: Path) -> Path:
         If there is none, or there are several; the message names the right folder if one is found near by.
     """
     if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder: name the folder of a BraTS release")
+        raise InputError(f"{folder}: no such folder: name that of a cohort (docs/cohorts.md)")
     children = subfolders(folder)
     name, above = folder.resolve().name.upper(), folder.resolve().parent
     if name in GRADES and any(map(has_segmentation, children)):

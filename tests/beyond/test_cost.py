@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from brats_al_utils import InputError
 from brats_al_utils.__main__ import app
 from brats_al_utils.beyond import cost as cost_of
+from brats_al_utils.beyond import driver
 from brats_al_utils.beyond.cost import cost, counted_study, slices_by_part
 from brats_al_utils.cohorts.preparation import prepare
 from brats_al_utils.cohorts.readers import read_cohort
@@ -78,3 +79,15 @@ def test_bfloat16_is_named_where_the_processor_has_it_and_the_study_does_not(
     facts = cost_of.forecast(study, {"01": plan(study, transfer(study.profile))}, "cpu")
     assert facts["hours"] / facts["hours_in_bfloat16"] == pytest.approx(1.5 if named else 1, rel=0.05)
     assert ("arithmetic=bfloat16" in "\n".join(cost_of.said(facts))) == named
+
+
+def test_weights_of_other_networks_are_looked_for_before_any_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    def found(start: str, network: str) -> None:
+        if network != "alexnet":
+            raise InputError(f"no weights of {network} ({start})")
+
+    profile = profile_of("smoke", {"other_networks": "resnet18", "start": "imagenet"})
+    monkeypatch.setattr(driver, "open_study", lambda: counted_study(profile))
+    monkeypatch.setattr(driver, "initial_state", found)
+    with pytest.raises(InputError, match=r"no weights of resnet18 \(imagenet\)"):
+        driver.drive({}, ["12"])
