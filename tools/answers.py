@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from brats_al_utils.beyond.comparison.pilot import lengths
+from brats_al_utils.files import write_file
 from brats_al_utils.findings import sites
 from brats_al_utils.findings.comparison import MARGIN
 from brats_al_utils.findings.outcomes import AS_GOOD, BETTER, NOT_JUDGED, NOT_YET, UNDECIDED, WORSE
@@ -313,7 +314,7 @@ def interval(found: pd.Series) -> str:
 def main() -> None:
     """Put the answers into README."""
     path = ROOT / "README.md"
-    path.write_text(BLOCK.sub(lambda _: answers(), path.read_text(encoding="utf-8")), encoding="utf-8")
+    write_file(path, BLOCK.sub(lambda _: answers(), path.read_text(encoding="utf-8")).encode())
 
 
 if __name__ == "__main__":

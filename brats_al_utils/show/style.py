@@ -82,21 +82,21 @@ def save(drawing: Drawing, folder: Path | None, caption: str, shareable: bool = 
     """
     name, figure = drawing.name, drawing.figure
     figure.supxlabel(in_lines(caption, figure.get_figwidth()), fontsize=SMALL, color="0.35", gid=PROVENANCE)
+    svg, pdf, png = files = BytesIO(), BytesIO(), BytesIO()
     if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
-        figure.savefig(folder / f"{name}.svg", metadata={"Date": None, "Description": caption})
+        figure.savefig(svg, format="svg", metadata={"Date": None, "Description": caption})
         figure.set_layout_engine("none")  # the layout is done, also for the other files
-        figure.savefig(folder / f"{name}.pdf", metadata={"CreationDate": None, "Subject": caption})
-    buffer = BytesIO()
-    figure.savefig(buffer)
+        figure.savefig(pdf, format="pdf", metadata={"CreationDate": None, "Subject": caption})
+    figure.savefig(png)
     plt.close(figure)
     if folder is not None:
-        (folder / f"{name}.png").write_bytes(buffer.getvalue())
+        for ending, file in zip(("svg", "pdf", "png"), files, strict=True):
+            write_file(folder / f"{name}.{ending}", file.getvalue())
         save_table(drawing.table, name, folder)
     if get_ipython() is not None:
         width, alt = round(100 * figure.get_figwidth()), f"{name}: {caption}"
         if folder is None or shareable:
-            display(Image(buffer.getvalue(), width=width, alt=alt))
+            display(Image(png.getvalue(), width=width, alt=alt))
         else:
             display(unsaved(folder / f"{name}.png", width, alt))
 

@@ -1,5 +1,6 @@
 """Figures say what their tables say: their artists (x, y, ends of error bars, labels) are read, not their pixels."""
 
+import errno
 import subprocess
 import sys
 from dataclasses import replace
@@ -426,7 +427,7 @@ def test_the_origin_lies_within_its_figure(share: float, tmp_path: Path) -> None
     assert text.x0 >= 0 and text.x1 <= figure.bbox.width
 
 
-def test_saving_writes_the_picture_the_numbers_and_the_origin(tmp_path: Path) -> None:
+def test_saving_writes_the_picture_the_numbers_and_the_origin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drawing = paper_figures.figure8(curves(), budget_gains())
     save(replace(drawing, name="other"), tmp_path, "Synthetic cohort; 3 runs")
     assert drawing.figure.get_supxlabel() == "Synthetic cohort; 3 runs"
@@ -437,6 +438,17 @@ def test_saving_writes_the_picture_the_numbers_and_the_origin(tmp_path: Path) ->
     written = pd.read_csv(tmp_path / "other.csv")
     pd.testing.assert_frame_equal(written, drawing.table.reset_index(drop=True), check_dtype=False, rtol=1e-5)
     assert not plt.fignum_exists(drawing.figure.number)
+
+    def cut_off(_: object, file: Any, **__: object) -> None:
+        with file if hasattr(file, "write") else Path(file).open("wb") as opened:
+            opened.write(b"<svg")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    monkeypatch.setattr(type(drawing.figure), "savefig", cut_off)
+    with pytest.raises(OSError, match="No space left"):
+        save(replace(drawing, name="other"), tmp_path, "Synthetic cohort; 3 runs")
+    assert before == {path: path.read_bytes() for path in tmp_path.iterdir()}, "no half of a file has the name"
 
 
 @pytest.mark.parametrize("notebook", [True, False])

@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from brats_al_utils import settings_of
+from brats_al_utils.files import write_file
 from brats_al_utils.queries.sampling import RANDOM
 from brats_al_utils.study.arms import DATASETS, Arm, pretrained
 from brats_al_utils.study.opening import open_study
@@ -102,7 +103,8 @@ def main(profile: str, data: str, out: str, *settings: str) -> None:
     """Write the results of the pilot, and print the plateaus."""
     tried = [pilot(profile, Path(data), Path(out), scratch, settings_of(settings)) for scratch in (False, True)]
     found = pd.concat(tried, ignore_index=True)
-    found.to_csv(Path(out) / "pilot.csv", index=False, float_format="%.4f", lineterminator="\n")
+    text = found.to_csv(index=False, float_format="%.4f", lineterminator="\n")
+    write_file(Path(out) / "pilot.csv", text.encode())
     print(lengths(found).to_string(index=False))
 
 
