@@ -202,6 +202,7 @@ REFUSED = [
     (changed("study.json", "sets", 0, "manifest", "slices", to=3), "invalid values in columns slice_id"),
     (changed("study.json", "sets", 0, "manifest", "fingerprint", to="0" * 64), "slice set .* which is missing"),
     (changed("study.json", "sets", 0, "manifest", "name", to=["x"]), "invalid name"),
+    (changed("study.json", "settings", "\x1b[2J", to=10**9), r"\\x1b\[2J is 1000000000"),
     (changed("study.json", "sets", 0, "manifest", "remarks", to=["fine"]), "invalid remarks"),
     (changed("study.json", "sets", to=[]), "'imbalanced' is missing"),
     (replaced("study.json", b"{", b"[" * 100_000), "not a bundle that can be used"),
@@ -226,6 +227,8 @@ def test_refusals(change: Callable[[dict[str, bytes]], object], words: str, bund
     with pytest.raises(InputError, match=f"other.bundle.*{words}"):
         unpack_study(tmp_path / "other.bundle", tmp_path / "out")
     assert not (tmp_path / "out").exists(), "nothing is written for it"
+    with pytest.raises(InputError, match=r"bundle.2: a further file .* expected the first: name .*bundle$"):
+        unpack_study(tmp_path / "other.bundle.2", tmp_path / "out")
 
 
 def test_a_bundle_has_its_own_profile(bundle: Path, tmp_path: Path) -> None:

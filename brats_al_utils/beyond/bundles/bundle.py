@@ -15,6 +15,7 @@ from safetensors.numpy import load, save
 
 from brats_al_utils import InputError
 from brats_al_utils.arrays import Array
+from brats_al_utils.cohorts.layout import shown
 from brats_al_utils.networks.training import Settings
 from brats_al_utils.runs.run import Result, Run
 
@@ -174,7 +175,7 @@ def result_of(record: Mapping[str, Any], lists: Sequence[tuple[int, ...]], array
             raise InputError(f"{name} is {values.dtype} {values.shape}, expected float [{sizes.get(name, 0)}]")
         if name in OF_SLICES and not ((values >= 0) & (values <= 1)).all():
             raise InputError(f"{name}: values that are no probabilities, expected 0 to 1")
-    facts = {str(name): str(value) for name, value in record["facts"].items()}
+    facts = {shown(str(name)): shown(str(value)) for name, value in record["facts"].items()}
     exact = {name: values.astype(np.float64) for name, values in arrays.items()}
     return Result(run, exact, record["best_epoch"], float(record["seconds"]), facts)
 

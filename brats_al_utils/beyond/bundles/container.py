@@ -94,10 +94,10 @@ def read_parts(path: Path) -> tuple[dict[str, bytes], str]:
 
 def check(path: Path, parts: list[zipfile.ZipInfo]) -> None:
     """Check the names, kinds and sizes of the parts, as the archive states them."""
-    names = [part.filename for part in parts]
-    wrong = next((name for name in names if not NAME.fullmatch(name) or names.count(name) > 1), None)
     if len(parts) > MAX_PARTS:
         raise InputError(f"{path}: {len(parts)} parts, expected at most {MAX_PARTS}: not a bundle")
+    names = [part.filename for part in parts]
+    wrong = next((name for name in names if not NAME.fullmatch(name) or names.count(name) > 1), None)
     if wrong is not None:
         raise InputError(f"{path}: a part is called {wrong!r}, expected each name once, as in slices/0.csv")
     if any(part.flag_bits & 1 or part.compress_type not in HOW for part in parts):

@@ -20,6 +20,7 @@ from brats_al_utils.beyond.bundles import container
 from brats_al_utils.beyond.bundles.bundle import OF_EPOCHS, Lists, index, pack, published, unpack
 from brats_al_utils.beyond.bundles.container import MAX_FILES, further, packed, read_parts
 from brats_al_utils.cohorts.cohort import TRUTH_FILE
+from brats_al_utils.cohorts.layout import shown
 from brats_al_utils.cohorts.naming import REMARKS, is_open, remarks
 from brats_al_utils.cohorts.slices import BINS, FORMAT, SliceSet, brain_intensities
 from brats_al_utils.cohorts.split import PARTS, check_split
@@ -285,6 +286,8 @@ def read_bundle(path: Path) -> Bundle:
     InputError
         If it is not a bundle, or damaged, of another version, or invalid.
     """
+    if path.suffix[1:].isdigit() and path.stem.endswith(SUFFIX):
+        raise InputError(f"{path}: a further file of a bundle, expected the first: name {path.with_suffix('')}")
     parts, digest = read_parts(path)
     try:
         facts = json.loads(parts["study.json"])
@@ -299,7 +302,7 @@ def read_bundle(path: Path) -> Bundle:
             files.append(more)
         return checked(facts, files, digest)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
-        what = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+        what = f"{error} is missing" if isinstance(error, KeyError) else shown(str(error))
         raise InputError(f"{path}: not a bundle that can be used: {what}: download or export it again") from error
 
 
