@@ -74,6 +74,9 @@ def test_answers_that_another_machine_has_written_are_named_and_taken(session: S
     assert import_answers(after, copy)["added to take one back"] == 1
     assert first.slice_id not in current(read(file), first.reader), "taken back on the other machine, so here too"
     assert import_answers(after, copy)["added"] == 0
+    append(copy, replace(first, slice_id="other.png"))
+    with pytest.raises(InputError, match=rf"line {len(read(copy))}: slice_id 'other.png' is not in"):
+        import_answers(after, copy)
 
 
 def test_tasks_of_label_studio(session: Session, tmp_path: Path) -> None:

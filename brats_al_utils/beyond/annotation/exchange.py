@@ -199,7 +199,7 @@ def of_file(path: Path) -> Iterator[Placed]:
         If it cannot be read.
     """
     if path.suffix.casefold() == ".jsonl":
-        yield from ((str(path), answer) for answer in read(path))
+        yield from ((f"{path}, line {number}", answer) for number, answer in enumerate(read(path), 1))
     elif is_csv(path):
         yield from of_csv(path)
     else:
