@@ -206,6 +206,8 @@ def cohort(
         for line in lines:
             print(f"{path}: {line}")
         return
+    if person or colour:
+        raise InputError("--person and --colour are for the table that --template writes: add it, or leave them out")
     chosen = profile_of("paper", settings_of(settings))
     read = read_cohort(folder, follow_links, chosen.classes, chosen.task, without_labels=True)
     found = check_cohort(read, chosen.slice_rule(balanced=False).min_tumour_mm2, patients)
@@ -388,7 +390,8 @@ def export(
     before = started(Places.of(profile, folder or ""))
     names = list(NOTEBOOKS)
     if before and data is None and not pairs:
-        asked, names = before["parameters"], before["notebooks"]
+        flags = {name: True for name in ("skip_bad", "follow_links") if asked[name]}
+        asked, names = before["parameters"] | flags, before["notebooks"]
     if numbers:
         names = [path.stem for path in find(NOTEBOOKS, numbers)]
     study = open_study(**asked | {"out": folder or "", "device": "cpu", "workers": "1"})
@@ -458,6 +461,7 @@ def verify(
     from brats_al_utils.beyond.bundles.published import unpack_study
     from brats_al_utils.beyond.bundles.verification import VERDICTS, sentence
     from brats_al_utils.beyond.bundles.verification import verify as verify_runs
+    from brats_al_utils.cohorts.layout import shown
     from brats_al_utils.study.opening import open_study
     from brats_al_utils.study.unpacked import open_unpacked
 
@@ -466,7 +470,7 @@ def verify(
         published = open_unpacked(Path(folder) / "outputs", folder)
         chosen = published.profile
         if not data and not published.synthetic:
-            needs = f"needs the images of the {published.cohort_name}"
+            needs = f"needs the images of the {shown(published.cohort_name)}"
             raise InputError(f"{bundle} {needs}: name their folder with --data (docs/cohorts.md)")
         asked = (chosen.name, data or "", out or "", chosen.changes, device, str(workers or ""))
         study = open_study(*asked, skip_bad, follow_links)

@@ -157,3 +157,19 @@ def test_another_program_s_way_of_drawing_is_not_ours(monkeypatch: pytest.Monkey
 def test_an_error_of_the_system_ends_in_its_cause(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command_line, "app", Mock(side_effect=OSError(28, "No space left on device", "/a/file")))
     assert brats_al(expect=1).startswith("error: /a/file: No space left on device: free some disk space")
+
+
+def test_export_opens_the_study_as_run_did_and_as_it_is_told_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {"parameters": {"profile": "smoke", "skip_bad": False}, "notebooks": ["00_cohort"]}
+    opened = Mock(side_effect=InputError)
+    monkeypatch.setattr("brats_al_utils.study.status.started", lambda _: before)
+    monkeypatch.setattr("brats_al_utils.study.opening.open_study", opened)
+    with pytest.raises(InputError):
+        command_line.app(["export", "--out", "a.bundle", "--skip-bad"], standalone_mode=False)
+    assert opened.call_args.kwargs["profile"] == "smoke" and opened.call_args.kwargs["skip_bad"]
+
+
+@pytest.mark.parametrize("option", ["--person=x", "--colour=grey"])
+def test_an_option_of_the_template_alone_is_refused_without_it(option: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="are for the table that --template writes"):
+        command_line.app(["cohort", str(tmp_path), option], standalone_mode=False)
