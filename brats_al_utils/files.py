@@ -78,14 +78,14 @@ def beside(path: Path) -> Path:
 
 
 def sweep(folder: Path) -> None:
-    """Remove unfinished files of processes that have ended from a folder, and any that are more than a day old."""
+    """Remove unfinished files of processes that have ended, and other machines' that are more than a day old."""
     for path in folder.glob(".*"):
         writer = HALF_WRITTEN.fullmatch(path.name)
         if not writer:
             continue
         with suppress(OSError):  # another process was faster, or permissions are missing
-            gone = writer["host"] == HOST and not alive(int(writer["pid"]))
-            if gone or time.time() - path.stat().st_mtime > DAY:
+            here = writer["host"] == HOST
+            if not alive(int(writer["pid"])) if here else time.time() - path.stat().st_mtime > DAY:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
@@ -112,15 +112,15 @@ def write_file(path: Path, content: bytes) -> None:
     """Write a file under another name, sync it to the disk, and rename it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = beside(path)
-    try:
-        with named(path):
+    with named(path):
+        try:
             with partial.open("wb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
             partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+        finally:
+            partial.unlink(missing_ok=True)
 
 
 def write_new(path: Path, content: bytes) -> None:
@@ -152,19 +152,19 @@ def new_folder(folder: Path) -> Iterator[Path]:
     folder.parent.mkdir(parents=True, exist_ok=True)
     sweep(folder.parent)
     partial = beside(folder)
-    partial.mkdir()
-    try:
-        with named(folder):
-            yield partial
+    with named(folder):
+        partial.mkdir()
         try:
-            if folder.exists():
-                folder.rmdir()
-            partial.rename(folder)
-        except OSError:
-            if not occupied(folder):
-                raise
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+            yield partial
+            try:
+                if folder.exists():
+                    folder.rmdir()
+                partial.rename(folder)
+            except OSError:
+                if not occupied(folder):
+                    raise
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
 
 
 def occupied(folder: Path) -> bool:

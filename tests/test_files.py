@@ -140,7 +140,7 @@ def test_containers_of_one_host_name_do_not_see_each_other_s_processes(tmp_path:
 
 
 def test_what_the_dead_have_half_written_is_swept(tmp_path: Path) -> None:
-    """Of a dead process here, and of anybody after a day; not of the living, nor what only looks like it."""
+    """Of a dead process here, elsewhere after a day; never of the living here, nor what only looks like it."""
     mine = beside(tmp_path / "mine.json")
     dead = tmp_path / f".dead.json.{files.HOST}.{gone()}.01234567.partial"
     folder = tmp_path / f".folder.{files.HOST}.{gone()}.01234567.partial"
@@ -151,7 +151,8 @@ def test_what_the_dead_have_half_written_is_swept(tmp_path: Path) -> None:
         path.write_text("half", encoding="utf-8")
     folder.mkdir()
     (folder / "pixels.npy").write_text("half", encoding="utf-8")
-    os.utime(old, (time.time() - files.DAY - 60,) * 2)
+    for path in (old, mine):
+        os.utime(path, (time.time() - files.DAY - 60,) * 2)
     sweep(tmp_path)
     assert set(tmp_path.iterdir()) == {mine, elsewhere, other}
 
@@ -172,6 +173,13 @@ def test_an_error_of_writing_names_what_was_written(tmp_path: Path) -> None:
     with pytest.raises(IsADirectoryError) as folder:
         write_file(tmp_path, b"")
     assert folder.value.filename == str(tmp_path)
+    long = tmp_path / (
+        "a" * 230
+    )  # its unfinished name is too long, and cannot be removed either, as on a read-only disk
+    for write in (lambda: write_file(long, b""), new_folder(long).__enter__):
+        with pytest.raises(OSError, match="too long") as found:
+            write()
+        assert found.value.filename == str(long)
     with pytest.raises(OSError, match="set") as found, new_folder(tmp_path / "set"):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     assert found.value.filename == str(tmp_path / "set")
