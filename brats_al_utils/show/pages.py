@@ -34,7 +34,7 @@ LEFT_OUT = {"parameters", "injected-parameters", "papermill-error-cell-tag"}
 
 @dataclass(frozen=True)
 class Executed:
-    """An executed notebook: its first Markdown output is its caption (in bold), its last one the findings."""
+    """An executed notebook: its first Markdown output in bold is its caption, its last one the findings."""
 
     link: str
     body: Markup
@@ -67,7 +67,9 @@ def convert(path: Path, links: dict[str, str]) -> Executed:
         cell.metadata.setdefault("alt", f"{heading}: figure")
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     said = [output.data["text/markdown"] for output in outputs if "text/markdown" in output.get("data", {})]
-    bold = re.match(r"\*\*(.+?)\.?\*\*", said[0]) if said else None
+    bold = next(
+        filter(None, (re.match(r"\*\*(.+?)\.?\*\*", text) for text in said)), None
+    )  # the findings may stand above
     settings = notebook.metadata.get("papermill", {}).get("parameters", {})
     profile = f"profile {settings['profile']}" if settings.get("profile") else ""
     changed = ", ".join(f"{name}={value}" for name, value in (settings.get("settings") or {}).items())
@@ -85,7 +87,7 @@ def convert(path: Path, links: dict[str, str]) -> Executed:
         title,
         caption,
         ", ".join(filter(None, (profile, changed))),
-        markdown(said[-1]) if len(said) > 1 else Markup(),
+        markdown(said[-1]) if len(said) > 1 and not failed else Markup(),
         failed,
     )
 

@@ -55,9 +55,10 @@ def code(*data: dict[str, str], source: str = "pass") -> NotebookNode:
 
 
 def notebook(name: str, *cells: NotebookNode) -> NotebookNode:
-    """Return an executed notebook that begins as all do: a title, and the caption in bold."""
+    """Return an executed notebook that begins as all do: a title, the findings at the top, the caption in bold."""
+    top = {"text/markdown": "On this cohort: what was found."}
     caption = {"text/markdown": "**Synthetic cohort (3 patients); initialisation: random; 3 runs.** 60 slices."}
-    for number, cell in enumerate(cells := (nb.new_markdown_cell(f"# {name} & more"), code(caption), *cells)):
+    for number, cell in enumerate(cells := (nb.new_markdown_cell(f"# {name} & more"), code(top, caption), *cells)):
         cell["id"] = f"cell-{number}"
     parameters = {"profile": "smoke", "settings": {"epochs": 2}}
     whole: NotebookNode = nb.new_notebook(cells=list(cells), metadata={"papermill": {"parameters": parameters}})
