@@ -124,7 +124,8 @@ def work(task: Task) -> Outcome:
             "are kept"
         ) from error
     except Exception as error:
-        store.save_failure(task.run, task.name, traceback.format_exc())
+        with suppress(OSError):  # a full disk: the outcome says why all the same
+            store.save_failure(task.run, task.name, traceback.format_exc())
         if broken(error):
             os._exit(1)  # this process has lost the GPU, a new one has not: the run is started again, as after a crash
         return Outcome("failed", f"{type(error).__name__}: {error}")

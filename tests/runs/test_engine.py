@@ -252,6 +252,8 @@ def test_a_run_that_fails_says_why(tasks: list[Task], study: Study, monkeypatch:
     with monkeypatch.context() as patch:
         patch.setattr(computing, "compute_run", Mock(side_effect=ValueError("as planned")))
         assert engine.work(tasks[0]) == Outcome("failed", "ValueError: as planned")
+        patch.setattr(RunStore, "save_failure", Mock(side_effect=OSError(errno.ENOSPC, "No space left on device")))
+        assert engine.work(tasks[0]).why == "ValueError: as planned", "though it can be written nowhere"
     (record,) = records(study.store)
     assert record["run"]["training"]["slices"] == len(tasks[0].run.training)
     assert "Traceback" in record["why"]
