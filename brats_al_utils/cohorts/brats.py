@@ -148,7 +148,7 @@ def found_twice(places: list[Path], mapping: pd.DataFrame | None) -> dict[str, l
     for place in places:
         patient_id = shown(place.name)
         keys = identities(patient_id, rows_of(mapping, patient_id))
-        for other in {owners.setdefault(key, place) for key in keys} - {place}:
+        for other in sorted({owners.setdefault(key, place) for key in keys} - {place}):
             both = f"{shown(str(other))} and {shown(str(place))}"
             twice = f"{both}: the same patient, expected once: keep one of the two folders"
             problems[patient_id].append(twice)

@@ -229,6 +229,6 @@ def marks_of(images: Iterable[np.ndarray[Any, Any]]) -> list[bytes]:
 
 def same_pixels(patient: str, marks: Iterable[bytes], seen: dict[bytes, str]) -> list[str]:
     """Return a problem for each earlier patient with the same image, and add the hashes ``marks`` to ``seen``."""
-    others = {seen.setdefault(mark, patient) for mark in marks} - {patient}
+    others = sorted({seen.setdefault(mark, patient) for mark in marks} - {patient})
     mend = "remove one of them, or in a table give both the same group"
     return [f"{patient}: an image has the same pixels as one of {other}, expected once: {mend}" for other in others]
