@@ -67,9 +67,7 @@ def convert(path: Path, links: dict[str, str]) -> Executed:
         cell.metadata.setdefault("alt", f"{heading}: figure")
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     said = [output.data["text/markdown"] for output in outputs if "text/markdown" in output.get("data", {})]
-    bold = next(
-        filter(None, (re.match(r"\*\*(.+?)\.?\*\*", text) for text in said)), None
-    )  # the findings may stand above
+    bold = next(filter(None, (re.match(r"\*\*(.+?)\.?\*\*", text) for text in said)), None)
     settings = notebook.metadata.get("papermill", {}).get("parameters", {})
     profile = f"profile {settings['profile']}" if settings.get("profile") else ""
     changed = ", ".join(f"{name}={value}" for name, value in (settings.get("settings") or {}).items())
