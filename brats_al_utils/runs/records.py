@@ -29,7 +29,7 @@ def records(store: RunStore) -> Iterator[dict[str, Any]]:
             facts = {"state": "damaged"}
         yield {"key": path.stem} | facts
     for path in sorted((store.folder / "failed").glob("*.json")):
-        with suppress(FileNotFoundError):  # it has just been computed
+        with suppress(OSError, ValueError, LookupError, TypeError):  # it has just been computed, or is damaged
             record = json.loads(path.read_text(encoding="utf-8"))
             yield (
                 {"key": path.stem, "state": "failed"} | record | {"run": with_counted_ids(json.dumps(record["run"]))}

@@ -124,7 +124,7 @@ def status(places: Places) -> Status:
         images_done,
         images_left,
         rate * images_left / max(1, len(running)) if done else None,
-        {str(failures[row["key"]]): why(failures[row["key"]]) for row in failed},
+        {str(failures[row["key"]]): why(failures[row["key"]]) or "computed since, or damaged" for row in failed},
         state_of(at_work or bool(running), bool(rows), bool((asked or {}).get("finished")) and not waiting),
     )
 

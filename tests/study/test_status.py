@@ -15,6 +15,7 @@ from brats_al_utils.beyond.cost import counted_study, left
 from brats_al_utils.files import lock, locked
 from brats_al_utils.networks.training import Settings
 from brats_al_utils.progress import bar
+from brats_al_utils.runs.records import records
 from brats_al_utils.runs.run import Result, Run
 from brats_al_utils.runs.store import RunStore
 from brats_al_utils.study.places import Places
@@ -67,6 +68,11 @@ def test_a_small_study_by_hand(tmp_path: Path) -> None:
     assert found.failures == {str(store.failure(runs[2])): "Traceback\nValueError: as planned"}
     assert "2 runs done, 1 running, 1 failed, 3 waiting" in said and "about 10 s left" in said
     assert f"failed: ValueError: as planned (see {store.failure(runs[2])})" in said
+    store.failure(runs[2]).write_text("", encoding="utf-8")  # as if it were gone since the folder was listed
+    assert f"failed: computed since, or damaged (see {store.failure(runs[2])})" in brats_al(
+        "status", "--out", str(tmp_path)
+    )
+    assert [record["key"] for record in records(store) if record["state"] == "failed"] == [runs[0].key]
 
 
 def test_what_is_asked_again_or_chosen_elsewhere_is_counted_once(tmp_path: Path) -> None:
