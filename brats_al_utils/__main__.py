@@ -552,7 +552,7 @@ def slurm(
     from brats_al_utils.study.places import ROOT
 
     asked = clusters.Slurm(jobs, gpus, cpus, workers, limit, tuple(sbatch or []))
-    folder = ROOT / "outputs" / "cluster" / time.strftime("%Y%m%d-%H%M%S")
+    folder = ROOT / "outputs" / "cluster" / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"  # holds this one's key
     if dry_run:
         print(clusters.script(asked, "tls://SCHEDULER:PORT", folder), end="")
         return

@@ -19,6 +19,7 @@ import pytest
 from conftest import brats_al, program, stored, wait_for_runs
 
 from brats_al_utils import InputError
+from brats_al_utils.__main__ import app
 from brats_al_utils.runs.cluster import Slurm, any_left, job_array, script
 from brats_al_utils.runs.engine import connected
 from brats_al_utils.runs.scheduler import scheduler
@@ -58,6 +59,16 @@ def test_two_options_in_one_are_refused(option: str) -> None:
     slurm = Slurm(1, 0, 1, 1, "10", ("--comment=two words", "-pgpu", "--exclusive"))
     said = script(slurm, "tls://host:1", Path("/50%all"))
     assert "#SBATCH '--comment=two words'\n" in said and "--output=/50%%all/%A_%a.log\n" in said
+
+
+def test_two_studies_that_start_in_one_second_have_keys_of_their_own(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("time.strftime", lambda _: "now")
+    for number in (1, 2):
+        monkeypatch.setattr("os.getpid", Mock(return_value=number))
+        app(["cluster", "slurm", "--dry-run", "--", "run"], standalone_mode=False)
+    assert len(set(re.findall("tls-key (.*?)/key.pem", capsys.readouterr().out))) == 2
 
 
 REFUSED = [
