@@ -5,8 +5,9 @@ import re
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -107,9 +108,14 @@ def execute_all(
     return failed
 
 
-def together() -> ThreadPoolExecutor:
-    """Return the threads for `execute_in`."""
-    return ThreadPoolExecutor(min(cores(), TOGETHER))
+@contextmanager
+def together() -> Iterator[Executor]:
+    """Provide the threads for `execute_in`; after Ctrl-C they start no further notebook."""
+    pool = ThreadPoolExecutor(min(cores(), TOGETHER))
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def execute_in(

@@ -218,3 +218,17 @@ def test_copies_are_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     copy = "01_transfer_vs_scratch-Copy1"
     with pytest.raises(InputError, match=f"no notebook '{copy}', did you mean 01_transfer_vs_scratch"):
         notebooks.find(NOTEBOOKS, [copy])
+
+
+def test_after_ctrl_c_no_further_notebook_is_started() -> None:
+    ran: list[int] = []
+
+    def take(number: int) -> None:
+        time.sleep(0.02)
+        ran.append(number)
+
+    with pytest.raises(KeyboardInterrupt), notebooks.together() as pool:
+        for number in range(50):
+            pool.submit(take, number)
+        raise KeyboardInterrupt
+    assert len(ran) < 50
