@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata, t
 
+from brats_al_utils.cohorts.split import redrawn
 from brats_al_utils.files import write_file
 from brats_al_utils.findings.comparison import Pairs, across_both, classes_of, run_sd, run_shares
 from brats_al_utils.seeds import generator
@@ -181,7 +182,7 @@ def coverage(studies: int = STUDIES, seed: int = 0, layouts: tuple[str, ...] = t
                 gain, error = float(np.subtract(*pairs.aucs).mean()), across_both(pairs, "a", "b")
                 own = run_sd(pairs, "a", "b")
                 half = error.error * t.ppf(0.975, error.freedom)
-                wide = np.hypot(error.error, own * np.sqrt(pairs.redrawn)) * t.ppf(0.975, FOLDS * cycles - 1)
+                wide = np.hypot(error.error, own * np.sqrt(redrawn(pairs.folds))) * t.ppf(0.975, FOLDS * cycles - 1)
                 here = truth.mean(moved, of_arms[0]) - other
                 away = abs(gain - any_cohort)
                 found.append((abs(gain - here) <= half, 100 * half, own == 0, away <= half, away <= wide, 100 * wide))

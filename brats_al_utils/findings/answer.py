@@ -98,9 +98,10 @@ def answer(tables: Mapping[str, pd.DataFrame]) -> Answer:
     if "outcomes" in tables:
         primary = tables["outcomes"].iloc[0]
         said, lines = answered(primary), against_random(primary)
-        if "intervals" in tables and (blind := tells_nothing(slice_level(tables["intervals"]))):
-            said = CANNOT_TELL
-            lines.insert(0, blind)
+        if "intervals" in tables:
+            arms = tables["intervals"].query("unit == 'slice'")
+            if blind := tells_nothing(arms.rename(columns={"both_low": "low", "both_high": "high"})):
+                said, lines = CANNOT_TELL, [blind, *lines]
         if primary["outcome"] == NOT_YET:
             said = NOT_DECIDED
             lines.insert(0, f"{primary['n_runs']} of the {primary['planned']} planned runs are there. So far:")
@@ -119,11 +120,6 @@ def answer(tables: Mapping[str, pd.DataFrame]) -> Answer:
     if absent:
         lines.append(f"More would be told by {'notebooks' if len(absent) > 1 else 'notebook'} {', '.join(absent)}.")
     return Answer(said, lines)
-
-
-def slice_level(intervals: pd.DataFrame) -> pd.DataFrame:
-    """Return the slice-level rows of `further_evidence.interval_table`, with the limits across both as low and high."""
-    return intervals.query("unit == 'slice'").rename(columns={"both_low": "low", "both_high": "high"})
 
 
 def answered(row: "pd.Series[Any]") -> str:

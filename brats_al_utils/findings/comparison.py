@@ -86,11 +86,6 @@ class Pairs:
     folds: int = 1
 
     @property
-    def redrawn(self) -> float:
-        """See `split.redrawn`."""
-        return redrawn(self.folds)
-
-    @property
     def parts(self) -> tuple[tuple[Array, int], ...]:
         """Groups of patients with a common variance (masks), with their degrees of freedom: one less for each fold.
 
@@ -398,7 +393,7 @@ def three_intervals(pairs: Pairs, *arms: str) -> dict[str, float]:
     aucs, _ = pairs.estimate(*arms)
     limits, ends = (difference_limits, GAIN_RANGE) if len(arms) > 1 else (auc_limits, AUC_RANGE)
     across = {
-        "runs": mean_interval(aucs[:1] if pairs.repeated(*arms) else aucs, pairs.redrawn, ends)[1:],
+        "runs": mean_interval(aucs[:1] if pairs.repeated(*arms) else aucs, redrawn(pairs.folds), ends)[1:],
         "patients": limits(float(aucs.mean()), across_patients(pairs, *arms)),
         "both": limits(float(aucs.mean()), across_both(pairs, *arms)),
     }
