@@ -45,8 +45,11 @@ def drive(parameters: Mapping[str, Any], only: Sequence[str], bundle: Path | Non
         read_bundle(bundle)  # a wrong one is refused before anything is prepared
     study = open_study(**parameters)
     arms = arms_of(study.profile, names)
-    for start, network in dict.fromkeys((arm.start, arm.network or study.profile.network) for arm in arms):
-        initial_state(start, network)  # as `open_study` does for the study's own network
+    for start, network in dict.fromkeys((arm.start, arm.network) for arm in arms if arm.network):
+        try:
+            initial_state(start, network)  # as `open_study` does for the study's own network
+        except InputError as error:
+            raise InputError(f"{error}; or leave {network} out of the setting other_networks") from error
     places = study.places
     kernels.prepare()
     with lock(places.driver):
