@@ -129,9 +129,9 @@ def test_each_query_adds_a_tenth_to_a_random_tenth(study: Study, rows: list[Row]
     pool = study.ids("imbalanced", "training", 0)
     size = [round(0.1 * len(pool) * queries) for queries in (1, 2, 3)]
     for name in ("entropy, iterative", "proposed, iterative"):
-        stages = of(rows, name)
-        assert [row.stage for row in stages] == [0, 1, 2]
-        first, second, last = (set(row.run.training) for row in stages)
+        there = of(rows, name)
+        assert [row.stage for row in there] == [0, 1, 2]
+        first, second, last = (set(row.run.training) for row in there)
         assert [len(first), len(second), len(last)] == size
         assert first < second < last < set(pool)
         assert last == set(chosen(rows, name).chosen)
