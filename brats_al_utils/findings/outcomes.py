@@ -68,9 +68,9 @@ def outcomes(
     ]
     low, high = np.array(limits).T
     families = ["primary"] + ["secondary"] * (len(contrasts) - 1)
-    table = table.assign(family=families, level=level, decided_low=low, decided_high=high)
-    found = pd.Series([outcome(*ends) for ends in limits]).where(whole, NOT_YET)
-    return table.assign(p_holm=pd.Series(p_holm).where(whole), outcome=found)
+    table = table.assign(family=families, p_holm=np.where(whole, p_holm, np.nan), level=level)
+    found = pd.Series([outcome(*ends) for ends in limits])
+    return table.assign(decided_low=low, decided_high=high, outcome=found.where(whole, NOT_YET))
 
 
 def holm_levels(p: Array) -> Array:
