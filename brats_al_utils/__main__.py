@@ -551,6 +551,8 @@ def slurm(
         raise InputError(f"{' '.join(command)!r} cannot be run on a cluster, expected run: -- run --profile paper")
     from brats_al_utils.study.places import ROOT
 
+    commands: Any = typer.main.get_command(app)
+    commands.commands["run"].make_context("run", command[1:])  # a mistyped option is refused before a job is submitted
     asked = clusters.Slurm(jobs, gpus, cpus, workers, limit, tuple(sbatch or []))
     folder = ROOT / "outputs" / "cluster" / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"  # holds this one's key
     if dry_run:

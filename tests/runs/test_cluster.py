@@ -74,6 +74,7 @@ def test_two_studies_that_start_in_one_second_have_keys_of_their_own(
 REFUSED = [
     ("cluster slurm report", "'report' cannot be run on a cluster, expected run", 1),
     ("cluster slurm --gpus 2 --dry-run -- run", "'--gpus': Input should be less than or equal to 1", 2),
+    ("cluster slurm --dry-run -- run --epoch 3", "No such option: --epoch", 2),
     ("run --profile smoke --workers 2 --scheduler tcp://host:1", "--scheduler exclude each other", 1),
 ]
 
