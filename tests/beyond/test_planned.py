@@ -80,6 +80,14 @@ def test_each_attack_has_its_answer(study: Study, results: Results) -> None:
     assert "3 of 6 planned runs" in chance
 
 
+def test_folds_of_other_sizes_are_said(study: Study, results: Results) -> None:
+    place = next(place for place in results if place[0].name == "proposed")
+    run = results[place].run
+    most = len(run.training)
+    shorter = results | {place: replace(results[place], run=replace(run, training=run.training[: most // 2]))}
+    assert planned.fewer(study, shorter).startswith(f"proposed trains on {most // 2} to {most} slices by fold, random")
+
+
 def test_runs_that_have_not_learned_among_others_are_counted(study: Study, results: Results) -> None:
     place = next(place for place in results if place[0].name == "proposed")
     arrays = results[place].arrays

@@ -183,9 +183,11 @@ def fewer(study: Study, results: Results) -> str:
     pairs = patient_pairs(scores(study, own, "test"), "slice")
     table = compare(pairs, [(as_few.name, other.name), (every.name, other.name), (method.name, as_few.name)])
     few, annotated, chosen = (gain(row) for _, row in table.iterrows())
-    size = {arm: len(result.run.training) for (arm, _), result in own.items()}
+    sizes = [
+        by_fold([len(of.run.training) for of in of_arms(own, [arm]).values()], "slices") for arm in (method, other)
+    ]
     return (
-        f"{method.name} trains on {size[method]} slices, {other.name} on {size[other]}. {as_few.name} against "
+        f"{method.name} trains on {sizes[0]}, {other.name} on {sizes[1]}. {as_few.name} against "
         f"{other.name}, looked at afterwards: {few}. {every.name} against {other.name}: {annotated}. {method.name} "
         f"against {as_few.name}, of as many slices: {chosen}."
     )
@@ -245,12 +247,15 @@ def trained(results: Results) -> str:
     rows = [(arm, number, of.epochs * of.updates(len(slices))) for arm, number, of, slices in settings]
     table = pd.DataFrame(rows, columns=["arm", "number", "updates"])
     if table.groupby("number")["updates"].nunique().max() == 1:
-        fewest, most = table["updates"].min(), table["updates"].max()
-        if fewest == most:
-            return f"No: {most} updates in every arm."
-        return f"No: the same in every arm, {fewest} to {most} updates by fold."
+        return f"No: the same in every arm, {by_fold(table['updates'].tolist(), 'updates')}."
     means = table.groupby("arm", sort=False)["updates"].mean()
     return "Yes, in updates: " + ", ".join(f"{mean:.0f} ({arm})" for arm, mean in means.items()) + "."
+
+
+def by_fold(counts: list[int], what: str) -> str:
+    """Say the fewest and the most of some runs, whose folds differ in size."""
+    fewest, most = min(counts), max(counts)
+    return f"{most} {what}" if fewest == most else f"{fewest} to {most} {what} by fold"
 
 
 def ceiling(study: Study, results: Results) -> str:
