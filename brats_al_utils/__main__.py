@@ -590,9 +590,11 @@ def plan(
     from brats_al_utils.beyond.arms import NOTEBOOKS
     from brats_al_utils.beyond.cost import counted_study, forecast, said
     from brats_al_utils.cohorts.readers import read_cohort
+    from brats_al_utils.networks.training import choose_device
     from brats_al_utils.study.profile import profile_of
     from brats_al_utils.study.stages import plan as table_of
 
+    choose_device(device)  # one that is not there is refused before the cohort is read
     chosen = profile_of(profile, settings_of(settings))
     found = read_cohort(data, follow_links, chosen.classes, chosen.task) if data else None
     study = counted_study(chosen, found)

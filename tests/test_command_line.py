@@ -53,6 +53,7 @@ WORDS = [
     (["cohort", r"C:\Users\me"], "wslpath"),
     (["query", "--budget=4", "--data=x", r"--out=\\wsl$\home"], "wslpath"),
     (["phantom", "x", "--seed=-1"], "equal to 0"),
+    (["plan", "--data=x", "--device=gpu"], "'gpu', expected auto"),
 ]
 
 

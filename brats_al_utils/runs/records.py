@@ -20,7 +20,8 @@ def records(store: RunStore) -> Iterator[dict[str, Any]]:
     Each has key, state (done, failed or damaged) and run, in which ids are counted: see `with_counted_ids`. A finished
     run also has best_epoch, seconds and facts; a failed one has name and why.
     """
-    for path in sorted(store.folder.glob(f"{'[0-9a-f]' * 64}.safetensors")):  # no copies, as Dropbox makes them
+    key = "[0-9a-f]" * 64  # no copies, as Dropbox makes them
+    for path in sorted(store.folder.glob(f"{key}.safetensors")):
         try:
             metadata = header(path)
             facts = {"state": "done", "run": with_counted_ids(metadata["run"])} | json.loads(metadata["record"])
@@ -28,12 +29,15 @@ def records(store: RunStore) -> Iterator[dict[str, Any]]:
         except (SafetensorError, OSError, ValueError, LookupError):
             facts = {"state": "damaged"}
         yield {"key": path.stem} | facts
-    for path in sorted((store.folder / "failed").glob("*.json")):
-        with suppress(OSError, ValueError, LookupError, TypeError):  # it has just been computed, or is damaged
-            record = json.loads(path.read_text(encoding="utf-8"))
-            yield (
-                {"key": path.stem, "state": "failed"} | record | {"run": with_counted_ids(json.dumps(record["run"]))}
-            )
+    for path in sorted((store.folder / "failed").glob(f"{key}.json")):
+        with suppress(FileNotFoundError):  # it has just been computed
+            content = path.read_text(encoding="utf-8", errors="replace")
+            try:
+                record = json.loads(content)
+                facts = {"state": "failed"} | record | {"run": with_counted_ids(json.dumps(record["run"]))}
+            except (ValueError, LookupError, TypeError):
+                facts = {"state": "damaged"}
+            yield {"key": path.stem} | facts
 
 
 def seconds_taken(path: Path) -> float:

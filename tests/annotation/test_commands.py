@@ -124,6 +124,12 @@ def test_the_user_s_settings_of_jupyter_do_not_reach_the_desk(tmp_path: Path, mo
     assert asked["JUPYTER_RUNTIME_DIR"].startswith(tempfile.gettempdir())
 
 
+def test_a_kernel_that_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launch, "asked", lambda *_: {"message": "No such kernel"})
+    with pytest.raises(InputError, match=r"starts no kernel: No such kernel: .*make setup"):
+        launch.kernel(1, "t")
+
+
 def test_a_kernel_that_dies_in_a_cell_is_not_waited_for() -> None:
     with subprocess.Popen([sys.executable, "-c", ""]) as gone:
         pass

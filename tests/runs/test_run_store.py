@@ -178,10 +178,14 @@ def test_what_is_known_of_runs_without_their_numbers(tmp_path: Path) -> None:
     (tmp_path / f"{broken}.safetensors").write_bytes(b"")
     content = store.path(RUN).read_bytes().replace(b'best_epoch\\": 2', b'best_epoch\\": 9')
     (tmp_path / f"{no_epoch}.safetensors").write_bytes(content)
-    shutil.copy(store.path(RUN), tmp_path / f"{RUN.key} (conflicted copy).safetensors")
+    unread = replace(RUN, order_seed=10)
+    store.failure(unread).write_bytes(b"\xff{")
+    for path in (store.path(RUN), store.failure(failed)):
+        shutil.copy(path, path.with_stem(f"{path.stem} (conflicted copy)"))
     known = {record["key"]: record for record in records(store)}
+    damaged = dict.fromkeys((broken, no_epoch, unread.key), "damaged")
     states = {key: record["state"] for key, record in known.items()}
-    assert states == {RUN.key: "done", failed.key: "failed", broken: "damaged", no_epoch: "damaged"}
+    assert states == {RUN.key: "done", failed.key: "failed"} | damaged
     assert known[RUN.key]["seconds"] == 1.5
     digest = sha256(np.array([0, 1, 2], np.int64).tobytes()).hexdigest()[:16]
     assert known[RUN.key]["run"]["training"] == {"slices": 3, "sha256": digest}

@@ -195,7 +195,12 @@ def asked(port: int, path: str, token: str, body: Any = None) -> Any:
 def kernel(port: int, token: str) -> BlockingKernelClient:
     """Start the kernel that the copy will have when it is opened, and return a client of it."""
     session = {"path": COPY, "name": COPY, "type": "notebook", "kernel": {"name": "python3"}}
-    number = asked(port, "/api/sessions", token, session)["kernel"]["id"]
+    reply = asked(port, "/api/sessions", token, session)
+    if "kernel" not in reply:
+        raise InputError(
+            f"JupyterLab starts no kernel: {reply.get('message')}: install the environment again (make setup)"
+        )
+    number = reply["kernel"]["id"]
     client = BlockingKernelClient(connection_file=str(Path(jupyter_runtime_dir()) / f"kernel-{number}.json"))
     client.load_connection_file()
     client.start_channels(hb=False)  # the heartbeat would declare a slowly starting kernel dead
