@@ -65,6 +65,7 @@ def test_one_of_many_gets_it_and_a_killed_one_leaves_it(tmp_path: Path) -> None:
 def test_a_file_left_by_a_dead_machine_is_no_lock(tmp_path: Path) -> None:
     (tmp_path / "a.lock").write_text("another machine", encoding="utf-8")
     assert not held(tmp_path / "a.lock")
+    assert (tmp_path / "a.lock").read_text(encoding="utf-8"), "who asks may be another user, and changes nothing"
     with lock(tmp_path / "a.lock") as had:
         assert had == "had"
 
