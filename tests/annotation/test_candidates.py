@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 from small_annotation import SMALL, answer, pictures, session_of
 
 from brats_al_utils import InputError
@@ -133,6 +134,11 @@ def test_a_split_that_the_table_gives() -> None:
     for parts in (("training",), ("training", "validation"), ("validation", "test")):
         with pytest.raises(InputError, match="column split.*expected at least 2 in each.*leave it empty"):
             hold_out(given(*parts), 0)
+    # As the template leaves it where folders are called Training and Testing.
+    names = given("test", "", "")
+    validation, test = hold_out(names, 0)
+    assert len(validation) == 10 and not any(names[name] for name in validation)
+    assert sorted(test) == sorted(name for name in names if names[name])
 
 
 def test_ids_that_change_after_the_first_query_are_refused(tmp_path: Path) -> None:
@@ -171,6 +177,20 @@ def test_a_part_that_changes_is_refused_and_a_new_patient_gets_the_tables(tmp_pa
     edit(data, "p002-0.png,training", "p002-0.png,test")
     with pytest.raises(InputError, match="p002 is in test, and was in training"):
         session_of(data)
+
+
+def test_a_patient_who_was_skipped_is_new_when_mended(tmp_path: Path) -> None:
+    data = pictures(tmp_path / "data", each=1)
+    lines = (data / "cohort.csv").read_text(encoding="utf-8").splitlines()
+    parts = ["split", *(("validation", "test", "training")[number % 3] for number in range(60))]
+    rows = [f"{line},{part}" for line, part in zip(lines, parts, strict=True)]
+    (data / "cohort.csv").write_text("\n".join(rows), encoding="utf-8")
+    good = (data / "p001-0.png").read_bytes()
+    Image.new("L", (64, 64)).save(data / "p001-0.png")
+    begun, _ = query(open_session(data, settings=SMALL, skip_bad=True), 5)
+    assert open_session(data, skip_bad=True).state == begun.state
+    (data / "p001-0.png").write_bytes(good)
+    assert session_of(data).state.test == (*begun.state.test, "p001")
 
 
 def test_images_that_move_are_known_by_their_content(tmp_path: Path) -> None:

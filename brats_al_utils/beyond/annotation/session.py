@@ -26,6 +26,7 @@ from brats_al_utils.beyond.annotation.answers import (
 from brats_al_utils.beyond.annotation.candidates import (
     UNLABELLED,
     cut_candidates,
+    cut_table,
     labelled_set,
     read_candidates,
     read_slices,
@@ -214,6 +215,9 @@ def begun(
     profile = replace(profile, classes=(positive, negative))
     Places(folder, folder).make()
     place = cut_candidates(cohort, profile.slice_rule(), sets, skip_bad, patients)
+    # Who is skipped as bad is not known yet: once mended, the patient is new.
+    usable = cohort.cases["patient_id"].isin(cut_table(place)["patient_id"])
+    cohort = replace(cohort, cases=cohort.cases[usable].reset_index(drop=True))
     part = cohort.cases.get("part", pd.Series("", cohort.cases.index))
     parts = dict(zip(cohort.cases["patient_id"], part, strict=True))
     with state_locked(folder):  # state and register change together, and only if every image can be used
@@ -225,7 +229,7 @@ def begun(
         if (longest := slices["slice_id"].str.len().max()) > LONGEST["slice_id"]:
             raise InputError(f"{cohort.root}: an image's path has {longest} characters, expected fewer: shorten it")
         if before is None or anew:
-            validation, test = hold_out({name: parts[name] for name in slices["patient_id"]}, profile.seed)
+            validation, test = hold_out(parts, profile.seed)
             state = State(profile.changes, validation, test)
         else:
             state = still_held_out(before, parts, set(known["patient_id"]), profile.seed)
