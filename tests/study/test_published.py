@@ -238,9 +238,10 @@ def test_a_bundle_has_its_own_profile(bundle: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="small.bundle: unpack it first"):
         open_study("smoke", bundle)
     (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "study.json").touch()
-    with pytest.raises(InputError, match="mine: exists and is not empty"):
-        unpack_study(bundle, tmp_path / "mine")
+    for name in ("study.json", FACTS):  # a study's folder, also one into which a bundle was unpacked before
+        (tmp_path / "mine" / name).write_text("{}", encoding="utf-8")
+        with pytest.raises(InputError, match="mine: exists and is not empty"):
+            unpack_study(bundle, tmp_path / "mine")
 
 
 def test_a_folder_of_a_version_with_other_settings_is_unpacked_anew(bundle: Path, tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ from brats_al_utils.queries.selection import Selection
 from brats_al_utils.runs.run import PROTOCOL, Result, Run
 from brats_al_utils.runs.store import RunStore, checksum
 from brats_al_utils.study.arms import DATASETS
+from brats_al_utils.study.places import Places
 from brats_al_utils.study.profile import Profile, profile_of
 from brats_al_utils.study.stages import Row, advance
 from brats_al_utils.study.study import Study
@@ -423,7 +424,8 @@ def unpack_study(path: Path, folder: Path) -> Bundle:
     whole = kept.exists() and (folder / CHOSEN).exists()
     if whole and read_as.items() <= json.loads(kept.read_text(encoding="utf-8")).items():
         return bundle
-    if kept.exists():  # another bundle of the same name, or unpacked by a version with other settings
+    # Another bundle of the same name, or unpacked by a version with other settings; a study that was run here stays.
+    if kept.exists() and not Places(folder, folder).started.exists():
         shutil.rmtree(folder)
     with new_folder(folder) as partial:
         (partial / "slices").mkdir()
