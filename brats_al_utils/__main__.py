@@ -549,12 +549,13 @@ def slurm(
 
     if command[:1] != ["run"]:
         raise InputError(f"{' '.join(command)!r} cannot be run on a cluster, expected run: -- run --profile paper")
-    from brats_al_utils.study.places import ROOT
+    from brats_al_utils.study.places import Places
 
     commands: Any = typer.main.get_command(app)
-    commands.commands["run"].make_context("run", command[1:])  # a mistyped option is refused before a job is submitted
+    study = commands.commands["run"].make_context("run", command[1:])  # a mistyped option is refused before any job
     asked = clusters.Slurm(jobs, gpus, cpus, workers, limit, tuple(sbatch or []))
-    folder = ROOT / "outputs" / "cluster" / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"  # holds this one's key
+    outputs = Places.of("", study.params["out"] or "").outputs  # the checkout may be read-only
+    folder = outputs / "cluster" / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"  # holds this one's key
     if dry_run:
         print(clusters.script(asked, "tls://SCHEDULER:PORT", folder), end="")
         return

@@ -71,6 +71,13 @@ def test_two_studies_that_start_in_one_second_have_keys_of_their_own(
     assert len(set(re.findall("tls-key (.*?)/key.pem", capsys.readouterr().out))) == 2
 
 
+def test_a_key_lies_with_the_study_as_the_checkout_may_be_read_only(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    app(["cluster", "slurm", "--dry-run", "--", "run", "--out", str(tmp_path)], standalone_mode=False)
+    assert f"--tls-key {tmp_path}/outputs/cluster/" in capsys.readouterr().out
+
+
 REFUSED = [
     ("cluster slurm report", "'report' cannot be run on a cluster, expected run", 1),
     ("cluster slurm --gpus 2 --dry-run -- run", "'--gpus': Input should be less than or equal to 1", 2),
