@@ -28,7 +28,7 @@ from brats_al_utils.beyond.annotation.desk import desk_of
 from brats_al_utils.beyond.annotation.example import COHORT, example
 from brats_al_utils.beyond.annotation.learning import Forecast, Lesson
 from brats_al_utils.beyond.annotation.proposals import proposed
-from brats_al_utils.beyond.annotation.session import Session, open_session
+from brats_al_utils.beyond.annotation.session import QUERY, Session, open_session
 from brats_al_utils.runs import engine
 from brats_al_utils.runs.shared import shared_workers
 from brats_al_utils.show import notebooks
@@ -237,6 +237,8 @@ def test_a_query_is_made_when_its_reader_has_answered_the_last(tmp_path: Path) -
     options = (6, "random", "slice", 0.2)
     begun = begin(data)
     session, first = proposed(begun, "Anna", *options)
+    (session.folder / QUERY).unlink()  # stopped between the state and the proposals
+    session, first = proposed(begin(data), "Anna", *options)
     desk = desk_of(session, first, "Anna")
     assert [proposal.first.slice_id for proposal in desk.proposals] == first["slice_id"].tolist()
     assert proposed(begin(data), "Ben", *options)[1]["slice_id"].tolist() == first["slice_id"].tolist()

@@ -241,6 +241,9 @@ def test_other_settings_are_refused(tmp_path: Path) -> None:
     open_session(data, settings=SMALL)
     assert open_session(data).profile.image_size == 64
     assert open_session(data, settings={"image_size": "64"}).profile.image_size == 64
+    session = open_session(data, settings={"classes": "well,sick"})  # nothing is asked yet
+    assert session.cohort.classes == open_session(data).cohort.classes == ("sick", "well")
+    query(session, 5)
     with pytest.raises(InputError, match="begun with other settings"):
         open_session(data, settings={"image_size": 96})
 

@@ -16,7 +16,7 @@ from brats_al_utils.arrays import Array
 from brats_al_utils.beyond.annotation.answers import current
 from brats_al_utils.beyond.annotation.draws import held_out, random_units
 from brats_al_utils.beyond.annotation.query import query, read_query
-from brats_al_utils.beyond.annotation.session import TEST, VALIDATION, Session
+from brats_al_utils.beyond.annotation.session import QUERY, TEST, VALIDATION, Session
 from brats_al_utils.beyond.releases.images import CHANNELS, lifted, percentiles, read_image
 from brats_al_utils.beyond.releases.table import TABLE
 from brats_al_utils.cohorts.cohort import Cohort
@@ -102,7 +102,8 @@ def proposed(
     So a reader resumes where the answers end, and a second reader gets the same proposals as the first. If nothing is
     left to propose, the last query stays. Parameters as for `query.query`.
     """
-    last = read_query(session) if session.state.queries else None
+    written = session.state.queries and (session.folder / QUERY).exists()  # the state is written first
+    last = read_query(session) if written else None
     if last is not None:
         given = current(session.given, reader)
         parts = (held_out(session, VALIDATION, unit), held_out(session, TEST, unit), random_units(session, unit))

@@ -182,7 +182,8 @@ def open_session(
     folder = out or data / "annotation"
     state = read_state(folder / STATE)
     profile = profile_of("open", (state.settings if state else SETTINGS) | dict(settings or {}))
-    if state and profile.changes != state.settings:
+    asked = state and (state.queries or (folder / ANSWERS).exists())  # before, `begun` begins anew
+    if state and asked and profile.changes != state.settings:
         raise InputError(
             f"{folder}: begun with other settings ({', '.join(settings or ())}), expected the same throughout: leave "
             "them out, or name another folder with --out"
