@@ -13,10 +13,8 @@ PARTS = ("training", "validation", "test")
 HELD_OUT_SHARE = 66 / 335
 """Share of the patients that validation and test each get (section 2.2.1: 203, 66 and 66 of 335)."""
 
-
 FEWEST = 5
 """Smallest number of patients in a stratum: of fewer, less than one is expected in the validation set."""
-
 
 DEALS = 100
 """Largest number of attempts to deal a cohort so that each part has both classes."""

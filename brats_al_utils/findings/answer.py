@@ -277,12 +277,13 @@ def annotation_worth(efficiency: pd.DataFrame, areas: pd.DataFrame, budget: floa
     needed = f"{row['censored']} {row['random_annotated']:.0%}".strip()
     ends = shares_between(row["random_low"], row["random_high"])
     first = areas.iloc[0]
+    ranks = f"; rank {first['best_rank']:.0f} to {first['worst_rank']:.0f} with any one run removed"
     known = f"; random sampling needs {needed} for the same AUC (95 % confidence interval across runs: {ends})"
     return [
         f"At a budget of {budget:.0%} the proposed method has {row['annotated']:.0%} of the training slices annotated"
         f"{known if ends else ''}.",
         "No share of annotated slices is covered by all curves, so that their areas cannot be compared."
         if pd.isna(first["mean"])
-        else f"Largest area under the curve: {first['strategy']} ({first['mean']:.3f}; rank {first['best_rank']:.0f} "
-        f"to {first['worst_rank']:.0f} with any one run removed).",
+        else f"Largest area under the curve: {first['strategy']} ({first['mean']:.3f}"
+        f"{ranks * pd.notna(first['best_rank'])}).",
     ]

@@ -268,7 +268,8 @@ def without_the_tumour(table: pd.DataFrame) -> list[str]:
         if said:
             if row["hidden_low"] > CHANCE:
                 said.append("so that something else, or the size of what is hidden, tells the class")
-            lines.append(f"{row['arm']}, test, slice-level: AUC {row['auc_mean']:.3f}, {', '.join(said)}.")
+            told = ", ".join(said).replace("nan to nan", "no interval")
+            lines.append(f"{row['arm']}, test, slice-level: AUC {row['auc_mean']:.3f}, {told}.")
     return lines
 
 

@@ -137,14 +137,16 @@ def test_what_is_left_without_the_tumour() -> None:
     rows = [
         ("seen", 0.9, 0.8, 0.7, 0.9, 0.55, 0.4, 0.7, True),
         ("not", 0.8, 0.55, 0.45, 0.65, NAN, NAN, NAN, True),
+        ("few", 0.9, 0.8, 0.4, 0.9, 1.0, NAN, NAN, True),
         ("unknown", 0.8, *[NAN] * 6, True),
         ("blind", 0.5, 0.8, 0.7, 0.9, 0.55, 0.4, 0.7, False),
     ]
-    seen, none = sentences.without_the_tumour(pd.DataFrame(rows, columns=[*columns, "learned"]))
+    seen, none, few = sentences.without_the_tumour(pd.DataFrame(rows, columns=[*columns, "learned"]))
     assert numbers(seen) == ["0.900", "0.800", "0.700", "0.900", "0.550", "0.400", "0.700"]
     assert "tells the class" in seen and "within a site" in seen
     assert numbers(none) == ["0.800", "0.550", "0.450", "0.650"]
     assert "tells the class" not in none
+    assert few.endswith("1.000 (no interval) within a site.")
 
 
 COST = pd.DataFrame(
@@ -214,6 +216,8 @@ def test_contrasts_have_gain_margin_test_and_what_the_design_detects() -> None:
     ]
     assert ["; not inferior at" in line for line in lines] == [True, False, False]
     assert ["non-inferiority not shown" in line for line in lines] == [False, True, True]
+    few = further_sentences.contrast(pd.Series({**TESTS.iloc[0], "detectable": NAN}))
+    assert few.endswith("Holm-adjusted p 0.03.")
 
 
 EFFICIENCY = pd.DataFrame(
@@ -240,7 +244,9 @@ def test_annotation_is_worth_what_random_needs_for_as_much(budget: float, said: 
     worth, area = answer.annotation_worth(EFFICIENCY, AREAS, budget)
     assert numbers(worth) == said and ("more than 80%" in worth) == (budget == 0.1)
     assert numbers(area) == ["0.711", "1", "2"]
-    alone = AREAS.assign(mean=NAN, best_rank=NAN, worst_rank=NAN)
+    ranks = dict.fromkeys(("best_rank", "worst_rank"), NAN)
+    assert answer.annotation_worth(EFFICIENCY, AREAS.assign(**ranks), budget)[1].endswith("random (0.711).")
+    alone = AREAS.assign(mean=NAN, **ranks)
     assert "cannot be compared" in answer.annotation_worth(EFFICIENCY, alone, budget)[1]
 
 

@@ -43,8 +43,9 @@ def contrast(row: pd.Series) -> str:
     if np.isnan(row["p_both_holm"]):
         told = "no test across runs and patients"
     else:
-        least = min(100 * row["detectable"], 100)
-        told = f"Holm-adjusted p {row['p_both_holm']:.2f}; this design detects {least:.1f} pp or more"
+        told = f"Holm-adjusted p {row['p_both_holm']:.2f}"
+        if not np.isnan(row["detectable"]):  # with a few patients, not even 100 pp
+            told += f"; this design detects {min(100 * row['detectable'], 100):.1f} pp or more"
     inferior = "not inferior" if row["noninferior"] else "non-inferiority not shown"
     return f"{what}; {inferior} at a margin of {100 * MARGIN:.0f} pp; {told}."
 
