@@ -39,13 +39,17 @@ demo: setup
 	$(BIN)/brats-al report $(STUDY)
 
 # Every table and figure of the studies that are published here: no images, no training. What has changed since the
-# stamp is drawn again: all of them, or where only bundles have, these.
+# stamp is drawn again: all of them, or where only bundles have, these. So are those whose report was deleted.
 DRAWN := outputs/published/.drawn
+REPORTS := $(NAMES:%=outputs/published/%/report/index.html)
+GONE := $(filter-out $(wildcard $(REPORTS)),$(REPORTS))
 SOURCES := $(shell find brats_al_utils notebooks/[0-9]*.ipynb -type f ! -name '*.pyc' ! -name '* *')
 figures: $(DRAWN)
 
-$(DRAWN): $(BUNDLES) $(SOURCES) | setup
-	$(BIN)/brats-al figures $(if $(filter-out %.bundle,$?),$(BUNDLES),$?)
+.PHONY: $(GONE)
+$(DRAWN): $(BUNDLES) $(SOURCES) $(GONE) | setup
+	$(BIN)/brats-al figures $(if $(filter-out $(BUNDLES) $(GONE),$?),$(BUNDLES),$(sort $(filter %.bundle,$?) \
+		$(GONE:outputs/%/report/index.html=%.bundle)))
 	touch $@
 
 # Those that git keeps: nothing else writes into figures/published, so that no study of a user's changes what git tracks.

@@ -71,7 +71,14 @@ def test_figures_are_drawn_anew_only_where_something_changed(checkout: Path) -> 
     assert drawn() == every
     stamp.parent.mkdir(parents=True)
     stamp.touch()
+    reports = [stamp.parent / path.stem / "report" / "index.html" for path in bundles]
+    for report in reports:
+        report.parent.mkdir(parents=True)
+        report.touch()
     assert not drawn()
+    reports[1].unlink()
+    assert drawn() == every[1:2]
+    reports[1].touch()
     os.utime(bundles[0], (time.time() + 60, time.time() + 60))
     assert drawn() == every[:1]
     os.utime(checkout / "brats_al_utils" / "show" / "style.py", (time.time() + 60, time.time() + 60))
