@@ -208,6 +208,14 @@ def test_images_that_move_are_known_by_their_content(tmp_path: Path) -> None:
     assert after.notes == session.notes == after.cohort.notes
     assert proposals_of(asked, after.cohort)[0].first.file.exists()
     assert set(query(after, 20)[1]["slice_id"]).isdisjoint(asked)
+    # A further batch has the names of the first.
+    Image.effect_noise((64, 64), 50).save(data / "p000-0.png")
+    edit(data, "label,image\n", "label,image\nq000,,p000-0.png\n")
+    with pytest.raises(InputError, match=r"p000-0.png was moved to img/p000-0.png.*move that one elsewhere"):
+        session_of(data)
+    (data / "p000-0.png").rename(data / "q000-0.png")
+    edit(data, "q000,,p000-0.png", "q000,,q000-0.png")
+    assert session_of(data).answers == session.answers
 
 
 def test_too_few_patients(tmp_path: Path) -> None:

@@ -54,7 +54,8 @@ def register(path: Path, cohort: Cohort, anew: bool) -> tuple[dict[str, str], pd
     Raises
     ------
     InputError
-        If an image belongs to another person than before: a held-out person's images could then be trained on.
+        If an image belongs to another person than before: a held-out person's images could then be trained on. If an
+        image has the former path of another.
     """
     before = read_register(path).iloc[: 0 if anew else None]
     table = cohort.cases.drop_duplicates("named").set_index("named")
@@ -62,6 +63,13 @@ def register(path: Path, cohort: Cohort, anew: bool) -> tuple[dict[str, str], pd
     gone = before[~before.index.isin(table.index)]
     moved = dict(zip(gone["image_sha256"], gone.index, strict=True))
     names = {name: moved.get(hashes.get(name, ""), name) for name in table.index}
+    first = dict(zip(before["image_sha256"], before.index, strict=True))
+    for name, found in hashes.items():
+        if (path_before := str(first.get(found, ""))) in table.index:
+            raise InputError(
+                f"{cohort.root / TABLE}: {shown(path_before)} was moved to {shown(name)}, and another image has its "
+                "former path, by which its answers are known: move that one elsewhere"
+            )
     check_persons(cohort, table["patient_id"], names, before)
     new = [name for name in hashes if names[name] == name]
     if new or anew:
