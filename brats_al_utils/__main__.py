@@ -553,6 +553,8 @@ def slurm(
 
     commands: Any = typer.main.get_command(app)
     study = commands.commands["run"].make_context("run", command[1:])  # a mistyped option is refused before any job
+    if any(study.params[name] for name in ("workers", "per_gpu", "scheduler")):
+        raise InputError("the jobs' workers train: give --workers before the two dashes, and none of run's own")
     asked = clusters.Slurm(jobs, gpus, cpus, workers, limit, tuple(sbatch or []))
     outputs = Places.of("", study.params["out"] or "").outputs  # the checkout may be read-only
     folder = outputs / "cluster" / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"  # holds this one's key

@@ -82,6 +82,7 @@ REFUSED = [
     ("cluster slurm report", "'report' cannot be run on a cluster, expected run", 1),
     ("cluster slurm --gpus 2 --dry-run -- run", "'--gpus': Input should be less than or equal to 1", 2),
     ("cluster slurm --dry-run -- run --epoch 3", "No such option: --epoch", 2),
+    ("cluster slurm --dry-run -- run --workers 2", "give --workers before the two dashes", 1),
     ("run --profile smoke --workers 2 --scheduler tcp://host:1", "--scheduler exclude each other", 1),
 ]
 
