@@ -195,6 +195,7 @@ def cohort(
     as_json: Json = False,
 ) -> None:
     """List a cohort's patients, read every image, and say everything that is wrong; exits 1 if anything is."""
+    from brats_al_utils.beyond.releases.table import read_table
     from brats_al_utils.beyond.releases.template import write_template
     from brats_al_utils.cohorts.inspection import check_cohort, said
     from brats_al_utils.cohorts.readers import read_cohort
@@ -209,7 +210,8 @@ def cohort(
     if person or colour:
         raise InputError("--person and --colour are for the table that --template writes: add it, or leave them out")
     chosen = profile_of("paper", settings_of(settings))
-    read = read_cohort(folder, follow_links, chosen.classes, chosen.task, without_labels=True)
+    asked = (folder, follow_links, chosen.classes, chosen.task)
+    read = read_table(*asked, without_labels=True) or read_cohort(*asked)  # `annotate` uses every image of a table
     found = check_cohort(read, chosen.slice_rule(balanced=False).min_tumour_mm2, patients)
     if as_json:
         names = ("release", "synthetic", "name", "classes", "absent", "problems", "notes")

@@ -13,11 +13,15 @@ from brats_al_utils.progress import Track, untracked
 def said(cohort: Cohort) -> list[str]:
     """Return the report on a checked cohort, as lines: its patients, notes and problems."""
     lines, cases = [], cohort.cases
-    if cohort.labelled and not cases.empty:
-        who = cases.drop_duplicates(["patient_id", "class_name"]).groupby(["release", "site", "class_name"])
+    labelled = cases[cases["class_name"] != ""]
+    if cohort.labelled and not labelled.empty:
+        who = labelled.drop_duplicates(["patient_id", "class_name"]).groupby(["release", "site", "class_name"])
         lines.append(who.size().unstack(fill_value=0).rename_axis(columns="class").to_string())
     of_class = cases["class_name"].value_counts()
-    counts = ", ".join(f"{of_class.get(name, 0)} {name}" for name in reversed(cohort.classes) if name)
+    names = [*reversed(cohort.classes)] if cohort.labelled else [*labelled["class_name"].unique()]
+    told = [f"{of_class.get(name, 0)} {name}" for name in names]
+    without = len(cases) - len(labelled)
+    counts = ", ".join([*told, *([f"{without} without a label"] if told and without else [])])
     masks = int((cases["mask"] != "").sum()) if cohort.tabled else 0
     images = f" with {len(cases)} images ({counts or 'no labels'})" if cohort.tabled else ""
     more = (f", {masks} of them with a mask" if masks else "") + (" (synthetic)" if cohort.synthetic else "")
@@ -25,7 +29,8 @@ def said(cohort: Cohort) -> list[str]:
     if cohort.absent:
         lines.append(f"{len(cohort.absent)} patients of the release's mapping are missing in the folder")
     if not cohort.labelled:
-        lines.append(f"no labels yet: brats-al annotate --data {cohort.root} proposes what to annotate")
+        so_far = "labels of one class so far" if len(labelled) else "no labels yet"
+        lines.append(f"{so_far}: brats-al annotate --data {cohort.root} proposes what to annotate")
     return [*lines, *(f"note: {note}" for note in cohort.notes), *(f"problem: {each}" for each in cohort.messages)]
 
 
@@ -56,5 +61,6 @@ def check_cohort(cohort: Cohort, min_tumour_mm2: float = 0.0, track: Track = unt
         if found := [*found, *same_pixels(patient_id, marks, seen)]:
             problems[patient_id] = tuple(found)
     good = cohort.cases[~cohort.cases["patient_id"].isin(problems)].reset_index(drop=True)
-    few = {name: (problem,) for name, problem in too_few(good, cohort.classes).items()} if cohort.labelled else {}
+    labelled = good[good["class_name"] != ""]
+    few = {name: (problem,) for name, problem in too_few(labelled, cohort.classes).items()} if cohort.labelled else {}
     return replace(cohort, cases=good, problems=frozen(problems) | few)

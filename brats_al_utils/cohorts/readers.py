@@ -21,13 +21,7 @@ Reader = Callable[[Path, bool, tuple[str, ...], str], Cohort | None]
 """A reader: takes the parameters of `read_cohort`, and returns None for a folder of another kind."""
 
 
-def read_cohort(
-    folder: Path,
-    follow_links: bool = False,
-    classes: tuple[str, ...] = (),
-    task: str = "",
-    without_labels: bool = False,
-) -> Cohort:
+def read_cohort(folder: Path, follow_links: bool = False, classes: tuple[str, ...] = (), task: str = "") -> Cohort:
     """Find the patients in a folder and their files; almost no image is opened.
 
     Parameters
@@ -40,18 +34,17 @@ def read_cohort(
         Positive and negative class, where a cohort has several; empty for the usual ones.
     task : str
         What is to be told apart, where a cohort has several kinds of labels; empty for the usual one.
-    without_labels : bool
-        Accept a cohort without labels.
 
     Raises
     ------
     InputError
-        If there is no cohort, or it cannot be read. Problems of single patients do not raise: `Cohort.problems`.
+        If there is no cohort, it cannot be read, or has no labels. Problems of single patients do not raise: see
+        `Cohort.problems`.
     """
     for room in plugged_in(RELEASES):
         for read in room.READERS:
             cohort: Cohort | None = read(folder, follow_links, classes, task)
-            if cohort and not (cohort.labelled or without_labels):
+            if cohort and not cohort.labelled:
                 raise InputError(f"{folder}: labels none, expected two classes: label patients of both")
             if cohort:
                 return cohort

@@ -586,6 +586,22 @@ def test_a_table_without_labels_is_checked(flat: Path) -> None:
         read_cohort(flat)
 
 
+@pytest.mark.parametrize("classes", [[], ["--set", "classes=sick,well"]])
+def test_images_without_a_label_are_checked_too(flat: Path, classes: list[str]) -> None:
+    """`annotate` would refuse them. With classes, one of two is not labelled yet."""
+    rows, label = rows_of(flat), {"malignant": "sick", "benign": "" if classes else "well"}
+    write(flat, [row | {"label": "" if number < 2 else label[row["label"]]} for number, row in enumerate(rows)])
+    said = CliRunner().invoke(app, ["cohort", str(flat), *classes])
+    assert said.exit_code == 0, said.stdout
+    told = " (8 sick, 8 without a label)" if classes else " (6 well, 8 sick, 2 without a label)"
+    assert f"8 usable patients with 16 images{told} in" in said.stdout
+    assert ("labels of one class so far: brats-al annotate" in said.stdout) == bool(classes)
+    assert ("without a label, skipped in a study: 2 of 1 patients" in said.stdout) != bool(classes)
+    Image.new("L", (64, 64)).save(flat / rows[0]["image"])
+    said = CliRunner().invoke(app, ["cohort", str(flat), *classes])
+    assert said.exit_code == 1 and f"{rows[0]['image']}: no contrast" in said.stdout
+
+
 def test_links_are_followed_if_asked(flat: Path) -> None:
     link_out(flat)
     assert len(cut(flat, follow_links=True).table) == 16

@@ -86,7 +86,11 @@ def misnamed_table(folder: Path) -> Path | None:
 
 
 def read_table(
-    folder: Path, follow_links: bool = False, classes: tuple[str, ...] = (), task: str = ""
+    folder: Path,
+    follow_links: bool = False,
+    classes: tuple[str, ...] = (),
+    task: str = "",
+    without_labels: bool = False,
 ) -> Cohort | None:
     """Read a table of images. No image is opened, but the headers of NIfTI files are read.
 
@@ -106,11 +110,13 @@ def read_table(
         the classes, the first by alphabet negative (but HGG positive), and another label is a problem.
     task : str
         Refused unless empty: the labels say what is told apart.
+    without_labels : bool
+        Images without a label are part of the cohort, with an empty class_name, and one class of two may be missing.
 
     Returns
     -------
     Cohort or None
-        None without a table. If no image has a label, the cohort's classes are empty.
+        None without a table. If no image has a label, or one class is missing, the cohort's classes are empty.
 
     Raises
     ------
@@ -123,18 +129,22 @@ def read_table(
     refuse_task(task, folder)
     rows, notes = read_persons(path, follow_links)
     unlabelled = rows["label"] == ""
-    if unlabelled.all():
-        return cohort_of(path, rows, rows, notes, ("", ""), bool(classes), follow_links)
+    if unlabelled.all() or (without_labels and unlabelled.any() and rows.loc[~unlabelled, "label"].nunique() == 1):
+        return cohort_of(path, rows, rows, notes, ("", ""), True, follow_links)
     pair = chosen_classes(path, rows["label"], classes)
     if not classes:
         what = f"{pair[1]} is the positive class, {pair[0]} the negative"
         notes.append(f"{path}: {what}: choose otherwise with classes=POSITIVE,NEGATIVE")
     others = ~rows["label"].isin({*pair, ""}) & bool(classes)
     of_others = f"of other classes ({first_of(rows.loc[others, 'label'].unique())})"
+    skipped = "skipped in a study" if without_labels else "skipped"
     for which, what in ((unlabelled, "without a label"), (others, of_others)):
         if len(names := rows.loc[which, "patient_id"].unique()):
-            notes.append(f"{path}: images {what}, skipped: {which.sum()} of {len(names)} patients ({first_of(names)})")
-    return cohort_of(path, rows, rows[~unlabelled & ~others], notes, pair, bool(classes), follow_links)
+            notes.append(
+                f"{path}: images {what}, {skipped}: {which.sum()} of {len(names)} patients ({first_of(names)})"
+            )
+    used = rows[~others & (~unlabelled | without_labels)]
+    return cohort_of(path, rows, used, notes, pair, bool(classes), follow_links)
 
 
 def cohort_of(
