@@ -1,7 +1,6 @@
 """A folder of pictures that are being annotated, and networks whose answers are made up, so that nothing is trained."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -30,7 +29,7 @@ def truth(name: str) -> str:
 
 def pictures(root: Path, patients: int = 60, each: int = 2, labelled: int = 0) -> Path:
     """Write so many pictures of each patient, and their table, in which the first patients have labels."""
-    root.mkdir(parents=True)
+    root.mkdir(parents=True, exist_ok=True)
     rows = ["patient_id,label,image"]
     for number in range(patients):
         for picture in range(each):
@@ -87,11 +86,5 @@ def answer(session: Session, reader: str = "ada", **labels: str) -> Session:
 def say(session: Session, slice_id: str, label: str, reader: str = "ada", at: str = "") -> None:
     """Add an answer on an image as it is now."""
     image = session.slices.set_index("slice_id").at[slice_id, "image"]
-    append(
-        session.folder / ANSWERS, Answer(slice_id, label, reader, at or now(), digest(session.cohort.root / str(image)))
-    )
-
-
-def with_settings(session: Session, **settings: object) -> Session:
-    """Return a session with other settings of its profile."""
-    return replace(session, profile=replace(session.profile, **settings))  # type: ignore[arg-type]
+    sha = digest(session.cohort.root / str(image))
+    append(session.folder / ANSWERS, Answer(slice_id, label, reader, at or now(), sha))

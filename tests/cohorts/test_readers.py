@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from conftest import write_case, write_release, write_volume
 from matlab_files import write_slice
-from PIL import Image
+from small_annotation import pictures
+from tcia_files import write_tcga, write_ucsf
 
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.inspection import check_cohort
@@ -37,13 +38,8 @@ def brats_2020(root: Path) -> tuple[str, str]:
 
 
 def table_of_pictures(root: Path) -> tuple[str, str]:
-    rows = ["patient_id,label,image"]
-    for number in range(2 * PATIENTS):
-        picture = np.random.default_rng(number).integers(80, 120, SHAPE[:2], np.uint8)
-        Image.fromarray(np.pad(picture, 8)).save(root / f"{number}.png")
-        rows.append(f"{number // 2:03},{'sick' if number // 2 % 2 else 'healthy'},{number}.png")
-    (root / "cohort.csv").write_text("\n".join(rows), encoding="utf-8")
-    return "healthy", "sick"
+    pictures(root, PATIENTS, labelled=PATIENTS)
+    return "sick", "well"
 
 
 def table_of_volumes(root: Path) -> tuple[str, str]:
@@ -95,26 +91,12 @@ def published_open_set(root: Path) -> tuple[str, str]:
 
 
 def tcga(root: Path) -> tuple[str, str]:
-    for number in range(PATIENTS):
-        name = f"TCGA-02-{number:04}"
-        home = root / f"Pre-operative_TCGA_{('LGG', 'GBM')[number % 2]}_NIfTI_and_Segmentations" / name
-        write_case(home, number)
-        for path in home.iterdir():
-            ending = {"t1ce": "t1Gd", "seg": "GlistrBoost_ManuallyCorrected"}
-            kind = path.name.removeprefix(f"{name}_").removesuffix(".nii.gz")
-            path.rename(home / f"{name}_1996.08.23_{ending.get(kind, kind)}.nii.gz")
+    write_tcga(root)
     return "LGG", "HGG"
 
 
 def ucsf(root: Path) -> tuple[str, str]:
-    lines = ["ID,WHO CNS Grade"]
-    for number in range(PATIENTS):
-        name = f"UCSF-PDGM-{number:04}"
-        write_case(root / name, number)
-        (root / name / f"{name}_seg.nii.gz").rename(root / name / f"{name}_tumor_segmentation.nii.gz")
-        (root / name).rename(root / f"{name}_nifti")
-        lines.append(f"UCSF-PDGM-{number:03},{(2, 4)[number % 2]}")
-    (root / "UCSF-PDGM-metadata.csv").write_text("\n".join(lines), encoding="utf-8")
+    write_ucsf(root)
     return "LGG", "HGG"
 
 

@@ -9,7 +9,7 @@ import pytest
 from bs4 import BeautifulSoup
 from conftest import brats_al, brats_al_process, folder_named
 from lgg_files import write_published
-from test_tcia import write_tcga, write_ucsf
+from tcia_files import write_tcga, write_ucsf
 
 PAGE = (Path(__file__).parents[2] / "docs" / "cohorts.md").read_text(encoding="utf-8")
 
@@ -62,9 +62,9 @@ def test_collections_to_a_report(tmp_path: Path, write: Callable[[Path], Path], 
     data, out = write(tmp_path / "data"), tmp_path / "out"
     check, run, *_ = commands(heading)
     said = brats_al(*shlex.split(check)[1:2], str(data))
-    assert "7 usable patients" in said and "licence CC BY" in said
+    assert "8 usable patients" in said and "licence CC BY" in said
     words = [str(data) if word in ("tcga", "ucsf") else word for word in shlex.split(run)[1:]]
     words = ["smoke" if word == "paper" else word for word in words]
     brats_al_process(*words, "--out", str(out), "--workers", "1", "--only", "00", "01", "02", "03")
     report = words_of(Path(brats_al("report", "--profile", "smoke", "--out", str(out)).strip()).parent)
-    assert f"{name} (7 patients)" in report
+    assert f"{name} (8 patients)" in report
