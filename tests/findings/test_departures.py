@@ -27,21 +27,21 @@ def of(**settings: Any) -> Departures:
     return departures(PAPER.with_settings(settings), slices_of(PATIENTS))
 
 
-@pytest.mark.parametrize(
-    ("settings", "text"),
-    [
-        ({"network": "resnet18"}, "network: resnet18, the paper's alexnet"),
-        ({"freeze": True}, "frozen convolutional layers: yes, the paper's no"),
-        ({"epochs": 1}, "epochs: 1, the paper's 30"),
-        ({"length": "updates"}, "length of a training in: updates, the paper's epochs"),
-        (
-            {"scratch_learning_rate": 0.003},
-            "learning rate from random initialisation (0: as any other): 0.003, the paper's 0.0",
-        ),
-        ({"channels": "t1,t1ce,flair"}, "channels: t1, t1ce, flair, the paper's t1, t1ce, t2"),
-        ({"labelled_share": 0.2}, "share labelled at first: 0.2, the paper's 0.3"),
-    ],
-)
+NAMED = [
+    ({"network": "resnet18"}, "network: resnet18, the paper's alexnet"),
+    ({"freeze": True}, "frozen convolutional layers: yes, the paper's no"),
+    ({"epochs": 1}, "epochs: 1, the paper's 30"),
+    ({"length": "updates"}, "length of a training in: updates, the paper's epochs"),
+    (
+        {"scratch_learning_rate": 0.003},
+        "learning rate from random initialisation (0: as any other): 0.003, the paper's 0.0",
+    ),
+    ({"channels": "t1,t1ce,flair"}, "channels: t1, t1ce, flair, the paper's t1, t1ce, t2"),
+    ({"labelled_share": 0.2}, "share labelled at first: 0.2, the paper's 0.3"),
+]
+
+
+@pytest.mark.parametrize(("settings", "text"), NAMED)
 def test_a_departure_is_named(settings: dict[str, Any], text: str) -> None:
     assert of(**settings).of() == (text,)
 
@@ -64,14 +64,14 @@ def test_all_of_the_demos_departures() -> None:
     assert named == ["cohort", "epochs from random initialisation", "learning rate", "image size", "slices a patient"]
 
 
-@pytest.mark.parametrize(
-    ("release", "patients", "text"),
-    [
-        ("2018", PATIENTS, "cohort: BraTS 2018, 259 HGG + 76 LGG patients"),
-        ("unknown", {"HGG": 7, "LGG": 3}, "cohort: of an unknown release, 7 HGG + 3 LGG patients"),
-        ("2019", {"HGG": 2, "LGG": 1}, "cohort: 2 HGG + 1 LGG patients of BraTS 2019, the paper's 259 HGG + 76 LGG"),
-    ],
-)
+COHORTS = [
+    ("2018", PATIENTS, "cohort: BraTS 2018, 259 HGG + 76 LGG patients"),
+    ("unknown", {"HGG": 7, "LGG": 3}, "cohort: of an unknown release, 7 HGG + 3 LGG patients"),
+    ("2019", {"HGG": 2, "LGG": 1}, "cohort: 2 HGG + 1 LGG patients of BraTS 2019, the paper's 259 HGG + 76 LGG"),
+]
+
+
+@pytest.mark.parametrize(("release", "patients", "text"), COHORTS)
 def test_other_patients(release: str, patients: dict[str, int], text: str) -> None:
     assert departures(PAPER, slices_of(patients, release)).of() == (text,)
 
