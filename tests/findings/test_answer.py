@@ -4,16 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from brats_al_utils.findings.answer import (
-    CANNOT_TELL,
-    DESIGN_QUESTION,
-    NO,
-    NOT_COMPUTED,
-    NOT_DECIDED,
-    YES,
-    answer,
-    differences,
-)
+from brats_al_utils.findings import answer as page
+from brats_al_utils.findings.answer import CANNOT_TELL, NO, NOT_COMPUTED, NOT_DECIDED, YES, answer, differences
 from brats_al_utils.findings.outcomes import NOT_YET, WORSE, outcome
 
 NAN = float("nan")
@@ -157,7 +149,7 @@ def test_a_study_of_drawn_test_sets_answers_whether_the_paper_could_tell(needed:
     row = {"arm": "proposed", "other": "baseline", "positives": 500, "negatives": 500, "gain": -0.054, "p": 0.16}
     table = pd.DataFrame([row | {"drawn_low": -0.098, "drawn_high": -0.012, "needed": needed, "needed_many": many}])
     found = answer({"design": table})
-    assert (found.question, found.said) == (DESIGN_QUESTION, said)
+    assert (found.question, found.said) == (page.DESIGN_QUESTION, said)
     assert "1,000 test patients: -5.4 pp; 95 % of test sets of the paper's size" in found.lines[0]
     (drawn,) = differences({"design": table} | OWN).itertuples()
     ends = (drawn.auc_difference, drawn.both_low, drawn.both_high, drawn.paper)
