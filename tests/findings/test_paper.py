@@ -33,17 +33,17 @@ def test_every_row_of_a_scorecard_has_a_name_of_its_own_in_words() -> None:
     assert not any(re.search(r"\b[a-z]+\d?\.[a-z]", why) for why in card["why"])
 
 
-@pytest.mark.parametrize(
-    ("id_", "name", "unit"),
-    [
-        ("table2.pretrained.val", "Table 2, pretrained, validation AUC", paper.AUC),
-        ("table2.scratch.test", "Table 2, random initialisation, test AUC", paper.AUC),
-        ("table4.proposed.test", "Table 4, balanced set, proposed, test AUC", paper.AUC),
-        ("discussion.proposed60.test", "Section 4, balanced set, proposed at 60 %, test AUC", paper.AUC),
-        ("table2.test_gain.arithmetic", "Table 2: pretrained over random, test: its arithmetic", paper.GAIN),
-        ("of.another.version", "of.another.version", ""),
-    ],
-)
+NAMES = [
+    ("table2.pretrained.val", "Table 2, pretrained, validation AUC", paper.AUC),
+    ("table2.scratch.test", "Table 2, random initialisation, test AUC", paper.AUC),
+    ("table4.proposed.test", "Table 4, balanced set, proposed, test AUC", paper.AUC),
+    ("discussion.proposed60.test", "Section 4, balanced set, proposed at 60 %, test AUC", paper.AUC),
+    ("table2.test_gain.arithmetic", "Table 2: pretrained over random, test: its arithmetic", paper.GAIN),
+    ("of.another.version", "of.another.version", ""),
+]
+
+
+@pytest.mark.parametrize(("id_", "name", "unit"), NAMES)
 def test_names_and_units(id_: str, name: str, unit: str) -> None:
     assert (paper.name_of(id_), paper.unit_of(id_)) == (name, unit)
 
