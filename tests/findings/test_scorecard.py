@@ -186,14 +186,14 @@ def test_any_departure_is_named_and_ends_in_cannot_tell() -> None:
     assert row_of("saving.range", cost=costs([49, 50]), departures=departures)["verdict"] == REPRODUCED
 
 
-@pytest.mark.parametrize(
-    ("goal", "departures", "verdict"),
-    [
-        (0.88, PAPER, NOT_REPRODUCED),  # too large
-        (0.88, OTHER, HERE[REPRODUCED]),  # by its side alone on another cohort
-        (0.78, SYNTHETIC, HERE[NOT_REPRODUCED]),
-    ],
-)
+GAINS = [
+    (0.88, PAPER, NOT_REPRODUCED),  # too large
+    (0.88, OTHER, HERE[REPRODUCED]),  # by its side alone on another cohort
+    (0.78, SYNTHETIC, HERE[NOT_REPRODUCED]),
+]
+
+
+@pytest.mark.parametrize(("goal", "departures", "verdict"), GAINS)
 def test_a_gain_by_side_and_size(goal: float, departures: Departures, verdict: str) -> None:
     studies = made_up(0.7991), made_up(goal, "middle", 0.3)
     assert row_of("abstract.gain", *studies, departures=departures)["verdict"] == verdict
@@ -273,16 +273,16 @@ def curves(ahead: list[float]) -> list[Study]:
     return studies
 
 
+CURVES = [
+    ([4, 5], PAPER, 1.0, REPRODUCED),
+    ([4, 5], SYNTHETIC, 1.0, HERE[REPRODUCED]),
+    ([4, -6], PAPER, 0.5, NOT_REPRODUCED),
+    ([4], PAPER, 1.0, CANNOT_TELL),
+]
+
+
 @pytest.mark.parametrize("rival", ["random", "baseline"])
-@pytest.mark.parametrize(
-    ("ahead", "departures", "ours", "verdict"),
-    [
-        ([4, 5], PAPER, 1.0, REPRODUCED),
-        ([4, 5], SYNTHETIC, 1.0, HERE[REPRODUCED]),
-        ([4, -6], PAPER, 0.5, NOT_REPRODUCED),
-        ([4], PAPER, 1.0, CANNOT_TELL),
-    ],
-)
+@pytest.mark.parametrize(("ahead", "departures", "ours", "verdict"), CURVES)
 def test_the_curves(rival: str, ahead: list[float], departures: Departures, ours: float, verdict: str) -> None:
     row = row_of(f"curves.better_than_{rival}", *curves(ahead), departures=departures)
     assert (row["printed"], row["ours"], row["verdict"]) == ("yes", ours, verdict)
