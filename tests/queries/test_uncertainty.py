@@ -70,16 +70,16 @@ def test_swapping_the_classes_changes_nothing() -> None:
     np.testing.assert_allclose(score(probability[..., ::-1]), score(probability))
 
 
-@pytest.mark.parametrize(
-    ("probability", "words"),
-    [
-        (np.ones((3, 4)) / 4, r"shape \(3, 4\), expected \[members, slices, classes\]"),
-        (np.zeros((3, 0, 2)), "expected .members, slices, classes."),
-        (np.array([[[2.0, -1.0]]]), "pass softmax outputs"),
-        (np.array([[[0.3, 0.3]]]), "sum to 1"),
-        (np.array([[[np.nan, 1.0]]]), "0..1"),
-    ],
-)
+NO_PROBABILITIES = [
+    (np.ones((3, 4)) / 4, r"shape \(3, 4\), expected \[members, slices, classes\]"),
+    (np.zeros((3, 0, 2)), "expected .members, slices, classes."),
+    (np.array([[[2.0, -1.0]]]), "pass softmax outputs"),
+    (np.array([[[0.3, 0.3]]]), "sum to 1"),
+    (np.array([[[np.nan, 1.0]]]), "0..1"),
+]
+
+
+@pytest.mark.parametrize(("probability", "words"), NO_PROBABILITIES)
 def test_what_is_no_probability_is_refused(probability: np.ndarray[Any, Any], words: str) -> None:
     with pytest.raises(InputError, match=words):
         score(probability)
