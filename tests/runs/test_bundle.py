@@ -80,22 +80,22 @@ def changed(**arrays: Any) -> bytes:
     return save({name: values for name, values in kept.items() if values is not None})
 
 
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        (lambda: changed(lists=np.zeros((2, 3))), "lists is float64"),
-        (lambda: changed(lists=np.ones((1, MAX_IDS + 1), np.uint8)), f"at most {MAX_IDS} ids"),
-        (lambda: changed(lists=np.zeros((1, 3), np.uint8)), "list . is missing, expected one of 1"),
-        (lambda: changed(**{"0__probability__test": np.zeros(3)}), r"probability/test is float64 \(3,\)"),
-        (lambda: changed(**{"0__probability__test": np.array([0, 1])}), "probability/test is int64"),
-        (lambda: changed(**{"0__probability__test": np.array([0, 1.5])}), "no probabilities"),
-        (lambda: changed(**{"0__probability__test": np.array([0, np.nan])}), "no probabilities"),
-        (lambda: changed(**{"0__probability__pool": None}), "a run without probability/pool"),
-        (lambda: changed(**{"0__views": np.zeros(2)}), "views is float64"),
-        (lambda: changed(**{"7__probability__test": np.zeros(2)}), "arrays of 1 runs that have no record"),
-        (lambda: b"\xff" * 8 + changed(), "arrays.safetensors cannot be read"),
-    ],
-)
+NO_ARRAYS = [
+    (lambda: changed(lists=np.zeros((2, 3))), "lists is float64"),
+    (lambda: changed(lists=np.ones((1, MAX_IDS + 1), np.uint8)), f"at most {MAX_IDS} ids"),
+    (lambda: changed(lists=np.zeros((1, 3), np.uint8)), "list . is missing, expected one of 1"),
+    (lambda: changed(**{"0__probability__test": np.zeros(3)}), r"probability/test is float64 \(3,\)"),
+    (lambda: changed(**{"0__probability__test": np.array([0, 1])}), "probability/test is int64"),
+    (lambda: changed(**{"0__probability__test": np.array([0, 1.5])}), "no probabilities"),
+    (lambda: changed(**{"0__probability__test": np.array([0, np.nan])}), "no probabilities"),
+    (lambda: changed(**{"0__probability__pool": None}), "a run without probability/pool"),
+    (lambda: changed(**{"0__views": np.zeros(2)}), "views is float64"),
+    (lambda: changed(**{"7__probability__test": np.zeros(2)}), "arrays of 1 runs that have no record"),
+    (lambda: b"\xff" * 8 + changed(), "arrays.safetensors cannot be read"),
+]
+
+
+@pytest.mark.parametrize(("content", "words"), NO_ARRAYS)
 def test_arrays_that_cannot_be(content: Callable[[], bytes], words: str) -> None:
     parts = pack([result(MEMBER, **{"probability/pool": np.array([0.25, 0.5, 0.75])})], Lists())
     with pytest.raises(InputError, match=words):
