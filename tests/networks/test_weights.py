@@ -53,15 +53,15 @@ def test_a_proxy_that_is_dead(
     assert not list(nothing_downloaded.iterdir()), "nothing half-written"
 
 
+WAYS = [
+    ("alexnet", BOTH_WAYS),
+    ("vgg16", "vgg16-397923af.pth .*connect this machine once, .*start=imagenet-trunk"),
+    ("resnet18", "resnet18-f37072fd.pth .*connect this machine once, or copy .*start=scratch"),
+]
+
+
 @pytest.mark.parametrize("error", [URLError("offline"), TimeoutError(), IncompleteRead(b""), ValueError("no address")])
-@pytest.mark.parametrize(
-    ("name", "ways"),
-    [
-        ("alexnet", BOTH_WAYS),
-        ("vgg16", "vgg16-397923af.pth .*connect this machine once, .*start=imagenet-trunk"),
-        ("resnet18", "resnet18-f37072fd.pth .*connect this machine once, or copy .*start=scratch"),
-    ],
-)
+@pytest.mark.parametrize(("name", "ways"), WAYS)
 @pytest.mark.usefixtures("nothing_downloaded")
 def test_failures_name_both_ways(error: Exception, name: str, ways: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(get_model_weights(name), "get_state_dict", Mock(side_effect=error))
