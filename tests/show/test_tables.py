@@ -68,13 +68,15 @@ def test_table5_says_who_can_draw_each_budget() -> None:
     assert len(table.columns) <= 8
 
 
+ENDS = {"runs_low": -0.01, "runs_high": 0.05, "patients_low": -1.3, "patients_high": 0.2, "both_low": NAN}
+CONTRAST = {"arm": "proposed", "other": "random", "unit": "slice", "auc_difference": 0.0312, **ENDS, "both_high": NAN}
+CONTRAST |= {"p_patients_holm": 0.04, "p_both_holm": NAN, "noninferior": True, "detectable": 0.125, "run_sd": 0.0}
+CONTRAST |= {"learned": True}
+
+
 def test_contrasts_have_words_and_signs() -> None:
-    ends = {"runs_low": -0.01, "runs_high": 0.05, "patients_low": -1.3, "patients_high": 0.2, "both_low": NAN}
-    row = {"arm": "proposed", "other": "random", "unit": "slice", "auc_difference": 0.0312, **ends, "both_high": NAN}
-    row |= {"p_patients_holm": 0.04, "p_both_holm": NAN, "noninferior": True, "detectable": 0.125, "run_sd": 0.0}
-    row |= {"learned": True}
     others = {"other": "placebo", "noninferior": False}, {"other": "baseline", "learned": False}
-    table = tables.contrasts(pd.DataFrame([row, *(row | other for other in others)]))
+    table = tables.contrasts(pd.DataFrame([CONTRAST, *(CONTRAST | other for other in others)]))
     assert table["random"].xs("slice-level").to_dict() == {
         "difference (pp)": "+3.1",
         "95 % CI, across runs": "-1.0 to +5.0",
@@ -105,10 +107,7 @@ def test_the_scorecard_has_eight_columns_in_words() -> None:
 
 
 def test_contrasts_of_several_arms_name_both() -> None:
-    row = {"other": "random", "unit": "slice", "auc_difference": 0.0, "noninferior": False, "detectable": NAN}
-    row |= {f"{across}_{end}": NAN for across in ("runs", "patients", "both") for end in ("low", "high")}
-    row |= {"p_patients_holm": NAN, "p_both_holm": NAN, "run_sd": NAN}
-    table = tables.contrasts(pd.DataFrame([row | {"arm": "0%-30%"}, row | {"arm": "10%-40%"}]))
+    table = tables.contrasts(pd.DataFrame([CONTRAST | {"arm": "0%-30%"}, CONTRAST | {"arm": "10%-40%"}]))
     assert list(table.columns) == ["0%-30% less random", "10%-40% less random"]
 
 
