@@ -165,10 +165,8 @@ def test_p_is_close_to_that_of_exchanging_the_arms_within_patients() -> None:
     label = np.repeat([1, 0], [60, 40])
     common = random.normal(size=100) + label
     one, other = common + 0.6 * random.normal(size=100) + 0.25 * label, common + 0.6 * random.normal(size=100)
-    frame = pd.concat(
-        pd.DataFrame({"arm": arm, "seed": 0, "patient_id": range(100), "label": label, "score": score})
-        for arm, score in (("one", one), ("other", other))
-    )
+    base = pd.DataFrame({"seed": 0, "patient_id": range(100), "label": label})
+    frame = pd.concat([base.assign(arm="one", score=one), base.assign(arm="other", score=other)])
 
     def gain(x: Any, y: Any) -> float:
         return float((x[:60, None] > x[60:]).mean() - (y[:60, None] > y[60:]).mean())
