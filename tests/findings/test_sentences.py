@@ -80,9 +80,8 @@ def test_transfer_has_the_gain_of_each_set_and_the_paper_s_beside_the_slice_leve
 def test_ranges_compare_the_tails_and_tell_who_is_atypical() -> None:
     low = gains("10%-40%", "0%-30%", ("validation", "slice", 0.1, 0.05, 0.15), ("validation", "patient", 0.9, 0.9, 0.9))
     both = pd.concat([low, gains("60%-90%", "70%-100%", ("test", "slice", -0.01, NAN, NAN))])
-    deciles = pd.DataFrame(
-        {"decile": ["most uncertain", "between", "least uncertain"], "atypical patients": [0.33, 0.2, 0.1]}
-    )
+    deciles = pd.DataFrame({"decile": ["most uncertain", "between", "least uncertain"]})
+    deciles["atypical patients"] = [0.33, 0.2, 0.1]
     *_, first, second, atypical = sentences.ranges(ON, both, deciles).splitlines()
     assert numbers(first)[-4:] == ["10.0", "5.0", "15.0", "+12.51"]
     assert numbers(second)[-1:] == ["1.0"], "the paper's number is of the validation set"
