@@ -87,11 +87,8 @@ def test_the_current_answer_is_that_of_a_plain_model(moves: list[tuple[str, str,
 def test_agreement_by_hand() -> None:
     """Of 10 slices, both say sick of 4 and well of 3: share 0.7; by chance 0.5 x 0.6 + 0.5 x 0.4 = 0.5, kappa 0.4."""
     pairs = [("sick", "sick")] * 4 + [("sick", "well")] + [("well", "sick")] * 2 + [("well", "well")] * 3
-    every = [
-        said(str(number), label, reader)
-        for number, pair in enumerate(pairs)
-        for reader, label in zip(("ada", "bob"), pair, strict=True)
-    ]
+    every = [said(str(number), label) for number, (label, _) in enumerate(pairs)]
+    every += [said(str(number), label, "bob") for number, (_, label) in enumerate(pairs)]
     every += [said("alone", "sick"), said("skipped", "skip", "ada"), said("skipped", "sick", "bob")]
     slices, share, kappa = agreement(every, "ada", "bob")
     assert (slices, share) == (10, 0.7)
