@@ -31,10 +31,8 @@ SCORES = {
 
 
 def by_hand(scores: dict[str, list[float]]) -> Pairs:
-    frames = [
-        pd.DataFrame({"arm": arm, "seed": 0, "patient_id": list("abcdef"), "label": [1, 1, 1, 0, 0, 0], "score": score})
-        for arm, score in scores.items()
-    ]
+    base = pd.DataFrame({"seed": 0, "patient_id": list("abcdef"), "label": [1, 1, 1, 0, 0, 0]})
+    frames = [base.assign(arm=arm, score=score) for arm, score in scores.items()]
     return patient_pairs(pd.concat(frames), "slice")
 
 
@@ -170,9 +168,8 @@ def test_words_for_a_lesson() -> None:
     curve = pd.DataFrame([(50, 0.7, 0.5, 0.85), (90, 0.8, 0.6, 0.9)], columns=["labelled", "auc", "low", "high"])
     row = pd.Series({"auc_difference": 0.02, "both_low": -0.1, "both_high": 0.14, "n_runs": 3, "slices": 20})
     labelled = {"training": (40, 50), "validation": (5, 10), "test": (9, 12)}
-    lesson = learning.Lesson(
-        {"new": 4}, {"sick": 3}, 2, labelled, curve, learning.Forecast(40, 0.011, -0.05, 0.07), row, ""
-    )
+    ahead = learning.Forecast(40, 0.011, -0.05, 0.07)
+    lesson = learning.Lesson({"new": 4}, {"sick": 3}, 2, labelled, curve, ahead, row, "")
     found = [re.findall(r"[+-]?\d+\.?\d*", line) for line in learning.sentences(lesson, ("well", "sick"))]
     assert found[0] == ["4", "3", "2"] and found[3] == ["12", "9"]
     assert found[5] == ["90", "0.800", "95", "0.600", "0.900"]
