@@ -118,10 +118,8 @@ def test_the_random_sample_has_what_a_strategy_chose_before(tmp_path: Path, monk
     chosen = [name for done in session.state.queries for name, why in done.asked.items() if why.startswith("chosen")]
     assert set(asked) <= set(sample)
     assert set(sample) - set(asked) <= set(chosen)
-    order = sorted(
-        session.slices.loc[session.part == "training", "slice_id"],
-        key=lambda name: sha256(f"0 slice {name}".encode()).digest(),
-    )
+    pool = session.slices.loc[session.part == "training", "slice_id"]
+    order = sorted(pool, key=lambda name: sha256(f"0 slice {name}".encode()).digest())
     assert set(sample) == set(order[: 1 + max(order.index(name) for name in asked)])
 
 
