@@ -154,10 +154,8 @@ def test_what_each_range_has_taught(study: Study, results: Results) -> None:
     table = planned.taught(study, results | of_each).set_index("arm")
     assert len(table) == 9 and table["taught_runs"].eq(FOLDS).all()
     label = study.slices.table["label"].to_numpy()
-    by_hand = [
-        roc_auc_score(label[list(result.run.test)], result.arrays["probability/test"])
-        for result in (results[baseline, number] for number in range(FOLDS))
-    ]
+    some = [results[baseline, number] for number in range(FOLDS)]
+    by_hand = [roc_auc_score(label[list(of.run.test)], of.arrays["probability/test"]) for of in some]
     assert table["test_auc"].tolist() == pytest.approx([np.mean(by_hand)] * 9)
     facts = uncertain.in_ranges(study, range(FOLDS)).merge(table.reset_index(), how="left")
     assert f"on all {np.mean(by_hand):.2f} (3 runs)" in uncertain.said(facts)[-1]
@@ -179,12 +177,8 @@ def test_the_plateau_is_the_first_epoch_that_no_later_one_exceeds_by_much(curve:
 
 
 def test_lengths_are_of_means_across_runs() -> None:
-    rows = [
-        ("random", 0.001, seed, epoch, 0.5, auc)
-        for seed, aucs in ((1, (0.8, 0.7)), (2, (0.6, 0.9)))
-        for epoch, auc in enumerate(aucs, 1)
-    ]
+    aucs = {(1, 1): 0.8, (1, 2): 0.7, (2, 1): 0.6, (2, 2): 0.9}  # by seed and epoch
+    rows = [("random", 0.001, *place, 0.5, auc) for place, auc in aucs.items()]
     table = lengths(pd.DataFrame(rows, columns=["arm", "rate", "seed", "epoch", "train_loss", "validation_auc"]))
-    assert table.to_dict("records") == [
-        {"arm": "random", "rate": 0.001, "epochs": 2, "validation_auc": pytest.approx(0.8), "train_loss": 0.5}
-    ]
+    (row,) = table.to_dict("records")
+    assert row == {"arm": "random", "rate": 0.001, "epochs": 2, "validation_auc": pytest.approx(0.8), "train_loss": 0.5}
