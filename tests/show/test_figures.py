@@ -121,9 +121,8 @@ def test_two_arms_are_points_beside_their_paired_difference(draw: Any, names: tu
 
 def test_the_axis_of_aucs_begins_lower_only_where_a_mean_does() -> None:
     lower = [(mean - 0.2, low - 0.2, high - 0.2) for mean, low, high in BASELINE]
-    left, _ = paper_figures.figure5(
-        summary(proposed=PROPOSED, baseline=lower), gains("proposed", "baseline", 0, 0, 0, 0), ("LGG", "HGG")
-    ).figure.axes
+    table, differences = summary(proposed=PROPOSED, baseline=lower), gains("proposed", "baseline", 0, 0, 0, 0)
+    left, _ = paper_figures.figure5(table, differences, ("LGG", "HGG")).figure.axes
     assert left.get_xlim() == pytest.approx((0.3, 1))
 
 
@@ -257,9 +256,10 @@ def budget_gains() -> pd.DataFrame:
     return table.assign(**ends, learned=table["other"] != "placebo")
 
 
-@pytest.mark.parametrize(
-    ("draw", "dataset", "less"), [(paper_figures.figure7, "imbalanced", 0), (paper_figures.figure8, "balanced", 0.1)]
-)
+SETS = [(paper_figures.figure7, "imbalanced", 0), (paper_figures.figure8, "balanced", 0.1)]
+
+
+@pytest.mark.parametrize(("draw", "dataset", "less"), SETS)
 def test_figures_7_and_8_show_curves_and_below_them_the_differences(draw: Any, dataset: str, less: float) -> None:
     drawing = draw(curves(), budget_gains())
     upper, lower = drawing.figure.axes
@@ -307,9 +307,8 @@ def test_training_curves_mark_the_epoch_that_was_kept() -> None:
         ]
         assert [xy(line) for line in axes.lines] == expected
         looks = [ARM_LOOKS[arm][0] for arm in ("pretrained", "pretrained", "scratch")]
-        assert (
-            [line.get_color() for line in axes.lines[::2]] == [line.get_color() for line in axes.lines[1::2]] == looks
-        )
+        for first in (0, 1):
+            assert [line.get_color() for line in axes.lines[first::2]] == looks
         assert axes.lines[-1].get_markerfacecolor() == "white"
     assert legend(drawing) == ["pretrained", "scratch (has not learned)"]
 
@@ -356,11 +355,8 @@ def test_a_forest_of_gains_shows_the_interval_that_decides_alone() -> None:
 
 def test_annotated_curves_have_an_arrow_from_what_is_annotated_to_what_random_sampling_needs() -> None:
     rows = [("proposed", 0.3, 0, 0.4, 0.74), ("proposed", 0.3, 1, 0.5, 0.76)]
-    rows += [
-        (arm, budget, seed, 0.3, auc)
-        for arm, budget, auc in (("random", 0.3, 0.6), ("proposed", 0.1, 0.5))
-        for seed in (0, 1)
-    ]
+    for arm, budget, auc in (("random", 0.3, 0.6), ("proposed", 0.1, 0.5)):
+        rows += [(arm, budget, seed, 0.3, auc) for seed in (0, 1)]
     runs = pd.DataFrame(rows, columns=["strategy", "budget", "seed", "annotated", "auc"])
     runs["learned"] = runs["budget"] == 0.3
     row = {"strategy": "proposed", "budget": 0.3, "annotated": 0.45, "auc": 0.75, "random_annotated": 0.262}
