@@ -183,9 +183,8 @@ def test_an_error_of_writing_names_what_was_written(tmp_path: Path) -> None:
     with pytest.raises(IsADirectoryError) as folder:
         write_file(tmp_path, b"")
     assert folder.value.filename == str(tmp_path)
-    long = tmp_path / (
-        "a" * 230
-    )  # its unfinished name is too long, and cannot be removed either, as on a read-only disk
+    # Its unfinished name is too long, and cannot be removed either, as on a read-only disk.
+    long = tmp_path / ("a" * 230)
     for write in (lambda: write_file(long, b""), new_folder(long).__enter__):
         with pytest.raises(OSError, match="too long") as found:
             write()
