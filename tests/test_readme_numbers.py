@@ -38,9 +38,8 @@ def test_what_the_simulated_reader_gains() -> None:
 def test_what_bfloat16_changes() -> None:
     text = " ".join((ROOT / "docs" / "running.md").read_text(encoding="utf-8").split())
     results = ROOT / "benchmarks" / "results"
-    speed = (
-        pd.read_csv(results / "arithmetic_speed.csv").pivot(index="repetition", columns="arithmetic").droplevel(0, 1)
-    )
+    speed = pd.read_csv(results / "arithmetic_speed.csv").pivot(index="repetition", columns="arithmetic")
+    speed = speed.droplevel(0, 1)
     assert f"{(speed['bfloat16'] / speed['float32']).median():.2f} times as fast at 96 pixels" in text
     runs = pd.read_csv(results / "arithmetic.csv")
     low, high = stats.ttest_rel(runs["bfloat16"], runs["float32"]).confidence_interval(0.95)
