@@ -92,9 +92,8 @@ def test_a_budget_larger_than_its_source_is_refused_with_both_numbers(strategy: 
 def test_a_strategy_uses_what_it_is_said_to_need_and_no_more(strategy: str) -> None:
     pool = pool_of(50)
     chosen = select(strategy, pool, 9, 3).tolist()
-    assert (select(strategy, replace(pool, score=np.roll(pool.score, 7)), 9, 3).tolist() != chosen) == (
-        STRATEGIES[strategy].asks == COMMITTEE
-    )
+    other = replace(pool, score=np.roll(pool.score, 7))
+    assert (select(strategy, other, 9, 3).tolist() != chosen) == (STRATEGIES[strategy].asks == COMMITTEE)
     other = replace(pool, label=np.roll(pool.label, 5))
     assert (select(strategy, other, 9, 3).tolist() != chosen) == STRATEGIES[strategy].needs_every_label
     if strategy not in (*WITH_VIEWS, OF_CLASSES.name):
