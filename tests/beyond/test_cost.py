@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-import numpy as np
+import pandas as pd
 import pytest
-from made_up import write_cohort
-from PIL import Image
+from made_up import IMAGES, write_cohort
 from typer.testing import CliRunner
 
 from brats_al_utils import InputError
@@ -44,17 +43,14 @@ def test_a_cohort_of_one_s_own_is_counted(tmp_path: Path) -> None:
 def test_what_run_refuses_of_a_table_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A patient in two parts is named, and folds are refused where the table gives the split."""
     monkeypatch.setattr(cost_of, "calibrate", lambda profile, device: (1.0, 1.0))
-    lines = ["patient_id,label,image,split"]
-    for number in range(13):
-        part = PARTS[number // 2 % 3] if number < 12 else PARTS[1]  # the last row is the first patient's too
-        lines.append(f"p{number % 12:02},{'ab'[number % 2]},{number}.png,{part}")
-        Image.fromarray(np.random.default_rng(number).integers(80, 120, (48, 48), np.uint8)).save(
-            tmp_path / f"{number}.png"
-        )
-    (tmp_path / "cohort.csv").write_text("\n".join(lines), encoding="utf-8")
-    words = ["plan", "--profile", "open", "--data", str(tmp_path), "--set", "classes=a,b"]
+    data = write_cohort(tmp_path / "mine", masked=False)
+    table = pd.read_csv(data / "cohort.csv")
+    table["split"] = [PARTS[row // IMAGES // 2 % 3] for row in table.index]  # persons are of either class in turn
+    table.loc[3, "split"] = PARTS[1]  # the other images of this person are for training
+    table.to_csv(data / "cohort.csv", index=False)
+    words = ["plan", "--profile", "open", "--data", str(data), "--set", "classes=malignant,benign"]
     told = CliRunner().invoke(app, [*words, "--set", "folds=1"])
-    assert "problem: " in told.stdout and "p00 in the parts training and validation" in told.stdout
+    assert "problem: " in told.stdout and "s0 in the parts training and validation" in told.stdout
     assert "gives the split: set folds=1" in str(CliRunner().invoke(app, words).exception)
 
 
