@@ -41,6 +41,7 @@ def test_tcga(tmp_path: Path) -> None:
     assert "automatic segmentations (GlistrBoost), which nobody has corrected, are used of 1 (TCGA-06-0001)" in told
     assert "06 Henry Ford Hospital (1)" in told and "CC BY 3.0" in told
     assert cut(cohort, tmp_path / "set") == {"HGG": 4, "LGG": 4}
+    assert set(cohort.cases.query("class_name == 'LGG'")["site"]) == {"DU"}
     assert read_cohort(tmp_path).root == root, "the folder above will do"
     with pytest.raises(InputError, match="patients of one class.*name the folder"):
         read_cohort(root / GBM)
@@ -56,9 +57,11 @@ def test_ucsf(tmp_path: Path) -> None:
     assert "follow-up scans, skipped: 1 (UCSF-PDGM-0004_FU016d_nifti)" in told and "CC BY 4.0" in told
     assert cohort.absent == ("UCSF-PDGM-0541",)
     assert cut(cohort, tmp_path / "set") == {"HGG": 4, "LGG": 4}
+    assert cohort.cases.query("class_name == 'HGG'")["patient_id"].max() == "UCSF-PDGM-0007"
     assert Path(cohort.cases["t1ce"].iloc[0]).name == "UCSF-PDGM-0004_T1c.nii.gz"
     of_idh = read_cohort(root, task="idh")
     assert Counter(of_idh.cases["class_name"]) == {"wildtype": 4, "mutated": 4}
+    assert of_idh.cases.query("class_name == 'wildtype'")["patient_id"].max() == "UCSF-PDGM-0007"
     assert of_idh.classes == ("mutated", "wildtype")
     assert read_cohort(root, classes=("mutated", "wildtype"), task="IDH").classes == ("wildtype", "mutated")
     with pytest.raises(InputError, match="no column ID or size, expected among ID, WHO CNS Grade"):
