@@ -96,7 +96,11 @@ def tcga(root: Path) -> tuple[str, str]:
 
 
 def ucsf(root: Path) -> tuple[str, str]:
+    """In one folder, beside metadata of no version."""
     write_ucsf(root)
+    for path in (root / "UCSF-PDGM-v3").iterdir():
+        path.rename(root / path.name)
+    (root / "UCSF-PDGM-metadata_v2.csv").rename(root / "UCSF-PDGM-metadata.csv")
     return "LGG", "HGG"
 
 
