@@ -38,6 +38,7 @@ def test_tcga(tmp_path: Path) -> None:
     assert cohort.name == "TCGA pre-operative" and cohort.cases["site"].tolist()[:3] == ["02", "02", "06"]
     told = "\n".join(cohort.notes)
     assert "scans of 1996.08.23 and 1999.01.01: the first is used" in told
+    assert not any("1999" in path for path in cohort.paths)
     assert "automatic segmentations (GlistrBoost), which nobody has corrected, are used of 1 (TCGA-06-0001)" in told
     assert "06 Henry Ford Hospital (1)" in told and "CC BY 3.0" in told
     assert cut(cohort, tmp_path / "set") == {"HGG": 4, "LGG": 4}
