@@ -65,8 +65,7 @@ def register(path: Path, cohort: Cohort, anew: bool) -> tuple[dict[str, str], pd
     names = {name: moved.get(hashes.get(name, ""), name) for name in table.index}
     first = dict(zip(before["image_sha256"], before.index, strict=True))
     for name, found in hashes.items():
-        path_before = str(first.get(found, ""))
-        if path_before in table.index and digest(Path(str(table.at[path_before, "image"]))) != found:
+        if (path_before := str(first.get(found, ""))) in table.index:  # a copy of an image is refused before
             raise InputError(
                 f"{cohort.root / TABLE}: {shown(path_before)} was moved to {shown(name)}, and another image has its "
                 "former path, by which its answers are known: move that one elsewhere"
