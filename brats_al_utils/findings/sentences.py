@@ -261,16 +261,20 @@ def without_the_tumour(table: pd.DataFrame) -> list[str]:
     lines = []
     for _, row in table[table["learned"]].iterrows():
         said = [
-            f"{row[f'{name}_mean']:.3f} ({row[f'{name}_low']:.3f} to {row[f'{name}_high']:.3f}) {words}"
+            f"{row[f'{name}_mean']:.3f} ({limits(row[f'{name}_low'], row[f'{name}_high'])}) {words}"
             for name, words in (("hidden", "with the tumour hidden"), ("within", "within a site"))
             if not np.isnan(row[f"{name}_mean"])
         ]
         if said:
             if row["hidden_low"] > CHANCE:
                 said.append("so that something else, or the size of what is hidden, tells the class")
-            told = ", ".join(said).replace("nan to nan", "no interval")
-            lines.append(f"{row['arm']}, test, slice-level: AUC {row['auc_mean']:.3f}, {told}.")
+            lines.append(f"{row['arm']}, test, slice-level: AUC {row['auc_mean']:.3f}, {', '.join(said)}.")
     return lines
+
+
+def limits(low: float, high: float) -> str:
+    """Return the limits of an AUC's interval in words, or that there is none."""
+    return "no interval" if np.isnan(low) else f"{low:.3f} to {high:.3f}"
 
 
 def annotation(cost: pd.DataFrame, people: str) -> str:

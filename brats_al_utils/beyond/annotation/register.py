@@ -60,16 +60,14 @@ def register(path: Path, cohort: Cohort, anew: bool) -> tuple[dict[str, str], pd
     before = read_register(path).iloc[: 0 if anew else None]
     table = cohort.cases.drop_duplicates("named").set_index("named")
     hashes = {name: digest(Path(str(table.at[name, "image"]))) for name in table.index if name not in before.index}
-    gone = before[~before.index.isin(table.index)]
-    moved = dict(zip(gone["image_sha256"], gone.index, strict=True))
-    names = {name: moved.get(hashes.get(name, ""), name) for name in table.index}
-    first = dict(zip(before["image_sha256"], before.index, strict=True))
+    first = dict(zip(before["image_sha256"], map(str, before.index), strict=True))
     for name, found in hashes.items():
-        if (path_before := str(first.get(found, ""))) in table.index:  # a copy of an image is refused before
+        if (path_before := first.get(found, "")) in table.index:  # a copy of an image is refused before
             raise InputError(
                 f"{cohort.root / TABLE}: {shown(path_before)} was moved to {shown(name)}, and another image has its "
                 "former path, by which its answers are known: move that one elsewhere"
             )
+    names = {name: first.get(hashes.get(name, ""), name) for name in table.index}
     check_persons(cohort, table["patient_id"], names, before)
     new = [name for name in hashes if names[name] == name]
     if new or anew:
