@@ -289,12 +289,11 @@ def render(patient: Patient, spacing: int) -> Rendered:
         np.arange(low, low + size, step, dtype=np.float32) + np.float32((step - 1) / 2)
         for low, size, step in zip(_LOW, _SIZE, (spacing, spacing, 1), strict=True)
     ]
-    deformed = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
-    for k in range(3):
-        bend = _smooth_noise(rng, 40, axes) + 0.4 * _smooth_noise(rng, 14, axes)
-        deformed[..., k] += np.float32(patient.warp) * bend
+    deformed = np.stack(np.meshgrid(*axes, indexing="ij"))
+    for along in deformed:
+        along += np.float32(patient.warp) * (_smooth_noise(rng, 40, axes) + 0.4 * _smooth_noise(rng, 14, axes))
     scale = 1 / np.array(patient.scale)
-    source = np.moveaxis(_move(deformed, _GRID_CENTRE, _TEMPLATE_CENTRE, scale).astype(np.float32), -1, 0)
+    source = _move(deformed.T, _GRID_CENTRE, _TEMPLATE_CENTRE, scale).T.astype(np.float32)
     mask = _sample(_template().brain, source) > patient.stripping
     places = np.stack([axis[where] for axis, where in zip(axes, np.nonzero(mask), strict=True)])
 
