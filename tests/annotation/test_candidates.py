@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from unittest.mock import Mock
 
 import nibabel as nib
 import numpy as np
@@ -13,6 +14,7 @@ from PIL import Image
 from small_annotation import SMALL, answer, pictures, session_of
 
 from brats_al_utils import InputError
+from brats_al_utils.beyond.annotation import session as session_module
 from brats_al_utils.beyond.annotation.candidates import UNLABELLED, read_candidates
 from brats_al_utils.beyond.annotation.proposals import proposals_of
 from brats_al_utils.beyond.annotation.query import query, read_query
@@ -159,7 +161,9 @@ def test_ids_that_change_after_the_first_query_are_refused(tmp_path: Path) -> No
     assert session_of(data).answers == session.answers
 
 
-def test_a_part_that_changes_is_refused_and_a_new_patient_gets_the_tables(tmp_path: Path) -> None:
+def test_a_part_that_changes_is_refused_and_a_new_patient_gets_the_tables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     data = pictures(tmp_path / "data", patients=62, each=1)
     lines = (data / "cohort.csv").read_text(encoding="utf-8").splitlines()
     parts = ["split", *(("validation", "test", "training")[number % 3] for number in range(62))]
@@ -171,6 +175,10 @@ def test_a_part_that_changes_is_refused_and_a_new_patient_gets_the_tables(tmp_pa
     with pytest.raises(InputError, match="p060"):  # an image that is missing changes nothing
         session_of(data)
     kept.rename(data / "p060-0.png")
+    for write in ("write_state", "write_file"):  # nor does a disk that is full at either file
+        with monkeypatch.context() as full, pytest.raises(OSError, match="full"):
+            full.setattr(session_module, write, Mock(side_effect=OSError("full")))
+            session_of(data)
     after = session_of(data)
     assert after.state.validation == (*session.state.validation, "p060")
     assert after.state.test == (*session.state.test, "p061")

@@ -123,6 +123,14 @@ def test_the_whole_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert len(session.state.points) == len(again.curve) == len(lesson.curve), "nothing is learned twice"
 
 
+def test_what_is_learned_from_a_table_alone_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made_up(monkeypatch)
+    data = pictures(tmp_path / "data", 70, 1, labelled=66)
+    before, _ = learning.learn(session_of(data))
+    session, lesson = learning.learn(session_of(pictures(data, 90, 1, labelled=80)))
+    assert session.state.test == before.state.test and len(lesson.curve) == 2
+
+
 def test_nothing_is_trained_on_who_is_held_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trained = made_up(monkeypatch)
     session = answered(pictures(tmp_path / "data"), 3)

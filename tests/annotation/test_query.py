@@ -236,7 +236,7 @@ def test_two_queries_at_once_are_both_kept(tmp_path: Path) -> None:
 
 def test_other_settings_are_refused(tmp_path: Path) -> None:
     data = pictures(tmp_path / "data")
-    open_session(data, settings=SMALL)
+    (open_session(data, settings=SMALL).folder / ANSWERS).touch()  # empty, nothing is answered
     assert open_session(data).profile.image_size == 64
     assert open_session(data, settings={"image_size": "64"}).profile.image_size == 64
     session = open_session(data, settings={"classes": "well,sick"})  # nothing is asked yet

@@ -13,7 +13,7 @@ from brats_al_utils.beyond.annotation.answers import digest
 from brats_al_utils.beyond.releases.table import TABLE
 from brats_al_utils.cohorts.cohort import Cohort
 from brats_al_utils.cohorts.layout import shown
-from brats_al_utils.files import mend_for, write_file
+from brats_al_utils.files import mend_for
 
 COLUMNS = ("image", "patient_id", "image_sha256")
 
@@ -36,8 +36,8 @@ def read_register(path: Path) -> pd.DataFrame:
         ) from error
 
 
-def register(path: Path, cohort: Cohort, anew: bool) -> tuple[dict[str, str], pd.DataFrame]:
-    """Add new images to the register.
+def register(path: Path, cohort: Cohort, anew: bool) -> tuple[dict[str, str], pd.DataFrame, bytes]:
+    """Return the register with new images added; the caller writes it.
 
     Parameters
     ----------
@@ -50,6 +50,8 @@ def register(path: Path, cohort: Cohort, anew: bool) -> tuple[dict[str, str], pd
         The name of each image in the table: the path that it had first.
     before : pd.DataFrame
         The former register: see `read_register`.
+    registered : bytes
+        The file with the new images; empty if there are none.
 
     Raises
     ------
@@ -70,11 +72,9 @@ def register(path: Path, cohort: Cohort, anew: bool) -> tuple[dict[str, str], pd
     names = {name: first.get(hashes.get(name, ""), name) for name in table.index}
     check_persons(cohort, table["patient_id"], names, before)
     new = [name for name in hashes if names[name] == name]
-    if new or anew:
-        rows = table.loc[new, ["patient_id"]].assign(image_sha256=[hashes[name] for name in new])
-        every = pd.concat([before, rows.rename_axis("image")])
-        write_file(path, every.to_csv(lineterminator="\n").encode())
-    return names, before
+    rows = table.loc[new, ["patient_id"]].assign(image_sha256=[hashes[name] for name in new])
+    every = pd.concat([before, rows.rename_axis("image")])
+    return names, before, every.to_csv(lineterminator="\n").encode() if new or anew else b""
 
 
 def check_persons(cohort: Cohort, person: pd.Series, names: Mapping[str, str], before: pd.DataFrame) -> None:

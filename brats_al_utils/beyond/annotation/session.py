@@ -36,7 +36,7 @@ from brats_al_utils.beyond.annotation.state import State, hold_out, read_state, 
 from brats_al_utils.beyond.releases.table import TABLE
 from brats_al_utils.cohorts.cohort import Cohort
 from brats_al_utils.cohorts.split import PARTS
-from brats_al_utils.files import locked
+from brats_al_utils.files import locked, write_file
 from brats_al_utils.networks.network import initial_state
 from brats_al_utils.networks.training import choose_device
 from brats_al_utils.progress import patients
@@ -182,8 +182,7 @@ def open_session(
     folder = out or data / "annotation"
     state = read_state(folder / STATE)
     profile = profile_of("open", (state.settings if state else SETTINGS) | dict(settings or {}))
-    asked = state and (state.queries or (folder / ANSWERS).exists())  # before, `begun` begins anew
-    if state and asked and profile.changes != state.settings:
+    if state and under_way(state, folder) and profile.changes != state.settings:
         raise InputError(
             f"{folder}: begun with other settings ({', '.join(settings or ())}), expected the same throughout: leave "
             "them out, or name another folder with --out"
@@ -223,8 +222,8 @@ def begun(
     parts = dict(zip(cohort.cases["patient_id"], part, strict=True))
     with state_locked(folder):  # state and register change together, and only if every image can be used
         before, every = read_state(folder / STATE), read(folder / ANSWERS)
-        anew = before is None or not (before.queries or every)
-        names, known = register(folder / REGISTER, cohort, anew)
+        anew = before is None or not under_way(before, folder)
+        names, known, registered = register(folder / REGISTER, cohort, anew)
         cohort = replace(cohort, cases=cohort.cases.assign(known_as=cohort.cases["named"].map(names)))
         slices = read_slices(place, cohort)
         if (longest := slices["slice_id"].str.len().max()) > LONGEST["slice_id"]:
@@ -236,6 +235,8 @@ def begun(
             state = still_held_out(before, parts, set(known["patient_id"]), profile.seed)
         if state != before:
             write_state(folder / STATE, state)
+        if registered:  # last: who is known, but not held out yet, would be trained on for ever
+            write_file(folder / REGISTER, registered)
     given, notes = counted(every, folder / ANSWERS, cohort, slices)
     hashes = read_register(folder / REGISTER)["image_sha256"]
     seen = dict(zip(map(str, hashes.index), hashes, strict=True))
@@ -243,6 +244,12 @@ def begun(
     copies = [f"{path}: another file of answers, not counted: brats-al answers --import takes it" for path in others]
     notes = [*cohort.notes, *notes, *copies]
     return Session(folder, sets, cohort, profile, place, slices, state, given, seen, tuple(notes), device, workers)
+
+
+def under_way(state: State, folder: Path) -> bool:
+    """Whether anything was asked, answered or learned; before, an annotation begins anew whenever it is opened."""
+    answers = folder / ANSWERS
+    return bool(state.queries or state.points or (answers.exists() and answers.stat().st_size))
 
 
 def state_locked(folder: Path) -> AbstractContextManager[None]:

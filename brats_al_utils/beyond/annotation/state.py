@@ -163,13 +163,14 @@ def still_held_out(state: State, patients: Mapping[str, str], known: Collection[
         If the table moves an earlier patient to another part.
     """
     part = dict.fromkeys(state.validation, PARTS[1]) | dict.fromkeys(state.test, PARTS[2])
-    for name in known:
+    earlier = {*known, *part}  # interrupted here, the register lacks those who are held out already
+    for name in earlier:
         if (given := patients.get(name)) and given != part.get(name, PARTS[0]):
             raise InputError(
                 f"column split: patient {shown(name)} is in {given}, and was in {part.get(name, PARTS[0])} when the "
                 "annotation began: put it back, or begin anew in another folder with --out"
             )
-    new = random_order(set(patients) - set(known), seed, "patients")
+    new = random_order(patients.keys() - earlier, seed, "patients")
     validation, test = (given_to(each, patients, new) for each in PARTS[1:])
     return replace(state, validation=(*state.validation, *validation), test=(*state.test, *test))
 
