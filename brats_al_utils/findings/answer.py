@@ -34,7 +34,7 @@ RULE = (
 )
 DESIGN_RULE = (
     f"No if, with {{runs}} runs, a gain of {EQUIVALENCE:g} pp is told with a power of 80 % by no number of test "
-    "patients or only by more than the paper has ({patients}). Yes otherwise."
+    "patients or only by more than the paper has ({patients}). Yes otherwise. Cannot tell if {many} are too few, too."
 )
 
 SAVING = "saving.range"
@@ -165,7 +165,7 @@ def of_the_design(table: pd.DataFrame) -> Answer:
     told = "cannot be said here" if pd.isna(row["needed_many"]) else f"{few}, {many}"
     lines.append(f"To tell {EQUIVALENCE:g} pp with a power of 80 %: {told}.")
     said = CANNOT_TELL if pd.isna(row["needed_many"]) else YES if row["needed"] <= PAPER_PATIENTS else NO
-    rule = DESIGN_RULE.format(runs=PAPER_RUNS, patients=PAPER_PATIENTS)
+    rule = DESIGN_RULE.format(runs=PAPER_RUNS, patients=PAPER_PATIENTS, many=MANY_RUNS)
     return Answer(said, lines, DESIGN_QUESTION, rule)
 
 
@@ -221,14 +221,14 @@ def tells_nothing(arms: pd.DataFrame) -> str:
 
 def against_random(row: "pd.Series[float]") -> list[str]:
     """Say the gain of the proposed method over random sampling of as many annotated slices, and the detectable one."""
-    share = str(row["other"]).removeprefix("random at ")
+    _, at, share = str(row["other"]).partition("random at ")  # without it: all of them, or as many as are chosen
+    of_all = f" ({share} of the training slices)" if at else ""
     said = [
-        f"Against random sampling of as many annotated slices ({share} of the training slices), slice-level test AUC "
-        f"of the proposed method: {gain(row)}."
+        f"Against random sampling of as many annotated slices{of_all}, slice-level test AUC of the proposed method: "
+        f"{gain(row)}."
     ]
-    if pd.notna(row["detectable"]):
-        least = min(100 * float(row["detectable"]), 100)
-        said.append(f"With a probability of 80 % this study would find a difference of {least:.1f} pp or more.")
+    if pd.notna(least := row["detectable"]):
+        said.append(f"With a probability of 80 % this study would find a difference of {100 * least:.1f} pp or more.")
     return said
 
 

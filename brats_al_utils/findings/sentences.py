@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from brats_al_utils.cohorts.split import PARTS, one_class_each
+from brats_al_utils.findings.comparison import FEWEST_RUNS
 from brats_al_utils.findings.paper import claims, footnotes, printed_aucs
 from brats_al_utils.findings.shortcut import CHANCE
 from brats_al_utils.findings.statistics import CONFIDENCE
@@ -44,8 +45,8 @@ def gain(row: pd.Series) -> str:
     if not row.get("learned", True):
         return f"not judged, as most runs of one of the two have not learned ({points(value)})"
     if np.isnan(low):
-        why = "a single run" if row["n_runs"] == 1 else "too few patients or no variance to estimate it from"
-        return f"{points(value)} (no interval: {why})"
+        few = "fewer than three runs" if row["n_runs"] < FEWEST_RUNS else "too few patients or no variance"
+        return f"{points(value)} (no interval: {few} to estimate it from)"
     about = "95 % CI across runs and patients"
     if low > 0 or high < 0:
         nearer, further = sorted((abs(low), abs(high)))

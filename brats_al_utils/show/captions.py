@@ -64,8 +64,8 @@ def of_budgets(tables: Tables, dataset: str) -> str:
     rows = tables["budget_gains"].query("unit == 'slice' and other == 'random' and dataset == @dataset")
     (row,) = [row for _, row in rows.iterrows() if np.isclose(row["share"], BUDGET)]
     return (
-        f"At {BUDGET:.0%} the proposed method is {gain(row)} from random sampling; at {apart(rows)} of "
-        f"{len(rows)} budgets the interval excludes 0."
+        f"At {BUDGET:.0%}, the proposed method less random sampling: {gain(row)}; at {apart(rows)} of {len(rows)} "
+        "budgets the interval excludes 0."
     )
 
 

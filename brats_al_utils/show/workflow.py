@@ -82,7 +82,7 @@ def said(step: str, of: dict[str, Any]) -> list[str]:
             length = f"{of['updates']:,} updates" if "updates" in of else f"{of['epochs']} epochs"
             return [str(of["network"]), f"from {of['initialisation']}", f"{length}, the best epoch is kept"]
         case _:
-            interval = "no interval: a single run"
+            interval = "no interval: one run, or no variance across runs"
             if not np.isnan(of["runs_low"]):
                 interval = f"95 % CI across {of['n_runs']} runs: {of['runs_low']:.3f} to {of['runs_high']:.3f}"
             return [f"AUC {of['auc_mean']:.3f}", "slice-level", interval]

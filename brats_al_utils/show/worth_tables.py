@@ -4,21 +4,21 @@ import numpy as np
 import pandas as pd
 
 from brats_al_utils.findings.sentences import p_said, pp
-from brats_al_utils.show.tables import ACROSS_BOTH, AUC, SHARE, Columns, ends, in_words
+from brats_al_utils.show.tables import AUC, SHARE, Columns, ends, in_words
 
 
 def outcomes(table: pd.DataFrame) -> pd.DataFrame:
     """Return `planned.decided`: one row for each contrast with its outcome, the primary one first."""
     text = table.assign(
         contrast=table["arm"] + " less " + table["other"],
-        both=ends(table, "both_low", "both_high", pp),
+        decides=ends(table, "decided_low", "decided_high", pp),
         runs=table["n_runs"].astype(str) + " of " + table["planned"].astype(str),
     )
     columns: Columns = {
         "contrast": ("contrast", str),
         "outcome": ("outcome", str),
         "auc_difference": ("difference (pp)", pp),
-        "both": (ACROSS_BOTH, str),
+        "decides": ("interval that decides", str),
         "p_holm": ("p (Holm)", p_said),
         "family": ("family", str),
         "runs": ("runs", str),

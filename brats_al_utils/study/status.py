@@ -140,4 +140,4 @@ def duration(seconds: float) -> str:
     """Return a duration in words."""
     if seconds < 90:
         return f"{max(1, seconds):.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.3g} hours"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{float(f'{seconds / 3600:.3g}'):,g} hours"

@@ -61,7 +61,11 @@ def test_only_whole_cycles_and_what_is_there_are_judged(study: Study, results: R
     said = planned.said(table.reset_index())
     assert all("not decided yet. 3 of 6 planned runs:" in line for line in said)
     whole = replace(study, profile=replace(study.profile, n_runs=FOLDS))
-    outcomes = planned.decided(whole, results).set_index(["arm", "other"])["outcome"]
+    table = planned.decided(whole, results)
+    judged, not_judged = planned.said(table)[1:3]
+    assert judged.endswith("adjusted by Holm.") and not_judged.split(": ")[1].startswith("not judged, as")
+    assert "Holm" not in not_judged, "there is no interval"
+    outcomes = table.set_index(["arm", "other"])["outcome"]
     assert NOT_YET not in set(outcomes) and outcomes["proposed", "placebo"] == NOT_JUDGED
     assert planned.decided(study, {}).empty
 

@@ -8,6 +8,7 @@ import pytest
 from brats_al_utils.beyond.comparison import further_sentences
 from brats_al_utils.findings import answer, sentences
 from brats_al_utils.findings.verdicts import HERE_RULE
+from brats_al_utils.show import captions
 
 NAN = float("nan")
 ON = "synthetic cohort (40 patients)"
@@ -46,13 +47,13 @@ def test_a_gain_has_its_interval_clipped_to_what_an_auc_can_gain() -> None:
     assert sentences.gain(row) == said
 
 
-REASONS = [(1, "a single run"), (3, "too few patients or no variance to estimate it from")]
+REASONS = [(2, "fewer than three runs"), (3, "too few patients or no variance")]
 
 
 @pytest.mark.parametrize(("n_runs", "why"), REASONS)
 def test_where_there_is_no_interval_the_reason_is_given(n_runs: int, why: str) -> None:
     row = pd.Series({"auc_difference": -0.2, "n_runs": n_runs, "both_low": NAN, "both_high": NAN})
-    assert sentences.gain(row) == f"20.0 points worse (no interval: {why})"
+    assert sentences.gain(row) == f"20.0 points worse (no interval: {why} to estimate it from)"
 
 
 def test_the_cohort_is_told_by_numbers_and_no_name() -> None:
@@ -175,6 +176,8 @@ def test_budgets_count_where_the_proposed_method_is_ahead() -> None:
     gains = pd.DataFrame(gained, columns=["unit", "other", "share", "auc_difference", "both_low", "both_high"])
     lines = sentences.budgets(ON, summary, gains.assign(dataset="balanced", n_runs=3)).splitlines()[2:]
     assert list(map(numbers, lines)) == [[*"32218"], ["30", "1.0", "4.0", "2.0", *"120"]]
+    caption = captions.of_budgets({"budget_gains": gains.assign(dataset="balanced", n_runs=3)}, "balanced")
+    assert "random sampling: no difference shown: 1.0 points worse" in caption and caption.endswith("excludes 0.")
 
 
 def test_rules_stand_once_and_those_of_another_cohort_have_one_more() -> None:
@@ -209,14 +212,14 @@ def test_widths_compare_the_mean_intervals_of_each_unit() -> None:
 def test_contrasts_have_gain_margin_test_and_what_the_design_detects() -> None:
     lines = further_sentences.contrasts(TESTS)
     assert list(map(numbers, lines)) == [
-        ["3.1", "0.4", "5.8", "2", "0.03", "4.5"],
-        ["2.0", "30.0", "26.0", "2", "0.60", "100.0"],
+        ["3.1", "0.4", "5.8", "2", "0.031", "4.5"],
+        ["2.0", "30.0", "26.0", "2", "0.600", "100.0"],
         ["0.0", "2"],
     ]
     assert ["; not inferior at" in line for line in lines] == [True, False, False]
     assert ["non-inferiority not shown" in line for line in lines] == [False, True, True]
     few = further_sentences.contrast(pd.Series({**TESTS.iloc[0], "detectable": NAN}))
-    assert few.endswith("Holm-adjusted p 0.03.")
+    assert few.endswith("Holm-adjusted p 0.031.")
 
 
 EFFICIENCY = pd.DataFrame(

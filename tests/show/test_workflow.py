@@ -94,4 +94,4 @@ def test_where_every_arm_makes_as_many_updates_these_are_said_and_no_epochs(step
 def test_a_single_run_has_no_interval(steps: pd.DataFrame) -> None:
     single = steps.assign(value=steps["value"].where(~steps["quantity"].isin(["runs_low", "runs_high"]), NAN))
     (axes,) = figure1(single).figure.axes
-    assert axes.texts[-1 - 1].get_text().endswith("\nno interval: a single run")
+    assert axes.texts[-1 - 1].get_text().endswith("\nno interval: one run, or\nno variance across runs")

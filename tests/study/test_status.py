@@ -133,7 +133,9 @@ def test_what_is_left_is_counted_once_and_without_what_is_stored(tmp_path: Path)
     assert [left(places, tables)[name].distinct for name in tables] == [19, 36]
 
 
-@pytest.mark.parametrize(("took", "said"), [(0.2, "1 s"), (89, "89 s"), (600, "10 min"), (9000, "2.5 hours")])
+@pytest.mark.parametrize(
+    ("took", "said"), [(0.2, "1 s"), (89, "89 s"), (600, "10 min"), (9000, "2.5 hours"), (5.4e6, "1,500 hours")]
+)
 def test_a_duration_is_said_in_words(took: float, said: str) -> None:
     assert duration(took) == said
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from brats_al_utils.findings.comparison import MARGIN
 from brats_al_utils.findings.outcomes import different
-from brats_al_utils.findings.sentences import gain, listed, pp
+from brats_al_utils.findings.sentences import gain, listed, p_said, pp
 from brats_al_utils.findings.shortcut import SHOWN
 from brats_al_utils.findings.statistics import UNITS
 
@@ -30,8 +30,8 @@ def widths(table: pd.DataFrame) -> list[str]:
                 f"wide as that across runs ({100 * both:.0f} against {100 * runs:.0f} pp, mean of the arms)."
             )
     return lines or [
-        "No interval across both runs and patients: a single run, or too few patients or no variance to estimate it "
-        "from."
+        "No interval across both runs and patients: fewer than three runs, or too few patients or no variance to "
+        "estimate it from."
     ]
 
 
@@ -43,7 +43,7 @@ def contrast(row: pd.Series) -> str:
     if np.isnan(row["p_both_holm"]):
         told = "no test across runs and patients"
     else:
-        told = f"Holm-adjusted p {row['p_both_holm']:.2f}"
+        told = f"Holm-adjusted p {p_said(row['p_both_holm'])}"
         if not np.isnan(row["detectable"]):  # with a few patients, not even 100 pp
             told += f"; this design detects {min(100 * row['detectable'], 100):.1f} pp or more"
     inferior = "not inferior" if row["noninferior"] else "non-inferiority not shown"

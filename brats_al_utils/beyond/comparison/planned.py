@@ -132,12 +132,13 @@ def tested(row: "pd.Series[Any]") -> str:
 
 def said(table: pd.DataFrame) -> list[str]:
     """Return the table of `decided` in words, one line for each contrast."""
-    deciding = table.assign(both_low=table["decided_low"], both_high=table["decided_high"])
-    return [
-        f"{row['arm']} less {row['other']}: {row['outcome']}. {so_far(row)}{gain(row)}"
-        f"{', adjusted by Holm' if row['family'] == 'secondary' else ''}."
-        for _, row in deciding.iterrows()
-    ]
+    deciding, lines = table.assign(both_low=table["decided_low"], both_high=table["decided_high"]), []
+    for _, row in deciding.iterrows():
+        found = gain(row)
+        outcome = "" if found.startswith(row["outcome"]) else f"{row['outcome']}. "
+        adjusted = ", adjusted by Holm" if row["family"] == "secondary" and pd.notna(row["both_low"]) else ""
+        lines.append(f"{row['arm']} less {row['other']}: {outcome}{so_far(row)}{found}{adjusted}.")
+    return lines
 
 
 def so_far(row: "pd.Series[Any]") -> str:
