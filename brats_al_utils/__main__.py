@@ -696,10 +696,7 @@ def main() -> None:
         check_words(sys.argv[1:])
         check_place()
         app()
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(1)
-    except OSError as error:
+    except (InputError, OSError) as error:
         print(f"error: {cause(error)}", file=sys.stderr)
         sys.exit(1)
     except ImportError as error:

@@ -33,9 +33,9 @@ MENDS = {
 """What to do about an error of the operating system, by its number."""
 
 
-def cause(error: OSError) -> str:
-    """Return the message on an error of the operating system: the file, the error, and what to do."""
-    if not error.strerror:
+def cause(error: Exception) -> str:
+    """Return an error's message; of an error of the operating system the file, the error, and what to do."""
+    if not isinstance(error, OSError) or not error.strerror:
         return str(error) or type(error).__name__
     parts = [error.filename, error.strerror, MENDS.get(error.errno or 0)]
     return ": ".join(str(part) for part in parts if part)

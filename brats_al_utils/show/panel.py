@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 import anywidget
 
 from brats_al_utils import InputError
+from brats_al_utils.files import cause
 
 STATIC = Path(__file__).with_name("static")
 
@@ -134,8 +135,8 @@ class Panel(anywidget.AnyWidget, Generic[State]):
             else:
                 self.shown = self.change(self.shown, asked)
             self.show(self.view(self.shown))
-        except InputError as error:
-            self.send({"said": str(error)})
+        except (InputError, OSError) as error:
+            self.send({"said": cause(error)})
 
     def show(self, view: View) -> None:
         """Send the parts of a view that have changed."""

@@ -8,6 +8,7 @@ from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import nibabel as nib
 import numpy as np
@@ -293,8 +294,8 @@ def test_an_answered_image_is_opened_from_the_grid_and_changed(desk: Desk) -> No
 
 def test_one_answer_for_all_images_of_a_person_is_one_step(desk: Desk) -> None:
     names = ("0.png", "1.png", "2.png")
-    whole = replace(desk, hashes={name: digest(desk.answers.parent / name) for name in names})
-    append(desk.answers, Answer("2.png", "benign", "Anna", now(), whole.hashes["2.png"]))
+    whole = replace(desk, files={name: desk.answers.parent / name for name in names})
+    append(desk.answers, Answer("2.png", "benign", "Anna", now(), digest(whole.files["2.png"])))
     assert answer(whole, "malignant", whole=True)["said"] == f"Saved: {HOSTILE}, malignant, 2 images."
     assert labels(whole) == {"2.png": "benign", "1.png": "malignant", "0.png": "malignant"}, "what is answered stays"
     respond(whole, {"ask": "undo"})
@@ -311,9 +312,17 @@ def test_names_that_are_hidden_are_sent_nowhere(desk: Desk) -> None:
 
 
 def test_an_answer_on_an_image_that_has_changed_is_asked_again(desk: Desk) -> None:
+    file = desk.answers.parent / "1.png"
+    desk = replace(desk, files={"1.png": file})
     answer(desk, "benign")
-    changed = replace(desk, hashes={"1.png": "f" * 64})
-    assert show(changed)["slice_id"] == "1.png" and show(changed)["answered"] == 0
+    write_png(file, [[7]])
+    assert show(desk)["slice_id"] == "1.png" and show(desk)["answered"] == 0
+    assert answer(desk, "benign")["slice_id"] == "3.png", "once"
+    file.unlink()
+    assert show(desk)["slice_id"] == "3.png", "what is gone is not asked"
+    for _ in "345":
+        ended = answer(desk, "benign")
+    assert "3 of 4 answered" in ended["summary"] and "1 not shown" in ended["summary"]
 
 
 def test_a_clock_that_was_ahead_does_not_win(desk: Desk) -> None:
@@ -335,6 +344,9 @@ def test_the_next_query_comes_to_the_same_desk(desk: Desk) -> None:
     widget.send = lambda content, buffers=None: sent.append(content)
     widget.receive(widget, {"ask": "next"}, [])
     assert sent[-1]["slice_id"] == "5.png" and widget.desk is last
+    widget.desk = replace(desk, renew=Mock(side_effect=FileNotFoundError(2, "No such file", "x.png")))
+    widget.receive(widget, {"ask": "next"}, [])
+    assert sent[-1]["said"].startswith("x.png: No such file") and sent[-1]["kind"] == "refused"
 
 
 def test_several_channels_are_shown_one_at_a_time(tmp_path: Path) -> None:
@@ -398,9 +410,9 @@ def test_a_saved_notebook_holds_no_image_and_no_name(desk: Desk) -> None:
 @pytest.fixture
 def own(desk: Desk, tmp_path: Path) -> Desk:
     """Three images of one person, of which the second is proposed, and one of another."""
-    hashes = {path.name: digest(path) for path in tmp_path.glob("*.png")}
+    files = {path.name: path for path in tmp_path.glob("*.png")}
     needs = "Needs 2 malignant and 3 benign more for training."
-    return replace(desk, proposals=desk.proposals[:2], hashes=hashes, needs=lambda: needs)
+    return replace(desk, proposals=desk.proposals[:2], files=files, needs=lambda: needs)
 
 
 @pytest.fixture

@@ -111,6 +111,11 @@ def digest(image: Path) -> str:
     return digest_of(image, state.st_mtime_ns, state.st_size)
 
 
+def digest_now(image: Path) -> str:
+    """Return `digest`; empty if the file is gone."""
+    return digest(image) if image.exists() else ""
+
+
 @lru_cache(maxsize=100_000)
 def digest_of(image: Path, _changed: int, _size: int) -> str:
     """Return the SHA-256 of a file; its time and size only tell versions of it apart."""

@@ -21,6 +21,7 @@ from brats_al_utils.beyond.annotation.answers import (
     append,
     current,
     digest,
+    digest_now,
     moment,
     now,
     read,
@@ -69,8 +70,8 @@ class Desk:
     reader : str
     classes : tuple of str
         Negative, positive.
-    hashes : mapping of str to str
-        Hash of the image of each slice; an answer on another image does not count.
+    files : mapping of str to Path
+        The image of each slice; an answer on another image does not count.
     hidden : bool
         Show no names: they may hold the label.
     needs : callable
@@ -83,7 +84,7 @@ class Desk:
     answers: Path
     reader: str
     classes: tuple[str, str]
-    hashes: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, Path] = field(default_factory=dict)
     hidden: bool = False
     needs: Callable[[], str] = str
     renew: Callable[[], "Desk"] | None = None
@@ -98,7 +99,7 @@ class Desk:
         return [
             answer
             for answer in standing(read(self.answers))
-            if self.hashes.get(answer.slice_id, answer.image_sha256) == answer.image_sha256
+            if answer.slice_id not in self.files or digest_now(self.files[answer.slice_id]) == answer.image_sha256
         ]
 
     def given(self) -> list[Answer]:
@@ -116,9 +117,10 @@ class Desk:
         }
 
     def due(self) -> Proposal | None:
-        """Return the first proposal that this reader has not answered."""
+        """Return the first proposal that this reader has not answered, and whose images are there."""
         answered = self.answered()
-        return next((proposal for proposal in self.proposals if proposal not in answered), None)
+        left = (proposal for proposal in self.proposals if proposal not in answered)
+        return next((each for each in left if all(picture.file.exists() for picture in each.proposed)), None)
 
     def named(self, slice_id: object) -> Proposal:
         """Return a proposal by the id of its first slice.
@@ -152,10 +154,10 @@ def desk_of(
     whole = session.state.queries[-1].unit == UNITS[1]
     proposals = proposals_of(query["slice_id"].tolist(), session.cohort, whole)
     pictures = {picture.slice_id: picture.file for each in proposals for picture in each.pictures}
-    hashes = {name: digest(pictures[name]) for name in session.slices["slice_id"] if name in pictures}
+    files = {name: pictures[name] for name in session.slices["slice_id"] if name in pictures}
     renew = None if proposed is None else lambda: desk_of(*proposed(), reader, hidden, proposed)
     answers, classes = session.folder / ANSWERS, session.cohort.classes
-    return Desk(proposals, answers, reader, classes, hashes, hidden, lambda: needed(reread(session)), renew)
+    return Desk(proposals, answers, reader, classes, files, hidden, lambda: needed(reread(session)), renew)
 
 
 def respond(desk: Desk, message: Any) -> Reply:
@@ -203,7 +205,7 @@ def keep(desk: Desk, proposal: Proposal, asked: Mapping[str, Any]) -> str:
     pictures = list(proposal.proposed)
     if asked.get("whole"):
         looked = {answer.slice_id for answer in desk.counted() if answer.reader == desk.reader and answer.label != SKIP}
-        left = desk.hashes.keys() - looked - set(proposal.slice_ids)
+        left = desk.files.keys() - looked - set(proposal.slice_ids)
         pictures += [picture for picture in proposal.pictures if picture.slice_id in left]
     time, label, note = later(desk), asked["label"], asked["note"].strip()[: LONGEST["note"]]
     append(
@@ -257,6 +259,8 @@ def present(desk: Desk, said: str, opened: Proposal | None = None) -> Reply:
     }
     if proposal is None:
         each = "\n".join(f"{counts[label]} {WORDS.get(label, label)}" for label in desk.labels)
+        if gone := total - len(answers):
+            each += f"\n{gone} not shown, as an image is no longer there"
         summary = (
             f"{done} of {total} answered by {desk.reader}\n\n{each}\n\nEvery answer is saved. G: look at them again."
         )

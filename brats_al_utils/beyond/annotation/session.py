@@ -19,7 +19,7 @@ from brats_al_utils.beyond.annotation.answers import (
     Answer,
     counting,
     current,
-    digest,
+    digest_now,
     read,
     standing,
 )
@@ -294,7 +294,7 @@ def counted(
 def hashes_of(cohort: Cohort, slices: pd.DataFrame, names: Collection[str]) -> dict[str, str]:
     """Return the hash of the image of each named slice that is in the table."""
     rows = slices[slices["slice_id"].isin(names)]
-    return {name: digest(cohort.root / image) for name, image in zip(rows["slice_id"], rows["image"], strict=True)}
+    return {name: digest_now(cohort.root / image) for name, image in zip(rows["slice_id"], rows["image"], strict=True)}
 
 
 def counts(label: pd.Series) -> tuple[int, int]:

@@ -6,6 +6,7 @@ import anywidget
 
 from brats_al_utils import InputError
 from brats_al_utils.beyond.annotation.desk import Desk, respond
+from brats_al_utils.files import cause
 from brats_al_utils.show.panel import STATIC
 
 HERE = Path(__file__).parent
@@ -35,7 +36,7 @@ class Annotator(anywidget.AnyWidget):
         if message == {"ask": "next"} and self.desk.renew:
             try:
                 self.desk = self.desk.renew()
-            except InputError as error:
-                self.send({"kind": "refused", "said": str(error)}, [])
+            except (InputError, OSError) as error:
+                self.send({"kind": "refused", "said": cause(error)}, [])
                 return
         self.send(*respond(self.desk, message))
