@@ -114,7 +114,7 @@ def test_the_user_s_settings_of_jupyter_do_not_reach_the_desk(tmp_path: Path, mo
     with (
         pytest.raises(InputError, match="JupyterLab does not start"),
         launch.own_folders(),
-        launch.served(tmp_path, launch.free_port(None), "t"),
+        launch.served(tmp_path / "log", launch.free_port(None), "t"),
     ):
         pass
     given = {"HTTP_PROXY": "a:1", "https_proxy": "http://b:2", "all_proxy": "socks5://c:3", "NO_PROXY": "d", "x": "y"}
@@ -122,6 +122,22 @@ def test_the_user_s_settings_of_jupyter_do_not_reach_the_desk(tmp_path: Path, mo
     assert launch.proxied(given) == kept  # with others JupyterLab does not start
     assert asked["JUPYTER_NO_CONFIG"] and asked["JUPYTER_TOKEN"] == "t"
     assert asked["JUPYTER_RUNTIME_DIR"].startswith(tempfile.gettempdir())
+
+
+def test_a_second_reader_has_another_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of one copy, the first reader's page, reloaded, would answer in the name of the second."""
+    monkeypatch.setattr(launch, "served", Mock(side_effect=lambda log, port, _: beside(log, port)))
+    monkeypatch.setattr(launch.signal, "signal", Mock())
+
+    def beside(log: Path, port: int) -> None:
+        if log.name == launch.LOG:
+            launch.annotate(tmp_path, {"reader": "Ben"}, None, None)
+        raise InputError(f"{log.name} {port}")
+
+    with pytest.raises(InputError, match=r"(\d+)-jupyterlab\.log \1"):
+        launch.annotate(tmp_path, {"reader": "Anna"}, None, None)
+    first, second = (path.read_text(encoding="utf-8") for path in sorted(tmp_path.glob("*.ipynb"), reverse=True))
+    assert "'Anna'" in first and "'Ben'" in second and "'Ben'" not in first
 
 
 def test_a_kernel_that_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,13 +27,13 @@ from nbformat.sign import NotebookNotary
 from nbformat.v4 import new_code_cell, output_from_msg
 
 from brats_al_utils import InputError
-from brats_al_utils.files import alive, write_file
+from brats_al_utils.files import alive, lock, write_file
 from brats_al_utils.runs.forks import environment
 from brats_al_utils.show.notebooks import FOLDER
 
 NOTEBOOK = "10_annotate.ipynb"
 COPY = "annotate.ipynb"
-"""Name of the notebook's copy in the annotation's folder."""
+"""Name of the notebook's copy in the annotation's folder; while it is served, another reader's bears the port too."""
 
 FIRST = ("parameters", "open", "desk")
 """Cells that are joined into the copy's first cell, so that the image is at the top of the page."""
@@ -82,18 +82,24 @@ def annotate(
         If the port is taken, JupyterLab does not start, or a cell fails.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # else the server would outlive this process
-    path, token = folder / COPY, secrets.token_hex(16)
-    notebook = copied(parameters)
+    port, token, notebook = free_port(port), secrets.token_hex(16), copied(parameters)
+    with lock(folder / "annotate.lock") as had, own_folders():
+        mark = "" if had == "had" else f"{port}-"
+        path, log = folder / f"{mark}{COPY}", folder / f"{mark}{LOG}"
+        serve(path, log, notebook, port, token, opened)
+
+
+def serve(path: Path, log: Path, notebook: Any, port: int, token: str, opened: Callable[[str], object] | None) -> None:
+    """Serve a notebook under a path: see `annotate`."""
     write_file(path, nbformat.writes(notebook).encode())
-    port = free_port(port)
-    with own_folders(), served(folder, port, token):
+    with served(log, port, token):
         try:
-            execute(notebook, kernel(port, token))
+            execute(notebook, kernel(port, token, path.name))
         except TimeoutError as error:
-            raise InputError(f"the notebook's kernel does not reply (see {folder / LOG}): try again") from error
+            raise InputError(f"the notebook's kernel does not reply (see {log}): try again") from error
         write_file(path, nbformat.writes(notebook).encode())
         NotebookNotary().sign(nbformat.read(path, as_version=4))  # JupyterLab shows widgets only in trusted notebooks
-        url = f"http://127.0.0.1:{port}/doc/tree/{COPY}?reset&token={token}"
+        url = f"http://127.0.0.1:{port}/doc/tree/{path.name}?reset&token={token}"
         print(f"annotate at {url}\nEvery answer is saved at once; Ctrl-C here ends the server.", flush=True)
         if opened:
             opened(url)
@@ -144,18 +150,17 @@ def proxied(variables: Mapping[str, str]) -> dict[str, str]:
 
 
 @contextmanager
-def served(folder: Path, port: int, token: str) -> Iterator[None]:
-    """Start JupyterLab on a folder, and end it with all of its kernels when the block ends."""
+def served(log: Path, port: int, token: str) -> Iterator[None]:
+    """Start JupyterLab on the folder of its log, and end it with all of its kernels when the block ends."""
     options = [
         f"--port={port}",
         "--ip=127.0.0.1",
         "--no-browser",
         "--ServerApp.port_retries=0",
-        f"--ServerApp.root_dir={folder.resolve()}",
+        f"--ServerApp.root_dir={log.parent.resolve()}",
         f"--LabApp.app_settings_dir={FOLDER / '.lab'}",
         *(["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []),  # as users of a container are
     ]
-    log = folder / LOG
     with log.open("wb") as said:
         process = subprocess.Popen(  # noqa: S603 - this Python
             [sys.executable, "-m", "jupyterlab", *options],
@@ -192,9 +197,9 @@ def asked(port: int, path: str, token: str, body: Any = None) -> Any:
         connection.close()
 
 
-def kernel(port: int, token: str) -> BlockingKernelClient:
+def kernel(port: int, token: str, name: str = COPY) -> BlockingKernelClient:
     """Start the kernel that the copy will have when it is opened, and return a client of it."""
-    session = {"path": COPY, "name": COPY, "type": "notebook", "kernel": {"name": "python3"}}
+    session = {"path": name, "name": name, "type": "notebook", "kernel": {"name": "python3"}}
     reply = asked(port, "/api/sessions", token, session)
     if "kernel" not in reply:
         raise InputError(
