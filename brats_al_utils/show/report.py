@@ -214,7 +214,7 @@ def write_report(places: Places) -> Path:
     pages = [("index.html", "Report"), *((links[path.name], path.stem.replace("_", " ")) for path in paths)]
     environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True)
     environment.globals |= {"pages": pages, "version": __version__}
-    report = places.report
+    report = places.report.resolve()  # it may be a link to where pages are served from
     fresh, old = beside(report), beside(report)
     with new_folder(fresh) as site:
         index = environment.get_template("index.html").render(index_of(places, site, notebooks, study, others))

@@ -232,6 +232,12 @@ def test_tables_have_names_in_words_and_footnotes_stand_once(places: Places) -> 
     assert "91.00\N{NO-BREAK SPACE}% (12.50, 95.00)" in page and "paper, slice-level" in page
 
 
+def test_a_report_behind_a_link_is_written_there(places: Places, tmp_path: Path) -> None:
+    (tmp_path / "served").mkdir()
+    places.report.symlink_to(tmp_path / "served")
+    assert write_report(places).parent == places.report.resolve() == (tmp_path / "served").resolve()
+
+
 def test_only_tables_or_only_some_notebooks_give_a_report_too(places: Places) -> None:
     shutil.rmtree(places.outputs / "notebooks")
     index = index_of(places)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pandas as pd
@@ -244,18 +245,28 @@ def test_a_bundle_has_its_own_profile(bundle: Path, tmp_path: Path) -> None:
             unpack_study(bundle, tmp_path / "mine")
 
 
-def test_a_folder_of_a_version_with_other_settings_is_unpacked_anew(bundle: Path, tmp_path: Path) -> None:
+def test_a_folder_of_a_version_with_other_settings_is_unpacked_anew(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What was chosen is kept with the settings: of others it would count as not chosen, and notebooks be skipped."""
     unpack_study(bundle, tmp_path / "folder")
     facts = tmp_path / "folder" / FACTS
     (tmp_path / "folder" / "mine").touch()
+    runs = sorted((tmp_path / "folder" / "runs").glob("*.safetensors"))
+    runs[0].unlink()
     unpack_study(bundle, tmp_path / "folder")
     assert (tmp_path / "folder" / "mine").exists(), "the same stays"
+    assert all(run.exists() for run in runs), "and gets what was deleted"
+    (tmp_path / "folder").rename(tmp_path / "disk")
+    (tmp_path / "folder").symlink_to(tmp_path / "disk")
     kept = json.loads(facts.read_text(encoding="utf-8"))
     del kept["profile_now"]["n_runs"]
     facts.write_text(json.dumps(kept), encoding="utf-8")
+    with monkeypatch.context() as stopped, pytest.raises(KeyboardInterrupt):
+        stopped.setattr(shutil, "rmtree", Mock(side_effect=KeyboardInterrupt))
+        unpack_study(bundle, tmp_path / "folder")
     unpack_study(bundle, tmp_path / "folder")
-    assert not (tmp_path / "folder" / "mine").exists()
+    assert not (tmp_path / "disk" / "mine").exists() and (tmp_path / "folder").is_symlink()
 
 
 def test_a_large_bundle_is_split(study: Study, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

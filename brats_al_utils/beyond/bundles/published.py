@@ -24,7 +24,7 @@ from brats_al_utils.cohorts.layout import shown
 from brats_al_utils.cohorts.naming import REMARKS, is_open, remarks
 from brats_al_utils.cohorts.slices import BINS, FORMAT, SliceSet, brain_intensities
 from brats_al_utils.cohorts.split import PARTS, check_split
-from brats_al_utils.files import new_folder, write_file
+from brats_al_utils.files import beside, new_folder, write_file
 from brats_al_utils.queries.selection import Selection
 from brats_al_utils.runs.run import PROTOCOL, Result, Run
 from brats_al_utils.runs.store import RunStore, checksum
@@ -411,7 +411,7 @@ def checked_set(manifest: dict[str, Any], content: bytes, image_size: int) -> Sl
 
 
 def unpack_study(path: Path, folder: Path) -> Bundle:
-    """Unpack a bundle to a study's folder, for `unpacked.open_unpacked`; an up-to-date folder is not changed.
+    """Unpack a bundle to a study's folder, for `unpacked.open_unpacked`; one that is up to date gets what it lacks.
 
     Raises
     ------
@@ -419,14 +419,16 @@ def unpack_study(path: Path, folder: Path) -> Bundle:
         If it is not a bundle, or the folder holds something else.
     """
     bundle = read_bundle(path)
+    folder = folder.resolve()  # it may be a link to another disk
     kept, profile = folder / FACTS, json.loads(json.dumps(asdict(bundle.profile)))
     read_as = {"digest": bundle.digest, "profile_now": profile, "settings": current(bundle.facts["settings"])}
-    whole = kept.exists() and (folder / CHOSEN).exists()
-    if whole and read_as.items() <= json.loads(kept.read_text(encoding="utf-8")).items():
+    if kept.exists() and read_as.items() <= json.loads(kept.read_text(encoding="utf-8")).items():
+        fill(bundle, RunStore(folder / "runs"), folder)  # a run that was deleted here is not missing in the bundle
         return bundle
     # Another bundle of the same name, or unpacked by a version with other settings; a study that was run here stays.
     if kept.exists() and not Places(folder, folder).started.exists():
-        shutil.rmtree(folder)
+        folder.rename(old := beside(folder))  # at once: what half a removal left would count as the user's own
+        shutil.rmtree(old)
     with new_folder(folder) as partial:
         (partial / "slices").mkdir()
         for number, table in enumerate(bundle.tables):
