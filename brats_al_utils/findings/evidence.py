@@ -23,7 +23,6 @@ from brats_al_utils.study.study import Study
 EVALUATION_SETS = PARTS[1:]
 """The evaluation sets: validation and test."""
 
-
 ENDS = ["mean", "low", "high"]
 """Columns of an AUC: its mean and the limits of its interval."""
 

@@ -22,7 +22,6 @@ NUMBERED = re.compile(r"[0-9]{2}_[a-z0-9_]+\.ipynb")
 
 DATA_VARIABLE = "BRATS_ROOT"
 
-
 STAMPS = ".studies"
 """Folder beside tables, figures and executed notebooks, with one file for each of them that names its study."""
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from queue import Empty
 from unittest.mock import Mock
@@ -21,6 +22,7 @@ from brats_al_utils.beyond.annotation import committee, launch
 from brats_al_utils.beyond.annotation.answers import read
 from brats_al_utils.beyond.annotation.query import query, read_query
 from brats_al_utils.beyond.annotation.session import ANSWERS, open_session
+from brats_al_utils.files import lock
 from brats_al_utils.runs.computing import compute_run
 from brats_al_utils.runs.run import Run
 from brats_al_utils.study.study import Study
@@ -126,18 +128,13 @@ def test_the_user_s_settings_of_jupyter_do_not_reach_the_desk(tmp_path: Path, mo
 
 def test_a_second_reader_has_another_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of one copy, the first reader's page, reloaded, would answer in the name of the second."""
-    monkeypatch.setattr(launch, "served", Mock(side_effect=lambda log, port, _: beside(log, port)))
-    monkeypatch.setattr(launch.signal, "signal", Mock())
-
-    def beside(log: Path, port: int) -> None:
-        if log.name == launch.LOG:
-            launch.annotate(tmp_path, {"reader": "Ben"}, None, None)
-        raise InputError(f"{log.name} {port}")
-
-    with pytest.raises(InputError, match=r"(\d+)-jupyterlab\.log \1"):
-        launch.annotate(tmp_path, {"reader": "Anna"}, None, None)
-    first, second = (path.read_text(encoding="utf-8") for path in sorted(tmp_path.glob("*.ipynb"), reverse=True))
-    assert "'Anna'" in first and "'Ben'" in second and "'Ben'" not in first
+    monkeypatch.setattr("signal.signal", Mock())
+    monkeypatch.setattr(launch, "served", Mock(side_effect=InputError("no server")))
+    for reader, served in (("Anna", nullcontext()), ("Ben", lock(tmp_path / "annotate.lock"))):
+        with served, pytest.raises(InputError, match="no server"):
+            launch.annotate(tmp_path, {"reader": reader}, None, None)
+    second, first = (path.read_text(encoding="utf-8") for path in sorted(tmp_path.glob("*.ipynb")))
+    assert "'Anna'" in first and "'Ben'" in second
 
 
 def test_a_kernel_that_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,8 +13,9 @@ from brats_al_utils.beyond.annotation.committee import OF_PATIENTS, USABLE, taug
 from brats_al_utils.beyond.annotation.draws import WHY, drawn_at_random, held_out
 from brats_al_utils.beyond.annotation.learning import test_labels as labels_of_the_test_set
 from brats_al_utils.beyond.annotation.query import query, read_query
-from brats_al_utils.beyond.annotation.session import ANSWERS, QUERY, Session, counts, open_session
+from brats_al_utils.beyond.annotation.session import ANSWERS, QUERY, STATE, Session, counts, open_session
 from brats_al_utils.beyond.competitors.competitors import STRATEGIES
+from brats_al_utils.files import held
 from brats_al_utils.queries.sampling import OF_CLASSES
 from brats_al_utils.runs.run import Run
 
@@ -226,11 +227,15 @@ def test_options_that_are_none(options: dict[str, object], said: str, tmp_path: 
         query(session, **{"budget": 5} | options)  # type: ignore[arg-type]
 
 
-def test_two_queries_at_once_are_both_kept(tmp_path: Path) -> None:
-    """Of two processes that opened the same annotation."""
+def test_two_queries_at_once_are_both_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two processes that opened the same annotation; the proposals are those of the last in the state."""
     session = session_of(pictures(tmp_path / "data"))
     query(session, 5)
+    alone: list[bool] = []
+    write = "brats_al_utils.beyond.annotation.query.write_file"
+    monkeypatch.setattr(write, lambda *_: alone.append(held(session.folder / f"{STATE}.lock")))
     query(session, 6)
+    assert alone == [True]
     assert [done.budget for done in session_of(session.cohort.root).state.queries] == [5, 6]
 
 

@@ -88,8 +88,10 @@ def query(
     why_asked = dict(zip(table["slice_id"], table["why"], strict=True))
     done = Query(strategy, unit, budget, random_share, len(session.training), why_asked)
     # The state first: interrupted here, the annotation has a query without proposals, and makes another.
-    session = session.keep(lambda state: replace(state, queries=(*state.queries, done)))
-    write_file(session.folder / QUERY, table.to_csv(index=False, lineterminator="\n").encode())
+    path, content = session.folder / QUERY, table.to_csv(index=False, lineterminator="\n").encode()
+    session = session.keep(
+        lambda state: replace(state, queries=(*state.queries, done)), then=lambda: write_file(path, content)
+    )
     if table["slice_id" if unit == UNITS[0] else "patient_id"].nunique() < budget:
         say(f"fewer than {budget}: no more are left to propose")
     return session, table

@@ -131,11 +131,15 @@ class Session:
         """Whether a slice's image is or was in the table."""
         return slice_id in self.seen or slice_id.rpartition("#")[0] in self.seen
 
-    def keep(self, change: Callable[[State], State]) -> "Session":
-        """Change the state on the disk, with what another process has added to it, and return the session."""
+    def keep(self, change: Callable[[State], State], then: Callable[[], object] = bool) -> "Session":
+        """Change the state on the disk, with what another process has added to it, and return the session.
+
+        What ``then`` writes is of the same process as the end of the state.
+        """
         with state_locked(self.folder):
             state = change(read_state(self.folder / STATE) or self.state)
             write_state(self.folder / STATE, state)
+            then()
         return replace(self, state=state)
 
     def study(self) -> Study:
