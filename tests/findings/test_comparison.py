@@ -12,30 +12,10 @@ from hypothesis import strategies as st
 from scipy.stats import permutation_test
 
 from brats_al_utils import InputError
-from brats_al_utils.findings.comparison import (
-    MARGIN,
-    Error,
-    Pairs,
-    across_both,
-    across_patients,
-    adjusted,
-    auc_limits,
-    by_part,
-    compare,
-    detectable,
-    difference_limits,
-    freedom,
-    holm,
-    intervals,
-    lacking,
-    patient_pairs,
-    run_sd,
-)
+from brats_al_utils.findings import comparison
+from brats_al_utils.findings.comparison import Error, Pairs, across_both, across_patients, compare, patient_pairs
 from brats_al_utils.findings.statistics import UNITS, by_unit, mean_interval, units_of
 from brats_al_utils.networks.training import auc
-
-HGG, LGG = 52, 15
-"""Size of the paper's test set, as far as it is stated."""
 
 
 def predictions(seed: int, sizes: tuple[int, ...] = (3, 1, 2, 4, 2), high: int = 3, decimals: int = 1) -> pd.DataFrame:
@@ -73,12 +53,12 @@ def test_a_patient_of_two_cycles_is_one_patient() -> None:
     again = pd.concat([frame, frame.assign(seed=frame["seed"] + 5)])
     once, twice = (patient_pairs(rows, "slice") for rows in (frame, again))
     assert across_patients(twice, "a").error == pytest.approx(across_patients(once, "a").error)
-    assert intervals(twice)["n_runs"].tolist() == [5, 5]
+    assert comparison.intervals(twice)["n_runs"].tolist() == [5, 5]
     # As runs of their own with the same scores, they add no patient: the error is not less by root two. It is a little
     # more, since a patient's companions in a fold are supposed to be others in the second cycle.
     named = patient_pairs(again.assign(key=again["arm"] + again["seed"].astype(str)), "slice")
-    assert intervals(named)["n_runs"].tolist() == [10, 10]
-    own = by_part(once, once.estimate("a")[1].mean(0))
+    assert comparison.intervals(named)["n_runs"].tolist() == [10, 10]
+    own = comparison.by_part(once, once.estimate("a")[1].mean(0))
     assert across_patients(named, "a").error == pytest.approx(np.sqrt((own * (1 + 0.5 * 4 / once.freedom)).sum()))
 
 
@@ -97,15 +77,17 @@ def test_runs_that_cannot_be_paired_are_refused() -> None:
 
 def test_limits_and_degrees_of_freedom_by_hand() -> None:
     # t(0.975, 4) = 2.7764; logit(0.8) = 1.3863, error 0.05 / 0.16 = 0.3125.
-    assert difference_limits(0.1, Error(0.05, 4)) == pytest.approx((0.1 - 0.13882, 0.1 + 0.13882), abs=1e-5)
+    assert comparison.difference_limits(0.1, Error(0.05, 4)) == pytest.approx((0.1 - 0.13882, 0.1 + 0.13882), abs=1e-5)
     low, high = (1 / (1 + np.exp(-(1.3863 + sign * 2.7764 * 0.3125))) for sign in (-1, 1))
-    assert auc_limits(0.8, Error(0.05, 4)) == pytest.approx((low, high), abs=1e-4)
-    assert np.isnan(auc_limits(1.0, Error(0.1, 4))).all()
-    assert difference_limits(0.5, Error(0.1, 1)) == pytest.approx((0.5 - 1.27062, 1.0), abs=1e-5)  # no gain exceeds 1
-    assert np.isnan(difference_limits(0.1, Error())).all()
-    assert freedom(np.array([3.0, 1.0]), np.array([9, 4])) == pytest.approx(16 / (9 / 9 + 1 / 4))
-    assert freedom(np.array([2.0, 0.0]), np.array([9, 4])) == pytest.approx(9)
-    assert freedom(np.array([3.0, -1.0]), np.array([9, 4])) == pytest.approx(4)  # 3.2, but never below the fewest
+    assert comparison.auc_limits(0.8, Error(0.05, 4)) == pytest.approx((low, high), abs=1e-4)
+    assert np.isnan(comparison.auc_limits(1.0, Error(0.1, 4))).all()
+    # No gain exceeds 1.
+    assert comparison.difference_limits(0.5, Error(0.1, 1)) == pytest.approx((0.5 - 1.27062, 1.0), abs=1e-5)
+    assert np.isnan(comparison.difference_limits(0.1, Error())).all()
+    assert comparison.freedom(np.array([3.0, 1.0]), np.array([9, 4])) == pytest.approx(16 / (9 / 9 + 1 / 4))
+    assert comparison.freedom(np.array([2.0, 0.0]), np.array([9, 4])) == pytest.approx(9)
+    # 3.2, but never below the fewest.
+    assert comparison.freedom(np.array([3.0, -1.0]), np.array([9, 4])) == pytest.approx(4)
 
 
 def adjusted_by_closure(p: list[float]) -> list[float]:
@@ -119,24 +101,24 @@ def adjusted_by_closure(p: list[float]) -> list[float]:
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=6))
 def test_holm_is_the_closure_of_bonferroni_and_counts_only_what_was_tested(p: list[float]) -> None:
     expected = [*adjusted_by_closure(p), np.nan]
-    assert holm(np.array([*p, np.nan])) == pytest.approx(expected, nan_ok=True)
+    assert comparison.holm(np.array([*p, np.nan])) == pytest.approx(expected, nan_ok=True)
 
 
 def test_a_family_is_what_the_caller_shows_together() -> None:
     table = pd.DataFrame({"unit": ["slice", "patient", "slice"], "p_patients": [0.01, 0.02, 0.03], "p_both": 0.5})
-    assert adjusted(table)["p_patients_holm"].tolist() == pytest.approx([0.03, 0.04, 0.04])
-    assert adjusted(table, ["unit"])["p_patients_holm"].tolist() == pytest.approx([0.02, 0.02, 0.03])
-    assert adjusted(table)["p_both_holm"].tolist() == [1, 1, 1]
+    assert comparison.adjusted(table)["p_patients_holm"].tolist() == pytest.approx([0.03, 0.04, 0.04])
+    assert comparison.adjusted(table, ["unit"])["p_patients_holm"].tolist() == pytest.approx([0.02, 0.02, 0.03])
+    assert comparison.adjusted(table)["p_both_holm"].tolist() == [1, 1, 1]
 
 
 def test_the_detectable_difference_by_known_values() -> None:
     # Cohen 1988, table 2.4.1, and any power calculator: 10 pairs find d = 0.9964 of their standard deviation.
-    assert detectable(Error(1 / 10 / np.sqrt(10), 9)) == pytest.approx(0.09964, abs=2e-4)
-    assert detectable(Error(0.03, 1e5)) == pytest.approx(0.03 * (1.959964 + 0.841621), rel=1e-4)
+    assert comparison.detectable(Error(1 / 10 / np.sqrt(10), 9)) == pytest.approx(0.09964, abs=2e-4)
+    assert comparison.detectable(Error(0.03, 1e5)) == pytest.approx(0.03 * (1.959964 + 0.841621), rel=1e-4)
     # One degree of freedom: found if |z + d| > 12.7062 |w|; about d > 12.7062 |w|, with P(|w| < 1.28155) = 0.8.
-    assert detectable(Error(0.01, 1)) == pytest.approx(0.01 * 12.7062 * 1.28155, rel=0.01)
-    assert np.isnan(detectable(Error(0.3, 1)))  # 4.9: no two AUCs differ so much
-    assert np.isnan(detectable(Error()))
+    assert comparison.detectable(Error(0.01, 1)) == pytest.approx(0.01 * 12.7062 * 1.28155, rel=0.01)
+    assert np.isnan(comparison.detectable(Error(0.3, 1)))  # 4.9: no two AUCs differ so much
+    assert np.isnan(comparison.detectable(Error()))
 
 
 @pytest.mark.parametrize("unit", UNITS)
@@ -150,11 +132,12 @@ def test_table_of_comparisons(unit: str) -> None:
     assert forward.auc_difference == pytest.approx(np.mean(b) - np.mean(a))
     assert backward.auc_difference == pytest.approx(-forward.auc_difference)
     assert (backward.both_low, backward.p_patients) == pytest.approx((-forward.both_high, forward.p_patients))
-    assert table["p_patients_holm"].tolist() == pytest.approx(holm(table["p_patients"].to_numpy()), nan_ok=True)
+    holm = comparison.holm(table["p_patients"].to_numpy())
+    assert table["p_patients_holm"].tolist() == pytest.approx(holm, nan_ok=True)
     assert same.auc_difference == 0
     assert same[["runs_low", "patients_low", "both_low", "p_patients", "p_both", "detectable"]].isna().all()
     assert not table.filter(like="seeds").columns.tolist()
-    assert table["noninferior"].tolist() == (table["both_low"] > -MARGIN).tolist()
+    assert table["noninferior"].tolist() == (table["both_low"] > -comparison.MARGIN).tolist()
     for row in (forward, backward):
         assert row.both_low <= row.patients_low < row.auc_difference < row.patients_high <= row.both_high
 
@@ -189,7 +172,7 @@ def test_across_both_by_hand() -> None:
     assert error.freedom == pytest.approx(max(parts.sum() ** 2 / ((parts**2) / [1, 1, 2]).sum(), 1))
     two = Pairs(("a",), keys[:, :2], pairs.aucs[:, :2], pairs.shares[:, :2], positive)
     assert np.isnan(across_both(two, "a").error)
-    assert lacking(two, "a") == "2 distinct runs, expected at least 3"
+    assert comparison.lacking(two, "a") == "2 distinct runs, expected at least 3"
 
 
 def test_across_both_a_difference_counts_nothing_twice() -> None:
@@ -212,7 +195,7 @@ def test_across_both_a_difference_counts_nothing_twice() -> None:
     level = Pairs(("a", "b"), keys, np.array([[0.7, 0.7001, 0.7, 0.7], [0.5] * 4]), other, positive)
     both = across_both(level, "a", "b")
     assert both.error == across_patients(level, "a", "b").error
-    assert run_sd(level, "a", "b") == 0
+    assert comparison.run_sd(level, "a", "b") == 0
     # They have the degrees of freedom of four runs all the same: each patients' part is less by its share of them.
     of_patients = np.array([2 * 0.02**2, 2 * 0.03**2]) / 2 * (1 - 1 / 3)
     parts = np.append(of_patients, known / 4)
@@ -238,19 +221,19 @@ def test_few_runs_or_patients_give_no_interval_rather_than_a_wrong_one() -> None
     assert one_run[["runs_low", "both_low", "p_both", "detectable"]].isna().all()
     assert np.isfinite(one_run["patients_low"])
     assert not one_run["noninferior"]
-    assert lacking(single, "a", "b") == "one distinct run of a"
+    assert comparison.lacking(single, "a", "b") == "one distinct run of a"
     one_patient = patient_pairs(frame[frame["patient_id"] != "p3"], "slice")
-    assert intervals(one_patient)[["patients_low", "both_low"]].isna().to_numpy().all()
-    assert intervals(one_patient)["auc_mean"].notna().all()
-    assert lacking(one_patient, "a") == "one patient of a class in a test set"
-    assert lacking(patient_pairs(frame, "slice"), "a", "b") == ""
+    assert comparison.intervals(one_patient)[["patients_low", "both_low"]].isna().to_numpy().all()
+    assert comparison.intervals(one_patient)["auc_mean"].notna().all()
+    assert comparison.lacking(one_patient, "a") == "one patient of a class in a test set"
+    assert comparison.lacking(patient_pairs(frame, "slice"), "a", "b") == ""
 
 
 def assert_nothing_told(pairs: Pairs, reason: str) -> None:
-    row, of_arm = compare(pairs, [("a", "b")]).iloc[0], intervals(pairs).iloc[0]
+    row, of_arm = compare(pairs, [("a", "b")]).iloc[0], comparison.intervals(pairs).iloc[0]
     assert row[["both_low", "both_high", "p_both", "detectable"]].isna().all()
     assert of_arm[["both_low", "both_high"]].isna().all()
-    assert lacking(pairs, "a", "b").startswith(reason)
+    assert comparison.lacking(pairs, "a", "b").startswith(reason)
 
 
 def test_identical_runs_are_one_run() -> None:
@@ -259,19 +242,19 @@ def test_identical_runs_are_one_run() -> None:
     copies = pd.concat(first.assign(seed=seed) for seed in range(3))
     assert_nothing_told(patient_pairs(copies, "slice"), "one distinct run")
     assert_nothing_told(patient_pairs(frame.assign(key="the same " + frame["arm"]), "slice"), "one distinct run")
-    assert intervals(patient_pairs(copies, "slice"))["n_runs"].tolist() == [1, 1]
+    assert comparison.intervals(patient_pairs(copies, "slice"))["n_runs"].tolist() == [1, 1]
     # One arm that is always the same run: how far another of its runs would move is not known.
     held = pd.concat([copies[copies["arm"] == "b"], frame[frame["arm"] == "a"]])
     difference = compare(patient_pairs(held, "slice"), [("a", "b")]).iloc[0]
     assert difference[["runs_low", "both_low", "p_both"]].isna().all()
-    assert lacking(patient_pairs(held, "slice"), "a", "b") == "one distinct run of b"
+    assert comparison.lacking(patient_pairs(held, "slice"), "a", "b") == "one distinct run of b"
 
 
 def test_predictions_without_spread_are_no_certainty() -> None:
     frame = predictions(3, (2,) * 12, high=7)
     constant = frame.assign(score=0.5 + 0.01 * frame["seed"])
     assert_nothing_told(patient_pairs(constant, "slice"), "no estimated variance across patients")
-    assert intervals(patient_pairs(constant, "slice"))["auc_mean"].tolist() == [0.5, 0.5]
+    assert comparison.intervals(patient_pairs(constant, "slice"))["auc_mean"].tolist() == [0.5, 0.5]
     perfect = frame.assign(score=frame["label"] + 0.01 * frame["seed"])
     assert_nothing_told(patient_pairs(perfect, "slice"), "no estimated variance across patients")
     # Both LGG patients are beaten by the same HGG slices in either arm: their part of the variance comes out as 0.
