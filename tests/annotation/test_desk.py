@@ -86,8 +86,8 @@ def test_the_first_proposal_is_shown_with_all_that_a_reader_needs(desk: Desk, tm
 
 
 def test_an_answer_is_on_the_disk_before_the_next_image_is_read(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    order = []
-    monkeypatch.setattr(os, "fsync", lambda number: order.append("fsync"))
+    order: list[object] = []
+    monkeypatch.setattr(os, "fsync", lambda number: order.append(os.fstat(number).st_size))
     shown = show(desk)
 
     def looked(file: Path, z: int) -> Any:
@@ -99,7 +99,7 @@ def test_an_answer_is_on_the_disk_before_the_next_image_is_read(desk: Desk, monk
     message = answer(desk, "malignant", shown)
     assert message["slice_id"] == "3.png"
     assert message["said"] == f"Saved: {HOSTILE}, malignant."
-    assert order[0] == "fsync" and order[-1] == "3.png"
+    assert order[0] == desk.answers.stat().st_size and order[-1] == "3.png"
     (kept,) = read(desk.answers)
     assert (kept.slice_id, kept.label, kept.reader) == ("1.png", "malignant", "Anna")
     assert kept.image_sha256 == shown["sha256"]
@@ -119,14 +119,9 @@ def test_undo_takes_back_one_answer_after_the_other_and_says_which(desk: Desk) -
         answer(desk, label)
     assert undone(desk) == ("4.png", "Taken back: unsure.")
     assert undone(desk) == ("3.png", "Taken back: malignant.")
-    assert labels(desk) == {"1.png": "benign"} and show(desk)["answered"] == 1
-    answer(desk, "benign")
-    assert labels(desk) == {"1.png": "benign", "3.png": "benign"}
-    assert len(read(desk.answers)) == 6  # nothing is ever removed from the file
-    for _ in range(2):
-        undone(desk)
+    undone(desk)
     assert undone(desk) == ("1.png", "Nothing to undo.") and not show(desk)["undo"]
-    assert len(read(desk.answers)) == 8
+    assert len(read(desk.answers)) == 6  # nothing is ever removed from the file
 
 
 def test_undo_leaves_what_another_reader_said_in_the_same_second(desk: Desk) -> None:
