@@ -212,19 +212,6 @@ def test_two_processes_at_once(tmp_path: Path) -> None:
     assert len(found) == 24
 
 
-def test_an_answer_is_flushed_before_append_returns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    synced, fsync = [], os.fsync
-
-    def noted(number: int) -> None:
-        synced.append(os.fstat(number).st_size)
-        fsync(number)
-
-    monkeypatch.setattr(os, "fsync", noted)
-    file = tmp_path / "answers.jsonl"
-    append(file, said("1", "sick"))
-    assert file.stat().st_size in synced
-
-
 def test_a_full_disk_costs_the_answer_that_it_refuses(tmp_path: Path) -> None:
     file = tmp_path / "answers.jsonl"
     limit = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({len(GOOD) * 5 // 2},) * 2)\n"
