@@ -12,11 +12,9 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import pytest
-from conftest import AFFINE, SHAPE, write_case, write_volume
-from typer.testing import CliRunner
+from conftest import AFFINE, SHAPE, brats_al, write_case, write_volume
 
 from brats_al_utils import InputError
-from brats_al_utils.__main__ import app
 from brats_al_utils.cohorts.inspection import check_cohort
 from brats_al_utils.cohorts.preparation import prepare
 from brats_al_utils.cohorts.readers import read_cohort
@@ -132,8 +130,8 @@ def test_the_smallest_tumour_is_the_setting_s(tiny_cohort: Path, tmp_path: Path)
     assert "largest tumour in a slice has 64 mm2, expected 65 or more: lower min_tumour_mm2" in cohort.messages[0]
     assert set(refusal(tiny_cohort, tmp_path / "set", rule).splitlines()) <= set(cohort.messages)
     assert not check_cohort(read_cohort(tiny_cohort), 64).problems
-    told = CliRunner().invoke(app, ["cohort", str(tiny_cohort), "--set", "min_tumour_mm2=65"])
-    assert (told.exit_code, told.stdout.count("problem: ")) == (1, 1 + 2)
+    told = brats_al("cohort", str(tiny_cohort), "--set", "min_tumour_mm2=65", expect=1)
+    assert told.count("problem: ") == 1 + 2
 
 
 def test_every_problem_in_one_go(tiny_cohort: Path) -> None:
@@ -141,10 +139,9 @@ def test_every_problem_in_one_go(tiny_cohort: Path) -> None:
     remove_sequence(tiny_cohort)
     path = tiny_cohort / "LGG" / "Brats18_SITE0_4_1" / "Brats18_SITE0_4_1_flair.nii.gz"
     path.write_bytes(path.read_bytes()[:-200])
-    told = CliRunner().invoke(app, ["cohort", str(tiny_cohort)])
-    assert (told.exit_code, told.stdout.count("problem: ")) == (1, 3)
-    assert "5 usable patients" in told.stdout
-    assert "problem: 2 usable LGG patients" in told.stdout
+    told = brats_al("cohort", str(tiny_cohort), expect=1)
+    assert told.count("problem: ") == 3
+    assert "5 usable patients" in told and "problem: 2 usable LGG patients" in told
 
 
 def test_prepare_names_every_unreadable_patient(tiny_cohort: Path, tmp_path: Path) -> None:
@@ -210,7 +207,7 @@ def test_nibabel_says_nothing_between_our_lines(tiny_cohort: Path, caplog: pytes
 def test_the_facts_as_json(tiny_cohort: Path) -> None:
     other = "moved from Brats18_SITE0_8_1"
     (tiny_cohort / "LGG" / other).mkdir()
-    facts = json.loads(CliRunner().invoke(app, ["cohort", str(tiny_cohort), "--json"]).stdout)
+    facts = json.loads(brats_al("cohort", str(tiny_cohort), "--json"))
     assert facts["problems"] == {}
     assert facts["notes"] == [f"{tiny_cohort}/LGG/{other}: skipped, not a patient's folder (no NIfTI file in it)"]
     assert len(facts["cases"]) == 7
