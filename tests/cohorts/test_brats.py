@@ -9,11 +9,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import write_case, write_release
-from typer.testing import CliRunner
+from conftest import brats_al, write_case, write_release
 
 from brats_al_utils import InputError
-from brats_al_utils.__main__ import app
 from brats_al_utils.cohorts.inspection import check_cohort
 from brats_al_utils.cohorts.preparation import prepare
 from brats_al_utils.cohorts.readers import read_cohort
@@ -86,7 +84,7 @@ def test_the_segmentation_of_patient_355(tmp_path: Path) -> None:
     assert cohort.cases["seg"].tolist() == [str(case / "W39_1998.09.19_Segm.nii")]
     (note,) = cohort.notes
     assert note.startswith(f"{case}/W39_1998.09.19_Segm.nii: taken for BraTS20_Training_355_seg.nii")
-    assert f"note: {note}" in CliRunner().invoke(app, ["cohort", str(tmp_path)]).stdout
+    assert f"note: {note}" in brats_al("cohort", str(tmp_path), expect=1)
 
 
 CASE = "HGG/Brats18_SITE0_0_1"
@@ -330,10 +328,9 @@ def test_the_option_that_follows_links(tiny_cohort: Path, tmp_path: Path) -> Non
     linked_subset(tiny_cohort, tmp_path / "subset", 3)
     shutil.move(tiny_cohort / "HGG", tmp_path / "HGG elsewhere")
     (tiny_cohort / "HGG").symlink_to(tmp_path / "HGG elsewhere")
-    told = CliRunner().invoke(app, ["cohort", str(tmp_path / "subset")])
-    assert (told.exit_code, told.stdout.count("--follow-links"), told.stdout.count("problem: ")) == (1, 1, 3)
-    followed = CliRunner().invoke(app, ["cohort", str(tmp_path / "subset"), "--follow-links"])
-    assert "7 usable patients" in followed.stdout
+    told = brats_al("cohort", str(tmp_path / "subset"), expect=1)
+    assert (told.count("--follow-links"), told.count("problem: ")) == (1, 3)
+    assert "7 usable patients" in brats_al("cohort", str(tmp_path / "subset"), "--follow-links")
 
 
 def test_a_link_to_what_git_annex_has_not_fetched(tiny_cohort: Path) -> None:
