@@ -194,22 +194,13 @@ def test_a_pickle_as_torchvision_s_weights(tmp_path: Path, monkeypatch: pytest.M
     assert not planted.exists()
 
 
-def moved_out(path: Path) -> Path:
-    """Move a file or folder of a release out of it, and leave a link."""
-    elsewhere = path.parents[[parent.name for parent in path.parents].index("release") + 1] / "elsewhere"
-    elsewhere.mkdir(exist_ok=True)
-    target = elsewhere / path.name
-    shutil.move(path, target)
-    path.symlink_to(target)
-    return target
-
-
 CASE = "HGG/Brats18_SITE0_0_1"
 
 
 def test_a_mapping_outside_the_release_is_refused(tiny_cohort: Path) -> None:
-    (tiny_cohort / "name_mapping.csv").write_text("Grade,BraTS_2018_subject_ID\nHGG,NA\n", encoding="utf-8")
-    moved_out(tiny_cohort / "name_mapping.csv")
+    elsewhere = tiny_cohort.parent / "elsewhere.csv"
+    elsewhere.write_text("Grade,BraTS_2018_subject_ID\nHGG,NA\n", encoding="utf-8")
+    (tiny_cohort / "name_mapping.csv").symlink_to(elsewhere)
     with pytest.raises(InputError, match="links that lead out of the release are not followed \\(name_mapping.csv;"):
         read_cohort(tiny_cohort)
 
