@@ -39,15 +39,6 @@ def test_competitors_are_those_with_a_query_network_and_add_to_what_is_labelled(
     assert all(name == strategy.name for name, strategy in STRATEGIES.items())
 
 
-@pytest.mark.parametrize("strategy", ["coreset", "typiclust"])
-def test_it_keeps_away_from_what_is_labelled(strategy: str) -> None:
-    """Two groups far apart, the larger one labelled in its middle: the first choice is of the other one."""
-    rng = np.random.default_rng(0)
-    features = np.concatenate([np.array([9.0, 1]) + rng.random((30, 2)), np.array([1.0, 9]) + rng.random((20, 2))])
-    pool = Pool(np.arange(50), np.zeros(50), views=Views(np.full(50, 0.5), features), known=np.array([[9.5, 1.5]]))
-    assert COMPETITORS[strategy].rule(pool, 1, 0)[0] >= 30
-
-
 def chosen(probability: Array, budget: int) -> list[int]:
     """Return what entropy chooses of ids from 10 on."""
     return [int(slice_id) for slice_id in entropy(pool_of(np.zeros((len(probability), 1)), probability), budget, 0)]
