@@ -9,7 +9,7 @@ from sklearn.cluster import KMeans, MiniBatchKMeans
 from sklearn.neighbors import NearestNeighbors
 from threadpoolctl import threadpool_limits
 
-from brats_al_utils.beyond.competitors.by_features import coordinates, most_typical, on_grid, squared_distances
+from brats_al_utils.beyond.competitors.by_features import coordinates, on_grid, squared_distances
 from brats_al_utils.beyond.competitors.competitors import STRATEGIES
 from brats_al_utils.queries.pool import Pool, Views
 from brats_al_utils.seeds import integer
@@ -175,15 +175,3 @@ def test_typiclust_goes_round_the_large_clusters_and_leaves_the_small_ones_for_l
     assert [row >= 7 for row in turns] == [True] * 9
     assert [row < 16 for row in turns] == [True, False] * 4 + [True]
     assert sorted([row - 10 for row in chosen("typiclust", pool, 22)]) == list(range(22))
-
-
-def test_typiclust_looks_at_half_of_a_small_cluster_and_at_twenty_of_a_large_one() -> None:
-    """On a line 0, 1, 2, 4, 8: two neighbours each, squares 1 + 4, 1 + 1, 1 + 4, 4 + 9, 16 + 36."""
-    line = np.array([0.0, 1, 2, 4, 8])
-    assert most_typical((line - line[:, None]) ** 2, np.arange(5)) == 1
-    assert most_typical((line - line[:, None]) ** 2, np.array([4, 2])) == 0
-    assert most_typical(np.zeros((1, 1)), np.array([0])) == 0
-    # 21 on one spot and 40 of two spots close by: with more than twenty neighbours the many would win.
-    spots = np.repeat([0.0, 10.0, 10.5], [21, 20, 20])
-    assert most_typical((spots - spots[:, None]) ** 2, np.arange(61)) < 21
-    assert most_typical((spots[1:] - spots[1:, None]) ** 2, np.arange(60)) >= 20
