@@ -16,7 +16,6 @@ READ: list[tuple[str, object, list[object]]] = [
     ("learning_rate", 0.0001, ["1e-4"]),
     ("learning_rate", 1.0, [1]),
     ("freeze", True, ["true"]),
-    ("freeze", False, [False]),
     ("channels", ("flair", "t1", "t2"), ["flair,t1,t2", ["flair", "t1", "t2"], "['flair', 't1', 't2']"]),
     ("budgets", (0.3, 0.2), ["0.3,0.2", [0.3, 0.2], (0.3, "2e-1"), "(0.3, 0.2)", "0.3,0.2,"]),
     ("other_networks", (), [""]),
@@ -26,7 +25,6 @@ READ: list[tuple[str, object, list[object]]] = [
     ("classes", ("\u00d6dem", "no"), ["O\u0308dem, no"]),
     ("classes", (), ["()"]),
     ("start", "imagenet-trunk-shuffled", ["imagenet-trunk-shuffled"]),
-    ("network", "vgg16", ["vgg16"]),
 ]
 
 
@@ -55,10 +53,7 @@ REFUSED = [
     ({"classes": "a"}, "classes is .*, expected none, or the positive and the negative class"),
     ({"classes": "a,a"}, "classes is .*, expected different"),
     ({"committee_rates": "0.001,0.001"}, "committee_rates is .*, expected different numbers, at least 2"),
-    ({"committee_rates": "0.001,nan"}, "committee_rates is 'nan', expected a finite number"),
     ({"momentum": 1.0}, "momentum is 1.0, expected less than 1"),
-    ({"weight_decay": "inf"}, "weight_decay is 'inf', expected a finite number"),
-    ({"min_tumour_mm2": "inf"}, "min_tumour_mm2 is 'inf', expected a finite number"),
     ({"start": "vgg"}, "start is 'vgg', expected one of imagenet, imagenet-trunk, scratch"),
     ({"network": "vgg"}, "network is 'vgg', expected one of alexnet, googlenet, vgg16, resnet18"),
     # Smoke starts from a trunk, which it lacks.
@@ -74,7 +69,6 @@ REFUSED = [
     ({"test_patients": 4, "patients": 0}, "test_patients is 4, expected 0, or with patients"),
     ({"test_patients": 4, "folds": 4, "n_runs": 4}, "test_patients is 4, expected .* without folds"),
     ({"iteration_share": 0.2}, "iteration_share is 0.2, expected 0.3 divided by"),
-    ({"test_slices": 0}, "test_slices is 0, expected greater than or equal to 1"),
     ({"seed": -1}, "seed is -1, expected greater than or equal to 0"),
 ]
 
