@@ -48,12 +48,10 @@ FILTERS = [
     ({}, list(range(1, 11))),
     ({"class_name": "LGG"}, [3, 6, 7]),
     ({"site": "S2"}, [6, 7, 8, 9, 10]),
-    ({"site": "S2", "class_name": "HGG"}, [8, 9, 10]),
     ({"patient_id": "p1"}, [3, 4]),
     ({"decile": "7"}, [7]),
     ({"chosen": "A"}, [1, 2, 3, 4]),
     ({"spared": "B"}, [1, 3, 5, 7, 9]),
-    ({"chosen": "A", "spared": "B"}, [1, 3]),
     ({"chosen": "B", "spared": "B"}, []),
     ({"patient_id": "<p1>"}, []),
 ]
