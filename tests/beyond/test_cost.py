@@ -4,11 +4,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from conftest import brats_al
 from made_up import IMAGES, write_cohort
-from typer.testing import CliRunner
 
 from brats_al_utils import InputError
-from brats_al_utils.__main__ import app
 from brats_al_utils.beyond import cost as cost_of
 from brats_al_utils.beyond import driver
 from brats_al_utils.beyond.cost import cost, counted_study, slices_by_part
@@ -49,15 +48,15 @@ def test_what_run_refuses_of_a_table_is_said(tmp_path: Path, monkeypatch: pytest
     table.loc[3, "split"] = PARTS[1]  # the other images of this person are for training
     table.to_csv(data / "cohort.csv", index=False)
     words = ["plan", "--profile", "open", "--data", str(data), "--set", "classes=malignant,benign"]
-    told = CliRunner().invoke(app, [*words, "--set", "folds=1"])
-    assert "problem: " in told.stdout and "s0 in the parts training and validation" in told.stdout
-    assert "gives the split: set folds=1" in str(CliRunner().invoke(app, words).exception)
+    told = brats_al(*words, "--set", "folds=1")
+    assert "problem: " in told and "s0 in the parts training and validation" in told
+    assert "gives the split: set folds=1" in brats_al(*words, expect=1)
 
 
 def test_a_profile_of_an_unknown_cohort_asks_for_data() -> None:
     with pytest.raises(InputError, match=r"profile open .* not known: name the cohort's folder \(--data DIR\)"):
         counted_study(profile_of("open"))
-    assert isinstance(CliRunner().invoke(app, ["plan", "--profile", "open"]).exception, InputError)
+    assert "name the cohort's folder" in brats_al("plan", "--profile", "open", expect=1)
 
 
 PROCESSORS = [(True, "float32", True), (True, "bfloat16", False), (False, "float32", False)]
