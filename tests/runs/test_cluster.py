@@ -19,7 +19,6 @@ import pytest
 from conftest import brats_al, program, stored, wait_for_runs
 
 from brats_al_utils import InputError
-from brats_al_utils.__main__ import app
 from brats_al_utils.runs.cluster import Slurm, any_left, job_array, script
 from brats_al_utils.runs.engine import connected
 from brats_al_utils.runs.scheduler import scheduler
@@ -61,21 +60,18 @@ def test_two_options_in_one_are_refused(option: str) -> None:
     assert "#SBATCH '--comment=two words'\n" in said and "--output=/50%%all/%A_%a.log\n" in said
 
 
-def test_two_studies_that_start_in_one_second_have_keys_of_their_own(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_two_studies_that_start_in_one_second_have_keys_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("time.strftime", lambda _: "now")
+    said = ""
     for number in (1, 2):
         monkeypatch.setattr("os.getpid", Mock(return_value=number))
-        app(["cluster", "slurm", "--dry-run", "--", "run"], standalone_mode=False)
-    assert len(set(re.findall("tls-key (.*?)/key.pem", capsys.readouterr().out))) == 2
+        said += brats_al("cluster", "slurm", "--dry-run", "--", "run")
+    assert len(set(re.findall("tls-key (.*?)/key.pem", said))) == 2
 
 
-def test_a_key_lies_with_the_study_as_the_checkout_may_be_read_only(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    app(["cluster", "slurm", "--dry-run", "--", "run", "--out", str(tmp_path)], standalone_mode=False)
-    assert f"--tls-key {tmp_path}/outputs/cluster/" in capsys.readouterr().out
+def test_a_key_lies_with_the_study_as_the_checkout_may_be_read_only(tmp_path: Path) -> None:
+    said = brats_al("cluster", "slurm", "--dry-run", "--", "run", "--out", str(tmp_path))
+    assert f"--tls-key {tmp_path}/outputs/cluster/" in said
 
 
 REFUSED = [
