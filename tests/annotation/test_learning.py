@@ -17,7 +17,7 @@ from brats_al_utils.beyond.annotation.answers import SKIP, UNDO, UNSURE, Answer,
 from brats_al_utils.beyond.annotation.committee import lacking
 from brats_al_utils.beyond.annotation.draws import WHY
 from brats_al_utils.beyond.annotation.query import query, read_query
-from brats_al_utils.beyond.annotation.session import ANSWERS, Session
+from brats_al_utils.beyond.annotation.session import ANSWERS
 from brats_al_utils.beyond.annotation.state import Point
 from brats_al_utils.cohorts.split import PARTS
 from brats_al_utils.findings.comparison import Pairs, patient_pairs
@@ -80,15 +80,6 @@ def test_two_points_are_no_curve() -> None:
     assert learning.forecast(by_hand({name: SCORES[name] for name in ("10", "20")}), 10) is None
 
 
-def answered(data: Path, count: int, size: int = 30) -> Session:
-    """Return an annotation after so many answered queries."""
-    session = session_of(data)
-    for _ in range(count):
-        session, _ = query(session, size, random_share=0.5)
-        session = answer(session)
-    return session
-
-
 def test_the_whole_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trained = made_up(monkeypatch)
     session = session_of(pictures(tmp_path / "data"))
@@ -121,6 +112,10 @@ def test_the_whole_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     _, fewer = learning.learn(replace(session, state=state))
     assert fewer.forecast and fewer.forecast.more == 11, "labels of held-out patients train nothing"
     assert len(session.state.points) == len(again.curve) == len(lesson.curve), "nothing is learned twice"
+    part, patient = session.part.to_numpy(), session.slices["patient_id"].to_numpy()
+    for run in trained:  # on nobody who is held out
+        assert set(part[list(run.training)]) == {"training"} and set(part[list(run.validation)]) == {"validation"}
+        assert not set(patient[list(run.training)]) & set(patient[list(run.validation)])
 
 
 def test_what_is_learned_from_a_table_alone_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,17 +124,6 @@ def test_what_is_learned_from_a_table_alone_stays(tmp_path: Path, monkeypatch: p
     before, _ = learning.learn(session_of(data))
     session, lesson = learning.learn(session_of(pictures(data, 90, 1, labelled=80)))
     assert session.state.test == before.state.test and len(lesson.curve) == 2
-
-
-def test_nothing_is_trained_on_who_is_held_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    trained = made_up(monkeypatch)
-    session = answered(pictures(tmp_path / "data"), 3)
-    learning.learn(session)
-    part, patient = session.part.to_numpy(), session.slices["patient_id"].to_numpy()
-    for run in trained:
-        assert set(part[list(run.training)]) == {"training"}
-        assert set(part[list(run.validation)]) == {"validation"}
-        assert not set(patient[list(run.training)]) & set(patient[list(run.validation)])
 
 
 def test_changes_are_told(tmp_path: Path) -> None:
