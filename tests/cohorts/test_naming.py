@@ -41,16 +41,13 @@ def test_the_open_cohort(classes: tuple[str, ...], persons: int) -> None:
     assert remarks(slices_of(opened(*classes, glioma="2"))) == ["8-bit JPEG copy (lossy)"]
 
 
+BOTH = opened("glioma", "meningioma")
 NEARLY = {
-    "a slice less": opened("glioma", "meningioma")[1:],
+    "a slice less": BOTH[1:],
     "one class": opened("glioma"),
     "three classes": opened(*OPEN_COHORT),
-    "another class": [
-        row | {"class_name": row["class_name"].replace("glioma", "GBM")} for row in opened("glioma", "meningioma")
-    ],
-    "other persons": [
-        row | {"patient_id": row["patient_id"].replace("1", "")} for row in opened("glioma", "meningioma")
-    ],
+    "another class": [row | {"class_name": row["class_name"].replace("glioma", "GBM")} for row in BOTH],
+    "other persons": [row | {"patient_id": row["patient_id"].replace("1", "")} for row in BOTH],
 }
 
 
