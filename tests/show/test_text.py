@@ -5,10 +5,8 @@ import re
 from pathlib import Path
 
 import matplotlib.pyplot as plt
-import nbformat
 import pandas as pd
 import pytest
-from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 from lab import all_of, run_all_cells, started_lab, text_of
@@ -19,7 +17,6 @@ from brats_al_utils.show.pages import markdown
 from brats_al_utils.show.style import STYLE
 from brats_al_utils.show.text import DOLLAR, Markdown, as_said, as_text
 
-SOURCES = [*(ROOT / "brats_al_utils").rglob("*.py"), *(ROOT / "notebooks").glob("*.ipynb")]
 HOSTILE = (
     "<img src=x onerror=document.title='hacked'>",
     "[a link](javascript:document.title='hacked')",
@@ -39,17 +36,6 @@ def test_the_report_shows_it_as_it_was_said() -> None:
     page = markdown(as_text(" ".join(HOSTILE)))
     assert "<img" not in page and "<a" not in page
     assert html.unescape(re.sub("<.*?>", "", page)).strip() == " ".join(HOSTILE)
-
-
-def test_nothing_shows_markdown_or_html_but_by_this_one_place() -> None:
-    for path in SOURCES:
-        if path.name == "text.py":
-            continue
-        text = path.read_text(encoding="utf-8")
-        if path.suffix == ".ipynb":
-            text = "\n".join(cell.source for cell in nbformat.reads(text, as_version=4).cells)
-        imported = re.findall(r"^from IPython.display import (.*)$", text, re.MULTILINE)
-        assert not {"Markdown", "HTML"} & {name for names in imported for name in names.split(", ")}, path.name
 
 
 def test_a_dollar_sign_in_a_class_label_is_one_in_a_figure_and_a_table(tmp_path: Path) -> None:
