@@ -10,14 +10,13 @@ from urllib.parse import unquote, urlsplit
 
 import matplotlib.pyplot as plt
 import nbformat.v4 as nb
-import numpy as np
 import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
 from made_up import explored_study, write_cohort
 from markupsafe import escape as markup_escape
-from matplotlib.colors import to_rgb
 from nbformat import NotebookNode, write
+from seaborn.utils import relative_luminance
 from selenium import webdriver
 
 from brats_al_utils import InputError
@@ -426,9 +425,7 @@ def test_a_report_shows_one_study_and_names_what_another_wrote_into_its_folder(t
 
 def contrast(*colours: str) -> float:
     """Return the contrast of two colours, as WCAG 2.1 defines it."""
-    channels = np.array([to_rgb(colour) for colour in colours])
-    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
-    dim, bright = sorted(linear @ [0.2126, 0.7152, 0.0722] + 0.05)
+    dim, bright = sorted(relative_luminance(colour) + 0.05 for colour in colours)
     return float(bright / dim)
 
 
