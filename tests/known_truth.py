@@ -16,11 +16,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata, t
+from scipy.stats import t
 
 from brats_al_utils.cohorts.split import redrawn
 from brats_al_utils.files import write_file
 from brats_al_utils.findings.comparison import Pairs, across_both, classes_of, run_sd, run_shares
+from brats_al_utils.networks.training import auc
 from brats_al_utils.seeds import generator
 
 Array = np.ndarray[Any, Any]
@@ -102,9 +103,7 @@ def expected(layout: str, distances: Array, cohorts: int = 400) -> Array:
         for place, distance in enumerate(distances):
             random.bit_generator.state = state
             for who, score in zip(tested, scores(random, study, tested, np.full(FOLDS, distance)), strict=True):
-                label, rank = study.label[who].ravel(), rankdata(score)
-                high, low = label.sum(), (~label).sum()
-                found[place] += (rank[label].sum() - high * (high + 1) / 2) / (high * low)
+                found[place] += auc(study.label[who].ravel().astype(int), score.ravel())
     return found / (cohorts * FOLDS)
 
 
@@ -127,7 +126,7 @@ class Truth:
 
 
 def simulated(
-    random: np.random.Generator, layout: str, truth: Truth, cycles: int, spread: float, effect: float
+    random: np.random.Generator, layout: str, cycles: int, spread: float, effect: float
 ) -> tuple[Pairs, float]:
     """Return a study of two arms that are alike, and how far its cohort moves the first one, both in distances.
 
@@ -178,7 +177,7 @@ def coverage(studies: int = STUDIES, seed: int = 0, layouts: tuple[str, ...] = t
             other = truth.mean(0, of_arms[1])
             any_cohort = truth.mean(0, np.hypot(of_arms[0], effect)) - other
             for _ in range(studies):
-                pairs, moved = simulated(random, layout, truth, cycles, spread, effect)
+                pairs, moved = simulated(random, layout, cycles, spread, effect)
                 gain, error = float(np.subtract(*pairs.aucs).mean()), across_both(pairs, "a", "b")
                 own = run_sd(pairs, "a", "b")
                 half = error.error * t.ppf(0.975, error.freedom)
