@@ -11,15 +11,10 @@ from PIL import Image
 SIZE = 40
 
 
-def write_published(copy: Path, root: Path, persons: int = 110, ending: str = ".jpg") -> Path:
-    """Write some persons of the JPEG copy in the published layout, and return its folder kaggle_3m.
+def write_published(copy: Path, root: Path, persons: int = 110) -> Path:
+    """Write some persons of the JPEG copy, whose index.csv names images and masks, in the published layout.
 
-    Parameters
-    ----------
-    copy : Path
-        It holds index.csv, and the images and masks that it names.
-    ending : {".jpg", ".tif"}
-        The images copied, or decoded into TIFF.
+    Return its folder kaggle_3m.
     """
     with (copy / "index.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -33,10 +28,7 @@ def write_published(copy: Path, root: Path, persons: int = 110, ending: str = ".
         target.parent.mkdir(parents=True, exist_ok=True)
         with Image.open(copy / row["image"]) as image:
             mask = Image.new("L", image.size)
-            if ending == ".tif":
-                image.save(f"{target}.tif")
-        if ending != ".tif":
-            shutil.copyfile(copy / row["image"], f"{target}{ending}")
+        shutil.copyfile(copy / row["image"], f"{target}.jpg")
         if row["mask"]:
             with Image.open(copy / row["mask"]) as found:
                 mask = found.convert("L")
