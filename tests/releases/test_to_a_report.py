@@ -31,7 +31,7 @@ def words_of(report: Path) -> str:
 
 def test_the_lgg_set_to_a_report_for_both_tasks(tmp_path: Path) -> None:
     copy = folder_named("BRATS_AL_LGG_COHORT", "of the LGG set")
-    data = write_published(copy, tmp_path / "lgg-mri-segmentation", 16, ".tif").parent
+    data = write_published(copy, tmp_path / "lgg-mri-segmentation", 16).parent
     small = ["per_patient=4", "image_size=64", "n_runs=3", "folds=3", "epochs=1", "scratch_epochs=1"]
     reports = []
     for line in commands("The LGG set"):
