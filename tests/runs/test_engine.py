@@ -91,14 +91,6 @@ def scripted(task: Task) -> Outcome:
     return Outcome("failed", "ValueError: as planned") if task.name == "fails" else Outcome("done")
 
 
-def kill_once(task: Task) -> Outcome:
-    """Compute a task, but the first time that one is asked for, its worker dies in the middle of it."""
-    if not (task.store / "noted").exists():
-        note(task, "killed")
-        engine.tell = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
-    return engine.work(task)
-
-
 def lose_the_gpu(task: Task) -> Outcome:
     """Compute a task, but torch says that this process's accelerator is broken."""
 
@@ -175,15 +167,6 @@ def test_a_lost_run_is_tried_three_times(tasks: list[Task], client: Client, monk
     assert {task.name for task in good} <= set(told)
     lengths = [next(task.run.images for task in asked if task.name == name) for name in dict.fromkeys(names)]
     assert lengths == sorted(lengths, reverse=True)
-
-
-def test_a_killed_worker_is_replaced_and_its_run_tried_again(
-    tasks: list[Task], study: Study, client: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(engine, "work", kill_once)
-    assert carry_out(tasks[:2], client, quiet) == {}
-    assert noted(tasks[0]) == ["killed"]
-    assert all(study.store.holds(task.run) and not study.store.lock(task.run).exists() for task in tasks[:2])
 
 
 def test_a_worker_is_replaced_however_long_that_takes(client: Client) -> None:
