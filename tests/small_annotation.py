@@ -27,7 +27,9 @@ def truth(name: str) -> str:
     return CLASSES[int(Path(name).name[1:4]) % 2]
 
 
-def pictures(root: Path, patients: int = 60, each: int = 2, labelled: int = 0) -> Path:
+def pictures(
+    root: Path, patients: int = 60, each: int = 2, labelled: int = 0, classes: tuple[str, str] = CLASSES
+) -> Path:
     """Write so many pictures of each patient, and their table, in which the first patients have labels."""
     root.mkdir(parents=True, exist_ok=True)
     rows = ["patient_id,label,image"]
@@ -37,7 +39,7 @@ def pictures(root: Path, patients: int = 60, each: int = 2, labelled: int = 0) -
             grey = np.random.default_rng([number, picture]).integers(80, 120, (48, 48), np.uint8)
             grey[10:30, 10:30] += 60 * (truth(name) == "sick")
             Image.fromarray(np.pad(grey, 8)).save(root / name)
-            rows.append(f"p{number:03},{truth(name) * (number < labelled)},{name}")
+            rows.append(f"p{number:03},{classes[number % 2] * (number < labelled)},{name}")
     (root / "cohort.csv").write_text("\n".join(rows), encoding="utf-8")
     return root
 
