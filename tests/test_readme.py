@@ -106,15 +106,6 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_release(tmp_path_factory.mktemp("readme") / "release", 4, 4)
 
 
-def pictures(root: Path, labels: tuple[str, str]) -> Path:
-    """Write pictures of two classes, and their table."""
-    small_annotation.pictures(root, patients=24, each=1, labelled=24)
-    table, named = root / "cohort.csv", dict(zip(("sick", "well"), labels, strict=True))
-    text = re.sub(",(sick|well),", lambda found: f",{named[found[1]]},", table.read_text(encoding="utf-8"))
-    table.write_text(text, encoding="utf-8")
-    return root
-
-
 def unlabelled(root: Path, command: str) -> Path:
     """Write images without labels; a query that names no classes, and what follows one, find an annotation begun."""
     small_annotation.pictures(root)
@@ -174,8 +165,8 @@ def test_a_command_runs(
     if "--template" in command:
         folder.mkdir()
     if "--profile open" in command:
-        labels = ("sick", "healthy") if "classes=" in command else ("glioma", "meningioma")
-        folder = pictures(tmp_path / "pictures", labels)
+        classes = ("healthy", "sick") if "classes=" in command else ("meningioma", "glioma")
+        folder = small_annotation.pictures(tmp_path / "pictures", 24, 1, 24, classes)
     if re.search(" (query|learn|answers) ", command):
         folder = unlabelled(tmp_path / "unlabelled", command)
     bundle = tmp_path / "study.bundle"
