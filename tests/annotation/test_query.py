@@ -212,7 +212,6 @@ def test_what_the_training_set_has_too_few_slices_for_goes_to_those_held_out(
 NO_OPTIONS = [
     ({"budget": 0}, "budget is 0"),
     ({"strategy": "midle"}, "strategy is 'midle'"),
-    ({"strategy": "bald"}, "strategy is 'bald'"),
     ({"strategy": "coreset", "unit": "patient"}, "for the unit patient expected one of"),
     ({"unit": "volume"}, "unit is 'volume'"),
     ({"random_share": 1.5}, "random_share is 1.5"),
