@@ -186,7 +186,7 @@ def others() -> list[str]:
     return [
         f"* **At other budgets, the committee's choice against as many trained on at random, the committee's own 30 % not counted: {shown(gains)}.** {at.capitalize()} ({power(gains)}; [intervals](figures/published/lgg_curves/budget_gains.csv)).",
         f"* **Strategies of others, which annotate and train on {share}, against {share} at random: {shown(rows)}.** {each} ({power(rows)}; [intervals](figures/published/lgg_curves/competitors.csv)). "
-        f"There is hardly room for a gain: all slices train to {100 * room:.1f} points more than {share} at random.",
+        f"There is {'hardly ' if room < MARGIN else ''}room for a gain: all slices train to {100 * room:.1f} points more than {share} at random.",
     ]
 
 
