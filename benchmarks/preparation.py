@@ -131,8 +131,8 @@ def scaled(voxels: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 def usual_case(case: pd.Series, folder: Path) -> None:
     """Cut one case the usual way."""
-    tumour = nib.load(case[SEGMENTATION]).get_fdata()
-    volumes = [scaled(nib.load(case[name]).get_fdata()) for name in RULE.channels]
+    tumour = nib.Nifti1Image.from_filename(case[SEGMENTATION]).get_fdata()
+    volumes = [scaled(nib.Nifti1Image.from_filename(case[name]).get_fdata()) for name in RULE.channels]
     size = (RULE.image_size, RULE.image_size)
     for z in chosen(case, tumour):
         planes = [Image.fromarray(volume[:, :, z].T.astype(np.float32)) for volume in volumes]
@@ -376,7 +376,8 @@ def summarise(table: pd.DataFrame) -> pd.DataFrame:
     groups = table.assign(ratio=table["seconds"] / reference.reindex(places).to_numpy()).groupby(keys, sort=False)
     summary = groups["seconds"].agg(seconds="median", min="min", max="max")
     summary["per_case"] = summary["seconds"] / summary.index.get_level_values("cases")
-    return summary.join(groups[["ratio", "cpu", "resident", "private"]].median()).reset_index()
+    summary = summary.join(groups[["ratio", "cpu", "resident", "private"]].median())
+    return pd.DataFrame(summary).reset_index()
 
 
 def exponent(table: pd.DataFrame) -> float:

@@ -82,7 +82,7 @@ def step_operations() -> int:
     pixels = torch.zeros(PAPER.batch_size, 3, PAPER.image_size, PAPER.image_size)
     with FlopCounterMode(display=False) as counter:
         cross_entropy(network(pixels), torch.zeros(len(pixels), dtype=torch.long)).backward()
-    return counter.get_total_flops()
+    return int(counter.get_total_flops())
 
 
 @cache
@@ -154,7 +154,7 @@ def train_lightning(folder: Path) -> dict[str, float]:
     warnings.filterwarnings("ignore", module="lightning")
     ends: list[float] = []
 
-    class Module(lightning.LightningModule):
+    class Module(lightning.LightningModule):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             self.network = usual_network()

@@ -202,6 +202,13 @@ def brats_al_process(*arguments: str, expect: int = 0) -> str:
     return done.stdout
 
 
+def git(folder: Path, *words: str) -> str:
+    """Run git in a folder, as nobody, and return what it printed."""
+    who = ["-c", "user.name=nobody", "-c", "user.email=nobody@example.org", "-c", "init.defaultBranch=main"]
+    command = ["git", "-C", str(folder), *who, *words]
+    return subprocess.run(command, capture_output=True, encoding="utf-8", check=True).stdout
+
+
 def make(target: str, checkout: Path, *options: str) -> str:
     """Make a target in a checkout whose `.venv` is taken for finished, and return what was printed."""
     command = [program("make"), "--no-print-directory", "--old-file=.venv/.ready", *options, target]
@@ -242,9 +249,7 @@ def read_alone(reads: Callable[[Path], object], path: Path, room: int) -> tuple[
 def checkout(tmp_path: Path) -> Path:
     """Copy what git keeps, beside this Python's environment."""
     folder = tmp_path / "checkout"
-    git = ["git", "ls-files", "-z"]
-    listed = subprocess.run(git, cwd=ROOT, capture_output=True, encoding="utf-8", check=True).stdout
-    for name in listed.strip("\0").split("\0"):
+    for name in git(ROOT, "ls-files", "-z").strip("\0").split("\0"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, folder / name)
     (folder / ".venv").symlink_to(sys.prefix)

@@ -19,7 +19,7 @@ import papermill
 import pytest
 import typer.main
 import yaml
-from conftest import brats_al, parsed
+from conftest import brats_al, git, parsed
 from packaging.markers import Marker
 
 from brats_al_utils import __main__ as command_line
@@ -201,9 +201,7 @@ def test_help_the_store_and_status_need_no_torch() -> None:
 
 
 def test_nothing_that_must_not_be_here() -> None:
-    git = ["git", "ls-files", "-z"]
-    files = subprocess.run(git, cwd=ROOT, capture_output=True, encoding="utf-8", check=True).stdout.split("\0")
-    for name in filter(None, files):
+    for name in filter(None, git(ROOT, "ls-files", "-z").split("\0")):
         path = ROOT / name
         assert not name.endswith((".nii", ".nii.gz", ".dcm")), f"{name} is an image volume"
         assert not path.exists() or path.stat().st_size < 2**21, f"{name} is larger than 2 MB"

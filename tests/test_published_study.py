@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from conftest import PICTURES, brats_al, brats_al_process, make
+from conftest import PICTURES, brats_al, brats_al_process, git, make
 from PIL import Image
 from safetensors.numpy import load, save
 
@@ -72,8 +72,7 @@ def put_on_a_branch(checkout: Path) -> None:
     begin = "git init -q --bare ../remote && git init -q && git remote add origin ../remote && git add Makefile && "
     begin += "git -c user.name=a -c user.email=b commit -qm c\n"
     subprocess.run(["bash", "-ec", begin + run], cwd=checkout, check=True, capture_output=True)
-    shown = ["git", "-C", "../remote", "ls-tree", "-r", "--name-only", "pages"]
-    listed = subprocess.run(shown, cwd=checkout, check=True, capture_output=True, encoding="utf-8").stdout.split()
+    listed = git(checkout.parent / "remote", "ls-tree", "-r", "--name-only", "pages").split()
     assert {"index.html", ".nojekyll", "small/index.html"} <= set(listed)
     assert "Makefile" not in listed
     shutil.rmtree(checkout / ".git")

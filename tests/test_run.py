@@ -16,7 +16,7 @@ import pandas as pd
 import psutil
 import pytest
 from conftest import PICTURES as IMAGES
-from conftest import brats_al, brats_al_process, make, stored, wait_for_runs, write_case
+from conftest import brats_al, brats_al_process, git, make, stored, wait_for_runs, write_case
 from safetensors.numpy import load_file
 from selenium import webdriver
 
@@ -324,16 +324,14 @@ def test_a_hospital_s_number_stays_on_the_machine(tmp_path: Path) -> None:
         grade = "HGG" if patient < 4 else "LGG"
         write_case(tmp_path / "release" / grade / f"Brats18_SITE0_{number}{patient}_1", patient)
     checkout = tmp_path / "checkout"
-    subprocess.run(["git", "init", "--quiet", str(checkout)], check=True)
+    git(tmp_path, "init", "--quiet", "checkout")
     out = checkout / "figures" / "own"
     settings = ["per_patient=12", "image_size=64", "start=scratch", "epochs=1", "n_runs=1"]  # fewer than asked for
     arguments = [word for pair in settings for word in ("--set", pair)]
     asked = ("run", "--profile", "smoke", "--data", str(tmp_path / "release"), "--only", "00", "--only", "02")
     brats_al_process(*asked, "--out", str(out), *arguments)
     index = Path(brats_al("report", "--profile", "smoke", "--out", str(out)).strip())
-    git = ["git", "-C", str(checkout), "ls-files", "--others", "--exclude-standard"]
-    listed = subprocess.run(git, capture_output=True, encoding="utf-8", check=True).stdout.split()
-    seen = [checkout / name for name in listed]
+    seen = [checkout / name for name in git(checkout, "ls-files", "--others", "--exclude-standard").split()]
     assert {out / "cohort.csv", out / "figure2.csv"} <= set(seen)
     pages = [path for path in index.parent.rglob("*") if path.is_file()]
     assert index.parent / "02_uncertainty_ranges.html" in pages

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, git
 
 from brats_al_utils.beyond.bundles.published import read_bundle
 
@@ -22,18 +22,12 @@ def copy_of_the_package(folder: Path) -> Path:
     return folder
 
 
-def git(folder: Path, *words: str) -> str:
-    who = ["-c", "user.name=nobody", "-c", "user.email=nobody@example.org", "-c", "init.defaultBranch=main"]
-    done = subprocess.run(["git", "-C", str(folder), *who, *words], capture_output=True, encoding="utf-8", check=True)
-    return done.stdout.strip()
-
-
 def committed(folder: Path) -> str:
     """Make a repository of a folder with one commit, and return that."""
     git(folder, "init", "--quiet")
     git(folder, "add", ".")
     git(folder, "commit", "--quiet", "--message", "all")
-    return git(folder, "rev-parse", "HEAD")
+    return git(folder, "rev-parse", "HEAD").strip()
 
 
 def said_by(checkout: Path) -> str:

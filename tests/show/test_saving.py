@@ -4,11 +4,11 @@ import re
 import sys
 from pathlib import Path
 from shutil import copy, copytree, ignore_patterns
-from subprocess import CalledProcessError, run
+from subprocess import CalledProcessError
 
 import nbformat
 import pytest
-from conftest import ROOT
+from conftest import ROOT, git
 from lab import all_of, run_all_cells, save_notebook, started_lab, text_of
 from selenium.webdriver.remote.webdriver import WebDriver
 
@@ -40,33 +40,33 @@ def test_the_project_s_notebooks_are_saved_as_git_has_them_and_copies_as_they_ar
 
 def test_git_takes_no_outputs_whatever_editor_saved_them(tmp_path: Path) -> None:
     """The filter as `make setup` tells it to git."""
-
-    def git(*words: str) -> str:
-        return run(["git", "-C", tmp_path, *words], check=True, capture_output=True, encoding="utf-8").stdout
-
-    git("init", "--quiet")
+    git(tmp_path, "init", "--quiet")
     told = re.findall(r"git config (filter\.without-outputs\.\w+) (\".*?\"|\w+)", MAKEFILE.read_text(encoding="utf-8"))
     for name, value in told:
-        git("config", name, value.strip('"').replace("$(PYTHON)", f"{sys.executable} -I -S"))  # without packages
+        git(
+            tmp_path, "config", name, value.strip('"').replace("$(PYTHON)", f"{sys.executable} -I -S")
+        )  # without packages
     (tmp_path / "brats_al_utils/show").mkdir(parents=True)
     copy(ROOT / "brats_al_utils/show/saving.py", tmp_path / "brats_al_utils/show")
     copytree(ROOT / "notebooks", tmp_path / "notebooks", ignore=ignore_patterns(".*"))
     copy(ROOT / ".gitattributes", tmp_path)
-    assert git("check-attr", "eol", "Makefile") == "Makefile: eol: lf\n"  # also for Windows' git
-    git("add", ".")
+    assert git(tmp_path, "check-attr", "eol", "Makefile") == "Makefile: eol: lf\n"  # also for Windows' git
+    git(tmp_path, "add", ".")
     for path in sorted((tmp_path / "notebooks").glob("*.ipynb")):
-        assert git("show", f":notebooks/{path.name}") == path.read_text(encoding="utf-8"), "sources stay as they are"
+        assert git(tmp_path, "show", f":notebooks/{path.name}") == path.read_text(encoding="utf-8"), (
+            "sources stay as they are"
+        )
     nbformat.write(executed(), tmp_path / "notebooks" / NOTEBOOK)
-    git("add", ".")
+    git(tmp_path, "add", ".")
     assert NAME in (tmp_path / "notebooks" / NOTEBOOK).read_text(encoding="utf-8")
-    taken = nbformat.reads(git("show", f":notebooks/{NOTEBOOK}"), as_version=4)
+    taken = nbformat.reads(git(tmp_path, "show", f":notebooks/{NOTEBOOK}"), as_version=4)
     assert taken == nbformat.read(ROOT / "notebooks" / NOTEBOOK, as_version=4)
     (tmp_path / "notebooks" / NOTEBOOK).write_text("<<<<<<< mine", encoding="utf-8")
     with pytest.raises(CalledProcessError) as refused:
-        git("add", ".")
+        git(tmp_path, "add", ".")
     assert "no notebook" in refused.value.stderr
     (tmp_path / "notebooks" / NOTEBOOK).unlink()
-    git("checkout", "notebooks")  # as a pull does it
+    git(tmp_path, "checkout", "notebooks")  # as a pull does it
 
 
 @pytest.mark.long
