@@ -11,6 +11,7 @@ from brats_al_utils.files import write_file
 from brats_al_utils.findings import sites
 from brats_al_utils.findings.comparison import MARGIN
 from brats_al_utils.findings.outcomes import AS_GOOD, BETTER, NOT_JUDGED, NOT_YET, UNDECIDED, WORSE
+from brats_al_utils.findings.sentences import points as difference
 from brats_al_utils.findings.sentences import side
 from brats_al_utils.findings.statistics import CONFIDENCE
 from brats_al_utils.show.captions import ARMS_IN_WORDS
@@ -64,13 +65,13 @@ def row(study: str, table: str, **where: object) -> pd.Series:
 def gain(found: pd.Series) -> str:
     """Return a difference of AUCs in points with its interval, plainly."""
     value, low, high = (found[name] for name in ("auc_difference", "both_low", "both_high"))
-    size, way = side(value).split()
+    told = difference(value)
     if pd.isna(low):
-        return f"{size} points {way}"
+        return told
     if low > 0 or high < 0:
         nearer, further = sorted((abs(low), abs(high)))
-        return f"{size} points {way} ({100 * nearer:.1f} to {100 * further:.1f})"
-    return f"{size} points {way}, and anything from {side(low)} to {side(high)} fits the data"
+        return f"{told} ({100 * nearer:.1f} to {100 * further:.1f})"
+    return f"{told}, and anything from {side(low)} to {side(high)} fits the data"
 
 
 def points(found: pd.Series) -> str:

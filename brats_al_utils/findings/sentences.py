@@ -57,7 +57,7 @@ def gain(row: pd.Series) -> str:
 def points(share: float) -> str:
     """Return a difference of AUCs in percentage points, in words."""
     size, way = side(share).split()
-    return f"{size} points {way}"
+    return f"{size} points {way if float(size) else 'apart'}"
 
 
 def p_said(p: float) -> str:

@@ -44,7 +44,7 @@ def test_percentage_points_have_a_sign_and_end_at_a_hundred(share: float, text: 
 def test_a_gain_has_its_interval_clipped_to_what_an_auc_can_gain() -> None:
     row = pd.Series({"auc_difference": 0.2, "n_runs": 2, "both_low": -1.4, "both_high": 1.8})
     said = "no difference shown: 20.0 points better (95 % CI across runs and patients: 100.0 worse to 100.0 better)"
-    assert sentences.gain(row) == said
+    assert sentences.gain(row) == said and sentences.points(-0.0004) == "0.0 points apart"
 
 
 REASONS = [(2, "fewer than three runs"), (3, "too few patients or no variance")]
