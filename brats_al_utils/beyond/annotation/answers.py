@@ -113,7 +113,10 @@ def digest(image: Path) -> str:
 
 def digest_now(image: Path) -> str:
     """Return `digest`; empty if the file is gone."""
-    return digest(image) if image.exists() else ""
+    try:
+        return digest(image)
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
 
 
 @lru_cache(maxsize=100_000)
