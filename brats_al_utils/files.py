@@ -2,6 +2,7 @@
 
 import errno
 import fcntl
+import json
 import os
 import re
 import shutil
@@ -14,7 +15,7 @@ from contextlib import contextmanager, suppress
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import psutil
 from filelock import FileLock, Timeout
@@ -107,6 +108,20 @@ def named(path: Path) -> Iterator[None]:
         if not error.filename or HALF_WRITTEN.fullmatch(Path(error.filename).name):
             error.filename = str(path)
         raise
+
+
+def read_json(path: Path, mend: str) -> Any:
+    """Read a file that the package has written.
+
+    Raises
+    ------
+    InputError
+        If it is damaged; ``mend`` says what to do then.
+    """
+    try:
+        return json.loads(path.read_bytes())
+    except ValueError as error:
+        raise InputError(f"{path}: damaged ({error}): {mend}") from error
 
 
 def write_file(path: Path, content: bytes) -> None:

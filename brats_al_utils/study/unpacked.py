@@ -12,6 +12,7 @@ import pandas as pd
 from brats_al_utils import InputError
 from brats_al_utils.cohorts.cohort import Cohort
 from brats_al_utils.cohorts.slices import TEXT_COLUMNS, SliceSet
+from brats_al_utils.files import read_json
 from brats_al_utils.queries.selection import Selection
 from brats_al_utils.study.arms import DATASETS
 from brats_al_utils.study.places import Places
@@ -54,7 +55,7 @@ def open_unpacked(folder: Path, out: str | Path = "", profile: str = "") -> Stud
     InputError
         If it has another profile.
     """
-    facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+    facts = read_json(folder / FACTS, f"delete {folder} and unpack the bundle again")
     if profile not in ("", facts["profile"]):
         raise InputError(f"{folder}: of profile {facts['profile']!r}, expected {profile!r}: name its profile")
     places = Places(Path(out).expanduser().resolve() if out else folder / "figures", folder)
@@ -83,7 +84,7 @@ def chosen_before(places: Places, profile: Profile) -> dict[tuple[object, ...], 
     The number of runs may differ.
     """
     path = places.outputs / CHOSEN
-    kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"settings": {}, "chosen": []}
+    kept = read_json(path, "delete it") if path.exists() else {"settings": {}, "chosen": []}
     same = same_settings(kept["settings"], json.loads(json.dumps(asdict(profile))))
     return {key: selected for record in kept["chosen"] * same for key, selected in [selection_of(record)]}
 

@@ -34,7 +34,7 @@ from brats_al_utils.study.places import Places
 from brats_al_utils.study.stages import advance, plan, results_of, selections_of, train
 from brats_al_utils.study.status import status
 from brats_al_utils.study.study import Study
-from brats_al_utils.study.unpacked import FACTS, chosen_before
+from brats_al_utils.study.unpacked import CHOSEN, FACTS, chosen_before, open_unpacked
 
 NAMES = ["00_cohort", "03_proposed_vs_baseline", "07_worth_the_annotations", "11_competitors", "12_what_networks_see"]
 
@@ -274,6 +274,16 @@ def test_a_folder_of_a_version_with_other_settings_is_unpacked_anew(
         unpack_study(bundle, tmp_path / "folder")
     unpack_study(bundle, tmp_path / "folder")
     assert not (tmp_path / "disk" / "mine").exists() and (tmp_path / "folder").is_symlink()
+
+
+def test_a_damaged_file_of_a_folder(bundle: Path, tmp_path: Path) -> None:
+    unpack_study(bundle, tmp_path / "folder")
+    for name, mend in ((CHOSEN, "delete it"), (FACTS, f"delete {tmp_path / 'folder'}")):
+        (tmp_path / "folder" / name).write_text('{"cut": of', encoding="utf-8")
+        with pytest.raises(InputError, match=rf"{name}: damaged .*: {mend}"):
+            open_unpacked(tmp_path / "folder")
+    with pytest.raises(InputError, match=f"{FACTS}: damaged"):
+        unpack_study(bundle, tmp_path / "folder")
 
 
 def test_a_large_bundle_is_split(study: Study, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

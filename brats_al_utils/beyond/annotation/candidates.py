@@ -17,7 +17,7 @@ from brats_al_utils.cohorts.cohort import Cohort
 from brats_al_utils.cohorts.layout import shown
 from brats_al_utils.cohorts.preparation import described, each_cut, write_pixels
 from brats_al_utils.cohorts.slices import FORMAT, TEXT_COLUMNS, SliceRule, SliceSet, open_slices
-from brats_al_utils.files import locked, new_folder
+from brats_al_utils.files import locked, new_folder, read_json
 from brats_al_utils.progress import Track, untracked
 from brats_al_utils.study.study import PREPARING, as_found
 
@@ -165,7 +165,7 @@ def labelled_set(
                     link(place / name, partial / name)
                 (partial / "slices.csv").write_text(text, newline="", encoding="utf-8")
                 split.to_csv(partial / "split.csv", lineterminator="\n")
-                skipped = json.loads((place / "skipped.json").read_text(encoding="utf-8"))
+                skipped = read_json(place / "skipped.json", f"delete {place}")
                 manifest = described(cohort, rule, partial, len(table)) | {"left_out": skipped}
                 (partial / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
     return open_slices(target)

@@ -24,7 +24,7 @@ from brats_al_utils.cohorts.layout import shown
 from brats_al_utils.cohorts.naming import REMARKS, is_open, remarks
 from brats_al_utils.cohorts.slices import BINS, FORMAT, SliceSet, brain_intensities
 from brats_al_utils.cohorts.split import PARTS, check_split
-from brats_al_utils.files import beside, new_folder, write_file
+from brats_al_utils.files import beside, new_folder, read_json, write_file
 from brats_al_utils.queries.selection import Selection
 from brats_al_utils.runs.run import PROTOCOL, Result, Run
 from brats_al_utils.runs.store import RunStore, checksum
@@ -422,7 +422,7 @@ def unpack_study(path: Path, folder: Path) -> Bundle:
     folder = folder.resolve()  # it may be a link to another disk
     kept, profile = folder / FACTS, json.loads(json.dumps(asdict(bundle.profile)))
     read_as = {"digest": bundle.digest, "profile_now": profile, "settings": current(bundle.facts["settings"])}
-    if kept.exists() and read_as.items() <= json.loads(kept.read_text(encoding="utf-8")).items():
+    if kept.exists() and read_as.items() <= read_json(kept, f"delete {folder}").items():
         fill(bundle, RunStore(folder / "runs"), folder)  # a run that was deleted here is not missing in the bundle
         return bundle
     # Another bundle of the same name, or unpacked by a version with other settings; a study that was run here stays.
