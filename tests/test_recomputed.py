@@ -178,18 +178,25 @@ DECIDED = sorted(path.parent.name for path in (ROOT / "figures" / "published").g
 @pytest.mark.parametrize("name", DECIDED)
 def test_what_the_planned_contrasts_have_decided(name: str, tmp_path: Path) -> None:
     table = pd.read_csv(ROOT / "figures" / "published" / name / "outcomes.csv")
-    shares = {"random at 51%": 0.51, "baseline": 1.0}
+    shares, found = {"random at 51%": 0.51, "baseline": 1.0}, {}
     for _, row in table.iterrows():
         others = [row["other"]] if not row["other"].startswith("mean") else [of for of, _ in RANGES[1:]]
         arms = [(arm, shares.get(arm, 0.3)) for arm in (row["arm"], *others)]
         study, chosen, results = opened(name, tmp_path, arms)
         won = [[pairs(study, results, arm, run)[0].mean() for arm in chosen.values()] for run in range(row["n_runs"])]
         gains = [first - np.mean(rest) for first, *rest in won]
-        assert row["auc_difference"] == pytest.approx(np.mean(gains), abs=1e-6)
+        found[row["arm"], row["other"]] = gain = np.mean(gains)
+        assert row["auc_difference"] == pytest.approx(gain, abs=1e-6)
         low, high = row["decided_low"], row["decided_high"]
         ends = "better" if low > 0 else "worse" if high < 0 else "as good" if max(-low, high) < 0.02 else "undecided"
         ends = ends if row["learned"] and pd.notna(low) else "not judged"
         assert row["outcome"] == (ends if row["n_runs"] == row["planned"] else "not decided yet")
+    # Along the logarithm of their number: from 30 % to all, the AUC rises by what the baseline exceeds random sampling.
+    rises = (table.query("arm == 'baseline' and other == 'random'")["decided_low"] > 0).any()
+    assert table["at_random"].notna().any() == rises
+    for _, row in table.dropna(subset="at_random").iterrows():
+        doublings = found[row["arm"], row["other"]] / found["baseline", "random"] * np.log2(1 / 0.3)
+        assert row["at_random"] == pytest.approx(shares.get(row["other"], 0.3) * 2**doublings, rel=1e-4)
     family = table[table["family"].eq("secondary") & table["learned"]].dropna(subset="p_both").sort_values("p_both")
     tested = SECONDARY - (table["family"].eq("secondary").sum() - len(family))
     family = family[family["outcome"] != "not decided yet"]  # these count as the least sure

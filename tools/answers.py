@@ -15,18 +15,33 @@ from brats_al_utils.findings.sentences import points as difference
 from brats_al_utils.findings.sentences import side
 from brats_al_utils.findings.statistics import CONFIDENCE
 from brats_al_utils.show.captions import ARMS_IN_WORDS
+from brats_al_utils.study.profile import BUDGET
 
 ROOT = Path(__file__).resolve().parents[1]
 FIGURES = ROOT / "figures" / "published"
 SHORT = {
-    BETTER: "In short: yes, here. What the committee chooses teaches more than as many slices drawn at random.",
-    WORSE: "In short: no, not here. As many slices drawn at random, all of them trained on, teach a little more.",
-    AS_GOOD: "In short: no, not here. As many slices drawn at random teach as much.",
+    BETTER: "In short: the paper's way of choosing does, here. It teaches more than as many slices drawn at random.",
+    WORSE: "In short: the paper's way of choosing does not, here. As many slices drawn at random, all of them trained on, teach a little more.",
+    AS_GOOD: "In short: the paper's way of choosing does not, here. As many slices drawn at random teach as much.",
     UNDECIDED: "In short: this is undecided.",
     NOT_YET: "In short: this is not decided yet.",
     NOT_JUDGED: "In short: this cannot be judged.",
 }
 """By the outcome of the first contrast that was planned: proposed against random sampling of as many annotated."""
+
+IN_QUERIES = {
+    BETTER: " In several queries, where nothing else is annotated, it teaches more than chance.",
+    WORSE: " In several queries, where nothing else is annotated, it teaches less than chance.",
+    AS_GOOD: " In several queries, where nothing else is annotated, it is as good as chance.",
+}
+"""By the outcome of the proposed method in several queries against random sampling of as many."""
+
+ASIDES = {
+    ("proposed", "random"): " Not counted: the committee's own 30 %, which somebody labels too.",
+    ("proposed", "placebo"): " Both are drawn alike, so this is what chance does.",
+    ("proposed, iterative", "random"): " These 30 % are all that is annotated.",
+}
+"""What must be known of some contrasts beside their outcome."""
 
 FIGURE_7 = "Test AUC on the LGG set by the number of slices trained on: the committee's choice, random sampling and the placebo, and below it their differences with 95 % intervals"
 
@@ -114,8 +129,34 @@ def title(found: pd.Series) -> str:
 def within_margin(found: pd.Series) -> str:
     """Say that a difference that is not zero is within the margin of equivalence all the same."""
     small = max(abs(found["both_low"]), abs(found["both_high"])) < MARGIN
-    little = f": a difference, but less than the {100 * MARGIN:g} points that we had called little"
+    little = f": a difference, if less than the {100 * MARGIN:g} points that we had called little"
     return little if found["outcome"] in (BETTER, WORSE) and small else ""
+
+
+def validation() -> str:
+    """Say how many validation slices a run of the study on the LGG set has, beside those that the method trains on."""
+    runs = pd.read_csv(FIGURES / "lgg" / "annotation_cost_imbalanced.csv")
+    return f"{runs['validation'].min()} to {runs['validation'].max()} a run, where {runs['chosen'].min()} to {runs['chosen'].max()} are trained on as 30 %"
+
+
+def in_slices(table: pd.DataFrame) -> list[str]:
+    """Say how many slices drawn at random teach as much as what was chosen; empty where that cannot be said."""
+    found = table.set_index(["arm", "other"])
+    once, often = found.loc[("proposed", "random at 51%")], found.loc[("proposed, iterative", "random")]
+    if pd.isna(once["at_random"]):
+        return []
+    rise = found.loc[("baseline", "random"), "auc_difference"]
+    saved = BETTER in (once["outcome"], often["outcome"])
+    return [
+        f"* **In slices, looked at afterwards: {'a saving is shown' if saved else 'no saving is shown'}.** Everything teaches {100 * rise:.1f} points more than 30 % at random. If each doubling adds as much, {100 * MARGIN:g} points take {(1 / BUDGET) ** (MARGIN / rise):.0f} times as many slices: "
+        f'"as good" is coarse. By that measure the paper\'s procedure, which annotates 51 %, teaches what {at_random(once)} at random do, and the choice in several queries, which annotates 30 %, what {at_random(often)} do.'
+    ]
+
+
+def at_random(found: pd.Series) -> str:
+    """Return the share of the slices that teach as much if drawn at random, with its interval."""
+    value, low, high = (f"{100 * found[f'at_random{end}']:.0f}" for end in ("", "_low", "_high"))
+    return f"{value} % ({low} to {high})"
 
 
 def so_far(found: pd.Series) -> str:
@@ -130,23 +171,29 @@ def planned() -> list[str]:
     outcomes = pd.read_csv(FIGURES / "lgg" / "outcomes.csv")
     deciding = outcomes.assign(both_low=outcomes["decided_low"], both_high=outcomes["decided_high"])
     first = deciding.iloc[0]
+    often = deciding[deciding["arm"] == "proposed, iterative"].iloc[0]
     whole = first["outcome"] != NOT_YET
     rule = (
         f'"as good" is what differs by less than {100 * MARGIN:g} points at 95 %, and all but the first are adjusted for being several. '
         "It holds of networks that learn from these persons; how far others would move it, one cohort cannot show."
     )
+    rule += (
+        " The committee's choice sets aside the tenth of which the committee is the least certain and the tenth of which it is the most, and draws from the others. "
+        f"Not counted are the labels of the validation slices, by which every arm keeps its best epoch: {validation()}."
+    )
     none = f"{first['n_runs']} of {first['planned']} planned repetitions are done: nothing is decided yet."
     return [
-        f"**{SHORT[first['outcome']]}**",
+        f"**{SHORT[first['outcome']]}{IN_QUERIES.get(often['outcome'], '')}**",
         "",
-        "*Does this slice show tumour?* 110 persons of the LGG set (Buda 2019), five hospitals, and slices of either kind in every person, so that no hospital tells the answer. "
+        "*Does this slice show tumour?* 110 persons of the LGG set (Buda 2019), five hospitals (one with a single person), and slices of either kind in every person, so that no hospital tells the answer. "
         "Differences are of the area under the ROC curve (AUC: 0.5 is guessing, 1 without an error) on slices of persons who were not trained on, in points of a hundredth. "
         f"What is compared, and how it is decided, was [written down before](docs/lgg_study.md): {rule if whole else none}",
         "",
         *(
-            f"* **{title(row)}: {row['outcome']}.** {so_far(row)}{gain(row)}{within_margin(row)}."
+            f"* **{title(row)}: {row['outcome']}.** {so_far(row)}{gain(row)}{within_margin(row)}.{ASIDES.get((row['arm'], row['other']), '')}"
             for _, row in (deciding if whole else deciding[:1]).iterrows()
         ),
+        *in_slices(deciding),
         "",
         "Beside these contrasts, planned too but without a verdict, with intervals that are not adjusted:",
         "",
@@ -187,7 +234,7 @@ def others() -> list[str]:
     return [
         f"* **At other budgets, the committee's choice against as many trained on at random, the committee's own 30 % not counted: {shown(gains)}.** {at.capitalize()} ({power(gains)}; [intervals](figures/published/lgg_curves/budget_gains.csv)).",
         f"* **Strategies of others, which annotate and train on {share}, against {share} at random: {shown(rows)}.** {each} ({power(rows)}; [intervals](figures/published/lgg_curves/competitors.csv)). "
-        f"There is {'hardly ' if room < MARGIN else ''}room for a gain: all slices train to {100 * room:.1f} points more than {share} at random.",
+        f"There is {'hardly ' if room < MARGIN else ''}room for a gain: all slices train to {100 * room:.1f} points more than {share} at random in the same repetitions.",
     ]
 
 
@@ -231,7 +278,7 @@ def grades() -> list[str]:
     if whole["learned"]:
         found = f"{title(first)}: {first['outcome']}.** {gain(first)}; {reached}."
     else:
-        found = f"It cannot be learned here, so no way of choosing is judged.** However long networks trained in the [pilot](docs/grade_pilot.csv), they told other persons' grade no better than a guess; {reached}."
+        found = f"These networks do not learn it, so no way of choosing is judged.** However long they trained in the [pilot](docs/grade_pilot.csv), they told other persons' grade no better than a guess; in the study, of the one epoch that its rule gives, {reached}."
     return [
         f"*Glioma of grade II or III?* 109 persons of the same set, {first['n_runs']} repetitions, [planned too](docs/lgg_study.md): of the tasks here the nearest to the paper's.",
         "",
@@ -291,7 +338,7 @@ def few() -> str:
     at = (f"at {100 * of['share']:.0f} % {in_short(of)}" for _, of in rows.iterrows())
     fewest = rows.iloc[0]
     again, whole = reached("placebo", fewest["share"]) - reached("random", fewest["share"]), reached("baseline", 1.0)
-    chance = ": there, it is chance" if abs(again) >= abs(fewest["auc_difference"]) else ""
+    chance = ": there, chance alone does as much" if abs(again) >= abs(fewest["auc_difference"]) else ""
     at_random = {share: reached("random", share) for share in rows["share"]}
     room = {f"{100 * share:.0f}": f"{auc:.2f}" for share, auc in at_random.items() if whole - auc > MARGIN}
     return (

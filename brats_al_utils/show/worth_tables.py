@@ -23,6 +23,10 @@ def outcomes(table: pd.DataFrame) -> pd.DataFrame:
         "family": ("family", str),
         "runs": ("runs", str),
     }
+    if table["at_random"].notna().any():
+        between = ends(table, "at_random_low", "at_random_high", SHARE)
+        shares = table["at_random"].map(SHARE, na_action="ignore") + " (" + pd.Series(between, table.index) + ")"
+        text, columns = text.assign(at_random=shares), columns | {"at_random": ("as many at random", str)}
     return in_words(text, columns)
 
 

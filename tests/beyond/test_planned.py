@@ -70,6 +70,22 @@ def test_only_whole_cycles_and_what_is_there_are_judged(study: Study, results: R
     assert planned.decided(study, {}).empty
 
 
+def test_as_many_slices_at_random_by_hand(study: Study) -> None:
+    """The AUC rises by 0.02 from 30 % to all, so by half of that from 30 % to the square root of 0.3."""
+    rows = [
+        ("proposed", "random at 51%", -0.02, -0.04, 0.0),
+        ("proposed", "random", 0.01, 0.0, 0.02),
+        ("proposed", "placebo", 0.01, 0.0, 0.02),
+        ("baseline", "random", 0.02, 0.01, 0.03),
+    ]
+    table = pd.DataFrame(rows, columns=["arm", "other", "auc_difference", "decided_low", "decided_high"])
+    found = planned.drawn_at_random(study, table)[["at_random", "at_random_low", "at_random_high"]]
+    assert found.iloc[0].tolist() == pytest.approx([0.51 * 0.3, 0.51 * 0.3**2, 0.51])
+    assert found.iloc[1].tolist() == pytest.approx([0.3**0.5, 0.3, 1.0])
+    assert found.iloc[2:].isna().all(axis=None)
+    assert planned.drawn_at_random(study, table.assign(decided_low=-0.01))["at_random"].isna().all(), "no rise is shown"
+
+
 def test_each_attack_has_its_answer(study: Study, results: Results) -> None:
     table = planned.attacks(study, results, planned.decided(study, results)).set_index("attack")["found"]
     learned, number, share, site, place, persons, updates, ceiling, chance = table

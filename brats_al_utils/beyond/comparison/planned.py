@@ -20,6 +20,7 @@ from brats_al_utils.findings.sentences import gain, points, side
 from brats_al_utils.findings.sites import within_pairs, within_site
 from brats_al_utils.findings.statistics import LEARNED, units_of, unlearned
 from brats_al_utils.networks.training import auc
+from brats_al_utils.queries.sampling import RANDOM
 from brats_al_utils.study.arms import Arm, proposed, ranges
 from brats_al_utils.study.stages import Results, advance, results_of
 from brats_al_utils.study.study import Study
@@ -50,7 +51,8 @@ def decided(study: Study, results: Results) -> pd.DataFrame:
     Returns
     -------
     pd.DataFrame
-        With the columns learned (most runs of all arms) and planned (runs). Empty without the primary contrast.
+        With the columns learned (most runs of all arms), planned (runs), and those of `drawn_at_random`. Empty without
+        the primary contrast.
     """
     found: list[tuple[Pairs, str, str]] = []
     blind = unlearned_arms(study, results)
@@ -68,7 +70,29 @@ def decided(study: Study, results: Results) -> pd.DataFrame:
     runs = RUNS.get((study.profile.name, study.profile.task), study.profile.n_runs)
     table = outcomes(found, blind, runs, len(planned(study.profile)) - 1)
     learned = ~(table["arm"].isin(blind) | table["other"].isin(blind))
-    return table.assign(learned=learned, planned=runs)
+    return drawn_at_random(study, table.assign(learned=learned, planned=runs))
+
+
+def drawn_at_random(study: Study, table: pd.DataFrame) -> pd.DataFrame:
+    """Return planned contrasts with how many slices drawn at random teach as much as the arm, if that can be said.
+
+    The AUC after random sampling is taken to rise along the logarithm of the number of slices, from its smallest share
+    to all, by the planned contrast of the baseline. The limits are those of the arm's own contrast, at this rise.
+
+    Returns
+    -------
+    pd.DataFrame
+        With the columns at_random, at_random_low, at_random_high: shares of the training slices. NaN for a contrast
+        with anything but random sampling, for the baseline's, and for all where the baseline's shows no gain.
+    """
+    others = [other for _, each in planned(study.profile) for other in each if other.strategy is RANDOM]
+    shares, (_, baseline) = {other.name: other.share for other in others}, proposed(study.profile)
+    whole = table[(table["arm"] == baseline.name) & (table["decided_low"] > 0)]
+    rises = whole["auc_difference"] / -np.log(whole["other"].map(shares))  # from a share to all; at most one row
+    rise = rises.item() if len(rises) else np.nan
+    of_other = table["other"].map(shares).mask(table["arm"] == baseline.name)
+    values = {"": table["auc_difference"], "_low": table["decided_low"], "_high": table["decided_high"]}
+    return table.assign(**{f"at_random{end}": of_other * np.exp(value / rise) for end, value in values.items()})
 
 
 def taught(study: Study, results: Results) -> pd.DataFrame:
