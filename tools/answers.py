@@ -134,9 +134,9 @@ def within_margin(found: pd.Series) -> str:
 
 
 def validation() -> str:
-    """Say how many validation slices a run of the study on the LGG set has, beside those that the method trains on."""
+    """Say how many validation slices a run on the LGG set has beside those that the proposed method trains on."""
     runs = pd.read_csv(FIGURES / "lgg" / "annotation_cost_imbalanced.csv")
-    return f"{runs['validation'].min()} to {runs['validation'].max()} a run, where {runs['chosen'].min()} to {runs['chosen'].max()} are trained on as 30 %"
+    return f"{runs['validation'].min()} to {runs['validation'].max()} validation slices, by which every arm keeps its best epoch, beside the {runs['chosen'].min()} to {runs['chosen'].max()} that are 30 %"
 
 
 def in_slices(table: pd.DataFrame) -> list[str]:
@@ -178,8 +178,8 @@ def planned() -> list[str]:
         "It holds of networks that learn from these persons; how far others would move it, one cohort cannot show."
     )
     rule += (
-        " The committee's choice sets aside the tenth of which the committee is the least certain and the tenth of which it is the most, and draws from the others. "
-        f"Not counted are the labels of the validation slices, by which every arm keeps its best epoch: {validation()}."
+        " The committee's choice leaves out the tenth of the slices of which it is the least certain and the tenth of which it is the most, and draws at random from the others. "
+        f"Not counted are the labels of {validation()}."
     )
     none = f"{first['n_runs']} of {first['planned']} planned repetitions are done: nothing is decided yet."
     return [
