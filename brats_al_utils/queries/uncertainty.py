@@ -8,7 +8,6 @@ from itertools import combinations, permutations
 import numpy as np
 from scipy.special import xlogy
 
-from brats_al_utils import InputError
 from brats_al_utils.arrays import Array
 
 PAIRS = ("ordered", "forward", "aift")
@@ -20,24 +19,6 @@ AGGREGATES = ("sum", "mean")
 
 SMALLEST = 1e-7
 """Probabilities are clipped at this value before the logarithm."""
-
-
-def check_probability(probability: Array) -> Array:
-    """Return a committee's probabilities as float64.
-
-    Raises
-    ------
-    InputError
-        If the shape is not [members, slices, classes], or the values are not probabilities that sum to 1.
-    """
-    values = np.asarray(probability, np.float64)
-    if values.ndim != 3 or 0 in values.shape:
-        raise InputError(f"probabilities of shape {values.shape}, expected [members, slices, classes]")
-    if not ((values >= 0) & (values <= 1)).all() or not np.allclose(values.sum(-1), 1, atol=1e-6):
-        raise InputError(
-            "probabilities must lie in 0..1 and sum to 1 over the classes: pass softmax outputs, not logits"
-        )
-    return values
 
 
 def entropy(probability: Array) -> Array:
@@ -66,15 +47,7 @@ def divergence(p: Array, q: Array) -> Array:
 
 
 def compared_pairs(members: int, pairs: str) -> list[tuple[int, int]]:
-    """Return the pairs of members whose divergences are summed, by their places: see ``PAIRS``.
-
-    Raises
-    ------
-    InputError
-        If the option is unknown.
-    """
-    if pairs not in PAIRS:
-        raise InputError(f"pairs={pairs!r}, expected one of {', '.join(PAIRS)}")
+    """Return the pairs of members whose divergences are summed, by their places: see ``PAIRS``."""
     places = range(members)
     chosen = list(combinations(places, 2) if pairs == "forward" else permutations(places, 2))
     return chosen * 2 if pairs == "aift" else chosen
@@ -86,6 +59,7 @@ def score(probability: Array, pairs: str = "ordered", aggregate: str = "sum") ->
     Parameters
     ----------
     probability : np.ndarray [members, slices, classes]
+        Of two members or more.
     pairs : {"ordered", "forward", "aift"}
         See ``PAIRS``.
     aggregate : {"sum", "mean"}
@@ -94,19 +68,8 @@ def score(probability: Array, pairs: str = "ordered", aggregate: str = "sum") ->
     Returns
     -------
     np.ndarray [slices] of float64
-
-    Raises
-    ------
-    InputError
-        If the probabilities are invalid, or an option is unknown.
     """
-    values = check_probability(probability)
-    if aggregate not in AGGREGATES:
-        raise InputError(f"aggregate={aggregate!r}, expected one of {', '.join(AGGREGATES)}")
-    chosen = compared_pairs(len(values), pairs)
-    entropies = entropy(values)
-    divergences = np.zeros((max(len(chosen), 1), values.shape[1]))
-    for place, (m, n) in enumerate(chosen):
-        divergences[place] = divergence(values[m], values[n])
+    values = np.asarray(probability, np.float64)
+    divergences = [divergence(values[m], values[n]) for m, n in compared_pairs(len(values), pairs)]
     combine = np.sum if aggregate == "sum" else np.mean
-    return np.asarray(combine(entropies, axis=0) + combine(divergences, axis=0))
+    return np.asarray(combine(entropy(values), axis=0) + combine(divergences, axis=0))

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from brats_al_utils import InputError
 from brats_al_utils.queries.uncertainty import AGGREGATES, PAIRS, SMALLEST, divergence, entropy, score
 
 LN2 = np.log(2)
@@ -68,23 +67,3 @@ def test_slices_are_scored_singly(probability: np.ndarray[Any, Any], random: Any
 def test_swapping_the_classes_changes_nothing() -> None:
     probability = committee(np.random.default_rng(0).random((3, 20)))
     np.testing.assert_allclose(score(probability[..., ::-1]), score(probability))
-
-
-NO_PROBABILITIES = [
-    (np.ones((3, 4)) / 4, r"shape \(3, 4\), expected \[members, slices, classes\]"),
-    (np.zeros((3, 0, 2)), "expected .members, slices, classes."),
-    (np.array([[[2.0, -1.0]]]), "pass softmax outputs"),
-    (np.array([[[0.3, 0.3]]]), "sum to 1"),
-    (np.array([[[np.nan, 1.0]]]), "0..1"),
-]
-
-
-@pytest.mark.parametrize(("probability", "words"), NO_PROBABILITIES)
-def test_what_is_no_probability_is_refused(probability: np.ndarray[Any, Any], words: str) -> None:
-    with pytest.raises(InputError, match=words):
-        score(probability)
-
-
-def test_unknown_options_are_refused() -> None:
-    with pytest.raises(InputError, match="pairs='all'"):
-        score(committee([[0.5], [0.5]]), "all")
