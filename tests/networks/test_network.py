@@ -145,15 +145,9 @@ def test_each_start_is_normalised_as_it_was_trained() -> None:
     torch.testing.assert_close(googlenet._transform_input(by_usual), by_own)
 
 
-def test_every_network_and_start_is_listed_and_others_are_refused() -> None:
+def test_every_network_and_start_is_listed() -> None:
     listed = [(known.network, known.start) for known in weights()]
     assert listed[:3] == [("alexnet", start) for start in ("imagenet", "imagenet-trunk", "scratch")]
     assert listed == [(network, start) for network in NETWORKS for start in starts_of(network)]
     assert len(listed) == 2 * 5 + 2 * 3
     assert all(known.available for known in weights() if known.start in ("scratch", "imagenet-trunk-shuffled"))
-    for start, network, words in (
-        ("imagenet-trunk", "resnet18", "'imagenet-trunk', expected one of imagenet, scratch, .* for resnet18"),
-        ("scratch", "vgg", "network is 'vgg', expected one of alexnet, googlenet, vgg16, resnet18"),
-    ):
-        with pytest.raises(InputError, match=words):
-            build(start, 0, network=network)
