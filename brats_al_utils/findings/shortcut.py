@@ -36,15 +36,7 @@ def shortcut_table(predictions: pd.DataFrame) -> pd.DataFrame:
                 found[end] = found[f"both_{end}"].where(found["n_runs"] > 1, found[f"patients_{end}"])
             frames.append(found)
     table = pd.concat(frames, ignore_index=True)
-    table["verdict"] = [
-        shortcut_verdict(low) if shown == SHOWN[1] else ""
-        for shown, low in zip(table["shown"], table["low"], strict=True)
-    ]
+    hidden, low = table["shown"] == SHOWN[1], table["low"]
+    told = np.select([low.isna(), low > CHANCE], ["cannot tell", "shortcut"], "none found")
+    table["verdict"] = np.where(hidden, told, "")
     return table[["arm", "shown", "unit", "auc_mean", "low", "high", "n_runs", "verdict"]]
-
-
-def shortcut_verdict(low: float) -> str:
-    """Return the verdict on an AUC with the tumour hidden, from the lower limit of its interval."""
-    if np.isnan(low):
-        return "cannot tell"
-    return "shortcut" if low > CHANCE else "none found"

@@ -2,11 +2,10 @@
 
 import numpy as np
 import pandas as pd
-import pytest
 
 from brats_al_utils.beyond.comparison.further_sentences import look_at_the_tumour
 from brats_al_utils.findings.comparison import intervals, patient_pairs
-from brats_al_utils.findings.shortcut import SHOWN, shortcut_table, shortcut_verdict
+from brats_al_utils.findings.shortcut import SHOWN, shortcut_table
 
 
 def predictions(gain: dict[str, float], runs: int = 4, arm: str = "random 30 %") -> pd.DataFrame:
@@ -21,11 +20,6 @@ def predictions(gain: dict[str, float], runs: int = 4, arm: str = "random 30 %")
             frame = pd.DataFrame({"patient_id": np.arange(32).repeat(3).astype(str), "label": label, "score": score})
             frames.append(frame.assign(arm=arm, seed=seed, shown=shown))
     return pd.concat(frames, ignore_index=True)
-
-
-@pytest.mark.parametrize(("low", "said"), [(0.51, "shortcut"), (0.5, "none found"), (np.nan, "cannot tell")])
-def test_a_shortcut_is_an_interval_wholly_above_one_half(low: float, said: str) -> None:
-    assert shortcut_verdict(low) == said
 
 
 def test_a_network_with_a_shortcut_and_one_without() -> None:
