@@ -23,9 +23,10 @@ def records(store: RunStore) -> Iterator[dict[str, Any]]:
     key = "[0-9a-f]" * 64  # no copies, as Dropbox makes them
     for path in sorted(store.folder.glob(f"{key}.safetensors")):
         try:
-            metadata = header(path)
+            with safe_open(path, framework="numpy") as file:
+                metadata, aucs = dict(file.metadata() or {}), file.get_tensor("validation_auc")
             facts = {"state": "done", "run": with_counted_ids(metadata["run"])} | json.loads(metadata["record"])
-            facts |= {"validation_auc": kept_auc(path, facts["best_epoch"])}
+            facts |= {"validation_auc": float(aucs[facts["best_epoch"] - 1])}
         except (SafetensorError, OSError, ValueError, LookupError):
             facts = {"state": "damaged"}
         yield {"key": path.stem} | facts
@@ -42,23 +43,9 @@ def records(store: RunStore) -> Iterator[dict[str, Any]]:
 
 def seconds_taken(path: Path) -> float:
     """Return how long the run took whose result is in a file; zero if the file does not say it."""
-    with suppress(SafetensorError, OSError, ValueError, KeyError):
-        return float(json.loads(header(path)["record"])["seconds"])
+    with suppress(SafetensorError, OSError, ValueError, KeyError, TypeError), safe_open(path, "numpy") as file:
+        return float(json.loads(file.metadata()["record"])["seconds"])
     return 0.0
-
-
-def kept_auc(path: Path, best_epoch: int) -> float | None:
-    """Return the validation AUC of the kept epoch; None if the result holds none."""
-    with safe_open(path, framework="numpy") as file:
-        if "validation_auc" not in file.keys():  # noqa: SIM118
-            return None
-        return float(file.get_tensor("validation_auc")[best_epoch - 1])
-
-
-def header(path: Path) -> dict[str, str]:
-    """Return the metadata of a result."""
-    with safe_open(path, framework="numpy") as file:
-        return dict(file.metadata() or {})
 
 
 def with_counted_ids(spec: str) -> dict[str, Any]:
