@@ -85,14 +85,7 @@ def of_this_version(path: Path) -> Iterator[None]:
     """Turn errors of unexpected contents into an `InputError` that names the file or folder."""
     try:
         yield
-    except (
-        KeyError,
-        ValueError,
-        TypeError,
-        IndexError,
-        AttributeError,
-        NameError,
-    ) as error:  # pandas: a name in a query
+    except (LookupError, ValueError, TypeError, AttributeError, NameError) as error:  # NameError: in pandas's queries
         raise InputError(
             f"{path}: not what this version's notebooks write ({type(error).__name__}: {error}): execute them again "
             "with `brats-al run`, or remove it"
