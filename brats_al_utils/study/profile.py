@@ -210,37 +210,25 @@ class Profile:
     @model_validator(mode="after")
     def check_together(self) -> "Profile":
         """Refuse values that do not fit together."""
-        expected = {
-            "start": (
-                self.start in starts_of(self.network),
-                f"one of {', '.join(starts_of(self.network))} for {self.network}",
-            ),
-            "test_patients": (
-                self.test_patients == 0 or (self.test_patients % 2 == 0 and self.patients > 0 and self.folds == 1),
-                "0, or with patients and without folds an even number: half of them are of either grade",
-            ),
-            "folds": (
-                self.folds == 1 or self.folds >= FEWEST_FOLDS,
-                f"1 (every run has the same split) or at least {FEWEST_FOLDS}",
-            ),
-            "n_runs": (
-                self.n_runs % self.folds == 0,
-                f"a multiple of folds ({self.folds}), so that every patient is tested as often",
-            ),
-            "budgets": (BUDGET in self.budgets, f"{BUDGET:g} among them"),
-            "iteration_share": (
-                self.iteration_share <= BUDGET / 2 and round(BUDGET / self.iteration_share, 6) % 1 == 0,
-                f"{BUDGET:g} divided by a whole number of at least 2, as 0.05 or 0.1",
-            ),
-            "channels": (
-                len(self.channels) == len(set(self.channels) & set(SEQUENCES)) == 3,
-                f"three of {', '.join(SEQUENCES)}",
-            ),
-            "classes": (len(self.classes) in (0, 2), "none, or the positive and the negative class"),
-        }
-        for name, (good, what) in expected.items():
+
+        def expect(name: str, good: bool, what: str) -> None:
             if not good:
                 raise InputError(f"{name} is {getattr(self, name)!r}, expected {what}")
+
+        starts, channels = starts_of(self.network), set(self.channels) & set(SEQUENCES)
+        expect("start", self.start in starts, f"one of {', '.join(starts)} for {self.network}")
+        halves = self.test_patients % 2 == 0 and self.patients > 0 and self.folds == 1
+        what = "0, or with patients and without folds an even number: half of them are of either grade"
+        expect("test_patients", self.test_patients == 0 or halves, what)
+        what = f"1 (every run has the same split) or at least {FEWEST_FOLDS}"
+        expect("folds", self.folds == 1 or self.folds >= FEWEST_FOLDS, what)
+        what = f"a multiple of folds ({self.folds}), so that every patient is tested as often"
+        expect("n_runs", self.n_runs % self.folds == 0, what)
+        expect("budgets", BUDGET in self.budgets, f"{BUDGET:g} among them")
+        whole = self.iteration_share <= BUDGET / 2 and round(BUDGET / self.iteration_share, 6) % 1 == 0
+        expect("iteration_share", whole, f"{BUDGET:g} divided by a whole number of at least 2, as 0.05 or 0.1")
+        expect("channels", len(self.channels) == len(channels) == 3, f"three of {', '.join(SEQUENCES)}")
+        expect("classes", len(self.classes) in (0, 2), "none, or the positive and the negative class")
         return self
 
     def slice_rule(self, balanced: bool = False) -> SliceRule:
