@@ -25,7 +25,6 @@ from brats_al_utils.cohorts.naming import REMARKS, is_open, remarks
 from brats_al_utils.cohorts.slices import BINS, FORMAT, SliceSet, brain_intensities
 from brats_al_utils.cohorts.split import PARTS, check_split
 from brats_al_utils.files import beside, new_folder, read_json, write_file
-from brats_al_utils.queries.selection import Selection
 from brats_al_utils.runs.run import PROTOCOL, Result, Run
 from brats_al_utils.runs.store import RunStore, checksum
 from brats_al_utils.study.arms import DATASETS
@@ -180,7 +179,7 @@ def export(study: Study, path: Path, names: Sequence[str], with_ids: bool = Fals
     if study.synthetic:
         truth = pd.read_csv(study.cohort.root / TRUTH_FILE)[["patient_id", "atypical"]]
         parts["truth.csv"] = truth.to_csv(index=False, lineterminator="\n").encode()
-    files = write_bundle(path, facts, parts, results, records_of(not_asked_again(rows)))
+    files = write_bundle(path, facts, parts, results, not_asked_again(rows))
     return len(results), len(planned), files
 
 
@@ -243,18 +242,6 @@ def trimmed(study: Study, result: Result, main: bool) -> Result:
     table = next(slices.table for slices in study.opened.values() if slices.fingerprint == result.run.data)
     patient = pd.factorize(table["patient_id"])[0]
     return published(result, names, table["label"].to_numpy(), patient, checksum(result.arrays, {}))
-
-
-def not_asked_again(rows: Sequence[Row]) -> list[tuple[tuple[object, ...], Selection]]:
-    """Return the selections of networks whose outputs no bundle holds."""
-    return [
-        ((row.arm.dataset, row.arm.strategy.name, row.arm.share, row.arm.iterative, row.number), row.selection)
-        for row in rows
-        if row.known
-        and not row.member
-        and row.arm.strategy.asks
-        and (row.arm.strategy.views or not row.selection.queries)  # or taken from a bundle itself
-    ]
 
 
 def numbers(sets: Iterable[SliceSet]) -> dict[str, str]:
@@ -505,14 +492,18 @@ def without_reasons(manifest: Mapping[str, Any]) -> dict[str, Any]:
     return dict(manifest) | {"left_out": {name: [] for name in manifest["left_out"]}}
 
 
-def records_of(selections: Iterable[tuple[tuple[object, ...], Selection]]) -> list[dict[str, Any]]:
-    """Return records of selections, for `unpacked.selection_of`."""
+def not_asked_again(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Return records, for `unpacked.selection_of`, of the selections of networks whose outputs no bundle holds."""
     return [
         {
-            "arm": list(place[:-1]),
-            "number": place[-1],
-            "labelled": selected.labelled.tolist(),
-            "chosen": selected.chosen.tolist(),
+            "arm": [row.arm.dataset, row.arm.strategy.name, row.arm.share, row.arm.iterative],
+            "number": row.number,
+            "labelled": row.selection.labelled.tolist(),
+            "chosen": row.selection.chosen.tolist(),
         }
-        for place, selected in selections
+        for row in rows
+        if row.known
+        and not row.member
+        and row.arm.strategy.asks
+        and (row.arm.strategy.views or not row.selection.queries)  # or taken from a bundle itself
     ]
