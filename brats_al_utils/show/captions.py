@@ -69,29 +69,22 @@ def of_budgets(tables: Tables, dataset: str) -> str:
     )
 
 
-def of_ranges(tables: Tables) -> str:
-    """Say whether the most uncertain range teaches worst."""
-    return teaches_worst(tables["teaches_worst"].iloc[0])
-
-
 def of_family(name: str) -> Callable[[Tables], str]:
     """Return a function that says how many arms differ from their reference."""
     return lambda tables: f"{different(tables[name])}."
 
 
-def of_efficiency(tables: Tables) -> str:
-    """Say how many annotations random sampling needs for the same AUC."""
-    return annotation_worth(tables["label_efficiency"], tables["areas"], BUDGET)[0]
-
-
 FOUND: dict[str, tuple[tuple[str, ...], Callable[[Tables], str]]] = {
-    "figure3": (("teaches_worst",), of_ranges),
+    "figure3": (("teaches_worst",), lambda tables: teaches_worst(tables["teaches_worst"].iloc[0])),
     "figure5": (("table3_gains",), of_pair("table3_gains")),
     "figure6": (("table4_gains",), of_pair("table4_gains")),
     "figure7": (("budget_gains",), lambda tables: of_budgets(tables, "imbalanced")),
     "figure8": (("budget_gains",), lambda tables: of_budgets(tables, "balanced")),
     "table2": (("table2_gains",), of_pair("table2_gains")),
-    "annotated_slices": (("label_efficiency", "areas"), of_efficiency),
+    "annotated_slices": (
+        ("label_efficiency", "areas"),
+        lambda tables: annotation_worth(tables["label_efficiency"], tables["areas"], BUDGET)[0],
+    ),
     **{
         name: ((name,), of_family(name))
         for name in ("controls", "competitors", "iterative", "transfer", "selection_for_others")
