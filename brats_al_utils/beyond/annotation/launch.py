@@ -95,7 +95,7 @@ def serve(path: Path, log: Path, notebook: Any, port: int, token: str, opened: C
     with served(log, port, token):
         try:
             execute(notebook, kernel(port, token, path.name))
-        except TimeoutError as error:
+        except (RuntimeError, TimeoutError) as error:
             raise InputError(f"the notebook's kernel does not reply (see {log}): try again") from error
         write_file(path, nbformat.writes(notebook).encode())
         NotebookNotary().sign(nbformat.read(path, as_version=4))  # JupyterLab shows widgets only in trusted notebooks
@@ -209,14 +209,8 @@ def kernel(port: int, token: str, name: str = COPY) -> BlockingKernelClient:
     client = BlockingKernelClient(connection_file=str(Path(jupyter_runtime_dir()) / f"kernel-{number}.json"))
     client.load_connection_file()
     client.start_channels(hb=False)  # the heartbeat would declare a slowly starting kernel dead
-    client.kernel_info(reply=True, timeout=START)
-    deadline = time.monotonic() + START
-    while time.monotonic() < deadline:  # the channel of outputs connects a little later than that of replies
-        client.kernel_info()
-        with suppress(Empty):
-            client.get_iopub_msg(timeout=1)
-            return client
-    raise TimeoutError
+    client.wait_for_ready(timeout=START)
+    return client
 
 
 def execute(notebook: Any, client: BlockingKernelClient) -> None:
