@@ -55,18 +55,6 @@ def literal(path: Path) -> str:
     return str(path).replace("{", "{{").replace("}", "}}")
 
 
-def check_parameters(path: Path, parameters: Mapping[str, object]) -> None:
-    """Refuse parameters that the notebook does not have: papermill would only log them."""
-    try:
-        known = papermill.inspect_notebook(literal(path))
-    except nbformat.reader.NotJSONError as error:
-        what = "no notebook, perhaps by a merge of git's (<<<<<<<)"
-        raise InputError(f"{path}: {what}: resolve it, or restore the file with git checkout") from error
-    unknown = sorted(set(parameters) - set(known))
-    if unknown:
-        raise InputError(f"{path}: no parameter {', '.join(unknown)}, expected {', '.join(known)}")
-
-
 def last_line(said: IO[bytes]) -> str:
     """Return the last line of a kernel's output, in brackets; empty if there is none."""
     said.seek(0)
@@ -152,7 +140,6 @@ def execute(path: Path, parameters: Mapping[str, object], places: Places) -> Pat
     InputError
         If a cell fails (the executed copy shows where), or if its kernel does not start or dies repeatedly.
     """
-    check_parameters(path, parameters)
     executed = places.notebooks / path.name
     executed.parent.mkdir(parents=True, exist_ok=True)
     sweep(executed.parent)
@@ -184,6 +171,9 @@ def execute(path: Path, parameters: Mapping[str, object], places: Places) -> Pat
                 except PapermillExecutionError as error:
                     why = error.evalue if error.ename == "InputError" else f"{error.ename}: {error.evalue}"
                     raise InputError(f"{path.stem}, {place(error, partial)}: {why} (see {executed})") from error
+                except nbformat.reader.NotJSONError as error:
+                    what = "no notebook, perhaps by a merge of git's (<<<<<<<)"
+                    raise InputError(f"{path}: {what}: resolve it, or restore the file with git checkout") from error
                 except RuntimeError as error:
                     raise InputError(
                         f"{path.stem}: its kernel, {sys.executable}, did not start within {START_TIMEOUT} s"

@@ -204,7 +204,7 @@ def test_an_error_in_a_cell_says_where(cells: tuple[str, ...], said: str, tmp_pa
 def test_a_notebook_in_which_git_has_left_a_conflict(tmp_path: Path) -> None:
     (tmp_path / "a.ipynb").write_text('{\n<<<<<<< HEAD\n "cells": [],', encoding="utf-8")
     with pytest.raises(InputError, match="a.ipynb: .* git checkout"):
-        notebooks.check_parameters(tmp_path / "a.ipynb", {})
+        notebooks.execute(tmp_path / "a.ipynb", {}, Places(tmp_path, tmp_path))
 
 
 def test_copies_are_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
