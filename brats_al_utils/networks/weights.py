@@ -7,8 +7,7 @@ import importlib.util
 import io
 import pickle
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from hashlib import file_digest, sha256
 from http.client import HTTPException
@@ -142,17 +141,6 @@ def check_hash(here: Weights, found: str, mend: str) -> None:
         raise InputError(f"{here.path}: SHA-256 {found}, expected {here.sha256}: {mend}")
 
 
-@contextmanager
-def download_timeout(seconds: float) -> Iterator[None]:
-    """Set the timeout of new connections within a block; torch's downloads have none."""
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(seconds)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)
-
-
 def imagenet_state(network: str = "alexnet") -> dict[str, torch.Tensor]:
     """Return torchvision's pretrained weights from the cache or by download, after a check of their hash.
 
@@ -167,7 +155,9 @@ def imagenet_state(network: str = "alexnet") -> dict[str, torch.Tensor]:
         if here.path and here.path.exists():
             with here.path.open("rb") as file:
                 check_hash(here, file_digest(file, "sha256").hexdigest(), "delete it: it is then downloaded again")
-        with download_timeout(DOWNLOAD_TIMEOUT):
+        with ExitStack() as afterwards:  # torch's downloads have no timeout of their own
+            afterwards.callback(socket.setdefaulttimeout, socket.getdefaulttimeout())
+            socket.setdefaulttimeout(DOWNLOAD_TIMEOUT)
             return dict(pretrained.get_state_dict(progress=False, check_hash=True, weights_only=True))
     except pickle.UnpicklingError as error:
         raise InputError(f"{here.path}: it holds more than weights, expected torchvision's file: delete it") from error
