@@ -66,8 +66,9 @@ def read_release(folder: Path, follow_links: bool = False) -> Cohort:
     problems = found_twice([place for place, _ in cases], mapping)
     rows: list[dict[str, str]] = []
     links: dict[str, Path] = {}
-    for name, problem in stray_problems(root).items():
-        problems.setdefault(name, [problem])
+    for place in strays(root):
+        where = f"{shown(str(place))}: a patient's folder in {shown(place.parent.name)}, which tells no grade"
+        problems.setdefault(shown(place.name), [f"{where}: move it into {' or '.join(GRADES)}"])
     for place, folder_grade in cases:
         patient_id = shown(place.name)
         found = problems[patient_id]
@@ -96,15 +97,6 @@ def read_release(folder: Path, follow_links: bool = False) -> Cohort:
     if parts := given_parts(root, follow_links):
         table["part"] = table["patient_id"].map(parts).fillna("")
     return Cohort(root, table, absent_patients(mapping, table, set(problems)), frozen(problems), tuple(notes))
-
-
-def stray_problems(root: Path) -> dict[str, str]:
-    """Return a problem for each patient's folder that lies in a folder without a grade, by its name."""
-    return {
-        shown(place.name): f"{shown(str(place))}: a patient's folder in {shown(place.parent.name)}, which tells no "
-        f"grade: move it into {' or '.join(GRADES)}"
-        for place in strays(root)
-    }
 
 
 def copied_problems(rows: list[dict[str, str]], root: Path) -> Iterator[tuple[str, str]]:
