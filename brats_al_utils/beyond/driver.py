@@ -1,6 +1,6 @@
 """Run a study's notebooks in order: prepare data, train missing runs, draw."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from brats_al_utils.networks.training import choose_device
 from brats_al_utils.runs.scheduler import device_of, workers_of
 from brats_al_utils.runs.shared import shared_workers
 from brats_al_utils.show import kernels, notebooks
-from brats_al_utils.study.arms import DATASETS, Arm
+from brats_al_utils.study.arms import DATASETS
 from brats_al_utils.study.opening import open_study
 from brats_al_utils.study.stages import Row, advance, each_once, plan, record, title_of, write_rows
 from brats_al_utils.study.status import duration, read_rows, remember
@@ -55,7 +55,8 @@ def drive(parameters: Mapping[str, Any], only: Sequence[str], bundle: Path | Non
     with lock(places.driver):
         for note in study.cohort.notes:
             print(f"note: {note}")
-        cut_sets(study, arms)
+        for dataset in dict.fromkeys([DATASETS[0], *(arm.dataset for arm in arms)]):
+            study.slice_set(dataset)  # cut or found before anything is said of it
         if bundle:
             new, held = resume(bundle, study)
             print(f"{new} of the {held} runs of {bundle} are new here")
@@ -99,9 +100,3 @@ def said_ahead(study: Study, tables: Mapping[str, Sequence[Row]]) -> dict[str, s
 
     print(f"{len(tables)} notebooks, {said(total)}", flush=True)
     return {name: said(part) for name, part in parts.items()}
-
-
-def cut_sets(study: Study, arms: Iterable[Arm]) -> None:
-    """Cut or find every slice set that some arms use."""
-    for dataset in dict.fromkeys([DATASETS[0], *(arm.dataset for arm in arms)]):
-        study.slice_set(dataset)
