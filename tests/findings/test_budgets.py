@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brats_al_utils import InputError
 from brats_al_utils.beyond.comparison import budgets
 
 
@@ -70,13 +69,6 @@ def test_where_the_curves_share_no_auc_the_bound_is_marked() -> None:
     assert table["censored"].to_dict() == {"worse": "at most", "better": "more than"}
     assert table["random_annotated"].to_dict() == {"worse": 0.2, "better": 1.0}
     assert table["saved"].to_dict() == pytest.approx({"worse": -1.0, "better": 0.6})
-
-
-def test_label_efficiency_needs_random_of_every_seed() -> None:
-    with pytest.raises(InputError, match="no runs of 'random', expected some to compare with: middle"):
-        budgets.label_efficiency(MIDDLE)
-    with pytest.raises(InputError, match="no run of 'random' with seed 3"):
-        budgets.label_efficiency(pd.concat([RANDOM, MIDDLE.assign(seed=3)]))
 
 
 aucs = st.lists(st.floats(0.5, 1), min_size=4, max_size=4)

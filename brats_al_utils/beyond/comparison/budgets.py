@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import isotonic_regression
 
-from brats_al_utils import InputError
 from brats_al_utils.arrays import Array
 from brats_al_utils.findings.statistics import mean_interval
 
@@ -79,25 +78,13 @@ def label_efficiency(runs: pd.DataFrame, redrawn: float = 0.0) -> pd.DataFrame:
         saved_high: 1 - annotated / random_annotated, negative where the strategy costs more; censored: empty,
         or ``at most`` or ``more than`` where the curves have no AUC in common there, so that random_annotated
         and saved are bounds.
-
-    Raises
-    ------
-    InputError
-        If there are no runs of random sampling, or a run of a strategy has none with its seed.
     """
-    strategies = runs["strategy"].unique()
-    if REFERENCE not in strategies:
-        raise InputError(f"no runs of {REFERENCE!r}, expected some to compare with: {', '.join(strategies)}")
     curves = {str(name): mean_curve(of_one) for name, of_one in runs.groupby("strategy")}
     random = {
         seed: curve.sort_values("annotated") for seed, curve in runs[runs["strategy"] == REFERENCE].groupby("seed")
     }
     rows = []
     for (strategy, budget), group in runs[runs["strategy"] != REFERENCE].groupby(["strategy", "budget"], sort=False):
-        if missing := set(group["seed"]) - set(random):
-            raise InputError(
-                f"no run of {REFERENCE!r} with seed {min(missing)}, expected one for every run: train them"
-            )
         annotated = group["annotated"].mean()
         needed, censored = random_share(annotated, curves[str(strategy)], curves[REFERENCE])
         low, high = share_interval(group, random, redrawn)
