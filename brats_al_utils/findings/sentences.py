@@ -1,6 +1,6 @@
 """Findings in words: each function turns tidy tables into the Markdown at the end of a section or a notebook."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -273,9 +273,9 @@ def without_the_tumour(table: pd.DataFrame) -> list[str]:
     return lines
 
 
-def limits(low: float, high: float) -> str:
-    """Return the limits of an AUC's interval in words, or that there is none."""
-    return "no interval" if np.isnan(low) else f"{low:.3f} to {high:.3f}"
+def limits(low: float, high: float, form: Callable[[float], str] = "{:.3f}".format) -> str:
+    """Return the limits of an interval in words, or that there is none."""
+    return "no interval" if np.isnan(low) else f"{form(low)} to {form(high)}"
 
 
 def annotation(cost: pd.DataFrame, people: str) -> str:

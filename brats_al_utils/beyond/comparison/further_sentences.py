@@ -7,7 +7,7 @@ import pandas as pd
 
 from brats_al_utils.findings.comparison import MARGIN
 from brats_al_utils.findings.outcomes import different
-from brats_al_utils.findings.sentences import gain, listed, p_said, pp
+from brats_al_utils.findings.sentences import gain, limits, listed, p_said, pp
 from brats_al_utils.findings.shortcut import SHOWN
 from brats_al_utils.findings.statistics import UNITS
 
@@ -132,13 +132,9 @@ def look_at_the_tumour(table: pd.DataFrame) -> str:
         return "- Not applicable: not every slice has a tumour mask, and what is not known cannot be hidden."
     lines = []
     for arm, rows in table[table["unit"] == "slice"].groupby("arm", sort=False):
-        aucs = {row["shown"]: f"{row['auc_mean']:.2f} ({limits(row)})" for _, row in rows.iterrows()}
+        found = rows[["shown", "auc_mean", "low", "high"]].itertuples(index=False)
+        aucs = {shown: f"{auc:.2f} ({limits(low, high, '{:.2f}'.format)})" for shown, auc, low, high in found}
         (said,) = rows.loc[rows["shown"] == SHOWN[1], "verdict"]
         told = "; ".join(f"{shown} {aucs[shown]}" for shown in SHOWN)
         lines.append(f"- {arm}: {answers[said]}. AUC with 95 % interval: {told}.")
     return "\n".join(lines)
-
-
-def limits(row: "pd.Series[float]") -> str:
-    """Return the interval of a row in words."""
-    return "no interval" if np.isnan(row["low"]) else f"{row['low']:.2f} to {row['high']:.2f}"

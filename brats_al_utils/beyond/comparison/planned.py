@@ -3,7 +3,6 @@
 They were fixed for the LGG set before its first test number was computed; other studies have the same contrasts.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from brats_al_utils.findings import sentences
 from brats_al_utils.findings.comparison import Pairs, across_patients, compare, difference_limits, patient_pairs
 from brats_al_utils.findings.evidence import evaluate, loss_share, of_arms, scores, unlearned_arms, with_sites
 from brats_al_utils.findings.outcomes import NOT_YET, outcomes
-from brats_al_utils.findings.sentences import gain, points, side
+from brats_al_utils.findings.sentences import gain, limits, points, side
 from brats_al_utils.findings.sites import within_pairs, within_site
 from brats_al_utils.findings.statistics import LEARNED, units_of, unlearned
 from brats_al_utils.networks.training import auc
@@ -24,8 +23,6 @@ from brats_al_utils.queries.sampling import RANDOM
 from brats_al_utils.study.arms import Arm, proposed, ranges
 from brats_al_utils.study.stages import Results, advance, results_of
 from brats_al_utils.study.study import Study
-
-AUC = "{:.3f}".format
 
 RUNS = {("lgg", "tumour"): 20, ("lgg", "grade"): 10}
 """Planned numbers of runs, by profile and task; in other studies, all their runs are planned."""
@@ -248,11 +245,12 @@ def within(study: Study, results: Results) -> str:
         return "It could: no site has slices of both classes."
     value = float(pairs.estimate(*pairs.arms)[0][0])
     low, high = difference_limits(value, across_patients(pairs, *pairs.arms))
+    about = "" if np.isnan(low) else f"95 % CI across {study.people}: "
     of_each = within_site(frame).set_index("arm")
     aucs = " and ".join(f"{row['within']:.3f} ({arm})" for arm, row in of_each.iterrows())
     return (
         f"Over the {share:.0%} of all pairs of slices that are of one site, where it cannot: AUC {aucs}, "
-        f"{points(value)} ({ends(f'95 % CI across {study.people}: ', low, high, side)})."
+        f"{points(value)} ({about}{limits(low, high, side)})."
     )
 
 
@@ -288,9 +286,4 @@ def ceiling(study: Study, results: Results) -> str:
     if not results:
         return "Not known: the baseline is not trained yet."
     row = interval_table(study, results).query("unit == 'slice'").iloc[0]
-    return f"All slices train to an AUC of {row['auc_mean']:.3f} ({ends('', row['both_low'], row['both_high'], AUC)})."
-
-
-def ends(about: str, low: float, high: float, form: Callable[[float], str]) -> str:
-    """Return the limits of an interval in words, or that there is none."""
-    return "no interval" if np.isnan(low) else f"{about}{form(low)} to {form(high)}"
+    return f"All slices train to an AUC of {row['auc_mean']:.3f} ({limits(row['both_low'], row['both_high'])})."
