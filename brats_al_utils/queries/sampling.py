@@ -1,8 +1,8 @@
 """Query strategies: each is a value, with its rule and what the rule must know.
 
 A rule is a pure function: it takes a `Pool` with ascending ids, a budget (number of slices) and a seed, and returns ids
-of slices. For the same pool and seed, the choice for a smaller budget is part of that for a larger one (but see
-`Strategy.nested`). The paper's strategies are here; controls and the strategies of others are in `beyond`.
+of slices. For the same pool and seed, the choice for a smaller budget is part of that for a larger one (not by
+`by_features.typiclust`). The paper's strategies are here; controls and the strategies of others are in `beyond`.
 """
 
 from collections.abc import Callable
@@ -44,8 +44,6 @@ class Strategy:
         strategies choose from the whole training set.
     needs_every_label : bool
         Whether it must know every class label before it chooses: a diagnosis or a bound, not usable in practice.
-    nested : bool
-        Whether the choice for a smaller budget is part of that for a larger one.
     """
 
     name: str
@@ -54,7 +52,6 @@ class Strategy:
     views: tuple[str, ...] = ()
     adds_to_labelled: bool = False
     needs_every_label: bool = False
-    nested: bool = True
 
     @property
     def said(self) -> str:

@@ -26,9 +26,9 @@ from brats_al_utils.queries.sampling import (
 )
 
 
-def competitor(rule: Rule, *views: str, nested: bool = True) -> Strategy:
+def competitor(rule: Rule, *views: str) -> Strategy:
     """Return the strategy of a rule that goes by a query network, and adds to what is labelled."""
-    return Strategy(rule.__name__, rule, QUERY_NETWORK, views, adds_to_labelled=True, nested=nested)
+    return Strategy(rule.__name__, rule, QUERY_NETWORK, views, adds_to_labelled=True)
 
 
 COMPETITORS = {
@@ -37,7 +37,7 @@ COMPETITORS = {
         competitor(entropy),
         competitor(coreset, "features"),
         competitor(badge, "features"),
-        competitor(typiclust, "features", nested=False),  # it clusters by budget
+        competitor(typiclust, "features"),
     )
 }
 """Strategies of others, by name."""
