@@ -31,8 +31,6 @@ class Picture:
     png : bytes
     caption, alt : str
         Text below it, and alternative text.
-    marked : tuple of float, optional
-        Centre of a ring, as shares of the width (from the left) and the height (from the top).
     width : int
         Width on the page in pixels.
     clickable : bool
@@ -42,7 +40,6 @@ class Picture:
     png: bytes = field(repr=False)
     caption: str
     alt: str
-    marked: tuple[float, float] | None = None
     width: int = 200
     clickable: bool = False
 

@@ -167,7 +167,7 @@ function render({ model, el }) {
     if (!known) {
       const frame = made("div", "frame");
       const image = made("img");
-      frame.append(image, made("div", "mark"));
+      frame.append(image);
       figure.append(frame, made("figcaption"));
       image.draggable = false;
       const press = (x, y) => figure.dataset.clickable && ask({ name: spec.name, at: [x, y] });
@@ -183,9 +183,6 @@ function render({ model, el }) {
     figure.style.width = `${spec.width}px`;
     figure.querySelector("img").alt = spec.alt;
     figure.querySelector("figcaption").textContent = spec.caption;
-    const mark = figure.querySelector(".mark");
-    mark.hidden = !spec.marked;
-    if (spec.marked) [mark.style.left, mark.style.top] = spec.marked.map((share) => `${100 * share}%`);
     return figure;
   }
 
