@@ -116,6 +116,10 @@ def status(places: Places) -> Status:
     images_left = sum(int(row["images"]) for row in rows) - images_done
     latest = sorted(done, key=lambda row: stored[row["key"]].stat().st_mtime)[-LATEST:]
     rate = sum(seconds_taken(stored[row["key"]]) for row in latest) / max(1, sum(int(row["images"]) for row in latest))
+    if at_work or running:
+        state = "running" if rows else "preparing"
+    else:
+        state = "finished" if (asked or {}).get("finished") and not waiting else "not running"
     return Status(
         len(done),
         len(running),
@@ -125,15 +129,8 @@ def status(places: Places) -> Status:
         images_left,
         rate * images_left / max(1, len(running)) if done else None,
         {str(failures[row["key"]]): why(failures[row["key"]]) or "computed since, or damaged" for row in failed},
-        state_of(at_work or bool(running), bool(rows), bool((asked or {}).get("finished")) and not waiting),
+        state,
     )
-
-
-def state_of(at_work: bool, planned: bool, finished: bool) -> str:
-    """Return a study's state, see `Status`."""
-    if at_work:
-        return "running" if planned else "preparing"
-    return "finished" if finished else "not running"
 
 
 def duration(seconds: float) -> str:
