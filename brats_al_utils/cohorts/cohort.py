@@ -164,11 +164,6 @@ class Cohort:
         return f"BraTS {self.release}" if self.release[0].isdigit() else self.release
 
     @property
-    def rows(self) -> list[pd.Series]:
-        """The rows of ``cases``."""
-        return [case for _, case in self.cases.iterrows()]
-
-    @property
     def patients(self) -> list[pd.DataFrame]:
         """The rows of each patient."""
         return [rows for _, rows in self.cases.groupby("patient_id", sort=False)]

@@ -130,11 +130,6 @@ class SliceSet:
         """Whether the patients are phantoms."""
         return bool(self.manifest["synthetic"])
 
-    @property
-    def mirrored(self) -> bool:
-        """Whether left and right half of an image mirror each other: a hidden tumour is filled from the other side."""
-        return bool(self.manifest["mirrored"])
-
     def ids(self, part: str) -> np.ndarray[Any, Any]:
         """Return the ids of a part's slices, in ascending order."""
         return self.parts[part]

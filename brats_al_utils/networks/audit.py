@@ -121,7 +121,7 @@ def hide(slices: SliceSet, ids: Array) -> Hidden:
     for start in range(0, len(ids), EVALUATION_BATCH):
         block = ids[start : start + EVALUATION_BATCH]
         pixels, mask = np.asarray(slices.pixels[block]), slices.segmentation[block] > 0
-        hidden.tumour_hidden[start : start + len(block)] = without_tumour(pixels, mask, slices.mirrored)
+        hidden.tumour_hidden[start : start + len(block)] = without_tumour(pixels, mask, slices.manifest["mirrored"])
         hidden.tumour_alone[start : start + len(block)] = tumour_alone(pixels, mask)
     return hidden
 

@@ -148,7 +148,7 @@ def test_real_modes_lie_near_the_healthy_brain_s_median(real_cases: Path) -> Non
     """
     limits = {"t1": (0.92, 1.18), "t1ce": (0.94, 1.14), "t2": (0.71, 1.05), "flair": (0.71, 1.07)}
     cohort = read_cohort(real_cases)
-    for case in cohort.rows:
+    for _, case in cohort.cases.iterrows():
         files = case_files(case)
         outside = read_volume(files["seg"]).voxels == 0
         for sequence in SEQUENCES:

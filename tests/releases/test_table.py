@@ -101,7 +101,7 @@ def test_images_are_cut_as_they_are(flat: Path) -> None:
     assert slices.table["tumour_mm2"].tolist() == [80, 0] * 8
     assert slices.segmentation[0].sum() == pytest.approx(80 * (64 / SIZE) ** 2, rel=0.1)
     assert not slices.segmentation[1].any()
-    assert not slices.mirrored
+    assert not slices.manifest["mirrored"]
     assert slices.manifest["name"] == "cohort mine"
     assert slices.manifest["chosen_by"] == ["images as they are", "tumour areas in pixels"]
     # The disc's mode is near 100; 3.5 of it are white. What is little noise outside becomes 0.

@@ -24,7 +24,7 @@ def cut(cohort: Cohort, folder: Path) -> dict[str, int]:
     """Check and cut a cohort; return its patients by class."""
     assert not check_cohort(cohort).problems
     slices = prepare(cohort, RULE, folder)
-    assert slices.mirrored and slices.masked and slices.one_class_each
+    assert slices.manifest["mirrored"] and slices.masked and slices.one_class_each
     inside = slices.segmentation[0] > 0
     assert slices.pixels[0, 0][inside].mean() > slices.pixels[0, 0][~inside].mean()
     assert slices.pixels[0, 0, 0, 0] == 0, "the background is black whatever its number was"

@@ -45,7 +45,7 @@ class Courier(anywidget.AnyWidget):
 def volumes_of(cohort: Cohort) -> dict[str, dict[str, Path]]:
     """Return each patient's volumes, by sequence or column."""
     found: dict[str, dict[str, Path]] = {}
-    for row in cohort.rows:
+    for row in cohort.cases.to_dict("records"):
         files = {name: Path(row[name]) for name in cohort.files if str(row[name]).endswith(VOLUMES)}
         if files:
             found.setdefault(str(row["patient_id"]), files)
