@@ -182,19 +182,6 @@ def said(facts: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def saved_by_sharing(tables: Sequence[Sequence[Row]], there: int) -> str:
-    """Say how many runs the notebooks need, how many are stored, and what sharing saves."""
-    asked = [row for rows in tables for row in each_once(rows)]
-    if not asked:
-        return "no runs asked for: these notebooks train nothing"
-    total = cost(*tables)
-    saved = 1 - total.training_images / sum(row.run.images for row in asked)
-    return (
-        f"{total.asked} runs asked for, {total.distinct} distinct, {there} already there; "
-        f"sharing saved {saved:.0%} of the image passes"
-    )
-
-
 def calibrate(profile: Profile, device: str = "auto") -> tuple[float, float]:
     """Return the images per second of one worker in training and in evaluation, from a few steps on random images."""
     where = choose_device(device)

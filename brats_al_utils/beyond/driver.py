@@ -8,7 +8,7 @@ from typing import Any
 from brats_al_utils import InputError
 from brats_al_utils.beyond.arms import NOTEBOOKS, arms_of
 from brats_al_utils.beyond.bundles.published import read_bundle, resume
-from brats_al_utils.beyond.cost import Cost, calibrate, left, saved_by_sharing, seconds
+from brats_al_utils.beyond.cost import Cost, calibrate, left, seconds
 from brats_al_utils.files import lock
 from brats_al_utils.networks.network import initial_state
 from brats_al_utils.networks.training import choose_device
@@ -18,7 +18,7 @@ from brats_al_utils.show import kernels, notebooks
 from brats_al_utils.study.arms import DATASETS
 from brats_al_utils.study.opening import open_study
 from brats_al_utils.study.stages import Row, advance, each_once, plan, record, title_of, write_rows
-from brats_al_utils.study.status import duration, read_rows, remember
+from brats_al_utils.study.status import duration, remember
 from brats_al_utils.study.study import Study
 
 
@@ -68,7 +68,6 @@ def drive(parameters: Mapping[str, Any], only: Sequence[str], bundle: Path | Non
         tables = {name: planned(study, NOTEBOOKS[name](study.profile)) for name in names}
         for rows in tables.values():
             write_rows(places, title_of(rows), [record(row) for row in each_once(rows)], anew=bool(bundle))
-        before = {path.stem for path in places.runs.glob("*.safetensors")}
         ahead = said_ahead(study, tables)
         with shared_workers(parameters["workers"], study.device) as address:
             shared = {"workers": address, "device": device_of(study.workers, study.device)}
@@ -77,8 +76,6 @@ def drive(parameters: Mapping[str, Any], only: Sequence[str], bundle: Path | Non
         if failures:
             raise InputError(f"{', '.join(failures)} not finished: fix what is said above; the same command resumes")
         remember(places, parameters, names, finished=True)
-    there = before & {row["key"] for row in read_rows(places)}
-    print(saved_by_sharing(list(tables.values()), len(there)))
 
 
 def said_ahead(study: Study, tables: Mapping[str, Sequence[Row]]) -> dict[str, str]:
