@@ -159,3 +159,6 @@ OF_CLASSES = Strategy(
     "window 0%-30% of each class", partial(window_of_classes, low=0.0, high=0.3), COMMITTEE, needs_every_label=True
 )
 """Figure 3's most uncertain range with the class share of the pool."""
+
+SAMPLERS = (RANDOM, MIDDLE, PLACEBO, TOP, *WINDOWS.values(), OF_CLASSES)
+"""The strategies of this module that choose some of the slices."""

@@ -13,39 +13,18 @@ space: not a few lines, and its result would be about those choices.
 from brats_al_utils.beyond.competitors.by_features import badge, coreset, typiclust
 from brats_al_utils.beyond.competitors.by_uncertainty import entropy
 from brats_al_utils.beyond.competitors.controls import DROP_BOTTOM, DROP_TOP, MIDDLE_PATIENTS, RANDOM_PATIENTS, SPREAD
-from brats_al_utils.queries.sampling import (
-    MIDDLE,
-    OF_CLASSES,
-    PLACEBO,
-    QUERY_NETWORK,
-    RANDOM,
-    TOP,
-    WINDOWS,
-    Rule,
-    Strategy,
-)
+from brats_al_utils.queries.sampling import QUERY_NETWORK, SAMPLERS, Rule, Strategy
 
-
-def competitor(rule: Rule, *views: str) -> Strategy:
-    """Return the strategy of a rule that goes by a query network, and adds to what is labelled."""
-    return Strategy(rule.__name__, rule, QUERY_NETWORK, views, adds_to_labelled=True)
-
+OTHERS: dict[Rule, tuple[str, ...]] = {entropy: (), **dict.fromkeys((coreset, badge, typiclust), ("features",))}
+"""The rules of others, each with the outputs of the query network that it goes by, beside the probability."""
 
 COMPETITORS = {
-    strategy.name: strategy
-    for strategy in (
-        competitor(entropy),
-        competitor(coreset, "features"),
-        competitor(badge, "features"),
-        competitor(typiclust, "features"),
-    )
+    rule.__name__: Strategy(rule.__name__, rule, QUERY_NETWORK, views, adds_to_labelled=True)
+    for rule, views in OTHERS.items()
 }
 """Strategies of others, by name."""
 
 CONTROLS = (DROP_TOP, DROP_BOTTOM, RANDOM_PATIENTS, MIDDLE_PATIENTS, SPREAD)
 
-STRATEGIES = {
-    strategy.name: strategy
-    for strategy in (RANDOM, MIDDLE, PLACEBO, TOP, *WINDOWS.values(), OF_CLASSES, *CONTROLS, *COMPETITORS.values())
-}
+STRATEGIES = {strategy.name: strategy for strategy in (*SAMPLERS, *CONTROLS, *COMPETITORS.values())}
 """Every strategy that chooses some of the slices, by name."""
