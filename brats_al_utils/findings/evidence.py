@@ -26,6 +26,14 @@ EVALUATION_SETS = PARTS[1:]
 ENDS = ["mean", "low", "high"]
 """Columns of an AUC: its mean and the limits of its interval."""
 
+AUCS = {
+    "auc": ("slice", SHOWN[0]),
+    "patient": ("patient", SHOWN[0]),
+    "within": ("slice", "within"),
+    "hidden": ("slice", SHOWN[1]),
+}
+"""The AUCs of `arm_table` by the names of their columns: the unit, and what was shown of a slice, or within a site."""
+
 
 def predictions(study: Study, arm: Arm, result: Result, part: str, last_epoch: bool = False) -> pd.DataFrame:
     """Return patient_id, label and score (P(positive), kept or last epoch) of a part's slices, by slice id."""
@@ -335,25 +343,19 @@ def arm_table(study: Study, results: Results) -> pd.DataFrame:
         found = shortcut_table(audited(study, own, SHOWN[:2])).set_index(["unit", "shown"])
         found = found[["auc_mean", "low", "high"]].set_axis(ENDS, axis=1)
         inside = within_sites(study, own)
-        found.loc[("slice", "within"), ENDS] = (
-            inside[["within", "low", "high"]].iloc[0].to_list() if len(inside) else np.nan
-        )
-        places = {"patient": ("patient", SHOWN[0]), "within": ("slice", "within"), "hidden": ("slice", SHOWN[1])}
-        more = {name: found.reindex([place]).iloc[0] for name, place in places.items()}
+        if len(inside):
+            found.loc[("slice", "within"), ENDS] = inside[["within", "low", "high"]].iloc[0].to_list()
+        aucs = {name: found.reindex([place]).iloc[0] for name, place in AUCS.items()}
         rows.append(
             {
                 "arm": arm.name,
                 "dataset": arm.dataset,
                 "share": arm.share,
-                **{
-                    name: found[end]["slice", SHOWN[0]]
-                    for name, end in zip(("auc_mean", "low", "high"), ENDS, strict=True)
-                },
-                **{f"{name}_{end}": value[end] for name, value in more.items() for end in ENDS},
+                **{f"{name}_{end}": value[end] for name, value in aucs.items() for end in ENDS},
                 "examples": np.mean([len(slices) for slices in trained]),
                 "positive_share": np.mean([(slices["label"] == 1).mean() for slices in trained]),
                 "patients": np.mean([slices["patient_id"].nunique() for slices in trained]),
                 "learned": not unlearned_arms(study, own),
             }
         )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).rename(columns={"auc_low": "low", "auc_high": "high"})
