@@ -9,7 +9,7 @@ from made_up import write_cohort
 
 from brats_al_utils import InputError
 from brats_al_utils.beyond.annotation.example import COHORT
-from brats_al_utils.beyond.phantoms import of_profile
+from brats_al_utils.beyond.phantoms import phantom, writing
 from brats_al_utils.progress import untracked
 from brats_al_utils.study import opening
 from brats_al_utils.study.places import WRITERS, Places
@@ -39,12 +39,12 @@ def test_phantoms_of_another_version_are_not_used_again(tmp_path: Path, monkeypa
         folder.mkdir()
         written.append(folder)
 
-    monkeypatch.setattr(of_profile, "write_cohort", write)
+    monkeypatch.setattr(writing, "write_cohort", write)
     places = Places.of("smoke", tmp_path)
     places.make()
     for version, count in ((1, 1), (1, 1), (2, 2)):
-        monkeypatch.setattr(of_profile, "VERSION", version)
-        assert of_profile.cohort_of(PROFILES["smoke"], places, untracked) == written[-1]
+        monkeypatch.setattr(phantom, "VERSION", version)
+        assert writing.cohort_of(PROFILES["smoke"], places, untracked) == written[-1]
         assert len(written) == count
 
 

@@ -17,8 +17,11 @@ from brats_al_utils.cohorts.cohort import TRUTH_FILE, cores, each_case
 from brats_al_utils.cohorts.mapping import MAPPING_FILE
 from brats_al_utils.cohorts.split import PARTS
 from brats_al_utils.cohorts.volumes import SEQUENCES
-from brats_al_utils.files import new_folder
+from brats_al_utils.files import locked, new_folder
 from brats_al_utils.progress import Track, untracked
+from brats_al_utils.study.places import Places
+from brats_al_utils.study.profile import Profile
+from brats_al_utils.study.study import PREPARING
 
 LAYOUTS = ("2018", "2019", "2020")
 """Releases whose folders and names can be followed."""
@@ -143,3 +146,20 @@ def write_cohort(
         if test_patients:
             table["part"] = np.where(table["index"] < phantom.FIRST_OF_TEST, "", PARTS[2])
         table.to_csv(unfinished / TRUTH_FILE, index=False)
+
+
+def cohort_of(profile: Profile, places: Places, track: Track) -> Path:
+    """Return the folder of a profile's synthetic cohort, written now if this version has not written it yet."""
+    patients = f"{profile.patients}+{profile.test_patients}" if profile.test_patients else f"{profile.patients}"
+    folder = places.outputs / f"phantom{phantom.VERSION}-{patients}-{profile.spacing}mm-seed{profile.phantom_seed}"
+    with locked(Path(f"{folder}.lock"), PREPARING, "writing the synthetic cohort"):
+        if not folder.exists():
+            write_cohort(
+                folder,
+                profile.patients,
+                profile.phantom_seed,
+                profile.spacing,
+                track=track,
+                test_patients=profile.test_patients,
+            )
+    return folder
