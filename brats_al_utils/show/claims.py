@@ -1,4 +1,4 @@
-"""The figure of all claims: the paper's numbers, ours, and the verdicts by colour and sign."""
+"""The figures that the report itself draws: all claims of the paper, and the differences on which its answer rests."""
 
 from typing import Any
 
@@ -8,9 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from brats_al_utils.findings.comparison import MARGIN
 from brats_al_utils.findings.paper import ARITHMETIC, AUC, GAIN, name_of, unit_of
 from brats_al_utils.findings.verdicts import HERE, NOT_REPRODUCED, REPRODUCED, UNLEARNED, VERDICTS
-from brats_al_utils.show.style import PAGE, PAPER, STYLE, distances, rows_named
+from brats_al_utils.show.style import PAGE, PAPER, SMALL, STYLE, arm_label, difference_panel, distances, rows_named
 
 AGREES, DISAGREES, UNKNOWN = "#0a58a6", "#b03a00", "#57606a"
 """Colours that are distinct for colour-blind readers, and legible as text on white."""
@@ -127,3 +128,29 @@ def legend(card: pd.DataFrame) -> list[Line2D]:
     given = [verdict for verdict in LOOKS if (card["verdict"] == verdict).any()]
     looks = [(verdict, *LOOKS[verdict]) for verdict in given]
     return handles + [Line2D([], [], ls="", marker=f"${s}$", ms=5, color=c, label=verdict) for verdict, s, c in looks]
+
+
+@plt.style.context(STYLE)
+def strip(differences: pd.DataFrame, narrow: bool = False) -> Figure:
+    """Draw differences of test AUC with their intervals, one a row, and the band in which two AUCs count as equal.
+
+    Parameters
+    ----------
+    differences : pd.DataFrame
+        From `answer.differences`.
+    narrow : bool
+        Whether names stand above the rows rather than beside them, for a narrow page.
+    """
+    rows = len(differences)
+    size = (0.55 * PAGE, 0.55 * rows + 0.8) if narrow else (PAGE, 0.36 * rows + 0.8)
+    figure, axes = plt.subplots(figsize=size)
+    axes.axvspan(-100 * MARGIN, 100 * MARGIN, color="0.93", lw=0)
+    difference_panel(axes, differences, range(rows))
+    names = [arm_label(f"{row['arm']} less {row['other']}", row["learned"]) for _, row in differences.iterrows()]
+    rows_named(axes, [""] * rows if narrow else names)
+    if narrow:
+        for place, what in enumerate(names):
+            axes.text(0, place - 0.32, what, transform=axes.get_yaxis_transform(), va="center", fontsize=SMALL)
+    axes.spines["left"].set_visible(False)
+    axes.set_xlabel("difference of test AUC (pp)")
+    return figure

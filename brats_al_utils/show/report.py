@@ -24,10 +24,9 @@ from brats_al_utils.findings.paper import footnotes, is_its_task
 from brats_al_utils.findings.verdicts import HERE, HERE_RULE, RULES
 from brats_al_utils.show import captions, tables
 from brats_al_utils.show.captions import ARMS_IN_WORDS
-from brats_al_utils.show.claims import AGREES, DISAGREES, LOOKS, UNKNOWN, claims
+from brats_al_utils.show.claims import AGREES, DISAGREES, LOOKS, UNKNOWN, claims, strip
 from brats_al_utils.show.exhibits import VIEWS, exhibits_of, of_this_version, read, typeset
 from brats_al_utils.show.pages import TEMPLATES, Executed, convert
-from brats_al_utils.show.strip import strip
 from brats_al_utils.show.style import STYLE
 from brats_al_utils.study.places import ROOT, STAMPS, Places, numbered, stamp_of
 from brats_al_utils.study.status import started
