@@ -141,11 +141,11 @@ def validation() -> str:
 
 def in_slices(table: pd.DataFrame) -> list[str]:
     """Say how many slices drawn at random teach as much as what was chosen; empty where that cannot be said."""
-    found = table.set_index(["arm", "other"])
-    once, often = found.loc[("proposed", "random at 51%")], found.loc[("proposed, iterative", "random")]
+    found = {(of["arm"], of["other"]): of for _, of in table.iterrows()}
+    once, often = found["proposed", "random at 51%"], found["proposed, iterative", "random"]
     if pd.isna(once["at_random"]):
         return []
-    rise = found.loc[("baseline", "random"), "auc_difference"]
+    rise = found["baseline", "random"]["auc_difference"]
     saved = BETTER in (once["outcome"], often["outcome"])
     return [
         f"* **In slices, looked at afterwards: {'a saving is shown' if saved else 'no saving is shown'}.** Everything teaches {100 * rise:.1f} points more than 30 % at random. If each doubling adds as much, {100 * MARGIN:g} points take {(1 / BUDGET) ** (MARGIN / rise):.0f} times as many slices: "

@@ -28,7 +28,7 @@ def change(state: Place, asked: Asked) -> Place:
 def view(state: Place) -> View:
     pictures = (
         Picture("same", b"never another", HOSTILE, "a picture"),
-        Picture("own", bytes([state.number]), f"number {state.number}", "another", (0.25, 0.5)),
+        Picture("own", bytes([state.number]), f"number {state.number}", "another"),
     )
     controls = (Choice("who", "patient", ("all", HOSTILE), 0), Slider("number", "number", 9, state.number))
     return View(controls, pictures, (("number", str(state.number)),), "said")
