@@ -85,17 +85,6 @@ def write_patient(
     }
 
 
-def check_asked(patients: int, layout: str) -> None:
-    """Refuse a cohort that cannot be written."""
-    if not MIN_PATIENTS <= patients <= phantom.FIRST_OF_TEST:
-        raise InputError(
-            f"patients is {patients}, expected {MIN_PATIENTS} (the study needs three of each grade) to "
-            f"{phantom.FIRST_OF_TEST}"
-        )
-    if layout not in LAYOUTS:
-        raise InputError(f"layout is {layout!r}; expected one of {', '.join(LAYOUTS)}: choose one of them")
-
-
 def write_cohort(
     folder: Path,
     patients: int,
@@ -128,7 +117,11 @@ def write_cohort(
         An even number of further patients, see `phantom.indices_of_test`. Where there are some, the truth table has a
         column ``part``, which says ``test`` of them and nothing of the others, and the cohort is split so.
     """
-    check_asked(patients, layout)
+    if not MIN_PATIENTS <= patients <= phantom.FIRST_OF_TEST:
+        what = f"expected {MIN_PATIENTS} (the study needs three of each grade) to {phantom.FIRST_OF_TEST}"
+        raise InputError(f"patients is {patients}, {what}")
+    if layout not in LAYOUTS:
+        raise InputError(f"layout is {layout!r}; expected one of {', '.join(LAYOUTS)}: choose one of them")
     # A patient has a core to itself: the threads of its small matrix products would only get in each other's way.
     with new_folder(folder) as unfinished, threadpool_limits(1):
         rows, names = [], []
