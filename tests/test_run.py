@@ -24,7 +24,7 @@ from brats_al_utils.beyond.arms import NOTEBOOKS
 from brats_al_utils.beyond.cost import counted_study
 from brats_al_utils.findings.evidence import budgets, evaluate
 from brats_al_utils.show import kernels, notebooks
-from brats_al_utils.show.notebooks import check_parameters, find
+from brats_al_utils.show.notebooks import find
 from brats_al_utils.study.arms import transfer
 from brats_al_utils.study.opening import open_study
 from brats_al_utils.study.places import ROOT, Places, find_data
@@ -245,11 +245,6 @@ def test_refused_at_once(arguments: list[str], words: str, tmp_path: Path, monke
     profile = [] if "--profile" in arguments else ["--profile", "smoke"]
     assert f"error: {words}" in brats_al("run", *profile, *arguments, "--out", str(tmp_path / "out"), expect=1)
     assert not list(tmp_path.rglob("*.csv")) and not list(tmp_path.rglob("notebooks"))
-
-
-def test_a_parameter_that_a_notebook_lacks_is_refused() -> None:
-    with pytest.raises(ValueError, match="no parameter profil, expected profile, data, out, settings, device, workers"):
-        check_parameters(find(NOTEBOOKS, ["01"])[0], {"profil": "smoke"})
 
 
 def test_where_data_comes_from(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
