@@ -10,7 +10,6 @@ import numpy as np
 from brats_al_utils import InputError
 from brats_al_utils.beyond.arms import NOTEBOOKS, arms_of
 from brats_al_utils.beyond.bundles.bundle import OF_SLICES, ROUNDING
-from brats_al_utils.cohorts.slices import SliceSet
 from brats_al_utils.cohorts.split import PARTS
 from brats_al_utils.networks.training import auc
 from brats_al_utils.runs.run import Result, Run
@@ -90,10 +89,15 @@ def verify(published: Study, study: Study, runs: int, seed: int) -> list[Repeate
     here: dict[str, tuple[str, Run]] = {}
     for dataset, slices in published.opened.items():
         of_set = {key: (name, run) for key, (name, run) in drawn.items() if run.data == slices.fingerprint}
-        if of_set:
-            check_images(dataset, slices, study)
-        fingerprint = study.slice_set(dataset).fingerprint if of_set else ""
-        here |= {key: (name, replace(run, data=fingerprint)) for key, (name, run) in of_set.items()}
+        if not of_set:
+            continue
+        own = study.slice_set(dataset)
+        if own.images != slices.images:  # masks apart: fingerprints of format 3 do not include them
+            raise InputError(
+                f"differs: the {dataset} slice set has fingerprint {own.images[:12]} here, expected "
+                f"{slices.images[:12]}: other images, or they were cut in another way"
+            )
+        here |= {key: (name, replace(run, data=own.fingerprint)) for key, (name, run) in of_set.items()}
     with tempfile.TemporaryDirectory(prefix="brats-al-") as folder:
         elsewhere = replace(study, places=Places(study.places.figures, Path(folder)))
         compute_missing(elsewhere, list(here.values()), "runs")
@@ -115,16 +119,6 @@ def names_of_runs(published: Study) -> dict[str, tuple[str, Run]]:
     if not found:
         raise InputError("the bundle has no run of its study's plan, expected some: export it again")
     return found
-
-
-def check_images(dataset: str, slices: SliceSet, study: Study) -> None:
-    """Refuse images that are not the bundle's, masks apart: fingerprints of format 3 do not include them."""
-    here = study.slice_set(dataset)
-    if here.images != slices.images:
-        raise InputError(
-            f"differs: the {dataset} slice set has fingerprint {here.images[:12]} here, expected {slices.images[:12]}: "
-            "other images, or they were cut in another way"
-        )
 
 
 def repeated(published: Study, name: str, run: Run, again: Result, chosen: tuple[int, int]) -> Repeated:
