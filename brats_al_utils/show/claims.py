@@ -62,8 +62,8 @@ def claims(card: pd.DataFrame, stacked: bool = False) -> Figure:
 def numbers(axes: Axes, rows: pd.DataFrame, unit: str) -> None:
     """Draw the rows of one unit: the printed number, ours with its interval across both, the sign of the verdict."""
     scale, label, furthest = SCALES[unit]
-    printed = scale * paper_number(rows)
-    axes.plot(printed, range(len(rows)), **PAPER | {"ms": 4})
+    printed, recomputed = (pd.to_numeric(rows[name], errors="coerce") for name in ("printed", "recomputed"))
+    axes.plot(scale * recomputed.fillna(printed), range(len(rows)), **PAPER | {"ms": 4})
     ends = scale * distances(rows, "ours", "both_low", "both_high")
     for place, ((_, row), reach) in enumerate(zip(rows.iterrows(), ends.T, strict=True)):
         if pd.notna(row["ours"]):
@@ -107,12 +107,6 @@ def sign(axes: Axes, verdict: str) -> dict[str, Any]:
     """Return place and look of the sign of a verdict beside a row."""
     place = {"transform": axes.get_yaxis_transform(), "va": "center_baseline", "clip_on": False}
     return {**place, "color": LOOKS[verdict][1], "fontsize": 7, "fontweight": "bold"}
-
-
-def paper_number(rows: pd.DataFrame) -> "pd.Series[float]":
-    """Return what the paper's tables give, or what its text prints where they do not; NaN where neither is a number."""
-    printed, recomputed = (pd.to_numeric(rows[name], errors="coerce") for name in ("printed", "recomputed"))
-    return recomputed.fillna(printed)
 
 
 def legend(card: pd.DataFrame) -> list[Line2D]:
