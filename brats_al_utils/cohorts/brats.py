@@ -1,7 +1,7 @@
 """Find the cases of a BraTS release in its folder; no volume is opened."""
 
 import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -89,23 +89,17 @@ def read_release(folder: Path, follow_links: bool = False) -> Cohort:
         in_one_line = links_problem(root, count, next(iter(links.values())))
         for patient_id in links:
             problems[patient_id].append(in_one_line)
-    for name, problem in copied_problems(rows, root):
-        problems[name].append(problem)
+    whole = [row for row in rows if row[FILES[0]]]
+    for same in alike([Path(row[FILES[0]]) for row in whole]):
+        names = [whole[number]["patient_id"] for number in same]
+        for name in names:
+            problems[name].append(f"{root}: the same {FILES[0]} of {' and '.join(names)}, expected once: remove copies")
     problems = {name: found for name, found in problems.items() if found}
     table = pd.DataFrame(rows, columns=["patient_id", "class_name", "site", "release", *FILES])
     table = table[~table["patient_id"].isin(problems)].sort_values("patient_id", ignore_index=True)
     if parts := given_parts(root, follow_links):
         table["part"] = table["patient_id"].map(parts).fillna("")
     return Cohort(root, table, absent_patients(mapping, table, set(problems)), frozen(problems), tuple(notes))
-
-
-def copied_problems(rows: list[dict[str, str]], root: Path) -> Iterator[tuple[str, str]]:
-    """Yield each patient whose first sequence equals another patient's file, with the problem."""
-    whole = [row for row in rows if row[FILES[0]]]
-    for same in alike([Path(row[FILES[0]]) for row in whole]):
-        names = [whole[number]["patient_id"] for number in same]
-        for name in names:
-            yield name, f"{root}: the same {FILES[0]} of {' and '.join(names)}, expected once: remove copies"
 
 
 def given_parts(root: Path, follow_links: bool) -> dict[str, str]:
