@@ -60,7 +60,8 @@ def epochs_kept_and_last(study: Study, results: Results) -> pd.DataFrame:
     """Return the table for `quality.optimism`: slice-level AUC at the kept and at the last epoch of every run."""
     rows = []
     for (arm, number), result in results.items():
-        kept, last = (predictions(study, arm, result, "test", last_epoch) for last_epoch in (False, True))
+        frames = [predictions(study, arm, result, "test", last_epoch) for last_epoch in (False, True)]
+        best, last = (auc(frame["label"].to_numpy(), frame["score"].to_numpy()) for frame in frames)
         validation = result.arrays["validation_auc"]
         rows.append(
             {
@@ -68,10 +69,8 @@ def epochs_kept_and_last(study: Study, results: Results) -> pd.DataFrame:
                 "seed": study.profile.seed + number,
                 "validation_best": np.nanmax(validation),
                 "validation_last": validation[-1],
-                **{
-                    f"test_{epoch}": auc(frame["label"].to_numpy(), frame["score"].to_numpy())
-                    for epoch, frame in (("best", kept), ("last", last))
-                },
+                "test_best": best,
+                "test_last": last,
             }
         )
     return pd.DataFrame(rows)
