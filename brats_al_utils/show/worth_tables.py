@@ -26,7 +26,8 @@ def outcomes(table: pd.DataFrame) -> pd.DataFrame:
     if table["at_random"].notna().any():
         between = ends(table, "at_random_low", "at_random_high", SHARE)
         shares = table["at_random"].map(SHARE, na_action="ignore") + " (" + pd.Series(between, table.index) + ")"
-        text, columns = text.assign(at_random=shares), columns | {"at_random": ("as many at random", str)}
+        text = text.assign(at_random=shares)
+        columns = {**columns, "at_random": ("as many at random", str)}
     return in_words(text, columns)
 
 

@@ -85,7 +85,7 @@ def drawn_at_random(study: Study, table: pd.DataFrame) -> pd.DataFrame:
     others = [other for _, each in planned(study.profile) for other in each if other.strategy is RANDOM]
     shares, (_, baseline) = {other.name: other.share for other in others}, proposed(study.profile)
     whole = table[(table["arm"] == baseline.name) & (table["decided_low"] > 0)]
-    rises = (whole["auc_difference"] / -np.log(whole["other"].map(shares))).tolist()  # from a share to all
+    rises: list[float] = (whole["auc_difference"] / -np.log(whole["other"].map(shares))).tolist()  # from a share to all
     rise = rises[0] if rises else np.nan
     of_other = table["other"].map(shares).mask(table["arm"] == baseline.name)
     values = {"": table["auc_difference"], "_low": table["decided_low"], "_high": table["decided_high"]}
