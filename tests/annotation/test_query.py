@@ -190,13 +190,6 @@ def test_more_than_a_strategy_can_choose_is_drawn_at_random(
     assert chosen or set(table["why"]) <= {WHY["training"], WHY["validation"], WHY["test"]}
 
 
-def test_nothing_is_left(tmp_path: Path) -> None:
-    session = session_of(pictures(tmp_path / "data", labelled=60))
-    with pytest.raises(InputError, match="nothing left to propose"):
-        query(session, 5)
-    assert not (session.folder / QUERY).exists()
-
-
 def test_what_the_training_set_has_too_few_slices_for_goes_to_those_held_out(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
