@@ -49,9 +49,6 @@ def test_task_tumour_labels_each_slice(tmp_path: Path) -> None:
     assert own["class_name"].tolist() == ["no tumour", "tumour", "tumour", "no tumour"]
     assert own["position"].tolist() == [-0.5, 0.5, 1.0, 2.0]
     assert (own["tumour_mm2"] > 0).tolist() == [False, True, True, False] and not slices.masked
-    with Image.open(root / "TCGA_CS_4000_19990101" / "TCGA_CS_4000_19990101_3.tif") as image:
-        red, flair, _ = np.moveaxis(np.asarray(image), 2, 0)
-    assert flair[12:22, 14:24].mean() > red[12:22, 14:24].mean() + 60
     seen = slices.pixels[own.index[1]].astype(int)
     inside = slices.segmentation[own.index[1]] > 0
     assert seen[1][inside].mean() > seen[0][inside].mean() + 30, "FLAIR is the second channel"
