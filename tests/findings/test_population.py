@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import test_comparison
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -11,32 +12,19 @@ from brats_al_utils.findings.comparison import across_both, patient_pairs
 from brats_al_utils.networks.training import auc
 
 
-def frame(arm: str, seed: int, patients: dict[str, tuple[int, list[float]]]) -> pd.DataFrame:
-    rows = [(arm, seed, name, label, score) for name, (label, scores) in patients.items() for score in scores]
-    return pd.DataFrame(rows, columns=["arm", "seed", "patient_id", "label", "score"])
-
-
-def made_up(seed: int, counts: tuple[int, int] = (5, 4), runs: int = 3) -> pd.DataFrame:
-    """Return two arms' predictions of patients with one to three slices, with many ties."""
-    random = np.random.default_rng(seed)
-    slices = random.integers(1, 4, sum(counts))
-    frames = []
-    for arm in ("one", "two"):
-        for run in range(runs):
-            scores = [random.integers(0, 6, count) / 5 for count in slices]
-            patients = {f"p{i}": (int(i < counts[0]), list(some)) for i, some in enumerate(scores)}
-            frames.append(frame(arm, run, patients))
-    return pd.concat(frames, ignore_index=True)
+def made_up(seed: int) -> pd.DataFrame:
+    """Return two arms' predictions of five positive and four negative patients, with many ties."""
+    return test_comparison.predictions(seed, sizes=(2, 1, 3, 1, 2, 3, 1, 2, 2), high=5)
 
 
 def test_wins_by_hand() -> None:
     """Slices of a: 0.9, 0.4; b: 0.6; c: 0.5; d: 0.6, 0.1. a beats c once and d three times; b and d tie once."""
-    patients = {"a": (1, [0.9, 0.4]), "c": (0, [0.5]), "b": (1, [0.6]), "d": (0, [0.6, 0.1])}
-    one, opposite = frame("x", 0, patients), frame("y", 0, patients)
+    rows = [("a", 1, 0.9), ("a", 1, 0.4), ("c", 0, 0.5), ("b", 1, 0.6), ("d", 0, 0.6), ("d", 0, 0.1)]
+    one = pd.DataFrame(rows, columns=["patient_id", "label", "score"]).assign(arm="x", seed=0)
     found = population.population(one)
     assert found.wins.tolist() == [[[[1, 3], [1, 1.5]]]]
     assert [of.tolist() for of in found.slices] == [[2, 1], [1, 2]]
-    both = population.population(pd.concat([one, opposite.assign(score=1 - opposite["score"])]))
+    both = population.population(pd.concat([one, one.assign(arm="y", score=1 - one["score"])]))
     drawn = population.drawn_gains(both, [("x", "y")], (1, 1), 400, np.random.default_rng(0))
     # The four test sets of one patient each: 1/2, 3/4, 1, 3/4 of the pairs won, against what is left to the opposite.
     assert set(np.round(drawn[0, :, 0], 6)) == {0.0, 0.5, 1.0}
@@ -64,13 +52,13 @@ def test_a_drawn_test_set_has_the_auc_of_its_slices(seed: int) -> None:
     predictions = made_up(seed)
     found = population.population(predictions)
     random, again = np.random.default_rng(seed), np.random.default_rng(seed)
-    gains = population.drawn_gains(found, [("one", "two")], (3, 2), 4, random)
+    gains = population.drawn_gains(found, [("a", "b")], (3, 2), 4, random)
     drawn = [again.integers(0, of, (4, count)) for of, count in zip((5, 4), (3, 2), strict=True)]
     for draw in range(4):
         names = [f"p{i}" for i in drawn[0][draw]] + [f"p{5 + i}" for i in drawn[1][draw]]
         for run in range(3):
             aucs = []
-            for arm in ("one", "two"):
+            for arm in ("a", "b"):
                 own = predictions[(predictions["arm"] == arm) & (predictions["seed"] == run)].set_index("patient_id")
                 slices = pd.concat([own.loc[[name]] for name in names])
                 aucs.append(auc(slices["label"].to_numpy(), slices["score"].to_numpy()))
@@ -84,22 +72,22 @@ def test_a_study_of_all_patients_is_the_study(seed: int) -> None:
     predictions = made_up(seed)
     expected = patient_pairs(predictions, "slice")
     whole = population.population(predictions)
-    pairs = population.one_study(whole, ("one", "two"), np.arange(3), np.arange(5), np.arange(4))
+    pairs = population.one_study(whole, ("b", "a"), np.arange(3), np.arange(5), np.arange(4))
     np.testing.assert_allclose(pairs.aucs, expected.aucs, atol=1e-6)
     np.testing.assert_allclose(pairs.shares, expected.shares, atol=1e-6)
-    one, two = across_both(pairs, "one", "two"), across_both(expected, "one", "two")
+    one, two = across_both(pairs, "a", "b"), across_both(expected, "a", "b")
     assert one.error == pytest.approx(two.error, abs=1e-6, nan_ok=True)
 
 
 def test_with_folds_each_run_has_its_own_population() -> None:
-    predictions = made_up(0, runs=2)
+    predictions = made_up(0).query("seed < 2")
     other = predictions.assign(fold=predictions["seed"])
     other.loc[other["seed"] == 1, "patient_id"] += "x"
     first, second = population.populations(other)
     assert first.wins.shape == second.wins.shape == (2, 1, 5, 4)
     assert population.populations(predictions)[0].wins.shape == (2, 2, 5, 4)
     np.testing.assert_array_equal(population.populations(predictions)[0].wins[:, 1:], second.wins)
-    assert population.gain_components(first, "one", "two") is None
+    assert population.gain_components(first, "a", "b") is None
 
 
 def test_more_slices_spread_a_gain_less_as_far_as_slices_are_their_own() -> None:
