@@ -9,14 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import load, save
+from test_run_store import RUN
 
 from brats_al_utils import InputError
 from brats_al_utils.beyond.bundles.bundle import ARRAYS, MAX_IDS, ROUNDING, Lists, narrowed, pack, published, unpack
-from brats_al_utils.networks.training import Settings, auc
+from brats_al_utils.networks.training import auc
 from brats_al_utils.runs.run import Result, Run
 
-SETTINGS = Settings(epochs=2, batch_size=16, learning_rate=0.001, momentum=0.8, weight_decay=0.0001)
-RUN = Run("f" * 64, (0, 1, 2), (3, 4), (5, 6), (), "scratch", False, SETTINGS, weights_seed=1, order_seed=2)
 MEMBER = replace(RUN, pool=(0, 1, 2), order_seed=3)
 CHANCES = st.floats(0, 1) | st.sampled_from([0.3, np.nextafter(0.3, 1), 1 - 2**-53, 2**-1074, 0.0, 1.0])
 
