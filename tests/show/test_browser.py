@@ -6,7 +6,6 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import numpy as np
 import pandas as pd
 import pytest
@@ -22,7 +21,6 @@ from brats_al_utils.beyond.explorer.side_by_side import PAGE, Choices, Pair, Pat
 from brats_al_utils.beyond.explorer.tiles import class_colour, plane, slice_png
 from brats_al_utils.cohorts.cohort import Cohort
 from brats_al_utils.cohorts.slices import SliceSet
-from brats_al_utils.show.notebooks import FOLDER
 from brats_al_utils.show.panel import Asked, View
 from brats_al_utils.study.places import Places
 from brats_al_utils.study.profile import PROFILES
@@ -344,10 +342,3 @@ def test_the_plot_follows_the_theme(page: WidgetPage) -> None:
     page.browser.execute_script(dark)
     for element, what in (("svg.plot text", "fill"), ("svg.plot .ring", "stroke"), (".brats-al-panel", "color")):
         assert page.browser.execute_script(look, element, what) == "rgb(255, 255, 255)"
-
-
-def test_a_line_comes_before_the_first_picture_and_before_what_takes_long() -> None:
-    notebook = nbformat.read(FOLDER / "09_explore.ipynb", as_version=4)
-    code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
-    assert code[1].startswith("print(") and "flush=True" in code[1].splitlines()[0], "before the packages are loaded"
-    assert "explorer.ranking(study, rows, compared, runs)" in code[2], "a bar of runs"
