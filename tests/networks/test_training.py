@@ -182,16 +182,6 @@ def test_features_by_hand(images: Images, monkeypatch: pytest.MonkeyPatch) -> No
     np.testing.assert_allclose(found, blocks.reshape(20, 48)[[7, 2, 9, 4]], atol=1e-5)
 
 
-def test_prediction_does_not_depend_on_batches(images: Images, monkeypatch: pytest.MonkeyPatch) -> None:
-    network = small()
-    whole = predict(network, images, np.arange(20))
-    monkeypatch.setattr(training_module, "EVALUATION_BATCH", 3)
-    np.testing.assert_allclose(predict(network, images, np.arange(20)), whole, atol=1e-7)
-    np.testing.assert_allclose(predict(network, images, np.array([7, 2])), whole[[7, 2]], atol=1e-7)
-    assert whole.dtype == np.float64
-    assert ((whole > 0) & (whole < 1)).all()
-
-
 @pytest.mark.parametrize("found", [False, True])
 def test_devices(found: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: found)
