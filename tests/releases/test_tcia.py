@@ -20,8 +20,8 @@ from brats_al_utils.findings.departures import other_cohort
 RULE = SliceRule(per_patient=2, image_size=64)
 
 
-def cut(cohort: Cohort, folder: Path) -> dict[str, int]:
-    """Check and cut a cohort; return its patients by class."""
+def cut(cohort: Cohort, folder: Path) -> None:
+    """Check and cut a cohort; `test_readers` counts its patients."""
     assert not check_cohort(cohort).problems
     slices = prepare(cohort, RULE, folder)
     assert slices.manifest["mirrored"] and slices.masked and slices.one_class_each
@@ -29,7 +29,6 @@ def cut(cohort: Cohort, folder: Path) -> dict[str, int]:
     assert slices.pixels[0, 0][inside].mean() > slices.pixels[0, 0][~inside].mean()
     assert slices.pixels[0, 0, 0, 0] == 0, "the background is black whatever its number was"
     assert other_cohort(slices).startswith(f"cohort: {cohort.name}, ")
-    return dict(Counter(slices.table.drop_duplicates("patient_id")["class_name"]))
 
 
 def test_tcga(tmp_path: Path) -> None:
@@ -41,7 +40,7 @@ def test_tcga(tmp_path: Path) -> None:
     assert not any("1999" in path for path in cohort.paths)
     assert "automatic segmentations (GlistrBoost), which nobody has corrected, are used of 1 (TCGA-06-0001)" in told
     assert "06 Henry Ford Hospital (1)" in told and "CC BY 3.0" in told
-    assert cut(cohort, tmp_path / "set") == {"HGG": 4, "LGG": 4}
+    cut(cohort, tmp_path / "set")
     assert set(cohort.cases.query("class_name == 'LGG'")["site"]) == {"DU"}
     assert read_cohort(tmp_path).root == root, "the folder above will do"
     with pytest.raises(InputError, match="patients of one class.*name the folder"):
@@ -57,7 +56,7 @@ def test_ucsf(tmp_path: Path) -> None:
     told = "\n".join(cohort.notes)
     assert "follow-up scans, skipped: 1 (UCSF-PDGM-0004_FU016d_nifti)" in told and "CC BY 4.0" in told
     assert cohort.absent == ("UCSF-PDGM-0541",)
-    assert cut(cohort, tmp_path / "set") == {"HGG": 4, "LGG": 4}
+    cut(cohort, tmp_path / "set")
     assert cohort.cases.query("class_name == 'HGG'")["patient_id"].max() == "UCSF-PDGM-0007"
     assert Path(cohort.cases["t1ce"].iloc[0]).name == "UCSF-PDGM-0004_T1c.nii.gz"
     of_idh = read_cohort(root, task="idh")
@@ -65,8 +64,6 @@ def test_ucsf(tmp_path: Path) -> None:
     assert of_idh.cases.query("class_name == 'wildtype'")["patient_id"].max() == "UCSF-PDGM-0007"
     assert of_idh.classes == ("mutated", "wildtype")
     assert read_cohort(root, classes=("mutated", "wildtype"), task="IDH").classes == ("wildtype", "mutated")
-    with pytest.raises(InputError, match="no column ID or size, expected among ID, WHO CNS Grade"):
-        read_cohort(root, task="size")
     (root / "UCSF-PDGM-metadata_v2.csv").unlink()
     with pytest.raises(InputError, match="expected the grades: put it there"):
         read_cohort(root)
