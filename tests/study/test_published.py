@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import write_release
-from made_up import made_up, write_cohort
+from made_up import made_up
 from small_study import SETTINGS
 
 from brats_al_utils import InputError
@@ -25,13 +25,12 @@ from brats_al_utils.beyond.bundles.published import export, missing, of_main_arm
 from brats_al_utils.beyond.bundles.verification import VERDICTS, repeated
 from brats_al_utils.beyond.driver import drive
 from brats_al_utils.cohorts import naming
-from brats_al_utils.findings import evidence
 from brats_al_utils.runs.run import Result
 from brats_al_utils.runs.store import checksum
 from brats_al_utils.study.arms import proposed
 from brats_al_utils.study.opening import open_study
 from brats_al_utils.study.places import Places
-from brats_al_utils.study.stages import advance, plan, results_of, selections_of, train
+from brats_al_utils.study.stages import advance, plan, selections_of, train
 from brats_al_utils.study.status import status
 from brats_al_utils.study.study import Study
 from brats_al_utils.study.unpacked import CHOSEN, FACTS, chosen_before, open_unpacked
@@ -136,18 +135,6 @@ def test_patients_of_a_table_are_numbered(study: Study, tmp_path: Path, monkeypa
     method = proposed(study.profile)[0]
     chosen, before = (selections_of(advance(each, [method]))[method, 0].chosen.tolist() for each in (again, study))
     assert chosen == before
-
-
-def test_a_bundle_of_slices_without_tumour(tmp_path: Path) -> None:
-    """A label an image: no tumour is hidden in a network's slices, and every table is the same."""
-    root = write_cohort(tmp_path / "data", masked=True, both=True)
-    study = open_study("smoke", root, tmp_path / "out", SETTINGS | {"n_runs": 1}, "cpu")
-    fill(study, NAMES)
-    export(study, tmp_path / "both.bundle", NAMES)
-    again = reopened(tmp_path / "both.bundle", tmp_path / "again")
-    arms = proposed(study.profile)
-    before, after = (evidence.evaluate(each, results_of(each, advance(each, arms))) for each in (study, again))
-    pd.testing.assert_frame_equal(before, after)
 
 
 def test_what_is_to_be_remarked_of_images_stays(study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
