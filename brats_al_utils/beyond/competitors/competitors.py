@@ -15,7 +15,12 @@ from brats_al_utils.beyond.competitors.by_uncertainty import entropy
 from brats_al_utils.beyond.competitors.controls import DROP_BOTTOM, DROP_TOP, MIDDLE_PATIENTS, RANDOM_PATIENTS, SPREAD
 from brats_al_utils.queries.sampling import QUERY_NETWORK, SAMPLERS, Rule, Strategy
 
-OTHERS: dict[Rule, tuple[str, ...]] = {entropy: (), **dict.fromkeys((coreset, badge, typiclust), ("features",))}
+OTHERS: dict[Rule, tuple[str, ...]] = {
+    entropy: (),
+    coreset: ("features",),
+    badge: ("features",),
+    typiclust: ("features",),
+}
 """The rules of others, each with the outputs of the query network that it goes by, beside the probability."""
 
 COMPETITORS = {
