@@ -15,7 +15,7 @@ from brats_al_utils.beyond.competitors.by_uncertainty import entropy
 from brats_al_utils.beyond.competitors.controls import DROP_BOTTOM, DROP_TOP, MIDDLE_PATIENTS, RANDOM_PATIENTS, SPREAD
 from brats_al_utils.queries.sampling import QUERY_NETWORK, SAMPLERS, Rule, Strategy
 
-OTHERS: dict[Rule, tuple[str, ...]] = {
+VIEWS: dict[Rule, tuple[str, ...]] = {
     entropy: (),
     coreset: ("features",),
     badge: ("features",),
@@ -25,7 +25,7 @@ OTHERS: dict[Rule, tuple[str, ...]] = {
 
 COMPETITORS = {
     rule.__name__: Strategy(rule.__name__, rule, QUERY_NETWORK, views, adds_to_labelled=True)
-    for rule, views in OTHERS.items()
+    for rule, views in VIEWS.items()
 }
 """Strategies of others, by name."""
 
