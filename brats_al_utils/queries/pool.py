@@ -105,10 +105,6 @@ class Pool:
         kept = ~np.isin(self.ids, ids)
         return replace(self.at(kept), known=None if self.views is None else self.views.features[~kept])
 
-    def by_id(self) -> "Pool":
-        """Return the pool with ascending ids, so that no strategy depends on their order."""
-        return self.at(np.argsort(self.ids))
-
 
 def ranked(ids: Array, utility: Array) -> Array:
     """Return ids by falling utility, compared to ``PRECISION`` decimals; equal ones by ascending id.

@@ -67,7 +67,8 @@ class Strategy:
         InputError
             If there are fewer slices than the budget, or the pool does not hold what the rule needs.
         """
-        return np.sort(self.rule(pool.by_id(), budget, seed))
+        ascending = pool.at(np.argsort(pool.ids))  # so that no strategy depends on the order of ids
+        return np.sort(self.rule(ascending, budget, seed))
 
     def annotated_share(self, share: float, labelled: float) -> float:
         """Return the expected share of the training slices that must be annotated, labelled subset and choice together.
