@@ -536,10 +536,10 @@ def runs(profile: ProfileName = "demo", out: Out = None, as_json: Json = False) 
 @verb(CLUSTER, "cluster slurm --jobs 4 --dry-run -- run --profile paper --data DIR", cluster)
 def slurm(
     command: Annotated[list[str], typer.Argument(help="After two dashes: run, with its options.")],
-    jobs: Annotated[int, typer.Option(help="Jobs at a time.")] = 8,
+    jobs: Annotated[int, typer.Option(min=1, help="Jobs at a time.")] = 8,
     gpus: Annotated[int, typer.Option(min=0, max=1, help="GPUs of each job; for more, ask for more jobs.")] = 1,
-    cpus: Annotated[int, typer.Option(help="Cores of each job.")] = 4,
-    workers: Annotated[int, typer.Option(help="Runs at a time in each job.")] = 4,
+    cpus: Annotated[int, typer.Option(min=1, help="Cores of each job.")] = 4,
+    workers: Annotated[int, typer.Option(min=1, help="Runs at a time in each job.")] = 4,
     limit: Annotated[str, typer.Option("--time", help="Time limit of each job.")] = "04:00:00",
     sbatch: Annotated[list[str] | None, typer.Option(help="An sbatch option: --sbatch=--partition=gpu.")] = None,
     host: Annotated[str, typer.Option(help="This machine's address in the cluster, if it has several.")] = "",
