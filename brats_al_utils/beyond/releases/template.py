@@ -19,6 +19,11 @@ from brats_al_utils.cohorts.layout import LEFT_BEHIND, UNGRADED, printable, show
 from brats_al_utils.files import write_new
 from brats_al_utils.study.places import STAMPS
 
+EXAMPLE = """patient_id,label,image,mask,site,group,split
+p001,negative,images/p001.png,masks/p001.png,Hospital A,,
+p002,positive,images/p002.png,,Hospital B,,
+"""
+
 IMAGE_FOLDERS = {"image", "images", "img", "imgs", "scan", "scans", "data", "imagestr", "imagests", "jpegimages"}
 MASK_FOLDERS = {"mask", "masks", "seg", "segs", "segmentation", "segmentations", "annotation", "annotations"}
 MASK_FOLDERS |= {"label", "labels", "labelstr", "labelsts", "gt", "groundtruth", "ground_truth", "derivatives"}
@@ -86,7 +91,7 @@ class Found:
 def write_template(
     folder: Path, person: str = "", colours: str = "", follow_links: bool = False
 ) -> tuple[Path, list[str]]:
-    """Write a table with a row for each image in and below a folder.
+    """Write a table with a row for each image in and below a folder, or with two example rows if there is none.
 
     Folders give labels (``yes``, ``no``), the split (``Training``, ``Testing``) or the person. The mask is a file of
     the same name in a folder of masks, or one with _mask or _seg after the name.
@@ -109,7 +114,7 @@ def write_template(
     Raises
     ------
     InputError
-        If the folder is missing, already has a table, has no image or too many, or if it has pictures in colour and
+        If the folder is missing, already has a table or has too many images, or if it has pictures in colour and
         ``colours`` is empty.
     """
     path = find_table(folder)
@@ -129,8 +134,10 @@ def write_template(
         found, unmatched = understood(images, person)
         in_colours = colours_of(folder, found, colours)
         text, said = table_of(found, in_colours), [*sentences(found, in_colours), *unmatched]
+    elif left_out:
+        raise InputError(f"{folder}: no image found: expected PNG, JPEG, TIFF or NIfTI\n" + "\n".join(left_out))
     else:
-        raise InputError("\n".join([f"{folder}: no image found: expected PNG, JPEG, TIFF or NIfTI", *left_out]))
+        text, said = EXAMPLE, ["no image found: put a row an image in place of the two examples"]
     write_new(path, text.encode())
     return path, [*said, *left_out]
 
@@ -373,6 +380,9 @@ def sentences(found: Sequence[Found], colours: str) -> Iterator[str]:
     if colours:
         said.append(f"colours as {colours}")
     yield ", ".join(said)
+    several_of = defaultdict(set)
+    for image in found:
+        several_of[image.person].add(image.label)
     if len(people) == len(found) and len(found) > 1:
         yield (
             "each image counts as a person of its own: give all of a person one patient_id, or add --person REGEX, as "
@@ -381,6 +391,8 @@ def sentences(found: Sequence[Found], colours: str) -> Iterator[str]:
     if further := [image for image in found if FURTHER.fullmatch(image.stem)]:
         names = several(Path(), [Path(image.path) for image in further])
         yield f"{names} have dcm2niix's names of echoes, phases and the like: delete the rows that you do not want"
+    if mixed := [name for name, found_labels in several_of.items() if len(found_labels) > 1]:
+        yield f"{len(mixed)} people have images of several labels ({', '.join(map(shown, mixed[:3]))})"
 
 
 def counted(counts: Counter[str]) -> str:
