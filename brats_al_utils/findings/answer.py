@@ -15,7 +15,7 @@ from brats_al_utils.findings.shortcut import CHANCE
 from brats_al_utils.findings.verdicts import EQUIVALENCE
 from brats_al_utils.study.profile import BUDGET
 
-QUESTION = "Does active learning save annotations here?"
+QUESTION = "Does the paper's active learning save annotations here?"
 DESIGN_QUESTION = "Could a study of the paper's size tell?"
 """The question of a study that compares no strategies, but draws test sets from its patients (notebook 08)."""
 
