@@ -258,7 +258,7 @@ def test_only_tables_or_only_some_notebooks_give_a_report_too(places: Places) ->
 def test_what_was_planned_stands_on_the_first_screen_with_what_could_explain_it(places: Places) -> None:
     row = {"arm": "proposed", "other": f"random at 51%{ATTACK}", "auc_difference": -0.012, "learned": True}
     row |= {"both_low": -0.019, "both_high": 0.001, "decided_low": -0.021, "decided_high": 0.002, "detectable": 0.02}
-    row |= {"p_holm": 0.1, "n_runs": 20, "planned": 20}
+    row |= {"p_holm": 0.1, "n_runs": 20, "planned": 20, "at_random": 0.22, "at_random_low": 0.1, "at_random_high": 0.4}
     table = pd.DataFrame([row | {"family": "primary", "outcome": "as good"}])
     table.to_csv(places.figures / "outcomes.csv", index=False)
     pd.DataFrame({"attack": [f"Chance?{ATTACK}"], "found": ["0.1"]}).to_csv(places.figures / "attacks.csv", index=False)
@@ -266,7 +266,9 @@ def test_what_was_planned_stands_on_the_first_screen_with_what_could_explain_it(
     (first,) = index.select("#answer #planned")
     assert index.select(".said")[0].get_text().startswith("No.")
     cells = [cell.get_text() for cell in first.select("tbody td")]
-    assert cells[-6:] == ["as good", "\N{MINUS SIGN}1.2", "\N{MINUS SIGN}2.1 to +0.2", "0.100", "primary", "20 of 20"]
+    numbers = ["\N{MINUS SIGN}1.2", "\N{MINUS SIGN}2.1 to +0.2", "0.100", "primary", "20 of 20"]
+    said = "22\N{NO-BREAK SPACE}% (10\N{NO-BREAK SPACE}% to 40\N{NO-BREAK SPACE}%)"
+    assert cells[-7:] == ["as good", *numbers, said]
     assert [head.get_text() for head in first.select("thead tr")[0]("th")][:2] == ["contrast", "outcome"]
     assert len(first.select("thead tr")) == 1, "no row of its own for the name of the index"
     assert first.select("dt")[0].get_text() == f"Chance?{ATTACK}"
