@@ -149,11 +149,11 @@ def in_slices(table: pd.DataFrame) -> list[str]:
     saved = BETTER in (once["outcome"], often["outcome"])
     return [
         f"* **In slices, looked at afterwards: {'a saving is shown' if saved else 'no saving is shown'}.** Everything teaches {100 * rise:.1f} points more than 30 % at random. If each doubling adds as much, {100 * MARGIN:g} points take {(1 / BUDGET) ** (MARGIN / rise):.0f} times as many slices: "
-        f'"as good" is coarse. By that measure the paper\'s procedure, which annotates 51 %, teaches what {at_random(once)} at random do, and the choice in several queries, which annotates 30 %, what {at_random(often)} do.'
+        f'"as good" is coarse. By that measure the paper\'s procedure, which annotates 51 %, teaches what {as_many(once)} at random do, and the choice in several queries, which annotates 30 %, what {as_many(often)} do.'
     ]
 
 
-def at_random(found: pd.Series) -> str:
+def as_many(found: pd.Series) -> str:
     """Return the share of the slices that teach as much if drawn at random, with its interval."""
     value, low, high = (f"{100 * found[f'at_random{end}']:.0f}" for end in ("", "_low", "_high"))
     return f"{value} % ({low} to {high})"

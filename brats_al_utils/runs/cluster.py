@@ -20,6 +20,9 @@ REPLACEMENTS = 10
 MAX_ARRAY = 1000
 """Slurm's default limit on the length of an array."""
 
+TIME = re.compile(r"\d+(:\d\d?){0,2}|\d+-\d\d?(:\d\d?){0,2}")
+"""Slurm's format of a time limit."""
+
 OPTION = re.compile(r"(-\w\S*|--[\w-]+(=((?! --?\w).)+)?)")
 """One option of sbatch."""
 
@@ -59,16 +62,20 @@ class Slurm:
     options: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse options that sbatch would misunderstand.
+        """Refuse what sbatch would refuse or misunderstand, before anything is written or started.
 
         Raises
         ------
         InputError
-            If one of them is none, or several.
+            If an option is none, or several, or the time is not in Slurm's format.
         """
         for option in self.options:
             if not OPTION.fullmatch(option):
                 raise InputError(f"--sbatch {option!r}, expected one option of sbatch, as in --sbatch=--partition=gpu")
+        if not TIME.fullmatch(self.time):
+            raise InputError(
+                f"--time {self.time!r}, expected minutes, hours:minutes:seconds or days-hours, as in 04:00:00 or 1-12"
+            )
 
 
 def script(slurm: Slurm, address: str, folder: Path) -> str:

@@ -36,15 +36,22 @@ def test_the_script_asks_for_what_was_asked() -> None:
     assert subprocess.run(["bash", "-n"], input=text, encoding="utf-8").returncode == 0
 
 
-def test_an_array_no_longer_than_slurm_takes_and_no_gpu_where_none_is_asked() -> None:
-    text = script(Slurm(200, 0, 1, 1, "1-12"), "tls://host:1", Path("/shared"))
-    assert "#SBATCH --time=1-12\n" in text and "#SBATCH --array=1-1000%200\n" in text and "gres" not in text
+@pytest.mark.parametrize("time", ["90", "90:30", "04:00:00", "1-12", "1-12:30", "1-12:30:00"])
+def test_times_as_slurm_writes_them_an_array_no_longer_than_it_takes_and_no_gpu_where_none_is_asked(time: str) -> None:
+    text = script(Slurm(200, 0, 1, 1, time), "tls://host:1", Path("/shared"))
+    assert f"#SBATCH --time={time}\n" in text and "#SBATCH --array=1-1000%200\n" in text and "gres" not in text
 
 
 @pytest.mark.parametrize("words", ["--jobs 0", "--cpus 0", "--workers 0"])
 def test_numbers_that_are_none_are_refused(words: str) -> None:
     said = brats_al("cluster", "slurm", "--dry-run", *words.split(), "--", "run", "--profile", "smoke", expect=2)
     assert words.split()[0] in said and "equal to 1" in said
+
+
+@pytest.mark.parametrize("time", ["4h", "04.30", "1:2:3:4"])
+def test_a_time_that_sbatch_would_refuse_is_refused_before(time: str) -> None:
+    said = brats_al("cluster", "slurm", "--dry-run", "--time", time, "--", "run", "--profile", "smoke", expect=1)
+    assert f"--time '{time}', expected" in said
 
 
 @pytest.mark.parametrize("option", ["--partition=gpu --mem=8G", "partition=gpu", "-p gpu", "--mem=8G\n--qos=x"])
